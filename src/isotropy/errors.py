@@ -1,0 +1,24 @@
+"""Errors that a user can mend: one line that says what is wrong, where, and what to do."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class UserError(ValueError):
+    """A mistake in what the user gave; the command line prints its one line and exits with code 2."""
+
+
+def nearest(name: str, choices: Iterable[str]) -> str:
+    """Return a hint that names the valid choice nearest to `name`, or all of them where none is near.
+
+    Example:
+        >>> nearest("simclrr", ["simclr", "byol"])
+        " (did you mean 'simclr'?)"
+        >>> nearest("x", ["simclr", "byol"])
+        ' (valid: byol, simclr)'
+    """
+    choices = sorted(choices)
+    close = get_close_matches(name, choices, n=1, cutoff=0.6)
+    if close:
+        return f" (did you mean {close[0]!r}?)"
+    return f" (valid: {', '.join(choices)})" if choices else ""

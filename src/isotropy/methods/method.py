@@ -1,0 +1,65 @@
+"""The one interface of the library: a method is `forward` and `loss`, cut where the whole batch meets."""
+
+from typing import Any
+
+from torch import Tensor, nn
+
+from isotropy.views.views import Source, Views
+
+Outputs = dict[str, Tensor | list[Tensor]]
+
+
+class Method(nn.Module):
+    """A self-supervised method: it has an encoder and says what is computed and what is asked of it.
+
+    `forward` uses parameters and never writes them; `loss` sees the whole batch (the rows of all ranks where
+    `gathered` names them), reads parameters detached at most, and is deterministic.
+    Leaves stand directly under this class.
+
+    Attributes:
+        encoder: the module to export; has a `width`.
+        gathered: the row outputs that `loss` needs from all ranks: all of them or none.
+        averaged: the row outputs that the loop replaces by their mean over the rows of all ranks, shape
+            (1, ...), with gradient, for `loss` and `update`.
+        unscheduled: names of submodules whose learning rate stays constant.
+        min_looks: how many looks a sample must have.
+        passes_per_epoch: passes over the data that make one epoch of the encoder.
+        progress: the share of training done, in [0, 1]; the loop sets it before `forward`.
+    """
+
+    encoder: nn.Module
+    gathered: tuple[str, ...] = ()
+    averaged: tuple[str, ...] = ()
+    unscheduled: tuple[str, ...] = ()
+    min_looks: int = 2
+    passes_per_epoch: int = 1
+    progress: float = 0.0
+
+    def forward(self, views: Views) -> Outputs:
+        """Return named outputs, each (B, ...) or a list of such, one per look."""
+        raise NotImplementedError
+
+    def loss(self, **outputs: Any) -> dict[str, Tensor]:
+        """Return named, weighted scalar terms; their sum is the loss.
+
+        Where nothing is gathered every term is a mean over rows, or a function of `averaged` outputs alone.
+        """
+        raise NotImplementedError
+
+    def landmarks(self, batch_size: int) -> dict[str, float]:
+        """Return what the loss is worth in known situations, in closed form.
+
+        The keys are of "point collapse", "uniform codes", "one code", "perfection"; those that the method
+        has no closed form for are left out.
+        """
+        raise NotImplementedError
+
+    def update(self, **outputs: Any) -> None:
+        """Move what is not learnt by gradient (teachers, centres, queues), after the optimiser's step."""
+
+    def frozen(self, pass_: int) -> tuple[nn.Module, ...]:
+        """Return the modules that sit pass `pass_` out: no gradient, eval mode, no optimiser step."""
+        return ()
+
+    def before_pass(self, source: Source, pass_: int) -> None:
+        """Prepare what pass `pass_` needs from the data; the same from the weights alone when resumed."""

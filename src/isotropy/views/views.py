@@ -1,0 +1,92 @@
+"""What a method sees of a batch: its looks, and features through a module. There is no field for labels."""
+
+from collections.abc import Callable
+from time import perf_counter
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+
+class Source(Protocol):
+    """Unlabelled rows that can be drawn by index."""
+
+    modality: str
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        ...
+
+    def batch(self, index: Tensor) -> Tensor:
+        """Return the rows `index` (B,) as they are stored, on the device of the source."""
+        ...
+
+    def prepare(self, rows: Tensor) -> Tensor:
+        """Return stored rows as the floating-point input that an encoder takes."""
+        ...
+
+
+class Views:
+    """The looks of one batch, made when they are first asked for.
+
+    Args:
+        index: (B,) int64 on the CPU, the rows' places in the data set.
+        make: returns the list of looks, each (B, ...), all with the same number of rows.
+
+    A method that works on cached features asks for no look, and then none is made.
+    """
+
+    def __init__(self, index: Tensor, make: Callable[[], list[Tensor]]) -> None:
+        self.index = index
+        self.seconds = 0.0
+        self._make = make
+        self._looks: list[Tensor] | None = None
+
+    @property
+    def looks(self) -> list[Tensor]:
+        """The looks, each (B, ...); the time that making them took is added to `seconds`."""
+        if self._looks is None:
+            start = perf_counter()
+            self._looks = self._make()
+            self.seconds += perf_counter() - start
+        return self._looks
+
+    def through(self, module: nn.Module) -> list[Tensor]:
+        """Return `module`'s output for every look, in their order; looks of one shape share one run.
+
+        One run per crop size is what multi-crop methods need, and it is what a batch norm in `module`
+        sees: the statistics are those of all looks of one size together.
+        """
+        looks = self.looks
+        groups: dict[torch.Size, list[int]] = {}
+        for place, look in enumerate(looks):
+            groups.setdefault(look.shape[1:], []).append(place)
+        features: dict[int, Tensor] = {}
+        for places in groups.values():
+            rows = looks[places[0]] if len(places) == 1 else torch.cat([looks[place] for place in places])
+            for place, part in zip(places, module(rows).chunk(len(places)), strict=True):
+                features[place] = part
+        return [features[place] for place in range(len(looks))]
+
+
+class ViewMaker(Protocol):
+    """Makes the views of a batch; a pure function of (seed, pass, sample index)."""
+
+    @property
+    def count(self) -> int:
+        """How many looks a sample gets."""
+        ...
+
+    def __call__(self, source: Source, index: Tensor, *, seed: int, pass_: int) -> Views:
+        """Return the views of the rows `index` in pass number `pass_`."""
+        ...
+
+
+class Plain:
+    """One look: the row itself, as the encoder takes it (for methods without augmentation)."""
+
+    count = 1
+
+    def __call__(self, source: Source, index: Tensor, *, seed: int, pass_: int) -> Views:
+        """Return the views of the rows `index`; `seed` and `pass_` change nothing here."""
+        return Views(index, lambda: [source.prepare(source.batch(index))])
