@@ -1,0 +1,51 @@
+"""The small networks that stand between an encoder and a loss."""
+
+from collections.abc import Callable, Sequence
+
+from torch import nn
+
+from isotropy.errors import UserError
+
+
+def mlp(
+    widths: Sequence[int],
+    *,
+    norm: bool = True,
+    norm_last: bool = False,
+    affine_last: bool = True,
+    bias_last: bool = True,
+    activation: Callable[[], nn.Module] = nn.ReLU,
+) -> nn.Sequential:
+    """Return the multi-layer perceptron that maps (B, widths[0]) to (B, widths[-1]).
+
+    Every hidden layer is Linear, BatchNorm1d (where `norm`; the Linear then has no bias, which the norm would
+    cancel), activation; the last layer is Linear alone, with BatchNorm1d where `norm_last`.
+
+    Args:
+        widths: input, hidden and output widths; two or more positive numbers.
+        norm: batch norm in the hidden layers.
+        norm_last: batch norm after the last Linear.
+        affine_last: whether that last norm has a scale and a shift of its own.
+        bias_last: whether the last Linear has a bias.
+        activation: makes the module between the layers.
+
+    Raises:
+        UserError: with fewer than two widths or one below 1.
+
+    Example:
+        >>> head = mlp((512, 2048, 128))
+        >>> [type(layer).__name__ for layer in head]
+        ['Linear', 'BatchNorm1d', 'ReLU', 'Linear']
+    """
+    if len(widths) < 2 or min(widths) < 1:
+        raise UserError(f"a head needs an input and an output width, all at least 1, not {list(widths)}")
+    layers: list[nn.Module] = []
+    for before, after in zip(widths[:-2], widths[1:-1]):
+        layers.append(nn.Linear(before, after, bias=not norm))
+        if norm:
+            layers.append(nn.BatchNorm1d(after))
+        layers.append(activation())
+    layers.append(nn.Linear(widths[-2], widths[-1], bias=bias_last))
+    if norm_last:
+        layers.append(nn.BatchNorm1d(widths[-1], affine=affine_last))
+    return nn.Sequential(*layers)
