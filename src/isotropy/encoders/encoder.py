@@ -1,0 +1,38 @@
+"""What every encoder offers."""
+
+from typing import Any
+
+from torch import nn
+
+from isotropy.errors import UserError
+
+
+class Encoder(nn.Module):
+    """A network that turns a batch of inputs into vectors (B, width); the encoders stand directly under it.
+
+    Attributes:
+        modality: what it takes: "table", "series", "image", or "any".
+        convolutional: it has convolutions or attention, which gain from bf16 and (4-D weights) channels-last.
+        width: length of an output vector.
+        arguments: the keyword arguments that it was made with; `type(encoder)(**encoder.arguments)` makes
+            one of the same architecture. JSON-able.
+    """
+
+    modality: str = "any"
+    convolutional: bool = False
+    width: int
+    arguments: dict[str, Any]
+
+
+def at_least(least: int, **values: int) -> None:
+    """Raise a UserError that names the first of `values` that is not a whole number of `least` or more."""
+    for name, value in values.items():
+        if isinstance(value, bool) or not isinstance(value, int) or value < least:
+            raise UserError(f"{name} must be a whole number of at least {least}, not {value!r}")
+
+
+def share(**values: float) -> None:
+    """Raise a UserError that names the first of `values` that is not in [0, 1)."""
+    for name, value in values.items():
+        if not 0.0 <= value < 1.0:
+            raise UserError(f"{name} must be at least 0 and below 1, not {value!r}")

@@ -1,0 +1,177 @@
+"""Encoders for tables. A row is a float vector: numeric columns first, then one integer code per category."""
+
+from collections.abc import Sequence
+from itertools import accumulate
+
+import torch
+from torch import Tensor, nn
+
+from isotropy.encoders.encoder import Encoder, at_least, share
+
+
+class OneHot(nn.Module):
+    """Expands the category codes of a row: (B, numeric + c) -> (B, numeric + sum of cardinalities).
+
+    Args:
+        numeric: how many numeric columns come first; they pass unchanged.
+        categories: the cardinality of each category column; its codes are 0 to cardinality - 1.
+
+    Example:
+        >>> OneHot(1, [2, 3])(torch.tensor([[0.5, 1.0, 2.0]]))
+        tensor([[0.5000, 0.0000, 1.0000, 0.0000, 0.0000, 1.0000]])
+    """
+
+    places: Tensor
+
+    def __init__(self, numeric: int, categories: Sequence[int]) -> None:
+        super().__init__()
+        at_least(0, numeric=numeric)
+        for cardinality in categories:
+            at_least(1, categories=cardinality)
+        at_least(1, columns=numeric + len(categories))
+        self.numeric = numeric
+        self.width = numeric + sum(categories)
+        # Where each column's block of ones and zeros begins.
+        starts = list(accumulate(categories, initial=numeric))[:-1]
+        self.register_buffer("places", torch.tensor(starts, dtype=torch.int64), persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the rows `x` with every code as ones and zeros."""
+        if len(self.places) == 0:
+            return x
+        wide = x.new_zeros(len(x), self.width)
+        wide[:, : self.numeric] = x[:, : self.numeric]
+        return wide.scatter_(1, x[:, self.numeric :].long() + self.places, 1.0)
+
+
+class TableMLP(Encoder):
+    """A multi-layer perceptron on the one-hot row, with ReLU between its layers.
+
+    With the defaults it is the Income encoder of LFR (Sui et al. 2024, appendix):
+    in -> 256 -> 256 -> 256 -> 256.
+
+    Args:
+        numeric: how many numeric columns a row has.
+        categories: the cardinality of each category column.
+        width: length of the output vector.
+        hidden: width of the hidden layers.
+        depth: number of linear layers.
+
+    Raises:
+        UserError: where a number is too small.
+
+    Example:
+        >>> TableMLP(numeric=2, categories=[4])(torch.zeros(8, 3)).shape
+        torch.Size([8, 256])
+    """
+
+    modality = "table"
+
+    def __init__(
+        self,
+        *,
+        numeric: int,
+        categories: Sequence[int] = (),
+        width: int = 256,
+        hidden: int = 256,
+        depth: int = 4,
+    ) -> None:
+        super().__init__()
+        at_least(1, width=width, hidden=hidden, depth=depth)
+        self.arguments = {
+            "numeric": numeric,
+            "categories": list(categories),
+            "width": width,
+            "hidden": hidden,
+            "depth": depth,
+        }
+        self.width = width
+        self.expand = OneHot(numeric, categories)
+        widths = [self.expand.width] + [hidden] * (depth - 1) + [width]
+        layers: list[nn.Module] = []
+        for before, after in zip(widths, widths[1:]):
+            layers += [nn.Linear(before, after), nn.ReLU()]
+        self.layers = nn.Sequential(*layers[:-1])
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (B, width) for rows (B, numeric + categories)."""
+        return self.layers(self.expand(x))
+
+
+class _ResidualBlock(nn.Module):
+    """x + Linear(dropout(ReLU(Linear(BatchNorm(x)))))."""
+
+    def __init__(self, width: int, dropout: float) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm1d(width)
+        self.widen = nn.Linear(width, 2 * width)
+        self.drop = nn.Dropout(dropout)
+        self.narrow = nn.Linear(2 * width, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.narrow(self.drop(torch.relu(self.widen(self.norm(x)))))
+
+
+class TableResNet(Encoder):
+    """A residual perceptron with batch norm, and a learned embedding for every category column.
+
+    The block is that of Gorishniy et al., "Revisiting Deep Learning Models for Tabular Data" (2021, section
+    3.2): x + Linear(dropout(ReLU(Linear(BatchNorm(x))))), with a hidden layer of twice the width.
+
+    Args:
+        numeric: how many numeric columns a row has.
+        categories: the cardinality of each category column.
+        width: length of the output vector, and of the hidden state.
+        depth: number of residual blocks.
+        dropout: share of the blocks' hidden units that is dropped in training.
+
+    Raises:
+        UserError: where a number is out of range.
+
+    Example:
+        >>> TableResNet(numeric=2, categories=[4])(torch.zeros(8, 3)).shape
+        torch.Size([8, 256])
+    """
+
+    modality = "table"
+    places: Tensor
+
+    def __init__(
+        self,
+        *,
+        numeric: int,
+        categories: Sequence[int] = (),
+        width: int = 256,
+        depth: int = 3,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        at_least(1, width=width, depth=depth)
+        share(dropout=dropout)
+        self.arguments = {
+            "numeric": numeric,
+            "categories": list(categories),
+            "width": width,
+            "depth": depth,
+            "dropout": dropout,
+        }
+        self.width = width
+        # The sum of one embedding per column is what a linear layer on the one-hot row computes, but a look-up
+        # costs the same whatever the cardinality.
+        starts = list(accumulate(categories, initial=0))
+        self.numeric = numeric
+        self.register_buffer("places", torch.tensor(starts[:-1], dtype=torch.int64), persistent=False)
+        at_least(1, columns=numeric + len(categories))
+        self.numbers = nn.Linear(numeric, width) if numeric else None
+        self.codes = nn.EmbeddingBag(starts[-1], width, mode="sum") if categories else None
+        if self.codes is not None:
+            nn.init.normal_(self.codes.weight, std=(numeric + len(categories)) ** -0.5)
+        self.blocks = nn.Sequential(*[_ResidualBlock(width, dropout) for _ in range(depth)])
+        self.norm = nn.BatchNorm1d(width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (B, width) for rows (B, numeric + categories)."""
+        state = x.new_zeros(()) if self.numbers is None else self.numbers(x[:, : self.numeric])
+        if self.codes is not None:
+            state = state + self.codes(x[:, self.numeric :].long() + self.places)
+        return torch.relu(self.norm(self.blocks(state)))
