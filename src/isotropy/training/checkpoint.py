@@ -1,0 +1,140 @@
+"""A checkpoint is one safetensors file, its JSON in the metadata: whole or not there at all."""
+
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save as to_bytes
+from torch import Tensor, nn
+
+from isotropy.errors import UserError
+
+FORMAT = 1
+KEPT = 2
+
+
+class Diverged(UserError):
+    """The loss or a weight is no longer finite; the last good checkpoint stays as it is."""
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write `data` so that `path` holds all of it or what it held before, whatever happens meanwhile."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(name, 0o644)
+        os.replace(name, path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def save(
+    folder: Path, step: int, method: nn.Module, optimizer: torch.optim.Optimizer, about: Mapping[str, Any]
+) -> Path:
+    """Write the checkpoint of `step` into `folder` and keep the last two.
+
+    Raises:
+        Diverged: a weight is not finite; nothing is written.
+        UserError: the disk does not take the file; the earlier checkpoints stay.
+    """
+    tensors = _tensors(method, optimizer)
+    for name, tensor in tensors.items():
+        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+            raise Diverged(
+                f"{name.split('/', 1)[1]} is not finite after step {step}: no checkpoint was written; "
+                "lower optim.lr and resume from the last one"
+            )
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"step-{step:09d}.safetensors"
+    header = {"isotropy": json.dumps({**about, "format": FORMAT, "step": step})}
+    try:
+        write_atomically(path, to_bytes({k: v.to("cpu", copy=True).contiguous() for k, v in tensors.items()}, header))
+    except OSError as error:
+        raise UserError(
+            f"{path}: the checkpoint of step {step} could not be written ({error.strerror}); "
+            f"{'the earlier ones are untouched' if listed(folder) else 'there is no earlier one'}"
+        ) from error
+    for old in listed(folder)[:-KEPT]:
+        old.unlink()
+    return path
+
+
+def listed(folder: Path) -> list[Path]:
+    """Return the checkpoints in `folder`, the newest last."""
+    return sorted(folder.glob("step-*.safetensors"))
+
+
+def about(path: Path) -> dict[str, Any]:
+    """Return what the checkpoint says of itself.
+
+    Raises:
+        UserError: no such file, or not a checkpoint of this library.
+    """
+    if not path.is_file():
+        raise UserError(f"{path}: no such checkpoint")
+    try:
+        with safe_open(path, "pt") as file:
+            header = json.loads((file.metadata() or {})["isotropy"])
+    except (SafetensorError, KeyError, json.JSONDecodeError) as error:
+        raise UserError(f"{path}: damaged, or not a checkpoint of isotropy") from error
+    if header.get("format") != FORMAT:
+        raise UserError(f"{path}: checkpoint format {header.get('format')}, this version reads {FORMAT}")
+    return dict(header)
+
+
+def load(path: Path, method: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
+    """Copy the checkpoint into `method` and `optimizer`; return what it says of itself.
+
+    Tensors are copied into existing ones of the parameter's own memory format: a fused optimiser pairs
+    channels-last weights with contiguous states wrongly, and silently.
+
+    Raises:
+        UserError: a damaged or foreign file, or one of another network.
+    """
+    header = about(path)
+    with safe_open(path, "pt") as file:
+        saved = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no iterator)
+    state = method.state_dict()
+    stored = {name.removeprefix("method/") for name in saved if name.startswith("method/")}
+    wrong = sorted(stored ^ state.keys()) or sorted(
+        name for name in stored if saved[f"method/{name}"].shape != state[name].shape
+    )
+    if wrong:
+        raise UserError(f"{path}: was made by another network or method ({wrong[0]} differs)")
+    with torch.no_grad():
+        for name, tensor in state.items():
+            tensor.copy_(saved[f"method/{name}"])
+        for name, parameter in method.named_parameters():
+            prefix = f"optim/{name}/"
+            for key in [k for k in saved if k.startswith(prefix)]:
+                optimizer.state[parameter][key.removeprefix(prefix)] = _like(parameter, saved[key])
+    return header
+
+
+def _like(parameter: Tensor, saved: Tensor) -> Tensor:
+    if saved.shape == parameter.shape:
+        return torch.empty_like(parameter, dtype=saved.dtype).copy_(saved)
+    return saved.to(parameter.device)
+
+
+def _tensors(method: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    tensors = {f"method/{name}": tensor.detach() for name, tensor in method.state_dict().items()}
+    for name, parameter in method.named_parameters():
+        for key, value in optimizer.state.get(parameter, {}).items():
+            if isinstance(value, Tensor):
+                tensors[f"optim/{name}/{key}"] = value.detach()
+    return tensors

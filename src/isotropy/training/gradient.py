@@ -1,0 +1,151 @@
+"""The gradient of a loss on the whole batch, whoever holds its rows: one process, many ranks, many chunks."""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from math import isfinite
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from isotropy.errors import UserError
+from isotropy.methods.method import Method, Outputs
+from isotropy.training import comm
+from isotropy.training.checkpoint import Diverged
+from isotropy.views import draw
+from isotropy.views.views import Views
+
+
+class Gradient:
+    """Leaves the gradient of the batch's loss in the parameters.
+
+    Args:
+        method: what is trained; `model` is it, or it under `DistributedDataParallel`.
+        device: where it stands; `bf16`: whether its networks run under bfloat16 autocast.
+        seed: of what networks draw (dropout).
+        chunked: whether the batch comes in pieces: outputs of all pieces without a graph, the loss's gradient on
+            the outputs once, then the pieces again with their graphs. Exact for networks without batch statistics.
+    """
+
+    def __init__(
+        self, method: Method, model: nn.Module, *, device: torch.device, bf16: bool, seed: int, chunked: bool
+    ) -> None:
+        self.method, self.model, self.device = method, model, device
+        self.bf16, self.seed, self.chunked = bf16, seed, chunked
+
+    def leave(self, pieces: list[Views], counts: list[int], step: int) -> tuple[dict[str, float], Outputs]:
+        """Return the loss's terms over all ranks and the outputs, detached, that they were computed from.
+
+        Args:
+            pieces: this rank's rows, one piece unless chunked.
+            counts: rows of every rank.
+            step: number of the step, from 0.
+
+        Raises:
+            Diverged: a term is not finite, on all ranks together.
+        """
+        with torch.no_grad() if self.chunked else nullcontext():
+            parts = [self._forward(views, step, place) for place, views in enumerate(pieces)]
+        own = _as_leaves(parts) if self.chunked else parts[0]
+        outputs = dict(own)
+        for name in self.method.gathered:
+            outputs[name] = _each(own[name], lambda x: comm.gather(x, counts))
+        for name in self.method.averaged:
+            outputs[name] = _each(own[name], lambda x: comm.mean(x, counts))
+        terms = self.method.loss(**outputs)
+        # A rank's mean over its own rows counts by its share of all rows; a gathered loss is whole already.
+        weight = 1.0 if self.method.gathered else counts[comm.rank()] * comm.world() / sum(counts)
+        values = _over_ranks(terms, weight, step)
+        (torch.stack(list(terms.values())).sum() * weight).backward()
+        if self.chunked:
+            self._replay(pieces, own, step)
+        return values, {name: _each(value, Tensor.detach) for name, value in outputs.items()}
+
+    def _forward(self, views: Views, step: int, place: int) -> Outputs:
+        autocast = torch.autocast(self.device.type, torch.bfloat16) if self.bf16 else nullcontext()
+        with _seeded(self.device, self.seed, step, comm.rank(), place), autocast:
+            outputs: Outputs = self.model(views)
+        return {name: _each(value, _at_least_float32) for name, value in outputs.items()}
+
+    def _replay(self, pieces: list[Views], own: Outputs, step: int) -> None:
+        first = 0
+        for place, views in enumerate(pieces):
+            rows = slice(first, first := first + len(views.index))
+            with self._unsynchronised(place + 1 < len(pieces)):
+                again = self._forward(views, step, place)
+                pairs = [
+                    (output, leaf.grad[rows])
+                    for name, value in again.items()
+                    for output, leaf in zip(_list(value), _list(own[name]), strict=True)
+                    if leaf.grad is not None and output.requires_grad
+                ]
+                torch.autograd.backward([output for output, _ in pairs], [grad for _, grad in pairs])
+
+    def _unsynchronised(self, wanted: bool) -> AbstractContextManager[Any]:
+        no_sync = getattr(self.model, "no_sync", None)
+        return no_sync() if wanted and no_sync is not None else nullcontext()
+
+
+def refuse_batch_statistics(method: nn.Module) -> None:
+    """Refuse chunks for a method whose modules would normalise by a chunk's statistics.
+
+    Raises:
+        UserError: naming the first such module.
+    """
+    for name, module in method.named_modules():
+        if isinstance(module, _BatchNorm) and (module.training or module.running_mean is None):
+            raise UserError(
+                f"chunk: the statistics of {name!r} ({type(module).__name__}) would be those of a chunk and not of the "
+                "batch; use networks without batch norm, or no chunk"
+            )
+
+
+def _over_ranks(terms: dict[str, Tensor], weight: float, step: int) -> dict[str, float]:
+    """Return the terms as numbers, the same on every rank, so that all ranks stop together."""
+    own = torch.stack([term.detach().double() for term in terms.values()]) * weight
+    values = dict(zip(terms, (comm.total(own) / comm.world()).tolist(), strict=True))
+    for name, value in values.items():
+        if not isfinite(value):
+            raise Diverged(
+                f"the loss term {name!r} became {value} at step {step + 1}: stopped before the weights moved; "
+                "lower optim.lr, or resume from the last checkpoint"
+            )
+    return values
+
+
+@contextmanager
+def _seeded(device: torch.device, *key: int) -> Iterator[None]:
+    """Let what networks draw (dropout) be a function of `key`, and leave the caller's generator alone."""
+    generator = torch.default_generator
+    if device.type == "cuda":
+        generator = torch.cuda.default_generators[device.index or 0]
+    state = generator.get_state()
+    generator.manual_seed(draw.mix(*key))
+    try:
+        yield
+    finally:
+        generator.set_state(state)
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def _each(value: Tensor | list[Tensor], function: Callable[[Tensor], Any]) -> Any:
+    return [function(x) for x in value] if isinstance(value, list) else function(value)
+
+
+def _at_least_float32(x: Tensor) -> Tensor:
+    return x.float() if x.dtype in (torch.bfloat16, torch.float16) else x
+
+
+def _as_leaves(parts: list[Outputs]) -> Outputs:
+    """Join the pieces' outputs into whole-batch leaves that take the loss's gradient."""
+    joined: Outputs = {}
+    for name, value in parts[0].items():
+        columns = [torch.cat(rows) for rows in zip(*(_list(part[name]) for part in parts), strict=True)]
+        for leaf in columns:
+            leaf.requires_grad_(leaf.is_floating_point())
+        joined[name] = columns if isinstance(value, list) else columns[0]
+    return joined

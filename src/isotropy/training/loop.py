@@ -1,0 +1,250 @@
+"""The loop: a generator that trains; what else should happen is the body of the caller's `for`."""
+
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import torch
+from torch import nn
+
+from isotropy.errors import UserError
+from isotropy.methods.method import Method, Outputs
+from isotropy.training import checkpoint, comm
+from isotropy.training.gradient import Gradient, refuse_batch_statistics
+from isotropy.training.optim import Optim
+from isotropy.training.plan import Plan
+from isotropy.training.precision import choose
+from isotropy.views.views import Source, ViewMaker
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step that was taken.
+
+    Attributes:
+        number: steps taken so far, from 1; `steps`: how many there will be.
+        pass_: number of the pass over the data, from 0; `ends_pass`: whether this was its last step.
+        epoch: epochs of the encoder done so far.
+        terms: the loss's named terms over the rows of all ranks; `loss`: their sum.
+        outputs: what `forward` returned, detached, gathered where the method gathers.
+        lr: the scheduled learning rate.
+        rows: rows of the batch over all ranks.
+        seconds: time that the step took; `waited`: the part of it spent on data and views.
+    """
+
+    number: int
+    steps: int
+    pass_: int
+    ends_pass: bool
+    epoch: float
+    terms: dict[str, float]
+    loss: float
+    outputs: Outputs
+    lr: float
+    rows: int
+    seconds: float
+    waited: float
+    _state: "_State"
+
+    def save(self, folder: Path, **about: Any) -> Path | None:
+        """Write a checkpoint of this step into `folder` (rank 0 only) and return its path.
+
+        `about` is kept as JSON beside what the loop itself writes. To be called before the next step is taken.
+
+        Raises:
+            Diverged: a weight is not finite.
+            UserError: the disk does not take the file. Nothing is left half-written.
+        """
+        assert self._state.done == self.number, "a step is saved before the next one is taken"
+        return self._state.save(folder, about)
+
+
+def fit(
+    method: Method,
+    source: Source,
+    views: ViewMaker,
+    *,
+    optim: Optim | None = None,
+    epochs: float = 10,
+    batch_size: int = 256,
+    seed: int = 0,
+    precision: str = "auto",
+    keep_last: bool = False,
+    chunk: int | None = None,
+    compile: bool = False,
+    device: torch.device | str = "cpu",
+    resume: Path | None = None,
+) -> Iterator[Step]:
+    """Train `method` on `source`, yielding every step.
+
+    Args:
+        method: moved to `device` and trained in place; in eval mode at the end.
+        source: unlabelled rows on `device`.
+        views: makes the looks of a batch.
+        optim: the optimiser and its schedule, AdamW by default.
+        epochs: epochs of the encoder, above 0.
+        batch_size: rows of one step over all ranks.
+        seed: every random choice is a function of it.
+        precision: "auto" (what the processor has units for), "float32" or "bf16".
+        keep_last: keep the last, smaller batch of a pass.
+        chunk: rows that go through the networks at once: exact large batches on small memory; refused where a
+            module's batch statistics would differ.
+        compile: compile the encoder.
+        device: where training runs.
+        resume: a checkpoint of the same training, which goes on bit-identically under the same conditions.
+
+    Raises:
+        UserError: arguments that do not fit, named.
+        Diverged: the loss is not finite; names the step and the term.
+
+    Example:
+        >>> import torch
+        >>> from isotropy.data import ArraySource
+        >>> from isotropy.encoders import TableMLP
+        >>> from isotropy.methods import SimCLR
+        >>> from isotropy.views import TableViews
+        >>> x = torch.randn(64, 5)
+        >>> method = SimCLR(TableMLP(numeric=5, width=8, depth=2), projector=(8, 4))
+        >>> for step in fit(method, ArraySource(x), TableViews(values=x, numeric=5), epochs=1, batch_size=32):
+        ...     pass
+        >>> step.number, sorted(step.terms)
+        (2, ['contrast'])
+    """
+    plan = Plan(
+        rows=len(source),
+        batch_size=batch_size,
+        epochs=epochs,
+        passes_per_epoch=method.passes_per_epoch,
+        keep_last=keep_last,
+    )
+    _check(method, views, plan, chunk)
+    device, optim = torch.device(device), optim or Optim()
+    precision = choose(precision, device, method.encoder)
+        method.to(device)
+    if getattr(method.encoder, "convolutional", False):
+        method.to(memory_format=torch.channels_last)
+    if compile:
+        method.encoder.compile()
+    trainable = [parameter for parameter in method.parameters() if parameter.requires_grad]
+    model = comm.distributed(method, find_unused=type(method).frozen is not Method.frozen)
+    gradient = Gradient(
+        method, model, device=device, bf16=precision == "bf16", seed=seed, chunked=chunk is not None
+    )
+    state = _State(method, optim.build(method, method.unscheduled), plan, seed, f"{device.type} {precision}")
+    if resume is not None:
+        state.load(resume)
+
+    entered = None
+    for number in range(state.done, plan.steps):
+        start = perf_counter()
+        pass_, place = divmod(number, plan.per_pass)
+        method.progress = number / plan.steps
+        if pass_ != entered:
+            _enter_pass(method, trainable, source, pass_, chunk)
+            order, entered = plan.order(seed, pass_), pass_
+        index = plan.batch(order, place)
+        counts = comm.shares(len(index))
+        mine = index.split(counts)[comm.rank()]
+        pieces = [views(source, rows, seed=seed, pass_=pass_) for rows in mine.split(chunk or len(mine))]
+        lr = optim.set_rate(state.optimizer, method.progress)
+        terms, outputs = gradient.leave(pieces, counts, number)
+        state.optimizer.step()
+        state.optimizer.zero_grad(set_to_none=True)
+        method.progress = (number + 1) / plan.steps
+        with torch.no_grad():
+            method.update(**outputs)
+        state.done = number + 1
+        yield Step(
+            number=state.done,
+            steps=plan.steps,
+            pass_=pass_,
+            ends_pass=place + 1 == plan.per_pass,
+            epoch=state.done / plan.per_epoch,
+            terms=terms,
+            loss=sum(terms.values()),
+            outputs=outputs,
+            lr=lr,
+            rows=len(index),
+            seconds=perf_counter() - start,
+            waited=sum(piece.seconds for piece in pieces),
+            _state=state,
+        )
+    for parameter in trainable:
+        parameter.requires_grad_(True)
+    method.eval()
+
+
+def _check(method: Method, views: ViewMaker, plan: Plan, chunk: int | None) -> None:
+    name = type(method).__name__
+    if views.count < method.min_looks:
+        raise UserError(
+            f"{name} compares at least {method.min_looks} looks of a sample and the views make {views.count}: "
+            f"set views.looks = {method.min_looks}"
+        )
+    if chunk is not None and chunk < 1:
+        raise UserError(f"chunk = {chunk} must be at least 1 row")
+    if plan.smallest < comm.world():
+        raise UserError(f"a batch of {plan.smallest} row(s) cannot be shared by {comm.world()} ranks")
+
+
+def _enter_pass(
+    method: Method, trainable: list[nn.Parameter], source: Source, pass_: int, chunk: int | None
+) -> None:
+    """Begin a pass: who learns, who sits it out, and what the method prepares from the data."""
+    method.train()
+    for parameter in trainable:
+        parameter.requires_grad_(True)
+    for module in method.frozen(pass_):
+        module.eval()
+        for parameter in module.parameters():
+            # No gradient at all: an optimiser would still decay a parameter whose gradient is zero.
+            parameter.requires_grad_(False)
+            parameter.grad = None
+    if chunk is not None:
+        refuse_batch_statistics(method)
+    with torch.no_grad():
+        method.before_pass(source, pass_)
+
+
+class _State:
+    """What a checkpoint holds, and which training it belongs to."""
+
+    def __init__(
+        self, method: Method, optimizer: torch.optim.Optimizer, plan: Plan, seed: int, arithmetic: str
+    ) -> None:
+        self.method, self.optimizer, self.done = method, optimizer, 0
+        self.identity = {
+            "method": type(method).__name__,
+            "rows": plan.rows,
+            "batch_size": plan.batch_size,
+            "steps": plan.steps,
+            "keep_last": plan.keep_last,
+            "seed": seed,
+        }
+        self.conditions = {
+            "torch": str(torch.__version__),
+            "threads": torch.get_num_threads(),
+            "arithmetic": arithmetic,
+            "ranks": comm.world(),
+        }
+
+    def save(self, folder: Path, about: dict[str, Any]) -> Path | None:
+        if comm.rank() != 0:
+            return None
+        header = {"identity": self.identity, "conditions": self.conditions, "about": about}
+        return checkpoint.save(folder, self.done, self.method, self.optimizer, header)
+
+    def load(self, path: Path) -> None:
+        header = checkpoint.about(path)
+        for name, value in self.identity.items():
+            if (was := header["identity"].get(name)) != value:
+                raise UserError(f"{path}: belongs to another training: {name} was {was} and is {value} now")
+        was = header["conditions"]
+        differ = [f"{k} {was.get(k)} -> {v}" for k, v in self.conditions.items() if was.get(k) != v]
+        if differ:
+            warnings.warn(f"the resumed run will not be bit-identical: {', '.join(differ)}", stacklevel=3)
+        checkpoint.load(path, self.method, self.optimizer)
+        self.done = int(header["step"])
