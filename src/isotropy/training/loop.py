@@ -123,16 +123,14 @@ def fit(
     _check(method, views, plan, chunk)
     device, optim = torch.device(device), optim or Optim()
     precision = choose(precision, device, method.encoder)
-        method.to(device)
+    method.to(device)
     if getattr(method.encoder, "convolutional", False):
         method.to(memory_format=torch.channels_last)
     if compile:
         method.encoder.compile()
     trainable = [parameter for parameter in method.parameters() if parameter.requires_grad]
     model = comm.distributed(method, find_unused=type(method).frozen is not Method.frozen)
-    gradient = Gradient(
-        method, model, device=device, bf16=precision == "bf16", seed=seed, chunked=chunk is not None
-    )
+    gradient = Gradient(method, model, device=device, bf16=precision == "bf16", seed=seed, chunked=chunk is not None)
     state = _State(method, optim.build(method, method.unscheduled), plan, seed, f"{device.type} {precision}")
     if resume is not None:
         state.load(resume)
@@ -190,9 +188,7 @@ def _check(method: Method, views: ViewMaker, plan: Plan, chunk: int | None) -> N
         raise UserError(f"a batch of {plan.smallest} row(s) cannot be shared by {comm.world()} ranks")
 
 
-def _enter_pass(
-    method: Method, trainable: list[nn.Parameter], source: Source, pass_: int, chunk: int | None
-) -> None:
+def _enter_pass(method: Method, trainable: list[nn.Parameter], source: Source, pass_: int, chunk: int | None) -> None:
     """Begin a pass: who learns, who sits it out, and what the method prepares from the data."""
     method.train()
     for parameter in trainable:
