@@ -108,9 +108,7 @@ def candidate(make: Callable[[], nn.Module], seed: int, number: int) -> nn.Modul
 
 
 @torch.no_grad()
-def choose(
-    make: Callable[[], nn.Module], rows: Tensor, *, count: int, candidates: int, seed: int
-) -> list[int]:
+def choose(make: Callable[[], nn.Module], rows: Tensor, *, count: int, candidates: int, seed: int) -> list[int]:
     """Return the numbers of the `count` most diverse of `candidates` projectors, judged on `rows`.
 
     The candidates exist one at a time; `candidate(make, seed, number)` makes the chosen ones again.
@@ -140,7 +138,7 @@ def similarity(outputs: Sequence[Tensor]) -> Tensor:
 
     The uncentred linear CKA of the row-normalised outputs R_n: the cosine between the Gram matrices
     R_n R_n^T, equal to |R_n^T R_m|^2 / (|R_n^T R_n| |R_m^T R_m|) in Frobenius norms. In [0, 1] with ones on
-    the diagonal; positive semi-definite; unchanged when rows are rescaled or an output is rotated (section 3).
+    the diagonal; positive semi-definite; the same when rows are rescaled or an output is rotated (section 3).
 
     Args:
         outputs: N tensors (b, d) of one shape.

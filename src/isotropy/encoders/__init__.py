@@ -1,1 +1,120 @@
-"""Encoders: networks with a `width`."""
+"""Encoders: networks that turn a batch of inputs into vectors (B, width), and how to make one by name."""
+
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+from isotropy.encoders.encoder import Encoder
+from isotropy.encoders.image import SmallResNet
+from isotropy.encoders.series import DilatedResNet, SeriesCNN
+from isotropy.encoders.table import OneHot, TableMLP, TableResNet
+from isotropy.encoders.timm import Timm
+from isotropy.encoders.wrap import Wrapped, wrap
+from isotropy.errors import UserError, nearest
+
+__all__ = [
+    "DEFAULT",
+    "ENCODERS",
+    "DilatedResNet",
+    "Encoder",
+    "OneHot",
+    "SeriesCNN",
+    "SmallResNet",
+    "TableMLP",
+    "TableResNet",
+    "Timm",
+    "Wrapped",
+    "build",
+    "from_spec",
+    "spec",
+    "wrap",
+]
+
+ENCODERS: dict[str, type[Encoder]] = {
+    "dilated_resnet": DilatedResNet,
+    "series_cnn": SeriesCNN,
+    "small_resnet": SmallResNet,
+    "table_mlp": TableMLP,
+    "table_resnet": TableResNet,
+}
+
+DEFAULT = {"table": "table_mlp", "series": "series_cnn", "image": "small_resnet"}
+
+_SHAPES = {
+    frozenset(("numeric", "categories")): "table",
+    frozenset(("channels", "length")): "series",
+    frozenset(("channels", "size")): "image",
+}
+
+
+def build(name: str, shape: Mapping[str, Any], **options: Any) -> Encoder:
+    """Return a new encoder by name, made for data of a shape, with weights from torch's generator.
+
+    Args:
+        name: a key of `ENCODERS`, or "timm:MODEL" for any image model of timm.
+        shape: of the data: {"numeric", "categories"}, {"channels", "length"} or {"channels", "size"}.
+        options: keyword arguments of the encoder's constructor beyond the shape.
+
+    Raises:
+        UserError: for an unknown name or option (with the nearest valid one), or an encoder of another modality.
+
+    Example:
+        >>> build("series_cnn", {"channels": 9, "length": 128}, dropout=0.0).width
+        2304
+    """
+    kind = _kind(name)
+    modality = _SHAPES[frozenset(shape)]
+    if kind.modality != modality:
+        suited = sorted(other for other, made in ENCODERS.items() if made.modality == modality)
+        raise UserError(
+            f"encoder {name!r} takes {kind.modality} data, but this is {modality} data (valid: {', '.join(suited)})"
+        )
+    named = [name for name in inspect.signature(kind).parameters if name != "model"]
+    for option in options:
+        if option not in named or option in shape:
+            choices = [other for other in named if other not in shape]
+            raise UserError(f"encoder {name!r} has no option {option!r}{nearest(option, choices)}")
+    arguments = {key: value for key, value in shape.items() if key in named} | options
+    if kind is Timm:
+        arguments["model"] = name.removeprefix("timm:")
+    return kind(**arguments)
+
+
+def spec(encoder: Encoder) -> dict[str, Any]:
+    """Return what `from_spec` rebuilds the encoder's architecture from: {"name", "arguments"}, JSON-able.
+
+    A wrapped network is named "custom"; it cannot be rebuilt without its code.
+
+    Example:
+        >>> spec(TableMLP(numeric=3, width=8))["name"]
+        'table_mlp'
+    """
+    if isinstance(encoder, Timm):
+        name = f"timm:{encoder.arguments['model']}"
+    else:
+        name = next((name for name, kind in ENCODERS.items() if type(encoder) is kind), "custom")
+    return {"name": name, "arguments": dict(encoder.arguments) if name != "custom" else {}}
+
+
+def from_spec(spec: Mapping[str, Any]) -> Encoder:
+    """Return a new encoder of the architecture that `spec` says, with fresh weights.
+
+    Raises:
+        UserError: for a custom network, an unknown name, or arguments that do not fit.
+    """
+    if spec.get("name") == "custom":
+        raise UserError("the encoder is a network of your own: make it, wrap it, and pass it when loading")
+    kind = _kind(str(spec.get("name")))
+    try:
+        inspect.signature(kind).bind(**spec["arguments"])
+    except (KeyError, TypeError) as error:
+        raise UserError(f"the encoder's specification does not fit {spec.get('name')!r}: {error}") from error
+    return kind(**spec["arguments"])
+
+
+def _kind(name: str) -> type[Encoder]:
+    if name.startswith("timm:"):
+        return Timm
+    if name not in ENCODERS:
+        raise UserError(f"unknown encoder {name!r}{nearest(name, [*ENCODERS, 'timm:resnet18'])}")
+    return ENCODERS[name]

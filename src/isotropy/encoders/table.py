@@ -156,8 +156,8 @@ class TableResNet(Encoder):
             "dropout": dropout,
         }
         self.width = width
-        # The sum of one embedding per column is what a linear layer on the one-hot row computes, but a look-up
-        # costs the same whatever the cardinality.
+        # The sum of one embedding per column is what a linear layer on the one-hot row computes, but a
+        # look-up costs the same whatever the cardinality.
         starts = list(accumulate(categories, initial=0))
         self.numeric = numeric
         self.register_buffer("places", torch.tensor(starts[:-1], dtype=torch.int64), persistent=False)

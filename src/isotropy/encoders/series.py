@@ -1,0 +1,122 @@
+"""Encoders for series (B, channels, time). Convolutions run as 2-D ones of height 1.
+
+A convolution of height 1 is the same arithmetic with the same initial weights as a 1-D one, and PyTorch has its
+faster kernels (bf16, channels-last) for the 2-D form.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from isotropy.encoders.encoder import Encoder, at_least, share
+
+
+class SeriesCNN(Encoder):
+    """The convolutional network of LFR for sensor series (Sui et al. 2024, appendix; that of TS-TCC).
+
+    Three blocks of convolution (8 wide, no bias), batch norm, ReLU and max-pooling by 2, dropout after the first,
+    flattened. HAR (9 x 128) gives width 2304, Epilepsy (1 x 178) gives 3072. Feature maps longer than `steps`
+    (series of more than about 240 steps) are averaged down to it, so that the width stays at 128 * steps.
+
+    Args:
+        channels: how many values a time step has.
+        length: how many steps the series have.
+        dropout: share of the first block's outputs that is dropped in training.
+        steps: the most steps that the flattened feature map has.
+
+    Raises:
+        UserError: where a number is out of range.
+
+    Example:
+        >>> SeriesCNN(channels=9, length=128)(torch.zeros(4, 9, 128)).shape
+        torch.Size([4, 2304])
+    """
+
+    modality = "series"
+    convolutional = True
+
+    def __init__(self, *, channels: int, length: int, dropout: float = 0.35, steps: int = 32) -> None:
+        super().__init__()
+        at_least(1, channels=channels, length=length, steps=steps)
+        share(dropout=dropout)
+        self.arguments = {"channels": channels, "length": length, "dropout": dropout, "steps": steps}
+        layers: list[nn.Module] = []
+        for before, after in ((channels, 32), (32, 64), (64, 128)):
+            layers += [
+                nn.Conv2d(before, after, (1, 8), padding=(0, 4), bias=False),
+                nn.BatchNorm2d(after),
+                nn.ReLU(),
+                nn.MaxPool2d((1, 2), padding=(0, 1)),
+            ]
+            length = (length + 1) // 2 + 1
+        layers.insert(4, nn.Dropout(dropout))
+        if length > steps:
+            layers.append(nn.AdaptiveAvgPool2d((1, steps)))
+        self.layers = nn.Sequential(*layers, nn.Flatten())
+        self.width = 128 * min(length, steps)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (B, width) for series (B, channels, length)."""
+        return self.layers(x.unsqueeze(2))
+
+
+class _DilatedBlock(nn.Module):
+    """Two dilated convolutions, 3 wide, that keep the length, around a skip connection."""
+
+    def __init__(self, hidden: int, dilation: int) -> None:
+        super().__init__()
+        self.first_norm = nn.BatchNorm2d(hidden)
+        self.first = _dilated(hidden, dilation)
+        self.second_norm = nn.BatchNorm2d(hidden)
+        self.second = _dilated(hidden, dilation)
+
+    def forward(self, x: Tensor) -> Tensor:
+        inner = self.first(torch.relu(self.first_norm(x)))
+        return x + self.second(torch.relu(self.second_norm(inner)))
+
+
+def _dilated(hidden: int, dilation: int) -> nn.Module:
+    return nn.Conv2d(hidden, hidden, (1, 3), padding=(0, dilation), dilation=(1, dilation), bias=False)
+
+
+class DilatedResNet(Encoder):
+    """A residual network of dilated convolutions for series of any length, pooled over time.
+
+    Like the encoder of TS2Vec (Yue et al. 2022, section 2.3), with batch norm and a lighter last layer: block i
+    has dilation 2^i, so `depth` blocks see 4 * 2^depth - 3 steps (253 with the default).
+
+    Args:
+        channels: how many values a time step has.
+        width: length of the output vector.
+        hidden: channels of the blocks.
+        depth: number of blocks.
+
+    Raises:
+        UserError: where a number is too small.
+
+    Example:
+        >>> encoder = DilatedResNet(channels=3)
+        >>> encoder(torch.zeros(4, 3, 50)).shape, encoder(torch.zeros(4, 3, 1000)).shape
+        (torch.Size([4, 256]), torch.Size([4, 256]))
+    """
+
+    modality = "series"
+    convolutional = True
+
+    def __init__(self, *, channels: int, width: int = 256, hidden: int = 64, depth: int = 6) -> None:
+        super().__init__()
+        at_least(1, channels=channels, width=width, hidden=hidden, depth=depth)
+        self.arguments = {"channels": channels, "width": width, "hidden": hidden, "depth": depth}
+        self.width = width
+        self.layers = nn.Sequential(
+            nn.Conv2d(channels, hidden, 1, bias=False),
+            *[_DilatedBlock(hidden, 2**i) for i in range(depth)],
+            nn.BatchNorm2d(hidden),
+            nn.ReLU(),
+            nn.Conv2d(hidden, width, 1, bias=False),
+            nn.BatchNorm2d(width),
+            nn.ReLU(),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (B, width) for series (B, channels, time)."""
+        return self.layers(x.unsqueeze(2)).mean(dim=(2, 3))
