@@ -1,0 +1,67 @@
+"""Cosine distance between a prediction and a target that does not move (BYOL)."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from isotropy.objectives.rows import length, same_shape, wide
+
+
+def cosine_distance(prediction: Tensor, target: Tensor) -> Tensor:
+    """Return the mean over rows of 2 - 2 cos(prediction, target).
+
+    This is the squared distance of the rows divided by their lengths.
+
+    Args:
+        prediction: (N, D), of any length.
+        target: (N, D), of any length; no gradient reaches it.
+
+    Returns:
+        A scalar in [0, 4] up to rounding, float32 at least: 0 aligned, 2 orthogonal, 4 opposite.
+
+    Raises:
+        ValueError: the shapes differ.
+
+    Source: Grill et al. 2020 (arXiv 2006.07733), equation 2.
+
+    Example:
+        >>> x = torch.eye(3)
+        >>> cosine_distance(x, 2 * x).item(), cosine_distance(x, -x).item()
+        (0.0, 4.0)
+    """
+    same_shape(prediction, target)
+    with torch.autocast(prediction.device.type, enabled=False):
+        p, y = wide(prediction), wide(target.detach())
+        return 2 - 2 * ((p * y).sum(dim=-1) / (length(p) * length(y))).mean()
+
+
+def byol(predictions: Sequence[Tensor], targets: Sequence[Tensor]) -> Tensor:
+    """Return BYOL's loss: the sum of the cosine distances over all directed pairs of different looks.
+
+    Args:
+        predictions: V looks of the student, each (N, D).
+        targets: the teacher's outputs for the first U <= V of these looks, each (N, D); look u is the
+            target of every look v != u. No gradient reaches them.
+
+    Returns:
+        A scalar in [0, 4 U (V-1)], float32 at least: two looks have two pairs, two large and six small
+        ones 14. The pairs are summed, not averaged, as in the paper and in solo-learn.
+
+    Raises:
+        ValueError: there is no pair, more targets than predictions, or the shapes differ.
+
+    Source: Grill et al. 2020 (arXiv 2006.07733), equation 2 and section 3.1.
+
+    Example:
+        >>> x, y = torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 1.0]])
+        >>> byol([x, y], [x, y]).item()
+        4.0
+    """
+    pairs = [(v, u) for u in range(len(targets)) for v in range(len(predictions)) if v != u]
+    if not pairs or len(targets) > len(predictions):
+        raise ValueError(
+            "byol needs at least two looks and targets for one or more of the first of them, "
+            f"got {len(predictions)} predictions and {len(targets)} targets"
+        )
+    return torch.stack([cosine_distance(predictions[v], targets[u]) for v, u in pairs]).sum()

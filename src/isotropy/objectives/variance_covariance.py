@@ -1,0 +1,60 @@
+"""Variance, invariance, covariance: agree, spread out, and say nothing twice (VICReg)."""
+
+from itertools import combinations
+
+import torch
+from torch import Tensor
+
+from isotropy.objectives.rows import same_shape, wide
+
+
+def vicreg(*z: Tensor, invariance: float = 25.0, variance: float = 25.0, covariance: float = 1.0) -> dict[str, Tensor]:
+    """Return VICReg's three weighted terms for V looks at the same N rows.
+
+        invariance * mean over pairs of looks and over all N D entries of (z - z')^2
+        variance   * mean over looks and over dimensions of max(0, 1 - sqrt(var + 1e-4))
+        covariance * 2 * mean over looks of (sum of the squared off-diagonal covariances) / D
+
+    var and covariances are unbiased. For two looks this is the paper's sum over branches with the authors'
+    factor 1/2 on the variance.
+
+    Args:
+        z: V >= 2 looks, each (N, D) with N >= 2; not normalised.
+        invariance: weight lambda.
+        variance: weight mu.
+        covariance: weight nu.
+
+    Returns:
+        "invariance", "variance" and "covariance": scalars >= 0 (the last up to rounding), float32 at least.
+        At point collapse their sum is 0.99 `variance`.
+
+    Raises:
+        ValueError: fewer than two looks, fewer than two rows, or looks of different shapes.
+
+    Source: Bardes et al. 2022 (arXiv 2105.04906), equations 1 to 6; factor 1/2 from the authors' code.
+
+    Example:
+        >>> {name: round(term.item(), 4) for name, term in vicreg(torch.ones(8, 4), torch.ones(8, 4)).items()}
+        {'invariance': 0.0, 'variance': 24.75, 'covariance': 0.0}
+    """
+    if len(z) < 2:
+        raise ValueError(f"vicreg compares at least two looks, got {len(z)}")
+    same_shape(*z)
+    looks, (rows, width) = len(z), z[0].shape
+    if rows < 2:
+        raise ValueError(f"a variance needs at least two rows, got {rows}")
+    with torch.autocast(z[0].device.type, enabled=False):
+        pairs = list(combinations([wide(x) for x in z], 2))
+        distance = torch.stack([(x - y).square().sum() for x, y in pairs]).sum() / (len(pairs) * rows * width)
+        x = torch.stack([wide(x) for x in z])  # (V, N, D)
+        x = x - x.mean(dim=1, keepdim=True)
+        var = x.square().sum(dim=1) / (rows - 1)  # (V, D)
+        hinge = (1 - (var + 1e-4).sqrt()).relu().mean()
+        # |X'X| = |XX'| in Frobenius norm, so the smaller of the two products gives the squared covariances.
+        gram = x @ x.mT if rows < width else x.mT @ x
+        squares = (gram / (rows - 1)).square().sum() - var.square().sum()
+    return {
+        "invariance": invariance * distance,
+        "variance": variance * hinge,
+        "covariance": covariance * 2 * squares / (looks * width),
+    }
