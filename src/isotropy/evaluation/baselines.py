@@ -1,0 +1,148 @@
+"""What a representation has to beat: features that cost nothing to learn."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.decomposition import PCA
+
+from isotropy.errors import UserError
+
+Features = NDArray[np.float32]
+Pair = tuple[Features, Features]
+
+FIT_ROWS = 10_000
+WIDEST = 4096
+BANDS = 32
+_FLOOR = 1e-6  # of the power, in units of the series' variance: log of an empty band stays finite
+
+
+def collect(
+    raw_train: ArrayLike,
+    raw_test: ArrayLike,
+    *,
+    width: int,
+    untrained: tuple[ArrayLike, ArrayLike] | None = None,
+    series: tuple[ArrayLike, ArrayLike] | None = None,
+    seed: int = 0,
+) -> dict[str, Pair]:
+    """Return the baselines by name, each as (training, test) features for `compare.evidence`.
+
+    "raw features" (through a random projection where wider than 4096), "PCA (width)" of the same width as the
+    embedding, "untrained encoder" where its embeddings are given, "summary features" where series are given.
+
+    Args:
+        raw_train: raw features of the training rows (N, F), as the preprocessing gives them.
+        raw_test: those of the test rows (M, F).
+        width: of the embedding.
+        untrained: embeddings of the same encoder at random initialisation, (N, D) and (M, D).
+        series: the series themselves (N, C, T) and (M, C, T).
+        seed: of the projections.
+
+    Example:
+        >>> x = np.random.default_rng(0).normal(size=(20, 6))
+        >>> {name: train.shape for name, (train, _) in collect(x, x, width=3).items()}
+        {'raw features': (20, 6), 'PCA (3)': (20, 3)}
+    """
+    raw = narrow(raw_train, raw_test, seed=seed)
+    reduced = pca(*raw, width=width, seed=seed)
+    found = {"raw features": raw, f"PCA ({reduced[0].shape[1]})": reduced}
+    if series is not None:
+        found["summary features"] = standardise(series_summary(series[0]), series_summary(series[1]))
+    if untrained is not None:
+        found["untrained encoder"] = (
+            np.asarray(untrained[0], dtype=np.float32),
+            np.asarray(untrained[1], dtype=np.float32),
+        )
+    return found
+
+
+def pca(train: ArrayLike, test: ArrayLike, *, width: int, seed: int = 0) -> Pair:
+    """Return both parts projected on the leading principal axes of the training part, not whitened.
+
+    Fitted on at most 10,000 training rows drawn with `seed`. The width is at most the number of columns and of
+    rows fitted on.
+
+    Example:
+        >>> x = np.random.default_rng(0).normal(size=(50, 4)) * [9, 5, 1, 1]
+        >>> first, _ = pca(x, x, width=2)
+        >>> first.shape, bool(first[:, 0].var() > first[:, 1].var() > 10)
+        ((50, 2), True)
+    """
+    x, y = np.asarray(train, dtype=np.float32), np.asarray(test, dtype=np.float32)
+    rows = np.sort(np.random.default_rng(seed).permutation(len(x))[:FIT_ROWS])
+    model = PCA(n_components=min(width, x.shape[1], len(rows)), random_state=seed).fit(x[rows])
+    return model.transform(x).astype(np.float32), model.transform(y).astype(np.float32)
+
+
+def standardise(train: ArrayLike, test: ArrayLike) -> Pair:
+    """Return both parts with the training part's mean 0 and standard deviation 1 per column (constant: 0)."""
+    x, y = np.asarray(train, dtype=np.float64), np.asarray(test, dtype=np.float64)
+    mean, spread = x.mean(axis=0), x.std(axis=0)
+    scale = np.where(spread > 1e-8 * (1 + np.abs(mean)), 1 / np.maximum(spread, 1e-30), 0.0)
+    return ((x - mean) * scale).astype(np.float32), ((y - mean) * scale).astype(np.float32)
+
+
+def narrow(train: Any, test: Any, *, widest: int = WIDEST, seed: int = 0) -> Pair:
+    """Return both parts as they are, or through one random projection to `widest` columns where they are wider.
+
+    Gaussian entries of variance 1 / widest keep squared distances and inner products in the mean, so that
+    photographs of 150,000 values stay affordable. Rows are projected in chunks: a memory map is never held whole.
+
+    Source: Johnson and Lindenstrauss (1984).
+
+    Example:
+        >>> wide, _ = narrow(np.ones((3, 50)), np.ones((2, 50)), widest=8)
+        >>> wide.shape
+        (3, 8)
+    """
+    parts = [part if hasattr(part, "shape") else np.asarray(part) for part in (train, test)]
+    columns = parts[0].shape[1]
+    if columns <= widest:
+        return np.asarray(parts[0], dtype=np.float32), np.asarray(parts[1], dtype=np.float32)
+    out = [np.zeros((len(part), widest), dtype=np.float32) for part in parts]
+    rng = np.random.default_rng(seed)
+    for start in range(0, columns, WIDEST):
+        block = slice(start, min(start + WIDEST, columns))
+        projection = rng.standard_normal((block.stop - start, widest), dtype=np.float32) / np.sqrt(widest)
+        for part, result in zip(parts, out):
+            result += np.asarray(part[:, block], dtype=np.float32) @ projection.astype(np.float32)
+    return out[0], out[1]
+
+
+def series_summary(series: ArrayLike, *, bands: int = BANDS) -> Features:
+    """Return per-channel summaries of series (N, C, T) as features (N, C * (5 + bands)).
+
+    For each channel: mean, standard deviation, minimum, maximum, mean absolute difference of neighbours, and the log
+    of the spectrum: the variance that falls into each of at most `bands` equal bands of the frequencies 1 .. T // 2
+    (periodogram of the centred series, one-sided, so that the bands add up to the variance; floor 1e-6).
+    Columns stand statistic by statistic, channel by channel within each.
+
+    Raises:
+        UserError: where the series are not (N, C, T) with at least 2 steps.
+
+    Example:
+        >>> wave = np.sin(2 * np.pi * 4 * np.arange(64) / 64)[None, None]
+        >>> features = series_summary(wave, bands=32)[0]
+        >>> [f"{value:.3f}" for value in features[1:4]], int(features[5:].argmax()) + 1
+        (['0.707', '-1.000', '1.000'], 4)
+    """
+    x = np.asarray(series)
+    if x.ndim != 3 or x.shape[2] < 2:
+        raise UserError(f"series have shape {x.shape}: summaries need (rows, channels, time) with at least 2 steps")
+    chunk = max(1, (1 << 22) // (x.shape[1] * x.shape[2]))
+    return np.concatenate([_summary(x[start : start + chunk], bands) for start in range(0, len(x), chunk)])
+
+
+def _summary(x: NDArray[np.float64], bands: int) -> Features:
+    x = np.asarray(x, dtype=np.float64)
+    steps = x.shape[2]
+    mean = x.mean(axis=2)
+    power = 2 * np.abs(np.fft.rfft(x - mean[:, :, None], axis=2)[:, :, 1:]) ** 2 / steps**2
+    if steps % 2 == 0:
+        power[:, :, -1] /= 2  # the Nyquist frequency has no mirror image
+    edges = np.linspace(0, power.shape[2], min(bands, power.shape[2]) + 1).round().astype(int)
+    spectrum = np.log(np.add.reduceat(power, edges[:-1], axis=2) + _FLOOR)
+    step = np.abs(np.diff(x, axis=2)).mean(axis=2)
+    simple = [mean, x.std(axis=2), x.min(axis=2), x.max(axis=2), step]
+    return np.concatenate([*simple, spectrum.reshape(len(x), -1)], axis=1).astype(np.float32)
