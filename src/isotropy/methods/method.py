@@ -39,7 +39,7 @@ class Method(nn.Module):
         """Return named outputs, each (B, ...) or a list of such, one per look."""
         raise NotImplementedError
 
-    def loss(self, **outputs: Any) -> dict[str, Tensor]:
+    def loss(self, *_: Any, **outputs: Any) -> dict[str, Tensor]:
         """Return named, weighted scalar terms; their sum is the loss.
 
         Where nothing is gathered every term is a mean over rows, or a function of `averaged` outputs alone.
