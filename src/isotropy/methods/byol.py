@@ -1,0 +1,88 @@
+"""BYOL: predict what a slowly moving copy of yourself sees in another look; nothing is pushed away."""
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+from isotropy.errors import UserError
+from isotropy.heads import mlp
+from isotropy.methods.checks import width_of
+from isotropy.methods.method import Method, Outputs
+from isotropy.objectives import byol
+from isotropy.teacher import Teacher, cosine
+from isotropy.views.views import Views
+
+
+class BYOL(Method):
+    """The student predicts, from one look, the teacher's projection of another; the teacher follows the student.
+
+    With the student's prediction p_v = h(g(f(x_v))) and the teacher's projection y_u = g'(f'(x_u)), the loss is
+
+        sum over looks v != u of 2 - 2 cos(p_v, y_u),
+
+    and after every step f' <- m f' + (1 - m) f (g' likewise), m = 1 - (1 - momentum)(cos(pi progress) + 1) / 2.
+    Grill et al., "Bootstrap Your Own Latent" (NeurIPS 2020, arXiv 2006.07733), equation 2 and section 3.
+
+    Departures: with crops of several sizes (large looks first) the teacher sees only the looks of the first
+    look's size, and all pairs are summed (solo-learn's form); the default heads are small (the paper's are 4096
+    wide) and the first momentum is .99, which suits short trainings (the paper's is .996 for 1000 epochs).
+
+    Args:
+        encoder: f.
+        projector: hidden and output widths of g (Linear, BatchNorm, ReLU, ..., Linear).
+        predictor_hidden: width of the hidden layer of h, which is built alike.
+        momentum: m at the start, in [0, 1]; it ends at 1.
+
+    Raises:
+        UserError: an argument out of its range, or an encoder without a width.
+
+    Example:
+        >>> import torch
+        >>> from isotropy.encoders import TableMLP
+        >>> method = BYOL(TableMLP(numeric=3, width=8), projector=(16, 4), predictor_hidden=16)
+        >>> outputs = method(Views(torch.arange(32), lambda: [torch.randn(32, 3), torch.randn(32, 3)]))
+        >>> [y.requires_grad for y in outputs["target"]], list(method.loss(**outputs))
+        ([False, False], ['distance'])
+    """
+
+    def __init__(
+        self,
+        encoder: nn.Module,
+        *,
+        projector: Sequence[int] = (1024, 256),
+        predictor_hidden: int = 1024,
+        momentum: float = 0.99,
+    ) -> None:
+        super().__init__()
+        if not 0 <= momentum <= 1:
+            raise UserError(f"BYOL's momentum must be in [0, 1], not {momentum}")
+        self.encoder = encoder
+        self.projector = mlp((width_of(encoder), *projector))
+        self.predictor = mlp((projector[-1], predictor_hidden, projector[-1]))
+        self.teacher_encoder = Teacher(self.encoder)
+        self.teacher_projector = Teacher(self.projector)
+        self.momentum = momentum
+
+    def forward(self, views: Views) -> Outputs:
+        """Return "prediction" of all looks and "target" of the large ones, each (B, D)."""
+        sizes = [look.shape for look in views.looks]
+        large = sizes.count(sizes[0])
+        seen = views if large == len(sizes) else Views(views.index, lambda: views.looks[:large])
+        return {
+            "prediction": [self.predictor(self.projector(h)) for h in views.through(self.encoder)],
+            "target": [self.teacher_projector(h) for h in seen.through(self.teacher_encoder)],
+        }
+
+    def loss(self, prediction: list[Tensor], target: list[Tensor]) -> dict[str, Tensor]:
+        """Return "distance", the mean over rows of the summed distances, in [0, 4] for each directed pair."""
+        return {"distance": byol(prediction, target)}
+
+    def landmarks(self, batch_size: int) -> dict[str, float]:
+        """Return 0 twice: BYOL's loss cannot tell perfection from collapse."""
+        return {"point collapse": 0.0, "perfection": 0.0}
+
+    def update(self, **outputs: object) -> None:
+        """Move the teacher towards the student."""
+        momentum = cosine(self.momentum, 1.0, self.progress)
+        self.teacher_encoder.update(self.encoder, momentum)
+        self.teacher_projector.update(self.projector, momentum)

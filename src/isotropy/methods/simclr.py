@@ -1,0 +1,71 @@
+"""SimCLR: pull two looks at a sample together and push all other samples away."""
+
+from collections.abc import Sequence
+from math import exp, log
+
+from torch import Tensor, nn
+
+from isotropy.errors import UserError
+from isotropy.heads import mlp
+from isotropy.methods.checks import width_of
+from isotropy.methods.method import Method, Outputs
+from isotropy.objectives import nt_xent
+from isotropy.views.views import Views
+
+
+class SimCLR(Method):
+    """Every look must pick out the other look at its sample among all looks of the batch.
+
+    With z = g(f(x)), s the cosine, and 2N looks at N samples, the loss of look i whose sample's other look is j is
+
+        -log( exp(s(z_i, z_j) / t) / sum over k != i of exp(s(z_i, z_k) / t) ),
+
+    averaged over all looks. Chen et al., "A Simple Framework for Contrastive Learning of Visual
+    Representations" (ICML 2020, arXiv 2002.05709), equation 1.
+
+    Departures: with more than two looks the positives are summed inside the logarithm (solo-learn's form); the
+    default head is small (the paper's is 2048, 128, which ImageNet needs), and the default temperature is the
+    authors' for CIFAR-10.
+
+    Args:
+        encoder: f.
+        projector: hidden and output widths of g (Linear, BatchNorm, ReLU, ..., Linear).
+        temperature: t, in units of cosine, above 0.
+
+    Raises:
+        UserError: an argument out of its range, or an encoder without a width.
+
+    Example:
+        >>> import torch
+        >>> from isotropy.encoders import TableMLP
+        >>> method = SimCLR(TableMLP(numeric=3, width=8), projector=(16, 4))
+        >>> outputs = method(Views(torch.arange(32), lambda: [torch.randn(32, 3), torch.randn(32, 3)]))
+        >>> [tuple(z.shape) for z in outputs["z"]], list(method.loss(**outputs))
+        ([(32, 4), (32, 4)], ['contrast'])
+    """
+
+    gathered = ("z",)
+
+    def __init__(self, encoder: nn.Module, *, projector: Sequence[int] = (512, 128), temperature: float = 0.5) -> None:
+        super().__init__()
+        if not temperature > 0:
+            raise UserError(f"SimCLR's temperature must be above 0, not {temperature}")
+        self.encoder = encoder
+        self.projector = mlp((width_of(encoder), *projector))
+        self.temperature = temperature
+
+    def forward(self, views: Views) -> Outputs:
+        """Return "z": the projected looks, each (B, D)."""
+        return {"z": [self.projector(h) for h in views.through(self.encoder)]}
+
+    def loss(self, z: list[Tensor]) -> dict[str, Tensor]:
+        """Return "contrast", the mean cross entropy over all looks, in nats."""
+        return {"contrast": nt_xent(*z, temperature=self.temperature)}
+
+    def landmarks(self, batch_size: int) -> dict[str, float]:
+        """Return the loss of two looks where all rows are one point, and where the samples form a simplex."""
+        others = batch_size - 1
+        return {
+            "point collapse": log(2 * batch_size - 1),
+            "perfection": log(1 + 2 * others * exp(-batch_size / (others * self.temperature))),
+        }

@@ -1,0 +1,87 @@
+"""VICReg: the looks agree, every dimension varies, and no two dimensions say the same."""
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+from isotropy.errors import UserError
+from isotropy.heads import mlp
+from isotropy.methods.checks import width_of
+from isotropy.methods.method import Method, Outputs
+from isotropy.objectives import vicreg
+from isotropy.views.views import Views
+
+
+class VICReg(Method):
+    """Looks at a sample are pulled together, while variance and decorrelation forbid every collapse in the open.
+
+    With z = g(f(x)) and z' from the other look, N samples, D dimensions, and Cov unbiased, the loss is
+
+        lambda |z - z'|^2 / (N D) + mu / 2 sum over looks of mean over d of max(0, 1 - sqrt(Cov(z)_dd + 1e-4))
+                                  + nu sum over looks of (sum over i != j of Cov(z)_ij^2) / D.
+
+    Bardes et al., "VICReg: Variance-Invariance-Covariance Regularization for Self-Supervised Learning" (ICLR
+    2022, arXiv 2105.04906), equations 1 to 6.
+
+    Departures: the factor 1/2 on the variance is the authors' code's, the paper has none; with more than two
+    looks invariance is a mean over pairs; the default expander is small (the paper's is 8192 three times), so
+    that its dimensions can be decorrelated with batches of a few hundred rows.
+
+    Args:
+        encoder: f.
+        expander: hidden and output widths of g (Linear, BatchNorm, ReLU, ..., Linear without bias).
+        invariance: lambda, at least 0.
+        variance: mu, at least 0.
+        covariance: nu, at least 0.
+
+    Raises:
+        UserError: an argument out of its range, or an encoder without a width.
+
+    Example:
+        >>> import torch
+        >>> from isotropy.encoders import TableMLP
+        >>> method = VICReg(TableMLP(numeric=3, width=8), expander=(16, 16))
+        >>> outputs = method(Views(torch.arange(32), lambda: [torch.randn(32, 3), torch.randn(32, 3)]))
+        >>> list(method.loss(**outputs))
+        ['invariance', 'variance', 'covariance']
+    """
+
+    gathered = ("z",)
+
+    def __init__(
+        self,
+        encoder: nn.Module,
+        *,
+        expander: Sequence[int] = (512, 512, 512),
+        invariance: float = 25.0,
+        variance: float = 25.0,
+        covariance: float = 1.0,
+    ) -> None:
+        super().__init__()
+        weights = {"invariance": invariance, "variance": variance, "covariance": covariance}
+        if min(weights.values()) < 0 or max(weights.values()) == 0:
+            raise UserError(f"VICReg's weights must be at least 0 and not all 0, not {weights}")
+        self.encoder = encoder
+        self.expander = mlp((width_of(encoder), *expander), bias_last=False)
+        self.dimensions = expander[-1]
+        self.weights = weights
+
+    def forward(self, views: Views) -> Outputs:
+        """Return "z": the expanded looks, each (B, D), not normalised."""
+        return {"z": [self.expander(h) for h in views.through(self.encoder)]}
+
+    def loss(self, z: list[Tensor]) -> dict[str, Tensor]:
+        """Return "invariance", "variance" and "covariance", weighted."""
+        return vicreg(*z, **self.weights)
+
+    def landmarks(self, batch_size: int) -> dict[str, float]:
+        """Return the loss where all rows are one point, and where it is met as far as B rows allow.
+
+        Perfection is equal looks of unit variance whose dimensions correlate no more than they must: B rows
+        span B - 1 centred directions, so D > B - 1 dimensions cannot all be uncorrelated.
+        """
+        crowding = max(0.0, self.dimensions / (batch_size - 1) - 1)
+        return {
+            "point collapse": 0.99 * self.weights["variance"],
+            "perfection": 2 * self.weights["covariance"] * crowding,
+        }

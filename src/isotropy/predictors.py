@@ -1,0 +1,57 @@
+"""K predictors of the same input as one network: one matrix product where a loop would make K."""
+
+from math import sqrt
+
+import torch
+from torch import Tensor, nn
+
+
+class StackedLinear(nn.Module):
+    """K independent linear maps of K inputs, (B, K, inputs) to (B, K, outputs), initialised as K `nn.Linear`.
+
+    Example:
+        >>> StackedLinear(6, 4, 3)(torch.zeros(8, 6, 4)).shape
+        torch.Size([8, 6, 3])
+    """
+
+    def __init__(self, count: int, inputs: int, outputs: int) -> None:
+        super().__init__()
+        bound = 1 / sqrt(inputs)
+        self.weight = nn.Parameter(torch.empty(count, inputs, outputs).uniform_(-bound, bound))
+        self.bias = nn.Parameter(torch.empty(count, outputs).uniform_(-bound, bound))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (B, K, outputs) for (B, K, inputs)."""
+        return torch.baddbmm(self.bias.unsqueeze(1), x.transpose(0, 1), self.weight).transpose(0, 1)
+
+
+def linear_predictors(count: int, inputs: int, outputs: int) -> nn.Sequential:
+    """Return K linear predictors of one input as one network, (B, inputs) to (B, K, outputs).
+
+    They share their input, so they are one `nn.Linear`, whose initial weights depend on `inputs` alone and are
+    thus those of K separate ones.
+
+    Example:
+        >>> linear_predictors(6, 4, 3)(torch.zeros(8, 4)).shape
+        torch.Size([8, 6, 3])
+    """
+    return nn.Sequential(nn.Linear(inputs, count * outputs), nn.Unflatten(1, (count, outputs)))
+
+
+def hidden_predictors(count: int, inputs: int, hidden: int, outputs: int) -> nn.Sequential:
+    """Return K predictors with a hidden layer as one network, (B, inputs) to (B, K, outputs).
+
+    Each is Linear without bias, BatchNorm, ReLU, Linear (Sui et al. 2024, appendix). The norm keeps no running
+    statistics: it normalises by its batch in every mode, as the published loop's, which stays in train mode.
+
+    Example:
+        >>> hidden_predictors(6, 4, 16, 3)(torch.zeros(8, 4)).shape
+        torch.Size([8, 6, 3])
+    """
+    return nn.Sequential(
+        nn.Linear(inputs, count * hidden, bias=False),
+        nn.BatchNorm1d(count * hidden, track_running_stats=False),
+        nn.ReLU(),
+        nn.Unflatten(1, (count, hidden)),
+        StackedLinear(count, hidden, outputs),
+    )
