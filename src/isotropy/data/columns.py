@@ -1,0 +1,184 @@
+"""One column of a table: what kind it is, and its values as numbers or as names."""
+
+from typing import Any, Literal, get_args
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from pandas.api import types
+
+from isotropy.errors import UserError
+
+Kind = Literal["numeric", "boolean", "datetime", "categorical"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
+# Above this share of values that are no numbers a column of text is taken to be meant as text.
+STRAY = 0.05
+ISO_DATE = r"\d{4}-\d{2}-\d{2}(?:[T ].*)?"
+TRUTH = {"true": 1.0, "false": 0.0, "1": 1.0, "0": 0.0, "1.0": 1.0, "0.0": 0.0}
+OBJECT_KINDS: dict[str, Kind] = {
+    "boolean": "boolean",
+    "integer": "numeric",
+    "floating": "numeric",
+    "mixed-integer-float": "numeric",
+    "decimal": "numeric",
+    "timedelta": "numeric",
+    "timedelta64": "numeric",
+    "empty": "numeric",
+    "datetime": "datetime",
+    "datetime64": "datetime",
+    "date": "datetime",
+}
+
+
+def kind_of(column: "pd.Series[Any]") -> Kind:
+    """Return the kind of a training column: by its type and, for text and objects, by its values.
+
+    Text that is a number in every row is numeric, as it would be in a CSV file; text that is an ISO date in
+    every row is a date; all other text, and pandas categories, are categorical.
+
+    Raises:
+        UserError: a few values are text where all others are numbers; the cells hold lists or other objects.
+    """
+    kind: Kind
+    if types.is_bool_dtype(column.dtype) and not isinstance(column.dtype, pd.CategoricalDtype):
+        kind = "boolean"
+    elif isinstance(column.dtype, pd.CategoricalDtype):
+        kind = "categorical"
+    elif types.is_datetime64_any_dtype(column.dtype):
+        kind = "datetime"
+    elif types.is_complex_dtype(column.dtype):
+        raise UserError(f"column {column.name!r} holds complex numbers: split it into two real columns")
+    elif types.is_numeric_dtype(column.dtype) or types.is_timedelta64_dtype(column.dtype):
+        kind = "numeric"
+    else:
+        kind = _kind_of_objects(column)
+    return kind
+
+
+def _kind_of_objects(column: "pd.Series[Any]") -> Kind:
+    present = column.dropna()
+    inferred = types.infer_dtype(present, skipna=True)
+    if inferred in OBJECT_KINDS:
+        return OBJECT_KINDS[inferred]
+    if inferred != "string":
+        _refuse_containers(present)
+    text = present.astype(str).str.strip()
+    stray = pd.to_numeric(text, errors="coerce").isna().to_numpy()
+    if not stray.any():
+        return "numeric"
+    if len(text) >= 5 and stray.sum() <= max(1, STRAY * len(text)):
+        place = int(stray.argmax())
+        raise UserError(
+            f"column {column.name!r}, row {present.index[place]}: {present.iloc[place]!r} is not a number, but "
+            f"{len(text) - int(stray.sum())} other values are: mend it, or name it as missing (na)"
+        )
+    return "datetime" if text.str.fullmatch(ISO_DATE).all() else "categorical"
+
+
+def _refuse_containers(present: "pd.Series[Any]") -> None:
+    for row, value in present.items():
+        if not (isinstance(value, str) or np.isscalar(value) or hasattr(value, "isoformat")):
+            raise UserError(
+                f"column {present.name!r}, row {row}: a cell holds {type(value).__name__}, not a number or text: "
+                "spread it over columns of its own, or take the column out"
+            )
+        if isinstance(value, bytes):
+            raise UserError(f"column {present.name!r} holds raw bytes: decode them, or take the column out")
+
+
+def as_numbers(column: "pd.Series[Any]", kind: Kind) -> NDArray[np.float64]:
+    """Return a numeric, boolean or date column as (N,) float64, NaN where a value is missing.
+
+    Dates are seconds since 1970 (UTC), durations seconds, booleans 0 and 1.
+
+    Raises:
+        UserError: a value that is none of this kind, or is infinite; column, row and value are named.
+    """
+    if kind == "datetime":
+        numbers = _seconds(column)
+    elif kind == "boolean":
+        numbers = _truth(column)
+    elif types.is_timedelta64_dtype(column.dtype):
+        numbers = column.dt.total_seconds().to_numpy(np.float64)
+    elif types.is_numeric_dtype(column.dtype) and not types.is_complex_dtype(column.dtype):
+        numbers = column.to_numpy(np.float64, na_value=np.nan)
+    else:
+        numbers = _parsed(column)
+    infinite = np.isinf(numbers)
+    if infinite.any():
+        raise UserError(
+            f"column {column.name!r}, row {column.index[int(infinite.argmax())]}: infinite value "
+            f"({int(infinite.sum())} in the column): replace it by a number or leave the cell empty"
+        )
+    return numbers
+
+
+def _parsed(column: "pd.Series[Any]") -> NDArray[np.float64]:
+    if isinstance(column.dtype, pd.CategoricalDtype) or types.is_datetime64_any_dtype(column.dtype):
+        column = column.astype(object)
+    present = column.dropna()
+    # A date would be parsed to nanoseconds: as text it is what it is here, no number.
+    text = present.map(lambda value: str(value) if hasattr(value, "isoformat") else value)
+    if types.infer_dtype(text, skipna=True) in ("timedelta", "timedelta64"):
+        text = pd.to_timedelta(text).dt.total_seconds()
+    parsed = pd.to_numeric(text, errors="coerce").astype(np.float64)
+    _refuse_first(present, parsed, "a number")
+    return _spread(column, parsed)
+
+
+def _spread(column: "pd.Series[Any]", parsed: "pd.Series[Any]") -> NDArray[np.float64]:
+    numbers = np.full(len(column), np.nan)
+    numbers[column.notna().to_numpy()] = parsed.to_numpy(np.float64)
+    return numbers
+
+
+def _seconds(column: "pd.Series[Any]") -> NDArray[np.float64]:
+    present = column.dropna()
+    if types.is_numeric_dtype(column.dtype) and len(present):
+        raise UserError(
+            f"column {column.name!r}, row {present.index[0]}: {present.iloc[0]!r} is not a date, as it was in training"
+        )
+    text = types.infer_dtype(present, skipna=True) == "string"
+    parsed = pd.to_datetime(present, utc=True, errors="coerce", format="ISO8601" if text else None)
+    _refuse_first(present, parsed, "a date")
+    return _spread(column, (parsed - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(seconds=1))
+
+
+def _truth(column: "pd.Series[Any]") -> NDArray[np.float64]:
+    present = column.dropna()
+    parsed = present.astype(str).str.strip().str.lower().map(TRUTH).astype(np.float64)
+    _refuse_first(present, parsed, "true or false")
+    return _spread(column, parsed)
+
+
+def _refuse_first(present: "pd.Series[Any]", parsed: "pd.Series[Any]", wanted: str) -> None:
+    wrong = parsed.isna().to_numpy()
+    if wrong.any():
+        place = int(wrong.argmax())
+        raise UserError(
+            f"column {present.name!r}, row {present.index[place]}: {present.iloc[place]!r} is not {wanted}, as the "
+            "column was in training: mend it, or name it as missing (na)"
+        )
+
+
+def as_names(column: "pd.Series[Any]") -> tuple[NDArray[np.intp], list[str]]:
+    """Return a categorical column as places (N,) in a list of names, -1 where a value is missing, and the list.
+
+    A whole number has one name whether it came as 1, 1.0 or "1" (a missing value turns integers to floats),
+    so a name may stand in the list twice.
+
+    Raises:
+        UserError: a cell holds a list or another object that cannot be a name.
+    """
+    try:
+        places, values = pd.factorize(column.astype(object))
+    except TypeError as error:
+        raise UserError(f"column {column.name!r} holds cells that are neither numbers nor text: {error}") from error
+    return places, [_name(value) for value in values]
+
+
+def _name(value: Any) -> str:
+    if isinstance(value, (float, np.floating)) and float(value).is_integer():
+        return str(int(value))
+    return str(value)

@@ -1,0 +1,59 @@
+"""Data as they were read: values, and beside them, never in them, labels and parts."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Data:
+    """Rows with what is known about them kept apart.
+
+    Attributes:
+        values: the rows. A table: a DataFrame, or (N, D) from an array. Series: (N, channels, time). Images:
+            (N, channels, height, width) uint8, which may be a file mapped to memory. Labels, and the
+            column that says which part a row belongs to, are never in here.
+        modality: "table", "series" or "image".
+        labels: (N,) or None. A missing label is NaN among floats and None among objects; such rows are
+            kept for training, and probes use the rows of `labelled`.
+        split: (N,) "train" or "test", or None. A part read from an array of its own stands behind the
+            training rows.
+        said: one line: what was taken for what.
+    """
+
+    values: Any
+    modality: str
+    labels: NDArray[Any] | None = None
+    split: NDArray[np.str_] | None = None
+    said: str = ""
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return len(self.values)
+
+    @property
+    def labelled(self) -> NDArray[np.bool_]:
+        """Which rows have a label, (N,)."""
+        if self.labels is None:
+            return np.zeros(len(self), dtype=np.bool_)
+        return ~np.asarray(pd.isna(self.labels), dtype=np.bool_)
+
+    def part(self, name: str) -> NDArray[np.int64]:
+        """Return the places of the rows of "train" or "test"; without a split all rows are "train"."""
+        if self.split is None:
+            return np.arange(len(self) if name == "train" else 0)
+        return np.flatnonzero(self.split == name)
+
+    def take(self, rows: NDArray[Any]) -> "Data":
+        """Return the data of some rows: (M,) places, or (N,) booleans."""
+        values = self.values.iloc[rows] if isinstance(self.values, pd.DataFrame) else self.values[rows]
+        return Data(
+            values,
+            self.modality,
+            None if self.labels is None else self.labels[rows],
+            None if self.split is None else self.split[rows],
+            self.said,
+        )

@@ -1,0 +1,146 @@
+"""Preprocessing of images: kept as uint8, normalised by the training mean and deviation of each channel."""
+
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from isotropy.data.tensors import as_array, as_tensor
+from isotropy.errors import UserError
+
+# Pixels per piece in which a large array is read.
+PIECE = 1 << 22
+# Raw features of larger images are averaged down to this side: a baseline needs no more, and must fit.
+FEATURE_SIDE = 32
+
+
+class ImagePreprocess:
+    """Images (samples, channels, height, width), uint8, one grey channel or three.
+
+    Args:
+        channels: 1 or 3.
+        size: height and width.
+        mean, std: of each channel over the training pixels, in [0, 1].
+
+    Example:
+        >>> import numpy as np
+        >>> images = ImagePreprocess.learn(np.array([0, 255], dtype=np.uint8).reshape(2, 1, 1, 1))
+        >>> images.prepare(images.store(np.full((1, 1, 1, 1), 255, dtype=np.uint8)))
+        tensor([[[[1.]]]])
+    """
+
+    modality = "image"
+
+    def __init__(
+        self, *, channels: int, size: tuple[int, int], mean: tuple[float, ...], std: tuple[float, ...]
+    ) -> None:
+        self.channels = channels
+        self.size = size
+        self.mean = mean
+        self.std = std
+        self._normal: dict[torch.device, tuple[Tensor, Tensor]] = {}
+
+    @classmethod
+    def learn(cls, values: Any) -> Self:
+        """Learn on training images (N, C, H, W) uint8; exact, and in constant memory.
+
+        Raises:
+            UserError: fewer than two images, or every pixel the same.
+        """
+        array = _images(values)
+        if len(array) < 2:
+            raise UserError(f"training needs at least two images; there are {len(array)}")
+        _, channels, height, width = array.shape
+        counts = np.zeros((channels, 256), dtype=np.int64)
+        step = max(1, PIECE // (height * width))
+        for start in range(0, len(array), step):
+            for channel in range(channels):
+                counts[channel] += np.bincount(array[start : start + step, channel].reshape(-1), minlength=256)
+        if ((counts > 0).sum(axis=1) == 1).all():
+            raise UserError("nothing is left to learn from: every pixel of the images has the same value")
+        levels = np.arange(256) / 255
+        share = counts / counts.sum(axis=1, keepdims=True)
+        mean = share @ levels
+        std = np.sqrt((share * (levels - mean[:, None]) ** 2).sum(axis=1))
+        # A channel that is constant in training is kept (colours need all three), in steps of one level.
+        std = np.maximum(std, 1 / 255)
+        return cls(channels=channels, size=(height, width), mean=tuple(mean.tolist()), std=tuple(std.tolist()))
+
+    @property
+    def shape(self) -> dict[str, Any]:
+        """The number of channels, and height and width."""
+        return {"channels": self.channels, "size": list(self.size)}
+
+    def store(self, values: Any) -> Tensor:
+        """Return images (N, C, H, W) as a uint8 tensor that shares their memory (a file's map, too).
+
+        Raises:
+            UserError: another number of channels or another size than in training.
+        """
+        array = _images(values)
+        if array.shape[1] != self.channels:
+            raise UserError(f"the images have {array.shape[1]} channels; the training had {self.channels}")
+        if tuple(array.shape[2:]) != self.size:
+            height, width = self.size
+            raise UserError(
+                f"the images are {array.shape[2]}x{array.shape[3]}; the training had {height}x{width}: resize them"
+            )
+        return as_tensor(array)
+
+    def prepare(self, rows: Tensor) -> Tensor:
+        """Return uint8 images (B, C, H, W) as float32, scaled to [0, 1], then normalised per channel."""
+        if rows.device not in self._normal:
+            mean = torch.tensor(self.mean, dtype=torch.float64)[:, None, None]
+            std = torch.tensor(self.std, dtype=torch.float64)[:, None, None]
+            # (x / 255 - mean) / std as one product and one sum.
+            pair = ((1 / (255 * std)).float(), (-mean / std).float())
+            self._normal[rows.device] = (pair[0].to(rows.device), pair[1].to(rows.device))
+        scale, shift = self._normal[rows.device]
+        return rows.float().mul_(scale).add_(shift)
+
+    def features(self, rows: Tensor) -> NDArray[np.float32]:
+        """Return stored images as (N, F) float32 pixels in [0, 1], averaged down to at most 32 a side."""
+        side = (min(self.size[0], FEATURE_SIDE), min(self.size[1], FEATURE_SIDE))
+        out = np.empty((len(rows), self.channels * side[0] * side[1]), dtype=np.float32)
+        for start in range(0, len(rows), 256):
+            pixels = rows[start : start + 256].cpu().float().div_(255)
+            small = functional.adaptive_avg_pool2d(pixels, side)
+            out[start : start + 256] = small.flatten(1).numpy()
+        return out
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what was learnt as plain JSON values."""
+        return {
+            "modality": "image",
+            "channels": self.channels,
+            "size": list(self.size),
+            "mean": list(self.mean),
+            "std": list(self.std),
+        }
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Self:
+        """Return the preprocessing that `to_json` wrote; UserError if it is not one."""
+        try:
+            height, width = data["size"]
+            return cls(
+                channels=data["channels"],
+                size=(height, width),
+                mean=tuple(data["mean"]),
+                std=tuple(data["std"]),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise UserError(f"this is no image preprocessing of isotropy: {error}") from error
+
+
+def _images(values: Any) -> NDArray[np.uint8]:
+    array = as_array(values)
+    if array.ndim != 4 or array.dtype != np.uint8:
+        raise UserError(
+            f"stored images are uint8 (samples, channels, height, width); this array is {array.dtype} of shape "
+            f"{array.shape}: isotropy.data.read brings other forms to this one"
+        )
+    return array

@@ -1,0 +1,256 @@
+"""The door of the library: whatever a user has becomes `Data`."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from isotropy.data.archive import Archive, check_keys
+from isotropy.data.arrays import MODALITIES, taken
+from isotropy.data.data import Data
+from isotropy.data.files import SUPPORTED, read_frame, read_npy
+from isotropy.data.folder import ImageFolder, read_folder
+from isotropy.data.labels import Beside, as_labels, is_split, take_out
+from isotropy.data.schema import as_frame, listed
+from isotropy.data.tensors import as_array
+from isotropy.errors import UserError, nearest
+
+# What the test part of an image set is called where its folders are its parts.
+TEST_FOLDERS = ("test", "val", "valid", "validation")
+
+
+def read(
+    source: Any,
+    *,
+    modality: str | None = None,
+    key: str | None = None,
+    label: Any = None,
+    label_key: str | None = None,
+    na: Sequence[str] = (),
+    split: Any = None,
+    drop: Sequence[str] = (),
+    test_key: str | None = None,
+    test_label_key: str | None = None,
+    size: int | None = None,
+    channels: int | None = None,
+    max_bad: int = 0,
+    store: str | Path | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Data:
+    """Return the data behind `source`, with labels and parts kept apart from the values.
+
+    Args:
+        source: an array, a tensor, a DataFrame, or a path: .npy, .npz, .csv, .parquet, or a folder of images.
+        modality: "table", "series" or "image" where the array's shape says otherwise; see `arrays.taken`.
+        key: the array of a .npz to read. Without it the only one, X_train, X, data or x is taken.
+        label: a table's column of labels; "folder" for images in class folders; one value per row for what
+            is in memory already. For a .npz it means `label_key`.
+        label_key: the array of a .npz with the labels.
+        na: texts that mean a missing value, such as "?".
+        split: a table's column, or a .npz's array, that says "train" or "test" (or is true or false, and
+            named after what true means); one value per row for what is in memory. A column or an array
+            called "split" that holds nothing else is taken without being named.
+        drop: a table's columns to leave out, an identifier for example.
+        test_key, test_label_key: arrays of a .npz that become the test part, behind the rows of `key`.
+        size, channels, max_bad, store, progress: for folders of images; see `folder.read_folder`.
+
+    Raises:
+        UserError: what is missing, damaged, empty or of no known form; the line says what to do.
+
+    Example:
+        >>> import numpy as np
+        >>> read(np.zeros((10, 3, 50))).said
+        'the array: series of 3 channels and 50 steps, 10 rows (float64)'
+    """
+    if modality is not None and modality not in MODALITIES:
+        raise UserError(f"unknown modality {modality!r}{nearest(modality, MODALITIES)}")
+    keys = {"key": key, "label_key": label_key, "test_key": test_key, "test_label_key": test_label_key}
+    if isinstance(source, pd.DataFrame):
+        _refuse("a frame", "arrays of a .npz file", keys)
+        return _table(_left(source, drop), "the frame", modality, label, na, split)
+    columns = {"drop": drop or None}
+    if not isinstance(source, (str, Path)):
+        _refuse("an array", "arrays of a .npz file", keys)
+        _refuse("an array", "columns by name", columns)
+        return _array(source, "the array", modality, label, na, split)
+    path = Path(source).expanduser()
+    if not path.exists():
+        raise UserError(f"{path} does not exist{_beside(path)}")
+    suffix = "" if path.is_dir() else path.suffix.lower()
+    if suffix != ".npz":
+        _refuse(path.name, "arrays of a .npz file", keys)
+    if suffix in (".csv", ".parquet"):
+        return _table(_left(read_frame(path, na), drop), path.name, modality, label, na, split)
+    _refuse(path.name, "columns by name", columns)
+    if suffix == ".npz":
+        keys["label_key"] = label_key if label_key is not None else label
+        return _archive(Archive(path), modality, keys, na, split)
+    if suffix == ".npy":
+        return _array(read_npy(path), path.name, modality, label, na, split)
+    if not path.is_dir():
+        raise UserError(
+            f"{path.name} cannot be read: {', '.join(SUPPORTED)} files and folders of images are "
+            "(of one image give the folder)"
+        )
+    if modality not in (None, "image"):
+        raise UserError(f"{path} is a folder, which is read as images, not as {modality}")
+    where = None if store is None else Path(store)
+    images = read_folder(path, size=size, channels=channels, max_bad=max_bad, store=where, progress=progress)
+    return _folder(images, path.name, label, split)
+
+
+def _refuse(name: str, what: str, options: dict[str, Any]) -> None:
+    given = [option for option, value in options.items() if value is not None]
+    if given:
+        raise UserError(f"{given[0]} names {what}; {name} has none")
+
+
+def _beside(path: Path) -> str:
+    """Return a hint at the most similar name in the same folder."""
+    if not path.parent.is_dir():
+        return f" (nor does the folder {path.parent})"
+    hint = nearest(path.name, [other.name for other in path.parent.iterdir()])
+    return hint if "did you mean" in hint else ""
+
+
+def _left(frame: pd.DataFrame, drop: Sequence[str]) -> pd.DataFrame:
+    """Return the frame without the columns that the user leaves out."""
+    for name in [drop] if isinstance(drop, str) else drop:
+        frame, _ = take_out(frame, name, "to drop")
+    return frame
+
+
+def _data(values: Any, modality: str, name: str, what: str, beside: Beside) -> Data:
+    said = "; ".join([f"{name}: {what}", *beside.said])
+    return Data(values, modality, beside.labels, beside.split, said)
+
+
+def _rows(count: int, name: str) -> str:
+    if count == 0:
+        raise UserError(f"{name} has no rows")
+    return f"{count} rows" if count > 1 else "1 row"
+
+
+def _table(frame: pd.DataFrame, name: str, modality: str | None, label: Any, na: Sequence[str], split: Any) -> Data:
+    rows = _rows(len(frame), name)
+    frame, _ = as_frame(frame)
+    beside = Beside(len(frame), na)
+    # Pandas counts columns without names: their numbers are names, too.
+    label, split = (str(given) if isinstance(given, int) else given for given in (label, split))
+    if split is None and "split" in frame.columns and label != "split" and is_split(frame["split"]):
+        split = "split"
+    if isinstance(label, str) and isinstance(split, str) and label == split:
+        raise UserError(f"column {label!r} cannot be both the label and the split")
+    if isinstance(label, str):
+        frame, column = take_out(frame, label, "label")
+        beside.label(column, label)
+    elif label is not None:
+        beside.label(label)
+        # A label that was given beside the frame may still stand in it.
+        frame = frame.drop(columns=str(getattr(label, "name", "")), errors="ignore")
+    if isinstance(split, str):
+        frame, column = take_out(frame, split, "split")
+        beside.part(column, split)
+    elif split is not None:
+        beside.part(split)
+    frame = _without(frame, na)
+    if modality is not None and modality != "table":
+        values, kind, said = taken(frame.to_numpy(), modality)
+        return _data(values, kind, name, f"{said}, {rows}", beside)
+    return _data(frame, "table", name, f"a table of {_columns(frame)}, {rows}", beside)
+
+
+def _without(frame: pd.DataFrame, na: Sequence[str]) -> pd.DataFrame:
+    """Return the frame with the texts `na` turned to missing values."""
+    if isinstance(na, str):
+        raise UserError(f"na is a list of texts, such as [{na!r}]")
+    texts = [name for name in frame.columns if not pd.api.types.is_numeric_dtype(frame[name].dtype)]
+    gone = frame[texts].isin(list(na))
+    return frame.assign(**{name: frame[name].mask(gone[name]) for name in texts if gone[name].any()})
+
+
+def _columns(frame: pd.DataFrame) -> str:
+    numbers = sum(pd.api.types.is_numeric_dtype(dtype) for dtype in frame.dtypes)
+    names = ", ".join(str(name) for name in frame.columns[:3]) + (", ..." if frame.shape[1] > 3 else "")
+    return f"{frame.shape[1]} columns ({numbers} numeric, {frame.shape[1] - numbers} other: {names})"
+
+
+def _array(source: Any, name: str, modality: str | None, label: Any, na: Sequence[str], split: Any) -> Data:
+    array = as_array(source)
+    for given in (label, split):
+        if isinstance(given, str):
+            raise UserError(f"{name} has no column names, so no {given!r}: give one value per row instead")
+    values: Any
+    values, kind, said = taken(array, modality)
+    said = f"{said}, {_rows(len(values), name)} ({array.dtype})"
+    beside = Beside(len(values), na)
+    if label is not None:
+        beside.label(label)
+    if split is not None:
+        beside.part(split)
+    if array.dtype.kind in "OSU":
+        values = _without(as_frame(values)[0], na)
+    return _data(values, kind, name, said, beside)
+
+
+def _archive(arrays: Archive, modality: str | None, keys: dict[str, Any], na: Sequence[str], split: Any) -> Data:
+    key = keys["key"] if keys["key"] is not None else arrays.choose()
+    label_key, test_key, test_label_key = keys["label_key"], keys["test_key"], keys["test_label_key"]
+    check_keys(key, label_key, split, test_key, test_label_key)
+    data = _array(arrays[key], f"{arrays.path.name}, {key}", modality, None, na, None)
+    rows, values, said, label = len(data), data.values, data.said, label_key
+    if label_key is not None:
+        label = as_labels(arrays[label_key] if isinstance(label_key, str) else label_key, rows, na)
+    if test_key is not None:
+        test = _array(arrays[test_key], f"{arrays.path.name}, {test_key}", modality, None, na, None)
+        if data.modality != test.modality or data.values.shape[1:] != test.values.shape[1:]:
+            raise UserError(f"the parts differ in form: {data.said}; {test.said}")
+        if label is not None:
+            label = np.concatenate([label, as_labels(arrays[test_label_key], len(test), na)])
+        frames = isinstance(values, pd.DataFrame)
+        values = pd.concat([values, test.values]) if frames else np.concatenate([values, test.values])
+        split = np.repeat(["train", "test"], [rows, len(test)])
+    elif split is None and "split" in arrays.shapes and "split" not in (key, label_key) and is_split(arrays["split"]):
+        split = "split"
+    beside = Beside(len(values), na)
+    if label is not None:
+        names = [name for name in (label_key, test_label_key) if isinstance(name, str)]
+        beside.label(label, " and ".join(names) or "given")
+    if split is not None:
+        name = split if isinstance(split, str) else test_key or "given"
+        beside.part(arrays[split] if isinstance(split, str) else split, name)
+    elif "train" in key and key.replace("train", "test") in arrays.shapes:
+        beside.said.append(f"{key.replace('train', 'test')} is not read (test_key names a test part)")
+    return Data(values, data.modality, beside.labels, beside.split, "; ".join([said, *beside.said]))
+
+
+def _folder(images: ImageFolder, name: str, label: Any, split: Any) -> Data:
+    beside = Beside(len(images.values))
+    folders = [file.split("/")[:-1] for file in images.files]
+    tops = {path[0] if path else "" for path in folders}
+    if isinstance(split, str):
+        raise UserError("the parts of a folder are its folders train and test, or one value per image")
+    if split is not None:
+        beside.part(split)
+    elif len(tops) == 2 and "train" in tops and tops & set(TEST_FOLDERS):
+        parts = np.array(["train" if path[0] == "train" else "test" for path in folders])
+        beside.part(parts, " and ".join(sorted(tops, reverse=True)))
+        folders = [path[1:] for path in folders]
+    if isinstance(label, str):
+        if label != "folder":
+            raise UserError(f"a folder of images has no label {label!r}: label='folder' takes the folders' names")
+        classes = pd.Series([path[0] if path else None for path in folders], dtype=object)
+        if classes.isna().all():
+            raise UserError(f"{name} has no class folders to take labels from")
+        beside.label(classes, "the folders' names")
+    elif label is not None:
+        beside.label(label)
+    if images.bad:
+        beside.said.append(f"{len(images.bad)} unreadable left out: {listed([bad for bad, _ in images.bad], 5)}")
+    if images.ignored:
+        beside.said.append(f"{images.ignored} other files ignored")
+    count, height, width = images.values.shape[1:]
+    said = f"{'RGB' if count == 3 else 'grey'} images brought to {height}x{width}, {_rows(beside.rows, name)}"
+    return _data(images.values, "image", name, said, beside)

@@ -1,0 +1,207 @@
+"""Preprocessing of series: per-channel standardisation learnt on training rows."""
+
+import warnings
+from collections.abc import Iterator
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from isotropy.data.tensors import as_array, as_tensor
+from isotropy.errors import UserError
+
+# Values per piece in which a large array is read.
+PIECE = 1 << 22
+# As for tables: training values never reach it.
+LIMIT = 1e6
+
+
+class SeriesPreprocess:
+    """Series (samples, channels, time): each channel standardised by its training mean and deviation.
+
+    Args:
+        channels: number of channels of the data as they come.
+        length: number of time steps.
+        kept: places of the channels that are used (the others were constant or all missing in training).
+        mean, std: of each kept channel.
+        any_length: whether new series may have another length.
+
+    Missing values (NaN) are interpolated linearly in time within their own series and channel, the ends held;
+    a channel that a series lacks altogether is 0, the training mean.
+
+    Example:
+        >>> import numpy as np
+        >>> series = SeriesPreprocess.learn(np.array([[[1.0, 3.0]], [[3.0, 1.0]]]))
+        >>> series.store(np.array([[[1.0, np.nan]]]))
+        tensor([[[-1., -1.]]])
+    """
+
+    modality = "series"
+
+    def __init__(
+        self,
+        *,
+        channels: int,
+        length: int,
+        kept: tuple[int, ...],
+        mean: tuple[float, ...],
+        std: tuple[float, ...],
+        any_length: bool = False,
+    ) -> None:
+        self.channels = channels
+        self.length = length
+        self.kept = kept
+        self.mean = mean
+        self.std = std
+        self.any_length = any_length
+
+    @classmethod
+    def learn(cls, values: Any, *, any_length: bool = False) -> Self:
+        """Learn on training rows (N, C, T) of numbers; reads a large array in pieces.
+
+        Constant or all-missing channels are dropped with one warning.
+
+        Raises:
+            UserError: fewer than two rows, infinities, or no channel left.
+        """
+        array = _series(values)
+        if len(array) < 2:
+            raise UserError(f"training needs at least two series; there are {len(array)}")
+        channels = array.shape[1]
+        count = np.zeros(channels)
+        total = np.zeros(channels)
+        low, high = np.full(channels, np.inf), np.full(channels, -np.inf)
+        for piece, _ in _pieces(array):
+            count += (~np.isnan(piece)).sum(axis=(0, 2))
+            total += np.nansum(piece, axis=(0, 2))
+            low = np.fmin(low, np.fmin.reduce(piece, axis=(0, 2)))
+            high = np.fmax(high, np.fmax.reduce(piece, axis=(0, 2)))
+        flat = np.flatnonzero(~(low < high))
+        if len(flat) == channels:
+            raise UserError("no channel is left to learn from: every one is constant or all missing")
+        if len(flat):
+            warnings.warn(f"channels dropped (constant or all missing): {', '.join(map(str, flat))}", stacklevel=2)
+        kept = np.flatnonzero(low < high)
+        mean = total[kept] / count[kept]
+        squares = np.zeros(len(kept))
+        for piece, _ in _pieces(array):
+            squares += np.nansum((piece[:, kept] - mean[:, None]) ** 2, axis=(0, 2))
+        std = np.sqrt(squares / count[kept])
+        if not np.isfinite(std).all():
+            raise UserError("the values of the series are too large to standardise: scale them down")
+        std[std == 0] = 1.0
+        return cls(
+            channels=channels,
+            length=array.shape[2],
+            kept=tuple(kept.tolist()),
+            mean=tuple(mean.tolist()),
+            std=tuple(std.tolist()),
+            any_length=any_length,
+        )
+
+    @property
+    def shape(self) -> dict[str, Any]:
+        """The number of channels and of time steps of a stored row."""
+        return {"channels": len(self.kept), "length": self.length}
+
+    def store(self, values: Any) -> Tensor:
+        """Return series (N, C, T) as float32 (N, kept channels, T), standardised.
+
+        Raises:
+            UserError: another number of channels or time steps than in training, or infinities.
+        """
+        array = _series(values)
+        if array.shape[1] != self.channels:
+            raise UserError(f"the series have {array.shape[1]} channels; the training had {self.channels}")
+        if array.shape[2] != self.length and not self.any_length:
+            raise UserError(
+                f"the series have {array.shape[2]} time steps; the training had {self.length}: cut or pad them, or "
+                "train an encoder for any length (any_length)"
+            )
+        kept = list(self.kept)
+        mean, std = np.array(self.mean)[:, None], np.array(self.std)[:, None]
+        rows = np.empty((len(array), len(kept), array.shape[2]), dtype=np.float32)
+        for piece, start in _pieces(array):
+            filled = interpolate(piece[:, kept])
+            scaled = np.clip((filled - mean) / std, -LIMIT, LIMIT)
+            rows[start : start + len(piece)] = np.nan_to_num(scaled, nan=0.0)
+        return as_tensor(rows)
+
+    def prepare(self, rows: Tensor) -> Tensor:
+        """Return the rows as they are."""
+        return rows
+
+    def features(self, rows: Tensor) -> NDArray[np.float32]:
+        """Return stored rows flattened, (N, channels * T) float32."""
+        return np.asarray(rows.detach().cpu().flatten(1).numpy(), dtype=np.float32)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what was learnt as plain JSON values."""
+        return {
+            "modality": "series",
+            "channels": self.channels,
+            "length": self.length,
+            "kept": list(self.kept),
+            "mean": list(self.mean),
+            "std": list(self.std),
+            "any_length": self.any_length,
+        }
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Self:
+        """Return the preprocessing that `to_json` wrote; UserError if it is not one."""
+        try:
+            return cls(
+                channels=data["channels"],
+                length=data["length"],
+                kept=tuple(data["kept"]),
+                mean=tuple(data["mean"]),
+                std=tuple(data["std"]),
+                any_length=data["any_length"],
+            )
+        except (KeyError, TypeError) as error:
+            raise UserError(f"this is no series preprocessing of isotropy: {error}") from error
+
+
+def _series(values: Any) -> NDArray[Any]:
+    array = as_array(values)
+    if array.ndim != 3:
+        raise UserError(f"series have three dimensions (samples, channels, time); this array has shape {array.shape}")
+    return array
+
+
+def _pieces(array: NDArray[Any]) -> Iterator[tuple[NDArray[np.float64], int]]:
+    """Yield (rows as float64, place of the first) in pieces of bounded size; infinities are refused."""
+    step = max(1, PIECE // max(1, array.shape[1] * array.shape[2]))
+    for start in range(0, len(array), step):
+        piece = array[start : start + step].astype(np.float64)
+        infinite = np.isinf(piece)
+        if infinite.any():
+            row, channel, time = np.argwhere(infinite)[0].tolist()
+            raise UserError(
+                f"series {start + row}, channel {channel}, step {time}: infinite value: replace it by a number or NaN"
+            )
+        yield piece, start
+
+
+def interpolate(series: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return series (N, C, T) with NaN interpolated linearly along the last axis, the ends held.
+
+    A row of a channel with no value at all stays NaN.
+
+    Example:
+        >>> interpolate(np.array([[[np.nan, 1.0, np.nan, 3.0]]])).tolist()
+        [[[1.0, 1.0, 2.0, 3.0]]]
+    """
+    gone = np.isnan(series)
+    if not gone.any():
+        return series
+    steps = np.arange(series.shape[2])
+    before = np.maximum.accumulate(np.where(gone, -1, steps), axis=2)
+    after = np.minimum.accumulate(np.where(gone, len(steps), steps)[..., ::-1], axis=2)[..., ::-1]
+    before, after = np.where(before < 0, after, before), np.where(after == len(steps), before, after)
+    left = np.take_along_axis(series, before.clip(0, len(steps) - 1), axis=2)
+    right = np.take_along_axis(series, after.clip(0, len(steps) - 1), axis=2)
+    share = (steps - before) / np.maximum(after - before, 1)
+    return np.where(gone, left + (right - left) * share, series)
