@@ -1,0 +1,267 @@
+"""Looks of images: crop, flip, colour, blur, solarise and normalise, on whole batches of uint8 images."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from isotropy.errors import UserError, nearest
+from isotropy.views import blur, colour, crop, draw, looks
+from isotropy.views.views import Source, Views
+
+# Columns of a look's draw: crop box, flip, jitter, greyscale, blur or not, its sigma, solarise.
+_FLIP = crop.BOX_COLUMNS
+_JITTER = _FLIP + 1
+_GREY = _JITTER + colour.COLUMNS
+_BLUR, _SIGMA, _SOLARISE = _GREY + 1, _GREY + 2, _GREY + 3
+_COLUMNS = _SOLARISE + 1
+
+# How many source or result pixels are worked on at once on a CPU, so that they stay in its cache: 4 images of 256 px.
+_CHUNK_PIXELS = 1 << 18
+
+
+@dataclass(frozen=True)
+class Look:
+    """The settings of one look; `ImageViews` says what they mean."""
+
+    size: tuple[int, int]
+    scale: tuple[float, float]
+    ratio: tuple[float, float]
+    interpolation: str
+    flip: float
+    jitter: tuple[float, float, float, float]
+    jitter_p: float
+    grey: float
+    blur: float
+    sigma: tuple[float, float]
+    solarise: float
+    exact_hue: bool
+
+
+class ImageViews:
+    """Random looks of images, each a pure function of (seed, pass, sample index, look).
+
+    In this order: a random resized crop with antialiasing and a flip; brightness, contrast, saturation and hue in an
+    order drawn per sample, and greyscale; one clamp to [0, 1]; Gaussian blur; solarise; normalisation.
+
+    Args:
+        size: pixels of a look's side, or (height, width).
+        mean: per channel, of values in [0, 1].
+        std: per channel.
+        looks: how many looks of `size` a sample gets.
+        scale: least and largest share of the source's area that a crop covers.
+        ratio: least and largest width / height of a crop.
+        interpolation: "bilinear" or "bicubic".
+        flip: probability of a left-right flip.
+        jitter: strengths of brightness, contrast, saturation (factors U(1 - s, 1 + s)) and hue (U(-s, s) turns,
+            at most 0.5). With other than three channels the last two and `grey` do nothing.
+        jitter_p: probability that a sample is jittered.
+        grey: probability of greyscale.
+        blur: probability of blur.
+        sigma: least and largest standard deviation of the blur, in pixels.
+        solarise: probability that values from 128/255 on are inverted.
+        hue: "rotation" about the grey axis (fast; within 2 to 4 grey levels of HSV) or "exact" in HSV.
+        crops: further looks: mappings with "count", and any of the settings above for these looks alone.
+
+    `flip`, `jitter_p`, `grey`, `blur` and `solarise` are one number for all looks or one per look.
+
+    Example:
+        >>> views = ImageViews(size=32, mean=[0.5] * 3, std=[0.25] * 3, solarise=[0.0, 0.2],
+        ...                    crops=[{"count": 4, "size": 16, "scale": [0.05, 0.2]}])
+        >>> rows = torch.zeros(2, 3, 40, 40, dtype=torch.uint8)
+        >>> [tuple(look.shape) for look in views.looks(rows, torch.tensor([5, 9]), seed=0, pass_=0)][1:3]
+        [(2, 3, 32, 32), (2, 3, 16, 16)]
+    """
+
+    def __init__(
+        self,
+        *,
+        size: int | Sequence[int],
+        mean: Sequence[float],
+        std: Sequence[float],
+        looks: int = 2,
+        scale: Sequence[float] = (0.2, 1.0),
+        ratio: Sequence[float] = (3 / 4, 4 / 3),
+        interpolation: str = "bilinear",
+        flip: float | Sequence[float] = 0.5,
+        jitter: Sequence[float] = (0.4, 0.4, 0.4, 0.1),
+        jitter_p: float | Sequence[float] = 0.8,
+        grey: float | Sequence[float] = 0.2,
+        blur: float | Sequence[float] = 0.0,
+        sigma: Sequence[float] = (0.1, 2.0),
+        solarise: float | Sequence[float] = 0.0,
+        hue: str = "rotation",
+        crops: Sequence[Mapping[str, Any]] = (),
+    ) -> None:
+        if len(mean) != len(std) or not all(s > 0 for s in std):
+            raise UserError("mean and std: give one number per channel each, std above 0")
+        self.mean = torch.tensor(mean, dtype=torch.float64)
+        self.std = torch.tensor(std, dtype=torch.float64)
+        settings: dict[str, Any] = {
+            "size": size, "scale": scale, "ratio": ratio, "interpolation": interpolation, "flip": flip,
+            "jitter": jitter, "jitter_p": jitter_p, "grey": grey, "blur": blur, "sigma": sigma,
+            "solarise": solarise, "hue": hue,
+        }  # fmt: skip
+        self.settings = _settings(looks, settings)
+        shared = {name: value for name, value in settings.items() if name not in _PER_LOOK}
+        for group in crops:
+            for name in group:
+                if name != "count" and name not in settings:
+                    raise UserError(f"crops: unknown setting {name!r}{nearest(name, [*settings, 'count'])}")
+            own = {name: _alike(name, settings[name], group) for name in _PER_LOOK if name not in group}
+            given = {name: value for name, value in group.items() if name != "count"}
+            self.settings += _settings(group.get("count", 1), {**shared, **own, **given})
+
+    @property
+    def count(self) -> int:
+        """How many looks a sample gets."""
+        return len(self.settings)
+
+    def __call__(self, source: Source, index: Tensor, *, seed: int, pass_: int) -> Views:
+        """Return the views of the rows `index` (B,) in pass number `pass_`; they are made when first asked for."""
+        return Views(index, lambda: self.looks(source.batch(index), index, seed=seed, pass_=pass_))
+
+    def looks(self, x: Tensor, index: Tensor, *, seed: int, pass_: int) -> list[Tensor]:
+        """Return the looks, each (B, C, height, width) float32 on the device of `x`.
+
+        Args:
+            x: (B, C, H, W) uint8.
+            index: (B,) int64 on the CPU, the samples' places in the data set.
+            seed: of the run.
+            pass_: number of the pass over the data.
+
+        Raises:
+            UserError: where `x` is not such a batch, or its channels are not those of `mean`.
+        """
+        if x.ndim != 4 or x.dtype != torch.uint8:
+            raise UserError(f"image views: expected uint8 images (B, C, H, W), got {x.dtype} {tuple(x.shape)}")
+        if x.shape[1] != len(self.mean):
+            raise UserError(f"image views: images of {x.shape[1]} channels, but mean and std for {len(self.mean)}")
+        made = []
+        for number, look in enumerate(self.settings):
+            words = draw.bits(draw.keys(seed, pass_, number, index), _COLUMNS)
+            made.append(self._look(x, draw.uniforms(words), look))
+        return made
+
+    def _look(self, x: Tensor, uniforms: Tensor, look: Look) -> Tensor:
+        batch, channels, height, width = x.shape
+        box = crop.boxes(uniforms[:, :_FLIP], height, width, scale=look.scale, ratio=look.ratio)
+        axis = partial(crop.taps, interpolation=look.interpolation)
+        vertical = axis(box[:, 0], box[:, 2], height, look.size[0])
+        flip = uniforms[:, _FLIP] < look.flip
+        horizontal = axis(box[:, 1], box[:, 3], width, look.size[1], flip=flip)
+        steps = self._colour(uniforms, look, channels)
+        plan = [part.to(x.device) for part in (*vertical, *horizontal, *steps)]
+        out = torch.empty(batch, channels, *look.size, device=x.device)
+        pixels = max(height * width, look.size[0] * look.size[1])
+        chunk = max(1, _CHUNK_PIXELS // pixels if x.device.type == "cpu" else batch)
+        for start in range(0, batch, chunk):
+            part = slice(start, start + chunk)
+            down, weight_down, across, weight_across, *maps = (tensor[part] for tensor in plan)
+            images = crop.resample(x[part], (down, weight_down), (across, weight_across))
+            out[part] = self._paint(images, maps)
+            self._finish_(out[part], uniforms[part], look)
+        return out
+
+    def _colour(self, uniforms: Tensor, look: Look, channels: int) -> list[Tensor]:
+        """Return own, pull (B, C, C) from grey levels to normalised values; before them, for exact hue, another
+        such pair from grey levels to [0, 1], and the turns (B,)."""
+        factors = colour.factors(uniforms[:, _JITTER:_GREY], look.jitter, look.jitter_p)
+        grey = uniforms[:, _GREY] < look.grey
+        scale = (1 / self.std)[:, None]
+        if look.exact_hue and channels == 3 and look.jitter[3] > 0:
+            before, after = colour.around_hue(factors, grey)
+            turns = factors.values[:, colour.HUE]
+            steps = [before.own / 255, before.pull / 255, turns, after.own * scale, after.pull * scale]
+        else:
+            both = colour.compose(factors, channels, grey=grey)
+            steps = [both.own * scale / 255, both.pull * scale / 255]
+        return [step.to(torch.float32) for step in steps]
+
+    def _paint(self, images: Tensor, maps: list[Tensor]) -> Tensor:
+        """Return (B, C, height, width) grey levels after the colour maps, normalised and clamped."""
+        shape = images.shape
+        pixels = images.flatten(2)
+        if len(maps) == 5:
+            own, pull, turns, *maps = maps
+            pixels = colour.apply(pixels, own, _dot(pull, colour.mean_pixel(images))).clamp_(0, 1)
+            images = colour.shift_hue_(pixels, turns).view(shape)
+        own, pull = maps
+        lowest = (-self.mean / self.std).to(torch.float32)
+        offset = _dot(pull, colour.mean_pixel(images)) + lowest.to(images.device)
+        painted = colour.apply(pixels, own, offset)
+        for channel, (low, high) in enumerate(self._range()):
+            painted[:, channel].clamp_(low, high)
+        return painted.view(shape)
+
+    def _finish_(self, images: Tensor, uniforms: Tensor, look: Look) -> None:
+        """Blur and solarise some of the normalised images, in place."""
+        if look.blur > 0:
+            chosen = (uniforms[:, _BLUR] < look.blur).nonzero()[:, 0]
+            low, high = look.sigma
+            sigma = (low + (high - low) * uniforms[chosen, _SIGMA]).to(images.device)
+            chosen = chosen.to(images.device)
+            if len(chosen):
+                images[chosen] = blur.blur(images[chosen], sigma, blur.radius(high))
+        if look.solarise > 0:
+            chosen = (uniforms[:, _SOLARISE] < look.solarise).nonzero()[:, 0].to(images.device)
+            picked = images[chosen]
+            for channel, (low, high) in enumerate(self._range()):
+                plane = picked[:, channel]
+                middle = low + (high - low) * 128 / 255
+                picked[:, channel] = torch.where(plane >= middle, low + high - plane, plane)
+            images[chosen] = picked
+
+    def _range(self) -> list[tuple[float, float]]:
+        """Return what 0 and 1 become by normalisation, per channel."""
+        return list(zip((-self.mean / self.std).tolist(), ((1 - self.mean) / self.std).tolist()))
+
+
+_PER_LOOK = ("flip", "jitter_p", "grey", "blur", "solarise")
+
+
+def _dot(pull: Tensor, mean: Tensor) -> Tensor:
+    return (pull * mean[:, None]).sum(2)
+
+
+def _alike(name: str, value: Any, group: Mapping[str, Any]) -> Any:
+    if isinstance(value, Sequence) and len(set(value)) > 1:
+        raise UserError(f"crops: {name} differs between the looks, so give it in the crop group {dict(group)} too")
+    return value[0] if isinstance(value, Sequence) else value
+
+
+def _settings(number: int, given: Mapping[str, Any]) -> list[Look]:
+    number = looks.count("looks", number)
+    shares = {name: looks.each(name, given[name], number) for name in _PER_LOOK}
+    interpolation, hue = given["interpolation"], given["hue"]
+    for name, value, choices in (
+        ("interpolation", interpolation, crop.INTERPOLATIONS),
+        ("hue", hue, ("rotation", "exact")),
+    ):
+        if value not in choices:
+            raise UserError(f"{name}: unknown {value!r}{nearest(str(value), choices)}")
+    size = given["size"]
+    height, width = (size, size) if isinstance(size, int) else size
+    size = looks.count("size", height), looks.count("size", width)
+    jitter = tuple(looks.within("jitter", float(s), 0.0, float("inf")) for s in given["jitter"])
+    if len(jitter) != 4 or jitter[3] > 0.5:
+        raise UserError("jitter: give four strengths, for brightness, contrast, saturation and hue (at most 0.5)")
+    sigma = _pair("sigma", given["sigma"], float("inf"))
+    if max(shares["blur"]) > 0 and min(size) <= blur.radius(sigma[1]):
+        raise UserError(f"blur: sigma {sigma[1]:g} needs more than {blur.radius(sigma[1])} px; lower sigma or blur 0")
+    same = {
+        "size": size, "scale": _pair("scale", given["scale"], 1.0), "sigma": sigma, "jitter": jitter,
+        "ratio": _pair("ratio", given["ratio"], float("inf")), "interpolation": interpolation,
+        "exact_hue": hue == "exact",
+    }  # fmt: skip
+    return [Look(**same, **{name: share[place] for name, share in shares.items()}) for place in range(number)]
+
+
+def _pair(name: str, value: Sequence[float], most: float) -> tuple[float, float]:
+    low, high = (float(v) for v in value)
+    if not 0 < low <= high <= most:
+        raise UserError(f"{name}: give two numbers, 0 < least <= largest <= {most:g}, not {list(value)}")
+    return low, high
