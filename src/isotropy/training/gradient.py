@@ -54,8 +54,8 @@ class Gradient:
         for name in self.method.averaged:
             outputs[name] = _each(own[name], lambda x: comm.mean(x, counts))
         terms = self.method.loss(**outputs)
-        # A rank's mean over its own rows counts by its share of all rows; a gathered loss is whole already.
-        weight = 1.0 if self.method.gathered else counts[comm.rank()] * comm.world() / sum(counts)
+        # A gathered loss is whole already on every rank.
+        weight = 1.0 if self.method.gathered else share(counts)
         values = _over_ranks(terms, weight, step)
         (torch.stack(list(terms.values())).sum() * weight).backward()
         if self.chunked:
@@ -85,6 +85,11 @@ class Gradient:
     def _unsynchronised(self, wanted: bool) -> AbstractContextManager[Any]:
         no_sync = getattr(self.model, "no_sync", None)
         return no_sync() if wanted and no_sync is not None else nullcontext()
+
+
+def share(counts: list[int]) -> float:
+    """Return what this rank's mean over its own rows weighs in the mean over ranks: 1 where all have as many."""
+    return counts[comm.rank()] * comm.world() / sum(counts)
 
 
 def refuse_batch_statistics(method: nn.Module) -> None:
