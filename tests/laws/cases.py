@@ -1,0 +1,145 @@
+"""One tiny case per registered method; a method that is registered later is picked up by its signature."""
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from isotropy.encoders import wrap
+from isotropy.methods import METHODS
+from isotropy.methods.method import Method
+from isotropy.training import Optim, Plan, fit
+from isotropy.views import draw
+from isotropy.views.views import Plain, ViewMaker, Views
+from laws.toys import TOYS
+
+FEATURES, ROWS, BATCH, EPOCHS = 5, 39, 9, 1.5
+KINDS: dict[str, type[Method]] = {**METHODS, **TOYS}
+REGISTERED, ALL = sorted(METHODS), sorted(KINDS)
+
+
+class Rows:
+    """A source over one tensor of rows that are the encoder's input already."""
+
+    modality = "table"
+
+    def __init__(self, rows: Tensor) -> None:
+        self.rows = rows
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def batch(self, index: Tensor) -> Tensor:
+        return self.rows[index]
+
+    def prepare(self, rows: Tensor) -> Tensor:
+        return rows
+
+
+class Jitter:
+    """Looks that add noise, a function of (seed, pass, look, sample): the least that methods with views need."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+
+    def __call__(self, source: Rows, index: Tensor, *, seed: int, pass_: int) -> Views:
+        def looks() -> list[Tensor]:
+            rows = source.prepare(source.batch(index))
+            keys = [draw.keys(seed, pass_, look, index) for look in range(self.count)]
+            return [rows + 0.3 * draw.normals(draw.halves(key, rows.shape[1])).to(rows) for key in keys]
+
+        return Views(index, looks)
+
+
+def source(dtype: torch.dtype = torch.float64) -> Rows:
+    """Return the data set of every case: rows on a curved surface, so that there is something to learn."""
+    generator = torch.Generator().manual_seed(7)
+    hidden = torch.randn(ROWS, 2, generator=generator, dtype=torch.float64)
+    mixing = torch.randn(2, FEATURES, generator=generator, dtype=torch.float64)
+    noise = torch.randn(ROWS, FEATURES, generator=generator, dtype=torch.float64)
+    return Rows((torch.tanh(hidden @ mixing) + 0.3 * noise).to(dtype))
+
+
+def views(kind: type[Method] | Method) -> ViewMaker:
+    """Return the view maker of a case: the plain row where one look is enough."""
+    return Plain() if kind.min_looks == 1 else Jitter(kind.min_looks)
+
+
+def encoder() -> nn.Module:
+    """Return a tiny encoder with batch norm and without dropout."""
+    layers = (nn.Linear(FEATURES, 12, bias=False), nn.BatchNorm1d(12), nn.ReLU(), nn.Linear(12, 8))
+    return wrap(nn.Sequential(*layers), width=8)
+
+
+def make(name: str, seed: int = 0, **options: Any) -> Method:
+    """Return the method `name` in float64, small, with weights drawn from `seed`."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return KINDS[name](encoder(), **(arguments(KINDS[name]) | options)).double()
+
+
+# Constructor arguments without a default, or that a case must set, by name. A method that needs one nobody has
+# seen before adds its line here.
+GIVEN: dict[str, Callable[[], Any]] = {
+    "projector": lambda: lambda width=16: nn.Sequential(nn.Linear(FEATURES, 16), nn.ReLU(), nn.Linear(16, width)),
+    "n_samples": lambda: ROWS,
+}
+
+
+def arguments(kind: type[Method]) -> dict[str, Any]:
+    """Return constructor arguments by signature: what must be given, and large widths made small."""
+    chosen = {}
+    for name, parameter in list(inspect.signature(kind).parameters.items())[1:]:
+        if parameter.default is inspect.Parameter.empty:
+            assert name in GIVEN, f"{kind.__name__} needs {name!r}: say in tests/laws/cases.py what a tiny case gives"
+            chosen[name] = GIVEN[name]()
+        else:
+            chosen[name] = _small(parameter.default)
+    return chosen
+
+
+def _small(default: Any) -> Any:
+    if isinstance(default, tuple):
+        return tuple(_small(value) for value in default)
+    return min(default, 16) if type(default) is int else default
+
+
+def without_batch_norm(method: nn.Module) -> nn.Module:
+    """Replace every batch norm by a layer norm of the same width, in place."""
+    for name, child in method.named_children():
+        if isinstance(child, _BatchNorm):
+            norm = nn.LayerNorm(child.num_features).double()
+            # A teacher's stays out of training.
+            setattr(method, name, norm.requires_grad_(child.weight is None or child.weight.requires_grad))
+        else:
+            without_batch_norm(child)
+    return method
+
+
+def train(method: Method, **options: Any) -> Any:
+    """Return the generator `fit` over the case's data, by SGD: Adam would blow up rounding where a gradient is 0."""
+    options = {"optim": Optim(name="sgd", lr=0.05), "epochs": EPOCHS, "batch_size": BATCH} | options
+    data = options.pop("source", None) or source()
+    return fit(method, data, views(method), precision=options.pop("precision", "float32"), keep_last=True, **options)
+
+
+def state(method: Method) -> dict[str, Tensor]:
+    """Return a copy of everything that a method holds."""
+    return {name: tensor.detach().clone() for name, tensor in method.state_dict().items()}
+
+
+def distance(a: dict[str, Tensor], b: dict[str, Tensor]) -> float:
+    """Return the largest difference between two states, relative to the entry's size (at least 1)."""
+    assert a.keys() == b.keys()
+    return max(float(((a[k].double() - b[k].double()).abs() / b[k].double().abs().clamp(min=1)).max()) for k in a)
+
+
+def steps(name: str) -> int:
+    """Return how many steps the training of a case has."""
+    plan = Plan(
+        rows=ROWS, batch_size=BATCH, epochs=EPOCHS, passes_per_epoch=make(name).passes_per_epoch, keep_last=True
+    )
+    return plan.steps
