@@ -31,7 +31,7 @@ def opening(path: Path) -> Iterator[None]:
     except pd.errors.EmptyDataError as error:
         raise UserError(f"{path} is empty") from error
     except (ValueError, OSError, EOFError, KeyError, BadZipFile, ZlibError, ArrowException) as error:
-        if "pickle" in str(error) or "Object arrays" in str(error):
+        if any(word in str(error) for word in ("pickle", "Object arrays", "Python objects")):
             raise UserError(
                 f"{path} holds Python objects (a pickle), which are never read: save an array of plain numbers"
             ) from error

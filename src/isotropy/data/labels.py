@@ -43,11 +43,16 @@ def as_labels(values: Any, rows: int, na: Sequence[str] = ()) -> NDArray[Any]:
     missing = values.isna().to_numpy(dtype=bool) | values.isin(list(na)).to_numpy(dtype=bool)
     if missing.all():
         raise UserError("every label is missing")
-    if pd.api.types.is_bool_dtype(values.dtype) and not missing.any():
-        return values.to_numpy(dtype=np.bool_)
-    if pd.api.types.is_numeric_dtype(values.dtype) and not pd.api.types.is_bool_dtype(values.dtype):
-        return values.to_numpy() if not missing.any() else values.to_numpy(dtype=np.float64, na_value=np.nan)
-    labels = values.to_numpy(dtype=object)
+    # Copies: pandas gives read-only views of its columns.
+    boolean = pd.api.types.is_bool_dtype(values.dtype)
+    if boolean and not missing.any():
+        return values.to_numpy(dtype=np.bool_, copy=True)
+    if pd.api.types.is_numeric_dtype(values.dtype) and not boolean:
+        if not missing.any() and isinstance(values.dtype, np.dtype):
+            return values.to_numpy(copy=True)
+        exact = np.float64 if missing.any() or pd.api.types.is_float_dtype(values.dtype) else np.int64
+        return values.to_numpy(dtype=exact, na_value=np.nan, copy=True)
+    labels = values.to_numpy(dtype=object, copy=True)
     labels[missing] = None
     return labels
 

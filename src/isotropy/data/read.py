@@ -236,7 +236,7 @@ def _folder(images: ImageFolder, name: str, label: Any, split: Any) -> Data:
         beside.part(split)
     elif len(tops) == 2 and "train" in tops and tops & set(TEST_FOLDERS):
         parts = np.array(["train" if path[0] == "train" else "test" for path in folders])
-        beside.part(parts, " and ".join(sorted(tops, reverse=True)))
+        beside.part(parts, " and ".join(sorted(tops, key=lambda top: top != "train")))
         folders = [path[1:] for path in folders]
     if isinstance(label, str):
         if label != "folder":

@@ -1,0 +1,213 @@
+import json
+import os
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from isotropy.data import ImagePreprocess, read
+from isotropy.data import folder as module
+from isotropy.data.folder import cache, decode
+from isotropy.errors import UserError
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("ISOTROPY_CACHE", str(tmp_path / "cache"))
+
+
+def picture(path, size=(40, 40), colour=(200, 30, 60), mode="RGB", **options):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", size, colour).convert(mode).save(path, **options)
+
+
+@pytest.fixture
+def animals(tmp_path):
+    root = tmp_path / "animals"
+    for place in range(4):
+        picture(root / "cat" / f"{place}.png", colour=(50 * place, 0, 0))
+        picture(root / "dog" / f"{place}.jpg", size=(60, 40), colour=(0, 50 * place, 0))
+    (root / "notes.txt").write_text("no image")
+    (root / ".hidden").mkdir()
+    picture(root / ".hidden" / "x.png")
+    return root
+
+
+def test_images_are_decoded_in_the_order_of_their_names(animals):
+    data = read(animals, label="folder")
+    assert data.modality == "image" and data.values.shape == (8, 3, 32, 32) and data.values.dtype == np.uint8
+    assert data.labels.tolist() == ["cat"] * 4 + ["dog"] * 4
+    assert data.values[:4, 0, 5, 5].tolist() == [0, 50, 100, 150]
+    np.testing.assert_allclose(data.values[4:, 1, 5, 5], [0, 50, 100, 150], atol=3)
+    assert data.said == (
+        "animals: RGB images brought to 32x32, 8 rows; labels from the folders' names; 1 other files ignored"
+    )
+    assert read(animals).labels is None
+    assert ImagePreprocess.learn(data.values).store(data.values).shape == (8, 3, 32, 32)
+
+
+def test_a_second_read_decodes_nothing_and_a_changed_file_everything(animals, monkeypatch):
+    first = np.array(read(animals).values)
+    seen = []
+    monkeypatch.setattr(module, "decode", lambda *given: seen.append(given[0].name) or decode(*given))
+    assert np.array_equal(read(animals).values, first) and not seen
+    picture(animals / "cat" / "0.png", colour=(255, 255, 255))
+    os.utime(animals / "cat" / "0.png", ns=(1, 1))
+    again = read(animals).values
+    assert len(seen) == 8 and again[0].min() == 255 and np.array_equal(again[1:], first[1:])
+    assert len(list(cache().rglob("*.npy"))) == 1, "the stale array is gone"
+
+
+def test_store_names_the_place_and_nothing_is_left_beside(animals, tmp_path):
+    calls = []
+    data = read(animals, store=tmp_path / "here", size=24, progress=lambda done, total: calls.append((done, total)))
+    assert data.values.shape == (8, 3, 24, 24) and calls == [(done, 8) for done in range(1, 9)]
+    names = sorted(path.name for path in (tmp_path / "here").iterdir())
+    assert len(names) == 2 and names[0].startswith("images-") and names[1] == "index.json"
+    assert not cache().exists() and sorted(path.name for path in animals.iterdir()) == [
+        ".hidden",
+        "cat",
+        "dog",
+        "notes.txt",
+    ]
+    assert json.loads((tmp_path / "here" / "index.json").read_text())["files"][0] == "cat/0.png"
+
+
+def test_an_interrupted_decode_leaves_nothing(animals, tmp_path):
+    def stop(done, total):
+        if done == 5:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        read(animals, store=tmp_path / "here", progress=stop)
+    assert list((tmp_path / "here").iterdir()) == []
+    assert len(read(animals, store=tmp_path / "here")) == 8
+    before = sorted(path.name for path in (tmp_path / "here").iterdir())
+    os.utime(animals / "cat" / "0.png", ns=(1, 1))
+    with pytest.raises(KeyboardInterrupt):
+        read(animals, store=tmp_path / "here", progress=stop)
+    assert sorted(path.name for path in (tmp_path / "here").iterdir()) == before
+
+
+def test_a_full_disk_gets_one_line(animals, tmp_path, monkeypatch):
+    def full(*given):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(module, "_write", full)
+    with pytest.raises(UserError, match="cannot be written to .*here: No space left on device"):
+        read(animals, store=tmp_path / "here")
+    assert list((tmp_path / "here").iterdir()) == []
+    monkeypatch.setattr(
+        module.shutil, "disk_usage", lambda place: os.terminal_size((0, 0)) and type("U", (), {"free": 10})
+    )
+    with pytest.raises(UserError, match="GB free"):
+        read(animals, store=tmp_path / "here")
+
+
+def test_unreadable_images_are_named_counted_and_skipped_on_request(animals):
+    whole = (animals / "dog" / "2.jpg").read_bytes()
+    (animals / "dog" / "2.jpg").write_bytes(whole[: len(whole) // 2])
+    (animals / "cat" / "1.png").write_text("no image at all")
+    (animals / "cat" / "3.png").write_bytes(b"")
+    with pytest.raises(
+        UserError, match=r"3 of 8 images cannot be read \(cat/1.png: .*cat/3.png.*dog/2.jpg: .*max_bad=3"
+    ):
+        read(animals)
+    with pytest.raises(UserError, match="3 of 8"):
+        read(animals, max_bad=2)
+    data = read(animals, max_bad=3, label="folder")
+    assert data.labels.tolist() == ["cat"] * 2 + ["dog"] * 3 and data.values.shape == (5, 3, 32, 32)
+    assert data.values[:2, 0, 5, 5].tolist() == [0, 100]
+    assert "3 unreadable left out: 'cat/1.png', 'cat/3.png', 'dog/2.jpg'" in data.said
+
+
+def test_a_folder_of_unreadable_images_alone(tmp_path):
+    (tmp_path / "f").mkdir()
+    (tmp_path / "f" / "a.png").write_text("no")
+    for _ in range(2):
+        with pytest.raises(UserError, match="1 of 1 images cannot be read"):
+            read(tmp_path / "f", max_bad=5)
+
+
+def test_a_folder_without_images(tmp_path):
+    (tmp_path / "a.txt").touch()
+    with pytest.raises(UserError, match=r"holds no image \(1 other files\)"):
+        read(tmp_path)
+
+
+@pytest.mark.parametrize(("side", "size"), [(20, 32), (40, 32), (64, 64), (100, 96), (200, 128), (300, 224)])
+def test_size_follows_the_median_shorter_side(tmp_path, side, size):
+    for place, factor in enumerate((1, 1, 1, 3)):
+        picture(tmp_path / "f" / f"{place}.png", size=(side * factor + 7, side * factor))
+    assert read(tmp_path / "f").values.shape == (4, 3, size, size)
+
+
+def test_grey_images_stay_grey_unless_told(tmp_path):
+    picture(tmp_path / "f" / "a.png", mode="L")
+    picture(tmp_path / "f" / "b.png", mode="1")
+    assert read(tmp_path / "f").values.shape == (2, 1, 32, 32)
+    assert read(tmp_path / "f", channels=3).values.shape == (2, 3, 32, 32)
+    picture(tmp_path / "f" / "c.png")
+    assert read(tmp_path / "f").values.shape == (3, 3, 32, 32)
+    assert read(tmp_path / "f", channels=1).values.shape == (3, 1, 32, 32)
+    with pytest.raises(UserError, match="1 or 3 channels"):
+        read(tmp_path / "f", channels=4)
+
+
+def test_sixteen_bits_become_eight(tmp_path):
+    levels = (np.arange(32 * 32).reshape(32, 32) * 64).astype(np.uint16)
+    Image.fromarray(levels).save(tmp_path / "a.png")
+    np.testing.assert_array_equal(decode(tmp_path / "a.png", 32, 1)[0], levels >> 8)
+
+
+def test_images_are_upright_centred_and_unstretched(tmp_path):
+    wide = Image.new("RGB", (90, 30))
+    wide.paste((0, 255, 0), (30, 0, 60, 30))
+    wide.save(tmp_path / "wide.png")
+    assert (decode(tmp_path / "wide.png", 30, 3)[1] == 255).all()
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    top = Image.new("RGB", (32, 32))
+    top.paste((255, 255, 255), (0, 0, 16, 32))
+    top.save(tmp_path / "turned.png", exif=exif)
+    turned = decode(tmp_path / "turned.png", 32, 1)
+    assert turned[0, :16].min() == 255 and turned[0, 16:].max() == 0
+
+
+def test_large_jpegs_are_shrunk_like_any_image(tmp_path):
+    levels = np.linspace(0, 255, 512).astype(np.uint8)
+    image = Image.fromarray(np.broadcast_to(levels, (512, 512)).copy())
+    image.save(tmp_path / "a.jpg", quality=95)
+    image.save(tmp_path / "a.png")
+    jpeg, png = (decode(tmp_path / name, 32, 1).astype(int) for name in ("a.jpg", "a.png"))
+    assert abs(jpeg - png).max() <= 3
+
+
+@pytest.mark.parametrize("other", ["test", "val"])
+def test_folders_called_train_and_test_are_the_parts(tmp_path, other):
+    for part in ("train", other):
+        for name in ("a", "b"):
+            picture(tmp_path / "f" / part / name / "0.png")
+    data = read(tmp_path / "f", label="folder")
+    assert data.labels.tolist() == ["a", "b", "a", "b"]
+    assert sorted(data.split.tolist()) == ["test", "test", "train", "train"] and f"train and {other}" in data.said
+
+
+def test_labels_of_a_folder(animals):
+    with pytest.raises(UserError, match="label='folder'"):
+        read(animals, label="species")
+    with pytest.raises(UserError, match="cat has no class folders"):
+        read(animals / "cat", label="folder")
+    assert read(animals, label=list("aabbccdd")).labels.tolist() == list("aabbccdd")
+    with pytest.raises(UserError, match="read as images, not as table"):
+        read(animals, modality="table")
+
+
+def test_cache_follows_the_environment(monkeypatch, tmp_path):
+    assert cache() == tmp_path / "cache"
+    monkeypatch.delenv("ISOTROPY_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "x"))
+    assert cache() == tmp_path / "x" / "isotropy"
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert cache() == tmp_path / ".cache" / "isotropy"

@@ -1,0 +1,186 @@
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from isotropy.data import PREPROCESS, ImagePreprocess, SeriesPreprocess
+from isotropy.data import images as images_module
+from isotropy.data import series as series_module
+from isotropy.data.series import interpolate
+from isotropy.errors import UserError
+
+
+def waves(rows=30, channels=3, length=20, seed=0):
+    draw = np.random.default_rng(seed)
+    return draw.normal(size=(rows, channels, length)) * [[1.0], [10.0], [0.1]][:channels] + 5
+
+
+def pictures(rows=20, channels=3, side=8, seed=0):
+    return np.random.default_rng(seed).integers(0, 200, (rows, channels, side, side + 2), dtype=np.uint8)
+
+
+def test_registry_names_modalities():
+    assert {name: cls.modality for name, cls in PREPROCESS.items()} == {name: name for name in PREPROCESS}
+
+
+def test_channels_are_standardised_by_training_rows_alone():
+    values = waves()
+    series = SeriesPreprocess.learn(values[:20])
+    rows = series.store(values)
+    assert rows.dtype == torch.float32 and series.shape == {"channels": 3, "length": 20}
+    np.testing.assert_allclose(rows[:20].mean((0, 2)), 0, atol=1e-6)
+    np.testing.assert_allclose(rows[:20].std((0, 2), correction=0), 1, rtol=1e-5)
+    changed = values.copy()
+    changed[20:] *= 100
+    assert SeriesPreprocess.learn(changed[:20]).to_json() == series.to_json()
+
+
+@pytest.mark.parametrize("dtype", [np.int16, np.float32, np.float64])
+def test_pieces_change_nothing(monkeypatch, dtype):
+    values = (waves() * 100).astype(dtype)
+    whole = SeriesPreprocess.learn(values)
+    stored = whole.store(values)
+    monkeypatch.setattr(series_module, "PIECE", 200)
+    pieces = SeriesPreprocess.learn(values)
+    np.testing.assert_allclose(pieces.mean, whole.mean, rtol=1e-12)
+    np.testing.assert_allclose(pieces.std, whole.std, rtol=1e-12)
+    assert torch.equal(whole.store(values), stored)
+    assert torch.equal(whole.store(torch.from_numpy(values)), stored)
+
+
+def test_series_json_round_trip_is_exact_to_the_bit():
+    values = waves()
+    series = SeriesPreprocess.learn(values, any_length=True)
+    again = SeriesPreprocess.from_json(json.loads(json.dumps(series.to_json())))
+    assert torch.equal(again.store(values), series.store(values)) and again.any_length
+    with pytest.raises(UserError, match="no series preprocessing"):
+        SeriesPreprocess.from_json({"modality": "series"})
+
+
+def test_missing_values_are_interpolated_in_time():
+    values = waves()
+    series = SeriesPreprocess.learn(values)
+    holes = values.copy()
+    holes[0, 1, [0, 5, 6, 19]] = np.nan
+    holes[1, 2] = np.nan
+    rows = series.store(holes)
+    line = np.interp(np.arange(20), np.flatnonzero(~np.isnan(holes[0, 1])), holes[0, 1][~np.isnan(holes[0, 1])])
+    np.testing.assert_allclose(rows[0, 1], (line - series.mean[1]) / series.std[1], rtol=1e-5, atol=1e-6)
+    assert (rows[1, 2] == 0).all() and torch.equal(rows[2:], series.store(values)[2:])
+    learnt = SeriesPreprocess.learn(holes)
+    np.testing.assert_allclose(learnt.mean, np.nanmean(holes, axis=(0, 2)), rtol=1e-12)
+    np.testing.assert_allclose(learnt.std, np.nanstd(holes, axis=(0, 2)), rtol=1e-12)
+
+
+def test_interpolation_equals_numpy_everywhere():
+    draw = np.random.default_rng(1)
+    values = draw.normal(size=(40, 2, 9))
+    values[draw.random(values.shape) < 0.6] = np.nan
+    for row, filled in zip(values.reshape(-1, 9), interpolate(values).reshape(-1, 9)):
+        there = ~np.isnan(row)
+        if there.any():
+            np.testing.assert_allclose(filled, np.interp(np.arange(9), np.flatnonzero(there), row[there]))
+        else:
+            assert np.isnan(filled).all()
+
+
+def test_flat_channels_are_dropped_by_name():
+    values = waves()
+    values[:, 1] = 3.25
+    values[:, 2] = np.nan
+    with pytest.warns(UserWarning, match="channels dropped.*: 1, 2"):
+        series = SeriesPreprocess.learn(values)
+    assert series.shape == {"channels": 1, "length": 20}
+    assert series.store(values).shape == (30, 1, 20)
+    with pytest.raises(UserError, match="no channel is left"):
+        SeriesPreprocess.learn(np.ones((4, 2, 5)))
+
+
+def test_new_series_must_have_the_form_of_training():
+    series = SeriesPreprocess.learn(waves())
+    with pytest.raises(UserError, match="have 2 channels; the training had 3"):
+        series.store(waves(channels=2))
+    with pytest.raises(UserError, match="have 15 time steps; the training had 20"):
+        series.store(waves(length=15))
+    assert SeriesPreprocess.learn(waves(), any_length=True).store(waves(length=15)).shape == (30, 3, 15)
+    bad = waves()
+    bad[7, 2, 4] = -np.inf
+    with pytest.raises(UserError, match="series 7, channel 2, step 4: infinite"):
+        series.store(bad)
+    with pytest.raises(UserError, match="series 7, channel 2, step 4: infinite"):
+        SeriesPreprocess.learn(bad)
+    with pytest.raises(UserError, match="at least two series; there are 1"):
+        SeriesPreprocess.learn(waves(rows=1))
+    with pytest.raises(UserError, match="three dimensions"):
+        series.store(np.ones((3, 4)))
+
+
+def test_series_features_are_flat():
+    series = SeriesPreprocess.learn(waves())
+    rows = series.store(waves())
+    np.testing.assert_array_equal(series.features(rows), rows.numpy().reshape(30, 60))
+
+
+def test_image_statistics_are_those_of_all_training_pixels(monkeypatch):
+    values = pictures()
+    learnt = ImagePreprocess.learn(values[:15])
+    scaled = values[:15].astype(np.float64) / 255
+    np.testing.assert_allclose(learnt.mean, scaled.mean(axis=(0, 2, 3)), rtol=1e-12)
+    np.testing.assert_allclose(learnt.std, scaled.std(axis=(0, 2, 3)), rtol=1e-12)
+    monkeypatch.setattr(images_module, "PIECE", 100)
+    assert ImagePreprocess.learn(values[:15]).to_json() == learnt.to_json()
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_images_stay_uint8_until_they_are_prepared(channels):
+    values = pictures(channels=channels)
+    images = ImagePreprocess.learn(values)
+    rows = images.store(values)
+    assert rows.dtype == torch.uint8 and rows.data_ptr() == values.ctypes.data
+    assert images.shape == {"channels": channels, "size": [8, 10]}
+    prepared = images.prepare(rows)
+    mean, std = (np.array(numbers)[:, None, None] for numbers in (images.mean, images.std))
+    np.testing.assert_allclose(prepared, (values / 255 - mean) / std, atol=1e-5)
+    assert prepared.dtype == torch.float32 and torch.equal(rows, torch.from_numpy(values))
+
+
+def test_image_json_round_trip_is_exact_to_the_bit():
+    images = ImagePreprocess.learn(pictures())
+    again = ImagePreprocess.from_json(json.loads(json.dumps(images.to_json())))
+    rows = images.store(pictures())
+    assert torch.equal(again.prepare(again.store(pictures())), images.prepare(rows))
+    with pytest.raises(UserError, match="no image preprocessing"):
+        ImagePreprocess.from_json({"size": 3})
+
+
+def test_new_images_must_have_the_form_of_training():
+    images = ImagePreprocess.learn(pictures())
+    with pytest.raises(UserError, match="are 9x11; the training had 8x10"):
+        images.store(pictures(side=9))
+    with pytest.raises(UserError, match="have 1 channels; the training had 3"):
+        images.store(pictures(channels=1))
+    with pytest.raises(UserError, match="uint8"):
+        images.store(pictures().astype(np.float32))
+    with pytest.raises(UserError, match="at least two images"):
+        ImagePreprocess.learn(pictures(rows=1))
+    with pytest.raises(UserError, match="nothing is left"):
+        ImagePreprocess.learn(np.full((4, 1, 3, 3), 7, dtype=np.uint8))
+
+
+def test_image_features_are_pixels_of_bounded_size():
+    values = pictures(rows=300)
+    images = ImagePreprocess.learn(values)
+    np.testing.assert_allclose(images.features(images.store(values)), values.reshape(300, -1) / 255, atol=1e-6)
+    large = pictures(rows=3, side=64)
+    images = ImagePreprocess.learn(large)
+    features = images.features(images.store(large))
+    assert features.shape == (3, 3 * 32 * 32)
+    np.testing.assert_allclose(features.mean(), large.mean() / 255, rtol=1e-2)
+
+
+def test_one_constant_colour_is_kept_finite():
+    values = pictures()
+    values[:, 2] = 9
+    images = ImagePreprocess.learn(values)
+    assert torch.isfinite(images.prepare(images.store(values))).all() and images.channels == 3

@@ -1,0 +1,275 @@
+import json
+from datetime import date
+from decimal import Decimal
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from isotropy.data import Schema, TablePreprocess
+from isotropy.errors import UserError
+
+
+def people(rows=60, seed=0):
+    draw = np.random.default_rng(seed)
+    frame = pd.DataFrame(
+        {
+            "age": draw.integers(18, 80, rows),
+            "pay": draw.normal(1e4, 3e3, rows),
+            "member": draw.random(rows) < 0.4,
+            "job": draw.choice(["cook", "smith", "nurse"], rows),
+            "since": pd.Timestamp("2020-01-01") + pd.to_timedelta(draw.integers(0, 900, rows), "D"),
+        }
+    )
+    frame.loc[3, "pay"] = np.nan
+    frame.loc[5, "job"] = None
+    return frame
+
+
+def test_rows_are_numbers_then_indicators_then_codes():
+    frame = people()
+    table = TablePreprocess.learn(frame)
+    rows = table.store(frame)
+    assert table.shape == {"numeric": 5, "categories": [5]}
+    assert table.schema.stored_names == ["age", "pay", "member", "since", "pay missing", "job"]
+    assert rows.dtype == torch.float32 and rows.shape == (60, 6) and rows.is_contiguous()
+    pay = frame["pay"].to_numpy()
+    mean, std = np.nanmean(pay), np.nanstd(pay)
+    np.testing.assert_allclose(rows[:, 1], np.nan_to_num((pay - mean) / std), rtol=1e-5)
+    assert rows[3, 1] == 0 and rows[3, 4] == 1 and rows[:, 4].sum() == 1
+    assert rows[:, 2].tolist() == frame["member"].astype(float).tolist()
+    codes = {None: 4, "cook": 1, "nurse": 2, "smith": 3}
+    jobs = [None if pd.isna(job) else job for job in frame["job"]]
+    assert rows[:, 5].tolist() == [codes[job] for job in jobs]
+    seconds = frame["since"].astype("datetime64[s]").astype(np.int64).to_numpy()
+    np.testing.assert_allclose(rows[:, 3], (seconds - seconds.mean()) / seconds.std(), rtol=1e-4, atol=1e-5)
+
+
+def test_schema_is_learnt_on_the_rows_given_alone():
+    frame = people()
+    train = frame.iloc[:40]
+    alone = TablePreprocess.learn(train)
+    other = frame.copy()
+    other.loc[40:, "age"] = 10_000
+    other.loc[40:, "job"] = "astronaut"
+    rows = alone.store(other)
+    assert TablePreprocess.learn(other.iloc[:40]).to_json() == alone.to_json()
+    assert (rows[40:, -1] == 0).all(), "a level never seen has code 0"
+    assert torch.equal(rows[:40], alone.store(train))
+
+
+def test_json_round_trip_is_exact_to_the_bit():
+    frame = people()
+    table = TablePreprocess.learn(frame.iloc[:30])
+    again = TablePreprocess.from_json(json.loads(json.dumps(table.to_json(), allow_nan=False)))
+    assert torch.equal(again.store(frame), table.store(frame))
+    assert again.schema == table.schema and again.to_json() == table.to_json()
+
+
+def test_features_expand_codes_one_hot():
+    frame = people()
+    table = TablePreprocess.learn(frame)
+    features = table.features(table.store(frame))
+    assert features.shape == (60, 10) == (60, len(table.feature_names))
+    assert (features[:, 5:].sum(axis=1) == 1).all()
+    assert table.feature_names[5:] == ["job=(unknown)", "job=cook", "job=nurse", "job=smith", "job=(missing)"]
+    assert features[:, 6].tolist() == (frame["job"] == "cook").astype(float).tolist()
+
+
+def test_missing_where_training_had_none_is_the_mean_or_unknown():
+    frame = people()[["age", "job"]].dropna()
+    table = TablePreprocess.learn(frame)
+    rows = table.store(pd.DataFrame({"age": [np.nan], "job": [None]}))
+    assert rows.tolist() == [[0.0, 0.0]]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        pd.array([1, None, 3, 4], dtype="Int64"),
+        pd.array([1, None, 3, 4], dtype="int64[pyarrow]"),
+        [1.0, float("nan"), 3.0, 4.0],
+        [1, None, 3, 4],
+        [Decimal(1), None, Decimal(3), Decimal(4)],
+        pd.Series([1, None, 3, 4], dtype=object),
+        pd.Series(["1", None, " 3", "4.0"], dtype="string"),
+        ["1", None, "3", "4"],
+        pd.to_timedelta([1, None, 3, 4], unit="s"),
+    ],
+)
+def test_numbers_in_every_form_are_the_same_numbers(values):
+    plain = pd.DataFrame({"a": [1.0, np.nan, 3.0, 4.0]})
+    frame = pd.DataFrame({"a": values})
+    assert TablePreprocess.learn(frame).to_json() == TablePreprocess.learn(plain).to_json()
+    assert torch.equal(TablePreprocess.learn(plain).store(frame), TablePreprocess.learn(plain).store(plain))
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        pd.Series(["2020-01-01", None, "2020-01-03"]),
+        pd.Series(pd.to_datetime(["2020-01-01", None, "2020-01-03"])),
+        pd.Series(pd.to_datetime(["2020-01-01", None, "2020-01-03"]).tz_localize("UTC")),
+        pd.Series([date(2020, 1, 1), None, date(2020, 1, 3)], dtype=object),
+        pd.Series(["2020-01-01T00:00:00", None, "2020-01-03 00:00"]),
+    ],
+)
+def test_dates_in_every_form_are_seconds(values):
+    column = TablePreprocess.learn(pd.DataFrame({"day": values})).schema.columns[0]
+    assert (column.kind, column.mean, column.std) == ("datetime", 1577836800.0 + 86400, 86400.0)
+
+
+@pytest.mark.parametrize(
+    "values", [[True, False, None], pd.array([True, False, None], dtype="boolean"), pd.Series([True, False, None])]
+)
+def test_booleans_stay_zero_and_one(values):
+    frame = pd.DataFrame({"yes": values})
+    table = TablePreprocess.learn(frame)
+    assert table.store(frame).tolist() == [[1, 0], [0, 0], [0, 1]]
+    assert table.store(pd.DataFrame({"yes": ["True", "false", 1]})).tolist() == [[1, 0], [0, 0], [1, 0]]
+    with pytest.raises(UserError, match=r"column 'yes', row 1: 'maybe' is not true or false"):
+        table.store(pd.DataFrame({"yes": [True, "maybe"]}))
+
+
+def test_category_names_do_not_depend_on_how_numbers_came():
+    train = pd.DataFrame({"zone": pd.Categorical([1, 2, 1, 2]), "x": [1.0, 2, 3, 4]})
+    table = TablePreprocess.learn(train)
+    assert table.schema.columns[0].levels == ("1", "2")
+    for zone in ([2, None], [2.0, np.nan], ["2", None], pd.Categorical([2, None])):
+        assert table.store(pd.DataFrame({"zone": zone, "x": [1.0, 1.0]}))[:, 1].tolist() == [2, 0]
+
+
+def test_levels_are_capped_and_rare_ones_unknown():
+    many = np.repeat([f"c{place:03d}" for place in range(300)], 3).tolist() + ["top"] * 5
+    column = Schema.learn(pd.DataFrame({"c": many})).columns[0]
+    assert len(column.levels) == 255 and "top" in column.levels
+    rare = ["a"] * 20_000 + ["b"] * 9_998 + ["c"] * 2
+    schema = Schema.learn(pd.DataFrame({"c": rare}))
+    assert schema.columns[0].levels == ("a", "b")
+    assert schema.encode(pd.DataFrame({"c": ["a", "b", "c"]}))[:, 0].tolist() == [1, 2, 0]
+
+
+def test_useless_columns_are_dropped_with_one_warning_that_names_them():
+    frame = people()
+    frame["empty"] = np.nan
+    frame["one"] = 7.0
+    frame["same"] = "x"
+    frame["name"] = [f"person {place}" for place in range(60)]
+    with pytest.warns(UserWarning) as caught:
+        table = TablePreprocess.learn(frame)
+    assert len(caught) == 1
+    message = str(caught[0].message)
+    for part in ("all missing: 'empty'", "constant: 'one', 'same'", "text of its own: 'name'"):
+        assert part in message
+    assert torch.equal(table.store(frame.drop(columns=["empty", "one", "name", "same"])), table.store(frame))
+
+
+def test_no_column_left_is_refused():
+    with pytest.raises(UserError, match="no column is left.*all missing: 'b'.*constant: 'a'|constant: 'a'.*'b'"):
+        TablePreprocess.learn(pd.DataFrame({"a": [1, 1], "b": [None, None]}))
+
+
+def test_a_constant_in_floating_point_is_constant():
+    with pytest.warns(UserWarning, match="constant: 'a'"):
+        table = TablePreprocess.learn(pd.DataFrame({"a": [0.1] * 10, "b": range(10)}))
+    assert table.shape["numeric"] == 1
+
+
+def test_large_offset_keeps_its_digits():
+    values = 1e15 + np.arange(10.0)
+    rows = TablePreprocess.learn(pd.DataFrame({"a": values})).store(pd.DataFrame({"a": values}))
+    np.testing.assert_allclose(rows[:, 0], (np.arange(10) - 4.5) / np.arange(10).std(), rtol=1e-6)
+
+
+def test_text_among_numbers_is_named_in_training_and_after():
+    frame = pd.DataFrame({"age": [str(age) for age in range(30)], "x": range(30)})
+    table = TablePreprocess.learn(frame)
+    frame.loc[17, "age"] = "n/k"
+    with pytest.raises(UserError, match=r"column 'age', row 17: 'n/k' is not a number, but 29 other"):
+        TablePreprocess.learn(frame)
+    with pytest.raises(UserError, match=r"column 'age', row 17: 'n/k' is not a number, as the column was"):
+        table.store(frame.iloc[10:])
+    with pytest.raises(UserError, match=r"column 'x', row 0: Timestamp.* is not a number"):
+        table.store(pd.DataFrame({"age": [1], "x": [pd.Timestamp("2020-01-01")]}))
+
+
+def test_top_coded_text_stays_categorical():
+    frame = pd.DataFrame({"children": ["0", "1", "2", "3+"] * 10})
+    assert Schema.learn(frame).columns[0].kind == "categorical"
+
+
+@pytest.mark.parametrize("value", [np.inf, -np.inf, "inf"])
+def test_infinities_are_named(value):
+    frame = pd.DataFrame({"a": [1.0, 2.0, 3.0], "b": pd.Series([1.0, value, 2.0], dtype=object)})
+    with pytest.raises(UserError, match=r"column 'b', row 1: infinite value \(1 in the column\)"):
+        TablePreprocess.learn(frame)
+    table = TablePreprocess.learn(pd.DataFrame({"a": [1.0, 2.0], "b": [1.0, 2.0]}))
+    with pytest.raises(UserError, match="column 'b', row 1: infinite"):
+        table.store(frame)
+
+
+def test_cells_that_are_no_values_are_named():
+    with pytest.raises(UserError, match="column 'a', row 1: a cell holds list"):
+        TablePreprocess.learn(pd.DataFrame({"a": [1, [2], 3]}))
+    with pytest.raises(UserError, match="column 'a' holds complex"):
+        TablePreprocess.learn(pd.DataFrame({"a": [1j, 2j]}))
+    table = TablePreprocess.learn(people())
+    with pytest.raises(UserError, match="column 'job' holds cells"):
+        table.store(people().assign(job=[["cook"]] * 60))
+
+
+def test_new_columns_must_be_those_of_the_schema():
+    frame = people()
+    table = TablePreprocess.learn(frame)
+    with pytest.raises(UserError, match=r"lack 1 column\(s\) of the training: 'age' \(did you mean 'Age'"):
+        table.store(frame.rename(columns={"age": "Age"}))
+    with pytest.raises(UserError, match=r"lack 2 column\(s\).*'age', 'pay'"):
+        table.store(frame.drop(columns=["age", "pay"]))
+    beside = frame[frame.columns[::-1]].assign(label="x", id=range(60))
+    assert torch.equal(table.store(beside), table.store(frame)), "order and further columns change nothing"
+
+
+def test_arrays_are_matched_by_their_number_of_columns():
+    values = np.random.default_rng(0).normal(size=(20, 3))
+    values[2, 1] = np.nan
+    table = TablePreprocess.learn(values)
+    assert table.schema.stored_names == ["x0", "x1", "x2", "x1 missing"]
+    rows = table.store(values)
+    assert torch.equal(table.store(torch.from_numpy(values)), rows)
+    assert torch.equal(table.store(pd.DataFrame(values, columns=list("abc"))), rows)
+    with pytest.raises(UserError, match="have 2 columns, the training had 3: 'x0', 'x1', 'x2'"):
+        table.store(values[:, :2])
+    with pytest.raises(UserError, match="column 'x2', row 4: infinite"):
+        values[4, 2] = np.inf
+        table.store(values)
+
+
+def test_object_arrays_are_tables_of_mixed_columns():
+    table = TablePreprocess.learn(np.array([[1, "a"], [2, "b"], [3, "a"]], dtype=object))
+    assert table.shape == {"numeric": 1, "categories": [3]}
+
+
+def test_shapes_that_are_no_table():
+    with pytest.raises(UserError, match="at least two rows; the table has 1"):
+        TablePreprocess.learn(pd.DataFrame({"a": [1]}))
+    with pytest.raises(UserError, match="two columns are called 'a'"):
+        TablePreprocess.learn(pd.DataFrame([[1, 2], [3, 4]], columns=["a", "a"]))
+    with pytest.raises(UserError, match="two dimensions"):
+        TablePreprocess.learn(np.zeros((2, 2, 2)))
+
+
+def test_extreme_new_values_stay_finite():
+    table = TablePreprocess.learn(pd.DataFrame({"a": [0.0, 1e-300]}))
+    assert torch.isfinite(table.store(pd.DataFrame({"a": [1e300, -1e300]}))).all()
+
+
+def test_foreign_json_is_refused():
+    with pytest.raises(UserError, match="no table schema"):
+        TablePreprocess.from_json({"schema": {"columns": [{"nam": "a"}]}})
+    with pytest.raises(UserError, match="no table schema"):
+        TablePreprocess.from_json({})
+    data = TablePreprocess.learn(people()).to_json()
+    data["schema"]["columns"][0]["kind"] = "numerical"
+    with pytest.raises(UserError, match="did you mean 'numeric'"):
+        TablePreprocess.from_json(data)
