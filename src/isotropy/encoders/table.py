@@ -9,6 +9,13 @@ from torch import Tensor, nn
 from isotropy.encoders.encoder import Encoder, at_least, share
 
 
+def _check_columns(numeric: int, categories: Sequence[int]) -> None:
+    at_least(0, numeric=numeric)
+    for cardinality in categories:
+        at_least(1, categories=cardinality)
+    at_least(1, columns=numeric + len(categories))
+
+
 class OneHot(nn.Module):
     """Expands the category codes of a row: (B, numeric + c) -> (B, numeric + sum of cardinalities).
 
@@ -25,10 +32,7 @@ class OneHot(nn.Module):
 
     def __init__(self, numeric: int, categories: Sequence[int]) -> None:
         super().__init__()
-        at_least(0, numeric=numeric)
-        for cardinality in categories:
-            at_least(1, categories=cardinality)
-        at_least(1, columns=numeric + len(categories))
+        _check_columns(numeric, categories)
         self.numeric = numeric
         self.width = numeric + sum(categories)
         # Where each column's block of ones and zeros begins.
@@ -146,6 +150,7 @@ class TableResNet(Encoder):
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
+        _check_columns(numeric, categories)
         at_least(1, width=width, depth=depth)
         share(dropout=dropout)
         self.arguments = {
@@ -161,7 +166,6 @@ class TableResNet(Encoder):
         starts = list(accumulate(categories, initial=0))
         self.numeric = numeric
         self.register_buffer("places", torch.tensor(starts[:-1], dtype=torch.int64), persistent=False)
-        at_least(1, columns=numeric + len(categories))
         self.numbers = nn.Linear(numeric, width) if numeric else None
         self.codes = nn.EmbeddingBag(starts[-1], width, mode="sum") if categories else None
         if self.codes is not None:
