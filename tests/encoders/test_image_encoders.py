@@ -1,0 +1,96 @@
+"""Encoders for images: sizes, counts, and timm models where timm is installed."""
+
+import builtins
+import sys
+
+import pytest
+import torch
+from torch import nn
+
+from isotropy import encoders
+from isotropy.encoders import SmallResNet
+from isotropy.errors import UserError
+
+SMALL = {"channels": 3, "size": [32, 32]}
+
+
+@pytest.mark.parametrize("size", [(16, 16), (28, 28), (33, 47), (64, 64), (96, 96)])
+def test_small_resnet_takes_any_size_from_16(size):
+    encoder = SmallResNet(channels=3, size=size, width=40)
+    assert encoder(torch.rand(2, 3, *size)).shape == (2, 40)
+
+
+def test_small_resnet_halves_the_size_three_times():
+    encoder = SmallResNet(channels=1, size=(28, 28), stem=4, blocks=2)
+    shapes = []
+    for layer in encoder.layers:
+        layer.register_forward_hook(lambda module, inputs, output: shapes.append(tuple(output.shape[1:])))
+    encoder(torch.rand(2, 1, 28, 28))
+    assert shapes[2:9] == [(4, 28, 28), (8, 14, 14), (8, 14, 14), (16, 7, 7), (16, 7, 7), (32, 4, 4), (32, 4, 4)]
+
+
+def test_images_below_16_are_refused():
+    with pytest.raises(UserError, match="image_size"):
+        SmallResNet(channels=1, size=(28, 8))
+
+
+def test_a_residual_network_of_timm_keeps_small_images_at_their_size():
+    pytest.importorskip("timm")
+    encoder = encoders.build("timm:resnet18", SMALL)
+    assert encoder.width == 512 and encoder(torch.rand(2, 3, 32, 32)).shape == (2, 512)
+    stem = encoder.model.conv1
+    assert (stem.kernel_size, stem.stride, stem.padding) == ((3, 3), (1, 1), (1, 1))
+    assert isinstance(encoder.model.maxpool, nn.Identity)
+    # ResNet-18 without its classifier has 11,176,512 weights; the 3x3 stem has 64 * 3 * (49 - 9) fewer.
+    assert sum(p.numel() for p in encoder.parameters()) == 11_176_512 - 7_680
+    assert encoder.model.layer1(torch.zeros(1, 64, 32, 32)).shape[2:] == (32, 32)
+
+
+def test_large_images_and_deep_stems():
+    pytest.importorskip("timm")
+    large = encoders.build("timm:resnet18", {"channels": 1, "size": [96, 96]})
+    assert large.model.conv1.stride == (2, 2) and large.model.conv1.in_channels == 1
+    deep = encoders.build("timm:resnet18d", SMALL)
+    assert [layer.stride for layer in deep.model.conv1 if isinstance(layer, nn.Conv2d)] == [(1, 1)] * 3
+
+
+def test_a_transformer_is_told_the_size():
+    pytest.importorskip("timm")
+    encoder = encoders.build("timm:vit_tiny_patch16_224", SMALL)
+    assert encoder(torch.rand(2, 3, 32, 32)).shape == (2, encoder.width)
+
+
+def test_what_timm_does_not_know_or_cannot_do_is_refused():
+    pytest.importorskip("timm")
+    with pytest.raises(UserError, match="did you mean 'resnet18"):
+        encoders.build("timm:resnet18x", SMALL)
+    with pytest.raises(UserError, match="no small stem"):
+        encoders.build("timm:mobilenetv3_small_050", SMALL, small_stem=True)
+    with pytest.raises(UserError, match=r"vit_tiny_patch16_224 cannot take images of 8 x 8"):
+        encoders.build("timm:vit_tiny_patch16_224", {"channels": 3, "size": [8, 8]})
+
+
+def test_a_timm_model_is_rebuilt_from_its_specification():
+    pytest.importorskip("timm")
+    first = encoders.build("timm:resnet10t", SMALL)
+    specification = encoders.spec(first)
+    assert specification["name"] == "timm:resnet10t" and "pretrained" not in specification["arguments"]
+    second = encoders.from_spec(specification)
+    second.load_state_dict(first.state_dict())
+    x = torch.rand(2, 3, 32, 32)
+    assert torch.equal(first.eval()(x), second.eval()(x))
+
+
+@pytest.mark.parametrize("kind", [ImportError, RuntimeError])
+def test_a_timm_that_cannot_be_imported_names_the_extra(kind, monkeypatch):
+    real = builtins.__import__
+
+    def broken(name, *rest, **named):
+        if name == "timm":
+            raise kind("operator torchvision::nms does not exist")
+        return real(name, *rest, **named)
+
+    monkeypatch.delitem(sys.modules, "timm", raising=False)
+    monkeypatch.setattr(builtins, "__import__", broken)
+    with pytest.raises(UserError, match=r"pip install isotropy\[images\]"):
+        encoders.build("timm:resnet18", SMALL)
