@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from isotropy.errors import UserError, nearest
-from isotropy.views import blur, colour, crop, draw, looks
+from isotropy.views import blur, colour, crop, draw
+from isotropy.views.looks import each, whole, within
 from isotropy.views.views import Source, Views
 
 # Columns of a look's draw: crop box, flip, jitter, greyscale, blur or not, its sigma, solarise.
@@ -70,7 +71,7 @@ class ImageViews:
 
     Example:
         >>> views = ImageViews(size=32, mean=[0.5] * 3, std=[0.25] * 3, solarise=[0.0, 0.2],
-        ...                    crops=[{"count": 4, "size": 16, "scale": [0.05, 0.2]}])
+        ...                    crops=[{"count": 4, "size": 16, "scale": [0.05, 0.2], "solarise": 0.0}])
         >>> rows = torch.zeros(2, 3, 40, 40, dtype=torch.uint8)
         >>> [tuple(look.shape) for look in views.looks(rows, torch.tensor([5, 9]), seed=0, pass_=0)][1:3]
         [(2, 3, 32, 32), (2, 3, 16, 16)]
@@ -211,8 +212,8 @@ class ImageViews:
             picked = images[chosen]
             for channel, (low, high) in enumerate(self._range()):
                 plane = picked[:, channel]
-                middle = low + (high - low) * 128 / 255
-                picked[:, channel] = torch.where(plane >= middle, low + high - plane, plane)
+                # Half way is between grey levels 127 and 128, the first that is inverted.
+                picked[:, channel] = torch.where(plane >= (low + high) / 2, low + high - plane, plane)
             images[chosen] = picked
 
     def _range(self) -> list[tuple[float, float]]:
@@ -234,8 +235,11 @@ def _alike(name: str, value: Any, group: Mapping[str, Any]) -> Any:
 
 
 def _settings(number: int, given: Mapping[str, Any]) -> list[Look]:
-    number = looks.count("looks", number)
-    shares = {name: looks.each(name, given[name], number) for name in _PER_LOOK}
+    number = whole("looks", number)
+    shares: list[dict[str, Any]] = [{} for _ in range(number)]
+    for name in _PER_LOOK:
+        for share, value in zip(shares, each(name, given[name], number)):
+            share[name] = value
     interpolation, hue = given["interpolation"], given["hue"]
     for name, value, choices in (
         ("interpolation", interpolation, crop.INTERPOLATIONS),
@@ -245,19 +249,19 @@ def _settings(number: int, given: Mapping[str, Any]) -> list[Look]:
             raise UserError(f"{name}: unknown {value!r}{nearest(str(value), choices)}")
     size = given["size"]
     height, width = (size, size) if isinstance(size, int) else size
-    size = looks.count("size", height), looks.count("size", width)
-    jitter = tuple(looks.within("jitter", float(s), 0.0, float("inf")) for s in given["jitter"])
+    size = whole("size", height), whole("size", width)
+    jitter = tuple(within("jitter", float(s), 0.0, float("inf")) for s in given["jitter"])
     if len(jitter) != 4 or jitter[3] > 0.5:
         raise UserError("jitter: give four strengths, for brightness, contrast, saturation and hue (at most 0.5)")
     sigma = _pair("sigma", given["sigma"], float("inf"))
-    if max(shares["blur"]) > 0 and min(size) <= blur.radius(sigma[1]):
+    if any(share["blur"] > 0 for share in shares) and min(size) <= blur.radius(sigma[1]):
         raise UserError(f"blur: sigma {sigma[1]:g} needs more than {blur.radius(sigma[1])} px; lower sigma or blur 0")
-    same = {
+    same: dict[str, Any] = {
         "size": size, "scale": _pair("scale", given["scale"], 1.0), "sigma": sigma, "jitter": jitter,
         "ratio": _pair("ratio", given["ratio"], float("inf")), "interpolation": interpolation,
         "exact_hue": hue == "exact",
     }  # fmt: skip
-    return [Look(**same, **{name: share[place] for name, share in shares.items()}) for place in range(number)]
+    return [Look(**same, **share) for share in shares]
 
 
 def _pair(name: str, value: Sequence[float], most: float) -> tuple[float, float]:

@@ -34,7 +34,7 @@ def within(name: str, number: float, low: float, high: float) -> float:
     return number
 
 
-def count(name: str, number: int) -> int:
+def whole(name: str, number: int) -> int:
     """Return `number` where it is a whole number from 1 on; raise a UserError that names it otherwise."""
     if isinstance(number, bool) or not isinstance(number, int) or number < 1:
         raise UserError(f"{name}: {number!r} is not a whole number from 1 on")

@@ -1,0 +1,163 @@
+"""Looks of series: crop, segment permutation along time, scale, jitter and masks, on whole batches."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from isotropy.errors import UserError
+from isotropy.views import draw
+from isotropy.views.looks import each, whole
+from isotropy.views.views import Source, Views
+
+# The first columns of a look's draw: length and start of the crop, number of segments, length and start of the mask.
+_CROP_LENGTH, _CROP_START, _SEGMENTS, _MASK_LENGTH, _MASK_START, _PARAMETERS = range(6)
+
+
+class SeriesViews:
+    """Random looks of series, each a pure function of (seed, pass, sample index, look).
+
+    In this order: crop, permutation of segments, scale, jitter, time mask, channel mask. The defaults are a weak
+    distortion of standardised series: two looks, amplitudes N(1, 0.1) per channel, noise N(0, 0.05) per value, up
+    to 4 segments; no crop, no masks. Weak and strong looks: `permute=[1, 8], jitter=[0.0, 0.8]`.
+
+    Args:
+        looks: how many looks a sample gets.
+        scale: standard deviation of the factor N(1, scale) that each channel is multiplied with.
+        jitter: standard deviation of the noise added to each value.
+        permute: the most segments that time is cut into; their number is uniform in 1..permute, their order random,
+            and all channels move together. 1 leaves time as it is.
+        time_mask: the largest share of time that one contiguous mask sets to 0; the share is uniform from 0.
+        channel_mask: probability that a channel is set to 0; a sample whose channels would all be keeps them all.
+        crop: the least share of time that a window covers, uniform up to 1; it is stretched back linearly.
+
+    Every setting but `looks` is one number for all looks or one per look.
+
+    Example:
+        >>> views = SeriesViews(permute=[1, 5], jitter=[0.0, 0.8])
+        >>> made = views.looks(torch.zeros(2, 3, 16), torch.tensor([4, 7]), seed=0, pass_=0)
+        >>> [tuple(look.shape) for look in made]
+        [(2, 3, 16), (2, 3, 16)]
+    """
+
+    def __init__(
+        self,
+        *,
+        looks: int = 2,
+        scale: float | Sequence[float] = 0.1,
+        jitter: float | Sequence[float] = 0.05,
+        permute: int | Sequence[int] = 4,
+        time_mask: float | Sequence[float] = 0.0,
+        channel_mask: float | Sequence[float] = 0.0,
+        crop: float | Sequence[float] = 1.0,
+    ) -> None:
+        self._count = count = whole("looks", looks)
+        self.scale = each("scale", scale, count, high=float("inf"))
+        self.jitter = each("jitter", jitter, count, high=float("inf"))
+        self.permute = tuple(int(n) for n in each("permute", permute, count, low=1, high=32767))
+        self.time_mask = each("time_mask", time_mask, count)
+        self.channel_mask = each("channel_mask", channel_mask, count)
+        self.crop = each("crop", crop, count, low=0.01)
+
+    @property
+    def count(self) -> int:
+        """How many looks a sample gets."""
+        return self._count
+
+    def __call__(self, source: Source, index: Tensor, *, seed: int, pass_: int) -> Views:
+        """Return the views of the rows `index` (B,) in pass number `pass_`; they are made when first asked for."""
+        return Views(index, lambda: self.looks(source.batch(index), index, seed=seed, pass_=pass_))
+
+    def looks(self, x: Tensor, index: Tensor, *, seed: int, pass_: int) -> list[Tensor]:
+        """Return the looks, each (B, C, T) float32 on the device of `x`.
+
+        Args:
+            x: (B, C, T) float32, standardised.
+            index: (B,) int64 on the CPU, the samples' places in the data set.
+            seed: of the run.
+            pass_: number of the pass over the data.
+
+        Raises:
+            UserError: where `x` is not such a batch.
+        """
+        if x.ndim != 3 or not x.is_floating_point():
+            raise UserError(f"series views: expected float series (B, C, T), got {x.dtype} {tuple(x.shape)}")
+        return [self._look(x, draw.keys(seed, pass_, look, index), look) for look in range(self.count)]
+
+    def _look(self, x: Tensor, keys: Tensor, look: int) -> Tensor:
+        _, channels, length = x.shape
+        segments = min(self.permute[look], length)
+        # Columns: the parameters, places of cuts and ranks of segments, channel factors, channel masks, noise.
+        cuts = _PARAMETERS
+        factors = cuts + 2 * segments
+        masks = factors + draw.words_for(channels)
+        noise = masks + draw.words_for(channels)
+        words = draw.bits(keys, factors)
+        uniforms = draw.uniforms(words[:, :_PARAMETERS])
+        if self.crop[look] < 1:
+            share = self.crop[look] + (1 - self.crop[look]) * uniforms[:, _CROP_LENGTH]
+            x = stretch(x, share * length, uniforms[:, _CROP_START] * (1 - share) * length)
+        if segments > 1:
+            number = 1 + (uniforms[:, _SEGMENTS] * segments).long()
+            order = segment_order(words[:, cuts : cuts + segments], words[:, cuts + segments :], number, length)
+            x = x.gather(2, order.to(x.device)[:, None].expand_as(x))
+        if self.scale[look] > 0:
+            drawn = draw.normals(draw.halves(keys, channels, start=factors))
+            x = x * (1 + self.scale[look] * drawn).to(x.device)[..., None]
+        if self.jitter[look] > 0:
+            drawn = draw.normals(draw.halves(keys.to(x.device), channels * length, start=noise))
+            x = torch.add(x, drawn.view(x.shape), alpha=self.jitter[look])
+        hidden = self._hidden(uniforms, keys, look, masks, (channels, length))
+        return x if hidden is None else x.masked_fill(hidden.to(x.device), 0.0)
+
+    def _hidden(self, uniforms: Tensor, keys: Tensor, look: int, start: int, shape: tuple[int, int]) -> Tensor | None:
+        channels, length = shape
+        hidden = None
+        if self.time_mask[look] > 0:
+            span = (self.time_mask[look] * uniforms[:, _MASK_LENGTH] * (length + 1)).floor().clamp(max=length)
+            first = (uniforms[:, _MASK_START] * (length - span + 1)).floor()
+            time = torch.arange(length)
+            hidden = ((time >= first[:, None]) & (time < (first + span)[:, None]))[:, None]
+        if self.channel_mask[look] > 0:
+            masked = draw.masks(draw.halves(keys, channels, start=start), self.channel_mask[look])
+            masked &= ~masked.all(1, keepdim=True)
+            hidden = masked[..., None] if hidden is None else hidden | masked[..., None]
+        return hidden
+
+
+def segment_order(cut_words: Tensor, rank_words: Tensor, number: Tensor, length: int) -> Tensor:
+    """Return the time steps of series whose segments are permuted, (B, T) int64: a permutation of 0..T-1 each.
+
+    Args:
+        cut_words: (B, S) int64 random bits that place the cuts (S - 1 are used).
+        rank_words: (B, S) int64 random bits that order the segments.
+        number: (B,) int64, how many segments each series is cut into, 1..S.
+        length: T, at least S; no segment is empty.
+    """
+    most = cut_words.shape[1]
+    # Sorted numbers with repetition, then one more for each that came before: distinct places in 1..T-1.
+    places = draw.integers(cut_words[:, 1:], length - most + 1)
+    unused = torch.arange(1, most) >= number[:, None]
+    places = places.masked_fill(unused, 2 * length).sort(1).values + torch.arange(1, most)
+    segment = (torch.arange(length) >= places[..., None]).sum(1)
+    ranks = draw.orders(rank_words)
+    return torch.argsort(ranks.gather(1, segment), dim=1, stable=True)
+
+
+def stretch(x: Tensor, width: Tensor, start: Tensor) -> Tensor:
+    """Return (B, C, T) windows of `x` stretched to its whole length, linear between time steps.
+
+    Args:
+        x: (B, C, T).
+        width: (B,) float64, time steps that the window covers.
+        start: (B,) float64, in [0, T - width].
+    """
+    length = x.shape[2]
+    place = start[:, None] + (torch.arange(length, dtype=torch.float64) + 0.5) * (width / length)[:, None] - 0.5
+    place = place.clamp(0, length - 1)
+    before = place.floor()
+    share = (place - before).to(x.dtype).to(x.device)[:, None]
+    before = before.long()
+    after = (before + 1).clamp(max=length - 1)
+    left, right = (x.gather(2, i.to(x.device)[:, None].expand_as(x)) for i in (before, after))
+    return left + share * (right - left)

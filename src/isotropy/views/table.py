@@ -1,0 +1,117 @@
+"""Looks of table rows: corruption from the training marginals, mixup and masking, on whole batches."""
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from isotropy.errors import UserError
+from isotropy.views import draw
+from isotropy.views.looks import each, whole
+from isotropy.views.views import Source, Views
+
+_PARTNER, _PARAMETERS = range(2)  # the first columns of a look's draw
+
+
+class TableViews:
+    """Random looks of table rows, each a pure function of (seed, pass, sample index, look).
+
+    In this order: corruption, mixup, masking. Other rows come from `values`, never from the batch. The defaults are
+    those of SCARF: one clean look and one of which 60% of the columns are corrupted (Bahri et al., ICLR 2022,
+    section 3). Two corrupted looks are `corrupt=0.3`.
+
+    Args:
+        values: (N, D) float32, the training rows as stored: numeric columns, then categories as codes.
+        numeric: how many of the columns are numeric.
+        looks: how many looks a sample gets.
+        corrupt: share of the columns (the whole number below, at least one unless the share is 0; chosen at random
+            per row) whose value is replaced by that of a training row drawn for this cell alone, so from the
+            column's marginal.
+        mixup: a of l ~ Beta(a, a), 0 for none: a row becomes m x + (1 - m) x' with a training row x' and
+            m = max(l, 1 - l); a category is that of x' with probability 1 - m.
+        mask: probability that a cell is hidden: a number becomes 0 (the mean), a category code 0 (unknown).
+
+    Every setting but the first three is one number for all looks or one per look.
+
+    Example:
+        >>> views = TableViews(values=torch.eye(4), numeric=4, corrupt=[0.0, 0.5])
+        >>> clean, corrupted = views.looks(torch.eye(4), torch.arange(4), seed=0, pass_=0)
+        >>> torch.equal(clean, torch.eye(4))
+        True
+    """
+
+    def __init__(
+        self,
+        *,
+        values: Tensor,
+        numeric: int,
+        looks: int = 2,
+        corrupt: float | Sequence[float] = (0.0, 0.6),
+        mixup: float | Sequence[float] = 0.0,
+        mask: float | Sequence[float] = 0.0,
+    ) -> None:
+        if values.ndim != 2 or len(values) == 0 or not 0 <= numeric <= values.shape[1]:
+            raise UserError(f"table views: values {tuple(values.shape)} are no rows with {numeric} numeric columns")
+        self.values = values
+        self.numeric = numeric
+        self._count = whole("looks", looks)
+        self.corrupt = each("corrupt", corrupt, looks)
+        self.mixup = each("mixup", mixup, looks, high=math.inf)
+        self.mask = each("mask", mask, looks)
+
+    @property
+    def count(self) -> int:
+        """How many looks a sample gets."""
+        return self._count
+
+    def __call__(self, source: Source, index: Tensor, *, seed: int, pass_: int) -> Views:
+        """Return the views of the rows `index` (B,) in pass number `pass_`; they are made when first asked for."""
+        return Views(index, lambda: self.looks(source.batch(index), index, seed=seed, pass_=pass_))
+
+    def looks(self, x: Tensor, index: Tensor, *, seed: int, pass_: int) -> list[Tensor]:
+        """Return the looks, each (B, D) float32 on the device of `x`.
+
+        Args:
+            x: (B, D) float32 rows as stored.
+            index: (B,) int64 on the CPU, the samples' places in the data set.
+            seed: of the run.
+            pass_: number of the pass over the data.
+
+        Raises:
+            UserError: where `x` has other columns than `values`.
+        """
+        if x.ndim != 2 or x.shape[1] != self.values.shape[1]:
+            raise UserError(f"table views: rows {tuple(x.shape)}, but values {tuple(self.values.shape)}")
+        self.values = self.values.to(x.device)
+        keys = [draw.keys(seed, pass_, look, index.to(x.device)) for look in range(self.count)]
+        return [self._look(x, key, look) for look, key in enumerate(keys)]
+
+    def _look(self, x: Tensor, keys: Tensor, look: int) -> Tensor:
+        rows, width = self.values.shape
+        # Columns: the parameters, which cells are corrupted, by which rows, then (16 bits each) mixed, masked cells.
+        order, donors = _PARAMETERS, _PARAMETERS + width
+        mixed = donors + width
+        masked = mixed + draw.words_for(width + 1)
+        if self.corrupt[look] > 0:
+            corrupted = max(1, math.floor(self.corrupt[look] * width))
+            words = draw.bits(keys, 2 * width, start=order)
+            chosen = draw.orders(words[:, :width])[:, :corrupted]
+            donor = draw.integers(words[:, width:], rows).gather(1, chosen)
+            x = x.scatter(1, chosen, self.values[donor, chosen])
+        if self.mixup[look] > 0:
+            partner = self.values[draw.integers(draw.bits(keys, 1, start=_PARTNER)[:, 0], rows)]
+            halves = draw.halves(keys, width + 1, start=mixed)
+            x = self._mix(x, partner, halves, self.mixup[look])
+        if self.mask[look] > 0:
+            x = x.masked_fill(draw.masks(draw.halves(keys, width, start=masked), self.mask[look]), 0.0)
+        return x
+
+    def _mix(self, x: Tensor, partner: Tensor, halves: Tensor, a: float) -> Tensor:
+        drawn = draw.betas(halves[:, :1], a, a)
+        own = torch.maximum(drawn, 1 - drawn)
+        numbers = partner[:, : self.numeric] + own * (x[:, : self.numeric] - partner[:, : self.numeric])
+        # A 16-bit number below 65536 m keeps the row's own category.
+        keep = halves[:, 1 + self.numeric :].to(torch.float32) < own * 65536 - 32768
+        codes = torch.where(keep, x[:, self.numeric :], partner[:, self.numeric :])
+        return torch.cat([numbers, codes], 1)
