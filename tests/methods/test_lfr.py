@@ -17,7 +17,7 @@ from methods.fakes import Net, Rows, copy_of, normal, unmoved
 ROWS, BATCH, WIDTH, TARGET, K, P = 26, 8, 8, 6, 3, 2
 
 
-def projector(inputs=5, outputs=TARGET):
+def projector(outputs=TARGET, inputs=5):
     return nn.Sequential(nn.Linear(inputs, 7), nn.ReLU(), nn.Linear(7, outputs))
 
 
@@ -28,7 +28,7 @@ def source():
 def small(dropout=0.0, **options):
     torch.manual_seed(1)
     settings = {"num_projectors": K, "num_candidates": 9, "target_width": TARGET, "predictor_passes": P}
-    return LFR(Net(dropout=dropout), projector=projector, **(settings | options)).double()
+    return LFR(Net(dropout=dropout), make_projector=projector, **(settings | options)).double()
 
 
 def order(pass_):
@@ -225,7 +225,7 @@ def test_a_loaded_choice_is_not_made_again():
     method, other = small(), small(seed=3)
     method.before_pass(source(), 0)
     made = []
-    other.projector = lambda: made.append(1) or projector()
+    other.make_projector = lambda width: made.append(1) or projector(width)
     other.load_state_dict(method.state_dict())
     other.before_pass(source(), 0)
     assert len(made) == 1 + K  # one to look at its width, then the chosen ones
@@ -313,6 +313,6 @@ def test_wrong_settings_are_refused_with_the_numbers(options, message):
 
 def test_wrong_projectors_are_refused():
     with pytest.raises(UserError, match="a function that makes a new untrained network, not Linear: give lambda"):
-        LFR(Net(), projector=nn.Linear(5, 6))
+        LFR(Net(), make_projector=nn.Linear(5, 6))
     with pytest.raises(UserError, match=r"makes \(2, 4\) of 2 rows, and target_width is 6"):
         small_with(partial(projector, 5, 4)).before_pass(source(), 0)

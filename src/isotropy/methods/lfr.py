@@ -44,7 +44,7 @@ class LFR(Method):
 
     Args:
         encoder: f.
-        projector: makes one untrained projector from rows to (B, target_width); called `num_candidates` times.
+        make_projector: makes one untrained projector from rows to (B, width), given the width.
         num_projectors: K.
         num_candidates: how many random projectors to choose from; K of K takes all.
         target_width: length of a target.
@@ -60,7 +60,7 @@ class LFR(Method):
 
     Example:
         >>> from isotropy.encoders import TableMLP
-        >>> method = LFR(TableMLP(numeric=3, width=8), projector=lambda: nn.Linear(3, 4), target_width=4)
+        >>> method = LFR(TableMLP(numeric=3, width=8), make_projector=lambda width: nn.Linear(3, width))
         >>> method.passes_per_epoch, method.landmarks(8)
         (6, {'point collapse': 0.56, 'perfection': 0.0})
     """
@@ -74,7 +74,7 @@ class LFR(Method):
         self,
         encoder: nn.Module,
         *,
-        projector: Callable[[], nn.Module],
+        make_projector: Callable[[int], nn.Module],
         num_projectors: int = 6,
         num_candidates: int = 60,
         target_width: int = 256,
@@ -95,10 +95,10 @@ class LFR(Method):
             )
         if not offdiagonal >= 0:
             raise UserError(f"LFR's offdiagonal must be at least 0, not {offdiagonal}")
-        if isinstance(projector, nn.Module) or not callable(projector):
+        if isinstance(make_projector, nn.Module) or not callable(make_projector):
             raise UserError(
-                "LFR's projector must be a function that makes a new untrained network, "
-                f"not {type(projector).__name__}: give lambda: Network(...)"
+                "LFR's make_projector must be a function from a width to a new untrained network, "
+                f"not {type(make_projector).__name__}: give lambda width: Network(..., width)"
             )
         self.encoder = encoder
         sizes = (num_projectors, width_of(encoder))
@@ -107,7 +107,7 @@ class LFR(Method):
         else:
             at_least(1, predictor_hidden=predictor_hidden)
             self.predictors = hidden_predictors(*sizes, predictor_hidden, target_width)
-        self.projector, self.num_candidates, self.target_width = projector, num_candidates, target_width
+        self.make_projector, self.num_candidates, self.target_width = make_projector, num_candidates, target_width
         self.beta_init, self.sparse_init, self.seed = beta_init, sparse_init, seed
         self.offdiagonal, self.passes_per_epoch = offdiagonal, 1 + predictor_passes
         self.register_buffer("chosen", torch.full((num_projectors,), -1))
@@ -118,8 +118,8 @@ class LFR(Method):
         cache = self._cache
         assert cache.targets is not None, "before_pass comes before forward"
         index = views.index.to(cache.targets.device)
-        z = views.through(self.encoder)[0] if cache.codes is None else cache.codes[index]
-        return {"prediction": self.predictors(z), "target": cache.targets[index]}
+        z = views.through(self.encoder)[0] if cache.codes is None else cache.codes.index_select(0, index)
+        return {"prediction": self.predictors(z), "target": cache.targets.index_select(0, index)}
 
     def loss(self, prediction: Tensor, target: Tensor) -> dict[str, Tensor]:
         """Return "bbt", the batch-wise Barlow Twins loss: a sum over the batch, a mean over the projectors."""
@@ -174,7 +174,7 @@ class LFR(Method):
         return held
 
     def _make(self) -> nn.Module:
-        network = self.projector()
+        network = self.make_projector(self.target_width)
         if self.beta_init:
             beta_init_(network)
         return sparse_init_(network, self.sparse_init) if self.sparse_init else network
