@@ -1,1 +1,57 @@
-"""isotropy."""
+"""Self-supervised representations for any data, with the evidence that they are good.
+
+    import isotropy
+
+    encoder = isotropy.SelfSupervisedEncoder().fit(X)          # a scikit-learn transformer
+    isotropy.load("runs/mine").transform(new_rows)             # what `isotropy fit` left behind
+
+The parts stand alone: `isotropy.objectives`, `isotropy.views`, `isotropy.methods`, `isotropy.encoders`,
+`isotropy.training`, `isotropy.evaluation`, `isotropy.diagnostics`.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from isotropy.data import read
+    from isotropy.errors import UserError
+    from isotropy.estimator import SelfSupervisedEncoder
+    from isotropy.methods import METHODS
+    from isotropy.recipe import Recipe
+    from isotropy.representation import Representation, load
+    from isotropy.training import fit
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "METHODS",
+    "Recipe",
+    "Representation",
+    "SelfSupervisedEncoder",
+    "UserError",
+    "fit",
+    "load",
+    "read",
+]
+
+# Where each public name lives; imported when first asked for, so that `isotropy --help` does not wait for torch.
+_HOMES = {
+    "METHODS": "isotropy.methods",
+    "Recipe": "isotropy.recipe",
+    "Representation": "isotropy.representation",
+    "SelfSupervisedEncoder": "isotropy.estimator",
+    "UserError": "isotropy.errors",
+    "fit": "isotropy.training",
+    "load": "isotropy.representation",
+    "read": "isotropy.data",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'isotropy' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -1,0 +1,58 @@
+# Needs Python 3.11 or newer and make; everything else is installed into .venv.
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALL := $(BIN)/uv pip install --quiet --python .venv --constraint constraints.txt
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check fmt bench constraints clean
+
+help:
+	@echo "make demo    train on data that ships with scikit-learn and show the evidence"
+	@echo "make test    run every test"
+	@echo "make check   style, types and import directions"
+	@echo "make fmt     format the code"
+	@echo "make bench   measure speed beside the floor and beside peers"
+
+demo: .venv/core
+	@$(BIN)/python experiments/demo.py
+
+test: .venv/test
+	$(BIN)/python -m pytest
+
+check: .venv/test
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest tests/test_imports.py
+
+fmt: .venv/test
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: .venv/bench
+	$(BIN)/python benchmarks/run.py
+
+# Exact versions of everything, for every platform, without the address of an index.
+constraints: .venv/uv
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url --no-header --no-annotate \
+		--extra test --extra bench --upgrade pyproject.toml -o constraints.txt
+
+clean:
+	rm -rf .venv runs
+
+.venv/uv:
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	@touch $@
+
+.venv/core: .venv/uv pyproject.toml constraints.txt
+	$(INSTALL) --editable .
+	@touch $@
+
+.venv/test: .venv/uv pyproject.toml constraints.txt
+	$(INSTALL) --editable '.[test]'
+	@touch $@
+
+.venv/bench: .venv/uv pyproject.toml constraints.txt
+	$(INSTALL) --editable '.[test,bench]'
+	@touch $@

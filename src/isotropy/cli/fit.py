@@ -1,0 +1,244 @@
+"""`isotropy fit`: read, prepare, train with a live line, show the evidence, write the report."""
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from re import fullmatch
+from typing import Any
+
+import torch
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from isotropy import prepare, report
+from isotropy.cli.live import Training
+from isotropy.cli.show import OUT, duration, note, say
+from isotropy.cli.table import show_evidence
+from isotropy.data import Data, read
+from isotropy.errors import UserError
+from isotropy.prepare import Prepared
+from isotropy.recipe import Recipe, parse_setting
+from isotropy.run import Run
+from isotropy.training import comm
+from isotropy.training.precision import choose
+
+# What suits a modality best on one small machine; measured in docs/log.md.
+DEFAULT_METHOD = {"table": "lfr", "series": "lfr", "image": "simclr"}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the command line asks of the recipe."""
+
+    method: str | None
+    encoder: str | None
+    epochs: float | None
+    budget: str | None
+    seed: int | None
+    precision: str | None
+    changes: list[str]
+    recipe: Path | None
+
+    def __post_init__(self) -> None:
+        if self.epochs is not None and self.budget is not None:
+            raise UserError("give --epochs or --budget, not both")
+
+    def apply(self, data: Data, origin: dict[str, Any]) -> Recipe:
+        """Return the recipe: the file or the method's default, then the options, then --set."""
+        if self.recipe is not None:
+            recipe = Recipe.from_toml(self.recipe, data.modality)
+            if recipe.modality != data.modality:
+                raise UserError(f"{self.recipe}: is for {recipe.modality} data, and this is {data.modality} data")
+        else:
+            recipe = Recipe.default(self.method or DEFAULT_METHOD[data.modality], data.modality)
+        options = {
+            "method": self.method if self.method != recipe.method else None,
+            "encoder": self.encoder,
+            "train.epochs": self.epochs,
+            "train.seed": self.seed,
+            "train.precision": self.precision,
+        }
+        given = {name: value for name, value in options.items() if value is not None}
+        recipe = recipe.changed(given | dict(parse_setting(text) for text in self.changes))
+        return Recipe(**{**recipe.__dict__, "data": origin})
+
+
+def begin(origin: dict[str, Any], settings: Settings, *, device: str, out: Path | None) -> None:
+    """Run `isotropy fit PATH`."""
+    place = comm.local_device(pick_device(device))
+    with comm.ranks(place):
+        if out is not None:
+            Run(out).refuse_if_taken()
+        data = read_with_bar(origin)
+        first = comm.rank() == 0
+        if first:
+            say(data.said)
+        recipe = settings.apply(data, remembered(origin))
+        prepared = prepare.prepare(recipe, data, device=place)
+        prepared = _planned(prepared, settings, shown=first)
+        run = Run(out if out is not None else _free_folder(origin["path"], recipe.method))
+        if first:
+            run.create(prepared)
+        _train(run, prepared)
+
+
+def go_on(folder: Path, *, path: str | None, device: str) -> None:
+    """Run `isotropy fit --resume RUN`."""
+    run = Run.opened(folder)
+    if run.finished:
+        raise UserError(f"{folder}: is finished; look at it with: isotropy report {folder}")
+    place = comm.local_device(pick_device(device))
+    with comm.ranks(place):
+        recipe = run.recipe
+        data = read_with_bar({**recipe.data, **({"path": path} if path else {})})
+        prepared = prepare.prepare(recipe, data, device=place, preprocess=run.preprocess)
+        run.refuse_other_data(prepared.rows)
+        _train(run, prepared)
+
+
+def pick_device(device: str) -> torch.device:
+    """Return the device by name; "auto" is a GPU where there is one.
+
+    Raises:
+        UserError: a name that torch does not know, or a GPU that is not there.
+    """
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        place = torch.device(device)
+    except RuntimeError:
+        raise UserError(f"--device {device}: unknown (valid: auto, cpu, cuda, cuda:N)") from None
+    if place.type == "cuda" and not torch.cuda.is_available():
+        raise UserError(f"--device {device}: no GPU was found here; use --device cpu")
+    if place.type not in ("cpu", "cuda"):
+        raise UserError(f"--device {device}: not supported (valid: auto, cpu, cuda, cuda:N)")
+    return place
+
+
+def read_with_bar(origin: dict[str, Any]) -> Data:
+    """Read the data; a folder of images that is decoded for the first time shows a bar."""
+    options = {name: value for name, value in origin.items() if name != "path" and value not in (None, [])}
+    bar = Progress(
+        TextColumn("decoding images"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
+        console=OUT, transient=True,
+    )  # fmt: skip
+    if not Path(origin["path"]).is_dir():
+        return read(origin["path"], **options)
+    with bar:
+        task = bar.add_task("")
+        return read(
+            origin["path"],
+            progress=lambda done, total: bar.update(task, completed=done, total=total),
+            **options,
+        )
+
+
+def remembered(origin: dict[str, Any]) -> dict[str, Any]:
+    """Return where the data came from in a form that a resume finds again from any folder."""
+    kept = {name: value for name, value in origin.items() if value not in (None, [], 0)}
+    return kept | {"path": str(Path(origin["path"]).resolve())}
+
+
+def seconds_of(text: str) -> float:
+    """Return the seconds of "90s", "10m", "1h30m" or "2h".
+
+    Raises:
+        UserError: anything else, or no time at all.
+
+    Example:
+        >>> seconds_of("1h30m"), seconds_of("90s"), seconds_of("2m 5s")
+        (5400.0, 90.0, 125.0)
+    """
+    found = fullmatch(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s)?", "".join(text.split()))
+    total = sum(float(n or 0) * unit for n, unit in zip(found.groups(), (3600, 60, 1), strict=True)) if found else 0.0
+    if total <= 0:
+        raise UserError(f"--budget {text}: a time is written as 90s, 10m or 1h30m")
+    return total
+
+
+def _planned(prepared: Prepared, settings: Settings, *, shown: bool) -> Prepared:
+    """Fix the number of epochs and say how long they will take."""
+    per_epoch = prepare.seconds_per_epoch(prepared)
+    train = prepared.recipe.train
+    if settings.budget is not None:
+        epochs, why = prepare.epochs_within(seconds_of(settings.budget), per_epoch), f"--budget {settings.budget}"
+    elif settings.epochs is not None or settings.recipe is not None:
+        epochs, why = train.epochs, "as asked"
+    else:
+        epochs = prepare.epochs_within(prepare.DEFAULT_BUDGET, per_epoch, most=prepare.MOST_EPOCHS)
+        why = "the default; --epochs or --budget change it"
+    prepared = prepared.with_epochs(epochs)
+    if shown:
+        recipe = prepared.recipe
+        precision = choose(train.precision, prepared.device, prepared.method.encoder)
+        width = getattr(prepared.method.encoder, "width", "?")
+        say(
+            f"{recipe.method} with {recipe.encoder} (width {width}) on {len(prepared.source):,} training rows: "
+            f"{epochs:g} epochs, about {duration(epochs * per_epoch)} on {prepared.device} in {precision} ({why})"
+        )
+    return prepared
+
+
+def _train(run: Run, prepared: Prepared) -> None:
+    first = comm.rank() == 0
+    with _polite_stop() as stop, Training(prepared.recipe.train.epochs, shown=first) as live:
+        step = live.watch(run.train(prepared, stop=stop.asked))
+    if step is not None and step.number < step.steps:
+        if first:
+            say(f"stopped after step {step.number:,} of {step.steps:,}; go on with: isotropy fit --resume {run.folder}")
+        raise SystemExit(130)
+    if first:
+        _finish(run, prepared)
+
+
+def _finish(run: Run, prepared: Prepared) -> None:
+    with OUT.status("") if OUT.is_terminal else nullcontext() as status:
+        found = run.finish(prepared, progress=lambda name: status.update(f"probing {name}") if status else None)
+        page = report.write(run.folder)
+    for entry in found:
+        say("")
+        show_evidence(entry)
+    if not found:
+        note("no label was given, so nothing was probed; with one: isotropy probe RUN PATH --label NAME")
+    say("")
+    say(f"encoder     {run.folder}/encoder.safetensors (isotropy.load({str(run.folder)!r}).transform(rows))")
+    say(f"embeddings  {run.folder}/embeddings.parquet")
+    say(f"report      {page}")
+
+
+class _Stop:
+    """Whether the user asked to stop."""
+
+    def __init__(self) -> None:
+        self.wanted = False
+
+    def asked(self) -> bool:
+        return self.wanted
+
+
+@contextmanager
+def _polite_stop() -> Iterator[_Stop]:
+    """Let the first Ctrl-C end the step and save; a second one interrupts at once."""
+    stop = _Stop()
+
+    def on_signal(number: int, frame: Any) -> None:
+        if stop.wanted:
+            raise KeyboardInterrupt
+        stop.wanted = True
+
+    before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _free_folder(path: str, method: str) -> Path:
+    """Return runs/NAME-METHOD, numbered where it is taken."""
+    base = Path("runs") / f"{Path(path).resolve().stem}-{method}"
+    folder, number = base, 2
+    while folder.exists():
+        folder, number = base.with_name(f"{base.name}-{number}"), number + 1
+    return folder

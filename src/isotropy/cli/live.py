@@ -1,0 +1,81 @@
+"""The live line of a training: where it is, how it goes, and how long it takes."""
+
+import math
+from collections import deque
+from collections.abc import Iterable
+from time import perf_counter
+from types import TracebackType
+
+from rich.live import Live
+from rich.text import Text
+
+from isotropy.cli.show import OUT, duration
+from isotropy.training import Step
+
+_SECONDS_BETWEEN_LINES = 10.0
+
+
+class Training:
+    """Shows every step: one line that changes on a terminal, a line every ten seconds elsewhere.
+
+    Args:
+        epochs: how many the training has.
+        shown: whether this process shows anything (one of several ranks does).
+    """
+
+    def __init__(self, epochs: float, *, shown: bool = True) -> None:
+        self.epochs, self.shown = epochs, shown
+        self._recent: deque[tuple[float, int, float]] = deque(maxlen=200)
+        self._live = Live(console=OUT, refresh_per_second=8, transient=False) if OUT.is_terminal and shown else None
+        self._begun = self._printed = perf_counter()
+        self._first = 0
+
+    def __enter__(self) -> "Training":
+        if self._live:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._live:
+            self._live.stop()
+
+    def watch(self, steps: Iterable[tuple[Step, dict[str, float]]]) -> Step | None:
+        """Take all the steps, showing them as they pass, and return the last one."""
+        step = None
+        for step, health in steps:
+            self._first = self._first or step.number
+            now = perf_counter()
+            self._recent.append((now, step.rows, step.waited / max(step.seconds, 1e-9)))
+            last = step.number == step.steps
+            if self._live:
+                self._live.update(Text(self.line(step, health), overflow="ellipsis", no_wrap=True))
+            elif self.shown and (last or now - self._printed > _SECONDS_BETWEEN_LINES):
+                OUT.print(Text(self.line(step, health)))
+                self._printed = now
+        return step
+
+    def line(self, step: Step, health: dict[str, float]) -> str:
+        """Return the line: epoch, loss terms, speed, wait, rank, mean norm, time left."""
+        terms = "  ".join(f"{name} {value:.4g}" for name, value in step.terms.items())
+        passed = perf_counter() - self._begun
+        done = step.number - self._first + 1
+        left = passed / done * (step.steps - step.number)
+        parts = [f"epoch {step.epoch:.1f}/{self.epochs:g}", terms, *self._speed()]
+        if health:
+            rank = health["effective_rank"]
+            parts += [
+                f"rank {rank:.1f}" if math.isfinite(rank) else "rank none",
+                f"mean {health['mean_norm']:.2f}",
+            ]
+        parts.append(f"{duration(left)} left" if step.number < step.steps else f"took {duration(passed)}")
+        return " | ".join(parts)
+
+    def _speed(self) -> list[str]:
+        if len(self._recent) < 2:
+            return []
+        seconds = self._recent[-1][0] - self._recent[0][0]
+        rows = sum(rows for _, rows, _ in self._recent) - self._recent[0][1]
+        waited = sum(share for *_, share in self._recent) / len(self._recent)
+        return [f"{rows / max(seconds, 1e-9):,.0f} samples/s", f"data {waited:.0%}"]

@@ -1,0 +1,23 @@
+"""`isotropy methods`: what exists, for which data, and what each is in a sentence."""
+
+import inspect
+
+from rich.table import Table
+
+from isotropy.cli.fit import DEFAULT_METHOD
+from isotropy.cli.show import OUT, say
+from isotropy.methods import METHODS
+
+
+def methods() -> None:
+    """Run `isotropy methods`."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for column in ("method", "looks", "for", "idea"):
+        table.add_column(column, no_wrap=column != "idea")
+    for name, kind in METHODS.items():
+        defaults = [modality for modality, method in DEFAULT_METHOD.items() if method == name]
+        suits = "table, series, image" + (f" (default: {', '.join(defaults)})" if defaults else "")
+        looks = "none" if kind.min_looks == 1 else f"{kind.min_looks} or more"
+        table.add_row(name, looks, suits, inspect.getdoc(kind).split("\n\n")[0].replace("\n", " "))
+    OUT.print(table, soft_wrap=False)
+    say("\nsettings of a method: isotropy fit PATH --method NAME --set method.SETTING=VALUE", "dim")

@@ -1,0 +1,37 @@
+"""Lines on the terminal: what is said, noted and complained about."""
+
+from rich.console import Console
+from rich.text import Text
+
+OUT = Console(highlight=False, soft_wrap=True)
+ERR = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def say(text: str, style: str = "") -> None:
+    """Print one line."""
+    OUT.print(Text(text, style=style))
+
+
+def note(text: str) -> None:
+    """Print one line beside the result, on stderr."""
+    ERR.print(Text(f"note: {text}", style="yellow"))
+
+
+def complain(text: str) -> None:
+    """Print a user's error, one line on stderr."""
+    ERR.print(Text(f"isotropy: {' '.join(text.split())}", style="red"))
+
+
+def duration(seconds: float) -> str:
+    """Return a time as a person says it.
+
+    Example:
+        >>> duration(7.3), duration(94), duration(4000)
+        ('7 s', '1 min 34 s', '1 h 06 min')
+    """
+    whole = round(seconds)
+    if whole < 60:
+        return f"{max(whole, 1)} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"

@@ -1,0 +1,58 @@
+"""A trained representation and what it has to beat, on the same labelled rows."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from isotropy.evaluation import baselines, compare
+from isotropy.representation import Representation
+
+Rows = NDArray[np.int64]
+
+
+def evidence(
+    trained: Representation,
+    untrained: nn.Module,
+    rows: Tensor,
+    labels: NDArray[Any],
+    train: Rows,
+    test: Rows,
+    *,
+    label: str,
+    progress: Callable[[str], None] | None = None,
+) -> dict[str, Any]:
+    """Return the scores of the trained encoder beside its baselines; see `evaluation.compare.evidence`.
+
+    Args:
+        trained: the representation; knows its preprocessing.
+        untrained: the same encoder as it was before training.
+        rows: all rows as they are stored (N, ...).
+        labels: (N,), missing ones NaN or None.
+        train: the rows that probes learn from. test: the rows that they are scored on.
+        label: what the label is called.
+        progress: called with the name of each representation before it is probed.
+
+    Raises:
+        UserError: labels that cannot be probed (one class), named.
+    """
+    # Features are made for the probed rows alone: those of large images would not fit otherwise.
+    kept = compare.chosen_rows(labels[train], labels[test])
+    parts = [rows[part[chosen]] for part, chosen in zip((train, test), kept, strict=True)]
+    initial = Representation(untrained, trained.preprocess, method=trained.method)
+    preprocess = trained.preprocess
+    pairs = {
+        trained.title: tuple(trained.embed_stored(part) for part in parts),
+        **baselines.collect(
+            *(preprocess.features(part) for part in parts),
+            width=trained.width,
+            untrained=tuple(initial.embed_stored(part) for part in parts),
+            series=tuple(part.numpy() for part in parts) if preprocess.modality == "series" else None,
+        ),
+    }
+    train_y, test_y = (labels[part[chosen]] for part, chosen in zip((train, test), kept, strict=True))
+    found = compare.evidence(pairs, train_y, test_y, ours=trained.title, label=label, progress=progress)
+    found["rows"] |= {"train_of": len(train), "test_of": len(test)}
+    return found

@@ -1,0 +1,46 @@
+"""JSON lines that a resumed run cuts back to where its checkpoint was written."""
+
+import json
+import math
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+
+class Log:
+    """A file of JSON lines, cut to its first `offset` bytes and written on from there."""
+
+    def __init__(self, path: Path, offset: int = 0) -> None:
+        self._file = open(path, "ab")  # noqa: SIM115 (closed by `close`)
+        self._file.truncate(offset)
+
+    def add(self, entry: dict[str, Any]) -> None:
+        """Append one line; a number that is not finite becomes null, as JSON knows no other."""
+        self._file.write(json.dumps(_finite(entry), allow_nan=False).encode() + b"\n")
+
+    def flushed(self) -> int:
+        """Bring what was written to the disk and return the file's length."""
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        return self._file.tell()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+def entries(path: Path) -> Iterator[dict[str, Any]]:
+    """Yield the entries of a file of JSON lines; a last line that was cut off by a kill is left out."""
+    if not path.is_file():
+        return
+    with open(path, "rb") as file:
+        for line in file:
+            if line.endswith(b"\n"):
+                yield json.loads(line)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    return None if isinstance(value, float) and not math.isfinite(value) else value

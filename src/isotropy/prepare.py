@@ -1,0 +1,132 @@
+"""From data and a recipe to something that can be trained, and how long that will take."""
+
+import copy
+from dataclasses import dataclass, replace
+from time import perf_counter
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from isotropy.data import PREPROCESS, ArraySource, Data, Preprocess
+from isotropy.evaluation.splits import split
+from isotropy.methods.method import Method
+from isotropy.recipe import Recipe, build
+from isotropy.training import comm, fit
+from isotropy.views.views import ViewMaker
+
+# With neither epochs nor a budget given.
+DEFAULT_BUDGET = 180.0
+MOST_EPOCHS = 200.0
+TEST_SHARE = 0.2
+_MEASURED_BATCHES = 3
+_MEASURED_SECONDS = 12.0
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Everything that a run trains with.
+
+    Attributes:
+        recipe: what is trained and how. data: as it was read; labels stay here.
+        preprocess: learnt on the training rows. rows: all rows as they are stored.
+        train, test: sorted row numbers; `test` is empty where nothing is held out.
+        source: the training rows. method, views: as the recipe says.
+    """
+
+    recipe: Recipe
+    data: Data
+    preprocess: Preprocess
+    rows: Tensor
+    train: NDArray[np.int64]
+    test: NDArray[np.int64]
+    source: ArraySource
+    method: Method
+    views: ViewMaker
+    device: torch.device
+
+    def with_epochs(self, epochs: float) -> "Prepared":
+        """Return the same with another length of training."""
+        return replace(self, recipe=self.recipe.changed({"train.epochs": float(epochs)}))
+
+    def untrained(self) -> nn.Module:
+        """Return the encoder as it was before training: the same seed draws the same weights."""
+        return build(self.recipe, self.preprocess, self.source)[0].encoder
+
+
+def prepare(
+    recipe: Recipe, data: Data, *, device: torch.device | str = "cpu", preprocess: Preprocess | None = None
+) -> Prepared:
+    """Divide the rows, learn the preprocessing on the training part alone, and build what will be trained.
+
+    Where `data` names a split it is taken; else a fifth of the rows, stratified, is held out if there are labels,
+    and nothing if there are none.
+
+    Args:
+        recipe: of the data's modality.
+        data: as `isotropy.data.read` gave it.
+        device: where training will run.
+        preprocess: one learnt before, for a run that is resumed.
+
+    Raises:
+        UserError: data or options that do not fit, named.
+    """
+    train, test = _parts(data, recipe.train.seed)
+    if preprocess is None:
+        preprocess = PREPROCESS[data.modality].learn(data.take(train).values)
+    rows = preprocess.store(data.values)
+    place = torch.device(device)
+    source = ArraySource(rows, preprocess, device=place, index=torch.from_numpy(train) if len(test) else None)
+    method, views = build(recipe, preprocess, source)
+    return Prepared(recipe, data, preprocess, rows, train, test, source, method, views, place)
+
+
+def seconds_per_epoch(prepared: Prepared) -> float:
+    """Return about how long one epoch of the encoder takes, measured on a copy and a few batches.
+
+    The first epoch over them warms up and is not counted, unless it alone takes too long.
+    """
+    train = prepared.recipe.train
+    few = min(_MEASURED_BATCHES * train.batch_size, len(prepared.source))
+    sample = ArraySource(prepared.source.batch(torch.arange(few)), prepared.preprocess, device=prepared.device)
+    arguments = train.arguments() | {"epochs": 3, "compile": False}
+    begin = perf_counter()
+    starts, seconds = [begin], []
+    for step in fit(
+        copy.deepcopy(prepared.method),
+        sample,
+        prepared.views,
+        optim=prepared.recipe.optim,
+        device=prepared.device,
+        **arguments,
+    ):
+        if step.epoch == int(step.epoch):
+            starts.append(perf_counter())
+            seconds.append(starts[-1] - starts[-2])
+            if comm.agree(starts[-1] - begin > _MEASURED_SECONDS):
+                break
+    counted = seconds[1:] or seconds
+    per_row = min(counted) / few
+    own = torch.tensor([per_row], dtype=torch.float64)
+    return float(comm.total(own.to(prepared.device)) / comm.world()) * len(prepared.source)
+
+
+def epochs_within(seconds: float, per_epoch: float, *, most: float = float("inf")) -> float:
+    """Return how many epochs fit into `seconds`: whole ones from two on, else a part.
+
+    Example:
+        >>> epochs_within(60, 7.0), epochs_within(60, 100.0), epochs_within(60, 0.1, most=200)
+        (8.0, 0.6, 200.0)
+    """
+    exact = min(seconds / per_epoch, most)
+    return float(int(exact)) if exact >= 2 else max(round(exact, 3), 0.001)
+
+
+def _parts(data: Data, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    if data.split is not None:
+        held_out = np.asarray(data.split) == "test"
+        return np.flatnonzero(~held_out), np.flatnonzero(held_out)
+    if data.labels is not None:
+        return split(data.labels, test=TEST_SHARE, seed=seed)
+    return np.arange(len(data)), np.arange(0)

@@ -1,0 +1,284 @@
+"""A run as data: what is trained on what and how; read from TOML, checked against the constructors."""
+
+import inspect
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+import torch
+from torch import nn
+
+from isotropy import encoders
+from isotropy.data import ImagePreprocess, Preprocess, TablePreprocess
+from isotropy.errors import UserError, nearest
+from isotropy.methods import METHODS
+from isotropy.methods.method import Method
+from isotropy.projectors import random_projector
+from isotropy.training import Optim
+from isotropy.views import VIEWS, Plain
+from isotropy.views.views import Source, ViewMaker
+
+MODALITIES = ("table", "series", "image")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Train:
+    """How long and in which steps a run trains; the arguments of `isotropy.training.fit`."""
+
+    epochs: float = 10.0
+    batch_size: int = 256
+    seed: int = 0
+    precision: str = "auto"
+    keep_last: bool = False
+    chunk: int = 0
+    compile: bool = False
+
+    def arguments(self) -> dict[str, Any]:
+        """Return the keyword arguments of `fit`; a `chunk` of 0 means none."""
+        return asdict(self) | {"chunk": self.chunk or None}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """A run as data.
+
+    Args:
+        modality: "table", "series" or "image".
+        method: a name of `METHODS`, and `method_options`: its constructor's arguments.
+        encoder: a name of `ENCODERS` or "timm:MODEL", and `encoder_options`.
+        views: arguments of the modality's view maker.
+        optim: the optimiser. train: length, batches, seed, precision.
+        data: where the data came from, as `isotropy.data.read` takes it.
+
+    Raises:
+        UserError: an unknown name or option, with the nearest valid one, or a value of another type.
+
+    Example:
+        >>> recipe = Recipe.default("simclr", "table").changed({"method.temperature": 0.2})
+        >>> recipe.method_options
+        {'temperature': 0.2}
+    """
+
+    modality: str
+    method: str
+    method_options: dict[str, Any] = field(default_factory=dict)
+    encoder: str = ""
+    encoder_options: dict[str, Any] = field(default_factory=dict)
+    views: dict[str, Any] = field(default_factory=dict)
+    optim: Optim = field(default_factory=Optim)
+    train: Train = field(default_factory=Train)
+    data: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.modality not in MODALITIES:
+            raise UserError(f"modality = {self.modality!r} is unknown{nearest(self.modality, MODALITIES)}")
+        if self.method not in METHODS:
+            raise UserError(f"method {self.method!r} is unknown{nearest(self.method, METHODS)}")
+        if not self.encoder:
+            object.__setattr__(self, "encoder", encoders.DEFAULT[self.modality])
+        _check(METHODS[self.method], self.method_options, _GIVEN_METHODS, "method")
+        _check(VIEWS[self.modality], self.views, _GIVEN_VIEWS, "views")
+
+    @classmethod
+    def default(cls, method: str, modality: str) -> "Recipe":
+        """Return the recipe that suits `method` on `modality` on one small machine."""
+        if method not in METHODS:
+            raise UserError(f"method {method!r} is unknown{nearest(method, METHODS)}")
+        if modality not in MODALITIES:
+            raise UserError(f"modality = {modality!r} is unknown{nearest(modality, MODALITIES)}")
+        settings = DEFAULTS.get((method, modality), {}) or DEFAULTS.get((method, ""), {})
+        return cls(modality=modality, method=method).changed(settings)
+
+    def changed(self, settings: Mapping[str, Any]) -> "Recipe":
+        """Return this recipe with "section.key" settings replaced.
+
+        Sections are method, encoder, views, optim and train; "method" and "encoder" alone name another one.
+        """
+        recipe = self
+        for name, value in settings.items():
+            recipe = recipe._with(name, value)
+        return recipe
+
+    def _with(self, name: str, value: Any) -> "Recipe":
+        if name == "encoder":
+            return replace(self, encoder=value, encoder_options={})
+        if name == "method":
+            return replace(self, method=value, method_options={})
+        section, dot, key = name.partition(".")
+        if section not in _SECTIONS or not dot:
+            choices = sorted({f"{s}.{key or '...'}" for s in _SECTIONS})
+            raise UserError(f"setting {name!r} has no known section{nearest(name, choices)}")
+        if section in ("optim", "train"):
+            old = getattr(self, section)
+            known = {f.name: getattr(old, f.name) for f in fields(old)}
+            if key not in known:
+                raise UserError(f"{section} has no setting {key!r}{nearest(key, known)}")
+            _check_type(f"{section}.{key}", value, known[key])
+            return replace(self, **{section: replace(old, **{key: value})})
+        attribute = "views" if section == "views" else f"{section}_options"
+        return replace(self, **{attribute: getattr(self, attribute) | {key: value}})
+
+    def to_toml(self) -> str:
+        """Return the recipe as TOML, which `from_toml` reads back to an equal recipe."""
+        return tomli_w.dumps(
+            {
+                "modality": self.modality,
+                "method": {"name": self.method, **self.method_options},
+                "encoder": {"name": self.encoder, **self.encoder_options},
+                "views": self.views,
+                "optim": asdict(self.optim) | {"betas": list(self.optim.betas)},
+                "train": asdict(self.train),
+                "data": {k: v for k, v in self.data.items() if v is not None},
+            }
+        )
+
+    @classmethod
+    def from_toml(cls, path: Path, modality: str | None = None) -> "Recipe":
+        """Return the recipe in a TOML file; what it leaves out is the method's default.
+
+        Raises:
+            UserError: no such file, not TOML, or names and values that do not fit.
+        """
+        if not path.is_file():
+            raise UserError(f"{path}: no such recipe")
+        try:
+            content = tomllib.loads(path.read_text())
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise UserError(f"{path}: not a TOML file: {error}") from error
+        # What a record says of its own result ([record]) is for readers.
+        content.pop("record", None)
+        modality = content.pop("modality", None) or modality
+        if modality is None:
+            raise UserError(f"{path}: names no modality (valid: {', '.join(MODALITIES)})")
+        method = dict(content.pop("method", {}))
+        recipe = cls.default(method.pop("name", "lfr"), modality)
+        encoder = dict(content.pop("encoder", {}))
+        if name := encoder.pop("name", None):
+            recipe = recipe.changed({"encoder": name})
+        data = dict(content.pop("data", {}))
+        sections = {"method": method, "encoder": encoder, **content}
+        try:
+            settings = {f"{s}.{k}": v for s, values in sections.items() for k, v in values.items()}
+            return replace(recipe.changed(settings), data=data)
+        except AttributeError:
+            raise UserError(f"{path}: every setting stands in a section ([method], [train], ...)") from None
+        except UserError as error:
+            raise UserError(f"{path}: {error}") from error
+
+
+def build(
+    recipe: Recipe, preprocess: Preprocess, source: Source, encoder: nn.Module | None = None
+) -> tuple[Method, ViewMaker]:
+    """Return the recipe's method, with weights drawn from the recipe's seed, and its view maker.
+
+    Args:
+        recipe: what to build.
+        preprocess: learnt on the training rows; knows the shape of the data.
+        source: the training rows.
+        encoder: a network of the user's own instead of the recipe's.
+
+    Raises:
+        UserError: options that do not fit each other, named.
+    """
+    method = METHODS[recipe.method]
+    named = inspect.signature(method).parameters
+    options = _tuples(recipe.method_options)
+    given: dict[str, Any] = {
+        "make_projector": partial(random_projector, recipe.modality, preprocess.shape),
+        "n_samples": len(source),
+    }
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(recipe.train.seed)
+        if encoder is None:
+            encoder = encoders.build(recipe.encoder, preprocess.shape, **recipe.encoder_options)
+        built = method(encoder, **{k: v for k, v in given.items() if k in named}, **options)
+    return built, _view_maker(recipe, preprocess, source, built)
+
+
+def _view_maker(recipe: Recipe, preprocess: Preprocess, source: Source, method: Method) -> ViewMaker:
+    if method.min_looks == 1 and not recipe.views:
+        return Plain()
+    given: dict[str, Any] = {}
+    if isinstance(preprocess, ImagePreprocess):
+        given = {"size": preprocess.size, "mean": preprocess.mean, "std": preprocess.std}
+    if isinstance(preprocess, TablePreprocess):
+        given = {"values": source.batch(torch.arange(len(source))), "numeric": preprocess.shape["numeric"]}
+    views: ViewMaker = VIEWS[recipe.modality](**(given | _tuples(recipe.views)))
+    return views
+
+
+def parse_setting(text: str) -> tuple[str, Any]:
+    """Return the name and value of "section.key=value"; the value is read as TOML, else as a string.
+
+    Example:
+        >>> parse_setting("method.temperature=0.2"), parse_setting("optim.name=lars")
+        (('method.temperature', 0.2), ('optim.name', 'lars'))
+    """
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise UserError(f"--set {text}: a setting is written section.key=value")
+    try:
+        return name.strip(), tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        return name.strip(), value.strip()
+
+
+_SECTIONS = ("method", "encoder", "views", "optim", "train")
+# Arguments that come from the data and not from the recipe.
+_GIVEN_METHODS = ("encoder", "make_projector", "n_samples")
+_GIVEN_VIEWS = ("mean", "std", "values", "numeric")
+
+
+def _check(kind: Callable[..., Any], options: Mapping[str, Any], given: tuple[str, ...], section: str) -> None:
+    named = {k: p for k, p in inspect.signature(kind).parameters.items() if k not in given}
+    for name, value in options.items():
+        if name not in named:
+            raise UserError(f"{section} has no option {name!r}{nearest(name, named)}")
+        if named[name].default is not inspect.Parameter.empty:
+            _check_type(f"{section}.{name}", value, named[name].default)
+
+
+def _check_type(name: str, value: Any, default: Any) -> None:
+    """Refuse a value whose kind is not its default's; a default of None takes anything."""
+    kinds: dict[type, tuple[type, ...]] = {
+        bool: (bool,),
+        int: (int,),
+        float: (int, float),
+        str: (str,),
+        tuple: (list, tuple, int, float),
+        list: (list, tuple),
+    }
+    wanted = kinds.get(type(default))
+    if wanted is None:
+        return
+    if not isinstance(value, wanted) or (isinstance(value, bool) and type(default) is not bool):
+        raise UserError(f"{name} = {value!r} must be a {type(default).__name__} (as {default!r} is)")
+
+
+def _tuples(options: Mapping[str, Any]) -> dict[str, Any]:
+    return {k: tuple(v) if isinstance(v, list) else v for k, v in options.items()}
+
+
+_PAPER_LFR = {
+    "optim.name": "adam",
+    "optim.betas": (0.9, 0.99),
+    "optim.warmup": 0.0,
+    "optim.final": 1.0,
+    "optim.decay_vectors": True,
+    "train.batch_size": 128,
+    "train.keep_last": True,
+}
+# What suits a method on one small machine; measured in docs/log.md. Modality "" is any other.
+DEFAULTS: dict[tuple[str, str], dict[str, Any]] = {
+    ("lfr", ""): {**_PAPER_LFR, "optim.lr": 3e-4, "optim.weight_decay": 3e-4},
+    ("lfr", "table"): {
+        **_PAPER_LFR,
+        "optim.lr": 1e-3,
+        "optim.weight_decay": 0.0,
+        "method.predictor_passes": 1,
+    },
+}

@@ -1,0 +1,237 @@
+"""The run directory: what is written where, and read back."""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from isotropy.data import PREPROCESS, Preprocess
+from isotropy.diagnostics import effective_rank, mean_norm
+from isotropy.errors import UserError
+from isotropy.evidence import evidence
+from isotropy.logs import Log
+from isotropy.prepare import Prepared
+from isotropy.recipe import Recipe
+from isotropy.representation import Representation, embed_rows
+from isotropy.training import Step, checkpoint, comm, fit
+from isotropy.training.checkpoint import write_atomically
+
+# Rows on which rank and mean are watched, and how many times at most over a training.
+_WATCHED = 512
+_LOOKS = 50
+_SECONDS_BETWEEN_CHECKPOINTS = 30.0
+_LOGS = ("metrics", "diagnostics", "timing")
+
+
+class Run:
+    """A run directory.
+
+    Args:
+        folder: where it is; nothing is written before `create`.
+    """
+
+    def __init__(self, folder: Path | str) -> None:
+        self.folder = Path(folder)
+        self.checkpoints = self.folder / "checkpoints"
+
+    @classmethod
+    def opened(cls, folder: Path | str) -> "Run":
+        """Return the run in `folder`.
+
+        Raises:
+            UserError: there is none.
+        """
+        run = cls(folder)
+        if not run.folder.is_dir():
+            raise UserError(f"{folder}: no such run directory")
+        if not (run.folder / "recipe.toml").is_file():
+            raise UserError(f"{folder}: holds no run (recipe.toml is missing)")
+        return run
+
+    def refuse_if_taken(self) -> None:
+        """Refuse a folder that holds a run already, or a file in its place.
+
+        Raises:
+            UserError: saying how to go on.
+        """
+        if self.folder.exists() and not self.folder.is_dir():
+            raise UserError(f"{self.folder}: is a file; --out needs a folder")
+        if (self.folder / "recipe.toml").exists():
+            raise UserError(
+                f"{self.folder}: holds a run already; choose another --out, or go on with: "
+                f"isotropy fit --resume {self.folder}"
+            )
+
+    def create(self, prepared: Prepared) -> None:
+        """Make the directory with the recipe and what was learnt of the data."""
+        self.refuse_if_taken()
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            about = {
+                "said": prepared.data.said,
+                "rows": len(prepared.rows),
+                "training_rows": len(prepared.train),
+                "fingerprint": fingerprint(prepared.rows),
+                "preprocess": prepared.preprocess.to_json(),
+            }
+            self._write("data.json", json.dumps(about, indent=1))
+            self._write("recipe.toml", prepared.recipe.to_toml())
+        except OSError as error:
+            raise UserError(f"{self.folder}: cannot be written ({error.strerror})") from error
+
+    @property
+    def recipe(self) -> Recipe:
+        """The recipe as it was run."""
+        return Recipe.from_toml(self.folder / "recipe.toml")
+
+    @property
+    def preprocess(self) -> Preprocess:
+        """What was learnt on the training rows."""
+        about = self._read_json("data.json")
+        return PREPROCESS[about["preprocess"]["modality"]].from_json(about["preprocess"])
+
+    @property
+    def finished(self) -> bool:
+        """Whether the encoder was exported."""
+        return (self.folder / "model.json").is_file()
+
+    def refuse_other_data(self, rows: Tensor) -> None:
+        """Refuse to go on with rows that are not those the run began with.
+
+        Raises:
+            UserError: the data changed.
+        """
+        about = self._read_json("data.json")
+        if about["rows"] != len(rows) or about["fingerprint"] != fingerprint(rows):
+            raise UserError(
+                f"{self.folder}: the data is not what the run began with ({about['rows']} rows then, {len(rows)} now, "
+                "or other values): restore it, or begin another run"
+            )
+
+    def train(
+        self, prepared: Prepared, *, stop: Callable[[], bool] = lambda: False
+    ) -> Iterator[tuple[Step, dict[str, float]]]:
+        """Train, from the last checkpoint if there is one; yield every step and the newest rank and mean norm.
+
+        Writes metrics.jsonl and diagnostics.jsonl (functions of the run alone), timing.jsonl, and a checkpoint
+        every half minute, at the end, and when `stop()` says so after a step; then the iteration ends.
+        """
+        resume = next(reversed(checkpoint.listed(self.checkpoints)), None)
+        offsets = checkpoint.about(resume)["about"]["offsets"] if resume else {}
+        watched = prepared.source.batch(torch.arange(min(_WATCHED, len(prepared.source))))
+        health: dict[str, float] = {}
+        logs = {name: Log(self.folder / f"{name}.jsonl", offsets.get(name, 0)) for name in _LOGS}
+        saved = perf_counter()
+        recipe = prepared.recipe
+        try:
+            for step in fit(
+                prepared.method,
+                prepared.source,
+                prepared.views,
+                optim=recipe.optim,
+                device=prepared.device,
+                resume=resume,
+                **recipe.train.arguments(),
+            ):
+                last = step.number == step.steps
+                logs["metrics"].add(_metrics(step))
+                logs["timing"].add({"step": step.number, "seconds": step.seconds, "waited": step.waited})
+                if last or step.number == 1 or step.number % max(10, step.steps // _LOOKS) == 0:
+                    health = watch(prepared, watched)
+                    logs["diagnostics"].add({"step": step.number, "epoch": step.epoch, **health})
+                stopped = comm.agree(stop())
+                if last or stopped or perf_counter() - saved > _SECONDS_BETWEEN_CHECKPOINTS:
+                    step.save(self.checkpoints, offsets={name: log.flushed() for name, log in logs.items()})
+                    saved = perf_counter()
+                yield step, health
+                if stopped:
+                    return
+        finally:
+            for log in logs.values():
+                log.close()
+
+    def finish(
+        self, prepared: Prepared, *, progress: Callable[[str], None] = lambda name: None
+    ) -> list[dict[str, Any]]:
+        """Export the encoder, embed all rows, and return and keep the evidence for the label, if there is one.
+
+        Writes probes.json, encoder.safetensors, model.json and embeddings.parquet.
+        """
+        recipe, data = prepared.recipe, prepared.data
+        made = Representation(prepared.method.encoder, prepared.preprocess, method=recipe.method)
+        found = []
+        if data.labels is not None and len(prepared.test):
+            found.append(
+                evidence(
+                    made,
+                    prepared.untrained(),
+                    prepared.rows,
+                    data.labels,
+                    prepared.train,
+                    prepared.test,
+                    label=recipe.data.get("label") or recipe.data.get("label_key") or "label",
+                    progress=progress,
+                )
+            )
+        progress("embeddings")
+        self.keep_evidence(found)
+        made.scores = [{key: entry[key] for key in ("label", "outcome", "sentence")} for entry in found]
+        made.save(self.folder)
+        frame = pd.DataFrame(made.embed_stored(prepared.rows), columns=made.names)
+        held_out = np.isin(np.arange(len(frame)), prepared.test)
+        frame.insert(0, "part", np.where(held_out, "test", "train"))
+        if data.labels is not None:
+            frame.insert(1, "label", pd.Series(data.labels).astype("string"))
+        write_atomically(self.folder / "embeddings.parquet", frame.to_parquet(index=False))
+        return found
+
+    def keep_evidence(self, found: list[dict[str, Any]]) -> None:
+        """Write probes.json: one entry per label, the newest in place of an older one of the same name."""
+        path = self.folder / "probes.json"
+        older = json.loads(path.read_text()) if path.is_file() else []
+        names = {entry["label"] for entry in found}
+        kept = [entry for entry in older if entry["label"] not in names]
+        self._write("probes.json", json.dumps(kept + found, indent=1))
+
+    def _write(self, name: str, text: str) -> None:
+        write_atomically(self.folder / name, text.encode())
+
+    def _read_json(self, name: str) -> dict[str, Any]:
+        try:
+            return dict(json.loads((self.folder / name).read_text()))
+        except (OSError, json.JSONDecodeError, UnicodeDecodeError) as error:
+            raise UserError(f"{self.folder / name}: missing or damaged") from error
+
+
+def watch(prepared: Prepared, rows: Tensor) -> dict[str, float]:
+    """Return the effective rank and the norm of the mean of the embeddings of `rows`, as they are stored."""
+    encoder = prepared.method.encoder
+    training = [module for module in encoder.modules() if module.training]
+    embeddings = embed_rows(encoder, prepared.preprocess.prepare, rows)
+    for module in training:
+        module.training = True
+    return {"effective_rank": effective_rank(embeddings), "mean_norm": mean_norm(embeddings)}
+
+
+def fingerprint(rows: Tensor) -> str:
+    """Return a digest of a thousand rows spread over the data, as they are stored."""
+    places = torch.linspace(0, len(rows) - 1, min(len(rows), 1000)).long()
+    return hashlib.sha256(rows[places].cpu().numpy().tobytes()).hexdigest()[:16]
+
+
+def _metrics(step: Step) -> dict[str, Any]:
+    return {
+        "step": step.number,
+        "epoch": step.epoch,
+        "pass": step.pass_,
+        "loss": step.loss,
+        "terms": step.terms,
+        "lr": step.lr,
+    }
