@@ -1,3 +1,5 @@
+import pickle
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -324,8 +326,6 @@ def test_pickles_are_never_read(tmp_path):
     np.save(tmp_path / "a.npy", objects, allow_pickle=True)
     np.savez(tmp_path / "a.npz", X=objects)
     np.savez(tmp_path / "b.npz", X=np.zeros((1, 2)), y=objects)
-    import pickle
-
     (tmp_path / "c.npy").write_bytes(pickle.dumps({"x": 1}))
     for name, options in (("a.npy", {}), ("a.npz", {}), ("b.npz", {"label_key": "y"}), ("c.npy", {})):
         with pytest.raises(UserError, match=f"{name} holds Python objects"):
