@@ -5,6 +5,7 @@ its gradient: backward sums over the ranks what they ask of a row, which with th
 `DistributedDataParallel` takes is the gradient of one process with all the rows.
 """
 
+import inspect
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -98,7 +99,10 @@ def distributed(method: nn.Module, *, find_unused: bool) -> nn.Module:
     if world() == 1:
         return method
     make_batch_norms_global(method)
-    return DistributedDataParallel(method, broadcast_buffers=False, find_unused_parameters=find_unused)
+    # Buffers are equal on all ranks by what every rank computes; newer versions of torch renamed the switch.
+    renamed = "forward_sync_buffers" in inspect.signature(DistributedDataParallel).parameters
+    options: dict[str, Any] = {"forward_sync_buffers" if renamed else "broadcast_buffers": False}
+    return DistributedDataParallel(method, find_unused_parameters=find_unused, **options)
 
 
 def make_batch_norms_global(module: nn.Module) -> None:
