@@ -2,7 +2,6 @@
 
 import json
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -28,40 +27,21 @@ class Result:
 @pytest.fixture(scope="session")
 def ranks(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], Callable[[str], list[Result]]]:
     """Return, for a number of ranks, the function from a job's name to every rank's result."""
-    groups: dict[int, Path] = {}
-    errors: dict[int, str] = {}
-
-    def group(world: int) -> Callable[[str], list[Result]]:
-        if world not in groups:
-            groups[world] = tmp_path_factory.mktemp(f"ranks{world}")
-            errors[world] = start(world, groups[world])
-        assert not errors[world], errors[world]
-        return lambda job: [read(groups[world], job, rank) for rank in range(world)]
-
-    return group
+    folder = tmp_path_factory.mktemp("ranks")
+    python("laws.worker", str(folder), seconds=240)
+    return lambda world: lambda job: [read(folder / str(world), job, rank) for rank in range(world)]
 
 
-def start(world: int, folder: Path) -> str:
-    """Run `world` processes of worker.py, as torchrun would start them, to their end; return what went wrong."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    about = {"WORLD_SIZE": str(world), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "OMP_NUM_THREADS": "1"}
-    workers = [
-        subprocess.Popen(
-            [sys.executable, "-m", "laws.worker", str(folder)],
-            env=os.environ | about | {"RANK": str(rank), "PYTHONPATH": str(TESTS)},
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for rank in range(world)
-    ]
-    try:
-        errors = [worker.communicate(timeout=240)[1] for worker in workers]
-    finally:
-        for worker in workers:
-            worker.kill()
-    return "\n".join(errors) if any(worker.returncode for worker in workers) else ""
+def python(module: str, *arguments: str, seconds: float) -> None:
+    """Run a module of the tests in a new process; fail with what it said."""
+    done = subprocess.run(
+        [sys.executable, "-m", module, *arguments],
+        env=os.environ | {"PYTHONPATH": str(TESTS), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=seconds,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def read(folder: Path, job: str, rank: int) -> Result:

@@ -1,7 +1,11 @@
-"""One rank of a group: runs every job of the ranks law and writes what came of it. Started by `ranks.py`."""
+"""Groups of gloo ranks that run every job of the ranks law and write what came of it. Started by conftest.py."""
 
 import json
+import os
+import signal
+import socket
 import sys
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -9,6 +13,7 @@ from typing import Any
 from unittest.mock import patch
 
 import torch
+import torch._dynamo  # the optimisers would import it in every rank
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
@@ -137,9 +142,8 @@ def jobs(world: int) -> dict[str, Callable[[], dict[str, Any]]]:
     return found
 
 
-def main(folder: Path) -> None:
-    """Do all jobs and write `JOB.rank.json` and `.safetensors` for each."""
-    torch.set_num_threads(1)
+def work(folder: Path) -> None:
+    """Do all jobs as one rank and write `JOB.rank.json` and `.safetensors` for each."""
     with comm.ranks(torch.device("cpu")):
         for name, job in jobs(comm.world()).items():
             plant = name.split("/")[0]
@@ -150,5 +154,36 @@ def main(folder: Path) -> None:
             Path(f"{path}.json").write_text(json.dumps(result))
 
 
+def start(world: int, folder: Path) -> None:
+    """Be `world` ranks, as torchrun would start them, until all are done; one that fails ends all."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    folder.mkdir()
+    address = {"WORLD_SIZE": str(world), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    pids = {forked(lambda r=rank: (os.environ.update(address, RANK=str(r)), work(folder))) for rank in range(world)}
+    while pids:
+        pid, status = os.wait()
+        pids.discard(pid)
+        if status:
+            for other in pids:
+                os.kill(other, signal.SIGKILL)
+            sys.exit(f"one of {world} ranks failed")
+
+
+def forked(job: Callable[[], Any]) -> int:
+    """Return the id of a new process that does `job`: a fork, since importing torch takes longer than the job."""
+    if pid := os.fork():
+        return pid
+    try:
+        job()
+        os._exit(0)
+    except BaseException:
+        traceback.print_exc()
+        os._exit(1)
+
+
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    torch.set_num_threads(1)
+    for world in (2, 3):
+        start(world, Path(sys.argv[1]) / str(world))
