@@ -93,6 +93,8 @@ def test_floats_become_grey_levels_or_are_refused():
     ("array", "words"),
     [
         (np.zeros(5), "could be anything"),
+        (None, "a NoneType is not read: give an array"),
+        ({"a": [1, 2]}, "a dict is not read"),
         (np.zeros((2, 3, 4, 5, 6)), "could be anything"),
         (np.zeros((2, 3, 4), np.uint16), "could be anything"),
         (np.zeros((2, 5, 5, 4), np.uint8), "1 or 3 channels.*alpha"),

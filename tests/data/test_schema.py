@@ -120,6 +120,14 @@ def test_dates_in_every_form_are_seconds(values):
     assert (column.kind, column.mean, column.std) == ("datetime", 1577836800.0 + 86400, 86400.0)
 
 
+def test_what_is_no_date_is_named():
+    table = TablePreprocess.learn(pd.DataFrame({"day": ["2020-01-01", "2020-01-02"]}))
+    with pytest.raises(UserError, match="column 'day', row 1: 'soon' is not a date"):
+        table.store(pd.DataFrame({"day": ["2020-01-05", "soon"]}))
+    with pytest.raises(UserError, match="column 'day', row 0: 7 is not a date"):
+        table.store(pd.DataFrame({"day": [7, 8]}))
+
+
 @pytest.mark.parametrize(
     "values", [[True, False, None], pd.array([True, False, None], dtype="boolean"), pd.Series([True, False, None])]
 )

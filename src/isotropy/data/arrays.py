@@ -52,6 +52,8 @@ def _guess(array: NDArray[Any]) -> str:
         return "series"
     if array.ndim == 4 or (array.ndim == 3 and array.dtype == np.uint8):
         return "image"
+    if array.dtype == object and array.ndim == 0:
+        raise UserError(f"a {type(array.item()).__name__} is not read: give an array, a tensor, a DataFrame or a path")
     raise UserError(
         f"an array of shape {array.shape} and type {array.dtype} could be anything: a table is (rows, columns), "
         "series are (samples, channels, time) floats, images are 3-D uint8 or 4-D; or name the modality"

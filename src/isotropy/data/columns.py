@@ -70,7 +70,7 @@ def _kind_of_objects(column: "pd.Series[Any]") -> Kind:
     if len(text) >= 5 and stray.sum() <= max(1, STRAY * len(text)):
         place = int(stray.argmax())
         raise UserError(
-            f"column {column.name!r}, row {present.index[place]}: {present.iloc[place]!r} is not a number, but "
+            f"column {column.name!r}, row {present.index[place]}: {_shown(present.iloc[place])} is not a number, but "
             f"{len(text) - int(stray.sum())} other values are: mend it, or name it as missing (na)"
         )
     return "datetime" if text.str.fullmatch(ISO_DATE).all() else "categorical"
@@ -137,7 +137,8 @@ def _seconds(column: "pd.Series[Any]") -> NDArray[np.float64]:
     present = column.dropna()
     if types.is_numeric_dtype(column.dtype) and len(present):
         raise UserError(
-            f"column {column.name!r}, row {present.index[0]}: {present.iloc[0]!r} is not a date, as it was in training"
+            f"column {column.name!r}, row {present.index[0]}: {_shown(present.iloc[0])} is not a date, "
+            "as the column was in training"
         )
     text = types.infer_dtype(present, skipna=True) == "string"
     parsed = pd.to_datetime(present, utc=True, errors="coerce", format="ISO8601" if text else None)
@@ -157,9 +158,14 @@ def _refuse_first(present: "pd.Series[Any]", parsed: "pd.Series[Any]", wanted: s
     if wrong.any():
         place = int(wrong.argmax())
         raise UserError(
-            f"column {present.name!r}, row {present.index[place]}: {present.iloc[place]!r} is not {wanted}, as the "
-            "column was in training: mend it, or name it as missing (na)"
+            f"column {present.name!r}, row {present.index[place]}: {_shown(present.iloc[place])} is not {wanted}, "
+            "as the column was in training: mend it, or name it as missing (na)"
         )
+
+
+def _shown(value: Any) -> str:
+    """Return a cell as the user wrote it: numpy's own numbers print their type."""
+    return repr(value.item() if isinstance(value, np.generic) else value)
 
 
 def as_names(column: "pd.Series[Any]") -> tuple[NDArray[np.intp], list[str]]:
