@@ -126,7 +126,7 @@ def verdict(label: str, entries: list[dict[str, Any]]) -> dict[str, Any]:
         >>> raw = {"name": "raw features", "linear": {"score": 0.853}}
         >>> raw["difference"] = {"linear": {"score": -0.007, "low": -0.012, "high": -0.002}}
         >>> print(verdict("digit", [us, raw])["sentence"])
-        digit: raw features reaches .853, the trained encoder .846: training did not help for this label.
+        digit: .853 with raw features, .846 with the trained encoder: training did not help for this label.
     """
     us, *others = entries
     best = max(others, key=lambda entry: entry["linear"]["score"])
@@ -134,14 +134,14 @@ def verdict(label: str, entries: list[dict[str, Any]]) -> dict[str, Any]:
     mine, theirs = number(us["linear"]["score"]), number(best["linear"]["score"])
     if gap["low"] > 0:
         outcome = "beats"
-        said = f"the trained encoder reaches {mine} and beats its strongest baseline, {best['name']} at {theirs}."
+        said = f"{mine} with the trained encoder beats its strongest baseline, {best['name']} with {theirs}."
     elif gap["high"] < 0:
         outcome = "loses"
-        said = f"{best['name']} reaches {theirs}, the trained encoder {mine}: training did not help for this label."
+        said = f"{theirs} with {best['name']}, {mine} with the trained encoder: training did not help for this label."
     else:
         outcome = "no measurable difference"
         said = (
-            f"the trained encoder reaches {mine} and its strongest baseline, {best['name']}, {theirs}: "
+            f"{mine} with the trained encoder, {theirs} with {best['name']}, its strongest baseline: "
             "no measurable difference."
         )
     return {"best": best["name"], "outcome": outcome, "sentence": f"{label}: {said}"}
