@@ -40,19 +40,18 @@ def evidence(
     """
     # Features are made for the probed rows alone: those of large images would not fit otherwise.
     kept = compare.chosen_rows(labels[train], labels[test])
-    parts = [rows[part[chosen]] for part, chosen in zip((train, test), kept, strict=True)]
-    initial = Representation(untrained, trained.preprocess, method=trained.method)
+    train, test = train[kept[0]], test[kept[1]]
+    learn, score = rows[train], rows[test]
     preprocess = trained.preprocess
+    initial = Representation(untrained, preprocess, method=trained.method)
     pairs = {
-        trained.title: tuple(trained.embed_stored(part) for part in parts),
+        trained.title: (trained.embed_stored(learn), trained.embed_stored(score)),
         **baselines.collect(
-            *(preprocess.features(part) for part in parts),
+            preprocess.features(learn),
+            preprocess.features(score),
             width=trained.width,
-            untrained=tuple(initial.embed_stored(part) for part in parts),
-            series=tuple(part.numpy() for part in parts) if preprocess.modality == "series" else None,
+            untrained=(initial.embed_stored(learn), initial.embed_stored(score)),
+            series=(learn.numpy(), score.numpy()) if preprocess.modality == "series" else None,
         ),
     }
-    train_y, test_y = (labels[part[chosen]] for part, chosen in zip((train, test), kept, strict=True))
-    found = compare.evidence(pairs, train_y, test_y, ours=trained.title, label=label, progress=progress)
-    found["rows"] |= {"train_of": len(train), "test_of": len(test)}
-    return found
+    return compare.evidence(pairs, labels[train], labels[test], ours=trained.title, label=label, progress=progress)

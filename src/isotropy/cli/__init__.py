@@ -171,5 +171,5 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(130)
 
 
-def _as_note(message: Warning | str, *_: Any) -> None:
+def _as_note(message: Warning | str, *_: Any, **__: Any) -> None:
     note(str(message))

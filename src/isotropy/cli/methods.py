@@ -18,6 +18,6 @@ def methods() -> None:
         defaults = [modality for modality, method in DEFAULT_METHOD.items() if method == name]
         suits = "table, series, image" + (f" (default: {', '.join(defaults)})" if defaults else "")
         looks = "none" if kind.min_looks == 1 else f"{kind.min_looks} or more"
-        table.add_row(name, looks, suits, inspect.getdoc(kind).split("\n\n")[0].replace("\n", " "))
+        table.add_row(name, looks, suits, (inspect.getdoc(kind) or "").split("\n\n")[0].replace("\n", " "))
     OUT.print(table, soft_wrap=False)
     say("\nsettings of a method: isotropy fit PATH --method NAME --set method.SETTING=VALUE", "dim")

@@ -1,0 +1,45 @@
+"""`isotropy probe`: is a label easier to read from the embeddings than from what costs nothing?"""
+
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from isotropy import representation
+from isotropy.cli.fit import pick_device, read_with_bar
+from isotropy.cli.show import OUT, note, say
+from isotropy.cli.table import show_evidence
+from isotropy.data import ArraySource
+from isotropy.errors import UserError
+from isotropy.evaluation.splits import split
+from isotropy.evidence import evidence
+from isotropy.prepare import TEST_SHARE
+from isotropy.recipe import build
+from isotropy.run import Run
+
+
+def probe(folder: Path, origin: dict[str, Any], *, seed: int, device: str) -> None:
+    """Run `isotropy probe RUN PATH --label NAME`."""
+    if origin["label"] is None and origin["label_key"] is None:
+        raise UserError("probe needs labels: --label COLUMN, or --label-key ARRAY for an .npz")
+    run = Run.opened(folder)
+    made = representation.load(run.folder).to(pick_device(device))
+    data = read_with_bar({**origin, "modality": made.preprocess.modality})
+    say(data.said)
+    assert data.labels is not None
+    rows = made.preprocess.store(data.values)
+    if data.split is not None:
+        train, test = data.part("train"), data.part("test")
+    else:
+        train, test = split(data.labels, test=TEST_SHARE, seed=seed)
+        note("no test part is named: a fifth of the rows is held out from the probes (the encoder may have seen it)")
+    initial = build(run.recipe, made.preprocess, ArraySource(rows, made.preprocess))[0].encoder
+    name = origin["label"] or origin["label_key"]
+    with OUT.status("") if OUT.is_terminal else nullcontext() as status:
+        found = evidence(
+            made, initial, rows, np.asarray(data.labels), train, test, label=name,
+            progress=lambda what: status.update(f"probing {what}") if status else None,
+        )  # fmt: skip
+    run.keep_evidence([found])
+    show_evidence(found)
