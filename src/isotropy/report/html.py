@@ -9,9 +9,10 @@ from isotropy.evaluation.compare import number
 from isotropy.report.figures import line, scatter, ticks, whisker
 
 OUTCOMES = {
-    "beats": ("beats", "Beats its baselines"),
-    "loses": ("loses", "Does not beat its baselines"),
-    "no measurable difference": ("none", "No measurable difference from its baselines"),
+    "beats": ("beats", "Beats its strongest baseline"),
+    "loses": ("loses", "Loses to its strongest baseline"),
+    "no measurable difference": ("none", "No measurable difference from its strongest baseline"),
+    "mixed": ("mixed", "Different for different labels"),
     "collapsed": ("collapsed", "Collapsed"),
     "unproven": ("unproven", "Not proven: no label"),
 }
@@ -133,7 +134,7 @@ def _training(found: dict[str, Any]) -> str:
     if "loss" in curves:
         drawing, far = line(curves["loss"], found["landmarks"], what="loss")
         last = f" <span>ends at {found['loss']:.5g}</span>" if found["loss"] is not None else ""
-        out.append(f"<figure><figcaption>Loss{last}</figcaption>{drawing}</figure>")
+        out.append(f'<figure class="wide"><figcaption>Loss{last}</figcaption>{drawing}</figure>')
         outside = ", ".join(f"{name} at {found['landmarks'][name]:.4g}" for name in far)
         marks = " Dashed lines are what the loss is worth in known states." if found["landmarks"] else ""
         beyond = f" Out of the drawn range: {outside}." if far else ""
@@ -161,7 +162,7 @@ def _health(found: dict[str, Any]) -> str:
             value = "undefined at the end" if last is None else f"{last:.4g} at the end"
             said = f"{value}; {meaning}" if meaning else value
             out.append(
-                f"<figure><figcaption>{escape(title)}<br><span>{escape(said)}</span></figcaption>{drawing}</figure>"
+                f"<figure><figcaption>{escape(title)}<br/><span>{escape(said)}</span></figcaption>{drawing}</figure>"
             )
     return f'<section><h2>Health</h2><div class="pair">{"".join(out)}</div></section>'
 

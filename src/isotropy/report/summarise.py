@@ -67,9 +67,9 @@ def headline(summary: dict[str, Any]) -> dict[str, Any]:
             "sentences": [f"The representation has collapsed: all embeddings point the same way{norm_said}."],
         }
     if evidence := summary.get("evidence"):
-        order = ["loses", "no measurable difference", "beats"]
-        worst = min((entry["outcome"] for entry in evidence), key=order.index)
-        return {"outcome": worst, "sentences": [entry["sentence"] for entry in evidence]}
+        outcomes = {entry["outcome"] for entry in evidence}
+        outcome = outcomes.pop() if len(outcomes) == 1 else "mixed"
+        return {"outcome": outcome, "sentences": [entry["sentence"] for entry in evidence]}
     unproven = "No label was probed, so nothing here proves that the representation is useful."
     if rank is not None:
         width = summary.get("map", {}).get("width")

@@ -1,0 +1,48 @@
+import numpy as np
+import pytest
+
+from isotropy.errors import UserError
+from isotropy.evaluation.splits import split, stratified
+
+
+def test_every_class_is_divided_in_the_same_proportion():
+    labels = np.repeat(["a", "b", "c"], [50, 30, 20])
+    train, test = split(labels, test=0.2, seed=3)
+    assert dict(zip(*np.unique(labels[test], return_counts=True))) == {"a": 10, "b": 6, "c": 4}
+    assert sorted([*train, *test]) == list(range(100))
+
+
+def test_the_seed_decides():
+    assert all(np.array_equal(a, b) for a, b in zip(split(50, seed=1), split(50, seed=1)))
+    assert not np.array_equal(split(50, seed=1)[1], split(50, seed=2)[1])
+
+
+def test_a_class_with_one_member_stays_in_training():
+    labels = np.array(["common"] * 9 + ["rare"])
+    for seed in range(20):
+        assert 9 in split(labels, test=0.5, seed=seed)[0]
+
+
+def test_missing_labels_and_all_single_classes_can_be_divided():
+    train, test = split(np.array([None, "a", None, "b", "a", "b"], dtype=object), test=0.5)
+    assert len(train) == len(test) == 3
+    assert len(split(np.array(["a", "b", "c"]), test=0.3)[1]) == 1
+
+
+def test_groups_are_never_on_both_sides():
+    groups = np.repeat(np.arange(10), 7)
+    train, test = split(np.arange(70) % 2, test=0.3, seed=0, groups=groups)
+    assert not set(groups[train]) & set(groups[test])
+    assert len(test) == 21
+
+
+def test_largest_remainders_take_exactly_the_count():
+    labels = np.repeat(np.arange(7), [3, 3, 3, 3, 3, 3, 82])
+    for count in (10, 11, 50):
+        assert len(stratified(labels, count)) == count
+
+
+@pytest.mark.parametrize("call", [lambda: split(1), lambda: split(9, test=1.0), lambda: split(4, groups=[1, 1, 1, 1])])
+def test_what_cannot_be_divided_is_refused(call):
+    with pytest.raises(UserError):
+        call()
