@@ -49,6 +49,14 @@ def test_pieces_change_nothing(monkeypatch, dtype):
     assert torch.equal(whole.store(torch.from_numpy(values)), stored)
 
 
+def test_a_channel_that_moves_in_one_piece_only_is_kept(monkeypatch):
+    monkeypatch.setattr(series_module, "PIECE", 200)
+    values = waves(rows=12)
+    values[3:, 1] = values[0, 1, 0]
+    values[6:, 2] = np.nan
+    assert SeriesPreprocess.learn(values).kept == (0, 1, 2)
+
+
 def test_series_json_round_trip_is_exact_to_the_bit():
     values = waves()
     series = SeriesPreprocess.learn(values, any_length=True)

@@ -47,8 +47,8 @@ class Data:
             return np.arange(len(self) if name == "train" else 0)
         return np.flatnonzero(self.split == name)
 
-    def take(self, rows: NDArray[Any]) -> "Data":
-        """Return the data of some rows: (M,) places, or (N,) booleans."""
+    def take(self, rows: NDArray[Any] | slice) -> "Data":
+        """Return the data of some rows: (M,) places, (N,) booleans, or a slice (of arrays a view)."""
         values = self.values.iloc[rows] if isinstance(self.values, pd.DataFrame) else self.values[rows]
         return Data(
             values,
