@@ -235,18 +235,18 @@ def test_a_loaded_choice_is_not_made_again():
 def test_equal_candidates_are_refused():
     fixed = projector()
     with pytest.raises(UserError, match="only 1 different projectors could be chosen from 9"):
-        small_with(lambda: deepcopy(fixed)).before_pass(source(), 0)
+        small_with(lambda width: deepcopy(fixed)).before_pass(source(), 0)
 
 
 def small_with(make, **options):
     method = small(**options)
-    method.projector = make
+    method.make_projector = make
     return method
 
 
 def test_initial_weights_of_the_projectors():
-    def make():
-        return nn.Sequential(nn.Conv1d(3, 8, 5), nn.Flatten(), nn.Linear(64, TARGET))
+    def make(width):
+        return nn.Sequential(nn.Conv1d(3, 8, 5), nn.Flatten(), nn.Linear(64, width))
 
     convolution, _, linear = candidate(small_with(make, beta_init=True, sparse_init=0.4)._make, 0, 0)
     assert (convolution.weight == 0).sum() == round(0.4 * convolution.weight.numel())
@@ -279,7 +279,7 @@ def test_landmarks_are_what_the_loss_gives():
 def test_a_copy_and_a_pickle_carry_the_weights_and_not_the_cache():
     method, rows = small(), source()
     train(method, rows, 2)
-    method_with_picklable_factory = small_with(partial(projector, 5, TARGET))
+    method_with_picklable_factory = small_with(partial(projector, inputs=5))
     method_with_picklable_factory.load_state_dict(method.state_dict())
     method_with_picklable_factory.before_pass(rows, 1)
     for copy in (deepcopy(method), pickle.loads(pickle.dumps(method_with_picklable_factory))):
@@ -312,7 +312,7 @@ def test_wrong_settings_are_refused_with_the_numbers(options, message):
 
 
 def test_wrong_projectors_are_refused():
-    with pytest.raises(UserError, match="a function that makes a new untrained network, not Linear: give lambda"):
+    with pytest.raises(UserError, match="a function from a width to a new untrained network, not Linear: give lambda"):
         LFR(Net(), make_projector=nn.Linear(5, 6))
     with pytest.raises(UserError, match=r"makes \(2, 4\) of 2 rows, and target_width is 6"):
-        small_with(partial(projector, 5, 4)).before_pass(source(), 0)
+        small_with(lambda width: projector(4)).before_pass(source(), 0)

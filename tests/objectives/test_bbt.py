@@ -146,7 +146,7 @@ def test_no_prediction_beats_the_relaxed_bound():
         q = y[i] @ torch.linalg.pinv(LAMBDA * others.T @ others) @ y[i]
         bound += 1 / (1 + q.item())
     p = y.clone().requires_grad_()
-    optimiser = torch.optim.LBFGS([p], max_iter=300, line_search_fn="strong_wolfe", tolerance_change=1e-14)
+    optimiser = torch.optim.LBFGS([p], max_iter=60, line_search_fn="strong_wolfe", tolerance_change=1e-14)
 
     def closure():
         optimiser.zero_grad()

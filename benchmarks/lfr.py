@@ -1,0 +1,294 @@
+"""LFR per cycle: the library's loop against a plain transcription of the published one.
+
+The published loop (Sui et al. 2024, the authors' released code) reads sample by sample, computes every batch's
+targets again, runs K projectors, predictors and losses in a Python loop, and computes the gradients of both
+halves in every pass although one optimiser steps. A cycle is one pass that moves the encoder and P that move the
+predictors. Both sides run in one process, in turn, in float32, on random data of the shapes of HAR and Income.
+
+    python benchmarks/lfr.py [--out benchmarks/results/lfr.json]
+
+Exits with 1 where a ratio is below its threshold, or where the two sides' losses differ in float64.
+"""
+
+import argparse
+import json
+import platform
+import sys
+from collections.abc import Iterator
+from copy import deepcopy
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from statistics import median
+from time import perf_counter
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, TensorDataset
+
+from isotropy.encoders import SeriesCNN, TableMLP
+from isotropy.methods import LFR
+from isotropy.projectors import candidate, random_projector
+from isotropy.training import Optim, fit
+from isotropy.views import draw
+from isotropy.views.views import Plain
+
+BATCH, K, LAMBDA, SEED = 128, 6, 0.01, 0
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A data set's shape and settings in the paper."""
+
+    modality: str
+    shape: dict
+    rows: int
+    passes: int
+    width: int
+    lr: float
+    decay: float
+
+    def data(self, dtype: torch.dtype) -> Tensor:
+        """Return random rows of the shape of the data set."""
+        inputs = (9, 128) if self.modality == "series" else (105,)
+        return torch.randn(self.rows, *inputs, generator=torch.Generator().manual_seed(SEED)).to(dtype)
+
+    def encoder(self, dropout: float) -> nn.Module:
+        """Return the library's encoder of this recipe."""
+        torch.manual_seed(SEED)
+        if self.modality == "series":
+            return SeriesCNN(**self.shape, dropout=dropout)
+        return TableMLP(**self.shape)
+
+    def published_encoder(self, dropout: float) -> nn.Module:
+        """Return the same network as plain modules."""
+        if self.modality == "table":
+            return mlp(105, 256, 256, 256, 256)
+        blocks = [[*convolution(a, b, norm=True)] for a, b in ((9, 32), (32, 64), (64, 128))]
+        return nn.Sequential(*blocks[0], nn.Dropout(dropout), *blocks[1], *blocks[2], nn.Flatten())
+
+    def published_projector(self) -> nn.Module:
+        """Return the projector as plain modules."""
+        if self.modality == "table":
+            return mlp(105, 256, self.width)
+        layers = [*convolution(9, 16, norm=False), *convolution(16, 32, norm=False)]
+        return nn.Sequential(*layers, nn.Flatten(), nn.Linear(1088, 256), nn.Linear(256, self.width))
+
+
+HAR = Recipe("series", {"channels": 9, "length": 128}, rows=512, passes=5, width=2304, lr=3e-4, decay=3e-4)
+INCOME = Recipe("table", {"numeric": 105, "categories": []}, rows=8192, passes=1, width=256, lr=1e-3, decay=0.0)
+
+
+def convolution(before: int, after: int, *, norm: bool) -> Iterator[nn.Module]:
+    yield nn.Conv1d(before, after, 8, padding=4, bias=False)
+    if norm:
+        yield nn.BatchNorm1d(after)
+    yield nn.ReLU()
+    yield nn.MaxPool1d(2, padding=1)
+
+
+def mlp(*widths: int) -> nn.Sequential:
+    layers = [layer for a, b in zip(widths, widths[1:]) for layer in (nn.Linear(a, b), nn.ReLU())]
+    return nn.Sequential(*layers[:-1])
+
+
+@torch.no_grad()
+def copy_weights(target: nn.Module, values: Iterator[Tensor]) -> nn.Module:
+    for parameter, value in zip(target.parameters(), values, strict=True):
+        parameter.copy_(value.reshape(parameter.shape))
+    return target
+
+
+class Rows:
+    """The data, held whole and batched by index."""
+
+    def __init__(self, recipe: Recipe, dtype: torch.dtype) -> None:
+        self.modality, self.x = recipe.modality, recipe.data(dtype)
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def batch(self, index: Tensor) -> Tensor:
+        """Return rows by index."""
+        return self.x.index_select(0, index)
+
+    def prepare(self, rows: Tensor) -> Tensor:
+        """Return rows as they are."""
+        return rows
+
+
+def ours(recipe: Recipe, width: int, dtype: torch.dtype, dropout: float) -> tuple[LFR, Rows]:
+    method = LFR(
+        recipe.encoder(dropout),
+        make_projector=partial(random_projector, recipe.modality, recipe.shape),
+        num_projectors=K,
+        num_candidates=K,  # choosing is done once and not part of a cycle
+        target_width=width,
+        predictor_passes=recipe.passes,
+        offdiagonal=LAMBDA,
+    )
+    return method.to(dtype), Rows(recipe, dtype)
+
+
+def our_cycles(recipe: Recipe, method: LFR, source: Rows, cycles: int) -> Iterator[list[float]]:
+    """Train with the library's loop and yield the losses of every cycle."""
+    optim = Optim(
+        name="adam", lr=recipe.lr, weight_decay=recipe.decay, betas=(0.9, 0.99), warmup=0, final=1, decay_vectors=True
+    )
+    steps = fit(
+        method,
+        source,
+        Plain(),
+        optim=optim,
+        epochs=cycles,
+        batch_size=BATCH,
+        seed=SEED,
+        precision="float32",
+        keep_last=True,
+    )
+    losses = []
+    for step in steps:
+        losses.append(step.loss)
+        if step.ends_pass and (step.pass_ + 1) % method.passes_per_epoch == 0:
+            yield losses
+            losses = []
+
+
+def published_parts(recipe: Recipe, method: LFR, dtype: torch.dtype, dropout: float) -> tuple[nn.Module, list, list]:
+    """Return the published networks with the weights of `method`: encoder, projectors, predictors."""
+    encoder = copy_weights(recipe.published_encoder(dropout).to(dtype), method.encoder.parameters())
+    projectors, predictors = [], []
+    stacked = method.predictors[0]
+    make = partial(random_projector, recipe.modality, recipe.shape, recipe.width)
+    for k in range(K):
+        frozen = candidate(make, SEED, k).to(dtype)
+        projectors.append(copy_weights(recipe.published_projector().to(dtype), frozen.parameters()).eval())
+        weights = (stacked.weight.chunk(K)[k], stacked.bias.chunk(K)[k])
+        predictors.append(copy_weights(nn.Linear(encoder_width(recipe), recipe.width).to(dtype), iter(weights)))
+    return encoder, projectors, predictors
+
+
+def encoder_width(recipe: Recipe) -> int:
+    return 2304 if recipe.modality == "series" else 256
+
+
+def published_bbt(p: Tensor, y: Tensor) -> Tensor:
+    cosines = F.normalize(p, dim=1) @ F.normalize(y, dim=1).T
+    on = torch.diagonal(cosines).add(-1).pow(2).sum()
+    rows = len(cosines)
+    off = cosines.flatten()[:-1].view(rows - 1, rows + 1)[:, 1:].flatten().pow(2).sum()
+    return on + LAMBDA * off
+
+
+def published_cycles(
+    recipe: Recipe, parts: tuple[nn.Module, list, list], dtype: torch.dtype, cycles: int
+) -> Iterator[list[float]]:
+    """Train as published and yield the losses of every cycle."""
+    encoder, projectors, predictors = parts
+    settings = {"lr": recipe.lr, "betas": (0.9, 0.99), "weight_decay": recipe.decay}
+    step_encoder = torch.optim.Adam(encoder.parameters(), **settings)
+    step_predictors = torch.optim.Adam([p for h in predictors for p in h.parameters()], **settings)
+    data, pass_ = TensorDataset(recipe.data(dtype)), 0
+    for _ in range(cycles):
+        losses = []
+        for inner in range(1 + recipe.passes):
+            encoder.train(inner == 0)
+            optimiser = step_encoder if inner == 0 else step_predictors
+            order = draw.order(SEED, pass_, recipe.rows).tolist()
+            # No worker: on two cores starting one for every pass costs more than it reads ahead.
+            for (x,) in DataLoader(data, batch_size=BATCH, sampler=order):
+                z = encoder(x)
+                loss = torch.zeros((), dtype=dtype)
+                for g, h in zip(projectors, predictors):
+                    with torch.no_grad():
+                        y = g(x)
+                    loss = loss + published_bbt(h(z), y)
+                loss = loss / K
+                optimiser.zero_grad()
+                loss.backward()
+                optimiser.step()
+                losses.append(loss.item())
+            pass_ += 1
+        yield losses
+
+
+def difference(recipe: Recipe) -> float:
+    """Return the largest relative difference of the two sides' losses over two cycles in float64.
+
+    Dropout is off: the two sides would draw other masks.
+    """
+    small = replace(recipe, rows=300, width=32, passes=min(recipe.passes, 2))
+    method, source = ours(small, small.width, torch.float64, dropout=0.0)
+    parts = deepcopy(published_parts(small, method, torch.float64, dropout=0.0))
+    mine = sum(our_cycles(small, method, source, 2), [])
+    theirs = sum(published_cycles(small, parts, torch.float64, 2), [])
+    assert len(mine) == len(theirs)
+    return max(abs(a - b) / b for a, b in zip(mine, theirs))
+
+
+def timed(cycles: Iterator[list[float]]) -> float:
+    start = perf_counter()
+    next(cycles)
+    return perf_counter() - start
+
+
+def compare(recipe: Recipe, widths: tuple[int, ...], pairs: int) -> dict[int, dict]:
+    """Time cycles of the published loop and of ours with each target width in turn; the first of each warms up."""
+    method, source = ours(recipe, recipe.width, torch.float32, dropout=0.35)
+    parts = published_parts(recipe, method, torch.float32, dropout=0.35)
+    published = published_cycles(recipe, parts, torch.float32, pairs + 1)
+    mine = {width: our_cycles(recipe, *ours(recipe, width, torch.float32, 0.35), pairs + 1) for width in widths}
+    rounds = [(timed(published), {width: timed(mine[width]) for width in widths}) for _ in range(pairs + 1)][1:]
+    found = {}
+    for width in widths:
+        ratios = [theirs / own[width] for theirs, own in rounds]
+        found[width] = {
+            "published_s": round(median(theirs for theirs, _ in rounds), 3),
+            "ours_s": round(median(own[width] for _, own in rounds), 3),
+            "ratio": round(median(ratios), 2),
+            "ratios": [round(ratio, 2) for ratio in ratios],
+        }
+    return found
+
+
+def machine() -> dict:
+    return {
+        "processor": torch.cpu.get_device_name() if hasattr(torch.cpu, "get_device_name") else platform.processor(),
+        "threads": torch.get_num_threads(),
+        "python": platform.python_version(),
+        "torch": str(torch.__version__),
+    }
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "lfr.json")
+    out = parser.parse_args().out
+    start = perf_counter()
+    differences = {"HAR": difference(HAR), "Income": difference(INCOME)}
+    har, income = compare(HAR, (2304, 256), pairs=3), compare(INCOME, (256,), pairs=7)
+    table = {
+        "HAR, published target width 2304": har[2304] | {"threshold": 1.6},
+        "HAR, default target width 256": har[256] | {"threshold": 3.0},
+        "Income": income[256] | {"threshold": 4.0},
+    }
+    result = {
+        "command": "python benchmarks/lfr.py",
+        "machine": machine(),
+        "seconds": round(perf_counter() - start, 1),
+        "float64_relative_loss_difference": differences,
+        "per_cycle": table,
+    }
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(json.dumps(result, indent=2) + "\n")
+    print(json.dumps(result, indent=2))
+    slow = [name for name, row in table.items() if row["ratio"] < row["threshold"]]
+    wrong = [name for name, value in differences.items() if value > 1e-9]
+    for name in slow + wrong:
+        print(f"failed: {name}", file=sys.stderr)
+    return 1 if slow or wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
