@@ -153,6 +153,14 @@ def test_images_stay_uint8_until_they_are_prepared(channels):
     assert prepared.dtype == torch.float32 and torch.equal(rows, torch.from_numpy(values))
 
 
+def test_read_only_images_are_copied():
+    values = pictures()
+    images = ImagePreprocess.learn(values)
+    values.flags.writeable = False
+    rows = images.store(values)
+    assert rows.data_ptr() != values.ctypes.data and torch.equal(rows, torch.from_numpy(values.copy()))
+
+
 def test_image_json_round_trip_is_exact_to_the_bit():
     images = ImagePreprocess.learn(pictures())
     again = ImagePreprocess.from_json(json.loads(json.dumps(images.to_json())))

@@ -81,6 +81,7 @@ def test_floats_become_grey_levels_or_are_refused():
         np.testing.assert_array_equal(read(levels.astype(dtype) / dtype(255)).values, levels)
         np.testing.assert_array_equal(read(levels.astype(dtype)).values, levels)
     np.testing.assert_array_equal(read(levels.astype(np.int64)).values, levels)
+    assert set(read(np.full((2, 3, 8, 8), 0.999)).values.flat) == {255}, "to the nearest level"
     with pytest.raises(UserError, match="this array is float64 from -1 to 1: rescale it"):
         read(np.linspace(-1, 1, 192).reshape(1, 3, 8, 8))
     with pytest.raises(UserError, match="rescale"):
