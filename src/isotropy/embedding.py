@@ -1,0 +1,126 @@
+"""The one way from rows to embeddings: chunks of one fixed size, in eval mode, in float32, without gradient."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from math import prod
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+# Rows of a chunk for networks without and with convolutions or attention: the latter gain nothing from more, and
+# a single row costs a whole chunk.
+_LIGHT, _HEAVY = 256, 64
+# Large rows (images) come in smaller chunks, so that a chunk holds at most this many numbers.
+_MOST_NUMBERS = 1 << 22
+_LEAST = 8
+
+
+def embed_rows(
+    encoder: nn.Module, prepare: Callable[[Tensor], Tensor], rows: Tensor, chunk: int | None = None
+) -> NDArray[np.float32]:
+    """Return the embeddings of `rows`, (N, width) float32; the encoder's modes are as before afterwards.
+
+    Every chunk is filled up to `chunk` rows in a buffer of its own, since the same row in a batch of another
+    size, or at another memory alignment, can differ in the last bits.
+
+    Args:
+        encoder: any network that gives one vector per row; works on the device that it is on.
+        prepare: turns stored rows into the encoder's input.
+        rows: (N, ...) as they are stored, on any device; a file's map is read chunk by chunk.
+        chunk: rows that go through the encoder at once; by default `chunk_size` of them.
+
+    Example:
+        >>> encoder = nn.Linear(3, 2)
+        >>> rows = torch.randn(300, 3)
+        >>> whole = embed_rows(encoder, lambda x: x, rows, 256)
+        >>> whole.shape, bool((whole[7:9] == embed_rows(encoder, lambda x: x, rows[7:9], 256)).all())
+        ((300, 2), True)
+    """
+    chunk = chunk or chunk_size(encoder, tuple(rows.shape[1:]))
+    place = next(encoder.parameters(), rows).device
+    # A buffer of torch's own begins at a multiple of 64 bytes, which a slice of a user's array may not.
+    buffer = torch.zeros((chunk, *rows.shape[1:]), dtype=rows.dtype, device=place)
+    embeddings: NDArray[np.float32] | None = None
+    for start in range(0, max(len(rows), 1), chunk):
+        part = rows[start : start + chunk]
+        # What stands behind a last, shorter part changes nothing in its rows.
+        buffer[: len(part)] = part
+        with _evaluating(encoder, place):
+            output = encoder(prepare(buffer))[: len(part)].to("cpu", torch.float32)
+        if embeddings is None:
+            embeddings = np.empty((len(rows), *output.shape[1:]), dtype=np.float32)
+        embeddings[start : start + len(part)] = output.numpy()
+    assert embeddings is not None
+    return embeddings
+
+
+def chunk_size(encoder: nn.Module, shape: tuple[int, ...]) -> int:
+    """Return how many rows of a stored shape an encoder embeds at once: a power of two from 8 to 256.
+
+    Example:
+        >>> chunk_size(nn.Linear(3, 2), (3,))
+        256
+    """
+    chunk = _HEAVY if getattr(encoder, "convolutional", False) else _LIGHT
+    while chunk > _LEAST and chunk * prod(shape) > _MOST_NUMBERS:
+        chunk //= 2
+    return chunk
+
+
+def steady_chunk(encoder: nn.Module, prepare: Callable[[Tensor], Tensor], example: Tensor) -> int:
+    """Return a chunk size at which a row's bits do not depend on its place in the chunk: `len(example)`, or 1.
+
+    Matrix products give every place of a batch the same bits where layers are about a dozen units wide or
+    more. In narrower ones some kernels start a row's sum at its memory alignment (measured: MKL, outputs of
+    2 to 11 units from inputs whose number is no multiple of 4). So it is tried, on rows moved along by one
+    and by half a chunk; where a bit differs, rows go through one by one, which is always steady.
+
+    Args:
+        encoder, prepare: as for `embed_rows`.
+        example: (chunk, ...) varied rows as they are stored.
+    """
+    chunk = len(example)
+    once = embed_rows(encoder, prepare, example, chunk)
+    for places in (1, chunk // 2 + 1):
+        moved = embed_rows(encoder, prepare, example.roll(places, 0), chunk)
+        if not np.array_equal(np.roll(once, places, axis=0), moved, equal_nan=True):
+            return 1
+    return chunk
+
+
+def example_rows(modality: str, shape: dict[str, Any], count: int) -> Tensor:
+    """Return `count` random rows as a preprocessing of this modality and shape stores them, always the same.
+
+    Example:
+        >>> example_rows("table", {"numeric": 2, "categories": [3]}, 4).shape
+        torch.Size([4, 3])
+    """
+    generator = torch.Generator().manual_seed(0)
+    if modality == "image":
+        size = (count, shape["channels"], *shape["size"])
+        return torch.randint(256, size, generator=generator, dtype=torch.uint8)
+    if modality == "series":
+        return torch.randn(count, shape["channels"], shape["length"], generator=generator)
+    numbers = torch.randn(count, shape["numeric"], generator=generator)
+    codes = [torch.randint(levels, (count, 1), generator=generator) for levels in shape["categories"]]
+    return torch.cat([numbers, *codes], dim=1)
+
+
+@contextmanager
+def _evaluating(encoder: nn.Module, device: torch.device) -> Iterator[None]:
+    """Eval mode and full float32 whatever the caller has set; all of it is put back."""
+    training = [module for module in encoder.modules() if module.training]
+    precision = torch.get_float32_matmul_precision()
+    encoder.eval()
+    torch.set_float32_matmul_precision("highest")
+    exact = torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False)
+    try:
+        with torch.no_grad(), torch.autocast(device.type, enabled=False), exact:
+            yield
+    finally:
+        torch.set_float32_matmul_precision(precision)
+        for module in training:
+            module.training = True
