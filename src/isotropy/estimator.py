@@ -1,0 +1,223 @@
+"""Self-supervised training as a scikit-learn transformer."""
+
+import copy
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted, validate_data
+from torch import Tensor, nn
+
+from isotropy.data import PREPROCESS, ArraySource
+from isotropy.data.arrays import taken
+from isotropy.data.tensors import as_array
+from isotropy.encoders import wrap
+from isotropy.errors import UserError
+from isotropy.recipe import Recipe, build
+from isotropy.representation import Representation
+from isotropy.training import fit
+from isotropy.training.plan import Plan
+
+# The default length: about this many batches for the encoder, and at most this many epochs.
+_BATCHES, _MOST_EPOCHS = 2000, 50
+_OPTIONS = {
+    "method_options": "method",
+    "encoder_options": "encoder",
+    "view_options": "views",
+    "optim_options": "optim",
+}
+
+
+class SelfSupervisedEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+    """Learns an encoder from unlabelled rows and turns rows into vectors.
+
+    Tables are (N, D): DataFrames with numbers, categories, booleans, dates and missing values, or arrays. Series
+    are (N, channels, time) floats. Images are (N, height, width) uint8 or four-dimensional. Labels given to `fit`
+    are never looked at.
+
+    Args:
+        method: "lfr", "simclr", "byol" or "vicreg".
+        encoder: a name (`isotropy.encoders.ENCODERS`, or "timm:MODEL"), or a network of your own, of which a copy
+            is trained from the weights that it has. By default what suits the modality.
+        modality: "table", "series" or "image", where the shape of the data says otherwise.
+        epochs: passes of the encoder over the data. By default as many as make about 2,000 batches, but at
+            least one and at most 50.
+        batch_size: rows of a step; by default the method's.
+        method_options, encoder_options, view_options, optim_options: settings of these parts, such as
+            `method_options={"temperature": 0.2}`. A single one is reached as `method_options__temperature` in
+            `set_params` and in the grid of a search.
+        device: where training and `transform` run.
+        precision: of training: "auto", "float32" or "bf16". Embeddings are always made in float32.
+        random_state: an int, a RandomState, or None for another training every time.
+
+    Attributes:
+        representation_: the trained `Representation`, which can be saved and used alone.
+        history_: one dictionary per pass over the data: step, epoch, loss and the loss's terms, as means.
+        recipe_: the `Recipe` that was trained.
+        n_features_in_: columns of a table; the length of the second dimension of other data.
+        feature_names_in_: names of a DataFrame's columns.
+
+    Raises:
+        ValueError: `fit` and `transform` say in a line what does not fit.
+
+    Example:
+        >>> from sklearn.datasets import load_iris
+        >>> from sklearn.linear_model import LogisticRegression
+        >>> from sklearn.pipeline import make_pipeline
+        >>> x, y = load_iris(return_X_y=True)
+        >>> model = make_pipeline(SelfSupervisedEncoder(epochs=2, random_state=0), LogisticRegression(max_iter=2000))
+        >>> model.fit(x, y).predict(x[:2]).shape
+        (2,)
+    """
+
+    def __init__(
+        self,
+        method: str = "lfr",
+        *,
+        encoder: str | nn.Module | None = None,
+        modality: str | None = None,
+        epochs: float | None = None,
+        batch_size: int | None = None,
+        method_options: Mapping[str, Any] | None = None,
+        encoder_options: Mapping[str, Any] | None = None,
+        view_options: Mapping[str, Any] | None = None,
+        optim_options: Mapping[str, Any] | None = None,
+        device: str = "cpu",
+        precision: str = "auto",
+        random_state: int | np.random.RandomState | None = None,
+    ) -> None:
+        self.method = method
+        self.encoder = encoder
+        self.modality = modality
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.method_options = method_options
+        self.encoder_options = encoder_options
+        self.view_options = view_options
+        self.optim_options = optim_options
+        self.device = device
+        self.precision = precision
+        self.random_state = random_state
+
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Train the encoder on the rows of `X`; `y` is there for pipelines and is never looked at."""
+        values, modality = self._checked(X, reset=True)
+        preprocess = PREPROCESS[modality].learn(values)
+        source = ArraySource(preprocess.store(values), preprocess, device=self.device)
+        recipe = self._recipe(modality, len(source))
+        own = None
+        if isinstance(self.encoder, nn.Module):
+            first = source.prepare(source.batch(torch.arange(2)))
+            own = wrap(copy.deepcopy(self.encoder), example=first)
+        method, views = build(recipe, preprocess, source, own)
+        history: list[dict[str, float]] = []
+        losses: list[dict[str, float]] = []
+        for step in fit(method, source, views, optim=recipe.optim, device=self.device, **recipe.train.arguments()):
+            losses.append({"loss": step.loss, **step.terms})
+            if step.ends_pass or step.number == step.steps:
+                means = {name: float(np.mean([each[name] for each in losses])) for name in losses[0]}
+                history.append({"step": step.number, "epoch": step.epoch, **means})
+                losses = []
+        self.recipe_ = recipe
+        self.history_ = history
+        self.representation_ = Representation(method.encoder, preprocess, method=recipe.method)
+        return self
+
+    def transform(self, X: Any) -> NDArray[np.float32]:
+        """Return the embeddings (N, width) float32 of the rows of `X`; a row's never depend on the others."""
+        check_is_fitted(self)
+        values, _ = self._checked(X, reset=False)
+        return self.representation_.transform(values)
+
+    def save(self, folder: Path | str) -> None:
+        """Write the trained encoder into `folder`, from where `isotropy.load` reads it without this class."""
+        check_is_fitted(self)
+        self.representation_.save(folder)
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Return the parameters; with `deep` also each option that is set, as `method_options__temperature`."""
+        params: dict[str, Any] = super().get_params(deep=deep)
+        if deep:
+            for group in _OPTIONS:
+                if isinstance(params[group], Mapping):
+                    params |= {f"{group}__{name}": value for name, value in params[group].items()}
+        return params
+
+    def set_params(self, **params: Any) -> Self:
+        """Set parameters; `method_options__temperature=0.2` sets one option and leaves the others."""
+        nested = {name: value for name, value in params.items() if name.partition("__")[0] in _OPTIONS and "__" in name}
+        super().set_params(**{name: value for name, value in params.items() if name not in nested})
+        for name, value in nested.items():
+            group, _, option = name.partition("__")
+            setattr(self, group, {**(getattr(self, group) or {}), option: value})
+        return self
+
+    @property
+    def _n_features_out(self) -> int:
+        return self.representation_.width
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        tags.input_tags.categorical = True
+        tags.input_tags.string = True
+        tags.input_tags.allow_nan = True
+        # Embeddings are float32 whatever comes in.
+        tags.transformer_tags.preserves_dtype = []
+        return tags
+
+    def _checked(self, X: Any, *, reset: bool) -> tuple[Any, str]:
+        """Return the rows in the form that a preprocessing takes, and their modality."""
+        if isinstance(X, pd.DataFrame):
+            validate_data(self, X, reset=reset, skip_check_array=True)
+            if self.modality in (None, "table"):
+                return X, "table"
+            X = X.to_numpy()
+        else:
+            X = validate_data(
+                self,
+                as_array(X) if isinstance(X, Tensor) else X,
+                reset=reset,
+                dtype=None,
+                allow_nd=True,
+                ensure_all_finite="allow-nan",
+                ensure_min_samples=2 if reset else 1,
+            )
+        modality = self.modality if reset else self.representation_.modality
+        values, modality, _ = taken(X, modality)
+        return values, modality
+
+    def _recipe(self, modality: str, rows: int) -> Recipe:
+        settings: dict[str, Any] = {"train.precision": self.precision}
+        if isinstance(self.encoder, str):
+            settings["encoder"] = self.encoder
+        if self.batch_size is not None:
+            settings["train.batch_size"] = self.batch_size
+        for group, section in _OPTIONS.items():
+            options = getattr(self, group)
+            if not isinstance(options, Mapping | None):
+                raise UserError(f"{group} = {options!r} must be a dictionary of settings")
+            settings |= {f"{section}.{name}": value for name, value in (options or {}).items()}
+        if self.encoder_options and isinstance(self.encoder, nn.Module):
+            raise UserError("encoder_options are for an encoder by name: a network of your own is made already")
+        seed = self.random_state
+        if not isinstance(seed, (int, np.integer)):
+            seed = int(check_random_state(seed).randint(2**31 - 1))
+        settings["train.seed"] = seed
+        # A search may hand over numpy's numbers.
+        plain = {name: value.item() if isinstance(value, np.generic) else value for name, value in settings.items()}
+        recipe = Recipe.default(self.method, modality).changed(plain)
+        return recipe.changed({"train.epochs": self._epochs(recipe, rows)})
+
+    def _epochs(self, recipe: Recipe, rows: int) -> float:
+        if self.epochs is not None:
+            return float(self.epochs)
+        train = recipe.train
+        plan = Plan(rows=rows, batch_size=train.batch_size, epochs=1, keep_last=train.keep_last)
+        return float(min(max(1, round(_BATCHES / plan.per_pass)), _MOST_EPOCHS))
