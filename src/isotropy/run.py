@@ -12,6 +12,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from isotropy.atomic import write_atomically
 from isotropy.data import PREPROCESS, Preprocess
 from isotropy.diagnostics import effective_rank, mean_norm
 from isotropy.errors import UserError
@@ -21,7 +22,6 @@ from isotropy.prepare import Prepared
 from isotropy.recipe import Recipe
 from isotropy.representation import Representation, embed_rows
 from isotropy.training import Step, checkpoint, comm, fit
-from isotropy.training.checkpoint import write_atomically
 
 # Rows on which rank and mean are watched, and how many times at most over a training.
 _WATCHED = 512

@@ -3,7 +3,11 @@
 from rich.console import Console
 from rich.text import Text
 
+# Where nothing says how wide the terminal is (a file, a pipe), a table keeps its lines whole.
+_PLAIN_WIDTH = 120
 OUT = Console(highlight=False, soft_wrap=True)
+if not OUT.is_terminal:
+    OUT.width = _PLAIN_WIDTH
 ERR = Console(stderr=True, highlight=False, soft_wrap=True)
 
 

@@ -21,11 +21,11 @@ def show_evidence(found: dict[str, Any]) -> None:
         pad_edge=False,
         padding=(0, 2, 0, 0),
     )
-    table.add_column("representation")
+    table.add_column("representation", no_wrap=True)
     table.add_column("width", justify="right")
-    table.add_column("linear probe")
-    table.add_column("k-NN")
-    table.add_column("ours minus it (linear)")
+    table.add_column("linear probe", no_wrap=True)
+    table.add_column("k-NN", no_wrap=True)
+    table.add_column("ours - it (linear)", no_wrap=True)
     for entry in found["representations"]:
         ours = entry["name"] == found["ours"]
         table.add_row(

@@ -1,9 +1,8 @@
 """One page about a run: what was read from its directory, then how it is shown."""
 
-import os
-import tempfile
 from pathlib import Path
 
+from isotropy.atomic import write_atomically
 from isotropy.report.html import render
 from isotropy.report.summarise import summarise
 
@@ -18,16 +17,5 @@ def write(run_dir: str | Path) -> Path:
         OSError: where the disk refuses; an earlier report then stays as it was.
     """
     target = Path(run_dir) / "report.html"
-    page = render(summarise(run_dir))
-    handle, name = tempfile.mkstemp(prefix=".report", suffix=".tmp", dir=target.parent)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(page)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(name, 0o644)
-        os.replace(name, target)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    write_atomically(target, render(summarise(run_dir)).encode())
     return target

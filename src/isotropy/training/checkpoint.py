@@ -1,8 +1,6 @@
 """A checkpoint is one safetensors file, its JSON in the metadata: whole or not there at all."""
 
 import json
-import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +10,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_bytes
 from torch import Tensor, nn
 
+from isotropy.atomic import write_atomically
 from isotropy.errors import UserError
 
 FORMAT = 1
@@ -20,26 +19,6 @@ KEPT = 2
 
 class Diverged(UserError):
     """The loss or a weight is no longer finite; the last good checkpoint stays as it is."""
-
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write `data` so that `path` holds all of it or what it held before, whatever happens meanwhile."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(name, 0o644)
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
 
 
 def save(
@@ -58,17 +37,18 @@ def save(
                 f"{name.split('/', 1)[1]} is not finite after step {step}: no checkpoint was written; "
                 "lower optim.lr and resume from the last one"
             )
-    folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"step-{step:09d}.safetensors"
     header = {"isotropy": json.dumps({**about, "format": FORMAT, "step": step})}
     try:
+        folder.mkdir(parents=True, exist_ok=True)
         write_atomically(path, to_bytes({k: v.to("cpu", copy=True).contiguous() for k, v in tensors.items()}, header))
     except OSError as error:
         raise UserError(
             f"{path}: the checkpoint of step {step} could not be written ({error.strerror}); "
             f"{'the earlier ones are untouched' if listed(folder) else 'there is no earlier one'}"
         ) from error
-    for old in listed(folder)[:-KEPT]:
+    # What a killed process was writing stays under its temporary name; no other process writes here.
+    for old in [*listed(folder)[:-KEPT], *folder.glob(".step-*")]:
         old.unlink()
     return path
 
@@ -91,8 +71,9 @@ def about(path: Path) -> dict[str, Any]:
             header = json.loads((file.metadata() or {})["isotropy"])
     except (SafetensorError, KeyError, json.JSONDecodeError) as error:
         raise UserError(f"{path}: damaged, or not a checkpoint of isotropy") from error
-    if header.get("format") != FORMAT:
-        raise UserError(f"{path}: checkpoint format {header.get('format')}, this version reads {FORMAT}")
+    version = header.get("format") if isinstance(header, dict) else None
+    if version != FORMAT:
+        raise UserError(f"{path}: checkpoint format {version}, this version reads {FORMAT}")
     return dict(header)
 
 

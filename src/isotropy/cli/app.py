@@ -1,0 +1,175 @@
+"""The command line: every verb, its options, and nothing else; what they do stands in the files beside."""
+
+import sys
+import warnings
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from isotropy.cli.show import complain, note
+from isotropy.errors import UserError
+
+app = typer.Typer(
+    name="isotropy",
+    help="Self-supervised representations for any data, with the evidence that they are good.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+# Verbs import what they need when they run: `isotropy --help` answers without loading torch.
+Label = Annotated[str | None, typer.Option(help="Column with labels: for probes only, no method sees it.")]
+LabelKey = Annotated[str | None, typer.Option(help="Array of an .npz with the labels, as y_train.")]
+Key = Annotated[str | None, typer.Option(help="Array of an .npz to read, as X_train.")]
+Modality = Annotated[str | None, typer.Option(help="table, series or image, where the data would be taken otherwise.")]
+Missing = Annotated[list[str] | None, typer.Option("--na", help="Text that means a missing value; repeatable.")]
+MaxBad = Annotated[int, typer.Option(help="Unreadable images to skip, at most.")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
+
+
+@app.command()
+def fit(
+    path: Annotated[
+        str | None, typer.Argument(help="A .csv, .parquet, .npy or .npz file, or a folder of images.")
+    ] = None,
+    method: Annotated[str | None, typer.Option(help="What to train with; `isotropy methods` lists them.")] = None,
+    encoder: Annotated[str | None, typer.Option(help="The network, as table_resnet or timm:resnet18.")] = None,
+    label: Label = None,
+    label_key: LabelKey = None,
+    key: Key = None,
+    test_key: Annotated[str | None, typer.Option(help="Array of an .npz with test rows, as X_test.")] = None,
+    test_label_key: Annotated[str | None, typer.Option(help="Array of an .npz with their labels.")] = None,
+    split: Annotated[str | None, typer.Option(help='Column or array that says "train" or "test".')] = None,
+    modality: Modality = None,
+    na: Missing = None,
+    size: Annotated[int | None, typer.Option(help="Side in pixels to which images of a folder are brought.")] = None,
+    max_bad: MaxBad = 0,
+    epochs: Annotated[float | None, typer.Option(help="Epochs of the encoder.")] = None,
+    budget: Annotated[str | None, typer.Option(help="Time to train for, as 90s, 10m or 1h30m.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Every random choice is a function of it.")] = None,
+    device: Device = "auto",
+    precision: Annotated[str | None, typer.Option(help="auto, float32 or bf16.")] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="A setting, as method.temperature=0.2; repeatable.")
+    ] = None,
+    recipe: Annotated[Path | None, typer.Option(help="A recipe in TOML to begin from.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for the run (default: runs/NAME-METHOD).")] = None,
+    resume: Annotated[Path | None, typer.Option(help="A run directory to go on with.")] = None,
+) -> None:
+    """Train an encoder on unlabelled data and show what it is worth."""
+    from isotropy.cli import fit as verb
+
+    if resume is not None:
+        verb.go_on(resume, path=path, device=device)
+        return
+    if path is None:
+        raise UserError("fit needs the PATH of the data (or --resume RUN)")
+    data = {
+        "path": path,
+        "modality": modality,
+        "key": key,
+        "label": label,
+        "label_key": label_key,
+        "test_key": test_key,
+        "test_label_key": test_label_key,
+        "split": split,
+        "na": na or [],
+        "size": size,
+        "max_bad": max_bad,
+    }
+    settings = verb.Settings(
+        method=method,
+        encoder=encoder,
+        epochs=epochs,
+        budget=budget,
+        seed=seed,
+        precision=precision,
+        changes=set_ or [],
+        recipe=recipe,
+    )
+    verb.begin(data, settings, device=device, out=out)
+
+
+@app.command()
+def embed(
+    run: Annotated[Path, typer.Argument(help="A run directory.")],
+    path: Annotated[str, typer.Argument(help="Data of the same kind as the run's.")],
+    out: Annotated[Path, typer.Option(help="A .parquet or .npy file to write.")],
+    key: Key = None,
+    na: Missing = None,
+    max_bad: MaxBad = 0,
+    device: Device = "auto",
+) -> None:
+    """Write the embeddings of data, in constant memory."""
+    from isotropy.cli import embed as verb
+
+    verb.embed(run, {"path": path, "key": key, "na": na or [], "max_bad": max_bad}, out, device=device)
+
+
+@app.command()
+def probe(
+    run: Annotated[Path, typer.Argument(help="A run directory.")],
+    path: Annotated[str, typer.Argument(help="Labelled data of the same kind as the run's.")],
+    label: Label = None,
+    label_key: LabelKey = None,
+    key: Key = None,
+    test_key: Annotated[str | None, typer.Option(help="Array of an .npz with test rows.")] = None,
+    test_label_key: Annotated[str | None, typer.Option(help="Array of an .npz with their labels.")] = None,
+    split: Annotated[str | None, typer.Option(help='Column or array that says "train" or "test".')] = None,
+    na: Missing = None,
+    max_bad: MaxBad = 0,
+    seed: Annotated[int, typer.Option(help="Of the split, the folds and the resamples.")] = 0,
+    device: Device = "auto",
+) -> None:
+    """Probe a label on frozen embeddings, beside the baselines."""
+    from isotropy.cli import probe as verb
+
+    data = {
+        "path": path,
+        "key": key,
+        "label": label,
+        "label_key": label_key,
+        "test_key": test_key,
+        "test_label_key": test_label_key,
+        "split": split,
+        "na": na or [],
+        "max_bad": max_bad,
+    }
+    verb.probe(run, data, seed=seed, device=device)
+
+
+@app.command()
+def report(run: Annotated[Path, typer.Argument(help="A run directory.")]) -> None:
+    """Write report.html anew from what the run directory holds."""
+    from isotropy.cli import report as verb
+
+    verb.report(run)
+
+
+@app.command()
+def methods() -> None:
+    """List the methods and what each is for."""
+    from isotropy.cli import methods as verb
+
+    verb.methods()
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line; a user's error is one line on stderr and exit code 2."""
+    warnings.showwarning = _as_note
+    warnings.simplefilter("ignore")
+    warnings.filterwarnings("default", category=UserWarning, module="isotropy")
+    try:
+        app(arguments)
+    except UserError as error:
+        complain(str(error))
+        sys.exit(2)
+    except KeyboardInterrupt:
+        complain("interrupted; nothing was left half-written")
+        sys.exit(130)
+
+
+def _as_note(message: Warning | str, *_: Any, **__: Any) -> None:
+    note(str(message))
