@@ -85,3 +85,11 @@ def test_mistakes_get_one_line(labels):
         evidence(
             pairs | {"trained": (pairs["raw"][0][1:], pairs["raw"][1])}, labels[1:300], labels[300:], ours="trained"
         )
+
+
+@pytest.mark.parametrize(("low", "high"), [(-0.001, 0.02), (-0.02, 0.001)])
+def test_an_interval_across_zero_is_no_difference(low, high):
+    us = {"name": "us", "linear": {"score": 0.8}}
+    gap = {"score": (low + high) / 2, "low": low, "high": high}
+    raw = {"name": "raw", "linear": {"score": 0.79}, "difference": {"linear": gap}}
+    assert compare.verdict("kind", [us, raw])["outcome"] == "no measurable difference"

@@ -199,13 +199,13 @@ def _notes(
     for part, given, used in (("training", train_y, train), ("test", test_y, test)):
         there = int(known(given).sum())
         if there < len(given):
-            notes.append(f"{len(given) - there} of {len(given)} {part} rows have no label and were left out.")
+            notes.append(f"{len(given) - there:,} of {len(given):,} {part} rows have no label and were left out.")
         if len(used) < there:
-            notes.append(f"Probed on {len(used)} of {there} {part} rows, the same ones for all representations.")
+            notes.append(f"Probed on {len(used):,} of {there:,} {part} rows, the same ones for all representations.")
     if task == "classes":
         unseen = int((encode(train, test)[1] < 0).sum())
         if unseen:
-            notes.append(f"{unseen} test rows have a class that no training row has: they count as errors.")
+            notes.append(f"{unseen:,} test rows have a class that no training row has: they count as errors.")
     for entry in entries:
         if not entry["linear"]["converged"]:
             steps = entry["linear"]["steps"]
