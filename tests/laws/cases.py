@@ -47,9 +47,10 @@ class Jitter:
 
     def __call__(self, source: Rows, index: Tensor, *, seed: int, pass_: int) -> Views:
         def looks() -> list[Tensor]:
-            rows = source.prepare(source.batch(index))
+            rows = source.batch(index)
             keys = [draw.keys(seed, pass_, look, index) for look in range(self.count)]
-            return [rows + 0.3 * draw.normals(draw.halves(key, rows.shape[1])).to(rows) for key in keys]
+            noise = [draw.normals(draw.halves(key, rows.shape[1])).to(rows) for key in keys]
+            return [source.prepare(rows + 0.3 * one) for one in noise]
 
         return Views(index, looks)
 
@@ -86,6 +87,7 @@ def make(name: str, seed: int = 0, **options: Any) -> Method:
 GIVEN: dict[str, Callable[[], Any]] = {
     "make_projector": lambda: lambda width: nn.Sequential(nn.Linear(FEATURES, 16), nn.ReLU(), nn.Linear(16, width)),
     "n_samples": lambda: ROWS,
+    "predictor_passes": lambda: 2,
 }
 
 
@@ -93,11 +95,12 @@ def arguments(kind: type[Method]) -> dict[str, Any]:
     """Return constructor arguments by signature: what must be given, and large widths made small."""
     chosen = {}
     for name, parameter in list(inspect.signature(kind).parameters.items())[1:]:
-        if parameter.default is inspect.Parameter.empty:
-            assert name in GIVEN, f"{kind.__name__} needs {name!r}: say in tests/laws/cases.py what a tiny case gives"
+        if name in GIVEN and not isinstance(parameter.default, tuple):
             chosen[name] = GIVEN[name]()
-        else:
-            chosen[name] = _small(parameter.default)
+            continue
+        needed = parameter.default is inspect.Parameter.empty
+        assert not needed, f"{kind.__name__} needs {name!r}: say in tests/laws/cases.py what a tiny case gives"
+        chosen[name] = _small(parameter.default)
     return chosen
 
 
@@ -121,7 +124,7 @@ def without_batch_norm(method: nn.Module) -> nn.Module:
 
 def train(method: Method, **options: Any) -> Any:
     """Return the generator `fit` over the case's data, by SGD: Adam would blow up rounding where a gradient is 0."""
-    options = {"optim": Optim(name="sgd", lr=0.05), "epochs": EPOCHS, "batch_size": BATCH} | options
+    options = {"optim": Optim(name="sgd", lr=0.05, warmup=0), "epochs": EPOCHS, "batch_size": BATCH} | options
     data = options.pop("source", None) or source()
     return fit(method, data, views(method), precision=options.pop("precision", "float32"), keep_last=True, **options)
 
