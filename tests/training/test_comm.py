@@ -1,0 +1,89 @@
+"""One process alone; groups of ranks are in laws/test_ranks_law.py."""
+
+import pytest
+import torch
+from torch import nn
+
+from isotropy.training import comm
+
+KINDS = {
+    "rows": (lambda: nn.BatchNorm1d(3, momentum=0.2), (8, 3)),
+    "series": (lambda: nn.BatchNorm1d(3, affine=False), (4, 3, 5)),
+    "images": (lambda: nn.BatchNorm2d(3, eps=1e-3), (4, 3, 5, 2)),
+    "cumulative": (lambda: nn.BatchNorm1d(3, momentum=None), (8, 3)),
+    "no tracking": (lambda: nn.BatchNorm2d(3, track_running_stats=False), (2, 3, 4, 4)),
+}
+
+
+def test_with_one_process_everything_is_the_identity():
+    x = torch.randn(4, 3, requires_grad=True)
+    assert (comm.world(), comm.rank(), comm.shares(7)) == (1, 0, [7])
+    assert comm.gather(x, [4]) is x and comm.total(x) is x
+    assert torch.equal(comm.mean(x, [4]), x.sum(0, keepdim=True) / 4)
+    assert comm.from_first({"a": 1}) == {"a": 1}
+    assert comm.agree(True) is True and comm.agree(False) is False
+    module = nn.Sequential(nn.BatchNorm1d(3))
+    assert comm.distributed(module, find_unused=True) is module and type(module[0]) is nn.BatchNorm1d
+
+
+def test_without_torchrun_no_group_is_joined(monkeypatch):
+    monkeypatch.delenv("WORLD_SIZE", raising=False)
+    with comm.ranks(torch.device("cpu")):
+        assert not torch.distributed.is_initialized()
+
+
+@pytest.mark.parametrize(("rows", "world"), [(9, 2), (10, 3), (8, 4), (3, 3)])
+def test_shares_add_up_and_differ_by_one_at_most(monkeypatch, rows, world):
+    monkeypatch.setattr(comm, "world", lambda: world)
+    counts = comm.shares(rows)
+    assert sum(counts) == rows and len(counts) == world
+    assert counts == sorted(counts, reverse=True) and counts[0] - counts[-1] <= 1
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_a_global_batch_norm_of_one_process_equals_torchs(kind):
+    make, shape = KINDS[kind]
+    theirs = make().double()
+    ours = nn.Sequential(nn.Sequential(make().double()))
+    if theirs.affine:
+        for norm in (theirs, ours[0][0]):
+            with torch.no_grad():
+                norm.weight.copy_(torch.tensor([0.5, -1.0, 2.0]))
+                norm.bias.copy_(torch.tensor([0.1, 0.2, 0.3]))
+    comm.make_batch_norms_global(ours)
+    assert isinstance(ours[0][0], comm.GlobalBatchNorm)
+    generator = torch.Generator().manual_seed(0)
+    for training in (True, True, False):
+        theirs.train(training), ours.train(training)
+        x = torch.randn(shape, generator=generator, dtype=torch.float64) * 3 + 1
+        a, b = x.clone().requires_grad_(), x.clone().requires_grad_()
+        expected, found = theirs(a), ours(b)
+        torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
+        expected.pow(3).sum().backward(), found.pow(3).sum().backward()
+        torch.testing.assert_close(b.grad, a.grad, rtol=1e-10, atol=1e-10)
+    for key, value in theirs.state_dict().items():
+        torch.testing.assert_close(ours.state_dict()[f"0.0.{key}"], value, rtol=1e-13, atol=1e-13)
+    for p, q in zip(theirs.parameters(), ours.parameters()):
+        torch.testing.assert_close(q.grad, p.grad, rtol=1e-10, atol=1e-10)
+
+
+def test_a_global_batch_norm_keeps_the_parameters_the_optimiser_holds():
+    module = nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3))
+    held = list(module.parameters())
+    comm.make_batch_norms_global(module)
+    comm.make_batch_norms_global(module)
+    assert all(p is q for p, q in zip(held, module.parameters(), strict=True))
+
+
+def test_bfloat16_is_normalised_in_float32_and_returned_as_it_came():
+    norm = comm.GlobalBatchNorm.of(nn.BatchNorm1d(3))
+    x = torch.randn(64, 3, generator=torch.Generator().manual_seed(0)) * 0.1 + 20
+    out = norm(x.to(torch.bfloat16))
+    expected = nn.BatchNorm1d(3)(x.to(torch.bfloat16).float())
+    assert out.dtype == torch.bfloat16
+    torch.testing.assert_close(out.float(), expected, rtol=1e-2, atol=1e-2)
+
+
+def test_one_value_per_channel_is_refused():
+    with pytest.raises(ValueError, match="more than one value"):
+        comm.GlobalBatchNorm.of(nn.BatchNorm1d(3))(torch.randn(1, 3))

@@ -1,0 +1,38 @@
+import pytest
+import torch
+from torch import nn
+
+from isotropy.errors import UserError
+from isotropy.training import precision
+
+CPU = torch.device("cpu")
+
+
+class Network(nn.Module):
+    def __init__(self, convolutional: bool) -> None:
+        super().__init__()
+        self.convolutional = convolutional
+
+
+@pytest.mark.parametrize("units", [True, False])
+@pytest.mark.parametrize("convolutional", [True, False])
+def test_auto_is_bf16_only_with_units_and_an_encoder_that_gains(monkeypatch, units, convolutional):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": units}, raising=False)
+    wanted = "bf16" if units and convolutional else "float32"
+    assert precision.choose("auto", CPU, Network(convolutional)) == wanted
+
+
+def test_a_module_that_says_nothing_and_a_torch_that_cannot_tell_stay_in_float32(monkeypatch):
+    assert precision.choose("auto", CPU, nn.Linear(2, 2)) == "float32"
+    monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
+    assert precision.choose("auto", CPU, Network(True)) == "float32"
+
+
+@pytest.mark.parametrize("wanted", ["float32", "bf16"])
+def test_what_is_asked_for_is_taken(wanted):
+    assert precision.choose(wanted, CPU, nn.Linear(2, 2)) == wanted
+
+
+def test_an_unknown_precision_is_refused_with_the_nearest():
+    with pytest.raises(UserError, match="did you mean 'bf16'"):
+        precision.choose("bfl16", CPU, nn.Linear(2, 2))
