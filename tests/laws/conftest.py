@@ -4,12 +4,13 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -36,7 +37,7 @@ def python(module: str, *arguments: str, seconds: float) -> None:
     """Run a module of the tests in a new process; fail with what it said."""
     done = subprocess.run(
         [sys.executable, "-m", module, *arguments],
-        env=os.environ | {"PYTHONPATH": str(TESTS), "OMP_NUM_THREADS": "1"},
+        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(TESTS), *sys.path]), "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
         timeout=seconds,
@@ -48,3 +49,12 @@ def read(folder: Path, job: str, rank: int) -> Result:
     """Return what `rank` wrote of `job`."""
     path = f"{folder / job.replace('/', '--')}.{rank}"
     return Result(json.loads(Path(f"{path}.json").read_text()), load_file(f"{path}.safetensors"))
+
+
+@pytest.fixture(scope="package", autouse=True)
+def one_thread() -> Iterator[None]:
+    """Give the tiny networks of the laws one thread: two only wait for each other."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
