@@ -79,6 +79,7 @@ class Run:
                 "rows": len(prepared.rows),
                 "training_rows": len(prepared.train),
                 "fingerprint": fingerprint(prepared.rows),
+                "landmarks": prepared.method.landmarks(min(prepared.recipe.train.batch_size, len(prepared.train))),
                 "preprocess": prepared.preprocess.to_json(),
             }
             self._write("data.json", json.dumps(about, indent=1))

@@ -39,7 +39,7 @@ def embed(folder: Path, origin: dict[str, Any], out: Path, *, device: str) -> No
     say(flow.said)
     bar = Progress(
         TextColumn("embedding"), BarColumn(), TaskProgressColumn(), TextColumn("{task.completed:,} rows"),
-        TimeRemainingColumn(), console=OUT, transient=True,
+        TimeRemainingColumn(), console=OUT, transient=True, disable=not OUT.is_terminal,
     )  # fmt: skip
     rows = 0
     with _replacing(out) as temporary, bar:

@@ -16,7 +16,8 @@ from isotropy.cli.live import Training
 from isotropy.cli.show import OUT, duration, note, say
 from isotropy.cli.table import show_evidence
 from isotropy.data import Data, read
-from isotropy.errors import UserError
+from isotropy.errors import UserError, nearest
+from isotropy.methods import METHODS
 from isotropy.prepare import Prepared
 from isotropy.recipe import Recipe, parse_setting
 from isotropy.run import Run
@@ -43,6 +44,10 @@ class Settings:
     def __post_init__(self) -> None:
         if self.epochs is not None and self.budget is not None:
             raise UserError("give --epochs or --budget, not both")
+        if self.budget is not None:
+            seconds_of(self.budget)
+        if self.method is not None and self.method not in METHODS:
+            raise UserError(f"method {self.method!r} is unknown{nearest(self.method, METHODS)}")
 
     def apply(self, data: Data, origin: dict[str, Any]) -> Recipe:
         """Return the recipe: the file or the method's default, then the options, then --set."""
@@ -121,7 +126,7 @@ def read_with_bar(origin: dict[str, Any]) -> Data:
     options = {name: value for name, value in origin.items() if name != "path" and value not in (None, [])}
     bar = Progress(
         TextColumn("decoding images"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
-        console=OUT, transient=True,
+        console=OUT, transient=True, disable=not OUT.is_terminal,
     )  # fmt: skip
     if not Path(origin["path"]).is_dir():
         return read(origin["path"], **options)

@@ -54,8 +54,8 @@ def _head(summary: dict[str, Any]) -> str:
         part = recipe.get(what)
         if name := part.get("name") if isinstance(part, dict) else part:
             facts.append((what.capitalize(), name))
-    if "modality" in summary.get("model", {}):
-        facts.append(("Data", summary["model"]["modality"]))
+    if "said" in summary.get("data", {}):
+        facts.append(("Data", summary["data"]["said"]))
     if training:
         facts.append(("Trained for", f"{training['epochs']:.3g} epochs"))
     if "map" in summary:
@@ -189,7 +189,7 @@ def _use(summary: dict[str, Any]) -> str:
         out.append(f'<p class="note">{escape(what)}</p><pre>{escape(command)}</pre>')
     if "recipe_text" in summary:
         out.append(f"<details><summary>The recipe</summary><pre>{escape(summary['recipe_text'])}</pre></details>")
-    versions = summary.get("model", {}).get("versions", {})
+    versions = summary.get("model", {}).get("made_with", {})
     if isinstance(versions, dict) and versions:
         said = " \N{MIDDLE DOT} ".join(f"{name} {version}" for name, version in versions.items())
         out.append(f'<footer class="note">{escape(said)}</footer>')

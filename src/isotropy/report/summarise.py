@@ -19,8 +19,8 @@ def summarise(run_dir: str | Path) -> dict[str, Any]:
 
     Sections: name; headline {outcome, sentences}; training {steps, epochs, loss, curves {name: [[epoch, mean, low,
     high], ...]}, landmarks}; health {curves {name: [[epoch, value], ...]}, last}; evidence (the list of
-    probes.json); map (see `map.embedding_map`); recipe (nested) and recipe_text; model (model.json);
-    commands [[what, command], ...].
+    probes.json); data {said, rows, training_rows, landmarks}; map (see `map.embedding_map`); recipe (nested) and
+    recipe_text; model (model.json); commands [[what, command], ...].
 
     Raises:
         UserError: where the directory is not a run, or one of its files cannot be read.
@@ -37,8 +37,13 @@ def summarise(run_dir: str | Path) -> dict[str, Any]:
             raise UserError(f"{run / 'recipe.toml'} is not valid TOML ({error}): is the run damaged?") from None
     if (run / "model.json").is_file():
         summary["model"] = _json(run / "model.json")
+    if (run / "data.json").is_file():
+        about = _json(run / "data.json")
+        summary["data"] = {
+            name: about[name] for name in ("said", "rows", "training_rows", "landmarks") if name in about
+        }
     if metrics := list(_lines(run / "metrics.jsonl")):
-        summary["training"] = _training(metrics, summary.get("model", {}))
+        summary["training"] = _training(metrics, summary.get("data", {}))
     if diagnostics := list(_lines(run / "diagnostics.jsonl")):
         summary["health"] = _health(diagnostics)
     if (run / "probes.json").is_file():
@@ -99,7 +104,7 @@ def curve(points: list[tuple[float, float]], limit: int = POINTS) -> Curve:
     return out
 
 
-def _training(metrics: list[dict[str, Any]], model: dict[str, Any]) -> dict[str, Any]:
+def _training(metrics: list[dict[str, Any]], data: dict[str, Any]) -> dict[str, Any]:
     names = list(dict.fromkeys(name for line in metrics for name in line.get("terms", {})))
     curves = {"loss": curve([(line["epoch"], _number(line.get("loss"))) for line in metrics])}
     if len(names) > 1:
@@ -111,7 +116,7 @@ def _training(metrics: list[dict[str, Any]], model: dict[str, Any]) -> dict[str,
         "epochs": metrics[-1]["epoch"],
         "loss": finite[-1] if finite else None,
         "curves": curves,
-        "landmarks": model.get("landmarks", {}),
+        "landmarks": data.get("landmarks", {}),
     }
 
 
