@@ -5,7 +5,7 @@ import torch
 from scipy import stats
 
 from isotropy.errors import UserError
-from isotropy.views import ImageViews, Views, draw
+from isotropy.views import ImageViews, Views, colour, draw
 
 FULL = {"blur": 0.5, "solarise": 0.4, "grey": 0.3, "crops": [{"count": 1, "size": 16, "scale": [0.05, 0.3]}]}
 PLAIN = {"scale": (1, 1), "ratio": (1, 1), "flip": 0.0, "jitter_p": 0.0, "grey": 0.0}
@@ -84,18 +84,17 @@ def test_flips_have_their_probability_and_mirror():
 
 
 def test_settings_per_look_grey_and_solarise():
-    x, index = rows(400), torch.arange(400)
+    x, index = rows(400).repeat(10, 1, 1, 1), torch.arange(4000)
     settings = {**PLAIN, "grey": [0, 0.2], "solarise": [0, 0.3]}
     maker = ImageViews(size=24, mean=[0.0] * 3, std=[1.0] * 3, **settings)
     plain, changed = maker.looks(x, index, seed=0, pass_=0)
     exact = x / 255
     assert (plain - exact).abs().max() < 1e-5
     is_grey = (changed - changed[:, :1]).abs().amax((1, 2, 3)) < 1e-5
-    assert stats.binomtest(int(is_grey.sum()), 400, 0.2).pvalue > 0.01
+    assert stats.binomtest(int(is_grey.sum()), 4000, 0.2).pvalue > 0.01
     inverted = torch.where(x >= 128, 255 - x, x) / 255
     solarised = (changed - inverted).abs().amax((1, 2, 3)) < 1e-5
-    expected = 0.3 * 0.8
-    assert stats.binomtest(int(solarised.sum()), 400, expected).pvalue > 0.01
+    assert stats.binomtest(int(solarised.sum()), 4000, 0.3 * 0.8).pvalue > 0.01
 
 
 def test_blur_touches_its_share():
@@ -111,6 +110,14 @@ def test_values_are_clamped_to_what_0_and_1_become():
         rows(64), torch.arange(64), seed=0, pass_=0
     )[0]
     assert look.min() == pytest.approx(-2.0, abs=1e-5) and look.max() == pytest.approx(3.0, abs=1e-5)
+
+
+def test_exact_hue_works_on_clamped_values(monkeypatch):
+    seen = []
+    turn = colour.shift_hue_
+    monkeypatch.setattr(colour, "shift_hue_", lambda x, turns: turn((seen.append(x.clone()), x)[1], turns))
+    views(24, looks=1, hue="exact", jitter_p=1.0).looks(rows(64), torch.arange(64), seed=0, pass_=0)
+    assert seen[0].min() == 0 and seen[0].max() == 1
 
 
 def test_multi_crop_sizes_scales_and_order():

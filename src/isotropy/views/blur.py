@@ -21,7 +21,7 @@ def blur(images: Tensor, sigma: Tensor, radius: int) -> Tensor:
         sigma: (B,) float64 in pixels.
         radius: of the kernel, in pixels, below both sides; the kernel is cut there and sums to 1.
     """
-    steps = torch.arange(-radius, radius + 1, device=images.device)
+    steps = torch.arange(-radius, radius + 1, dtype=torch.int32, device=images.device)
     kernel = torch.exp(-0.5 * (steps / sigma[:, None]) ** 2)
     kernel = (kernel / kernel.sum(1, keepdim=True)).to(torch.float32)
     turned = _along_rows(images, kernel, steps).transpose(2, 3).contiguous()
@@ -31,7 +31,7 @@ def blur(images: Tensor, sigma: Tensor, radius: int) -> Tensor:
 def _along_rows(images: Tensor, kernel: Tensor, steps: Tensor) -> Tensor:
     batch, channels, height, width = images.shape
     last = height - 1
-    place = (torch.arange(height, device=images.device)[:, None] + steps).abs()
+    place = (torch.arange(height, dtype=torch.int32, device=images.device)[:, None] + steps).abs()
     place = last - (last - place).abs()
     number = batch * channels
     weight = kernel.repeat_interleave(channels, 0)[:, None].expand(number, height, -1)

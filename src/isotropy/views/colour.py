@@ -117,8 +117,8 @@ def _chain(matrices: Tensor, factors: Factors, channels: int, grey: Tensor | Non
     return Affine(own, pull)
 
 
-def apply(images: Tensor, own: Tensor, offset: Tensor) -> Tensor:
-    """Return `own x + offset` for every pixel x, (B, C, P) float32.
+def apply(images: Tensor, own: Tensor, offset: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """Return `own x + offset` for every pixel x, (B, C, P) float32, in `out` where that is given.
 
     Args:
         images: (B, C, P) float32.
@@ -127,7 +127,7 @@ def apply(images: Tensor, own: Tensor, offset: Tensor) -> Tensor:
 
     A sum over channels of whole planes, not a matrix product: its bits do not depend on the batch.
     """
-    mixed = images[:, :1] * own[:, :, :1]
+    mixed = torch.mul(images[:, :1], own[:, :, :1], out=out)
     for channel in range(1, images.shape[1]):
         mixed.addcmul_(images[:, channel : channel + 1], own[:, :, channel : channel + 1])
     return mixed.add_(offset[..., None])

@@ -5,6 +5,7 @@ matrix has a few neighbouring entries (taps), so it is kept as indices and weigh
 of rows: no dense product, whose cost is 15 times as high at 224 px and whose bits depend on the batch.
 """
 
+import functools
 import math
 
 import torch
@@ -53,7 +54,7 @@ def boxes(
 def taps(
     start: Tensor, length: Tensor, source: int, out: int, *, interpolation: str, flip: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
-    """Return one axis of a resize as sparse matrices: indices (B, out, T) int64 and weights (B, out, T) float32.
+    """Return one axis of a resize as sparse matrices: indices (B, out, T) int32 and weights (B, out, T) float32.
 
     Args:
         start: (B,) int64, the first source pixel of each box.
@@ -71,13 +72,17 @@ def taps(
     centre = start[:, None] + (place + 0.5) * step
     first = torch.floor(centre - _SUPPORT[interpolation] * wide + 0.5)
     number = math.ceil(2 * _SUPPORT[interpolation] * max(source / out, 1.0))
-    index = first.long()[..., None] + torch.arange(number)
-    distance = ((index + 0.5 - centre[..., None]) / wide[..., None]).abs_()
+    # Distances are small numbers, which float32 holds well. Taps lead, and are summed one by one, because torch's sum
+    # is slow over a short last axis, and over a first one its order, and so its bits, depends on the batch.
+    tap = torch.arange(number, dtype=torch.int32)[:, None, None]
+    index = first.to(torch.int32) + tap
+    distance = ((first + 0.5 - centre) / wide).to(torch.float32) + tap / wide.to(torch.float32)
+    distance.abs_()
     weight = _triangle(distance) if interpolation == "bilinear" else _cubic(distance)
-    inside = (index >= start[:, None, None]) & (index < (start + length)[:, None, None])
-    weight = weight * inside
-    weight /= weight.sum(2, keepdim=True)
-    return index.clamp_(0, source - 1), weight.to(torch.float32)
+    start, end = start.to(torch.int32)[:, None], (start + length).to(torch.int32)[:, None]
+    weight *= (index >= start) & (index < end)
+    weight /= functools.reduce(torch.add, weight)
+    return index.clamp_(0, source - 1).movedim(0, 2).contiguous(), weight.movedim(0, 2).contiguous()
 
 
 def _triangle(distance: Tensor) -> Tensor:
@@ -95,13 +100,13 @@ def weigh_rows(rows: Tensor, index: Tensor, weight: Tensor) -> Tensor:
 
     Args:
         rows: (B, R, *) float32, contiguous.
-        index: (B, out, T) int64 in [0, R).
+        index: (B, out, T) int32 in [0, R).
         weight: (B, out, T) float32.
 
     Every sum is made by itself, in the order of its taps, so its bits depend on nothing else.
     """
     batch, number = rows.shape[:2]
-    first = torch.arange(0, batch * number, number, device=rows.device).view(-1, 1, 1)
+    first = torch.arange(0, batch * number, number, dtype=torch.int32, device=rows.device).view(-1, 1, 1)
     summed = F.embedding_bag(
         (index + first).flatten(0, 1),
         rows.reshape(batch * number, -1),

@@ -163,7 +163,7 @@ class ImageViews:
             part = slice(start, start + chunk)
             down, weight_down, across, weight_across, *maps = (tensor[part] for tensor in plan)
             images = crop.resample(x[part], (down, weight_down), (across, weight_across))
-            out[part] = self._paint(images, maps)
+            self._paint(images, maps, out[part])
             self._finish_(out[part], uniforms[part], look)
         return out
 
@@ -182,8 +182,8 @@ class ImageViews:
             steps = [both.own * scale / 255, both.pull * scale / 255]
         return [step.to(torch.float32) for step in steps]
 
-    def _paint(self, images: Tensor, maps: list[Tensor]) -> Tensor:
-        """Return (B, C, height, width) grey levels after the colour maps, normalised and clamped."""
+    def _paint(self, images: Tensor, maps: list[Tensor], out: Tensor) -> None:
+        """Write (B, C, height, width) grey levels after the colour maps, normalised and clamped, to `out`."""
         shape = images.shape
         pixels = images.flatten(2)
         if len(maps) == 5:
@@ -193,10 +193,9 @@ class ImageViews:
         own, pull = maps
         lowest = (-self.mean / self.std).to(torch.float32)
         offset = _dot(pull, colour.mean_pixel(images)) + lowest.to(images.device)
-        painted = colour.apply(pixels, own, offset)
+        colour.apply(pixels, own, offset, out=out.flatten(2))
         for channel, (low, high) in enumerate(self._range()):
-            painted[:, channel].clamp_(low, high)
-        return painted.view(shape)
+            out[:, channel].clamp_(low, high)
 
     def _finish_(self, images: Tensor, uniforms: Tensor, look: Look) -> None:
         """Blur and solarise some of the normalised images, in place."""
