@@ -37,10 +37,9 @@ def test_the_layout_that_training_used_changes_no_bit(name: str) -> None:
     channels_last = Representation(
         trained.to(memory_format=torch.channels_last), representation.preprocess, method="lfr"
     )
-    # As channels-last is written by hand: with one channel it differs from what torch makes of contiguous weights.
+    # Transposed in memory.
     for tensor in trained.parameters():
-        if tensor.ndim == 4:
-            tensor.data = tensor.data.permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2)
+        tensor.data = tensor.data.transpose(0, -1).contiguous().transpose(0, -1)
     strided = Representation(trained, representation.preprocess, method="lfr")
     strides = [tensor.stride() for tensor in representation.encoder.parameters()]
     for again in (channels_last, strided):

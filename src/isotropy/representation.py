@@ -280,8 +280,8 @@ def _fill(encoder: Encoder, path: Path, digest: str) -> None:
 def _canonical(encoder: Encoder) -> Encoder:
     """Return the encoder with every tensor in one memory layout, whatever happened to it before.
 
-    The layout decides which kernel runs, and so the last bits; a tensor with dimensions of size 1 can pass
-    for both layouts, so each is written anew before the network as a whole takes channels-last.
+    The layout decides which kernel runs, and so the last bits; a loaded encoder begins contiguous, a trained one
+    may hold its tensors in any order. So each is written anew before the network as a whole takes channels-last.
     """
     encoder.float().eval()
     for tensor in [*encoder.parameters(), *encoder.buffers()]:
