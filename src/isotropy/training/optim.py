@@ -1,6 +1,6 @@
 """Optimisers as data, their parameter groups, and the learning rate as a function of progress."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from math import cos, pi
 from typing import Any
@@ -43,13 +43,17 @@ class Optim:
     def __post_init__(self) -> None:
         if self.name not in OPTIMISERS:
             raise UserError(f"optim.name = {self.name!r} is unknown{nearest(self.name, OPTIMISERS)}")
-        if not self.lr > 0:
-            raise UserError(f"optim.lr = {self.lr} must be above 0")
+        if not 0 < self.lr < float("inf"):
+            raise UserError(f"optim.lr = {self.lr} must be a number above 0")
         if not 0 <= self.warmup < 1:
             raise UserError(f"optim.warmup = {self.warmup} is a share of training and must be in [0, 1)")
-        if self.weight_decay < 0:
-            raise UserError(f"optim.weight_decay = {self.weight_decay} must not be negative")
-        object.__setattr__(self, "betas", tuple(self.betas))
+        for key in ("weight_decay", "momentum", "final", "trust"):
+            if not 0 <= (value := getattr(self, key)) < float("inf"):
+                raise UserError(f"optim.{key} = {value} must be a number of at least 0")
+        betas = self.betas
+        if not isinstance(betas, Sequence) or len(betas) != 2 or not all(_is_share(beta) for beta in betas):
+            raise UserError(f"optim.betas = {betas} must be two numbers in [0, 1), as [0.9, 0.999]")
+        object.__setattr__(self, "betas", tuple(betas))
 
     def rate(self, progress: float) -> float:
         """Return the learning rate as a share of `lr`: linear warm-up, then a cosine down to `final`.
@@ -90,6 +94,10 @@ class Optim:
         for group in optimizer.param_groups:
             group["lr"] = rate if group["scheduled"] else self.lr
         return rate
+
+
+def _is_share(value: object) -> bool:
+    return isinstance(value, int | float) and 0 <= value < 1
 
 
 class LARS(torch.optim.Optimizer):
