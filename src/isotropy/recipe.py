@@ -2,7 +2,7 @@
 
 import inspect
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from functools import partial
 from pathlib import Path
@@ -18,7 +18,9 @@ from isotropy.errors import UserError, nearest
 from isotropy.methods import METHODS
 from isotropy.methods.method import Method
 from isotropy.projectors import random_projector
+from isotropy.settings import check_options, check_type
 from isotropy.training import Optim
+from isotropy.training.precision import PRECISIONS
 from isotropy.views import VIEWS, Plain
 from isotropy.views.views import Source, ViewMaker
 
@@ -27,7 +29,11 @@ MODALITIES = ("table", "series", "image")
 
 @dataclass(frozen=True, kw_only=True)
 class Train:
-    """How long and in which steps a run trains; the arguments of `isotropy.training.fit`."""
+    """How long and in which steps a run trains; the arguments of `isotropy.training.fit`.
+
+    Raises:
+        UserError: a number outside its range, or an unknown precision.
+    """
 
     epochs: float = 10.0
     batch_size: int = 256
@@ -36,6 +42,15 @@ class Train:
     keep_last: bool = False
     chunk: int = 0
     compile: bool = False
+
+    def __post_init__(self) -> None:
+        if not 0 < self.epochs < float("inf"):
+            raise UserError(f"train.epochs = {self.epochs:g} must be a number above 0")
+        for key, least in (("batch_size", 2), ("seed", 0), ("chunk", 0)):
+            if not least <= (value := getattr(self, key)) < 1 << 32:
+                raise UserError(f"train.{key} = {value} must be a whole number of at least {least} and below 2^32")
+        if self.precision not in PRECISIONS:
+            raise UserError(f"train.precision = {self.precision!r} is unknown{nearest(self.precision, PRECISIONS)}")
 
     def arguments(self) -> dict[str, Any]:
         """Return the keyword arguments of `fit`; a `chunk` of 0 means none."""
@@ -80,16 +95,12 @@ class Recipe:
             raise UserError(f"method {self.method!r} is unknown{nearest(self.method, METHODS)}")
         if not self.encoder:
             object.__setattr__(self, "encoder", encoders.DEFAULT[self.modality])
-        _check(METHODS[self.method], self.method_options, _GIVEN_METHODS, "method")
-        _check(VIEWS[self.modality], self.views, _GIVEN_VIEWS, "views")
+        check_options(METHODS[self.method], self.method_options, _GIVEN_METHODS, "method")
+        check_options(VIEWS[self.modality], self.views, _GIVEN_VIEWS, "views")
 
     @classmethod
     def default(cls, method: str, modality: str) -> "Recipe":
         """Return the recipe that suits `method` on `modality` on one small machine."""
-        if method not in METHODS:
-            raise UserError(f"method {method!r} is unknown{nearest(method, METHODS)}")
-        if modality not in MODALITIES:
-            raise UserError(f"modality = {modality!r} is unknown{nearest(modality, MODALITIES)}")
         settings = DEFAULTS.get((method, modality), {}) or DEFAULTS.get((method, ""), {})
         return cls(modality=modality, method=method).changed(settings)
 
@@ -112,12 +123,14 @@ class Recipe:
         if section not in _SECTIONS or not dot:
             choices = sorted({f"{s}.{key or '...'}" for s in _SECTIONS})
             raise UserError(f"setting {name!r} has no known section{nearest(name, choices)}")
+        if key == "name" and section in ("method", "encoder"):
+            return self._with(section, value)
         if section in ("optim", "train"):
             old = getattr(self, section)
-            known = {f.name: getattr(old, f.name) for f in fields(old)}
+            known = {f.name: f.type for f in fields(old)}
             if key not in known:
                 raise UserError(f"{section} has no setting {key!r}{nearest(key, known)}")
-            _check_type(f"{section}.{key}", value, known[key])
+            check_type(f"{section}.{key}", value, known[key])
             return replace(self, **{section: replace(old, **{key: value})})
         attribute = "views" if section == "views" else f"{section}_options"
         return replace(self, **{attribute: getattr(self, attribute) | {key: value}})
@@ -202,6 +215,11 @@ def build(
 def _view_maker(recipe: Recipe, preprocess: Preprocess, source: Source, method: Method) -> ViewMaker:
     if method.min_looks == 1 and not recipe.views:
         return Plain()
+    looks = recipe.views.get("looks", method.min_looks)
+    if looks < method.min_looks:
+        raise UserError(
+            f"{recipe.method} compares at least {method.min_looks} looks of a sample: views.looks = {looks}"
+        )
     given: dict[str, Any] = {}
     if isinstance(preprocess, ImagePreprocess):
         given = {"size": preprocess.size, "mean": preprocess.mean, "std": preprocess.std}
@@ -211,52 +229,10 @@ def _view_maker(recipe: Recipe, preprocess: Preprocess, source: Source, method: 
     return views
 
 
-def parse_setting(text: str) -> tuple[str, Any]:
-    """Return the name and value of "section.key=value"; the value is read as TOML, else as a string.
-
-    Example:
-        >>> parse_setting("method.temperature=0.2"), parse_setting("optim.name=lars")
-        (('method.temperature', 0.2), ('optim.name', 'lars'))
-    """
-    name, equals, value = text.partition("=")
-    if not equals:
-        raise UserError(f"--set {text}: a setting is written section.key=value")
-    try:
-        return name.strip(), tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
-        return name.strip(), value.strip()
-
-
 _SECTIONS = ("method", "encoder", "views", "optim", "train")
 # Arguments that come from the data and not from the recipe.
 _GIVEN_METHODS = ("encoder", "make_projector", "n_samples")
 _GIVEN_VIEWS = ("mean", "std", "values", "numeric")
-
-
-def _check(kind: Callable[..., Any], options: Mapping[str, Any], given: tuple[str, ...], section: str) -> None:
-    named = {k: p for k, p in inspect.signature(kind).parameters.items() if k not in given}
-    for name, value in options.items():
-        if name not in named:
-            raise UserError(f"{section} has no option {name!r}{nearest(name, named)}")
-        if named[name].default is not inspect.Parameter.empty:
-            _check_type(f"{section}.{name}", value, named[name].default)
-
-
-def _check_type(name: str, value: Any, default: Any) -> None:
-    """Refuse a value whose kind is not its default's; a default of None takes anything."""
-    kinds: dict[type, tuple[type, ...]] = {
-        bool: (bool,),
-        int: (int,),
-        float: (int, float),
-        str: (str,),
-        tuple: (list, tuple, int, float),
-        list: (list, tuple),
-    }
-    wanted = kinds.get(type(default))
-    if wanted is None:
-        return
-    if not isinstance(value, wanted) or (isinstance(value, bool) and type(default) is not bool):
-        raise UserError(f"{name} = {value!r} must be a {type(default).__name__} (as {default!r} is)")
 
 
 def _tuples(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -47,7 +47,7 @@ _SHAPES = {
 }
 
 
-def build(name: str, shape: Mapping[str, Any], **options: Any) -> Encoder:
+def build(name: str, shape: Mapping[str, Any], /, **options: Any) -> Encoder:
     """Return a new encoder by name, made for data of a shape, with weights from torch's generator.
 
     Args:

@@ -264,7 +264,7 @@ def _settings(number: int, given: Mapping[str, Any]) -> list[Look]:
 
 
 def _pair(name: str, value: Sequence[float], most: float) -> tuple[float, float]:
-    low, high = (float(v) for v in value)
+    low, high = (float(v) for v in value) if len(value) == 2 else (0.0, 0.0)
     if not 0 < low <= high <= most:
         raise UserError(f"{name}: give two numbers, 0 < least <= largest <= {most:g}, not {list(value)}")
     return low, high

@@ -1,0 +1,78 @@
+"""Settings as a user writes them, and whether they fit the constructor that takes them."""
+
+import inspect
+import tomllib
+from collections.abc import Callable, Mapping, Sequence
+from types import UnionType
+from typing import Any, get_args, get_origin
+
+from isotropy.errors import UserError, nearest
+
+_NAMES = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
+
+
+def parse_setting(text: str) -> tuple[str, Any]:
+    """Return the name and value of "section.key=value"; the value is read as TOML, else as a string.
+
+    Example:
+        >>> parse_setting("method.temperature=0.2"), parse_setting("optim.name=lars")
+        (('method.temperature', 0.2), ('optim.name', 'lars'))
+    """
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise UserError(f"--set {text}: a setting is written section.key=value")
+    try:
+        return name.strip(), tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        return name.strip(), value.strip()
+
+
+def check_options(kind: Callable[..., Any], options: Mapping[str, Any], given: Sequence[str], section: str) -> None:
+    """Refuse options that the constructor `kind` does not name or whose types are not those it asks for.
+
+    Args:
+        kind: a class. options: what the user set.
+        given: arguments that are not the user's to set.
+        section: what the options are called together, for the message.
+
+    Raises:
+        UserError: the option, and the nearest valid one or what its value must be.
+    """
+    named = {k: p for k, p in inspect.signature(kind, eval_str=True).parameters.items() if k not in given}
+    for name, value in options.items():
+        if name not in named:
+            raise UserError(f"{section} has no option {name!r}{nearest(name, named)}")
+        check_type(f"{section}.{name}", value, named[name].annotation)
+
+
+def check_type(name: str, value: Any, wanted: Any) -> None:
+    """Refuse a value that an annotation of numbers, texts, truth values and sequences of them does not allow.
+
+    Raises:
+        UserError: naming the setting and what it must be.
+
+    Example:
+        >>> check_type("train.seed", 3, int)
+        >>> check_type("views.blur", [1, 0.1], float | Sequence[float])
+        >>> check_type("method.projector", [64, "x"], Sequence[int])
+        Traceback (most recent call last):
+        isotropy.errors.UserError: method.projector = [64, 'x'] must be a list of whole numbers
+    """
+    kinds = get_args(wanted) if isinstance(wanted, UnionType) else (wanted,)
+    one = [kind for kind in kinds if kind in _NAMES]
+    many = [get_args(kind)[0] for kind in kinds if get_origin(kind) in (Sequence, tuple)]
+    if isinstance(value, list | tuple):
+        fits = any(all(_is(item, kind) for item in value) for kind in many)
+    else:
+        fits = any(_is(value, kind) for kind in one)
+    if not fits:
+        names = [_NAMES[kind] for kind in one] + [f"a list of {_NAMES.get(k, 'a table')[2:]}s" for k in many]
+        raise UserError(f"{name} = {value!r} must be {' or '.join(names)}")
+
+
+def _is(value: Any, kind: Any) -> bool:
+    if kind is float:
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    if kind in _NAMES:
+        return type(value) is kind
+    return isinstance(value, Mapping)
