@@ -34,8 +34,7 @@ def save(
     for name, tensor in tensors.items():
         if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
             raise Diverged(
-                f"{name.split('/', 1)[1]} is not finite after step {step}: no checkpoint was written; "
-                "lower optim.lr and resume from the last one"
+                f"{name.split('/', 1)[1]} is not finite after step {step}: no checkpoint was written; lower optim.lr"
             )
     path = folder / f"step-{step:09d}.safetensors"
     header = {"isotropy": json.dumps({**about, "format": FORMAT, "step": step})}
@@ -45,7 +44,7 @@ def save(
     except OSError as error:
         raise UserError(
             f"{path}: the checkpoint of step {step} could not be written ({error.strerror}); "
-            f"{'the earlier ones are untouched' if listed(folder) else 'there is no earlier one'}"
+            f"{'the earlier ones are untouched' if listed(folder) else 'there is no earlier one'}: make room and resume"
         ) from error
     # What a killed process was writing stays under its temporary name; no other process writes here.
     for old in [*listed(folder)[:-KEPT], *folder.glob(".step-*")]:

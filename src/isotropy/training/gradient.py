@@ -114,7 +114,7 @@ def _over_ranks(terms: dict[str, Tensor], weight: float, step: int) -> dict[str,
         if not isfinite(value):
             raise Diverged(
                 f"the loss term {name!r} became {value} at step {step + 1}: stopped before the weights moved; "
-                "lower optim.lr, or resume from the last checkpoint"
+                "lower optim.lr"
             )
     return values
 
