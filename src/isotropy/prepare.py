@@ -3,6 +3,7 @@
 import copy
 from dataclasses import dataclass, replace
 from time import perf_counter
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,6 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from isotropy.data import PREPROCESS, ArraySource, Data, Preprocess
+from isotropy.errors import UserError
+from isotropy.evaluation.labels import encode, known, task_of
 from isotropy.evaluation.splits import split
 from isotropy.methods.method import Method
 from isotropy.recipe import Recipe, build
@@ -73,6 +76,8 @@ def prepare(
         UserError: data or options that do not fit, named.
     """
     train, test = _parts(data, recipe.train.seed)
+    if data.labels is not None:
+        refuse_unprobeable(data.labels[train], data.labels[test])
     if preprocess is None:
         preprocess = PREPROCESS[data.modality].learn(data.take(train).values)
     rows = preprocess.store(data.values)
@@ -80,6 +85,22 @@ def prepare(
     source = ArraySource(rows, preprocess, device=place, index=torch.from_numpy(train) if len(test) else None)
     method, views = build(recipe, preprocess, source)
     return Prepared(recipe, data, preprocess, rows, train, test, source, method, views, place)
+
+
+def refuse_unprobeable(train: NDArray[Any], test: NDArray[Any]) -> None:
+    """Refuse labels that no probe can learn or be scored on: found before hours of training, not after.
+
+    Raises:
+        UserError: one class alone, or no label in one part, named.
+    """
+    for part, labels in (("training", train), ("test", test)):
+        if not known(labels).any():
+            raise UserError(f"no row of the {part} part has a label: a probe needs some")
+    train, test = train[known(train)], test[known(test)]
+    if task_of(train) == "classes":
+        encode(train, test)
+    elif not np.ptp(test.astype(np.float64)) > 0:
+        raise UserError(f"the label is {test[0]!r} in every test row: R2 needs labels that vary")
 
 
 def seconds_per_epoch(prepared: Prepared) -> float:
