@@ -7,12 +7,22 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from isotropy.errors import UserError
+
 
 class Log:
-    """A file of JSON lines, cut to its first `offset` bytes and written on from there."""
+    """A file of JSON lines, cut to its first `offset` bytes and written on from there.
+
+    Raises:
+        UserError: the file is shorter than that.
+        OSError: the disk does not take it.
+    """
 
     def __init__(self, path: Path, offset: int = 0) -> None:
         self._file = open(path, "ab")  # noqa: SIM115 (closed by `close`)
+        if (length := self._file.tell()) < offset:
+            self._file.close()
+            raise UserError(f"{path}: has {length} bytes, and the checkpoint knows of {offset}: was it changed?")
         self._file.truncate(offset)
 
     def add(self, entry: dict[str, Any]) -> None:

@@ -2,7 +2,9 @@
 
 import hashlib
 import json
+import warnings
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -72,7 +74,7 @@ class Run:
     def create(self, prepared: Prepared) -> None:
         """Make the directory with the recipe and what was learnt of the data."""
         self.refuse_if_taken()
-        try:
+        with self._writing():
             self.folder.mkdir(parents=True, exist_ok=True)
             about = {
                 "said": prepared.data.said,
@@ -84,8 +86,6 @@ class Run:
             }
             self._write("data.json", json.dumps(about, indent=1))
             self._write("recipe.toml", prepared.recipe.to_toml())
-        except OSError as error:
-            raise UserError(f"{self.folder}: cannot be written ({error.strerror})") from error
 
     @property
     def recipe(self) -> Recipe:
@@ -96,12 +96,20 @@ class Run:
     def preprocess(self) -> Preprocess:
         """What was learnt on the training rows."""
         about = self._read_json("data.json")
-        return PREPROCESS[about["preprocess"]["modality"]].from_json(about["preprocess"])
+        try:
+            return PREPROCESS[about["preprocess"]["modality"]].from_json(about["preprocess"])
+        except (KeyError, TypeError) as error:
+            raise UserError(f"{self.folder / 'data.json'}: damaged, or not of isotropy ({error!r})") from error
 
     @property
     def finished(self) -> bool:
         """Whether the encoder was exported."""
         return (self.folder / "model.json").is_file()
+
+    @property
+    def has_checkpoint(self) -> bool:
+        """Whether a resume would begin later than at the start."""
+        return bool(checkpoint.listed(self.checkpoints))
 
     def refuse_other_data(self, rows: Tensor) -> None:
         """Refuse to go on with rows that are not those the run began with.
@@ -110,10 +118,10 @@ class Run:
             UserError: the data changed.
         """
         about = self._read_json("data.json")
-        if about["rows"] != len(rows) or about["fingerprint"] != fingerprint(rows):
+        if about.get("rows") != len(rows) or about.get("fingerprint") != fingerprint(rows):
             raise UserError(
-                f"{self.folder}: the data is not what the run began with ({about['rows']} rows then, {len(rows)} now, "
-                "or other values): restore it, or begin another run"
+                f"{self.folder}: the data is not what the run began with ({about.get('rows')} rows then, {len(rows)} "
+                "now, or other values): restore it, or begin another run"
             )
 
     def train(
@@ -122,16 +130,19 @@ class Run:
         """Train, from the last checkpoint if there is one; yield every step and the newest rank and mean norm.
 
         Writes metrics.jsonl and diagnostics.jsonl (functions of the run alone), timing.jsonl, and a checkpoint
-        every half minute, at the end, and when `stop()` says so after a step; then the iteration ends.
+        every half minute, at the end, and when `stop()` says so after a step; then the iteration ends. Of several
+        ranks the first one alone watches and writes.
+
+        Raises:
+            UserError: what `isotropy.training.fit` raises, or a disk that does not take a file.
         """
-        resume = next(reversed(checkpoint.listed(self.checkpoints)), None)
+        resume = self._last_good_checkpoint()
         offsets = checkpoint.about(resume)["about"]["offsets"] if resume else {}
         watched = prepared.source.batch(torch.arange(min(_WATCHED, len(prepared.source))))
         health: dict[str, float] = {}
-        logs = {name: Log(self.folder / f"{name}.jsonl", offsets.get(name, 0)) for name in _LOGS}
         saved = perf_counter()
         recipe = prepared.recipe
-        try:
+        with self._writing(), self._logs(offsets) as logs:
             for step in fit(
                 prepared.method,
                 prepared.source,
@@ -142,9 +153,10 @@ class Run:
                 **recipe.train.arguments(),
             ):
                 last = step.number == step.steps
-                logs["metrics"].add(_metrics(step))
-                logs["timing"].add({"step": step.number, "seconds": step.seconds, "waited": step.waited})
-                if last or step.number == 1 or step.number % max(10, step.steps // _LOOKS) == 0:
+                if logs:
+                    logs["metrics"].add(_metrics(step))
+                    logs["timing"].add({"step": step.number, "seconds": step.seconds, "waited": step.waited})
+                if logs and (last or step.number == 1 or step.number % max(10, step.steps // _LOOKS) == 0):
                     health = watch(prepared, watched)
                     logs["diagnostics"].add({"step": step.number, "epoch": step.epoch, **health})
                 stopped = comm.agree(stop())
@@ -154,16 +166,17 @@ class Run:
                 yield step, health
                 if stopped:
                     return
-        finally:
-            for log in logs.values():
-                log.close()
 
     def finish(
         self, prepared: Prepared, *, progress: Callable[[str], None] = lambda name: None
     ) -> list[dict[str, Any]]:
         """Export the encoder, embed all rows, and return and keep the evidence for the label, if there is one.
 
-        Writes probes.json, encoder.safetensors, model.json and embeddings.parquet.
+        Writes embeddings.parquet, probes.json, encoder.safetensors and, last, model.json: what is killed here is
+        not finished, and a resume does it again.
+
+        Raises:
+            UserError: a disk that does not take a file.
         """
         recipe, data = prepared.recipe, prepared.data
         made = Representation(prepared.method.encoder, prepared.preprocess, method=recipe.method)
@@ -182,21 +195,21 @@ class Run:
                 )
             )
         progress("embeddings")
-        self.keep_evidence(found)
-        made.scores = [{key: entry[key] for key in ("label", "outcome", "sentence")} for entry in found]
-        made.save(self.folder)
         frame = pd.DataFrame(made.embed_stored(prepared.rows), columns=made.names)
         held_out = np.isin(np.arange(len(frame)), prepared.test)
         frame.insert(0, "part", np.where(held_out, "test", "train"))
         if data.labels is not None:
             frame.insert(1, "label", pd.Series(data.labels).astype("string"))
-        write_atomically(self.folder / "embeddings.parquet", frame.to_parquet(index=False))
+        with self._writing():
+            write_atomically(self.folder / "embeddings.parquet", frame.to_parquet(index=False))
+            self.keep_evidence(found)
+        made.scores = [{key: entry[key] for key in ("label", "outcome", "sentence")} for entry in found]
+        made.save(self.folder)
         return found
 
     def keep_evidence(self, found: list[dict[str, Any]]) -> None:
         """Write probes.json: one entry per label, the newest in place of an older one of the same name."""
-        path = self.folder / "probes.json"
-        older = json.loads(path.read_text()) if path.is_file() else []
+        older = self._read_json("probes.json") if (self.folder / "probes.json").is_file() else []
         names = {entry["label"] for entry in found}
         kept = [entry for entry in older if entry["label"] not in names]
         self._write("probes.json", json.dumps(kept + found, indent=1))
@@ -204,9 +217,39 @@ class Run:
     def _write(self, name: str, text: str) -> None:
         write_atomically(self.folder / name, text.encode())
 
-    def _read_json(self, name: str) -> dict[str, Any]:
+    def _last_good_checkpoint(self) -> Path | None:
+        """Return the newest checkpoint that can be read: from an older one the run ends in the same bits."""
+        path, listed = None, checkpoint.listed(self.checkpoints)
+        for path in reversed(listed):
+            try:
+                checkpoint.about(path)
+                return path
+            except UserError as error:
+                warnings.warn(f"{error}; it is passed over", stacklevel=2)
+        if path is not None:
+            raise UserError(f"{self.checkpoints}: no checkpoint can be read; delete the folder to begin from the start")
+        return None
+
+    @contextmanager
+    def _logs(self, offsets: dict[str, int]) -> Iterator[dict[str, Log]]:
+        """Open the logs where the checkpoint left them; none on other ranks than the first."""
+        with ExitStack() as stack:
+            names = _LOGS if comm.rank() == 0 else ()
+            yield {
+                name: stack.enter_context(closing(Log(self.folder / f"{name}.jsonl", offsets.get(name, 0))))
+                for name in names
+            }
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
         try:
-            return dict(json.loads((self.folder / name).read_text()))
+            yield
+        except OSError as error:
+            raise UserError(f"{self.folder}: cannot be written ({error.strerror or error})") from error
+
+    def _read_json(self, name: str) -> Any:
+        try:
+            return json.loads((self.folder / name).read_text())
         except (OSError, json.JSONDecodeError, UnicodeDecodeError) as error:
             raise UserError(f"{self.folder / name}: missing or damaged") from error
 
