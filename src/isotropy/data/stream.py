@@ -87,8 +87,7 @@ def _frames(path: Path, suffix: str, preprocess: TablePreprocess, na: Sequence[s
             file = pq.ParquetFile(path)
             rows = file.metadata.num_rows
         batches = file.iter_batches(PIECE_ROWS)
-        texts = {column.name for column in columns if column.kind == "categorical"}
-        pieces = (_without(batch.to_pandas(), texts, missing) for batch in _guarded(path, batches))
+        pieces = (_without(batch.to_pandas(), missing) for batch in _guarded(path, batches))
         return Stream(f"{path.name}: a table, {rows} rows", rows, pieces)
     # A piece without its odd value would have another type than the whole column: names of levels are text.
     kinds: Any = {column.name: "str" for column in columns if column.kind == "categorical"}
@@ -106,7 +105,6 @@ def _guarded(path: Path, pieces: Any) -> Iterator[Any]:
         yield from pieces
 
 
-def _without(frame: pd.DataFrame, texts: set[str], missing: list[str]) -> pd.DataFrame:
-    if not missing:
-        return frame
-    return frame.assign(**{name: frame[name].mask(frame[name].isin(missing)) for name in texts & set(frame.columns)})
+def _without(frame: pd.DataFrame, missing: list[str]) -> pd.DataFrame:
+    texts = [name for name in frame.columns if not pd.api.types.is_numeric_dtype(frame[name].dtype)]
+    return frame.assign(**{name: frame[name].mask(frame[name].isin(missing)) for name in texts}) if missing else frame
