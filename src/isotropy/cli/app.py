@@ -7,13 +7,15 @@ from typing import Annotated, Any
 
 import typer
 
-from isotropy.cli.show import complain, note
+from isotropy.cli.show import INTERRUPTED, complain, note
 from isotropy.errors import UserError
+
+# Of click, which newer versions of typer carry inside: reached through a name that is public in all of them.
+_UsageError: Any = typer.BadParameter.__mro__[1]
 
 app = typer.Typer(
     name="isotropy",
     help="Self-supervised representations for any data, with the evidence that they are good.",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -25,7 +27,7 @@ LabelKey = Annotated[str | None, typer.Option(help="Array of an .npz with the la
 Key = Annotated[str | None, typer.Option(help="Array of an .npz to read, as X_train.")]
 Modality = Annotated[str | None, typer.Option(help="table, series or image, where the data would be taken otherwise.")]
 Missing = Annotated[list[str] | None, typer.Option("--na", help="Text that means a missing value; repeatable.")]
-MaxBad = Annotated[int, typer.Option(help="Unreadable images to skip, at most.")]
+MaxBad = Annotated[int, typer.Option(min=0, help="Unreadable images to skip, at most.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
 
 
@@ -44,6 +46,7 @@ def fit(
     split: Annotated[str | None, typer.Option(help='Column or array that says "train" or "test".')] = None,
     modality: Modality = None,
     na: Missing = None,
+    drop: Annotated[list[str] | None, typer.Option(help="Column to leave out, as an identifier; repeatable.")] = None,
     size: Annotated[int | None, typer.Option(help="Side in pixels to which images of a folder are brought.")] = None,
     max_bad: MaxBad = 0,
     epochs: Annotated[float | None, typer.Option(help="Epochs of the encoder.")] = None,
@@ -61,11 +64,6 @@ def fit(
     """Train an encoder on unlabelled data and show what it is worth."""
     from isotropy.cli import fit as verb
 
-    if resume is not None:
-        verb.go_on(resume, path=path, device=device)
-        return
-    if path is None:
-        raise UserError("fit needs the PATH of the data (or --resume RUN)")
     data = {
         "path": path,
         "modality": modality,
@@ -76,6 +74,7 @@ def fit(
         "test_label_key": test_label_key,
         "split": split,
         "na": na or [],
+        "drop": drop or [],
         "size": size,
         "max_bad": max_bad,
     }
@@ -89,7 +88,12 @@ def fit(
         changes=set_ or [],
         recipe=recipe,
     )
-    verb.begin(data, settings, device=device, out=out)
+    if resume is not None:
+        verb.go_on(resume, data, settings, device=device, out=out)
+    elif path is None:
+        raise UserError("fit needs the PATH of the data (or --resume RUN)")
+    else:
+        verb.begin(data, settings, device=device, out=out)
 
 
 @app.command()
@@ -120,7 +124,7 @@ def probe(
     split: Annotated[str | None, typer.Option(help='Column or array that says "train" or "test".')] = None,
     na: Missing = None,
     max_bad: MaxBad = 0,
-    seed: Annotated[int, typer.Option(help="Of the split, the folds and the resamples.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of the split, the folds and the resamples.")] = 0,
     device: Device = "auto",
 ) -> None:
     """Probe a label on frozen embeddings, beside the baselines."""
@@ -158,17 +162,29 @@ def methods() -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line; a user's error is one line on stderr and exit code 2."""
-    warnings.showwarning = _as_note
-    warnings.simplefilter("ignore")
-    warnings.filterwarnings("default", category=UserWarning, module="isotropy")
-    try:
-        app(arguments)
-    except UserError as error:
-        complain(str(error))
-        sys.exit(2)
-    except KeyboardInterrupt:
-        complain("interrupted; nothing was left half-written")
-        sys.exit(130)
+    arguments = sys.argv[1:] if arguments is None else arguments
+    with warnings.catch_warnings():
+        warnings.showwarning = _as_note
+        warnings.simplefilter("ignore")
+        warnings.filterwarnings("default", category=UserWarning, module="isotropy")
+        try:
+            # Not standalone: typer would print a usage error as several lines.
+            code = app(arguments or ["--help"], prog_name="isotropy", standalone_mode=False)
+        except UserError as error:
+            complain(str(error))
+            sys.exit(2)
+        except OSError as error:
+            complain(f"{error.filename or 'a file'}: {error.strerror or error}")
+            sys.exit(2)
+        except _UsageError as error:
+            complain(f"{error.format_message()} (see: {error.ctx.command_path if error.ctx else 'isotropy'} --help)")
+            sys.exit(2)
+        except (KeyboardInterrupt, typer.Abort):
+            code = INTERRUPTED
+        if code == INTERRUPTED:
+            complain("interrupted; nothing was left half-written")
+        if code:
+            sys.exit(code)
 
 
 def _as_note(message: Warning | str, *_: Any, **__: Any) -> None:

@@ -51,6 +51,8 @@ def embed(folder: Path, origin: dict[str, Any], out: Path, *, device: str) -> No
             rows += len(embeddings)
             bar.update(task, completed=rows)
         writer.close()
+        if not rows:
+            raise UserError(f"{path} has no rows")
     say(f"{out}: {rows:,} embeddings of width {made.width}")
 
 

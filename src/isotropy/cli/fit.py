@@ -1,7 +1,7 @@
 """`isotropy fit`: read, prepare, train with a live line, show the evidence, write the report."""
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,15 +13,16 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from isotropy import prepare, report
 from isotropy.cli.live import Training
-from isotropy.cli.show import OUT, duration, note, say
+from isotropy.cli.show import INTERRUPTED, OUT, duration, note, say
 from isotropy.cli.table import show_evidence
 from isotropy.data import Data, read
 from isotropy.errors import UserError, nearest
 from isotropy.methods import METHODS
 from isotropy.prepare import Prepared
-from isotropy.recipe import Recipe, parse_setting
+from isotropy.recipe import Recipe
 from isotropy.run import Run
-from isotropy.training import comm
+from isotropy.settings import parse_setting
+from isotropy.training import Diverged, comm
 from isotropy.training.precision import choose
 
 # What suits a modality best on one small machine; measured in docs/log.md.
@@ -46,8 +47,17 @@ class Settings:
             raise UserError("give --epochs or --budget, not both")
         if self.budget is not None:
             seconds_of(self.budget)
+        if self.epochs is not None and not 0 < self.epochs < float("inf"):
+            raise UserError(f"--epochs {self.epochs:g} must be a number above 0")
+        if self.sets_epochs and (self.epochs is not None or self.budget is not None):
+            raise UserError("--set train.epochs says what --epochs and --budget say: give one of them")
         if self.method is not None and self.method not in METHODS:
             raise UserError(f"method {self.method!r} is unknown{nearest(self.method, METHODS)}")
+
+    @property
+    def sets_epochs(self) -> bool:
+        """Whether --set says how long to train."""
+        return any(parse_setting(text)[0] == "train.epochs" for text in self.changes)
 
     def apply(self, data: Data, origin: dict[str, Any]) -> Recipe:
         """Return the recipe: the file or the method's default, then the options, then --set."""
@@ -82,14 +92,18 @@ def begin(origin: dict[str, Any], settings: Settings, *, device: str, out: Path 
         recipe = settings.apply(data, remembered(origin))
         prepared = prepare.prepare(recipe, data, device=place)
         prepared = _planned(prepared, settings, shown=first)
-        run = Run(out if out is not None else _free_folder(origin["path"], recipe.method))
-        if first:
-            run.create(prepared)
+        run = Run(comm.from_first(out if out is not None else _free_folder(origin["path"], recipe.method)))
+        _on_first(lambda: run.create(prepared))
         _train(run, prepared)
 
 
-def go_on(folder: Path, *, path: str | None, device: str) -> None:
-    """Run `isotropy fit --resume RUN`."""
+def go_on(folder: Path, origin: dict[str, Any], settings: Settings, *, device: str, out: Path | None) -> None:
+    """Run `isotropy fit --resume RUN [PATH]`; a path is where the data moved to."""
+    path = origin.pop("path")
+    given = {**origin, **settings.__dict__, "set": settings.changes, "changes": None, "out": out}
+    names = [f"--{name.replace('_', '-')}" for name, value in given.items() if value not in (None, [], 0)]
+    if names:
+        raise UserError(f"--resume goes on with the settings of the run: leave out {', '.join(names)}")
     run = Run.opened(folder)
     if run.finished:
         raise UserError(f"{folder}: is finished; look at it with: isotropy report {folder}")
@@ -116,6 +130,8 @@ def pick_device(device: str) -> torch.device:
         raise UserError(f"--device {device}: unknown (valid: auto, cpu, cuda, cuda:N)") from None
     if place.type == "cuda" and not torch.cuda.is_available():
         raise UserError(f"--device {device}: no GPU was found here; use --device cpu")
+    if place.type == "cuda" and (place.index or 0) >= torch.cuda.device_count():
+        raise UserError(f"--device {device}: there are {torch.cuda.device_count()} GPUs here, counted from 0")
     if place.type not in ("cpu", "cuda"):
         raise UserError(f"--device {device}: not supported (valid: auto, cpu, cuda, cuda:N)")
     return place
@@ -168,7 +184,7 @@ def _planned(prepared: Prepared, settings: Settings, *, shown: bool) -> Prepared
     train = prepared.recipe.train
     if settings.budget is not None:
         epochs, why = prepare.epochs_within(seconds_of(settings.budget), per_epoch), f"--budget {settings.budget}"
-    elif settings.epochs is not None or settings.recipe is not None:
+    elif settings.epochs is not None or settings.sets_epochs or settings.recipe is not None:
         epochs, why = train.epochs, "as asked"
     else:
         epochs = prepare.epochs_within(prepare.DEFAULT_BUDGET, per_epoch, most=prepare.MOST_EPOCHS)
@@ -187,14 +203,35 @@ def _planned(prepared: Prepared, settings: Settings, *, shown: bool) -> Prepared
 
 def _train(run: Run, prepared: Prepared) -> None:
     first = comm.rank() == 0
-    with _polite_stop() as stop, Training(prepared.recipe.train.epochs, shown=first) as live:
-        step = live.watch(run.train(prepared, stop=stop.asked))
-    if step is not None and step.number < step.steps:
+    resume = f"go on with: isotropy fit --resume {run.folder}"
+    try:
+        with _polite_stop() as stop, Training(prepared.recipe.train.epochs, shown=first) as live:
+            step = live.watch(run.train(prepared, stop=stop.asked))
+        if step is not None and step.number < step.steps:
+            say(f"stopped after step {step.number:,} of {step.steps:,}; {resume}")
+            raise SystemExit(INTERRUPTED)
         if first:
-            say(f"stopped after step {step.number:,} of {step.steps:,}; go on with: isotropy fit --resume {run.folder}")
-        raise SystemExit(130)
-    if first:
-        _finish(run, prepared)
+            _finish(run, prepared)
+    except Diverged as error:
+        kept = f"in {run.folder / 'recipe.toml'}; the last good checkpoint is kept, {resume}"
+        raise UserError(
+            f"{error} {kept if run.has_checkpoint else 'and begin again: no checkpoint was due yet'}"
+        ) from error
+    except KeyboardInterrupt:
+        say(f"interrupted; {resume}")
+        raise SystemExit(INTERRUPTED) from None
+
+
+def _on_first(action: Callable[[], None]) -> None:
+    """Do something on the first rank; what goes wrong there stops all of them."""
+    problem = None
+    if comm.rank() == 0:
+        try:
+            action()
+        except UserError as error:
+            problem = str(error)
+    if problem := comm.from_first(problem):
+        raise UserError(problem)
 
 
 def _finish(run: Run, prepared: Prepared) -> None:

@@ -10,11 +10,11 @@ from isotropy import representation
 from isotropy.cli.fit import pick_device, read_with_bar
 from isotropy.cli.show import OUT, note, say
 from isotropy.cli.table import show_evidence
-from isotropy.data import ArraySource
+from isotropy.data import ArraySource, TablePreprocess
 from isotropy.errors import UserError
 from isotropy.evaluation.splits import split
 from isotropy.evidence import evidence
-from isotropy.prepare import TEST_SHARE
+from isotropy.prepare import TEST_SHARE, refuse_unprobeable
 from isotropy.recipe import build
 from isotropy.run import Run
 
@@ -25,6 +25,12 @@ def probe(folder: Path, origin: dict[str, Any], *, seed: int, device: str) -> No
         raise UserError("probe needs labels: --label COLUMN, or --label-key ARRAY for an .npz")
     run = Run.opened(folder)
     made = representation.load(run.folder).to(pick_device(device))
+    label = origin["label"]
+    if isinstance(made.preprocess, TablePreprocess) and label in [c.name for c in made.preprocess.schema.columns]:
+        raise UserError(
+            f"--label {label}: the encoder was trained with this column as an input, so a probe would only read it "
+            f"back; train another run with --drop {label}"
+        )
     data = read_with_bar({**origin, "modality": made.preprocess.modality})
     say(data.said)
     assert data.labels is not None
@@ -33,6 +39,8 @@ def probe(folder: Path, origin: dict[str, Any], *, seed: int, device: str) -> No
         train, test = data.part("train"), data.part("test")
     else:
         train, test = split(data.labels, test=TEST_SHARE, seed=seed)
+    refuse_unprobeable(data.labels[train], data.labels[test])
+    if data.split is None:
         note("no test part is named: a fifth of the rows is held out from the probes (the encoder may have seen it)")
     initial = build(run.recipe, made.preprocess, ArraySource(rows, made.preprocess))[0].encoder
     name = origin["label"] or origin["label_key"]

@@ -1,14 +1,19 @@
 """Lines on the terminal: what is said, noted and complained about."""
 
+import os
+
 from rich.console import Console
 from rich.text import Text
 
 # Where nothing says how wide the terminal is (a file, a pipe), a table keeps its lines whole.
 _PLAIN_WIDTH = 120
-OUT = Console(highlight=False, soft_wrap=True)
+# Of several ranks the first one speaks; what goes wrong is said once on every machine.
+OUT = Console(highlight=False, soft_wrap=True, quiet=os.environ.get("RANK", "0") != "0")
 if not OUT.is_terminal:
     OUT.width = _PLAIN_WIDTH
-ERR = Console(stderr=True, highlight=False, soft_wrap=True)
+ERR = Console(stderr=True, highlight=False, soft_wrap=True, quiet=os.environ.get("LOCAL_RANK", "0") != "0")
+# Exit code of a process that the user stopped, as shells have it.
+INTERRUPTED = 130
 
 
 def say(text: str, style: str = "") -> None:
