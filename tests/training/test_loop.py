@@ -17,7 +17,7 @@ def test_a_step_says_what_was_done():
     assert [step.ends_pass for step in steps] == ([False] * 4 + [True]) * 2
     assert [step.epoch for step in steps] == [number / 5 for number in range(1, 11)]
     assert [step.rows for step in steps] == [9, 9, 9, 9, 3] * 2
-    assert [step.lr for step in steps] == [0.05 * optim.rate(number / 10) for number in range(10)]
+    assert [step.lr for step in steps] == [0.05 * optim.rate((number + 0.5) / 10) for number in range(10)]
     assert all(step.loss == sum(step.terms.values()) for step in steps)
     assert all(0 <= step.waited <= step.seconds for step in steps)
     assert all(not z.requires_grad and len(z) == step.rows for step in steps for z in step.outputs["z"])

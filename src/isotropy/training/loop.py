@@ -147,7 +147,8 @@ def fit(
         counts = comm.shares(len(index))
         mine = index.split(counts)[comm.rank()]
         pieces = [views(source, rows, seed=seed, pass_=pass_) for rows in mine.split(chunk or len(mine))]
-        lr = optim.set_rate(state.optimizer, method.progress)
+        # A step stands for the time that it takes: its rate is that of its middle, and no step has the rate 0.
+        lr = optim.set_rate(state.optimizer, (number + 0.5) / plan.steps)
         terms, outputs = gradient.leave(pieces, counts, number)
         state.optimizer.step()
         state.optimizer.zero_grad(set_to_none=True)
