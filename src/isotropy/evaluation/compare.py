@@ -126,7 +126,7 @@ def verdict(label: str, entries: list[dict[str, Any]]) -> dict[str, Any]:
         >>> raw = {"name": "raw features", "linear": {"score": 0.853}}
         >>> raw["difference"] = {"linear": {"score": -0.007, "low": -0.012, "high": -0.002}}
         >>> print(verdict("digit", [us, raw])["sentence"])
-        digit: .853 with raw features, .846 with the trained encoder: training did not help for this label.
+        digit: .853 with raw features, .846 with the trained encoder: training did not pay for this label.
     """
     us, *others = entries
     best = max(others, key=lambda entry: entry["linear"]["score"])
@@ -137,7 +137,7 @@ def verdict(label: str, entries: list[dict[str, Any]]) -> dict[str, Any]:
         said = f"{mine} with the trained encoder beats its strongest baseline, {best['name']} with {theirs}."
     elif gap["high"] < 0:
         outcome = "loses"
-        said = f"{theirs} with {best['name']}, {mine} with the trained encoder: training did not help for this label."
+        said = f"{theirs} with {best['name']}, {mine} with the trained encoder: training did not pay for this label."
     else:
         outcome = "no measurable difference"
         said = (
