@@ -3,7 +3,7 @@
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -45,12 +45,12 @@ def embed(folder: Path, origin: dict[str, Any], out: Path, *, device: str) -> No
     with _replacing(out) as temporary, bar:
         task = bar.add_task("", total=flow.rows)
         writer = _WRITERS[out.suffix](temporary, made.names)
-        for piece in flow.pieces:
-            embeddings = made.transform(piece)
-            writer.write(embeddings)
-            rows += len(embeddings)
-            bar.update(task, completed=rows)
-        writer.close()
+        with closing(writer):
+            for piece in flow.pieces:
+                embeddings = made.transform(piece)
+                writer.write(embeddings)
+                rows += len(embeddings)
+                bar.update(task, completed=rows)
         if not rows:
             raise UserError(f"{path} has no rows")
     say(f"{out}: {rows:,} embeddings of width {made.width}")
@@ -88,9 +88,9 @@ class _Npy:
 
     def close(self) -> None:
         """Write the header over the first one, which is of the same length, and close."""
-        self.file.seek(0)
-        self._header()
-        self.file.close()
+        with self.file:
+            self.file.seek(0)
+            self._header()
 
     def _header(self) -> None:
         # numpy leaves room in a header for a growing first axis: its length stays the same.

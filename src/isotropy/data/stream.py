@@ -93,11 +93,15 @@ def _frames(path: Path, suffix: str, preprocess: TablePreprocess, na: Sequence[s
     kinds: Any = {column.name: "str" for column in columns if column.kind == "categorical"}
     with opening(path):
         head = pd.read_csv(path, nrows=0, skipinitialspace=True)
-        kinds = {name: kind for name, kind in kinds.items() if name in head.columns}
-        reader = pd.read_csv(
-            path, na_values=missing, skipinitialspace=True, low_memory=False, dtype=kinds, chunksize=PIECE_ROWS
-        )
-    return Stream(f"{path.name}: a table, read in pieces", None, _guarded(path, reader))
+    kinds = {name: kind for name, kind in kinds.items() if name in head.columns}
+    return Stream(f"{path.name}: a table, read in pieces", None, _guarded(path, _lines(path, kinds, missing)))
+
+
+def _lines(path: Path, kinds: Any, missing: list[str]) -> Iterator[pd.DataFrame]:
+    with pd.read_csv(
+        path, na_values=missing, skipinitialspace=True, low_memory=False, dtype=kinds, chunksize=PIECE_ROWS
+    ) as reader:
+        yield from reader
 
 
 def _guarded(path: Path, pieces: Any) -> Iterator[Any]:

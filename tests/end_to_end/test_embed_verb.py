@@ -1,0 +1,74 @@
+"""`isotropy embed`: the embeddings of the run, whole or in pieces, in either format."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from end_to_end.conftest import SMALL_IMAGES, SMALL_TABLE
+from end_to_end.test_fit_and_use import embeddings
+from isotropy.data import stream
+
+
+@pytest.fixture
+def source():
+    return "people.csv"
+
+
+@pytest.fixture
+def run(source, files, cli):
+    assert cli("fit", files / source, "--label", "kind", "--epochs", 1, *SMALL_TABLE, "--out", "run").code == 0
+    return embeddings("run/embeddings.parquet")
+
+
+@pytest.mark.parametrize("piece", [65_536, 10])
+@pytest.mark.parametrize("source", ["people.csv", "people.parquet"])
+def test_pieces_of_a_table_give_the_embeddings_of_the_run(source, piece, run, files, cli, monkeypatch):
+    monkeypatch.setattr(stream, "PIECE_ROWS", piece)
+    said = cli("embed", "run", files / source, "--out", "all.parquet")
+    assert (said.code, said.err) == (0, "")
+    assert said.out.splitlines()[-1] == "all.parquet: 96 embeddings of width 16"
+    frame = pd.read_parquet("all.parquet")
+    assert list(frame.columns) == [f"z{place}" for place in range(16)]
+    assert np.array_equal(frame.to_numpy(), run)
+    assert cli("embed", "run", files / source, "--out", "all.npy").code == 0
+    made = np.load("all.npy", allow_pickle=False)
+    assert made.dtype == np.float32
+    assert np.array_equal(made, run)
+
+
+def test_an_existing_file_is_replaced_whole_or_kept(run, files, cli, tmp_path):
+    np.save("all.npy", np.zeros(3))
+    infinite = pd.read_csv(files / "people.csv")
+    infinite.loc[90, "pay"] = np.inf
+    infinite.to_csv("infinite.csv", index=False)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stream, "PIECE_ROWS", 10)
+        said = cli("embed", "run", "infinite.csv", "--out", "all.npy")
+    assert said.code == 2
+    assert "column 'pay', row 90: infinite value" in said.err
+    assert np.load("all.npy").shape == (3,)
+    assert {path.name for path in tmp_path.iterdir()} == {"all.npy", "infinite.csv", "run"}, "nothing half-written"
+    assert cli("embed", "run", files / "people.csv", "--out", "all.npy").code == 0
+    assert np.array_equal(np.load("all.npy"), run)
+
+
+def test_a_full_disk_is_one_line(run, files, cli, tmp_path, monkeypatch):
+    def full(self, embeddings):
+        raise OSError(28, "No space left on device")
+
+    from isotropy.cli import embed
+
+    monkeypatch.setattr(embed._Npy, "write", full)
+    said = cli("embed", "run", files / "people.csv", "--out", "all.npy")
+    assert (said.code, said.err) == (2, "isotropy: all.npy: could not be written (No space left on device)\n")
+    assert {path.name for path in tmp_path.iterdir()} == {"run"}
+
+
+@pytest.mark.parametrize("piece", [1 << 27, 3 * 16 * 16 * 7])
+def test_pieces_of_images_give_the_embeddings_of_the_run(piece, files, cli, monkeypatch):
+    fitted = cli("fit", files / "pets", "--method", "simclr", "--size", 16, "--epochs", 1, *SMALL_IMAGES, "--out", "r")
+    assert fitted.code == 0, fitted.err
+    monkeypatch.setattr(stream, "PIECE_BYTES", piece)
+    said = cli("embed", "r", files / "pets", "--out", "all.npy")
+    assert said.code == 0, said.err
+    assert np.array_equal(np.load("all.npy"), embeddings("r/embeddings.parquet"))

@@ -1,0 +1,158 @@
+"""From a file to a trained encoder, and everything that a finished run is for."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import isotropy
+from end_to_end.conftest import SMALL_IMAGES, SMALL_SERIES, SMALL_TABLE
+from isotropy.cli import fit as fit_verb
+
+HOLDS = {
+    "recipe.toml", "data.json", "metrics.jsonl", "diagnostics.jsonl", "timing.jsonl", "checkpoints", "probes.json",
+    "encoder.safetensors", "model.json", "embeddings.parquet", "report.html",
+}  # fmt: skip
+WAVES = ["--key", "X_train", "--test-key", "X_test", "--epochs", 1]
+FITS = {
+    "lfr-csv": ["people.csv", "--label", "kind", "--epochs", 2, *SMALL_TABLE],
+    "simclr-csv": ["people.csv", "--method", "simclr", "--epochs", 2, *SMALL_TABLE],
+    "byol-parquet": ["people.parquet", "--method", "byol", "--label", "rank", "--epochs", 2, *SMALL_TABLE],
+    "lfr-series": ["waves.npz", *WAVES, "--label-key", "y_train", "--test-label-key", "y_test", *SMALL_SERIES],
+    "simclr-images": ["digits.npz", "--label-key", "y", "--epochs", 1, *SMALL_IMAGES],
+    "vicreg-folder": ["pets", "--method", "vicreg", "--label", "folder", "--size", 16, "--epochs", 1, *SMALL_IMAGES],
+    "byol-folder": ["pets", "--method", "byol", "--size", 16, "--epochs", 1, *SMALL_IMAGES],
+}
+
+
+def embeddings(path):
+    """Return the embeddings of a run, (N, width) float32."""
+    frame = pd.read_parquet(path)
+    return frame[[name for name in frame.columns if re.fullmatch(r"z\d+", name)]].to_numpy()
+
+
+@pytest.mark.parametrize("name", FITS)
+def test_fit_makes_a_run_of_any_data(name, files, cli, tmp_path):
+    path, *options = FITS[name]
+    said = cli("fit", files / path, *options, "--out", "run")
+    assert said.code == 0, said.err
+    assert {path.name for path in (tmp_path / "run").iterdir()} == HOLDS
+    lines = said.out.splitlines()
+    assert lines[0].startswith(f"{path}{',' if path.endswith('z') else ':'}"), "first, what was taken for what"
+    assert re.search(r"epochs?, about \d+ s on cpu in (float32|bf16) \(as asked\)$", lines[1]), "then the plan"
+    rows = {"people": 96, "waves.": 96, "digits": 48, "pets": 40}[path[:6]]
+    made = embeddings("run/embeddings.parquet")
+    assert made.shape[0] == rows
+    assert made.dtype == np.float32
+    assert np.isfinite(made).all()
+    assert made.std(0).max() > 1e-3
+    probed = json.loads((tmp_path / "run/probes.json").read_text())
+    if "--label" in options or "--label-key" in options:
+        names = {entry["name"] for entry in probed[0]["representations"]}
+        assert {"raw features", "untrained encoder"} <= names
+        assert all(name in said.out for name in names)
+        assert probed[0]["sentence"] in said.out
+    else:
+        assert probed == []
+        assert "no label was given" in said.err
+    parts = set(pd.read_parquet("run/embeddings.parquet")["part"])
+    held_out = "--label" in options or "--label-key" in options or "--test-key" in options
+    assert parts == ({"train", "test"} if held_out else {"train"})
+    made_again = isotropy.load("run")
+    assert np.array_equal(made_again.transform(files / path), made) or path == "waves.npz"
+
+
+def test_a_fresh_process_gives_the_embeddings_of_the_run(files, cli):
+    assert cli("fit", files / "people.csv", "--label", "kind", "--epochs", 1, *SMALL_TABLE, "--out", "run").code == 0
+    code = (
+        "import isotropy, numpy, pandas, sys; "
+        "frame = pandas.read_csv(sys.argv[1]).iloc[::-1]; "
+        "numpy.save('fresh.npy', isotropy.load('run').transform(frame))"
+    )
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    subprocess.run([sys.executable, "-c", code, str(files / "people.csv")], check=True, env=environment, timeout=120)
+    assert np.array_equal(np.load("fresh.npy")[::-1], embeddings("run/embeddings.parquet"))
+
+
+def test_a_label_changes_nothing_but_the_probes(files, cli):
+    """The same rows are trained on, so the same encoder comes out: no method sees a label."""
+    split = pd.read_csv(files / "people.csv")
+    split["split"] = np.where(np.arange(len(split)) % 4 == 0, "test", "train")
+    split.to_csv("one.csv", index=False)
+    split.assign(kind=split["kind"].sample(frac=1, random_state=0).to_numpy()).to_csv("two.csv", index=False)
+    for name in ("one", "two"):
+        said = cli("fit", f"{name}.csv", "--label", "kind", "--epochs", 1, *SMALL_TABLE, "--out", name)
+        assert said.code == 0, said.err
+    assert np.array_equal(embeddings("one/embeddings.parquet"), embeddings("two/embeddings.parquet"))
+
+
+def test_a_budget_and_the_default_become_epochs(files, cli, tmp_path, monkeypatch):
+    monkeypatch.setattr(fit_verb.prepare, "seconds_per_epoch", lambda prepared: 2.0)
+    monkeypatch.setattr(fit_verb.prepare, "DEFAULT_BUDGET", 4.0)
+    said = cli("fit", files / "people.csv", "--budget", "2s", *SMALL_TABLE, "--out", "a")
+    assert "1 epochs, about 2 s on cpu in float32 (--budget 2s)" in said.out
+    said = cli("fit", files / "people.csv", *SMALL_TABLE, "--out", "b")
+    assert "2 epochs, about 4 s on cpu in float32 (the default; --epochs or --budget change it)" in said.out
+    assert "epochs = 2.0" in (tmp_path / "b/recipe.toml").read_text()
+    said = cli("fit", files / "people.csv", "--set", "train.epochs=1", *SMALL_TABLE, "--out", "c")
+    assert "1 epochs, about 2 s on cpu in float32 (as asked)" in said.out
+
+
+def test_runs_without_a_name_are_numbered_and_a_recipe_runs_again(files, cli, tmp_path):
+    for folder in ("runs/people-byol", "runs/people-byol-2"):
+        said = cli("fit", files / "people.csv", "--method", "byol", "--epochs", 1, "--seed", 3, *SMALL_TABLE)
+        assert f"{folder}/report.html" in said.out
+        assert (tmp_path / folder / "model.json").is_file()
+    first = embeddings("runs/people-byol/embeddings.parquet")
+    assert np.array_equal(first, embeddings("runs/people-byol-2/embeddings.parquet"))
+    said = cli("fit", files / "people.csv", "--recipe", "runs/people-byol/recipe.toml", "--out", "again")
+    assert said.code == 0, said.err
+    assert np.array_equal(first, embeddings("again/embeddings.parquet"))
+
+
+def test_columns_that_say_nothing_are_dropped_with_one_warning(files, cli):
+    frame = pd.read_csv(files / "people.csv").assign(year=2024, note=np.nan)
+    frame.to_csv("wide.csv", index=False)
+    said = cli("fit", "wide.csv", "--label", "kind", "--epochs", 1, *SMALL_TABLE, "--out", "run")
+    assert said.code == 0
+    assert [line for line in said.err.splitlines() if "dropped" in line] == [
+        "note: columns dropped (constant: 'year'; all missing: 'note')"
+    ]
+
+
+def test_probe_takes_another_label_and_report_is_written_anew(files, cli, tmp_path):
+    path = files / "people.csv"
+    fitted = cli("fit", path, "--label", "kind", "--drop", "rank", "--epochs", 1, *SMALL_TABLE, "--out", "run")
+    assert fitted.code == 0, fitted.err
+    said = cli("probe", "run", path, "--label", "rank")
+    assert said.code == 0, said.err
+    assert "rank: accuracy on" in said.out
+    assert "no test part is named" in said.err
+    assert cli("probe", "run", path, "--label", "rank", "--seed", 1).code == 0
+    probed = json.loads((tmp_path / "run/probes.json").read_text())
+    assert [entry["label"] for entry in probed] == ["kind", "rank"], "the newest in place of an older one"
+    (tmp_path / "run/report.html").unlink()
+    said = cli("report", "run")
+    assert (said.code, said.out.strip()) == (0, "run/report.html")
+    page = (tmp_path / "run/report.html").read_text()
+    assert "rank" in page
+    assert "untrained encoder" in page
+
+
+def test_methods_lists_all_that_there_are(cli):
+    said = cli("methods")
+    assert said.code == 0
+    assert all(f"\n{name} " in said.out for name in ("byol", "lfr", "simclr", "vicreg"))
+
+
+def test_help_comes_without_arguments_and_for_every_verb(cli):
+    assert "Commands:" in cli().out
+    for verb in ("fit", "embed", "probe", "report", "methods"):
+        said = cli(verb, "--help")
+        assert (said.code, said.err) == (0, "")
+        assert said.out.startswith(f"Usage: isotropy {verb}")
