@@ -77,10 +77,12 @@ def our_chain(images: Tensor, size: int, hue: str) -> Callable[[], Tensor]:
     return run
 
 
-def seconds(run: Callable[[], Tensor]) -> float:
+def seconds(run: Callable[[], Tensor], batches: int = 3) -> float:
+    run()  # the turn's first batch finds the caches and the allocator as another chain left them
     start = perf_counter()
-    run()
-    return perf_counter() - start
+    for _ in range(batches):
+        run()
+    return (perf_counter() - start) / batches
 
 
 def measure(size: int, source: int, batch: int, turns: int) -> dict[str, list[float]]:
@@ -94,8 +96,6 @@ def measure(size: int, source: int, batch: int, turns: int) -> dict[str, list[fl
         "kornia": kornia_chain(images, size),
         "pil": pil_chain(images, size),
     }
-    for run in chains.values():
-        run()
     times: dict[str, list[float]] = {name: [] for name in chains}
     for _ in range(turns):
         for name, run in chains.items():

@@ -45,7 +45,7 @@ def test_the_maps_equal_torchvisions_operations_in_every_order(exact):
     hue = 0.05 if exact else 0.0
     values = torch.tensor([[1.1, 0.8, 1.3, hue]], dtype=torch.float64).expand(len(orders), 4)
     grey = torch.arange(len(orders)) % 5 == 4
-    factors = colour.Factors(values, torch.tensor(orders))
+    factors = colour.Factors(values, torch.tensor(orders).argsort(1))
 
     def applied(affine, images):
         offset = (affine.pull.float() * colour.mean_pixel(images)[:, None]).sum(2)
@@ -67,6 +67,23 @@ def test_the_maps_equal_torchvisions_operations_in_every_order(exact):
         assert (ours[row] - image).abs().max() < 5e-4
 
 
+def test_the_rotation_map_is_the_product_of_the_operations_in_every_order():
+    orders = torch.tensor(list(permutations(range(4))))
+    b, c, s, h = 1.3, 0.7, 1.4, 0.09
+    values = torch.tensor([[b, c, s, h]], dtype=torch.float64).expand(24, 4)
+    none = torch.zeros(24, dtype=torch.bool)
+    own, pull = colour.compose(colour.Factors(values, orders.argsort(1)), 3, grey=none)
+    eye, grey = torch.eye(3, dtype=torch.float64), colour.grey_weights(3).expand(3, 3)
+    matrices = [b * eye, c * eye, s * eye + (1 - s) * grey, colour.rotation(values[:1, 3])[0]]
+    for row, order in enumerate(orders.tolist()):
+        plain_own, plain_pull = eye, torch.zeros(3, 3, dtype=torch.float64)
+        for place in order:
+            added = (1 - c) * grey @ (plain_own + plain_pull) if place == colour.CONTRAST else 0
+            plain_own, plain_pull = matrices[place] @ plain_own, matrices[place] @ plain_pull + added
+        assert torch.allclose(own[row], plain_own, atol=1e-12)
+        assert torch.allclose(pull[row], plain_pull, atol=1e-12)
+
+
 def test_rotation_keeps_grey_and_turns_red_to_green():
     turned = colour.rotation(torch.tensor([1 / 3, 0.0], dtype=torch.float64))
     grey = torch.ones(3, dtype=torch.float64)
@@ -86,7 +103,7 @@ def test_factors_follow_torchvisions_law():
     for place in range(4):
         drawn = np.array([t[1 + place] for t in theirs])
         assert stats.ks_2samp(ours.values[:, place].numpy(), drawn).pvalue > 0.01
-    codes = (ours.order @ torch.tensor([64, 16, 4, 1])).unique(return_counts=True)[1]
+    codes = (ours.place @ torch.tensor([64, 16, 4, 1])).unique(return_counts=True)[1]
     assert len(codes) == 24 and stats.chisquare(codes.numpy()).pvalue > 0.01
 
 
@@ -95,7 +112,7 @@ def test_unjittered_samples_keep_their_colours():
     factors = colour.factors(drawn, STRENGTHS, 0.8)
     left = drawn[:, 0] >= 0.8
     assert abs(left.double().mean() - 0.2) < 0.04
-    own, pull = colour.compose(factors, 3)
+    own, pull = colour.compose(factors, 3, grey=torch.zeros(2000, dtype=torch.bool))
     assert torch.allclose(own[left], torch.eye(3, dtype=torch.float64)) and pull[left].abs().max() < 1e-12
     assert ((own[~left] - torch.eye(3)).abs().amax((1, 2)) > 1e-3).all()
 

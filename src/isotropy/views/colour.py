@@ -4,6 +4,10 @@ Brightness, contrast, saturation, hue (as a rotation about the grey axis) and gr
 channels. Contrast pulls towards the image's mean grey, which is linear in the mean `m` of the untouched image, so any
 order of the operations is `x -> M x + P m` with two matrices per sample that depend on no pixel. Nothing is clamped
 between the operations.
+
+With brightness b, contrast c, saturation S, rotation R and the row w of grey weights (which sum to 1): R 1 = S 1 = 1
+and w S = w, so `M = b c R S` or `b c S R`, and `P = (1 - c) b 1 r` with the grey row r at the time of contrast: w
+before the hue operation, after it w R, or w R S where saturation came first.
 """
 
 import math
@@ -15,15 +19,18 @@ from torch import Tensor
 
 COLUMNS = 6  # applied or not, four strengths, order
 BRIGHTNESS, CONTRAST, SATURATION, HUE = range(4)
-_ORDERS = torch.tensor(list(permutations(range(4))))
+_PLACES = torch.tensor(list(permutations(range(4))))
 _GREY = (0.299, 0.587, 0.114)
 
 
 class Factors(NamedTuple):
-    """What is done to each sample: factors (B, 4) float64 (brightness, contrast, saturation, hue) and their order."""
+    """What is done to each sample: factors (B, 4) float64 (brightness, contrast, saturation, hue) and when.
+
+    `place` (B, 4) int64 is the place, 0..3, that each of the four operations has in the sample's order.
+    """
 
     values: Tensor
-    order: Tensor
+    place: Tensor
 
 
 class Affine(NamedTuple):
@@ -34,7 +41,7 @@ class Affine(NamedTuple):
 
 
 def factors(uniforms: Tensor, strengths: tuple[float, float, float, float], probability: float) -> Factors:
-    """Return jitter factors and the order of the four operations, (B, 4) int64, by torchvision's law.
+    """Return jitter factors and the order of the four operations by torchvision's law.
 
     Args:
         uniforms: (B, 6) float64 in [0, 1).
@@ -46,28 +53,12 @@ def factors(uniforms: Tensor, strengths: tuple[float, float, float, float], prob
     high = torch.cat([1 + strength[:3], strength[3:]])
     nothing = torch.tensor([1.0, 1.0, 1.0, 0.0], dtype=torch.float64)
     values = torch.where(uniforms[:, :1] < probability, low + (high - low) * uniforms[:, 1:5], nothing)
-    return Factors(values, _ORDERS[(uniforms[:, 5] * len(_ORDERS)).long()])
+    return Factors(values, _PLACES[(uniforms[:, 5] * len(_PLACES)).long()])
 
 
 def grey_weights(channels: int) -> Tensor:
     """Return the weights of a pixel's grey value, (C,) float64: ITU-R 601 for three channels, else equal."""
     return torch.tensor(_GREY if channels == 3 else (1 / channels,) * channels, dtype=torch.float64)
-
-
-def operations(values: Tensor, channels: int) -> Tensor:
-    """Return the four operations' matrices, (B, 4, C, C) float64, for factors (B, 4).
-
-    Contrast's is the part on the pixel itself. With other than three channels saturation and hue do nothing.
-    """
-    eye = torch.eye(channels, dtype=torch.float64)
-    matrices = eye.expand(len(values), 4, channels, channels).clone()
-    matrices[:, :2] *= values[:, :2, None, None]
-    if channels == 3:
-        grey = grey_weights(3).expand(3, 3)
-        saturation = values[:, SATURATION, None, None]
-        matrices[:, SATURATION] = saturation * eye + (1 - saturation) * grey
-        matrices[:, HUE] = rotation(values[:, HUE])
-    return matrices
 
 
 def rotation(turns: Tensor) -> Tensor:
@@ -78,43 +69,49 @@ def rotation(turns: Tensor) -> Tensor:
     return third + torch.cos(angle) * (torch.eye(3, dtype=torch.float64) - third) + torch.sin(angle) * cross
 
 
-def compose(factors: Factors, channels: int, *, grey: Tensor | None = None) -> Affine:
-    """Return the jitter of each sample, in its order, as one map; `grey` (B,) bool says which end as greyscale."""
-    return _chain(operations(factors.values, channels), factors, channels, grey)
+def compose(factors: Factors, channels: int, *, grey: Tensor) -> Affine:
+    """Return the jitter of each sample, in its order, as one map; `grey` (B,) bool says which end as greyscale.
+
+    With other than three channels there is brightness and contrast alone.
+    """
+    values, place = factors
+    weights = grey_weights(channels)
+    if channels != 3:
+        return _affine(values, torch.eye(channels, dtype=torch.float64), weights)
+    saturation, turned = _saturate(values, weights), rotation(values[:, HUE])
+    last = (place[:, HUE] > place[:, SATURATION])[:, None, None]
+    both = torch.where(last, turned @ saturation, saturation @ turned)
+    seen = weights @ torch.where(last, both, turned)
+    row = torch.where((place[:, HUE] < place[:, CONTRAST])[:, None], seen, weights)
+    return _greyscale(_affine(values, both, row), weights, grey)
 
 
 def around_hue(factors: Factors, grey: Tensor) -> tuple[Affine, Affine]:
     """Return what comes before and what comes after the hue operation, for exact hue between the two (C = 3)."""
-    matrices = operations(factors.values, 3)
-    place = torch.argsort(factors.order, 1)
+    values, place = factors
     late = place > place[:, HUE, None]
-    nothing = torch.tensor([1.0, 1.0, 1.0, 0.0], dtype=torch.float64)
-    eye = torch.eye(3, dtype=torch.float64)
+    weights = grey_weights(3)
     parts = []
     for skipped in (late, ~late):
-        skipped = skipped.clone()
-        skipped[:, HUE] = True
-        left = torch.where(skipped[..., None, None], eye, matrices)
-        values = torch.where(skipped, nothing, factors.values)
-        parts.append((left, Factors(values, factors.order)))
-    before = _chain(*parts[0], 3, None)
-    return before, _chain(*parts[1], 3, grey)
+        kept = torch.where(skipped, 1.0, values)
+        parts.append(_affine(kept, _saturate(kept, weights), weights))
+    return parts[0], _greyscale(parts[1], weights, grey)
 
 
-def _chain(matrices: Tensor, factors: Factors, channels: int, grey: Tensor | None) -> Affine:
-    weights = grey_weights(channels).expand(channels, channels)
-    ordered = matrices.gather(1, factors.order[..., None, None].expand_as(matrices))
-    towards = (1 - factors.values[:, CONTRAST, None]) * (factors.order == CONTRAST)
-    own = ordered[:, 0]
-    pull = towards[:, 0, None, None] * weights
-    for place in range(1, 4):
-        mean = own + pull  # the map of the mean pixel so far
-        own = ordered[:, place] @ own
-        pull = ordered[:, place] @ pull + towards[:, place, None, None] * (weights @ mean)
-    if grey is not None and channels == 3:
-        own = torch.where(grey[:, None, None], weights @ own, own)
-        pull = torch.where(grey[:, None, None], weights @ pull, pull)
-    return Affine(own, pull)
+def _affine(values: Tensor, mixed: Tensor, row: Tensor) -> Affine:
+    brightness, contrast = values[:, BRIGHTNESS, None, None], values[:, CONTRAST, None, None]
+    pull = (1 - contrast) * brightness * row[..., None, :]
+    return Affine(brightness * contrast * mixed, pull.expand(-1, mixed.shape[-1], -1))
+
+
+def _saturate(values: Tensor, weights: Tensor) -> Tensor:
+    saturation = values[:, SATURATION, None, None]
+    return saturation * torch.eye(3, dtype=torch.float64) + (1 - saturation) * weights
+
+
+def _greyscale(affine: Affine, weights: Tensor, grey: Tensor) -> Affine:
+    # The pull is grey already.
+    return Affine(torch.where(grey[:, None, None], (weights @ affine.own)[:, None], affine.own), affine.pull)
 
 
 def apply(images: Tensor, own: Tensor, offset: Tensor, *, out: Tensor | None = None) -> Tensor:

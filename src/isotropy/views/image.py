@@ -20,8 +20,8 @@ _GREY = _JITTER + colour.COLUMNS
 _BLUR, _SIGMA, _SOLARISE = _GREY + 1, _GREY + 2, _GREY + 3
 _COLUMNS = _SOLARISE + 1
 
-# How many source or result pixels are worked on at once on a CPU, so that they stay in its cache: 4 images of 256 px.
-_CHUNK_PIXELS = 1 << 18
+# How many source or result pixels are worked on at once on a CPU, so that they stay in its cache: 2 images of 256 px.
+_CHUNK_PIXELS = 1 << 17
 
 
 @dataclass(frozen=True)
