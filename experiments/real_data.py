@@ -3,8 +3,8 @@
     python experiments/real_data.py --data DIR [--only har adult] [--out docs/results/real_data.json]
 
 DIR holds uci_har.npz, epilepsy.npz, adult.parquet and fashion_mnist.npz as their sources describe them. Every run
-is an `isotropy fit` with the default recipe and a fixed number of epochs, chosen for about five minutes on two
-cores; its command, times and scores are kept as JSON, one entry per run. A run that is there already is not made
+is an `isotropy fit` with the default recipe and a fixed number of epochs, chosen for about five minutes on one
+or two cores; its command, times and scores are kept as JSON, one entry per run. A run that is there already is not made
 again.
 """
 
@@ -24,16 +24,16 @@ HAR = "--key X_train --label-key y_train --test-key X_test --test-label-key y_te
 FASHION = HAR
 # data set, method, epochs, file, options
 RUNS = [
-    ("har", "lfr", 20, "uci_har.npz", HAR),
-    ("har", "simclr", 60, "uci_har.npz", HAR),
-    ("epilepsy", "lfr", 20, "epilepsy_binary.npz", "--key X --label-key seizure --split is_test_random --modality series"),
-    ("epilepsy", "simclr", 60, "epilepsy_binary.npz", "--key X --label-key seizure --split is_test_random --modality series"),
+    ("har", "lfr", 15, "uci_har.npz", HAR),
+    ("har", "simclr", 30, "uci_har.npz", HAR),
+    ("epilepsy", "lfr", 15, "epilepsy_binary.npz", "--key X --label-key seizure --split is_test_random --modality series"),
+    ("epilepsy", "simclr", 30, "epilepsy_binary.npz", "--key X --label-key seizure --split is_test_random --modality series"),
     ("adult", "lfr", 50, "adult.parquet", "--label income --na ?"),
     ("adult", "simclr", 50, "adult.parquet", "--label income --na ?"),
-    ("fashion", "simclr", 5, "fashion_mnist.npz", FASHION),
-    ("fashion", "byol", 5, "fashion_mnist.npz", FASHION),
-    ("fashion", "vicreg", 5, "fashion_mnist.npz", FASHION),
-    ("fashion", "lfr", 8, "fashion_mnist.npz", FASHION),
+    ("fashion", "simclr", 3, "fashion_mnist.npz", FASHION),
+    ("fashion", "byol", 3, "fashion_mnist.npz", FASHION),
+    ("fashion", "vicreg", 3, "fashion_mnist.npz", FASHION),
+    ("fashion", "lfr", 5, "fashion_mnist.npz", FASHION),
 ]  # fmt: skip
 
 

@@ -30,7 +30,7 @@ def test_the_verdict(labels, ours, theirs, outcome):
     found = evidence(pairs, labels[:300], labels[300:], ours="us", label="kind")
     assert found["outcome"] == outcome and found["best"] == "strong"
     assert found["sentence"].startswith("kind: ")
-    assert ("did not help" in found["sentence"]) == (outcome == "loses")
+    assert ("did not pay" in found["sentence"]) == (outcome == "loses")
     assert [entry["name"] for entry in found["representations"]] == ["us", "weak", "strong"]
     json.dumps(found, allow_nan=False)
 
