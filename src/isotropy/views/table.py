@@ -96,7 +96,8 @@ class TableViews:
         if self.corrupt[look] > 0:
             corrupted = max(1, math.floor(self.corrupt[look] * width))
             words = draw.bits(keys, 2 * width, start=order)
-            chosen = draw.orders(words[:, :width])[:, :corrupted]
+            # A donor belongs to a column, so which cells are chosen matters and their order does not: no full sort.
+            chosen = words[:, :width].topk(corrupted, dim=1, largest=False, sorted=False).indices
             donor = draw.integers(words[:, width:], rows).gather(1, chosen)
             x = x.scatter(1, chosen, self.values[donor, chosen])
         if self.mixup[look] > 0:
