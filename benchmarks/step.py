@@ -116,8 +116,8 @@ def bare_steps(encoder: Encoder, batch: int, precision: str, steps: int) -> Call
     def run() -> None:
         for _ in range(steps):
             with autocast(precision):
-                z = method.projector(method.encoder(x))
-            nt_xent(*z.float().chunk(2), temperature=method.temperature).backward()
+                z = [method.projector(features) for features in method.encoder(x).chunk(2)]
+            nt_xent(*(look.float() for look in z), temperature=method.temperature).backward()
             method.zero_grad()
 
     return run

@@ -26,13 +26,14 @@ from isotropy.training import Optim, Step, fit
 from isotropy.views import TableViews
 
 ROWS, COLUMNS, BATCH, CORRUPTED = 12_800, 100, 256, 60
+PROJECTOR, TEMPERATURE = (512, 128), 0.5
 STEPS, TURNS = 50, 15
 OPTIM = Optim()
 
 
 def our_loop(x: Tensor, preprocess: TablePreprocess) -> Iterator[Step]:
     views = TableViews(values=x, numeric=COLUMNS, corrupt=(0.0, CORRUPTED / COLUMNS))
-    method = SimCLR(TableMLP(numeric=COLUMNS))
+    method = SimCLR(TableMLP(numeric=COLUMNS), projector=PROJECTOR, temperature=TEMPERATURE)
     return fit(method, ArraySource(x, preprocess), views, optim=OPTIM, epochs=1e6, batch_size=BATCH)
 
 
@@ -48,7 +49,9 @@ def by_loader(x: Tensor) -> Iterator[Tensor]:
 
 def by_hand(x: Tensor, epoch: Callable[[Tensor], Iterable[Tensor]]) -> Iterator[None]:
     """Train as one would write it down, a step per `next`."""
-    network = nn.Sequential(TableMLP(numeric=COLUMNS), mlp((256, 512, 128)))
+    encoder = TableMLP(numeric=COLUMNS)
+    projector = mlp((encoder.width, *PROJECTOR))
+    network = nn.ModuleList([encoder, projector])
     groups = [
         {"params": [p for p in network.parameters() if p.ndim > 1], "weight_decay": OPTIM.weight_decay},
         {"params": [p for p in network.parameters() if p.ndim == 1], "weight_decay": 0.0},
@@ -60,8 +63,9 @@ def by_hand(x: Tensor, epoch: Callable[[Tensor], Iterable[Tensor]]) -> Iterator[
             chosen = torch.rand(BATCH, COLUMNS).argsort(1)[:, :CORRUPTED]
             donors = torch.randint(ROWS, (BATCH, CORRUPTED))
             corrupted = rows.scatter(1, chosen, x[donors, chosen])
-            z = F.normalize(network(torch.cat([rows, corrupted])))
-            cosines = (z @ z.T / 0.5).fill_diagonal_(-torch.inf)
+            looks = encoder(torch.cat([rows, corrupted])).chunk(2)
+            z = F.normalize(torch.cat([projector(look) for look in looks]))
+            cosines = (z @ z.T / TEMPERATURE).fill_diagonal_(-torch.inf)
             loss = F.cross_entropy(cosines, places)
             optimizer.zero_grad()
             loss.backward()
