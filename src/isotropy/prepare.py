@@ -25,6 +25,7 @@ MOST_EPOCHS = 200.0
 TEST_SHARE = 0.2
 _MEASURED_BATCHES = 3
 _MEASURED_SECONDS = 12.0
+_WARM_UP_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,8 @@ def refuse_unprobeable(train: NDArray[Any], test: NDArray[Any]) -> None:
 def seconds_per_epoch(prepared: Prepared) -> float:
     """Return about how long one epoch of the encoder takes, measured on a copy and a few batches.
 
-    The first epoch over them warms up and is not counted, unless it alone takes too long.
+    The first epoch over them warms up (libraries load, kernels are chosen, LFR picks its projectors) and is not
+    counted, unless it alone takes a minute.
     """
     train = prepared.recipe.train
     few = min(_MEASURED_BATCHES * train.batch_size, len(prepared.source))
@@ -125,10 +127,11 @@ def seconds_per_epoch(prepared: Prepared) -> float:
         if step.epoch == int(step.epoch):
             starts.append(perf_counter())
             seconds.append(starts[-1] - starts[-2])
-            if comm.agree(starts[-1] - begin > _MEASURED_SECONDS):
+            patience = _MEASURED_SECONDS if len(seconds) > 1 else _WARM_UP_SECONDS
+            if comm.agree(starts[-1] - begin > patience):
                 break
     counted = seconds[1:] or seconds
-    per_row = min(counted) / few
+    per_row = sum(counted) / len(counted) / few
     own = torch.tensor([per_row], dtype=torch.float64)
     return float(comm.total(own.to(prepared.device)) / comm.world()) * len(prepared.source)
 
