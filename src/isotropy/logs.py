@@ -3,7 +3,6 @@
 import json
 import math
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,8 @@ class Log:
             self._file.close()
             raise UserError(f"{path}: has {length} bytes, and the checkpoint knows of {offset}: was it changed?")
         self._file.truncate(offset)
+        # Cutting leaves the position where it was, and `tell` would give it until something is written.
+        self._file.seek(offset)
 
     def add(self, entry: dict[str, Any]) -> None:
         """Append one line; a number that is not finite becomes null, as JSON knows no other."""
@@ -38,16 +39,6 @@ class Log:
     def close(self) -> None:
         """Close the file."""
         self._file.close()
-
-
-def entries(path: Path) -> Iterator[dict[str, Any]]:
-    """Yield the entries of a file of JSON lines; a last line that was cut off by a kill is left out."""
-    if not path.is_file():
-        return
-    with open(path, "rb") as file:
-        for line in file:
-            if line.endswith(b"\n"):
-                yield json.loads(line)
 
 
 def _finite(value: Any) -> Any:
