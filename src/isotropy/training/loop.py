@@ -102,13 +102,15 @@ def fit(
 
     Example:
         >>> import torch
-        >>> from isotropy.data import ArraySource
+        >>> from isotropy.data import ArraySource, TablePreprocess
         >>> from isotropy.encoders import TableMLP
         >>> from isotropy.methods import SimCLR
         >>> from isotropy.views import TableViews
-        >>> x = torch.randn(64, 5)
+        >>> table = TablePreprocess.learn(torch.randn(64, 5))
+        >>> rows = table.store(torch.randn(64, 5))
         >>> method = SimCLR(TableMLP(numeric=5, width=8, depth=2), projector=(8, 4))
-        >>> for step in fit(method, ArraySource(x), TableViews(values=x, numeric=5), epochs=1, batch_size=32):
+        >>> views = TableViews(values=rows, numeric=5)
+        >>> for step in fit(method, ArraySource(rows, table), views, epochs=1, batch_size=32):
         ...     pass
         >>> step.number, sorted(step.terms)
         (2, ['contrast'])

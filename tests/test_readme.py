@@ -1,0 +1,34 @@
+"""What the README shows runs."""
+
+import re
+from pathlib import Path
+
+from sklearn.datasets import load_digits
+
+from isotropy.cli import main
+
+README = (Path(__file__).parents[1] / "README.md").read_text()
+
+
+def test_every_block_of_python_runs(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Path("runs").mkdir()
+    load_digits(as_frame=True).frame[:200].to_csv("runs/digits.csv", index=False)
+    small = ["--epochs", "0.2", "--set", "encoder.width=16", "--set", "method.num_candidates=6"]
+    main(["fit", "runs/digits.csv", "--label", "target", "--method", "lfr", "--out", "runs/demo", *small])
+    blocks = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    assert len(blocks) == 3
+    for block in blocks:
+        exec(compile(block, "README.md", "exec"), {})
+    assert "contrast" in capsys.readouterr().out
+
+
+def test_every_option_that_the_readme_names_exists():
+    from typer.main import get_command
+
+    from isotropy.cli.app import app
+
+    verbs = get_command(app).commands
+    for verb, rest in re.findall(r"^    isotropy (\w+)(.*)$", README, re.MULTILINE):
+        known = {name for parameter in verbs[verb].params for name in parameter.opts} | {"--help"}
+        assert set(re.findall(r"--[a-z-]+", rest)) <= known, verb
