@@ -10,6 +10,7 @@ The parts stand alone: `isotropy.objectives`, `isotropy.views`, `isotropy.method
 """
 
 from importlib import import_module
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from isotropy.representation import Representation, load
     from isotropy.training import fit
 
-__version__ = "0.1.0"
+__version__ = version("isotropy")
 
 __all__ = [
     "METHODS",

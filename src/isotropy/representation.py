@@ -4,6 +4,7 @@ import copy
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Self
 
@@ -16,7 +17,6 @@ from safetensors.torch import load as from_bytes
 from safetensors.torch import save as to_bytes
 from torch import Tensor, nn
 
-import isotropy
 from isotropy import encoders
 from isotropy.atomic import write_atomically
 from isotropy.data import PREPROCESS, Data, ImagePreprocess, Preprocess, read
@@ -79,7 +79,7 @@ class Representation:
         self.method = method
         self.scores = list(scores)
         self.made_with = {
-            "isotropy": isotropy.__version__,
+            "isotropy": version("isotropy"),
             "torch": str(torch.__version__),
             "device": self.device.type,
         }
