@@ -14,11 +14,12 @@ class Network(nn.Module):
         self.convolutional = convolutional
 
 
-@pytest.mark.parametrize("units", [True, False])
+@pytest.mark.parametrize("unit", ["amx_bf16", "avx512_bf16", "avx512_f"])
+@pytest.mark.parametrize("there", [True, False])
 @pytest.mark.parametrize("convolutional", [True, False])
-def test_auto_is_bf16_only_with_units_and_an_encoder_that_gains(monkeypatch, units, convolutional):
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": units}, raising=False)
-    wanted = "bf16" if units and convolutional else "float32"
+def test_auto_is_bf16_only_with_units_and_an_encoder_that_gains(monkeypatch, unit, there, convolutional):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {unit: there}, raising=False)
+    wanted = "bf16" if there and unit != "avx512_f" and convolutional else "float32"
     assert precision.choose("auto", CPU, Network(convolutional)) == wanted
 
 

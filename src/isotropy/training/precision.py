@@ -13,12 +13,13 @@ PRECISIONS = ("auto", "float32", "bf16")
 def has_bf16_units(device: torch.device) -> bool:
     """Return whether `device` multiplies bfloat16 matrices in units made for it.
 
-    On a CPU only AMX counts: without it bfloat16 convolutions were measured up to 23 times slower.
+    On a CPU these are AMX or the dot products of AVX-512: with neither, bfloat16 convolutions were measured up to 23
+    times slower (docs/decisions/0010-bf16-on-processors.md).
     """
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
-    return bool(capabilities.get("amx_bf16", False))
+    return bool(capabilities.get("amx_bf16", False) or capabilities.get("avx512_bf16", False))
 
 
 def choose(precision: str, device: torch.device, encoder: nn.Module) -> str:
