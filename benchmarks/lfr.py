@@ -11,18 +11,13 @@ the shapes of HAR and Income.
 Exits with 1 where a ratio is below its threshold, or where the two sides' losses differ in float64.
 """
 
-import argparse
-import json
-import platform
 import sys
 from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
-from statistics import median
-from time import perf_counter
 
+import measure
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -227,69 +222,34 @@ def difference(recipe: Recipe) -> float:
     return max(abs(a - b) / b for a, b in zip(mine, theirs))
 
 
-def timed(cycles: Iterator[list[float]]) -> float:
-    start = perf_counter()
-    next(cycles)
-    return perf_counter() - start
-
-
-def compare(recipe: Recipe, widths: tuple[int, ...], pairs: int, workers: int) -> dict[int, dict]:
+def compare(recipe: Recipe, asked: dict[str, tuple[int, float]], pairs: int, workers: int) -> list[measure.Row]:
     """Time cycles of the published loop and of ours with each target width in turn; the first of each warms up."""
     method, source = ours(recipe, recipe.width, torch.float32, dropout=0.35)
     parts = published_parts(recipe, method, torch.float32, dropout=0.35)
     published = published_cycles(recipe, parts, torch.float32, pairs + 1, workers)
-    mine = {width: our_cycles(recipe, *ours(recipe, width, torch.float32, 0.35), pairs + 1) for width in widths}
-    rounds = [(timed(published), {width: timed(mine[width]) for width in widths}) for _ in range(pairs + 1)][1:]
-    found = {}
-    for width in widths:
-        ratios = [theirs / own[width] for theirs, own in rounds]
-        found[width] = {
-            "published_s": round(median(theirs for theirs, _ in rounds), 3),
-            "ours_s": round(median(own[width] for _, own in rounds), 3),
-            "ratio": round(median(ratios), 2),
-            "ratios": [round(ratio, 2) for ratio in ratios],
-        }
-    return found
-
-
-def machine() -> dict:
-    return {
-        "processor": torch.cpu.get_device_name() if hasattr(torch.cpu, "get_device_name") else platform.processor(),
-        "threads": torch.get_num_threads(),
-        "python": platform.python_version(),
-        "torch": str(torch.__version__),
-    }
+    sides = {"published": partial(next, published)}
+    for name, (width, _) in asked.items():
+        sides[name] = partial(next, our_cycles(recipe, *ours(recipe, width, torch.float32, 0.35), pairs + 1))
+    times = measure.in_turns(sides, pairs)
+    return [
+        measure.row(f"{name}: published / ours", times["published"], times[name], threshold)
+        for name, (_, threshold) in asked.items()
+    ]
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "lfr.json")
-    out = parser.parse_args().out
-    start = perf_counter()
+    arguments = measure.parser("lfr", __doc__.splitlines()[0]).parse_args()
     differences = {"HAR": difference(HAR), "Income": difference(INCOME)}
-    har, income = compare(HAR, (2304, 256), pairs=3, workers=1), compare(INCOME, (256,), pairs=5, workers=1)
-    alone = compare(INCOME, (256,), pairs=3, workers=0)
-    table = {
-        "HAR, published target width 2304": har[2304] | {"threshold": 1.6},
-        "HAR, default target width 256": har[256] | {"threshold": 3.0},
-        "Income": income[256] | {"threshold": 4.0},
-        "Income, the published loop without its loader's worker": alone[256] | {"threshold": 1.0},
-    }
-    result = {
-        "command": "python benchmarks/lfr.py",
-        "machine": machine(),
-        "seconds": round(perf_counter() - start, 1),
-        "float64_relative_loss_difference": differences,
-        "per_cycle": table,
-    }
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(json.dumps(result, indent=2) + "\n")
-    print(json.dumps(result, indent=2))
-    slow = [name for name, row in table.items() if row["ratio"] < row["threshold"]]
-    wrong = [name for name, value in differences.items() if value > 1e-9]
-    for name in slow + wrong:
-        print(f"failed: {name}", file=sys.stderr)
-    return 1 if slow or wrong else 0
+    har = {"HAR, published target width 2304": (2304, 1.6), "HAR, default target width 256": (256, 3.0)}
+    rows = compare(HAR, har, pairs=3, workers=1)
+    rows += compare(INCOME, {"Income": (256, 4.0)}, pairs=5, workers=1)
+    rows += compare(INCOME, {"Income, the published loop without its loader's worker": (256, 1.0)}, pairs=3, workers=0)
+    status = measure.finish("lfr", rows, arguments.out, float64_relative_loss_difference=differences)
+    for name, value in differences.items():
+        if value > 1e-9:
+            print(f"the losses of the two sides differ by {value:.1e}: {name}", file=sys.stderr)
+            status = 1
+    return status
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ from isotropy.views import TableViews
 
 ROWS, COLUMNS, BATCH, CORRUPTED = 12_800, 100, 256, 60
 PROJECTOR, TEMPERATURE = (512, 128), 0.5
-STEPS, TURNS = 50, 15
+STEPS, TURNS = 10, 60
 OPTIM = Optim()
 
 

@@ -1,22 +1,19 @@
 """Image views beside kornia's batched chain and torchvision's per-sample PIL chain: crop, flip, colour, greyscale.
 
-    python benchmarks/views.py [--out benchmarks/results/views.json] [--threads 2]
+    python benchmarks/views.py [--out benchmarks/results/views.json]
 
 All three run in this process and take turns; a ratio is the median over turns of the peer's time over ours. Kornia gets
 uint8 tensors and normalises like ours; PIL gets decoded images and ends with ToTensor and Normalize. The script exits
 with 1 where a ratio is below its threshold.
 """
 
-import argparse
-import json
-import platform
 import sys
 from collections.abc import Callable
 from importlib.metadata import version
-from pathlib import Path
 from statistics import median
 from time import perf_counter
 
+import measure
 import torch
 from torch import Tensor
 
@@ -85,7 +82,7 @@ def seconds(run: Callable[[], Tensor], batches: int = 3) -> float:
     return (perf_counter() - start) / batches
 
 
-def measure(size: int, source: int, batch: int, turns: int) -> dict[str, list[float]]:
+def compare(size: int, source: int, batch: int, turns: int) -> dict[str, list[float]]:
     """Return the seconds per batch of every chain, one number per turn."""
     generator = torch.Generator().manual_seed(0)
     coarse = torch.rand(batch, 3, 8, 8, generator=generator)
@@ -103,45 +100,18 @@ def measure(size: int, source: int, batch: int, turns: int) -> dict[str, list[fl
     return times
 
 
-def processor() -> str:
-    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor()
-
-
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "views.json")
-    parser.add_argument("--threads", type=int, default=2)
-    arguments = parser.parse_args()
-    torch.set_num_threads(arguments.threads)
-    rows, passed = [], True
+    arguments = measure.parser("views", __doc__.splitlines()[0]).parse_args()
+    rows, rates = [], {}
     for size, source, batch, turns, thresholds in CASES:
-        times = measure(size, source, batch, turns)
-        rates = {name: round(batch / median(each)) for name, each in times.items()}
-        print(f"{source} -> {size} px, batch {batch}: " + ", ".join(f"{n} {r} images/s" for n, r in rates.items()))
-        row = {"source": source, "size": size, "batch": batch, "images_per_second": rates, "ratios": []}
+        times = compare(size, source, batch, turns)
+        rates[f"{source} -> {size} px"] = {name: round(batch / median(each)) for name, each in times.items()}
         for hue, least in thresholds.items():
             for peer in ("kornia", "pil"):
-                pairs = sorted(theirs / ours for ours, theirs in zip(times[hue], times[peer]))
-                ratio, threshold = median(pairs), least.get(peer)
-                fine = threshold is None or ratio >= threshold
-                passed &= fine
-                span = [round(pairs[0], 2), round(pairs[-1], 2)]
-                found = {"hue": hue, "peer": peer, "median": round(ratio, 2), "span": span, "threshold": threshold}
-                row["ratios"].append(found)
-                needed = "" if threshold is None else f" (at least {threshold}{'' if fine else ': NOT REACHED'})"
-                print(f"  {hue} hue is {ratio:.1f} times as fast as {peer}, pairs {span[0]} to {span[1]}{needed}")
-        rows.append(row)
-    result = {
-        "command": "python benchmarks/views.py",
-        "processor": processor(),
-        "threads": arguments.threads,
-        "versions": {name: version(name) for name in ("torch", "torchvision", "kornia", "pillow")},
-        "cases": rows,
-    }
-    arguments.out.write_text(json.dumps(result, indent=1) + "\n")
-    return 0 if passed else 1
+                name = f"{source} -> {size} px, {hue} hue: {peer} / ours"
+                rows.append(measure.row(name, times[peer], times[hue], least.get(peer)))
+    versions = {name: version(name) for name in ("torchvision", "kornia", "pillow")}
+    return measure.finish("views", rows, arguments.out, versions=versions, images_per_second=rates)
 
 
 if __name__ == "__main__":
