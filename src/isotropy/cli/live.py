@@ -50,7 +50,7 @@ class Training:
             self._recent.append((now, step.rows, step.waited / max(step.seconds, 1e-9)))
             last = step.number == step.steps
             if self._live:
-                self._live.update(Text(self.line(step, health), overflow="ellipsis", no_wrap=True))
+                self._live.update(Text(folded(self.line(step, health), OUT.width), overflow="ellipsis", no_wrap=True))
             elif self.shown and (last or now - self._printed > _SECONDS_BETWEEN_LINES):
                 OUT.print(Text(self.line(step, health)))
                 self._printed = now
@@ -79,3 +79,17 @@ class Training:
         rows = sum(rows for _, rows, _ in self._recent) - self._recent[0][1]
         waited = sum(share for *_, share in self._recent) / len(self._recent)
         return [f"{rows / max(seconds, 1e-9):,.0f} samples/s", f"data {waited:.0%}"]
+
+
+def folded(line: str, width: int) -> str:
+    """Return the line with breaks between its parts, where a terminal is too narrow for all of them.
+
+    Example:
+        >>> folded("epoch 1.0/3 | loss 0.5 | 7 s left", 24)
+        'epoch 1.0/3 | loss 0.5\\n7 s left'
+    """
+    lines = [""]
+    for part in line.split(" | "):
+        longer = f"{lines[-1]} | {part}" if lines[-1] else part
+        lines[-1:] = [longer] if len(longer) <= width or not lines[-1] else [lines[-1], part]
+    return "\n".join(lines)

@@ -12,12 +12,14 @@ from isotropy.methods import METHODS
 def methods() -> None:
     """Run `isotropy methods`."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for column in ("method", "looks", "for", "idea"):
+    for column in ("method", "looks", "default for", "idea"):
         table.add_column(column, no_wrap=column != "idea")
     for name, kind in METHODS.items():
         defaults = [modality for modality, method in DEFAULT_METHOD.items() if method == name]
-        suits = "table, series, image" + (f" (default: {', '.join(defaults)})" if defaults else "")
         looks = "none" if kind.min_looks == 1 else f"{kind.min_looks} or more"
-        table.add_row(name, looks, suits, (inspect.getdoc(kind) or "").split("\n\n")[0].replace("\n", " "))
+        table.add_row(
+            name, looks, ", ".join(defaults), (inspect.getdoc(kind) or "").split("\n\n")[0].replace("\n", " ")
+        )
     OUT.print(table, soft_wrap=False)
-    say("\nsettings of a method: isotropy fit PATH --method NAME --set method.SETTING=VALUE", "dim")
+    say("\nEvery method takes tables, series and images.")
+    say("settings of a method: isotropy fit PATH --method NAME --set method.SETTING=VALUE", "dim")

@@ -8,10 +8,11 @@ from rich.text import Text
 # Where nothing says how wide the terminal is (a file, a pipe), a table keeps its lines whole.
 _PLAIN_WIDTH = 120
 # Of several ranks the first one speaks; what goes wrong is said once on every machine.
-OUT = Console(highlight=False, soft_wrap=True, quiet=os.environ.get("RANK", "0") != "0")
-if not OUT.is_terminal:
-    OUT.width = _PLAIN_WIDTH
-ERR = Console(stderr=True, highlight=False, soft_wrap=True, quiet=os.environ.get("LOCAL_RANK", "0") != "0")
+OUT = Console(highlight=False, quiet=os.environ.get("RANK", "0") != "0")
+ERR = Console(stderr=True, highlight=False, quiet=os.environ.get("LOCAL_RANK", "0") != "0")
+for _console in (OUT, ERR):
+    if not _console.is_terminal:
+        _console.width, _console.soft_wrap = _PLAIN_WIDTH, True
 # Exit code of a process that the user stopped, as shells have it.
 INTERRUPTED = 130
 

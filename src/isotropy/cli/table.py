@@ -8,10 +8,13 @@ from rich.text import Text
 from isotropy.cli.show import OUT, say
 from isotropy.evaluation.compare import number
 
+# Columns that the whole table needs; a narrower terminal is not told the widths.
+_WIDE = 88
+
 
 def show_evidence(found: dict[str, Any]) -> None:
     """Print the scores of one label."""
-    rows = found["rows"]
+    rows, wide = found["rows"], OUT.width >= _WIDE
     table = Table(
         title=f"{found['label']}: {found['score_name']} on {rows['test']:,} test rows "
         f"(probes learn from {rows['train']:,}); 95% intervals",
@@ -19,10 +22,11 @@ def show_evidence(found: dict[str, Any]) -> None:
         title_style="",
         box=None,
         pad_edge=False,
-        padding=(0, 2, 0, 0),
+        padding=(0, 2 if wide else 1, 0, 0),
     )
     table.add_column("representation", no_wrap=True)
-    table.add_column("width", justify="right")
+    if wide:
+        table.add_column("width", justify="right", no_wrap=True)
     table.add_column("linear probe", no_wrap=True)
     table.add_column("k-NN", no_wrap=True)
     table.add_column("ours - it (linear)", no_wrap=True)
@@ -30,7 +34,7 @@ def show_evidence(found: dict[str, Any]) -> None:
         ours = entry["name"] == found["ours"]
         table.add_row(
             Text(entry["name"], style="bold" if ours else ""),
-            str(entry["width"]),
+            *([str(entry["width"])] if wide else []),
             _interval(entry["linear"]),
             _interval(entry["knn"]),
             "" if ours else _signed(entry["difference"]["linear"]),
@@ -46,6 +50,9 @@ def _interval(score: dict[str, float]) -> str:
 
 
 def _signed(score: dict[str, float]) -> str:
-    return " ".join(
-        (f"{score['score']:+.3f}", f"[{score['low']:+.3f}, {score['high']:+.3f}]"),
-    )
+    low, high = (_plus(score[name]) for name in ("low", "high"))
+    return f"{_plus(score['score'])} [{low}, {high}]"
+
+
+def _plus(value: float) -> str:
+    return number(value) if value < 0 else f"+{number(value)}"

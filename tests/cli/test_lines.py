@@ -1,0 +1,102 @@
+"""What the terminal shows: the live line, the table of evidence at 80 columns, times in words."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from isotropy.cli import live, show, table
+from isotropy.cli.fit import seconds_of
+from isotropy.errors import UserError
+from isotropy.evaluation.compare import evidence
+
+
+def step(number, *, seconds=0.1, waited=0.02):
+    """Return what the line reads of a step: 8 steps of 50 rows make an epoch of two."""
+    return SimpleNamespace(
+        number=number, steps=16, epoch=number / 8, terms={"invariance": 1.23456, "variance": 20.0}, rows=50,
+        seconds=seconds, waited=waited,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """Return a clock that the test sets."""
+    now = SimpleNamespace(time=100.0)
+    monkeypatch.setattr(live, "perf_counter", lambda: now.time)
+    return now
+
+
+def watched(clock, numbers, health):
+    """Return the line after steps that took half a second each."""
+    training = live.Training(2.0)
+
+    def steps():
+        for number in numbers:
+            clock.time += 0.5
+            yield step(number), health
+
+    last = training.watch(steps())
+    return training.line(last, health)
+
+
+def test_the_line_says_where_training_is_how_it_goes_and_how_long_it_takes(clock):
+    line = watched(clock, range(1, 5), {"effective_rank": 12.34, "mean_norm": 0.456})
+    assert line == (
+        "epoch 0.5/2 | invariance 1.235  variance 20 | 100 samples/s | data 20% | rank 12.3 | mean 0.46 | 6 s left"
+    )
+    line = watched(clock, range(1, 17), {"effective_rank": float("nan"), "mean_norm": 1.0})
+    assert line.endswith("rank none | mean 1.00 | took 8 s")
+
+
+def test_a_resumed_training_tells_its_time_from_its_own_steps(clock):
+    assert watched(clock, range(9, 13), {}).endswith("| data 20% | 2 s left"), "4 steps of half a second are left"
+
+
+def test_the_line_is_folded_between_its_parts():
+    line = (
+        "epoch 100.0/600 | invariance 1.235  variance 20  covariance 0.7 | 2,262 samples/s | data 4% | 1 min 06 s left"
+    )
+    assert live.folded(line, 200) == line
+    for width in (40, 80, 100):
+        lines = live.folded(line, width).split("\n")
+        assert " | ".join(lines) == line
+        assert len(lines) > 1
+        assert all(len(part) <= width or " | " not in part for part in lines)
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_the_table_of_evidence_is_whole_on_a_narrow_terminal(width, monkeypatch, capsys):
+    rng = np.random.default_rng(0)
+    y = rng.normal(size=200)
+    names = ["isotropy (vicreg)", "raw features", "PCA (2304)", "untrained encoder", "summary features"]
+    pairs = {name: (rng.normal(size=(100, 3)), rng.normal(size=(100, 3))) for name in names}
+    found = evidence(pairs, y[:100], y[100:], ours=names[0], label="kind")
+    monkeypatch.setattr(show.OUT, "width", width)
+    monkeypatch.setattr(show.OUT, "soft_wrap", False)
+    table.show_evidence(found)
+    lines = capsys.readouterr().out.splitlines()
+    assert all(len(line) <= width for line in lines)
+    assert not any("…" in line for line in lines)
+    for entry in found["representations"]:
+        row = next(line for line in lines if line.startswith(entry["name"]))
+        ours = entry["name"] == found["ours"]
+        assert row.count("[") == row.count("]") == (2 if ours else 3), "no interval is cut"
+    assert ("width" in lines[1]) == (width == 120)
+
+
+def test_times_in_words_and_from_words():
+    assert [show.duration(s) for s in (0.2, 59.4, 60, 3599, 3600, 9000)] == [
+        "1 s", "59 s", "1 min 00 s", "59 min 59 s", "1 h 00 min", "2 h 30 min",
+    ]  # fmt: skip
+    assert [seconds_of(t) for t in ("90s", "10m", "1h30m", "0.5h", "1m 5s")] == [90, 600, 5400, 1800, 65]
+    for text in ("", "10", "s", "0s", "10 min", "-5m", "1m1h"):
+        with pytest.raises(UserError, match="a time is written as 90s, 10m or 1h30m"):
+            seconds_of(text)
+
+
+def test_a_complaint_is_one_line(capsys):
+    show.complain("one\n  two\nthree " + "x" * 300)
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert said.startswith("isotropy: one two three xxx")
