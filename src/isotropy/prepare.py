@@ -101,7 +101,7 @@ def refuse_unprobeable(train: NDArray[Any], test: NDArray[Any]) -> None:
     if task_of(train) == "classes":
         encode(train, test)
     elif not np.ptp(test.astype(np.float64)) > 0:
-        raise UserError(f"the label is {test[0]!r} in every test row: R2 needs labels that vary")
+        raise UserError(f"the label is {float(test[0]):g} in every test row: R2 needs labels that vary")
 
 
 def seconds_per_epoch(prepared: Prepared) -> float:

@@ -1,0 +1,105 @@
+"""The run directory: what is written, refused and read back; watching disturbs nothing."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from isotropy import prepare
+from isotropy.data import read
+from isotropy.errors import UserError
+from isotropy.recipe import Recipe
+from isotropy.run import Run, fingerprint, watch
+
+RECIPE = Recipe.default("simclr", "table").changed(
+    {"encoder.width": 8, "encoder.hidden": 8, "train.batch_size": 16, "train.epochs": 6}
+)
+ROWS = np.random.default_rng(0).normal(size=(80, 3))
+
+
+@pytest.fixture
+def prepared():
+    return prepare.prepare(RECIPE, read(ROWS, label=np.arange(80) % 2))
+
+
+def test_a_created_run_reads_back_and_refuses_another(prepared, tmp_path):
+    run = Run(tmp_path / "deep" / "run")
+    run.create(prepared)
+    opened = Run.opened(run.folder)
+    assert opened.recipe == RECIPE
+    assert opened.preprocess.to_json() == prepared.preprocess.to_json()
+    assert not opened.finished
+    assert not opened.has_checkpoint
+    about = json.loads((run.folder / "data.json").read_text())
+    assert (about["rows"], about["training_rows"]) == (80, 64)
+    with pytest.raises(UserError, match="holds a run already"):
+        run.create(prepared)
+    with pytest.raises(UserError, match="holds no run"):
+        Run.opened(tmp_path)
+
+
+def test_other_rows_have_another_fingerprint(prepared, tmp_path):
+    run = Run(tmp_path / "run")
+    run.create(prepared)
+    run.refuse_other_data(prepared.rows)
+    changed = prepared.rows.clone()
+    changed[40, 1] += 1e-3
+    assert fingerprint(changed) != fingerprint(prepared.rows)
+    for other in (changed, prepared.rows[:-1], prepared.rows.flip(0)):
+        with pytest.raises(UserError, match="the data is not what the run began with"):
+            run.refuse_other_data(other)
+
+
+def test_training_logs_every_step_and_health_at_some(prepared, tmp_path):
+    run = Run(tmp_path)
+    steps = [(step.number, health) for step, health in run.train(prepared)]
+    assert [number for number, _ in steps] == list(range(1, 25))
+    lines = {
+        name: [json.loads(line) for line in (tmp_path / f"{name}.jsonl").read_text().splitlines()]
+        for name in ("metrics", "diagnostics", "timing")
+    }
+    assert (
+        [line["step"] for line in lines["metrics"]] == [line["step"] for line in lines["timing"]] == list(range(1, 25))
+    )
+    assert all(line["loss"] == pytest.approx(sum(line["terms"].values())) for line in lines["metrics"])
+    assert [line["step"] for line in lines["diagnostics"]] == [1, 10, 20, 24]
+    assert steps[0][1] == {k: lines["diagnostics"][0][k] for k in ("effective_rank", "mean_norm")}
+    assert steps[10][1] == steps[9][1], "the newest is given with every step"
+    assert run.has_checkpoint, "the last step is always kept"
+
+
+def test_a_stop_saves_and_a_second_call_goes_on_to_the_same_end(prepared, tmp_path):
+    stopped, whole = Run(tmp_path / "stopped"), Run(tmp_path / "whole")
+    for run in (stopped, whole):
+        run.create(prepared)
+    seen = []
+    for step, _ in stopped.train(prepare.prepare(RECIPE, prepared.data), stop=lambda: len(seen) == 4):
+        seen.append(step.number)
+    assert seen == [1, 2, 3, 4, 5]
+    seen += [step.number for step, _ in stopped.train(prepare.prepare(RECIPE, prepared.data))]
+    assert seen == list(range(1, 25))
+    list(whole.train(prepared))
+    for name in ("metrics.jsonl", "diagnostics.jsonl"):
+        assert (stopped.folder / name).read_bytes() == (whole.folder / name).read_bytes()
+
+
+def test_watching_leaves_modes_and_weights_as_they_were(prepared):
+    encoder = prepared.method.encoder
+    encoder.train()
+    list(encoder.modules())[2].eval()
+    modes = [module.training for module in encoder.modules()]
+    before = {name: value.clone() for name, value in encoder.state_dict().items()}
+    health = watch(prepared, prepared.rows[:32])
+    assert 1 <= health["effective_rank"] <= 8
+    assert 0 <= health["mean_norm"] <= 1
+    assert [module.training for module in encoder.modules()] == modes
+    assert all(torch.equal(value, before[name]) for name, value in encoder.state_dict().items())
+
+
+def test_evidence_of_a_label_takes_the_place_of_the_older(tmp_path):
+    run = Run(tmp_path)
+    run.keep_evidence([{"label": "a", "n": 1}])
+    run.keep_evidence([{"label": "b", "n": 2}])
+    run.keep_evidence([{"label": "a", "n": 3}])
+    assert json.loads((tmp_path / "probes.json").read_text()) == [{"label": "b", "n": 2}, {"label": "a", "n": 3}]
