@@ -238,7 +238,7 @@ def compare(recipe: Recipe, asked: dict[str, tuple[int, float]], pairs: int, wor
 
 
 def main() -> int:
-    arguments = measure.parser("lfr", __doc__.splitlines()[0]).parse_args()
+    arguments = measure.start(measure.parser("lfr", __doc__.splitlines()[0]))
     differences = {"HAR": difference(HAR), "Income": difference(INCOME)}
     har = {"HAR, published target width 2304": (2304, 1.6), "HAR, default target width 256": (256, 3.0)}
     rows = compare(HAR, har, pairs=3, workers=1)

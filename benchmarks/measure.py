@@ -2,12 +2,17 @@
 
 The rule: the sides of a comparison run in one process and take turns, the first turn warms up and is dropped, every
 other turn gives one ratio, and the median of these ratios must reach the threshold. The smallest and the largest are
-recorded beside it: they say how noisy the machine was.
+recorded beside it, and the share of the cores that other programs took meanwhile: they say how noisy the machine was.
+
+On a machine that others use the clock times the queue for its cores. There `--busy` counts processor seconds instead,
+of one thread, those of a loader's workers included: the work that either side does, whoever else is at work.
 """
 
 import argparse
 import json
+import os
 import platform
+import resource
 import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -20,6 +25,7 @@ from typing import Any
 import torch
 
 RESULTS = Path(__file__).parent / "results"
+CLOCK: list[Callable[[], float]] = [perf_counter]
 
 
 @dataclass(frozen=True)
@@ -54,11 +60,17 @@ def in_turns(sides: dict[str, Callable[[], object]], turns: int) -> dict[str, li
     seconds: dict[str, list[float]] = {name: [] for name in sides}
     for turn in range(turns + 1):
         for name in list(sides) if turn % 2 else reversed(list(sides)):
-            start = perf_counter()
-            sides[name]()
+            taken = timed(sides[name])
             if turn:
-                seconds[name].append(perf_counter() - start)
+                seconds[name].append(taken)
     return seconds
+
+
+def timed(run: Callable[[], object]) -> float:
+    """Return the seconds that `run` takes, by the clock that was asked for."""
+    start = CLOCK[0]()
+    run()
+    return CLOCK[0]() - start
 
 
 def row(
@@ -68,6 +80,30 @@ def row(
     ratios = [a / b for a, b in zip(above, below, strict=True)]
     found = [round(number, 3) for number in (median(ratios), min(ratios), max(ratios))]
     return Row(name, *found, threshold, at_most, (round(median(above), 5), round(median(below), 5)))
+
+
+def busy_seconds() -> tuple[float, float]:
+    """Return the processor seconds that all programs took so far, and those of this one and its ended children."""
+    stat = Path("/proc/stat")
+    if not stat.exists():
+        return 0.0, 0.0
+    user, nice, system, _, _, *rest = (int(ticks) for ticks in stat.read_text().split("\n", 1)[0].split()[1:9])
+    return (user + nice + system + sum(rest)) / os.sysconf("SC_CLK_TCK"), own_seconds()
+
+
+def own_seconds() -> float:
+    """Return the processor seconds of this program and its ended children, to microseconds."""
+    usages = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(usage.ru_utime + usage.ru_stime for usage in usages)
+
+
+START = (perf_counter(), *busy_seconds())
+
+
+def taken_by_others() -> float:
+    """Return the share of all cores that other programs took since this module was imported (0 where unknown)."""
+    seconds, everyone, own = (now - then for now, then in zip((perf_counter(), *busy_seconds()), START))
+    return round(max(0.0, everyone - own) / (seconds * (os.cpu_count() or 1)), 3)
 
 
 def machine() -> dict[str, Any]:
@@ -86,11 +122,14 @@ def machine() -> dict[str, Any]:
 
 def finish(name: str, rows: list[Row], out: Path, **more: Any) -> int:
     """Write the record of benchmark `name` to `out`, print its rows, and return the exit status."""
-    arguments = [argument for argument in sys.argv[1:] if argument == "--full"]
+    arguments = [argument for argument in sys.argv[1:] if argument in ("--full", "--busy")]
     record = {
         "command": " ".join(["python", f"benchmarks/{name}.py", *arguments]),
         "date": date.today().isoformat(),
         "machine": machine(),
+        "clock": "processor" if CLOCK[0] is own_seconds else "wall",
+        "seconds": round(perf_counter() - START[0], 1),
+        "taken_by_others": taken_by_others(),
         "rows": [asdict(row) for row in rows],
         **more,
     }
@@ -99,11 +138,22 @@ def finish(name: str, rows: list[Row], out: Path, **more: Any) -> int:
     for row in rows:
         asked = "" if row.threshold is None else f", {'at most' if row.at_most else 'at least'} {row.threshold}"
         print(f"{row.name}: {row.ratio} ({row.low} to {row.high}{asked}){'' if row.fine else ' MISSED'}")
+    print(f"other programs took {record['taken_by_others']:.0%} of the cores")
     return 0 if all(row.fine for row in rows) else 1
 
 
 def parser(name: str, description: str) -> argparse.ArgumentParser:
-    """Return a parser with the option that every benchmark has."""
+    """Return a parser with the options that every benchmark has."""
     made = argparse.ArgumentParser(description=description)
     made.add_argument("--out", type=Path, default=RESULTS / f"{name}.json")
+    made.add_argument("--busy", action="store_true", help="count the processor seconds of one thread")
     return made
+
+
+def start(parser: argparse.ArgumentParser) -> argparse.Namespace:
+    """Parse the arguments and set the clock that they ask for."""
+    arguments = parser.parse_args()
+    if arguments.busy:
+        torch.set_num_threads(1)
+        CLOCK[0] = own_seconds
+    return arguments

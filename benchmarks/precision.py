@@ -30,7 +30,7 @@ def step(encoder: nn.Module, x: Tensor, bf16: bool) -> Callable[[], None]:
 
 
 def main() -> int:
-    arguments = measure.parser("precision", __doc__.splitlines()[0]).parse_args()
+    arguments = measure.start(measure.parser("precision", __doc__.splitlines()[0]))
     torch.manual_seed(0)
     cases = {
         "ResNet-18, 128 images of 32 px": (Timm(model="resnet18", channels=3, size=(32, 32)), (128, 3, 32, 32)),

@@ -1,6 +1,6 @@
 """Run every benchmark and show each measured ratio beside what is asked of it: `make bench`.
 
-    python benchmarks/run.py
+    python benchmarks/run.py [--busy]
 
 The rule is that of measure.py: the median over pairs must reach the threshold. Exits with 1 where one does not, or
 where a benchmark fails.
@@ -23,7 +23,7 @@ BENCHMARKS = ("views", "step", "table", "lfr", "precision")
 def run(name: str) -> tuple[list[measure.Row], bool]:
     """Run one benchmark and return its rows, and whether it ended well."""
     out = measure.RESULTS / f"{name}.json"
-    done = subprocess.run([sys.executable, str(HERE / f"{name}.py"), "--out", str(out)])
+    done = subprocess.run([sys.executable, str(HERE / f"{name}.py"), "--out", str(out), *sys.argv[1:]])
     return [measure.Row(**row) for row in json.loads(out.read_text())["rows"]], done.returncode == 0
 
 

@@ -17,7 +17,6 @@ from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from functools import partial
 from itertools import islice
-from time import perf_counter
 
 import measure
 import torch
@@ -128,12 +127,7 @@ def best_workers(epoch: Callable[[int], None]) -> tuple[int, dict[int, float]]:
     epoch(0)
     seconds = {}
     for workers in WORKERS:
-        times = []
-        for _ in range(2):
-            start = perf_counter()
-            epoch(workers)
-            times.append(perf_counter() - start)
-        seconds[workers] = round(min(times), 3)
+        seconds[workers] = round(min(measure.timed(partial(epoch, workers)) for _ in range(2)), 3)
     return min(seconds, key=seconds.__getitem__), seconds
 
 
@@ -154,9 +148,9 @@ def compare(make: Callable[[], Encoder], batch: int, steps: int, precision: str,
 def main() -> int:
     parser = measure.parser("step", __doc__.splitlines()[0])
     parser.add_argument("--full", action="store_true", help="ResNet-18 with batches of 256")
-    arguments = parser.parse_args()
+    arguments = measure.start(parser)
     torch.manual_seed(0)
-    batch, steps, turns = (256, 2, 5) if arguments.full else (64, 3, 5)
+    batch, steps, turns = (256, 2, 3) if arguments.full else (64, 3, 5)
     default = choose("auto", CPU, resnet18())
     rows, workers, lightly_default = [], {}, []
     for precision in dict.fromkeys(("float32", default)):

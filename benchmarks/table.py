@@ -74,7 +74,7 @@ def by_hand(x: Tensor, epoch: Callable[[Tensor], Iterable[Tensor]]) -> Iterator[
 
 
 def main() -> int:
-    arguments = measure.parser("table", __doc__.splitlines()[0]).parse_args()
+    arguments = measure.start(measure.parser("table", __doc__.splitlines()[0]))
     torch.manual_seed(0)
     values = np.random.default_rng(0).normal(size=(ROWS, COLUMNS)).astype(np.float32)
     preprocess = TablePreprocess.learn(values)

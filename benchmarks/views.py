@@ -11,7 +11,6 @@ import sys
 from collections.abc import Callable
 from importlib.metadata import version
 from statistics import median
-from time import perf_counter
 
 import measure
 import torch
@@ -76,10 +75,7 @@ def our_chain(images: Tensor, size: int, hue: str) -> Callable[[], Tensor]:
 
 def seconds(run: Callable[[], Tensor], batches: int = 3) -> float:
     run()  # the turn's first batch finds the caches and the allocator as another chain left them
-    start = perf_counter()
-    for _ in range(batches):
-        run()
-    return (perf_counter() - start) / batches
+    return measure.timed(lambda: [run() for _ in range(batches)]) / batches
 
 
 def compare(size: int, source: int, batch: int, turns: int) -> dict[str, list[float]]:
@@ -101,7 +97,7 @@ def compare(size: int, source: int, batch: int, turns: int) -> dict[str, list[fl
 
 
 def main() -> int:
-    arguments = measure.parser("views", __doc__.splitlines()[0]).parse_args()
+    arguments = measure.start(measure.parser("views", __doc__.splitlines()[0]))
     rows, rates = [], {}
     for size, source, batch, turns, thresholds in CASES:
         times = compare(size, source, batch, turns)
