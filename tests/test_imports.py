@@ -22,10 +22,10 @@ ALLOWED = {
     "predictors": {"errors"},
     "projectors": {"encoders", "views", "errors"},
     "methods": {"methods", "objectives", "heads", "teacher", "predictors", "projectors", "encoders", "views", "errors"},
-    "data": {"data", "errors"},
+    "data": {"data", "atomic", "errors"},
     "diagnostics": {"diagnostics", "errors"},
     "evaluation": {"evaluation", "errors"},
-    "training": {"training", "methods", "views", "atomic", "errors"},
+    "training": {"training", "methods", "encoders", "views", "atomic", "errors"},
 }
 LEAVES = {"cli", "estimator"}
 

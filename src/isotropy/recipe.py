@@ -118,7 +118,7 @@ class Recipe:
         if name == "encoder":
             return replace(self, encoder=value, encoder_options={})
         if name == "method":
-            return replace(self, method=value, method_options={})
+            return self if value == self.method else self._by(value)
         section, dot, key = name.partition(".")
         if section not in _SECTIONS or not dot:
             choices = sorted({f"{s}.{key or '...'}" for s in _SECTIONS})
@@ -134,6 +134,13 @@ class Recipe:
             return replace(self, **{section: replace(old, **{key: value})})
         attribute = "views" if section == "views" else f"{section}_options"
         return replace(self, **{attribute: getattr(self, attribute) | {key: value}})
+
+    def _by(self, method: str) -> "Recipe":
+        """Return this recipe with another method and what suits it: its optimiser and batches, not the old one's."""
+        other = Recipe.default(method, self.modality)
+        kept = {name: getattr(self.train, name) for name in ("epochs", "seed", "precision", "compile")}
+        same = {name: getattr(self, name) for name in ("encoder", "encoder_options", "views", "data")}
+        return replace(other, train=replace(other.train, **kept), **same)
 
     def to_toml(self) -> str:
         """Return the recipe as TOML, which `from_toml` reads back to an equal recipe."""
@@ -205,7 +212,8 @@ def build(
         "n_samples": len(source),
     }
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(recipe.train.seed)
+        # Not torch.manual_seed, which would seed the GPUs' generators too.
+        torch.default_generator.manual_seed(recipe.train.seed)
         if encoder is None:
             encoder = encoders.build(recipe.encoder, preprocess.shape, **recipe.encoder_options)
         built = method(encoder, **{k: v for k, v in given.items() if k in named}, **options)

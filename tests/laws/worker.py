@@ -101,11 +101,13 @@ def parts() -> dict[str, Any]:
         comm.make_batch_norms_global(holder)
         x = (mine if norm_takes_maps(name) else mine.flatten(1)).detach().clone().requires_grad_()
         for _ in range(2):
-            y = holder(x)
+            with comm.together():
+                y = holder(x)
         y.square().mul(1 + torch.arange(y.shape[1], dtype=y.dtype).view(-1, *[1] * (y.dim() - 2))).sum().backward()
         state |= {f"{name}/y": y, f"{name}/x.grad": x.grad}
         state |= {f"{name}/{k}": v for k, v in holder.state_dict().items()}
-        state |= {f"{name}/eval": holder.eval()(x)}
+        with comm.together():
+            state |= {f"{name}/eval": holder.eval()(x)}
     return {"terms": [], "state": {k: v.detach().clone() for k, v in state.items()}}
 
 

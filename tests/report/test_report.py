@@ -123,9 +123,16 @@ def test_a_failed_write_leaves_the_earlier_report(run, monkeypatch):
 
 
 def test_collapse_is_the_headline_whatever_the_probe_says():
+    evidence_ = [{"outcome": "beats", "sentence": "Probed."}]
+    for rank in (None, 1.0):
+        found = headline({"evidence": evidence_, "health": {"last": {"effective_rank": rank, "mean_norm": 1.0}}})
+        assert found["outcome"] == "collapsed" and found["sentences"][1] == "Probed."
+
+
+def test_a_large_common_mean_alone_is_no_collapse():
     evidence_ = [{"outcome": "beats", "sentence": "."}]
-    assert headline({"evidence": evidence_, "health": {"last": {"mean_norm": 0.999}}})["outcome"] == "collapsed"
-    assert headline({"evidence": evidence_, "health": {"last": {"effective_rank": None}}})["outcome"] == "collapsed"
+    healthy = {"last": {"effective_rank": 97.0, "mean_norm": 0.9957}}
+    assert headline({"evidence": evidence_, "health": healthy})["outcome"] == "beats"
     assert headline({"evidence": evidence_, "health": {"last": {"mean_norm": 0.3}}})["outcome"] == "beats"
     assert headline({"evidence": [*evidence_, {"outcome": "loses", "sentence": ""}]})["outcome"] == "mixed"
 

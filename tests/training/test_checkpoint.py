@@ -43,6 +43,22 @@ def test_the_last_two_are_kept(tmp_path):
     assert checkpoint.listed(tmp_path)[-1].name == "step-000000004.safetensors"
 
 
+def test_a_damaged_later_one_takes_no_place(tmp_path):
+    damaged = tmp_path / "step-000000020.safetensors"
+    tmp_path.mkdir(exist_ok=True)
+    damaged.write_bytes(b"cut")
+    for step in cases.train(cases.make("toy_contrast")):
+        step.save(tmp_path)
+    assert [int(path.stem.split("-")[1]) for path in checkpoint.listed(tmp_path)] == [step.number - 1, step.number]
+    assert not damaged.exists()
+
+
+def test_another_optimiser_is_another_training(tmp_path):
+    path = next(iter(cases.train(cases.make("toy_contrast"), optim=Optim(name="sgd", lr=0.1)))).save(tmp_path)
+    with pytest.raises(UserError, match="belongs to another training: optim was"):
+        next(iter(cases.train(cases.make("toy_contrast"), optim=Optim(name="sgd", lr=0.2), resume=path)))
+
+
 def test_it_says_what_it_is_and_keeps_the_callers_words(tmp_path):
     about = checkpoint.about(trained(tmp_path))
     assert about["step"] == 3 and about["about"] == {"note": "mine"}

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from isotropy.errors import UserError
 from isotropy.training import comm
 
 KINDS = {
@@ -57,7 +58,8 @@ def test_a_global_batch_norm_of_one_process_equals_torchs(kind):
         theirs.train(training), ours.train(training)
         x = torch.randn(shape, generator=generator, dtype=torch.float64) * 3 + 1
         a, b = x.clone().requires_grad_(), x.clone().requires_grad_()
-        expected, found = theirs(a), ours(b)
+        with comm.together():
+            expected, found = theirs(a), ours(b)
         torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
         expected.pow(3).sum().backward(), found.pow(3).sum().backward()
         torch.testing.assert_close(b.grad, a.grad, rtol=1e-10, atol=1e-10)
@@ -78,12 +80,48 @@ def test_a_global_batch_norm_keeps_the_parameters_the_optimiser_holds():
 def test_bfloat16_is_normalised_in_float32_and_returned_as_it_came():
     norm = comm.GlobalBatchNorm.of(nn.BatchNorm1d(3))
     x = torch.randn(64, 3, generator=torch.Generator().manual_seed(0)) * 0.1 + 20
-    out = norm(x.to(torch.bfloat16))
+    with comm.together():
+        out = norm(x.to(torch.bfloat16))
     expected = nn.BatchNorm1d(3)(x.to(torch.bfloat16).float())
     assert out.dtype == torch.bfloat16
     torch.testing.assert_close(out.float(), expected, rtol=1e-2, atol=1e-2)
 
 
-def test_one_value_per_channel_is_refused():
-    with pytest.raises(ValueError, match="more than one value"):
-        comm.GlobalBatchNorm.of(nn.BatchNorm1d(3))(torch.randn(1, 3))
+def test_outside_of_the_loop_a_global_batch_norm_asks_no_other_rank(monkeypatch):
+    monkeypatch.setattr(comm, "total", lambda x: pytest.fail("waited for other ranks"))
+    norm = comm.GlobalBatchNorm.of(nn.BatchNorm1d(3, track_running_stats=False)).eval()
+    x = torch.randn(8, 3)
+    torch.testing.assert_close(norm(x), nn.BatchNorm1d(3, track_running_stats=False)(x))
+
+
+class NormAct(nn.BatchNorm2d):
+    """As timm's: normalises, drops, activates."""
+
+    def __init__(self, channels):
+        super().__init__(channels)
+        self.drop, self.act = nn.Identity(), nn.SiLU()
+
+    def forward(self, x):
+        return self.act(self.drop(super().forward(x)))
+
+
+class Halving(nn.BatchNorm2d):
+    def forward(self, x):
+        return super().forward(x) / 2
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_a_norm_with_an_activation_keeps_it(training):
+    theirs, ours = NormAct(3), nn.Sequential(NormAct(3))
+    comm.make_batch_norms_global(ours)
+    assert isinstance(ours[0], comm.GlobalBatchNorm)
+    assert [f"0.{key}" for key in theirs.state_dict()] == [*ours.state_dict()]
+    x = torch.randn(4, 3, 5, 5)
+    with comm.together():
+        found = ours.train(training)(x)
+    torch.testing.assert_close(found, theirs.train(training)(x), rtol=1e-4, atol=1e-5)
+
+
+def test_a_norm_that_does_what_nobody_knows_is_refused():
+    with pytest.raises(UserError, match=r"Halving \('0'\) cannot be shared by several ranks"):
+        comm.make_batch_norms_global(nn.Sequential(Halving(3)))

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import torch
 from torch import nn
 
 from isotropy.errors import UserError
@@ -36,3 +37,13 @@ def share(**values: float) -> None:
     for name, value in values.items():
         if not 0.0 <= value < 1.0:
             raise UserError(f"{name} must be at least 0 and below 1, not {value!r}")
+
+
+def to_channels_last(module: nn.Module) -> None:
+    """Lay the weights of two-dimensional convolutions out channels-last, in place: the faster layout on CPUs.
+
+    Unlike `module.to(memory_format=...)` it leaves tensors with five dimensions alone instead of failing.
+    """
+    for tensor in [*module.parameters(), *module.buffers()]:
+        if tensor.ndim == 4:
+            tensor.data = tensor.data.contiguous(memory_format=torch.channels_last)

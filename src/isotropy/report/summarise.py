@@ -10,6 +10,7 @@ from typing import Any
 from isotropy.errors import UserError
 from isotropy.report.map import embedding_map
 
+_COLLAPSED = 1.1  # directions in use
 POINTS = 300  # of a curve, at most: each the mean, lowest and highest of its stretch
 Curve = list[list[float]]
 
@@ -60,18 +61,18 @@ def headline(summary: dict[str, Any]) -> dict[str, Any]:
     """Return {"outcome", "sentences"}: the verdict of the evidence, or what can be said without labels.
 
     Example:
-        >>> headline({"health": {"last": {"effective_rank": 12.3, "mean_norm": 0.995}}})["outcome"]
+        >>> headline({"health": {"last": {"effective_rank": None, "mean_norm": 1.0}}})["outcome"]
         'collapsed'
     """
     last = summary.get("health", {}).get("last", {})
     rank, norm = last.get("effective_rank"), last.get("mean_norm")
-    if (norm is not None and norm > 0.99) or ("effective_rank" in last and rank is None):
+    evidence = summary.get("evidence")
+    # A large common mean alone is no collapse: embeddings that end in a ReLU have one, and use many directions.
+    if "effective_rank" in last and (rank is None or rank < _COLLAPSED):
         norm_said = "" if norm is None else f" (norm of the mean embedding {norm:.3f})"
-        return {
-            "outcome": "collapsed",
-            "sentences": [f"The representation has collapsed: all embeddings point the same way{norm_said}."],
-        }
-    if evidence := summary.get("evidence"):
+        collapsed = f"The representation has collapsed: the embeddings use about one direction at most{norm_said}."
+        return {"outcome": "collapsed", "sentences": [collapsed, *(entry["sentence"] for entry in evidence or [])]}
+    if evidence:
         outcomes = {entry["outcome"] for entry in evidence}
         outcome = outcomes.pop() if len(outcomes) == 1 else "mixed"
         return {"outcome": outcome, "sentences": [entry["sentence"] for entry in evidence]}

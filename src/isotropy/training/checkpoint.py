@@ -46,9 +46,12 @@ def save(
             f"{path}: the checkpoint of step {step} could not be written ({error.strerror}); "
             f"{'the earlier ones are untouched' if listed(folder) else 'there is no earlier one'}: make room and resume"
         ) from error
-    # What a killed process was writing stays under its temporary name; no other process writes here.
-    for old in [*listed(folder)[:-KEPT], *folder.glob(".step-*")]:
-        old.unlink()
+    # What a killed process was writing stays under its temporary name, and a damaged later checkpoint under its own
+    # (the run went on from an earlier one); no other process writes here.
+    kept = [old for old in listed(folder) if old <= path][-KEPT:]
+    for old in [*folder.glob("step-*.safetensors"), *folder.glob(".step-*")]:
+        if old not in kept:
+            old.unlink()
     return path
 
 

@@ -18,6 +18,8 @@ from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.parallel import DistributedDataParallel
 
+from isotropy.errors import UserError
+
 
 def world() -> int:
     """Return the number of ranks, 1 without `torchrun`."""
@@ -106,12 +108,37 @@ def distributed(method: nn.Module, *, find_unused: bool) -> nn.Module:
 
 
 def make_batch_norms_global(module: nn.Module) -> None:
-    """Replace every batch norm inside `module`, in place, by one whose statistics are those of all ranks."""
+    """Replace every batch norm inside `module`, in place, by one whose statistics are those of all ranks.
+
+    Raises:
+        UserError: a batch norm of another library that does more than normalise, in a way not known here.
+    """
     for name, child in module.named_children():
         if isinstance(child, _BatchNorm) and not isinstance(child, GlobalBatchNorm):
+            # timm's BatchNormAct2d applies its children "drop" and "act" afterwards; plain ones have none.
+            if type(child) not in _PLAIN and [*child._modules] != ["drop", "act"]:
+                raise UserError(f"{type(child).__name__} ({name!r}) cannot be shared by several ranks: train with one")
             setattr(module, name, GlobalBatchNorm.of(child))
         else:
             make_batch_norms_global(child)
+
+
+_PLAIN = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
+_together = False
+
+
+@contextmanager
+def together() -> Iterator[None]:
+    """Let batch norms share their statistics: all ranks run the networks now, in the same order.
+
+    Outside of it (rank 0 alone embeds some rows, say) they are ordinary ones and wait for nobody.
+    """
+    global _together
+    before, _together = _together, True
+    try:
+        yield
+    finally:
+        _together = before
 
 
 class GlobalBatchNorm(_BatchNorm):
@@ -122,6 +149,7 @@ class GlobalBatchNorm(_BatchNorm):
         """Return one that shares `norm`'s parameters, buffers and settings."""
         new = cls(norm.num_features, norm.eps, norm.momentum, norm.affine, norm.track_running_stats)
         new._parameters, new._buffers, new.training = norm._parameters, norm._buffers, norm.training
+        new._modules = norm._modules
         return new
 
     def _check_input_dim(self, input: Tensor) -> None:
@@ -130,8 +158,13 @@ class GlobalBatchNorm(_BatchNorm):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return `x` (B, C, ...) standardised per channel over all rows of all ranks."""
-        if not (self.training or self.running_mean is None):
-            return super().forward(x)
+        shared = _together and (self.training or self.running_mean is None)
+        out = self._shared(x) if shared else super().forward(x)
+        for after in self._modules.values():
+            out = after(out) if after is not None else out
+        return out
+
+    def _shared(self, x: Tensor) -> Tensor:
         self._check_input_dim(x)
         axes = [0, *range(2, x.dim())]
         shape = [1, -1] + [1] * (x.dim() - 2)
@@ -139,8 +172,6 @@ class GlobalBatchNorm(_BatchNorm):
         count = exact.new_full((1,), x.numel() / x.shape[1])
         sums = total(torch.cat([exact.sum(axes), count]))
         count = sums[-1].detach()
-        if count < 2:
-            raise ValueError("batch norm needs more than one value per channel over all ranks in training")
         centred = exact - (mean := sums[:-1] / count).view(shape)
         variance = total(centred.square().sum(axes)) / count
         if self.training and self.running_mean is not None and self.running_var is not None:

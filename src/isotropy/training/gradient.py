@@ -64,7 +64,7 @@ class Gradient:
 
     def _forward(self, views: Views, step: int, place: int) -> Outputs:
         autocast = torch.autocast(self.device.type, torch.bfloat16) if self.bf16 else nullcontext()
-        with _seeded(self.device, self.seed, step, comm.rank(), place), autocast:
+        with _seeded(self.device, self.seed, step, comm.rank(), place), autocast, comm.together():
             outputs: Outputs = self.model(views)
         return {name: _each(value, _at_least_float32) for name, value in outputs.items()}
 

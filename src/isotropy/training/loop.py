@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from isotropy.encoders.encoder import to_channels_last
 from isotropy.errors import UserError
 from isotropy.methods.method import Method, Outputs
 from isotropy.training import checkpoint, comm
@@ -127,15 +128,34 @@ def fit(
     precision = choose(precision, device, method.encoder)
     method.to(device)
     if getattr(method.encoder, "convolutional", False):
-        method.to(memory_format=torch.channels_last)
+        to_channels_last(method)
     if compile:
         method.encoder.compile()
     trainable = [parameter for parameter in method.parameters() if parameter.requires_grad]
     model = comm.distributed(method, find_unused=type(method).frozen is not Method.frozen)
     gradient = Gradient(method, model, device=device, bf16=precision == "bf16", seed=seed, chunked=chunk is not None)
-    state = _State(method, optim.build(method, method.unscheduled), plan, seed, f"{device.type} {precision}")
+    state = _State(method, optim, plan, seed, f"{device.type} {precision}")
     if resume is not None:
         state.load(resume)
+    try:
+        yield from _steps(state, gradient, trainable, source, views, chunk)
+    finally:
+        # Also when the caller breaks off: nothing stays frozen, and the method is ready to be used or trained on.
+        for parameter in trainable:
+            parameter.requires_grad_(True)
+        method.eval()
+
+
+def _steps(
+    state: "_State",
+    gradient: Gradient,
+    trainable: list[nn.Parameter],
+    source: Source,
+    views: ViewMaker,
+    chunk: int | None,
+) -> Iterator[Step]:
+    """Take the steps that are left: this is the loop."""
+    method, plan, seed = state.method, state.plan, state.seed
 
     entered = None
     for number in range(state.done, plan.steps):
@@ -150,7 +170,7 @@ def fit(
         mine = index.split(counts)[comm.rank()]
         pieces = [views(source, rows, seed=seed, pass_=pass_) for rows in mine.split(chunk or len(mine))]
         # A step stands for the time that it takes: its rate is that of its middle, and no step has the rate 0.
-        lr = optim.set_rate(state.optimizer, (number + 0.5) / plan.steps)
+        lr = state.optim.set_rate(state.optimizer, (number + 0.5) / plan.steps)
         terms, outputs = gradient.leave(pieces, counts, number)
         state.optimizer.step()
         state.optimizer.zero_grad(set_to_none=True)
@@ -173,9 +193,6 @@ def fit(
             waited=sum(piece.seconds for piece in pieces),
             _state=state,
         )
-    for parameter in trainable:
-        parameter.requires_grad_(True)
-    method.eval()
 
 
 def _check(method: Method, views: ViewMaker, plan: Plan, chunk: int | None) -> None:
@@ -211,10 +228,9 @@ def _enter_pass(method: Method, trainable: list[nn.Parameter], source: Source, p
 class _State:
     """What a checkpoint holds, and which training it belongs to."""
 
-    def __init__(
-        self, method: Method, optimizer: torch.optim.Optimizer, plan: Plan, seed: int, arithmetic: str
-    ) -> None:
-        self.method, self.optimizer, self.done = method, optimizer, 0
+    def __init__(self, method: Method, optim: Optim, plan: Plan, seed: int, arithmetic: str) -> None:
+        self.method, self.optim, self.plan, self.seed, self.done = method, optim, plan, seed, 0
+        self.optimizer = optim.build(method, method.unscheduled)
         self.identity = {
             "method": type(method).__name__,
             "rows": plan.rows,
@@ -222,6 +238,7 @@ class _State:
             "steps": plan.steps,
             "keep_last": plan.keep_last,
             "seed": seed,
+            "optim": asdict(optim) | {"betas": list(optim.betas)},
         }
         self.conditions = {
             "torch": str(torch.__version__),
