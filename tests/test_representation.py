@@ -14,8 +14,8 @@ from safetensors.torch import load_file
 from torch import nn
 
 from artefacts import lively, made, values_of
-from isotropy.data import SeriesPreprocess, TablePreprocess, read
-from isotropy.encoders import ENCODERS, build, wrap
+from isotropy.data import ImagePreprocess, SeriesPreprocess, TablePreprocess, read
+from isotropy.encoders import ENCODERS, SmallResNet, build, wrap
 from isotropy.errors import UserError
 from isotropy.representation import Representation, load
 
@@ -161,3 +161,16 @@ def test_a_network_of_the_users_own_is_given_when_loading(tmp_path: Path) -> Non
         load(tmp_path, nn.Sequential(nn.Flatten(), nn.Linear(123, 17), nn.Tanh()))
     with pytest.raises(UserError, match=r"encoder\.safetensors.*only the encoder has"):
         load(tmp_path, nn.Sequential(nn.Flatten(), nn.Linear(123, 16), nn.Linear(16, 16)))
+
+
+def test_one_dark_float_image_embeds_alone_as_it_does_in_a_batch(tmp_path):
+    values = np.random.default_rng(0).integers(0, 256, (20, 16, 16)).astype(np.float32)
+    values[3] = np.arange(256).reshape(16, 16) % 2
+    preprocess = ImagePreprocess.learn(read(values, modality="image").values)
+    encoder = lively(SmallResNet(channels=1, size=(16, 16), width=8, stem=4))
+    representation = Representation(encoder, preprocess, method="lfr", chunk=4)
+    whole = representation.transform(values)
+    np.save(tmp_path / "dark.npy", values[3:4])
+    assert np.array_equal(representation.transform(values[3:4]), whole[3:4])
+    representation.save(tmp_path / "made")
+    assert np.array_equal(load(tmp_path / "made").transform(tmp_path / "dark.npy"), whole[3:4])

@@ -14,7 +14,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor, nn
 
-from isotropy.data import PREPROCESS, ArraySource
+from isotropy.data import PREPROCESS, ArraySource, ImagePreprocess
 from isotropy.data.arrays import taken
 from isotropy.data.tensors import as_array
 from isotropy.encoders import wrap
@@ -189,8 +189,12 @@ class SelfSupervisedEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
                 ensure_all_finite="allow-nan",
                 ensure_min_samples=2 if reset else 1,
             )
-        modality = self.modality if reset else self.representation_.modality
-        values, modality, _ = taken(X, modality)
+        if reset:
+            values, modality, _ = taken(X, self.modality)
+        else:
+            preprocess = self.representation_.preprocess
+            scale = preprocess.scale if isinstance(preprocess, ImagePreprocess) else None
+            values, modality, _ = taken(X, preprocess.modality, scale=scale)
         return values, modality
 
     def _recipe(self, modality: str, rows: int) -> Recipe:

@@ -153,19 +153,19 @@ class Representation:
 
     def _values(self, values: Any) -> Any:
         """Return values in the form that the preprocessing takes."""
+        scale = self.preprocess.scale if isinstance(self.preprocess, ImagePreprocess) else None
         if isinstance(values, (str, Path)):
-            preprocess, folder = self.preprocess, Path(values).is_dir()
             shape: dict[str, Any] = {}
-            if folder and isinstance(preprocess, ImagePreprocess):
-                shape = {"size": preprocess.size[0], "channels": preprocess.channels}
-            values = read(values, modality=self.modality, **shape)
+            if isinstance(self.preprocess, ImagePreprocess) and Path(values).is_dir():
+                shape = {"size": self.preprocess.size[0], "channels": self.preprocess.channels}
+            values = read(values, modality=self.modality, scale=scale, **shape)
         if isinstance(values, Data):
             return values.values
         if isinstance(values, pd.DataFrame):
             if self.modality == "table":
                 return values
             values = values.to_numpy()
-        return taken(as_array(values), self.modality)[0]
+        return taken(as_array(values), self.modality, scale=scale)[0]
 
     def save(self, folder: Path | str) -> None:
         """Write encoder.safetensors and model.json into `folder`, each whole or not at all.

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from isotropy.data import PREPROCESS, ImagePreprocess, SeriesPreprocess
-from isotropy.data import images as images_module
+from isotropy.data import levels as levels_module
 from isotropy.data import series as series_module
 from isotropy.data.series import interpolate
 from isotropy.errors import UserError
@@ -136,8 +136,9 @@ def test_image_statistics_are_those_of_all_training_pixels(monkeypatch):
     scaled = values[:15].astype(np.float64) / 255
     np.testing.assert_allclose(learnt.mean, scaled.mean(axis=(0, 2, 3)), rtol=1e-12)
     np.testing.assert_allclose(learnt.std, scaled.std(axis=(0, 2, 3)), rtol=1e-12)
-    monkeypatch.setattr(images_module, "PIECE", 100)
+    monkeypatch.setattr(levels_module, "PIECE", 500)
     assert ImagePreprocess.learn(values[:15]).to_json() == learnt.to_json()
+    assert ImagePreprocess.learn(values[:15] / 255).to_json() == {**learnt.to_json(), "scale": "unit"}
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -168,6 +169,8 @@ def test_image_json_round_trip_is_exact_to_the_bit():
     assert torch.equal(again.prepare(again.store(pictures())), images.prepare(rows))
     with pytest.raises(UserError, match="no image preprocessing"):
         ImagePreprocess.from_json({"size": 3})
+    with pytest.raises(UserError, match="unknown scale 'units'"):
+        ImagePreprocess.from_json(images.to_json() | {"scale": "units"})
 
 
 def test_new_images_must_have_the_form_of_training():
@@ -176,12 +179,29 @@ def test_new_images_must_have_the_form_of_training():
         images.store(pictures(side=9))
     with pytest.raises(UserError, match="have 1 channels; the training had 3"):
         images.store(pictures(channels=1))
-    with pytest.raises(UserError, match="uint8"):
-        images.store(pictures().astype(np.float32))
+    with pytest.raises(UserError, match="images are numbers .samples"):
+        images.store(pictures()[0])
     with pytest.raises(UserError, match="at least two images"):
         ImagePreprocess.learn(pictures(rows=1))
     with pytest.raises(UserError, match="nothing is left"):
         ImagePreprocess.learn(np.full((4, 1, 3, 3), 7, dtype=np.uint8))
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_an_image_is_read_alone_as_it_is_in_a_batch(kind):
+    whole = pictures().astype(kind)
+    whole[0] = np.arange(80).reshape(8, 10) % 2  # dark: alone it could be shares of white
+    images = ImagePreprocess.learn(whole)
+    assert torch.equal(images.store(whole[:1]), images.store(whole)[:1]) and images.store(whole[:1]).max() == 1
+    again = ImagePreprocess.from_json(json.loads(json.dumps(images.to_json())))
+    assert torch.equal(again.store(whole[:1]), images.store(whole[:1]))
+    unit = ImagePreprocess.learn(pictures() / kind(255))
+    assert torch.equal(unit.store(whole[:1]), images.store(whole[:1]) * 255)
+    np.testing.assert_array_equal(unit.store(pictures()), pictures())
+    with pytest.raises(UserError, match=r"training were floats in \[0, 1\]; these are .* from 0 to 199: rescale"):
+        unit.store(whole)
+    with pytest.raises(UserError, match=r"training were whole levels 0 to 255; these are .*times 255"):
+        images.store(whole / kind(255))
 
 
 def test_image_features_are_pixels_of_bounded_size():

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 import torch
 
-from isotropy.data import TablePreprocess, read
+from isotropy.data import ImagePreprocess, TablePreprocess, read
 from isotropy.errors import UserError
 
 DRAW = np.random.default_rng(0)
@@ -62,7 +62,7 @@ def test_modality_overrides():
     assert read(np.zeros((6, 40)), modality="series").values.shape == (6, 1, 40)
     assert read(np.zeros((6, 5, 40), np.uint8), modality="series").values.shape == (6, 5, 40)
     digits = read(np.full((6, 8, 8), 16.0), modality="image")
-    assert digits.values.shape == (6, 1, 8, 8) and digits.values.dtype == np.uint8 and digits.values.max() == 16
+    assert digits.values.shape == (6, 1, 8, 8) and digits.values.max() == 16
     frame = pd.DataFrame(np.zeros((6, 4))).assign(y=range(6))
     assert read(frame, modality="series", label="y").values.shape == (6, 1, 4)
     with pytest.raises(UserError, match="'tabel' .did you mean 'table'"):
@@ -76,12 +76,18 @@ def test_modality_overrides():
 
 
 def test_floats_become_grey_levels_or_are_refused():
+    def stored(images):
+        values = read(images).values
+        return ImagePreprocess.learn(values).store(values).numpy()
+
     levels = np.arange(256, dtype=np.uint8).reshape(4, 1, 8, 8)
     for dtype in (np.float64, np.float32):
-        np.testing.assert_array_equal(read(levels.astype(dtype) / dtype(255)).values, levels)
-        np.testing.assert_array_equal(read(levels.astype(dtype)).values, levels)
-    np.testing.assert_array_equal(read(levels.astype(np.int64)).values, levels)
-    assert set(read(np.full((2, 3, 8, 8), 0.999)).values.flat) == {255}, "to the nearest level"
+        np.testing.assert_array_equal(stored(levels.astype(dtype) / dtype(255)), levels)
+        np.testing.assert_array_equal(stored(levels.astype(dtype)), levels)
+    np.testing.assert_array_equal(stored(levels.astype(np.int64)), levels)
+    np.testing.assert_array_equal(stored(levels > 99), (levels > 99) * np.uint8(255))
+    nearly = np.tile([0.001, 0.999], 192).reshape(2, 3, 8, 8)
+    assert set(stored(nearly).flat) == {0, 255}, "to the nearest level"
     with pytest.raises(UserError, match="this array is float64 from -1 to 1: rescale it"):
         read(np.linspace(-1, 1, 192).reshape(1, 3, 8, 8))
     with pytest.raises(UserError, match="rescale"):
@@ -341,3 +347,10 @@ def test_an_array_file_is_mapped_not_loaded(tmp_path):
     assert isinstance(values, np.memmap) or isinstance(values.base, np.memmap)
     values[0] = 7
     assert np.load(tmp_path / "a.npy").max() == 0, "copy-on-write: the file stays"
+
+
+def test_a_test_part_of_another_type_keeps_its_levels(tmp_path):
+    levels = np.arange(256, dtype=np.uint8).reshape(4, 1, 8, 8)
+    np.savez(tmp_path / "x.npz", X=levels / 255, Y=levels)
+    values = read(tmp_path / "x.npz", key="X", test_key="Y").values
+    np.testing.assert_array_equal(ImagePreprocess.learn(values).store(values), np.concatenate([levels, levels]))

@@ -1,5 +1,7 @@
 """Pieces of a file are the rows of the file, whatever a piece alone looks like."""
 
+import tracemalloc
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -106,3 +108,18 @@ def test_a_piece_that_is_damaged_is_named(tmp_path, monkeypatch):
     learnt = TablePreprocess.learn(pd.DataFrame({"a": [1, 2], "b": [3, 5]}))
     with pytest.raises(UserError, match=r"torn\.csv is damaged"):
         list(stream.stream(tmp_path / "torn.csv", learnt).pieces)
+
+
+def test_large_images_with_channels_last_are_never_copied_whole(tmp_path, monkeypatch):
+    values = np.random.default_rng(0).random((4000, 32, 32, 3), dtype=np.float32)
+    values[7] = np.rint(values[7])
+    np.save(tmp_path / "x.npy", values)
+    learnt = ImagePreprocess.learn(read(values).values)
+    whole = learnt.store(read(values).values).numpy()
+    monkeypatch.setattr(stream, "PIECE_BYTES", 100 * values[:1].nbytes)
+    tracemalloc.start()
+    for place, piece in enumerate(stream.stream(tmp_path / "x.npy", learnt).pieces):
+        assert np.array_equal(learnt.store(piece), whole[place * 100 : place * 100 + 100])
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < values.nbytes / 8

@@ -5,18 +5,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from isotropy.data.levels import UNIT, scale_of
 from isotropy.errors import UserError, nearest
 
 MODALITIES = ("table", "series", "image")
 CHANNELS = (1, 3)
 
 
-def taken(array: NDArray[Any], modality: str | None = None) -> tuple[NDArray[Any], str, str]:
+def taken(
+    array: NDArray[Any], modality: str | None = None, *, scale: str | None = None
+) -> tuple[NDArray[Any], str, str]:
     """Return the array in the form of its modality, the modality, and words for what was taken for what.
 
     Without `modality`, (N, D) is a table; (N, C, T) floats or signed integers are series; (N, H, W) uint8 and
     four dimensions are images. Said to be series, (N, T) is one channel. Said to be images, (N, H, W) of any
-    type is grey. Images come out as (N, channels, H, W) uint8, everything else as it is.
+    type is grey. Images come out as a view (N, channels, H, W) of their own type, everything else as it is.
+    How images are scaled is found and said here, but decided in training alone: where it was, `scale` says so,
+    and the numbers are not looked at.
 
     Raises:
         UserError: a shape or type that is none of these, or not what `modality` says.
@@ -42,7 +47,7 @@ def taken(array: NDArray[Any], modality: str | None = None) -> tuple[NDArray[Any
             raise UserError(f"series have the shape (samples, channels, time); this array has {array.shape}")
         return array, kind, f"series of {_count(array.shape[1], 'channel')} and {array.shape[2]} steps"
     images, said = _as_images(array)
-    return images, kind, said
+    return images, kind, said + ("" if scale else _rule(images))
 
 
 def _guess(array: NDArray[Any]) -> str:
@@ -68,7 +73,7 @@ def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def _as_images(array: NDArray[Any]) -> tuple[NDArray[np.uint8], str]:
+def _as_images(array: NDArray[Any]) -> tuple[NDArray[Any], str]:
     if array.ndim not in (3, 4):
         raise UserError(
             f"images have the shape (samples, height, width) or four dimensions; this array has {array.shape}"
@@ -86,30 +91,15 @@ def _as_images(array: NDArray[Any]) -> tuple[NDArray[np.uint8], str]:
             f"images have 1 or 3 channels, first or last; this array has shape {array.shape}: "
             "drop further channels (an alpha channel: x[..., :3])"
         )
-    images, rule = _as_uint8(array)
-    _, channels, height, width = images.shape
+    _, channels, height, width = array.shape
     colour = "RGB" if channels == 3 else "grey"
-    return images, f"{colour} images of {height}x{width}{order}{rule}"
+    return array, f"{colour} images of {height}x{width}{order}"
 
 
-def _as_uint8(array: NDArray[Any]) -> tuple[NDArray[np.uint8], str]:
-    """Return images as uint8 and words for the rule: floats in [0, 1] times 255, whole numbers as they are."""
-    if array.dtype == np.uint8:
-        return np.ascontiguousarray(array), ""
-    if array.size == 0:
-        return array.astype(np.uint8), ""
-    if array.dtype == np.bool_:
-        return array.astype(np.uint8) * np.uint8(255), " (false and true became 0 and 255)"
-    low, high = array.min(), array.max()
-    if array.dtype.kind == "f" and low >= 0 and high <= 1:
-        images = np.empty(array.shape, dtype=np.uint8)
-        for place, image in enumerate(array):
-            images[place] = np.rint(image.astype(np.float32) * 255)
-        return images, " (floats in [0, 1] became levels 0 to 255)"
-    # NaN fails both comparisons here and above.
-    if low >= 0 and high <= 255 and (array.dtype.kind in "iu" or bool((array == np.rint(array)).all())):
-        return array.astype(np.uint8), f" (whole {array.dtype} numbers taken as levels 0 to 255)"
-    raise UserError(
-        f"images are uint8, floats in [0, 1] or whole numbers in 0 to 255; this array is {array.dtype} from "
-        f"{low:.4g} to {high:.4g}: rescale it"
-    )
+def _rule(images: NDArray[Any]) -> str:
+    """Return words for how the numbers of images become levels; UserError where they cannot."""
+    if images.dtype == np.uint8 or images.size == 0:
+        return ""
+    if scale_of(images) != UNIT:
+        return f" (whole {images.dtype} numbers taken as levels 0 to 255)"
+    return f" ({'false and true' if images.dtype == np.bool_ else 'floats in [0, 1]'} became levels 0 to 255)"

@@ -14,8 +14,9 @@ class Data:
 
     Attributes:
         values: the rows. A table: a DataFrame, or (N, D) from an array. Series: (N, channels, time). Images:
-            (N, channels, height, width) uint8, which may be a file mapped to memory. Labels, and the
-            column that says which part a row belongs to, are never in here.
+            (N, channels, height, width) of any numeric type, which may be a file mapped to memory; levels 0 to
+            255 are made of them by `ImagePreprocess.store`. Labels, and the column that says which part a row
+            belongs to, are never in here.
         modality: "table", "series" or "image".
         labels: (N,) or None. A missing label is NaN among floats and None among objects; such rows are
             kept for training, and probes use the rows of `labelled`.

@@ -8,22 +8,22 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from isotropy.data.levels import LEVELS, SCALES, pieces, scale_of, to_levels
 from isotropy.data.tensors import as_array, as_tensor
 from isotropy.errors import UserError
 
-# Pixels per piece in which a large array is read.
-PIECE = 1 << 22
 # Raw features of larger images are averaged down to this side: a baseline needs no more, and must fit.
 FEATURE_SIDE = 32
 
 
 class ImagePreprocess:
-    """Images (samples, channels, height, width), uint8, one grey channel or three.
+    """Images (samples, channels, height, width), one grey channel or three, kept as uint8.
 
     Args:
         channels: 1 or 3.
         size: height and width.
         mean, std: of each channel over the training pixels, in [0, 1].
+        scale: how floats are read, as they were in training: "unit" (in [0, 1]) or "levels" (0 to 255).
 
     Example:
         >>> import numpy as np
@@ -35,39 +35,58 @@ class ImagePreprocess:
     modality = "image"
 
     def __init__(
-        self, *, channels: int, size: tuple[int, int], mean: tuple[float, ...], std: tuple[float, ...]
+        self,
+        *,
+        channels: int,
+        size: tuple[int, int],
+        mean: tuple[float, ...],
+        std: tuple[float, ...],
+        scale: str = LEVELS,
     ) -> None:
         self.channels = channels
         self.size = size
         self.mean = mean
         self.std = std
+        self.scale = scale
         self._normal: dict[torch.device, tuple[Tensor, Tensor]] = {}
 
     @classmethod
-    def learn(cls, values: Any) -> Self:
-        """Learn on training images (N, C, H, W) uint8; exact, and in constant memory.
+    def learn(cls, values: Any, rows: NDArray[np.int64] | None = None) -> Self:
+        """Learn on training images (N, C, H, W); exact, and in constant memory.
+
+        Args:
+            values: uint8, floats in [0, 1], whole numbers in 0 to 255, or truth values.
+            rows: (M,) the training rows among them; None for all.
 
         Raises:
-            UserError: fewer than two images, or every pixel the same.
+            UserError: fewer than two images, every pixel the same, or numbers of another range.
         """
         array = _images(values)
-        if len(array) < 2:
-            raise UserError(f"training needs at least two images; there are {len(array)}")
+        count = len(array) if rows is None else len(rows)
+        if count < 2:
+            raise UserError(f"training needs at least two images; there are {count}")
         _, channels, height, width = array.shape
+        scale = scale_of(array, rows)
         counts = np.zeros((channels, 256), dtype=np.int64)
-        step = max(1, PIECE // (height * width))
-        for start in range(0, len(array), step):
+        for piece in pieces(array, rows):
+            levels = to_levels(piece, scale)
             for channel in range(channels):
-                counts[channel] += np.bincount(array[start : start + step, channel].reshape(-1), minlength=256)
+                counts[channel] += np.bincount(levels[:, channel].reshape(-1), minlength=256)
         if ((counts > 0).sum(axis=1) == 1).all():
             raise UserError("nothing is left to learn from: every pixel of the images has the same value")
-        levels = np.arange(256) / 255
+        greys = np.arange(256) / 255
         share = counts / counts.sum(axis=1, keepdims=True)
-        mean = share @ levels
-        std = np.sqrt((share * (levels - mean[:, None]) ** 2).sum(axis=1))
+        mean = share @ greys
+        std = np.sqrt((share * (greys - mean[:, None]) ** 2).sum(axis=1))
         # A channel that is constant in training is kept (colours need all three), in steps of one level.
         std = np.maximum(std, 1 / 255)
-        return cls(channels=channels, size=(height, width), mean=tuple(mean.tolist()), std=tuple(std.tolist()))
+        return cls(
+            channels=channels,
+            size=(height, width),
+            mean=tuple(mean.tolist()),
+            std=tuple(std.tolist()),
+            scale=scale,
+        )
 
     @property
     def shape(self) -> dict[str, Any]:
@@ -75,10 +94,10 @@ class ImagePreprocess:
         return {"channels": self.channels, "size": list(self.size)}
 
     def store(self, values: Any) -> Tensor:
-        """Return images (N, C, H, W) as a uint8 tensor that shares their memory (a file's map, too).
+        """Return images (N, C, H, W) as a uint8 tensor; uint8 shares its memory where it can (a file's map, too).
 
         Raises:
-            UserError: another number of channels or another size than in training.
+            UserError: another number of channels, another size or another range than in training.
         """
         array = _images(values)
         if array.shape[1] != self.channels:
@@ -88,7 +107,7 @@ class ImagePreprocess:
             raise UserError(
                 f"the images are {array.shape[2]}x{array.shape[3]}; the training had {height}x{width}: resize them"
             )
-        return as_tensor(array)
+        return as_tensor(to_levels(array, self.scale))
 
     def prepare(self, rows: Tensor) -> Tensor:
         """Return uint8 images (B, C, H, W) as float32, scaled to [0, 1], then normalised per channel."""
@@ -119,6 +138,7 @@ class ImagePreprocess:
             "size": list(self.size),
             "mean": list(self.mean),
             "std": list(self.std),
+            "scale": self.scale,
         }
 
     @classmethod
@@ -126,21 +146,24 @@ class ImagePreprocess:
         """Return the preprocessing that `to_json` wrote; UserError if it is not one."""
         try:
             height, width = data["size"]
+            if data["scale"] not in SCALES:
+                raise ValueError(f"unknown scale {data['scale']!r}")
             return cls(
                 channels=data["channels"],
                 size=(height, width),
                 mean=tuple(data["mean"]),
                 std=tuple(data["std"]),
+                scale=data["scale"],
             )
         except (KeyError, TypeError, ValueError) as error:
             raise UserError(f"this is no image preprocessing of isotropy: {error}") from error
 
 
-def _images(values: Any) -> NDArray[np.uint8]:
+def _images(values: Any) -> NDArray[Any]:
     array = as_array(values)
-    if array.ndim != 4 or array.dtype != np.uint8:
+    if array.ndim != 4 or array.dtype.kind not in "biuf":
         raise UserError(
-            f"stored images are uint8 (samples, channels, height, width); this array is {array.dtype} of shape "
+            f"images are numbers (samples, channels, height, width); this array is {array.dtype} of shape "
             f"{array.shape}: isotropy.data.read brings other forms to this one"
         )
     return array

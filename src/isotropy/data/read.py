@@ -13,6 +13,7 @@ from isotropy.data.data import Data
 from isotropy.data.files import SUPPORTED, read_frame, read_npy
 from isotropy.data.folder import ImageFolder, read_folder
 from isotropy.data.labels import Beside, as_labels, is_split, take_out
+from isotropy.data.levels import scale_of, to_levels
 from isotropy.data.schema import as_frame, listed
 from isotropy.data.tensors import as_array
 from isotropy.errors import UserError, nearest
@@ -35,6 +36,7 @@ def read(
     test_label_key: str | None = None,
     size: int | None = None,
     channels: int | None = None,
+    scale: str | None = None,
     max_bad: int = 0,
     store: str | Path | None = None,
     progress: Callable[[int, int], None] | None = None,
@@ -54,6 +56,7 @@ def read(
             called "split" that holds nothing else is taken without being named.
         drop: a table's columns to leave out, an identifier for example.
         test_key, test_label_key: arrays of a .npz that become the test part, behind the rows of `key`.
+        scale: how floats are read in images of an array, where training has decided (`ImagePreprocess.scale`).
         size, channels, max_bad, store, progress: for folders of images; see `folder.read_folder`.
 
     Raises:
@@ -74,7 +77,7 @@ def read(
     if not isinstance(source, (str, Path)):
         _refuse("an array", "arrays of a .npz file", keys)
         _refuse("an array", "columns by name", columns)
-        return _array(source, "the array", modality, label, na, split)
+        return _array(source, "the array", modality, label, na, split, scale)
     path = Path(source).expanduser()
     if not path.exists():
         raise UserError(f"{path} does not exist{_beside(path)}")
@@ -86,9 +89,9 @@ def read(
     _refuse(path.name, "columns by name", columns)
     if suffix == ".npz":
         keys["label_key"] = label_key if label_key is not None else label
-        return _archive(Archive(path), modality, keys, na, split)
+        return _archive(Archive(path), modality, keys, na, split, scale)
     if suffix == ".npy":
-        return _array(read_npy(path), path.name, modality, label, na, split)
+        return _array(read_npy(path), path.name, modality, label, na, split, scale)
     if not path.is_dir():
         raise UserError(
             f"{path.name} cannot be read: {', '.join(SUPPORTED)} files and folders of images are "
@@ -177,13 +180,15 @@ def _columns(frame: pd.DataFrame) -> str:
     return f"{frame.shape[1]} columns ({numbers} numeric, {frame.shape[1] - numbers} other: {names})"
 
 
-def _array(source: Any, name: str, modality: str | None, label: Any, na: Sequence[str], split: Any) -> Data:
+def _array(
+    source: Any, name: str, modality: str | None, label: Any, na: Sequence[str], split: Any, scale: str | None
+) -> Data:
     array = as_array(source)
     for given in (label, split):
         if isinstance(given, str):
             raise UserError(f"{name} has no column names, so no {given!r}: give one value per row instead")
     values: Any
-    values, kind, said = taken(array, modality)
+    values, kind, said = taken(array, modality, scale=scale)
     said = f"{said}, {_rows(len(values), name)} ({array.dtype})"
     beside = Beside(len(values), na)
     if label is not None:
@@ -195,22 +200,23 @@ def _array(source: Any, name: str, modality: str | None, label: Any, na: Sequenc
     return _data(values, kind, name, said, beside)
 
 
-def _archive(arrays: Archive, modality: str | None, keys: dict[str, Any], na: Sequence[str], split: Any) -> Data:
+def _archive(
+    arrays: Archive, modality: str | None, keys: dict[str, Any], na: Sequence[str], split: Any, scale: str | None
+) -> Data:
     key = keys["key"] if keys["key"] is not None else arrays.choose()
     label_key, test_key, test_label_key = keys["label_key"], keys["test_key"], keys["test_label_key"]
     check_keys(key, label_key, split, test_key, test_label_key)
-    data = _array(arrays[key], f"{arrays.path.name}, {key}", modality, None, na, None)
+    data = _array(arrays[key], f"{arrays.path.name}, {key}", modality, None, na, None, scale)
     rows, values, said, label = len(data), data.values, data.said, label_key
     if label_key is not None:
         label = as_labels(arrays[label_key] if isinstance(label_key, str) else label_key, rows, na)
     if test_key is not None:
-        test = _array(arrays[test_key], f"{arrays.path.name}, {test_key}", modality, None, na, None)
+        test = _array(arrays[test_key], f"{arrays.path.name}, {test_key}", modality, None, na, None, scale)
         if data.modality != test.modality or data.values.shape[1:] != test.values.shape[1:]:
             raise UserError(f"the parts differ in form: {data.said}; {test.said}")
         if label is not None:
             label = np.concatenate([label, as_labels(arrays[test_label_key], len(test), na)])
-        frames = isinstance(values, pd.DataFrame)
-        values = pd.concat([values, test.values]) if frames else np.concatenate([values, test.values])
+        values = _behind(values, test.values, data.modality)
         split = np.repeat(["train", "test"], [rows, len(test)])
     elif split is None and "split" in arrays.shapes and "split" not in (key, label_key) and is_split(arrays["split"]):
         split = "split"
@@ -224,6 +230,15 @@ def _archive(arrays: Archive, modality: str | None, keys: dict[str, Any], na: Se
     elif "train" in key and key.replace("train", "test") in arrays.shapes:
         beside.said.append(f"{key.replace('train', 'test')} is not read (test_key names a test part)")
     return Data(values, data.modality, beside.labels, beside.split, "; ".join([said, *beside.said]))
+
+
+def _behind(values: Any, test: Any, modality: str) -> Any:
+    if isinstance(values, pd.DataFrame):
+        return pd.concat([values, test])
+    if modality == "image" and values.dtype.kind != test.dtype.kind:
+        # One array of both would turn levels to floats, and what floats are is asked once for all.
+        values, test = (to_levels(part, scale_of(part)) for part in (values, test))
+    return np.concatenate([values, test])
 
 
 def _folder(images: ImageFolder, name: str, label: Any, split: Any) -> Data:

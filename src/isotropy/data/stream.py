@@ -9,6 +9,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from isotropy.data.files import opening
+from isotropy.data.images import ImagePreprocess
 from isotropy.data.preprocess import Preprocess, TablePreprocess
 from isotropy.data.read import read
 from isotropy.errors import UserError
@@ -60,10 +61,11 @@ def stream(
     suffix = place.suffix.lower()
     if isinstance(preprocess, TablePreprocess) and place.is_file() and suffix in (".parquet", ".csv"):
         return _frames(place, suffix, preprocess, na)
-    size = None
-    if preprocess.modality == "image" and place.is_dir():
-        size = preprocess.shape["size"][0]
-    options: dict[str, Any] = {"size": size, "channels": preprocess.shape["channels"]} if size else {}
+    options: dict[str, Any] = {}
+    if isinstance(preprocess, ImagePreprocess):
+        options["scale"] = preprocess.scale
+        if place.is_dir():
+            options |= {"size": preprocess.size[0], "channels": preprocess.channels}
     modality = None if place.is_dir() else preprocess.modality
     data = read(place, modality=modality, key=key, na=na, max_bad=max_bad, progress=progress, **options)
     if data.modality != preprocess.modality:
