@@ -3,13 +3,16 @@
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
+import isotropy.run
 from isotropy import prepare
 from isotropy.data import read
 from isotropy.errors import UserError
 from isotropy.recipe import Recipe
+from isotropy.representation import Representation, load
 from isotropy.run import Run, fingerprint, watch
 
 RECIPE = Recipe.default("simclr", "table").changed(
@@ -95,6 +98,38 @@ def test_watching_leaves_modes_and_weights_as_they_were(prepared):
     assert 0 <= health["mean_norm"] <= 1
     assert [module.training for module in encoder.modules()] == modes
     assert all(torch.equal(value, before[name]) for name, value in encoder.state_dict().items())
+
+
+def test_the_export_is_written_in_pieces(prepared, tmp_path, monkeypatch):
+    sizes = []
+    real = Representation.embed_stored
+    monkeypatch.setattr(Representation, "embed_stored", lambda self, x: sizes.append(len(x)) or real(self, x))
+    monkeypatch.setattr(isotropy.run, "evidence", lambda *_, **__: {"label": "label", "outcome": "", "sentence": ""})
+    monkeypatch.setattr(isotropy.run, "_PIECE", 30)
+    run = Run(tmp_path)
+    run.finish(prepared)
+    assert sizes == [30, 30, 20]
+    frame = pd.read_parquet(tmp_path / "embeddings.parquet")
+    made = load(tmp_path)
+    assert list(frame.columns) == ["part", "label", *made.names]
+    assert np.array_equal(frame[made.names].to_numpy(), made.embed_stored(prepared.rows))
+    assert frame.index[frame["part"] == "test"].tolist() == prepared.test.tolist()
+    assert frame["label"].tolist() == [str(number % 2) for number in range(80)]
+
+
+def test_the_weights_are_kept_before_what_can_fail(prepared, tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    run = Run(tmp_path)
+    monkeypatch.setattr(isotropy.run, "evidence", lambda *_, **__: {"label": "label", "outcome": "", "sentence": ""})
+    with monkeypatch.context() as patch, pytest.raises(UserError, match="No space"):
+        patch.setattr(isotropy.run, "writing", full)
+        run.finish(prepared)
+    assert {path.name for path in tmp_path.iterdir()} == {"encoder.safetensors"}
+    assert not run.finished
+    run.finish(prepared)
+    assert run.finished
 
 
 def test_evidence_of_a_label_takes_the_place_of_the_older(tmp_path):

@@ -173,9 +173,7 @@ class Representation:
         Raises:
             UserError: the disk does not take them.
         """
-        folder = Path(folder)
-        state = {name: tensor.detach().to("cpu", copy=True) for name, tensor in self.encoder.state_dict().items()}
-        weights = to_bytes({name: tensor.contiguous() for name, tensor in state.items()})
+        weights = self.save_weights(folder)
         about = {
             "format": FORMAT,
             "method": self.method,
@@ -187,12 +185,14 @@ class Representation:
             "made_with": self.made_with,
             "weights": {"file": WEIGHTS, "sha256": hashlib.sha256(weights).hexdigest()},
         }
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            write_atomically(folder / WEIGHTS, weights)
-            write_atomically(folder / MODEL, json.dumps(about, indent=1, allow_nan=False).encode())
-        except OSError as error:
-            raise UserError(f"{folder}: the artefact could not be written ({error.strerror})") from error
+        _write(Path(folder) / MODEL, json.dumps(about, indent=1, allow_nan=False).encode())
+
+    def save_weights(self, folder: Path | str) -> bytes:
+        """Write encoder.safetensors alone into `folder` and return its bytes; raises what `save` raises."""
+        state = {name: tensor.detach().to("cpu", copy=True) for name, tensor in self.encoder.state_dict().items()}
+        weights = to_bytes({name: tensor.contiguous() for name, tensor in state.items()})
+        _write(Path(folder) / WEIGHTS, weights)
+        return weights
 
 
 def load(
@@ -230,6 +230,14 @@ def load(
 
 
 def _read_about(path: Path) -> dict[str, Any]:
+def _write(path: Path, data: bytes) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, data)
+    except OSError as error:
+        raise UserError(f"{path.parent}: the artefact could not be written ({error.strerror})") from error
+
+
     try:
         about = json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError):

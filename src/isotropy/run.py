@@ -24,11 +24,14 @@ from isotropy.prepare import Prepared
 from isotropy.recipe import Recipe
 from isotropy.representation import Representation, embed_rows
 from isotropy.training import Step, checkpoint, comm, fit
+from isotropy.writers import writing
 
 # Rows on which rank and mean are watched, and how many times at most over a training.
 _WATCHED = 512
 _LOOKS = 50
 _SECONDS_BETWEEN_CHECKPOINTS = 30.0
+# Rows that are embedded and written at once: what bounds the memory of the export.
+_PIECE = 16384
 _LOGS = ("metrics", "diagnostics", "timing")
 
 
@@ -172,8 +175,8 @@ class Run:
     ) -> list[dict[str, Any]]:
         """Export the encoder, embed all rows, and return and keep the evidence for the label, if there is one.
 
-        Writes embeddings.parquet, probes.json, encoder.safetensors and, last, model.json: what is killed here is
-        not finished, and a resume does it again.
+        Writes encoder.safetensors first, then embeddings.parquet piece by piece, probes.json and, last, model.json:
+        what is killed here is not finished, and a resume does it again.
 
         Raises:
             UserError: a disk that does not take a file.
@@ -182,6 +185,7 @@ class Run:
         made = Representation(prepared.method.encoder, prepared.preprocess, method=recipe.method)
         found = []
         if data.labels is not None and len(prepared.test):
+        made.save_weights(self.folder)
             found.append(
                 evidence(
                     made,
@@ -195,13 +199,8 @@ class Run:
                 )
             )
         progress("embeddings")
-        frame = pd.DataFrame(made.embed_stored(prepared.rows), columns=made.names)
-        held_out = np.isin(np.arange(len(frame)), prepared.test)
-        frame.insert(0, "part", np.where(held_out, "test", "train"))
-        if data.labels is not None:
-            frame.insert(1, "label", pd.Series(data.labels).astype("string"))
         with self._writing():
-            write_atomically(self.folder / "embeddings.parquet", frame.to_parquet(index=False))
+            self._write_embeddings(prepared, made)
             self.keep_evidence(found)
         made.scores = [{key: entry[key] for key in ("label", "outcome", "sentence")} for entry in found]
         made.save(self.folder)
@@ -209,6 +208,18 @@ class Run:
 
     def keep_evidence(self, found: list[dict[str, Any]]) -> None:
         """Write probes.json: one entry per label, the newest in place of an older one of the same name."""
+    def _write_embeddings(self, prepared: Prepared, made: Representation) -> None:
+        """Write embeddings.parquet: the part of every row, its label as text if there are labels, and z0, z1, ..."""
+        rows, labels = prepared.rows, prepared.data.labels
+        part = np.full(len(rows), "train", dtype="<U5")
+        part[prepared.test] = "test"
+        texts = ["part"] if labels is None else ["part", "label"]
+        with writing(self.folder / "embeddings.parquet", made.names, texts) as writer:
+            for start in range(0, len(rows), _PIECE):
+                piece = slice(start, start + _PIECE)
+                said = [] if labels is None else [pd.Series(labels[piece]).astype("string")]
+                writer.write(made.embed_stored(rows[piece]), part[piece], *said)
+
         older = self._read_json("probes.json") if (self.folder / "probes.json").is_file() else []
         names = {entry["label"] for entry in found}
         kept = [entry for entry in older if entry["label"] not in names]

@@ -6,6 +6,7 @@ import pytest
 
 from end_to_end.conftest import SMALL_IMAGES, SMALL_TABLE
 from end_to_end.test_fit_and_use import embeddings
+from isotropy import writers
 from isotropy.data import stream
 
 
@@ -56,9 +57,7 @@ def test_a_full_disk_is_one_line(run, files, cli, tmp_path, monkeypatch):
     def full(self, embeddings):
         raise OSError(28, "No space left on device")
 
-    from isotropy.cli import embed
-
-    monkeypatch.setattr(embed._Npy, "write", full)
+    monkeypatch.setattr(writers._Npy, "write", full)
     said = cli("embed", "run", files / "people.csv", "--out", "all.npy")
     assert (said.code, said.err) == (2, "isotropy: all.npy: could not be written (No space left on device)\n")
     assert {path.name for path in tmp_path.iterdir()} == {"run"}

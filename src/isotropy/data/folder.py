@@ -4,7 +4,6 @@ import hashlib
 import json
 import os
 import shutil
-import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
+from isotropy.atomic import replacing, write_atomically
 from isotropy.errors import UserError
 
 SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm"))
@@ -165,19 +165,13 @@ def _decode(
                 "another place (ISOTROPY_CACHE) or a smaller size"
             )
         array = f"images-{key}.npy"
-        handle, name = tempfile.mkstemp(prefix=".decoding-", dir=place)
-        temporary = Path(name)
         try:
-            with open(handle, "wb") as file:
+            with replacing(place / array) as temporary, open(temporary, "wb") as file:
                 good, bad = _write(file, folder, files, size, channels, progress)
-            temporary.replace(place / array)
             index = {"key": key, "array": array, "files": good, "bad": bad}
-            temporary.write_text(json.dumps(index), "utf-8")
-            temporary.replace(place / "index.json")
+            write_atomically(place / "index.json", json.dumps(index).encode())
         except OSError as error:
             raise UserError(f"the decoded images cannot be written to {place}: {error.strerror}") from error
-        finally:
-            temporary.unlink(missing_ok=True)
     for old in place.glob("images-*.npy"):
         if old.name != array:
             old.unlink(missing_ok=True)
@@ -207,8 +201,6 @@ def _write(
         _write_header(file, len(good), shape)
         # numpy leaves room in a header for the number of rows to change.
         assert file.tell() == start
-    file.flush()
-    os.fsync(file.fileno())
     return good, bad
 
 
