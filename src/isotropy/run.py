@@ -206,8 +206,6 @@ class Run:
         made.save(self.folder)
         return found
 
-    def keep_evidence(self, found: list[dict[str, Any]]) -> None:
-        """Write probes.json: one entry per label, the newest in place of an older one of the same name."""
     def _write_embeddings(self, prepared: Prepared, made: Representation) -> None:
         """Write embeddings.parquet: the part of every row, its label as text if there are labels, and z0, z1, ..."""
         rows, labels = prepared.rows, prepared.data.labels
@@ -222,6 +220,8 @@ class Run:
 
         older = self._read_json("probes.json") if (self.folder / "probes.json").is_file() else []
         names = {entry["label"] for entry in found}
+    def keep_evidence(self, found: list[dict[str, Any]]) -> None:
+        """Write probes.json: one entry per label, the newest in place of an older one of the same name."""
         kept = [entry for entry in older if entry["label"] not in names]
         self._write("probes.json", json.dumps(kept + found, indent=1))
 
@@ -267,11 +267,7 @@ class Run:
 
 def watch(prepared: Prepared, rows: Tensor) -> dict[str, float]:
     """Return the effective rank and the norm of the mean of the embeddings of `rows`, as they are stored."""
-    encoder = prepared.method.encoder
-    training = [module for module in encoder.modules() if module.training]
-    embeddings = embed_rows(encoder, prepared.preprocess.prepare, rows)
-    for module in training:
-        module.training = True
+    embeddings = embed_rows(prepared.method.encoder, prepared.preprocess.prepare, rows)
     return {"effective_rank": effective_rank(embeddings), "mean_norm": mean_norm(embeddings)}
 
 
