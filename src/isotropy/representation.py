@@ -229,7 +229,6 @@ def load(
     return representation
 
 
-def _read_about(path: Path) -> dict[str, Any]:
 def _write(path: Path, data: bytes) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -238,6 +237,7 @@ def _write(path: Path, data: bytes) -> None:
         raise UserError(f"{path.parent}: the artefact could not be written ({error.strerror})") from error
 
 
+def _read_about(path: Path) -> dict[str, Any]:
     try:
         about = json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError):

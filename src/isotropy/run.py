@@ -183,9 +183,9 @@ class Run:
         """
         recipe, data = prepared.recipe, prepared.data
         made = Representation(prepared.method.encoder, prepared.preprocess, method=recipe.method)
+        made.save_weights(self.folder)
         found = []
         if data.labels is not None and len(prepared.test):
-        made.save_weights(self.folder)
             found.append(
                 evidence(
                     made,
@@ -218,10 +218,10 @@ class Run:
                 said = [] if labels is None else [pd.Series(labels[piece]).astype("string")]
                 writer.write(made.embed_stored(rows[piece]), part[piece], *said)
 
-        older = self._read_json("probes.json") if (self.folder / "probes.json").is_file() else []
-        names = {entry["label"] for entry in found}
     def keep_evidence(self, found: list[dict[str, Any]]) -> None:
         """Write probes.json: one entry per label, the newest in place of an older one of the same name."""
+        older = self._read_json("probes.json") if (self.folder / "probes.json").is_file() else []
+        names = {entry["label"] for entry in found}
         kept = [entry for entry in older if entry["label"] not in names]
         self._write("probes.json", json.dumps(kept + found, indent=1))
 
