@@ -1,12 +1,14 @@
 """From data to what can be trained: the parts, what is learnt on which rows, labels that can be probed, and time."""
 
+import tracemalloc
+
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 
-from isotropy import prepare
-from isotropy.data import read
+from isotropy import evidence, prepare
+from isotropy.data import PREPROCESS, levels, read
 from isotropy.errors import UserError
 from isotropy.recipe import Recipe
 
@@ -90,3 +92,40 @@ def test_a_slow_first_epoch_is_the_only_one_that_is_measured(monkeypatch):
 def test_epochs_that_fit_into_a_time():
     assert [prepare.epochs_within(60, e) for e in (7.0, 30.0, 31.0, 600.0, 1e9)] == [8.0, 2.0, 1.935, 0.1, 0.001]
     assert prepare.epochs_within(60, 0.1, most=200) == 200.0
+
+
+@pytest.mark.parametrize("modality", ["table", "series", "image"])
+def test_rows_by_number_teach_what_the_rows_themselves_teach(modality):
+    rng = np.random.default_rng(0)
+    values = {
+        "table": pd.DataFrame({"a": rng.normal(size=40), "b": rng.choice(["x", "y"], 40)}),
+        "series": rng.normal(size=(40, 2, 9)),
+        "image": rng.integers(0, 256, (40, 1, 8, 8), dtype=np.uint8),
+    }[modality]
+    rows = np.sort(rng.permutation(40)[:25])
+    part = values.iloc[rows] if modality == "table" else values[rows]
+    kind = PREPROCESS[modality]
+    assert kind.learn(values, rows).to_json() == kind.learn(part).to_json() != kind.learn(values).to_json()
+    if modality == "table":
+        assert kind.learn(values[["a"]].to_numpy(), rows).to_json() == kind.learn(part[["a"]].to_numpy()).to_json()
+
+
+def test_a_map_of_images_is_learnt_and_probed_in_bounded_memory(tmp_path, monkeypatch):
+    values = np.random.default_rng(0).integers(0, 256, (3000, 3, 64, 64), dtype=np.uint8)
+    np.save(tmp_path / "x.npy", values)
+    labels = np.arange(3000) % 2
+    recipe = Recipe.default("simclr", "image").changed({"encoder": "small_resnet", "encoder.width": 4})
+    data = read(tmp_path / "x.npy", label=labels)
+    monkeypatch.setattr(levels, "PIECE", 1 << 20)
+    monkeypatch.setattr(evidence, "PIECE_BYTES", 1 << 20)
+
+    def first(rows):
+        return rows[:, 0, 0, :2].float().numpy()
+
+    tracemalloc.start()
+    made = prepare.prepare(recipe, data)
+    vectors = evidence.in_pieces(first, made.rows, made.train)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert np.array_equal(vectors, values[made.train, 0, 0, :2])
+    assert peak < values.nbytes / 4

@@ -80,7 +80,7 @@ def prepare(
     if data.labels is not None:
         refuse_unprobeable(data.labels[train], data.labels[test])
     if preprocess is None:
-        preprocess = PREPROCESS[data.modality].learn(data.take(train).values)
+        preprocess = PREPROCESS[data.modality].learn(data.values, train)
     rows = preprocess.store(data.values)
     place = torch.device(device)
     source = ArraySource(rows, preprocess, device=place, index=torch.from_numpy(train) if len(test) else None)

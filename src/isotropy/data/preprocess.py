@@ -1,13 +1,14 @@
 """What is learnt on the training rows before any network sees them: one class per modality.
 
-Each has the same methods: `learn(values)` on training rows, `store(values)` for rows as they are kept and
-batched, `prepare(rows)` for the encoder's input, `shape` for building an encoder, `features(rows)` for
-baselines, and `to_json` and `from_json`, between which every number survives exactly.
+Each has the same methods: `learn(values, rows)` on the training rows of all, `store(values)` for rows as they
+are kept and batched, `prepare(rows)` for the encoder's input, `shape` for building an encoder, `features(rows)`
+for baselines, and `to_json` and `from_json`, between which every number survives exactly.
 """
 
 from typing import Any, Protocol, Self
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -68,8 +69,10 @@ class TablePreprocess:
         self.schema = schema
 
     @classmethod
-    def learn(cls, values: Table) -> Self:
-        """Learn the schema on training rows (N, D); see `Schema.learn` for warnings and errors."""
+    def learn(cls, values: Table, rows: NDArray[np.int64] | None = None) -> Self:
+        """Learn the schema on the training rows of (N, D), or on all; see `Schema.learn` for warnings and errors."""
+        if rows is not None:
+            values = values.iloc[rows] if isinstance(values, pd.DataFrame) else values[rows]
         return cls(Schema.learn(values))
 
     @property

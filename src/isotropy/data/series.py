@@ -57,22 +57,28 @@ class SeriesPreprocess:
         self.any_length = any_length
 
     @classmethod
-    def learn(cls, values: Any, *, any_length: bool = False) -> Self:
-        """Learn on training rows (N, C, T) of numbers; reads a large array in pieces.
+    def learn(cls, values: Any, rows: NDArray[np.int64] | None = None, *, any_length: bool = False) -> Self:
+        """Learn on series (N, C, T) of numbers; reads a large array in pieces.
 
         Constant or all-missing channels are dropped with one warning.
+
+        Args:
+            values: the series.
+            rows: (M,) the training rows among them; None for all.
+            any_length: whether new series may have another length.
 
         Raises:
             UserError: fewer than two rows, infinities, or no channel left.
         """
         array = _series(values)
-        if len(array) < 2:
-            raise UserError(f"training needs at least two series; there are {len(array)}")
+        series = len(array) if rows is None else len(rows)
+        if series < 2:
+            raise UserError(f"training needs at least two series; there are {series}")
         channels = array.shape[1]
         count = np.zeros(channels)
         total = np.zeros(channels)
         low, high = np.full(channels, np.inf), np.full(channels, -np.inf)
-        for piece, _ in _pieces(array):
+        for piece, _ in _pieces(array, rows):
             count += (~np.isnan(piece)).sum(axis=(0, 2))
             total += np.nansum(piece, axis=(0, 2))
             low = np.fmin(low, np.fmin.reduce(piece, axis=(0, 2)))
@@ -85,7 +91,7 @@ class SeriesPreprocess:
         kept = np.flatnonzero(low < high)
         mean = total[kept] / count[kept]
         squares = np.zeros(len(kept))
-        for piece, _ in _pieces(array):
+        for piece, _ in _pieces(array, rows):
             squares += np.nansum((piece[:, kept] - mean[:, None]) ** 2, axis=(0, 2))
         std = np.sqrt(squares / count[kept])
         if not np.isfinite(std).all():
@@ -171,16 +177,19 @@ def _series(values: Any) -> NDArray[Any]:
     return array
 
 
-def _pieces(array: NDArray[Any]) -> Iterator[tuple[NDArray[np.float64], int]]:
+def _pieces(array: NDArray[Any], rows: NDArray[np.int64] | None = None) -> Iterator[tuple[NDArray[np.float64], int]]:
     """Yield (rows as float64, place of the first) in pieces of bounded size; infinities are refused."""
+    count = len(array) if rows is None else len(rows)
     step = max(1, PIECE // max(1, array.shape[1] * array.shape[2]))
-    for start in range(0, len(array), step):
-        piece = array[start : start + step].astype(np.float64)
+    for start in range(0, count, step):
+        places = slice(start, start + step) if rows is None else rows[start : start + step]
+        piece = array[places].astype(np.float64)
         infinite = np.isinf(piece)
         if infinite.any():
             row, channel, time = np.argwhere(infinite)[0].tolist()
+            place = start + row if rows is None else rows[start + row]
             raise UserError(
-                f"series {start + row}, channel {channel}, step {time}: infinite value: replace it by a number or NaN"
+                f"series {place}, channel {channel}, step {time}: infinite value: replace it by a number or NaN"
             )
         yield piece, start
 
