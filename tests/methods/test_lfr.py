@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn.functional import normalize
 
 from isotropy.errors import UserError
-from isotropy.methods import LFR
+from isotropy.methods import LFR, lfr_cache
 from isotropy.projectors import candidate, choose
 from isotropy.training import Optim
 from isotropy.views.views import Plain, Views
@@ -170,6 +170,35 @@ def test_the_encoder_embeds_every_row_once_a_cycle_and_predictor_passes_make_no_
         "prediction": (4, K, TARGET),
         "target": (4, K, TARGET),
     }
+
+
+@pytest.mark.parametrize("budget", [0, ROWS * WIDTH * 8])
+def test_rows_beyond_the_memory_for_them_give_the_same_training(budget, monkeypatch):
+    whole, rows = small(dropout=0.3), source()
+    expected, _ = train(whole, rows, 2 * (1 + P))
+    bounded, rows = small(dropout=0.3), source()
+    monkeypatch.setattr(lfr_cache, "MOST_BYTES", budget)
+    losses, _ = train(bounded, rows, 2 * (1 + P))
+    assert losses == pytest.approx(expected, rel=1e-9)
+    for mine, theirs in zip(bounded.encoder.state_dict().values(), whole.encoder.state_dict().values()):
+        assert (mine - theirs).abs().max() <= 1e-9
+    held = [value for value in vars(bounded._cache).values() if isinstance(value, torch.Tensor)]
+    assert sum(tensor.nbytes for tensor in held) == budget, "the vectors alone are below it, or nothing is"
+    rows.batch = lambda index, real=rows.batch: real(index) if len(index) <= BATCH else pytest.fail("too many rows")
+    bounded.before_pass(rows, 3)
+    assert bounded(Plain()(rows, torch.arange(4), seed=0, pass_=3))["target"].shape == (4, K, TARGET)
+
+
+def test_targets_made_by_the_batch_are_of_full_precision(monkeypatch):
+    method, rows = small().float(), Rows(normal(ROWS, 5).float())
+    kept = small().float()
+    kept.before_pass(rows, 1)
+    monkeypatch.setattr(lfr_cache, "MOST_BYTES", 0)
+    method.eval().before_pass(rows, 1)
+    with torch.autocast("cpu", torch.bfloat16):
+        targets, codes = method._cache.targets(torch.arange(4)), method._cache.codes(torch.arange(4), method.encoder)
+    assert torch.allclose(targets, kept._cache.targets(torch.arange(4)), atol=1e-6)
+    assert torch.allclose(codes, kept._cache.codes(torch.arange(4), kept.encoder), atol=1e-6)
 
 
 def test_a_run_that_starts_again_within_a_cycle_ends_with_the_same_bits():

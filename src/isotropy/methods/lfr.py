@@ -1,7 +1,6 @@
 """LFR: learn to predict what random networks make of a row; no looks, no augmentation."""
 
 from collections.abc import Callable
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -9,17 +8,16 @@ from torch import Tensor, nn
 from isotropy.encoders.encoder import at_least, share
 from isotropy.errors import UserError
 from isotropy.methods.checks import width_of
+from isotropy.methods.lfr_cache import Cache
 from isotropy.methods.method import Method, Outputs
 from isotropy.objectives import batchwise_barlow_twins
 from isotropy.predictors import hidden_predictors, linear_predictors
-from isotropy.projectors import beta_init_, candidate, choose, sparse_init_, targets
+from isotropy.projectors import beta_init_, candidate, choose, sparse_init_
 from isotropy.views import draw
 from isotropy.views.views import Source, Views
 
 # Rows that the candidates are compared on: a shuffled batch.
 _PROBE = 256
-# Rows that the frozen encoder embeds at once: fixed, so that a resumed run finds the same bits.
-_CHUNK = 256
 
 
 class LFR(Method):
@@ -35,8 +33,9 @@ class LFR(Method):
     "Self-supervised Representation Learning from Random Data Projectors" (ICLR 2024, arXiv 2310.07756),
     section 3, and the authors' code.
 
-    Same mathematics, less work: targets are computed once, the frozen encoder's vectors once a cycle, the
-    frozen half gets no gradient, and the K predictors are one product.
+    Same mathematics, less work: targets are computed once, the frozen encoder's vectors once a cycle (where they
+    fit into `lfr_cache.MOST_BYTES`, 4 GiB each; beyond it every batch computes its own, so that memory stays
+    bounded), the frozen half gets no gradient, and the K predictors are one product.
 
     Departures: targets are `target_width` wide (the paper's are as wide as the encoder: far dearer for wide
     encoders); candidates are compared on 256 rows whatever the batch; `sparse_init` is applied after
@@ -111,15 +110,13 @@ class LFR(Method):
         self.beta_init, self.sparse_init, self.seed = beta_init, sparse_init, seed
         self.offdiagonal, self.passes_per_epoch = offdiagonal, 1 + predictor_passes
         self.register_buffer("chosen", torch.full((num_projectors,), -1))
-        self._cache = _Cache()
+        self._cache, self._moving = Cache(), True
 
     def forward(self, views: Views) -> Outputs:
         """Return "prediction" and "target", each (B, K, target_width)."""
-        cache = self._cache
-        assert cache.targets is not None, "before_pass comes before forward"
-        index = views.index.to(cache.targets.device)
-        z = views.through(self.encoder)[0] if cache.codes is None else cache.codes.index_select(0, index)
-        return {"prediction": self.predictors(z), "target": cache.targets.index_select(0, index)}
+        targets = self._cache.targets(views.index)
+        z = views.through(self.encoder)[0] if self._moving else self._cache.codes(views.index, self.encoder)
+        return {"prediction": self.predictors(z), "target": targets}
 
     def loss(self, prediction: Tensor, target: Tensor) -> dict[str, Tensor]:
         """Return "bbt", the batch-wise Barlow Twins loss: a sum over the batch, a mean over the projectors."""
@@ -136,29 +133,20 @@ class LFR(Method):
     @torch.no_grad()
     def before_pass(self, source: Source, pass_: int) -> None:
         """Compute what the pass needs and does not have: the targets, the frozen encoder's vectors."""
-        cache = self._cache
-        if cache.source is not source or cache.chosen != self.chosen.tolist():
-            cache.targets = self._targets(source)
-            cache.source, cache.chosen, cache.codes = source, self.chosen.tolist(), None
-        if self._moves_encoder(pass_):
-            cache.codes = None
-            return
-        weights = list(self.encoder.state_dict().values())
-        if cache.codes is None or not all(map(torch.equal, weights, cache.weights)):
-            cache.codes = self._codes(source)
-            cache.weights = [weight.clone() for weight in weights]
+        if not self._cache.is_of(source, self.chosen.tolist()):
+            make = self._choose(source)
+            self._cache.make_targets(source, self.chosen.tolist(), make, self.target_width)
+        self._moving = self._moves_encoder(pass_)
+        if self._moving:
+            self._cache.drop_codes()
+        else:
+            self._cache.make_codes(self.encoder, width_of(self.encoder))
 
     def _moves_encoder(self, pass_: int) -> bool:
         return pass_ % self.passes_per_epoch == 0
 
-    def _codes(self, source: Source) -> Tensor:
-        """Return (N, width): the encoder's vectors of all rows, in eval mode as `frozen` puts it."""
-        self.encoder.eval()
-        chunks = torch.arange(len(source)).split(_CHUNK)
-        return torch.cat([self.encoder(source.prepare(source.batch(index))) for index in chunks])
-
-    def _targets(self, source: Source) -> Tensor:
-        """Return (N, K, target_width) unit rows, from the chosen projectors; choose them if nobody has."""
+    def _choose(self, source: Source) -> Callable[[int], nn.Module]:
+        """Choose the projectors if nobody has, and return what makes one by its number for the source's rows."""
         rows = source.prepare(source.batch(draw.order(self.seed, 0, len(source))[:_PROBE]))
         shape = tuple(candidate(self._make, self.seed, 0).to(rows.device, rows.dtype)(rows[:2]).shape)
         if shape != (len(rows[:2]), self.target_width):
@@ -167,31 +155,11 @@ class LFR(Method):
             count, number = len(self.chosen), self.num_candidates
             numbers = choose(self._make, rows, count=count, candidates=number, seed=self.seed)
             self.chosen.copy_(torch.tensor(numbers))
-        held = rows.new_empty(len(source), len(self.chosen), self.target_width)
-        for k, number in enumerate(self.chosen.tolist()):  # one at a time: projectors can be large
-            network = candidate(self._make, self.seed, number).to(rows.device, rows.dtype)
-            held[:, k] = targets([network], source)[0]
-        return held
+        where = (rows.device, rows.dtype)
+        return lambda number: candidate(self._make, self.seed, number).to(*where)
 
     def _make(self) -> nn.Module:
         network = self.make_projector(self.target_width)
         if self.beta_init:
             beta_init_(network)
         return sparse_init_(network, self.sparse_init) if self.sparse_init else network
-
-
-class _Cache:
-    """What LFR remembers of a source; rebuilt from the weights, so a copy or a pickle starts empty."""
-
-    def __init__(self) -> None:
-        self.source: Source | None = None
-        self.chosen: list[int] = []
-        self.targets: Tensor | None = None
-        self.codes: Tensor | None = None
-        self.weights: list[Tensor] = []
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> "_Cache":
-        return _Cache()
-
-    def __reduce__(self) -> tuple[type["_Cache"], tuple[()]]:
-        return (_Cache, ())
