@@ -19,6 +19,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from torch import nn
 
 import isotropy
+from isotropy.encoders import DilatedResNet
 from isotropy.estimator import SelfSupervisedEncoder
 from isotropy.methods import METHODS
 
@@ -254,3 +255,21 @@ def test_a_network_of_ones_own(tmp_path: Path) -> None:
     assert not torch.equal(fitted.representation_.encoder.module.cell.weight_hh_l0, network.cell.weight_hh_l0)
     fitted.save(tmp_path)
     assert np.array_equal(isotropy.load(tmp_path, Own()).transform(x), embeddings)
+
+
+@pytest.mark.parametrize("encoder", ["dilated_resnet", DilatedResNet(channels=2, width=8, hidden=8, depth=2)])
+def test_an_encoder_for_any_length_embeds_longer_series_than_it_was_trained_on(encoder: Any, tmp_path: Path) -> None:
+    x = np.random.default_rng(0).normal(size=(30, 2, 30))
+    longer = np.random.default_rng(1).normal(size=(9, 2, 50))
+    options = {"width": 8, "hidden": 8, "depth": 2} if isinstance(encoder, str) else None
+    fitted = quick(encoder=encoder, encoder_options=options).fit(x)
+    embeddings = fitted.transform(longer)
+    assert embeddings.shape == (9, 8) and len(np.unique(embeddings.round(6), axis=0)) == 9
+    fitted.save(tmp_path)
+    assert np.array_equal(isotropy.load(tmp_path).transform(longer), embeddings)
+
+
+def test_an_encoder_for_one_length_names_one_for_any() -> None:
+    fitted = quick(encoder="series_cnn", encoder_options=None).fit(np.random.default_rng(0).normal(size=(30, 2, 30)))
+    with pytest.raises(ValueError, match=r"50 time steps; the training had 30: .*--encoder dilated_resnet"):
+        fitted.transform(np.zeros((2, 2, 50)))

@@ -129,3 +129,11 @@ def test_a_map_of_images_is_learnt_and_probed_in_bounded_memory(tmp_path, monkey
     tracemalloc.stop()
     assert np.array_equal(vectors, values[made.train, 0, 0, :2])
     assert peak < values.nbytes / 4
+
+
+@pytest.mark.parametrize(("encoder", "longer"), [("dilated_resnet", True), ("series_cnn", False)])
+def test_the_recipes_encoder_decides_whether_series_may_have_another_length(encoder, longer):
+    series = np.random.default_rng(0).normal(size=(40, 2, 30))
+    made = prepare.prepare(Recipe.default("simclr", "series").changed({"encoder": encoder}), read(series))
+    assert made.preprocess.any_length is longer
+    assert made.preprocess.features(made.rows).shape == (40, 60)

@@ -14,11 +14,12 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor, nn
 
-from isotropy.data import PREPROCESS, ArraySource, ImagePreprocess
+from isotropy.data import ArraySource, ImagePreprocess
 from isotropy.data.arrays import taken
 from isotropy.data.tensors import as_array
-from isotropy.encoders import wrap
+from isotropy.encoders import Encoder, any_length, wrap
 from isotropy.errors import UserError
+from isotropy.prepare import learn
 from isotropy.recipe import Recipe, build
 from isotropy.representation import Representation
 from isotropy.training import fit
@@ -108,9 +109,9 @@ class SelfSupervisedEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
     def fit(self, X: Any, y: Any = None) -> Self:
         """Train the encoder on the rows of `X`; `y` is there for pipelines and is never looked at."""
         values, modality = self._checked(X, reset=True)
-        preprocess = PREPROCESS[modality].learn(values)
+        recipe = self._recipe(modality, len(values))
+        preprocess = learn(values, modality, any_length=self._any_length(recipe))
         source = ArraySource(preprocess.store(values), preprocess, device=self.device)
-        recipe = self._recipe(modality, len(source))
         own = None
         if isinstance(self.encoder, nn.Module):
             first = source.prepare(source.batch(torch.arange(2)))
@@ -218,6 +219,11 @@ class SelfSupervisedEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         plain = {name: value.item() if isinstance(value, np.generic) else value for name, value in settings.items()}
         recipe = Recipe.default(self.method, modality).changed(plain)
         return recipe.changed({"train.epochs": self._epochs(recipe, rows)})
+
+    def _any_length(self, recipe: Recipe) -> bool:
+        if isinstance(self.encoder, nn.Module):
+            return isinstance(self.encoder, Encoder) and self.encoder.any_length
+        return any_length(recipe.encoder)
 
     def _epochs(self, recipe: Recipe, rows: int) -> float:
         if self.epochs is not None:

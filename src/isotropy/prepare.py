@@ -10,7 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from isotropy.data import PREPROCESS, ArraySource, Data, Preprocess
+from isotropy import encoders
+from isotropy.data import PREPROCESS, ArraySource, Data, Preprocess, SeriesPreprocess
 from isotropy.errors import UserError
 from isotropy.evaluation.labels import encode, known, task_of
 from isotropy.evaluation.splits import split
@@ -80,12 +81,26 @@ def prepare(
     if data.labels is not None:
         refuse_unprobeable(data.labels[train], data.labels[test])
     if preprocess is None:
-        preprocess = PREPROCESS[data.modality].learn(data.values, train)
+        preprocess = learn(data.values, recipe.modality, train, any_length=encoders.any_length(recipe.encoder))
     rows = preprocess.store(data.values)
     place = torch.device(device)
     source = ArraySource(rows, preprocess, device=place, index=torch.from_numpy(train) if len(test) else None)
     method, views = build(recipe, preprocess, source)
     return Prepared(recipe, data, preprocess, rows, train, test, source, method, views, place)
+
+
+def learn(values: Any, modality: str, rows: NDArray[np.int64] | None = None, *, any_length: bool) -> Preprocess:
+    """Return the preprocessing of a modality, learnt on the training rows of `values`.
+
+    Args:
+        values: all rows, as `PREPROCESS[modality].learn` takes them.
+        modality: "table", "series" or "image".
+        rows: (M,) the training rows; None for all.
+        any_length: whether the encoder takes series of another length than in training.
+    """
+    if modality == "series":
+        return SeriesPreprocess.learn(values, rows, any_length=any_length)
+    return PREPROCESS[modality].learn(values, rows)
 
 
 def refuse_unprobeable(train: NDArray[Any], test: NDArray[Any]) -> None:

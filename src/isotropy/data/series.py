@@ -123,7 +123,7 @@ class SeriesPreprocess:
         if array.shape[2] != self.length and not self.any_length:
             raise UserError(
                 f"the series have {array.shape[2]} time steps; the training had {self.length}: cut or pad them, or "
-                "train an encoder for any length (any_length)"
+                "train an encoder that takes any length (--encoder dilated_resnet)"
             )
         kept = list(self.kept)
         mean, std = np.array(self.mean)[:, None], np.array(self.std)[:, None]

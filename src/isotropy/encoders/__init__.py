@@ -24,6 +24,7 @@ __all__ = [
     "TableResNet",
     "Timm",
     "Wrapped",
+    "any_length",
     "build",
     "from_spec",
     "spec",
@@ -78,6 +79,16 @@ def build(name: str, shape: Mapping[str, Any], /, **options: Any) -> Encoder:
     if kind is Timm:
         arguments["model"] = name.removeprefix("timm:")
     return kind(**arguments)
+
+
+def any_length(name: str) -> bool:
+    """Return whether the encoder of this name takes series of another length than in training.
+
+    Example:
+        >>> any_length("dilated_resnet"), any_length("series_cnn")
+        (True, False)
+    """
+    return _kind(name).any_length
 
 
 def spec(encoder: Encoder) -> dict[str, Any]:

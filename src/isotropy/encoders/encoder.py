@@ -14,6 +14,7 @@ class Encoder(nn.Module):
     Attributes:
         modality: what it takes: "table", "series", "image", or "any".
         convolutional: it has convolutions or attention, which gain from bf16 and (4-D weights) channels-last.
+        any_length: it takes series of another length than those that it was trained on.
         width: length of an output vector.
         arguments: the keyword arguments that it was made with; `type(encoder)(**encoder.arguments)` makes
             one of the same architecture. JSON-able.
@@ -21,6 +22,7 @@ class Encoder(nn.Module):
 
     modality: str = "any"
     convolutional: bool = False
+    any_length: bool = False
     width: int
     arguments: dict[str, Any]
 

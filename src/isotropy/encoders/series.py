@@ -101,6 +101,7 @@ class DilatedResNet(Encoder):
 
     modality = "series"
     convolutional = True
+    any_length = True
 
     def __init__(self, *, channels: int, width: int = 256, hidden: int = 64, depth: int = 6) -> None:
         super().__init__()
