@@ -3,8 +3,10 @@
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
+from html import escape
 
 import numpy as np
 import pandas as pd
@@ -12,6 +14,7 @@ import pytest
 
 import isotropy
 from end_to_end.conftest import SMALL_IMAGES, SMALL_SERIES, SMALL_TABLE
+from isotropy import report
 from isotropy.cli import fit as fit_verb
 
 HOLDS = {
@@ -142,6 +145,28 @@ def test_probe_takes_another_label_and_report_is_written_anew(files, cli, tmp_pa
     page = (tmp_path / "run/report.html").read_text()
     assert "rank" in page
     assert "untrained encoder" in page
+
+
+@pytest.mark.parametrize("folder", ["run", "deep/a b/it's"])
+def test_the_commands_on_the_page_work_where_the_user_stands(folder, files, cli, tmp_path):
+    path = files / "people.csv"
+    said = cli("fit", path, "--label", "kind", "--drop", "rank", "--epochs", 1, *SMALL_TABLE, "--out", folder)
+    assert said.code == 0, said.err
+    page = (tmp_path / folder / "report.html").read_text()
+    commands = dict(report.summarise(folder)["commands"])
+    assert all(escape(command) in page for command in commands.values())
+    assert set(commands) == {"Load it in Python", "Embed new data", "Probe another label"}, "nothing is left to resume"
+    for name in ("Embed new data", "Probe another label"):
+        words = shlex.split(commands[name])
+        said = cli(*[{"DATA": path, "COLUMN": "rank"}.get(word, word) for word in words[1:]])
+        assert (words[0], said.code) == ("isotropy", 0), said.err
+    known = {"new_rows": pd.read_csv(path)}
+    exec(commands["Load it in Python"], known)
+    assert np.array_equal(known["vectors"], embeddings("embeddings.parquet"))
+    (tmp_path / folder / "model.json").unlink()
+    ((what, command),) = report.summarise(folder)["commands"]
+    assert what == "Resume the training"
+    assert cli(*shlex.split(command)[1:]).code == 0
 
 
 def test_methods_lists_all_that_there_are(cli):

@@ -5,6 +5,7 @@ import math
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from isotropy.errors import UserError
@@ -137,12 +138,17 @@ def _number(value: Any) -> float:
 
 
 def _commands(run: Path) -> list[list[str]]:
-    name = run.resolve().name
+    """Return what can be done with the run from where the user stands: its path is printed as it was given."""
+    name, fitted = quote(str(run)), (run / "recipe.toml").is_file()
+    if not (run / "model.json").is_file():
+        return [["Resume the training", f"isotropy fit --resume {name}"]] if fitted else []
+    load = ["Load it in Python", f"import isotropy\nvectors = isotropy.load({str(run)!r}).transform(new_rows)"]
+    if not fitted:
+        return [load]
     return [
-        ["Load it in Python", f'import isotropy\nvectors = isotropy.load("{name}").transform(new_rows)'],
+        load,
         ["Embed new data", f"isotropy embed {name} DATA --out embeddings.parquet"],
         ["Probe another label", f"isotropy probe {name} DATA --label COLUMN"],
-        ["Resume the training", f"isotropy fit --resume {name}"],
     ]
 
 
