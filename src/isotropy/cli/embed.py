@@ -5,8 +5,7 @@ from typing import Any
 
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from isotropy import representation
-from isotropy.cli.fit import pick_device
+from isotropy.cli.inputs import load_on
 from isotropy.cli.show import OUT, say
 from isotropy.data.stream import stream
 from isotropy.errors import UserError, nearest
@@ -20,7 +19,7 @@ def embed(folder: Path, origin: dict[str, Any], out: Path, *, device: str) -> No
         raise UserError(f"--out {out}: the file ends in {' or '.join(WRITERS)}{nearest(out.suffix, WRITERS)}")
     if not out.parent.is_dir():
         raise UserError(f"--out {out}: the folder {out.parent} does not exist")
-    made = representation.load(Run.opened(folder).folder).to(pick_device(device))
+    made = load_on(Run.opened(folder).folder, device)
     path = origin.pop("path")
     flow = stream(path, made.preprocess, **origin)
     say(flow.said)

@@ -1,21 +1,19 @@
 """`isotropy fit`: read, prepare, train with a live line, show the evidence, write the report."""
 
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from re import fullmatch
 from typing import Any
 
-import torch
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
 from isotropy import prepare, report
+from isotropy.cli.inputs import on_first, pick_device, read_with_bar, remembered
 from isotropy.cli.live import Training
 from isotropy.cli.show import INTERRUPTED, OUT, duration, note, say
 from isotropy.cli.table import show_evidence
-from isotropy.data import Data, read
+from isotropy.data import Data
 from isotropy.errors import UserError, nearest
 from isotropy.methods import METHODS
 from isotropy.prepare import Prepared
@@ -93,7 +91,7 @@ def begin(origin: dict[str, Any], settings: Settings, *, device: str, out: Path 
         prepared = prepare.prepare(recipe, data, device=place)
         prepared = _planned(prepared, settings, shown=first)
         run = Run(comm.from_first(out if out is not None else _free_folder(origin["path"], recipe.method)))
-        _on_first(lambda: run.create(prepared))
+        on_first(lambda: run.create(prepared))
         _train(run, prepared)
 
 
@@ -114,51 +112,6 @@ def go_on(folder: Path, origin: dict[str, Any], settings: Settings, *, device: s
         prepared = prepare.prepare(recipe, data, device=place, preprocess=run.preprocess)
         run.refuse_other_data(prepared.rows)
         _train(run, prepared)
-
-
-def pick_device(device: str) -> torch.device:
-    """Return the device by name; "auto" is a GPU where there is one.
-
-    Raises:
-        UserError: a name that torch does not know, or a GPU that is not there.
-    """
-    if device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        place = torch.device(device)
-    except RuntimeError:
-        raise UserError(f"--device {device}: unknown (valid: auto, cpu, cuda, cuda:N)") from None
-    if place.type == "cuda" and not torch.cuda.is_available():
-        raise UserError(f"--device {device}: no GPU was found here; use --device cpu")
-    if place.type == "cuda" and (place.index or 0) >= torch.cuda.device_count():
-        raise UserError(f"--device {device}: there are {torch.cuda.device_count()} GPUs here, counted from 0")
-    if place.type not in ("cpu", "cuda"):
-        raise UserError(f"--device {device}: not supported (valid: auto, cpu, cuda, cuda:N)")
-    return place
-
-
-def read_with_bar(origin: dict[str, Any]) -> Data:
-    """Read the data; a folder of images that is decoded for the first time shows a bar."""
-    options = {name: value for name, value in origin.items() if name != "path" and value not in (None, [])}
-    bar = Progress(
-        TextColumn("decoding images"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
-        console=OUT, transient=True, disable=not OUT.is_terminal,
-    )  # fmt: skip
-    if not Path(origin["path"]).is_dir():
-        return read(origin["path"], **options)
-    with bar:
-        task = bar.add_task("")
-        return read(
-            origin["path"],
-            progress=lambda done, total: bar.update(task, completed=done, total=total),
-            **options,
-        )
-
-
-def remembered(origin: dict[str, Any]) -> dict[str, Any]:
-    """Return where the data came from in a form that a resume finds again from any folder."""
-    kept = {name: value for name, value in origin.items() if value not in (None, [], 0)}
-    return kept | {"path": str(Path(origin["path"]).resolve())}
 
 
 def seconds_of(text: str) -> float:
@@ -220,18 +173,6 @@ def _train(run: Run, prepared: Prepared) -> None:
     except KeyboardInterrupt:
         say(f"interrupted; {resume}")
         raise SystemExit(INTERRUPTED) from None
-
-
-def _on_first(action: Callable[[], None]) -> None:
-    """Do something on the first rank; what goes wrong there stops all of them."""
-    problem = None
-    if comm.rank() == 0:
-        try:
-            action()
-        except UserError as error:
-            problem = str(error)
-    if problem := comm.from_first(problem):
-        raise UserError(problem)
 
 
 def _finish(run: Run, prepared: Prepared) -> None:

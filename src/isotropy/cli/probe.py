@@ -6,8 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from isotropy import representation
-from isotropy.cli.fit import pick_device, read_with_bar
+from isotropy.cli.inputs import load_on, read_with_bar
 from isotropy.cli.show import OUT, note, say
 from isotropy.cli.table import show_evidence
 from isotropy.data import ArraySource, TablePreprocess
@@ -24,7 +23,7 @@ def probe(folder: Path, origin: dict[str, Any], *, seed: int, device: str) -> No
     if origin["label"] is None and origin["label_key"] is None:
         raise UserError("probe needs labels: --label COLUMN, or --label-key ARRAY for an .npz")
     run = Run.opened(folder)
-    made = representation.load(run.folder).to(pick_device(device))
+    made = load_on(run.folder, device)
     label = origin["label"]
     if isinstance(made.preprocess, TablePreprocess) and label in [c.name for c in made.preprocess.schema.columns]:
         raise UserError(

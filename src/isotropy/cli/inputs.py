@@ -1,0 +1,89 @@
+"""What a verb works with: the device, the encoder of a run, the data, and who of several ranks does it first."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from isotropy.cli.show import OUT
+from isotropy.data import Data, read
+from isotropy.errors import UserError
+from isotropy.representation import Representation, load
+from isotropy.training import comm
+
+
+def pick_device(device: str) -> torch.device:
+    """Return the device by name; "auto" is a GPU where there is one.
+
+    Raises:
+        UserError: a name that torch does not know, or a GPU that is not there.
+    """
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        place = torch.device(device)
+    except RuntimeError:
+        raise UserError(f"--device {device}: unknown (valid: auto, cpu, cuda, cuda:N)") from None
+    if place.type == "cuda" and not torch.cuda.is_available():
+        raise UserError(f"--device {device}: no GPU was found here; use --device cpu")
+    if place.type == "cuda" and (place.index or 0) >= torch.cuda.device_count():
+        raise UserError(f"--device {device}: there are {torch.cuda.device_count()} GPUs here, counted from 0")
+    if place.type not in ("cpu", "cuda"):
+        raise UserError(f"--device {device}: not supported (valid: auto, cpu, cuda, cuda:N)")
+    return place
+
+
+def load_on(folder: Path, device: str) -> Representation:
+    """Return the encoder of a run on the device by name; "auto" is the kind that it was trained on."""
+    return load(folder, device=None if device == "auto" else pick_device(device))
+
+
+def read_with_bar(origin: dict[str, Any]) -> Data:
+    """Read the data; a folder of images that is decoded for the first time shows a bar.
+
+    Of several ranks the first one decodes, and the others then find the decoded images.
+    """
+    options = {name: value for name, value in origin.items() if name != "path" and value not in (None, [])}
+    bar = Progress(
+        TextColumn("decoding images"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
+        console=OUT, transient=True, disable=not OUT.is_terminal,
+    )  # fmt: skip
+    if not Path(origin["path"]).is_dir():
+        return read(origin["path"], **options)
+    found: list[Data] = []
+
+    def decode() -> None:
+        with bar:
+            task = bar.add_task("")
+            found.append(
+                read(
+                    origin["path"],
+                    progress=lambda done, total: bar.update(task, completed=done, total=total),
+                    **options,
+                )
+            )
+
+    on_first(decode)
+    if not found:
+        decode()
+    return found[0]
+
+
+def remembered(origin: dict[str, Any]) -> dict[str, Any]:
+    """Return where the data came from in a form that a resume finds again from any folder."""
+    kept = {name: value for name, value in origin.items() if value not in (None, [])}
+    return kept | {"path": str(Path(origin["path"]).resolve())}
+
+
+def on_first(action: Callable[[], None]) -> None:
+    """Do something on the first rank; what goes wrong there stops all of them."""
+    problem = None
+    if comm.rank() == 0:
+        try:
+            action()
+        except UserError as error:
+            problem = str(error)
+    if problem := comm.from_first(problem):
+        raise UserError(problem)

@@ -1,0 +1,41 @@
+"""Of several ranks the first one decodes; a verb's encoder stays on the kind of device that it was trained on."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from isotropy.cli import inputs
+from isotropy.data import TablePreprocess
+from isotropy.encoders import TableMLP
+from isotropy.errors import UserError
+from isotropy.representation import Representation
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_other_ranks_wait_until_the_first_one_has_decoded(rank, tmp_path, monkeypatch):
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
+    monkeypatch.setenv("ISOTROPY_CACHE", str(tmp_path / "cache"))
+    order = []
+    real = inputs.read
+    monkeypatch.setattr(inputs, "read", lambda *a, **o: order.append("read") or real(*a, **o))
+    monkeypatch.setattr(inputs.comm, "rank", lambda: rank)
+    monkeypatch.setattr(inputs.comm, "from_first", lambda value: order.append("met") or value)
+    assert len(inputs.read_with_bar({"path": str(tmp_path), "size": 8})) == 1
+    assert order == (["read", "met"] if rank == 0 else ["met", "read"])
+
+
+def test_what_the_first_rank_cannot_read_ends_the_others(tmp_path, monkeypatch):
+    monkeypatch.setattr(inputs, "read", lambda *_, **__: pytest.fail("this rank reads nothing"))
+    monkeypatch.setattr(inputs.comm, "rank", lambda: 1)
+    monkeypatch.setattr(inputs.comm, "from_first", lambda _: "no image")
+    with pytest.raises(UserError, match="^no image$"):
+        inputs.read_with_bar({"path": str(tmp_path)})
+
+
+def test_an_encoder_made_on_a_processor_stays_there_beside_a_gpu(tmp_path, monkeypatch):
+    preprocess = TablePreprocess.learn(np.random.default_rng(0).normal(size=(20, 3)))
+    Representation(TableMLP(numeric=3, width=8), preprocess, method="lfr").save(tmp_path)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert inputs.pick_device("auto").type == "cuda"
+    assert inputs.load_on(tmp_path, "auto").device.type == "cpu"
