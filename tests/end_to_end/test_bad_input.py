@@ -97,6 +97,7 @@ REFUSED = [
     ("", "fit needs the PATH of the data (or --resume RUN)"),
     ("--nope", "No such option: --nope"),
     ("--resume nope", "nope: no such run directory"),
+    ("--resume . --seed 0 --max-bad 0", "leave out --max-bad, --seed"),
     ("--resume . --epochs 3", "--resume goes on with the settings of the run: leave out --epochs"),
     ("--resume .", ".: holds no run (recipe.toml is missing)"),
 ]

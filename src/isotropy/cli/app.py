@@ -48,7 +48,7 @@ def fit(
     na: Missing = None,
     drop: Annotated[list[str] | None, typer.Option(help="Column to leave out, as an identifier; repeatable.")] = None,
     size: Annotated[int | None, typer.Option(help="Side in pixels to which images of a folder are brought.")] = None,
-    max_bad: MaxBad = 0,
+    max_bad: Annotated[int | None, typer.Option(min=0, help="Unreadable images to skip, at most (default: 0).")] = None,
     epochs: Annotated[float | None, typer.Option(help="Epochs of the encoder.")] = None,
     budget: Annotated[str | None, typer.Option(help="Time to train for, as 90s, 10m or 1h30m.")] = None,
     seed: Annotated[int | None, typer.Option(help="Every random choice is a function of it.")] = None,

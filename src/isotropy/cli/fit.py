@@ -99,7 +99,7 @@ def go_on(folder: Path, origin: dict[str, Any], settings: Settings, *, device: s
     """Run `isotropy fit --resume RUN [PATH]`; a path is where the data moved to."""
     path = origin.pop("path")
     given = {**origin, **settings.__dict__, "set": settings.changes, "changes": None, "out": out}
-    names = [f"--{name.replace('_', '-')}" for name, value in given.items() if value not in (None, [], 0)]
+    names = [f"--{name.replace('_', '-')}" for name, value in given.items() if value is not None and value != []]
     if names:
         raise UserError(f"--resume goes on with the settings of the run: leave out {', '.join(names)}")
     run = Run.opened(folder)
