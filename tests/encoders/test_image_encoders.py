@@ -3,6 +3,7 @@
 import builtins
 import sys
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -10,12 +11,14 @@ from torch import nn
 from isotropy import encoders
 from isotropy.encoders import SmallResNet
 from isotropy.errors import UserError
+from isotropy.estimator import SelfSupervisedEncoder
+from isotropy.methods import METHODS
 
 SMALL = {"channels": 3, "size": [32, 32]}
 
 
-@pytest.mark.parametrize("size", [(16, 16), (28, 28), (33, 47), (64, 64), (96, 96)])
-def test_small_resnet_takes_any_size_from_16(size):
+@pytest.mark.parametrize("size", [(8, 8), (9, 20), (15, 15), (16, 16), (28, 28), (33, 47), (96, 96)])
+def test_small_resnet_takes_any_size_from_8(size):
     encoder = SmallResNet(channels=3, size=size, width=40)
     assert encoder(torch.rand(2, 3, *size)).shape == (2, 40)
 
@@ -29,9 +32,38 @@ def test_small_resnet_halves_the_size_three_times():
     assert shapes[2:9] == [(4, 28, 28), (8, 14, 14), (8, 14, 14), (16, 7, 7), (16, 7, 7), (32, 4, 4), (32, 4, 4)]
 
 
-def test_images_below_16_are_refused():
-    with pytest.raises(UserError, match="image_size"):
-        SmallResNet(channels=1, size=(28, 8))
+def test_small_resnet_halves_images_below_16_twice_with_the_same_weights():
+    def maps(side):
+        encoder = SmallResNet(channels=1, size=(side, side), stem=4)
+        return encoder, encoder.layers[:-3](torch.rand(2, 1, side, side)).shape[2:]
+
+    small, left = maps(8)
+    large, left_of_16 = maps(16)
+    assert left == left_of_16 == (2, 2)
+    shapes = [{name: p.shape for name, p in encoder.named_parameters()} for encoder in (small, large)]
+    assert shapes[0] == shapes[1]
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_images_of_8_pixels_are_trained_on(method):
+    images = np.random.default_rng(0).integers(0, 256, (20, 8, 8), dtype=np.uint8)
+    options = {"num_candidates": 6, "target_width": 16} if method == "lfr" else None
+    encoder = SelfSupervisedEncoder(
+        method,
+        encoder="small_resnet",
+        encoder_options={"width": 8, "stem": 4},
+        method_options=options,
+        epochs=1,
+        batch_size=10,
+        random_state=0,
+    )
+    embeddings = encoder.fit(images).transform(images)
+    assert embeddings.shape == (20, 8) and np.isfinite(embeddings).all() and embeddings.std() > 0
+
+
+def test_images_below_8_are_refused():
+    with pytest.raises(UserError, match=r"images of 28x7: small_resnet takes images from 8x8 pixels: enlarge them"):
+        SmallResNet(channels=1, size=(28, 7))
 
 
 def test_a_residual_network_of_timm_keeps_small_images_at_their_size():

@@ -6,6 +6,10 @@ import torch
 from torch import Tensor, nn
 
 from isotropy.encoders.encoder import Encoder, at_least
+from isotropy.errors import UserError
+
+# The least side of an image, and the least that is halved three times.
+LEAST, THREE_HALVINGS = 8, 16
 
 
 class _BasicBlock(nn.Module):
@@ -27,11 +31,12 @@ class _BasicBlock(nn.Module):
 
 
 class SmallResNet(Encoder):
-    """A small residual network for images of about 28 to 64 pixels; takes any size from 16.
+    """A small residual network for images of about 28 to 64 pixels; takes any size from 8.
 
-    A 3x3 stem at full size, three stages that each halve the size and double the channels, a 1x1 convolution to
-    the width, and the mean over the pixels that are left. 0.4 million weights with the defaults; a training step
-    on 512 images of 28 pixels takes a fraction of a second on two processor cores.
+    A 3x3 stem at full size, three stages that each halve the size and double the channels (the first keeps the
+    size of images below 16 pixels), a 1x1 convolution to the width, and the mean over the pixels that are left.
+    0.4 million weights with the defaults; a training step on 512 images of 28 pixels takes a fraction of a second
+    on two processor cores.
 
     Args:
         channels: of the images.
@@ -41,7 +46,7 @@ class SmallResNet(Encoder):
         blocks: residual blocks per stage.
 
     Raises:
-        UserError: where a number is too small.
+        UserError: where a number is too small, or the images are below 8 pixels.
 
     Example:
         >>> SmallResNet(channels=1, size=(28, 28))(torch.zeros(4, 1, 28, 28)).shape
@@ -56,7 +61,9 @@ class SmallResNet(Encoder):
     ) -> None:
         super().__init__()
         at_least(1, channels=channels, width=width, stem=stem, blocks=blocks)
-        at_least(16, image_size=min(size))
+        if min(size) < LEAST:
+            shown = "x".join(map(str, size))
+            raise UserError(f"images of {shown}: small_resnet takes images from {LEAST}x{LEAST} pixels: enlarge them")
         self.arguments = {
             "channels": channels,
             "size": list(size),
@@ -70,8 +77,9 @@ class SmallResNet(Encoder):
             nn.BatchNorm2d(stem),
             nn.ReLU(),
         ]
-        for before in (stem, 2 * stem, 4 * stem):
-            layers.append(_BasicBlock(before, 2 * before, stride=2))
+        # Three halvings of 8 pixels would leave one: its 3x3 convolutions would see nothing but padding around it.
+        for before, stride in ((stem, 1 if min(size) < THREE_HALVINGS else 2), (2 * stem, 2), (4 * stem, 2)):
+            layers.append(_BasicBlock(before, 2 * before, stride=stride))
             layers += [_BasicBlock(2 * before, 2 * before, stride=1) for _ in range(blocks - 1)]
         layers += [nn.Conv2d(8 * stem, width, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU()]
         self.layers = nn.Sequential(*layers)
