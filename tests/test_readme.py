@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import numpy as np
 from sklearn.datasets import load_digits
 
 from isotropy.cli import main
@@ -13,9 +14,10 @@ README = (Path(__file__).parents[1] / "README.md").read_text()
 def test_every_block_of_python_runs(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     Path("runs").mkdir()
-    load_digits(as_frame=True).frame[:200].to_csv("runs/digits.csv", index=False)
+    digits = load_digits()
+    np.savez("runs/digits.npz", X=digits.images[:200].astype(np.uint8), digit=digits.target[:200])
     small = ["--epochs", "0.2", "--set", "encoder.width=16", "--set", "method.num_candidates=6"]
-    main(["fit", "runs/digits.csv", "--label", "target", "--method", "lfr", "--out", "runs/demo", *small])
+    main(["fit", "runs/digits.npz", "--label-key", "digit", "--method", "lfr", "--out", "runs/demo", *small])
     blocks = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
     assert len(blocks) == 3
     for block in blocks:
@@ -32,3 +34,12 @@ def test_every_option_that_the_readme_names_exists():
     for verb, rest in re.findall(r"^    isotropy (\w+)(.*)$", README, re.MULTILINE):
         known = {name for parameter in verbs[verb].params for name in parameter.opts} | {"--help"}
         assert set(re.findall(r"--[a-z-]+", rest)) <= known, verb
+
+
+def test_nothing_is_left_to_fill_in_and_every_link_leads_somewhere():
+    root = Path(__file__).parents[1]
+    for page in [root / "README.md", root / "CHANGELOG.md", root / "CONTRIBUTING.md", *root.glob("docs/**/*.md")]:
+        text = page.read_text()
+        assert "@@" not in text, page
+        for link in re.findall(r"\]\((?!https?:)([^)#]+)\)", text):
+            assert (page.parent / link).exists(), f"{page}: {link}"
