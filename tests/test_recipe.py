@@ -111,3 +111,14 @@ def test_a_seed_draws_the_same_weights_and_leaves_the_callers_numbers_alone():
         assert any(not torch.equal(one[name], other[name]) for name in one if "encoder" in name)
     with pytest.raises(UserError, match="simclr compares at least 2 looks of a sample: views.looks = 1"):
         build(Recipe.default("simclr", "table").changed({"views.looks": 1}), table, source)
+
+
+@pytest.mark.parametrize("index", [None, torch.arange(3, 40)])
+def test_the_views_of_a_table_share_the_memory_of_its_source(index):
+    values = np.random.default_rng(0).normal(size=(40, 3)).astype(np.float32)
+    table = TablePreprocess.learn(values)
+    rows = table.store(values)
+    source = ArraySource(rows, table, index=index)
+    views = build(Recipe.default("simclr", "table").changed({"encoder.width": 8}), table, source)[1]
+    assert views.values.data_ptr() == rows.data_ptr()
+    assert index is None or torch.equal(views.index, index)

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from isotropy import encoders
-from isotropy.data import ImagePreprocess, Preprocess, TablePreprocess
+from isotropy.data import ArraySource, ImagePreprocess, Preprocess, TablePreprocess
 from isotropy.errors import UserError, nearest
 from isotropy.methods import METHODS
 from isotropy.methods.method import Method
@@ -22,7 +22,7 @@ from isotropy.settings import check_options, check_type
 from isotropy.training import Optim
 from isotropy.training.precision import PRECISIONS
 from isotropy.views import VIEWS, Plain
-from isotropy.views.views import Source, ViewMaker
+from isotropy.views.views import ViewMaker
 
 MODALITIES = ("table", "series", "image")
 
@@ -191,7 +191,7 @@ class Recipe:
 
 
 def build(
-    recipe: Recipe, preprocess: Preprocess, source: Source, encoder: nn.Module | None = None
+    recipe: Recipe, preprocess: Preprocess, source: ArraySource, encoder: nn.Module | None = None
 ) -> tuple[Method, ViewMaker]:
     """Return the recipe's method, with weights drawn from the recipe's seed, and its view maker.
 
@@ -220,7 +220,7 @@ def build(
     return built, _view_maker(recipe, preprocess, source, built)
 
 
-def _view_maker(recipe: Recipe, preprocess: Preprocess, source: Source, method: Method) -> ViewMaker:
+def _view_maker(recipe: Recipe, preprocess: Preprocess, source: ArraySource, method: Method) -> ViewMaker:
     if method.min_looks == 1 and not recipe.views:
         return Plain()
     looks = recipe.views.get("looks", method.min_looks)
@@ -232,7 +232,7 @@ def _view_maker(recipe: Recipe, preprocess: Preprocess, source: Source, method: 
     if isinstance(preprocess, ImagePreprocess):
         given = {"size": preprocess.size, "mean": preprocess.mean, "std": preprocess.std}
     if isinstance(preprocess, TablePreprocess):
-        given = {"values": source.batch(torch.arange(len(source))), "numeric": preprocess.shape["numeric"]}
+        given = {"values": source.rows, "index": source.index, "numeric": preprocess.shape["numeric"]}
     views: ViewMaker = VIEWS[recipe.modality](**(given | _tuples(recipe.views)))
     return views
 
@@ -240,7 +240,7 @@ def _view_maker(recipe: Recipe, preprocess: Preprocess, source: Source, method: 
 _SECTIONS = ("method", "encoder", "views", "optim", "train")
 # Arguments that come from the data and not from the recipe.
 _GIVEN_METHODS = ("encoder", "make_projector", "n_samples")
-_GIVEN_VIEWS = ("mean", "std", "values", "numeric")
+_GIVEN_VIEWS = ("mean", "std", "values", "index", "numeric")
 
 
 def _tuples(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -26,6 +26,17 @@ def made(x, index=None, looks=1, **settings):
     return maker.looks(x, index, seed=0, pass_=0)
 
 
+def test_training_rows_by_number_look_as_they_do_in_a_table_of_their_own():
+    whole, index = values(), torch.arange(5, COUNT, 3)
+    settings = {"numeric": 4, "corrupt": 0.5, "mixup": 1.0}
+    by_number = TableViews(values=whole, index=index, **settings)
+    alone = TableViews(values=whole[index], **settings)
+    assert by_number.values is whole, "no copy"
+    x, places = whole[:100], torch.arange(100)
+    pairs = zip(*(each.looks(x, places, seed=0, pass_=0) for each in (by_number, alone)))
+    assert all(torch.equal(one, other) and not torch.equal(one, x) for one, other in pairs)
+
+
 def test_scarf_is_one_clean_and_one_corrupted_look_by_default():
     clean, corrupted = TableViews(values=values(), numeric=4).looks(values(), torch.arange(COUNT), seed=0, pass_=0)
     assert torch.equal(clean, values())

@@ -53,6 +53,16 @@ class ArraySource:
         """Return the number of rows."""
         return self._length
 
+    @property
+    def rows(self) -> Tensor:
+        """The stored rows that batches are drawn from, not a copy; those that `index` leaves out are among them."""
+        return self._rows
+
+    @property
+    def index(self) -> Tensor | None:
+        """Places (M,) int64 in `rows` of the rows that this source is about, on the CPU; None for all."""
+        return self._index
+
     def batch(self, index: Tensor) -> Tensor:
         """Return the rows `index` (B,) int64 as they are stored, (B, ...), on the source's device."""
         if self._index is not None:

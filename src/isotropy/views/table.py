@@ -22,8 +22,10 @@ class TableViews:
     section 3). Two corrupted looks are `corrupt=0.3`.
 
     Args:
-        values: (N, D) float32, the training rows as stored: numeric columns, then categories as codes.
+        values: (N, D) float32, the training rows as stored: numeric columns, then categories as codes. They are
+            neither copied nor moved; drawing is fastest where they are on the device of the rows.
         numeric: how many of the columns are numeric.
+        index: (M,) int64, which of `values` are the training rows; None for all.
         looks: how many looks a sample gets.
         corrupt: share of the columns (the whole number below, at least one unless the share is 0; chosen at random
             per row) whose value is replaced by that of a training row drawn for this cell alone, so from the
@@ -46,6 +48,7 @@ class TableViews:
         *,
         values: Tensor,
         numeric: int,
+        index: Tensor | None = None,
         looks: int = 2,
         corrupt: float | Sequence[float] = (0.0, 0.6),
         mixup: float | Sequence[float] = 0.0,
@@ -55,6 +58,7 @@ class TableViews:
             raise UserError(f"table views: values {tuple(values.shape)} are no rows with {numeric} numeric columns")
         self.values = values
         self.numeric = numeric
+        self.index = None if index is None else index.to(values.device)
         self._count = whole("looks", looks)
         self.corrupt = each("corrupt", corrupt, looks)
         self.mixup = each("mixup", mixup, looks, high=math.inf)
@@ -83,12 +87,17 @@ class TableViews:
         """
         if x.ndim != 2 or x.shape[1] != self.values.shape[1]:
             raise UserError(f"table views: rows {tuple(x.shape)}, but values {tuple(self.values.shape)}")
-        self.values = self.values.to(x.device)
         keys = [draw.keys(seed, pass_, look, index.to(x.device)) for look in range(self.count)]
         return [self._look(x, key, look) for look, key in enumerate(keys)]
 
+    def _cells(self, rows: Tensor, columns: Tensor | slice) -> Tensor:
+        """Return cells of training rows, by number among these, on the device of `rows`."""
+        place = self.values.device
+        own = rows.to(place) if self.index is None else self.index[rows.to(place)]
+        return self.values[own, columns.to(place) if isinstance(columns, Tensor) else columns].to(rows.device)
+
     def _look(self, x: Tensor, keys: Tensor, look: int) -> Tensor:
-        rows, width = self.values.shape
+        rows, width = len(self.values if self.index is None else self.index), self.values.shape[1]
         # Columns: the parameters, which cells are corrupted, by which rows, then (16 bits each) mixed, masked cells.
         order, donors = _PARAMETERS, _PARAMETERS + width
         mixed = donors + width
@@ -99,9 +108,9 @@ class TableViews:
             # A donor belongs to a column, so which cells are chosen matters and their order does not: no full sort.
             chosen = words[:, :width].topk(corrupted, dim=1, largest=False, sorted=False).indices
             donor = draw.integers(words[:, width:], rows).gather(1, chosen)
-            x = x.scatter(1, chosen, self.values[donor, chosen])
+            x = x.scatter(1, chosen, self._cells(donor, chosen))
         if self.mixup[look] > 0:
-            partner = self.values[draw.integers(draw.bits(keys, 1, start=_PARTNER)[:, 0], rows)]
+            partner = self._cells(draw.integers(draw.bits(keys, 1, start=_PARTNER)[:, 0], rows), slice(None))
             halves = draw.halves(keys, width + 1, start=mixed)
             x = self._mix(x, partner, halves, self.mixup[look])
         if self.mask[look] > 0:
