@@ -24,6 +24,7 @@ from isotropy.data.arrays import taken
 from isotropy.data.tensors import as_array
 from isotropy.embedding import chunk_size, embed_rows, example_rows, steady_chunk
 from isotropy.encoders import Encoder, wrap
+from isotropy.encoders.encoder import to_channels_last
 from isotropy.errors import UserError
 
 __all__ = ["Representation", "embed_rows", "load"]
@@ -294,4 +295,6 @@ def _canonical(encoder: Encoder) -> Encoder:
     encoder.float().eval()
     for tensor in [*encoder.parameters(), *encoder.buffers()]:
         tensor.data = torch.empty(tensor.shape, dtype=tensor.dtype, device=tensor.device).copy_(tensor.data)
-    return encoder.to(memory_format=torch.channels_last) if encoder.convolutional else encoder
+    if encoder.convolutional:
+        to_channels_last(encoder)
+    return encoder

@@ -141,7 +141,9 @@ class Run:
         """
         resume = self._last_good_checkpoint()
         offsets = checkpoint.about(resume)["about"]["offsets"] if resume else {}
-        watched = prepared.source.batch(torch.arange(min(_WATCHED, len(prepared.source))))
+        # Spread over the data: rows that stand together are often of one class.
+        rows = len(prepared.source)
+        watched = prepared.source.batch(torch.linspace(0, rows - 1, min(_WATCHED, rows)).long())
         health: dict[str, float] = {}
         saved = perf_counter()
         recipe = prepared.recipe
