@@ -1,5 +1,8 @@
 """Recipes as data: there and back through TOML, checked against the constructors, the same weights from a seed."""
 
+import tomllib
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -122,3 +125,11 @@ def test_the_views_of_a_table_share_the_memory_of_its_source(index):
     views = build(Recipe.default("simclr", "table").changed({"encoder.width": 8}), table, source)[1]
     assert views.values.data_ptr() == rows.data_ptr()
     assert index is None or torch.equal(views.index, index)
+
+
+@pytest.mark.parametrize("path", sorted((Path(__file__).parents[1] / "recipes").glob("*.toml")), ids=lambda p: p.stem)
+def test_every_recipe_of_the_repository_is_a_recipe(path):
+    recipe = Recipe.from_toml(path)
+    record = tomllib.loads(path.read_text())["record"]
+    assert recipe.method in path.stem and path.stem.startswith(recipe.method)
+    assert record["status"] == "not run here" and record["published"] > 50
