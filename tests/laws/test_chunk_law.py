@@ -50,7 +50,7 @@ def with_dropout() -> Contrast:
 
 def test_the_replay_draws_the_dropout_of_the_first_run():
     learnt = with_dropout()
-    next(iter(cases.train(learnt, chunk=4, optim=Optim(name="sgd", lr=0.05, warmup=0, weight_decay=0))))
+    next(iter(cases.train(learnt, chunk=4, optim=Optim(name="sgd", lr=0.05, warmup=0, final=1, weight_decay=0))))
     # The same step by hand: one graph over the chunks, each under its own seed, and plain SGD at the first rate.
     method, data = with_dropout(), cases.source()
     index, before = draw.order(0, 0, cases.ROWS)[: cases.BATCH], cases.state(method)
