@@ -16,8 +16,9 @@ help:
 demo: .venv/core
 	@$(BIN)/python experiments/demo.py
 
+# Short waits of OpenMP threads: on a busy machine long ones make small steps a hundred times slower.
 test: .venv/test
-	$(BIN)/python -m pytest
+	GOMP_SPINCOUNT=1000 $(BIN)/python -m pytest
 
 check: .venv/test
 	$(BIN)/ruff format --check .

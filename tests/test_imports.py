@@ -1,6 +1,7 @@
 """The house rules that a machine can check: which part may import which, sizes, and what is imported lazily."""
 
 import ast
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -101,3 +102,13 @@ def test_the_core_does_not_import_the_extras():
 def test_the_command_line_answers_help_without_torch():
     code = "import sys, isotropy.cli; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize(
+    ("given", "found"), [({}, "1000"), ({"GOMP_SPINCOUNT": "7"}, "7"), ({"OMP_WAIT_POLICY": "ACTIVE"}, None)]
+)
+def test_the_command_line_keeps_threads_from_spinning_unless_told_otherwise(given, found):
+    code = "import os, sys, isotropy.cli; assert 'torch' not in sys.modules; print(os.environ.get('GOMP_SPINCOUNT'))"
+    rest = {name: value for name, value in os.environ.items() if name not in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")}
+    done = subprocess.run([sys.executable, "-c", code], env=rest | given, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == str(found)

@@ -1,5 +1,6 @@
 """The command line: every verb, its options, and nothing else; what they do stands in the files beside."""
 
+import os
 import sys
 import warnings
 from pathlib import Path
@@ -12,6 +13,11 @@ from isotropy.errors import UserError
 
 # Of click, which newer versions of typer carry inside: reached through a name that is public in all of them.
 _UsageError: Any = typer.BadParameter.__mro__[1]
+
+# OpenMP's threads spin while they wait for each other; where other programs hold a core, that was measured to make a
+# step a hundred times slower. A short spin costs nothing on a quiet machine. Read when torch is loaded: not before here.
+if "OMP_WAIT_POLICY" not in os.environ:
+    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 app = typer.Typer(
     name="isotropy",
