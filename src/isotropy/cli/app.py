@@ -15,7 +15,7 @@ from isotropy.errors import UserError
 _UsageError: Any = typer.BadParameter.__mro__[1]
 
 # OpenMP's threads spin while they wait for each other; where other programs hold a core, that was measured to make a
-# step a hundred times slower. A short spin costs nothing on a quiet machine. Read when torch is loaded: not before here.
+# step a hundred times slower. A short spin costs nothing on a quiet one. Read when torch is loaded: not before here.
 if "OMP_WAIT_POLICY" not in os.environ:
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
