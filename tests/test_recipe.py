@@ -10,10 +10,10 @@ import torch
 from isotropy.data import ArraySource, TablePreprocess
 from isotropy.errors import UserError
 from isotropy.methods import METHODS
-from isotropy.recipe import DEFAULTS, MODALITIES, Recipe, Train, build
+from isotropy.recipe import DEFAULTS, Recipe, Train, build
 from isotropy.settings import parse_setting
 
-ALL = [(method, modality) for method in METHODS for modality in MODALITIES]
+ALL = [(method, modality) for method, kind in METHODS.items() for modality in kind.modalities]
 
 
 @pytest.mark.parametrize(("method", "modality"), ALL)
@@ -77,6 +77,17 @@ def test_what_does_not_fit_is_named(settings, line):
     assert line in str(error.value)
 
 
+def test_a_method_is_refused_on_data_that_it_does_not_take(monkeypatch):
+    monkeypatch.setattr(METHODS["byol"], "modalities", ("series", "image"))
+    with pytest.raises(UserError) as error:
+        Recipe.default("byol", "table")
+    line = "method 'byol' takes series and image data, and this is table data: use another (lfr, "
+    assert str(error.value).startswith(line) and "byol" not in str(error.value).split("another")[1]
+    with pytest.raises(UserError, match="'byol' takes series and image data"):
+        Recipe.default("simclr", "table").changed({"method": "byol"})
+    assert Recipe.default("byol", "series").modality == "series"
+
+
 def test_numbers_and_lists_that_fit_are_taken():
     recipe = Recipe.default("simclr", "table").changed(
         {"train.epochs": 2, "optim.lr": 1, "method.temperature": 1, "views.corrupt": 0.5, "method.projector": [8, 4]}
@@ -105,7 +116,7 @@ def test_a_seed_draws_the_same_weights_and_leaves_the_callers_numbers_alone():
         recipe = Recipe.default(method, "table").changed({"train.seed": seed, "encoder.width": 8})
         return build(recipe, table, source)[0].state_dict()
 
-    for method in METHODS:
+    for method in (name for name, kind in METHODS.items() if "table" in kind.modalities):
         torch.manual_seed(5)
         state = torch.random.get_rng_state()
         one, again, other = weights(0, method), weights(0, method), weights(1, method)

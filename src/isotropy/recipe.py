@@ -70,7 +70,8 @@ class Recipe:
         data: where the data came from, as `isotropy.data.read` takes it.
 
     Raises:
-        UserError: an unknown name or option, with the nearest valid one, or a value of another type.
+        UserError: an unknown name or option, with the nearest valid one, a value of another type, or a method
+            that does not take the modality.
 
     Example:
         >>> recipe = Recipe.default("simclr", "table").changed({"method.temperature": 0.2})
@@ -93,6 +94,8 @@ class Recipe:
             raise UserError(f"modality = {self.modality!r} is unknown{nearest(self.modality, MODALITIES)}")
         if self.method not in METHODS:
             raise UserError(f"method {self.method!r} is unknown{nearest(self.method, METHODS)}")
+        if self.modality not in METHODS[self.method].modalities:
+            raise UserError(_takes_no(self.method, self.modality))
         if not self.encoder:
             object.__setattr__(self, "encoder", encoders.DEFAULT[self.modality])
         check_options(METHODS[self.method], self.method_options, _GIVEN_METHODS, "method")
@@ -241,6 +244,12 @@ _SECTIONS = ("method", "encoder", "views", "optim", "train")
 # Arguments that come from the data and not from the recipe.
 _GIVEN_METHODS = ("encoder", "make_projector", "n_samples")
 _GIVEN_VIEWS = ("mean", "std", "values", "index", "numeric")
+
+
+def _takes_no(method: str, modality: str) -> str:
+    taken = " and ".join(METHODS[method].modalities)
+    others = ", ".join([name for name, kind in METHODS.items() if modality in kind.modalities][:3])
+    return f"method {method!r} takes {taken} data, and this is {modality} data: use another ({others}, ...)"
 
 
 def _tuples(options: Mapping[str, Any]) -> dict[str, Any]:

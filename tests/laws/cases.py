@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from isotropy.encoders import wrap
+from isotropy.encoders import DilatedResNet, wrap
 from isotropy.methods import METHODS
 from isotropy.methods.method import Method
 from isotropy.training import Optim, Plan, fit
@@ -17,6 +17,8 @@ from isotropy.views.views import Plain, ViewMaker, Views
 from laws.toys import TOYS
 
 FEATURES, ROWS, BATCH, EPOCHS = 5, 39, 9, 1.5
+# Methods that do not take tables get series of this shape.
+CHANNELS, LENGTH = 2, 24
 KINDS: dict[str, type[Method]] = {**METHODS, **TOYS}
 REGISTERED, ALL = sorted(METHODS), sorted(KINDS)
 
@@ -39,6 +41,12 @@ class Rows:
         return rows
 
 
+class Waves(Rows):
+    """A source over series, which are the encoder's input already."""
+
+    modality = "series"
+
+
 class Jitter:
     """Looks that add noise, a function of (seed, pass, look, sample): the least that methods with views need."""
 
@@ -49,19 +57,33 @@ class Jitter:
         def looks() -> list[Tensor]:
             rows = source.batch(index)
             keys = [draw.keys(seed, pass_, look, index) for look in range(self.count)]
-            noise = [draw.normals(draw.halves(key, rows.shape[1])).to(rows) for key in keys]
-            return [source.prepare(rows + 0.3 * one) for one in noise]
+            noise = [draw.normals(draw.halves(key, rows[0].numel())).to(rows) for key in keys]
+            return [source.prepare(rows + 0.3 * one.view_as(rows)) for one in noise]
 
         return Views(index, looks)
 
 
-def source(dtype: torch.dtype = torch.float64) -> Rows:
+def modality(kind: type[Method] | Method) -> str:
+    """Return what the case of a method is made of: tables where it takes them, else its first modality."""
+    return "table" if "table" in kind.modalities else kind.modalities[0]
+
+
+def source(dtype: torch.dtype = torch.float64, modality: str = "table") -> Rows:
     """Return the data set of every case: rows on a curved surface, so that there is something to learn."""
     generator = torch.Generator().manual_seed(7)
+    if modality == "series":
+        return Waves(_waves(generator).to(dtype))
     hidden = torch.randn(ROWS, 2, generator=generator, dtype=torch.float64)
     mixing = torch.randn(2, FEATURES, generator=generator, dtype=torch.float64)
     noise = torch.randn(ROWS, FEATURES, generator=generator, dtype=torch.float64)
     return Rows((torch.tanh(hidden @ mixing) + 0.3 * noise).to(dtype))
+
+
+def _waves(generator: torch.Generator) -> Tensor:
+    """Return noisy oscillations (ROWS, CHANNELS, LENGTH), each row of its own speed and phase."""
+    speed, phase = torch.rand(2, ROWS, CHANNELS, 1, generator=generator, dtype=torch.float64)
+    noise = torch.randn(ROWS, CHANNELS, LENGTH, generator=generator, dtype=torch.float64)
+    return torch.sin((0.2 + speed) * torch.arange(LENGTH) + 6.28 * phase) + 0.3 * noise
 
 
 def views(kind: type[Method] | Method) -> ViewMaker:
@@ -69,8 +91,10 @@ def views(kind: type[Method] | Method) -> ViewMaker:
     return Plain() if kind.min_looks == 1 else Jitter(kind.min_looks)
 
 
-def encoder() -> nn.Module:
-    """Return a tiny encoder with batch norm and without dropout."""
+def encoder(modality: str = "table") -> nn.Module:
+    """Return a tiny encoder with batch norm and without dropout; for series one of the library's own."""
+    if modality == "series":
+        return DilatedResNet(channels=CHANNELS, width=8, hidden=6, depth=2)
     layers = (nn.Linear(FEATURES, 12, bias=False), nn.BatchNorm1d(12), nn.ReLU(), nn.Linear(12, 8))
     return wrap(nn.Sequential(*layers), width=8)
 
@@ -79,7 +103,7 @@ def make(name: str, seed: int = 0, **options: Any) -> Method:
     """Return the method `name` in float64, small, with weights drawn from `seed`."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return KINDS[name](encoder(), **(arguments(KINDS[name]) | options)).double()
+        return KINDS[name](encoder(modality(KINDS[name])), **(arguments(KINDS[name]) | options)).double()
 
 
 # Constructor arguments without a default, or that a case must set, by name. A method that needs one nobody has
@@ -111,10 +135,11 @@ def _small(default: Any) -> Any:
 
 
 def without_batch_norm(method: nn.Module) -> nn.Module:
-    """Replace every batch norm by a layer norm of the same width, in place."""
+    """Replace every batch norm by one over the row itself, of the same width, in place."""
     for name, child in method.named_children():
         if isinstance(child, _BatchNorm):
-            norm = nn.LayerNorm(child.num_features).double()
+            flat = isinstance(child, nn.BatchNorm1d)
+            norm = (nn.LayerNorm(child.num_features) if flat else nn.GroupNorm(1, child.num_features)).double()
             # A teacher's stays out of training.
             setattr(method, name, norm.requires_grad_(child.weight is None or child.weight.requires_grad))
         else:
@@ -125,7 +150,7 @@ def without_batch_norm(method: nn.Module) -> nn.Module:
 def train(method: Method, **options: Any) -> Any:
     """Return the generator `fit` over the case's data, by SGD: Adam would blow up rounding where a gradient is 0."""
     options = {"optim": Optim(name="sgd", lr=0.05, warmup=0), "epochs": EPOCHS, "batch_size": BATCH} | options
-    data = options.pop("source", None) or source()
+    data = options.pop("source", None) or source(modality=modality(method))
     return fit(method, data, views(method), precision=options.pop("precision", "float32"), keep_last=True, **options)
 
 

@@ -82,7 +82,7 @@ def test_dropout_is_a_function_of_the_step_and_leaves_the_callers_generator_alon
 
 @pytest.mark.parametrize("name", cases.ALL)
 def test_batch_statistics_are_refused_by_name(name):
-    with pytest.raises(UserError, match=r"^chunk: the statistics of '\S+' \(BatchNorm1d\) [^\n]*$"):
+    with pytest.raises(UserError, match=r"^chunk: the statistics of '\S+' \(BatchNorm[12]d\) [^\n]*$"):
         next(iter(cases.train(cases.make(name), chunk=4)))
 
 

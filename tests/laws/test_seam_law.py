@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 import pytest
 import torch
 from torch import Tensor
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from isotropy.methods.method import Method, Outputs
 from isotropy.teacher import Teacher
@@ -21,7 +22,8 @@ LABELS = {"y", "label", "labels", "target_labels", "classes", "annotation", "ann
 
 def begun(name: str, pass_: int = 0) -> tuple[Method, Views]:
     """Return a method in train mode at the start of a pass, and the views of its first batch."""
-    method, data = cases.make(name), cases.source()
+    method = cases.make(name)
+    data = cases.source(modality=cases.modality(method))
     method.train()
     method.before_pass(data, pass_)
     return method, cases.views(method)(data, torch.arange(cases.BATCH), seed=0, pass_=pass_)
@@ -184,7 +186,7 @@ def test_progress_runs_from_0_to_1(name):
 @each_method
 def test_a_step_in_bfloat16_is_finite(name):
     method = cases.make(name).float()
-    data = cases.source(torch.float32)
+    data = cases.source(torch.float32, cases.modality(method))
     for step in cases.train(method, source=data, precision="bf16", epochs=1):
         assert all(x.dtype == torch.float32 for x in flat(step.outputs) if x.is_floating_point())
     assert all(torch.isfinite(x).all() for x in cases.state(method).values())
@@ -193,5 +195,4 @@ def test_a_step_in_bfloat16_is_finite(name):
 @each_method
 def test_a_case_has_batch_norm_in_its_encoder(name):
     # What the ranks law is about; without it the planted local batch norm would change nothing.
-    kinds = [type(module) for module in cases.make(name).encoder.modules()]
-    assert torch.nn.BatchNorm1d in kinds
+    assert any(isinstance(module, _BatchNorm) for module in cases.make(name).encoder.modules())

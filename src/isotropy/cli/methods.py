@@ -7,19 +7,19 @@ from rich.table import Table
 from isotropy.cli.fit import DEFAULT_METHOD
 from isotropy.cli.show import OUT, say
 from isotropy.methods import METHODS
+from isotropy.recipe import MODALITIES
 
 
 def methods() -> None:
     """Run `isotropy methods`."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for column in ("method", "looks", "default for", "idea"):
+    for column in ("method", "data", "looks", "default for", "idea"):
         table.add_column(column, no_wrap=column != "idea")
     for name, kind in METHODS.items():
         defaults = [modality for modality, method in DEFAULT_METHOD.items() if method == name]
         looks = "none" if kind.min_looks == 1 else f"{kind.min_looks} or more"
-        table.add_row(
-            name, looks, ", ".join(defaults), (inspect.getdoc(kind) or "").split("\n\n")[0].replace("\n", " ")
-        )
+        data = "any" if set(MODALITIES) <= set(kind.modalities) else ", ".join(kind.modalities)
+        idea = (inspect.getdoc(kind) or "").split("\n\n")[0].replace("\n", " ")
+        table.add_row(name, data, looks, ", ".join(defaults), idea)
     OUT.print(table, soft_wrap=False)
-    say("\nEvery method takes tables, series and images.")
-    say("settings of a method: isotropy fit PATH --method NAME --set method.SETTING=VALUE", "dim")
+    say("\nsettings of a method: isotropy fit PATH --method NAME --set method.SETTING=VALUE", "dim")

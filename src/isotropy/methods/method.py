@@ -22,6 +22,7 @@ class Method(nn.Module):
         averaged: the row outputs that the loop replaces by their mean over the rows of all ranks, shape
             (1, ...), with gradient, for `loss` and `update`.
         unscheduled: names of submodules whose learning rate stays constant.
+        modalities: which data it takes, of "table", "series" and "image"; a recipe refuses the others.
         min_looks: how many looks a sample must have.
         passes_per_epoch: passes over the data that make one epoch of the encoder.
         progress: the share of training done, in [0, 1]; the loop sets it before `forward`.
@@ -31,6 +32,7 @@ class Method(nn.Module):
     gathered: tuple[str, ...] = ()
     averaged: tuple[str, ...] = ()
     unscheduled: tuple[str, ...] = ()
+    modalities: tuple[str, ...] = ("table", "series", "image")
     min_looks: int = 2
     passes_per_epoch: int = 1
     progress: float = 0.0
