@@ -4,6 +4,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from isotropy.segments import SegmentHead
 from isotropy.views.views import Source, Views
 
 Outputs = dict[str, Tensor | list[Tensor]]
@@ -62,6 +63,10 @@ class Method(nn.Module):
     def frozen(self, pass_: int) -> tuple[nn.Module, ...]:
         """Return the modules that sit pass `pass_` out: no gradient, eval mode, no optimiser step."""
         return ()
+
+    def coder(self) -> SegmentHead | None:
+        """Return the head on the encoder that gives new rows codes, to be exported beside it; None without one."""
+        return None
 
     def before_pass(self, source: Source, pass_: int) -> None:
         """Prepare what pass `pass_` needs from the data; the same from the weights alone when resumed."""

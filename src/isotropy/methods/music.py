@@ -1,0 +1,112 @@
+"""MUSIC: split the embedding into segments, each a clustering that agrees between looks and repeats no other."""
+
+from collections.abc import Sequence
+from math import log
+
+from torch import Tensor, nn
+
+from isotropy.errors import UserError
+from isotropy.methods.checks import width_of
+from isotropy.methods.method import Method, Outputs
+from isotropy.objectives import music
+from isotropy.segments import SegmentHead
+from isotropy.views.views import Views
+
+
+class MUSIC(Method):
+    """Looks at a sample get the same codes, the codes of a segment are used alike, and segments are independent.
+
+    With p[s] the softmax of segment s of g(f(x)) / t, S segments of B units, and
+    P[(s,i),(r,j)] = mean over samples of p[s,i] p'[r,j] across two looks, the loss is
+
+        diagonal (1 / S) sum over s, i of P[(s,i),(s,i)] log P[(s,i),(s,i)]
+        + off_diagonal (1 / S (S - 1)) sum over s != r, i, j of P[(s,i),(r,j)] log P[(s,i),(r,j)]
+        - transform mean over samples and s of log sum over i of p[s,i] p'[s,i].
+
+    Niu and Wang, "MUlti-Segmental Informational Coding for Self-Supervised Representation Learning" (2022, arXiv
+    2206.06461); the terms as exact as in Niu et al. (2025, arXiv 2501.03469), section 3.
+
+    Departures: with more than two looks the terms are means over pairs of looks; probabilities are clamped inside the
+    logarithm of P alone; the default embedding is 128 wide (the paper's is 8160), so that B^2 <= N at a batch of 256.
+
+    Args:
+        encoder: f.
+        projector: hidden and output widths of g (Linear, BatchNorm, ReLU, ..., Linear without bias).
+        num_segments: S; divides the output's width into segments of B >= 3 units.
+        temperature: t > 0.
+        diagonal, off_diagonal, transform: the terms' weights, at least 0.
+
+    Raises:
+        UserError: an argument out of its range, segments that do not fit, or an encoder without a width.
+
+    Example:
+        >>> import torch
+        >>> from isotropy.encoders import TableMLP
+        >>> method = MUSIC(TableMLP(numeric=3, width=8), projector=(16, 12), num_segments=3)
+        >>> outputs = method(Views(torch.arange(32), lambda: [torch.randn(32, 3), torch.randn(32, 3)]))
+        >>> list(method.loss(**outputs)), tuple(method.codes(torch.randn(5, 3)).shape)
+        (['diagonal', 'off_diagonal', 'transform'], (5, 3))
+    """
+
+    gathered = ("z",)
+
+    def __init__(
+        self,
+        encoder: nn.Module,
+        *,
+        projector: Sequence[int] = (256, 128),
+        num_segments: int = 16,
+        temperature: float = 1.0,
+        diagonal: float = 1.0,
+        off_diagonal: float = 1.0,
+        transform: float = 1.0,
+    ) -> None:
+        super().__init__()
+        weights = {"diagonal": diagonal, "off_diagonal": off_diagonal, "transform": transform}
+        if min(weights.values()) < 0 or max(weights.values()) == 0:
+            raise UserError(f"MUSIC's weights must be at least 0 and not all 0, not {weights}")
+        if not temperature > 0:
+            raise UserError(f"MUSIC's temperature must be above 0, not {temperature}")
+        self.encoder = encoder
+        self.projector = SegmentHead((width_of(encoder), *projector), num_segments=num_segments)
+        if self.projector.units < 3:
+            raise UserError(
+                f"MUSIC needs at least 3 units a segment: {projector[-1]} outputs in {num_segments} segments "
+                f"are {self.projector.units} each; with 2 the diagonal's best codes are not one-hot"
+            )
+        self.temperature = temperature
+        self.weights = weights
+
+    def forward(self, views: Views) -> Outputs:
+        """Return "z": the logits of every look, each (B, D)."""
+        return {"z": [self.projector(h) for h in views.through(self.encoder)]}
+
+    def loss(self, z: list[Tensor]) -> dict[str, Tensor]:
+        """Return "diagonal", "off_diagonal" and "transform", weighted, in nats."""
+        return music(*z, num_segments=self.projector.num_segments, temperature=self.temperature, **self.weights)
+
+    def landmarks(self, batch_size: int) -> dict[str, float]:
+        """Return the loss where all units are equally likely, where all rows have one code, and at best.
+
+        Perfection is what hard codes can reach at most: B^2 combinations of two segments, of which a batch has no
+        more than its rows.
+        """
+        units, rows = self.projector.units, batch_size
+        diagonal, transform = self.weights["diagonal"], self.weights["transform"]
+        pairs = self.weights["off_diagonal"] if self.projector.num_segments > 1 else 0.0
+        return {
+            "uniform codes": (transform - 2 * diagonal / units - 2 * pairs) * log(units),
+            "one code": 0.0,
+            "perfection": -diagonal * log(min(units, rows)) - pairs * min(2 * log(units), log(rows)),
+        }
+
+    def coder(self) -> SegmentHead:
+        """Return g, which gives new rows their codes."""
+        return self.projector
+
+    def codes(self, x: Tensor) -> Tensor:
+        """Return one cluster per segment, (N, S) int64 in [0, B), for rows x as the encoder takes them.
+
+        The networks work in the mode they are in: call `eval()` first.
+        """
+        return self.projector.codes(self.projector(self.encoder(x)))
