@@ -1,10 +1,39 @@
 """Where a loss is: tensors in, scalars out; no state, no ranks, no configuration."""
 
+from isotropy.objectives.barlow_twins import barlow_twins
 from isotropy.objectives.bbt import batchwise_barlow_twins
-from isotropy.objectives.contrastive import nt_xent
+from isotropy.objectives.center import center, center_subtraction
+from isotropy.objectives.cissl import cissl
+from isotropy.objectives.codes import predicted_codes
+from isotropy.objectives.contrastive import info_nce, nt_xent
+from isotropy.objectives.dino import dino
+from isotropy.objectives.dissl import dissl
 from isotropy.objectives.distance import byol, cosine_distance
 from isotropy.objectives.music import music
 from isotropy.objectives.sigreg import lejepa, sigreg
+from isotropy.objectives.swav import sinkhorn, swav
 from isotropy.objectives.variance_covariance import vicreg
+from isotropy.objectives.whitening import w_mse, whiten
 
-__all__ = ["batchwise_barlow_twins", "byol", "cosine_distance", "lejepa", "music", "nt_xent", "sigreg", "vicreg"]
+__all__ = [
+    "barlow_twins",
+    "batchwise_barlow_twins",
+    "byol",
+    "center",
+    "center_subtraction",
+    "cissl",
+    "cosine_distance",
+    "dino",
+    "dissl",
+    "info_nce",
+    "lejepa",
+    "music",
+    "nt_xent",
+    "predicted_codes",
+    "sigreg",
+    "sinkhorn",
+    "swav",
+    "vicreg",
+    "w_mse",
+    "whiten",
+]

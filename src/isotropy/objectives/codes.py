@@ -1,0 +1,49 @@
+"""Every look predicts the codes of the other looks: the cross entropy that SwAV and DINO share."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from isotropy.objectives.rows import same_shape, wide
+
+
+def predicted_codes(logits: Sequence[Tensor], codes: Sequence[Tensor]) -> Tensor:
+    """Return the mean over rows and over pairs v != u of -sum_k q_u,k log softmax(logits_v)_k.
+
+    Args:
+        logits: V looks, each (N, K).
+        codes: for the first U <= V of these looks, each (N, K), rows of probabilities; look u's are what every
+            look v != u must predict. No gradient reaches them.
+
+    Returns:
+        A scalar in nats, at least 0, float32 at least.
+
+    Raises:
+        ValueError: there is no pair, more codes than looks, or the shapes differ.
+
+    Source: Caron et al. 2020 (arXiv 2006.09882), equation 6; Caron et al. 2021 (arXiv 2104.14294), equation 3.
+
+    Example:
+        >>> flat, uniform = torch.zeros(4, 8), torch.full((4, 8), 1 / 8)
+        >>> torch.allclose(predicted_codes([flat, flat], [uniform]), torch.tensor(8.0).log())
+        True
+    """
+    pairs = [[q for u, q in enumerate(codes) if u != v] for v in range(len(logits))]
+    count = sum(map(len, pairs))
+    if not count or len(codes) > len(logits):
+        raise ValueError(
+            "needs at least two looks and codes of one or more of the first of them, "
+            f"got {len(logits)} looks and {len(codes)} codes"
+        )
+    same_shape(*logits, *codes)
+    with torch.autocast(logits[0].device.type, enabled=False):
+        total = torch.stack(
+            [
+                # One pass over a look's scores, whatever the number of codes that it predicts.
+                (torch.stack([wide(q.detach()) for q in wanted]).sum(0) * wide(look).log_softmax(1)).sum(1).mean()
+                for look, wanted in zip(logits, pairs, strict=True)
+                if wanted
+            ]
+        ).sum()
+        return -total / count
