@@ -1,5 +1,61 @@
 """Is the representation healthy? Arrays in, numbers out."""
 
+from isotropy.diagnostics.ideal import (
+    etf_distance,
+    invariance_ratio,
+    orbit_nc1,
+    probing_gap,
+    sample_efficiency,
+    unseen_mass,
+    worst_invariant_task,
+)
+from isotropy.diagnostics.lidar import lidar
+from isotropy.diagnostics.pairs import alignment_distance, even_uniformity, self_cluster, uniformity
+from isotropy.diagnostics.prototypes import assignments, divergence, most_even
 from isotropy.diagnostics.rank import effective_rank, mean_norm
+from isotropy.diagnostics.spectrum import (
+    Moments,
+    alpha_req,
+    effective_dimension,
+    eigenvalues,
+    entropy_rank,
+    off_diagonal_energy,
+    participation_ratio,
+    rankme,
+    stable_rank,
+)
+from isotropy.diagnostics.stability import Sums, class_centres, lag, predictor_gap, stability
 
-__all__ = ["effective_rank", "mean_norm"]
+__all__ = [
+    "Moments",
+    "Sums",
+    "alignment_distance",
+    "alpha_req",
+    "assignments",
+    "class_centres",
+    "divergence",
+    "effective_dimension",
+    "effective_rank",
+    "eigenvalues",
+    "entropy_rank",
+    "etf_distance",
+    "even_uniformity",
+    "invariance_ratio",
+    "lag",
+    "lidar",
+    "mean_norm",
+    "most_even",
+    "off_diagonal_energy",
+    "orbit_nc1",
+    "participation_ratio",
+    "predictor_gap",
+    "probing_gap",
+    "rankme",
+    "sample_efficiency",
+    "self_cluster",
+    "stability",
+    "stable_rank",
+    "unseen_mass",
+    "uniformity",
+    "worst_invariant_task",
+]

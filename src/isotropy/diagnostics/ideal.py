@@ -1,0 +1,235 @@
+"""What an ideal representation satisfies, measured: looks agree, classes are predictable, there is room for all.
+
+For linear probes a representation is as good as it can be if and only if (Dubois et al. 2022, theorem 1) a linear map
+tells the equivalence classes apart, equivalent inputs have equal vectors, and the vectors span at least K - 1
+dimensions for K classes (`effective_dimension`).
+"""
+
+from collections.abc import Sequence
+from math import nan
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import ArrayLike, NDArray
+from sklearn.linear_model import LogisticRegression
+from sklearn.neural_network import MLPClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from torch import Tensor
+
+Labels = NDArray[np.int64]
+
+
+def invariance_ratio(one: ArrayLike | Tensor, other: ArrayLike | Tensor) -> float:
+    """Return E|z - z'|^2 over looks of one sample, over E|z - z''|^2 over different samples.
+
+    0 is invariance, 1 means that looks of a sample are as far apart as any two rows. NaN at point collapse.
+
+    Args:
+        one: (N, D), N > 1. other: (N, D), another look of each.
+
+    Raises:
+        ValueError: the shapes differ, or one sample.
+
+    Source: theorem 1 (invariance) of Dubois et al. 2022 (arXiv 2209.06235), as a ratio.
+
+    Example:
+        >>> invariance_ratio(torch.eye(4), torch.eye(4))
+        0.0
+    """
+    a, b = (torch.as_tensor(x).detach().double() for x in (one, other))
+    if a.shape != b.shape or len(a) < 2:
+        raise ValueError(f"two looks must be (N, D), alike, N > 1: got {tuple(a.shape)} and {tuple(b.shape)}")
+    same = float((a - b).square().sum(dim=1).mean())
+    # E over i != j of |a_i - b_j|^2 from sums: all pairs without those of one sample.
+    n = len(a)
+    pairs = n * float(a.square().sum() + b.square().sum()) - 2 * float(a.sum(dim=0) @ b.sum(dim=0))
+    different = (pairs - n * same) / (n * (n - 1))
+    size = float(a.square().sum(dim=1).mean() + b.square().sum(dim=1).mean())
+    return same / different if different > 1e-12 * size else nan
+
+
+def orbit_nc1(embeddings: ArrayLike | Tensor, samples: ArrayLike | Tensor) -> float:
+    """Return trace(pinv(Sb) Sw): the variation inside samples, in units of that between them.
+
+    0 where the looks of a sample are one vector (neural collapse of orbits); NaN without any spread between samples.
+
+    Args:
+        embeddings: (N, D), rows of all looks. samples: (N,), which sample a row is a look of.
+
+    Source: Papyan et al. 2020, NC1, with the source sample as the class, as Dubois et al. 2023 (arXiv 2302.03068).
+
+    Example:
+        >>> orbit_nc1(torch.cat([torch.eye(4), torch.eye(4)]), [0, 1, 2, 3] * 2)
+        0.0
+    """
+    z = torch.as_tensor(embeddings).detach().double()
+    _, place, counts = torch.unique(torch.as_tensor(samples), return_inverse=True, return_counts=True)
+    counts = counts.to(z)
+    means = torch.zeros(len(counts), z.shape[1], dtype=z.dtype).index_add_(0, place, z) / counts.unsqueeze(1)
+    inner, moved = z - means[place], (means - means.mean(dim=0)) * counts.unsqueeze(1).sqrt()
+    between = moved.T @ moved / len(z)
+    if float(between.trace()) <= 1e-12 * float(z.square().sum(dim=1).mean()):
+        return nan
+    return float((torch.linalg.pinv(between, hermitian=True) * (inner.T @ inner / len(z))).sum())
+
+
+def etf_distance(one: ArrayLike | Tensor, other: ArrayLike | Tensor) -> dict[str, float]:
+    """Return how far looks are from a simplex of samples: "positive" = 1 - mean cos(z, z'), "negative" = mean cosine.
+
+    Rows are centred by the mean of both looks, then scaled to length 1. For K samples that form a simplex equiangular
+    tight frame, positive is 0 and negative, the mean over different samples, -1 / (K - 1).
+
+    Args:
+        one: (N, D), N > 1. other: (N, D), another look of each.
+
+    Source: proposition 3 of Dubois et al. 2022 (arXiv 2209.06235) and its authors' DistToEtf.
+
+    Example:
+        >>> found = etf_distance(torch.eye(4), torch.eye(4))
+        >>> round(abs(found["positive"]), 6), round(found["negative"], 6)
+        (0.0, -0.333333)
+    """
+    a, b = (torch.as_tensor(x).detach().double() for x in (one, other))
+    middle = (a.mean(dim=0) + b.mean(dim=0)) / 2
+    a, b = F.normalize(a - middle, dim=1), F.normalize(b - middle, dim=1)
+    n, same = len(a), float((a * b).sum())
+    return {
+        "positive": 1 - same / n,
+        "negative": (float(a.sum(dim=0) @ b.sum(dim=0)) - same) / (n * (n - 1)) if n > 1 else nan,
+    }
+
+
+def probing_gap(
+    train: ArrayLike, train_labels: ArrayLike, test: ArrayLike, test_labels: ArrayLike, *, seed: int = 0
+) -> dict[str, float]:
+    """Return the accuracies of a linear and of an MLP probe on the same frozen features, and "gap", MLP - linear.
+
+    0 is what a representation that is ideal for linear probes has; a large gap means that the classes are there, but
+    bent. Features are standardised by the training rows; the MLP has one hidden layer of 256, and stops early.
+
+    Args:
+        train: (N, D). train_labels: (N,). test: (M, D). test_labels: (M,). seed: of the MLP.
+
+    Source: Dubois et al. 2022 (arXiv 2209.06235), section 5.
+
+    Example:
+        >>> x = np.repeat(np.eye(2), 40, axis=0)
+        >>> probing_gap(x, [0] * 40 + [1] * 40, x, [0] * 40 + [1] * 40)["linear"]
+        1.0
+    """
+    network = MLPClassifier(hidden_layer_sizes=(256,), max_iter=300, early_stopping=True, random_state=seed)
+    scores = {}
+    for name, probe in (("linear", LogisticRegression(max_iter=2000)), ("mlp", network)):
+        model = make_pipeline(StandardScaler(), probe).fit(np.asarray(train), np.asarray(train_labels))
+        scores[name] = float(model.score(np.asarray(test), np.asarray(test_labels)))
+    return {**scores, "gap": scores["mlp"] - scores["linear"]}
+
+
+def worst_invariant_task(
+    train: ArrayLike,
+    train_classes: ArrayLike,
+    test: ArrayLike,
+    test_classes: ArrayLike,
+    *,
+    tasks: int = 16,
+    labels: int = 2,
+    seed: int = 0,
+) -> dict[str, float]:
+    """Return the "worst" and the "mean" linear accuracy over random tasks that merge the equivalence classes.
+
+    1 for a representation that is ideal: any labelling that is constant on the classes is then learnt linearly.
+
+    Args:
+        train: (N, D). train_classes: (N,), the equivalence class of a row. test, test_classes: likewise.
+        tasks: how many random merges. labels: into how many labels, at least 2 and at most the number of classes.
+        seed: of the merges.
+
+    Raises:
+        ValueError: fewer classes than labels.
+
+    Source: Dubois et al. 2022 (arXiv 2209.06235), the worst case over invariant tasks (16 merges).
+
+    Example:
+        >>> x = np.repeat(np.eye(4), 8, axis=0)
+        >>> worst_invariant_task(x, np.repeat(range(4), 8), x, np.repeat(range(4), 8), tasks=3)["worst"]
+        1.0
+    """
+    classes, place = np.unique(np.asarray(train_classes), return_inverse=True)
+    if not 2 <= labels <= len(classes):
+        raise ValueError(f"{len(classes)} classes cannot be merged into {labels} labels")
+    order = {value: number for number, value in enumerate(classes.tolist())}
+    there = np.array([order.get(value, -1) for value in np.asarray(test_classes).tolist()])
+    random, scores = np.random.default_rng(seed), []
+    for _ in range(tasks):
+        # Every label gets a class, so that there is something to tell apart.
+        merged = random.permutation(
+            np.concatenate([np.arange(labels), random.integers(labels, size=len(classes))])[: len(classes)]
+        )
+        probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000)).fit(np.asarray(train), merged[place])
+        known = there >= 0
+        scores.append(float(probe.score(np.asarray(test)[known], merged[there[known]])))
+    return {"worst": min(scores), "mean": float(np.mean(scores))}
+
+
+def sample_efficiency(
+    train: ArrayLike,
+    train_labels: ArrayLike,
+    test: ArrayLike,
+    test_labels: ArrayLike,
+    *,
+    sizes: Sequence[int],
+    repeats: int = 5,
+    seed: int = 0,
+) -> dict[int, float]:
+    """Return the mean accuracy of a linear probe that learns from n labels, for each n of `sizes`.
+
+    Args:
+        train: (N, D). train_labels: (N,). test, test_labels: likewise.
+        sizes: numbers of labels, each from 1 to N; drawn at random, `repeats` times.
+        seed: of the draws.
+
+    Raises:
+        ValueError: a size that is not there.
+
+    Source: Dubois et al. 2022 (arXiv 2209.06235), figure 7a; compare with 1 - `unseen_mass`.
+
+    Example:
+        >>> x = np.repeat(np.eye(2), 8, axis=0)
+        >>> sample_efficiency(x, [0] * 8 + [1] * 8, x, [0] * 8 + [1] * 8, sizes=[16])
+        {16: 1.0}
+    """
+    x, y = np.asarray(train), np.asarray(train_labels)
+    if not all(1 <= n <= len(x) for n in sizes):
+        raise ValueError(f"sizes must be from 1 to {len(x)}, got {list(sizes)}")
+    random, found = np.random.default_rng(seed), {}
+    for n in sizes:
+        scores = []
+        for _ in range(repeats):
+            rows = random.permutation(len(x))[:n]
+            if len(np.unique(y[rows])) == 1:  # nothing to fit: the one label there is
+                scores.append(float(np.mean(np.asarray(test_labels) == y[rows[0]])))
+                continue
+            probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000)).fit(x[rows], y[rows])
+            scores.append(float(probe.score(np.asarray(test), np.asarray(test_labels))))
+        found[n] = float(np.mean(scores))
+    return found
+
+
+def unseen_mass(samples: int, shares: ArrayLike | int) -> float:
+    """Return the expected share of classes never seen in n draws, sum p_k (1 - p_k)^n; (1 - 1/K)^n for K equal ones.
+
+    It is the worst-case error, over all invariant tasks, of an ideal representation with n labels.
+
+    Args:
+        samples: n, at least 0. shares: K, for K equal classes, or the classes' shares, which sum to 1.
+
+    Source: Dubois et al. 2022 (arXiv 2209.06235), proposition 2.
+
+    Example:
+        >>> round(unseen_mass(5, 10), 4)
+        0.5905
+    """
+    p = np.full(shares, 1 / shares) if isinstance(shares, int) else np.asarray(shares, dtype=float)
+    return float((p * (1 - p) ** samples).sum())

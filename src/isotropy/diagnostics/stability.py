@@ -1,0 +1,227 @@
+"""The centre and the residual: is what all samples share growing at the cost of what tells them apart?
+
+Sums of D-vectors are all that is needed, so these numbers cost next to nothing, add up over batches, and are exact
+over ranks: reduce the sums, then take the numbers (a mean over ranks of |s| is wrong: it is too large).
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from math import nan, sqrt
+
+import torch
+import torch.nn.functional as F
+from numpy.typing import ArrayLike
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Sums:
+    """What `stability` needs of V looks of N samples, their rows scaled to length 1.
+
+    Attributes:
+        count: N. totals: (V, D), the sum of every look's rows. squares: (D,), the sum of the squares of all
+        rows. pairs: the sum over samples and over looks u != v of the inner product of the two rows.
+
+    Example:
+        >>> half = Sums.of([torch.eye(4)[:2]]), Sums.of([torch.eye(4)[2:]])
+        >>> (half[0] + half[1]).count
+        4.0
+    """
+
+    count: float
+    totals: Tensor
+    squares: Tensor
+    pairs: float
+
+    @classmethod
+    def of(cls, looks: Sequence[ArrayLike | Tensor]) -> "Sums":
+        """Return the sums of looks, each (N, D) and of any length; a row of zeros stays one.
+
+        Raises:
+            ValueError: no look, or looks of different shapes.
+        """
+        rows = [torch.as_tensor(look).detach() for look in looks]
+        if not rows or rows[0].ndim != 2 or not len(rows[0]) or any(x.shape != rows[0].shape for x in rows):
+            raise ValueError(f"looks must be (N, D) with N > 0, all alike, got {[tuple(x.shape) for x in rows]}")
+        unit = torch.stack([F.normalize(x.to(torch.promote_types(x.dtype, torch.float32)), dim=1) for x in rows])
+        own = unit.square().sum(dim=(0, 1), dtype=torch.float64)
+        together = unit.sum(dim=0)
+        return cls(
+            count=float(len(rows[0])),
+            totals=unit.sum(dim=1, dtype=torch.float64),
+            squares=own,
+            pairs=float(together.square().sum(dtype=torch.float64) - own.sum()),
+        )
+
+    def __add__(self, other: "Sums") -> "Sums":
+        """Return the sums of both sets of samples."""
+        return Sums(
+            self.count + other.count,
+            self.totals + other.totals,
+            self.squares + other.squares,
+            self.pairs + other.pairs,
+        )
+
+    def over_ranks(self, total: Callable[[Tensor], Tensor]) -> "Sums":
+        """Return the sums over all ranks; `total` adds a vector up over them, in one call."""
+        scalars = torch.tensor([self.count, self.pairs], dtype=torch.float64, device=self.totals.device)
+        packed = total(torch.cat([scalars, self.squares, self.totals.flatten()]))
+        squares, totals = packed[2:].split([len(self.squares), self.totals.numel()])
+        return Sums(float(packed[0]), totals.view_as(self.totals), squares, float(packed[1]))
+
+
+def stability(looks: Sequence[ArrayLike | Tensor] | Sums) -> dict[str, float]:
+    """Return how much the rows of all samples share, and how much the looks of one sample share.
+
+    With unit rows z, z' of two looks of a sample, and z'' a look of another sample:
+
+    - "centre": c2 = E[z . z''], the squared length of the centre vector, without the bias 1/N that |s|^2 of N
+      rows has; 1 is point collapse, 0 is healthy, -1/(N - 1) the least.
+    - "alignment": a = E[z . z'], the squared length of a sample's expected representation; 1 is best, also at
+      collapse.
+    - "between" = a - c2 and "within" = 1 - a: with the centre they add up to 1 (for rows that are not zero).
+    - "collapse": c2 / a, 0 to 1 (up to noise).
+    - "m_o": |o| with o the mean of all rows, and "m_r": the root mean square of |z - o|; m_o^2 + m_r^2 = 1.
+    - "spread": the mean over features of their standard deviation, times sqrt(D): 0 at point collapse, 1 where
+      the rows spread evenly over all directions.
+
+    A centre of 0 does not mean that all is well: rows on one line, half each way, have it too. Look at a rank as
+    well. With one look "alignment" and what follows from it are NaN.
+
+    Args:
+        looks: V looks of the same N > 1 samples, each (N, D), or their `Sums`.
+
+    Raises:
+        ValueError: one sample only, or looks of different shapes.
+
+    Source: Zhang et al. 2022 (arXiv 2203.16262), section 3 (o and r); the centre vector of arXiv 2402.14957;
+    Chen and He 2021 (arXiv 2011.10566), section 4.1 (spread).
+
+    Example:
+        >>> same = stability([torch.ones(8, 4), torch.ones(8, 4)])
+        >>> same["centre"], same["within"], same["spread"]
+        (1.0, 0.0, 0.0)
+        >>> stability([torch.eye(4), torch.eye(4)])["centre"]
+        0.0
+    """
+    sums = looks if isinstance(looks, Sums) else Sums.of(looks)
+    n, views = sums.count, len(sums.totals)
+    if n < 2:
+        raise ValueError("the centre of one sample is the sample: give at least 2")
+    whole = sums.totals.sum(dim=0)
+    alone = sums.totals.square().sum()
+    rows = n * views
+    mean = whole / rows
+    length = float(mean.norm())
+    variance = (sums.squares / rows - mean.square()).clamp_min(0)
+    if views > 1:
+        pairs = views * (views - 1)
+        alignment = sums.pairs / (n * pairs)
+        centre = (float(whole.square().sum() - alone) - sums.pairs) / (pairs * n * (n - 1))
+    else:
+        alignment = nan
+        centre = (float(alone) - float(sums.squares.sum())) / (n * (n - 1))
+    return {
+        "centre": centre,
+        "alignment": alignment,
+        "between": alignment - centre,
+        "within": 1 - alignment,
+        "collapse": centre / alignment if alignment else nan,
+        "m_o": length,
+        "m_r": sqrt(float(variance.sum())),
+        "spread": float(variance.sqrt().mean()) * sqrt(len(mean)),
+    }
+
+
+def predictor_gap(prediction: ArrayLike | Tensor, target: ArrayLike | Tensor) -> dict[str, float]:
+    """Return what a predictor changes about the centre: with e = z - p, does it pull the centre back?
+
+    Of unit rows z (the target) and p (the prediction), with centres o_z, o_p and o_e = o_z - o_p:
+    "eta" = -(o_e . o_p) / |o_p|^2 (about 0.5 in SimSiam; above 0 the gradient removes the centre), "cosine" of
+    o_e and o_p in [-1, 1] (below 0: removal is active), "centre" = |o_e|, and "residual", the root mean square of
+    |e - o_e|. NaN where a centre has no direction.
+
+    Args:
+        prediction: (N, D). target: (N, D), of the other look.
+
+    Raises:
+        ValueError: the shapes differ.
+
+    Source: Zhang et al. 2022 (arXiv 2203.16262), section 3.
+
+    Example:
+        >>> gap = predictor_gap([[1.0, 0.0], [1.0, 0.0]], [[1.0, 0.0], [0.0, 1.0]])
+        >>> round(gap["eta"], 3)
+        0.5
+    """
+    p, z = (F.normalize(torch.as_tensor(x).detach().double(), dim=1) for x in (prediction, target))
+    if p.shape != z.shape:
+        raise ValueError(f"prediction and target must have one shape (N, D), got {tuple(p.shape)} and {tuple(z.shape)}")
+    of_p, e = p.mean(dim=0), z - p
+    of_e = e.mean(dim=0)
+    along, size, other = float(of_e @ of_p), float(of_p.norm()), float(of_e.norm())
+    return {
+        "eta": -along / size**2 if size > 1e-12 else nan,
+        "cosine": along / (size * other) if min(size, other) > 1e-12 else nan,
+        "centre": other,
+        "residual": float((e - of_e).square().sum(dim=1).mean().sqrt()),
+    }
+
+
+def class_centres(embeddings: ArrayLike | Tensor, labels: ArrayLike | Tensor) -> dict[str, float]:
+    """Return how the classes' centres lie; for reading only: labels never reach a training.
+
+    Of unit rows with centre s and class centres mu_c with shares pi_c: "length", the mean over classes of |mu_c|;
+    "separation" = sum pi_c |mu_c - s|^2 / (1 - |s|^2) in [0, 1], the share of the spread that lies between
+    classes; "cosine", the mean over pairs of classes of cos(mu_c - s, mu_c' - s), -1/(C - 1) for a simplex;
+    "nearest", the share of rows whose nearest centre is their own class's (on the same rows).
+
+    Args:
+        embeddings: (N, D). labels: (N,), whole numbers, at least two different ones.
+
+    Raises:
+        ValueError: one class, or another number of labels than rows.
+
+    Source: the identity sum pi_c |mu_c|^2 = |s|^2 + sum pi_c |mu_c - s|^2.
+
+    Example:
+        >>> found = class_centres(torch.eye(3), [0, 1, 2])
+        >>> round(found["separation"], 6), round(found["cosine"], 6), found["nearest"]
+        (1.0, -0.5, 1.0)
+    """
+    z = F.normalize(torch.as_tensor(embeddings).detach().double(), dim=1)
+    _, place, counts = torch.unique(torch.as_tensor(labels), return_inverse=True, return_counts=True)
+    if len(place) != len(z) or len(counts) < 2:
+        raise ValueError(f"{len(z)} rows need as many labels, of at least two classes: got {len(place)}, {len(counts)}")
+    one_hot = F.one_hot(place, len(counts)).to(z)
+    centres = one_hot.T @ z / counts.unsqueeze(1)
+    middle, share = z.mean(dim=0), counts / len(z)
+    moved = centres - middle
+    unit = F.normalize(moved, dim=1)
+    cosines = (unit @ unit.T)[~torch.eye(len(counts), dtype=torch.bool)]
+    spread = 1 - float(middle.square().sum())
+    between = float((share * moved.square().sum(dim=1)).sum())
+    return {
+        "length": float(centres.norm(dim=1).mean()),
+        "separation": between / spread if spread > 1e-12 else nan,
+        "cosine": float(cosines.mean()),
+        "nearest": float((torch.cdist(z, centres).argmin(dim=1) == place).double().mean()),
+    }
+
+
+def lag(student: torch.nn.Module, teacher: torch.nn.Module) -> float:
+    """Return |t - s| / |s| of all parameters s of a student and t of its teacher: 0 where the teacher is the student.
+
+    Args:
+        student: a network with parameters. teacher: one with the same shapes in the same order.
+
+    Source: the target's lag of BYOL (Grill et al. 2020, arXiv 2006.07733, section 3.3: the moving average).
+
+    Example:
+        >>> layer = torch.nn.Linear(2, 2)
+        >>> lag(layer, layer)
+        0.0
+    """
+    s = torch.cat([p.detach().double().flatten() for p in student.parameters()])
+    t = torch.cat([p.detach().double().flatten() for p in teacher.parameters()])
+    return float((t - s).norm() / s.norm())

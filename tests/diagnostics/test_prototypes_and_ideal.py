@@ -1,0 +1,130 @@
+"""Use of prototypes, and what an ideal representation satisfies: closed forms and planted cases."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from isotropy.diagnostics import (
+    assignments,
+    divergence,
+    etf_distance,
+    invariance_ratio,
+    most_even,
+    orbit_nc1,
+    probing_gap,
+    sample_efficiency,
+    unseen_mass,
+    worst_invariant_task,
+)
+
+
+def test_uniform_codes_and_one_code():
+    uniform = assignments(torch.full((32, 4096), 1 / 4096))
+    assert uniform["entropy"] == pytest.approx(8.3178, abs=1e-4) == pytest.approx(uniform["marginal_entropy"], abs=1e-4)
+    assert uniform["information"] == pytest.approx(0, abs=1e-12) and uniform["imbalance"] == pytest.approx(0, abs=1e-9)
+    one = torch.zeros(32, 8)
+    one[:, 3] = 1
+    found = assignments(one)
+    assert (found["marginal_entropy"], found["entropy"], found["used"], found["imbalance"]) == (0, 0, 1, 7)
+
+
+def test_balanced_sure_codes():
+    found = assignments(torch.eye(8).repeat(4, 1))
+    assert found["information"] == pytest.approx(math.log(8)) and found["used"] == 8
+    assert most_even(8, 32) == pytest.approx(math.log(8)) and most_even(256, 32, 0.5) == pytest.approx(
+        math.log(32) + 0.5
+    )
+
+
+def test_divergence_is_cross_entropy_less_entropy():
+    rng = np.random.default_rng(0)
+    t, s = (torch.tensor(rng.dirichlet(np.ones(5), size=20)) for _ in range(2))
+    cross = -(t * s.log()).sum(1).mean()
+    assert divergence(t, s) == pytest.approx(float(cross) - assignments(t)["entropy"], abs=1e-12)
+    assert divergence(t, t) == pytest.approx(0, abs=1e-12)
+    assert divergence([[1.0, 0.0]], [[0.5, 0.5]]) == pytest.approx(math.log(2))
+
+
+@pytest.mark.parametrize("bad", [torch.ones(3, 2), torch.zeros(0, 2), torch.tensor([[1.5, -0.5]])])
+def test_refused_probabilities(bad):
+    with pytest.raises(ValueError, match="sum to 1"):
+        assignments(bad)
+
+
+def test_invariance_ratio_against_all_pairs():
+    rng = np.random.default_rng(1)
+    a, b = rng.normal(size=(12, 3)), rng.normal(size=(12, 3)) + 1
+    squares = ((a[:, None] - b[None]) ** 2).sum(-1)
+    other = (squares.sum() - np.trace(squares)) / (12 * 11)
+    assert invariance_ratio(a, b) == pytest.approx(np.trace(squares) / 12 / other, rel=1e-12)
+    unrelated = invariance_ratio(rng.normal(size=(3000, 4)), rng.normal(size=(3000, 4)))
+    assert unrelated == pytest.approx(1, abs=0.05)
+    assert math.isnan(invariance_ratio(np.ones((5, 3)), np.ones((5, 3))))
+
+
+def test_orbit_nc1_against_its_definition():
+    rng = np.random.default_rng(2)
+    means, ids = rng.normal(size=(20, 4)), np.repeat(np.arange(20), 5)
+    z = means[ids] + 0.1 * rng.normal(size=(100, 4))
+    own = np.stack([z[ids == i].mean(0) for i in range(20)])
+    between = (own - own.mean(0)).T @ (own - own.mean(0)) / 20
+    inner = z - own[ids]
+    expected = np.trace(np.linalg.pinv(between) @ (inner.T @ inner) / 100)
+    assert orbit_nc1(z, ids) == pytest.approx(expected, rel=1e-9)
+    assert math.isnan(orbit_nc1(np.ones((10, 3)), np.repeat(range(5), 2)))
+
+
+def test_a_simplex_of_samples():
+    for k in (3, 9):
+        turned = etf_distance(torch.eye(k), torch.eye(k).roll(1, 0))
+        assert turned["positive"] == pytest.approx(1 + 1 / (k - 1))
+        exact = etf_distance(torch.eye(k), torch.eye(k))
+        assert exact["positive"] == pytest.approx(0, abs=1e-12) and exact["negative"] == pytest.approx(-1 / (k - 1))
+
+
+def bent(rows, seed):
+    """Two classes that no line separates and every small network does."""
+    x = np.random.default_rng(seed).uniform(-1, 1, size=(rows, 2))
+    return x, (x[:, 0] * x[:, 1] > 0).astype(int)
+
+
+def test_the_probing_gap_of_bent_classes_and_of_straight_ones():
+    x, y = bent(1500, 0)
+    x_test, y_test = bent(600, 1)
+    assert probing_gap(x, y, x_test, y_test)["gap"] > 0.3
+    straight = probing_gap(x, (x[:, 0] > 0).astype(int), x_test, (x_test[:, 0] > 0).astype(int))
+    assert straight["linear"] > 0.97 and abs(straight["gap"]) < 0.03
+
+
+def test_the_worst_task_of_an_ideal_and_of_a_narrow_representation():
+    classes = np.repeat(np.arange(6), 30)
+    ideal = worst_invariant_task(np.eye(6)[classes], classes, np.eye(6)[classes], classes)
+    assert ideal == {"worst": 1.0, "mean": 1.0}
+    line = classes[:, None].astype(float)  # one dimension cannot realise most merges of six classes
+    narrow = worst_invariant_task(line, classes, line, classes)
+    assert narrow["worst"] < 0.8
+    with pytest.raises(ValueError, match="merged into 7"):
+        worst_invariant_task(line, classes, line, classes, labels=7)
+
+
+def test_the_sample_law():
+    rng = np.random.default_rng(3)
+    misses = []
+    for _ in range(4000):
+        seen = np.unique(rng.integers(10, size=20))
+        misses.append(1 - len(seen) / 10)
+    assert np.mean(misses) == pytest.approx(unseen_mass(20, 10), abs=0.01)
+    assert unseen_mass(50, 50) == pytest.approx(0.3642, abs=1e-4)
+    assert unseen_mass(3, [0.5, 0.25, 0.25]) == pytest.approx(0.5**4 + 2 * 0.25 * 0.75**3)
+
+
+def test_sample_efficiency_rises_and_refuses_what_is_not_there():
+    rng = np.random.default_rng(4)
+    y = rng.integers(5, size=500)
+    x = np.eye(5)[y] + 0.3 * rng.normal(size=(500, 5))
+    found = sample_efficiency(x, y, x, y, sizes=[1, 10, 300])
+    assert found[1] < found[10] < found[300] and found[300] > 0.9
+    with pytest.raises(ValueError, match="from 1 to 500"):
+        sample_efficiency(x, y, x, y, sizes=[501])
