@@ -97,7 +97,12 @@ def test_options_reach_the_constructor():
         ("table_mlp", "table", {"widht": 3}, "no option 'widht' .did you mean 'width'"),
         ("table_mlp", "table", {"numeric": 3}, "no option 'numeric'"),
         ("timm:resnet18", "image", {"model": "x"}, "no option 'model'"),
-        ("table_mlp", "series", {}, "takes table data, but this is series data .valid: dilated_resnet, series_cnn"),
+        (
+            "table_mlp",
+            "series",
+            {},
+            "takes table data, but this is series data .valid: dilated_resnet, gru, series_cnn",
+        ),
         ("dilated_resnet", "image", {}, "takes series data, but this is image data"),
     ],
 )

@@ -6,6 +6,7 @@ from typing import Any
 
 from isotropy.encoders.encoder import Encoder
 from isotropy.encoders.image import SmallResNet
+from isotropy.encoders.sequence import GRU, SeriesMLP, SeriesTransformer
 from isotropy.encoders.series import DilatedResNet, SeriesCNN
 from isotropy.encoders.table import OneHot, TableMLP, TableResNet
 from isotropy.encoders.timm import Timm
@@ -15,10 +16,13 @@ from isotropy.errors import UserError, nearest
 __all__ = [
     "DEFAULT",
     "ENCODERS",
+    "GRU",
     "DilatedResNet",
     "Encoder",
     "OneHot",
     "SeriesCNN",
+    "SeriesMLP",
+    "SeriesTransformer",
     "SmallResNet",
     "TableMLP",
     "TableResNet",
@@ -33,7 +37,10 @@ __all__ = [
 
 ENCODERS: dict[str, type[Encoder]] = {
     "dilated_resnet": DilatedResNet,
+    "gru": GRU,
     "series_cnn": SeriesCNN,
+    "series_mlp": SeriesMLP,
+    "series_transformer": SeriesTransformer,
     "small_resnet": SmallResNet,
     "table_mlp": TableMLP,
     "table_resnet": TableResNet,

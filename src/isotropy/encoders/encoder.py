@@ -3,7 +3,7 @@
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from isotropy.errors import UserError
 
@@ -16,6 +16,8 @@ class Encoder(nn.Module):
         convolutional: it has convolutions or attention, which gain from bf16 and (4-D weights) channels-last.
         any_length: it takes series of another length than those that it was trained on.
         width: length of an output vector.
+        frame_width: length of a feature vector of one stretch of time, for encoders that have such: they offer
+            `frames`, which gives (B, frame_width, steps), and `forward` pools or flattens that.
         arguments: the keyword arguments that it was made with; `type(encoder)(**encoder.arguments)` makes
             one of the same architecture. JSON-able.
     """
@@ -24,7 +26,16 @@ class Encoder(nn.Module):
     convolutional: bool = False
     any_length: bool = False
     width: int
+    frame_width: int | None = None
     arguments: dict[str, Any]
+
+    def frames(self, x: Tensor) -> Tensor:
+        """Return (B, frame_width, steps): the features along time that `forward` makes its vector of.
+
+        Raises:
+            UserError: the encoder has none.
+        """
+        raise UserError(f"the encoder {type(self).__name__} has no features along time: its frame_width is None")
 
 
 def at_least(least: int, **values: int) -> None:

@@ -51,12 +51,17 @@ class SeriesCNN(Encoder):
         layers.insert(4, nn.Dropout(dropout))
         if length > steps:
             layers.append(nn.AdaptiveAvgPool2d((1, steps)))
-        self.layers = nn.Sequential(*layers, nn.Flatten())
+        self.layers = nn.Sequential(*layers)
+        self.frame_width = 128
         self.width = 128 * min(length, steps)
 
+    def frames(self, x: Tensor) -> Tensor:
+        """Return (B, 128, steps) for series (B, channels, length): one frame for about 8 steps."""
+        return self.layers(x.unsqueeze(2)).squeeze(2)
+
     def forward(self, x: Tensor) -> Tensor:
-        """Return (B, width) for series (B, channels, length)."""
-        return self.layers(x.unsqueeze(2))
+        """Return (B, width) for series (B, channels, length): the frames, flattened."""
+        return self.frames(x).flatten(1)
 
 
 class _DilatedBlock(nn.Module):
@@ -107,7 +112,7 @@ class DilatedResNet(Encoder):
         super().__init__()
         at_least(1, channels=channels, width=width, hidden=hidden, depth=depth)
         self.arguments = {"channels": channels, "width": width, "hidden": hidden, "depth": depth}
-        self.width = width
+        self.width = self.frame_width = width
         self.layers = nn.Sequential(
             nn.Conv2d(channels, hidden, 1, bias=False),
             *[_DilatedBlock(hidden, 2**i) for i in range(depth)],
@@ -118,6 +123,10 @@ class DilatedResNet(Encoder):
             nn.ReLU(),
         )
 
+    def frames(self, x: Tensor) -> Tensor:
+        """Return (B, width, time) for series (B, channels, time): one frame for each step."""
+        return self.layers(x.unsqueeze(2)).squeeze(2)
+
     def forward(self, x: Tensor) -> Tensor:
-        """Return (B, width) for series (B, channels, time)."""
-        return self.layers(x.unsqueeze(2)).mean(dim=(2, 3))
+        """Return (B, width) for series (B, channels, time): the mean of the frames."""
+        return self.frames(x).mean(2)

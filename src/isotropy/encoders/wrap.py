@@ -19,7 +19,15 @@ class Wrapped(Encoder):
         self.arguments = {}
         self.module = module
         self.width = width
+        self.frame_width = getattr(module, "frame_width", None)
         self.convolutional = any(isinstance(part, _CONVOLUTIONAL) for part in module.modules())
+
+    def frames(self, x: Tensor) -> Tensor:
+        """Return (B, frame_width, steps): what the module's own `frames` gives, if it has that and a `frame_width`."""
+        if self.frame_width is None:
+            return super().frames(x)
+        frames: Tensor = self.module.frames(x)
+        return frames
 
     def forward(self, x: Tensor) -> Tensor:
         """Return (B, width): the module's output, flattened."""

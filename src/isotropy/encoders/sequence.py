@@ -1,0 +1,150 @@
+"""Encoders for series (B, channels, time) that are not convolutional: recurrent, attention, and a perceptron."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from isotropy.encoders.attention import Block
+from isotropy.encoders.encoder import Encoder, at_least
+from isotropy.errors import UserError
+
+
+class GRU(Encoder):
+    """A gated recurrent network that reads a series in both directions, averaged over time.
+
+    Cho et al. 2014 (arXiv 1406.1078), section 2.3, in PyTorch's form. The series is averaged over `stride` steps
+    before it is read: a recurrent network is slow in the number of steps.
+
+    Args:
+        channels: how many values a time step has.
+        width: length of the output vector, even: half of it for each direction.
+        stride: steps that are averaged into one.
+
+    Raises:
+        UserError: where a number is out of range.
+
+    Example:
+        >>> GRU(channels=3)(torch.zeros(4, 3, 50)).shape
+        torch.Size([4, 256])
+    """
+
+    modality = "series"
+    any_length = True
+
+    def __init__(self, *, channels: int, width: int = 256, stride: int = 2) -> None:
+        super().__init__()
+        at_least(1, channels=channels, width=width, stride=stride)
+        if width % 2:
+            raise UserError(f"gru halves its width between two directions: {width} is odd")
+        self.arguments = {"channels": channels, "width": width, "stride": stride}
+        self.width = self.frame_width = width
+        self.pool = nn.AvgPool1d(stride, ceil_mode=True)
+        self.layers = nn.GRU(channels, width // 2, batch_first=True, bidirectional=True)
+
+    def frames(self, x: Tensor) -> Tensor:
+        """Return (B, width, steps) for series (B, channels, time): one frame for each `stride` steps."""
+        frames: Tensor = self.layers(self.pool(x).transpose(1, 2))[0]
+        return frames.transpose(1, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (B, width) for series (B, channels, time)."""
+        return self.frames(x).mean(2)
+
+
+class SeriesTransformer(Encoder):
+    """A small transformer over patches of time, averaged over them; takes series of any length.
+
+    Patches that do not overlap become tokens by one linear map (as in Dosovitskiy et al. 2021, equation 1), the
+    place of each is added as sines and cosines (Vaswani et al. 2017, section 3.5), and pre-norm blocks follow.
+
+    Args:
+        channels: how many values a time step has.
+        width: of the tokens and of the output vector.
+        patch: steps of a patch; the end of a series is filled up with zeros.
+        depth: number of blocks.
+        heads: of the attention, a divisor of the width.
+
+    Raises:
+        UserError: where a number is out of range.
+
+    Example:
+        >>> SeriesTransformer(channels=3)(torch.zeros(4, 3, 50)).shape
+        torch.Size([4, 128])
+    """
+
+    modality = "series"
+    convolutional = True
+    any_length = True
+
+    def __init__(self, *, channels: int, width: int = 128, patch: int = 8, depth: int = 3, heads: int = 4) -> None:
+        super().__init__()
+        at_least(1, channels=channels, width=width, patch=patch, depth=depth, heads=heads)
+        self.arguments = {"channels": channels, "width": width, "patch": patch, "depth": depth, "heads": heads}
+        self.width = self.frame_width = width
+        self.patch = patch
+        self.embed = nn.Linear(channels * patch, width)
+        self.blocks = nn.Sequential(*[Block(width, heads=heads, hidden=2 * width) for _ in range(depth)])
+        self.norm = nn.LayerNorm(width)
+
+    def frames(self, x: Tensor) -> Tensor:
+        """Return (B, width, patches) for series (B, channels, time)."""
+        x = functional.pad(x, (0, -x.shape[2] % self.patch)).contiguous()
+        patches = x.view(*x.shape[:2], -1, self.patch).transpose(1, 2).flatten(2)
+        tokens = self.embed(patches) + places(patches.shape[1], self.width).to(x)
+        return self.norm(self.blocks(tokens)).transpose(1, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (B, width) for series (B, channels, time)."""
+        return self.frames(x).mean(2)
+
+
+class SeriesMLP(Encoder):
+    """A perceptron on the flattened series: it knows nothing of time.
+
+    Args:
+        channels: how many values a time step has.
+        length: how many steps the series have.
+        width: length of the output vector.
+        hidden: width of the hidden layers.
+        depth: number of linear layers.
+
+    Raises:
+        UserError: where a number is too small.
+
+    Example:
+        >>> SeriesMLP(channels=3, length=50)(torch.zeros(4, 3, 50)).shape
+        torch.Size([4, 256])
+    """
+
+    modality = "series"
+
+    def __init__(self, *, channels: int, length: int, width: int = 256, hidden: int = 256, depth: int = 4) -> None:
+        super().__init__()
+        at_least(1, channels=channels, length=length, width=width, hidden=hidden, depth=depth)
+        shape = {"channels": channels, "length": length}
+        self.arguments = {**shape, "width": width, "hidden": hidden, "depth": depth}
+        self.width = width
+        widths = [channels * length] + [hidden] * (depth - 1) + [width]
+        layers: list[nn.Module] = [nn.Flatten()]
+        for before, after in zip(widths, widths[1:]):
+            layers += [nn.Linear(before, after), nn.ReLU()]
+        self.layers = nn.Sequential(*layers[:-1])
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (B, width) for series (B, channels, length)."""
+        return self.layers(x)
+
+
+def places(count: int, width: int) -> Tensor:
+    """Return (count, width) float64: sines and cosines of each place, of wave lengths from 2 pi to 10000 * 2 pi.
+
+    Source: Vaswani et al. 2017 (arXiv 1706.03762), section 3.5, with all sines before all cosines.
+
+    Example:
+        >>> places(2, 4).round(decimals=2).tolist()
+        [[0.0, 0.0, 1.0, 1.0], [0.84, 0.01, 0.54, 1.0]]
+    """
+    half = (width + 1) // 2
+    rates = 10000.0 ** (-torch.arange(half, dtype=torch.float64) / half)
+    angles = torch.arange(count, dtype=torch.float64)[:, None] * rates
+    return torch.cat([angles.sin(), angles.cos()], 1)[:, :width]
