@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from isotropy.errors import UserError
 from isotropy.heads import mlp
 from isotropy.methods.checks import width_of
+from isotropy.methods.looks import large
 from isotropy.methods.method import Method, Outputs
 from isotropy.objectives import byol
 from isotropy.teacher import Teacher, cosine
@@ -65,12 +66,9 @@ class BYOL(Method):
 
     def forward(self, views: Views) -> Outputs:
         """Return "prediction" of all looks and "target" of the large ones, each (B, D)."""
-        sizes = [look.shape for look in views.looks]
-        large = sizes.count(sizes[0])
-        seen = views if large == len(sizes) else Views(views.index, lambda: views.looks[:large])
         return {
             "prediction": [self.predictor(self.projector(h)) for h in views.through(self.encoder)],
-            "target": [self.teacher_projector(h) for h in seen.through(self.teacher_encoder)],
+            "target": [self.teacher_projector(h) for h in large(views).through(self.teacher_encoder)],
         }
 
     def loss(self, prediction: list[Tensor], target: list[Tensor]) -> dict[str, Tensor]:

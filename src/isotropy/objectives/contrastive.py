@@ -1,30 +1,10 @@
-"""NT-Xent: know your other look among all rows of the batch (SimCLR)."""
-
-from typing import Any
+"""Contrast: know your other look among all rows of the batch (SimCLR, MoCo, NNCLR)."""
 
 import torch
 from torch import Tensor
 
+from isotropy.objectives.gram import gram
 from isotropy.objectives.rows import same_shape, unit, wide
-
-
-class _Gram(torch.autograd.Function):
-    """U U' with the gradient (G + G') U: one product where autograd makes two."""
-
-    generate_vmap_rule = True
-
-    @staticmethod
-    def forward(u: Tensor) -> Tensor:
-        return u @ u.T
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor], output: Tensor) -> None:
-        ctx.save_for_backward(*inputs)
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> Tensor:
-        (u,) = ctx.saved_tensors
-        return (gradient + gradient.T) @ u
 
 
 def nt_xent(*z: Tensor, temperature: float) -> Tensor:
@@ -63,9 +43,44 @@ def nt_xent(*z: Tensor, temperature: float) -> Tensor:
     same_shape(*z)
     looks, rows = len(z), len(z[0])
     with torch.autocast(z[0].device.type, enabled=False):
-        logits = _Gram.apply(unit(wide(torch.cat(z)))) / temperature
+        logits = gram(unit(wide(torch.cat(z)))) / temperature
         with torch.no_grad():  # an anchor is not its own candidate; what stands there has no gradient
             logits.fill_diagonal_(-torch.inf)
         log_p = logits.log_softmax(dim=1).view(looks, rows, looks, rows)
         positives = log_p.diagonal(dim1=1, dim2=3)  # (V, V, N); an anchor's own place holds -inf
         return -positives.logsumexp(dim=1).mean()
+
+
+def info_nce(query: Tensor, key: Tensor, *, temperature: float) -> Tensor:
+    """Return the cross entropy of picking each query's own key among all N keys.
+
+    With unit rows and `s` their cosines it is the mean over i of
+
+        -log( exp(s(q_i, k_i)/t) / sum over all j of exp(s(q_i, k_j)/t) ).
+
+    Args:
+        query: (N, D), of any length (rows are normalised here).
+        key: (N, D), of any length; row i belongs to query i. Gradients reach both: detach what is to stand still.
+        temperature: t > 0, in units of cosine.
+
+    Returns:
+        A scalar in nats, float32 at least: log N where all rows are one point, log(1 + (N-1) exp(-1/t)) where
+        queries and keys are equal and orthonormal.
+
+    Raises:
+        ValueError: the shapes differ, or a temperature that is not positive.
+
+    Source: van den Oord et al. 2018 (arXiv 1807.03748), equation 4, with cosines and a temperature as in He et al.
+    2020 (arXiv 1911.05722), equation 1.
+
+    Example:
+        >>> same = torch.ones(4, 3)
+        >>> torch.allclose(info_nce(same, same, temperature=0.5), torch.tensor(4.0).log())
+        True
+    """
+    if not temperature > 0:
+        raise ValueError(f"temperature must be positive, got {temperature}")
+    same_shape(query, key)
+    with torch.autocast(query.device.type, enabled=False):
+        logits = unit(wide(query)) @ unit(wide(key)).T / temperature
+        return (logits.logsumexp(dim=1) - logits.diagonal()).mean()

@@ -1,0 +1,84 @@
+"""Barlow Twins: each dimension agrees with itself in the other look and with no other dimension."""
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+from isotropy.errors import UserError
+from isotropy.heads import mlp
+from isotropy.methods.checks import width_of
+from isotropy.methods.method import Method, Outputs
+from isotropy.objectives import barlow_twins
+from isotropy.views.views import Views
+
+
+class BarlowTwins(Method):
+    """The correlations between the dimensions of two looks, over the batch, are to be the identity.
+
+    With z = g(f(x)) standardised per dimension over the N samples and C = Z' Z~ / N (D, D), the loss is
+
+        scale * ( sum over i of (C_ii - 1)^2 + lambda * sum over i != j of C_ij^2 ).
+
+    Zbontar et al., "Barlow Twins: Self-Supervised Learning via Redundancy Reduction" (ICML 2021, arXiv 2103.03230),
+    equations 1 and 2.
+
+    Departures: `scale` is solo-learn's, the paper has none; with more than two looks the loss is a mean over pairs;
+    the default projector is small (the paper's is 8192 three times), for batches of a few hundred rows.
+
+    Args:
+        encoder: f.
+        projector: hidden and output widths of g (Linear, BatchNorm, ReLU, ..., Linear without bias).
+        lambda_: weight of the redundancy, at least 0.
+        scale: weight of the whole loss, above 0.
+
+    Raises:
+        UserError: an argument out of its range, or an encoder without a width.
+
+    Example:
+        >>> import torch
+        >>> from isotropy.encoders import TableMLP
+        >>> method = BarlowTwins(TableMLP(numeric=3, width=8), projector=(16, 16))
+        >>> outputs = method(Views(torch.arange(32), lambda: [torch.randn(32, 3), torch.randn(32, 3)]))
+        >>> list(method.loss(**outputs))
+        ['invariance', 'redundancy']
+    """
+
+    gathered = ("z",)
+
+    def __init__(
+        self,
+        encoder: nn.Module,
+        *,
+        projector: Sequence[int] = (512, 512, 512),
+        lambda_: float = 0.005,
+        scale: float = 0.1,
+    ) -> None:
+        super().__init__()
+        if not (lambda_ >= 0 and scale > 0):
+            raise UserError(f"Barlow Twins' lambda must be at least 0 and its scale above 0, not {lambda_} and {scale}")
+        self.encoder = encoder
+        self.projector = mlp((width_of(encoder), *projector), bias_last=False)
+        self.dimensions = projector[-1]
+        self.lambda_, self.scale = lambda_, scale
+
+    def forward(self, views: Views) -> Outputs:
+        """Return "z": the projected looks, each (B, D), not normalised."""
+        return {"z": [self.projector(h) for h in views.through(self.encoder)]}
+
+    def loss(self, z: list[Tensor]) -> dict[str, Tensor]:
+        """Return "invariance" and "redundancy", weighted."""
+        return barlow_twins(*z, lambda_=self.lambda_, scale=self.scale)
+
+    def landmarks(self, batch_size: int) -> dict[str, float]:
+        """Return the loss of two looks at one point, that are equal, and that have nothing to do with each other.
+
+        Perfection is equal looks whose dimensions correlate no more than they must: B rows span B - 1 centred
+        directions. Independence is the expected loss of independent normal looks.
+        """
+        width, free = self.dimensions, batch_size - 1
+        crowding = max(0.0, width / free - 1)
+        return {
+            "point collapse": self.scale * width,
+            "perfection": self.scale * width * self.lambda_ * crowding,
+            "independence": self.scale * width * (1 + 1 / free + self.lambda_ * (width - 1) / free),
+        }

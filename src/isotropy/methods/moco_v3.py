@@ -1,0 +1,101 @@
+"""MoCo v3: know what a slowly moving copy of yourself makes of the other look, among the whole batch."""
+
+from collections.abc import Sequence
+from math import exp, log
+
+import torch
+from torch import Tensor, nn
+
+from isotropy.errors import UserError
+from isotropy.heads import mlp
+from isotropy.methods.checks import width_of
+from isotropy.methods.looks import crossed, large
+from isotropy.methods.method import Method, Outputs
+from isotropy.objectives import info_nce
+from isotropy.teacher import Teacher, cosine
+from isotropy.views.views import Views
+
+
+class MoCoV3(Method):
+    """A look's prediction must pick out the teacher's key of the other look among the keys of all samples.
+
+    With the student's query q = h(g(f(x))), the teacher's key k = g'(f'(x)), s the cosine and N samples, the loss is
+
+        2 t * sum over both directions of the mean over i of
+            -log( exp(s(q_i, k_i) / t) / sum over j of exp(s(q_i, k_j) / t) ),
+
+    and after every step f' <- m f' + (1 - m) f (g' likewise), m = 1 - (1 - momentum)(cos(pi progress) + 1) / 2.
+    Chen, Xie and He, "An Empirical Study of Training Self-Supervised Vision Transformers" (ICCV 2021, arXiv
+    2104.02057), equation 1 and algorithm 1.
+
+    Departures: the teacher moves after the optimiser's step and not before the next one's keys, which is the same;
+    with more than two looks, or crops of several sizes (large looks first), all pairs of a look and another, large
+    one are summed; the default heads are small (the paper's are 4096 wide, for batches of 4096 rows).
+
+    Args:
+        encoder: f.
+        projector: hidden and output widths of g (Linear, BatchNorm, ReLU, ..., Linear, BatchNorm without affine).
+        predictor_hidden: width of the hidden layer of h (Linear, BatchNorm, ReLU, Linear).
+        temperature: t, in units of cosine, above 0.
+        momentum: m at the start, in [0, 1]; it ends at 1.
+
+    Raises:
+        UserError: an argument out of its range, or an encoder without a width.
+
+    Example:
+        >>> from isotropy.encoders import TableMLP
+        >>> method = MoCoV3(TableMLP(numeric=3, width=8), projector=(16, 4), predictor_hidden=16)
+        >>> outputs = method(Views(torch.arange(32), lambda: [torch.randn(32, 3), torch.randn(32, 3)]))
+        >>> [k.requires_grad for k in outputs["key"]], list(method.loss(**outputs))
+        ([False, False], ['contrast'])
+    """
+
+    gathered = ("query", "key")
+
+    def __init__(
+        self,
+        encoder: nn.Module,
+        *,
+        projector: Sequence[int] = (1024, 256),
+        predictor_hidden: int = 1024,
+        temperature: float = 0.2,
+        momentum: float = 0.99,
+    ) -> None:
+        super().__init__()
+        if not temperature > 0:
+            raise UserError(f"MoCo v3's temperature must be above 0, not {temperature}")
+        if not 0 <= momentum <= 1:
+            raise UserError(f"MoCo v3's momentum must be in [0, 1], not {momentum}")
+        self.encoder = encoder
+        self.projector = mlp((width_of(encoder), *projector), norm_last=True, affine_last=False, bias_last=False)
+        self.predictor = mlp((projector[-1], predictor_hidden, projector[-1]), bias_last=False)
+        self.teacher_encoder = Teacher(self.encoder)
+        self.teacher_projector = Teacher(self.projector)
+        self.temperature, self.momentum = temperature, momentum
+
+    def forward(self, views: Views) -> Outputs:
+        """Return "query" of all looks and "key" of the large ones, each (B, D)."""
+        return {
+            "query": [self.predictor(self.projector(h)) for h in views.through(self.encoder)],
+            "key": [self.teacher_projector(h) for h in large(views).through(self.teacher_encoder)],
+        }
+
+    def loss(self, query: list[Tensor], key: list[Tensor]) -> dict[str, Tensor]:
+        """Return "contrast", 2 t times the cross entropies (in nats), summed over directed pairs of looks."""
+        entropies = [info_nce(q, k.detach(), temperature=self.temperature) for q, k in crossed(query, key)]
+        return {"contrast": 2 * self.temperature * torch.stack(entropies).sum()}
+
+    def landmarks(self, batch_size: int) -> dict[str, float]:
+        """Return the loss of two looks where all rows are one point, and where the samples form a simplex."""
+        others = batch_size - 1
+        nearest = log(1 + others * exp(-batch_size / (others * self.temperature)))
+        return {
+            "point collapse": 4 * self.temperature * log(batch_size),
+            "perfection": 4 * self.temperature * nearest,
+        }
+
+    def update(self, **outputs: object) -> None:
+        """Move the teacher towards the student."""
+        momentum = cosine(self.momentum, 1.0, self.progress)
+        self.teacher_encoder.update(self.encoder, momentum)
+        self.teacher_projector.update(self.projector, momentum)

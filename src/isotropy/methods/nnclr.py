@@ -1,0 +1,117 @@
+"""NNCLR: the positive of a look is the nearest neighbour of the other look among samples seen lately."""
+
+from collections.abc import Sequence
+from math import exp, log
+
+import torch
+from torch import Tensor, nn
+
+from isotropy.errors import UserError
+from isotropy.heads import mlp
+from isotropy.methods.checks import width_of
+from isotropy.methods.looks import crossed, large
+from isotropy.methods.method import Method, Outputs
+from isotropy.objectives import info_nce
+from isotropy.objectives.rows import unit
+from isotropy.views.views import Views
+
+
+class NNCLR(Method):
+    """A prediction must pick out, among those of all samples, the nearest neighbour of its other look in a queue.
+
+    With z = g(f(x)), p = h(z), s the cosine, NN(z) the row of the queue with the largest s, and N samples, the loss is
+
+        mean over both directions and over i of
+            -log( exp(s(NN(z_i), p~_i) / t) / sum over j of exp(s(NN(z_i), p~_j) / t) ),
+
+    with p~ of the other look. After every step the unit projections of the first look replace the oldest rows of the
+    queue. Dwibedi et al., "With a Little Help from My Friends: Nearest-Neighbor Contrastive Learning of Visual
+    Representations" (ICCV 2021, arXiv 2104.14548), equations 2 to 4 and figure 2's pseudo-code.
+
+    Departures: with more than two looks, or crops of several sizes (large looks first), it is the mean over all pairs
+    of a look and the neighbour of another, large one; the heads and the queue are small by default (the paper's have
+    2048, 4096 and 98,304), since a queue takes its length in rows to fill and a long one is stale on small data.
+
+    Args:
+        encoder: f.
+        projector: hidden and output widths of g (Linear, BatchNorm, ReLU, ..., Linear, BatchNorm).
+        predictor_hidden: width of the hidden layer of h (Linear, BatchNorm, ReLU, Linear).
+        queue_size: rows of the queue, at least those of a batch.
+        temperature: t, in units of cosine, above 0.
+
+    Raises:
+        UserError: an argument out of its range, or an encoder without a width; from `landmarks`, a batch that the
+            queue cannot hold.
+
+    Example:
+        >>> from isotropy.encoders import TableMLP
+        >>> method = NNCLR(TableMLP(numeric=3, width=8), projector=(16, 4), predictor_hidden=16, queue_size=64)
+        >>> outputs = method(Views(torch.arange(32), lambda: [torch.randn(32, 3), torch.randn(32, 3)]))
+        >>> [z.requires_grad for z in outputs["z"]], list(method.loss(**outputs))
+        ([False, False], ['contrast'])
+    """
+
+    gathered = ("z", "prediction")
+    queue: Tensor
+    oldest: Tensor
+
+    def __init__(
+        self,
+        encoder: nn.Module,
+        *,
+        projector: Sequence[int] = (1024, 1024, 256),
+        predictor_hidden: int = 1024,
+        queue_size: int = 4096,
+        temperature: float = 0.1,
+    ) -> None:
+        super().__init__()
+        if not temperature > 0:
+            raise UserError(f"NNCLR's temperature must be above 0, not {temperature}")
+        if queue_size < 2:
+            raise UserError(f"NNCLR's queue_size must be at least 2, not {queue_size}")
+        self.encoder = encoder
+        self.projector = mlp((width_of(encoder), *projector), norm_last=True)
+        self.predictor = mlp((projector[-1], predictor_hidden, projector[-1]))
+        self.temperature = temperature
+        self.register_buffer("queue", unit(torch.randn(queue_size, projector[-1])))
+        self.register_buffer("oldest", torch.tensor(0))
+
+    def forward(self, views: Views) -> Outputs:
+        """Return "prediction" of all looks and "z", the projections of the large ones, each (B, D)."""
+        z = [self.projector(h) for h in views.through(self.encoder)]
+        # What is looked up gets no gradient; the projector learns through the predictor.
+        return {
+            "prediction": [self.predictor(x) for x in z],
+            "z": [x.detach() for x in z[: len(large(views).looks)]],
+        }
+
+    def loss(self, z: list[Tensor], prediction: list[Tensor]) -> dict[str, Tensor]:
+        """Return "contrast", the mean cross entropy over directed pairs of looks and over rows, in nats."""
+        nearest = [self.queue[(x.detach() @ self.queue.T).argmax(dim=1)] for x in z]
+        entropies = [info_nce(near, p, temperature=self.temperature) for p, near in crossed(prediction, nearest)]
+        return {"contrast": torch.stack(entropies).mean()}
+
+    def landmarks(self, batch_size: int) -> dict[str, float]:
+        """Return the loss of two looks where all rows are one point, and where the samples form a simplex.
+
+        Raises:
+            UserError: the queue is smaller than a batch.
+        """
+        if batch_size > len(self.queue):
+            raise UserError(
+                f"NNCLR's queue of {len(self.queue)} rows is smaller than a batch of {batch_size}: "
+                f"raise method.queue_size or lower train.batch_size"
+            )
+        others = batch_size - 1
+        return {
+            "point collapse": log(batch_size),
+            "perfection": log(1 + others * exp(-batch_size / (others * self.temperature))),
+        }
+
+    def update(self, z: list[Tensor], **_: object) -> None:
+        """Put the first look's unit projections in the place of the oldest rows of the queue."""
+        length = len(self.queue)
+        rows = unit(z[0])[-length:]
+        places = (self.oldest + torch.arange(len(rows), device=rows.device)) % length
+        self.queue[places] = rows.to(self.queue.dtype)
+        self.oldest.add_(len(rows)).remainder_(length)

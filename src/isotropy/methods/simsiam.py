@@ -1,0 +1,70 @@
+"""SimSiam: predict your own projection of another look, and let no gradient through what is predicted."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from isotropy.heads import mlp
+from isotropy.methods.checks import width_of
+from isotropy.methods.looks import crossed, large
+from isotropy.methods.method import Method, Outputs
+from isotropy.objectives import cosine_distance
+from isotropy.views.views import Views
+
+
+class SimSiam(Method):
+    """A predictor must turn one look's projection into the other's, which counts as a constant: BYOL without a teacher.
+
+    With z = g(f(x)), p = h(z), and sg for the stopped gradient, the loss is
+
+        -( cos(p_1, sg(z_2)) + cos(p_2, sg(z_1)) ) / 2.
+
+    The predictor's learning rate stays constant. Chen and He, "Exploring Simple Siamese Representation Learning"
+    (CVPR 2021, arXiv 2011.10566), equations 1 to 4 and section 4.
+
+    Departures: with more than two looks, or crops of several sizes (large looks first), it is the mean over all pairs
+    of a look and another, large one; the default heads are small (the paper's are 2048 wide, 512 inside h).
+
+    Args:
+        encoder: f.
+        projector: hidden and output widths of g (Linear, BatchNorm, ReLU, ..., Linear, BatchNorm without affine).
+        predictor_hidden: width of the hidden layer of h (Linear, BatchNorm, ReLU, Linear); a bottleneck.
+
+    Raises:
+        UserError: widths below 1, or an encoder without a width.
+
+    Example:
+        >>> from isotropy.encoders import TableMLP
+        >>> method = SimSiam(TableMLP(numeric=3, width=8), projector=(16, 8), predictor_hidden=4)
+        >>> outputs = method(Views(torch.arange(32), lambda: [torch.randn(32, 3), torch.randn(32, 3)]))
+        >>> [z.requires_grad for z in outputs["target"]], list(method.loss(**outputs))
+        ([False, False], ['distance'])
+    """
+
+    unscheduled = ("predictor",)
+
+    def __init__(
+        self, encoder: nn.Module, *, projector: Sequence[int] = (512, 512, 512), predictor_hidden: int = 128
+    ) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.projector = mlp((width_of(encoder), *projector), norm_last=True, affine_last=False, bias_last=False)
+        self.predictor = mlp((projector[-1], predictor_hidden, projector[-1]))
+
+    def forward(self, views: Views) -> Outputs:
+        """Return "prediction" of all looks and "target", the projections of the large ones, each (B, D)."""
+        z = [self.projector(h) for h in views.through(self.encoder)]
+        return {
+            "prediction": [self.predictor(x) for x in z],
+            "target": [x.detach() for x in z[: len(large(views).looks)]],
+        }
+
+    def loss(self, prediction: list[Tensor], target: list[Tensor]) -> dict[str, Tensor]:
+        """Return "distance", the mean over rows and pairs of minus the cosine, in [-1, 1]."""
+        distances = [cosine_distance(p, y) for p, y in crossed(prediction, target)]
+        return {"distance": torch.stack(distances).mean() / 2 - 1}
+
+    def landmarks(self, batch_size: int) -> dict[str, float]:
+        """Return -1 twice: SimSiam's loss cannot tell perfection from collapse."""
+        return {"point collapse": -1.0, "perfection": -1.0}
