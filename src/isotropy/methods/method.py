@@ -54,6 +54,9 @@ class Method(nn.Module):
 
         The keys are of "point collapse", "uniform codes", "one code", "perfection"; those that the method
         has no closed form for are left out.
+
+        Raises:
+            UserError: the method cannot work with batches of so many rows; the loop asks before the first step.
         """
         raise NotImplementedError
 
