@@ -1,6 +1,6 @@
 """An encoder from any module of the user's own."""
 
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -26,8 +26,7 @@ class Wrapped(Encoder):
         """Return (B, frame_width, steps): what the module's own `frames` gives, if it has that and a `frame_width`."""
         if self.frame_width is None:
             return super().frames(x)
-        frames: Tensor = self.module.frames(x)
-        return frames
+        return cast(Encoder, self.module).frames(x)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return (B, width): the module's output, flattened."""
