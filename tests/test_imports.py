@@ -22,6 +22,7 @@ ALLOWED = {
     "teacher": {"errors"},
     "encoders": {"encoders", "errors"},
     "predictors": {"errors"},
+    "prototypes": {"errors"},
     "projectors": {"encoders", "views", "errors"},
     "methods": {
         "methods",
@@ -30,6 +31,7 @@ ALLOWED = {
         "segments",
         "teacher",
         "predictors",
+        "prototypes",
         "projectors",
         "encoders",
         "views",

@@ -2,6 +2,11 @@
 
 from isotropy.methods.barlow_twins import BarlowTwins
 from isotropy.methods.byol import BYOL
+from isotropy.methods.center import Center
+from isotropy.methods.center_subtraction import CenterSubtraction
+from isotropy.methods.cissl import CISSL
+from isotropy.methods.dino import DINO
+from isotropy.methods.dissl import DISSL
 from isotropy.methods.lejepa import LeJEPA
 from isotropy.methods.lfr import LFR
 from isotropy.methods.method import Method
@@ -10,6 +15,7 @@ from isotropy.methods.music import MUSIC
 from isotropy.methods.nnclr import NNCLR
 from isotropy.methods.simclr import SimCLR
 from isotropy.methods.simsiam import SimSiam
+from isotropy.methods.swav import SwAV
 from isotropy.methods.vicreg import VICReg
 from isotropy.methods.w_mse import WMSE
 
@@ -23,22 +29,34 @@ METHODS: dict[str, type[Method]] = {
     "moco_v3": MoCoV3,
     "nnclr": NNCLR,
     "w_mse": WMSE,
+    "swav": SwAV,
+    "dino": DINO,
     "music": MUSIC,
     "lejepa": LeJEPA,
+    "cissl": CISSL,
+    "dissl": DISSL,
+    "center": Center,
+    "center_subtraction": CenterSubtraction,
 }
 
 __all__ = [
     "BYOL",
-    "BarlowTwins",
+    "CISSL",
+    "DINO",
+    "DISSL",
     "LFR",
-    "LeJEPA",
     "METHODS",
     "MUSIC",
+    "NNCLR",
+    "WMSE",
+    "BarlowTwins",
+    "Center",
+    "CenterSubtraction",
+    "LeJEPA",
     "Method",
     "MoCoV3",
-    "NNCLR",
     "SimCLR",
     "SimSiam",
+    "SwAV",
     "VICReg",
-    "WMSE",
 ]

@@ -1,0 +1,160 @@
+"""DINO: match the categories that a slowly moving copy of yourself sees in another look."""
+
+from collections.abc import Sequence
+from math import exp, log
+
+import torch
+from torch import Tensor, nn
+
+from isotropy.encoders.encoder import at_least
+from isotropy.errors import UserError
+from isotropy.heads import mlp
+from isotropy.methods.checks import width_of
+from isotropy.methods.looks import large
+from isotropy.methods.method import Method, Outputs
+from isotropy.objectives import dino
+from isotropy.objectives.rows import unit, wide
+from isotropy.prototypes import Prototypes
+from isotropy.teacher import Teacher, cosine
+from isotropy.views.views import Views
+
+
+class DINO(Method):
+    """The student's soft categories of a look match the teacher's of another, which are centred and sharpened.
+
+    With logits l = W g(f(x)) of unit rows g and unit rows of W, the teacher's l' alike from its own weights, its
+    centre c, and P_u = softmax((l'_u - c) / t_t), the loss is the mean over the teacher's large looks u, the
+    student's looks v != u, and rows of
+
+        -sum_k P_u,k log softmax(l_v / t_s)_k.
+
+    After every step c <- m_c c + (1 - m_c) (the mean l' over large looks and all rows), and the teacher moves as
+    BYOL's: f' <- m f' + (1 - m) f, with m on a half cosine from `momentum` to 1. Centring alone would flatten
+    the categories, sharpening alone would leave one of them. Caron et al., "Emerging Properties in Self-Supervised
+    Vision Transformers" (ICCV 2021, arXiv 2104.14294), equations 1 to 4 and algorithm 1.
+
+    Departures: gradients are not clipped (the authors clip each parameter's to norm 3 for transformers) and
+    weight decay is constant, since both belong to the loop; the last layer's gain stays 1 (their
+    `norm_last_layer`); weights start as the library's layers do and not from a truncated normal; the warm-up of t_t
+    is a share of training and the last layer rests for whole passes; the teacher sees all looks of the first
+    look's size; the defaults are small (the paper has K = 65536, g 2048, 2048, 256, momentum .996).
+
+    Args:
+        encoder: f.
+        projector: hidden and output widths of g (Linear, GELU, ..., Linear), run once on all looks.
+        prototypes: K, the categories, at least 2.
+        norm: batch norm in g's hidden layers, which the paper leaves out for transformers.
+        student_temperature: t_s, above 0.
+        teacher_temperature: t_t after its warm-up, above 0 and at most t_s.
+        warmup_temperature: t_t at the start, above 0 and at most t_s.
+        warmup: share of training, in [0, 1], in which t_t grows linearly.
+        momentum: m at the start, in [0, 1]; it ends at 1.
+        centre_momentum: m_c, in [0, 1).
+        frozen_passes: passes over the data at the beginning in which W does not move.
+
+    Raises:
+        UserError: an argument out of its range, or an encoder without a width.
+
+    Example:
+        >>> from isotropy.encoders import TableMLP
+        >>> method = DINO(TableMLP(numeric=3, width=8), projector=(16, 4), prototypes=5)
+        >>> outputs = method(Views(torch.arange(32), lambda: [torch.randn(32, 3), torch.randn(32, 3)]))
+        >>> list(outputs), list(method.loss(**outputs))
+        (['student', 'teacher', 'level'], ['distillation'])
+    """
+
+    averaged = ("level",)
+    centre: Tensor
+
+    def __init__(
+        self,
+        encoder: nn.Module,
+        *,
+        projector: Sequence[int] = (512, 512, 128),
+        prototypes: int = 1024,
+        norm: bool = False,
+        student_temperature: float = 0.1,
+        teacher_temperature: float = 0.07,
+        warmup_temperature: float = 0.04,
+        warmup: float = 0.1,
+        momentum: float = 0.99,
+        centre_momentum: float = 0.9,
+        frozen_passes: int = 1,
+    ) -> None:
+        super().__init__()
+        sharp = (warmup_temperature, teacher_temperature)
+        if not (min(sharp) > 0 and max(sharp) <= student_temperature):
+            raise UserError(
+                f"DINO's teacher sharpens: warmup_temperature = {sharp[0]} and teacher_temperature = {sharp[1]} must "
+                f"be above 0 and at most student_temperature = {student_temperature}"
+            )
+        if not (0 <= momentum <= 1 and 0 <= centre_momentum < 1 and 0 <= warmup <= 1):
+            raise UserError(
+                "DINO's momentum and warmup must be in [0, 1] and its centre_momentum in [0, 1), "
+                f"not {momentum}, {warmup} and {centre_momentum}"
+            )
+        at_least(0, frozen_passes=frozen_passes)
+        self.encoder = encoder
+        self.projector = mlp((width_of(encoder), *projector), norm=norm, activation=nn.GELU)
+        self.prototypes = Prototypes(projector[-1], prototypes)
+        self.teacher_encoder = Teacher(self.encoder)
+        self.teacher_projector = Teacher(self.projector)
+        self.teacher_prototypes = Teacher(self.prototypes)
+        self.student_temperature, self.temperatures, self.warmup = student_temperature, sharp, warmup
+        self.momentum, self.centre_momentum, self.frozen_passes = momentum, centre_momentum, frozen_passes
+        self.register_buffer("centre", torch.zeros(1, prototypes))
+
+    def forward(self, views: Views) -> Outputs:
+        """Return logits (B, K): "student" of all looks, "teacher" of the large ones, and "level", the latter's mean."""
+        student, teacher = views.through(self.encoder), large(views).through(self.teacher_encoder)
+        logits = self.prototypes(unit(wide(self.projector(torch.cat(student)))))
+        targets = self.teacher_prototypes(unit(wide(self.teacher_projector(torch.cat(teacher)))))
+        each = targets.chunk(len(teacher))
+        return {
+            "student": list(logits.chunk(len(student))),
+            "teacher": list(each),
+            "level": torch.stack(each).mean(0),
+        }
+
+    def loss(self, student: list[Tensor], teacher: list[Tensor], **_: object) -> dict[str, Tensor]:
+        """Return "distillation", the mean cross entropy over pairs and rows, in nats."""
+        loss = dino(
+            student,
+            teacher,
+            centre=self.centre,
+            student_temperature=self.student_temperature,
+            teacher_temperature=self.teacher_temperature,
+        )
+        return {"distillation": loss}
+
+    @property
+    def teacher_temperature(self) -> float:
+        """t_t now: linear in `progress` until the warm-up is over."""
+        start, end = self.temperatures
+        return start + (end - start) * min(1.0, self.progress / self.warmup) if self.warmup else end
+
+    def landmarks(self, batch_size: int) -> dict[str, float]:
+        """Return the loss at best where all rows are one point, at uniform categories, and where they are sharp.
+
+        At one point the centre cancels the teacher, whose uniform P cost log K or more. "perfection" is unit rows
+        spread evenly over K orthogonal directions, the warm-up being over.
+        """
+        count, sharp = self.centre.shape[1], 1 / self.student_temperature
+        own = 1 / (1 + (count - 1) * exp(-1 / self.temperatures[1]))
+        return {
+            "point collapse": log(count),
+            "uniform codes": log(count),
+            "perfection": sharp * (1 - own) + log(1 + (count - 1) * exp(-sharp)),
+        }
+
+    def update(self, level: Tensor, **_: object) -> None:
+        """Move the centre towards the mean teacher logits, and the teacher towards the student."""
+        self.centre.lerp_(level.to(self.centre.dtype), 1 - self.centre_momentum)
+        momentum = cosine(self.momentum, 1.0, self.progress)
+        self.teacher_encoder.update(self.encoder, momentum)
+        self.teacher_projector.update(self.projector, momentum)
+        self.teacher_prototypes.update(self.prototypes, momentum)
+
+    def frozen(self, pass_: int) -> tuple[nn.Module, ...]:
+        """Return the last layer for the first passes: a moving one can flatten all categories at once."""
+        return (self.prototypes,) if pass_ < self.frozen_passes else ()

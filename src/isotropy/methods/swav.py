@@ -1,0 +1,142 @@
+"""SwAV: look one predicts the cluster of look two, while all clusters are kept equally full."""
+
+from collections.abc import Sequence
+from math import exp, log
+
+import torch
+from torch import Tensor, nn
+
+from isotropy.encoders.encoder import at_least, share
+from isotropy.errors import UserError
+from isotropy.heads import mlp
+from isotropy.methods.checks import width_of
+from isotropy.methods.method import Method, Outputs
+from isotropy.objectives import sinkhorn, swav
+from isotropy.objectives.rows import unit, wide
+from isotropy.prototypes import Prototypes
+from isotropy.views.views import Views
+
+
+class SwAV(Method):
+    """Every look predicts the codes of the other large looks: their equally shared assignment to K prototypes.
+
+    With unit rows z = g(f(x)), unit prototypes C, scores s = C z, and codes q = Sinkhorn(s / epsilon) over the
+    whole batch, which no gradient reaches, the loss is the mean over large looks u, looks v != u and rows of
+
+        -sum_k q_u,k log softmax(s_v / t)_k.
+
+    Small batches borrow: the last `queue_length` projections of each large look, scored with the prototypes of
+    today, take part in Sinkhorn and in nothing else. Caron et al., "Unsupervised Learning of Visual Features by
+    Contrasting Cluster Assignments" (NeurIPS 2020, arXiv 2006.09882), equations 1 to 6 and appendix A.
+
+    Departures: prototypes are normalised where they are used, not after each step (`Prototypes` says why); the
+    queue starts at a share of training instead of an epoch, is filled from the first step, and is one for all
+    ranks; `frozen_passes` counts whole passes; the defaults are small (the paper has K = 3000, a queue of
+    3840 at batch 256, and a hidden width of 2048).
+
+    Args:
+        encoder: f.
+        projector: hidden and output widths of g (Linear, BatchNorm, ReLU, ..., Linear), run once on all looks.
+        prototypes: K, at least 2.
+        temperature: t, above 0.
+        epsilon: softness of the codes, above 0.
+        iterations: of Sinkhorn, at least 1.
+        assigned: how many looks, the first ones, get codes: the large crops.
+        queue_length: rows that each queue holds, at least the batch's; 0 for none.
+        queue_start: share of training, in [0, 1), before which the queue is not used; nor is one that is not full.
+        frozen_passes: passes over the data at the beginning in which the prototypes do not move.
+
+    Raises:
+        UserError: an argument out of its range, or an encoder without a width; from `loss`, a batch of more rows
+            than a queue holds.
+
+    Example:
+        >>> from isotropy.encoders import TableMLP
+        >>> method = SwAV(TableMLP(numeric=3, width=8), projector=(16, 4), prototypes=5)
+        >>> outputs = method(Views(torch.arange(32), lambda: [torch.randn(32, 3) for _ in range(3)]))
+        >>> len(outputs["scores"]), len(outputs["z"]), list(method.loss(**outputs))
+        (3, 2, ['prediction'])
+    """
+
+    gathered = ("scores", "z")
+    queue: Tensor
+    pushed: Tensor
+
+    def __init__(
+        self,
+        encoder: nn.Module,
+        *,
+        projector: Sequence[int] = (512, 128),
+        prototypes: int = 512,
+        temperature: float = 0.1,
+        epsilon: float = 0.05,
+        iterations: int = 3,
+        assigned: int = 2,
+        queue_length: int = 2048,
+        queue_start: float = 0.05,
+        frozen_passes: int = 1,
+    ) -> None:
+        super().__init__()
+        if not (temperature > 0 and epsilon > 0):
+            raise UserError(f"SwAV's temperature and epsilon must be above 0, not {temperature} and {epsilon}")
+        at_least(1, iterations=iterations, assigned=assigned)
+        at_least(0, queue_length=queue_length, frozen_passes=frozen_passes)
+        share(queue_start=queue_start)
+        self.encoder = encoder
+        self.projector = mlp((width_of(encoder), *projector))
+        self.prototypes = Prototypes(projector[-1], prototypes)
+        self.temperature, self.epsilon, self.iterations = temperature, epsilon, iterations
+        self.assigned, self.min_looks = assigned, max(2, assigned)
+        self.queue_start, self.frozen_passes = queue_start, frozen_passes
+        self.register_buffer("queue", torch.zeros(assigned, queue_length, projector[-1]))
+        self.register_buffer("pushed", torch.zeros((), dtype=torch.int64))
+
+    def forward(self, views: Views) -> Outputs:
+        """Return "scores" of all looks, each (B, K), and "z", the unit projections of the large ones, detached."""
+        features = views.through(self.encoder)
+        z = unit(wide(self.projector(torch.cat(features))))
+        scores = self.prototypes(z).chunk(len(features))
+        return {"scores": list(scores), "z": list(z.detach().chunk(len(features))[: self.assigned])}
+
+    def loss(self, scores: list[Tensor], z: list[Tensor]) -> dict[str, Tensor]:
+        """Return "prediction", the mean cross entropy with the codes, in nats."""
+        rows, held = len(z[0]), self.queue.shape[1]
+        if 0 < held < rows:
+            raise UserError(
+                f"SwAV's queue_length = {held} is smaller than the batch of {rows} rows: "
+                f"set method.queue_length = {4 * rows}, or 0 for none"
+            )
+        used = held if self.progress >= self.queue_start and self.pushed >= held else 0
+        prototypes = self.prototypes.directions().detach().T
+        codes = [
+            sinkhorn(torch.cat([new, old[:used]]) @ prototypes, epsilon=self.epsilon, iterations=self.iterations)[:rows]
+            for new, old in zip(z, self.queue, strict=True)
+        ]
+        return {"prediction": swav(scores, codes, temperature=self.temperature)}
+
+    def landmarks(self, batch_size: int) -> dict[str, float]:
+        """Return the loss at best where all rows are one point, and where the scores or the codes are sharp.
+
+        One point gets uniform codes, which cost log K or more. "one code" is all rows on one of K orthogonal
+        prototypes; "perfection" is rows spread evenly over them, for a batch that K divides.
+        """
+        count, sharp = self.prototypes.weight.shape[0], exp(1 / self.temperature)
+        own = 1 / (1 + (count - 1) * exp(-1 / self.epsilon))
+        level = 1 / self.temperature + log(1 + (count - 1) / sharp)
+        return {
+            "point collapse": log(count),
+            "uniform codes": log(count),
+            "one code": level - 1 / (count * self.temperature),
+            "perfection": level - own / self.temperature,
+        }
+
+    def update(self, z: list[Tensor], **_: object) -> None:
+        """Push the projections of this batch into the queues, over the oldest ones."""
+        if held := self.queue.shape[1]:
+            places = (self.pushed + torch.arange(len(z[0]), device=self.queue.device)) % held
+            self.queue[:, places] = torch.stack(z).to(self.queue.dtype)
+            self.pushed += len(z[0])
+
+    def frozen(self, pass_: int) -> tuple[nn.Module, ...]:
+        """Return the prototypes for the first passes: fixed random directions are a stable beginning."""
+        return (self.prototypes,) if pass_ < self.frozen_passes else ()
