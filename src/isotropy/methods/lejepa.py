@@ -27,8 +27,8 @@ class LeJEPA(Method):
     No stop-gradient, no teacher, no predictor. Balestriero and LeCun, "LeJEPA: Provable and Scalable Self-Supervised
     Learning Without the Heuristics" (2025), the algorithm's convex form and the authors' quadrature.
 
-    Embeddings are gathered: at D = 64 a look of 256 rows is 16 thousand numbers, its characteristic functions are 8 thousand,
-    and to average those the directions would have to be applied in `forward`, for every row and knot, with a graph.
+    Embeddings are gathered: at D = 64 a look of 256 rows is 16 thousand numbers and its characteristic functions are
+    8 thousand, but to average those, `forward` would apply the directions to every row and knot, with a graph.
 
     Departures: directions are drawn from a table of the normal distribution that ends at 4.3; the default head is
     small. The landmarks' "perfection" is the statistic's floor, 1.05 lambda, which no sample of a Gaussian can beat on
