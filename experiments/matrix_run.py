@@ -1,0 +1,310 @@
+"""One run of the matrix: a method on a data set at a budget of processor seconds, and what its encoder is worth.
+
+Labels are for probes alone. Every encoder is judged on the same rows, drawn once with seed 0.
+"""
+
+import hashlib
+import inspect
+import math
+from copy import deepcopy
+from dataclasses import dataclass, field
+from pathlib import Path
+from time import process_time
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.datasets import load_digits
+
+from isotropy.data import ArraySource, Data, read
+from isotropy.diagnostics import effective_rank, mean_norm
+from isotropy.evaluation import baselines, knn_probe, linear_probe, split
+from isotropy.evaluation.intervals import difference, interval
+from isotropy.evaluation.splits import stratified
+from isotropy.methods import METHODS
+from isotropy.prepare import Prepared, prepare
+from isotropy.recipe import Recipe
+from isotropy.representation import embed_rows
+from isotropy.training import fit
+
+PROBE_ROWS = 4000  # of the training part, and as many of the test part
+WATCHED, LOOKS = 512, 20
+CALIBRATED_BATCHES, CALIBRATED_SECONDS, WARM_SECONDS = 4, 4.0, 20.0
+KINDS = ("linear", "knn")
+Part = NDArray[np.int64]
+Pair = tuple[NDArray[np.float32], NDArray[np.float32]]
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A data set of the matrix.
+
+    Attributes:
+        modality: of its rows. file: in the folder of data; none for scikit-learn's digits.
+        options: of `isotropy.data.read`.
+        most: training rows that are kept, drawn stratified; 0 for all.
+        views: what looks at its rows must be like, for methods that compare looks and say nothing else.
+        papers: whether it is here for the methods of the papers alone.
+    """
+
+    modality: str
+    file: str = ""
+    options: dict[str, Any] = field(default_factory=dict)
+    most: int = 0
+    views: dict[str, Any] = field(default_factory=dict)
+    papers: bool = False
+
+
+_PARTS = {"key": "X_train", "label_key": "y_train", "test_key": "X_test", "test_label_key": "y_test"}
+DATA = {
+    "fashion": Dataset("image", "fashion_mnist.npz", _PARTS, most=10_000),
+    # A digit is not its mirror image, and a small part of one is no digit.
+    "digits": Dataset("image", views={"flip": 0, "scale": [0.5, 1.0]}, papers=True),
+    "har": Dataset("series", "uci_har.npz", _PARTS),
+    "epilepsy": Dataset(
+        "series",
+        "epilepsy.npz",
+        {"key": "X", "label_key": "y", "split": "is_test_recording", "modality": "series"},
+        papers=True,
+    ),
+    "adult": Dataset("table", "adult.parquet", {"label": "income", "na": ["?"], "split": "split"}),
+    "dry_bean": Dataset("table", "dry_bean.parquet", {"label": "Class", "drop": ["restored"]}, papers=True),
+}
+
+
+def load(name: str, folder: Path) -> Data:
+    """Return a data set of the matrix with labels and parts; Epilepsy's label is seizure against the rest."""
+    about = DATA[name]
+    if name == "digits":
+        digits = load_digits()
+        part = np.full(len(digits.target), "train")
+        part[split(digits.target, test=0.3, seed=0)[1]] = "test"
+        pixels = (digits.images * 255 / 16).round().astype(np.uint8)
+        return read(pixels, modality="image", label=digits.target, split=part)
+    data = read(folder / about.file, **about.options)
+    if name == "epilepsy":
+        data = Data(data.values, data.modality, (data.labels == 0).astype(np.int8), data.split, data.said)
+    train, test = data.part("train"), data.part("test")
+    if not 0 < about.most < len(train):
+        return data
+    return data.take(np.concatenate([train[stratified(data.labels[train], about.most)], test]))
+
+
+def recipe_of(method: str, name: str) -> Recipe:
+    """Return the method's default recipe with the looks that suit the data set, where the method compares looks."""
+    about = DATA[name]
+    recipe = Recipe.default(method, about.modality)
+    if METHODS[method].min_looks == 1 and not recipe.views:
+        return recipe
+    return recipe.changed({f"views.{k}": v for k, v in about.views.items() if k not in recipe.views})
+
+
+def digest(method: str, name: str) -> str:
+    """Return a short digest of all settings of a method on a data set: another one makes older results stale."""
+    recipe = recipe_of(method, name)
+    text = f"{recipe.to_toml()}{inspect.signature(METHODS[method].__init__)}{DATA[name]}"
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def rounded(epochs: float) -> float:
+    """Return the number of epochs with three digits.
+
+    Example:
+        >>> rounded(12.3456), rounded(0.12345), rounded(1234.5)
+        (12.3, 0.123, 1230.0)
+    """
+    return float(f"{epochs:.3g}")
+
+
+def seconds_per_epoch(prepared: Prepared) -> float:
+    """Return the processor seconds of one epoch of the encoder, measured on a copy and a few batches.
+
+    The first epoch over them warms up (kernels are chosen, LFR picks its projectors) and is not counted, unless it
+    alone takes long.
+    """
+    train = prepared.recipe.train
+    few = min(CALIBRATED_BATCHES * train.batch_size, len(prepared.source))
+    sample = ArraySource(prepared.source.batch(torch.arange(few)), prepared.preprocess)
+    steps = fit(
+        deepcopy(prepared.method),
+        sample,
+        prepared.views,
+        optim=prepared.recipe.optim,
+        **(train.arguments() | {"epochs": 1000.0}),
+    )
+    marks = [process_time()]
+    for step in steps:
+        if step.epoch == int(step.epoch):
+            marks.append(process_time())
+            warm = marks[1] - marks[0]
+            if warm > WARM_SECONDS or (len(marks) > 2 and marks[-1] - marks[1] > CALIBRATED_SECONDS):
+                break
+    counted = np.diff(marks)[1:] if len(marks) > 2 else np.diff(marks)
+    return float(np.median(counted)) / few * len(prepared.source)
+
+
+@dataclass(frozen=True)
+class Judge:
+    """The rows and labels that every encoder of a data set is judged on."""
+
+    prepared: Prepared
+    train: Part
+    test: Part
+
+    @classmethod
+    def of(cls, prepared: Prepared) -> "Judge":
+        """Draw at most 4000 rows of either part, stratified, with seed 0."""
+        labels = prepared.data.labels
+        parts = [part[stratified(labels[part], min(PROBE_ROWS, len(part)))] for part in (prepared.train, prepared.test)]
+        return cls(prepared, *parts)
+
+    def embed(self) -> Pair:
+        """Return the encoder's vectors of the rows of both parts, as it is now."""
+        prepared = self.prepared
+        return tuple(
+            embed_rows(prepared.method.encoder, prepared.preprocess.prepare, prepared.rows[part])
+            for part in (self.train, self.test)
+        )
+
+    def probe(self, pair: Pair) -> dict[str, Any]:
+        """Return score and interval of either probe, and which test rows it got right, as hexadecimal bits."""
+        labels = self.prepared.data.labels
+        found: dict[str, Any] = {"width": int(pair[0].shape[1])}
+        for kind, probe in zip(KINDS, (linear_probe, knn_probe)):
+            made = probe(pair[0], labels[self.train], pair[1], labels[self.test])
+            spread = {k: round(v, 4) for k, v in interval("classes", made.terms).items()}
+            found[kind] = {**spread, "right": np.packbits(made.terms[:, 0] > 0).tobytes().hex()}
+        return found
+
+    def free(self) -> dict[str, Any]:
+        """Return what costs nothing to learn: raw features, PCA, and the summary of series."""
+        stored = [self.prepared.rows[part] for part in (self.train, self.test)]
+        raw = [self.prepared.preprocess.features(rows) for rows in stored]
+        series = [rows.numpy() for rows in stored] if self.prepared.recipe.modality == "series" else None
+        width = self.prepared.method.encoder.width
+        return {name: self.probe(pair) for name, pair in baselines.collect(*raw, width=width, series=series).items()}
+
+
+def paired(ours: dict[str, Any], theirs: dict[str, Any], rows: int) -> dict[str, Any]:
+    """Return ours minus theirs with its interval for either probe, from the rows that each got right.
+
+    Example:
+        >>> right = {kind: {"right": bits} for kind, bits in (("linear", "f0"), ("knn", "c0"))}
+        >>> wrong = {kind: {"right": "00"} for kind in KINDS}
+        >>> [paired(right, wrong, 8)[kind]["score"] for kind in KINDS]
+        [0.5, 0.25]
+    """
+    found = {}
+    for kind in KINDS:
+        a, b = (_bits(each[kind]["right"], rows) for each in (ours, theirs))
+        found[kind] = {k: round(v, 4) for k, v in difference("classes", a, b).items()}
+    return found
+
+
+def _bits(text: str, rows: int) -> NDArray[np.float64]:
+    return np.unpackbits(np.frombuffer(bytes.fromhex(text), dtype=np.uint8))[:rows, None].astype(np.float64)
+
+
+def fingerprint(encoder: torch.nn.Module) -> str:
+    """Return a digest of the encoder's weights: methods that begin with the same encoder share its baseline."""
+    found = hashlib.sha256()
+    for name, value in encoder.state_dict().items():
+        found.update(name.encode() + value.cpu().numpy().tobytes())
+    return found.hexdigest()[:12]
+
+
+def baseline(name: str, folder: Path, seed: int, known: dict[str, Any]) -> dict[str, Any]:
+    """Return the baselines of a data set that `known` lacks, and those of its default encoder with this seed."""
+    made = prepare(recipe_of("simclr", name).changed({"train.seed": seed}), load(name, folder))
+    judge, weights = Judge.of(made), fingerprint(made.method.encoder)
+    labels = made.data.labels[judge.test]
+    found: dict[str, Any] = {
+        "rows": {"training": len(made.train), "probe": len(judge.train), "test": len(judge.test)},
+        "chance": round(float(np.unique(labels, return_counts=True)[1].max()) / len(labels), 4),
+    }
+    if "free" not in known:
+        found["free"] = judge.free()
+    if weights not in known.get("untrained", {}):
+        found["untrained"] = {weights: untrained(judge, seed)}
+    return found
+
+
+def untrained(judge: Judge, seed: int) -> dict[str, Any]:
+    """Return what the encoder is worth before training."""
+    encoder = judge.prepared.recipe.encoder
+    return {"seed": seed, "encoder": encoder, **judge.probe(judge.embed()), **_health(judge.prepared)}
+
+
+def one(
+    method: str, name: str, folder: Path, seed: int, *, processor: float, epochs: float | None, known: dict[str, Any]
+) -> dict[str, Any]:
+    """Train once and return the entry, the calibration, and the untrained encoder's baseline if `known` lacks it.
+
+    Args:
+        processor: the budget in processor seconds, from which the epochs follow where none are given.
+        epochs: as calibrated before, for further seeds.
+        known: the data set's baselines.
+    """
+    made = prepare(recipe_of(method, name).changed({"train.seed": seed}), load(name, folder))
+    found: dict[str, Any] = {"calibration": None}
+    if epochs is None:
+        per_epoch = seconds_per_epoch(made)
+        epochs = rounded(processor / per_epoch)
+        found["calibration"] = {"seconds_per_epoch": round(per_epoch, 4), "epochs": epochs}
+    made = made.with_epochs(epochs)
+    judge, weights = Judge.of(made), fingerprint(made.method.encoder)
+    before = known.get("untrained", {}).get(weights)
+    if before is None:
+        before = untrained(judge, seed)
+        found["untrained"] = {weights: before}
+    seconds, trained = _trained(made)
+    begin = process_time()
+    after = judge.probe(judge.embed())
+    gain = paired(after, before, len(judge.test))
+    for kind in KINDS:
+        del after[kind]["right"]
+    found["entry"] = {
+        "seed": seed,
+        "epochs": epochs,
+        "processor_seconds": round(seconds, 1),
+        "evaluation_seconds": round(process_time() - begin, 1),
+        "untrained": weights,
+        **after,
+        "gain": gain,
+        **trained,
+        "landmarks": {k: round(v, 4) for k, v in made.method.landmarks(made.recipe.train.batch_size).items()},
+        "command": f"python experiments/matrix.py --data DIR --one {method} {name} {seed} --epochs {epochs:g}",
+        "looks": made.recipe.views,
+        "torch": str(torch.__version__),
+    }
+    return found
+
+
+def _trained(made: Prepared) -> tuple[float, dict[str, Any]]:
+    """Train, and return the processor seconds that the loop took and what was seen on the way."""
+    spent, losses, seen = 0.0, [], [{"done": 0.0, **_health(made)}]
+    begin = process_time()
+    for step in fit(made.method, made.source, made.views, optim=made.recipe.optim, **made.recipe.train.arguments()):
+        losses.append(step.loss)
+        if step.number * LOOKS // step.steps > (step.number - 1) * LOOKS // step.steps:
+            spent += process_time() - begin
+            recent = float(np.mean(losses[-max(1, step.steps // LOOKS) :]))
+            seen.append({"done": round(step.number / step.steps, 3), "loss": round(recent, 4), **_health(made)})
+            begin = process_time()
+    last = seen[-1]
+    facts = {"steps": len(losses), "first_loss": round(losses[0], 4), "last_loss": last["loss"]}
+    return spent, {
+        **facts,
+        "effective_rank": last["effective_rank"],
+        "mean_norm": last["mean_norm"],
+        "trajectory": seen,
+    }
+
+
+def _health(made: Prepared) -> dict[str, float | None]:
+    """Return rank and mean norm on rows spread over the training part; a rank that is not defined is null."""
+    places = torch.linspace(0, len(made.source) - 1, min(WATCHED, len(made.source))).long()
+    vectors = embed_rows(made.method.encoder, made.preprocess.prepare, made.source.batch(places))
+    rank = effective_rank(vectors)
+    return {"effective_rank": None if math.isnan(rank) else round(rank, 2), "mean_norm": round(mean_norm(vectors), 4)}
