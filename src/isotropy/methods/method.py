@@ -54,11 +54,14 @@ class Method(nn.Module):
 
         The keys are of "point collapse", "uniform codes", "one code", "perfection"; those that the method
         has no closed form for are left out.
-
-        Raises:
-            UserError: the method cannot work with batches of so many rows; the loop asks before the first step.
         """
         raise NotImplementedError
+
+    def check_batch_size(self, batch_size: int) -> None:
+        """Raise a UserError where batches of so many rows cannot be learnt from; the loop asks before the first step.
+
+        A last, smaller batch of a pass is not asked about: a method takes it as it comes.
+        """
 
     def update(self, **outputs: Any) -> None:
         """Move what is not learnt by gradient (teachers, centres, queues), after the optimiser's step."""

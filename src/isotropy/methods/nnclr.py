@@ -40,8 +40,7 @@ class NNCLR(Method):
         temperature: t, in units of cosine, above 0.
 
     Raises:
-        UserError: an argument out of its range, or an encoder without a width; from `landmarks`, a batch that the
-            queue cannot hold.
+        UserError: an argument out of its range, or an encoder without a width.
 
     Example:
         >>> from isotropy.encoders import TableMLP
@@ -92,21 +91,20 @@ class NNCLR(Method):
         return {"contrast": torch.stack(entropies).mean()}
 
     def landmarks(self, batch_size: int) -> dict[str, float]:
-        """Return the loss of two looks where all rows are one point, and where the samples form a simplex.
-
-        Raises:
-            UserError: the queue is smaller than a batch.
-        """
-        if batch_size > len(self.queue):
-            raise UserError(
-                f"NNCLR's queue of {len(self.queue)} rows is smaller than a batch of {batch_size}: "
-                f"raise method.queue_size or lower train.batch_size"
-            )
+        """Return the loss of two looks where all rows are one point, and where the samples form a simplex."""
         others = batch_size - 1
         return {
             "point collapse": log(batch_size),
             "perfection": log(1 + others * exp(-batch_size / (others * self.temperature))),
         }
+
+    def check_batch_size(self, batch_size: int) -> None:
+        """Refuse a batch that the queue cannot hold."""
+        if batch_size > len(self.queue):
+            raise UserError(
+                f"NNCLR's queue of {len(self.queue)} rows is smaller than a batch of {batch_size}: "
+                "raise method.queue_size or lower train.batch_size"
+            )
 
     def update(self, z: list[Tensor], **_: object) -> None:
         """Put the first look's unit projections in the place of the oldest rows of the queue."""

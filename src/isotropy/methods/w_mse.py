@@ -37,8 +37,7 @@ class WMSE(Method):
         eps: at least 0.
 
     Raises:
-        UserError: an argument out of its range, or an encoder without a width; from `landmarks`, a batch smaller
-            than a sub-batch.
+        UserError: an argument out of its range, or an encoder without a width.
 
     Example:
         >>> from isotropy.encoders import TableMLP
@@ -86,17 +85,16 @@ class WMSE(Method):
         return orders[:, : rows // size * size].reshape(-1, size)
 
     def landmarks(self, batch_size: int) -> dict[str, float]:
-        """Return 2 where all rows are one point, which whitening cannot spread, and 0 where the looks are equal.
+        """Return 2 where all rows are one point, which whitening cannot spread, and 0 where the looks are equal."""
+        return {"point collapse": 2.0, "perfection": 0.0}
 
-        Raises:
-            UserError: a batch is smaller than a sub-batch.
-        """
+    def check_batch_size(self, batch_size: int) -> None:
+        """Refuse a batch smaller than a sub-batch."""
         if batch_size < self.w_size:
             raise UserError(
                 f"W-MSE whitens sub-batches of w_size = {self.w_size} rows and a batch has {batch_size}: "
                 "raise train.batch_size, or lower method.w_size and method.emb"
             )
-        return {"point collapse": 2.0, "perfection": 0.0}
 
     def update(self, **outputs: object) -> None:
         """Count the step: the next partition is another one."""

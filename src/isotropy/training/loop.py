@@ -204,8 +204,7 @@ def _check(method: Method, views: ViewMaker, plan: Plan, chunk: int | None) -> N
         )
     if chunk is not None and chunk < 1:
         raise UserError(f"chunk = {chunk} must be at least 1 row")
-    # Where a method says what the loss is worth for a batch size, it refuses one that it cannot work with.
-    method.landmarks(min(plan.batch_size, plan.rows))
+    method.check_batch_size(min(plan.batch_size, plan.rows))
     if plan.smallest < comm.world():
         raise UserError(f"a batch of {plan.smallest} row(s) cannot be shared by {comm.world()} ranks")
 
