@@ -23,3 +23,23 @@ def width_of(encoder: nn.Module) -> int:
             "give isotropy.encoders.wrap(network, example=rows) instead of the bare network"
         )
     return width
+
+
+def frame_width_of(encoder: nn.Module) -> int:
+    """Return the length of the feature vectors that an encoder gives along time.
+
+    Raises:
+        UserError: the encoder gives none.
+
+    Example:
+        >>> from isotropy.encoders import SeriesCNN
+        >>> frame_width_of(SeriesCNN(channels=9, length=128))
+        128
+    """
+    width = getattr(encoder, "frame_width", None)
+    if not isinstance(width, int):
+        raise UserError(
+            f"the encoder {type(encoder).__name__} has no features along time: take series_cnn, dilated_resnet, gru or "
+            "series_transformer, or wrap a network that has frame_width and frames(x) -> (B, frame_width, steps)"
+        )
+    return width

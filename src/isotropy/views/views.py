@@ -5,7 +5,7 @@ from time import perf_counter
 from typing import Protocol
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 
 class Source(Protocol):
@@ -51,7 +51,7 @@ class Views:
             self.seconds += perf_counter() - start
         return self._looks
 
-    def through(self, module: nn.Module) -> list[Tensor]:
+    def through(self, module: Callable[[Tensor], Tensor]) -> list[Tensor]:
         """Return `module`'s output for every look, in their order; looks of one shape share one run.
 
         One run per crop size is what multi-crop methods need, and it is what a batch norm in `module`
