@@ -22,6 +22,7 @@ import argparse
 import fcntl
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -114,8 +115,7 @@ class Kept:
             fcntl.flock(lock, fcntl.LOCK_EX)
             content = self.read(modality)
             yield content
-            text = json.dumps({**content, "protocol": PROTOCOL}, indent=1)
-            write_atomically(self.path(modality), f"{text}\n".encode())
+            write_atomically(self.path(modality), written({**content, "protocol": PROTOCOL}).encode())
 
     def keep(self, job: Job, result: dict[str, Any], settings: dict[str, Any]) -> None:
         """Add a result: baselines to those of the data set, an entry to its cell, in place of a stale one."""
@@ -131,6 +131,26 @@ class Kept:
             cell = cells[job.method]
             cell["calibration"] = result.get("calibration") or cell["calibration"]
             cell["seeds"][str(job.seed)] = result["entry"]
+
+
+def written(content: dict[str, Any]) -> str:
+    """Return JSON in which every innermost list or object stands on a line of its own.
+
+    Example:
+        >>> print(written({"a": {"b": [1, 2]}}), end="")
+        {
+         "a": {
+          "b": [1, 2]
+         }
+        }
+    """
+    text = json.dumps(content, indent=1)
+    return re.sub(r"[\[{]\n[^\[\]{}]*[\]}]", lambda found: "".join(_ends(found.group())), text) + "\n"
+
+
+def _ends(text: str) -> tuple[str, str, str]:
+    """Return a list or object on one line: its bracket, what it holds, its bracket."""
+    return text[0], " ".join(text[1:-1].split()), text[-1]
 
 
 def current(cell: dict[str, Any], settings: dict[str, Any]) -> bool:
@@ -163,8 +183,8 @@ def start(job: Job, options: argparse.Namespace, arguments: list[str]) -> dict[s
     done = subprocess.run(command, env=os.environ | threads, capture_output=True, text=True)
     if done.returncode == 0:
         return json.loads(done.stdout.splitlines()[-1])
-    said = done.stderr.strip().splitlines() or [f"ended with {done.returncode}"]
-    return {"entry": {"seed": job.seed, "failed": said[-1]}}
+    lines = done.stderr.strip().splitlines() or [f"ended with {done.returncode}"]
+    return {"entry": {"seed": job.seed, "failed": lines[-1]}}
 
 
 def fill(options: argparse.Namespace, pairs: list[tuple[str, str]]) -> None:

@@ -8,6 +8,7 @@ import inspect
 import math
 from copy import deepcopy
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 from time import process_time
 from typing import Any
@@ -276,7 +277,7 @@ def one(
         "landmarks": {k: round(v, 4) for k, v in made.method.landmarks(made.recipe.train.batch_size).items()},
         "command": f"python experiments/matrix.py --data DIR --one {method} {name} {seed} --epochs {epochs:g}",
         "looks": made.recipe.views,
-        "torch": str(torch.__version__),
+        "versions": {"isotropy": version("isotropy"), "torch": str(torch.__version__)},
     }
     return found
 
@@ -292,14 +293,10 @@ def _trained(made: Prepared) -> tuple[float, dict[str, Any]]:
             recent = float(np.mean(losses[-max(1, step.steps // LOOKS) :]))
             seen.append({"done": round(step.number / step.steps, 3), "loss": round(recent, 4), **_health(made)})
             begin = process_time()
-    last = seen[-1]
-    facts = {"steps": len(losses), "first_loss": round(losses[0], 4), "last_loss": last["loss"]}
-    return spent, {
-        **facts,
-        "effective_rank": last["effective_rank"],
-        "mean_norm": last["mean_norm"],
-        "trajectory": seen,
-    }
+    last = {key: seen[-1][key] for key in ("effective_rank", "mean_norm")}
+    facts = {"steps": len(losses), "first_loss": round(losses[0], 4), "last_loss": seen[-1]["loss"]}
+    trajectory = {key: [each.get(key) for each in seen] for key in seen[-1]}
+    return spent, {**facts, **last, "trajectory": trajectory}
 
 
 def _health(made: Prepared) -> dict[str, float | None]:
