@@ -16,6 +16,8 @@ from isotropy.methods.nnclr import NNCLR
 from isotropy.methods.simclr import SimCLR
 from isotropy.methods.simsiam import SimSiam
 from isotropy.methods.swav import SwAV
+from isotropy.methods.ts2vec import TS2Vec
+from isotropy.methods.ts_tcc import TSTCC
 from isotropy.methods.vicreg import VICReg
 from isotropy.methods.w_mse import WMSE
 
@@ -37,6 +39,8 @@ METHODS: dict[str, type[Method]] = {
     "dissl": DISSL,
     "center": Center,
     "center_subtraction": CenterSubtraction,
+    "ts_tcc": TSTCC,
+    "ts2vec": TS2Vec,
 }
 
 __all__ = [
@@ -48,6 +52,8 @@ __all__ = [
     "METHODS",
     "MUSIC",
     "NNCLR",
+    "TS2Vec",
+    "TSTCC",
     "WMSE",
     "BarlowTwins",
     "Center",

@@ -9,9 +9,11 @@ from isotropy.objectives.contrastive import info_nce, nt_xent
 from isotropy.objectives.dino import dino
 from isotropy.objectives.dissl import dissl
 from isotropy.objectives.distance import byol, cosine_distance
+from isotropy.objectives.hierarchical import hierarchical_contrast
 from isotropy.objectives.music import music
 from isotropy.objectives.sigreg import lejepa, sigreg
 from isotropy.objectives.swav import sinkhorn, swav
+from isotropy.objectives.temporal import temporal_contrast
 from isotropy.objectives.variance_covariance import vicreg
 from isotropy.objectives.whitening import w_mse, whiten
 
@@ -25,6 +27,7 @@ __all__ = [
     "cosine_distance",
     "dino",
     "dissl",
+    "hierarchical_contrast",
     "info_nce",
     "lejepa",
     "music",
@@ -33,6 +36,7 @@ __all__ = [
     "sigreg",
     "sinkhorn",
     "swav",
+    "temporal_contrast",
     "vicreg",
     "w_mse",
     "whiten",

@@ -1,0 +1,116 @@
+"""TS2Vec: a time step means the same in two crops of its series, at every scale, and differs from all others."""
+
+import torch
+from torch import Tensor, nn
+
+from isotropy.encoders.encoder import Encoder, share
+from isotropy.errors import UserError
+from isotropy.methods.checks import frame_width_of
+from isotropy.methods.method import Method, Outputs
+from isotropy.objectives import hierarchical_contrast
+from isotropy.views import draw
+from isotropy.views.views import Views
+
+
+class TS2Vec(Method):
+    """Two overlapping crops of a series, with steps masked at random, agree on the steps that they share.
+
+    With features r_it and r'_it of the shared steps from the two crops, products as similarities, the loss is the
+    mean over scales (features max-pooled over 1, 2, 4, ... steps, down to one) and over anchors of
+
+        alpha (-log exp(r_it . r'_it) / sum over j  of (exp(r_it . r'_jt)  + [j != i]  exp(r_it . r_jt)))
+        + (1 - alpha) (the same over other steps t' of series i instead of other series j).
+
+    Yue et al., "TS2Vec: Towards Universal Representation of Time Series" (AAAI 2022, arXiv 2106.10466), equations 1
+    to 3 and algorithm 1.
+
+    Departures: what is masked is the input (0 is the training mean) and not its projection: for `dilated_resnet`,
+    whose projection has no bias, it is the same. Products are divided by a temperature, since features behind a
+    batch norm are long. Crops are drawn once per batch. Vectors of whole series are what the encoder's own pooling
+    makes of its frames (a mean), where the paper takes the maximum over time. Weights are not averaged.
+
+    Args:
+        encoder: f, for series of any length, with one frame for each time step.
+        alpha: weight of the contrast over instances, in [0, 1]; that over time has 1 - alpha.
+        mask: probability that a time step of a crop is hidden, in [0, 1).
+        temperature: what products are divided by, above 0; 1 in the paper.
+
+    Raises:
+        UserError: an argument out of its range, or an encoder of one length or without a frame for each step.
+
+    Example:
+        >>> from isotropy.encoders import DilatedResNet
+        >>> method = TS2Vec(DilatedResNet(channels=2, width=8, depth=2))
+        >>> outputs = method(Views(torch.arange(6), lambda: [torch.randn(6, 2, 40)]))
+        >>> outputs["frames"][0].shape == outputs["frames"][1].shape, list(method.loss(**outputs))
+        (True, ['instance', 'temporal'])
+    """
+
+    encoder: Encoder
+    modalities = ("series",)
+    gathered = ("frames",)
+    min_looks = 1
+    steps: Tensor
+
+    def __init__(self, encoder: nn.Module, *, alpha: float = 0.5, mask: float = 0.5, temperature: float = 16.0) -> None:
+        super().__init__()
+        share(mask=mask)
+        if not 0 <= alpha <= 1:
+            raise UserError(f"TS2Vec's alpha must be in [0, 1], not {alpha}")
+        if not temperature > 0:
+            raise UserError(f"TS2Vec's temperature must be above 0, not {temperature}")
+        frame_width_of(encoder)
+        if not getattr(encoder, "any_length", False):
+            raise UserError(
+                f"TS2Vec crops series, and the encoder {type(encoder).__name__} takes one length: take dilated_resnet"
+            )
+        self.encoder = encoder  # type: ignore[assignment]  # the lines above refuse what has no frames
+        self.alpha, self.mask, self.temperature = alpha, mask, temperature
+        # Steps that were made: crops are drawn from it, the same on all ranks and after a resumption.
+        self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
+
+    def forward(self, views: Views) -> Outputs:
+        """Return "frames": the shared steps' features from both crops, each (B, T', frame width)."""
+        x = views.looks[0]
+        (first, left), (right, last) = self._crops(x.shape[2])
+        early = self._frames(self._masked(x[..., first:right], views.index, 0))
+        late = self._frames(self._masked(x[..., left:last], views.index, 1))
+        return {"frames": [early[:, left - first :], late[:, : right - left]]}
+
+    def loss(self, frames: list[Tensor]) -> dict[str, Tensor]:
+        """Return "instance" and "temporal", weighted, in nats."""
+        return hierarchical_contrast(frames[0], frames[1], alpha=self.alpha, temperature=self.temperature)
+
+    def landmarks(self, batch_size: int) -> dict[str, float]:
+        """Return none: what collapse costs depends on the length of the shared crop, too."""
+        return {}
+
+    def update(self, **outputs: object) -> None:
+        """Count the step."""
+        self.steps += 1
+
+    def _crops(self, length: int) -> tuple[tuple[int, int], tuple[int, int]]:
+        """Return a <= b and c <= d such that the crops [a, c) and [b, d) share [b, c), of two steps or more."""
+        words = draw.bits(draw.keys(0, 0, 0, self.steps[None]), 4)[0]
+
+        def between(place: int, low: int, high: int) -> int:
+            return low + int(draw.integers(words[place], high - low + 1))
+
+        shared = between(0, min(2, length), length)
+        left = between(1, 0, length - shared)
+        right = left + shared
+        return (between(2, 0, left), left), (right, between(3, right, length))
+
+    def _masked(self, x: Tensor, index: Tensor, crop: int) -> Tensor:
+        keys = draw.keys(0, int(self.steps), 1 + crop, index)
+        hidden = draw.masks(draw.halves(keys, x.shape[2]), self.mask)
+        return x.masked_fill(hidden[:, None].to(x.device), 0.0)
+
+    def _frames(self, x: Tensor) -> Tensor:
+        frames = self.encoder.frames(x).transpose(1, 2)
+        if frames.shape[1] != x.shape[2]:
+            raise UserError(
+                f"TS2Vec compares time steps, and the encoder {type(self.encoder).__name__} gives {frames.shape[1]} "
+                f"frames for {x.shape[2]} steps: take dilated_resnet, or gru with stride 1"
+            )
+        return frames

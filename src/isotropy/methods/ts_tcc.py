@@ -1,0 +1,137 @@
+"""TS-TCC: from one look's past predict the other look's future, and tell the contexts of samples apart."""
+
+from collections.abc import Sequence
+from math import log
+
+import torch
+from torch import Tensor, nn
+
+from isotropy.encoders.attention import Block
+from isotropy.encoders.encoder import Encoder, at_least
+from isotropy.errors import UserError
+from isotropy.heads import mlp
+from isotropy.methods.checks import frame_width_of
+from isotropy.methods.method import Method, Outputs
+from isotropy.objectives import nt_xent, temporal_contrast
+from isotropy.objectives.rows import unit
+from isotropy.views import draw
+from isotropy.views.views import Views
+
+
+class TSTCC(Method):
+    """The context of a weak look's past predicts a strong look's future and the reverse; contexts are contrasted.
+
+    With frames z_t of a look (unit length), a transformer's context c_t of the frames up to a random t, and linear
+    W_k, the temporal contrast of one look's context with the other look's frames z' is
+
+        mean over k = 1..K of -log( exp(W_k c_t . z'_{t+k}) / sum over samples n of exp(W_k c_t . z'_{n,t+k}) ),
+
+    and the loss is lambda1 times its sum over both directions plus lambda2 times NT-Xent of g(c_t) between the
+    looks. Eldele et al., "Time-Series Representation Learning via Temporal and Contextual Contrasting" (IJCAI 2021,
+    arXiv 2106.14112), equations 1 to 6.
+
+    Departures: both looks pass the encoder together, so that batch norm sees them as one batch; frames have unit
+    length and heads and weights are those of the authors' code; looks are drawn anew in every pass, where that code
+    draws them once; the softmax is over futures as in the paper's equation (that code's is over predictions).
+
+    Args:
+        encoder: f, with frames along time; its first look should be weak, its second strong.
+        timesteps: K, future frames that are predicted.
+        hidden: width of the context; depth: blocks of its transformer; heads: of the attention, a divisor of it.
+        dropout: share of each block's additions that is dropped in training.
+        projector: hidden and output widths of g (Linear, BatchNorm, ReLU, Linear).
+        lambda1, lambda2: weights of the temporal and of the contextual contrast, at least 0, not both 0.
+        temperature: of the contextual contrast, in units of cosine, above 0.
+
+    Raises:
+        UserError: an argument out of its range, or an encoder without frames or with K of them or fewer.
+
+    Example:
+        >>> from isotropy.encoders import SeriesCNN
+        >>> method = TSTCC(SeriesCNN(channels=2, length=64), hidden=8, depth=1)
+        >>> outputs = method(Views(torch.arange(6), lambda: [torch.randn(6, 2, 64), torch.randn(6, 2, 64)]))
+        >>> [tuple(p.shape) for p in outputs["prediction"]], list(method.loss(**outputs))
+        ([(6, 6, 128), (6, 6, 128)], ['temporal', 'contextual'])
+    """
+
+    encoder: Encoder
+    modalities = ("series",)
+    gathered = ("prediction", "future", "context")
+    steps: Tensor
+
+    def __init__(
+        self,
+        encoder: nn.Module,
+        *,
+        timesteps: int = 6,
+        hidden: int = 100,
+        depth: int = 4,
+        heads: int = 4,
+        dropout: float = 0.1,
+        projector: Sequence[int] = (64, 32),
+        lambda1: float = 1.0,
+        lambda2: float = 0.7,
+        temperature: float = 0.2,
+    ) -> None:
+        super().__init__()
+        at_least(1, timesteps=timesteps, hidden=hidden, depth=depth, heads=heads)
+        if min(lambda1, lambda2) < 0 or not lambda1 + lambda2 > 0:
+            raise UserError(f"TS-TCC's weights must be at least 0 and not both 0, not {lambda1} and {lambda2}")
+        if not temperature > 0:
+            raise UserError(f"TS-TCC's temperature must be above 0, not {temperature}")
+        self.encoder = encoder  # type: ignore[assignment]  # the line below refuses what has no frames
+        self.width, self.timesteps = frame_width_of(encoder), timesteps
+        self.context = _Context(self.width, hidden, depth, heads, dropout)
+        self.predictor = nn.Linear(hidden, timesteps * self.width)
+        self.projector = mlp((hidden, *projector))
+        self.lambda1, self.lambda2, self.temperature = lambda1, lambda2, temperature
+        # Steps that were made: t is drawn from it, the same on all ranks and after a resumption.
+        self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
+
+    def forward(self, views: Views) -> Outputs:
+        """Return "prediction" and "future", each (B, K, frame width), and "context", for both looks."""
+        frames = [unit(z.transpose(1, 2)) for z in views.through(self.encoder.frames)]
+        now = self._now(frames[0].shape[1])
+        contexts = [self.context(z[:, : now + 1]) for z in frames]
+        return {
+            "prediction": [self.predictor(c).view(len(c), self.timesteps, self.width) for c in contexts],
+            "future": [z[:, now + 1 : now + 1 + self.timesteps] for z in frames],
+            "context": [self.projector(c) for c in contexts],
+        }
+
+    def loss(self, prediction: list[Tensor], future: list[Tensor], context: list[Tensor]) -> dict[str, Tensor]:
+        """Return "temporal", summed over both directions, and "contextual", weighted, in nats."""
+        across = temporal_contrast(prediction[0], future[1]) + temporal_contrast(prediction[1], future[0])
+        contextual = nt_xent(context[0], context[1], temperature=self.temperature)
+        return {"temporal": self.lambda1 * across, "contextual": self.lambda2 * contextual}
+
+    def landmarks(self, batch_size: int) -> dict[str, float]:
+        """Return the loss where all samples are one point."""
+        return {"point collapse": 2 * self.lambda1 * log(batch_size) + self.lambda2 * log(2 * batch_size - 1)}
+
+    def update(self, **outputs: object) -> None:
+        """Count the step."""
+        self.steps += 1
+
+    def _now(self, frames: int) -> int:
+        if frames <= self.timesteps:
+            raise UserError(
+                f"TS-TCC predicts timesteps = {self.timesteps} frames after at least one, and "
+                f"the encoder gives {frames} of these series: lower timesteps below {frames}"
+            )
+        return int(draw.integers(draw.bits(draw.keys(0, 0, 0, self.steps[None]), 1), frames - self.timesteps))
+
+
+class _Context(nn.Module):
+    """A transformer without places whose first token, learnt, ends as the context of the frames behind it."""
+
+    def __init__(self, width: int, hidden: int, depth: int, heads: int, dropout: float) -> None:
+        super().__init__()
+        self.embed = nn.Linear(width, hidden)
+        self.token = nn.Parameter(torch.randn(1, 1, hidden))
+        self.blocks = nn.Sequential(*[Block(hidden, heads=heads, hidden=64, dropout=dropout) for _ in range(depth)])
+
+    def forward(self, frames: Tensor) -> Tensor:
+        tokens = self.embed(frames)
+        context: Tensor = self.blocks(torch.cat([self.token.to(tokens).expand(len(tokens), -1, -1), tokens], 1))
+        return context[:, 0]
