@@ -47,8 +47,7 @@ class SwAV(Method):
         frozen_passes: passes over the data at the beginning in which the prototypes do not move.
 
     Raises:
-        UserError: an argument out of its range, or an encoder without a width; from `loss`, a batch of more rows
-            than a queue holds.
+        UserError: an argument out of its range, or an encoder without a width.
 
     Example:
         >>> from isotropy.encoders import TableMLP
@@ -101,11 +100,6 @@ class SwAV(Method):
     def loss(self, scores: list[Tensor], z: list[Tensor]) -> dict[str, Tensor]:
         """Return "prediction", the mean cross entropy with the codes, in nats."""
         rows, held = len(z[0]), self.queue.shape[1]
-        if 0 < held < rows:
-            raise UserError(
-                f"SwAV's queue_length = {held} is smaller than the batch of {rows} rows: "
-                f"set method.queue_length = {4 * rows}, or 0 for none"
-            )
         used = held if self.progress >= self.queue_start and self.pushed >= held else 0
         prototypes = self.prototypes.directions().detach().T
         codes = [
@@ -119,7 +113,15 @@ class SwAV(Method):
 
         One point gets uniform codes, which cost log K or more. "one code" is all rows on one of K orthogonal
         prototypes; "perfection" is rows spread evenly over them, for a batch that K divides.
+
+        Raises:
+            UserError: the queue is smaller than the batch.
         """
+        if 0 < (held := self.queue.shape[1]) < batch_size:
+            raise UserError(
+                f"SwAV's queue_length = {held} is smaller than the batch of {batch_size} rows: "
+                f"set method.queue_length = {4 * batch_size}, or 0 for none"
+            )
         count, sharp = self.prototypes.weight.shape[0], exp(1 / self.temperature)
         own = 1 / (1 + (count - 1) * exp(-1 / self.epsilon))
         level = 1 / self.temperature + log(1 + (count - 1) / sharp)
@@ -133,6 +135,7 @@ class SwAV(Method):
     def update(self, z: list[Tensor], **_: object) -> None:
         """Push the projections of this batch into the queues, over the oldest ones."""
         if held := self.queue.shape[1]:
+            assert len(z[0]) <= held, "landmarks refuses such batches"
             places = (self.pushed + torch.arange(len(z[0]), device=self.queue.device)) % held
             self.queue[:, places] = torch.stack(z).to(self.queue.dtype)
             self.pushed += len(z[0])
