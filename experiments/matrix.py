@@ -25,7 +25,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -33,6 +33,7 @@ from pathlib import Path
 from typing import Any
 
 from matrix_run import DATA, PROBE_ROWS, WATCHED, baseline, digest, one
+from matrix_table import table, verdicts
 
 from isotropy.atomic import write_atomically
 from isotropy.errors import UserError
@@ -242,78 +243,6 @@ def said(job: Job, result: dict[str, Any]) -> str:
         f"rank {entry['effective_rank']}, {entry['epochs']:g} epochs in {entry['processor_seconds']} s, "
         f"evaluated in {entry['evaluation_seconds']} s"
     )
-
-
-def mark(seeds: list[dict[str, Any]], kind: str) -> str:
-    """Return + where every seed's interval of the gain lies above 0, - where all lie below, else =.
-
-    Example:
-        >>> up, down, none = ({"gain": {"knn": {"low": low, "high": low + 2}}} for low in (1, -3, -1))
-        >>> mark([up, up], "knn"), mark([up, none], "knn"), mark([down], "knn")
-        ('+', '=', '-')
-    """
-    gains = [entry["gain"][kind] for entry in seeds]
-    if all(gain["low"] > 0 for gain in gains):
-        return "+"
-    return "-" if all(gain["high"] < 0 for gain in gains) else "="
-
-
-def shown(scores: list[float]) -> str:
-    """Return the mean of scores, with their range where there are several.
-
-    Example:
-        >>> shown([0.5]), shown([0.5, 0.7])
-        ('.500', '.600 (.500 to .700)')
-    """
-    number: Callable[[float], str] = lambda value: f"{value:.3f}".removeprefix("0")  # noqa: E731
-    mean = number(sum(scores) / len(scores))
-    return mean if len(scores) == 1 else f"{mean} ({number(min(scores))} to {number(max(scores))})"
-
-
-def finished(content: dict[str, Any], stage: str, data: str, method: str) -> list[dict[str, Any]]:
-    """Return the entries of a cell that did not fail."""
-    cell = content[stage].get(data, {}).get(method, {"seeds": {}})
-    return [entry for entry in cell["seeds"].values() if "failed" not in entry]
-
-
-def table(content: dict[str, Any], stage: str) -> str:
-    """Return the matrix of a modality in Markdown: linear and k-NN accuracy of the baselines and methods."""
-    sets = [name for name in DATA if name in content["baselines"]]
-    heads = [f"{name}, {kind}" for name in sets for kind in ("linear", "k-NN")]
-    rows: dict[str, list[str]] = {}
-
-    def add(title: str, cells: list[str]) -> None:
-        rows.setdefault(title, []).extend(cells)
-
-    for name in sets:
-        known = content["baselines"][name]
-        before = list(known["untrained"].values())
-        free = {title.split(" (")[0]: [each] for title, each in known["free"].items()}
-        for title, each in {**free, "random encoder": before}.items():
-            add(title, [shown([found[kind]["score"] for found in each]) for kind in ("linear", "knn")])
-        for method in METHODS:
-            found = finished(content, stage, name, method)
-            cells = [f"{shown([e[k]['score'] for e in found])} {mark(found, k)}" for k in ("linear", "knn") if found]
-            add(f"`{method}`", cells or ["", ""])
-    lines = [f"| {title} | {' | '.join(cells)} |" for title, cells in rows.items() if any(cells)]
-    return "\n".join([f"| | {' | '.join(heads)} |", f"|---|{'---|' * len(heads)}", *lines])
-
-
-def verdicts(contents: list[dict[str, Any]], stage: str) -> str:
-    """Return per method on how many data sets and modalities it beats the random encoder (linear), as Markdown."""
-    lines = ["| method | beats the random encoder on | in modalities |", "|---|---|---|"]
-    for method in METHODS:
-        marks = {
-            (content["modality"], name): mark(found, "linear")
-            for content in contents
-            for name in content[stage]
-            if (found := finished(content, stage, name, method))
-        }
-        won = [place for place, each in marks.items() if each == "+"]
-        kinds = ", ".join(sorted({modality for modality, _ in won}))
-        if marks:
-            lines.append(f"| `{method}` | {len(won)} of {len(marks)} data sets | {kinds} |")
-    return "\n".join(lines)
 
 
 def main() -> None:
