@@ -1,0 +1,94 @@
+"""CISSL: a student as weak as the probe must recognise its sample among a strong teacher's embeddings."""
+
+from collections.abc import Sequence
+from math import exp, log
+
+import torch
+from torch import Tensor, nn
+
+from isotropy.errors import UserError
+from isotropy.heads import mlp
+from isotropy.methods.checks import width_of
+from isotropy.methods.method import Method, Outputs
+from isotropy.objectives import cissl
+from isotropy.views.views import Views
+
+
+class CISSL(Method):
+    """Only one side is projected, so that the features themselves and not their projection are linearly readable.
+
+    With s = normalise(BN(A f(x))), t = normalise(g(f(x))) and N = 2B looks at B samples, the loss is
+
+        -(1/N) sum over i of 1/2 [ log q_i(i) + log q_i(i') ],  q_i = softmax over all N looks j of s_i . t_j / T,
+
+    i' being the other look at the sample of i. Nothing is masked and there is no stop-gradient.
+    Dubois et al., "Improving Self-Supervised Learning by Characterizing Idealized Representations" (NeurIPS 2022,
+    arXiv 2209.06235), equation 7, with the self-positive of the authors' code.
+
+    Departures: with crops of several sizes (large looks first) the teachers are the U looks of the first look's
+    size, each with target 1/U, and all looks are students; weights are initialised as torch does; the default
+    temperature is .2, which suits a few hundred samples (the paper's is .07 on TinyImageNet, .1 on ImageNet).
+
+    Args:
+        encoder: f.
+        projector: hidden and output widths of the teacher's g (Linear, BatchNorm, ReLU, ..., Linear, BatchNorm).
+        predictor_hidden: hidden widths of the student's head, which ends like g. Empty is the linear A, for
+            linear probes; the widths of an MLP probe make features for that probe.
+        temperature: T, in units of cosine, above 0.
+
+    Raises:
+        UserError: an argument out of its range, or an encoder without a width.
+
+    Example:
+        >>> import torch
+        >>> from isotropy.encoders import TableMLP
+        >>> method = CISSL(TableMLP(numeric=3, width=8), projector=(16, 4))
+        >>> outputs = method(Views(torch.arange(32), lambda: [torch.randn(32, 3), torch.randn(32, 3)]))
+        >>> {name: len(looks) for name, looks in outputs.items()}, list(method.loss(**outputs))
+        ({'student': 2, 'teacher': 2}, ['contrast'])
+    """
+
+    gathered = ("student", "teacher")
+
+    def __init__(
+        self,
+        encoder: nn.Module,
+        *,
+        projector: Sequence[int] = (1024, 128),
+        predictor_hidden: Sequence[int] = (),
+        temperature: float = 0.2,
+    ) -> None:
+        super().__init__()
+        if not temperature > 0:
+            raise UserError(f"CISSL's temperature must be above 0, not {temperature}")
+        width = width_of(encoder)
+        self.encoder = encoder
+        self.projector = mlp((width, *projector), norm_last=True, bias_last=False)
+        self.predictor = mlp((width, *predictor_hidden, projector[-1]), norm_last=True, bias_last=False)
+        self.temperature = temperature
+
+    def forward(self, views: Views) -> Outputs:
+        """Return "student" of all looks and "teacher" of the large ones, each (B, D)."""
+        sizes = [look.shape for look in views.looks]
+        features = views.through(self.encoder)
+        large = features[: sizes.count(sizes[0])]
+        # Looks go through a head together, so that its batch statistics span them.
+        return {
+            "student": [*self.predictor(torch.cat(features)).chunk(len(features))],
+            "teacher": [*self.projector(torch.cat(large)).chunk(len(large))],
+        }
+
+    def loss(self, student: list[Tensor], teacher: list[Tensor]) -> dict[str, Tensor]:
+        """Return "contrast", the mean cross entropy over all students, in nats."""
+        return {"contrast": cissl(student, teacher, temperature=self.temperature)}
+
+    def landmarks(self, batch_size: int) -> dict[str, float]:
+        """Return the loss of two looks where all rows are one point, and where the samples form a simplex.
+
+        With more samples than dimensions plus one a simplex does not fit, and the loss stays above "perfection".
+        """
+        others = batch_size - 1
+        return {
+            "point collapse": log(2 * batch_size),
+            "perfection": log(2 + 2 * others * exp(-batch_size / (others * self.temperature))),
+        }

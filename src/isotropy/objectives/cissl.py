@@ -1,0 +1,53 @@
+"""CISSL's loss: a linear student picks out its own sample among the teacher's embeddings, itself included."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from isotropy.objectives.rows import same_shape, unit, wide
+
+
+def cissl(student: Sequence[Tensor], teacher: Sequence[Tensor], *, temperature: float) -> Tensor:
+    """Return the contrastive loss of the students of V looks and the teachers of the first U of them.
+
+    With unit rows s and t, N samples, and q = softmax(s_vi . t / T) over all U N teachers' rows as candidates, the
+    loss of the student of look v of sample i is
+
+        -(1/U) sum over looks u <= U of log q(t_ui)
+
+    and the mean is over all V N students. Nothing is masked: the teacher's embedding of the very same look is
+    one of the U positives. Two looks, both with teachers, give the authors' loss with target 1/2 + 1/2.
+
+    Args:
+        student: V >= 2 looks, each (N, D), of any length (rows are normalised here).
+        teacher: the first U looks, 1 <= U <= V, each (N, D). Gradient reaches both sides.
+        temperature: T > 0, in units of cosine.
+
+    Returns:
+        A scalar in nats, float32 at least, never below log(U); log(U N) where all rows are one point.
+
+    Raises:
+        ValueError: fewer than two students, no teacher or more than students, shapes that differ, or a
+            temperature that is not positive.
+
+    Source: Dubois et al. 2022 (arXiv 2209.06235), equation 7 and the authors' code; crops as in their ImageNet code.
+
+    Example:
+        >>> same = torch.ones(4, 3)
+        >>> torch.allclose(cissl([same, same], [same, same], temperature=0.5), torch.tensor(8.0).log())
+        True
+    """
+    if len(student) < 2 or not 0 < len(teacher) <= len(student):
+        raise ValueError(
+            "cissl needs at least two students and teachers for one or more of the first of them, "
+            f"got {len(student)} and {len(teacher)}"
+        )
+    if not temperature > 0:
+        raise ValueError(f"temperature must be positive, got {temperature}")
+    same_shape(*student, *teacher)
+    rows = len(student[0])
+    with torch.autocast(student[0].device.type, enabled=False):
+        logits = unit(wide(torch.cat([*student]))) @ unit(wide(torch.cat([*teacher]))).T / temperature
+        log_q = logits.log_softmax(dim=1).view(len(student), rows, len(teacher), rows)
+        return -log_q.diagonal(dim1=1, dim2=3).mean()
