@@ -1,0 +1,131 @@
+"""DISSL: a strong head sorts the samples into many categories and a weak one must follow; nothing is stopped."""
+
+import warnings
+from collections.abc import Sequence
+from math import log
+
+import torch
+from torch import Tensor, nn
+
+from isotropy.errors import UserError
+from isotropy.heads import mlp
+from isotropy.methods.checks import width_of
+from isotropy.methods.method import Method, Outputs
+from isotropy.objectives import dissl
+from isotropy.objectives.rows import wide
+from isotropy.views.views import Views
+
+
+class DISSL(Method):
+    """The teacher invents a task that is sure, invariant and balanced; a student as weak as the probe solves it.
+
+    With t = softmax(g(f(x)) / T_t) of the teacher and s = softmax(h(f(x)) / T_s) of the student over C categories,
+    t~ and s~ of another look, and CE and H the cross entropy and the entropy, the loss is
+
+        E[ CE(t, s~) ] + beta E[ CE(t, t~) ] - lambda H( E[ t ] ),
+
+    one marginal E[t] per look, over the whole batch. No stop-gradient, no moving average, no centring.
+    Dubois et al., "Improving Self-Supervised Learning by Characterizing Idealized Representations" (NeurIPS 2022,
+    arXiv 2209.06235), equation 9, with the weights' names of the authors' code.
+
+    Departures: C is 1024 and the low rank 256 by default, which suits a few thousand samples (the paper's are
+    16384 and 512; C counts kinds of samples that the looks cannot tell apart, so it grows with the data and
+    shrinks with coarser looks); weights are initialised as torch does (the logits' deviation at the start is .6;
+    the authors' .45). Where the batch is smaller than C and lambda above 1 + beta, the best a batch can do is to
+    spread every sample over about C / B categories: not a failure. With crops of several sizes (large looks
+    first) the teachers are the looks of the first look's size.
+
+    Args:
+        encoder: f.
+        categories: C, at least 2.
+        bottleneck: rank of both heads' last maps: Linear to it without bias, BatchNorm, Linear to C.
+        teacher_hidden: hidden widths of g before the bottleneck (Linear, BatchNorm, ReLU each).
+        student_hidden: likewise of h. Empty is linear, for linear probes; the widths of an MLP probe make
+            features for that probe.
+        lambd: lambda, at least 0; below 1 + beta the teacher has no reason of its own to use many categories.
+        beta: weight of the teacher's determinism, at least 0.
+        temperature: T_t above 0; T_s is twice that, as in the paper.
+
+    Raises:
+        UserError: an argument out of its range, or an encoder without a width.
+
+    Example:
+        >>> import torch
+        >>> from isotropy.encoders import TableMLP
+        >>> method = DISSL(TableMLP(numeric=3, width=8), categories=32, bottleneck=8, teacher_hidden=(16,))
+        >>> outputs = method(Views(torch.arange(64), lambda: [torch.randn(64, 3), torch.randn(64, 3)]))
+        >>> {name: tuple(looks[0].shape) for name, looks in outputs.items()}
+        {'student': (64, 32), 'teacher': (64, 32), 'marginal': (64, 32)}
+    """
+
+    averaged = ("marginal",)
+
+    def __init__(
+        self,
+        encoder: nn.Module,
+        *,
+        categories: int = 1024,
+        bottleneck: int = 256,
+        teacher_hidden: Sequence[int] = (1024,),
+        student_hidden: Sequence[int] = (),
+        lambd: float = 2.3,
+        beta: float = 0.8,
+        temperature: float = 0.5,
+    ) -> None:
+        super().__init__()
+        if categories < 2 or not temperature > 0 or min(lambd, beta) < 0:
+            raise UserError(
+                "DISSL needs at least 2 categories, a temperature above 0 and weights of at least 0, not "
+                f"categories = {categories}, temperature = {temperature}, lambd = {lambd}, beta = {beta}"
+            )
+        if lambd < 1 + beta:
+            warnings.warn(
+                f"DISSL's lambd = {lambd:g} is below 1 + beta = {1 + beta:g}: sureness outweighs balance, and the "
+                "teacher may use few categories",
+                stacklevel=2,
+            )
+        self.encoder = encoder
+        self.teacher = _low_rank((width_of(encoder), *teacher_hidden, bottleneck), categories)
+        self.student = _low_rank((width_of(encoder), *student_hidden, bottleneck), categories)
+        self.categories = categories
+        self.lambd, self.beta, self.temperature = lambd, beta, temperature
+
+    def forward(self, views: Views) -> Outputs:
+        """Return logits "student" of all looks and "teacher" of the large ones, and their "marginal", each (B, C)."""
+        sizes = [look.shape for look in views.looks]
+        features = views.through(self.encoder)
+        large = features[: sizes.count(sizes[0])]
+        # Looks go through a head together, so that its batch statistics span them.
+        teacher = self.teacher(torch.cat(large)).chunk(len(large))
+        return {
+            "student": [*self.student(torch.cat(features)).chunk(len(features))],
+            "teacher": [*teacher],
+            "marginal": [(wide(logits) / self.temperature).softmax(dim=1) for logits in teacher],
+        }
+
+    def loss(self, student: list[Tensor], teacher: list[Tensor], marginal: list[Tensor]) -> dict[str, Tensor]:
+        """Return "distillation", "determinism" and "maximality", weighted, in nats."""
+        means = [p.mean(dim=0) for p in marginal]
+        return dissl(
+            student,
+            teacher,
+            lambd=self.lambd,
+            beta=self.beta,
+            temperature=self.temperature,
+            student_temperature=2 * self.temperature,
+            marginal=means,
+        )
+
+    def landmarks(self, batch_size: int) -> dict[str, float]:
+        """Return the loss where one category takes all, where none is preferred, and the least of any batch."""
+        c, most, surplus = log(self.categories), log(min(batch_size, self.categories)), self.lambd - 1 - self.beta
+        return {
+            "one code": 0.0,
+            "uniform codes": -surplus * c,
+            "perfection": -(1 + self.beta) * most - surplus * c if surplus > 0 else -self.lambd * most,
+        }
+
+
+def _low_rank(widths: Sequence[int], categories: int) -> nn.Sequential:
+    """Return a head whose logits have rank `widths[-1]` at most; the norm stands at the bottleneck alone."""
+    return nn.Sequential(mlp(widths, norm_last=True, bias_last=False), nn.Linear(widths[-1], categories))
