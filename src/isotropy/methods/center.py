@@ -1,0 +1,67 @@
+"""Center: looks at a sample agree, samples do not; the shortest objective that cannot fall to one point."""
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+from isotropy.errors import UserError
+from isotropy.heads import mlp
+from isotropy.methods.checks import width_of
+from isotropy.methods.method import Method, Outputs
+from isotropy.objectives import center
+from isotropy.views.views import Views
+
+
+class Center(Method):
+    """A sample's expected embedding shall be long and the expected embedding of all samples, the centre, short.
+
+    With unit rows z = g(f(x)) / |g(f(x))|, z' from another look at the same sample and z'' from another sample, the
+    loss is
+
+        -a + lambda c2,  a = E[z . z'] = E |E[z given the sample]|^2,  c2 = E[z . z''] = |E[z]|^2.
+
+    "Common stability mechanism behind self-supervised learning" (arXiv 2402.14957), the Lagrangian of its
+    constrained problem.
+
+    Departures: the penalty is the squared length of the centre, estimated without bias over the whole batch
+    (whether the paper squares it, and its lambda, we do not know); head, optimiser and data are ours. A short
+    centre does not mean many dimensions: two opposite points have none. Watch the effective rank.
+
+    Args:
+        encoder: f.
+        projector: hidden and output widths of g (Linear, BatchNorm, ReLU, ..., Linear).
+        lambd: lambda, above 0 (where collapse is best) and below 1 (from where differing looks are rewarded).
+
+    Raises:
+        UserError: an argument out of its range, or an encoder without a width.
+
+    Example:
+        >>> import torch
+        >>> from isotropy.encoders import TableMLP
+        >>> method = Center(TableMLP(numeric=3, width=8), projector=(16, 4))
+        >>> outputs = method(Views(torch.arange(32), lambda: [torch.randn(32, 3), torch.randn(32, 3)]))
+        >>> list(method.loss(**outputs))
+        ['alignment', 'centre']
+    """
+
+    gathered = ("z",)
+
+    def __init__(self, encoder: nn.Module, *, projector: Sequence[int] = (512, 128), lambd: float = 0.5) -> None:
+        super().__init__()
+        if not 0 < lambd < 1:
+            raise UserError(f"Center's lambd must be above 0 and below 1, not {lambd}")
+        self.encoder = encoder
+        self.projector = mlp((width_of(encoder), *projector))
+        self.lambd = lambd
+
+    def forward(self, views: Views) -> Outputs:
+        """Return "z": the projected looks, each (B, D)."""
+        return {"z": [self.projector(h) for h in views.through(self.encoder)]}
+
+    def loss(self, z: list[Tensor]) -> dict[str, Tensor]:
+        """Return "alignment", -a, and "centre", lambda c2."""
+        return center(*z, lambd=self.lambd)
+
+    def landmarks(self, batch_size: int) -> dict[str, float]:
+        """Return the loss where all rows are one point, and where the samples form a simplex: its least value."""
+        return {"point collapse": self.lambd - 1, "perfection": -1 - self.lambd / (batch_size - 1)}

@@ -1,0 +1,89 @@
+"""CenterSubtraction: chase another look at yourself, less what all samples share; no predictor, no negatives."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from isotropy.errors import UserError
+from isotropy.heads import mlp
+from isotropy.methods.checks import width_of
+from isotropy.methods.method import Method, Outputs
+from isotropy.objectives import center_subtraction
+from isotropy.objectives.rows import unit, wide
+from isotropy.views.views import Views
+
+
+class CenterSubtraction(Method):
+    """SimSiam whose predictor is replaced by what it is said to do: taking the centre off the target.
+
+    With unit rows z = g(f(x)) / |g(f(x))|, z' from another look, sg without gradient, the loss is
+
+        -E[ z . normalise(sg(z') - lambda c) ],  and after each step  c <- m c + (1 - m) E[z],
+
+    over both directions, c = 0 at first. Derived from "Common stability mechanism behind self-supervised learning"
+    (arXiv 2402.14957) and SimSiam (Chen and He, arXiv 2011.10566).
+
+    Departures: the paper states the mechanism and not this method; it is a test of it. A short centre does not
+    mean many dimensions: two opposite points have none. Watch the effective rank.
+
+    Args:
+        encoder: f.
+        projector: hidden and output widths of g (Linear, BatchNorm, ReLU, ..., Linear).
+        lambd: lambda, above 0 (without it everything collapses) and at most 1 (the whole centre).
+        momentum: m, at least 0 and below 1.
+
+    Raises:
+        UserError: an argument out of its range, or an encoder without a width.
+
+    Example:
+        >>> import torch
+        >>> from isotropy.encoders import TableMLP
+        >>> method = CenterSubtraction(TableMLP(numeric=3, width=8), projector=(16, 4))
+        >>> outputs = method(Views(torch.arange(32), lambda: [torch.randn(32, 3), torch.randn(32, 3)]))
+        >>> list(outputs), list(method.loss(**outputs))
+        (['z', 'mean'], ['agreement'])
+    """
+
+    averaged = ("mean",)
+
+    def __init__(
+        self,
+        encoder: nn.Module,
+        *,
+        projector: Sequence[int] = (512, 128),
+        lambd: float = 0.5,
+        momentum: float = 0.9,
+    ) -> None:
+        super().__init__()
+        if not (0 < lambd <= 1 and 0 <= momentum < 1):
+            raise UserError(
+                "CenterSubtraction's lambd must be above 0 and at most 1 and its momentum at least 0 and below 1, "
+                f"not lambd = {lambd}, momentum = {momentum}"
+            )
+        self.encoder = encoder
+        self.projector = mlp((width_of(encoder), *projector))
+        self.lambd, self.momentum = lambd, momentum
+        self.centre: Tensor
+        self.register_buffer("centre", torch.zeros(1, projector[-1]))
+
+    def forward(self, views: Views) -> Outputs:
+        """Return "z", the projected looks, and "mean", the looks' mean of the unit rows, each (B, D)."""
+        z = [self.projector(h) for h in views.through(self.encoder)]
+        return {"z": z, "mean": torch.stack([unit(wide(x.detach())) for x in z]).mean(dim=0)}
+
+    def loss(self, z: list[Tensor], **_: Tensor) -> dict[str, Tensor]:
+        """Return "agreement", the mean negative cosine with the centred targets."""
+        return {"agreement": center_subtraction(*z, centre=self.centre, lambd=self.lambd)}
+
+    def landmarks(self, batch_size: int) -> dict[str, float]:
+        """Return -1 twice: away from lambda = 1 the loss cannot tell perfection from collapse.
+
+        At lambda = 1 a collapsed batch whose centre has caught up costs 0.
+        """
+        return {"point collapse": -1.0 if self.lambd < 1 else 0.0, "perfection": -1.0}
+
+    def update(self, **outputs: Any) -> None:
+        """Move the centre towards the mean of the unit rows of all ranks."""
+        self.centre.lerp_(outputs["mean"].mean(dim=0, keepdim=True).to(self.centre), 1 - self.momentum)
