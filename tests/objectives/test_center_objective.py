@@ -163,7 +163,7 @@ def test_mistakes_are_named():
         center_subtraction(z, z, centre=torch.ones(4), lambd=0.5)
     with pytest.raises(ValueError, match="at least two looks, got 1"):
         center(z, lambd=0.5)
-    with pytest.raises(ValueError, match="at least two rows, got 1"):
+    with pytest.raises(ValueError, match="at least 2 rows, got 1"):
         center(z[:1], z[:1], lambd=0.5)
     with pytest.raises(ValueError, match=r"\(4, 3\), \(3, 3\)"):
         center(z, z[:3], lambd=0.5)
