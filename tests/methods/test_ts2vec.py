@@ -1,0 +1,99 @@
+import pytest
+import torch
+
+from isotropy.encoders import GRU, DilatedResNet, SeriesCNN, SeriesMLP
+from isotropy.errors import UserError
+from isotropy.methods import TS2Vec
+from isotropy.objectives import hierarchical_contrast
+from isotropy.views.views import Views
+from methods.fakes import normal, views_of
+
+
+def small(encoder=None, **options):
+    torch.manual_seed(0)
+    return TS2Vec(encoder or DilatedResNet(channels=2, width=6, hidden=4, depth=2), **options).double()
+
+
+def test_the_loss_is_the_papers_on_the_shared_steps():
+    method, x = small(mask=0.0, alpha=0.3, temperature=2.0).eval(), normal(5, 2, 20)
+    (first, left), (right, last) = method._crops(20)
+    early, late = (method.encoder.frames(x[..., a:b]) for a, b in ((first, right), (left, last)))
+    shared = early[..., left - first :].mT, late[..., : right - left].mT
+    expected = hierarchical_contrast(*shared, alpha=0.3, temperature=2.0)
+    terms = method.loss(**method(views_of(x)))
+    assert all(terms[name].item() == pytest.approx(expected[name].item(), abs=1e-12) for name in expected)
+
+
+class Raw(DilatedResNet):
+    """Frames that are the input itself."""
+
+    def frames(self, x):
+        return x.repeat(1, 3, 1)
+
+
+def test_both_crops_show_the_same_steps():
+    method, x = small(Raw(channels=2, width=6), mask=0.0), normal(4, 2, 30)
+    for _ in range(50):
+        early, late = method(views_of(x))["frames"]
+        assert torch.equal(early, late) and early.shape[1] >= 2
+        method.update()
+
+
+@pytest.mark.parametrize("length", [1, 2, 3, 24])
+def test_crops_lie_in_the_series_and_overlap_over_the_whole_range(length):
+    method, found = small(), set()
+    for _ in range(400):
+        (first, left), (right, last) = method._crops(length)
+        assert 0 <= first <= left < right <= last <= length and right - left >= min(2, length)
+        found.add(right - left)
+        method.update()
+    assert found == set(range(min(2, length), length + 1))
+
+
+def test_steps_are_hidden_at_the_rate_by_sample_step_and_crop_and_by_nothing_else():
+    method, x = small(mask=0.25), torch.ones(400, 2, 50, dtype=torch.float64)
+    index = torch.arange(400)
+    masked = method._masked(x, index, 0)
+    assert torch.equal(masked[:, 0], masked[:, 1])
+    assert (masked == 0).double().mean().item() == pytest.approx(0.25, abs=0.01)
+    assert torch.equal(method._masked(x[:7], index[3:10], 0), masked[3:10])
+    assert not torch.equal(method._masked(x, index, 1), masked)
+    method.update()
+    assert not torch.equal(method._masked(x, index, 0), masked)
+
+
+def test_a_hidden_step_is_a_hidden_projection_for_the_dilated_network():
+    stem = DilatedResNet(channels=2, width=6).layers[0]
+    hidden = stem(torch.zeros(1, 2, 1, 5))
+    assert torch.equal(hidden, torch.zeros_like(hidden))
+
+
+def test_every_weight_learns_and_a_step_is_counted():
+    method = small()
+    sum(method.loss(**method(views_of(normal(6, 2, 24)))).values()).backward()
+    assert all(p.grad is not None for p in method.parameters())
+    method.update(frames=[])
+    assert int(method.steps) == 1 and method.landmarks(8) == {}
+
+
+def test_one_look_is_enough_and_its_encoder_is_the_one_to_embed_with():
+    method = small()
+    assert method.min_looks == 1
+    assert method.encoder(normal(3, 2, 24)).shape == (3, 6)
+    outputs = method(Views(torch.arange(3), lambda: [normal(3, 2, 24)]))
+    assert list(outputs) == list(method.gathered)
+
+
+def test_mistakes_are_named():
+    with pytest.raises(UserError, match="SeriesCNN takes one length: take dilated_resnet"):
+        small(SeriesCNN(channels=2, length=24))
+    with pytest.raises(UserError, match="SeriesMLP has no features along time"):
+        small(SeriesMLP(channels=2, length=24))
+    with pytest.raises(UserError, match="GRU gives 12 frames for 24 steps"):
+        small(GRU(channels=2, width=6))._frames(normal(3, 2, 24))
+    with pytest.raises(UserError, match=r"alpha must be in \[0, 1\], not 2"):
+        small(alpha=2)
+    with pytest.raises(UserError, match="temperature must be above 0, not 0"):
+        small(temperature=0)
+    with pytest.raises(UserError, match="mask must be at least 0 and below 1, not 1"):
+        small(mask=1)

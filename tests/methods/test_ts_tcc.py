@@ -1,0 +1,126 @@
+from math import log
+
+import pytest
+import torch
+from torch import nn
+from torch.nn.functional import normalize
+
+from isotropy.encoders import DilatedResNet, SeriesCNN, SeriesMLP, wrap
+from isotropy.errors import UserError
+from isotropy.methods import TSTCC
+from isotropy.objectives import nt_xent, temporal_contrast
+from methods.fakes import copy_of, normal, unmoved, views_of
+
+
+def small(encoder=None, **options):
+    torch.manual_seed(0)
+    options = {"timesteps": 3, "hidden": 8, "depth": 1, "heads": 2, "projector": (6, 4)} | options
+    return TSTCC(encoder or DilatedResNet(channels=2, width=6, hidden=4, depth=2), **options).double()
+
+
+def looks(length=12):
+    return [normal(7, 2, length), normal(7, 2, length, seed=1)]
+
+
+def test_the_loss_is_the_papers_over_both_directions():
+    method, (weak, strong) = small(lambda1=2.0, lambda2=0.5).eval(), looks()
+    outputs = method(views_of(weak, strong))
+    z = [normalize(method.encoder.frames(x), dim=1).transpose(1, 2) for x in (weak, strong)]
+    now = method._now(12)
+    contexts = [method.context(frames[:, : now + 1]) for frames in z]
+    weights = method.predictor.weight.view(3, 6, 8), method.predictor.bias.view(3, 6)
+    temporal = 0.0
+    for context, frames in zip(contexts, reversed(z)):
+        predicted = torch.einsum("kdh,bh->bkd", weights[0], context) + weights[1]
+        temporal += temporal_contrast(predicted, torch.stack([frames[:, now + k] for k in (1, 2, 3)], 1))
+    terms = method.loss(**outputs)
+    assert terms["temporal"].item() == pytest.approx(2 * temporal.item(), abs=1e-12)
+    contextual = nt_xent(*[method.projector(c) for c in contexts], temperature=0.2)
+    assert terms["contextual"].item() == pytest.approx(0.5 * contextual.item(), abs=1e-12)
+
+
+def test_nothing_behind_now_reaches_the_prediction():
+    method, (weak, strong) = small().eval(), looks()
+    # Frames of a network that sees one step alone.
+    method.encoder = wrap(Steps(), width=24).double()
+    method.width = 6
+    now = method._now(12)
+    before = method(views_of(weak, strong))
+    for x in (weak, strong):
+        x[:, :, now + 1 :] += 1
+    after = method(views_of(weak, strong))
+    for name in ("prediction", "context"):
+        assert all(map(torch.equal, before[name], after[name]))
+    assert not torch.equal(before["future"][0], after["future"][0])
+
+
+class Steps(nn.Module):
+    """Frames that each see one time step."""
+
+    frame_width = 6
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Conv1d(2, 6, 1)
+
+    def frames(self, x):
+        return self.layer(x)
+
+    def forward(self, x):
+        return self.frames(x).flatten(1)
+
+
+def test_the_time_step_is_drawn_from_the_number_of_the_step_and_from_the_whole_range():
+    method = small()
+    drawn = []
+    for _ in range(200):
+        drawn.append(method._now(9))
+        assert method._now(9) == drawn[-1]
+        method.update()
+    assert set(drawn) == set(range(6))
+    again = small()
+    again.load_state_dict(method.state_dict())
+    assert again._now(9) == method._now(9) and int(again.steps) == 200
+
+
+def test_all_parts_learn_and_the_loss_of_collapse_is_the_landmark():
+    method, (weak, strong) = small(), looks()
+    sum(method.loss(**method(views_of(weak, strong))).values()).backward()
+    assert all(p.grad is not None for p in method.parameters())
+    point = torch.ones(16, 3, 6)
+    terms = method.loss([point, 2 * point], [point, point], [torch.ones(16, 4)] * 2)
+    total = sum(terms.values()).item()
+    assert total == pytest.approx(method.landmarks(16)["point collapse"], abs=1e-5)
+    assert total == pytest.approx(2 * log(16) + 0.7 * log(31), abs=1e-5)
+
+
+def test_a_step_is_counted_and_nothing_else_moves():
+    method = small()
+    before = copy_of(method)
+    method(views_of(*looks()))
+    method.update(prediction=[], future=[], context=[])
+    assert int(method.steps) == 1
+    method.steps.zero_()
+    assert unmoved(method.predictor, {k.removeprefix("predictor."): v for k, v in before.items()})
+
+
+def test_the_papers_encoder_has_18_frames_of_har():
+    method = TSTCC(SeriesCNN(channels=9, length=128))
+    outputs = method(views_of(torch.randn(4, 9, 128), torch.randn(4, 9, 128)))
+    assert outputs["prediction"][0].shape == outputs["future"][1].shape == (4, 6, 128)
+    assert outputs["context"][0].shape == (4, 32)
+
+
+def test_mistakes_are_named():
+    with pytest.raises(UserError, match=r"^the encoder SeriesMLP has no features along time: take [^\n]*$"):
+        small(SeriesMLP(channels=2, length=12))
+    with pytest.raises(UserError, match="the encoder Wrapped has no features along time"):
+        small(wrap(nn.Flatten(), width=24))
+    with pytest.raises(UserError, match="timesteps = 3 frames after at least one.*gives 3 of these series"):
+        small()(views_of(*looks(3)))
+    with pytest.raises(UserError, match="not both 0, not 0 and 0"):
+        small(lambda1=0, lambda2=0)
+    with pytest.raises(UserError, match="temperature must be above 0, not 0"):
+        small(temperature=0)
+    with pytest.raises(UserError, match="3 heads of attention do not divide a width of 8"):
+        small(heads=3)
