@@ -146,8 +146,8 @@ def without_batch_norm(method: nn.Module) -> nn.Module:
         if isinstance(child, _BatchNorm):
             flat = isinstance(child, nn.BatchNorm1d)
             norm = (nn.LayerNorm(child.num_features) if flat else nn.GroupNorm(1, child.num_features)).double()
-            # A teacher's stays out of training.
-            setattr(method, name, norm.requires_grad_(child.weight is None or child.weight.requires_grad))
+            # A norm without weights keeps none to learn, and a teacher's stays out of training.
+            setattr(method, name, norm.requires_grad_(child.weight is not None and child.weight.requires_grad))
         else:
             without_batch_norm(child)
     return method
