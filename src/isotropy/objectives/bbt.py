@@ -1,7 +1,10 @@
 """Batch-wise Barlow Twins: a row's prediction points at its own target and at no other row's (LFR)."""
 
+from typing import Any
+
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from isotropy.objectives.rows import length, same_shape, unit, wide
 
@@ -40,18 +43,49 @@ def batchwise_barlow_twins(prediction: Tensor, target: Tensor, *, offdiagonal: f
         raise ValueError(f"rows are (B, D) or (B, K, D), got {tuple(prediction.shape)}")
     with torch.autocast(prediction.device.type, enabled=False):
         p, y = wide(prediction), wide(target.detach())
-        if p.dim() == 3:
-            p, y = p.transpose(0, 1), y.transpose(0, 1)  # (K, B, D): one batched product for all pairs
+        if p.dim() == 2:
+            p, y = p.unsqueeze(1), y.unsqueeze(1)
+        p, y = p.transpose(0, 1), y.transpose(0, 1)  # (K, B, D): one batched product for all pairs
         rows, width = p.shape[-2:]
         if rows > width:
             # |P Y'|^2 = <P'P, Y'Y>: two (D, D) products are less work than one (B, B).
             p, y = unit(p), unit(y)
             diagonal = (p * y).sum(dim=-1)
             squares = ((p.mT @ p) * (y.mT @ y)).sum()
+            total = (1 - diagonal).square().sum() + offdiagonal * (squares - diagonal.square().sum())
         else:
-            # Dividing C by the lengths instead of the rows passes over B numbers a row, not D.
-            cosines = (p @ y.mT) / (length(p).unsqueeze(-1) * length(y).unsqueeze(-2))
-            diagonal = cosines.diagonal(dim1=-2, dim2=-1)
-            squares = cosines.square().sum()
-        pairs = diagonal.numel() // rows
-        return ((1 - diagonal).square().sum() + offdiagonal * (squares - diagonal.square().sum())) / pairs
+            total = _Cosines.apply(p, y, offdiagonal)
+        return total / len(p)
+
+
+class _Cosines(torch.autograd.Function):
+    """The loss by its matrix C, summed over pairs, with a gradient that passes over the predictions twice.
+
+    With M = dL/dC and the lengths p of predictions and y of targets,
+
+        dL/dP_i = sum over j of M_ij Y_j / (p_i y_j)  -  P_i (sum over j of M_ij C_ij) / p_i^2.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, p: Tensor, y: Tensor, offdiagonal: float) -> Tensor:
+        of_p = length(p)
+        # Dividing C by the lengths instead of the rows passes over B numbers a row, not D.
+        lengths = of_p.unsqueeze(-1) * length(y).unsqueeze(-2)
+        cosines = (p @ y.mT).div_(lengths)
+        diagonal = cosines.diagonal(dim1=-2, dim2=-1)
+        others = torch.linalg.vector_norm(cosines, dim=-1).square() - diagonal.square()
+        ctx.save_for_backward(p, y, of_p, lengths, cosines, others)
+        ctx.offdiagonal = offdiagonal
+        return (1 - diagonal).square().sum() + offdiagonal * others.sum()
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
+        p, y, of_p, lengths, cosines, others = ctx.saved_tensors
+        diagonal = cosines.diagonal(dim1=-2, dim2=-1)
+        met, missed = 2 * grad * (diagonal - 1), 2 * grad * ctx.offdiagonal
+        slopes = cosines * missed
+        slopes.diagonal(dim1=-2, dim2=-1).copy_(met)
+        along = (met * diagonal + missed * others) / of_p.square()
+        # In place: one pass over (K, B, D) less, and no new memory of that size.
+        return (p * -along.unsqueeze(-1)).baddbmm_(slopes.div_(lengths), y), None, None
