@@ -76,7 +76,8 @@ class _Cosines(torch.autograd.Function):
         others = torch.linalg.vector_norm(cosines, dim=-1).square() - diagonal.square()
         ctx.save_for_backward(p, y, of_p, lengths, cosines, others)
         ctx.offdiagonal = offdiagonal
-        return (1 - diagonal).square().sum() + offdiagonal * others.sum()
+        total: Tensor = (1 - diagonal).square().sum() + offdiagonal * others.sum()
+        return total
 
     @staticmethod
     @once_differentiable
