@@ -1,5 +1,6 @@
 """A teacher: a copy of a network that follows it as a moving average and never gets a gradient."""
 
+from collections.abc import Callable
 from copy import deepcopy
 from math import cos, pi
 from typing import Any
@@ -34,6 +35,13 @@ class Teacher(nn.Module):
     def forward(self, *inputs: Any) -> Any:
         """Return the copy's output, without a graph."""
         return self.module(*inputs)
+
+    @property
+    def fibres(self) -> Callable[[Tensor], Tensor]:
+        """The copy's feature map, without a graph; no attribute where the copy has none."""
+        module: Any = self.module
+        made: Callable[[Tensor], Tensor] = torch.no_grad()(module.fibres)
+        return made
 
     @torch.no_grad()
     def update(self, module: nn.Module, momentum: float) -> None:

@@ -13,7 +13,7 @@ from isotropy.errors import UserError
 SHAPES = {
     "table": {"numeric": 3, "categories": [2, 4]},
     "series": {"channels": 2, "length": 30},
-    "image": {"channels": 1, "size": [18, 20]},
+    "image": {"channels": 1, "size": [18, 18]},
 }
 
 
@@ -22,7 +22,7 @@ def example(modality: str, count: int = 8) -> torch.Tensor:
     if modality == "table":
         codes = [torch.randint(0, cardinality, (count, 1)) for cardinality in (2, 4)]
         return torch.cat([torch.randn(count, 3), *codes], dim=1)
-    return torch.randn(count, 2, 30) if modality == "series" else torch.rand(count, 1, 18, 20)
+    return torch.randn(count, 2, 30) if modality == "series" else torch.rand(count, 1, 18, 18)
 
 
 @pytest.mark.parametrize("name", ENCODERS)
@@ -101,7 +101,7 @@ def test_options_reach_the_constructor():
             "table_mlp",
             "series",
             {},
-            "takes table data, but this is series data .valid: dilated_resnet, gru, series_cnn",
+            "takes table data, but this is series data .valid: cyclic_series_cnn, dilated_resnet, dilation_cnn, gru",
         ),
         ("dilated_resnet", "image", {}, "takes series data, but this is image data"),
     ],

@@ -27,8 +27,8 @@ def test_an_encoders_vector_is_its_frames_pooled_or_flattened(name):
     torch.testing.assert_close(encoder(x), made, rtol=0, atol=1e-12)
 
 
-def test_the_perceptron_alone_has_no_frames():
-    assert set(SERIES) - set(FRAMED) == {"series_mlp"}
+def test_the_perceptron_and_the_axis_of_speeds_have_no_frames():
+    assert set(SERIES) - set(FRAMED) == {"series_mlp", "dilation_cnn"}
     with pytest.raises(UserError, match="SeriesMLP has no features along time"):
         SeriesMLP(channels=2, length=8).frames(torch.zeros(2, 2, 8))
 

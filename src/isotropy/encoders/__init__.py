@@ -4,8 +4,12 @@ import inspect
 from collections.abc import Mapping
 from typing import Any
 
+from isotropy.encoders.cyclic import CyclicCNN, CyclicSeriesCNN
 from isotropy.encoders.encoder import Encoder
+from isotropy.encoders.equivariant import Equivariant, equivariance_error
+from isotropy.encoders.group_networks import C4CNN, D4CNN, C4ResNet
 from isotropy.encoders.image import SmallResNet
+from isotropy.encoders.scales import DilationCNN, ScaleCNN
 from isotropy.encoders.sequence import GRU, SeriesMLP, SeriesTransformer
 from isotropy.encoders.series import DilatedResNet, SeriesCNN
 from isotropy.encoders.table import OneHot, TableMLP, TableResNet
@@ -14,6 +18,15 @@ from isotropy.encoders.wrap import Wrapped, wrap
 from isotropy.errors import UserError, nearest
 
 __all__ = [
+    "C4CNN",
+    "C4ResNet",
+    "CyclicCNN",
+    "CyclicSeriesCNN",
+    "D4CNN",
+    "DilationCNN",
+    "Equivariant",
+    "ScaleCNN",
+    "equivariance_error",
     "DEFAULT",
     "ENCODERS",
     "GRU",
@@ -36,6 +49,13 @@ __all__ = [
 ]
 
 ENCODERS: dict[str, type[Encoder]] = {
+    "c4_cnn": C4CNN,
+    "c4_resnet": C4ResNet,
+    "cyclic_cnn": CyclicCNN,
+    "cyclic_series_cnn": CyclicSeriesCNN,
+    "d4_cnn": D4CNN,
+    "dilation_cnn": DilationCNN,
+    "scale_cnn": ScaleCNN,
     "dilated_resnet": DilatedResNet,
     "gru": GRU,
     "series_cnn": SeriesCNN,
