@@ -181,7 +181,11 @@ def start(job: Job, options: argparse.Namespace, arguments: list[str]) -> dict[s
     command = [sys.executable, __file__, "--one", job.method, job.data, str(job.seed), *arguments]
     command += ["--data", str(options.data), "--out", str(options.out)]
     threads = {"OMP_NUM_THREADS": "1", "GOMP_SPINCOUNT": "1000"}
-    done = subprocess.run(command, env=os.environ | threads, capture_output=True, text=True)
+    patience = 40 * options.seconds + 600
+    try:
+        done = subprocess.run(command, env=os.environ | threads, capture_output=True, text=True, timeout=patience)
+    except subprocess.TimeoutExpired:
+        return {"entry": {"seed": job.seed, "failed": f"no end after {patience:g} s"}}
     if done.returncode == 0:
         return json.loads(done.stdout.splitlines()[-1])
     lines = done.stderr.strip().splitlines() or [f"ended with {done.returncode}"]
