@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from math import exp, log
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -106,10 +107,10 @@ class NNCLR(Method):
                 "raise method.queue_size or lower train.batch_size"
             )
 
-    def update(self, z: list[Tensor], **_: object) -> None:
+    def update(self, **outputs: Any) -> None:
         """Put the first look's unit projections in the place of the oldest rows of the queue."""
         length = len(self.queue)
-        rows = unit(z[0])[-length:]
+        rows = unit(outputs["z"][0])[-length:]
         places = (self.oldest + torch.arange(len(rows), device=rows.device)) % length
         self.queue[places] = rows.to(self.queue.dtype)
         self.oldest.add_(len(rows)).remainder_(length)
