@@ -32,7 +32,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from matrix_run import DATA, PROBE_ROWS, WATCHED, baseline, digest, one
+from matrix_data import DATA
+from matrix_run import PROBE_ROWS, WATCHED, baseline, digest, one
 from matrix_table import table, verdicts
 
 from isotropy.atomic import write_atomically

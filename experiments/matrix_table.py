@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from matrix_run import DATA
+from matrix_data import DATA
 
 from isotropy.methods import METHODS
 
