@@ -277,9 +277,9 @@ DEFAULTS: dict[tuple[str, str], dict[str, Any]] = {
     # A weak look (scaled) and a strong one (permuted, noisy).
     ("ts_tcc", "series"): {
         "optim.lr": 1e-3,
-        "views.scale": (0.1, 0.0),
-        "views.jitter": (0.05, 0.5),
-        "views.permute": (1, 8),
+        "views.scale": [0.1, 0.0],
+        "views.jitter": [0.05, 0.5],
+        "views.permute": [1, 8],
     },
     ("ts2vec", "series"): {"encoder": "dilated_resnet", "optim.lr": 1e-3, "train.batch_size": 32},
 }
