@@ -18,6 +18,7 @@ from isotropy.data import ImagePreprocess, SeriesPreprocess, TablePreprocess, re
 from isotropy.encoders import ENCODERS, SmallResNet, build, wrap
 from isotropy.errors import UserError
 from isotropy.representation import Representation, load
+from isotropy.segments import SegmentHead
 
 
 def test_a_representation_keeps_a_copy() -> None:
@@ -159,7 +160,7 @@ def test_a_network_of_the_users_own_is_given_when_loading(tmp_path: Path) -> Non
         load(tmp_path)
     with pytest.raises(UserError, match=r"encoder\.safetensors.*shape"):
         load(tmp_path, nn.Sequential(nn.Flatten(), nn.Linear(123, 17), nn.Tanh()))
-    with pytest.raises(UserError, match=r"encoder\.safetensors.*only the encoder has"):
+    with pytest.raises(UserError, match=r"encoder\.safetensors.*only the network has"):
         load(tmp_path, nn.Sequential(nn.Flatten(), nn.Linear(123, 16), nn.Linear(16, 16)))
 
 
@@ -174,3 +175,41 @@ def test_one_dark_float_image_embeds_alone_as_it_does_in_a_batch(tmp_path):
     assert np.array_equal(representation.transform(values[3:4]), whole[3:4])
     representation.save(tmp_path / "made")
     assert np.array_equal(load(tmp_path / "made").transform(tmp_path / "dark.npy"), whole[3:4])
+
+
+def with_codes():
+    preprocess = TablePreprocess.learn(values_of("table", 60))
+    torch.manual_seed(0)
+    encoder = build("table_mlp", preprocess.shape, width=16)
+    coder = SegmentHead((16, 32, 24), num_segments=6)
+    return Representation(encoder, preprocess, method="music", coder=coder), values_of("table", 60)
+
+
+def test_codes_are_the_heads_and_survive_saving(tmp_path):
+    representation, values = with_codes()
+    codes = representation.codes(values)
+    assert codes.shape == (60, 6) and codes.dtype == np.int64 and representation.code_names[-1] == "c5"
+    logits = representation.coder(torch.from_numpy(representation.transform(values))).view(60, 6, 4)
+    assert np.array_equal(codes, logits.argmax(2).numpy())
+    assert np.array_equal(representation.codes(values.iloc[[4, 2]]), codes[[4, 2]])
+    representation.save(tmp_path)
+    again = load(tmp_path)
+    assert np.array_equal(again.codes(values), codes)
+    assert np.array_equal(again.transform(values), representation.transform(values))
+
+
+def test_what_is_wrong_with_codes_is_named(tmp_path):
+    representation, values = with_codes()
+    with pytest.raises(UserError, match="lfr gives no codes"):
+        Representation(representation.encoder, representation.preprocess, method="lfr").codes(values)
+    representation.save(tmp_path)
+    (tmp_path / "coder.safetensors").write_bytes(b"other")
+    with pytest.raises(UserError, match=r"coder\.safetensors: truncated, damaged or of another artefact"):
+        load(tmp_path)
+    (tmp_path / "coder.safetensors").unlink()
+    with pytest.raises(UserError, match=r"coder\.safetensors: cannot be read"):
+        load(tmp_path)
+    about = json.loads((tmp_path / "model.json").read_text())
+    (tmp_path / "model.json").write_text(json.dumps(about | {"coder": {"widths": [16, 24], "num_segments": 7}}))
+    with pytest.raises(UserError, match=r"model\.json: 7 segments do not divide an output of 24"):
+        load(tmp_path)

@@ -10,10 +10,14 @@ import torch
 import isotropy.run
 from isotropy import prepare
 from isotropy.data import read
+from isotropy.diagnostics.codes import mutual_information, purity, usage
 from isotropy.errors import UserError
+from isotropy.evidence import codes_evidence
 from isotropy.recipe import Recipe
+from isotropy.report import summarise
 from isotropy.representation import Representation, load
 from isotropy.run import Run, fingerprint, watch
+from isotropy.segments import SegmentHead
 
 RECIPE = Recipe.default("simclr", "table").changed(
     {"encoder.width": 8, "encoder.hidden": 8, "train.batch_size": 16, "train.epochs": 6}
@@ -138,3 +142,43 @@ def test_evidence_of_a_label_takes_the_place_of_the_older(tmp_path):
     run.keep_evidence([{"label": "b", "n": 2}])
     run.keep_evidence([{"label": "a", "n": 3}])
     assert json.loads((tmp_path / "probes.json").read_text()) == [{"label": "b", "n": 2}, {"label": "a", "n": 3}]
+
+
+def test_a_method_with_codes_leaves_them_and_what_they_are_worth(tmp_path):
+    recipe = Recipe.default("music", "table").changed(
+        {"encoder.width": 16, "encoder.hidden": 16, "train.batch_size": 32, "train.epochs": 3}
+        | {"method.projector": [16, 15], "method.num_segments": 5}
+    )
+    labels = (ROWS[:, 0] > 0).astype(int)
+    made = prepare.prepare(recipe, read(ROWS, label=labels))
+    run = Run(tmp_path / "run")
+    run.create(made)
+    list(run.train(made))
+    run.finish(made)
+    loaded = load(run.folder)
+    codes = loaded.codes(ROWS)
+    with torch.no_grad():
+        direct = made.method.eval().codes(made.preprocess.prepare(made.rows)).numpy()
+    assert np.array_equal(codes, direct)
+    said = summarise(run.folder)["codes"]
+    assert (said["segments"], said["units"], said["rows"]) == (5, 3, 16)
+    test, train = codes[made.test], codes[made.train]
+    assert said["bins_used"] == [len(np.unique(column)) for column in test.T]
+    assert said["usage"] == pytest.approx(usage(test, 3).tolist())
+    pure = purity(test, labels[made.test], learnt_on=(train, labels[made.train]))
+    assert said["purity"] == pytest.approx(pure.tolist())
+    information = mutual_information(test, 3)[np.triu_indices(5, 1)]
+    assert said["mutual_information"]["mean"] == pytest.approx(np.nanmean(information))
+    assert said["mutual_information"]["highest"] == pytest.approx(np.nanmax(information))
+
+
+@pytest.mark.parametrize("label", [None, np.linspace(0, 1, 80)])
+def test_codes_without_classes_have_no_purity(label):
+    preprocess = prepare.prepare(RECIPE, read(ROWS)).preprocess
+    encoder = torch.nn.Linear(3, 4)
+    encoder.width = 4
+    made = Representation(encoder, preprocess, method="music", coder=SegmentHead((4, 6), num_segments=1))
+    rows = preprocess.store(ROWS)
+    found = codes_evidence(made, rows, label, np.arange(60), np.arange(60, 80))
+    assert "purity" not in found and found["rows"] == 20 and found["mutual_information"] is None
+    assert codes_evidence(made, rows, label, np.arange(80), np.arange(0))["rows"] == 80

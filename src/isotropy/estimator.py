@@ -127,7 +127,7 @@ class SelfSupervisedEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
                 losses = []
         self.recipe_ = recipe
         self.history_ = history
-        self.representation_ = Representation(method.encoder, preprocess, method=recipe.method)
+        self.representation_ = Representation(method.encoder, preprocess, method=recipe.method, coder=method.coder())
         return self
 
     def transform(self, X: Any) -> NDArray[np.float32]:

@@ -1,17 +1,20 @@
 """A trained representation and what it has to beat, on the same labelled rows."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from isotropy.diagnostics.codes import bins_used, mutual_information, purity, usage
 from isotropy.evaluation import baselines, compare
+from isotropy.evaluation.labels import encode, task_of
 from isotropy.representation import Representation
 
 Rows = NDArray[np.int64]
+Number = TypeVar("Number", bound=np.generic)
 # Bytes of stored rows that are taken out of a file's map at once.
 PIECE_BYTES = 1 << 26
 
@@ -63,7 +66,60 @@ def evidence(
     return compare.evidence(pairs, labels[train], labels[test], ours=trained.title, label=label, progress=progress)
 
 
-def in_pieces(vectors: Callable[[Tensor], NDArray[np.float32]], rows: Tensor, places: Rows) -> NDArray[np.float32]:
+def codes_evidence(
+    made: Representation, rows: Tensor, labels: NDArray[Any] | None, train: Rows, test: Rows
+) -> dict[str, Any]:
+    """Return what the codes of a representation that has some are worth, as a dictionary that JSON can hold.
+
+    Measured on the rows that nothing was learnt from, where there are any, and on 20,000 of them at most; see
+    `isotropy.diagnostics.codes` for the measures.
+
+    Args:
+        made: has a coder. rows: all rows as they are stored.
+        labels: (N,) or None. train, test: row numbers; `test` may be empty.
+
+    Returns:
+        segments, units, rows; bins_used and usage, one per segment; mutual_information: {mean, highest, segments: the
+        pair that it is of} over pairs of segments (None where there is no pair); with classes as labels also purity,
+        one per segment, its majorities learnt on at most 10,000 training rows, and chance, that of one code for all.
+    """
+    assert made.coder is not None, "only a method with codes has evidence for them"
+    scored = test if len(test) else train
+    learnt = train[:0]
+    if labels is not None and len(test) and task_of(labels[train]) == "classes":
+        kept = compare.chosen_rows(labels[train], labels[test])
+        learnt, scored = train[kept[0]], test[kept[1]]
+    elif len(scored) > compare.TEST_ROWS:
+        scored = scored[np.linspace(0, len(scored) - 1, compare.TEST_ROWS).astype(np.int64)]
+    codes = in_pieces(made.codes_stored, rows, scored)
+    units = made.coder.units
+    found: dict[str, Any] = {
+        "segments": made.coder.num_segments,
+        "units": units,
+        "rows": len(scored),
+        "bins_used": bins_used(codes).tolist(),
+        "usage": usage(codes, units).tolist(),
+        "mutual_information": _summarised(mutual_information(codes, units)),
+    }
+    if labels is not None and len(learnt):
+        old, new, _ = encode(labels[learnt], labels[scored])
+        majority = np.bincount(old).argmax()
+        pure = purity(codes, new, learnt_on=(in_pieces(made.codes_stored, rows, learnt), old))
+        found |= {"purity": pure.tolist(), "chance": float((new == majority).mean())}
+    return found
+
+
+def _summarised(information: NDArray[np.float64]) -> dict[str, Any] | None:
+    """Return the mean and the highest entry above the diagonal; pairs that are undefined are left out."""
+    pairs = np.argwhere(np.triu(np.isfinite(information), k=1))
+    if not len(pairs):
+        return None
+    values = information[pairs[:, 0], pairs[:, 1]]
+    highest = int(values.argmax())
+    return {"mean": float(values.mean()), "highest": float(values[highest]), "segments": pairs[highest].tolist()}
+
+
+def in_pieces(vectors: Callable[[Tensor], NDArray[Number]], rows: Tensor, places: Rows) -> NDArray[Number]:
     """Return `vectors` of the rows `places`, (M, ...), of which only a bounded piece is taken at a time.
 
     Args:
@@ -73,11 +129,11 @@ def in_pieces(vectors: Callable[[Tensor], NDArray[np.float32]], rows: Tensor, pl
     """
     stored = rows.numpy()
     step = max(1, PIECE_BYTES // max(1, stored[:1].nbytes))
-    out: NDArray[np.float32] | None = None
+    out: NDArray[Number] | None = None
     for start in range(0, len(places), step):
         piece = vectors(torch.from_numpy(stored.take(places[start : start + step], axis=0)))
         if out is None:
-            out = np.empty((len(places), *piece.shape[1:]), dtype=np.float32)
+            out = np.empty((len(places), *piece.shape[1:]), dtype=piece.dtype)
         out[start : start + len(piece)] = piece
     assert out is not None, "the parts of a probe have rows"
     return out

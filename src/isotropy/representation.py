@@ -1,24 +1,20 @@
-"""The artefact: a trained encoder with all that it needs to turn new data into vectors, in two files."""
+"""The artefact: a trained encoder with all that it needs to turn new data into vectors, in two files or three."""
 
 import copy
-import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.torch import load as from_bytes
-from safetensors.torch import save as to_bytes
 from torch import Tensor, nn
 
 from isotropy import encoders
-from isotropy.atomic import write_atomically
+from isotropy.artefact import CODER, FORMAT, MODEL, WEIGHTS, fill, network, read_about, write, write_weights
 from isotropy.data import PREPROCESS, Data, ImagePreprocess, Preprocess, read
 from isotropy.data.arrays import taken
 from isotropy.data.tensors import as_array
@@ -26,13 +22,13 @@ from isotropy.embedding import chunk_size, embed_rows, example_rows, steady_chun
 from isotropy.encoders import Encoder, wrap
 from isotropy.encoders.encoder import to_channels_last
 from isotropy.errors import UserError
+from isotropy.segments import SegmentHead
 
 __all__ = ["Representation", "embed_rows", "load"]
 
-FORMAT = 1
-MODEL, WEIGHTS = "model.json", "encoder.safetensors"
 # Chunks that `iterate` reads and yields at once.
 _CHUNKS = 16
+Network = TypeVar("Network", bound=nn.Module)
 
 
 class Representation:
@@ -47,6 +43,7 @@ class Representation:
         method: the name of the method that trained it.
         scores: what is known of its quality, JSON-able.
         chunk: rows that go through the encoder at once; by default found as `isotropy.embedding` says.
+        coder: the head on it that gives codes, for methods that have one; copied likewise.
 
     Attributes:
         width: length of an embedding. names: of its columns, z0, z1, ...
@@ -73,9 +70,11 @@ class Representation:
         method: str,
         scores: Sequence[Any] = (),
         chunk: int | None = None,
+        coder: SegmentHead | None = None,
     ) -> None:
         encoder = encoder if isinstance(encoder, Encoder) else wrap(encoder, width=getattr(encoder, "width", None))
         self.encoder = _canonical(copy.deepcopy(encoder))
+        self.coder = None if coder is None else _canonical(copy.deepcopy(coder))
         self.preprocess = preprocess
         self.method = method
         self.scores = list(scores)
@@ -119,6 +118,8 @@ class Representation:
     def to(self, device: torch.device | str) -> Self:
         """Move the encoder to a device; embeddings there agree with those elsewhere to about 1e-5."""
         self.encoder.to(device)
+        if self.coder is not None:
+            self.coder.to(device)
         return self
 
     def transform(self, values: Any) -> NDArray[np.float32]:
@@ -168,14 +169,39 @@ class Representation:
             values = values.to_numpy()
         return taken(as_array(values), self.modality, scale=scale)[0]
 
+    def codes(self, values: Any) -> NDArray[np.int64]:
+        """Return one cluster per segment, (N, S) int64, of rows as `transform` takes them.
+
+        Raises:
+            UserError: the method gave no codes, or rows of another form.
+        """
+        return self.codes_stored(self.preprocess.store(self._values(values)))
+
+    def codes_stored(self, rows: Tensor) -> NDArray[np.int64]:
+        """Return the codes (N, S) int64 of rows as the preprocessing stores them; raises what `codes` raises."""
+        coder = self._coder()
+        logits = embed_rows(nn.Sequential(self.encoder, coder), self.preprocess.prepare, rows, self.chunk)
+        codes: NDArray[np.int64] = coder.codes(torch.from_numpy(logits)).numpy()
+        return codes
+
+    @property
+    def code_names(self) -> list[str]:
+        """Names of the codes' columns, c0, c1, ...; raises what `codes` raises."""
+        return [f"c{place}" for place in range(self._coder().num_segments)]
+
+    def _coder(self) -> SegmentHead:
+        if self.coder is None:
+            raise UserError(f"{self.method} gives no codes: they come from a method with segments, as music")
+        return self.coder
+
     def save(self, folder: Path | str) -> None:
-        """Write encoder.safetensors and model.json into `folder`, each whole or not at all.
+        """Write the weights and model.json into `folder`, each file whole or not at all.
 
         Raises:
             UserError: the disk does not take them.
         """
-        weights = self.save_weights(folder)
-        about = {
+        checksums = self.save_weights(folder)
+        about: dict[str, Any] = {
             "format": FORMAT,
             "method": self.method,
             "modality": self.modality,
@@ -184,22 +210,25 @@ class Representation:
             "chunk": self.chunk,
             "scores": self.scores,
             "made_with": self.made_with,
-            "weights": {"file": WEIGHTS, "sha256": hashlib.sha256(weights).hexdigest()},
+            "weights": {"file": WEIGHTS, "sha256": checksums[WEIGHTS]},
         }
-        _write(Path(folder) / MODEL, json.dumps(about, indent=1, allow_nan=False).encode())
+        if self.coder is not None:
+            about["coder"] = {**self.coder.spec(), "file": CODER, "sha256": checksums[CODER]}
+        write(Path(folder) / MODEL, json.dumps(about, indent=1, allow_nan=False).encode())
 
-    def save_weights(self, folder: Path | str) -> bytes:
-        """Write encoder.safetensors alone into `folder` and return its bytes; raises what `save` raises."""
-        state = {name: tensor.detach().to("cpu", copy=True) for name, tensor in self.encoder.state_dict().items()}
-        weights = to_bytes({name: tensor.contiguous() for name, tensor in state.items()})
-        _write(Path(folder) / WEIGHTS, weights)
-        return weights
+    def save_weights(self, folder: Path | str) -> dict[str, str]:
+        """Write the weights alone, encoder.safetensors and coder.safetensors where there are codes.
+
+        Returns their checksums by file; raises what `save` raises.
+        """
+        networks = {WEIGHTS: self.encoder} | ({} if self.coder is None else {CODER: self.coder})
+        return {name: write_weights(network, Path(folder) / name) for name, network in networks.items()}
 
 
 def load(
     folder: Path | str, encoder: nn.Module | None = None, *, device: torch.device | str | None = None
 ) -> Representation:
-    """Return the representation in `folder`, from its two files alone.
+    """Return the representation in `folder`, from its files alone.
 
     Args:
         folder: a run's directory, or where `Representation.save` wrote.
@@ -210,91 +239,41 @@ def load(
         UserError: a missing, damaged or foreign file, named.
     """
     folder = Path(folder)
-    about = _read_about(folder / MODEL)
+    about = read_about(folder / MODEL)
     try:
         preprocess = PREPROCESS[about["modality"]].from_json(about["preprocess"])
-        made = _network(about["encoder"], encoder)
+        made = network(about["encoder"], encoder)
         chunk, method, scores = about["chunk"], str(about["method"]), list(about["scores"])
         digest, made_with = about["weights"]["sha256"], {**about["made_with"]}
+        spec = dict(about.get("coder") or {})
+        coder = SegmentHead(spec["widths"], num_segments=spec["num_segments"]) if spec else None
         if not isinstance(chunk, int) or chunk < 1:
             raise UserError(f"a chunk of {chunk!r} rows is not possible")
     except UserError as error:
         raise UserError(f"{folder / MODEL}: {error}") from error
     except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
         raise UserError(f"{folder / MODEL}: damaged, or not an artefact of isotropy ({error!r})") from error
-    _fill(made, folder / WEIGHTS, digest)
+    fill(made, folder / WEIGHTS, digest)
+    if coder is not None:
+        fill(coder, folder / CODER, str(spec.get("sha256")))
     if device is None:
         device = "cuda" if made_with.get("device") == "cuda" and torch.cuda.is_available() else "cpu"
-    representation = Representation(made.to(device), preprocess, method=method, scores=scores, chunk=chunk)
+    representation = Representation(
+        made.to(device), preprocess, method=method, scores=scores, chunk=chunk, coder=coder and coder.to(device)
+    )
     representation.made_with = made_with
     return representation
 
 
-def _write(path: Path, data: bytes) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, data)
-    except OSError as error:
-        raise UserError(f"{path.parent}: the artefact could not be written ({error.strerror})") from error
-
-
-def _read_about(path: Path) -> dict[str, Any]:
-    try:
-        about = json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError):
-        raise UserError(f"{path}: no such file: its folder holds no trained encoder (is the run finished?)") from None
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise UserError(f"{path}: damaged, or not an artefact of isotropy ({error})") from error
-    number = about.get("format") if isinstance(about, dict) else None
-    if not isinstance(number, int):
-        raise UserError(f"{path}: not an artefact of isotropy (it has no format number)")
-    if number > FORMAT:
-        raise UserError(f"{path}: format {number} is of a newer isotropy; this one reads {FORMAT}: upgrade it")
-    return dict(about)
-
-
-def _network(spec: Mapping[str, Any], own: nn.Module | None) -> Encoder:
-    """Return the encoder that `spec` names, or a copy of the user's own network, with weights still to come."""
-    if own is None:
-        return encoders.from_spec(spec)
-    if spec["name"] != "custom" and not isinstance(own, Encoder):
-        raise UserError(f"the encoder is a {spec['name']}, which needs no network of your own")
-    made = wrap(copy.deepcopy(own), width=None if isinstance(own, Encoder) else int(spec["width"]))
-    return made.float()
-
-
-def _fill(encoder: Encoder, path: Path, digest: str) -> None:
-    """Copy the weights in `path` into `encoder`; refuse what is not exactly what was saved for it."""
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror})") from error
-    if hashlib.sha256(data).hexdigest() != digest:
-        raise UserError(f"{path}: truncated, damaged or of another artefact (its checksum is not that in {MODEL})")
-    try:
-        saved = from_bytes(data)
-    except SafetensorError as error:
-        raise UserError(f"{path}: damaged, or not a safetensors file ({error})") from error
-    state = encoder.state_dict()
-    if strange := sorted(saved.keys() ^ state.keys()):
-        owner = "the file" if strange[0] in saved else "the encoder"
-        raise UserError(f"{path}: does not fit the encoder: only {owner} has {strange[0]!r}")
-    for name, tensor in state.items():
-        if tensor.shape != saved[name].shape:
-            shapes = f"{tuple(saved[name].shape)}, the encoder needs {tuple(tensor.shape)}"
-            raise UserError(f"{path}: does not fit the encoder: {name!r} has shape {shapes}")
-        tensor.copy_(saved[name])
-
-
-def _canonical(encoder: Encoder) -> Encoder:
-    """Return the encoder with every tensor in one memory layout, whatever happened to it before.
+def _canonical(network: Network) -> Network:
+    """Return the network with every tensor in one memory layout, whatever happened to it before.
 
     The layout decides which kernel runs, and so the last bits; a loaded encoder begins contiguous, a trained one
     may hold its tensors in any order. So each is written anew before the network as a whole takes channels-last.
     """
-    encoder.float().eval()
-    for tensor in [*encoder.parameters(), *encoder.buffers()]:
+    network.float().eval()
+    for tensor in [*network.parameters(), *network.buffers()]:
         tensor.data = torch.empty(tensor.shape, dtype=tensor.dtype, device=tensor.device).copy_(tensor.data)
-    if encoder.convolutional:
-        to_channels_last(encoder)
-    return encoder
+    if isinstance(network, Encoder) and network.convolutional:
+        to_channels_last(network)
+    return network

@@ -18,7 +18,7 @@ from isotropy.atomic import write_atomically
 from isotropy.data import PREPROCESS, Preprocess
 from isotropy.diagnostics import effective_rank, mean_norm
 from isotropy.errors import UserError
-from isotropy.evidence import evidence
+from isotropy.evidence import codes_evidence, evidence
 from isotropy.logs import Log
 from isotropy.prepare import Prepared
 from isotropy.recipe import Recipe
@@ -177,14 +177,16 @@ class Run:
     ) -> list[dict[str, Any]]:
         """Export the encoder, embed all rows, and return and keep the evidence for the label, if there is one.
 
-        Writes encoder.safetensors first, then embeddings.parquet piece by piece, probes.json and, last, model.json:
-        what is killed here is not finished, and a resume does it again.
+        Writes encoder.safetensors first (and coder.safetensors), then embeddings.parquet piece by piece, probes.json,
+        codes.json where the method gives codes and, last, model.json: what is killed here is not finished, and a
+        resume does it again.
 
         Raises:
             UserError: a disk that does not take a file.
         """
         recipe, data = prepared.recipe, prepared.data
-        made = Representation(prepared.method.encoder, prepared.preprocess, method=recipe.method)
+        method = prepared.method
+        made = Representation(method.encoder, prepared.preprocess, method=recipe.method, coder=method.coder())
         made.save_weights(self.folder)
         found = []
         if data.labels is not None and len(prepared.test):
@@ -200,10 +202,13 @@ class Run:
                     progress=progress,
                 )
             )
+        coded = codes_evidence(made, prepared.rows, data.labels, prepared.train, prepared.test) if made.coder else None
         progress("embeddings")
         with self._writing():
             self._write_embeddings(prepared, made)
             self.keep_evidence(found)
+            if coded is not None:
+                self._write("codes.json", json.dumps(coded, indent=1))
         made.scores = [{key: entry[key] for key in ("label", "outcome", "sentence")} for entry in found]
         made.save(self.folder)
         return found

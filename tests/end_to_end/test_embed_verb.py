@@ -71,3 +71,26 @@ def test_pieces_of_images_give_the_embeddings_of_the_run(piece, files, cli, monk
     said = cli("embed", "r", files / "pets", "--out", "all.npy")
     assert said.code == 0, said.err
     assert np.array_equal(np.load("all.npy"), embeddings("r/embeddings.parquet"))
+
+
+def test_codes_of_the_segments(files, cli):
+    small = [*SMALL_TABLE, "--set", "method.projector=[16,12]", "--set", "method.num_segments=3"]
+    fitted = cli(
+        "fit", files / "people.csv", "--label", "kind", "--method", "music", "--epochs", 1, *small, "--out", "m"
+    )
+    assert fitted.code == 0, fitted.err
+    said = cli("embed", "m", files / "people.csv", "--codes", "--out", "codes.parquet")
+    assert (said.code, said.out.splitlines()[-1]) == (0, "codes.parquet: 96 codes of 3 segments")
+    frame = pd.read_parquet("codes.parquet")
+    assert list(frame.columns) == ["c0", "c1", "c2"] and (frame.dtypes == np.int32).all()
+    assert cli("embed", "m", files / "people.csv", "--codes", "--out", "codes.npy").code == 0
+    made = np.load("codes.npy", allow_pickle=False)
+    assert made.dtype == np.int32 and np.array_equal(made, frame.to_numpy())
+    assert made.min() >= 0 and made.max() < 4
+
+
+def test_a_method_without_codes_says_so(run, files, cli, tmp_path):
+    said = cli("embed", "run", files / "people.csv", "--codes", "--out", "codes.npy")
+    assert (said.code, said.err.count("\n")) == (2, 1)
+    assert "lfr gives no codes: they come from a method with segments" in said.err
+    assert not (tmp_path / "codes.npy").exists()

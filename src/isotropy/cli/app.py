@@ -107,6 +107,7 @@ def embed(
     run: Annotated[Path, typer.Argument(help="A run directory.")],
     path: Annotated[str, typer.Argument(help="Data of the same kind as the run's.")],
     out: Annotated[Path, typer.Option(help="A .parquet or .npy file to write.")],
+    codes: Annotated[bool, typer.Option("--codes", help="Write codes, one cluster per segment, instead.")] = False,
     key: Key = None,
     na: Missing = None,
     max_bad: MaxBad = 0,
@@ -115,7 +116,7 @@ def embed(
     """Write the embeddings of data, in constant memory."""
     from isotropy.cli import embed as verb
 
-    verb.embed(run, {"path": path, "key": key, "na": na or [], "max_bad": max_bad}, out, device=device)
+    verb.embed(run, {"path": path, "key": key, "na": na or [], "max_bad": max_bad}, out, codes=codes, device=device)
 
 
 @app.command()

@@ -1,8 +1,11 @@
-"""`isotropy embed`: embeddings of any number of rows, in constant memory."""
+"""`isotropy embed`: embeddings or codes of any number of rows, in constant memory."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from isotropy.cli.inputs import load_on
@@ -13,13 +16,15 @@ from isotropy.run import Run
 from isotropy.writers import WRITERS, writing
 
 
-def embed(folder: Path, origin: dict[str, Any], out: Path, *, device: str) -> None:
-    """Run `isotropy embed RUN PATH --out FILE`."""
+def embed(folder: Path, origin: dict[str, Any], out: Path, *, codes: bool, device: str) -> None:
+    """Run `isotropy embed RUN PATH [--codes] --out FILE`."""
     if out.suffix not in WRITERS:
         raise UserError(f"--out {out}: the file ends in {' or '.join(WRITERS)}{nearest(out.suffix, WRITERS)}")
     if not out.parent.is_dir():
         raise UserError(f"--out {out}: the folder {out.parent} does not exist")
     made = load_on(Run.opened(folder).folder, device)
+    vectors: Callable[[Any], NDArray[Any]] = made.codes if codes else made.transform
+    names, dtype = (made.code_names, np.int32) if codes else (made.names, np.float32)
     path = origin.pop("path")
     flow = stream(path, made.preprocess, **origin)
     say(flow.said)
@@ -29,15 +34,16 @@ def embed(folder: Path, origin: dict[str, Any], out: Path, *, device: str) -> No
     )  # fmt: skip
     rows = 0
     try:
-        with writing(out, made.names) as writer, bar:
+        with writing(out, names, dtype=dtype) as writer, bar:
             task = bar.add_task("", total=flow.rows)
             for piece in flow.pieces:
-                embeddings = made.transform(piece)
-                writer.write(embeddings)
-                rows += len(embeddings)
+                found = vectors(piece).astype(dtype, copy=False)
+                writer.write(found)
+                rows += len(found)
                 bar.update(task, completed=rows)
             if not rows:
                 raise UserError(f"{path} has no rows")
     except OSError as error:
         raise UserError(f"{out}: could not be written ({error.strerror or error})") from error
-    say(f"{out}: {rows:,} embeddings of width {made.width}")
+    what = f"codes of {len(names)} segments" if codes else f"embeddings of width {made.width}"
+    say(f"{out}: {rows:,} {what}")

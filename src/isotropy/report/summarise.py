@@ -21,8 +21,8 @@ def summarise(run_dir: str | Path) -> dict[str, Any]:
 
     Sections: name; headline {outcome, sentences}; training {steps, epochs, loss, curves {name: [[epoch, mean, low,
     high], ...]}, landmarks}; health {curves {name: [[epoch, value], ...]}, last}; evidence (the list of
-    probes.json); data {said, rows, training_rows, landmarks}; map (see `map.embedding_map`); recipe (nested) and
-    recipe_text; model (model.json); commands [[what, command], ...].
+    probes.json); codes (codes.json, of methods that give codes); data {said, rows, training_rows, landmarks}; map
+    (see `map.embedding_map`); recipe (nested) and recipe_text; model (model.json); commands [[what, command], ...].
 
     Raises:
         UserError: where the directory is not a run, or one of its files cannot be read.
@@ -51,6 +51,8 @@ def summarise(run_dir: str | Path) -> dict[str, Any]:
     if (run / "probes.json").is_file():
         found = _json(run / "probes.json")
         summary["evidence"] = found if isinstance(found, list) else [found]
+    if (run / "codes.json").is_file():
+        summary["codes"] = _json(run / "codes.json")
     if (run / "embeddings.parquet").is_file():
         wanted = [entry["label"] for entry in summary.get("evidence", [])]
         summary["map"] = embedding_map(run / "embeddings.parquet", labels=wanted)
@@ -139,7 +141,7 @@ def _number(value: Any) -> float:
 
 def _commands(run: Path) -> list[list[str]]:
     """Return what can be done with the run from where the user stands: its path is printed as it was given."""
-    name, fitted = quote(str(run)), (run / "recipe.toml").is_file()
+    name, fitted, coded = quote(str(run)), (run / "recipe.toml").is_file(), (run / "codes.json").is_file()
     if not (run / "model.json").is_file():
         return [["Resume the training", f"isotropy fit --resume {name}"]] if fitted else []
     load = ["Load it in Python", f"import isotropy\nvectors = isotropy.load({str(run)!r}).transform(new_rows)"]
@@ -148,6 +150,7 @@ def _commands(run: Path) -> list[list[str]]:
     return [
         load,
         ["Embed new data", f"isotropy embed {name} DATA --out embeddings.parquet"],
+        *([["Give new data codes", f"isotropy embed {name} DATA --codes --out codes.parquet"]] if coded else []),
         ["Probe another label", f"isotropy probe {name} DATA --label COLUMN"],
     ]
 
