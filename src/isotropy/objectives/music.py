@@ -32,7 +32,7 @@ class _PairNegentropy(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None]:
         a, b, slope = ctx.saved_tensors
         scale = gradient / len(a)
         return (b @ slope.T).mul_(scale), (a @ slope).mul_(scale), None
@@ -109,5 +109,5 @@ def _pair(log_p: Tensor, p: Tensor, log_q: Tensor, q: Tensor) -> Tensor:
     transform = -(log_p + log_q).logsumexp(dim=2).mean()
     if segments == 1:
         return torch.stack([diagonal, torch.zeros_like(diagonal), transform])
-    off_diagonal = _PairNegentropy.apply(p.flatten(1), q.flatten(1), segments)  # type: ignore[no-untyped-call]
+    off_diagonal = _PairNegentropy.apply(p.flatten(1), q.flatten(1), segments)
     return torch.stack([diagonal, off_diagonal / (segments * (segments - 1)), transform])

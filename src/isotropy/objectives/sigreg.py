@@ -33,7 +33,7 @@ class _EppsPulley(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         (slope,) = ctx.saved_tensors
         return slope * gradient, None
 
@@ -93,7 +93,7 @@ def sigreg(z: Tensor, directions: Tensor, *, knots: int = 17, reach: float = 3.0
     with torch.autocast(z.device.type, enabled=False):
         rows = wide(z)
         x = rows @ unit(directions.to(rows)).T
-        return _EppsPulley.apply(x, quadrature(knots, reach)).mean()  # type: ignore[no-any-return, no-untyped-call]
+        return _EppsPulley.apply(x, quadrature(knots, reach)).mean()
 
 
 def lejepa(
