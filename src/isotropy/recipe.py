@@ -14,6 +14,7 @@ from torch import nn
 
 from isotropy import encoders
 from isotropy.data import ArraySource, ImagePreprocess, Preprocess, TablePreprocess
+from isotropy.defaults import DEFAULTS
 from isotropy.errors import UserError, nearest
 from isotropy.methods import METHODS
 from isotropy.methods.method import Method
@@ -21,7 +22,7 @@ from isotropy.projectors import random_projector
 from isotropy.settings import check_options, check_type
 from isotropy.training import Optim
 from isotropy.training.precision import PRECISIONS
-from isotropy.views import VIEWS, Plain
+from isotropy.views import Plain, view_kind
 from isotropy.views.views import ViewMaker
 
 MODALITIES = ("table", "series", "image")
@@ -65,7 +66,8 @@ class Recipe:
         modality: "table", "series" or "image".
         method: a name of `METHODS`, and `method_options`: its constructor's arguments.
         encoder: a name of `ENCODERS` or "timm:MODEL", and `encoder_options`.
-        views: arguments of the modality's view maker.
+        views: arguments of the modality's view maker; with "name" "structured" or "moved", of those of the encoder's
+            own group.
         optim: the optimiser. train: length, batches, seed, precision.
         data: where the data came from, as `isotropy.data.read` takes it.
 
@@ -99,7 +101,8 @@ class Recipe:
         if not self.encoder:
             object.__setattr__(self, "encoder", encoders.DEFAULT[self.modality])
         check_options(METHODS[self.method], self.method_options, _GIVEN_METHODS, "method")
-        check_options(VIEWS[self.modality], self.views, _GIVEN_VIEWS, "views")
+        views = {key: value for key, value in self.views.items() if key != "name"}
+        check_options(view_kind(self.modality, self.views.get("name", "")), views, _GIVEN_VIEWS, "views")
 
     @classmethod
     def default(cls, method: str, modality: str) -> "Recipe":
@@ -122,6 +125,8 @@ class Recipe:
             return replace(self, encoder=value, encoder_options={})
         if name == "method":
             return self if value == self.method else self._by(value)
+        if name in ("views", "views.name"):
+            return self if value == self.views.get("name", "") else replace(self, views={"name": value})
         section, dot, key = name.partition(".")
         if section not in _SECTIONS or not dot:
             choices = sorted({f"{s}.{key or '...'}" for s in _SECTIONS})
@@ -231,19 +236,44 @@ def _view_maker(recipe: Recipe, preprocess: Preprocess, source: ArraySource, met
         raise UserError(
             f"{recipe.method} compares at least {method.min_looks} looks of a sample: views.looks = {looks}"
         )
+    options = {key: value for key, value in recipe.views.items() if key != "name"}
+    kind = view_kind(recipe.modality, recipe.views.get("name", ""))
     given: dict[str, Any] = {}
+    if "base" in inspect.signature(kind).parameters:
+        return _structured(kind, recipe, method, options)
     if isinstance(preprocess, ImagePreprocess):
         given = {"size": preprocess.size, "mean": preprocess.mean, "std": preprocess.std}
     if isinstance(preprocess, TablePreprocess):
         given = {"values": source.rows, "index": source.index, "numeric": preprocess.shape["numeric"]}
-    views: ViewMaker = VIEWS[recipe.modality](**(given | _tuples(recipe.views)))
+    views: ViewMaker = kind(**(given | _tuples(options)))
+    return views
+
+
+def _structured(kind: Any, recipe: Recipe, method: Method, options: dict[str, Any]) -> ViewMaker:
+    """Return the views of the encoder's own group; what a look reads is what the encoder's `read` says."""
+    if not isinstance(method.encoder, encoders.Equivariant):
+        valid = [
+            n
+            for n, k in encoders.ENCODERS.items()
+            if issubclass(k, encoders.Equivariant) and k.modality == recipe.modality
+        ]
+        raise UserError(
+            f"views.name = {recipe.views['name']!r} needs an equivariant encoder, not {recipe.encoder!r}: set encoder to one of "
+            f"{', '.join(valid) or 'none for tables'}"
+        )
+    size = options.pop("base_size", method.encoder.read or 1)
+    if size != (method.encoder.read or 1):
+        raise UserError(
+            f"views.base_size = {size} and the encoder reads {method.encoder.read or 1} place(s): set encoder.read = {size} instead"
+        )
+    views: ViewMaker = kind(base=method.encoder.base, base_size=size, **_tuples(options))
     return views
 
 
 _SECTIONS = ("method", "encoder", "views", "optim", "train")
 # Arguments that come from the data and not from the recipe.
 _GIVEN_METHODS = ("encoder", "make_projector", "n_samples")
-_GIVEN_VIEWS = ("mean", "std", "values", "index", "numeric")
+_GIVEN_VIEWS = ("mean", "std", "values", "index", "numeric", "base")
 
 
 def _takes_no(method: str, modality: str) -> str:
@@ -254,32 +284,3 @@ def _takes_no(method: str, modality: str) -> str:
 
 def _tuples(options: Mapping[str, Any]) -> dict[str, Any]:
     return {k: tuple(v) if isinstance(v, list) else v for k, v in options.items()}
-
-
-_PAPER_LFR = {
-    "optim.name": "adam",
-    "optim.betas": (0.9, 0.99),
-    "optim.warmup": 0.0,
-    "optim.final": 1.0,
-    "optim.decay_vectors": True,
-    "train.batch_size": 128,
-    "train.keep_last": True,
-}
-# What suits a method on one small machine; measured in docs/log.md. Modality "" is any other.
-DEFAULTS: dict[tuple[str, str], dict[str, Any]] = {
-    ("lfr", ""): {**_PAPER_LFR, "optim.lr": 3e-4, "optim.weight_decay": 3e-4},
-    ("lfr", "table"): {
-        **_PAPER_LFR,
-        "optim.lr": 1e-3,
-        "optim.weight_decay": 0.0,
-        "method.predictor_passes": 1,
-    },
-    # A weak look (scaled) and a strong one (permuted, noisy).
-    ("ts_tcc", "series"): {
-        "optim.lr": 1e-3,
-        "views.scale": [0.1, 0.0],
-        "views.jitter": [0.05, 0.5],
-        "views.permute": [1, 8],
-    },
-    ("ts2vec", "series"): {"encoder": "dilated_resnet", "optim.lr": 1e-3, "train.batch_size": 32},
-}

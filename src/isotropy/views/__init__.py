@@ -1,7 +1,11 @@
 """Where looks are made: on whole batches, each a pure function of (seed, pass, sample index, look)."""
 
+from typing import Any
+
+from isotropy.errors import UserError, nearest
 from isotropy.views.image import ImageViews
 from isotropy.views.series import SeriesViews
+from isotropy.views.structured import MovedViews, StructuredViews
 from isotropy.views.table import TableViews
 from isotropy.views.views import Plain, Source, ViewMaker, Views
 
@@ -10,5 +14,40 @@ VIEWS: dict[str, type[ImageViews] | type[SeriesViews] | type[TableViews]] = {
     "series": SeriesViews,
     "table": TableViews,
 }
+# Views by the encoder's own group: read from its feature map, or done to the input.
+OF_THE_ENCODER: dict[str, type[StructuredViews] | type[MovedViews]] = {
+    "structured": StructuredViews,
+    "moved": MovedViews,
+}
 
-__all__ = ["VIEWS", "ImageViews", "Plain", "SeriesViews", "Source", "TableViews", "ViewMaker", "Views"]
+__all__ = [
+    "OF_THE_ENCODER",
+    "VIEWS",
+    "ImageViews",
+    "MovedViews",
+    "Plain",
+    "SeriesViews",
+    "Source",
+    "StructuredViews",
+    "TableViews",
+    "ViewMaker",
+    "Views",
+    "view_kind",
+]
+
+
+def view_kind(modality: str, name: str = "") -> Any:
+    """Return the class of view makers of this name, or the modality's augmentations where it is empty.
+
+    Raises:
+        UserError: an unknown name, with the nearest valid one.
+
+    Example:
+        >>> view_kind("image").__name__, view_kind("image", "structured").__name__
+        ('ImageViews', 'StructuredViews')
+    """
+    if not name:
+        return VIEWS[modality]
+    if name not in OF_THE_ENCODER:
+        raise UserError(f"views.name = {name!r} is unknown{nearest(name, OF_THE_ENCODER)}")
+    return OF_THE_ENCODER[name]

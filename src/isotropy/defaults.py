@@ -1,0 +1,31 @@
+"""What suits a method on one small machine, where that is not what its constructor and `Train` say."""
+
+from typing import Any
+
+_PAPER_LFR = {
+    "optim.name": "adam",
+    "optim.betas": (0.9, 0.99),
+    "optim.warmup": 0.0,
+    "optim.final": 1.0,
+    "optim.decay_vectors": True,
+    "train.batch_size": 128,
+    "train.keep_last": True,
+}
+# (method, modality) -> settings; measured in docs/log.md. Modality "" is any other.
+DEFAULTS: dict[tuple[str, str], dict[str, Any]] = {
+    ("lfr", ""): {**_PAPER_LFR, "optim.lr": 3e-4, "optim.weight_decay": 3e-4},
+    ("lfr", "table"): {
+        **_PAPER_LFR,
+        "optim.lr": 1e-3,
+        "optim.weight_decay": 0.0,
+        "method.predictor_passes": 1,
+    },
+    # A weak look (scaled) and a strong one (permuted, noisy).
+    ("ts_tcc", "series"): {
+        "optim.lr": 1e-3,
+        "views.scale": [0.1, 0.0],
+        "views.jitter": [0.05, 0.5],
+        "views.permute": [1, 8],
+    },
+    ("ts2vec", "series"): {"encoder": "dilated_resnet", "optim.lr": 1e-3, "train.batch_size": 32},
+}
