@@ -251,22 +251,18 @@ def _view_maker(recipe: Recipe, preprocess: Preprocess, source: ArraySource, met
 
 def _structured(kind: Any, recipe: Recipe, method: Method, options: dict[str, Any]) -> ViewMaker:
     """Return the views of the encoder's own group; what a look reads is what the encoder's `read` says."""
-    if not isinstance(method.encoder, encoders.Equivariant):
-        valid = [
-            n
-            for n, k in encoders.ENCODERS.items()
-            if issubclass(k, encoders.Equivariant) and k.modality == recipe.modality
-        ]
+    name, encoder = recipe.views["name"], method.encoder
+    if not isinstance(encoder, encoders.Equivariant):
+        suited = [n for n, k in encoders.ENCODERS.items() if issubclass(k, encoders.Equivariant)]
+        valid = [n for n in suited if encoders.ENCODERS[n].modality == recipe.modality]
         raise UserError(
-            f"views.name = {recipe.views['name']!r} needs an equivariant encoder, not {recipe.encoder!r}: set encoder to one of "
-            f"{', '.join(valid) or 'none for tables'}"
+            f"views.name = {name!r} needs an equivariant encoder, not {recipe.encoder!r}: "
+            + (f"set encoder to one of {', '.join(valid)}" if valid else f"there is none for {recipe.modality} data")
         )
-    size = options.pop("base_size", method.encoder.read or 1)
-    if size != (method.encoder.read or 1):
-        raise UserError(
-            f"views.base_size = {size} and the encoder reads {method.encoder.read or 1} place(s): set encoder.read = {size} instead"
-        )
-    views: ViewMaker = kind(base=method.encoder.base, base_size=size, **_tuples(options))
+    read = encoder.read or 1
+    if (size := options.pop("base_size", read)) != read:
+        raise UserError(f"views.base_size = {size} and the encoder reads {read} place(s): set encoder.read = {size}")
+    views: ViewMaker = kind(base=encoder.base, base_size=read, **_tuples(options))
     return views
 
 
