@@ -115,6 +115,8 @@ GIVEN: dict[str, Callable[[], Any]] = {
     "make_projector": lambda: lambda width: nn.Sequential(nn.Linear(FEATURES, 16), nn.ReLU(), nn.Linear(16, width)),
     "n_samples": lambda: ROWS,
     "predictor_passes": lambda: 2,
+    # SwAV: full after two batches, and wrapping inside the third.
+    "queue_length": lambda: 16,
     # W-MSE: batches of 9 rows leave one out, and the last one of 3 is smaller than a sub-batch.
     "emb": lambda: 2,
     "w_size": lambda: 4,

@@ -12,7 +12,7 @@ from methods.fakes import Net, copy_of, normal, unmoved, views_of
 
 def small(**options):
     torch.manual_seed(0)
-    return DINO(Net(), **({"projector": (16, 12, 6), "prototypes": 7} | options)).double()
+    return DINO(Net(), **({"projector": (16, 12, 6), "prototypes": 7, "teacher_temperature": 0.07} | options)).double()
 
 
 def looks(count=2, rows=8):
@@ -59,6 +59,7 @@ def test_the_teacher_softens_in_the_warmup(progress, expected):
     method.progress = progress
     assert method.teacher_temperature == pytest.approx(expected)
     assert small(warmup=0.0).teacher_temperature == 0.07
+    assert DINO(Net()).teacher_temperature == 0.04
 
 
 def test_the_teacher_follows_encoder_head_and_directions():

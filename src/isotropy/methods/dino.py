@@ -37,13 +37,14 @@ class DINO(Method):
     weight decay is constant, since both belong to the loop; the last layer's gain stays 1 (their
     `norm_last_layer`); weights start as the library's layers do and not from a truncated normal; the warm-up of t_t
     is a share of training and the last layer rests for whole passes; the teacher sees all looks of the first
-    look's size; the defaults are small (the paper has K = 65536, g 2048, 2048, 256, momentum .996).
+    look's size; g has batch norm, without which short trainings of small networks end at uniform categories; the
+    defaults are small (the paper has K = 65536, g 2048, 2048, 256, momentum .996).
 
     Args:
         encoder: f.
         projector: hidden and output widths of g (Linear, GELU, ..., Linear), run once on all looks.
         prototypes: K, the categories, at least 2.
-        norm: batch norm in g's hidden layers, which the paper leaves out for transformers.
+        norm: batch norm in g's hidden layers, which the paper leaves out.
         student_temperature: t_s, above 0.
         teacher_temperature: t_t after its warm-up, above 0 and at most t_s.
         warmup_temperature: t_t at the start, above 0 and at most t_s.
@@ -72,9 +73,9 @@ class DINO(Method):
         *,
         projector: Sequence[int] = (512, 512, 128),
         prototypes: int = 1024,
-        norm: bool = False,
+        norm: bool = True,
         student_temperature: float = 0.1,
-        teacher_temperature: float = 0.07,
+        teacher_temperature: float = 0.04,
         warmup_temperature: float = 0.04,
         warmup: float = 0.1,
         momentum: float = 0.99,

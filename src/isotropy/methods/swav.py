@@ -31,8 +31,8 @@ class SwAV(Method):
 
     Departures: prototypes are normalised where they are used, not after each step (`Prototypes` says why); the
     queue starts at a share of training instead of an epoch, is filled from the first step, and is one for all
-    ranks; `frozen_passes` counts whole passes; the defaults are small (the paper has K = 3000, a queue of
-    3840 at batch 256, and a hidden width of 2048).
+    ranks; `frozen_passes` counts whole passes; the defaults are small (the paper has K = 3000, a hidden width of
+    2048, and at batch 256 a queue of 3840, which is of use only to data with many more rows than that).
 
     Args:
         encoder: f.
@@ -42,7 +42,7 @@ class SwAV(Method):
         epsilon: softness of the codes, above 0.
         iterations: of Sinkhorn, at least 1.
         assigned: how many looks, the first ones, get codes: the large crops.
-        queue_length: rows that each queue holds, at least the batch's; 0 for none.
+        queue_length: rows that each queue holds, at least the batch's (a multiple of nothing: it wraps); 0 for none.
         queue_start: share of training, in [0, 1), before which the queue is not used; nor is one that is not full.
         frozen_passes: passes over the data at the beginning in which the prototypes do not move.
 
@@ -71,7 +71,7 @@ class SwAV(Method):
         epsilon: float = 0.05,
         iterations: int = 3,
         assigned: int = 2,
-        queue_length: int = 2048,
+        queue_length: int = 0,
         queue_start: float = 0.05,
         frozen_passes: int = 1,
     ) -> None:
