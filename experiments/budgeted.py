@@ -1,0 +1,101 @@
+"""Train a recipe for some seconds of processor time and probe its encoder: what the small experiments share."""
+
+import copy
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from time import process_time
+from typing import Any
+
+import numpy as np
+import torch
+
+from isotropy.data import Data
+from isotropy.evaluation import knn_probe, linear_probe
+from isotropy.evaluation.intervals import interval
+from isotropy.prepare import Prepared, prepare
+from isotropy.recipe import Recipe
+from isotropy.representation import embed_rows
+from isotropy.training import fit
+
+WARM, MEASURED = 3, 8
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A trained encoder, with what it took."""
+
+    encoder: torch.nn.Module
+    steps: int
+    epochs: float
+    seconds: float
+    loss: float
+
+
+def train(prepared: Prepared, seconds: float) -> Trained:
+    """Train for about `seconds` of processor time; where the rate decays, the decay ends with the budget."""
+    recipe = prepared.recipe
+    constant = recipe.optim.final == 1.0
+    epochs = 1000.0 if constant else _epochs(prepared, seconds)
+    arguments = recipe.train.arguments() | {"epochs": epochs}
+    begin, number, epoch, loss = process_time(), 0, 0.0, 0.0
+    for step in fit(prepared.method, prepared.source, prepared.views, optim=recipe.optim, **arguments):
+        number, epoch, loss = step.number, round(step.epoch, 2), round(step.loss, 4)
+        if constant and process_time() - begin > seconds:
+            break
+    return Trained(prepared.method.encoder.eval(), number, epoch, round(process_time() - begin, 1), loss)
+
+
+def _epochs(prepared: Prepared, seconds: float) -> float:
+    """Return how many epochs take `seconds`, measured on a few steps of a copy."""
+    recipe, times = prepared.recipe, []
+    arguments = recipe.train.arguments() | {"epochs": 50}
+    for step in fit(copy.deepcopy(prepared.method), prepared.source, prepared.views, optim=recipe.optim, **arguments):
+        times.append(process_time())
+        if step.number == WARM + MEASURED:
+            break
+    each = (times[-1] - times[WARM - 1]) / MEASURED
+    return max(seconds / each, 1.0) * recipe.train.batch_size / len(prepared.source)
+
+
+def probe(prepared: Prepared, encoder: torch.nn.Module) -> dict[str, Any]:
+    """Return the linear and the k-NN accuracy of an encoder's vectors on the test rows, with intervals."""
+    labels = np.asarray(prepared.data.labels)
+    parts = [
+        (embed_rows(encoder, prepared.preprocess.prepare, prepared.rows[torch.from_numpy(index)]), labels[index])
+        for index in (prepared.train, prepared.test)
+    ]
+    (train_x, train_y), (test_x, test_y) = parts
+    found = {}
+    for name, kind in (("linear", linear_probe), ("knn", knn_probe)):
+        made = kind(train_x, train_y, test_x, test_y)
+        found[name] = {key: round(value, 4) for key, value in interval(made.task, made.terms).items()}
+    return found
+
+
+def measured(recipe: Recipe, data: Data, seconds: float) -> dict[str, Any]:
+    """Return the scores of one run: trained, and the same encoder before training."""
+    prepared = prepare(recipe, data)
+    untrained = probe(prepared, prepared.untrained().eval())
+    made = train(prepared, seconds)
+    facts = {"steps": made.steps, "epochs": made.epochs, "cpu_seconds": made.seconds, "loss": made.loss}
+    return {**facts, "width": prepared.method.encoder.width, "trained": probe(prepared, made.encoder)} | {
+        "untrained": untrained
+    }
+
+
+def kept(path: Path) -> list[dict[str, Any]]:
+    """Return the runs that a file holds, none where there is no file."""
+    return json.loads(path.read_text())["runs"] if path.exists() else []
+
+
+def keep(path: Path, command: str, runs: list[dict[str, Any]]) -> None:
+    """Write the runs with the command that made them."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({"command": command, "torch": torch.__version__, "runs": runs}, indent=1) + "\n")
+
+
+def mean(runs: list[dict[str, Any]], which: str, kind: str) -> str:
+    """Return the mean over seeds with the lowest and highest, as text."""
+    scores = [run[which][kind]["score"] for run in runs]
+    return f"{np.mean(scores):.3f} ({min(scores):.3f} to {max(scores):.3f})"
