@@ -184,3 +184,25 @@ def test_map_colours_for_many_classes_missing_ones_and_numbers():
     assert len(legend) == 10 and legend[-1][1] == "3 other classes and no label"
     _, legend = scatter({"points": points, "task": "numbers", "values": [float(n) for n in range(23)] + [None]})
     assert legend[0][1].startswith("0 to") and legend[-1][1] == "no label"
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_codes_are_summarised_where_a_method_gives_them(run, known):
+    about = {"segments": 2, "units": 4, "rows": 1234, "bins_used": [3, 4], "usage": [0.5, 1.0]}
+    pairs = {"mean": 0.25, "highest": 0.25, "segments": [0, 1]}
+    more = {"purity": [0.5, 0.75], "chance": 0.5} if known else {}
+    (run / "codes.json").write_text(json.dumps({**about, **more, "mutual_information": pairs if known else None}))
+    summary = summarise(run)
+    page = render(summary)
+    assert summary["codes"]["bins_used"] == [3, 4]
+    for said in (
+        "4 codes in each of 2 segments",
+        "1,234 rows",
+        "3.5 of 4 on average, 3 in the poorest",
+        "0.75 on average",
+    ):
+        assert said in page
+    assert ("segments 0 and 1" in page) == (".500 to .750" in page) == known
+    assert any("--codes" in command for _, command in summary["commands"])
+    (run / "codes.json").unlink()
+    assert "<h2>Codes" not in render(summarise(run))

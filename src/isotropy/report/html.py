@@ -34,7 +34,13 @@ def render(summary: dict[str, Any]) -> str:
     """
     style = resources.files("isotropy.report").joinpath("style.css").read_text(encoding="utf-8")
     sections = [_head(summary)]
-    for name, section in (("evidence", _evidence), ("training", _training), ("health", _health), ("map", _map)):
+    for name, section in (
+        ("evidence", _evidence),
+        ("training", _training),
+        ("health", _health),
+        ("codes", _codes),
+        ("map", _map),
+    ):
         if summary.get(name):
             sections.append(section(summary[name]))
     sections.append(_use(summary))
@@ -165,6 +171,39 @@ def _health(found: dict[str, Any]) -> str:
                 f"<figure><figcaption>{escape(title)}<br/><span>{escape(said)}</span></figcaption>{drawing}</figure>"
             )
     return f'<section><h2>Health</h2><div class="pair">{"".join(out)}</div></section>'
+
+
+def _codes(found: dict[str, Any]) -> str:
+    used, entropy = found["bins_used"], found["usage"]
+    facts = [
+        (
+            "Units used",
+            f"{sum(used) / len(used):.3g} of {found['units']} on average, {min(used)} in the poorest segment",
+        ),
+        ("Entropy of their use", f"{sum(entropy) / len(entropy):.3g} on average; 1 where all are used alike"),
+    ]
+    if pairs := found.get("mutual_information"):
+        where = " and ".join(str(place) for place in pairs["segments"])
+        facts.append(
+            (
+                "Two segments share",
+                f"{pairs['mean']:.3g} of their information on average, {pairs['highest']:.3g} at most "
+                f"(segments {where}); 0 is independent, 1 the same clustering",
+            )
+        )
+    if pure := found.get("purity"):
+        facts.append(
+            (
+                "Purity of a segment",
+                f"{number(min(pure))} to {number(max(pure))}: how often the majority label of a code is right "
+                f"(one code for all: {number(found['chance'])})",
+            )
+        )
+    listed = "".join(f"<div><dt>{escape(what)}</dt><dd>{escape(value)}</dd></div>" for what, value in facts)
+    return (
+        f"<section><h2>Codes</h2><p>Every row has one of {found['units']} codes in each of {found['segments']} "
+        f'segments. Measured on {found["rows"]:,} rows.</p><dl class="facts">{listed}</dl></section>'
+    )
 
 
 def _map(found: dict[str, Any]) -> str:
