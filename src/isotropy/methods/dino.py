@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from math import exp, log
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -148,9 +149,9 @@ class DINO(Method):
             "perfection": sharp * (1 - own) + log(1 + (count - 1) * exp(-sharp)),
         }
 
-    def update(self, level: Tensor, **_: object) -> None:
+    def update(self, **outputs: Any) -> None:
         """Move the centre towards the mean teacher logits, and the teacher towards the student."""
-        self.centre.lerp_(level.to(self.centre.dtype), 1 - self.centre_momentum)
+        self.centre.lerp_(outputs["level"].to(self.centre.dtype), 1 - self.centre_momentum)
         momentum = cosine(self.momentum, 1.0, self.progress)
         self.teacher_encoder.update(self.encoder, momentum)
         self.teacher_projector.update(self.projector, momentum)

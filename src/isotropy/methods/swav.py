@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from math import exp, log
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -132,8 +133,9 @@ class SwAV(Method):
             "perfection": level - own / self.temperature,
         }
 
-    def update(self, z: list[Tensor], **_: object) -> None:
+    def update(self, **outputs: Any) -> None:
         """Push the projections of this batch into the queues, over the oldest ones."""
+        z: list[Tensor] = outputs["z"]
         if held := self.queue.shape[1]:
             assert len(z[0]) <= held, "landmarks refuses such batches"
             places = (self.pushed + torch.arange(len(z[0]), device=self.queue.device)) % held
