@@ -26,6 +26,7 @@ DEFAULTS: dict[tuple[str, str], dict[str, Any]] = {
         "views.scale": [0.1, 0.0],
         "views.jitter": [0.05, 0.5],
         "views.permute": [1, 8],
+        "train.batch_size": 128,
     },
     ("ts2vec", "series"): {"encoder": "dilated_resnet", "optim.lr": 1e-3, "train.batch_size": 32},
 }
