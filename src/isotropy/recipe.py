@@ -14,6 +14,7 @@ from torch import nn
 
 from isotropy import encoders
 from isotropy.data import ArraySource, ImagePreprocess, Preprocess, TablePreprocess
+from isotropy.decoders import decoder
 from isotropy.defaults import DEFAULTS
 from isotropy.errors import UserError, nearest
 from isotropy.methods import METHODS
@@ -217,7 +218,9 @@ def build(
     options = _tuples(recipe.method_options)
     given: dict[str, Any] = {
         "make_projector": partial(random_projector, recipe.modality, preprocess.shape),
+        "make_decoder": partial(decoder, recipe.modality, preprocess.shape),
         "n_samples": len(source),
+        "numeric": preprocess.shape.get("numeric"),
     }
     with torch.random.fork_rng(devices=[]):
         # Not torch.manual_seed, which would seed the GPUs' generators too.
@@ -268,7 +271,7 @@ def _structured(kind: Any, recipe: Recipe, method: Method, options: dict[str, An
 
 _SECTIONS = ("method", "encoder", "views", "optim", "train")
 # Arguments that come from the data and not from the recipe.
-_GIVEN_METHODS = ("encoder", "make_projector", "n_samples")
+_GIVEN_METHODS = ("encoder", "make_projector", "make_decoder", "n_samples", "numeric")
 _GIVEN_VIEWS = ("mean", "std", "values", "index", "numeric", "base")
 
 

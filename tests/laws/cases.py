@@ -113,6 +113,7 @@ GIVEN: dict[str, Callable[[], Any]] = {
     "dropout": lambda: 0.0,
     "num_segments": lambda: 4,
     "make_projector": lambda: lambda width: nn.Sequential(nn.Linear(FEATURES, 16), nn.ReLU(), nn.Linear(16, width)),
+    "make_decoder": lambda: lambda width: nn.Sequential(nn.Linear(width, 16), nn.ReLU(), nn.Linear(16, FEATURES)),
     "n_samples": lambda: ROWS,
     "predictor_passes": lambda: 2,
     # SwAV: full after two batches, and wrapping inside the third.

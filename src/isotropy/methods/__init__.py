@@ -1,20 +1,26 @@
 """Where a method is: one file each, and this list of them."""
 
+from isotropy.methods.autoencoder import Autoencoder
 from isotropy.methods.barlow_twins import BarlowTwins
 from isotropy.methods.byol import BYOL
 from isotropy.methods.center import Center
 from isotropy.methods.center_subtraction import CenterSubtraction
 from isotropy.methods.cissl import CISSL
+from isotropy.methods.dacl import DACL
+from isotropy.methods.diet import DIET
 from isotropy.methods.dino import DINO
 from isotropy.methods.dissl import DISSL
 from isotropy.methods.lejepa import LeJEPA
 from isotropy.methods.lfr import LFR
+from isotropy.methods.masked import Masked
 from isotropy.methods.method import Method
 from isotropy.methods.moco_v3 import MoCoV3
 from isotropy.methods.music import MUSIC
 from isotropy.methods.nnclr import NNCLR
+from isotropy.methods.scarf import SCARF
 from isotropy.methods.simclr import SimCLR
 from isotropy.methods.simsiam import SimSiam
+from isotropy.methods.stab import STab
 from isotropy.methods.swav import SwAV
 from isotropy.methods.ts2vec import TS2Vec
 from isotropy.methods.ts_tcc import TSTCC
@@ -41,28 +47,40 @@ METHODS: dict[str, type[Method]] = {
     "center_subtraction": CenterSubtraction,
     "ts_tcc": TSTCC,
     "ts2vec": TS2Vec,
+    "autoencoder": Autoencoder,
+    "masked": Masked,
+    "diet": DIET,
+    "scarf": SCARF,
+    "dacl": DACL,
+    "stab": STab,
 }
 
 __all__ = [
     "BYOL",
     "CISSL",
+    "DACL",
+    "DIET",
     "DINO",
     "DISSL",
     "LFR",
     "METHODS",
     "MUSIC",
     "NNCLR",
-    "TS2Vec",
+    "SCARF",
     "TSTCC",
     "WMSE",
+    "Autoencoder",
     "BarlowTwins",
     "Center",
     "CenterSubtraction",
     "LeJEPA",
+    "Masked",
     "Method",
     "MoCoV3",
+    "STab",
     "SimCLR",
     "SimSiam",
     "SwAV",
+    "TS2Vec",
     "VICReg",
 ]

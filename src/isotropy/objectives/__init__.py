@@ -11,6 +11,7 @@ from isotropy.objectives.dissl import dissl
 from isotropy.objectives.distance import byol, cosine_distance
 from isotropy.objectives.hierarchical import hierarchical_contrast
 from isotropy.objectives.music import music
+from isotropy.objectives.reconstruction import normalise_patches, reconstruction
 from isotropy.objectives.sigreg import lejepa, sigreg
 from isotropy.objectives.swav import sinkhorn, swav
 from isotropy.objectives.temporal import temporal_contrast
@@ -31,8 +32,10 @@ __all__ = [
     "info_nce",
     "lejepa",
     "music",
+    "normalise_patches",
     "nt_xent",
     "predicted_codes",
+    "reconstruction",
     "sigreg",
     "sinkhorn",
     "swav",

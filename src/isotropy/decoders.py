@@ -1,0 +1,114 @@
+"""Decoders: small networks from an encoder's vector back to the row, for methods that reconstruct."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from torch import Tensor, nn
+
+from isotropy.errors import UserError, nearest
+
+# Feature maps start at a quarter of the row's size and at most at these, so that the first layer stays small.
+_MOST_STEPS = 64
+_MOST_PIXELS = 16
+
+
+class TableDecoder(nn.Sequential):
+    """Vector -> 256 -> the numeric columns and a block of logits for every category.
+
+    Args:
+        width: of the vector.
+        numeric: how many numeric columns come first.
+        categories: the cardinality of each category column.
+
+    Example:
+        >>> import torch
+        >>> TableDecoder(8, 2, [3, 4])(torch.zeros(5, 8)).shape
+        torch.Size([5, 9])
+    """
+
+    def __init__(self, width: int, numeric: int, categories: Sequence[int]) -> None:
+        super().__init__(nn.Linear(width, 256), nn.ReLU(), nn.Linear(256, numeric + sum(categories)))
+        self.categories = tuple(categories)
+
+
+def decoder(modality: str, shape: Mapping[str, Any], width: int) -> nn.Module:
+    """Return a decoder with fresh weights from vectors (B, width) to rows of a modality.
+
+    Tables: `TableDecoder`. Series and images: a linear layer to 32 small feature maps, then twice ReLU,
+    nearest-neighbour enlargement and a convolution (32 -> 16 -> channels), after the decoders of LFR's baselines
+    (Sui et al. 2024, published code) without their batch norms and without their last linear layer, which is as wide
+    as the row is long.
+
+    Args:
+        modality: "table", "series" or "image".
+        shape: of the data: {"numeric", "categories"}, {"channels", "length"} or {"channels", "size"}.
+        width: of the vectors.
+
+    Raises:
+        UserError: for another modality.
+
+    Example:
+        >>> import torch
+        >>> decoder("series", {"channels": 9, "length": 50}, 8)(torch.zeros(2, 8)).shape
+        torch.Size([2, 9, 50])
+    """
+    makers = {"table": _table, "series": _series, "image": _image}
+    if modality not in makers:
+        raise UserError(f"no decoder for modality {modality!r}{nearest(modality, makers)}")
+    return makers[modality](shape, width)
+
+
+def _table(shape: Mapping[str, Any], width: int) -> nn.Module:
+    return TableDecoder(width, shape["numeric"], shape["categories"])
+
+
+def _series(shape: Mapping[str, Any], width: int) -> nn.Module:
+    channels, length = shape["channels"], shape["length"]
+    start = min(-(-length // 4), _MOST_STEPS)
+    # 2-D convolutions of height 1: the same arithmetic as 1-D ones, and faster.
+    return nn.Sequential(
+        *_enlarged(width, channels, [(1, start), (1, -(-length // 2)), (1, length)], (1, 9)), nn.Flatten(2)
+    )
+
+
+def _image(shape: Mapping[str, Any], width: int) -> nn.Module:
+    height, breadth = shape["size"]
+    start = tuple(min(-(-side // 4), _MOST_PIXELS) for side in (height, breadth))
+    middle = (-(-height // 2), -(-breadth // 2))
+    return nn.Sequential(*_enlarged(width, shape["channels"], [start, middle, (height, breadth)], (3, 3)))
+
+
+def _enlarged(width: int, channels: int, sizes: Sequence[tuple[int, ...]], kernel: tuple[int, int]) -> list[nn.Module]:
+    (high, long), middle, whole = sizes
+    padding = (kernel[0] // 2, kernel[1] // 2)
+    return [
+        nn.Linear(width, 32 * high * long),
+        nn.Unflatten(1, (32, high, long)),
+        nn.ReLU(),
+        nn.Upsample(tuple(middle)),
+        nn.Conv2d(32, 16, kernel, padding=padding),
+        nn.ReLU(),
+        nn.Upsample(tuple(whole)),
+        nn.Conv2d(16, channels, kernel, padding=padding),
+    ]
+
+
+def categories_of(decoder: nn.Module) -> tuple[int, ...]:
+    """Return the cardinalities for whose columns the decoder gives logits: its `categories`, or none."""
+    return tuple(getattr(decoder, "categories", ()))
+
+
+def decode(decoder: nn.Module, h: Tensor, like: Tensor) -> Tensor:
+    """Return the decoder's output for vectors `h`, which must be of the shape of the rows `like`.
+
+    Raises:
+        UserError: another shape; with categories a row has one logit per category in place of its code.
+    """
+    output: Tensor = decoder(h)
+    categories = categories_of(decoder)
+    wanted = tuple(like.shape)
+    if categories:
+        wanted = (len(like), like.shape[1] - len(categories) + sum(categories))
+    if tuple(output.shape) != wanted:
+        raise UserError(f"the decoder makes {tuple(output.shape)} of {len(h)} vectors, and the rows need {wanted}")
+    return output

@@ -1,0 +1,67 @@
+"""Autoencoder: give the row back from its vector."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from isotropy.decoders import categories_of, decode
+from isotropy.methods.checks import width_of
+from isotropy.methods.method import Method, Outputs
+from isotropy.objectives import reconstruction
+from isotropy.views.views import Views
+
+
+class Autoencoder(Method):
+    """From the encoder's vector of a row a decoder must give the row back; no looks, no augmentation.
+
+    With the decoder d, the loss is the mean over rows and their cells of
+
+        ( d(f(x)) - x )^2   for a number,   -log softmax( d(f(x)) )[x]   for a category.
+
+    Hinton and Salakhutdinov, "Reducing the Dimensionality of Data with Neural Networks" (Science 2006); the baseline
+    of Sui et al., ICLR 2024 (arXiv 2310.07756).
+
+    Departures: no pretraining layer by layer, as everywhere today; categories have a cross entropy of their own
+    instead of a squared error on their ones and zeros; where a recipe asks for several looks, each one is given back.
+
+    Args:
+        encoder: f.
+        make_decoder: makes d, a network from (B, width) to rows (as the encoder takes them), given the width. One
+            with `categories`, as `isotropy.decoders.TableDecoder`, gives a logit per category in place of its code.
+
+    Raises:
+        UserError: an encoder without a width, or (in training) a decoder whose output is no row.
+
+    Example:
+        >>> from isotropy.encoders import TableMLP
+        >>> method = Autoencoder(TableMLP(numeric=3, width=8), make_decoder=lambda width: nn.Linear(width, 3))
+        >>> outputs = method(Views(torch.arange(4), lambda: [torch.randn(4, 3)]))
+        >>> list(method.loss(**outputs))
+        ['error']
+    """
+
+    min_looks = 1
+
+    def __init__(self, encoder: nn.Module, *, make_decoder: Callable[[int], nn.Module]) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.decoder = make_decoder(width_of(encoder))
+
+    def forward(self, views: Views) -> Outputs:
+        """Return "prediction" and "target", one of each for every look."""
+        looks = views.looks
+        return {
+            "prediction": [decode(self.decoder, h, x) for h, x in zip(views.through(self.encoder), looks)],
+            "target": list(looks),
+        }
+
+    def loss(self, prediction: list[Tensor], target: list[Tensor]) -> dict[str, Tensor]:
+        """Return "error", the mean over looks, rows and cells."""
+        categories = categories_of(self.decoder)
+        errors = [reconstruction(p, x, categories=categories) for p, x in zip(prediction, target, strict=True)]
+        return {"error": torch.stack(errors).mean()}
+
+    def landmarks(self, batch_size: int) -> dict[str, float]:
+        """Return 0 for rows that are given back; codes of one point cost as much as the data vary."""
+        return {"perfection": 0.0}

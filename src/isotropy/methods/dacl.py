@@ -1,0 +1,116 @@
+"""DACL: know a row after a little of another row was mixed into it; for any data."""
+
+from collections.abc import Sequence
+from math import exp, log
+
+import torch
+from torch import Tensor, nn
+
+from isotropy.encoders.encoder import at_least
+from isotropy.errors import UserError
+from isotropy.heads import mlp
+from isotropy.methods.checks import width_of
+from isotropy.methods.method import Method, Outputs
+from isotropy.objectives import nt_xent
+from isotropy.views import draw
+from isotropy.views.views import Source, Views
+
+# Keeps the draws apart from those of the looks and of the masks, which may have the same seed.
+_OWN = 2
+
+
+class DACL(Method):
+    """Two mixtures of a row, each with another random row, must pick each other out of the batch.
+
+    With rows x' drawn from the data, z = g(f(m x + (1 - m) x')) and m ~ U(alpha, 1), both drawn anew for each look,
+    and s the cosine, the loss of look i whose sample's other look is j is
+
+        -log( exp(s(z_i, z_j) / t) / sum over k != i of exp(s(z_i, z_k) / t) ).
+
+    Verma et al., "Towards Domain-Agnostic Contrastive Learning" (ICML 2021, arXiv 2011.04419), section 3 and
+    algorithm 1. No augmentation is needed, so it takes tables, series and images alike.
+
+    Departures: x' comes from the whole data and not from the batch, so that a look is a function of the sample, the
+    pass and the seed alone; a category cannot be mixed: it is that of x' with probability 1 - m; looks that a recipe
+    asks for are mixed after they were made.
+
+    Args:
+        encoder: f.
+        numeric: how many columns of a table are numbers (they come first, codes of categories last); None for data
+            that are numbers alone. A recipe takes it from the data.
+        projector: hidden and output widths of g (Linear, BatchNorm, ReLU, ..., Linear).
+        temperature: t, in units of cosine, above 0.
+        alpha: the least share of the row itself, in [0, 1).
+        seed: of what is mixed, at least 0; it is drawn anew in every pass.
+
+    Raises:
+        UserError: an argument out of its range, an encoder without a width, or looks of another size than the data.
+
+    Example:
+        >>> from isotropy.encoders import TableMLP
+        >>> DACL(TableMLP(numeric=3, width=8), numeric=3, projector=(16, 4)).min_looks
+        1
+    """
+
+    gathered = ("z",)
+    min_looks = 1
+
+    def __init__(
+        self,
+        encoder: nn.Module,
+        *,
+        numeric: int | None = None,
+        projector: Sequence[int] = (512, 128),
+        temperature: float = 0.5,
+        alpha: float = 0.5,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        at_least(0, seed=seed)
+        if not temperature > 0:
+            raise UserError(f"DACL's temperature must be above 0, not {temperature}")
+        if not 0 <= alpha < 1:
+            raise UserError(f"DACL's alpha must be at least 0 and below 1, not {alpha}")
+        self.encoder = encoder
+        self.projector = mlp((width_of(encoder), *projector))
+        self.numeric, self.temperature, self.alpha, self.seed = numeric, temperature, alpha, seed
+        self._source: Source | None = None
+        self._pass = 0
+
+    def before_pass(self, source: Source, pass_: int) -> None:
+        """Take the rows to mix with, and the pass's number, by which they are drawn."""
+        self._source, self._pass = source, pass_
+
+    def forward(self, views: Views) -> Outputs:
+        """Return "z": the projected mixtures, two of a single look or one of each, (B, D)."""
+        looks = views.looks if len(views.looks) > 1 else views.looks * 2
+        mixed = Views(views.index, lambda: [self._mixed(x, views.index, look) for look, x in enumerate(looks)])
+        return {"z": [self.projector(h) for h in mixed.through(self.encoder)]}
+
+    def loss(self, z: list[Tensor]) -> dict[str, Tensor]:
+        """Return "contrast", the mean cross entropy over all looks, in nats."""
+        return {"contrast": nt_xent(*z, temperature=self.temperature)}
+
+    def landmarks(self, batch_size: int) -> dict[str, float]:
+        """Return the loss of two looks where all rows are one point, and where the samples form a simplex."""
+        others = batch_size - 1
+        return {
+            "point collapse": log(2 * batch_size - 1),
+            "perfection": log(1 + 2 * others * exp(-batch_size / (others * self.temperature))),
+        }
+
+    def _mixed(self, x: Tensor, index: Tensor, look: int) -> Tensor:
+        assert self._source is not None, "before_pass comes before the first batch"
+        keys = draw.keys(draw.mix(self.seed, _OWN), self._pass, look, index)
+        words = draw.bits(keys, 2)
+        other = self._source.prepare(self._source.batch(draw.integers(words[:, 0], len(self._source)))).to(x)
+        if other.shape != x.shape:
+            raise UserError(f"DACL mixes a look {tuple(x.shape[1:])} with rows {tuple(other.shape[1:])}: no crops here")
+        own = (self.alpha + (1 - self.alpha) * draw.uniforms(words[:, 1])).to(x)
+        numeric = x.shape[1] if self.numeric is None else self.numeric
+        shares = own.view(-1, *[1] * (x.ndim - 1))
+        mixed = torch.lerp(other[:, :numeric], x[:, :numeric], shares)
+        if numeric == x.shape[1]:
+            return mixed
+        chance = draw.uniforms(draw.bits(keys, x.shape[1] - numeric, start=2)).to(x)
+        return torch.cat([mixed, torch.where(chance < shares, x[:, numeric:], other[:, numeric:])], 1)

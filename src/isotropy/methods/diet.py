@@ -1,0 +1,84 @@
+"""DIET: tell every row from all others, as if each were a class of its own."""
+
+from math import log
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from isotropy.encoders.encoder import at_least, share
+from isotropy.errors import UserError
+from isotropy.methods.checks import width_of
+from isotropy.methods.method import Method, Outputs
+from isotropy.objectives.rows import wide
+from isotropy.views.views import Views
+
+# The most weights of the head: 1 GiB, and as much again for the gradient and each of the optimiser's two averages.
+MOST_WEIGHTS = 1 << 28
+
+
+class DIET(Method):
+    """A linear layer on the encoder must name the row: its place among the N rows of the data.
+
+    With W of N rows and a smoothing s, the loss of row n is
+
+        -sum over m of t_m log softmax( W f(x) )_m,   t_m = (1 - s) [m = n] + s / N.
+
+    Balestriero, "Unsupervised Learning on a DIET: Datum IndEx as Target, Free of Self-Supervision, Reconstruction,
+    Projector Head" (2023, arXiv 2302.10260).
+
+    The layer has N * width weights: 10 MB for 10,000 rows and width 256, 1 GB for a million, four times that in
+    training, and a batch has N logits a row. More than 2^28 weights are refused.
+
+    Departures: none known in the loss; the looks are those of the recipe, and without any the row itself ("DIET"
+    of LFR's tables, where "DIET-aug" has one augmented look); with several looks their losses are averaged.
+
+    Args:
+        encoder: f.
+        n_samples: N; a recipe takes it from the data.
+        label_smoothing: s, in [0, 1).
+
+    Raises:
+        UserError: an argument out of its range, a head that is too large, or an encoder without a width.
+
+    Example:
+        >>> from isotropy.encoders import TableMLP
+        >>> method = DIET(TableMLP(numeric=3, width=8), n_samples=50)
+        >>> outputs = method(Views(torch.arange(4), lambda: [torch.randn(4, 3)]))
+        >>> outputs["logits"][0].shape, list(method.loss(**outputs))
+        (torch.Size([4, 50]), ['index'])
+    """
+
+    min_looks = 1
+
+    def __init__(self, encoder: nn.Module, *, n_samples: int, label_smoothing: float = 0.8) -> None:
+        super().__init__()
+        at_least(2, n_samples=n_samples)
+        share(label_smoothing=label_smoothing)
+        width = width_of(encoder)
+        if (weights := n_samples * width) > MOST_WEIGHTS:
+            raise UserError(
+                f"DIET's head has a row for each of {n_samples:,} samples, {width} wide: {weights / 2**28:.1f} GiB, "
+                f"and four times that in training; take at most {MOST_WEIGHTS // width:,} rows, or a narrower encoder"
+            )
+        self.encoder = encoder
+        self.head = nn.Linear(width, n_samples, bias=False)
+        self.label_smoothing = label_smoothing
+
+    def forward(self, views: Views) -> Outputs:
+        """Return "logits" (B, N) of every look, and the rows' "index" (B,)."""
+        logits = [self.head(h) for h in views.through(self.encoder)]
+        return {"logits": logits, "index": views.index.to(logits[0].device)}
+
+    def loss(self, logits: list[Tensor], index: Tensor) -> dict[str, Tensor]:
+        """Return "index", the mean cross entropy over looks and rows, in nats."""
+        losses = [functional.cross_entropy(wide(x), index, label_smoothing=self.label_smoothing) for x in logits]
+        return {"index": torch.stack(losses).mean()}
+
+    def landmarks(self, batch_size: int) -> dict[str, float]:
+        """Return the least loss of equal vectors, for any smoothing, and of any: the entropy of the target."""
+        n = self.head.out_features
+        other = self.label_smoothing / n
+        own = 1 - self.label_smoothing + other
+        rest = (n - 1) * other * log(other) if other else 0.0
+        return {"point collapse": log(n), "perfection": -own * log(own) - rest}

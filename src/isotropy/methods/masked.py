@@ -1,0 +1,120 @@
+"""Masked reconstruction: hide parts of a row and tell them from the rest."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from isotropy.decoders import categories_of, decode
+from isotropy.encoders.encoder import at_least
+from isotropy.errors import UserError
+from isotropy.methods.checks import width_of
+from isotropy.methods.method import Method, Outputs
+from isotropy.objectives import normalise_patches, reconstruction
+from isotropy.views import draw
+from isotropy.views.views import Source, Views
+
+# Keeps the draws apart from those of the looks, which may have the same seed.
+_OWN = 1
+
+
+class Masked(Method):
+    """From a row of which a share is hidden, encoder and decoder must tell what was there.
+
+    With x_m the row whose hidden cells are 0 and d the decoder, the loss is the mean over rows and their hidden
+    cells of
+
+        ( d(f(x_m)) - x )^2   for a number,   -log softmax( d(f(x_m)) )[x]   for a category.
+
+    Hidden are columns of a table, pieces of one channel of a series, square patches of an image, always the same
+    count; on images x is normalised within each patch. The rows of MAE: He et al., "Masked Autoencoders Are Scalable
+    Vision Learners" (CVPR 2022, arXiv 2111.06377), section 3.
+
+    Departures: any encoder works: it sees the whole row with zeros (the mean of a number, the code of an unknown
+    category) where the paper's sees the visible patches alone, and the decoder gets one vector instead of one per
+    patch; tables and series have the same rule with their own cells and without the normalisation of patches.
+
+    Args:
+        encoder: f.
+        make_decoder: makes d, as `Autoencoder` takes it.
+        share: of the columns or patches that is hidden, in (0, 1); visible are the whole number below the rest, at
+            least one.
+        patch: length of a hidden piece of a series, or side of a patch of an image.
+        seed: of what is hidden, at least 0; it is drawn anew in every pass.
+
+    Raises:
+        UserError: a number out of its range, an encoder without a width, or (in training) rows of one patch.
+
+    Example:
+        >>> from isotropy.encoders import TableMLP
+        >>> method = Masked(TableMLP(numeric=4, width=8), make_decoder=lambda width: nn.Linear(width, 4), share=0.5)
+        >>> outputs = method(Views(torch.arange(3), lambda: [torch.randn(3, 4)]))
+        >>> outputs["hidden"][0].sum(1).tolist(), list(method.loss(**outputs))
+        ([2, 2, 2], ['error'])
+    """
+
+    min_looks = 1
+
+    def __init__(
+        self,
+        encoder: nn.Module,
+        *,
+        make_decoder: Callable[[int], nn.Module],
+        share: float = 0.5,
+        patch: int = 4,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        at_least(1, patch=patch)
+        at_least(0, seed=seed)
+        if not 0 < share < 1:
+            raise UserError(f"the share that is hidden must be above 0 and below 1, not {share}")
+        self.encoder = encoder
+        self.decoder = make_decoder(width_of(encoder))
+        self.share, self.patch, self.seed = share, patch, seed
+        self._pass = 0
+
+    def before_pass(self, source: Source, pass_: int) -> None:
+        """Take the pass's number, by which it is drawn what is hidden."""
+        self._pass = pass_
+
+    def forward(self, views: Views) -> Outputs:
+        """Return "prediction", "target" and "hidden", one of each for every look."""
+        looks = views.looks
+        hidden = [self._hidden(x, views.index, look) for look, x in enumerate(looks)]
+        seen = Views(views.index, lambda: [x.masked_fill(cells, 0.0) for x, cells in zip(looks, hidden)])
+        return {
+            "prediction": [decode(self.decoder, h, x) for h, x in zip(seen.through(self.encoder), looks)],
+            "target": [normalise_patches(x, self.patch) if x.ndim == 4 else x for x in looks],
+            "hidden": hidden,
+        }
+
+    def loss(self, prediction: list[Tensor], target: list[Tensor], hidden: list[Tensor]) -> dict[str, Tensor]:
+        """Return "error", the mean over looks, rows and hidden cells."""
+        categories = categories_of(self.decoder)
+        errors = [
+            reconstruction(p, x, hidden=cells, categories=categories)
+            for p, x, cells in zip(prediction, target, hidden, strict=True)
+        ]
+        return {"error": torch.stack(errors).mean()}
+
+    def landmarks(self, batch_size: int) -> dict[str, float]:
+        """Return 0 for hidden cells that are told; codes of one point cost as much as the data vary."""
+        return {"perfection": 0.0}
+
+    def _hidden(self, x: Tensor, index: Tensor, look: int) -> Tensor:
+        """Return which cells are hidden, booleans of the shape of `x`."""
+        # Columns stand alone; series are cut within each channel; an image's patch has all its channels.
+        grid: tuple[int, ...] = (x.shape[1],) if x.ndim < 4 else (1,)
+        grid += tuple(-(-side // self.patch) for side in x.shape[2:])
+        cells = torch.Size(grid).numel()
+        hidden = cells - max(1, int(cells * (1 - self.share)))
+        if hidden == 0:
+            raise UserError(f"a row {tuple(x.shape[1:])} is one patch of {self.patch}: take a smaller method.patch")
+        keys = draw.keys(draw.mix(self.seed, _OWN), self._pass, look, index.to(x.device))
+        chosen = draw.bits(keys, cells).topk(hidden, dim=1, largest=False, sorted=False).indices
+        mask = torch.zeros(len(x), cells, dtype=torch.bool, device=x.device).scatter(1, chosen, True)
+        mask = mask.view(len(x), *grid)
+        for axis in range(2, x.ndim):
+            mask = mask.repeat_interleave(self.patch, axis).narrow(axis, 0, x.shape[axis])
+        return mask.expand(x.shape)

@@ -1,0 +1,97 @@
+"""STab: two copies of the encoder with other weights struck out must agree on a row."""
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from isotropy.encoders.encoder import at_least
+from isotropy.errors import UserError
+from isotropy.heads import mlp
+from isotropy.methods.checks import width_of
+from isotropy.methods.method import Method, Outputs
+from isotropy.objectives import byol
+from isotropy.views import draw
+from isotropy.views.views import Views
+
+
+class STab(Method):
+    """The randomness stands in the weights and not in the data: no augmentation is needed.
+
+    With w the encoder's weights, m_1 and m_2 random masks of zeros and ones, 1 with probability 1 - p,
+    z_v = f(x; m_v w / (1 - p)), a predictor h and sg for the stopped gradient, the loss is SimSiam's,
+
+        -( cos(h(z_1), sg(z_2)) + cos(h(z_2), sg(z_1)) ) / 2.
+
+    Hajiramezanali et al., "STab: Self-supervised Learning for Tabular Data" (NeurIPS 2022 workshop on table
+    representation learning), as Sui et al. (ICLR 2024, arXiv 2310.07756) use it as a baseline. The predictor's
+    learning rate stays constant.
+
+    The masks multiply the weights inside the graph, so the gradient of a weight is that of its two masked copies (in
+    the baseline's published code the masked weights were new leaves, and the encoder's own got none). The encoder
+    that comes out has all its weights.
+
+    Departures: a mask is drawn for a step and not for a row; matrices and kernels are masked and vectors (biases,
+    norms) are not; with several looks, look v goes through mask v, and all ordered pairs are averaged.
+
+    Args:
+        encoder: f.
+        drop: p, in [0, 1).
+        predictor_hidden: width of the hidden layer of h (Linear, BatchNorm, ReLU, Linear); none makes it linear.
+        seed: of the masks, at least 0.
+
+    Raises:
+        UserError: an argument out of its range, or an encoder without a width.
+
+    Example:
+        >>> from isotropy.encoders import TableMLP
+        >>> method = STab(TableMLP(numeric=3, width=8))
+        >>> outputs = method(Views(torch.arange(32), lambda: [torch.randn(32, 3)]))
+        >>> len(outputs["prediction"]), list(method.loss(**outputs))
+        (2, ['distance'])
+    """
+
+    unscheduled = ("predictor",)
+    min_looks = 1
+    step: Tensor
+
+    def __init__(
+        self, encoder: nn.Module, *, drop: float = 0.1, predictor_hidden: int | None = 128, seed: int = 0
+    ) -> None:
+        super().__init__()
+        at_least(0, seed=seed)
+        if not 0 <= drop < 1:
+            raise UserError(f"STab's drop must be at least 0 and below 1, not {drop}")
+        self.encoder = encoder
+        width = width_of(encoder)
+        self.predictor = mlp((width, width) if predictor_hidden is None else (width, predictor_hidden, width))
+        self.drop, self.seed = drop, seed
+        self.register_buffer("step", torch.zeros((), dtype=torch.int64))
+
+    def forward(self, views: Views) -> Outputs:
+        """Return "prediction" and "target", (B, width) for every mask: two for a single look, or one a look."""
+        looks = views.looks if len(views.looks) > 1 else views.looks * 2
+        z = [functional_call(self.encoder, self._masked(look), (x,)) for look, x in enumerate(looks)]
+        return {"prediction": [self.predictor(x) for x in z], "target": [x.detach() for x in z]}
+
+    def loss(self, prediction: list[Tensor], target: list[Tensor]) -> dict[str, Tensor]:
+        """Return "distance", the mean over rows and pairs of minus the cosine, in [-1, 1]."""
+        pairs = len(prediction) * (len(prediction) - 1)
+        return {"distance": byol(prediction, target) / (2 * pairs) - 1}
+
+    def landmarks(self, batch_size: int) -> dict[str, float]:
+        """Return -1 twice: SimSiam's loss cannot tell perfection from collapse."""
+        return {"point collapse": -1.0, "perfection": -1.0}
+
+    def update(self, **outputs: object) -> None:
+        """Count the step, by which the next masks are drawn."""
+        self.step += 1
+
+    def _masked(self, look: int) -> dict[str, Tensor]:
+        """Return the encoder's matrices and kernels under mask number `look`, by name."""
+        step, masked = int(self.step), {}
+        for number, (name, weight) in enumerate(self.encoder.named_parameters()):
+            if weight.ndim > 1:
+                key = draw.keys(self.seed, step, look, torch.tensor([number], device=weight.device))
+                struck = draw.masks(draw.halves(key, weight.numel()), self.drop).view(weight.shape)
+                masked[name] = weight.masked_fill(struck, 0.0) / (1 - self.drop)
+        return masked

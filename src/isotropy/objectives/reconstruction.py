@@ -1,0 +1,93 @@
+"""Reconstruction: give back the values of a row, all of them or those that were hidden (autoencoders, MAE)."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from isotropy.objectives.rows import wide
+
+
+def reconstruction(
+    prediction: Tensor, target: Tensor, *, hidden: Tensor | None = None, categories: Sequence[int] = ()
+) -> Tensor:
+    """Return the mean over rows of the mean error of a row's cells, or of its hidden cells alone.
+
+    The error of a number is its squared difference; that of a category is the cross entropy of its code under the
+    softmax of that column's logits, in nats.
+
+    Args:
+        prediction: of the shape of `target`; with categories (N, numeric + sum of cardinalities), the logits of the
+            columns one block after the other.
+        target: (N, ...) numbers; with categories (N, numeric + their count), codes last. No gradient reaches it.
+        hidden: booleans of the shape of `target`, which cells count, at least one in every row; None for all.
+        categories: cardinality of each code column, the last columns of `target`.
+
+    Returns:
+        A scalar, float32 at least, 0 at best. A constant prediction of the means of standardised columns gives 1,
+        zero logits give log of the cardinality.
+
+    Raises:
+        ValueError: shapes that do not fit.
+
+    Source: squared error on hidden patches alone as in He et al. 2022 (arXiv 2111.06377), section 3.
+
+    Example:
+        >>> x = torch.tensor([[0.5, 2.0]])
+        >>> reconstruction(torch.tensor([[1.5, 0.0, 0.0, 100.0]]), x, categories=[3]).item()
+        0.5
+    """
+    numeric = target.shape[1] - len(categories) if categories else 0
+    made = (len(target), numeric + sum(categories)) if categories else tuple(target.shape)
+    if tuple(prediction.shape) != made or (hidden is not None and hidden.shape != target.shape):
+        of = "" if hidden is None else f" and hidden {tuple(hidden.shape)}"
+        raise ValueError(f"a target {tuple(target.shape)} takes a prediction {made}, got {tuple(prediction.shape)}{of}")
+    with torch.autocast(prediction.device.type, enabled=False):
+        prediction, target = wide(prediction), wide(target.detach())
+        errors = _of_codes(prediction, target, numeric, categories) if categories else (prediction - target).square()
+        if hidden is None:
+            return errors.mean()
+        counts = hidden.flatten(1).sum(1).clamp_min(1)
+        return (errors.masked_fill(~hidden, 0.0).flatten(1).sum(1) / counts).mean()
+
+
+def _of_codes(prediction: Tensor, target: Tensor, numeric: int, categories: Sequence[int]) -> Tensor:
+    numbers, *blocks = prediction.split([numeric, *categories], dim=1)
+    codes = target[:, numeric:].long().unbind(1)
+    entropies = [functional.cross_entropy(block, code, reduction="none") for block, code in zip(blocks, codes)]
+    return torch.cat([(numbers - target[:, :numeric]).square(), torch.stack(entropies, 1)], 1)
+
+
+def normalise_patches(images: Tensor, patch: int) -> Tensor:
+    """Return images of which every patch has mean 0 and variance 1 over its pixels and channels.
+
+    Args:
+        images: (N, C, H, W); patches at the right and lower edge may be smaller.
+        patch: side of a patch in pixels.
+
+    Returns:
+        (N, C, H, W): (x - mean) / sqrt(variance + 1e-6) with the unbiased variance of M values; so a prediction of 0
+        has a squared error of (M-1)/M where the patches are no constants.
+
+    Source: He et al. 2022 (arXiv 2111.06377), section 3, and its published settings for the variance.
+
+    Example:
+        >>> image = torch.arange(16.0).view(1, 1, 4, 4)
+        >>> round(normalise_patches(image, 2).square().mean().item(), 4)
+        0.75
+    """
+    images = wide(images)
+    pixels = _patch_sums(torch.ones_like(images[:1, :1]), patch)
+    values = images.shape[1] * pixels
+    centred = images - _patch_sums(images, patch).sum(1, keepdim=True) / values
+    squares = _patch_sums(centred.square(), patch).sum(1, keepdim=True)
+    return centred / (squares / (values - 1).clamp_min(1) + 1e-6).sqrt()
+
+
+def _patch_sums(images: Tensor, patch: int) -> Tensor:
+    """Return in every pixel the sum over its patch."""
+    height, width = images.shape[2:]
+    padded = functional.pad(images, (0, -width % patch, 0, -height % patch))
+    sums = functional.avg_pool2d(padded, patch, divisor_override=1)
+    return sums.repeat_interleave(patch, 2).repeat_interleave(patch, 3)[:, :, :height, :width]

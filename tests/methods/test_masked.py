@@ -1,0 +1,93 @@
+import pytest
+import torch
+from torch import nn
+
+from isotropy.errors import UserError
+from isotropy.methods import Masked
+from isotropy.objectives import normalise_patches, reconstruction
+from methods.fakes import Net, normal, views_of
+
+GRIDS = {(10,): 10, (3, 26): 3 * 7, (2, 9, 13): 3 * 4}
+
+
+class Rows(nn.Module):
+    """From a vector to rows of any shape."""
+
+    def __init__(self, width, shape):
+        super().__init__()
+        self.linear, self.shape = nn.Linear(width, torch.Size(shape).numel()), shape
+
+    def forward(self, h):
+        return self.linear(h).view(-1, *self.shape)
+
+
+def made(shape, **options):
+    return Masked(Net(), make_decoder=lambda width: Rows(width, shape), **options).double().eval()
+
+
+@pytest.mark.parametrize("shape", GRIDS)
+@pytest.mark.parametrize("share", [0.01, 0.3, 0.75, 0.99])
+def test_every_row_hides_the_same_count_of_whole_patches(shape, share):
+    method, x = made(shape, share=share), 1 + normal(50, *shape).abs()
+    hidden = method(views_of(x))["hidden"][0]
+    assert hidden.shape == x.shape
+    if len(shape) == 3:
+        assert torch.equal(hidden[:, 0], hidden[:, 1]), "a patch of an image has all its channels"
+        hidden = hidden[:, :1]
+    cells = hidden
+    for axis in range(2, hidden.ndim):
+        cells = cells[(slice(None),) * axis + (slice(0, None, 4),)]
+    counts = cells.flatten(1).sum(1)
+    visible = max(1, int(GRIDS[shape] * (1 - share)))
+    assert (counts == GRIDS[shape] - visible).all()
+    whole = cells
+    for axis in range(2, hidden.ndim):
+        whole = whole.repeat_interleave(4, axis).narrow(axis, 0, hidden.shape[axis])
+    assert torch.equal(whole, hidden)
+    assert abs(cells.flatten(1).double().mean(0) - counts[0] / GRIDS[shape]).max() < 0.3, "every place is drawn"
+
+
+@pytest.mark.parametrize("shape", GRIDS)
+def test_the_loss_is_the_error_on_what_the_encoder_did_not_see(shape):
+    method, x = made(shape), normal(8, *shape)
+    outputs = method(views_of(x))
+    hidden = outputs["hidden"][0]
+    told = method.decoder(method.encoder(torch.where(hidden, 0.0, x)))
+    target = normalise_patches(x, 4) if len(shape) == 3 else x
+    expected = reconstruction(told, target, hidden=hidden).item()
+    assert method.loss(**outputs)["error"].item() == pytest.approx(expected, abs=1e-12)
+    outputs["target"] = [torch.where(hidden, target, 1e9)]
+    assert method.loss(**outputs)["error"].item() == pytest.approx(expected, abs=1e-12), "what was seen does not count"
+
+
+def test_what_is_hidden_is_a_function_of_seed_pass_look_and_index():
+    x = normal(6, 10)
+
+    def hidden(seed=0, pass_=0, rows=slice(None)):
+        method = made((10,), seed=seed)
+        method.before_pass(None, pass_)
+        views = views_of(x[rows], x[rows])
+        views.index = torch.arange(6)[rows]
+        return method(views)["hidden"]
+
+    first, second = hidden()
+    assert all(map(torch.equal, hidden(), (first, second)))
+    assert torch.equal(hidden(rows=slice(2, 5))[0], first[2:5])
+    for other in (second, hidden(seed=1)[0], hidden(pass_=1)[0], first.roll(1, 0)):
+        assert not torch.equal(other, first)
+
+
+def test_the_landmark_and_every_parameter_learns():
+    method, x = made((5,)).train(), normal(8, 5)
+    outputs = method(views_of(x))
+    method.loss(**outputs)["error"].backward()
+    assert all(p.grad.isfinite().all() and p.grad.abs().sum() > 0 for p in method.parameters())
+    outputs["prediction"] = outputs["target"]
+    assert method.loss(**outputs)["error"].item() == method.landmarks(8)["perfection"] == 0
+
+
+def test_mistakes_are_named():
+    with pytest.raises(UserError, match="share that is hidden must be above 0 and below 1, not 1.5"):
+        made((5,), share=1.5)
+    with pytest.raises(UserError, match=r"a row \(1, 8, 8\) is one patch of 8: take a smaller method.patch"):
+        made((1, 8, 8), patch=8)(views_of(normal(2, 1, 8, 8)))
