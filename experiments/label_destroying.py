@@ -1,4 +1,4 @@
-"""Does a usual augmentation that contradicts the label make SimCLR lose it, where LFR, which augments nothing, does not?
+"""Does an augmentation that contradicts the label make SimCLR lose it, where LFR, which augments nothing, does not?
 
     python experiments/label_destroying.py --data DIR [--seeds 3] [--seconds 30]
     python experiments/label_destroying.py --table
