@@ -10,8 +10,9 @@ them; the digits come with scikit-learn. Every method of the registry runs on Fa
 `modalities` say that it can, and the papers' own methods on the other three, too. A budget of 40 s is 80 *processor
 seconds* of the training loop in one process with one thread: what two cores have in that time, counted so that a busy
 machine changes nothing. How many epochs that is, is measured once per method and data set, and is the same for all
-seeds. There are as many processes at once as --jobs. What is there already is not made again, unless it failed or
-its settings are others now; several calls may write to the same files at the same time.
+seeds and for the screen. There are as many processes at once as --jobs; each makes many runs. What is there already
+is not made again, unless it failed or its settings are others now; several calls may write to the same files at the
+same time.
 
 The verdict: a method beats the random encoder on a data set where, for every seed, the 95% interval of its linear
 accuracy minus that of the same encoder before training, paired over test rows, lies above 0 (+ in the table; - where
@@ -23,47 +24,32 @@ import fcntl
 import json
 import os
 import re
-import subprocess
-import sys
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 from matrix_data import DATA
-from matrix_run import PROBE_ROWS, WATCHED, baseline, digest, one
+from matrix_run import PROBE_ROWS, WATCHED, digest
 from matrix_table import table, verdicts
+from matrix_worker import BASELINE, Job, Worker, made
 
 from isotropy.atomic import write_atomically
 from isotropy.errors import UserError
 from isotropy.methods import METHODS
 from isotropy.recipe import MODALITIES
 
-PAPERS = {"lfr", "music", "cissl", "dissl", "center", "center_subtraction", "lejepa"}
-PAPERS |= {"simclr", "byol", "swav", "simsiam", "barlow_twins", "dino"}
-BASELINE = "baseline"
+# The papers' own methods, and one to compare them with.
+PAPERS = {"lfr", "music", "cissl", "dissl", "center", "center_subtraction", "simclr"}
+STAGES = ("screen", "full")
 PROTOCOL = (
     f"One process and one thread a run. Probes learn from at most {PROBE_ROWS} stratified training rows and are "
     f"scored on at most {PROBE_ROWS} stratified test rows, the same for all (seed 0). Intervals: 95% bootstrap over "
     "test rows; gain: trained minus untrained encoder of the same seed, paired. processor_seconds: of the training "
     f"loop. effective_rank and mean_norm: on {WATCHED} training rows. right: which test rows were right, as bits."
 )
-
-
-@dataclass(frozen=True)
-class Job:
-    """One run: a method (or the baselines) on a data set with a seed."""
-
-    method: str
-    data: str
-    seed: int
-
-    @property
-    def modality(self) -> str:
-        """Where its result is kept."""
-        return DATA[self.data].modality
 
 
 def modalities(method: str) -> tuple[str, ...]:
@@ -84,7 +70,7 @@ def chosen(only: Iterable[str], modality: Iterable[str]) -> list[tuple[str, str]
         for method in METHODS
         for name, about in DATA.items()
         if method in methods and name in sets and about.modality in kinds and about.modality in modalities(method)
-        if not about.papers or method in PAPERS or set(modalities(method)) < set(MODALITIES)
+        if not about.papers or method in PAPERS
     ]
 
 
@@ -107,6 +93,15 @@ class Kept:
     def cell(self, method: str, data: str) -> dict[str, Any]:
         """Return what is there of a method on a data set."""
         return self.read(DATA[data].modality)[self.stage].get(data, {}).get(method, {})
+
+    def per_epoch(self, method: str, data: str) -> float | None:
+        """Return the processor seconds of an epoch, if they were measured in either stage with today's settings."""
+        content = self.read(DATA[data].modality)
+        for stage in (self.stage, *STAGES):
+            cell = content[stage].get(data, {}).get(method, {})
+            if cell.get("digest") == digest(method, data) and cell.get("calibration"):
+                return float(cell["calibration"]["seconds_per_epoch"])
+        return None
 
     @contextmanager
     def changing(self, modality: str) -> Iterator[dict[str, Any]]:
@@ -177,61 +172,45 @@ def missing(cell: dict[str, Any], settings: dict[str, Any], seeds: Iterable[int]
     return [seed for seed in seeds if str(seed) not in there or "failed" in there[str(seed)]]
 
 
-def start(job: Job, options: argparse.Namespace, arguments: list[str]) -> dict[str, Any]:
-    """Run a job in a process of its own with one thread, and return its result, or its one line if it failed."""
-    command = [sys.executable, __file__, "--one", job.method, job.data, str(job.seed), *arguments]
-    command += ["--data", str(options.data), "--out", str(options.out)]
-    threads = {"OMP_NUM_THREADS": "1", "GOMP_SPINCOUNT": "1000"}
-    patience = 40 * options.seconds + 600
-    try:
-        done = subprocess.run(command, env=os.environ | threads, capture_output=True, text=True, timeout=patience)
-    except subprocess.TimeoutExpired:
-        return {"entry": {"seed": job.seed, "failed": f"no end after {patience:g} s"}}
-    if done.returncode == 0:
-        return json.loads(done.stdout.splitlines()[-1])
-    lines = done.stderr.strip().splitlines() or [f"ended with {done.returncode}"]
-    return {"entry": {"seed": job.seed, "failed": lines[-1]}}
-
-
 def fill(options: argparse.Namespace, pairs: list[tuple[str, str]]) -> None:
-    """Make what is missing: the baselines, then every cell's first seed with its calibration, then the others."""
+    """Make what is missing: the baselines, then cell by cell the first seed with its calibration and the others."""
     kept = Kept(options.out, options.runs, "screen" if options.screen else "full")
     budget, seeds = 2 * options.seconds, range(1 if options.screen else options.seeds)
     settings = {pair: {"digest": digest(*pair), "budget": budget} for pair in pairs}
+    workers: SimpleQueue[Worker] = SimpleQueue()
+    for _ in range(options.jobs):
+        workers.put(Worker(options.data, patience=40 * options.seconds + 600))
 
-    def asked(pair: tuple[str, str], few: Iterable[int]) -> list[Job]:
-        wanted = list(few) if options.force else missing(kept.cell(*pair), settings[pair], few)
-        return [Job(*pair, seed) for seed in wanted]
-
-    def run(job: Job) -> None:
-        pair, arguments = (job.method, job.data), ["--processor", str(budget)]
-        if pair in settings and job.seed != seeds[0]:
-            if missing(kept.cell(*pair), settings[pair], seeds[:1]):
-                return
-            arguments = ["--epochs", str(kept.cell(*pair)["calibration"]["epochs"])]
-        result = start(job, options, arguments)
+    def run(job: Job, **budget: float | None) -> dict[str, Any]:
+        worker = workers.get()
+        known = kept.read(job.modality)["baselines"].get(job.data, {})
+        result = worker.run(job, known, **budget)
+        workers.put(worker)
         print(said(job, result), flush=True)
         if job.method != BASELINE or "entry" not in result:
-            kept.keep(job, result, settings.get(pair, {}))
+            kept.keep(job, result, settings.get((job.method, job.data), {}))
+        return result.get("entry", {})
 
-    wanted = [job for pair in pairs for job in asked(pair, seeds)]
-    first = [job for job in wanted if job.seed == seeds[0]]
-    lacking = {(job.data, job.seed) for job in wanted if lacks(kept.read(job.modality)["baselines"], job)}
-    waves = [
-        [Job(BASELINE, *pair) for pair in sorted(lacking)],
-        first,
-        [job for job in wanted if job.seed != seeds[0]],
-    ]
-    print(", ".join(f"{len(wave)} {what}" for wave, what in zip(waves, ("baselines", "first runs", "further runs"))))
+    def cell(pair: tuple[str, str]) -> None:
+        for seed in seeds if options.force else missing(kept.cell(*pair), settings[pair], seeds):
+            epochs = kept.cell(*pair)["calibration"]["epochs"] if seed != seeds[0] else None
+            entry = run(Job(*pair, seed), processor=budget, per_epoch=kept.per_epoch(*pair), epochs=epochs)
+            if "failed" in entry and seed == seeds[0]:
+                return
+
+    wanted = [pair for pair in pairs if options.force or missing(kept.cell(*pair), settings[pair], seeds)]
+    lacking = {(name, seeds[0]) for _, name in wanted if lacks(kept.read(DATA[name].modality)["baselines"], name)}
+    print(f"{len(lacking)} baselines, {len(wanted)} cells", flush=True)
     with ThreadPoolExecutor(options.jobs) as pool:
-        for wave in waves:
-            list(pool.map(run, wave))
+        list(pool.map(lambda pair: run(Job(BASELINE, *pair)), sorted(lacking)))
+        list(pool.map(cell, wanted))
+    while not workers.empty():
+        workers.get().close()
 
 
-def lacks(baselines: dict[str, Any], job: Job) -> bool:
-    """Return whether a data set has no untrained encoder of the job's seed, or nothing at all."""
-    known = baselines.get(job.data, {})
-    return "free" not in known or job.seed not in {each["seed"] for each in known["untrained"].values()}
+def lacks(baselines: dict[str, Any], data: str) -> bool:
+    """Return whether a data set has no baselines yet; untrained encoders are added by the runs that begin with them."""
+    return "free" not in baselines.get(data, {})
 
 
 def said(job: Job, result: dict[str, Any]) -> str:
@@ -283,14 +262,11 @@ def main() -> None:
 
 
 def single(options: argparse.Namespace, kept: Kept) -> dict[str, Any]:
-    """Make one run and return its result; a user's error ends it with one line."""
-    method, name, seed = options.one[0], options.one[1], int(options.one[2])
-    known = kept.read(DATA[name].modality)["baselines"].get(name, {})
+    """Make one run here and return its result; a user's error ends it with one line."""
+    job = Job(options.one[0], options.one[1], int(options.one[2]))
+    known = kept.read(job.modality)["baselines"].get(job.data, {})
     try:
-        if method == BASELINE:
-            return baseline(name, options.data, seed, known)
-        budget = {"processor": options.processor, "epochs": options.epochs}
-        return one(method, name, options.data, seed, known=known, **budget)
+        return made(job, options.data, known, processor=options.processor, per_epoch=None, epochs=options.epochs)
     except UserError as error:
         raise SystemExit(str(error)) from error
 

@@ -1,6 +1,7 @@
 """The data sets of the matrix."""
 
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -49,8 +50,9 @@ DATA = {
 }
 
 
+@cache
 def load(name: str, folder: Path) -> Data:
-    """Return a data set of the matrix with labels and parts; Epilepsy's label is seizure against the rest."""
+    """Return a data set of the matrix with labels and parts, read once; Epilepsy's label is seizure or not."""
     about = DATA[name]
     if name == "digits":
         digits = load_digits()

@@ -31,7 +31,7 @@ from isotropy.training import fit
 
 PROBE_ROWS = 4000  # of the training part, and as many of the test part
 WATCHED, LOOKS = 512, 20
-CALIBRATED_BATCHES, CALIBRATED_SECONDS, WARM_SECONDS = 4, 6.0, 20.0
+CALIBRATED_BATCHES, CALIBRATED_SECONDS, WARM_SECONDS = 4, 3.0, 20.0
 KINDS = ("linear", "knn")
 Part = NDArray[np.int64]
 Pair = tuple[NDArray[np.float32], NDArray[np.float32]]
@@ -184,19 +184,29 @@ def untrained(judge: Judge, seed: int) -> dict[str, Any]:
 
 
 def one(
-    method: str, name: str, folder: Path, seed: int, *, processor: float, epochs: float | None, known: dict[str, Any]
+    method: str,
+    name: str,
+    folder: Path,
+    seed: int,
+    *,
+    known: dict[str, Any],
+    processor: float,
+    per_epoch: float | None = None,
+    epochs: float | None = None,
 ) -> dict[str, Any]:
     """Train once and return the entry, the calibration, and the untrained encoder's baseline if `known` lacks it.
 
     Args:
-        processor: the budget in processor seconds, from which the epochs follow where none are given.
-        epochs: as calibrated before, for further seeds.
+        method, name, folder, seed: which run, and where the data sets are.
         known: the data set's baselines.
+        processor: the budget in processor seconds, from which the epochs follow where none are given.
+        per_epoch: processor seconds of an epoch, where they were measured before.
+        epochs: as calibrated before, for further seeds.
     """
     made = prepare(recipe_of(method, name).changed({"train.seed": seed}), load(name, folder))
     found: dict[str, Any] = {"calibration": None}
     if epochs is None:
-        per_epoch = seconds_per_epoch(made)
+        per_epoch = per_epoch or seconds_per_epoch(made)
         epochs = rounded(processor / per_epoch)
         found["calibration"] = {"seconds_per_epoch": round(per_epoch, 4), "epochs": epochs}
     made = made.with_epochs(epochs)

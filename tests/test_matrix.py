@@ -89,36 +89,64 @@ def test_every_cell_of_the_matrix_is_named(matrix):
 def test_a_resumed_call_makes_only_what_is_missing(matrix, monkeypatch, tmp_path):
     asked, fails = [], {("adult", "byol", 0)}
 
-    def start(job, options, arguments):
-        asked.append((job.data, job.method, job.seed, *arguments))
-        if job.method == matrix.BASELINE:
-            return {"rows": {}, "chance": 0.5, "free": {}, "untrained": {f"w{job.seed}": {"seed": job.seed}}}
-        if (job.data, job.method, job.seed) in fails:
-            return {"entry": {"seed": job.seed, "failed": "no"}}
-        calibration = {"epochs": 2.5} if job.seed == 0 else None
-        return {"calibration": calibration, "entry": entry(job.seed, 0.8, 0.1)}
+    class Worker:
+        def __init__(self, data, patience):
+            pass
 
-    monkeypatch.setattr(matrix, "start", start)
+        def run(self, job, known, **budget):
+            asked.append((job.data, job.method, job.seed, *(each for each in budget.values())))
+            if job.method == matrix.BASELINE:
+                return {"rows": {}, "chance": 0.5, "free": {}, "untrained": {f"w{job.seed}": {"seed": job.seed}}}
+            if (job.data, job.method, job.seed) in fails:
+                return {"entry": {"seed": job.seed, "failed": "no"}}
+            calibration = {"epochs": 2.5, "seconds_per_epoch": 32.0} if job.seed == 0 else None
+            return {"calibration": calibration, "entry": entry(job.seed, 0.8, 0.1)}
+
+        def close(self):
+            pass
+
+    monkeypatch.setattr(matrix, "Worker", Worker)
     options = Namespace(out=tmp_path / "out", runs=tmp_path / "runs", screen=False, seconds=40.0, seeds=2, jobs=1)
-    options.force = False
+    options.force, options.data = False, tmp_path
     pairs = [("simclr", "adult"), ("byol", "adult")]
     matrix.fill(options, pairs)
-    baselines = [("adult", "baseline", seed, "--processor", "80.0") for seed in (0, 1)]
-    first = [("adult", method, 0, "--processor", "80.0") for method in ("simclr", "byol")]
-    assert asked == [*baselines, *first, ("adult", "simclr", 1, "--epochs", "2.5")]
+    first = [("adult", method, 0, 80.0, None, None) for method in ("simclr", "byol")]
+    assert asked == [("adult", "baseline", 0), first[0], ("adult", "simclr", 1, 80.0, 32.0, 2.5), first[1]]
 
     fails.clear()
     asked.clear()
     matrix.fill(options, pairs)
-    assert asked == [first[1], ("adult", "byol", 1, "--epochs", "2.5")], "what failed is tried again, the rest is kept"
+    assert asked == [first[1], ("adult", "byol", 1, 80.0, 32.0, 2.5)], "what failed is tried again, the rest is kept"
     asked.clear()
     matrix.fill(options, pairs)
     assert asked == []
+    options.screen = True
+    matrix.fill(options, pairs[:1])
+    assert asked == [("adult", "simclr", 0, 80.0, 32.0, None)], "the screen's epochs follow from what was measured"
+    options.screen = False
+    asked.clear()
     monkeypatch.setattr(matrix, "digest", lambda *pair: "other settings")
     matrix.fill(options, pairs[:1])
     assert [each[1:3] for each in asked] == [("simclr", 0), ("simclr", 1)], "a result of other settings is stale"
     kept = json.loads((tmp_path / "out" / "matrix-table.json").read_text())
-    assert set(kept["full"]["adult"]["simclr"]["seeds"]) == {"0", "1"} and kept["screen"] == {}
+    assert set(kept["full"]["adult"]["simclr"]["seeds"]) == {"0", "1"}
+
+
+def test_a_worker_makes_many_runs_and_starts_again_when_it_died(matrix, tmp_path):
+    import matrix_worker
+
+    worker = matrix_worker.Worker(tmp_path, patience=120.0)
+    missing_file = matrix.Job("simclr", "har", 0)
+    made = [worker.run(missing_file, {}, processor=1.0) for _ in range(2)]
+    assert all("uci_har.npz" in each["entry"]["failed"] for each in made)
+    first = worker.process
+    first.kill()
+    first.wait()
+    assert "uci_har.npz" in worker.run(missing_file, {}, processor=1.0)["entry"]["failed"]
+    assert worker.process is not first
+    worker.patience = 0.0
+    assert worker.run(missing_file, {}, processor=1.0)["entry"]["failed"] == "no end after 0 s"
+    worker.close()
 
 
 def test_the_table_marks_what_beats_the_random_encoder(matrix):
