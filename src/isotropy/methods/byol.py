@@ -1,13 +1,14 @@
 """BYOL: predict what a slowly moving copy of yourself sees in another look; nothing is pushed away."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from torch import Tensor, nn
 
 from isotropy.errors import UserError
 from isotropy.heads import mlp
 from isotropy.methods.checks import width_of
-from isotropy.methods.looks import large
+from isotropy.methods.looks import crossed, large
 from isotropy.methods.method import Method, Outputs
 from isotropy.objectives import byol
 from isotropy.teacher import Teacher, cosine
@@ -74,6 +75,11 @@ class BYOL(Method):
     def loss(self, prediction: list[Tensor], target: list[Tensor]) -> dict[str, Tensor]:
         """Return "distance", the mean over rows of the summed distances, in [0, 4] for each directed pair."""
         return {"distance": byol(prediction, target)}
+
+    def observed(self, prediction: list[Tensor], target: list[Tensor], **_: Any) -> dict[str, list[Tensor]]:
+        """Return what diagnostics read: the predictions, and each beside the target that it is compared with."""
+        predicted, targets = zip(*crossed(prediction, target))
+        return {"looks": prediction, "prediction": [*predicted], "target": [*targets]}
 
     def landmarks(self, batch_size: int) -> dict[str, float]:
         """Return 0 twice: BYOL's loss cannot tell perfection from collapse."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from math import exp, log
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -9,6 +10,7 @@ from torch import Tensor, nn
 from isotropy.errors import UserError
 from isotropy.heads import mlp
 from isotropy.methods.checks import width_of
+from isotropy.methods.looks import crossed
 from isotropy.methods.method import Method, Outputs
 from isotropy.objectives import cissl
 from isotropy.views.views import Views
@@ -81,6 +83,11 @@ class CISSL(Method):
     def loss(self, student: list[Tensor], teacher: list[Tensor]) -> dict[str, Tensor]:
         """Return "contrast", the mean cross entropy over all students, in nats."""
         return {"contrast": cissl(student, teacher, temperature=self.temperature)}
+
+    def observed(self, student: list[Tensor], teacher: list[Tensor], **_: Any) -> dict[str, list[Tensor]]:
+        """Return what diagnostics read: the students, and each beside its teacher."""
+        students, teachers = zip(*crossed(student, teacher))
+        return {"looks": student, "prediction": [*students], "target": [*teachers]}
 
     def landmarks(self, batch_size: int) -> dict[str, float]:
         """Return the loss of two looks where all rows are one point, and where the samples form a simplex.

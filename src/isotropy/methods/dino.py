@@ -11,7 +11,7 @@ from isotropy.encoders.encoder import at_least
 from isotropy.errors import UserError
 from isotropy.heads import mlp
 from isotropy.methods.checks import width_of
-from isotropy.methods.looks import large
+from isotropy.methods.looks import crossed, large
 from isotropy.methods.method import Method, Outputs
 from isotropy.objectives import dino
 from isotropy.objectives.rows import unit, wide
@@ -134,6 +134,13 @@ class DINO(Method):
         """t_t now: linear in `progress` until the warm-up is over."""
         start, end = self.temperatures
         return start + (end - start) * min(1.0, self.progress / self.warmup) if self.warmup else end
+
+    def observed(self, student: list[Tensor], teacher: list[Tensor], **_: Any) -> dict[str, list[Tensor]]:
+        """Return what diagnostics read: the logits, and the categories' probabilities of a teacher and its student."""
+        taught, teaching = next(iter(crossed(student, teacher)))
+        p = ((teaching - self.centre) / self.teacher_temperature).softmax(1)
+        q = (taught / self.student_temperature).softmax(1)
+        return {"looks": student, "assignments": [p], "teacher": [p], "student": [q]}
 
     def landmarks(self, batch_size: int) -> dict[str, float]:
         """Return the loss at best where all rows are one point, at uniform categories, and where they are sharp.

@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Sequence
 from math import log
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 from isotropy.errors import UserError
 from isotropy.heads import mlp
 from isotropy.methods.checks import width_of
+from isotropy.methods.looks import crossed
 from isotropy.methods.method import Method, Outputs
 from isotropy.objectives import dissl
 from isotropy.objectives.rows import wide
@@ -115,6 +117,12 @@ class DISSL(Method):
             student_temperature=2 * self.temperature,
             marginal=means,
         )
+
+    def observed(self, student: list[Tensor], teacher: list[Tensor], **_: Any) -> dict[str, list[Tensor]]:
+        """Return what diagnostics read: a teacher's probabilities, and those of a student of it."""
+        taught, teaching = next(iter(crossed(student, teacher)))
+        p, q = (teaching / self.temperature).softmax(1), (taught / (2 * self.temperature)).softmax(1)
+        return {"assignments": [p], "teacher": [p], "student": [q]}
 
     def landmarks(self, batch_size: int) -> dict[str, float]:
         """Return the loss where one category takes all, where none is preferred, and the least of any batch."""

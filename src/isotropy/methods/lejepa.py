@@ -1,6 +1,7 @@
 """LeJEPA: predict the mean of a sample's looks, and keep the embeddings an isotropic Gaussian."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -91,6 +92,10 @@ class LeJEPA(Method):
         """Return this step's directions (M, D): a function of the step alone, the same on all ranks."""
         index = self.step * self.slices + torch.arange(self.slices, device=self.step.device)
         return draw.normals(draw.halves(draw.keys(0, 0, 0, index), self.dimensions))
+
+    def observed(self, large: list[Tensor], small: list[Tensor], **_: Any) -> dict[str, list[Tensor]]:
+        """Return what diagnostics read: the embedded looks."""
+        return {"looks": [*large, *small]}
 
     def landmarks(self, batch_size: int) -> dict[str, float]:
         """Return the loss where all rows are at the origin, and of equal looks at samples of N(0, I).

@@ -1,6 +1,7 @@
 """LFR: learn to predict what random networks make of a row; no looks, no augmentation."""
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -121,6 +122,10 @@ class LFR(Method):
     def loss(self, prediction: Tensor, target: Tensor) -> dict[str, Tensor]:
         """Return "bbt", the batch-wise Barlow Twins loss: a sum over the batch, a mean over the projectors."""
         return {"bbt": batchwise_barlow_twins(prediction, target, offdiagonal=self.offdiagonal)}
+
+    def observed(self, prediction: Tensor, target: Tensor, **_: Any) -> dict[str, list[Tensor]]:
+        """Return what diagnostics read: all predictors' outputs of a row as one vector, beside their targets."""
+        return {"prediction": [prediction.flatten(1)], "target": [target.flatten(1)]}
 
     def landmarks(self, batch_size: int) -> dict[str, float]:
         """Return the loss where all rows are one direction, and where orthogonal targets are met."""

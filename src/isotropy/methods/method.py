@@ -49,6 +49,16 @@ class Method(nn.Module):
         """
         raise NotImplementedError
 
+    def observed(self, **outputs: Any) -> dict[str, list[Tensor]]:
+        """Return what diagnostics read of a step's outputs; by default "z" as "looks".
+
+        Keys, each left out where the method has no such thing: "looks", the vectors (B, D) that are compared, one
+        of each look; "prediction" and "target" (B, D), side by side; "assignments", probabilities (B, K) of each of
+        the variables that a row has categories in; "teacher" and "student", probabilities (B, K) that shall agree.
+        """
+        z = outputs.get("z")
+        return {"looks": z} if isinstance(z, list) else {}
+
     def landmarks(self, batch_size: int) -> dict[str, float]:
         """Return what the loss is worth in known situations, in closed form.
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from math import exp, log
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -84,6 +85,11 @@ class MoCoV3(Method):
         """Return "contrast", 2 t times the cross entropies (in nats), summed over directed pairs of looks."""
         entropies = [info_nce(q, k.detach(), temperature=self.temperature) for q, k in crossed(query, key)]
         return {"contrast": 2 * self.temperature * torch.stack(entropies).sum()}
+
+    def observed(self, query: list[Tensor], key: list[Tensor], **_: Any) -> dict[str, list[Tensor]]:
+        """Return what diagnostics read: the queries, and each beside its key."""
+        queries, keys = zip(*crossed(query, key))
+        return {"looks": query, "prediction": [*queries], "target": [*keys]}
 
     def landmarks(self, batch_size: int) -> dict[str, float]:
         """Return the loss of two looks where all rows are one point, and where the samples form a simplex."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from math import log
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -84,6 +85,11 @@ class MUSIC(Method):
     def loss(self, z: list[Tensor]) -> dict[str, Tensor]:
         """Return "diagonal", "off_diagonal" and "transform", weighted, in nats."""
         return music(*z, num_segments=self.projector.num_segments, temperature=self.temperature, **self.weights)
+
+    def observed(self, z: list[Tensor], **_: Any) -> dict[str, list[Tensor]]:
+        """Return what diagnostics read: the units' probabilities in every segment of the first look."""
+        segments = z[0].view(len(z[0]), self.projector.num_segments, -1)
+        return {"assignments": [*(segments / self.temperature).softmax(2).unbind(1)]}
 
     def landmarks(self, batch_size: int) -> dict[str, float]:
         """Return the loss where all units are equally likely, where all rows have one code, and at best.

@@ -91,6 +91,11 @@ class NNCLR(Method):
         entropies = [info_nce(near, p, temperature=self.temperature) for p, near in crossed(prediction, nearest)]
         return {"contrast": torch.stack(entropies).mean()}
 
+    def observed(self, prediction: list[Tensor], z: list[Tensor], **_: Any) -> dict[str, list[Tensor]]:
+        """Return what diagnostics read: the projections, and each prediction beside the other look's."""
+        predicted, targets = zip(*crossed(prediction, z))
+        return {"looks": z, "prediction": [*predicted], "target": [*targets]}
+
     def landmarks(self, batch_size: int) -> dict[str, float]:
         """Return the loss of two looks where all rows are one point, and where the samples form a simplex."""
         others = batch_size - 1

@@ -1,6 +1,7 @@
 """SimSiam: predict your own projection of another look, and let no gradient through what is predicted."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -64,6 +65,11 @@ class SimSiam(Method):
         """Return "distance", the mean over rows and pairs of minus the cosine, in [-1, 1]."""
         distances = [cosine_distance(p, y) for p, y in crossed(prediction, target)]
         return {"distance": torch.stack(distances).mean() / 2 - 1}
+
+    def observed(self, prediction: list[Tensor], target: list[Tensor], **_: Any) -> dict[str, list[Tensor]]:
+        """Return what diagnostics read: the projections, and each prediction beside its target."""
+        predicted, targets = zip(*crossed(prediction, target))
+        return {"looks": target, "prediction": [*predicted], "target": [*targets]}
 
     def landmarks(self, batch_size: int) -> dict[str, float]:
         """Return -1 twice: SimSiam's loss cannot tell perfection from collapse."""

@@ -1,5 +1,7 @@
 """STab: two copies of the encoder with other weights struck out must agree on a row."""
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
@@ -8,6 +10,7 @@ from isotropy.encoders.encoder import at_least
 from isotropy.errors import UserError
 from isotropy.heads import mlp
 from isotropy.methods.checks import width_of
+from isotropy.methods.looks import crossed
 from isotropy.methods.method import Method, Outputs
 from isotropy.objectives import byol
 from isotropy.views import draw
@@ -77,6 +80,11 @@ class STab(Method):
         """Return "distance", the mean over rows and pairs of minus the cosine, in [-1, 1]."""
         pairs = len(prediction) * (len(prediction) - 1)
         return {"distance": byol(prediction, target) / (2 * pairs) - 1}
+
+    def observed(self, prediction: list[Tensor], target: list[Tensor], **_: Any) -> dict[str, list[Tensor]]:
+        """Return what diagnostics read: the vectors under the masks, and each prediction beside its target."""
+        predicted, targets = zip(*crossed(prediction, target))
+        return {"looks": target, "prediction": [*predicted], "target": [*targets]}
 
     def landmarks(self, batch_size: int) -> dict[str, float]:
         """Return -1 twice: SimSiam's loss cannot tell perfection from collapse."""

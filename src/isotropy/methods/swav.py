@@ -109,6 +109,10 @@ class SwAV(Method):
         ]
         return {"prediction": swav(scores, codes, temperature=self.temperature)}
 
+    def observed(self, scores: list[Tensor], z: list[Tensor], **_: Any) -> dict[str, list[Tensor]]:
+        """Return what diagnostics read: the projections, and the prototypes' probabilities."""
+        return {"looks": z, "assignments": [(one / self.temperature).softmax(1) for one in scores[: self.assigned]]}
+
     def landmarks(self, batch_size: int) -> dict[str, float]:
         """Return the loss at best where all rows are one point, and where the scores or the codes are sharp.
 

@@ -1,5 +1,7 @@
 """TS2Vec: a time step means the same in two crops of its series, at every scale, and differs from all others."""
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -80,6 +82,10 @@ class TS2Vec(Method):
     def loss(self, frames: list[Tensor]) -> dict[str, Tensor]:
         """Return "instance" and "temporal", weighted, in nats."""
         return hierarchical_contrast(frames[0], frames[1], alpha=self.alpha, temperature=self.temperature)
+
+    def observed(self, frames: list[Tensor], **_: Any) -> dict[str, list[Tensor]]:
+        """Return what diagnostics read: the mean of each crop's shared frames."""
+        return {"looks": [x.mean(dim=1) for x in frames]}
 
     def landmarks(self, batch_size: int) -> dict[str, float]:
         """Return none: what collapse costs depends on the length of the shared crop, too."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from math import log
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -104,6 +105,13 @@ class TSTCC(Method):
         across = temporal_contrast(prediction[0], future[1]) + temporal_contrast(prediction[1], future[0])
         contextual = nt_xent(context[0], context[1], temperature=self.temperature)
         return {"temporal": self.lambda1 * across, "contextual": self.lambda2 * contextual}
+
+    def observed(
+        self, prediction: list[Tensor], future: list[Tensor], context: list[Tensor], **_: Any
+    ) -> dict[str, list[Tensor]]:
+        """Return what diagnostics read: the contexts, and each look's predictions beside the other's future."""
+        futures = [x.flatten(1) for x in reversed(future)]
+        return {"looks": context, "prediction": [x.flatten(1) for x in prediction], "target": futures}
 
     def landmarks(self, batch_size: int) -> dict[str, float]:
         """Return the loss where all samples are one point."""
