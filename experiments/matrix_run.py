@@ -28,6 +28,7 @@ from isotropy.prepare import Prepared, prepare
 from isotropy.recipe import Recipe
 from isotropy.representation import embed_rows
 from isotropy.training import fit
+from isotropy.views import view_kind
 
 PROBE_ROWS = 4000  # of the training part, and as many of the test part
 WATCHED, LOOKS = 512, 20
@@ -50,6 +51,8 @@ def digest(method: str, name: str) -> str:
     """Return a short digest of all settings of a method on a data set: another one makes older results stale."""
     recipe = recipe_of(method, name)
     text = f"{recipe.to_toml()}{inspect.signature(METHODS[method].__init__)}{DATA[name]}"
+    if METHODS[method].min_looks > 1 or recipe.views:
+        text += str(inspect.signature(view_kind(recipe.modality, recipe.views.get("name", "")).__init__))
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
