@@ -25,8 +25,8 @@ def has_bf16_units(device: torch.device) -> bool:
 def choose(precision: str, device: torch.device, encoder: nn.Module) -> str:
     """Return "float32" or "bf16" for `precision` "auto", else `precision` itself.
 
-    On a CPU bfloat16 also needs an encoder with convolutions or attention (its attribute `convolutional`):
-    a step of a table takes milliseconds, and its digits matter more (decision 0010).
+    On a CPU bfloat16 also needs an encoder of tables, or one with convolutions or attention (its attribute
+    `convolutional`): those were measured to gain (decisions 0010 and 0011).
 
     Raises:
         UserError: an unknown precision.
@@ -35,5 +35,6 @@ def choose(precision: str, device: torch.device, encoder: nn.Module) -> str:
         raise UserError(f"precision = {precision!r} is unknown{nearest(precision, PRECISIONS)}")
     if precision != "auto":
         return precision
-    suited = device.type == "cuda" or bool(getattr(encoder, "convolutional", False))
+    measured = getattr(encoder, "convolutional", False) or getattr(encoder, "modality", None) == "table"
+    suited = device.type == "cuda" or bool(measured)
     return "bf16" if suited and has_bf16_units(device) else "float32"
