@@ -47,12 +47,12 @@ def test_small_resnet_halves_images_below_16_twice_with_the_same_weights():
 @pytest.mark.parametrize("method", [name for name, kind in METHODS.items() if "image" in kind.modalities])
 def test_images_of_8_pixels_are_trained_on(method):
     images = np.random.default_rng(0).integers(0, 256, (20, 8, 8), dtype=np.uint8)
-    options = {"num_candidates": 6, "target_width": 16} if method == "lfr" else None
+    options = {"lfr": {"num_candidates": 6, "target_width": 16}, "w_mse": {"emb": 2, "w_size": 4}}
     encoder = SelfSupervisedEncoder(
         method,
         encoder="small_resnet",
         encoder_options={"width": 8, "stem": 4},
-        method_options=options,
+        method_options=options.get(method),
         epochs=1,
         batch_size=10,
         random_state=0,
