@@ -5,7 +5,8 @@
 Rotation: SimCLR on upright digits with a network that is equivariant to quarter turns; test digits are turned at
 random.
 Translation: digits on a torus of 12 x 12 pixels, shifted at random by up to 3, with a network that is equivariant to
-cyclic shifts, over the distance of the looks and the number of places that a look reads. Each beside a network
+cyclic shifts, over the distance of the looks (in places of 2 pixels) and the number of places that a look reads. Each
+beside a network
 without the structure, whose output is merely called a map. "structured" reads both looks from one feature map, "moved"
 transforms the input; nothing else differs. Linear probe on frozen features, 1300 training and 497 test digits, three
 seeds. About fifteen minutes on one thread; a run that is in the file is not made again.
@@ -92,14 +93,14 @@ def plain_turning_network() -> nn.Module:
 
 
 def shifting_network(read: int = 1) -> nn.Module:
-    """Return a network that is equivariant to cyclic shifts by a pixel: 16 channels at 12 x 12 places."""
-    return CyclicCNN(channels=1, size=(12, 12), width=16, halvings=0, read=read)
+    """Return a network that is equivariant to cyclic shifts by 2 pixels: 32 channels at 6 x 6 places."""
+    return CyclicCNN(channels=1, size=(12, 12), width=32, halvings=1, read=read)
 
 
 def plain_shifting_network() -> nn.Module:
-    """Return two dense layers whose output is called a map of 16 channels at 12 x 12 places."""
-    layers = (nn.Flatten(), nn.Linear(144, 256), nn.BatchNorm1d(256), nn.ReLU(), nn.Linear(256, 16 * 144))
-    return Called(nn.Sequential(*layers), Shifts((12, 12), stride=1), 16)
+    """Return two dense layers whose output is called a map of 32 channels at 6 x 6 places."""
+    layers = (nn.Flatten(), nn.Linear(144, 256), nn.BatchNorm1d(256), nn.ReLU(), nn.Linear(256, 32 * 36))
+    return Called(nn.Sequential(*layers), Shifts((6, 6), stride=2), 32)
 
 
 def digits(seed: int) -> tuple[Tensor, np.ndarray, np.ndarray, np.ndarray]:
@@ -179,7 +180,7 @@ def run(
         "seconds": round(process_time() - began, 1),
         "loss": loss,
         **scores(encoder, data),  # type: ignore[arg-type]
-        "invariance": invariance(method, data[1]),
+        "invariance": invariance(method, data[1]) if isinstance(encoder.base, Turns) else None,
     }
 
 
@@ -196,7 +197,7 @@ def cases() -> dict[str, list[tuple[str, dict[str, Any]]]]:
     for views in ("moved", "structured"):
         shifting += [
             (f"torus, {views}, distance {d}", {"make": shifting_network, "views": views, "lr": 3e-3, "distance": d})
-            for d in (0, 1, 2, 3, 5)
+            for d in (0, 1, 2, 3)
         ]
         shifting += [
             (
@@ -233,7 +234,7 @@ def verdicts(runs: dict[str, dict[str, Any]]) -> dict[str, Any]:
         }
     by_distance = {
         d: differences("translation", f"torus, structured, distance {d}", f"torus, moved, distance {d}")
-        for d in (0, 1, 2, 3, 5)
+        for d in (0, 1, 2, 3)
     }
     dense = differences("translation", "dense, structured, distance 3", "dense, moved, distance 3")
     if all(len(values) == len(SEEDS) for values in [*by_distance.values(), dense]):
@@ -259,7 +260,8 @@ def table(runs: dict[str, dict[str, Any]]) -> str:
         for column in ("fibre", "mean"):
             values = [100 * entry[column] for entry in of]
             cells.append(f"{np.mean(values):.1f} ± {np.std(values):.1f}")
-        cells += [f"{np.mean([entry['invariance'] for entry in of]):.2f}", f"{np.mean([e['seconds'] for e in of]):.0f}"]
+        cosines = [entry["invariance"] for entry in of if entry["invariance"] is not None]
+        cells += [f"{np.mean(cosines):.2f}" if cosines else "", f"{np.mean([e['seconds'] for e in of]):.0f}"]
         lines.append(f"| {name} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
