@@ -255,6 +255,8 @@ def _view_maker(recipe: Recipe, preprocess: Preprocess, source: ArraySource, met
 def _structured(kind: Any, recipe: Recipe, method: Method, options: dict[str, Any]) -> ViewMaker:
     """Return the views of the encoder's own group; what a look reads is what the encoder's `read` says."""
     name, encoder = recipe.views["name"], method.encoder
+    if method.min_looks == 1:
+        raise UserError(f"views.name = {name!r}: {recipe.method} compares no looks; take a method that does, as simclr")
     if not isinstance(encoder, encoders.Equivariant):
         suited = [n for n, k in encoders.ENCODERS.items() if issubclass(k, encoders.Equivariant)]
         valid = [n for n in suited if encoders.ENCODERS[n].modality == recipe.modality]

@@ -63,3 +63,8 @@ def test_what_does_not_fit_is_refused_in_a_line(options, views, said):
         options["encoder_options"] = {}
     with pytest.raises(UserError, match=said):
         SelfSupervisedEncoder("simclr", view_options=views, **options).fit(digits())
+
+
+def test_a_method_that_compares_no_looks_is_refused():
+    with pytest.raises(UserError, match="lfr compares no looks"):
+        SelfSupervisedEncoder("lfr", encoder="c4_cnn", view_options={"name": "structured"}, epochs=1).fit(digits())
