@@ -21,9 +21,10 @@ from isotropy.recipe import Recipe
 
 GAINS = (0.7, 0.84, 1.0, 1.19, 1.41)
 TRAIN, TEST = 4000, 2000
+OTHER_LOOKS = {"views.jitter": 0.05, "views.permute": 4}
 ARMS = {
-    "simclr with scaling": ("simclr", {"views.scale": 0.5}),
-    "simclr without scaling": ("simclr", {"views.scale": 0.0}),
+    "simclr with scaling": ("simclr", {"views.scale": 0.5, **OTHER_LOOKS}),
+    "simclr without scaling": ("simclr", {"views.scale": 0.0, **OTHER_LOOKS}),
     "lfr": ("lfr", {}),
 }
 

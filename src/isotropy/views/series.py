@@ -17,9 +17,10 @@ _CROP_LENGTH, _CROP_START, _SEGMENTS, _MASK_LENGTH, _MASK_START, _PARAMETERS = r
 class SeriesViews:
     """Random looks of series, each a pure function of (seed, pass, sample index, look).
 
-    In this order: crop, permutation of segments, scale, jitter, time mask, channel mask. The defaults are a weak
-    distortion of standardised series: two looks, amplitudes N(1, 0.1) per channel, noise N(0, 0.05) per value, up
-    to 4 segments; no crop, no masks. Weak and strong looks: `permute=[1, 8], jitter=[0.0, 0.8]`.
+    In this order: crop, permutation of segments, scale, jitter, time mask, channel mask. The defaults keep time as it
+    is, since the default encoder does: two looks at standardised series, amplitudes N(1, 0.3) per channel, noise
+    N(0, 0.3) per value; no permutation, no crop, no masks (docs/log.md says what these did). Weak and strong looks:
+    `permute=[1, 8], jitter=[0.0, 0.8]`.
 
     Args:
         looks: how many looks a sample gets.
@@ -44,9 +45,9 @@ class SeriesViews:
         self,
         *,
         looks: int = 2,
-        scale: float | Sequence[float] = 0.1,
-        jitter: float | Sequence[float] = 0.05,
-        permute: int | Sequence[int] = 4,
+        scale: float | Sequence[float] = 0.3,
+        jitter: float | Sequence[float] = 0.3,
+        permute: int | Sequence[int] = 1,
         time_mask: float | Sequence[float] = 0.0,
         channel_mask: float | Sequence[float] = 0.0,
         crop: float | Sequence[float] = 1.0,
