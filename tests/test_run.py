@@ -1,6 +1,7 @@
 """The run directory: what is written, refused and read back; watching disturbs nothing."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -16,8 +17,9 @@ from isotropy.evidence import codes_evidence
 from isotropy.recipe import Recipe
 from isotropy.report import summarise
 from isotropy.representation import Representation, load
-from isotropy.run import Run, fingerprint, watch
+from isotropy.run import Run, fingerprint
 from isotropy.segments import SegmentHead
+from isotropy.watching import Watch
 
 RECIPE = Recipe.default("simclr", "table").changed(
     {"encoder.width": 8, "encoder.hidden": 8, "train.batch_size": 16, "train.epochs": 6}
@@ -70,10 +72,36 @@ def test_training_logs_every_step_and_health_at_some(prepared, tmp_path):
         [line["step"] for line in lines["metrics"]] == [line["step"] for line in lines["timing"]] == list(range(1, 25))
     )
     assert all(line["loss"] == pytest.approx(sum(line["terms"].values())) for line in lines["metrics"])
-    assert [line["step"] for line in lines["diagnostics"]] == [1, 10, 20, 24]
-    assert steps[0][1] == {k: lines["diagnostics"][0][k] for k in ("effective_rank", "mean_norm")}
+    seen = lines["diagnostics"]
+    assert [line["step"] for line in seen] == [0, 1, 10, 20, 24]
+    assert seen == run.records
+    assert seen[0]["kinship"] == pytest.approx(1), "the untrained encoder comes first"
+    assert steps[0][1] == {**seen[0], **seen[1]}
     assert steps[10][1] == steps[9][1], "the newest is given with every step"
+    assert all(line["loss"] == lines["metrics"][line["step"] - 1]["loss"] for line in seen[1:])
+    assert all(-1 <= line["centre"] <= line["alignment"] <= 1 for line in seen[1:])
     assert run.has_checkpoint, "the last step is always kept"
+
+
+def test_a_collapse_ends_the_training_without_a_checkpoint(prepared, tmp_path):
+    run = Run(tmp_path)
+    steps = [step.number for step, _ in run.train(prepared, collapsed=lambda: run.records[-1]["step"] == 10)]
+    assert steps == list(range(1, 11)) and not run.has_checkpoint
+
+
+def test_a_long_training_looks_at_its_encoder_fifty_times(prepared):
+    class Cheap(Watch):
+        def _embedded(self, encoder):
+            return np.eye(4)
+
+    watch = Cheap(prepared.method, prepared.rows[:4], prepared.preprocess.prepare, prepared.method.encoder)
+    outputs = {"z": [torch.eye(4), torch.eye(4)]}
+    numbers = [*range(1, 40), 600, 1190, 1200, 1201]
+    steps = [SimpleNamespace(number=n, steps=1201, epoch=n / 10, loss=1.0, outputs=outputs) for n in numbers]
+    records = [record for step in steps if (record := watch.at(step))]
+    assert [record["step"] for record in records] == [1, 10, 20, 30, 600, 1190, 1200, 1201]
+    assert [r["step"] for r in records if "effective_rank" in r] == [1, 30, 600, 1200, 1201]
+    assert all(("looks_rank" in r) == ("effective_rank" in r) for r in records)
 
 
 def test_a_stop_saves_and_a_second_call_goes_on_to_the_same_end(prepared, tmp_path):
@@ -97,7 +125,7 @@ def test_watching_leaves_modes_and_weights_as_they_were(prepared):
     list(encoder.modules())[2].eval()
     modes = [module.training for module in encoder.modules()]
     before = {name: value.clone() for name, value in encoder.state_dict().items()}
-    health = watch(prepared, prepared.rows[:32])
+    health = Watch(prepared.method, prepared.rows[:32], prepared.preprocess.prepare, encoder).at_start()
     assert 1 <= health["effective_rank"] <= 8
     assert 0 <= health["mean_norm"] <= 1
     assert [module.training for module in encoder.modules()] == modes

@@ -3,6 +3,7 @@
 import json
 import math
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +27,31 @@ class Log:
         # Cutting leaves the position where it was, and `tell` would give it until something is written.
         self._file.seek(offset)
 
-    def add(self, entry: dict[str, Any]) -> None:
-        """Append one line; a number that is not finite becomes null, as JSON knows no other."""
-        self._file.write(json.dumps(_finite(entry), allow_nan=False).encode() + b"\n")
+    @staticmethod
+    def read(path: Path) -> Iterator[dict[str, Any]]:
+        """Yield the lines of a file, none where there is no file; a last line cut short by a kill is left out.
+
+        Raises:
+            UserError: a line that is not JSON, or a file that is no text.
+        """
+        if not path.is_file():
+            return
+        try:
+            lines = [line for line in path.read_text(encoding="utf-8").split("\n") if line.strip()]
+        except UnicodeDecodeError:
+            raise UserError(f"{path} is not text: is the run damaged?") from None
+        for number, line in enumerate(lines, start=1):
+            try:
+                yield json.loads(line)
+            except json.JSONDecodeError:
+                if number < len(lines):
+                    raise UserError(f"{path}, line {number} is not JSON: is the run damaged?") from None
+
+    def add(self, entry: dict[str, Any]) -> dict[str, Any]:
+        """Append one line, and return what is in it; a number that is not finite becomes null: JSON knows no other."""
+        written: dict[str, Any] = _finite(entry)
+        self._file.write(json.dumps(written, allow_nan=False).encode() + b"\n")
+        return written
 
     def flushed(self) -> int:
         """Bring what was written to the disk and return the file's length."""

@@ -17,7 +17,7 @@ from isotropy.evaluation.labels import encode, known, task_of
 from isotropy.evaluation.splits import split
 from isotropy.methods.method import Method
 from isotropy.recipe import Recipe, build
-from isotropy.training import comm, fit
+from isotropy.training import Plan, comm, fit
 from isotropy.views.views import ViewMaker
 
 # With neither epochs nor a budget given.
@@ -55,6 +55,22 @@ class Prepared:
         """Return the same with another length of training."""
         return replace(self, recipe=self.recipe.changed({"train.epochs": float(epochs)}))
 
+    def facts(self) -> dict[str, Any]:
+        """Return what a reader of the training's numbers has to know: landmarks of its loss, steps, batch and width."""
+        train = self.recipe.train
+        plan = Plan(
+            rows=len(self.source),
+            batch_size=train.batch_size,
+            epochs=train.epochs,
+            passes_per_epoch=self.method.passes_per_epoch,
+            keep_last=train.keep_last,
+        )
+        batch = min(train.batch_size, len(self.source))
+        return {
+            "landmarks": self.method.landmarks(batch),
+            "training": {"steps": plan.steps, "batch_size": batch, "width": self.method.encoder.width},
+        }
+
     def untrained(self) -> nn.Module:
         """Return the encoder as it was before training: the same seed draws the same weights."""
         return build(self.recipe, self.preprocess, self.source)[0].encoder
@@ -86,6 +102,8 @@ def prepare(
     place = torch.device(device)
     source = ArraySource(rows, preprocess, device=place, index=torch.from_numpy(train) if len(test) else None)
     method, views = build(recipe, preprocess, source)
+    # Here too, and not in the loop alone: before a run's folder is made.
+    method.check_batch_size(min(recipe.train.batch_size, len(train)))
     return Prepared(recipe, data, preprocess, rows, train, test, source, method, views, place)
 
 

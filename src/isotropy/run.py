@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
@@ -16,19 +15,18 @@ from torch import Tensor
 
 from isotropy.atomic import write_atomically
 from isotropy.data import PREPROCESS, Preprocess
-from isotropy.diagnostics import effective_rank, mean_norm
 from isotropy.errors import UserError
 from isotropy.evidence import codes_evidence, evidence
 from isotropy.logs import Log
 from isotropy.prepare import Prepared
 from isotropy.recipe import Recipe
-from isotropy.representation import Representation, embed_rows
+from isotropy.representation import Representation
 from isotropy.training import Step, checkpoint, comm, fit
+from isotropy.watching import Watch
 from isotropy.writers import writing
 
-# Rows on which rank and mean are watched, and how many times at most over a training.
+# Rows on which the encoder is watched.
 _WATCHED = 512
-_LOOKS = 50
 _SECONDS_BETWEEN_CHECKPOINTS = 30.0
 # Rows that are embedded and written at once: what bounds the memory of the export.
 _PIECE = 16384
@@ -40,11 +38,15 @@ class Run:
 
     Args:
         folder: where it is; nothing is written before `create`.
+
+    Attributes:
+        records: what was seen in `train` so far, the lines of diagnostics.jsonl; empty on other ranks than the first.
     """
 
     def __init__(self, folder: Path | str) -> None:
         self.folder = Path(folder)
         self.checkpoints = self.folder / "checkpoints"
+        self.records: list[dict[str, Any]] = []
 
     @classmethod
     def opened(cls, folder: Path | str) -> "Run":
@@ -84,7 +86,7 @@ class Run:
                 "rows": len(prepared.rows),
                 "training_rows": len(prepared.train),
                 "fingerprint": fingerprint(prepared.rows),
-                "landmarks": prepared.method.landmarks(min(prepared.recipe.train.batch_size, len(prepared.train))),
+                **prepared.facts(),
                 "preprocess": prepared.preprocess.to_json(),
             }
             self._write("data.json", json.dumps(about, indent=1))
@@ -128,26 +130,36 @@ class Run:
             )
 
     def train(
-        self, prepared: Prepared, *, stop: Callable[[], bool] = lambda: False
-    ) -> Iterator[tuple[Step, dict[str, float]]]:
-        """Train, from the last checkpoint if there is one; yield every step and the newest rank and mean norm.
+        self,
+        prepared: Prepared,
+        *,
+        stop: Callable[[], bool] = lambda: False,
+        collapsed: Callable[[], bool] = lambda: False,
+    ) -> Iterator[tuple[Step, dict[str, Any]]]:
+        """Train, from the last checkpoint if there is one; yield every step and the newest of each watched number.
 
         Writes metrics.jsonl and diagnostics.jsonl (functions of the run alone), timing.jsonl, and a checkpoint
-        every half minute, at the end, and when `stop()` says so after a step; then the iteration ends. Of several
-        ranks the first one alone watches and writes.
+        every half minute, at the end, and when `stop()` says so after a step; then the iteration ends. It ends
+        without a checkpoint where `collapsed()`, asked after every new record, says so. Of several ranks the first
+        one alone writes.
 
         Raises:
             UserError: what `isotropy.training.fit` raises, or a disk that does not take a file.
         """
-        resume = self._last_good_checkpoint()
+        resume = checkpoint.last_good(self.checkpoints)
         offsets = checkpoint.about(resume)["about"]["offsets"] if resume else {}
         # Spread over the data: rows that stand together are often of one class.
         rows = len(prepared.source)
         watched = prepared.source.batch(torch.linspace(0, rows - 1, min(_WATCHED, rows)).long())
-        health: dict[str, float] = {}
+        untrained = prepared.untrained().to(prepared.device)
+        watch = Watch(prepared.method, watched, prepared.preprocess.prepare, untrained)
         saved = perf_counter()
         recipe = prepared.recipe
         with self._writing(), self._logs(offsets) as logs:
+            self.records = list(Log.read(self.folder / "diagnostics.jsonl")) if logs else []
+            if logs and not self.records:
+                self._record(logs, watch.at_start())
+            health = {name: value for line in self.records for name, value in line.items()}
             for step in fit(
                 prepared.method,
                 prepared.source,
@@ -157,15 +169,17 @@ class Run:
                 resume=resume,
                 **recipe.train.arguments(),
             ):
-                last = step.number == step.steps
                 if logs:
                     logs["metrics"].add(_metrics(step))
                     logs["timing"].add({"step": step.number, "seconds": step.seconds, "waited": step.waited})
-                if logs and (last or step.number == 1 or step.number % max(10, step.steps // _LOOKS) == 0):
-                    health = watch(prepared, watched)
-                    logs["diagnostics"].add({"step": step.number, "epoch": step.epoch, **health})
+                seen = watch.at(step)
+                if logs and seen is not None:
+                    health = health | self._record(logs, seen)
+                if seen is not None and comm.agree(collapsed()):
+                    yield step, health
+                    return
                 stopped = comm.agree(stop())
-                if last or stopped or perf_counter() - saved > _SECONDS_BETWEEN_CHECKPOINTS:
+                if step.number == step.steps or stopped or perf_counter() - saved > _SECONDS_BETWEEN_CHECKPOINTS:
                     step.save(self.checkpoints, offsets={name: log.flushed() for name, log in logs.items()})
                     saved = perf_counter()
                 yield step, health
@@ -213,6 +227,10 @@ class Run:
         made.save(self.folder)
         return found
 
+    def _record(self, logs: dict[str, Log], seen: dict[str, float]) -> dict[str, Any]:
+        self.records.append(logs["diagnostics"].add(seen))
+        return self.records[-1]
+
     def _write_embeddings(self, prepared: Prepared, made: Representation) -> None:
         """Write embeddings.parquet: the part of every row, its label as text if there are labels, and z0, z1, ..."""
         rows, labels = prepared.rows, prepared.data.labels
@@ -234,19 +252,6 @@ class Run:
 
     def _write(self, name: str, text: str) -> None:
         write_atomically(self.folder / name, text.encode())
-
-    def _last_good_checkpoint(self) -> Path | None:
-        """Return the newest checkpoint that can be read: from an older one the run ends in the same bits."""
-        path, listed = None, checkpoint.listed(self.checkpoints)
-        for path in reversed(listed):
-            try:
-                checkpoint.about(path)
-                return path
-            except UserError as error:
-                warnings.warn(f"{error}; it is passed over", stacklevel=2)
-        if path is not None:
-            raise UserError(f"{self.checkpoints}: no checkpoint can be read; delete the folder to begin from the start")
-        return None
 
     @contextmanager
     def _logs(self, offsets: dict[str, int]) -> Iterator[dict[str, Log]]:
@@ -270,12 +275,6 @@ class Run:
             return json.loads((self.folder / name).read_text())
         except (OSError, json.JSONDecodeError, UnicodeDecodeError) as error:
             raise UserError(f"{self.folder / name}: missing or damaged") from error
-
-
-def watch(prepared: Prepared, rows: Tensor) -> dict[str, float]:
-    """Return the effective rank and the norm of the mean of the embeddings of `rows`, as they are stored."""
-    embeddings = embed_rows(prepared.method.encoder, prepared.preprocess.prepare, rows)
-    return {"effective_rank": effective_rank(embeddings), "mean_norm": mean_norm(embeddings)}
 
 
 def fingerprint(rows: Tensor) -> str:

@@ -1,10 +1,10 @@
 """The live line of a training: where it is, how it goes, and how long it takes."""
 
-import math
 from collections import deque
 from collections.abc import Iterable
 from time import perf_counter
 from types import TracebackType
+from typing import Any
 
 from rich.live import Live
 from rich.text import Text
@@ -41,7 +41,7 @@ class Training:
         if self._live:
             self._live.stop()
 
-    def watch(self, steps: Iterable[tuple[Step, dict[str, float]]]) -> Step | None:
+    def watch(self, steps: Iterable[tuple[Step, dict[str, Any]]]) -> Step | None:
         """Take all the steps, showing them as they pass, and return the last one."""
         step = None
         for step, health in steps:
@@ -56,19 +56,17 @@ class Training:
                 self._printed = now
         return step
 
-    def line(self, step: Step, health: dict[str, float]) -> str:
+    def line(self, step: Step, health: dict[str, Any]) -> str:
         """Return the line: epoch, loss terms, speed, wait, rank, mean norm, time left."""
         terms = "  ".join(f"{name} {value:.4g}" for name, value in step.terms.items())
         passed = perf_counter() - self._begun
         done = step.number - self._first + 1
         left = passed / done * (step.steps - step.number)
         parts = [f"epoch {step.epoch:.1f}/{self.epochs:g}", terms, *self._speed()]
-        if health:
-            rank = health["effective_rank"]
-            parts += [
-                f"rank {rank:.1f}" if math.isfinite(rank) else "rank none",
-                f"mean {health['mean_norm']:.2f}",
-            ]
+        if "effective_rank" in health:
+            rank, norm = health["effective_rank"], health["mean_norm"]
+            parts.append("rank none" if rank is None else f"rank {rank:.1f}")
+            parts.append("mean none" if norm is None else f"mean {norm:.2f}")
         parts.append(f"{duration(left)} left" if step.number < step.steps else f"took {duration(passed)}")
         return " | ".join(parts)
 

@@ -1,5 +1,6 @@
 """Is the representation healthy? Arrays in, numbers out."""
 
+from isotropy.diagnostics.encoder import encoder_numbers, kinship
 from isotropy.diagnostics.ideal import (
     etf_distance,
     invariance_ratio,
@@ -10,8 +11,9 @@ from isotropy.diagnostics.ideal import (
     worst_invariant_task,
 )
 from isotropy.diagnostics.lidar import lidar
+from isotropy.diagnostics.outputs import looks_rank, step_numbers
 from isotropy.diagnostics.pairs import alignment_distance, even_uniformity, self_cluster, uniformity
-from isotropy.diagnostics.prototypes import assignments, divergence, most_even
+from isotropy.diagnostics.prototypes import Uses, assignments, divergence, most_even
 from isotropy.diagnostics.rank import effective_rank, mean_norm
 from isotropy.diagnostics.spectrum import (
     Moments,
@@ -24,11 +26,13 @@ from isotropy.diagnostics.spectrum import (
     rankme,
     stable_rank,
 )
-from isotropy.diagnostics.stability import Sums, class_centres, lag, predictor_gap, stability
+from isotropy.diagnostics.stability import Gap, Sums, class_centres, lag, predictor_gap, stability
 
 __all__ = [
+    "Gap",
     "Moments",
     "Sums",
+    "Uses",
     "alignment_distance",
     "alpha_req",
     "assignments",
@@ -37,12 +41,15 @@ __all__ = [
     "effective_dimension",
     "effective_rank",
     "eigenvalues",
+    "encoder_numbers",
     "entropy_rank",
     "etf_distance",
     "even_uniformity",
     "invariance_ratio",
+    "kinship",
     "lag",
     "lidar",
+    "looks_rank",
     "mean_norm",
     "most_even",
     "off_diagonal_energy",
@@ -55,6 +62,7 @@ __all__ = [
     "self_cluster",
     "stability",
     "stable_rank",
+    "step_numbers",
     "unseen_mass",
     "uniformity",
     "worst_invariant_task",

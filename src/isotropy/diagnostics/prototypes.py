@@ -1,5 +1,7 @@
 """Assignments to prototypes or categories: are all in use, is each sample sure, do teacher and student agree?"""
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from math import log
 
 import torch
@@ -7,7 +9,36 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 
-def assignments(probabilities: ArrayLike | Tensor) -> dict[str, float]:
+@dataclass(frozen=True)
+class Uses:
+    """The sums of N rows of probabilities that `assignments` is a function of, in float64.
+
+    Attributes:
+        count: N. total: (K,), the sum of the rows. likeliest: (K,), how many rows each category is the likeliest of.
+        entropy: the sum of the rows' entropies.
+    """
+
+    count: float
+    total: Tensor
+    likeliest: Tensor
+    entropy: float
+
+    @classmethod
+    def of(cls, probabilities: ArrayLike | Tensor) -> "Uses":
+        """Return the sums of rows (N, K); raise ValueError where they do not sum to 1 within 1e-3."""
+        p = _probabilities(probabilities)
+        likeliest = torch.bincount(p.argmax(dim=1), minlength=p.shape[1]).to(p)
+        return cls(float(len(p)), p.sum(dim=0), likeliest, float(_entropy(p).sum()))
+
+    def over_ranks(self, total: Callable[[Tensor], Tensor]) -> "Uses":
+        """Return the sums over all ranks; `total` adds a vector up over them, in one call."""
+        scalars = self.total.new_tensor([self.count, self.entropy])
+        packed = total(torch.cat([scalars, self.total, self.likeliest]))
+        summed, likeliest = packed[2:].chunk(2)
+        return Uses(float(packed[0]), summed, likeliest, float(packed[1]))
+
+
+def assignments(probabilities: ArrayLike | Tensor | Uses) -> dict[str, float]:
     """Return how K categories are used by N samples; natural logarithms.
 
     - "marginal_entropy": H(mean of the rows), 0 (one category has all) to ln K (balanced).
@@ -20,7 +51,7 @@ def assignments(probabilities: ArrayLike | Tensor) -> dict[str, float]:
     code".
 
     Args:
-        probabilities: (N, K), rows that sum to 1.
+        probabilities: (N, K), rows that sum to 1, or their `Uses`.
 
     Raises:
         ValueError: another shape, or rows that do not sum to 1 within 1e-3.
@@ -32,14 +63,14 @@ def assignments(probabilities: ArrayLike | Tensor) -> dict[str, float]:
         >>> round(found["marginal_entropy"], 4), found["entropy"], found["used"]
         (1.3863, 0.0, 4.0)
     """
-    p = _probabilities(probabilities)
-    mean = p.mean(dim=0)
-    marginal, each = float(_entropy(mean)), float(_entropy(p).mean())
+    uses = probabilities if isinstance(probabilities, Uses) else Uses.of(probabilities)
+    mean = uses.total / uses.count
+    marginal, each = float(_entropy(mean)), uses.entropy / uses.count
     return {
         "marginal_entropy": marginal,
         "entropy": each,
         "information": marginal - each,
-        "used": float(len(p.argmax(dim=1).unique())),
+        "used": float((uses.likeliest > 0).sum()),
         "imbalance": float((len(mean) * mean - 1).abs().max()),
     }
 

@@ -133,7 +133,36 @@ def stability(looks: Sequence[ArrayLike | Tensor] | Sums) -> dict[str, float]:
     }
 
 
-def predictor_gap(prediction: ArrayLike | Tensor, target: ArrayLike | Tensor) -> dict[str, float]:
+@dataclass(frozen=True)
+class Gap:
+    """The sums of N pairs of unit rows p (a prediction) and z (its target) that `predictor_gap` is a function of.
+
+    Attributes:
+        count: N. prediction, target: (D,), the sums of either. apart: the sum of |z - p|^2.
+    """
+
+    count: float
+    prediction: Tensor
+    target: Tensor
+    apart: float
+
+    @classmethod
+    def of(cls, prediction: ArrayLike | Tensor, target: ArrayLike | Tensor) -> "Gap":
+        """Return the sums of pairs of rows (N, D); raise ValueError where the shapes differ."""
+        p, z = (F.normalize(torch.as_tensor(x).detach().double(), dim=1) for x in (prediction, target))
+        if p.shape != z.shape:
+            shapes = f"{tuple(p.shape)} and {tuple(z.shape)}"
+            raise ValueError(f"prediction and target must have one shape (N, D), got {shapes}")
+        return cls(float(len(p)), p.sum(dim=0), z.sum(dim=0), float((z - p).square().sum()))
+
+    def over_ranks(self, total: Callable[[Tensor], Tensor]) -> "Gap":
+        """Return the sums over all ranks; `total` adds a vector up over them, in one call."""
+        packed = total(torch.cat([self.target.new_tensor([self.count, self.apart]), self.prediction, self.target]))
+        prediction, target = packed[2:].chunk(2)
+        return Gap(float(packed[0]), prediction, target, float(packed[1]))
+
+
+def predictor_gap(prediction: ArrayLike | Tensor | Gap, target: ArrayLike | Tensor | None = None) -> dict[str, float]:
     """Return what a predictor changes about the centre: with e = z - p, does it pull the centre back?
 
     Of unit rows z (the target) and p (the prediction), with centres o_z, o_p and o_e = o_z - o_p:
@@ -142,10 +171,10 @@ def predictor_gap(prediction: ArrayLike | Tensor, target: ArrayLike | Tensor) ->
     |e - o_e|. NaN where a centre has no direction.
 
     Args:
-        prediction: (N, D). target: (N, D), of the other look.
+        prediction: (N, D), or the `Gap` of both. target: (N, D), of the other look.
 
     Raises:
-        ValueError: the shapes differ.
+        ValueError: the shapes differ, or one of the two is missing.
 
     Source: Zhang et al. 2022 (arXiv 2203.16262), section 3.
 
@@ -154,17 +183,18 @@ def predictor_gap(prediction: ArrayLike | Tensor, target: ArrayLike | Tensor) ->
         >>> round(gap["eta"], 3)
         0.5
     """
-    p, z = (F.normalize(torch.as_tensor(x).detach().double(), dim=1) for x in (prediction, target))
-    if p.shape != z.shape:
-        raise ValueError(f"prediction and target must have one shape (N, D), got {tuple(p.shape)} and {tuple(z.shape)}")
-    of_p, e = p.mean(dim=0), z - p
-    of_e = e.mean(dim=0)
+    if not isinstance(prediction, Gap):
+        if target is None:
+            raise ValueError("a prediction is compared with its target: give both")
+        prediction = Gap.of(prediction, target)
+    sums = prediction
+    of_p, of_e = sums.prediction / sums.count, (sums.target - sums.prediction) / sums.count
     along, size, other = float(of_e @ of_p), float(of_p.norm()), float(of_e.norm())
     return {
         "eta": -along / size**2 if size > 1e-12 else nan,
         "cosine": along / (size * other) if min(size, other) > 1e-12 else nan,
         "centre": other,
-        "residual": float((e - of_e).square().sum(dim=1).mean().sqrt()),
+        "residual": sqrt(max(0.0, sums.apart / sums.count - other**2)),
     }
 
 

@@ -49,7 +49,7 @@ class Method(nn.Module):
         """
         raise NotImplementedError
 
-    def observed(self, **outputs: Any) -> dict[str, list[Tensor]]:
+    def observed(self, *_: Any, **outputs: Any) -> dict[str, list[Tensor]]:
         """Return what diagnostics read of a step's outputs; by default "z" as "looks".
 
         Keys, each left out where the method has no such thing: "looks", the vectors (B, D) that are compared, one

@@ -3,12 +3,12 @@
 import json
 import math
 import tomllib
-from collections.abc import Iterator
 from pathlib import Path
 from shlex import quote
 from typing import Any
 
 from isotropy.errors import UserError
+from isotropy.logs import Log
 from isotropy.report.map import embedding_map
 
 _COLLAPSED = 1.1  # directions in use
@@ -44,9 +44,9 @@ def summarise(run_dir: str | Path) -> dict[str, Any]:
         summary["data"] = {
             name: about[name] for name in ("said", "rows", "training_rows", "landmarks") if name in about
         }
-    if metrics := list(_lines(run / "metrics.jsonl")):
+    if metrics := list(Log.read(run / "metrics.jsonl")):
         summary["training"] = _training(metrics, summary.get("data", {}))
-    if diagnostics := list(_lines(run / "diagnostics.jsonl")):
+    if diagnostics := list(Log.read(run / "diagnostics.jsonl")):
         summary["health"] = _health(diagnostics)
     if (run / "probes.json").is_file():
         found = _json(run / "probes.json")
@@ -153,19 +153,6 @@ def _commands(run: Path) -> list[list[str]]:
         *([["Give new data codes", f"isotropy embed {name} DATA --codes --out codes.parquet"]] if coded else []),
         ["Probe another label", f"isotropy probe {name} DATA --label COLUMN"],
     ]
-
-
-def _lines(path: Path) -> Iterator[dict[str, Any]]:
-    """Yield the lines of a JSON lines file; a last line cut short by a kill is left out."""
-    if not path.is_file():
-        return
-    lines = [line for line in _text(path).split("\n") if line.strip()]
-    for number, line in enumerate(lines, start=1):
-        try:
-            yield json.loads(line)
-        except json.JSONDecodeError:
-            if number < len(lines):
-                raise UserError(f"{path}, line {number} is not JSON: is the run damaged?") from None
 
 
 def _json(path: Path) -> Any:

@@ -1,6 +1,7 @@
 """A checkpoint is one safetensors file, its JSON in the metadata: whole or not there at all."""
 
 import json
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -58,6 +59,24 @@ def save(
 def listed(folder: Path) -> list[Path]:
     """Return the checkpoints in `folder`, the newest last."""
     return sorted(folder.glob("step-*.safetensors"))
+
+
+def last_good(folder: Path) -> Path | None:
+    """Return the newest checkpoint that can be read, None without any: from an older one a run ends in the same bits.
+
+    Raises:
+        UserError: there are some, and none can be read.
+    """
+    path = None
+    for path in reversed(listed(folder)):
+        try:
+            about(path)
+            return path
+        except UserError as error:
+            warnings.warn(f"{error}; it is passed over", stacklevel=2)
+    if path is not None:
+        raise UserError(f"{folder}: no checkpoint can be read; delete the folder to begin from the start")
+    return None
 
 
 def about(path: Path) -> dict[str, Any]:
