@@ -3,12 +3,14 @@
 import copy
 import json
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from time import process_time
 from typing import Any
 
 import numpy as np
 import torch
+from scipy.stats import t
 
 from isotropy.data import Data
 from isotropy.evaluation import knn_probe, linear_probe
@@ -34,16 +36,30 @@ class Trained:
 
 def train(prepared: Prepared, seconds: float) -> Trained:
     """Train for about `seconds` of processor time; where the rate decays, the decay ends with the budget."""
+    if prepared.recipe.optim.final == 1.0:
+        return trained(prepared, 1000.0, seconds)
+    return trained(prepared, _epochs(prepared, seconds))
+
+
+def trained(prepared: Prepared, epochs: float, seconds: float = float("inf")) -> Trained:
+    """Train for `epochs`, or until `seconds` of processor time have passed (for rates that do not decay)."""
     recipe = prepared.recipe
-    constant = recipe.optim.final == 1.0
-    epochs = 1000.0 if constant else _epochs(prepared, seconds)
     arguments = recipe.train.arguments() | {"epochs": epochs}
+    _load()
     begin, number, epoch, loss = process_time(), 0, 0.0, 0.0
     for step in fit(prepared.method, prepared.source, prepared.views, optim=recipe.optim, **arguments):
         number, epoch, loss = step.number, round(step.epoch, 2), round(step.loss, 4)
-        if constant and process_time() - begin > seconds:
+        if process_time() - begin > seconds:
             break
     return Trained(prepared.method.encoder.eval(), number, epoch, round(process_time() - begin, 1), loss)
+
+
+@cache
+def _load() -> None:
+    """Take one step of an optimiser: torch loads for seconds when it does so first, which is no run's time."""
+    weight = torch.zeros(1, requires_grad=True)
+    weight.sum().backward()
+    torch.optim.Adam([weight]).step()
 
 
 def _epochs(prepared: Prepared, seconds: float) -> float:
@@ -58,14 +74,23 @@ def _epochs(prepared: Prepared, seconds: float) -> float:
     return max(seconds / each, 1.0) * recipe.train.batch_size / len(prepared.source)
 
 
-def probe(prepared: Prepared, encoder: torch.nn.Module) -> dict[str, Any]:
-    """Return the linear and the k-NN accuracy of an encoder's vectors on the test rows, with intervals."""
+def features(prepared: Prepared, encoder: torch.nn.Module) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Return training vectors and labels and test vectors and labels, as the probes take them."""
     labels = np.asarray(prepared.data.labels)
     parts = [
         (embed_rows(encoder, prepared.preprocess.prepare, prepared.rows[torch.from_numpy(index)]), labels[index])
         for index in (prepared.train, prepared.test)
     ]
-    (train_x, train_y), (test_x, test_y) = parts
+    return *parts[0], *parts[1]
+
+
+def probe(prepared: Prepared, encoder: torch.nn.Module) -> dict[str, Any]:
+    """Return the linear and the k-NN accuracy of an encoder's vectors on the test rows, with intervals."""
+    return probed(*features(prepared, encoder))
+
+
+def probed(train_x: np.ndarray, train_y: np.ndarray, test_x: np.ndarray, test_y: np.ndarray) -> dict[str, Any]:
+    """Return the linear and the k-NN accuracy of features on the test rows, with intervals."""
     found = {}
     for name, kind in (("linear", linear_probe), ("knn", knn_probe)):
         made = kind(train_x, train_y, test_x, test_y)
@@ -89,10 +114,39 @@ def kept(path: Path) -> list[dict[str, Any]]:
     return json.loads(path.read_text())["runs"] if path.exists() else []
 
 
-def keep(path: Path, command: str, runs: list[dict[str, Any]]) -> None:
-    """Write the runs with the command that made them."""
+def keep(path: Path, command: str, runs: list[dict[str, Any]], **more: Any) -> None:
+    """Write the runs with the command that made them, and what else is said of them."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps({"command": command, "torch": torch.__version__, "runs": runs}, indent=1) + "\n")
+    content = {"command": command, "torch": torch.__version__, **more, "runs": runs}
+    path.write_text(json.dumps(content, indent=1) + "\n")
+
+
+@dataclass(frozen=True)
+class Difference:
+    """The mean difference of paired scores with its 95% t-interval over seeds; no interval for one pair."""
+
+    mean: float
+    low: float
+    high: float
+    pairs: int
+
+    def __str__(self) -> str:
+        if self.pairs < 2:
+            return f"{self.mean:+.3f} (one seed)"
+        return f"{self.mean:+.3f} [{self.low:+.3f}, {self.high:+.3f}]"
+
+
+def paired(first: dict[int, float], second: dict[int, float]) -> Difference | None:
+    """Return first minus second over the seeds that both have; None where they share none."""
+    seeds = sorted(first.keys() & second.keys())
+    if not seeds:
+        return None
+    differences = np.array([first[seed] - second[seed] for seed in seeds])
+    mean, count = float(differences.mean()), len(differences)
+    if count < 2:
+        return Difference(mean, float("-inf"), float("inf"), count)
+    half = float(t.ppf(0.975, count - 1) * differences.std(ddof=1) / count**0.5)
+    return Difference(mean, mean - half, mean + half, count)
 
 
 def mean(runs: list[dict[str, Any]], which: str, kind: str) -> str:
