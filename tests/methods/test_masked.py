@@ -47,6 +47,12 @@ def test_every_row_hides_the_same_count_of_whole_patches(shape, share):
     assert abs(cells.flatten(1).double().mean(0) - counts[0] / GRIDS[shape]).max() < 0.3, "every place is drawn"
 
 
+@pytest.mark.parametrize(("share", "count"), [(0.8, 8), (0.9, 9), (0.7, 7), (0.6, 6), (0.65, 7)])
+def test_a_share_that_is_a_whole_number_of_cells_hides_that_number(share, count):
+    hidden = made((10,), share=share)(views_of(normal(3, 10)))["hidden"][0]
+    assert hidden.sum(1).tolist() == [count] * 3
+
+
 @pytest.mark.parametrize("shape", GRIDS)
 def test_the_loss_is_the_error_on_what_the_encoder_did_not_see(shape):
     method, x = made(shape), normal(8, *shape)

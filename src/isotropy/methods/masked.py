@@ -1,6 +1,7 @@
 """Masked reconstruction: hide parts of a row and tell them from the rest."""
 
 from collections.abc import Callable
+from math import ceil
 
 import torch
 from torch import Tensor, nn
@@ -108,7 +109,8 @@ class Masked(Method):
         grid: tuple[int, ...] = (x.shape[1],) if x.ndim < 4 else (1,)
         grid += tuple(-(-side // self.patch) for side in x.shape[2:])
         cells = torch.Size(grid).numel()
-        hidden = cells - max(1, int(cells * (1 - self.share)))
+        # Not by what is visible: 10 (1 - .8) falls below 2 by a rounding.
+        hidden = min(cells - 1, ceil(cells * self.share - 1e-9))
         if hidden == 0:
             raise UserError(f"a row {tuple(x.shape[1:])} is one patch of {self.patch}: take a smaller method.patch")
         keys = draw.keys(draw.mix(self.seed, _OWN), self._pass, look, index.to(x.device))
