@@ -39,6 +39,13 @@ def test_a_split_is_taken_and_preprocessing_learns_on_its_training_rows_alone():
     assert again.preprocess is made.preprocess
 
 
+def test_a_batch_that_the_method_cannot_take_is_refused_before_there_is_a_run():
+    recipe = Recipe.default("nnclr", "table").changed({"method.queue_size": 70, "train.batch_size": 80})
+    with pytest.raises(UserError, match="queue of 70 rows is smaller than a batch of 80"):
+        prepare.prepare(recipe, read(ROWS))
+    prepare.prepare(recipe, read(ROWS, label=np.arange(80) % 4))  # 64 training rows make smaller batches
+
+
 def test_the_untrained_encoder_is_the_one_before_training():
     made = prepare.prepare(RECIPE, read(ROWS))
     before = {name: value.clone() for name, value in made.method.encoder.state_dict().items()}

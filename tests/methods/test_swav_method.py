@@ -8,6 +8,8 @@ from isotropy.errors import UserError
 from isotropy.methods import SwAV
 from isotropy.objectives import sinkhorn, swav
 from isotropy.prototypes import Prototypes
+from isotropy.training import fit
+from laws.cases import Jitter, Rows
 from methods.fakes import Net, copy_of, normal, unmoved, views_of
 
 
@@ -164,6 +166,6 @@ def test_mistakes_are_named(options, line):
 
 def test_a_queue_smaller_than_the_batch_is_refused_with_the_numbers():
     with pytest.raises(UserError, match=r"queue_length = 20 is smaller than the batch of 32 rows: .* = 128, or 0"):
-        small(queue_length=20).landmarks(32)
-    small(queue_length=32).landmarks(32)
-    small().landmarks(32)
+        next(iter(fit(small(queue_length=20), Rows(torch.randn(40, 5)), Jitter(2), batch_size=32)))
+    assert small(queue_length=32).check_batch_size(32) is None
+    assert small().check_batch_size(32) is None

@@ -118,15 +118,7 @@ class SwAV(Method):
 
         One point gets uniform codes, which cost log K or more. "one code" is all rows on one of K orthogonal
         prototypes; "perfection" is rows spread evenly over them, for a batch that K divides.
-
-        Raises:
-            UserError: the queue is smaller than the batch.
         """
-        if 0 < (held := self.queue.shape[1]) < batch_size:
-            raise UserError(
-                f"SwAV's queue_length = {held} is smaller than the batch of {batch_size} rows: "
-                f"set method.queue_length = {4 * batch_size}, or 0 for none"
-            )
         count, sharp = self.prototypes.weight.shape[0], exp(1 / self.temperature)
         own = 1 / (1 + (count - 1) * exp(-1 / self.epsilon))
         level = 1 / self.temperature + log(1 + (count - 1) / sharp)
@@ -137,11 +129,19 @@ class SwAV(Method):
             "perfection": level - own / self.temperature,
         }
 
+    def check_batch_size(self, batch_size: int) -> None:
+        """Refuse a batch that the queue cannot hold."""
+        if 0 < (held := self.queue.shape[1]) < batch_size:
+            raise UserError(
+                f"SwAV's queue_length = {held} is smaller than the batch of {batch_size} rows: "
+                f"set method.queue_length = {4 * batch_size}, or 0 for none"
+            )
+
     def update(self, **outputs: Any) -> None:
         """Push the projections of this batch into the queues, over the oldest ones."""
         z: list[Tensor] = outputs["z"]
         if held := self.queue.shape[1]:
-            assert len(z[0]) <= held, "landmarks refuses such batches"
+            assert len(z[0]) <= held, "check_batch_size refuses such batches"
             places = (self.pushed + torch.arange(len(z[0]), device=self.queue.device)) % held
             self.queue[:, places] = torch.stack(z).to(self.queue.dtype)
             self.pushed += len(z[0])
