@@ -93,6 +93,8 @@ def test_the_loss_is_nt_xent_and_landmarks_are_what_it_gives():
 def test_mistakes_are_named():
     with pytest.raises(UserError, match="temperature must be above 0, not -1"):
         DACL(Net(), temperature=-1)
+    with pytest.raises(UserError, match="numeric must be a whole number of at least 0, not -1"):
+        DACL(Net(), numeric=-1)
     with pytest.raises(UserError, match="alpha must be at least 0 and below 1, not 1"):
         DACL(Net(), alpha=1)
     method = DACL(Net())

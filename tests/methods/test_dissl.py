@@ -90,3 +90,8 @@ def test_mistakes_are_named():
     ]:
         with pytest.raises(UserError, match=said):
             small(**options)
+
+
+def test_one_large_look_is_refused():
+    with pytest.raises(UserError, match="these 2 looks have one: set views.looks = 2"):
+        small()(views_of(normal(8, 5), normal(8, 4)))

@@ -122,5 +122,7 @@ def test_mistakes_are_named():
         small(lambda1=0, lambda2=0)
     with pytest.raises(UserError, match="temperature must be above 0, not 0"):
         small(temperature=0)
+    with pytest.raises(UserError, match="dropout must be at least 0 and below 1, not 2.0"):
+        small(dropout=2.0)
     with pytest.raises(UserError, match="3 heads of attention do not divide a width of 8"):
         small(heads=3)

@@ -66,7 +66,7 @@ class DACL(Method):
         seed: int = 0,
     ) -> None:
         super().__init__()
-        at_least(0, seed=seed)
+        at_least(0, seed=seed, **({} if numeric is None else {"numeric": numeric}))
         if not temperature > 0:
             raise UserError(f"DACL's temperature must be above 0, not {temperature}")
         if not 0 <= alpha < 1:

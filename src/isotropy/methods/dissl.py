@@ -49,7 +49,7 @@ class DISSL(Method):
         temperature: T_t above 0; T_s is twice that, as in the paper.
 
     Raises:
-        UserError: an argument out of its range, or an encoder without a width.
+        UserError: an argument out of its range, an encoder without a width, or (in training) a single large look.
 
     Example:
         >>> import torch
@@ -95,6 +95,11 @@ class DISSL(Method):
     def forward(self, views: Views) -> Outputs:
         """Return logits "student" of all looks and "teacher" of the large ones, and their "marginal", each (B, C)."""
         sizes = [look.shape for look in views.looks]
+        if sizes.count(sizes[0]) < 2:
+            raise UserError(
+                f"DISSL's teachers compare two looks of the first look's size and these {len(sizes)} looks have one: "
+                "set views.looks = 2"
+            )
         features = views.through(self.encoder)
         large = features[: sizes.count(sizes[0])]
         # Looks go through a head together, so that its batch statistics span them.

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from isotropy.encoders.attention import Block
-from isotropy.encoders.encoder import Encoder, at_least
+from isotropy.encoders.encoder import Encoder, at_least, share
 from isotropy.errors import UserError
 from isotropy.heads import mlp
 from isotropy.methods.checks import frame_width_of
@@ -39,7 +39,7 @@ class TSTCC(Method):
         encoder: f, with frames along time; its first look should be weak, its second strong.
         timesteps: K, future frames that are predicted.
         hidden: width of the context; depth: blocks of its transformer; heads: of the attention, a divisor of it.
-        dropout: share of each block's additions that is dropped in training.
+        dropout: share of each block's additions that is dropped in training, in [0, 1).
         projector: hidden and output widths of g (Linear, BatchNorm, ReLU, Linear).
         lambda1, lambda2: weights of the temporal and of the contextual contrast, at least 0, not both 0.
         temperature: of the contextual contrast, in units of cosine, above 0.
@@ -76,6 +76,7 @@ class TSTCC(Method):
     ) -> None:
         super().__init__()
         at_least(1, timesteps=timesteps, hidden=hidden, depth=depth, heads=heads)
+        share(dropout=dropout)
         if min(lambda1, lambda2) < 0 or not lambda1 + lambda2 > 0:
             raise UserError(f"TS-TCC's weights must be at least 0 and not both 0, not {lambda1} and {lambda2}")
         if not temperature > 0:
