@@ -78,11 +78,11 @@ class CenterSubtraction(Method):
         return {"agreement": center_subtraction(*z, centre=self.centre, lambd=self.lambd)}
 
     def landmarks(self, batch_size: int) -> dict[str, float]:
-        """Return -1 twice: away from lambda = 1 the loss cannot tell perfection from collapse.
+        """Return -1 twice: the loss cannot tell perfection from collapse.
 
-        At lambda = 1 a collapsed batch whose centre has caught up costs 0.
+        At lambda = 1 too: a moving mean comes ever closer to the point from behind, and what it leaves is normalised.
         """
-        return {"point collapse": -1.0 if self.lambd < 1 else 0.0, "perfection": -1.0}
+        return {"point collapse": -1.0, "perfection": -1.0}
 
     def update(self, **outputs: Any) -> None:
         """Move the centre towards the mean of the unit rows of all ranks."""

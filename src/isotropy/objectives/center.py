@@ -61,7 +61,7 @@ def center_subtraction(*z: Tensor, centre: Tensor, lambd: float) -> Tensor:
 
     Returns:
         A scalar in [-1, 1], float32 at least: -1 where looks agree and c = 0, and also at point collapse while
-        lambda c is shorter than a row; 0 there with lambda = 1.
+        lambda c is shorter than a row; 0 there where lambda c is that row, exactly.
 
     Raises:
         ValueError: fewer than two looks or no row, shapes that differ, or lambda outside (0, 1].
