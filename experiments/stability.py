@@ -242,19 +242,23 @@ HYPOTHESES: dict[str, Callable[[Runs], Found]] = {
 }  # fmt: skip
 
 
-def written(out: Path, runs: Runs, toys: Runs, wanted: int) -> None:
-    """Write all that there is, a line per run; hypotheses only once every run is there."""
+def written(out: Path, runs: Runs, toys: Runs, wanted: dict[int, int]) -> None:
+    """Write all that there is, a line per run; hypotheses over the seeds of which every run is there."""
+    seeds = [s for s, count in wanted.items() if sum(run["seed"] == s for run in runs + toys) == count]
     about: Found = {
         "command": "python experiments/stability.py --data DIR",
         "protocol": __doc__,
         "machine": f"{platform.machine()}, {torch.get_num_threads()} thread, torch {torch.__version__}",
+        "judged on seeds": seeds,
         "hypotheses": {},
     }
-    if len(runs) + len(toys) == wanted:
-        about["hypotheses"] = {name: judge(runs) for name, judge in HYPOTHESES.items()} | {"H5": simplified(runs, toys)}
+    if seeds:
+        whole, toy_whole = ([run for run in each if run["seed"] in seeds] for each in (runs, toys))
+        about["hypotheses"] = {name: judge(whole) for name, judge in HYPOTHESES.items()}
+        about["hypotheses"]["H5"] = simplified(whole, toy_whole)
     lines = [json.dumps(about, indent=1)[:-2]]
-    lines += [f' "{name}": [\n  ' + ",\n  ".join(map(json.dumps, each)) + "\n ]" for name, each in
-              (("runs", runs), ("toy", toys))]  # fmt: skip
+    for name, each in (("runs", runs), ("toy", toys)):
+        lines.append(f' "{name}": [\n  ' + ",\n  ".join(map(json.dumps, each)) + "\n ]")
     out.write_text(",\n".join(lines) + "\n}\n")
 
 
@@ -278,7 +282,7 @@ def main() -> None:
     if given.data is None:
         sys.exit("give --data DIR, the folder with cifar10_jpeg.npz, uci_har.npz and dry_bean.parquet")
     torch.set_num_threads(1)
-    wanted = len(todo) + len(toys_todo)
+    wanted = {seed: sum(each[-1] == seed for each in [*todo, *toys_todo]) for seed in SEEDS}
     for w, batch, looks, seed in toys_todo:
         if not any((t["lambda"], t["batch"], t["looks"], t["seed"]) == (w, batch, looks, seed) for t in toys):
             toys.append(toy(w, batch, looks, seed))
