@@ -1,0 +1,112 @@
+"""Verdicts on records that are made to have each failure, and on those that have none."""
+
+import json
+from math import log
+
+import pytest
+
+from isotropy.diagnostics.rules import THRESHOLDS, Training
+from isotropy.diagnostics.verdict import ALARMS, VERDICTS, verdict
+
+TRAINING = Training(
+    "simclr", steps=1000, batch_size=256, width=128, landmarks={"point collapse": 6.2, "perfection": 2.0}
+)
+START = {"step": 0, "effective_rank": 40.0, "variation": 0.3, "kinship": 1.0}
+
+
+def records(count=20, **numbers):
+    """Return records of a healthy training, with some numbers others: a value, or a function of the step."""
+    usual = {
+        "loss": lambda s: 6.0 - s / 100,
+        "centre": 0.1,
+        "alignment": 0.7,
+        "looks_rank": 20.0,
+        "effective_rank": 50.0,
+        "variation": 0.4,
+        "kinship": 0.6,
+    }
+    lines = []
+    for step in range(10, 10 * count + 1, 10):
+        values = {name: value(step) if callable(value) else value for name, value in {**usual, **numbers}.items()}
+        lines.append({"step": step, "epoch": step / 100, **values})
+    return [START, *lines]
+
+
+def codes(information, entropy):
+    return {"information": information, "entropy": entropy, "categories": 64.0, "most_even": log(64)}
+
+
+@pytest.mark.parametrize(
+    ("name", "numbers"),
+    [
+        ("healthy", {}),
+        ("healthy", codes(2.0, 1.0)),
+        ("point collapse", {"centre": lambda s: min(1.0, s / 100)}),
+        ("point collapse", {"variation": 1e-9}),
+        ("uniform codes", codes(1e-4, 0.99 * log(64))),
+        ("one code", codes(1e-4, 0.01)),
+        ("dimensional collapse", {"looks_rank": 1.2}),
+        ("dimensional collapse", {"effective_rank": 3.0}),
+        ("divergence", {"loss": lambda s: 6.0 + s / 10}),
+        ("shortcut", {"loss": lambda s: 6.0 if s == 10 else 2.1, "effective_rank": 15.0}),
+        ("no better than the random encoder", {"kinship": 0.999}),
+        ("not yet learning", {"loss": lambda s: 6.0 + 0.001 * (s % 3)}),
+    ],
+)
+def test_each_failure_is_told(name, numbers):
+    found = verdict(records(**numbers), TRAINING)
+    assert found.name == name
+    assert found.sentence.startswith(VERDICTS[name])
+    assert bool(found.evidence) == (name != "healthy") == bool(found.advice)
+    assert found.alarm == (name in ALARMS)
+    assert json.loads(json.dumps(found.to_json()))["name"] == name
+
+
+def test_the_evidence_says_since_when():
+    (one,) = verdict(records(centre=lambda s: 0.95 if s > 100 else 0.2), TRAINING).evidence
+    assert (one.number, one.value, one.relation, one.threshold, one.since) == ("centre", 0.95, "at least", 0.9, 110)
+
+
+def test_one_bad_batch_is_an_accident():
+    assert verdict(records(centre=lambda s: 0.95 if s > 180 else 0.2), TRAINING).name == "healthy"
+    assert verdict(records(centre=lambda s: 0.2 if s == 180 else 0.95), TRAINING).name == "healthy"
+
+
+def test_a_loss_that_is_not_finite_is_divergence_at_once():
+    found = verdict([START, {"step": 0, "diverged": "the loss became nan at step 3"}], TRAINING)
+    assert found.name == "divergence" and found.sentence.endswith("The loss became nan at step 3")
+
+
+@pytest.mark.parametrize("change", [{"width": 4}, {"batch_size": 8}, {"steps": 20}])
+def test_outside_of_what_is_calibrated_nothing_is_said(change):
+    found = verdict(records(centre=1.0), Training(**{**vars(TRAINING), **change}))
+    assert found.name == "unknown" and f"Its {[*change][0]} is " in found.sentence
+
+
+def test_too_little_seen_is_unknown():
+    assert verdict([], TRAINING).name == "unknown"
+    assert verdict(records(2), TRAINING).name == "unknown"
+    bare = [{"step": 10 * n, "loss": 1.0} for n in range(1, 9)]
+    assert verdict(bare, TRAINING).name == "unknown"
+
+
+def test_slowness_is_no_news_at_the_beginning():
+    assert verdict(records(10, kinship=0.999, loss=6.0), TRAINING).name == "healthy"
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "name"),
+    [
+        (-0.2, -0.1, "shortcut"),
+        (-0.1, 0.1, "no better than the random encoder"),
+        (0.1, 0.2, "healthy"),
+    ],
+)
+def test_a_probe_has_its_say(low, high, name):
+    row = {"name": "untrained encoder", "difference": {"linear": {"score": 0.0, "low": low, "high": high}}}
+    found = verdict(records(), TRAINING, probes=[{"label": "kind", "representations": [row]}])
+    assert found.name == name
+
+
+def test_every_threshold_has_a_reason():
+    assert all(one.reason for one in THRESHOLDS.values())
