@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from isotropy.data import read
+    from isotropy.diagnosis import diagnose
     from isotropy.errors import UserError
     from isotropy.estimator import SelfSupervisedEncoder
     from isotropy.methods import METHODS
@@ -30,6 +31,7 @@ __all__ = [
     "Representation",
     "SelfSupervisedEncoder",
     "UserError",
+    "diagnose",
     "fit",
     "load",
     "read",
@@ -42,6 +44,7 @@ _HOMES = {
     "Representation": "isotropy.representation",
     "SelfSupervisedEncoder": "isotropy.estimator",
     "UserError": "isotropy.errors",
+    "diagnose": "isotropy.diagnosis",
     "fit": "isotropy.training",
     "load": "isotropy.representation",
     "read": "isotropy.data",

@@ -21,7 +21,7 @@ from isotropy.logs import Log
 from isotropy.prepare import Prepared
 from isotropy.recipe import Recipe
 from isotropy.representation import Representation
-from isotropy.training import Step, checkpoint, comm, fit
+from isotropy.training import Diverged, Step, checkpoint, comm, fit
 from isotropy.watching import Watch
 from isotropy.writers import writing
 
@@ -257,11 +257,16 @@ class Run:
     def _logs(self, offsets: dict[str, int]) -> Iterator[dict[str, Log]]:
         """Open the logs where the checkpoint left them; none on other ranks than the first."""
         with ExitStack() as stack:
-            names = _LOGS if comm.rank() == 0 else ()
-            yield {
+            logs = {
                 name: stack.enter_context(closing(Log(self.folder / f"{name}.jsonl", offsets.get(name, 0))))
-                for name in names
+                for name in (_LOGS if comm.rank() == 0 else ())
             }
+            try:
+                yield logs
+            except Diverged as error:
+                if logs:
+                    logs["diagnostics"].add({"step": self.records[-1]["step"], "diverged": str(error)})
+                raise
 
     @contextmanager
     def _writing(self) -> Iterator[None]:

@@ -66,6 +66,9 @@ def fit(
     recipe: Annotated[Path | None, typer.Option(help="A recipe in TOML to begin from.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for the run (default: runs/NAME-METHOD).")] = None,
     resume: Annotated[Path | None, typer.Option(help="A run directory to go on with.")] = None,
+    stop_on_collapse: Annotated[
+        bool, typer.Option("--stop-on-collapse", help="End with exit code 3 where training collapses.")
+    ] = False,
 ) -> None:
     """Train an encoder on unlabelled data and show what it is worth."""
     from isotropy.cli import fit as verb
@@ -95,11 +98,11 @@ def fit(
         recipe=recipe,
     )
     if resume is not None:
-        verb.go_on(resume, data, settings, device=device, out=out)
+        verb.go_on(resume, data, settings, device=device, out=out, stop_on_collapse=stop_on_collapse)
     elif path is None:
         raise UserError("fit needs the PATH of the data (or --resume RUN)")
     else:
-        verb.begin(data, settings, device=device, out=out)
+        verb.begin(data, settings, device=device, out=out, stop_on_collapse=stop_on_collapse)
 
 
 @app.command()
@@ -149,6 +152,17 @@ def probe(
         "max_bad": max_bad,
     }
     verb.probe(run, data, seed=seed, device=device)
+
+
+@app.command()
+def diagnose(
+    run: Annotated[Path, typer.Argument(help="A run directory, of a finished training or of one that still runs.")],
+    json: Annotated[bool, typer.Option("--json", help="Print the verdict as JSON.")] = False,
+) -> None:
+    """Say whether a training is healthy, by which numbers, and what to try."""
+    from isotropy.cli import diagnose as verb
+
+    verb.diagnose(run, as_json=json)
 
 
 @app.command()

@@ -9,11 +9,14 @@ from re import fullmatch
 from typing import Any
 
 from isotropy import prepare, report
+from isotropy.cli.diagnose import show as show_verdict
 from isotropy.cli.inputs import on_first, pick_device, read_with_bar, remembered
 from isotropy.cli.live import Training
-from isotropy.cli.show import INTERRUPTED, OUT, duration, note, say
+from isotropy.cli.show import COLLAPSED, INTERRUPTED, OUT, duration, note, say
 from isotropy.cli.table import show_evidence
 from isotropy.data import Data
+from isotropy.diagnosis import diagnose, known
+from isotropy.diagnostics.verdict import verdict
 from isotropy.errors import UserError, nearest
 from isotropy.methods import METHODS
 from isotropy.prepare import Prepared
@@ -77,7 +80,7 @@ class Settings:
         return Recipe(**{**recipe.__dict__, "data": origin})
 
 
-def begin(origin: dict[str, Any], settings: Settings, *, device: str, out: Path | None) -> None:
+def begin(origin: dict[str, Any], settings: Settings, *, device: str, out: Path | None, stop_on_collapse: bool) -> None:
     """Run `isotropy fit PATH`."""
     place = comm.local_device(pick_device(device))
     with comm.ranks(place):
@@ -92,10 +95,18 @@ def begin(origin: dict[str, Any], settings: Settings, *, device: str, out: Path 
         prepared = _planned(prepared, settings, shown=first)
         run = Run(comm.from_first(out if out is not None else _free_folder(origin["path"], recipe.method)))
         on_first(lambda: run.create(prepared))
-        _train(run, prepared)
+        _train(run, prepared, stop_on_collapse=stop_on_collapse)
 
 
-def go_on(folder: Path, origin: dict[str, Any], settings: Settings, *, device: str, out: Path | None) -> None:
+def go_on(
+    folder: Path,
+    origin: dict[str, Any],
+    settings: Settings,
+    *,
+    device: str,
+    out: Path | None,
+    stop_on_collapse: bool,
+) -> None:
     """Run `isotropy fit --resume RUN [PATH]`; a path is where the data moved to."""
     path = origin.pop("path")
     given = {**origin, **settings.__dict__, "set": settings.changes, "changes": None, "out": out}
@@ -111,7 +122,7 @@ def go_on(folder: Path, origin: dict[str, Any], settings: Settings, *, device: s
         data = read_with_bar({**recipe.data, **({"path": path} if path else {})})
         prepared = prepare.prepare(recipe, data, device=place, preprocess=run.preprocess)
         run.refuse_other_data(prepared.rows)
-        _train(run, prepared)
+        _train(run, prepared, stop_on_collapse=stop_on_collapse)
 
 
 def seconds_of(text: str) -> float:
@@ -154,12 +165,22 @@ def _planned(prepared: Prepared, settings: Settings, *, shown: bool) -> Prepared
     return prepared
 
 
-def _train(run: Run, prepared: Prepared) -> None:
+def _train(run: Run, prepared: Prepared, *, stop_on_collapse: bool) -> None:
     first = comm.rank() == 0
+    training = known(prepared.recipe.method, prepared.facts())
     resume = f"go on with: isotropy fit --resume {run.folder}"
     try:
         with _polite_stop() as stop, Training(prepared.recipe.train.epochs, shown=first) as live:
-            step = live.watch(run.train(prepared, stop=stop.asked))
+
+            def collapsed() -> bool:
+                found = verdict(run.records, training)
+                live.word = found.name if found.name != "unknown" else ""
+                return stop_on_collapse and found.alarm
+
+            step = live.watch(run.train(prepared, stop=stop.asked, collapsed=collapsed))
+        if step is not None and step.number < step.steps and not stop.wanted:
+            _say_collapsed(run, step.number, step.steps)
+            raise SystemExit(COLLAPSED)
         if step is not None and step.number < step.steps:
             say(f"stopped after step {step.number:,} of {step.steps:,}; {resume}")
             raise SystemExit(INTERRUPTED)
@@ -182,12 +203,26 @@ def _finish(run: Run, prepared: Prepared) -> None:
     for entry in found:
         say("")
         show_evidence(entry)
+    say("")
+    show_verdict(diagnose(run.folder))
     if not found:
         note("no label was given, so nothing was probed; with one: isotropy probe RUN PATH --label NAME")
     say("")
     say(f"encoder     {run.folder}/encoder.safetensors (isotropy.load({str(run.folder)!r}).transform(rows))")
     say(f"embeddings  {run.folder}/embeddings.parquet")
     say(f"report      {page}")
+
+
+def _say_collapsed(run: Run, step: int, steps: int) -> None:
+    """Say why the training was stopped, what is left of it, and how to go on."""
+    if comm.rank() == 0:
+        show_verdict(diagnose(run.folder))
+    kept = "the last checkpoint before it is kept" if run.has_checkpoint else "no checkpoint was due before"
+    say(
+        f"stopped after step {step:,} of {steps:,}, for --stop-on-collapse; {kept}. Begin again with another setting: "
+        f"isotropy fit PATH --recipe {run.folder / 'recipe.toml'} --set NAME=VALUE; or go on in spite of it: "
+        f"isotropy fit --resume {run.folder}"
+    )
 
 
 class _Stop:

@@ -21,10 +21,13 @@ class Training:
     Args:
         epochs: how many the training has.
         shown: whether this process shows anything (one of several ranks does).
+
+    Attributes:
+        word: the verdict so far, shown in the line.
     """
 
     def __init__(self, epochs: float, *, shown: bool = True) -> None:
-        self.epochs, self.shown = epochs, shown
+        self.epochs, self.shown, self.word = epochs, shown, ""
         self._recent: deque[tuple[float, int, float]] = deque(maxlen=200)
         self._live = Live(console=OUT, refresh_per_second=8, transient=False) if OUT.is_terminal and shown else None
         self._begun = self._printed = perf_counter()
@@ -67,6 +70,8 @@ class Training:
             rank, norm = health["effective_rank"], health["mean_norm"]
             parts.append("rank none" if rank is None else f"rank {rank:.1f}")
             parts.append("mean none" if norm is None else f"mean {norm:.2f}")
+        if self.word:
+            parts.append(self.word)
         parts.append(f"{duration(left)} left" if step.number < step.steps else f"took {duration(passed)}")
         return " | ".join(parts)
 

@@ -15,6 +15,8 @@ for _console in (OUT, ERR):
         _console.width, _console.soft_wrap = _PLAIN_WIDTH, True
 # Exit code of a process that the user stopped, as shells have it.
 INTERRUPTED = 130
+# Exit code of a training that was stopped because it collapsed.
+COLLAPSED = 3
 
 
 def say(text: str, style: str = "") -> None:

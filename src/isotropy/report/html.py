@@ -19,6 +19,14 @@ OUTCOMES = {
 HEALTH = {
     "effective_rank": ("Effective rank", "directions in use; higher is richer"),
     "mean_norm": ("Norm of the mean embedding", "1 is point collapse"),
+    "variation": ("Variation", "share of the embeddings that is not their mean; 0 is point collapse"),
+    "uncentred_rank": ("Rank with the mean", "1 is one direction or one point"),
+    "kinship": ("Kinship with the untrained encoder", "1 is an encoder that has not moved"),
+    "looks_rank": ("Rank of the looks", "directions that the compared vectors use"),
+    "centre": ("Centre of the looks", "what all samples share; 1 is point collapse, 0 is healthy"),
+    "alignment": ("Alignment", "what two looks of a sample share"),
+    "spread": ("Spread of the looks", "0 is point collapse, 1 is even"),
+    "information": ("Information of the codes", "what a code says of its sample, in nats; 0 is collapse"),
 }
 
 
@@ -68,6 +76,9 @@ def _head(summary: dict[str, Any]) -> str:
         facts.append(("Embeddings", f"{summary['map']['of']:,} \N{MULTIPLICATION SIGN} {summary['map']['width']:,}"))
     sentences = "".join(f"<h1>{escape(said)}</h1>" for said in summary["headline"]["sentences"])
     listed = "".join(f"<div><dt>{escape(what)}</dt><dd>{escape(str(value))}</dd></div>" for what, value in facts)
+    if verdict := summary.get("verdict"):
+        tries = "".join(f"<li>{escape(text)}</li>" for text in verdict["advice"])
+        sentences += f"<p>{escape(verdict['sentence'])}</p>" + (f"<p>To try:</p><ul>{tries}</ul>" if tries else "")
     return (
         f'<header><p class="kicker">isotropy \N{MIDDLE DOT} {escape(summary["name"])}</p>'
         f'<p class="outcome {outcome}">{said}</p>{sentences}'

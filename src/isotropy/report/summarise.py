@@ -7,6 +7,7 @@ from pathlib import Path
 from shlex import quote
 from typing import Any
 
+from isotropy.diagnosis import diagnose
 from isotropy.errors import UserError
 from isotropy.logs import Log
 from isotropy.report.map import embedding_map
@@ -20,9 +21,10 @@ def summarise(run_dir: str | Path) -> dict[str, Any]:
     """Return what a run directory holds as a dictionary that JSON can hold; a missing file leaves its section out.
 
     Sections: name; headline {outcome, sentences}; training {steps, epochs, loss, curves {name: [[epoch, mean, low,
-    high], ...]}, landmarks}; health {curves {name: [[epoch, value], ...]}, last}; evidence (the list of
-    probes.json); codes (codes.json, of methods that give codes); data {said, rows, training_rows, landmarks}; map
-    (see `map.embedding_map`); recipe (nested) and recipe_text; model (model.json); commands [[what, command], ...].
+    high], ...]}, landmarks}; verdict (see `isotropy.diagnose`); health {curves {name: [[epoch, value], ...]}, last};
+    evidence (the list of probes.json); codes (codes.json, of methods that give codes); data {said, rows,
+    training_rows, landmarks}; map (see `map.embedding_map`); recipe (nested) and recipe_text;
+    model (model.json); commands [[what, command], ...].
 
     Raises:
         UserError: where the directory is not a run, or one of its files cannot be read.
@@ -39,6 +41,7 @@ def summarise(run_dir: str | Path) -> dict[str, Any]:
             raise UserError(f"{run / 'recipe.toml'} is not valid TOML ({error}): is the run damaged?") from None
     if (run / "model.json").is_file():
         summary["model"] = _json(run / "model.json")
+    about: dict[str, Any] = {}
     if (run / "data.json").is_file():
         about = _json(run / "data.json")
         summary["data"] = {
@@ -48,6 +51,8 @@ def summarise(run_dir: str | Path) -> dict[str, Any]:
         summary["training"] = _training(metrics, summary.get("data", {}))
     if diagnostics := list(Log.read(run / "diagnostics.jsonl")):
         summary["health"] = _health(diagnostics)
+    if diagnostics and (run / "recipe.toml").is_file() and "training" in about:
+        summary["verdict"] = diagnose(run).to_json()
     if (run / "probes.json").is_file():
         found = _json(run / "probes.json")
         summary["evidence"] = found if isinstance(found, list) else [found]
@@ -125,7 +130,7 @@ def _training(metrics: list[dict[str, Any]], data: dict[str, Any]) -> dict[str, 
 
 
 def _health(lines: list[dict[str, Any]]) -> dict[str, Any]:
-    skipped = {"step", "epoch", "pass", "rows", "seconds"}
+    skipped = {"step", "epoch", "pass", "rows", "seconds", "loss", "categories", "diverged"}
     names = list(dict.fromkeys(name for line in lines for name in line if name not in skipped))
     curves, last = {}, {}
     for name in names:

@@ -1,0 +1,48 @@
+"""The verdict on a run directory."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from isotropy.diagnostics.rules import Training
+from isotropy.diagnostics.verdict import Verdict, verdict
+from isotropy.errors import UserError
+from isotropy.logs import Log
+from isotropy.recipe import Recipe
+
+
+def diagnose(folder: Path | str) -> Verdict:
+    """Return the verdict on the training in a run directory, finished or not; its `to_json` is plain data.
+
+    Args:
+        folder: as `isotropy fit` wrote it. Where a label was probed, the probes have their say.
+
+    Raises:
+        UserError: no such directory, none of a run, or one of its files is damaged.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise UserError(f"{folder}: no such run directory")
+    if not (folder / "recipe.toml").is_file():
+        raise UserError(f"{folder}: holds no run (recipe.toml is missing)")
+    method = Recipe.from_toml(folder / "recipe.toml").method
+    records = list(Log.read(folder / "diagnostics.jsonl"))
+    probes = _json(folder / "probes.json") if (folder / "probes.json").is_file() else []
+    try:
+        return verdict(records, known(method, _json(folder / "data.json")), probes=probes)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise UserError(f"{folder}: damaged, or of an older isotropy ({error!r})") from error
+
+
+def known(method: str, about: dict[str, Any]) -> Training:
+    """Return what a verdict has to know of a training, from `Prepared.facts` or what data.json holds of it."""
+    # Runs of older versions did not say how long they are: nothing can be said of them.
+    training = about.get("training", {"steps": 0, "batch_size": 0, "width": 0})
+    return Training(method=method, landmarks=about.get("landmarks", {}), **training)
+
+
+def _json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise UserError(f"{path}: missing or damaged") from error
