@@ -4,6 +4,7 @@ from typing import Any
 
 from matrix_data import DATA
 
+from isotropy.encoders import DEFAULT
 from isotropy.methods import METHODS
 
 
@@ -49,9 +50,13 @@ def table(content: dict[str, Any], stage: str) -> str:
 
     for name in sets:
         known = content["baselines"][name]
-        before = list(known["untrained"].values())
         free = {title.split(" (")[0]: [each] for title, each in known["free"].items()}
-        for title, each in {**free, "random encoder": before}.items():
+        before: dict[str, list[dict[str, Any]]] = {"random encoder": []}
+        for each in known["untrained"].values():
+            own = each["encoder"]
+            title = "random encoder" if own == DEFAULT[content["modality"]] else f"random `{own}`"
+            before.setdefault(title, []).append(each)
+        for title, each in {**free, **before}.items():
             add(title, [shown([found[kind]["score"] for found in each]) for kind in ("linear", "knn")])
         for method in METHODS:
             found = finished(content, stage, name, method)

@@ -153,7 +153,10 @@ def test_the_table_marks_what_beats_the_random_encoder(matrix):
     import matrix_table
 
     free = {"raw features": {"linear": {"score": 0.7}, "knn": {"score": 0.6}}}
-    before = {"w": {"seed": 0, "linear": {"score": 0.65}, "knn": {"score": 0.6}}}
+    before = {
+        encoder: {"seed": 0, "encoder": encoder, "linear": {"score": score}, "knn": {"score": 0.6}}
+        for encoder, score in (("table_mlp", 0.65), ("one_hot", 0.55))
+    }
     cells = {
         "simclr": {"seeds": {"0": entry(0, 0.8, 0.1), "1": entry(1, 0.9, 0.1)}},
         "byol": {"seeds": {"0": entry(0, 0.8, 0.1), "1": entry(1, 0.6, -0.2)}},
@@ -168,6 +171,7 @@ def test_the_table_marks_what_beats_the_random_encoder(matrix):
     lines = matrix_table.table(content, "full").splitlines()
     assert lines[0] == "| | adult, linear | adult, k-NN |"
     assert "| raw features | .700 | .600 |" in lines and "| random encoder | .650 | .600 |" in lines
+    assert "| random `one_hot` | .550 | .600 |" in lines, "each encoder beside the methods that train it"
     assert "| `simclr` | .850 (.800 to .900) + | .500 (.500 to .500) + |" in lines
     assert any(line.startswith("| `byol` | .700 (.600 to .800) = |") for line in lines)
     assert not any("vicreg" in line for line in lines)
