@@ -79,6 +79,7 @@ def test_training_logs_every_step_and_health_at_some(prepared, tmp_path):
     assert steps[0][1] == {**seen[0], **seen[1]}
     assert steps[10][1] == steps[9][1], "the newest is given with every step"
     assert all(line["loss"] == lines["metrics"][line["step"] - 1]["loss"] for line in seen[1:])
+    assert [line["step"] for line in seen if "effective_rank" in line] == [0, 1, 20, 24]
     assert all(-1 <= line["centre"] <= line["alignment"] <= 1 for line in seen[1:])
     assert run.has_checkpoint, "the last step is always kept"
 

@@ -11,8 +11,8 @@ from isotropy.embedding import embed_rows
 from isotropy.methods.method import Method
 from isotropy.training import Step, comm
 
-# Steps between two cheap looks, and how many dear ones a training has at most.
-OFTEN = 10
+# Steps between two cheap looks, and at least between two dear ones, of which a training has about _DEAR at most.
+OFTEN, SELDOM = 10, 20
 _DEAR = 50
 
 
@@ -50,7 +50,7 @@ class Watch:
         # What is gathered is of all ranks already.
         total = (lambda x: x) if self.method.gathered else comm.total
         record = {"step": step.number, "epoch": step.epoch, "loss": step.loss, **step_numbers(shown, total)}
-        if last or step.number % (OFTEN * -(-step.steps // (OFTEN * _DEAR))) == 0:
+        if last or step.number % max(SELDOM, OFTEN * -(-step.steps // (OFTEN * _DEAR))) == 0:
             if "looks" in shown:
                 record["looks_rank"] = looks_rank(shown["looks"], total)
             if comm.rank() == 0:
