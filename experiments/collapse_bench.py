@@ -1,0 +1,156 @@
+"""Is the verdict on a training right? Planted failures and healthy runs, half of them never tuned on.
+
+    python experiments/collapse_bench.py --data DIR --half tuned|held_out [--records DIR] [--out FILE]
+
+Every run is `isotropy.training.fit` with the default recipe and a small encoder, watched as `isotropy fit` watches it,
+and judged after every record. A planted failure is found where the last verdict is one that is right for it; "done" is
+the share of the training after which such a verdict stood without a change. A healthy run is right where no alarm ever
+came. Thresholds are to be chosen on the runs of `tuned` alone, and committed before those of `held_out` are made.
+"""
+
+import argparse
+import json
+from copy import deepcopy
+from dataclasses import replace
+from pathlib import Path
+from time import process_time
+from typing import Any
+
+import numpy as np
+import torch
+from collapse_cases import HEALTHY, HELD_OUT, TUNED, Case, SameRow
+from sklearn.datasets import load_breast_cancer, load_digits
+
+from isotropy.data import Data, read
+from isotropy.diagnosis import known
+from isotropy.diagnostics.verdict import verdict
+from isotropy.prepare import Prepared, prepare
+from isotropy.recipe import Recipe
+from isotropy.training import Diverged, fit
+from isotropy.watching import Watch
+
+STEPS, BATCH, ROWS, WATCHED = 200, 128, 1500, 256
+SMALL = {
+    "image": {"encoder.width": 64, "encoder.stem": 8},
+    "series": {"encoder.steps": 4},
+    "table": {"encoder.width": 64, "encoder.hidden": 64, "encoder.depth": 3},
+}
+FILES = {
+    "epilepsy": ("epilepsy.npz", {"key": "X", "modality": "series"}),
+    "har": ("uci_har.npz", {"key": "X_train"}),
+    "fashion": ("fashion_mnist.npz", {"key": "X_train"}),
+    "dry_bean": ("dry_bean.parquet", {"drop": ["restored", "Class"]}),
+}
+
+
+def rows_of(name: str, folder: Path) -> Data:
+    """Return at most 1500 rows of a data set, spread over it, without labels."""
+    if name == "digits":
+        data = read((load_digits().images * 255 / 16).round().astype(np.uint8), modality="image")
+    elif name == "cancer":
+        data = read(load_breast_cancer().data, modality="table")
+    else:
+        file, options = FILES[name]
+        data = read(folder / file, **options)
+    return data.take(np.linspace(0, len(data) - 1, min(ROWS, len(data))).astype(np.int64))
+
+
+def prepared_of(case: Case, folder: Path) -> Prepared:
+    """Return what a case trains with."""
+    data = rows_of(case.data, folder)
+    settings: dict[str, Any] = {"train.batch_size": BATCH, "train.precision": "float32", **SMALL[data.modality]}
+    if case.data == "digits":
+        settings |= {"views.flip": 0, "views.scale": [0.5, 1.0]}
+    recipe = Recipe.default(case.base, data.modality).changed(settings | case.settings)
+    made = prepare(replace(recipe, method=case.method or case.base), data)
+    epochs = STEPS / (len(made.source) // BATCH)
+    made = made.with_epochs(epochs)
+    return replace(made, views=SameRow(made.views)) if case.same_row else made
+
+
+def records_of(case: Case, folder: Path) -> dict[str, Any]:
+    """Train, and return the records, what is known of the training, and the error that ended it."""
+    made = prepared_of(case, folder)
+    watched = made.source.batch(torch.linspace(0, len(made.source) - 1, WATCHED).long())
+    watch = Watch(made.method, watched, made.preprocess.prepare, deepcopy(made.method.encoder))
+    records, begin = [watch.at_start()], process_time()
+    try:
+        arguments = made.recipe.train.arguments()
+        for step in fit(made.method, made.source, made.views, optim=made.recipe.optim, **arguments):
+            if (seen := watch.at(step)) is not None:
+                records.append({k: None if np.isnan(v) else float(v) for k, v in seen.items()})
+    except Diverged as stopped:
+        records.append({"step": records[-1]["step"], "diverged": str(stopped)})
+    return {"facts": made.facts(), "records": records, "seconds": round(process_time() - begin, 1)}
+
+
+def judged(case: Case, found: dict[str, Any]) -> dict[str, Any]:
+    """Return the verdict after every record of a run, and whether the last one, and the way there, are right.
+
+    A planted failure is found early where the right verdict stands, to the end, from the first fifth on.
+    """
+    training, records = known(case.base, found["facts"]), found["records"]
+    names = [verdict(records[:count], training).name for count in range(1, len(records) + 1)]
+    right = [name in case.expected for name in names]
+    held = next((n for n in range(len(right)) if all(right[n:])), None)
+    alarms = sorted({name for name in names if name not in ("healthy", "unknown")})
+    done = None if held is None else round(records[held]["step"] / training.steps, 3)
+    return {
+        "case": case.name,
+        "data": case.data,
+        "expected": list(case.expected),
+        "verdict": names[-1],
+        "right": held is not None if case.expected != HEALTHY else not alarms,
+        "done": done,
+        "seen": alarms,
+        "evidence": verdict(records, training).to_json()["evidence"],
+        "processor_seconds": found["seconds"],
+    }
+
+
+def summary(entries: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the confusion matrix and the counts."""
+    planted = [one for one in entries if one["expected"] != list(HEALTHY)]
+    matrix: dict[str, dict[str, int]] = {}
+    for one in entries:
+        row = matrix.setdefault(" or ".join(one["expected"]), {})
+        row[one["verdict"]] = row.get(one["verdict"], 0) + 1
+    return {
+        "planted": len(planted),
+        "found": sum(one["right"] for one in planted),
+        "found_in_first_fifth": sum(one["right"] and one["done"] <= 0.2 for one in planted),
+        "healthy": len(entries) - len(planted),
+        "without_any_alarm": sum(one["right"] for one in entries if one not in planted),
+        "confusion": matrix,
+    }
+
+
+def main() -> None:
+    """Run the cases of one half where their records are not there yet, and judge them all."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, required=True, help="folder of the data sets")
+    parser.add_argument("--half", choices=["tuned", "held_out"], required=True)
+    parser.add_argument("--records", type=Path, required=True, help="folder in which records are kept")
+    parser.add_argument("--out", type=Path, help="record to write this half into")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    arguments.records.mkdir(parents=True, exist_ok=True)
+    entries = []
+    for case in TUNED if arguments.half == "tuned" else HELD_OUT:
+        path = arguments.records / f"{case.name} on {case.data}.json"
+        if not path.exists():
+            path.write_text(json.dumps(records_of(case, arguments.data)))
+        entries.append(judged(case, json.loads(path.read_text())))
+        one = entries[-1]
+        print(f"{'right' if one['right'] else 'WRONG'} {case.name} on {case.data}: {one['verdict']}", flush=True)
+    result = {**summary(entries), "cases": entries}
+    print(json.dumps({name: value for name, value in result.items() if name != "cases"}, indent=1))
+    if arguments.out:
+        record = json.loads(arguments.out.read_text()) if arguments.out.exists() else {}
+        command = f"python experiments/collapse_bench.py --data DIR --half {arguments.half} --records DIR --out FILE"
+        record[arguments.half] = {"command": command, **result}
+        arguments.out.write_text(json.dumps(record, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
