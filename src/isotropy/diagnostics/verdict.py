@@ -19,14 +19,14 @@ VERDICTS = MappingProxyType(
         "divergence": "The training diverges: its loss has left the range that it began in.",
         "not yet learning": "The loss stands where it began: nothing is learnt yet.",
         "no better than the random encoder": "The encoder has hardly moved from what it was before training.",
-        "unknown": "Nothing can be said: the training is outside of what verdicts are calibrated for.",
+        "unknown": "Nothing can be said: the training is outside of what verdicts are made for.",
     }
 )
 ALARMS = ("point collapse", "dimensional collapse", "uniform codes", "one code", "divergence")
 
 
-# Outside of these nothing was tried: (least, most).
-CALIBRATED = MappingProxyType({"width": (8, 4096), "batch_size": (32, 4096), "steps": (100, 10_000_000)})
+# Outside of these nothing is said: (least, most).
+RANGES = MappingProxyType({"width": (8, 4096), "batch_size": (32, 4096), "steps": (100, 10_000_000)})
 
 
 @dataclass(frozen=True)
@@ -95,9 +95,9 @@ def _made(name: str, training: Training, evidence: tuple[Evidence, ...], why: st
 
 
 def _outside(seen: Seen, training: Training) -> str:
-    for name, (least, most) in CALIBRATED.items():
+    for name, (least, most) in RANGES.items():
         if not least <= (value := getattr(training, name)) <= most:
-            return f"its {name} is {value}, and they are calibrated for {least:,} to {most:,}"
+            return f"its {name} is {value}, and verdicts are for {least:,} to {most:,}"
     if len(seen.of("loss")) < THRESHOLDS["records"].value:
         return f"{len(seen.of('loss'))} records of the loss are too few"
     if not any(seen.of(name) for name in ("centre", "information", "effective_rank")):
