@@ -19,7 +19,7 @@ def sinkhorn(scores: Tensor, *, epsilon: float = 0.05, iterations: int = 3) -> T
     nothing; at convergence, adding one to a prototype's does not either.
 
     Safe for any finite scores: the first round is made of logarithms, and after it every prototype has a row of
-    at least 1 / (B K), so that the others can be plain divisions (a third of the time of logarithms throughout).
+    at least 1 / (B K), so that the others can be plain divisions.
 
     Args:
         scores: (B, K), of *all* ranks and of the queue: plans of parts are another plan.
