@@ -74,7 +74,7 @@ def test_one_bad_batch_is_an_accident():
 
 def test_a_loss_that_is_not_finite_is_divergence_at_once():
     found = verdict([START, {"step": 0, "diverged": "the loss became nan at step 3"}], TRAINING)
-    assert found.name == "divergence" and found.sentence.endswith("The loss became nan at step 3")
+    assert found.name == "divergence" and found.sentence.endswith("The loss became nan at step 3.")
 
 
 @pytest.mark.parametrize("change", [{"width": 4}, {"batch_size": 8}, {"steps": 20}])

@@ -18,7 +18,7 @@ VERDICTS = MappingProxyType(
         "shortcut": "The loss falls, and the vectors grow poorer: looks agree by something that says little else.",
         "divergence": "The training diverges: its loss has left the range that it began in.",
         "not yet learning": "The loss stands where it began: nothing is learnt yet.",
-        "no better than the random encoder": "The encoder has hardly moved from what it was before training.",
+        "no better than the random encoder": "Nothing shows that the encoder is better than before training.",
         "unknown": "Nothing can be said: the training is outside of what verdicts are made for.",
     }
 )
@@ -90,7 +90,7 @@ def verdict(
 
 
 def _made(name: str, training: Training, evidence: tuple[Evidence, ...], why: str = "") -> Verdict:
-    sentence = f"{VERDICTS[name]} {why[:1].upper()}{why[1:]}".rstrip()
+    sentence = f"{VERDICTS[name]} {why[:1].upper()}{why[1:]}." if why else VERDICTS[name]
     return Verdict(name, sentence, evidence, advice_on(name, training.method))
 
 
