@@ -37,7 +37,7 @@ import torch
 from budgeted import Difference, features, keep, kept, paired, probed, trained
 from sklearn.neural_network import MLPClassifier
 from sklearn.preprocessing import StandardScaler
-from small_images import fashion
+from small_images import VIEWS, fashion
 from torch import Tensor, nn
 
 from isotropy.data import Data
@@ -101,7 +101,7 @@ def recipe_of(family: str, rung: str, seed: int) -> Recipe:
     method = base if rung == "base" else ours
     place = RUNGS.index(rung) if rung in RUNGS else 1
     settings = {"encoder.stem": 8, "encoder.width": WIDTH, "train.batch_size": 128, "train.seed": seed}
-    settings |= {"train.epochs": LONG if place >= RUNGS.index("length") else EPOCHS}
+    settings |= VIEWS["fashion"] | {"train.epochs": LONG if place >= RUNGS.index("length") else EPOCHS}
     if method == "simclr":
         settings |= {"method.projector": [1024, 128], "method.temperature": 0.2}
     if rung == "mlp":

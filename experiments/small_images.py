@@ -9,7 +9,10 @@ from isotropy.data import Data, read
 from isotropy.evaluation import split
 
 # A digit is not its mirror image, and a small part of one is no digit.
-VIEWS = {"digits": {"views.flip": 0.0, "views.scale": [0.5, 1.0]}, "fashion": {}}
+VIEWS = {
+    "digits": {"views.flip": 0.0, "views.scale": [0.5, 1.0], "views.jitter": [0.4, 0.4, 0.4, 0.1]},
+    "fashion": {"views.flip": 0.5, "views.scale": [0.2, 1.0], "views.jitter": [0.4, 0.4, 0.4, 0.1]},
+}
 
 
 def digits() -> Data:
