@@ -20,6 +20,7 @@ DEFAULTS: dict[tuple[str, str], dict[str, Any]] = {
         "optim.weight_decay": 0.0,
         "method.predictor_passes": 1,
     },
+    ("music", "series"): {"views.time_mask": 0.5, "views.channel_mask": 0.3},
     # A weak look (scaled) and a strong one (permuted, noisy).
     ("ts_tcc", "series"): {
         "optim.lr": 1e-3,
