@@ -1,20 +1,41 @@
 """Every look predicts the codes of the other looks: the cross entropy that SwAV and DINO share."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from isotropy.objectives.rows import same_shape, wide
 
 
-def predicted_codes(logits: Sequence[Tensor], codes: Sequence[Tensor]) -> Tensor:
-    """Return the mean over rows and over pairs v != u of -sum_k q_u,k log softmax(logits_v)_k.
+class _CrossEntropy(torch.autograd.Function):
+    """The mean over rows of -sum_k q_k log softmax(x / t)_k, whose gradient takes one new matrix of x's size."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, q: Tensor, temperature: float) -> Tensor:
+        log_p = (x / temperature).log_softmax(1)
+        ctx.save_for_backward(log_p, q)
+        ctx.temperature = temperature
+        return -torch.linalg.vecdot(q, log_p).mean()
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+        log_p, q = ctx.saved_tensors
+        slope = log_p.exp().mul_(q.sum(1, keepdim=True)).sub_(q)
+        return slope.mul_(gradient / (len(q) * ctx.temperature)), None, None
+
+
+def predicted_codes(logits: Sequence[Tensor], codes: Sequence[Tensor], *, temperature: float = 1.0) -> Tensor:
+    """Return the mean over rows and over pairs v != u of -sum_k q_u,k log softmax(logits_v / t)_k.
 
     Args:
         logits: V looks, each (N, K).
         codes: for the first U <= V of these looks, each (N, K), rows of probabilities; look u's are what every
             look v != u must predict. No gradient reaches them.
+        temperature: t > 0, which the logits are divided by.
 
     Returns:
         A scalar in nats, at least 0, float32 at least.
@@ -38,12 +59,9 @@ def predicted_codes(logits: Sequence[Tensor], codes: Sequence[Tensor]) -> Tensor
         )
     same_shape(*logits, *codes)
     with torch.autocast(logits[0].device.type, enabled=False):
-        total = torch.stack(
-            [
-                # One pass over a look's scores, whatever the number of codes that it predicts.
-                (torch.stack([wide(q.detach()) for q in wanted]).sum(0) * wide(look).log_softmax(1)).sum(1).mean()
-                for look, wanted in zip(logits, pairs, strict=True)
-                if wanted
-            ]
-        ).sum()
-        return -total / count
+        losses = []
+        for look, (first, *others) in ((look, wanted) for look, wanted in zip(logits, pairs, strict=True) if wanted):
+            # One pass over a look's scores, whatever the number of codes that it predicts.
+            everything = sum((wide(q.detach()) for q in others), start=wide(first.detach()))
+            losses.append(_CrossEntropy.apply(wide(look), everything, temperature))
+        return torch.stack(losses).sum() / count

@@ -43,7 +43,7 @@ def nt_xent(*z: Tensor, temperature: float) -> Tensor:
     same_shape(*z)
     looks, rows = len(z), len(z[0])
     with torch.autocast(z[0].device.type, enabled=False):
-        logits = gram(unit(wide(torch.cat(z)))) / temperature
+        logits = gram(unit(wide(torch.cat(z)))).div_(temperature)
         with torch.no_grad():  # an anchor is not its own candidate; what stands there has no gradient
             logits.fill_diagonal_(-torch.inf)
         log_p = logits.log_softmax(dim=1).view(looks, rows, looks, rows)
@@ -82,5 +82,5 @@ def info_nce(query: Tensor, key: Tensor, *, temperature: float) -> Tensor:
         raise ValueError(f"temperature must be positive, got {temperature}")
     same_shape(query, key)
     with torch.autocast(query.device.type, enabled=False):
-        logits = unit(wide(query)) @ unit(wide(key)).T / temperature
+        logits = (unit(wide(query)) @ unit(wide(key)).T).div_(temperature)
         return (logits.logsumexp(dim=1) - logits.diagonal()).mean()

@@ -46,5 +46,5 @@ def dino(
     if not (student_temperature > 0 and teacher_temperature > 0):
         raise ValueError(f"temperatures must be positive, got {student_temperature} and {teacher_temperature}")
     with torch.no_grad():
-        targets = [((wide(look) - wide(centre)) / teacher_temperature).softmax(1) for look in teacher]
-    return predicted_codes([wide(look) / student_temperature for look in student], targets)
+        targets = [(wide(look) - wide(centre)).div_(teacher_temperature).softmax(1) for look in teacher]
+    return predicted_codes(student, targets, temperature=student_temperature)

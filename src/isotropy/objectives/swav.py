@@ -8,6 +8,9 @@ from torch import Tensor
 from isotropy.objectives.codes import predicted_codes
 from isotropy.objectives.rows import wide
 
+# exp(-60) is 1e-26: no sum of such numbers vanishes in float32. Cosines span 40 at the usual epsilon.
+_SPREAD = 60.0
+
 
 @torch.no_grad()
 def sinkhorn(scores: Tensor, *, epsilon: float = 0.05, iterations: int = 3) -> Tensor:
@@ -18,8 +21,8 @@ def sinkhorn(scores: Tensor, *, epsilon: float = 0.05, iterations: int = 3) -> T
     the prototypes' shares are only as equal as so few rounds make them. Adding a constant to all scores changes
     nothing; at convergence, adding one to a prototype's does not either.
 
-    Safe for any finite scores: the first round is made of logarithms, and after it every prototype has a row of
-    at least 1 / (B K), so that the others can be plain divisions.
+    Safe for any finite scores: where they span more than exponentials in float32 do, the first round is made of
+    logarithms, and after it every prototype has a row of at least 1 / (B K), so that the others can be divisions.
 
     Args:
         scores: (B, K), of *all* ranks and of the queue: plans of parts are another plan.
@@ -43,12 +46,18 @@ def sinkhorn(scores: Tensor, *, epsilon: float = 0.05, iterations: int = 3) -> T
         raise ValueError(f"scores must be (rows, prototypes), got {tuple(scores.shape)}")
     if not epsilon > 0 or iterations < 1:
         raise ValueError(f"epsilon must be positive and iterations at least 1, got {epsilon} and {iterations}")
-    logarithms = wide(scores) / epsilon
+    codes = wide(scores) / epsilon
+    least, most = codes.aminmax()
     # The constants 1/K and 1/B cancel in the next division, and the last one's is undone by the factor B.
-    codes = (logarithms - logarithms.logsumexp(0)).softmax(1)
-    for _ in range(iterations - 1):
-        codes /= codes.sum(0)
-        codes /= codes.sum(1, keepdim=True)
+    if most - least < _SPREAD:
+        codes = codes.sub_(most).exp_()
+    else:
+        highest = codes.amax(0)
+        codes = codes.sub_(highest + (codes - highest).exp_().sum(0).log_()).softmax(1)
+        iterations -= 1
+    for _ in range(iterations):
+        codes *= codes.sum(0).reciprocal_()
+        codes *= codes.sum(1, keepdim=True).reciprocal_()
     return codes
 
 
@@ -77,4 +86,4 @@ def swav(scores: Sequence[Tensor], codes: Sequence[Tensor], *, temperature: floa
     """
     if not temperature > 0:
         raise ValueError(f"temperature must be positive, got {temperature}")
-    return predicted_codes([wide(s) / temperature for s in scores], codes)
+    return predicted_codes(scores, codes, temperature=temperature)
