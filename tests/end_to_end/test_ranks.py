@@ -15,7 +15,10 @@ from end_to_end.test_fit_and_use import HOLDS, embeddings
 
 TESTS = Path(__file__).resolve().parents[1]
 # SGD: Adam makes whole steps of gradients that are zero but for rounding, and rounding differs between ranks.
-FIT = ["--method", "simclr", "--label", "kind", "--epochs", "3", "--set", "optim.name=sgd", "--set", "optim.lr=0.1"]
+FIT = [
+    *("--method", "simclr", "--label", "kind", "--epochs", "3", "--precision", "float32"),
+    *("--set", "optim.name=sgd", "--set", "optim.lr=0.1"),
+]
 
 
 @pytest.fixture(scope="module")
