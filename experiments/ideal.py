@@ -55,6 +55,7 @@ METHODS: dict[str, Callable[..., Method]] = {
     **{name: MAKERS[name] for name in ("simclr", "cissl", "dissl")},
     "byol": lambda f: BYOL(f, projector=(HIDDEN, HEAD), predictor_hidden=HIDDEN),
 }
+SCORES = ("worst", "mean")
 MEASURES = ("linear", "gap", "invariance", "dimension")
 
 
@@ -203,6 +204,24 @@ def table(runs: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
+def correlated(runs: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return how each measure goes with the accuracy over the tasks, over all encoders."""
+    return {f"rho with {score}": {measure: rho(runs, measure, score) for measure in MEASURES} for score in SCORES}
+
+
+def written(out: Path, runs: list[dict[str, Any]], more: dict[str, Any]) -> None:
+    """Write all that there is, a line per run."""
+    about = {
+        "command": "python experiments/ideal.py",
+        "protocol": __doc__,
+        "machine": f"{platform.machine()}, {torch.get_num_threads()} thread, torch {torch.__version__}",
+        "claims": judged(runs),
+        **more,
+    }
+    lines = ",\n  ".join(map(json.dumps, runs))
+    out.write_text(json.dumps(about, indent=1)[:-2] + f',\n "runs": [\n  {lines}\n ]\n}}\n')
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path("docs/results/ideal.json"))
@@ -221,16 +240,8 @@ def main() -> None:
                         continue
                     runs.append(run(data, name, width, seed))
                     print(runs[-1], flush=True)
-                    about = {
-                        "command": "python experiments/ideal.py",
-                        "protocol": __doc__,
-                        "machine": f"{platform.machine()}, {torch.get_num_threads()} thread, torch {torch.__version__}",
-                        "claims": judged(runs),
-                        "rho with worst": {measure: rho(runs, measure, "worst") for measure in MEASURES},
-                        "rho with mean": {measure: rho(runs, measure, "mean") for measure in MEASURES},
-                    }
-                    lines = ",\n  ".join(map(json.dumps, runs))
-                    given.out.write_text(json.dumps(about, indent=1)[:-2] + f',\n "runs": [\n  {lines}\n ]\n}}\n')
+                    written(given.out, runs, {})
+    written(given.out, runs, correlated(runs))
     print(table(runs))
 
 
