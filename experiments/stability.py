@@ -1,6 +1,6 @@
 """H0 to H5 of the common stability mechanism (arXiv 2402.14957), each with a verdict.
 
-    python experiments/stability.py --data DIR [--out docs/results/stability.json]
+    python experiments/stability.py --data DIR [--most N] [--out docs/results/stability.json]
     python experiments/stability.py --table
 
 Said: a method is stable because it makes a sample's expected representation long (a = E[z.z'] of two looks at a
@@ -30,8 +30,11 @@ from stability_runs import MOMENTA, SETTINGS, SIX, VARIANTS, run
 from stability_toy import KINDS, LAMBDAS, toy
 
 SEEDS = (0, 1, 2)
+REMOVALS = ("simsiam", "no predictor", "nothing removed", "T1 penalty", "T2 subtraction")
+STEADY = tuple(f"momentum {m:g}" for m in MOMENTA)
 Runs = list[dict[str, Any]]
 Found = dict[str, Any]
+Sets = tuple[str, ...]
 
 
 def ends(runs: Runs, variant: str, data: str, key: str) -> list[float]:
@@ -61,10 +64,10 @@ def judged(flags: list[bool]) -> str:
     return "reproduced" if all(flags) else "undecided" if any(flags) else "not reproduced"
 
 
-def six(runs: Runs) -> Found:
+def six(runs: Runs, sets: Sets) -> Found:
     """H0a: do all six raise a and lower c2?"""
     cells: Found = {}
-    for data in SETTINGS:
+    for data in sets:
         for method in SIX:
             mine = [run for run in runs if (run["variant"], run["data"]) == (method, data)]
             moved = {
@@ -85,7 +88,7 @@ def six(runs: Runs) -> Found:
     }
 
 
-def tracks(runs: Runs) -> Found:
+def tracks(runs: Runs, sets: Sets) -> Found:
     """H0b: does the centre track k-NN?"""
     result: Found = {}
     for kind in "zh":
@@ -93,7 +96,7 @@ def tracks(runs: Runs) -> Found:
         result[f"{kind}, over checkpoints, all"] = bootstrap([*rho.values()])
         for name in SIX:
             result[f"{kind}, over checkpoints, {name}"] = bootstrap([v for k, v in rho.items() if k[1] == name])
-        for data in SETTINGS:
+        for data in sets:
             result[f"{kind}, over checkpoints, {data}"] = bootstrap([v for k, v in rho.items() if k[0] == data])
             every = [r for r in runs if r["data"] == data]
             result[f"{kind}, over last checkpoints of all {len(every)} runs, {data}"] = _over(every, f"{kind}_centre")
@@ -124,11 +127,11 @@ def _over(runs: Runs, key: str) -> list[float]:
     return rounded([_rho(*pairs.T), *np.nanquantile(drawn, [0.025, 0.975])])
 
 
-def removal(runs: Runs) -> Found:
+def removal(runs: Runs, sets: Sets) -> Found:
     """H1: SimSiam without a predictor."""
-    names = ("simsiam", "no predictor", "nothing removed", "T1 penalty", "T2 subtraction")
-    result, flags = table_of(runs, names, ("z_centre", "z_rank_uncentred", "z_spread", "knn")), []
-    for data in SETTINGS:
+    names = REMOVALS
+    result, flags = table_of(runs, sets, names, ("z_centre", "z_rank_uncentred", "z_spread", "knn")), []
+    for data in sets:
         control = ends(runs, "nothing removed", data, "z_centre")
         removed = [ends(runs, name, data, "z_centre") for name in names[3:]]
         better = [
@@ -147,11 +150,11 @@ def removal(runs: Runs) -> Found:
     }
 
 
-def decorrelation(runs: Runs) -> Found:
+def decorrelation(runs: Runs, sets: Sets) -> Found:
     """H2: Barlow Twins without decorrelation."""
     names, keys = ("barlow_twins", "no off-diagonal"), ("z_centre", "h_centre", "z_rank", "h_rank", "knn")
     flags = []
-    for data in SETTINGS:
+    for data in sets:
         whole, without = ([ends(runs, name, data, key) for key in ("h_centre", "z_rank")] for name in names)
         flags.append(max(without[0]) < 0.9 and max(without[1]) < min(whole[1]))
     return {
@@ -159,30 +162,30 @@ def decorrelation(runs: Runs) -> Found:
         "the centre away; it loses rank.",
         "protocol": "lambda = 0. z is the standardised projection, whose centre is 0 by construction; a data set "
         "counts where c2 of h ends below 0.9 in all seeds and the effective rank of z is lower than any with the term.",
-        "result": table_of(runs, names, keys),
+        "result": table_of(runs, sets, names, keys),
         "verdict": judged(flags),
     }
 
 
-def prototypes(runs: Runs) -> Found:
+def prototypes(runs: Runs, sets: Sets) -> Found:
     """H3: SwAV with fixed prototypes."""
     names, flags = ("swav", "fixed prototypes"), []
-    for data in SETTINGS:
+    for data in sets:
         learnt, fixed = (ends(runs, name, data, "knn") for name in names)
         flags.append(mean(fixed) >= mean(learnt) - 0.02 and max(ends(runs, names[1], data, "z_centre")) < 0.9)
     return {
         "claim": "SwAV stays stable where its prototypes are random unit vectors that never move.",
         "protocol": "64 prototypes. A data set counts where the mean k-NN is at most 0.02 below that of learnt "
         "prototypes and c2 of z ends below 0.9 in all seeds.",
-        "result": table_of(runs, names, ("z_centre", "z_alignment", "used", "marginal", "knn")),
+        "result": table_of(runs, sets, names, ("z_centre", "z_alignment", "used", "marginal", "knn")),
         "verdict": judged(flags),
     }
 
 
-def momenta(runs: Runs) -> Found:
+def momenta(runs: Runs, sets: Sets) -> Found:
     """H4: BYOL over momenta."""
-    names, flags, tests = [f"momentum {m:g}" for m in MOMENTA], [], {}
-    for data in SETTINGS:
+    names, flags, tests = STEADY, [], {}
+    for data in sets:
         p = [kruskal(*[ends(runs, name, data, key) for name in names]).pvalue for key in ("z_centre", "knn")]
         every = [run for run in runs if run["data"] == data and run["variant"] in names]
         tests[data] = {"p of c2": rounded(p[:1])[0], "p of k-NN": rounded(p[1:])[0], "rho": _over(every, "z_centre")}
@@ -191,7 +194,7 @@ def momenta(runs: Runs) -> Found:
         "claim": "BYOL's centre and k-NN depend on the teacher's momentum.",
         "protocol": "The momentum does not change over training. Kruskal and Wallis over six momenta of three seeds; a "
         "data set counts where p < 0.05 for c2 of z and for k-NN. rho: Spearman of the two over the 18 runs.",
-        "result": {"tests": tests, **table_of(runs, names, ("z_centre", "z_alignment", "eta", "knn"))},
+        "result": {"tests": tests, **table_of(runs, sets, names, ("z_centre", "z_alignment", "eta", "knn"))},
         "verdict": judged(flags),
     }
 
@@ -210,7 +213,7 @@ def simplified(runs: Runs, toys: Runs) -> Found:
         knn = {w: mean([t["knn"] for t in each]) for w, each in mine.items()}
         shape.append(max(knn[0.1], knn[0.5], knn[0.9]) > max(knn[0.0], knn[2.0], knn[5.0]) + 0.01)
     names = [f"lambda {w:g}" for w in WEIGHTS]
-    result |= table_of(runs, names, ("z_centre", "z_alignment", "z_rank", "knn"), data=("dry_bean",))
+    result |= table_of(runs, ("dry_bean",), names, ("z_centre", "z_alignment", "z_rank", "knn"))
     return {
         "claim": "-a + lambda c2 collapses at lambda = 0 and not within (0, 1); k-NN over lambda has the shape of a U "
         "turned over, its best inside (0, 1); the same with all rows in a batch and with shifted looks.",
@@ -224,10 +227,10 @@ def simplified(runs: Runs, toys: Runs) -> Found:
     }
 
 
-def table_of(runs: Runs, names: Any, keys: tuple[str, ...], data: Any = tuple(SETTINGS)) -> Found:
+def table_of(runs: Runs, sets: Sets, names: Any, keys: tuple[str, ...]) -> Found:
     """Return, for each data set and variant, the last values of all seeds, and k-NN before training."""
     found: Found = {}
-    for where in data:
+    for where in sets:
         for name in names:
             mine = [run for run in runs if (run["variant"], run["data"]) == (name, where)]
             before = rounded([run["knn"][0] for run in mine])
@@ -237,43 +240,74 @@ def table_of(runs: Runs, names: Any, keys: tuple[str, ...], data: Any = tuple(SE
     return found
 
 
-HYPOTHESES: dict[str, Callable[[Runs], Found]] = {
-    "H0a": six, "H0b": tracks, "H1": removal, "H2": decorrelation, "H3": prototypes, "H4": momenta,
-}  # fmt: skip
+HYPOTHESES: dict[str, tuple[Callable[[Runs, Sets], Found], Sets]] = {
+    "H0a": (six, SIX),
+    "H0b": (tracks, SIX),
+    "H1": (removal, REMOVALS),
+    "H2": (decorrelation, ("barlow_twins", "no off-diagonal")),
+    "H3": (prototypes, ("swav", "fixed prototypes")),
+    "H4": (momenta, STEADY),
+}
 
 
-def written(out: Path, runs: Runs, toys: Runs, wanted: dict[int, int]) -> None:
-    """Write all that there is, a line per run; hypotheses over the seeds of which every run is there."""
-    seeds = [s for s, count in wanted.items() if sum(run["seed"] == s for run in runs + toys) == count]
+def whole(runs: Runs, data: str, variants: Sets) -> bool:
+    """Return whether every seed of every variant is there."""
+    there = {(run["variant"], run["seed"]) for run in runs if run["data"] == data}
+    return all((name, seed) in there for name in variants for seed in SEEDS)
+
+
+def hypotheses(runs: Runs, toys: Runs) -> Found:
+    """Judge each hypothesis on the data sets that have all its runs, and name those that have not."""
+    found: Found = {}
+    for name, (judge, variants) in HYPOTHESES.items():
+        sets = tuple(data for data in SETTINGS if whole(runs, data, variants))
+        if sets:
+            left = [data for data in SETTINGS if data not in sets]
+            found[name] = judge(runs, sets) | {"judged on": sets} | ({"not run whole": left} if left else {})
+    if len(toys) == len(KINDS) * len(LAMBDAS) * len(SEEDS) and whole(
+        runs, "dry_bean", tuple(f"lambda {w:g}" for w in WEIGHTS)
+    ):
+        found["H5"] = simplified(runs, toys)
+    return found
+
+
+def written(out: Path, runs: Runs, toys: Runs, found: Found) -> None:
+    """Write all that there is, a line per run."""
     about: Found = {
         "command": "python experiments/stability.py --data DIR",
         "protocol": __doc__,
         "machine": f"{platform.machine()}, {torch.get_num_threads()} thread, torch {torch.__version__}",
-        "judged on seeds": seeds,
-        "hypotheses": {},
+        "hypotheses": found,
     }
-    if seeds:
-        whole, toy_whole = ([run for run in each if run["seed"] in seeds] for each in (runs, toys))
-        about["hypotheses"] = {name: judge(whole) for name, judge in HYPOTHESES.items()}
-        about["hypotheses"]["H5"] = simplified(whole, toy_whole)
     lines = [json.dumps(about, indent=1)[:-2]]
     for name, each in (("runs", runs), ("toy", toys)):
         lines.append(f' "{name}": [\n  ' + ",\n  ".join(map(json.dumps, each)) + "\n ]")
     out.write_text(",\n".join(lines) + "\n}\n")
 
 
+def order(data: str, name: str, seed: int) -> tuple[bool, ...]:
+    """Return what sorts the runs: the table first, then images, and the many momenta on those and on series last."""
+    return data != "dry_bean", name in STEADY, data != "cifar"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path)
     parser.add_argument("--out", type=Path, default=Path("docs/results/stability.json"))
+    parser.add_argument("--most", type=int, help="stop after so many new runs; 0 judges what is there")
     parser.add_argument("--table", action="store_true", help="print the hypotheses and their verdicts")
     given = parser.parse_args()
     known = json.loads(given.out.read_text()) if given.out.is_file() else {"runs": [], "toy": [], "hypotheses": {}}
     runs, toys = known["runs"], known["toy"]
     todo = [
-        (data, name, seed) for seed in SEEDS for name in VARIANTS for data in SETTINGS
+        (data, name, seed)
+        for seed in SEEDS
+        for name in VARIANTS
+        for data in SETTINGS
         if data == "dry_bean" or not name.startswith("lambda")
-    ]  # fmt: skip
+    ]
+    todo.sort(key=lambda cell: order(*cell))
+    there = {(run["data"], run["variant"], run["seed"]) for run in runs}
     toys_todo = [(w, *kind, seed) for seed in SEEDS for kind in KINDS for w in LAMBDAS]
     if given.table:
         for name, found in known["hypotheses"].items():
@@ -282,18 +316,14 @@ def main() -> None:
     if given.data is None:
         sys.exit("give --data DIR, the folder with cifar10_jpeg.npz, uci_har.npz and dry_bean.parquet")
     torch.set_num_threads(1)
-    wanted = {seed: sum(each[-1] == seed for each in [*todo, *toys_todo]) for seed in SEEDS}
     for w, batch, looks, seed in toys_todo:
         if not any((t["lambda"], t["batch"], t["looks"], t["seed"]) == (w, batch, looks, seed) for t in toys):
             toys.append(toy(w, batch, looks, seed))
-    written(given.out, runs, toys, wanted)
-    for data, name, seed in todo:
-        if any((run["data"], run["variant"], run["seed"]) == (data, name, seed) for run in runs):
-            continue
+    for data, name, seed in [cell for cell in todo if cell not in there][: given.most]:
         runs.append(run(data, name, seed, given.data))
         print(data, name, seed, {k: runs[-1][k][-1] for k in ("z_centre", "z_alignment", "knn")}, flush=True)
-        written(given.out, runs, toys, wanted)
-    written(given.out, runs, toys, wanted)
+        written(given.out, runs, toys, known["hypotheses"])
+    written(given.out, runs, toys, hypotheses(runs, toys))
 
 
 if __name__ == "__main__":
