@@ -8,7 +8,7 @@ Protocol: 1797 images of 8 x 8, a fifth of them held out; a small residual netwo
 layer in the projector, batch 256 and AdamW at 2e-3 unless the run says otherwise; equal epochs, so that a larger batch
 has fewer steps; 3 seeds of weights, looks, order and split. On the held-out rows: a linear probe of the encoder (not of
 the projector), the share of a segment's units that are some row's code (mean over segments), the mean of the largest
-probability of a segment, and the normalised mutual information of pairs of segments. Means over seeds decide; the
+probability of a segment, and the normalised mutual information of pairs of segments. Means over all three seeds decide; the
 bounds stand in `verdicts`. One JSON entry per run; a run that is there already is not made again.
 """
 
@@ -91,7 +91,8 @@ def of(entries: list[dict], name: str, key: str) -> float:
 
 def verdicts(entries: list[dict]) -> list[dict]:
     """Return claim, result and verdict; a claim of the first kind holds within two points of the full run's probe."""
-    names = [name for name in RUNS if any(entry["run"] == name for entry in entries)]
+    seeds = {name: {entry["seed"] for entry in entries if entry["run"] == name} for name in RUNS}
+    names = [name for name in RUNS if seeds[name] >= set(SEEDS)]
     if "full" not in names:
         return []
     base, found = of(entries, "full", "probe"), []
