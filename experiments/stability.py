@@ -92,7 +92,11 @@ def tracks(runs: Runs, sets: Sets) -> Found:
     """H0b: does the centre track k-NN?"""
     result: Found = {}
     for kind in "zh":
-        rho = {(r["data"], r["variant"], r["seed"]): _rho(r[f"{kind}_centre"], r["knn"]) for r in runs if _six(r)}
+        rho = {
+            (r["data"], r["variant"], r["seed"]): _rho(r[f"{kind}_centre"], r["knn"])
+            for r in runs
+            if _six(r) and r["data"] in sets
+        }
         result[f"{kind}, over checkpoints, all"] = bootstrap([*rho.values()])
         for name in SIX:
             result[f"{kind}, over checkpoints, {name}"] = bootstrap([v for k, v in rho.items() if k[1] == name])
@@ -263,7 +267,10 @@ def hypotheses(runs: Runs, toys: Runs) -> Found:
         sets = tuple(data for data in SETTINGS if whole(runs, data, variants))
         if sets:
             left = [data for data in SETTINGS if data not in sets]
-            found[name] = judge(runs, sets) | {"judged on": sets} | ({"not run whole": left} if left else {})
+            found[name] = judge(runs, sets) | {"judged on": sets}
+            if left:
+                so_far = found[name]["verdict"]
+                found[name] |= {"not run whole": left, "verdict": f"undecided (on {', '.join(sets)}: {so_far})"}
     if len(toys) == len(KINDS) * len(LAMBDAS) * len(SEEDS) and whole(
         runs, "dry_bean", tuple(f"lambda {w:g}" for w in WEIGHTS)
     ):
