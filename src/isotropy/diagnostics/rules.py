@@ -18,10 +18,15 @@ class Threshold:
 THRESHOLDS = MappingProxyType(
     {
         "centre": Threshold(0.9, "unit rows of one point have 1, spread ones 0; above .9 samples are 26 degrees apart"),
+        "collapse": Threshold(
+            0.86, "c2 / a: what any two samples share, of what looks of one share; healthy runs: .84"
+        ),
         "variation": Threshold(1e-3, "of the untrained encoder's: what is left of the rows' differences"),
-        "information share": Threshold(0.05, "of the most that a batch can show; 0 at both collapses of codes"),
+        "information share": Threshold(0.01, "of the most that a batch can show; a healthy SwAV begins with .017"),
         "even share": Threshold(0.9, "of ln K: the entropy of a row, from which on codes are called uniform"),
-        "looks rank": Threshold(2.0, "participation ratio: two opposite points have 1, and more than one pair 2"),
+        "looks rank": Threshold(
+            2.15, "participation ratio: two opposite points have 1, two pairs 2; healthy runs: 2.3"
+        ),
         "rank share": Threshold(0.25, "of the untrained encoder's effective rank on the same rows"),
         "loss rise": Threshold(0.5, "of the way from the first loss to the best one known, upwards"),
         "loss fall": Threshold(0.02, "of the way from the first loss to the best one known: less is nothing"),
@@ -106,6 +111,13 @@ def _point(seen: Seen, training: Training) -> tuple[Evidence, ...]:
     by_looks = seen.stands("centre", "at least", THRESHOLDS["centre"].value, times=often())
     if by_looks:
         return (by_looks,)
+    shared, kept = dict(seen.of("alignment")), seen.of("centre")
+    # From the second record on: before training, strong looks at samples that are alike can share little more.
+    points = [(step, centre / shared[step]) for step, centre in kept if step > 1 and shared.get(step, 0) > 0]
+    name = "centre, of the alignment"
+    by_share = seen.stands(name, "at least", THRESHOLDS["collapse"].value, times=2, points=points)
+    if by_share and points[-1][1] >= points[-2][1] - _RECOVERY:
+        return (by_share,)
     before = seen.first("variation")
     limit = THRESHOLDS["variation"].value * (before if before is not None else 1.0)
     return _all(seen.stands("variation", "at most", limit, times=2))
@@ -138,7 +150,7 @@ def _one_code(seen: Seen, training: Training) -> tuple[Evidence, ...]:
 
 
 def _dimensional(seen: Seen, training: Training) -> tuple[Evidence, ...]:
-    by_looks = seen.stands("looks_rank", "at most", THRESHOLDS["looks rank"].value, times=2)
+    by_looks = seen.stands("looks_rank", "at most", THRESHOLDS["looks rank"].value, times=1)
     before = seen.first("effective_rank")
     by_rank = before and seen.stands("effective_rank", "at most", THRESHOLDS["rank share"].value * before, times=2)
     return tuple(evidence for evidence in (by_looks, by_rank) if evidence)
@@ -185,6 +197,10 @@ RULES: Mapping[str, Callable[[Seen, Training], tuple[Evidence, ...]]] = MappingP
 
 def _begun(seen: Seen, training: Training) -> bool:
     return seen.of("loss")[-1][0] >= THRESHOLDS["begun"].value * training.steps
+
+
+# A share that falls by more than this between two records is a training that recovers.
+_RECOVERY = 0.01
 
 
 def often() -> int:
