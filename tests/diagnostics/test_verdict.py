@@ -69,7 +69,7 @@ def test_the_evidence_says_since_when():
 
 def test_one_bad_batch_is_an_accident():
     assert verdict(records(centre=lambda s: 0.95 if s > 190 else 0.2), TRAINING).name == "healthy"
-    assert verdict(records(centre=lambda s: 0.2 if s == 180 else 0.95), TRAINING).name == "healthy"
+    assert verdict(records(centre=lambda s: 0.2 if s == 190 else 0.95), TRAINING).name == "healthy"
 
 
 def test_a_loss_that_is_not_finite_is_divergence_at_once():
