@@ -97,7 +97,7 @@ def _made(name: str, training: Training, evidence: tuple[Evidence, ...], why: st
 def _outside(seen: Seen, training: Training) -> str:
     for name, (least, most) in RANGES.items():
         if not least <= (value := getattr(training, name)) <= most:
-            return f"its {name} is {value}, and verdicts are for {least:,} to {most:,}"
+            return f"{name} = {value}, and verdicts are for {least:,} to {most:,}"
     if len(seen.of("loss")) < THRESHOLDS["records"].value:
         return f"{len(seen.of('loss'))} records of the loss are too few"
     if not any(seen.of(name) for name in ("centre", "information", "effective_rank")):
