@@ -8,7 +8,7 @@ from isotropy.diagnostics.rules import Training
 from isotropy.diagnostics.verdict import Verdict, verdict
 from isotropy.errors import UserError
 from isotropy.logs import Log
-from isotropy.recipe import Recipe
+from isotropy.run import Run
 
 
 def diagnose(folder: Path | str) -> Verdict:
@@ -20,12 +20,8 @@ def diagnose(folder: Path | str) -> Verdict:
     Raises:
         UserError: no such directory, none of a run, or one of its files is damaged.
     """
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise UserError(f"{folder}: no such run directory")
-    if not (folder / "recipe.toml").is_file():
-        raise UserError(f"{folder}: holds no run (recipe.toml is missing)")
-    method = Recipe.from_toml(folder / "recipe.toml").method
+    run = Run.opened(folder)
+    folder, method = run.folder, run.recipe.method
     records = list(Log.read(folder / "diagnostics.jsonl"))
     probes = _json(folder / "probes.json") if (folder / "probes.json").is_file() else []
     try:
