@@ -149,3 +149,8 @@ def test_mistakes_are_named():
         sinkhorn(x, epsilon=0.0)
     with pytest.raises(ValueError, match="got 0.05 and 0"):
         sinkhorn(x, iterations=0)
+
+
+def test_large_scores_that_lie_close_together_have_the_codes_of_their_differences():
+    x = 0.3 * torch.randn(6, 4, generator=torch.Generator().manual_seed(5), dtype=torch.float64)
+    assert torch.allclose(sinkhorn(x + 1e4), sinkhorn(x), atol=1e-9)
