@@ -106,7 +106,7 @@ def test_a_resumed_call_makes_only_what_is_missing(matrix, monkeypatch, tmp_path
             pass
 
     monkeypatch.setattr(matrix, "Worker", Worker)
-    options = Namespace(out=tmp_path / "out", runs=tmp_path / "runs", screen=False, seconds=40.0, seeds=2, jobs=1)
+    options = Namespace(out=tmp_path / "out", runs=tmp_path / "runs", longer=False, seconds=80.0, seeds=2, jobs=1)
     options.force, options.data = False, tmp_path
     pairs = [("simclr", "adult"), ("byol", "adult")]
     matrix.fill(options, pairs)
@@ -120,10 +120,11 @@ def test_a_resumed_call_makes_only_what_is_missing(matrix, monkeypatch, tmp_path
     asked.clear()
     matrix.fill(options, pairs)
     assert asked == []
-    options.screen = True
+    options.longer = True
     matrix.fill(options, pairs[:1])
-    assert asked == [("adult", "simclr", 0, 80.0, 32.0, None)], "the screen's epochs follow from what was measured"
-    options.screen = False
+    longer = [("adult", "simclr", 0, 320.0, 32.0, None), ("adult", "simclr", 1, 320.0, 32.0, 2.5)]
+    assert asked == longer, "its epochs follow from what was measured"
+    options.longer = False
     asked.clear()
     monkeypatch.setattr(matrix, "digest", lambda *pair: "other settings")
     matrix.fill(options, pairs[:1])
@@ -166,7 +167,7 @@ def test_the_table_marks_what_beats_the_random_encoder(matrix):
         "modality": "table",
         "baselines": {"adult": {"free": free, "untrained": before}},
         "full": {"adult": cells},
-        "screen": {},
+        "longer": {},
     }
     lines = matrix_table.table(content, "full").splitlines()
     assert lines[0] == "| | adult, linear | adult, k-NN |"
