@@ -72,7 +72,7 @@ def chosen(only: Iterable[str], modality: Iterable[str]) -> list[tuple[str, str]
         for method in METHODS
         for name, about in DATA.items()
         if method in methods and name in sets and about.modality in kinds and about.modality in modalities(method)
-        if not about.papers or method in PAPERS
+        if method in (about.hosts or (PAPERS if about.papers else METHODS))
     ]
 
 

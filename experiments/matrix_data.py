@@ -1,6 +1,6 @@
 """The data sets of the matrix."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ class Dataset:
         most: training rows that are kept, drawn stratified; 0 for all.
         views: what looks at its rows must be like, for methods that compare looks and say nothing else.
         papers: whether it is here for the methods of the papers alone.
+        encoder: instead of the modality's. hosts: the methods it is here for, instead of all.
     """
 
     modality: str
@@ -31,8 +32,13 @@ class Dataset:
     most: int = 0
     views: dict[str, Any] = field(default_factory=dict)
     papers: bool = False
+    # Not shown, so that the digests of results stay: the encoder is part of the recipe, and hosts settle no run.
+    encoder: str = field(default="", repr=False)
+    hosts: tuple[str, ...] = field(default=(), repr=False)
 
 
+# Under which views in feature space, and the same moves of the input, are compared.
+HOSTS = ("simclr", "byol", "simsiam", "barlow_twins", "vicreg", "music")
 _PARTS = {"key": "X_train", "label_key": "y_train", "test_key": "X_test", "test_label_key": "y_test"}
 DATA = {
     "fashion": Dataset("image", "fashion_mnist.npz", _PARTS, most=10_000),
@@ -48,6 +54,22 @@ DATA = {
     "adult": Dataset("table", "adult.parquet", {"label": "income", "na": ["?"], "split": "split"}),
     "dry_bean": Dataset("table", "dry_bean.parquet", {"label": "Class", "drop": ["restored"]}, papers=True),
 }
+
+
+def _equivariant(base: str, encoder: str, **views: Any) -> Dataset:
+    """Return a data set with an equivariant encoder, whose looks are moved by the encoder's group."""
+    return replace(DATA[base], encoder=encoder, views=views, hosts=HOSTS)
+
+
+EQUIVARIANT = {
+    "fashion/c4/structured": _equivariant("fashion", "c4_cnn", name="structured"),
+    "fashion/c4/moved": _equivariant("fashion", "c4_cnn", name="moved"),
+    "har/cyclic/structured": _equivariant("har", "cyclic_series_cnn", name="structured", distance=4),
+    "har/cyclic/moved": _equivariant("har", "cyclic_series_cnn", name="moved", distance=4),
+    "har/dilation/structured": _equivariant("har", "dilation_cnn", name="structured"),
+    "har/dilation/moved": _equivariant("har", "dilation_cnn", name="moved"),
+}
+DATA |= EQUIVARIANT
 
 
 @cache

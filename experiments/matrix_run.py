@@ -42,6 +42,8 @@ def recipe_of(method: str, name: str) -> Recipe:
     """Return the method's default recipe with the looks that suit the data set, where the method compares looks."""
     about = DATA[name]
     recipe = Recipe.default(method, about.modality)
+    if about.encoder:
+        return recipe.changed({"encoder": about.encoder} | {f"views.{k}": v for k, v in about.views.items()})
     if METHODS[method].min_looks == 1 and not recipe.views:
         return recipe
     return recipe.changed({f"views.{k}": v for k, v in about.views.items() if k not in recipe.views})
