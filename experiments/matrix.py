@@ -34,7 +34,7 @@ from typing import Any
 
 from matrix_data import DATA
 from matrix_run import PROBE_ROWS, WATCHED, digest
-from matrix_table import table, verdicts
+from matrix_table import equivariant, table, verdicts
 from matrix_worker import BASELINE, Job, Worker, made
 
 from isotropy.atomic import write_atomically
@@ -257,7 +257,8 @@ def main() -> None:
     kept = Kept(options.out, options.runs, stage)
     if options.table:
         contents = [kept.read(kind) for kind in MODALITIES if not options.modality or kind in options.modality]
-        print("\n\n".join([*(table(each, stage) for each in contents if each[stage]), verdicts(contents, stage)]))
+        tables = [table(each, stage) for each in contents if each[stage]]
+        print("\n\n".join([*tables, verdicts(contents, stage), equivariant(contents, stage)]))
     elif options.data is None:
         parser.error("--data DIR says where the data sets are")
     elif options.one:

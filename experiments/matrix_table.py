@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from matrix_data import DATA
+from matrix_data import DATA, EQUIVARIANT, HOSTS
 
 from isotropy.encoders import DEFAULT
 from isotropy.methods import METHODS
@@ -41,7 +41,7 @@ def finished(content: dict[str, Any], stage: str, data: str, method: str) -> lis
 
 def table(content: dict[str, Any], stage: str) -> str:
     """Return the matrix of a modality in Markdown: linear and k-NN accuracy of the baselines and methods."""
-    sets = [name for name in DATA if name in content["baselines"]]
+    sets = [name for name in DATA if name in content["baselines"] and name not in EQUIVARIANT]
     heads = [f"{name}, {kind}" for name in sets for kind in ("linear", "k-NN")]
     rows: dict[str, list[str]] = {}
 
@@ -74,10 +74,37 @@ def verdicts(contents: list[dict[str, Any]], stage: str) -> str:
             (content["modality"], name): mark(found, "linear")
             for content in contents
             for name in content[stage]
-            if (found := finished(content, stage, name, method))
+            if name not in EQUIVARIANT and (found := finished(content, stage, name, method))
         }
         won = [place for place, each in marks.items() if each == "+"]
         kinds = ", ".join(sorted({modality for modality, _ in won}))
         if marks:
             lines.append(f"| `{method}` | {len(won)} of {len(marks)} data sets | {kinds} |")
+    return "\n".join(lines)
+
+
+def equivariant(contents: list[dict[str, Any]], stage: str) -> str:
+    """Return the linear accuracy of views in feature space beside the same moves of the input, as Markdown.
+
+    One row for each network and host; epochs are those of the equal budget.
+    """
+    lines = [
+        "| data and network | method | structured | epochs | moved inputs | epochs | untrained |",
+        f"|{'---|' * 7}",
+    ]
+    for name in EQUIVARIANT:
+        base, kind = name.rsplit("/", 1)
+        if kind != "structured":
+            continue
+        for content, host in ((c, h) for c in contents for h in HOSTS):
+            both = [finished(content, stage, f"{base}/{views}", host) for views in ("structured", "moved")]
+            if not any(both):
+                continue
+            cells = []
+            for found in both:
+                scores = [entry["linear"]["score"] for entry in found]
+                cells.append(f"{shown(scores)} {mark(found, 'linear')}" if found else "")
+                cells.append(f"{found[0]['epochs']:g}" if found else "")
+            before = [e["linear"]["score"] for e in content["baselines"][name]["untrained"].values()]
+            lines.append(f"| {base} | `{host}` | {' | '.join(cells)} | {shown(before)} |")
     return "\n".join(lines)

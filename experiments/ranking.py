@@ -1,0 +1,253 @@
+"""Which numbers rank trainings without labels? Inside one method, and across methods.
+
+    python experiments/ranking.py --data DIR [--only simclr digits] [--out FILE.json]
+    python experiments/ranking.py --table
+
+Six methods, each with seven settings (rates, batches, looks) on six data sets: short trainings of small encoders, with
+the same number of epochs for all settings. At every checkpoint the numbers that need no label, and a linear probe that
+does.
+
+- Settings: Spearman's correlation of a number with the probe over the last checkpoints of the settings of one method on
+  one data set.
+- Checkpoints: the same over the checkpoints of one training; its mean over the settings.
+- Across methods: the same over the default trainings of all methods on one data set.
+
+An interval is Student's, over the data sets (the mean of methods for each): the data set is what is new to a user. The
+number that ranks best, and its sign, is chosen on three data sets; what holds is what it does on the other three.
+A run that is in the file is not made again.
+"""
+
+import argparse
+import json
+from itertools import product
+from pathlib import Path
+from time import process_time
+from typing import Any
+
+import numpy as np
+import torch
+from budgeted import keep, kept
+from scipy.stats import spearmanr, t
+from small_images import digits
+from stability_runs import subset
+
+from isotropy.data import Data
+from isotropy.diagnostics import alpha_req, encoder_numbers, lidar, looks_rank, stability, uniformity
+from isotropy.embedding import embed_rows
+from isotropy.evaluation import linear_probe
+from isotropy.methods import METHODS as REGISTRY
+from isotropy.prepare import Prepared, prepare
+from isotropy.recipe import Recipe
+from isotropy.training import Diverged, fit
+
+CHOSEN_ON, HELD_OUT = ("digits", "har", "dry_bean"), ("fashion", "epilepsy", "adult")
+EPOCHS = {"digits": 20.0, "har": 6.0, "dry_bean": 15.0, "fashion": 4.0, "epilepsy": 6.0, "adult": 12.0}
+METHODS = ("simclr", "byol", "vicreg", "dissl", "lfr", "autoencoder")
+SHARES = (0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0)  # of training, where a checkpoint is looked at
+WATCHED, LOOKS = 384, 6
+ENCODERS: dict[str, dict[str, Any]] = {
+    "image": {"encoder.stem": 8, "encoder.width": 64},
+    "series": {"encoder": "dilated_resnet", "encoder.hidden": 16, "encoder.depth": 3, "encoder.width": 64},
+    "table": {"encoder.width": 64, "encoder.hidden": 128, "encoder.depth": 3},
+}
+WEAK: dict[str, dict[str, Any]] = {
+    "image": {"views.scale": [0.8, 1.0]},
+    "series": {"views.scale": 0.03, "views.jitter": 0.03},
+    "table": {"views.corrupt": [0.0, 0.1]},
+}
+STRONG: dict[str, dict[str, Any]] = {
+    "image": {"views.scale": [0.05, 0.3]},
+    "series": {"views.scale": 1.0, "views.jitter": 1.0},
+    "table": {"views.corrupt": [0.9, 0.9]},
+}
+FACTORS = {"default": 1.0, "rate x 0.1": 0.1, "rate x 5": 5.0}
+ONLY_RATES = {"rate x 0.01": 0.01, "rate x 20": 20.0}  # Where a method has no looks to vary.
+BATCHES = {"batch 32": 32, "batch 512": 512}
+HIGHER = "linear"
+
+
+def settings_of(method: str, modality: str) -> dict[str, dict[str, Any]]:
+    """Return the seven settings of a method: what each changes in its default recipe."""
+    rate = Recipe.default(method, modality).optim.lr
+    looks = REGISTRY[method].min_looks > 1
+    factors = FACTORS if looks else FACTORS | ONLY_RATES
+    found = {name: {"optim.lr": rate * factor} for name, factor in factors.items()}
+    found |= {name: {"train.batch_size": size} for name, size in BATCHES.items()}
+    return found | ({"weak looks": WEAK[modality], "strong looks": STRONG[modality]} if looks else {})
+
+
+def rows_of(name: str, folder: Path) -> Data:
+    """Return a data set with its parts: at most 3000 training rows and 800 for tests."""
+    return digits() if name == "digits" else subset(name, folder)
+
+
+def run(method: str, name: str, setting: str, folder: Path) -> dict[str, Any]:
+    """Train once and return the numbers of the checkpoints."""
+    data = rows_of(name, folder)
+    recipe = Recipe.default(method, data.modality).changed(
+        {**ENCODERS[data.modality], "train.precision": "float32", "train.epochs": EPOCHS[name]}
+    )
+    looks = REGISTRY[method].min_looks > 1
+    spared = {"views.flip": 0.0} if looks and name == "digits" else {}  # A digit is not its mirror image.
+    changes = spared | settings_of(method, data.modality)[setting]
+    made = prepare(recipe.changed(changes), data)
+    before = embedded(made, made.train)
+    begin, looking, seen, why = process_time(), 0.0, [], ""
+    try:
+        for step in fit(made.method, made.source, made.views, optim=recipe.optim, **made.recipe.train.arguments()):
+            if step.number in {max(1, round(share * step.steps)) for share in SHARES}:
+                paused = process_time()
+                seen.append({"done": round(step.number / step.steps, 3), "loss": step.loss, **look(made, before)})
+                looking += process_time() - paused
+    except Diverged as error:
+        why = str(error)
+    columns = {key: [digits_of(each.get(key)) for each in seen] for key in (seen[-1] if seen else {})}
+    facts = {"method": method, "data": name, "setting": setting, "seconds": round(process_time() - begin - looking, 1)}
+    return {**facts, **({"diverged": why} if why else {}), **columns}
+
+
+def embedded(made: Prepared, rows: np.ndarray) -> np.ndarray:
+    """Return the encoder's vectors of at most 384 of the rows, spread over them."""
+    some = rows[np.linspace(0, len(rows) - 1, min(WATCHED, len(rows))).astype(int)]
+    return embed_rows(made.method.encoder, made.preprocess.prepare, made.rows[torch.from_numpy(some)])
+
+
+def look(made: Prepared, before: np.ndarray) -> dict[str, float]:
+    """Return the numbers of a checkpoint that need no label, and the linear probe.
+
+    Those of looks are of the encoder's own vectors, of `LOOKS` new looks of the method's own kind; a method without
+    looks has none of them.
+    """
+    z = embedded(made, made.train)
+    found = encoder_numbers(z, before) | {"uniformity": uniformity(z), "alpha": alpha_req(z, first=2, last=40)[0]}
+    if REGISTRY[made.recipe.method].min_looks > 1:
+        places = torch.linspace(0, len(made.source) - 1, WATCHED).long()
+        made.method.encoder.eval()
+        with torch.no_grad():
+            passes = [made.views(made.source, places, seed=7, pass_=n) for n in range(LOOKS // 2)]
+            looks = [h.float() for views in passes for h in views.through(made.method.encoder)]
+        made.method.encoder.train()
+        found |= {name: stability(looks[:2])[name] for name in ("centre", "alignment", "spread")}
+        found["looks_rank"] = looks_rank(looks[:2])
+        found["lidar"] = lidar(torch.cat(looks), torch.arange(len(looks[0])).repeat(len(looks)))["lidar"]
+    labels = made.data.labels
+    parts = [
+        (embed_rows(made.method.encoder, made.preprocess.prepare, made.rows[torch.from_numpy(part)]), labels[part])
+        for part in (made.train, made.test)
+    ]
+    return found | {HIGHER: linear_probe(*parts[0], *parts[1]).score}
+
+
+def digits_of(value: float | None) -> float | None:
+    """Return a number with four digits; None where there is none."""
+    return None if value is None or not np.isfinite(value) else float(f"{value:.4g}")
+
+
+def rho(numbers: list[float | None], scores: list[float | None]) -> float | None:
+    """Return Spearman's correlation over the places where both are there; None below four, or where one never moves.
+
+    Example:
+        >>> rho([1.0, 2.0, 3.0, None, 5.0], [0.1, 0.2, 0.3, 0.9, 0.4])
+        1.0
+    """
+    pairs = [(a, b) for a, b in zip(numbers, scores) if a is not None and b is not None]
+    if len(pairs) < 4 or len({a for a, _ in pairs}) == 1 or len({b for _, b in pairs}) == 1:
+        return None
+    return round(float(spearmanr(*zip(*pairs)).statistic), 3)
+
+
+def correlations(runs: list[dict[str, Any]], kind: str) -> dict[str, dict[str, dict[str, float]]]:
+    """Return Spearman's correlations as number -> method ("all" across methods) -> data set."""
+    found: dict[str, dict[str, dict[str, float]]] = {}
+    names = sorted({key for run in runs for key, value in run.items() if isinstance(value, list)} - {"done", HIGHER})
+    for number, data in product(names, EPOCHS):
+        here = [run for run in runs if run["data"] == data and run.get(number)]
+        if kind == "across":
+            default = [run for run in here if run["setting"] == "default"]
+            groups = {"all": [rho([r[number][-1] for r in default], [r[HIGHER][-1] for r in default])]}
+        else:
+            groups = {}
+            for method in METHODS:
+                of = [run for run in here if run["method"] == method]
+                if kind == "settings":
+                    groups[method] = [rho([r[number][-1] for r in of], [r[HIGHER][-1] for r in of])]
+                else:
+                    groups[method] = [rho(r[number], r[HIGHER]) for r in of]
+        for method, values in groups.items():
+            there = [value for value in values if value is not None]
+            if there:
+                found.setdefault(number, {}).setdefault(method, {})[data] = float(np.mean(there))
+    return found
+
+
+def spread(by_method: dict[str, dict[str, float]], sets: tuple[str, ...]) -> dict[str, float] | None:
+    """Return the mean over data sets of the mean over methods, with its 95% interval over data sets."""
+    means = [np.mean(there) for name in sets if (there := [each[name] for each in by_method.values() if name in each])]
+    if len(means) < 2:
+        return None
+    half = float(t.ppf(0.975, len(means) - 1) * np.std(means, ddof=1) / len(means) ** 0.5)
+    mean = float(np.mean(means))
+    return {"mean": round(mean, 3), "low": round(max(-1.0, mean - half), 3), "high": round(min(1.0, mean + half), 3)}
+
+
+def ranking(runs: list[dict[str, Any]], kind: str) -> dict[str, Any]:
+    """Return every number's correlation, and the one chosen on three data sets with what it does on the others."""
+    of = correlations(runs, kind)
+    chosen = {number: found for number, by in of.items() if (found := spread(by, CHOSEN_ON))}
+    best = max(chosen, key=lambda number: abs(chosen[number]["mean"])) if chosen else None
+    sign = float(np.sign(chosen[best]["mean"])) if best else 1.0
+    held = spread(of[best], HELD_OUT) if best else None
+    return {
+        "numbers": {number: {"all six": spread(by, tuple(EPOCHS)), "by_method": by} for number, by in of.items()},
+        "chosen": {"number": best, "sign": sign, "on": chosen.get(best), "held_out": held},
+    }
+
+
+def table(runs: list[dict[str, Any]]) -> str:
+    """Return the correlations in Markdown: the mean over data sets with its interval, and each method's mean."""
+    lines = []
+    for kind in ("settings", "checkpoints", "across"):
+        found = ranking(runs, kind)
+        heads = ["all methods"] if kind == "across" else ["mean [95% over data sets]", *METHODS]
+        lines += [f"### {kind}", "", f"| number | {' | '.join(heads)} |", f"|---|{'---|' * len(heads)}"]
+        for number, each in found["numbers"].items():
+            every = each["all six"]
+            cells = [f"{every['mean']:+.2f} [{every['low']:+.2f}, {every['high']:+.2f}]" if every else ""]
+            if kind != "across":
+                of = each["by_method"]
+                cells += [f"{np.mean(list(of[m].values())):+.2f}" if m in of else "" for m in METHODS]
+            lines.append(f"| {number} | {' | '.join(cells)} |")
+        chosen = found["chosen"]
+        lines += ["", f"Chosen on {', '.join(CHOSEN_ON)}: {chosen['number']} ({chosen['on']}); on the others: "]
+        lines[-1] += f"{chosen['held_out']}"
+        lines.append("")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path)
+    parser.add_argument("--only", nargs="*", default=[], help="methods and data sets")
+    parser.add_argument("--table", action="store_true", help="show the results that are there")
+    parser.add_argument("--out", type=Path, default=Path("docs/results/ranking.json"))
+    options = parser.parse_args()
+    if options.data is None and not options.table:
+        parser.error("--data DIR is needed to train")
+    torch.set_num_threads(1)
+    runs = kept(options.out)
+    there = {(run["method"], run["data"], run["setting"]) for run in runs}
+    methods, sets = set(options.only) & set(METHODS) or METHODS, set(options.only) & set(EPOCHS) or EPOCHS
+    wanted = [] if options.table else [(m, d) for d in EPOCHS for m in METHODS if m in methods and d in sets]
+    for method, data in wanted:
+        for setting in settings_of(method, rows_of(data, options.data).modality):
+            if (method, data, setting) in there:
+                continue
+            runs.append(run(method, data, setting, options.data))
+            found = {kind: ranking(runs, kind)["chosen"] for kind in ("settings", "checkpoints", "across")}
+            keep(options.out, "python experiments/ranking.py --data DIR", runs, **found)
+            print(json.dumps({k: v for k, v in runs[-1].items() if not isinstance(v, list)}), flush=True)
+    print(table(runs))
+
+
+if __name__ == "__main__":
+    main()
