@@ -162,9 +162,9 @@ def their_w_mse() -> Loss:
 
 
 def patches() -> list[Tensor]:
-    """Return which of 64 patches of 4 x 4 x 3 are hidden: three of four in every row."""
+    """Return which of 64 patches of 4 x 4 x 3 are hidden, (N, 64, 1): three of four in every row."""
     hidden = torch.rand(N, 64, generator=torch.Generator().manual_seed(1)).argsort(dim=1) < 48
-    return [hidden.unsqueeze(2).expand(N, 64, 48)]
+    return [hidden.unsqueeze(2)]
 
 
 def published_bbt(p: Tensor, y: Tensor) -> Tensor:

@@ -30,10 +30,7 @@ def made(shape, **options):
 def test_every_row_hides_the_same_count_of_whole_patches(shape, share):
     method, x = made(shape, share=share), 1 + normal(50, *shape).abs()
     hidden = method(views_of(x))["hidden"][0]
-    assert hidden.shape == x.shape
-    if len(shape) == 3:
-        assert torch.equal(hidden[:, 0], hidden[:, 1]), "a patch of an image has all its channels"
-        hidden = hidden[:, :1]
+    assert hidden.shape == (x[:, :1].shape if x.ndim == 4 else x.shape), "a patch of an image has all its channels"
     cells = hidden
     for axis in range(2, hidden.ndim):
         cells = cells[(slice(None),) * axis + (slice(0, None, 4),)]

@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -59,6 +61,21 @@ def test_maps_count_the_hidden_cells_of_each_row_alike():
     assert reconstruction(p, x, hidden=hidden).item() == pytest.approx(expected, abs=1e-12)
 
 
+def test_cells_that_are_hidden_together_need_one_boolean():
+    x, p, together = normal(3, 2, 5, 4), normal(3, 2, 5, 4, seed=1), normal(3, 1, 5, 4, seed=2) > 0.5
+    p.requires_grad_()
+    values = [reconstruction(p, x, hidden=hidden) for hidden in (together, together.expand_as(x))]
+    slopes = [torch.autograd.grad(value, p)[0] for value in values]
+    assert torch.allclose(*values, atol=1e-14) and torch.allclose(*slopes, atol=1e-14)
+    assert slopes[0].any() and torch.equal(slopes[0] != 0, together.expand_as(x))
+
+
+def test_maps_have_the_right_gradient():
+    x, p, hidden = normal(3, 2, 4), normal(3, 2, 4, seed=1).requires_grad_(), normal(3, 2, 4, seed=2) > 0
+    assert torch.autograd.gradcheck(lambda p: reconstruction(p, x, hidden=hidden), p)
+    assert torch.autograd.gradcheck(lambda p: 3 * reconstruction(p, x), p)
+
+
 def test_closed_forms():
     x = normal(500, 7)
     x = (x - x.mean(0)) / x.std(0, correction=0)
@@ -98,8 +115,9 @@ def test_mistakes_are_named():
         reconstruction(torch.ones(2, 4), x)
     with pytest.raises(ValueError, match=r"takes a prediction \(2, 6\), got \(2, 3\)"):
         reconstruction(x, x, categories=[4])
-    with pytest.raises(ValueError, match=r"got \(2, 3\) and hidden \(2, 1\)"):
-        reconstruction(x, x, hidden=torch.ones(2, 1, dtype=torch.bool))
+    for shape in ((2, 2), (1, 3), (2,), (2, 3, 1)):
+        with pytest.raises(ValueError, match=rf"got \(2, 3\) and hidden {re.escape(str(shape))}"):
+            reconstruction(x, x, hidden=torch.ones(shape, dtype=torch.bool))
 
 
 @pytest.mark.parametrize(("size", "patch"), [((8, 8), 4), ((7, 5), 3), ((6, 6), 1), ((4, 4), 9)])

@@ -104,7 +104,7 @@ class Masked(Method):
         return {"perfection": 0.0}
 
     def _hidden(self, x: Tensor, index: Tensor, look: int) -> Tensor:
-        """Return which cells are hidden, booleans of the shape of `x`."""
+        """Return which cells are hidden, booleans of the shape of `x`, but for an image's channels: 1 for all."""
         # Columns stand alone; series are cut within each channel; an image's patch has all its channels.
         grid: tuple[int, ...] = (x.shape[1],) if x.ndim < 4 else (1,)
         grid += tuple(-(-side // self.patch) for side in x.shape[2:])
@@ -119,4 +119,4 @@ class Masked(Method):
         mask = mask.view(len(x), *grid)
         for axis in range(2, x.ndim):
             mask = mask.repeat_interleave(self.patch, axis).narrow(axis, 0, x.shape[axis])
-        return mask.expand(x.shape)
+        return mask

@@ -1,12 +1,30 @@
 """Reconstruction: give back the values of a row, all of them or those that were hidden (autoencoders, MAE)."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 from isotropy.objectives.rows import wide
+
+
+class _WeightedSquares(torch.autograd.Function):
+    """Sum of w e^2 over errors e (N, ...), keeping w e alone; w broadcasts to e."""
+
+    @staticmethod
+    def forward(ctx: Any, errors: Tensor, weights: Tensor) -> Tensor:
+        weighted = errors * weights
+        ctx.save_for_backward(weighted)
+        return torch.linalg.vecdot(errors.flatten(1), weighted.flatten(1)).sum()
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        (weighted,) = ctx.saved_tensors
+        return weighted * (2 * gradient), None
 
 
 def reconstruction(
@@ -21,7 +39,8 @@ def reconstruction(
         prediction: of the shape of `target`; with categories (N, numeric + sum of cardinalities), the logits of the
             columns one block after the other.
         target: (N, ...) numbers; with categories (N, numeric + their count), codes last. No gradient reaches it.
-        hidden: booleans of the shape of `target`, which cells count, at least one in every row; None for all.
+        hidden: booleans of the shape of `target`, which cells count, at least one in every row; 1 along an axis whose
+            cells are hidden together (an image's channels), which is faster. None for all.
         categories: cardinality of each code column, the last columns of `target`.
 
     Returns:
@@ -40,16 +59,28 @@ def reconstruction(
     """
     numeric = target.shape[1] - len(categories) if categories else 0
     made = (len(target), numeric + sum(categories)) if categories else tuple(target.shape)
-    if tuple(prediction.shape) != made or (hidden is not None and hidden.shape != target.shape):
+    if tuple(prediction.shape) != made or (hidden is not None and not _covers(hidden.shape, target.shape)):
         of = "" if hidden is None else f" and hidden {tuple(hidden.shape)}"
         raise ValueError(f"a target {tuple(target.shape)} takes a prediction {made}, got {tuple(prediction.shape)}{of}")
     with torch.autocast(prediction.device.type, enabled=False):
         prediction, target = wide(prediction), wide(target.detach())
-        errors = _of_codes(prediction, target, numeric, categories) if categories else (prediction - target).square()
-        if hidden is None:
-            return errors.mean()
-        counts = hidden.flatten(1).sum(1).clamp_min(1)
-        return (errors.masked_fill(~hidden, 0.0).flatten(1).sum(1) / counts).mean()
+        weights = _weights(target, hidden)
+        if categories:
+            return (_of_codes(prediction, target, numeric, categories) * weights).sum()
+        value: Tensor = _WeightedSquares.apply(prediction - target, weights)
+        return value
+
+
+def _covers(hidden: Sequence[int], shape: Sequence[int]) -> bool:
+    return len(hidden) == len(shape) and hidden[0] == shape[0] and all(h in (1, s) for h, s in zip(hidden, shape))
+
+
+def _weights(target: Tensor, hidden: Tensor | None) -> Tensor:
+    """Return what every cell of `target` counts in the mean over rows of the means of their cells; it broadcasts."""
+    if hidden is None:
+        return target.new_full((), 1 / target.numel())
+    counts = hidden.flatten(1).sum(1, dtype=target.dtype) * (target[0].numel() / hidden[0].numel())
+    return hidden / (len(target) * counts.clamp_min(1)).view(-1, *[1] * (hidden.ndim - 1))
 
 
 def _of_codes(prediction: Tensor, target: Tensor, numeric: int, categories: Sequence[int]) -> Tensor:
