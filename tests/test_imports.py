@@ -24,7 +24,7 @@ ALLOWED = {
     "teacher": {"errors"},
     "encoders": {"encoders", "base_space", "errors"},
     "predictors": {"errors"},
-    "prototypes": {"errors"},
+    "prototypes": {"objectives", "errors"},
     "projectors": {"encoders", "views", "errors"},
     "methods": {
         "methods",

@@ -5,6 +5,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from isotropy.errors import UserError
+from isotropy.objectives.rows import unit
 
 
 class Prototypes(nn.Module):
@@ -36,7 +37,7 @@ class Prototypes(nn.Module):
 
     def directions(self) -> Tensor:
         """Return the unit directions, (K, width)."""
-        return functional.normalize(self.weight)
+        return unit(self.weight)
 
     def forward(self, z: Tensor) -> Tensor:
         """Return the cosines (B, K) of unit rows `z` (B, width) with every direction."""

@@ -24,8 +24,8 @@ class _CrossEntropy(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
         log_p, q = ctx.saved_tensors
-        slope = log_p.exp().mul_(q.sum(1, keepdim=True)).sub_(q)
-        return slope.mul_(gradient / (len(q) * ctx.temperature)), None, None
+        scale = gradient / (len(q) * ctx.temperature)
+        return log_p.exp().mul_(scale * q.sum(1, keepdim=True)).addcmul_(q, -scale), None, None
 
 
 def predicted_codes(logits: Sequence[Tensor], codes: Sequence[Tensor], *, temperature: float = 1.0) -> Tensor:
