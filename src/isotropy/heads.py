@@ -22,7 +22,7 @@ def mlp(
     cancel), activation; the last layer is Linear alone, with BatchNorm1d where `norm_last`.
 
     Args:
-        widths: input, hidden and output widths; two or more positive numbers.
+        widths: input, hidden and output widths; two or more whole numbers of at least 1.
         norm: batch norm in the hidden layers.
         norm_last: batch norm after the last Linear.
         affine_last: whether that last norm has a scale and a shift of its own.
@@ -30,15 +30,17 @@ def mlp(
         activation: makes the module between the layers.
 
     Raises:
-        UserError: with fewer than two widths or one below 1.
+        UserError: with fewer than two widths or one that is no such number.
 
     Example:
         >>> head = mlp((512, 2048, 128))
         >>> [type(layer).__name__ for layer in head]
         ['Linear', 'BatchNorm1d', 'ReLU', 'Linear']
     """
-    if len(widths) < 2 or min(widths) < 1:
-        raise UserError(f"a head needs an input and an output width, all at least 1, not {list(widths)}")
+    if len(widths) < 2 or not all(isinstance(width, int) and width >= 1 for width in widths):
+        raise UserError(
+            f"a head needs an input and an output width, all whole numbers of at least 1, not {list(widths)}"
+        )
     layers: list[nn.Module] = []
     for before, after in zip(widths[:-2], widths[1:-1]):
         layers.append(nn.Linear(before, after, bias=not norm))

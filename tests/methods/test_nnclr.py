@@ -78,7 +78,7 @@ def test_every_parameter_learns_and_only_through_the_predictions():
 def test_mistakes_are_named():
     with pytest.raises(UserError, match="temperature must be above 0, not 0"):
         small(temperature=0)
-    with pytest.raises(UserError, match="queue_size must be at least 2, not 1"):
+    with pytest.raises(UserError, match="queue_size must be a whole number of at least 2, not 1"):
         small(queue_size=1)
 
 

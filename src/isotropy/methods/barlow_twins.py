@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from isotropy.errors import UserError
 from isotropy.heads import mlp
-from isotropy.methods.checks import width_of
+from isotropy.methods.checks import finite, width_of
 from isotropy.methods.method import Method, Outputs
 from isotropy.objectives import barlow_twins
 from isotropy.views.views import Views
@@ -54,6 +54,7 @@ class BarlowTwins(Method):
         scale: float = 0.1,
     ) -> None:
         super().__init__()
+        finite(lambda_=lambda_, scale=scale)
         if not (lambda_ >= 0 and scale > 0):
             raise UserError(f"Barlow Twins' lambda must be at least 0 and its scale above 0, not {lambda_} and {scale}")
         self.encoder = encoder

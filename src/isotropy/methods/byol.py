@@ -5,6 +5,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from isotropy.encoders.encoder import at_least
 from isotropy.errors import UserError
 from isotropy.heads import mlp
 from isotropy.methods.checks import width_of
@@ -56,6 +57,7 @@ class BYOL(Method):
         momentum: float = 0.99,
     ) -> None:
         super().__init__()
+        at_least(1, predictor_hidden=predictor_hidden)
         if not 0 <= momentum <= 1:
             raise UserError(f"BYOL's momentum must be in [0, 1], not {momentum}")
         self.encoder = encoder

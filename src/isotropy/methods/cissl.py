@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from isotropy.errors import UserError
 from isotropy.heads import mlp
-from isotropy.methods.checks import width_of
+from isotropy.methods.checks import finite, width_of
 from isotropy.methods.looks import crossed
 from isotropy.methods.method import Method, Outputs
 from isotropy.objectives import cissl
@@ -61,6 +61,7 @@ class CISSL(Method):
         temperature: float = 0.2,
     ) -> None:
         super().__init__()
+        finite(temperature=temperature)
         if not temperature > 0:
             raise UserError(f"CISSL's temperature must be above 0, not {temperature}")
         width = width_of(encoder)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from isotropy.encoders.encoder import at_least
 from isotropy.errors import UserError
 from isotropy.heads import mlp
-from isotropy.methods.checks import width_of
+from isotropy.methods.checks import finite, width_of
 from isotropy.methods.method import Method, Outputs
 from isotropy.objectives import nt_xent
 from isotropy.views import draw
@@ -66,6 +66,7 @@ class DACL(Method):
         seed: int = 0,
     ) -> None:
         super().__init__()
+        finite(temperature=temperature)
         at_least(0, seed=seed, **({} if numeric is None else {"numeric": numeric}))
         if not temperature > 0:
             raise UserError(f"DACL's temperature must be above 0, not {temperature}")

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from isotropy.encoders.encoder import at_least
 from isotropy.errors import UserError
 from isotropy.heads import mlp
-from isotropy.methods.checks import width_of
+from isotropy.methods.checks import finite, width_of
 from isotropy.methods.looks import crossed, large
 from isotropy.methods.method import Method, Outputs
 from isotropy.objectives import dino
@@ -85,6 +85,7 @@ class DINO(Method):
     ) -> None:
         super().__init__()
         sharp = (warmup_temperature, teacher_temperature)
+        finite(warmup_temperature=sharp[0], teacher_temperature=sharp[1], student_temperature=student_temperature)
         if not (min(sharp) > 0 and max(sharp) <= student_temperature):
             raise UserError(
                 f"DINO's teacher sharpens: warmup_temperature = {sharp[0]} and teacher_temperature = {sharp[1]} must "

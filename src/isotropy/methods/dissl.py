@@ -8,9 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from isotropy.encoders.encoder import at_least
 from isotropy.errors import UserError
 from isotropy.heads import mlp
-from isotropy.methods.checks import width_of
+from isotropy.methods.checks import finite, width_of
 from isotropy.methods.looks import crossed
 from isotropy.methods.method import Method, Outputs
 from isotropy.objectives import dissl
@@ -75,11 +76,13 @@ class DISSL(Method):
         temperature: float = 0.5,
     ) -> None:
         super().__init__()
+        finite(lambd=lambd, beta=beta, temperature=temperature)
         if categories < 2 or not temperature > 0 or min(lambd, beta) < 0:
             raise UserError(
                 "DISSL needs at least 2 categories, a temperature above 0 and weights of at least 0, not "
                 f"categories = {categories}, temperature = {temperature}, lambd = {lambd}, beta = {beta}"
             )
+        at_least(1, categories=categories, bottleneck=bottleneck)
         if lambd < 1 + beta:
             warnings.warn(
                 f"DISSL's lambd = {lambd:g} is below 1 + beta = {1 + beta:g}: sureness outweighs balance, and the "

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from isotropy.encoders.encoder import at_least, share
 from isotropy.errors import UserError
-from isotropy.methods.checks import width_of
+from isotropy.methods.checks import finite, width_of
 from isotropy.methods.lfr_cache import Cache
 from isotropy.methods.method import Method, Outputs
 from isotropy.objectives import batchwise_barlow_twins
@@ -68,6 +68,7 @@ class LFR(Method):
     gathered = ("prediction", "target")
     unscheduled = ("predictors",)
     min_looks = 1
+    max_looks = 1
     chosen: Tensor
 
     def __init__(
@@ -86,7 +87,14 @@ class LFR(Method):
         seed: int = 0,
     ) -> None:
         super().__init__()
-        at_least(1, num_projectors=num_projectors, target_width=target_width, predictor_passes=predictor_passes)
+        finite(offdiagonal=offdiagonal)
+        at_least(
+            1,
+            num_projectors=num_projectors,
+            num_candidates=num_candidates,
+            target_width=target_width,
+            predictor_passes=predictor_passes,
+        )
         at_least(0, seed=seed)
         share(sparse_init=sparse_init)
         if num_candidates < num_projectors:

@@ -7,9 +7,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from isotropy.encoders.encoder import at_least
 from isotropy.errors import UserError
 from isotropy.heads import mlp
-from isotropy.methods.checks import width_of
+from isotropy.methods.checks import finite, width_of
 from isotropy.methods.looks import crossed, large
 from isotropy.methods.method import Method, Outputs
 from isotropy.objectives import info_nce
@@ -63,6 +64,8 @@ class MoCoV3(Method):
         momentum: float = 0.99,
     ) -> None:
         super().__init__()
+        finite(temperature=temperature)
+        at_least(1, predictor_hidden=predictor_hidden)
         if not temperature > 0:
             raise UserError(f"MoCo v3's temperature must be above 0, not {temperature}")
         if not 0 <= momentum <= 1:

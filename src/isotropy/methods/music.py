@@ -6,8 +6,9 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from isotropy.encoders.encoder import at_least
 from isotropy.errors import UserError
-from isotropy.methods.checks import width_of
+from isotropy.methods.checks import finite, width_of
 from isotropy.methods.method import Method, Outputs
 from isotropy.objectives import music
 from isotropy.segments import SegmentHead
@@ -63,7 +64,9 @@ class MUSIC(Method):
         transform: float = 1.0,
     ) -> None:
         super().__init__()
+        at_least(1, num_segments=num_segments)
         weights = {"diagonal": diagonal, "off_diagonal": off_diagonal, "transform": transform}
+        finite(temperature=temperature, **weights)
         if min(weights.values()) < 0 or max(weights.values()) == 0:
             raise UserError(f"MUSIC's weights must be at least 0 and not all 0, not {weights}")
         if not temperature > 0:

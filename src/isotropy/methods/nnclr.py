@@ -7,9 +7,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from isotropy.encoders.encoder import at_least
 from isotropy.errors import UserError
 from isotropy.heads import mlp
-from isotropy.methods.checks import width_of
+from isotropy.methods.checks import finite, width_of
 from isotropy.methods.looks import crossed, large
 from isotropy.methods.method import Method, Outputs
 from isotropy.objectives import info_nce
@@ -65,10 +66,11 @@ class NNCLR(Method):
         temperature: float = 0.1,
     ) -> None:
         super().__init__()
+        finite(temperature=temperature)
+        at_least(1, predictor_hidden=predictor_hidden)
+        at_least(2, queue_size=queue_size)
         if not temperature > 0:
             raise UserError(f"NNCLR's temperature must be above 0, not {temperature}")
-        if queue_size < 2:
-            raise UserError(f"NNCLR's queue_size must be at least 2, not {queue_size}")
         self.encoder = encoder
         self.projector = mlp((width_of(encoder), *projector), norm_last=True)
         self.predictor = mlp((projector[-1], predictor_hidden, projector[-1]))

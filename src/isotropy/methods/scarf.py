@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from isotropy.errors import UserError
 from isotropy.heads import mlp
-from isotropy.methods.checks import width_of
+from isotropy.methods.checks import finite, width_of
 from isotropy.methods.method import Method, Outputs
 from isotropy.objectives import nt_xent
 from isotropy.views.views import Views
@@ -48,6 +48,7 @@ class SCARF(Method):
 
     def __init__(self, encoder: nn.Module, *, projector: Sequence[int] = (256, 256), temperature: float = 1.0) -> None:
         super().__init__()
+        finite(temperature=temperature)
         if not temperature > 0:
             raise UserError(f"SCARF's temperature must be above 0, not {temperature}")
         self.encoder = encoder

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from isotropy.encoders.encoder import at_least
 from isotropy.heads import mlp
 from isotropy.methods.checks import width_of
 from isotropy.methods.looks import crossed, large
@@ -49,6 +50,7 @@ class SimSiam(Method):
         self, encoder: nn.Module, *, projector: Sequence[int] = (512, 512, 512), predictor_hidden: int = 128
     ) -> None:
         super().__init__()
+        at_least(1, predictor_hidden=predictor_hidden)
         self.encoder = encoder
         self.projector = mlp((width_of(encoder), *projector), norm_last=True, affine_last=False, bias_last=False)
         self.predictor = mlp((projector[-1], predictor_hidden, projector[-1]))

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from isotropy.encoders.encoder import at_least, share
 from isotropy.errors import UserError
 from isotropy.heads import mlp
-from isotropy.methods.checks import width_of
+from isotropy.methods.checks import finite, width_of
 from isotropy.methods.method import Method, Outputs
 from isotropy.objectives import sinkhorn, swav
 from isotropy.objectives.rows import unit, wide
@@ -77,6 +77,7 @@ class SwAV(Method):
         frozen_passes: int = 1,
     ) -> None:
         super().__init__()
+        finite(temperature=temperature, epsilon=epsilon)
         if not (temperature > 0 and epsilon > 0):
             raise UserError(f"SwAV's temperature and epsilon must be above 0, not {temperature} and {epsilon}")
         at_least(1, iterations=iterations, assigned=assigned)

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from isotropy.errors import UserError
 from isotropy.heads import mlp
-from isotropy.methods.checks import width_of
+from isotropy.methods.checks import finite, width_of
 from isotropy.methods.method import Method, Outputs
 from isotropy.objectives import vicreg
 from isotropy.views.views import Views
@@ -59,6 +59,7 @@ class VICReg(Method):
     ) -> None:
         super().__init__()
         weights = {"invariance": invariance, "variance": variance, "covariance": covariance}
+        finite(**weights)
         if min(weights.values()) < 0 or max(weights.values()) == 0:
             raise UserError(f"VICReg's weights must be at least 0 and not all 0, not {weights}")
         self.encoder = encoder
