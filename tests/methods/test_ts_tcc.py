@@ -118,7 +118,7 @@ def test_mistakes_are_named():
         small(wrap(nn.Flatten(), width=24))
     with pytest.raises(UserError, match="timesteps = 3 frames after at least one.*gives 3 of these series"):
         small()(views_of(*looks(3)))
-    with pytest.raises(UserError, match="not both 0, not 0 and 0"):
+    with pytest.raises(UserError, match="not both 0, not lambda1 = 0 and lambda2 = 0"):
         small(lambda1=0, lambda2=0)
     with pytest.raises(UserError, match="temperature must be above 0, not 0"):
         small(temperature=0)

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from isotropy.encoders.encoder import at_least
 from isotropy.errors import UserError
 from isotropy.heads import mlp
 from isotropy.methods.checks import width_of
@@ -70,6 +71,7 @@ class LeJEPA(Method):
             raise UserError(f"LeJEPA's lambda_ must be in (0, 1), not {lambda_}")
         if num_slices < 1 or knots < 2:
             raise UserError(f"LeJEPA needs num_slices >= 1 and knots >= 2, not {num_slices} and {knots}")
+        at_least(1, num_slices=num_slices, knots=knots)
         self.encoder = encoder
         self.projector = mlp((width_of(encoder), *projector))
         self.dimensions, self.slices = projector[-1], num_slices

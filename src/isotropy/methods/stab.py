@@ -62,6 +62,8 @@ class STab(Method):
     ) -> None:
         super().__init__()
         at_least(0, seed=seed)
+        if predictor_hidden is not None:
+            at_least(1, predictor_hidden=predictor_hidden)
         if not 0 <= drop < 1:
             raise UserError(f"STab's drop must be at least 0 and below 1, not {drop}")
         self.encoder = encoder

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from isotropy.encoders.encoder import Encoder, share
 from isotropy.errors import UserError
-from isotropy.methods.checks import frame_width_of
+from isotropy.methods.checks import finite, frame_width_of
 from isotropy.methods.method import Method, Outputs
 from isotropy.objectives import hierarchical_contrast
 from isotropy.views import draw
@@ -56,6 +56,7 @@ class TS2Vec(Method):
 
     def __init__(self, encoder: nn.Module, *, alpha: float = 0.5, mask: float = 0.5, temperature: float = 16.0) -> None:
         super().__init__()
+        finite(temperature=temperature)
         share(mask=mask)
         if not 0 <= alpha <= 1:
             raise UserError(f"TS2Vec's alpha must be in [0, 1], not {alpha}")

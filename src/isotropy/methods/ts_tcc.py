@@ -11,7 +11,7 @@ from isotropy.encoders.attention import Block
 from isotropy.encoders.encoder import Encoder, at_least, share
 from isotropy.errors import UserError
 from isotropy.heads import mlp
-from isotropy.methods.checks import frame_width_of
+from isotropy.methods.checks import finite, frame_width_of
 from isotropy.methods.method import Method, Outputs
 from isotropy.objectives import nt_xent, temporal_contrast
 from isotropy.objectives.rows import unit
@@ -77,8 +77,11 @@ class TSTCC(Method):
         super().__init__()
         at_least(1, timesteps=timesteps, hidden=hidden, depth=depth, heads=heads)
         share(dropout=dropout)
+        finite(lambda1=lambda1, lambda2=lambda2, temperature=temperature)
         if min(lambda1, lambda2) < 0 or not lambda1 + lambda2 > 0:
-            raise UserError(f"TS-TCC's weights must be at least 0 and not both 0, not {lambda1} and {lambda2}")
+            raise UserError(
+                f"TS-TCC's weights must be at least 0 and not both 0, not lambda1 = {lambda1} and lambda2 = {lambda2}"
+            )
         if not temperature > 0:
             raise UserError(f"TS-TCC's temperature must be above 0, not {temperature}")
         self.encoder = encoder  # type: ignore[assignment]  # the line below refuses what has no frames

@@ -3,9 +3,10 @@
 import torch
 from torch import Tensor, nn
 
+from isotropy.encoders.encoder import at_least
 from isotropy.errors import UserError
 from isotropy.heads import mlp
-from isotropy.methods.checks import width_of
+from isotropy.methods.checks import finite, width_of
 from isotropy.methods.method import Method, Outputs
 from isotropy.objectives import w_mse
 from isotropy.views import draw
@@ -61,10 +62,12 @@ class WMSE(Method):
         eps: float = 1e-3,
     ) -> None:
         super().__init__()
+        finite(eps=eps)
         if w_size <= emb:
             raise UserError(f"W-MSE whitens emb = {emb} dimensions, which needs w_size above that, not {w_size}")
         if w_iter < 1 or not eps >= 0:
             raise UserError(f"W-MSE's w_iter must be at least 1 and its eps at least 0, not {w_iter} and {eps}")
+        at_least(1, hidden=hidden, emb=emb, w_size=w_size, w_iter=w_iter)
         self.encoder = encoder
         self.projector = mlp((width_of(encoder), hidden, emb))
         self.w_size, self.w_iter, self.eps = w_size, w_iter, eps
