@@ -62,8 +62,8 @@ class Method(nn.Module):
     def landmarks(self, batch_size: int) -> dict[str, float]:
         """Return what the loss is worth in known situations, in closed form.
 
-        The keys are of "point collapse", "uniform codes", "one code", "perfection"; those that the method
-        has no closed form for are left out.
+        The keys are of "point collapse", "uniform codes", "one code", "perfection" and "independence" (looks that have
+        nothing to do with each other); those that the method has no closed form for are left out.
         """
         raise NotImplementedError
 
