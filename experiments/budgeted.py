@@ -1,5 +1,6 @@
 """Train a recipe for some seconds of processor time and probe its encoder: what the small experiments share."""
 
+import argparse
 import copy
 import json
 from dataclasses import dataclass
@@ -107,6 +108,16 @@ def measured(recipe: Recipe, data: Data, seconds: float) -> dict[str, Any]:
     return {**facts, "width": prepared.method.encoder.width, "trained": probe(prepared, made.encoder)} | {
         "untrained": untrained
     }
+
+
+def command_line(about: str, name: str, *, seeds: int = 3) -> argparse.ArgumentParser:
+    """Return a parser of what every experiment is asked: where the data are, how many seeds, where results go."""
+    parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path)
+    parser.add_argument("--seeds", type=int, default=seeds)
+    parser.add_argument("--out", type=Path, default=Path(f"docs/results/{name}.json"))
+    parser.add_argument("--table", action="store_true", help="show the results that are there")
+    return parser
 
 
 def kept(path: Path) -> list[dict[str, Any]]:

@@ -27,14 +27,12 @@ wide interval around 0 says that this size of experiment cannot tell). Fewer tha
 kept already is not made again.
 """
 
-import argparse
 import copy
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import torch
-from budgeted import Difference, features, keep, kept, paired, probed, trained
+from budgeted import Difference, command_line, features, keep, kept, paired, probed, trained
 from sklearn.neural_network import MLPClassifier
 from sklearn.preprocessing import StandardScaler
 from small_images import VIEWS, fashion
@@ -196,12 +194,8 @@ def table(runs: list[dict]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path)
-    parser.add_argument("--seeds", type=int, default=3)
+    parser = command_line(__doc__, "issl_ladder")
     parser.add_argument("--only", nargs="*", default=list(FAMILIES), choices=list(FAMILIES))
-    parser.add_argument("--out", type=Path, default=Path("docs/results/issl_ladder.json"))
-    parser.add_argument("--table", action="store_true", help="show the results that are there")
     options = parser.parse_args()
     runs = kept(options.out)
     if options.table:

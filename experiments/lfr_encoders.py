@@ -7,10 +7,7 @@ DIR holds uci_har.npz. Every run trains the default LFR for the same processor t
 stands the same encoder before training. A run that is kept already is not made again.
 """
 
-import argparse
-from pathlib import Path
-
-from budgeted import keep, kept, mean, measured
+from budgeted import command_line, keep, kept, mean, measured
 
 from isotropy.data import read
 from isotropy.recipe import Recipe
@@ -41,13 +38,9 @@ def table(runs: list[dict]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path)
-    parser.add_argument("--seeds", type=int, default=3)
+    parser = command_line(__doc__, "lfr_encoders")
     parser.add_argument("--seconds", type=float, default=40)
     parser.add_argument("--only", nargs="*", default=list(ENCODERS))
-    parser.add_argument("--out", type=Path, default=Path("docs/results/lfr_encoders.json"))
-    parser.add_argument("--table", action="store_true", help="show the results that are there")
     options = parser.parse_args()
     runs = kept(options.out)
     if options.table:

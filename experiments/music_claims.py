@@ -15,8 +15,6 @@ bounds stand in `verdicts`. One JSON entry per run; a run that is there already 
 import argparse
 import json
 import platform
-import shlex
-import sys
 from pathlib import Path
 from time import process_time
 
@@ -157,7 +155,7 @@ def main() -> None:
             entries.append(run(name, seed, given.epochs))
             print(entries[-1], flush=True)
             about = {
-                "command": shlex.join(["python", "experiments/music_claims.py", *sys.argv[1:]]),
+                "command": f"python experiments/music_claims.py --epochs {given.epochs:g}",
                 "protocol": __doc__,
                 "machine": {"processor": platform.machine(), "threads": torch.get_num_threads()},
                 "verdicts": verdicts(entries),

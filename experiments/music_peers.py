@@ -19,11 +19,8 @@ linear probe (MUSIC minus peer, over seeds) is above 0 for both peers in at leas
 Fewer than 3 seeds: no verdict. A run that is kept already is not made again.
 """
 
-import argparse
-from pathlib import Path
-
 import numpy as np
-from budgeted import Difference, features, keep, kept, paired, probe, probed, trained
+from budgeted import Difference, command_line, features, keep, kept, paired, probe, probed, trained
 from small_images import VIEWS, digits, fashion
 
 from isotropy.data import Data
@@ -138,13 +135,9 @@ def table(runs: list[dict]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path)
-    parser.add_argument("--seeds", type=int, default=3)
+    parser = command_line(__doc__, "music_peers")
     parser.add_argument("--only", nargs="*", default=list(EPOCHS), choices=list(EPOCHS))
     parser.add_argument("--no-longer", action="store_true", help="leave the longer runs for another time")
-    parser.add_argument("--out", type=Path, default=Path("docs/results/music_peers.json"))
-    parser.add_argument("--table", action="store_true", help="show the results that are there")
     options = parser.parse_args()
     runs = kept(options.out)
     if options.table:
