@@ -1,8 +1,10 @@
-"""The small images of the experiments: scikit-learn's digits (8 px) and a part of Fashion-MNIST (14 px)."""
+"""The small images of the experiments: scikit-learn's digits (8 px), parts of Fashion-MNIST (14 px) and of CIFAR-10."""
 
+import io
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 from sklearn.datasets import load_digits
 
 from isotropy.data import Data, read
@@ -35,3 +37,15 @@ def fashion(folder: Path, *, train: int = 3000, test: int = 2000) -> Data:
         labels.append(content[f"y_{part}"][rows])
     where = np.repeat(["train", "test"], [train, test])
     return read(np.concatenate(images), modality="image", label=np.concatenate(labels), split=where)
+
+
+def cifar10(folder: Path, *, train: int = 10_000, test: int = 4000) -> Data:
+    """Return the first rows of the shuffled parts of a JPEG copy of CIFAR-10, 3 x 32 x 32."""
+    content, images, labels = np.load(folder / "cifar10_jpeg.npz"), [], []
+    for part, count in (("train", train), ("test", test)):
+        raw, ends = content[f"jpeg_{part}"].tobytes(), content[f"offsets_{part}"][: count + 1]
+        images += [np.asarray(Image.open(io.BytesIO(raw[start:end]))) for start, end in zip(ends, ends[1:])]
+        labels.append(content[f"y_{part}"][:count])
+    where = np.repeat(["train", "test"], [train, test])
+    pixels = np.stack(images).transpose(0, 3, 1, 2)
+    return read(np.ascontiguousarray(pixels), modality="image", label=np.concatenate(labels), split=where)
