@@ -125,6 +125,10 @@ def test_a_seed_draws_the_same_weights_and_leaves_the_callers_numbers_alone():
         assert any(not torch.equal(one[name], other[name]) for name in one if "encoder" in name)
     with pytest.raises(UserError, match="simclr compares at least 2 looks of a sample: views.looks = 1"):
         build(Recipe.default("simclr", "table").changed({"views.looks": 1}), table, source)
+    with pytest.raises(UserError, match=r"lfr uses at most 1 look\(s\) of a sample: views.looks = 2"):
+        build(Recipe.default("lfr", "table").changed({"views.looks": 2}), table, source)
+    # A look that is changed and not counted is the one look.
+    assert build(Recipe.default("lfr", "table").changed({"views.corrupt": 0.3}), table, source)[1].count == 1
 
 
 @pytest.mark.parametrize("index", [None, torch.arange(3, 40)])

@@ -239,7 +239,11 @@ def _view_maker(recipe: Recipe, preprocess: Preprocess, source: ArraySource, met
         raise UserError(
             f"{recipe.method} compares at least {method.min_looks} looks of a sample: views.looks = {looks}"
         )
+    if method.max_looks is not None and looks > method.max_looks:
+        raise UserError(f"{recipe.method} uses at most {method.max_looks} look(s) of a sample: views.looks = {looks}")
     options = {key: value for key, value in recipe.views.items() if key != "name"}
+    if method.max_looks is not None:
+        options["looks"] = looks
     kind = view_kind(recipe.modality, recipe.views.get("name", ""))
     given: dict[str, Any] = {}
     if "base" in inspect.signature(kind).parameters:

@@ -65,7 +65,10 @@ def test_the_last_smaller_batch_of_a_pass_is_one_sub_batch():
 def test_mistakes_are_named_with_their_numbers():
     with pytest.raises(UserError, match="emb = 8 dimensions, which needs w_size above that, not 8"):
         small(emb=8)
-    with pytest.raises(UserError, match="w_iter must be at least 1 and its eps at least 0, not 0 and 0.001"):
+    # Equal looks, or a small last batch, have no full rank: without eps there is no factor.
+    with pytest.raises(UserError, match="eps above 0, not 1 and 0"):
+        small(eps=0.0)
+    with pytest.raises(UserError, match="w_iter must be at least 1 and its eps above 0, not 0 and 0.001"):
         small(w_iter=0)
     with pytest.raises(UserError, match="sub-batches of w_size = 8 rows and a batch has 6: raise train.batch_size"):
         next(iter(fit(small(), Rows(torch.randn(40, 5)), Jitter(2), batch_size=6)))

@@ -72,6 +72,14 @@ def test_too_few_looks_are_refused():
         next(iter(fit(cases.make("toy_contrast"), cases.source(), Plain(), epochs=1)))
 
 
+def test_more_looks_than_a_method_uses_are_refused():
+    method = cases.make("lfr")
+    with pytest.raises(
+        UserError, match=r"LFR uses at most 1 look\(s\) of a sample and the views make 2: set views.looks"
+    ):
+        next(iter(fit(method, cases.source(), cases.Jitter(2), epochs=1)))
+
+
 def test_a_batch_that_some_rank_would_get_nothing_of_is_refused(monkeypatch):
     monkeypatch.setattr("isotropy.training.comm.world", lambda: 4)
     with pytest.raises(UserError, match="a batch of 3 row"):

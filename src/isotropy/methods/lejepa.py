@@ -16,6 +16,9 @@ from isotropy.objectives.sigreg import quadrature
 from isotropy.views import draw
 from isotropy.views.views import Views
 
+# Keeps the directions apart from the looks, which may have the same seed.
+_OWN = 5
+
 
 class LeJEPA(Method):
     """All looks move to their mean, and along random directions the embeddings must be N(0, 1): no other trick.
@@ -93,7 +96,7 @@ class LeJEPA(Method):
     def directions(self) -> Tensor:
         """Return this step's directions (M, D): a function of the step alone, the same on all ranks."""
         index = self.step * self.slices + torch.arange(self.slices, device=self.step.device)
-        return draw.normals(draw.halves(draw.keys(0, 0, 0, index), self.dimensions))
+        return draw.normals(draw.halves(draw.keys(draw.mix(0, _OWN), 0, 0, index), self.dimensions))
 
     def observed(self, large: list[Tensor], small: list[Tensor], **_: Any) -> dict[str, list[Tensor]]:
         """Return what diagnostics read: the embedded looks."""

@@ -25,6 +25,7 @@ class Method(nn.Module):
         unscheduled: names of submodules whose learning rate stays constant.
         modalities: which data it takes, of "table", "series" and "image"; a recipe refuses the others.
         min_looks: how many looks a sample must have.
+        max_looks: how many it uses, where more would be made for nothing: they are refused; None for any number.
         passes_per_epoch: passes over the data that make one epoch of the encoder.
         progress: the share of training done, in [0, 1]; the loop sets it before `forward`.
     """
@@ -35,6 +36,7 @@ class Method(nn.Module):
     unscheduled: tuple[str, ...] = ()
     modalities: tuple[str, ...] = ("table", "series", "image")
     min_looks: int = 2
+    max_looks: int | None = None
     passes_per_epoch: int = 1
     progress: float = 0.0
 

@@ -5,13 +5,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from isotropy.encoders.encoder import Encoder, share
+from isotropy.encoders.encoder import Encoder, at_least, share
 from isotropy.errors import UserError
 from isotropy.methods.checks import finite, frame_width_of
 from isotropy.methods.method import Method, Outputs
 from isotropy.objectives import hierarchical_contrast
 from isotropy.views import draw
 from isotropy.views.views import Views
+
+# Keeps crops and masks apart from the looks, which may have the same seed.
+_OWN = 6
 
 
 class TS2Vec(Method):
@@ -36,6 +39,7 @@ class TS2Vec(Method):
         alpha: weight of the contrast over instances, in [0, 1]; that over time has 1 - alpha.
         mask: probability that a time step of a crop is hidden, in [0, 1).
         temperature: what products are divided by, above 0; 1 in the paper.
+        seed: of crops and masks, at least 0.
 
     Raises:
         UserError: an argument out of its range, or an encoder of one length or without a frame for each step.
@@ -52,10 +56,14 @@ class TS2Vec(Method):
     modalities = ("series",)
     gathered = ("frames",)
     min_looks = 1
+    max_looks = 1
     steps: Tensor
 
-    def __init__(self, encoder: nn.Module, *, alpha: float = 0.5, mask: float = 0.5, temperature: float = 16.0) -> None:
+    def __init__(
+        self, encoder: nn.Module, *, alpha: float = 0.5, mask: float = 0.5, temperature: float = 16.0, seed: int = 0
+    ) -> None:
         super().__init__()
+        at_least(0, seed=seed)
         finite(temperature=temperature)
         share(mask=mask)
         if not 0 <= alpha <= 1:
@@ -69,6 +77,7 @@ class TS2Vec(Method):
             )
         self.encoder = encoder  # type: ignore[assignment]  # the lines above refuse what has no frames
         self.alpha, self.mask, self.temperature = alpha, mask, temperature
+        self.seed = draw.mix(seed, _OWN)
         # Steps that were made: crops are drawn from it, the same on all ranks and after a resumption.
         self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
 
@@ -98,7 +107,7 @@ class TS2Vec(Method):
 
     def _crops(self, length: int) -> tuple[tuple[int, int], tuple[int, int]]:
         """Return a <= b and c <= d such that the crops [a, c) and [b, d) share [b, c), of two steps or more."""
-        words = draw.bits(draw.keys(0, 0, 0, self.steps[None]), 4)[0]
+        words = draw.bits(draw.keys(self.seed, 0, 0, self.steps[None]), 4)[0]
 
         def between(place: int, low: int, high: int) -> int:
             return low + int(draw.integers(words[place], high - low + 1))
@@ -109,7 +118,7 @@ class TS2Vec(Method):
         return (between(2, 0, left), left), (right, between(3, right, length))
 
     def _masked(self, x: Tensor, index: Tensor, crop: int) -> Tensor:
-        keys = draw.keys(0, int(self.steps), 1 + crop, index)
+        keys = draw.keys(self.seed, int(self.steps), 1 + crop, index)
         hidden = draw.masks(draw.halves(keys, x.shape[2]), self.mask)
         return x.masked_fill(hidden[:, None].to(x.device), 0.0)
 

@@ -18,6 +18,9 @@ from isotropy.objectives.rows import unit
 from isotropy.views import draw
 from isotropy.views.views import Views
 
+# Keeps t apart from the looks, which may have the same seed.
+_OWN = 7
+
 
 class TSTCC(Method):
     """The context of a weak look's past predicts a strong look's future and the reverse; contexts are contrasted.
@@ -43,6 +46,7 @@ class TSTCC(Method):
         projector: hidden and output widths of g (Linear, BatchNorm, ReLU, Linear).
         lambda1, lambda2: weights of the temporal and of the contextual contrast, at least 0, not both 0.
         temperature: of the contextual contrast, in units of cosine, above 0.
+        seed: of t, at least 0.
 
     Raises:
         UserError: an argument out of its range, or an encoder without frames or with K of them or fewer.
@@ -58,6 +62,7 @@ class TSTCC(Method):
     encoder: Encoder
     modalities = ("series",)
     gathered = ("prediction", "future", "context")
+    max_looks = 2
     steps: Tensor
 
     def __init__(
@@ -73,8 +78,10 @@ class TSTCC(Method):
         lambda1: float = 1.0,
         lambda2: float = 0.7,
         temperature: float = 0.2,
+        seed: int = 0,
     ) -> None:
         super().__init__()
+        at_least(0, seed=seed)
         at_least(1, timesteps=timesteps, hidden=hidden, depth=depth, heads=heads)
         share(dropout=dropout)
         finite(lambda1=lambda1, lambda2=lambda2, temperature=temperature)
@@ -90,6 +97,7 @@ class TSTCC(Method):
         self.predictor = nn.Linear(hidden, timesteps * self.width)
         self.projector = mlp((hidden, *projector))
         self.lambda1, self.lambda2, self.temperature = lambda1, lambda2, temperature
+        self.seed = draw.mix(seed, _OWN)
         # Steps that were made: t is drawn from it, the same on all ranks and after a resumption.
         self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
 
@@ -97,7 +105,7 @@ class TSTCC(Method):
         """Return "prediction" and "future", each (B, K, frame width), and "context", for both looks."""
         frames = [unit(z.transpose(1, 2)) for z in views.through(self.encoder.frames)]
         now = self._now(frames[0].shape[1])
-        contexts = [self.context(z[:, : now + 1]) for z in frames]
+        contexts = self.context(torch.cat([z[:, : now + 1] for z in frames])).chunk(len(frames))
         return {
             "prediction": [self.predictor(c).view(len(c), self.timesteps, self.width) for c in contexts],
             "future": [z[:, now + 1 : now + 1 + self.timesteps] for z in frames],
@@ -131,7 +139,8 @@ class TSTCC(Method):
                 f"TS-TCC predicts timesteps = {self.timesteps} frames after at least one, and "
                 f"the encoder gives {frames} of these series: lower timesteps below {frames}"
             )
-        return int(draw.integers(draw.bits(draw.keys(0, 0, 0, self.steps[None]), 1), frames - self.timesteps))
+        words = draw.bits(draw.keys(self.seed, 0, 0, self.steps[None]), 1)
+        return int(draw.integers(words, frames - self.timesteps))
 
 
 class _Context(nn.Module):

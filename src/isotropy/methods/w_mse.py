@@ -12,6 +12,9 @@ from isotropy.objectives import w_mse
 from isotropy.views import draw
 from isotropy.views.views import Views
 
+# Keeps the partitions apart from the looks, which may have the same seed.
+_OWN = 4
+
 
 class WMSE(Method):
     """Each look's embeddings are whitened over random sub-batches, and looks at a sample are pulled together there.
@@ -35,7 +38,8 @@ class WMSE(Method):
         emb: width of g's output.
         w_size: rows of a sub-batch, above emb; the covariance is good from twice as many on.
         w_iter: partitions a step.
-        eps: at least 0.
+        eps: above 0.
+        seed: of the partitions, at least 0.
 
     Raises:
         UserError: an argument out of its range, or an encoder without a width.
@@ -60,17 +64,19 @@ class WMSE(Method):
         w_size: int = 128,
         w_iter: int = 1,
         eps: float = 1e-3,
+        seed: int = 0,
     ) -> None:
         super().__init__()
+        at_least(0, seed=seed)
         finite(eps=eps)
         if w_size <= emb:
             raise UserError(f"W-MSE whitens emb = {emb} dimensions, which needs w_size above that, not {w_size}")
-        if w_iter < 1 or not eps >= 0:
-            raise UserError(f"W-MSE's w_iter must be at least 1 and its eps at least 0, not {w_iter} and {eps}")
+        if w_iter < 1 or not eps > 0:
+            raise UserError(f"W-MSE's w_iter must be at least 1 and its eps above 0, not {w_iter} and {eps}")
         at_least(1, hidden=hidden, emb=emb, w_size=w_size, w_iter=w_iter)
         self.encoder = encoder
         self.projector = mlp((width_of(encoder), hidden, emb))
-        self.w_size, self.w_iter, self.eps = w_size, w_iter, eps
+        self.w_size, self.w_iter, self.eps, self.seed = w_size, w_iter, eps, seed
         self.register_buffer("step", torch.tensor(0))
 
     def forward(self, views: Views) -> Outputs:
@@ -83,7 +89,8 @@ class WMSE(Method):
 
     def _parts(self, rows: int) -> Tensor:
         """Return the sub-batches of this step as row numbers, (K, w_size) or (w_iter, rows) of a smaller batch."""
-        orders = draw.orders(draw.bits(draw.keys(0, int(self.step), 0, torch.arange(self.w_iter)), rows))
+        seed = draw.mix(self.seed, _OWN)
+        orders = draw.orders(draw.bits(draw.keys(seed, int(self.step), 0, torch.arange(self.w_iter)), rows))
         size = min(self.w_size, rows)
         return orders[:, : rows // size * size].reshape(-1, size)
 

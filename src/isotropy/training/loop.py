@@ -202,6 +202,11 @@ def _check(method: Method, views: ViewMaker, plan: Plan, chunk: int | None) -> N
             f"{name} compares at least {method.min_looks} looks of a sample and the views make {views.count}: "
             f"set views.looks = {method.min_looks}"
         )
+    if method.max_looks is not None and views.count > method.max_looks:
+        raise UserError(
+            f"{name} uses at most {method.max_looks} look(s) of a sample and the views make {views.count}: "
+            f"set views.looks = {method.max_looks}"
+        )
     if chunk is not None and chunk < 1:
         raise UserError(f"chunk = {chunk} must be at least 1 row")
     method.check_batch_size(min(plan.batch_size, plan.rows))
