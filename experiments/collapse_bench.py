@@ -9,6 +9,7 @@ came. Thresholds are to be chosen on the runs of `tuned` alone, and committed be
 """
 
 import argparse
+import io
 import json
 from copy import deepcopy
 from dataclasses import replace
@@ -18,12 +19,15 @@ from typing import Any
 
 import numpy as np
 import torch
-from collapse_cases import HEALTHY, HELD_OUT, TUNED, Case, SameRow
+from collapse_cases import HEALTHY, HELD_OUT, TUNED, Case
+from collapse_planted import PLANTED, SameRow
+from PIL import Image
 from sklearn.datasets import load_breast_cancer, load_digits
 
 from isotropy.data import Data, read
 from isotropy.diagnosis import known
 from isotropy.diagnostics.verdict import verdict
+from isotropy.methods import METHODS
 from isotropy.prepare import Prepared, prepare
 from isotropy.recipe import Recipe
 from isotropy.training import Diverged, fit
@@ -40,7 +44,27 @@ FILES = {
     "har": ("uci_har.npz", {"key": "X_train"}),
     "fashion": ("fashion_mnist.npz", {"key": "X_train"}),
     "dry_bean": ("dry_bean.parquet", {"drop": ["restored", "Class"]}),
+    "adult": ("adult.parquet", {"drop": ["split", "income"]}),
+    "italy": ("ucr_small.npz", {"key": "ItalyPowerDemand_X_test", "modality": "series"}),
 }
+METHODS.update(PLANTED)
+
+
+def loudness(folder: Path) -> np.ndarray:
+    """Return the spoken digits as series (N, 1, 100): the log of the mean amplitude of pieces of 32 samples."""
+    held = np.load(folder / "fsdd.npz")
+    audio, ends = held["audio"], held["offsets"]
+    clips = np.zeros((len(ends) - 1, 3200), dtype=np.float32)
+    for clip, begin, end in zip(clips, ends[:-1], ends[1:], strict=True):
+        clip[: end - begin] = np.abs(audio[begin:end].astype(np.float32))[:3200]
+    return np.log(clips.reshape(len(clips), 1, 100, 32).mean(axis=3) + 1)
+
+
+def photographs(folder: Path) -> np.ndarray:
+    """Return the first 1500 training images of CIFAR-10 (N, 32, 32, 3)."""
+    held = np.load(folder / "cifar10_jpeg.npz")
+    data, ends = held["jpeg_train"].tobytes(), held["offsets_train"][: ROWS + 1]
+    return np.stack([np.asarray(Image.open(io.BytesIO(data[a:b]))) for a, b in zip(ends[:-1], ends[1:], strict=True)])
 
 
 def rows_of(name: str, folder: Path) -> Data:
@@ -49,6 +73,10 @@ def rows_of(name: str, folder: Path) -> Data:
         data = read((load_digits().images * 255 / 16).round().astype(np.uint8), modality="image")
     elif name == "cancer":
         data = read(load_breast_cancer().data, modality="table")
+    elif name == "fsdd":
+        data = read(loudness(folder), modality="series")
+    elif name == "cifar":
+        data = read(photographs(folder), modality="image")
     else:
         file, options = FILES[name]
         data = read(folder / file, **options)
@@ -58,7 +86,8 @@ def rows_of(name: str, folder: Path) -> Data:
 def prepared_of(case: Case, folder: Path) -> Prepared:
     """Return what a case trains with."""
     data = rows_of(case.data, folder)
-    settings: dict[str, Any] = {"train.batch_size": BATCH, "train.precision": "float32", **SMALL[data.modality]}
+    settings: dict[str, Any] = {"train.batch_size": BATCH, "train.precision": "float32"}
+    settings |= {} if "encoder" in case.settings else SMALL[data.modality]
     if case.data == "digits":
         settings |= {"views.flip": 0, "views.scale": [0.5, 1.0]}
     recipe = Recipe.default(case.base, data.modality).changed(settings | case.settings)

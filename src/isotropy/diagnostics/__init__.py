@@ -26,7 +26,7 @@ from isotropy.diagnostics.spectrum import (
     rankme,
     stable_rank,
 )
-from isotropy.diagnostics.stability import Gap, Sums, class_centres, lag, predictor_gap, stability
+from isotropy.diagnostics.stability import Gap, Sums, class_centres, followed, lag, predictor_gap, stability
 
 __all__ = [
     "Gap",
@@ -45,6 +45,7 @@ __all__ = [
     "entropy_rank",
     "etf_distance",
     "even_uniformity",
+    "followed",
     "invariance_ratio",
     "kinship",
     "lag",

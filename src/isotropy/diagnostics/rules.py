@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite, log
+from statistics import median
 from types import MappingProxyType
 from typing import Any
 
@@ -17,22 +18,29 @@ class Threshold:
 
 THRESHOLDS = MappingProxyType(
     {
-        "centre": Threshold(0.9, "unit rows of one point have 1, spread ones 0; above .9 samples are 26 degrees apart"),
-        "collapse": Threshold(
-            0.86, "c2 / a: what any two samples share, of what looks of one share; healthy runs: .84"
-        ),
+        "one point": Threshold(0.98, "c2 / a: looks of two samples are as alike as looks of one"),
+        "near one point": Threshold(0.8, "c2 / a: what any two samples share, of what looks of one share"),
+        "lost": Threshold(0.6, "1 - c2 / a, of what it was at the first step: what tells samples apart is going"),
+        "recovery": Threshold(2.0, "1 - c2 / a, of its least so far: above, the samples part again"),
+        "pull": Threshold(0.25, "eta: a predictor that works pulls the centre back, in SimSiam by about a half"),
+        "peak": Threshold(0.7, "c2 / a, of its highest so far: below, the centre has been pulled back"),
+        "some centre": Threshold(0.05, "c2 / a: less is noise, and no sign of a centre"),
         "variation": Threshold(1e-3, "of the untrained encoder's: what is left of the rows' differences"),
-        "information share": Threshold(0.01, "of the most that a batch can show; a healthy SwAV begins with .017"),
-        "even share": Threshold(0.9, "of ln K: the entropy of a row, from which on codes are called uniform"),
-        "looks rank": Threshold(
-            2.15, "participation ratio: two opposite points have 1, two pairs 2; healthy runs: 2.3"
-        ),
+        "few codes": Threshold(0.65, "marginal entropy of the codes, of the most that a batch can show"),
+        "even share": Threshold(0.95, "of ln K: the entropy of a row, from which on codes are called uniform"),
+        "information share": Threshold(0.05, "of the most that a batch can show: what is left for codes to say"),
+        "regained": Threshold(1.2, "information of the codes, of its least so far: above, they learn to say more"),
+        "looks rank": Threshold(2.2, "participation ratio: one line has 1, two lines 2; says nothing alone"),
+        "met": Threshold(0.9, "of the way from the first loss to the best one known: the loss asks for no more"),
         "rank share": Threshold(0.25, "of the untrained encoder's effective rank on the same rows"),
+        "poor rank": Threshold(0.35, "the same, while the loss is met: a shortcut"),
+        "teacher's way": Threshold(0.01, "how far the teacher has come of its student's way: 0 never moved"),
+        "kinship": Threshold(0.995, "linear CKA with the untrained encoder: a rotation has 1"),
         "loss rise": Threshold(0.5, "of the way from the first loss to the best one known, upwards"),
         "loss fall": Threshold(0.02, "of the way from the first loss to the best one known: less is nothing"),
-        "kinship": Threshold(0.98, "linear CKA with the untrained encoder: a rotation has 1"),
-        "records": Threshold(3, "records in a row, ten steps apart: one batch is an accident"),
-        "begun": Threshold(0.15, "share of the training before which slowness is no news"),
+        "nearer": Threshold(0.1, "of the way from the first alignment to 1: looks of a sample come together"),
+        "records": Threshold(3, "records, of which the median is taken: one batch is an accident"),
+        "begun": Threshold(0.15, "share of the training before which slowness, or a low, is no news"),
     }
 )
 
@@ -69,6 +77,21 @@ class Seen:
         """Return (step, number) of every record that has it, without the untrained encoder's."""
         found = [(int(r["step"]), r[name]) for r in self.records if r["step"] and r.get(name) is not None]
         return [(step, float(value)) for step, value in found if isfinite(value)]
+
+    def settled(self, name: str, points: list[tuple[int, float]] | None = None) -> list[tuple[int, float]]:
+        """Return the median of every number and the two before it; none of the first step, which nothing was learnt at.
+
+        Args:
+            name: of the numbers. points: the numbers themselves, where no record has them by that name.
+        """
+        points = [(step, value) for step, value in (self.of(name) if points is None else points) if step > 1]
+        places = range(often() - 1, len(points))
+        return [(points[n][0], median(value for _, value in points[n + 1 - often() : n + 1])) for n in places]
+
+    def share(self) -> list[tuple[int, float]]:
+        """Return c2 / a: what any two samples share, of what looks of one sample share."""
+        alignment = dict(self.of("alignment"))
+        return [(step, centre / alignment[step]) for step, centre in self.of("centre") if alignment.get(step, 0) > 0]
 
     def first(self, name: str) -> float | None:
         """Return the untrained encoder's number."""
@@ -108,68 +131,95 @@ def _divergence(seen: Seen, training: Training) -> tuple[Evidence, ...]:
 
 
 def _point(seen: Seen, training: Training) -> tuple[Evidence, ...]:
-    by_looks = seen.stands("centre", "at least", THRESHOLDS["centre"].value, times=often())
-    if by_looks:
-        return (by_looks,)
-    shared, kept = dict(seen.of("alignment")), seen.of("centre")
-    # From the second record on: before training, strong looks at samples that are alike can share little more.
-    points = [(step, centre / shared[step]) for step, centre in kept if step > 1 and shared.get(step, 0) > 0]
-    name = "centre, of the alignment"
-    by_share = seen.stands(name, "at least", THRESHOLDS["collapse"].value, times=2, points=points)
-    if by_share and points[-1][1] >= points[-2][1] - _RECOVERY:
-        return (by_share,)
+    share = seen.share()
+    one = _past(seen, "c2 / a", "at least", "one point", share)
+    # A predictor's outputs may begin as near to one point as this, unless the first of them already were.
+    if one and (not seen.of("eta") or share[0][1] >= one.threshold):
+        return (one,)
     before = seen.first("variation")
     limit = THRESHOLDS["variation"].value * (before if before is not None else 1.0)
-    return _all(seen.stands("variation", "at most", limit, times=2))
+    if still := seen.stands("variation", "at most", limit, times=2):
+        return (still,)
+    near = _past(seen, "c2 / a", "at least", "near one point", share)
+    if not near or not _begun(seen, training):
+        return ()
+    return (near, *second) if (second := _unpulled(seen) if seen.of("eta") else _lost(seen)) else ()
 
 
-def _codes(seen: Seen, training: Training) -> tuple[Evidence, Evidence] | None:
-    """Return the evidence that codes say nothing of a sample, and how even a row's probabilities are."""
-    most = dict(seen.of("most_even"))
-    shares = [(step, value / max(most[step], 1e-9)) for step, value in seen.of("information") if step in most]
-    name = "information of the codes, of the most possible"
-    empty = seen.stands(name, "at most", THRESHOLDS["information share"].value, times=often(), points=shares)
-    if not empty:
-        return None
-    count = seen.of("categories")[-1][1]
-    step, entropy = seen.of("entropy")[-1]
-    even = Evidence(
-        "entropy of a row, of ln K", round(entropy / log(count), 6), "", THRESHOLDS["even share"].value, step
-    )
-    return empty, even
+def _unpulled(seen: Seen) -> tuple[Evidence, ...]:
+    """Return the evidence that a predictor has stopped to pull the centre back, which stands at its highest."""
+    share = seen.share()
+    pull = _past(seen, "eta", "at most", "pull")
+    if not pull or not share or share[-1][1] < THRESHOLDS["some centre"].value:
+        return ()
+    peak, last = max(value for _, value in share), [value for _, value in share[-often() :]]
+    high = [(step, max(last) / peak) for step, _ in share[-1:]]
+    held = seen.stands("c2 / a, of its highest", "at least", THRESHOLDS["peak"].value, times=1, points=high)
+    return (pull, held) if held else ()
+
+
+def _lost(seen: Seen) -> tuple[Evidence, ...]:
+    """Return the evidence that what tells samples apart is going, in a method that has no predictor."""
+    apart = [(step, 1 - value) for step, value in seen.share()]
+    first, least = apart[0][1], min(max(value, 1e-9) for _, value in apart)
+    rest = [(step, value / max(first, 1e-9)) for step, value in apart]
+    gone = _past(seen, "1 - c2 / a, of the first step's", "at most", "lost", rest)
+    return (gone,) if gone and apart[-1][1] <= THRESHOLDS["recovery"].value * least else ()
 
 
 def _uniform(seen: Seen, training: Training) -> tuple[Evidence, ...]:
-    found = _codes(seen, training)
-    return found if found and found[1].value >= found[1].threshold else ()
+    if not seen.of("information") or not _begun(seen, training):
+        return ()
+    even = [(step, value / log(seen.of("categories")[-1][1])) for step, value in seen.of("entropy")]
+    said = _of_most(seen, "information")
+    # One record more than else: codes are even for a while in healthy trainings, too.
+    flat = seen.stands("", "at least", THRESHOLDS["even share"].value, times=often() + 1, points=even[1:])
+    full = _past(seen, "entropy of a row, of ln K", "at least", "even share", even)
+    empty = _past(seen, "information of the codes, of the most possible", "at most", "information share", said)
+    least = min(value for _, value in said)
+    rising = said[-1][1] > THRESHOLDS["regained"].value * max(least, 1e-9)
+    return (full, empty) if flat and full and empty and not rising else ()
 
 
 def _one_code(seen: Seen, training: Training) -> tuple[Evidence, ...]:
-    found = _codes(seen, training)
-    return found if found and found[1].value < found[1].threshold else ()
+    name = "marginal entropy of the codes, of the most possible"
+    return _all(_past(seen, name, "at most", "few codes", _of_most(seen, "marginal_entropy")))
 
 
 def _dimensional(seen: Seen, training: Training) -> tuple[Evidence, ...]:
-    by_looks = seen.stands("looks_rank", "at most", THRESHOLDS["looks rank"].value, times=1)
     before = seen.first("effective_rank")
-    by_rank = before and seen.stands("effective_rank", "at most", THRESHOLDS["rank share"].value * before, times=2)
-    return tuple(evidence for evidence in (by_looks, by_rank) if evidence)
+    limit = THRESHOLDS["rank share"].value * (before or 0.0)
+    if by_rank := seen.stands("effective_rank", "at most", limit, times=2):
+        return (by_rank,)
+    if not _begun(seen, training):
+        return ()
+    flat = _past(seen, "looks_rank", "at most", "looks rank")
+    second = _unpulled(seen) if seen.of("eta") else _met(seen, training)
+    return (flat, *second) if flat and second else ()
+
+
+def _met(seen: Seen, training: Training) -> tuple[Evidence, ...]:
+    """Return the evidence that the loss has nearly reached the best one known."""
+    if "perfection" not in training.landmarks:
+        return ()
+    first, way = _way(seen, training)
+    done = [(step, (first - value) / way) for step, value in seen.of("loss")]
+    return _all(_past(seen, "loss, of the way to the best one known", "at least", "met", done))
 
 
 def _shortcut(seen: Seen, training: Training) -> tuple[Evidence, ...]:
-    before, best = seen.first("effective_rank"), training.landmarks.get("perfection")
-    if before is None or best is None:
+    before = seen.first("effective_rank")
+    if before is None:
         return ()
-    first, way = _way(seen, training)
-    near = seen.stands("loss", "at most", first - 0.9 * way, times=often())
-    poor = seen.stands("effective_rank", "at most", 0.5 * before, times=2)
-    return (near, poor) if near and poor else ()
+    poor = seen.stands("effective_rank", "at most", THRESHOLDS["poor rank"].value * before, times=2)
+    return (poor, *met) if poor and (met := _met(seen, training)) else ()
 
 
 def _unmoved(seen: Seen, training: Training) -> tuple[Evidence, ...]:
     if not _begun(seen, training):
         return ()
-    return _all(seen.stands("kinship", "at least", THRESHOLDS["kinship"].value, times=2))
+    teacher = seen.stands("teacher_way", "at most", THRESHOLDS["teacher's way"].value, times=2)
+    return _all(teacher or seen.stands("kinship", "at least", THRESHOLDS["kinship"].value, times=2))
 
 
 def _standing(seen: Seen, training: Training) -> tuple[Evidence, ...]:
@@ -178,7 +228,14 @@ def _standing(seen: Seen, training: Training) -> tuple[Evidence, ...]:
     first, way = _way(seen, training)
     limit = first - THRESHOLDS["loss fall"].value * way
     points = seen.of("loss")[1:]
-    return _all(seen.stands("loss", "at least", limit, times=max(often(), len(points)), points=points))
+    loss = seen.stands("loss", "at least", limit, times=max(often(), len(points)), points=points)
+    if not loss or not (alignment := seen.of("alignment")):
+        return _all(loss)
+    # The loss of codes that grow surer and of a teacher that moves may stand while looks come together.
+    begin = alignment[0][1]
+    nearer = [(step, (value - begin) / max(1 - begin, 1e-9)) for step, value in alignment]
+    apart = _past(seen, "alignment, of the way from the first step's to 1", "at most", "nearer", nearer)
+    return (loss, apart) if apart else ()
 
 
 RULES: Mapping[str, Callable[[Seen, Training], tuple[Evidence, ...]]] = MappingProxyType(
@@ -187,9 +244,9 @@ RULES: Mapping[str, Callable[[Seen, Training], tuple[Evidence, ...]]] = MappingP
         "point collapse": _point,
         "uniform codes": _uniform,
         "one code": _one_code,
+        "no better than the random encoder": _unmoved,
         "dimensional collapse": _dimensional,
         "shortcut": _shortcut,
-        "no better than the random encoder": _unmoved,
         "not yet learning": _standing,
     }
 )
@@ -199,12 +256,22 @@ def _begun(seen: Seen, training: Training) -> bool:
     return seen.of("loss")[-1][0] >= THRESHOLDS["begun"].value * training.steps
 
 
-# A share that falls by more than this between two records is a training that recovers.
-_RECOVERY = 0.01
+def _past(
+    seen: Seen, name: str, relation: str, threshold: str, points: list[tuple[int, float]] | None = None
+) -> Evidence | None:
+    """Return the evidence that the last median of a number is past a threshold, or None."""
+    settled = seen.settled(name, points)
+    return seen.stands(name, relation, THRESHOLDS[threshold].value, times=1, points=settled)
+
+
+def _of_most(seen: Seen, name: str) -> list[tuple[int, float]]:
+    """Return an entropy of the codes over the most that the batch can show."""
+    most = dict(seen.of("most_even"))
+    return [(step, value / max(most[step], 1e-9)) for step, value in seen.of(name) if step in most]
 
 
 def often() -> int:
-    """Return how many cheap records in a row a condition must hold."""
+    """Return of how many records the median is taken, and how many in a row a loss must stand."""
     return int(THRESHOLDS["records"].value)
 
 

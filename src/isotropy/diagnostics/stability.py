@@ -255,3 +255,28 @@ def lag(student: torch.nn.Module, teacher: torch.nn.Module) -> float:
     s = torch.cat([p.detach().double().flatten() for p in student.parameters()])
     t = torch.cat([p.detach().double().flatten() for p in teacher.parameters()])
     return float((t - s).norm() / s.norm())
+
+
+def followed(start: torch.nn.Module, student: torch.nn.Module, teacher: torch.nn.Module) -> float:
+    """Return |t - s0| / |s - s0|: how much of a student's way from where both began its teacher has come.
+
+    Range 0 (a teacher that never moves) to about 1 (one that is the student); above 1 where the student turned back.
+    NaN where the student has not moved.
+
+    Args:
+        start: a network with the parameters s0 that student and teacher began with. student: one with parameters s.
+        teacher: one with parameters t; all of the same shapes in the same order.
+
+    Source: the target's lag, see `lag`, in units of the student's way.
+
+    Example:
+        >>> start, student = torch.nn.Linear(2, 2), torch.nn.Linear(2, 2)
+        >>> followed(start, student, teacher=start), followed(start, student, teacher=student)
+        (0.0, 1.0)
+    """
+    way = come = 0.0
+    for s0, s, t in zip(start.parameters(), student.parameters(), teacher.parameters(), strict=True):
+        origin = s0.detach().to(s.device)
+        way += float((s.detach() - origin).double().square().sum())
+        come += float((t.detach() - origin).double().square().sum())
+    return sqrt(come / way) if way else nan

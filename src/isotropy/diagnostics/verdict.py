@@ -14,7 +14,7 @@ VERDICTS = MappingProxyType(
         "point collapse": "All samples are becoming one point: the encoder's vectors tell nothing apart.",
         "dimensional collapse": "The vectors are falling into few directions: most of their width says nothing.",
         "uniform codes": "Every sample is spread evenly over all categories: the codes tell nothing apart.",
-        "one code": "All samples fall into one category: the codes tell nothing apart.",
+        "one code": "All samples fall into one category, or into few: the codes tell hardly anything apart.",
         "shortcut": "The loss falls, and the vectors grow poorer: looks agree by something that says little else.",
         "divergence": "The training diverges: its loss has left the range that it began in.",
         "not yet learning": "The loss stands where it began: nothing is learnt yet.",
@@ -62,8 +62,8 @@ def verdict(
 ) -> Verdict:
     """Return the verdict on a training so far.
 
-    The first of these that holds: divergence, unknown, point collapse, uniform codes, one code, dimensional
-    collapse, shortcut, no better than the random encoder, not yet learning, healthy. Thresholds: `THRESHOLDS`.
+    The first of these that holds: divergence, unknown, point collapse, uniform codes, one code, no better than the
+    random encoder, dimensional collapse, shortcut, not yet learning, healthy. Thresholds: `THRESHOLDS`.
 
     Args:
         records: the lines of diagnostics.jsonl, in order.
