@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from collapse_cases import HEALTHY, HELD_OUT, TUNED, Case
+from collapse_cases import BATCH, HEALTHY, HELD_OUT, TUNED, Case
 from collapse_planted import PLANTED, SameRow
 from PIL import Image
 from sklearn.datasets import load_breast_cancer, load_digits
@@ -33,7 +33,7 @@ from isotropy.recipe import Recipe
 from isotropy.training import Diverged, fit
 from isotropy.watching import Watch
 
-STEPS, BATCH, ROWS, WATCHED = 200, 128, 1500, 256
+STEPS, ROWS, WATCHED = 200, 1500, 256
 SMALL = {
     "image": {"encoder.width": 64, "encoder.stem": 8},
     "series": {"encoder.steps": 4},

@@ -25,6 +25,7 @@ class Case:
     same_row: bool = False
 
 
+BATCH = 128
 HEALTHY = ("healthy",)
 NARROW = ("point collapse", "dimensional collapse")
 CODES = ("uniform codes", "one code")
@@ -95,15 +96,14 @@ GRU = {"encoder": "gru", "encoder.width": 64}
 MLP = {"encoder": "series_mlp", "encoder.width": 64, "encoder.hidden": 64}
 DILATED = {"encoder": "dilation_cnn"}
 SOFT = {"method.prototypes": 128, "method.temperature": 0.2}
+WHITE = {"method.w_size": BATCH}
 HELD_OUT: Sequence[Case] = [
     Case("NNCLR, the same row for every sample", "nnclr", "cifar", ("point collapse",), settings=CIFAR, same_row=True),
     Case("VICReg without variance", "vicreg", "cifar", NARROW, settings=CIFAR | {"method.variance": 0.0}),
     Case("DINO without centring", "dino", "cifar", (*CODES, *NARROW), "dino_without_centring", CIFAR),
     Case("BYOL without predictor", "byol", "adult", NARROW, "byol_without_predictor", RESNET),
-    Case("W-MSE without whitening", "w_mse", "adult", NARROW, "w_mse_without_whitening", RESNET),
-    Case(
-        "Center subtraction without centre", "center_subtraction", "adult", NARROW, "center_subtraction_without_centre"
-    ),
+    Case("W-MSE without whitening", "w_mse", "adult", NARROW, "w_mse_without_whitening", RESNET | WHITE),
+    Case("Center subtraction without centre", "center_subtraction", "adult", NARROW, "center_subtraction_no_centre"),
     Case("DINO without sharpening", "dino", "adult", ("uniform codes",), settings=BLUNT | {"method.prototypes": 256}),
     Case("MUSIC, the transform term alone", "music", "adult", ("one code",), settings=TRANSFORM | RESNET),
     Case("MoCo v3 at momentum 1", "moco_v3", "italy", RANDOM, settings=MOMENTUM | MLP),
@@ -119,7 +119,8 @@ HELD_OUT: Sequence[Case] = [
         settings={"optim.name": "sgd", "optim.lr": 1e6, "optim.warmup": 0.0, **GRU},
     ),
     *healthy("cifar", "nnclr", "lejepa", "dino", "vicreg", **CIFAR),
-    *healthy("adult", "byol", "w_mse", "music", **RESNET),
+    *healthy("adult", "byol", "music", **RESNET),
+    *healthy("adult", "w_mse", **RESNET | WHITE),
     *healthy("adult", "center_subtraction", "lejepa", "scarf"),
     *healthy("italy", "moco_v3", "cissl", "barlow_twins", **MLP),
     *healthy("italy", "simsiam", **GRU),
