@@ -1,6 +1,7 @@
 """The run directory: what is written, refused and read back; watching disturbs nothing."""
 
 import json
+from copy import deepcopy
 from types import SimpleNamespace
 
 import numpy as np
@@ -14,6 +15,7 @@ from isotropy.data import read
 from isotropy.diagnostics.codes import mutual_information, purity, usage
 from isotropy.errors import UserError
 from isotropy.evidence import codes_evidence
+from isotropy.methods import BYOL
 from isotropy.recipe import Recipe
 from isotropy.report import summarise
 from isotropy.representation import Representation, load
@@ -102,7 +104,21 @@ def test_a_long_training_looks_at_its_encoder_fifty_times(prepared):
     records = [record for step in steps if (record := watch.at(step))]
     assert [record["step"] for record in records] == [1, 10, 20, 30, 600, 1190, 1200, 1201]
     assert [r["step"] for r in records if "effective_rank" in r] == [1, 30, 600, 1200, 1201]
-    assert all(("looks_rank" in r) == ("effective_rank" in r) for r in records)
+    assert all("looks_rank" in r and "teacher_way" not in r for r in records)
+
+
+@pytest.mark.parametrize(("momentum", "way"), [(1.0, 0.0), (0.5, 0.5)])
+def test_a_teacher_is_watched_on_its_way(prepared, momentum, way):
+    encoder = deepcopy(prepared.method.encoder)
+    method = BYOL(deepcopy(encoder), projector=(8, 4), predictor_hidden=8, momentum=momentum)
+    watch = Watch(method, prepared.rows[:32], prepared.preprocess.prepare, encoder)
+    with torch.no_grad():
+        for weight in method.encoder.parameters():
+            weight += 1
+    method.update()
+    outputs = {"prediction": [torch.eye(4)] * 2, "target": [torch.eye(4)] * 2}
+    record = watch.at(SimpleNamespace(number=1, steps=100, epoch=0.1, loss=1.0, outputs=outputs))
+    assert record["teacher_way"] == pytest.approx(way, abs=1e-5)
 
 
 def test_a_stop_saves_and_a_second_call_goes_on_to_the_same_end(prepared, tmp_path):

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from isotropy.diagnostics import Sums, class_centres, lag, predictor_gap, stability
+from isotropy.diagnostics import Sums, class_centres, followed, lag, predictor_gap, stability
 
 
 def unit(seed, rows=40, width=6, shift=0.7):
@@ -159,3 +159,12 @@ def test_lag():
         student.weight.copy_(torch.tensor([[3.0, 4.0]]))
         teacher.weight.copy_(torch.tensor([[3.0, 3.0]]))
     assert lag(student, teacher) == pytest.approx(0.2)
+
+
+def test_a_teacher_has_come_as_far_as_its_average_says():
+    start, student, teacher = (nn.Linear(2, 2, bias=False) for _ in range(3))
+    with torch.no_grad():
+        student.weight.copy_(start.weight + torch.tensor([[3.0, 0.0], [0.0, 4.0]]))
+        teacher.weight.copy_(start.weight + torch.tensor([[0.0, 1.0], [0.0, 0.0]]))
+    assert followed(start, student, teacher) == pytest.approx(0.2, abs=1e-5)
+    assert np.isnan(followed(start, start, teacher))

@@ -33,7 +33,14 @@ def records(count=20, **numbers):
 
 
 def codes(information, entropy):
-    return {"information": information, "entropy": entropy, "categories": 64.0, "most_even": log(64)}
+    marginal = information + entropy
+    return {
+        "information": information,
+        "entropy": entropy,
+        "marginal_entropy": marginal,
+        "categories": 64.0,
+        "most_even": log(64),
+    }
 
 
 @pytest.mark.parametrize(
@@ -41,14 +48,14 @@ def codes(information, entropy):
     [
         ("healthy", {}),
         ("healthy", codes(2.0, 1.0)),
-        ("point collapse", {"centre": lambda s: min(1.0, s / 100)}),
+        ("point collapse", {"centre": lambda s: min(0.7, s / 100)}),
         ("point collapse", {"variation": 1e-9}),
         ("uniform codes", codes(1e-4, 0.99 * log(64))),
         ("one code", codes(1e-4, 0.01)),
-        ("dimensional collapse", {"looks_rank": 1.2}),
+        ("dimensional collapse", {"looks_rank": 1.2, "loss": lambda s: 6.0 if s == 10 else 2.1}),
         ("dimensional collapse", {"effective_rank": 3.0}),
         ("divergence", {"loss": lambda s: 6.0 + s / 10}),
-        ("shortcut", {"loss": lambda s: 6.0 if s == 10 else 2.1, "effective_rank": 15.0}),
+        ("shortcut", {"loss": lambda s: 6.0 if s == 10 else 2.1, "effective_rank": 13.0}),
         ("no better than the random encoder", {"kinship": 0.999}),
         ("not yet learning", {"loss": lambda s: 6.0 + 0.001 * (s % 3)}),
     ],
@@ -63,13 +70,15 @@ def test_each_failure_is_told(name, numbers):
 
 
 def test_the_evidence_says_since_when():
-    (one,) = verdict(records(centre=lambda s: 0.95 if s > 100 else 0.2), TRAINING).evidence
-    assert (one.number, one.value, one.relation, one.threshold, one.since) == ("centre", 0.95, "at least", 0.9, 110)
+    (one,) = verdict(records(centre=lambda s: 0.695 if s > 100 else 0.2), TRAINING).evidence
+    # A median of three: the second record past the threshold turns it.
+    assert (one.number, one.relation, one.threshold, one.since) == ("c2 / a", "at least", 0.98, 120)
+    assert one.value == pytest.approx(0.695 / 0.7, abs=1e-5)
 
 
 def test_one_bad_batch_is_an_accident():
-    assert verdict(records(centre=lambda s: 0.95 if s > 190 else 0.2), TRAINING).name == "healthy"
-    assert verdict(records(centre=lambda s: 0.2 if s == 190 else 0.95), TRAINING).name == "healthy"
+    assert verdict(records(centre=lambda s: 0.7 if s > 190 else 0.2), TRAINING).name == "healthy"
+    assert verdict(records(centre=lambda s: 0.2 if s == 190 else 0.7), TRAINING).name == "point collapse"
 
 
 def test_a_loss_that_is_not_finite_is_divergence_at_once():

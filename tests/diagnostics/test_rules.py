@@ -1,0 +1,146 @@
+"""Every rule on numbers that runs of the collapse bench had: it fires on planted ones and not on healthy twins.
+
+The numbers are those of steps 1, 10, 20, 30 and 40 of 200.
+"""
+
+import inspect
+from dataclasses import replace
+
+import pytest
+
+from isotropy.diagnostics import rules, verdict
+from isotropy.diagnostics.rules import RULES, THRESHOLDS, Seen, Training
+
+STEPS = (1, 10, 20, 30, 40)
+TRAINING = Training("simclr", steps=200, batch_size=128, width=64, landmarks={})
+CODES = {"categories": [1024.0] * 5, "most_even": [6.931] * 5}
+# SwAV on digits: its codes begin uniform and its rows near one point, and both pass.
+SWAV = {
+    "centre": [0.823, 0.844, 0.817, 0.701, 0.542],
+    "entropy": [5.854, 5.997, 6.125, 6.047, 5.876],
+    "information": [0.253, 0.141, 0.103, 0.186, 0.359],
+    "marginal_entropy": [6.107, 6.138, 6.229, 6.233, 6.235],
+    "categories": [512.0] * 5,
+    "most_even": [6.238] * 5,
+}
+BYOL = {"eta": [1.057, 0.435, 0.418, 0.414, 0.412], "centre": [0.862, 0.988, 0.991, 0.984, 0.972]}
+HAR = {
+    "eta": [1.029, 0.324, 0.336, 0.33, 0.264],
+    "centre": [0.501, 0.73, 0.63, 0.487, 0.353],
+    "looks_rank": [19.2, 1.8, 1.59, 1.55, 1.505],
+}
+FLAT = {
+    "eta": [-0.068, 0.219, -0.06, -0.003, 0.033],
+    "centre": [0.022, 0.018, 0.014, 0.053, 0.113],
+    "looks_rank": [52.6, 11.1, 2.36, 2.09, 1.98],
+}
+TWO = {"loss": [42.5, 24.1, 6.0, 2.07, 0.886], "looks_rank": [53.2, 8.46, 2.32, 2.12, 2.10]}
+DINO = {"loss": [6.89, 6.939, 6.858, 6.835, 6.831], "alignment": [0.241, 0.728, 0.749, 0.756, 0.776]}
+SLOW = {"loss": [5.329, 5.335, 5.347, 5.358, 5.304], "alignment": [0.489, 0.492, 0.484, 0.477, 0.501]}
+EVEN = {
+    "entropy": [6.561, 6.618, 6.673, 6.723, 6.763],
+    "information": [0.309, 0.299, 0.253, 0.203, 0.163],
+    "marginal_entropy": [6.87, 6.917, 6.925, 6.926, 6.926],
+    **CODES,
+}
+FEW = {
+    "entropy": [2.01, 1.738, 0.901, 0.356, 0.168],
+    "information": [0.05, 0.191, 0.464, 0.64, 0.693],
+    "marginal_entropy": [2.06, 1.929, 1.365, 0.996, 0.861],
+    "categories": [8.0] * 5,
+    "most_even": [2.079] * 5,
+}
+
+
+def fired(rule, numbers, start=None, **landmarks):
+    """Return the names of the numbers that a rule rests on; c2 stands for c2 / a where no alignment is given."""
+    columns = {"loss": [5.0, 4.9, 4.8, 4.7, 4.6], "alignment": [1.0] * 5, **numbers}
+    rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+    records = [{"step": 0, **(start or {})}, *({"step": s, **row} for s, row in zip(STEPS, rows, strict=True))]
+    return [one.number for one in RULES[rule](Seen(records), replace(TRAINING, landmarks=landmarks))]
+
+
+@pytest.mark.parametrize(
+    ("rule", "planted", "healthy"),
+    [
+        # SimCLR that is shown one row for every sample, and BYOL, which is as near to one point and leaves it.
+        ("point collapse", {"centre": [0.991, 0.985, 1.005, 0.999, 0.995]}, BYOL),
+        # BYOL without predictor, and with it: the predictor pulls.
+        (
+            "point collapse",
+            {"eta": [-0.011, 0.366, 0.226, 0.135, 0.095], "centre": [0.689, 0.969, 0.952, 0.955, 0.962]},
+            {"eta": [1.078, 0.445, 0.429, 0.42, 0.427], "centre": [0.73, 0.953, 0.944, 0.926, 0.902]},
+        ),
+        # VICReg without variance, and SwAV.
+        ("point collapse", {"centre": [0.754, 0.782, 0.877, 0.861, 0.864]}, SWAV),
+        ("uniform codes", EVEN, SWAV),
+        ("uniform codes", EVEN, FEW),
+        ("one code", FEW, EVEN),
+        ("one code", FEW, SWAV),
+        # SimSiam without predictor, and BYOL on HAR, whose looks are as flat.
+        ("dimensional collapse", FLAT, HAR),
+        # Barlow Twins without the off-diagonal, and SwAV on a table: flatter looks, but a loss that asks for more.
+        (
+            "dimensional collapse",
+            TWO,
+            {"loss": [6.461, 6.263, 6.065, 6.029, 5.97], "looks_rank": [21.9, 8.52, 2.46, 1.85, 1.8]},
+        ),
+        ("not yet learning", SLOW, DINO),
+        ("no better than the random encoder", {"teacher_way": [0.0, None, 0.0, None, 0.0]}, BYOL),
+        (
+            "no better than the random encoder",
+            {"teacher_way": [0.0, None, 0.0, None, 0.0]},
+            {"teacher_way": [0.01, None, 0.089, None, 0.187]},
+        ),
+        (
+            "no better than the random encoder",
+            {"kinship": [1.0, None, 1.0, None, 1.0]},
+            {"kinship": [1.0, None, 0.982, None, 0.972]},
+        ),
+    ],
+)
+def test_a_rule_fires_on_the_planted_and_not_on_the_healthy(rule, planted, healthy):
+    best = {"perfection": 0.0}
+    assert fired(rule, planted, **best)
+    assert not fired(rule, healthy, **best)
+
+
+@pytest.mark.parametrize(
+    ("rule", "numbers", "second"),
+    [
+        ("dimensional collapse", FLAT, {"eta": [0.9, 0.9, 0.5, 0.5, 0.5]}),
+        ("dimensional collapse", FLAT, {"centre": [0.7, 0.6, 0.3, 0.1, 0.1]}),
+        ("dimensional collapse", TWO, {"loss": [42.5, 24.1, 20.0, 18.0, 17.0]}),
+        ("uniform codes", EVEN, {"information": [0.3, 0.15, 0.1, 0.2, 0.3]}),
+        ("uniform codes", EVEN, {"information": [1.7, 1.6, 1.5, 1.2, 1.0]}),
+        ("not yet learning", SLOW, {"alignment": [0.489, 0.6, 0.7, 0.7, 0.7]}),
+        ("point collapse", {"centre": [0.754, 0.782, 0.877, 0.861, 0.864]}, {"centre": [0.9, 0.9, 0.88, 0.87, 0.86]}),
+    ],
+)
+def test_one_number_alone_is_no_evidence(rule, numbers, second):
+    assert fired(rule, numbers, perfection=0.0) and not fired(rule, numbers | second, perfection=0.0)
+
+
+def test_a_collapse_that_is_left_again_is_none():
+    flat = {"centre": [0.7, 0.9, 0.9, 0.9, 0.9]}
+    assert fired("point collapse", flat)
+    assert not fired("point collapse", {"centre": [0.7, 0.9, 0.9, 0.9, 0.75]})
+
+
+def test_a_shortcut_is_a_loss_that_is_met_by_poor_vectors():
+    met = {"loss": [5.0, 1.0, 0.2, 0.1, 0.1], "effective_rank": [30.0, None, 9.0, None, 9.0]}
+    assert fired("shortcut", met, {"effective_rank": 30.0}, perfection=0.0)
+    assert not fired("shortcut", met, {"effective_rank": 20.0}, perfection=0.0)
+    assert not fired("shortcut", met | {"loss": [5.0, 4.0, 3.0, 2.5, 2.0]}, {"effective_rank": 30.0}, perfection=0.0)
+    assert not fired("shortcut", met, {"effective_rank": 30.0})
+
+
+def test_a_loss_above_what_it_could_be_diverges():
+    assert fired("divergence", {"loss": [5.0, 9.0, 9.0, 9.0, 9.0]}, perfection=0.0)
+    assert not fired("divergence", {"loss": [5.0, 9.0, 5.0, 9.0, 9.0]}, perfection=0.0)
+    assert not fired("divergence", {"loss": [5.0, 9.0, 9.0, 9.0, 9.0]}, **{"perfection": 0.0, "point collapse": 8.0})
+
+
+def test_every_threshold_is_used():
+    text = inspect.getsource(rules).split("class Evidence")[1] + inspect.getsource(verdict)
+    assert [name for name in THRESHOLDS if f'"{name}"' not in text] == []
