@@ -11,6 +11,7 @@ from isotropy.objectives.dissl import dissl
 from isotropy.objectives.distance import byol, cosine_distance
 from isotropy.objectives.hierarchical import hierarchical_contrast
 from isotropy.objectives.music import music
+from isotropy.objectives.naming import naming
 from isotropy.objectives.reconstruction import normalise_patches, reconstruction
 from isotropy.objectives.sigreg import lejepa, sigreg
 from isotropy.objectives.swav import sinkhorn, swav
@@ -32,6 +33,7 @@ __all__ = [
     "info_nce",
     "lejepa",
     "music",
+    "naming",
     "normalise_patches",
     "nt_xent",
     "predicted_codes",
