@@ -20,7 +20,7 @@ class Linear(nn.Module):
 
 def small(**options):
     torch.manual_seed(0)
-    return STab(Linear(), **({"drop": 0.3, "predictor_hidden": 8} | options)).double()
+    return STab(Linear(), **({"drop": 0.3, "projector": (12, 4), "predictor_hidden": 8} | options)).double()
 
 
 def loss(method, x):
@@ -45,7 +45,7 @@ def test_the_loss_is_simsiams_between_two_masked_encoders():
     for look in (0, 1):
         w = method._masked(look)
         inner = torch.tanh(x @ w["first.weight"].T + method.encoder.first.bias)
-        z.append(inner @ w["second.weight"].T + method.encoder.second.bias)
+        z.append(method.projector(inner @ w["second.weight"].T + method.encoder.second.bias))
     p = [method.predictor(one) for one in z]
     cosines = [torch.cosine_similarity(p[0], z[1]).mean(), torch.cosine_similarity(p[1], z[0]).mean()]
     assert loss(method, x).item() == pytest.approx(-sum(cosines).item() / 2, abs=1e-12)
@@ -92,7 +92,7 @@ def test_masks_are_a_function_of_seed_step_and_look():
 
 
 def test_the_encoder_keeps_its_weights_and_without_masks_both_looks_are_one():
-    method, x = small(drop=0.0).eval(), normal(4, 5)
+    method, x = small(drop=0.0, projector=()).eval(), normal(4, 5)
     before = [p.clone() for p in method.encoder.parameters()]
     outputs = method(views_of(x))
     assert all(map(torch.equal, before, method.encoder.parameters()))

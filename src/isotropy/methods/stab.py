@@ -1,5 +1,6 @@
 """STab: two copies of the encoder with other weights struck out must agree on a row."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -16,12 +17,15 @@ from isotropy.objectives import byol
 from isotropy.views import draw
 from isotropy.views.views import Views
 
+# Keeps the masks apart from the looks, which may have the same seed.
+_OWN = 3
+
 
 class STab(Method):
     """The randomness stands in the weights and not in the data: no augmentation is needed.
 
     With w the encoder's weights, m_1 and m_2 random masks of zeros and ones, 1 with probability 1 - p,
-    z_v = f(x; m_v w / (1 - p)), a predictor h and sg for the stopped gradient, the loss is SimSiam's,
+    z_v = g(f(x; m_v w / (1 - p))), a predictor h and sg for the stopped gradient, the loss is SimSiam's,
 
         -( cos(h(z_1), sg(z_2)) + cos(h(z_2), sg(z_1)) ) / 2.
 
@@ -33,12 +37,16 @@ class STab(Method):
     the baseline's published code the masked weights were new leaves, and the encoder's own got none). The encoder
     that comes out has all its weights.
 
-    Departures: a mask is drawn for a step and not for a row; matrices and kernels are masked and vectors (biases,
-    norms) are not; with several looks, look v goes through mask v, and all ordered pairs are averaged.
+    Departures: the projector g, as SimSiam's, which that baseline leaves out: its batch norm keeps the vectors of an
+    encoder that has none from falling onto a line (docs/log.md); it is not masked. A mask is drawn for a step and not
+    for a row; matrices and kernels are masked and vectors (biases, norms) are not; with several looks, look v goes
+    through mask v, and all ordered pairs are averaged.
 
     Args:
         encoder: f.
         drop: p, in [0, 1).
+        projector: hidden and output widths of g (Linear, BatchNorm, ReLU, ..., Linear, BatchNorm without affine);
+            none leaves it out.
         predictor_hidden: width of the hidden layer of h (Linear, BatchNorm, ReLU, Linear); none makes it linear.
         seed: of the masks, at least 0.
 
@@ -58,7 +66,13 @@ class STab(Method):
     step: Tensor
 
     def __init__(
-        self, encoder: nn.Module, *, drop: float = 0.1, predictor_hidden: int | None = 128, seed: int = 0
+        self,
+        encoder: nn.Module,
+        *,
+        drop: float = 0.1,
+        projector: Sequence[int] = (512, 256),
+        predictor_hidden: int | None = 128,
+        seed: int = 0,
     ) -> None:
         super().__init__()
         at_least(0, seed=seed)
@@ -67,15 +81,20 @@ class STab(Method):
         if not 0 <= drop < 1:
             raise UserError(f"STab's drop must be at least 0 and below 1, not {drop}")
         self.encoder = encoder
-        width = width_of(encoder)
+        widths = (width_of(encoder), *projector)
+        self.projector: nn.Module = nn.Identity()
+        if projector:
+            self.projector = mlp(widths, norm_last=True, affine_last=False, bias_last=False)
+        width = widths[-1]
         self.predictor = mlp((width, width) if predictor_hidden is None else (width, predictor_hidden, width))
         self.drop, self.seed = drop, seed
         self.register_buffer("step", torch.zeros((), dtype=torch.int64))
 
     def forward(self, views: Views) -> Outputs:
-        """Return "prediction" and "target", (B, width) for every mask: two for a single look, or one a look."""
+        """Return "prediction" and "target", (B, D) for every mask: two for a single look, or one a look."""
         looks = views.looks if len(views.looks) > 1 else views.looks * 2
-        z = [functional_call(self.encoder, self._masked(look), (x,)) for look, x in enumerate(looks)]
+        h = [functional_call(self.encoder, self._masked(look), (x,)) for look, x in enumerate(looks)]
+        z = [self.projector(x) for x in h]
         return {"prediction": [self.predictor(x) for x in z], "target": [x.detach() for x in z]}
 
     def loss(self, prediction: list[Tensor], target: list[Tensor]) -> dict[str, Tensor]:
@@ -101,7 +120,7 @@ class STab(Method):
         step, masked = int(self.step), {}
         for number, (name, weight) in enumerate(self.encoder.named_parameters()):
             if weight.ndim > 1:
-                key = draw.keys(self.seed, step, look, torch.tensor([number], device=weight.device))
+                key = draw.keys(draw.mix(self.seed, _OWN), step, look, torch.tensor([number], device=weight.device))
                 struck = draw.masks(draw.halves(key, weight.numel()), self.drop).view(weight.shape)
                 masked[name] = weight.masked_fill(struck, 0.0) / (1 - self.drop)
         return masked
