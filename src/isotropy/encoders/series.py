@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from isotropy.encoders.encoder import Encoder, at_least, share
+from isotropy.errors import UserError
 
 
 class SeriesCNN(Encoder):
@@ -94,9 +95,10 @@ class DilatedResNet(Encoder):
         width: length of the output vector.
         hidden: channels of the blocks.
         depth: number of blocks.
+        pooling: over time, "mean" or "max" (TS2Vec's own).
 
     Raises:
-        UserError: where a number is too small.
+        UserError: where a number is too small, or another pooling.
 
     Example:
         >>> encoder = DilatedResNet(channels=3)
@@ -108,11 +110,16 @@ class DilatedResNet(Encoder):
     convolutional = True
     any_length = True
 
-    def __init__(self, *, channels: int, width: int = 256, hidden: int = 64, depth: int = 6) -> None:
+    def __init__(
+        self, *, channels: int, width: int = 256, hidden: int = 64, depth: int = 6, pooling: str = "mean"
+    ) -> None:
         super().__init__()
         at_least(1, channels=channels, width=width, hidden=hidden, depth=depth)
-        self.arguments = {"channels": channels, "width": width, "hidden": hidden, "depth": depth}
+        if pooling not in ("mean", "max"):
+            raise UserError(f'pooling must be "mean" or "max", not {pooling!r}')
+        self.arguments = {"channels": channels, "width": width, "hidden": hidden, "depth": depth, "pooling": pooling}
         self.width = self.frame_width = width
+        self.pooling = pooling
         self.layers = nn.Sequential(
             nn.Conv2d(channels, hidden, 1, bias=False),
             *[_DilatedBlock(hidden, 2**i) for i in range(depth)],
@@ -128,5 +135,6 @@ class DilatedResNet(Encoder):
         return self.layers(x.unsqueeze(2)).squeeze(2)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return (B, width) for series (B, channels, time): the mean of the frames."""
-        return self.frames(x).mean(2)
+        """Return (B, width) for series (B, channels, time): the mean or the maximum of the frames."""
+        frames = self.frames(x)
+        return frames.mean(2) if self.pooling == "mean" else frames.amax(2)
