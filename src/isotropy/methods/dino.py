@@ -109,7 +109,8 @@ class DINO(Method):
 
     def forward(self, views: Views) -> Outputs:
         """Return logits (B, K): "student" of all looks, "teacher" of the large ones, and "level", the latter's mean."""
-        student, teacher = views.through(self.encoder), large(views).through(self.teacher_encoder)
+        # The teacher first: where the student's activations are held already, it takes a quarter longer.
+        teacher, student = large(views).through(self.teacher_encoder), views.through(self.encoder)
         logits = self.prototypes(unit(wide(self.projector(torch.cat(student)))))
         targets = self.teacher_prototypes(unit(wide(self.teacher_projector(torch.cat(teacher)))))
         each = targets.chunk(len(teacher))
