@@ -120,8 +120,8 @@ def machine() -> dict[str, Any]:
     }
 
 
-def finish(name: str, rows: list[Row], out: Path, **more: Any) -> int:
-    """Write the record of benchmark `name` to `out`, print its rows, and return the exit status."""
+def write(name: str, rows: list[Row], out: Path, **more: Any) -> float:
+    """Write the record of benchmark `name` to `out` and return the share of the cores that other programs took."""
     arguments = [argument for argument in sys.argv[1:] if argument in ("--full", "--busy")]
     record = {
         "command": " ".join(["python", f"benchmarks/{name}.py", *arguments]),
@@ -135,10 +135,16 @@ def finish(name: str, rows: list[Row], out: Path, **more: Any) -> int:
     }
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(json.dumps(record, indent=1) + "\n")
+    return taken_by_others()
+
+
+def finish(name: str, rows: list[Row], out: Path, **more: Any) -> int:
+    """Write the record of benchmark `name` to `out`, print its rows, and return the exit status."""
+    others = write(name, rows, out, **more)
     for row in rows:
         asked = "" if row.threshold is None else f", {'at most' if row.at_most else 'at least'} {row.threshold}"
         print(f"{row.name}: {row.ratio} ({row.low} to {row.high}{asked}){'' if row.fine else ' MISSED'}")
-    print(f"other programs took {record['taken_by_others']:.0%} of the cores")
+    print(f"other programs took {others:.0%} of the cores")
     return 0 if all(row.fine for row in rows) else 1
 
 
