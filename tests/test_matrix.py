@@ -77,6 +77,7 @@ def test_every_cell_of_the_matrix_is_named(matrix):
     pairs = matrix.chosen([], [])
     assert {method for method, _ in pairs} == set(METHODS)
     assert ("simclr", "digits") in pairs and ("vicreg", "digits") not in pairs
+    assert {name for _, name in matrix.chosen(["ts_tcc"], [])} == {"har", "epilepsy"}
     assert matrix.chosen(["lfr", "har"], []) == [("lfr", "har")]
     assert {name for _, name in matrix.chosen(["simclr"], ["table"])} == {"adult", "dry_bean"}
     for method, name in pairs:
