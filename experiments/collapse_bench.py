@@ -4,8 +4,9 @@
 
 Every run is `isotropy.training.fit` with the default recipe and a small encoder, watched as `isotropy fit` watches it,
 and judged after every record. A planted failure is found where the last verdict is one that is right for it; "done" is
-the share of the training after which such a verdict stood without a change. A healthy run is right where no alarm ever
-came. Thresholds are to be chosen on the runs of `tuned` alone, and committed before those of `held_out` are made.
+the share of the training after which such a verdict stood without a change. A healthy run, one of a method as it is, is
+right where nothing but "healthy" or "unknown" was ever said. Thresholds are chosen on the runs of `tuned` alone, and
+committed before those of `held_out` are made. This is the second round; the first one's results are kept in the record.
 """
 
 import argparse
