@@ -127,6 +127,16 @@ def test_a_collapse_that_is_left_again_is_none():
     assert not fired("point collapse", {"centre": [0.7, 0.9, 0.9, 0.9, 0.75]})
 
 
+def test_flat_looks_at_the_loss_of_point_collapse_are_a_dimensional_one():
+    # SimCLR on a table at a learning rate of 30; codes begin at that loss, and then it says nothing.
+    blown = {"loss": [3.82, 4.09, 4.13, 4.1, 4.1], "looks_rank": [4.77, 1.43, 1.27, 1.72, 1.73]}
+    marks = {"point collapse": 4.143, "perfection": 2.182}
+    assert fired("dimensional collapse", blown, **marks)
+    assert not fired("dimensional collapse", blown | {"loss": [3.82, 3.6, 3.4, 3.3, 3.2]}, **marks)
+    assert not fired("dimensional collapse", blown | {"looks_rank": [4.77, 4.0, 4.0, 4.0, 4.0]}, **marks)
+    assert not fired("dimensional collapse", blown | EVEN, **marks)
+
+
 def test_a_shortcut_is_a_loss_that_is_met_by_poor_vectors():
     met = {"loss": [5.0, 1.0, 0.2, 0.1, 0.1], "effective_rank": [30.0, None, 9.0, None, 9.0]}
     assert fired("shortcut", met, {"effective_rank": 30.0}, perfection=0.0)

@@ -32,6 +32,7 @@ THRESHOLDS = MappingProxyType(
         "regained": Threshold(1.2, "information of the codes, of its least so far: above, they learn to say more"),
         "looks rank": Threshold(2.2, "participation ratio: one line has 1, two lines 2; says nothing alone"),
         "met": Threshold(0.9, "of the way from the first loss to the best one known: the loss asks for no more"),
+        "given up": Threshold(0.95, "of the way from the best loss to that of point collapse: nothing is told apart"),
         "rank share": Threshold(0.25, "of the untrained encoder's effective rank on the same rows"),
         "poor rank": Threshold(0.35, "the same, while the loss is met: a shortcut"),
         "teacher's way": Threshold(0.01, "how far the teacher has come of its student's way: 0 never moved"),
@@ -194,7 +195,7 @@ def _dimensional(seen: Seen, training: Training) -> tuple[Evidence, ...]:
     if not _begun(seen, training):
         return ()
     flat = _past(seen, "looks_rank", "at most", "looks rank")
-    second = _unpulled(seen) if seen.of("eta") else _met(seen, training)
+    second = _unpulled(seen) if seen.of("eta") else _met(seen, training) or _given_up(seen, training)
     return (flat, *second) if flat and second else ()
 
 
@@ -205,6 +206,15 @@ def _met(seen: Seen, training: Training) -> tuple[Evidence, ...]:
     first, way = _way(seen, training)
     done = [(step, (first - value) / way) for step, value in seen.of("loss")]
     return _all(_past(seen, "loss, of the way to the best one known", "at least", "met", done))
+
+
+def _given_up(seen: Seen, training: Training) -> tuple[Evidence, ...]:
+    """Return the evidence that the loss stands at what point collapse costs; of codes, that is where it begins."""
+    best, worst = (training.landmarks.get(name) for name in ("perfection", "point collapse"))
+    if best is None or worst is None or worst <= best or seen.of("information"):
+        return ()
+    stands = [(step, (value - best) / (worst - best)) for step, value in seen.of("loss")]
+    return _all(_past(seen, "loss, of the way from the best one to point collapse", "at least", "given up", stands))
 
 
 def _shortcut(seen: Seen, training: Training) -> tuple[Evidence, ...]:
