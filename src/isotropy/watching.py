@@ -33,7 +33,7 @@ class Watch:
     def __init__(self, method: Method, rows: Tensor, prepare: Callable[[Tensor], Tensor], untrained: nn.Module) -> None:
         self.method, self.rows, self.prepare = method, rows, prepare
         self._before = self._embedded(untrained)
-        self._teacher = getattr(method, "teacher_encoder", None)
+        self._teacher: nn.Module | None = getattr(method, "teacher_encoder", None)
         self._start = untrained if self._teacher is not None else None
 
     def at_start(self) -> dict[str, float]:
@@ -56,7 +56,7 @@ class Watch:
             record["looks_rank"] = looks_rank(shown["looks"], total)
         if comm.rank() == 0 and (last or step.number % max(SELDOM, OFTEN * -(-step.steps // (OFTEN * _DEAR))) == 0):
             record |= encoder_numbers(self._embedded(self.method.encoder), self._before)
-            if self._start is not None:
+            if self._start is not None and self._teacher is not None:
                 record["teacher_way"] = followed(self._start, self.method.encoder, self._teacher)
         return record
 
