@@ -33,7 +33,7 @@ def test_the_loss_names_the_normalised_rows_and_is_averaged_over_looks(smoothing
 
 def test_it_begins_where_all_names_are_equally_likely():
     method = DIET(Net(), n_samples=50)
-    assert method.loss(**method(views_of(normal(8, 5).float())))["index"].item() == pytest.approx(log(50), abs=1e-5)
+    assert method.loss(**method(views_of(normal(8, 5).float())))["index"].item() == pytest.approx(log(50), abs=1e-2)
 
 
 @pytest.mark.parametrize(("n", "perfection"), [(50_000, 9.1561), (512, 5.4819)])

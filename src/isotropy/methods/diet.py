@@ -34,7 +34,7 @@ class DIET(Method):
     The layer has N * width weights: 10 MB for 10,000 rows and width 256, 1 GB for a million, four times that in
     training. More than 2^28 weights are refused. Its scores are never held for all names at once.
 
-    Departures: mu and sigma, and the first W, which is zero, where the paper has neither and random rows. A row of W
+    Departures: mu and sigma, and the first W, nearly zero, where the paper has neither and random rows. A row of W
     is seen once an epoch; at every other step it is moved along the mean of all vectors, and Adam makes that step as
     long as the one that it is seen in. Random rows are random targets that the encoder learns. In a few epochs both
     cost the encoder what it knew (docs/log.md). A batch norm, with a deviation for every dimension, does the same for
@@ -75,7 +75,8 @@ class DIET(Method):
             )
         self.encoder = encoder
         self.head = nn.Linear(width, n_samples, bias=False)
-        nn.init.zeros_(self.head.weight)
+        # All but zero: scores of some hundredths. At zero itself the encoder's first gradient would be zero, too.
+        nn.init.normal_(self.head.weight, std=1e-3)
         self.label_smoothing = label_smoothing
         self.register_buffer("centre", torch.zeros(1, width))
         self.register_buffer("square", torch.ones(1, 1))
