@@ -183,7 +183,10 @@ def table(runs: list[dict]) -> str:
         cells.setdefault((run["data"], run["seconds"] if "share" in run else 0, run["method"]), []).append(run)
     for (name, seconds, method), mine in sorted(cells.items(), key=lambda item: item[0]):
         trained_ = "share" in mine[0]
-        said = [f"{np.mean([run['epochs'] for run in mine]):.1f}", f"{mine[0]['share']:.1%}"] if trained_ else ["", ""]
+        said = ["", ""]
+        if trained_:
+            epochs, share = (float(np.mean([run[key] for run in mine])) for key in ("epochs", "share"))
+            said = [f"{epochs:.1f}", f"{share:.1%}"]
         for kind in ("linear", "knn"):
             values = [run[kind]["score"] for run in mine]
             said.append(f"{np.mean(values):.3f} ({min(values):.3f} to {max(values):.3f})")
