@@ -3,7 +3,7 @@
     python experiments/ranking.py --data DIR [--only simclr digits] [--out FILE.json]
     python experiments/ranking.py --table
 
-Six methods, each with seven settings (rates, batches, looks) on six data sets: short trainings of small encoders, with
+Five methods, each with six settings (rates, batches, looks) on six data sets: short trainings of small encoders, with
 the same number of epochs for all settings. At every checkpoint the numbers that need no label, and a linear probe that
 does.
 
@@ -26,7 +26,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from budgeted import keep, kept
+from budgeted import kept
 from scipy.stats import spearmanr, t
 from small_images import digits
 from stability_runs import subset
@@ -42,7 +42,7 @@ from isotropy.training import Diverged, fit
 
 CHOSEN_ON, HELD_OUT = ("digits", "har", "dry_bean"), ("fashion", "epilepsy", "adult")
 EPOCHS = {"digits": 20.0, "har": 6.0, "dry_bean": 15.0, "fashion": 4.0, "epilepsy": 6.0, "adult": 12.0}
-METHODS = ("simclr", "byol", "vicreg", "dissl", "lfr", "autoencoder")
+METHODS = ("simclr", "byol", "vicreg", "lfr", "autoencoder")
 SHARES = (0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0)  # of training, where a checkpoint is looked at
 WATCHED, LOOKS = 384, 6
 ENCODERS: dict[str, dict[str, Any]] = {
@@ -62,12 +62,12 @@ STRONG: dict[str, dict[str, Any]] = {
 }
 FACTORS = {"default": 1.0, "rate x 0.1": 0.1, "rate x 5": 5.0}
 ONLY_RATES = {"rate x 0.01": 0.01, "rate x 20": 20.0}  # Where a method has no looks to vary.
-BATCHES = {"batch 32": 32, "batch 512": 512}
+BATCHES = {"batch 512": 512}
 HIGHER = "linear"
 
 
 def settings_of(method: str, modality: str) -> dict[str, dict[str, Any]]:
-    """Return the seven settings of a method: what each changes in its default recipe."""
+    """Return the six settings of a method: what each changes in its default recipe."""
     rate = Recipe.default(method, modality).optim.lr
     looks = REGISTRY[method].min_looks > 1
     factors = FACTORS if looks else FACTORS | ONLY_RATES
@@ -94,7 +94,7 @@ def run(method: str, name: str, setting: str, folder: Path) -> dict[str, Any]:
     before = embedded(made, made.train)
     begin, looking, seen, why = process_time(), 0.0, [], ""
     try:
-        for step in fit(made.method, made.source, made.views, optim=recipe.optim, **made.recipe.train.arguments()):
+        for step in fit(made.method, made.source, made.views, optim=made.recipe.optim, **made.recipe.train.arguments()):
             if step.number in {max(1, round(share * step.steps)) for share in SHARES}:
                 paused = process_time()
                 seen.append({"done": round(step.number / step.steps, 3), "loss": step.loss, **look(made, before)})
@@ -195,11 +195,14 @@ def ranking(runs: list[dict[str, Any]], kind: str) -> dict[str, Any]:
     of = correlations(runs, kind)
     chosen = {number: found for number, by in of.items() if (found := spread(by, CHOSEN_ON))}
     best = max(chosen, key=lambda number: abs(chosen[number]["mean"])) if chosen else None
-    sign = float(np.sign(chosen[best]["mean"])) if best else 1.0
-    held = spread(of[best], HELD_OUT) if best else None
+    if best is None:
+        return {"numbers": {}, "chosen": None}
+    lower = chosen[best]["mean"] < 0
+    by = {m: {d: -rho if lower else rho for d, rho in sets.items()} for m, sets in of[best].items()}
+    said = {"number": best, "better": "lower" if lower else "higher"}
     return {
         "numbers": {number: {"all six": spread(by, tuple(EPOCHS)), "by_method": by} for number, by in of.items()},
-        "chosen": {"number": best, "sign": sign, "on": chosen.get(best), "held_out": held},
+        "chosen": {**said, "on": spread(by, CHOSEN_ON), "held_out": spread(by, HELD_OUT)},
     }
 
 
@@ -217,11 +220,30 @@ def table(runs: list[dict[str, Any]]) -> str:
                 of = each["by_method"]
                 cells += [f"{np.mean(list(of[m].values())):+.2f}" if m in of else "" for m in METHODS]
             lines.append(f"| {number} | {' | '.join(cells)} |")
-        chosen = found["chosen"]
-        lines += ["", f"Chosen on {', '.join(CHOSEN_ON)}: {chosen['number']} ({chosen['on']}); on the others: "]
-        lines[-1] += f"{chosen['held_out']}"
-        lines.append("")
+        if chosen := found["chosen"]:
+            lines += ["", f"Chosen on {', '.join(CHOSEN_ON)}: {chosen['better']} {chosen['number']} ({chosen['on']})"]
+            lines += [f"On the others: {chosen['held_out']}", ""]
     return "\n".join(lines)
+
+
+def of_the_matrix(folder: Path) -> str:
+    """Return the same across all methods of the matrix (experiments/matrix.py), whose runs keep two of the numbers."""
+    lines = ["| number | data | methods | correlation with the linear probe, mean over seeds |", f"|{'---|' * 4}"]
+    for path in sorted(folder.glob("matrix-*.json")):
+        for data, cells in json.loads(path.read_text())["full"].items():
+            of = [[run for run in cell["seeds"].values() if "failed" not in run] for cell in cells.values()]
+            scores = [float(np.mean([run[HIGHER]["score"] for run in runs])) for runs in of if runs]
+            for number in ("effective_rank", "mean_norm"):
+                values = [float(np.mean([run[number] or 0.0 for run in runs])) for runs in of if runs]
+                if len(scores) > 9 and (found := rho(values, scores)) is not None:
+                    lines.append(f"| {number} | {data} | {len(scores)} | {found:+.2f} |")
+    return "\n".join(lines)
+
+
+def written(content: dict[str, Any], runs: list[dict[str, Any]]) -> str:
+    """Return JSON in which every run stands on a line of its own."""
+    head = json.dumps(content, indent=1).removesuffix("\n}")
+    return head + ',\n "runs": [\n' + ",\n".join(f"  {json.dumps(run)}" for run in runs) + "\n ]\n}\n"
 
 
 def main() -> None:
@@ -244,9 +266,10 @@ def main() -> None:
                 continue
             runs.append(run(method, data, setting, options.data))
             found = {kind: ranking(runs, kind)["chosen"] for kind in ("settings", "checkpoints", "across")}
-            keep(options.out, "python experiments/ranking.py --data DIR", runs, **found)
+            content = {"command": "python experiments/ranking.py --data DIR", "torch": torch.__version__, **found}
+            options.out.write_text(written(content, runs))
             print(json.dumps({k: v for k, v in runs[-1].items() if not isinstance(v, list)}), flush=True)
-    print(table(runs))
+    print(table(runs), of_the_matrix(options.out.parent), sep="\n")
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from isotropy.comparison import compare
     from isotropy.data import read
     from isotropy.diagnosis import diagnose
     from isotropy.errors import UserError
@@ -31,6 +32,7 @@ __all__ = [
     "Representation",
     "SelfSupervisedEncoder",
     "UserError",
+    "compare",
     "diagnose",
     "fit",
     "load",
@@ -44,6 +46,7 @@ _HOMES = {
     "Representation": "isotropy.representation",
     "SelfSupervisedEncoder": "isotropy.estimator",
     "UserError": "isotropy.errors",
+    "compare": "isotropy.comparison",
     "diagnose": "isotropy.diagnosis",
     "fit": "isotropy.training",
     "load": "isotropy.representation",

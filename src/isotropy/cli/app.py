@@ -156,13 +156,15 @@ def probe(
 
 @app.command()
 def diagnose(
-    run: Annotated[Path, typer.Argument(help="A run directory, of a finished training or of one that still runs.")],
-    json: Annotated[bool, typer.Option("--json", help="Print the verdict as JSON.")] = False,
+    runs: Annotated[
+        list[Path], typer.Argument(metavar="RUN...", help="Run directories, of finished trainings or running ones.")
+    ],
+    json: Annotated[bool, typer.Option("--json", help="Print what is said as JSON.")] = False,
 ) -> None:
-    """Say whether a training is healthy, by which numbers, and what to try."""
+    """Say whether a training is healthy, by which numbers, and what to try; of several runs, which one is best."""
     from isotropy.cli import diagnose as verb
 
-    verb.diagnose(run, as_json=json)
+    verb.diagnose(runs, as_json=json)
 
 
 @app.command()

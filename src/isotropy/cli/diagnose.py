@@ -5,17 +5,20 @@ import sys
 from pathlib import Path
 
 from isotropy.cli.show import say
+from isotropy.comparison import Comparison, compare
 from isotropy.diagnosis import diagnose as of_run
 from isotropy.diagnostics.verdict import Verdict
 
 
-def diagnose(folder: Path, *, as_json: bool) -> None:
-    """Run `isotropy diagnose RUN`."""
-    found = of_run(folder)
+def diagnose(folders: list[Path], *, as_json: bool) -> None:
+    """Run `isotropy diagnose RUN...`: the verdict on one run, or the comparison of several."""
+    found = of_run(folders[0]) if len(folders) == 1 else compare(folders)
     if as_json:
         sys.stdout.write(json.dumps(found.to_json(), indent=1) + "\n")
-    else:
+    elif isinstance(found, Verdict):
         show(found)
+    else:
+        show_comparison(found)
 
 
 def show(found: Verdict) -> None:
@@ -27,3 +30,13 @@ def show(found: Verdict) -> None:
         )
     for text in found.advice:
         say(f"try         {text}")
+
+
+def show_comparison(found: Comparison) -> None:
+    """Print what can be said of several runs: a line for each, then which one is best, if any can be named."""
+    width = max(len(one.run) for one in found.runs)
+    for one in found.runs:
+        score = "" if one.score is None else f"  {found.label} {one.score:.3f} [{one.low:.3f}, {one.high:.3f}]"
+        say(f"{one.run:<{width}}  {one.method}: {one.verdict}{score}")
+    say(f"best        {found.best or 'none can be named'}")
+    say(f"            {found.sentence}")
