@@ -2,8 +2,8 @@
 
     python benchmarks/diagnostics.py [--busy] [--out benchmarks/results/diagnostics.json]
 
-- often: the record of every ten steps (centre, alignment and spread of the looks), over the time of ten steps.
-- seldom: the same with rank and kinship of 256 watched rows and the rank of the looks, over the time of twenty steps:
+- often: the record of every ten steps (centre, alignment, spread and rank of the looks), over the time of ten steps.
+- seldom: the same with rank and kinship of 256 watched rows, over the time of twenty steps:
   no training has such records more often, and one of 5000 steps has them every hundred.
 
 The time of so many steps is that of one, times their number.
