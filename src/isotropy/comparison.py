@@ -67,11 +67,13 @@ def compare(folders: Sequence[Path | str]) -> Comparison:
         folders: at least two, as `isotropy fit` wrote them, of trainings on the same data.
 
     Raises:
-        UserError: fewer than two, one that is no run or damaged, or runs of other data.
+        UserError: fewer than two, one twice, one that is no run or damaged, or runs of other data.
     """
     if len(folders) < 2:
         raise UserError(f"a comparison needs at least two runs, not {len(folders)}")
     opened = [Run.opened(folder) for folder in folders]
+    if twice := [run.folder for n, run in enumerate(opened) if run.folder in [one.folder for one in opened[:n]]]:
+        raise UserError(f"{twice[0]} is given twice: a comparison needs different runs")
     about = [_json(run.folder / "data.json") for run in opened]
     for run, facts in zip(opened[1:], about[1:]):
         if facts.get("fingerprint") != about[0].get("fingerprint"):

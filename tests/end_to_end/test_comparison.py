@@ -76,6 +76,7 @@ def test_the_numbers_of_the_sentence_are_those_of_the_experiment_and_below_what_
     ("change", "said"),
     [
         (lambda runs: runs[:1], "at least two runs"),
+        (lambda runs: [*runs, runs[0]], "a is given twice"),
         (lambda runs: [runs[0], runs[0].parent / "nowhere"], "no such run"),
         (lambda runs: [runs[0], run(runs[0].parent / "c", fingerprint="b")], "different data"),
     ],
