@@ -161,7 +161,8 @@ def verdicts(runs: list[dict]) -> list[dict]:
             at = "" if min(lengths) > SHORT else f" at {seconds:g} s (not the authors' length)"
             complete = len(own) >= 3 and all(gap.pairs >= 3 for gap in gaps.values()) and len(gaps) == len(PEERS[name])
             best = all(gap.low > 0 for gap in gaps.values())
-            gaps[RAW] = paired(own, dict.fromkeys(own, scores(runs, RAW, name, seconds)[0]))
+            if raw := scores(runs, RAW, name, seconds):
+                gaps[RAW] = paired(own, dict.fromkeys(own, raw[0]))
             mean = float(np.mean(list(own.values())))
             for claim, said, holds in (
                 (f"{name}: LFR is best", ", ".join(f"{gap} to {other}" for other, gap in gaps.items()), best),
