@@ -1,8 +1,7 @@
 """Which of several trainings on the same data is best? A label that all were probed on says it; nothing else does."""
 
-import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -74,22 +73,25 @@ def compare(folders: Sequence[Path | str]) -> Comparison:
     opened = [Run.opened(folder) for folder in folders]
     if twice := [run.folder for n, run in enumerate(opened) if run.folder in [one.folder for one in opened[:n]]]:
         raise UserError(f"{twice[0]} is given twice: a comparison needs different runs")
-    about = [_json(run.folder / "data.json") for run in opened]
+    about = [run.read_json("data.json") for run in opened]
     for run, facts in zip(opened[1:], about[1:]):
         if facts.get("fingerprint") != about[0].get("fingerprint"):
             raise UserError(
                 f"{opened[0].folder} and {run.folder} were trained on different data: their runs cannot be compared"
             )
     runs = tuple(Compared(str(run.folder), run.recipe.method, diagnose(run.folder).name) for run in opened)
-    probes = [_json(run.folder / "probes.json", []) for run in opened]
-    if (label := _common(probes)) is None:
+    probes = [run.read_json("probes.json", []) for run in opened]
+    try:
+        label = _common(probes)
+        scores = [_score(_of(found, label)) for found in probes] if label else []
+    except (KeyError, TypeError, AttributeError, StopIteration) as error:
+        raise UserError(f"a probes.json is damaged, or of an older isotropy ({error!r}): probe again") from error
+    if not label:
         return Comparison(runs, "", None, _unlabelled({one.method for one in runs}))
-    scored = [
-        Compared(one.run, one.method, one.verdict, **_score(_of(found, label))) for one, found in zip(runs, probes)
-    ]
-    ordered = tuple(sorted(scored, key=lambda one: -(one.score or 0.0)))
+    pairs = sorted(zip(runs, scores), key=lambda pair: -pair[1]["score"])
+    ordered = tuple(replace(one, score=s["score"], low=s["low"], high=s["high"]) for one, s in pairs)
     first, second = ordered[:2]
-    clear = all(first.low > one.high for one in ordered[1:])  # type: ignore[operator]  # both are there
+    clear = all(pairs[0][1]["low"] > other["high"] for _, other in pairs[1:])
     said = f"On {label} {first.run} reads best by a linear probe: {first.score:.3f} [{first.low:.3f}, {first.high:.3f}]"
     said += f"; next {second.run} with {second.score:.3f} [{second.low:.3f}, {second.high:.3f}]"
     said += "." if clear else ": the intervals overlap, so that no winner can be named."
@@ -124,12 +126,3 @@ def _of(probes: list[dict[str, Any]], label: str) -> dict[str, Any]:
 def _score(entry: dict[str, Any]) -> dict[str, float]:
     ours = next(row for row in entry["representations"] if row["name"] == entry["ours"])
     return {name: ours["linear"][name] for name in ("score", "low", "high")}
-
-
-def _json(path: Path, missing: Any = None) -> Any:
-    if missing is not None and not path.is_file():
-        return missing
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise UserError(f"{path}: missing or damaged") from error

@@ -1,6 +1,5 @@
 """The verdict on a run directory."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +22,8 @@ def diagnose(folder: Path | str) -> Verdict:
     run = Run.opened(folder)
     folder, method = run.folder, run.recipe.method
     records = list(Log.read(folder / "diagnostics.jsonl"))
-    probes = _json(folder / "probes.json") if (folder / "probes.json").is_file() else []
     try:
-        return verdict(records, known(method, _json(folder / "data.json")), probes=probes)
+        return verdict(records, known(method, run.read_json("data.json")), probes=run.read_json("probes.json", []))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UserError(f"{folder}: damaged, or of an older isotropy ({error!r})") from error
 
@@ -35,10 +33,3 @@ def known(method: str, about: dict[str, Any]) -> Training:
     # Runs of older versions did not say how long they are: nothing can be said of them.
     training = about.get("training", {"steps": 0, "batch_size": 0, "width": 0})
     return Training(method=method, landmarks=about.get("landmarks", {}), **training)
-
-
-def _json(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise UserError(f"{path}: missing or damaged") from error

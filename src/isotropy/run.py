@@ -100,7 +100,7 @@ class Run:
     @property
     def preprocess(self) -> Preprocess:
         """What was learnt on the training rows."""
-        about = self._read_json("data.json")
+        about = self.read_json("data.json")
         try:
             return PREPROCESS[about["preprocess"]["modality"]].from_json(about["preprocess"])
         except (KeyError, TypeError) as error:
@@ -122,7 +122,7 @@ class Run:
         Raises:
             UserError: the data changed.
         """
-        about = self._read_json("data.json")
+        about = self.read_json("data.json")
         if about.get("rows") != len(rows) or about.get("fingerprint") != fingerprint(rows):
             raise UserError(
                 f"{self.folder}: the data is not what the run began with ({about.get('rows')} rows then, {len(rows)} "
@@ -245,9 +245,7 @@ class Run:
 
     def keep_evidence(self, found: list[dict[str, Any]]) -> None:
         """Write probes.json: one entry per label, the newest in place of an older one of the same name."""
-        older = self._read_json("probes.json") if (self.folder / "probes.json").is_file() else []
-        names = {entry["label"] for entry in found}
-        kept = [entry for entry in older if entry["label"] not in names]
+        kept = [old for old in self.read_json("probes.json", []) if old["label"] not in {e["label"] for e in found}]
         self._write("probes.json", json.dumps(kept + found, indent=1))
 
     def _write(self, name: str, text: str) -> None:
@@ -275,7 +273,10 @@ class Run:
         except OSError as error:
             raise UserError(f"{self.folder}: cannot be written ({error.strerror or error})") from error
 
-    def _read_json(self, name: str) -> Any:
+    def read_json(self, name: str, absent: Any = None) -> Any:
+        """Return what a JSON file of the run holds, or `absent`, if given; else a UserError, as where it is damaged."""
+        if absent is not None and not (self.folder / name).is_file():
+            return absent
         try:
             return json.loads((self.folder / name).read_text())
         except (OSError, json.JSONDecodeError, UnicodeDecodeError) as error:

@@ -88,6 +88,15 @@ def test_wrong_input_is_one_line(tmp_path, change, said):
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize("damaged", [[{}], [1], [{"label": "kind", "rows": {}, "seed": 0, "ours": "?"}]])
+def test_damaged_probes_are_one_line(tmp_path, damaged):
+    runs = [run(tmp_path / name, kind=SCORES[name]) for name in ("good", "bad")]
+    for each in runs:
+        (each / "probes.json").write_text(json.dumps(damaged))
+    with pytest.raises(isotropy.UserError, match="damaged"):
+        isotropy.compare(runs)
+
+
 def test_the_command_line_shows_all_runs_and_the_sentence(cli, tmp_path):
     for name in ("good", "bad"):
         run(tmp_path / name, kind=SCORES[name])
