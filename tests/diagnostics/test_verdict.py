@@ -5,7 +5,8 @@ from math import log
 
 import pytest
 
-from isotropy.diagnostics.rules import THRESHOLDS, Training
+from isotropy.diagnostics.rules import Training
+from isotropy.diagnostics.thresholds import THRESHOLDS
 from isotropy.diagnostics.verdict import ALARMS, VERDICTS, verdict
 
 TRAINING = Training(
@@ -56,7 +57,8 @@ def codes(information, entropy):
         ("dimensional collapse", {"effective_rank": 3.0}),
         ("divergence", {"loss": lambda s: 6.0 + s / 10}),
         ("shortcut", {"loss": lambda s: 6.0 if s == 10 else 2.1, "effective_rank": 13.0}),
-        ("no better than the random encoder", {"kinship": 0.999}),
+        ("no better than the random encoder", {"kinship": 0.999, "loss": lambda s: 6.0 + 0.001 * (s % 3)}),
+        ("healthy", {"kinship": 0.999}),
         ("not yet learning", {"loss": lambda s: 6.0 + 0.001 * (s % 3)}),
     ],
 )
@@ -70,10 +72,11 @@ def test_each_failure_is_told(name, numbers):
 
 
 def test_the_evidence_says_since_when():
-    (one,) = verdict(records(centre=lambda s: 0.695 if s > 100 else 0.2), TRAINING).evidence
+    one, second = verdict(records(centre=lambda s: 0.695 if s > 100 else 0.2), TRAINING).evidence
     # A median of three: the second record past the threshold turns it.
-    assert (one.number, one.relation, one.threshold, one.since) == ("c2 / a", "at least", 0.98, 120)
+    assert (one.number, one.relation, one.threshold, one.since) == ("c2 / a", "at least", 0.8, 120)
     assert one.value == pytest.approx(0.695 / 0.7, abs=1e-5)
+    assert (second.number, second.since) == ("1 - c2 / a, of the first step's", 120)
 
 
 def test_one_bad_batch_is_an_accident():

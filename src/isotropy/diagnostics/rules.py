@@ -1,4 +1,4 @@
-"""What each failure looks like in the numbers of a training: rules that return the evidence, and their thresholds."""
+"""What each failure looks like in the numbers of a training: rules that return the evidence."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -7,43 +7,7 @@ from statistics import median
 from types import MappingProxyType
 from typing import Any
 
-
-@dataclass(frozen=True)
-class Threshold:
-    """A number that a verdict turns on, and why it is that number."""
-
-    value: float
-    reason: str
-
-
-THRESHOLDS = MappingProxyType(
-    {
-        "one point": Threshold(0.98, "c2 / a: looks of two samples are as alike as looks of one"),
-        "near one point": Threshold(0.8, "c2 / a: what any two samples share, of what looks of one share"),
-        "lost": Threshold(0.6, "1 - c2 / a, of what it was at the first step: what tells samples apart is going"),
-        "recovery": Threshold(2.0, "1 - c2 / a, of its least so far: above, the samples part again"),
-        "pull": Threshold(0.25, "eta: a predictor that works pulls the centre back, in SimSiam by about a half"),
-        "peak": Threshold(0.7, "c2 / a, of its highest so far: below, the centre has been pulled back"),
-        "some centre": Threshold(0.05, "c2 / a: less is noise, and no sign of a centre"),
-        "variation": Threshold(1e-3, "of the untrained encoder's: what is left of the rows' differences"),
-        "few codes": Threshold(0.65, "marginal entropy of the codes, of the most that a batch can show"),
-        "even share": Threshold(0.95, "of ln K: the entropy of a row, from which on codes are called uniform"),
-        "information share": Threshold(0.05, "of the most that a batch can show: what is left for codes to say"),
-        "regained": Threshold(1.2, "information of the codes, of its least so far: above, they learn to say more"),
-        "looks rank": Threshold(2.2, "participation ratio: one line has 1, two lines 2; says nothing alone"),
-        "met": Threshold(0.9, "of the way from the first loss to the best one known: the loss asks for no more"),
-        "given up": Threshold(0.95, "of the way from the best loss to that of point collapse: nothing is told apart"),
-        "rank share": Threshold(0.25, "of the untrained encoder's effective rank on the same rows"),
-        "poor rank": Threshold(0.35, "the same, while the loss is met: a shortcut"),
-        "teacher's way": Threshold(0.01, "how far the teacher has come of its student's way: 0 never moved"),
-        "kinship": Threshold(0.995, "linear CKA with the untrained encoder: a rotation has 1"),
-        "loss rise": Threshold(0.5, "of the way from the first loss to the best one known, upwards"),
-        "loss fall": Threshold(0.02, "of the way from the first loss to the best one known: less is nothing"),
-        "nearer": Threshold(0.1, "of the way from the first alignment to 1: looks of a sample come together"),
-        "records": Threshold(3, "records, of which the median is taken: one batch is an accident"),
-        "begun": Threshold(0.15, "share of the training before which slowness, or a low, is no news"),
-    }
-)
+from isotropy.diagnostics.thresholds import THRESHOLDS, often
 
 
 @dataclass(frozen=True)
@@ -132,29 +96,30 @@ def _divergence(seen: Seen, training: Training) -> tuple[Evidence, ...]:
 
 
 def _point(seen: Seen, training: Training) -> tuple[Evidence, ...]:
-    share = seen.share()
-    one = _past(seen, "c2 / a", "at least", "one point", share)
-    # A predictor's outputs may begin as near to one point as this, unless the first of them already were.
-    if one and (not seen.of("eta") or share[0][1] >= one.threshold):
-        return (one,)
     before = seen.first("variation")
     limit = THRESHOLDS["variation"].value * (before if before is not None else 1.0)
     if still := seen.stands("variation", "at most", limit, times=2):
         return (still,)
+    share = seen.share()
     near = _past(seen, "c2 / a", "at least", "near one point", share)
     if not near or not _begun(seen, training):
         return ()
+    # Looks that were one point from the first are of one row: they have nothing to lose.
+    one = _past(seen, "c2 / a", "at least", "one point", share)
+    if one and share[0][1] >= one.threshold:
+        return (one,)
     return (near, *second) if (second := _unpulled(seen) if seen.of("eta") else _lost(seen)) else ()
 
 
 def _unpulled(seen: Seen) -> tuple[Evidence, ...]:
-    """Return the evidence that a predictor has stopped to pull the centre back, which stands at its highest."""
-    share = seen.share()
-    pull = _past(seen, "eta", "at most", "pull")
-    if not pull or not share or share[-1][1] < THRESHOLDS["some centre"].value:
+    """Return the evidence that a predictor does not pull: eta is gone, and no centre has been pulled back."""
+    pull, share = _past(seen, "eta", "at most", "pull"), seen.settled("", seen.share())
+    if not pull or not share:
         return ()
-    peak, last = max(value for _, value in share), [value for _, value in share[-often() :]]
-    high = [(step, max(last) / peak) for step, _ in share[-1:]]
+    peak = max(value for _, value in share)
+    if peak < THRESHOLDS["some centre"].value:
+        return (pull,)
+    high = [(step, value / peak) for step, value in share[-1:]]
     held = seen.stands("c2 / a, of its highest", "at least", THRESHOLDS["peak"].value, times=1, points=high)
     return (pull, held) if held else ()
 
@@ -162,10 +127,12 @@ def _unpulled(seen: Seen) -> tuple[Evidence, ...]:
 def _lost(seen: Seen) -> tuple[Evidence, ...]:
     """Return the evidence that what tells samples apart is going, in a method that has no predictor."""
     apart = [(step, 1 - value) for step, value in seen.share()]
-    first, least = apart[0][1], min(max(value, 1e-9) for _, value in apart)
-    rest = [(step, value / max(first, 1e-9)) for step, value in apart]
+    first, settled = max(apart[0][1], 1e-9), [value for _, value in seen.settled("", apart)]
+    rest = [(step, value / first) for step, value in apart]
     gone = _past(seen, "1 - c2 / a, of the first step's", "at most", "lost", rest)
-    return (gone,) if gone and apart[-1][1] <= THRESHOLDS["recovery"].value * least else ()
+    # Below this they are one point anyway, and which of two such numbers is the larger is chance.
+    noise = (1 - THRESHOLDS["one point"].value) / THRESHOLDS["recovery"].value
+    return (gone,) if gone and settled[-1] <= THRESHOLDS["recovery"].value * max(min(settled), noise) else ()
 
 
 def _uniform(seen: Seen, training: Training) -> tuple[Evidence, ...]:
@@ -195,17 +162,22 @@ def _dimensional(seen: Seen, training: Training) -> tuple[Evidence, ...]:
     if not _begun(seen, training):
         return ()
     flat = _past(seen, "looks_rank", "at most", "looks rank")
-    second = _unpulled(seen) if seen.of("eta") else _met(seen, training) or _given_up(seen, training)
+    if not seen.of("eta"):
+        second = _met(seen, training, "half way") or _given_up(seen, training)
+    elif second := _unpulled(seen):
+        # Nothing but eta says that a predictor does not work where there never was a centre: flatter looks have to.
+        flat = flat if len(second) > 1 else _past(seen, "looks_rank", "at most", "one line")
     return (flat, *second) if flat and second else ()
 
 
-def _met(seen: Seen, training: Training) -> tuple[Evidence, ...]:
-    """Return the evidence that the loss has nearly reached the best one known."""
-    if "perfection" not in training.landmarks:
-        return ()
+def _met(seen: Seen, training: Training, least: str) -> tuple[Evidence, ...]:
+    """Return the evidence that the loss has come a share of the way to the best one known."""
     first, way = _way(seen, training)
+    # Small batches may begin below the best that is known of them.
+    if not training.landmarks.get("perfection", first) < first:
+        return ()
     done = [(step, (first - value) / way) for step, value in seen.of("loss")]
-    return _all(_past(seen, "loss, of the way to the best one known", "at least", "met", done))
+    return _all(_past(seen, "loss, of the way to the best one known", "at least", least, done))
 
 
 def _given_up(seen: Seen, training: Training) -> tuple[Evidence, ...]:
@@ -222,23 +194,28 @@ def _shortcut(seen: Seen, training: Training) -> tuple[Evidence, ...]:
     if before is None:
         return ()
     poor = seen.stands("effective_rank", "at most", THRESHOLDS["poor rank"].value * before, times=2)
-    return (poor, *met) if poor and (met := _met(seen, training)) else ()
+    return (poor, *met) if poor and (met := _met(seen, training, "met")) else ()
 
 
 def _unmoved(seen: Seen, training: Training) -> tuple[Evidence, ...]:
     if not _begun(seen, training):
         return ()
-    teacher = seen.stands("teacher_way", "at most", THRESHOLDS["teacher's way"].value, times=2)
-    return _all(teacher or seen.stands("kinship", "at least", THRESHOLDS["kinship"].value, times=2))
+    if teacher := seen.stands("teacher_way", "at most", THRESHOLDS["teacher's way"].value, times=2):
+        return (teacher,)
+    kin = seen.stands("kinship", "at least", THRESHOLDS["kinship"].value, times=2)
+    # A recurrent network may learn much by moving little: its loss says so.
+    return (kin, *still) if kin and (still := _still(seen, training)) else ()
 
 
 def _standing(seen: Seen, training: Training) -> tuple[Evidence, ...]:
-    if not _begun(seen, training):
-        return ()
+    return _still(seen, training) if _begun(seen, training) else ()
+
+
+def _still(seen: Seen, training: Training) -> tuple[Evidence, ...]:
+    """Return the evidence that the loss has never fallen by a share of its way, and looks have not come together."""
     first, way = _way(seen, training)
-    limit = first - THRESHOLDS["loss fall"].value * way
-    points = seen.of("loss")[1:]
-    loss = seen.stands("loss", "at least", limit, times=max(often(), len(points)), points=points)
+    points, limit = seen.settled("loss"), first - THRESHOLDS["loss fall"].value * way
+    loss = seen.stands("loss", "at least", limit, times=max(1, len(points)), points=points)
     if not loss or not (alignment := seen.of("alignment")):
         return _all(loss)
     # The loss of codes that grow surer and of a teacher that moves may stand while looks come together.
@@ -278,11 +255,6 @@ def _of_most(seen: Seen, name: str) -> list[tuple[int, float]]:
     """Return an entropy of the codes over the most that the batch can show."""
     most = dict(seen.of("most_even"))
     return [(step, value / max(most[step], 1e-9)) for step, value in seen.of(name) if step in most]
-
-
-def often() -> int:
-    """Return of how many records the median is taken, and how many in a row a loss must stand."""
-    return int(THRESHOLDS["records"].value)
 
 
 def _all(evidence: Evidence | None) -> tuple[Evidence, ...]:

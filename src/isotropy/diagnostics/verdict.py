@@ -6,12 +6,13 @@ from types import MappingProxyType
 from typing import Any
 
 from isotropy.diagnostics.advice import advice_on
-from isotropy.diagnostics.rules import RULES, THRESHOLDS, Evidence, Seen, Training
+from isotropy.diagnostics.rules import RULES, Evidence, Seen, Training
+from isotropy.diagnostics.thresholds import THRESHOLDS
 
 VERDICTS = MappingProxyType(
     {
         "healthy": "The training is healthy: nothing that it is watched by is in a known state of failure.",
-        "point collapse": "All samples are becoming one point: the encoder's vectors tell nothing apart.",
+        "point collapse": "All samples are becoming one point: what the loss compares tells nothing apart.",
         "dimensional collapse": "The vectors are falling into few directions: most of their width says nothing.",
         "uniform codes": "Every sample is spread evenly over all categories: the codes tell nothing apart.",
         "one code": "All samples fall into one category, or into few: the codes tell hardly anything apart.",
