@@ -10,7 +10,6 @@ committed before those of `held_out` are made. This is the second round; the fir
 """
 
 import argparse
-import io
 import json
 from copy import deepcopy
 from dataclasses import replace
@@ -19,11 +18,13 @@ from time import process_time
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
-from collapse_cases import BATCH, HEALTHY, HELD_OUT, TUNED, Case
+from collapse_cases import BATCH, HALVES, HEALTHY, Case
 from collapse_planted import PLANTED, SameRow
-from PIL import Image
-from sklearn.datasets import load_breast_cancer, load_digits
+from sklearn.datasets import load_breast_cancer, load_digits, load_wine
+from sklearn.feature_extraction.text import HashingVectorizer
+from small_images import decoded
 
 from isotropy.data import Data, read
 from isotropy.diagnosis import known
@@ -34,7 +35,7 @@ from isotropy.recipe import Recipe
 from isotropy.training import Diverged, fit
 from isotropy.watching import Watch
 
-STEPS, ROWS, WATCHED = 200, 1500, 256
+ROWS, WATCHED = 1500, 256
 SMALL = {
     "image": {"encoder.width": 64, "encoder.stem": 8},
     "series": {"encoder.steps": 4},
@@ -46,8 +47,10 @@ FILES = {
     "fashion": ("fashion_mnist.npz", {"key": "X_train"}),
     "dry_bean": ("dry_bean.parquet", {"drop": ["restored", "Class"]}),
     "adult": ("adult.parquet", {"drop": ["split", "income"]}),
+    "italy_few": ("ucr_small.npz", {"key": "ItalyPowerDemand_X_train", "modality": "series"}),
     "italy": ("ucr_small.npz", {"key": "ItalyPowerDemand_X_test", "modality": "series"}),
 }
+UCR = {"gunpoint": "GunPoint", "arrowhead": "ArrowHead", "motions": "BasicMotions"}
 METHODS.update(PLANTED)
 
 
@@ -62,10 +65,22 @@ def loudness(folder: Path) -> np.ndarray:
 
 
 def photographs(folder: Path) -> np.ndarray:
-    """Return the first 1500 training images of CIFAR-10 (N, 32, 32, 3)."""
-    held = np.load(folder / "cifar10_jpeg.npz")
-    data, ends = held["jpeg_train"].tobytes(), held["offsets_train"][: ROWS + 1]
-    return np.stack([np.asarray(Image.open(io.BytesIO(data[a:b]))) for a, b in zip(ends[:-1], ends[1:], strict=True)])
+    """Return the first training images of Tiny ImageNet (N, 3, 32, 32), each pixel the mean of 2 x 2."""
+    pixels = decoded(np.load(folder / "tiny_imagenet50_a.npz"), "train", ROWS)
+    return pixels.reshape(ROWS, 3, 32, 2, 32, 2).mean(axis=(3, 5)).round().astype(np.uint8)
+
+
+def both_parts(folder: Path, name: str) -> np.ndarray:
+    """Return the training and the test series of one of the small UCR sets, one after the other."""
+    held = np.load(folder / "ucr_small.npz")
+    return np.concatenate([held[f"{name}_X_train"], held[f"{name}_X_test"]])
+
+
+def words(folder: Path) -> np.ndarray:
+    """Return how often words of 48 kinds (by their hash) occur in the sentences of SST-2, as logarithms."""
+    sentences = pd.read_parquet(folder / "sst2.parquet")["sentence"]
+    counts = HashingVectorizer(n_features=48, alternate_sign=False, norm=None).transform(sentences)
+    return np.log1p(counts.toarray())
 
 
 def rows_of(name: str, folder: Path) -> Data:
@@ -74,10 +89,18 @@ def rows_of(name: str, folder: Path) -> Data:
         data = read((load_digits().images * 255 / 16).round().astype(np.uint8), modality="image")
     elif name == "cancer":
         data = read(load_breast_cancer().data, modality="table")
+    elif name == "wine":
+        data = read(load_wine().data, modality="table")
     elif name == "fsdd":
         data = read(loudness(folder), modality="series")
     elif name == "cifar":
+        data = read(decoded(np.load(folder / "cifar10_jpeg.npz"), "train", ROWS), modality="image")
+    elif name == "tiny":
         data = read(photographs(folder), modality="image")
+    elif name in UCR:
+        data = read(both_parts(folder, UCR[name]), modality="series")
+    elif name == "sst2":
+        data = read(words(folder), modality="table")
     else:
         file, options = FILES[name]
         data = read(folder / file, **options)
@@ -93,7 +116,7 @@ def prepared_of(case: Case, folder: Path) -> Prepared:
         settings |= {"views.flip": 0, "views.scale": [0.5, 1.0]}
     recipe = Recipe.default(case.base, data.modality).changed(settings | case.settings)
     made = prepare(replace(recipe, method=case.method or case.base), data)
-    epochs = STEPS / (len(made.source) // BATCH)
+    epochs = case.steps / (len(made.source) // made.recipe.train.batch_size)
     made = made.with_epochs(epochs)
     return replace(made, views=SameRow(made.views)) if case.same_row else made
 
@@ -101,7 +124,8 @@ def prepared_of(case: Case, folder: Path) -> Prepared:
 def records_of(case: Case, folder: Path) -> dict[str, Any]:
     """Train, and return the records, what is known of the training, and the error that ended it."""
     made = prepared_of(case, folder)
-    watched = made.source.batch(torch.linspace(0, len(made.source) - 1, WATCHED).long())
+    rows = len(made.source)
+    watched = made.source.batch(torch.linspace(0, rows - 1, min(WATCHED, rows)).long())
     watch = Watch(made.method, watched, made.preprocess.prepare, deepcopy(made.method.encoder))
     records, begin = [watch.at_start()], process_time()
     try:
@@ -159,14 +183,14 @@ def main() -> None:
     """Run the cases of one half where their records are not there yet, and judge them all."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True, help="folder of the data sets")
-    parser.add_argument("--half", choices=["tuned", "held_out"], required=True)
+    parser.add_argument("--half", choices=list(HALVES), required=True)
     parser.add_argument("--records", type=Path, required=True, help="folder in which records are kept")
     parser.add_argument("--out", type=Path, help="record to write this half into")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     arguments.records.mkdir(parents=True, exist_ok=True)
     entries = []
-    for case in TUNED if arguments.half == "tuned" else HELD_OUT:
+    for case in HALVES[arguments.half]:
         path = arguments.records / f"{case.name} on {case.data}.json"
         if not path.exists():
             path.write_text(json.dumps(records_of(case, arguments.data)))

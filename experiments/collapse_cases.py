@@ -1,7 +1,7 @@
 """The cases of the collapse bench: which failures and which healthy runs, on which data, in which round."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 
@@ -13,7 +13,7 @@ class Case:
         name: what is planted, or which method is healthy. base: the method that it is of.
         data: a name that `rows_of` knows. expected: the verdicts that are right.
         method: the planted class, where it is not the base. settings: on top of the base's defaults.
-        same_row: whether every look shows one row.
+        same_row: whether every look shows one row. steps: how long it trains.
     """
 
     name: str
@@ -23,6 +23,7 @@ class Case:
     method: str = ""
     settings: dict[str, Any] = field(default_factory=dict)
     same_row: bool = False
+    steps: int = 200
 
 
 BATCH = 128
@@ -34,6 +35,21 @@ CODES = ("uniform codes", "one code")
 def healthy(data: str, *bases: str, **settings: Any) -> list[Case]:
     """Return the healthy runs of methods on a data set."""
     return [Case(f"{base} as it is", base, data, HEALTHY, settings=settings) for base in bases]
+
+
+def longer(data: str, network: str, *bases: str, **settings: Any) -> list[Case]:
+    """Return the healthy runs of the third round, which are twice as long."""
+    return [
+        replace(one, name=f"{one.name}, {network}", steps=400, settings=SMALLER.get(network, {}) | one.settings)
+        for one in healthy(data, *bases, **settings)
+    ]
+
+
+def planted(what: str, base: str, data: str, network: str, **settings: Any) -> Case:
+    """Return a planted failure of the third round: `what` of `FAILURES`, in a method."""
+    expected, method, planting = FAILURES[what]
+    settings = SMALLER.get(network, {}) | planting | settings
+    return Case(f"{base} {what}, {network}", base, data, expected, method, settings, what == "of one row", steps=400)
 
 
 LAMBDA, MOMENTUM = {"method.lambda_": 0.0}, {"method.momentum": 1.0}
@@ -88,8 +104,8 @@ SECOND_TUNED: Sequence[Case] = [
     *healthy("dry_bean", "byol", "simsiam", "swav", "moco_v3", "lfr", "autoencoder", "simclr"),
     *healthy("digits", "byol", "barlow_twins", "vicreg", "dissl", "music", "dino", "moco_v3"),
 ]
-TUNED = [*FIRST_TUNED, *FIRST_HELD_OUT, *SECOND_TUNED]
-# Other data, other networks and other methods or settings than any above; chosen before any of them was run.
+SECOND_ALL = [*FIRST_TUNED, *FIRST_HELD_OUT, *SECOND_TUNED]
+# The held-out half of the second round: other data, other networks and other methods or settings than any above.
 CIFAR = {"encoder.width": 128, "encoder.stem": 4}
 RESNET = {"encoder": "table_resnet", "encoder.width": 64}
 GRU = {"encoder": "gru", "encoder.width": 64}
@@ -97,7 +113,7 @@ MLP = {"encoder": "series_mlp", "encoder.width": 64, "encoder.hidden": 64}
 DILATED = {"encoder": "dilation_cnn"}
 SOFT = {"method.prototypes": 128, "method.temperature": 0.2}
 WHITE = {"method.w_size": BATCH}
-HELD_OUT: Sequence[Case] = [
+SECOND_HELD_OUT: Sequence[Case] = [
     Case("NNCLR, the same row for every sample", "nnclr", "cifar", ("point collapse",), settings=CIFAR, same_row=True),
     Case("VICReg without variance", "vicreg", "cifar", NARROW, settings=CIFAR | {"method.variance": 0.0}),
     Case("DINO without centring", "dino", "cifar", (*CODES, *NARROW), "dino_without_centring", CIFAR),
@@ -128,3 +144,142 @@ HELD_OUT: Sequence[Case] = [
     *healthy("fsdd", "dissl", "simclr", **MLP),
     *healthy("fsdd", "byol", **DILATED),
 ]
+
+# The third round: twice as long, over more data, networks, widths, batches and seeds.
+SMALLER: dict[str, dict[str, Any]] = {
+    "GRU": GRU,
+    "MLP": MLP,
+    "residual": RESNET,
+    "dilated": {"encoder": "dilated_resnet", "encoder.width": 64, "encoder.hidden": 16, "encoder.depth": 4},
+    "transformer": {"encoder": "series_transformer", "encoder.width": 64, "encoder.depth": 2},
+    "narrow": {"encoder": "table_mlp", "encoder.width": 16, "encoder.hidden": 32, "encoder.depth": 2},
+    "wide": {"encoder": "table_mlp", "encoder.width": 256, "encoder.hidden": 256, "encoder.depth": 4},
+    "slim": {"encoder.width": 32, "encoder.stem": 4},
+    "small batch": {"train.batch_size": 64},
+    "large batch": {"train.batch_size": 256},
+}
+# Of few rows: batches of 32, two in a pass or five.
+FEW = {"train.batch_size": 32}
+FAST = {"optim.name": "sgd", "optim.lr": 1e6, "optim.warmup": 0.0}
+# What is planted -> the verdicts that are right, the class, and settings.
+FAILURES: dict[str, tuple[tuple[str, ...], str, dict[str, Any]]] = {
+    "(SimSiam) without stop-gradient": (NARROW, "simsiam_with_gradient", {}),
+    "(SimSiam) without predictor": (NARROW, "simsiam_without_predictor", {}),
+    "(BYOL) without predictor": (NARROW, "byol_without_predictor", {}),
+    "without Sinkhorn": ((*CODES, *NARROW), "swav_without_sinkhorn", {}),
+    "without centring": ((*CODES, *NARROW), "dino_without_centring", {}),
+    "without whitening": (NARROW, "w_mse_without_whitening", {}),
+    "at momentum 1": (RANDOM, "", MOMENTUM),
+    "without sharpening": (("uniform codes",), "", BLUNT),
+    "without variance": (NARROW, "", {"method.variance": 0.0}),
+    "without the off-diagonal": (NARROW, "", LAMBDA),
+    "the transform term alone": (("one code",), "", TRANSFORM),
+    "below its threshold": (("one code",), "", {"method.lambd": 0.0}),
+    "that diverges": (("divergence",), "", FAST),
+    "of one row": (("point collapse",), "", {}),
+    "that hardly moves": ((*RANDOM, "not yet learning"), "", {"optim.lr": 1e-7}),
+}
+THIRD_TUNED: Sequence[Case] = [
+    planted("(SimSiam) without stop-gradient", "simsiam", "adult", "MLP of tables"),
+    planted("(SimSiam) without stop-gradient", "simsiam", "italy", "GRU"),
+    planted("(SimSiam) without stop-gradient", "simsiam", "fsdd", "transformer"),
+    planted("(SimSiam) without predictor", "simsiam", "cancer", "narrow"),
+    planted("(SimSiam) without predictor", "simsiam", "fsdd", "GRU"),
+    planted("(BYOL) without predictor", "byol", "italy", "transformer"),
+    planted("(BYOL) without predictor", "byol", "digits", "slim"),
+    planted("at momentum 1", "byol", "adult", "narrow"),
+    planted("at momentum 1", "moco_v3", "digits", "slim"),
+    planted("without Sinkhorn", "swav", "adult", "residual"),
+    planted("without Sinkhorn", "swav", "italy", "GRU"),
+    planted("without centring", "dino", "dry_bean", "residual"),
+    planted("without centring", "dino", "fsdd", "MLP"),
+    planted("without sharpening", "dino", "dry_bean", "narrow"),
+    planted("without sharpening", "dino", "adult", "MLP of tables", **{"method.prototypes": 256}),
+    planted("without sharpening", "dino", "italy", "transformer"),
+    planted("without variance", "vicreg", "adult", "wide"),
+    planted("without variance", "vicreg", "italy", "GRU"),
+    planted("without the off-diagonal", "barlow_twins", "fsdd", "dilated"),
+    planted("without the off-diagonal", "barlow_twins", "adult", "small batch"),
+    planted("the transform term alone", "music", "fsdd", "transformer"),
+    planted("below its threshold", "dissl", "adult", "residual"),
+    planted("without whitening", "w_mse", "italy", "MLP", **WHITE),
+    planted("of one row", "swav", "digits", "slim"),
+    planted("of one row", "barlow_twins", "dry_bean", "residual"),
+    planted("that diverges", "vicreg", "italy", "MLP"),
+    planted("that hardly moves", "dino", "dry_bean", "residual"),
+    planted("that hardly moves", "swav", "fsdd", "GRU"),
+    planted("that hardly moves", "byol", "italy", "MLP"),
+    planted("(SimSiam) without predictor", "simsiam", "italy_few", "MLP", **FEW),
+    planted("without centring", "dino", "wine", "residual", **FEW),
+    planted("without variance", "vicreg", "wine", "narrow", **FEW),
+    planted("below its threshold", "dissl", "italy_few", "transformer", **FEW),
+    planted("the transform term alone", "music", "wine", "residual", **FEW),
+    *longer("italy", "GRU", "swav", "simsiam", "byol", "simclr", "vicreg", "dino"),
+    *longer("adult", "MLP of tables", "center", "simsiam", "dino", "swav", "diet"),
+    *longer("dry_bean", "residual", "center", "byol", "dino", "dissl", "nnclr", "masked"),
+    *longer("fsdd", "GRU", "swav", "byol", "barlow_twins", "moco_v3", "music"),
+    *longer("cancer", "narrow", "byol", "simsiam", "music", "vicreg"),
+    *longer("italy", "transformer", "byol", "dino", "swav", "lejepa", "dissl"),
+    *longer("adult", "wide", "stab", "dacl", "moco_v3", "barlow_twins", "cissl"),
+    *longer("adult", "large batch", "byol", "simclr", "scarf", "lfr", "autoencoder", **{"train.seed": 1}),
+    *longer("fsdd", "transformer", "simsiam", "byol", "cissl", "nnclr"),
+    *longer("italy_few", "MLP", "byol", "simsiam", "dino", "swav", "vicreg", "music", "dissl", "simclr", **FEW),
+    *longer("wine", "residual", "byol", "simsiam", "dino", "swav", "barlow_twins", "music", "dissl", **FEW),
+    *longer("wine", "residual", "w_mse", **FEW, **{"method.w_size": 32, "method.emb": 16}),
+    *longer("italy_few", "transformer", "simsiam", "barlow_twins", "moco_v3", **FEW),
+    *longer("digits", "slim", "center", "lejepa", "dino", "swav", "byol", "simsiam"),
+    *longer("digits", "slim", "w_mse", **WHITE),
+    *longer("dry_bean", "narrow", "swav", "byol", "simsiam", "dino", "vicreg", **{"train.seed": 2}),
+    *longer("epilepsy", "transformer", "swav", "simsiam", "byol", "dino", "ts_tcc", "music", "barlow_twins"),
+    *longer("dry_bean", "small batch", "simsiam", "swav", "dissl", "dino", "scarf"),
+    *longer("har", "GRU", "simclr", "masked", "lejepa", "vicreg"),
+    *longer("cifar", "slim", "byol", "simsiam", "swav", "music", "moco_v3", "barlow_twins"),
+    *longer("fashion", "slim", "center", "dissl", "swav", "autoencoder"),
+]
+# No controls: the loss of CenterSubtraction cannot tell perfection from collapse, and as it is its head does collapse.
+THIRD_ASIDE: Sequence[Case] = [
+    *longer("cancer", "narrow", "center_subtraction"),
+    *longer("italy_few", "transformer", "center_subtraction", **FEW),
+    *longer("adult", "MLP of tables", "center_subtraction"),
+    *longer("dry_bean", "residual", "center_subtraction"),
+    *longer("digits", "slim", "center_subtraction"),
+]
+# The held-out half of the third round, chosen before any of it was run: four data sets that are in no run above.
+SHORT, SHORTER = {"train.batch_size": 64, "train.seed": 3}, {"train.batch_size": 32, "train.seed": 3}
+WORDS, TINY = {"train.seed": 3}, {"train.seed": 3}
+THIRD_HELD_OUT: Sequence[Case] = [
+    planted("(SimSiam) without stop-gradient", "simsiam", "sst2", "residual", **WORDS),
+    planted("(BYOL) without predictor", "byol", "sst2", "wide", **WORDS),
+    planted("without sharpening", "dino", "sst2", "wide", **WORDS),
+    planted("without the off-diagonal", "barlow_twins", "sst2", "residual", **WORDS),
+    planted("below its threshold", "dissl", "sst2", "wide", **WORDS),
+    planted("of one row", "lejepa", "sst2", "residual", **WORDS),
+    planted("at momentum 1", "byol", "gunpoint", "MLP", **SHORT),
+    planted("without centring", "dino", "gunpoint", "transformer", **SHORT),
+    planted("without whitening", "w_mse", "gunpoint", "MLP", **SHORT, **{"method.w_size": 64}),
+    planted("without Sinkhorn", "swav", "arrowhead", "transformer", **SHORT),
+    planted("without variance", "vicreg", "arrowhead", "MLP", **SHORT),
+    planted("that diverges", "cissl", "arrowhead", "GRU", **SHORT),
+    planted("(SimSiam) without predictor", "simsiam", "motions", "transformer", **SHORTER),
+    planted("the transform term alone", "music", "motions", "GRU", **SHORTER),
+    planted("(SimSiam) without predictor", "simsiam", "tiny", "slim", **TINY),
+    planted("at momentum 1", "moco_v3", "tiny", "slim", **TINY),
+    planted("without variance", "vicreg", "tiny", "slim", **TINY),
+    planted("the transform term alone", "music", "tiny", "slim", **TINY),
+    *longer("sst2", "wide", "byol", "dino", "scarf", "dissl", **WORDS),
+    *longer("sst2", "residual", "simsiam", "barlow_twins", "lejepa", "swav", "stab", **WORDS),
+    *longer("gunpoint", "MLP", "byol", "vicreg", "nnclr", "masked", **SHORT),
+    *longer("gunpoint", "transformer", "dino", "simclr", **SHORT),
+    *longer("arrowhead", "transformer", "swav", "simsiam", "ts_tcc", "center", **SHORT),
+    *longer("arrowhead", "GRU", "cissl", "barlow_twins", **SHORT),
+    *longer("motions", "transformer", "simsiam", "moco_v3", "dissl", **SHORTER),
+    *longer("motions", "GRU", "music", "byol", **SHORTER),
+    *longer("tiny", "slim", "simsiam", "moco_v3", "vicreg", "music", "dino", **TINY),
+]
+HALVES = {
+    "second_tuned": SECOND_ALL,
+    "second_held_out": SECOND_HELD_OUT,
+    "third_tuned": THIRD_TUNED,
+    "third_aside": THIRD_ASIDE,
+    "third_held_out": THIRD_HELD_OUT,
+}

@@ -1,6 +1,7 @@
 """The small images of the experiments: scikit-learn's digits (8 px), parts of Fashion-MNIST (14 px) and of CIFAR-10."""
 
 import io
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -43,9 +44,15 @@ def cifar10(folder: Path, *, train: int = 10_000, test: int = 4000) -> Data:
     """Return the first rows of the shuffled parts of a JPEG copy of CIFAR-10, 3 x 32 x 32."""
     content, images, labels = np.load(folder / "cifar10_jpeg.npz"), [], []
     for part, count in (("train", train), ("test", test)):
-        raw, ends = content[f"jpeg_{part}"].tobytes(), content[f"offsets_{part}"][: count + 1]
-        images += [np.asarray(Image.open(io.BytesIO(raw[start:end]))) for start, end in zip(ends, ends[1:])]
+        images.append(decoded(content, part, count))
         labels.append(content[f"y_{part}"][:count])
     where = np.repeat(["train", "test"], [train, test])
-    pixels = np.stack(images).transpose(0, 3, 1, 2)
-    return read(np.ascontiguousarray(pixels), modality="image", label=np.concatenate(labels), split=where)
+    return read(np.concatenate(images), modality="image", label=np.concatenate(labels), split=where)
+
+
+def decoded(content: Mapping[str, np.ndarray], part: str, count: int) -> np.ndarray:
+    """Return the first images (N, 3, H, W) of a part, stored as JPEG files one after another."""
+    raw, ends = content[f"jpeg_{part}"].tobytes(), content[f"offsets_{part}"][: count + 1]
+    files = [Image.open(io.BytesIO(raw[start:end])) for start, end in zip(ends, ends[1:])]
+    pixels = np.stack([np.asarray(file.convert("RGB")) for file in files])
+    return np.ascontiguousarray(pixels.transpose(0, 3, 1, 2))
