@@ -178,4 +178,8 @@ def test_the_table_marks_what_beats_the_random_encoder(matrix):
     assert any(line.startswith("| `byol` | .700 (.600 to .800) = |") for line in lines)
     assert not any("vicreg" in line for line in lines)
     said = matrix_table.verdicts([content], "full").splitlines()
-    assert said[2:] == ["| `simclr` | 1 of 1 data sets | table |", "| `byol` | 0 of 1 data sets |  |"]
+    assert said[2:] == ["| `simclr` | 1: adult |  |  |", "| `byol` |  |  | 1: adult |"]
+    for run in cells["simclr"]["seeds"].values():
+        run["gain"]["knn"] = {"score": -0.2, "low": -0.3, "high": -0.1}
+    said = matrix_table.verdicts([content], "full").splitlines()
+    assert said[2] == "| `simclr` |  | 1: adult |  |", "what one probe wins and the other loses is not won"
