@@ -10,7 +10,11 @@ from isotropy.diagnostics.thresholds import THRESHOLDS
 from isotropy.diagnostics.verdict import ALARMS, VERDICTS, verdict
 
 TRAINING = Training(
-    "simclr", steps=1000, batch_size=256, width=128, landmarks={"point collapse": 6.2, "perfection": 2.0}
+    "simclr",
+    steps=1000,
+    batch_size=256,
+    width=128,
+    landmarks={"point collapse": 6.2, "uniform codes": log(64), "perfection": 2.0},
 )
 START = {"step": 0, "effective_rank": 40.0, "variation": 0.3, "kinship": 1.0}
 
@@ -51,12 +55,12 @@ def codes(information, entropy):
         ("healthy", codes(2.0, 1.0)),
         ("point collapse", {"centre": lambda s: min(0.7, s / 100)}),
         ("point collapse", {"variation": 1e-9}),
-        ("uniform codes", codes(1e-4, 0.99 * log(64))),
+        ("uniform codes", codes(1e-4, 0.99 * log(64)) | {"loss": lambda s: log(64) - s / 1e4}),
         ("one code", codes(1e-4, 0.01)),
         ("dimensional collapse", {"looks_rank": 1.2, "loss": lambda s: 6.0 if s == 10 else 2.1}),
         ("dimensional collapse", {"effective_rank": 3.0}),
         ("divergence", {"loss": lambda s: 6.0 + s / 10}),
-        ("shortcut", {"loss": lambda s: 6.0 if s == 10 else 2.1, "effective_rank": 13.0}),
+        ("shortcut", {"loss": lambda s: 6.0 if s == 10 else 2.1, "effective_rank": 5.0}),
         ("no better than the random encoder", {"kinship": 0.999, "loss": lambda s: 6.0 + 0.001 * (s % 3)}),
         ("healthy", {"kinship": 0.999}),
         ("not yet learning", {"loss": lambda s: 6.0 + 0.001 * (s % 3)}),

@@ -9,6 +9,8 @@ from typing import Any
 
 from isotropy.diagnostics.thresholds import THRESHOLDS, often
 
+MARGINAL = "marginal entropy of the codes, of the most possible"
+
 
 @dataclass(frozen=True)
 class Evidence:
@@ -108,7 +110,12 @@ def _point(seen: Seen, training: Training) -> tuple[Evidence, ...]:
     one = _past(seen, "c2 / a", "at least", "one point", share)
     if one and share[0][1] >= one.threshold:
         return (one,)
-    return (near, *second) if (second := _unpulled(seen) if seen.of("eta") else _lost(seen)) else ()
+    second = _unpulled(seen) if seen.of("eta") else _lost(seen)
+    if second and seen.of("information"):
+        # Codes may tell samples apart that are near to each other: they have to become fewer, too.
+        fewer = _past(seen, MARGINAL, "at most", "fewer codes", _of_most(seen, "marginal_entropy"))
+        second = (*second, fewer) if fewer else ()
+    return (near, *second) if second else ()
 
 
 def _unpulled(seen: Seen) -> tuple[Evidence, ...]:
@@ -127,31 +134,25 @@ def _unpulled(seen: Seen) -> tuple[Evidence, ...]:
 def _lost(seen: Seen) -> tuple[Evidence, ...]:
     """Return the evidence that what tells samples apart is going, in a method that has no predictor."""
     apart = [(step, 1 - value) for step, value in seen.share()]
-    first, settled = max(apart[0][1], 1e-9), [value for _, value in seen.settled("", apart)]
-    rest = [(step, value / first) for step, value in apart]
-    gone = _past(seen, "1 - c2 / a, of the first step's", "at most", "lost", rest)
-    # Below this they are one point anyway, and which of two such numbers is the larger is chance.
-    noise = (1 - THRESHOLDS["one point"].value) / THRESHOLDS["recovery"].value
-    return (gone,) if gone and settled[-1] <= THRESHOLDS["recovery"].value * max(min(settled), noise) else ()
+    rest = [(step, value / max(apart[0][1], 1e-9)) for step, value in apart]
+    return _all(_past(seen, "1 - c2 / a, of the first step's", "at most", "lost", rest))
 
 
 def _uniform(seen: Seen, training: Training) -> tuple[Evidence, ...]:
-    if not seen.of("information") or not _begun(seen, training):
+    if not seen.of("information") or not _begun(seen, training, "even so far"):
         return ()
     even = [(step, value / log(seen.of("categories")[-1][1])) for step, value in seen.of("entropy")]
-    said = _of_most(seen, "information")
     # One record more than else: codes are even for a while in healthy trainings, too.
     flat = seen.stands("", "at least", THRESHOLDS["even share"].value, times=often() + 1, points=even[1:])
     full = _past(seen, "entropy of a row, of ln K", "at least", "even share", even)
-    empty = _past(seen, "information of the codes, of the most possible", "at most", "information share", said)
-    least = min(value for _, value in said)
-    rising = said[-1][1] > THRESHOLDS["regained"].value * max(least, 1e-9)
-    return (full, empty) if flat and full and empty and not rising else ()
+    stuck = _costs(seen, training, "uniform codes", "at uniform")
+    said = [value for _, value in seen.of("information")]
+    rising = said[-1] > THRESHOLDS["regained"].value * max(min(said), 1e-9)
+    return (full, *stuck) if flat and full and stuck and not rising else ()
 
 
 def _one_code(seen: Seen, training: Training) -> tuple[Evidence, ...]:
-    name = "marginal entropy of the codes, of the most possible"
-    return _all(_past(seen, name, "at most", "few codes", _of_most(seen, "marginal_entropy")))
+    return _all(_past(seen, MARGINAL, "at most", "few codes", _of_most(seen, "marginal_entropy")))
 
 
 def _dimensional(seen: Seen, training: Training) -> tuple[Evidence, ...]:
@@ -163,7 +164,9 @@ def _dimensional(seen: Seen, training: Training) -> tuple[Evidence, ...]:
         return ()
     flat = _past(seen, "looks_rank", "at most", "looks rank")
     if not seen.of("eta"):
-        second = _met(seen, training, "half way") or _given_up(seen, training)
+        # Codes begin at what point collapse costs.
+        blown = () if seen.of("information") else _costs(seen, training, "point collapse", "given up")
+        second = _met(seen, training, "half way") or blown
     elif second := _unpulled(seen):
         # Nothing but eta says that a predictor does not work where there never was a centre: flatter looks have to.
         flat = flat if len(second) > 1 else _past(seen, "looks_rank", "at most", "one line")
@@ -180,13 +183,13 @@ def _met(seen: Seen, training: Training, least: str) -> tuple[Evidence, ...]:
     return _all(_past(seen, "loss, of the way to the best one known", "at least", least, done))
 
 
-def _given_up(seen: Seen, training: Training) -> tuple[Evidence, ...]:
-    """Return the evidence that the loss stands at what point collapse costs; of codes, that is where it begins."""
-    best, worst = (training.landmarks.get(name) for name in ("perfection", "point collapse"))
-    if best is None or worst is None or worst <= best or seen.of("information"):
+def _costs(seen: Seen, training: Training, state: str, least: str) -> tuple[Evidence, ...]:
+    """Return the evidence that the loss stands at what a known state of failure costs."""
+    best, worst = (training.landmarks.get(name) for name in ("perfection", state))
+    if best is None or worst is None or worst <= best:
         return ()
     stands = [(step, (value - best) / (worst - best)) for step, value in seen.of("loss")]
-    return _all(_past(seen, "loss, of the way from the best one to point collapse", "at least", "given up", stands))
+    return _all(_past(seen, f"loss, of the way from the best one to {state}", "at least", least, stands))
 
 
 def _shortcut(seen: Seen, training: Training) -> tuple[Evidence, ...]:
@@ -208,7 +211,9 @@ def _unmoved(seen: Seen, training: Training) -> tuple[Evidence, ...]:
 
 
 def _standing(seen: Seen, training: Training) -> tuple[Evidence, ...]:
-    return _still(seen, training) if _begun(seen, training) else ()
+    # Where no looks are compared a loss that stands is no evidence: its encoder may be on its way.
+    still = _still(seen, training) if _begun(seen, training) else ()
+    return still if len(still) > 1 else ()
 
 
 def _still(seen: Seen, training: Training) -> tuple[Evidence, ...]:
@@ -239,8 +244,8 @@ RULES: Mapping[str, Callable[[Seen, Training], tuple[Evidence, ...]]] = MappingP
 )
 
 
-def _begun(seen: Seen, training: Training) -> bool:
-    return seen.of("loss")[-1][0] >= THRESHOLDS["begun"].value * training.steps
+def _begun(seen: Seen, training: Training, since: str = "begun") -> bool:
+    return seen.of("loss")[-1][0] >= THRESHOLDS[since].value * training.steps
 
 
 def _past(
