@@ -170,6 +170,18 @@ def test_a_loss_that_stands_is_no_news_where_no_looks_are_compared():
     assert not fired("not yet learning", SLOW | {"alignment": [None] * 5}, perfection=0.0)
 
 
+def test_where_there_never_was_a_centre_looks_have_to_be_flatter():
+    assert fired("dimensional collapse", NO_CENTRE | {"centre": [0.06, 0.06, 0.05, 0.01, 0.01]})
+    assert not fired("dimensional collapse", NO_CENTRE | {"looks_rank": [16.8, 4.3, 2.1, 2.05, 2.0]})
+    assert fired("dimensional collapse", FLAT | {"looks_rank": [16.8, 4.3, 2.1, 2.05, 2.0]})
+
+
+def test_a_loss_that_begins_below_the_best_known_meets_nothing():
+    # VICReg in batches of 32.
+    assert fired("dimensional collapse", TWO, perfection=0.0)
+    assert not fired("dimensional collapse", TWO, perfection=60.0)
+
+
 def test_looks_that_begin_as_one_point_are_given_time_to_part():
     near = {"centre": [0.995, 0.99, 0.99, 0.99, 0.99]}
     assert fired("point collapse", near)
