@@ -1,12 +1,13 @@
 """Is the verdict on a training right? Planted failures and healthy runs, half of them never tuned on.
 
-    python experiments/collapse_bench.py --data DIR --half tuned|held_out [--records DIR] [--out FILE]
+    python experiments/collapse_bench.py --data DIR --half third_held_out --records DIR [--out FILE]
 
 Every run is `isotropy.training.fit` with the default recipe and a small encoder, watched as `isotropy fit` watches it,
 and judged after every record. A planted failure is found where the last verdict is one that is right for it; "done" is
 the share of the training after which such a verdict stood without a change. A healthy run, one of a method as it is, is
-right where nothing but "healthy" or "unknown" was ever said. Thresholds are chosen on the runs of `tuned` alone, and
-committed before those of `held_out` are made. This is the second round; the first one's results are kept in the record.
+right where nothing but "healthy" or "unknown" was ever said. Thresholds are chosen on the tuned runs of a round and all
+runs of the rounds before it, and committed before its held-out ones are made. The halves are those of
+`collapse_cases.HALVES`; the record keeps what each round found by the rules of its own day.
 """
 
 import argparse
@@ -202,7 +203,8 @@ def main() -> None:
     if arguments.out:
         record = json.loads(arguments.out.read_text()) if arguments.out.exists() else {}
         command = f"python experiments/collapse_bench.py --data DIR --half {arguments.half} --records DIR --out FILE"
-        record[arguments.half] = {"command": command, **result}
+        which, part = arguments.half.split("_", 1)
+        record.setdefault(f"{which}_round", {})[part] = {"command": command, **result}
         arguments.out.write_text(json.dumps(record, indent=1) + "\n")
 
 
