@@ -21,8 +21,6 @@ DEFAULTS: dict[tuple[str, str], dict[str, Any]] = {
         "method.predictor_passes": 1,
     },
     ("music", "series"): {"views.time_mask": 0.5, "views.channel_mask": 0.3},
-    # With the paper's 1 what the strongly corrupted look leaves of a row decides: nothing is gained on Adult.
-    ("music", "table"): {"method.transform": 0.1},
     # A weak look (scaled) and a strong one (permuted, noisy), as strong as the paper's on HAR; one block for speed.
     ("ts_tcc", "series"): {
         "method.depth": 1,
