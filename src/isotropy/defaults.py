@@ -31,7 +31,7 @@ DEFAULTS: dict[tuple[str, str], dict[str, Any]] = {
         "train.batch_size": 128,
     },
     # Between two visits of a row Adam moves its weights along the mean of all others: few, large batches and a slow
-    # beginning leave that short.
+    # beginning leave that short. One crop: images as they are would be learnt by heart.
     ("diet", "image"): {"views.looks": 1, "optim.lr": 2e-3, "optim.warmup": 0.4, "train.batch_size": 512},
     ("diet", "table"): {"train.batch_size": 2048},
     # In bf16 the network rounds two looks at a row to one, so that whitening finds nothing between them.
