@@ -43,7 +43,7 @@ def finished(content: dict[str, Any], stage: str, data: str, method: str) -> lis
 
 def table(content: dict[str, Any], stage: str) -> str:
     """Return the matrix of a modality in Markdown: linear and k-NN accuracy of the baselines and methods."""
-    sets = [name for name in DATA if name in content["baselines"] and name not in EQUIVARIANT]
+    sets = [name for name in DATA if name in content[stage] and name not in EQUIVARIANT]
     heads = [f"{name}, {kind}" for name in sets for kind in ("linear", "k-NN")]
     rows: dict[str, list[str]] = {}
 
@@ -70,20 +70,16 @@ def table(content: dict[str, Any], stage: str) -> str:
 
 def verdicts(contents: list[dict[str, Any]], stage: str) -> str:
     """Return per method where it beats the random encoder, as Markdown: in one probe at least, and loses in neither."""
-    lines = [
-        "| method | beats the random encoder on | loses in one probe or both on | told apart by neither |",
-        f"|{'---|' * 4}",
-    ]
+    lines = ["| method | beats the random encoder on | mixed | loses on | neither |", f"|{'---|' * 5}"]
     for method in METHODS:
-        won, lost, neither = [], [], []
+        places: dict[str, list[str]] = {said: [] for said in ("+", "+-", "-", "")}
         for content in contents:
             for name in content[stage]:
-                if name in EQUIVARIANT or not (found := finished(content, stage, name, method)):
-                    continue
-                marks = {mark(found, kind) for kind in KINDS}
-                (lost if "-" in marks else won if "+" in marks else neither).append(name)
-        if won or lost or neither:
-            cells = (f"{len(places)}: {', '.join(places)}" if places else "" for places in (won, lost, neither))
+                if name not in EQUIVARIANT and (found := finished(content, stage, name, method)):
+                    marks = {mark(found, kind) for kind in KINDS}
+                    places["".join(sorted(marks & {"+", "-"}))].append(name)
+        if any(places.values()):
+            cells = [f"{len(names)}: {', '.join(names)}" if names else "" for names in places.values()]
             lines.append(f"| `{method}` | {' | '.join(cells)} |")
     return "\n".join(lines)
 

@@ -37,7 +37,7 @@ def entry(seed, score, low, knn=0.5):
     }
 
 
-@pytest.mark.parametrize("name", ["matrix", "matrix_run", "matrix_table"])
+@pytest.mark.parametrize("name", ["matrix", "matrix_docs", "matrix_run", "matrix_table"])
 def test_the_examples_of_the_matrix_hold(matrix, name):
     found = doctest.testmod(__import__(name))
     assert found.attempted > 0 and found.failed == 0
@@ -178,8 +178,15 @@ def test_the_table_marks_what_beats_the_random_encoder(matrix):
     assert any(line.startswith("| `byol` | .700 (.600 to .800) = |") for line in lines)
     assert not any("vicreg" in line for line in lines)
     said = matrix_table.verdicts([content], "full").splitlines()
-    assert said[2:] == ["| `simclr` | 1: adult |  |  |", "| `byol` |  |  | 1: adult |"]
+    assert said[2:] == ["| `simclr` | 1: adult |  |  |  |", "| `byol` |  |  |  | 1: adult |"]
     for run in cells["simclr"]["seeds"].values():
         run["gain"]["knn"] = {"score": -0.2, "low": -0.3, "high": -0.1}
     said = matrix_table.verdicts([content], "full").splitlines()
-    assert said[2] == "| `simclr` |  | 1: adult |  |", "what one probe wins and the other loses is not won"
+    assert said[2] == "| `simclr` |  | 1: adult |  |  |", "what one probe wins and the other loses is not won"
+
+
+def test_the_pages_show_the_results_that_are_kept(matrix):
+    import matrix_docs
+
+    stale = [path.stem for path, text in matrix_docs.pages(matrix_docs.contents()).items() if path.read_text() != text]
+    assert stale == [], "python experiments/matrix_docs.py writes them anew"
