@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from isotropy.cli import live, show, table
-from isotropy.cli.fit import seconds_of
+from isotropy.cli.fit import _due, seconds_of
 from isotropy.errors import UserError
 from isotropy.evaluation.compare import evidence
 
@@ -100,3 +100,11 @@ def test_a_complaint_is_one_line(capsys):
     said = capsys.readouterr().err
     assert said.count("\n") == 1
     assert said.startswith("isotropy: one two three xxx")
+
+
+def test_verdicts_are_due_at_the_same_records_after_a_resumption_and_ever_more_seldom():
+    due = [count for count in range(1, 2001) if _due(count)]
+    assert due[:50] == [*range(1, 51)], "a short training is judged at each record"
+    gaps = [later - before for before, later in zip(due, due[1:], strict=False)]
+    assert max(gap / before for before, gap in zip(due, gaps, strict=False) if before >= 50) < 0.05, "never much later"
+    assert sum(due) < 120_000, "all verdicts together read far fewer records than 2000 x 2000 / 2"

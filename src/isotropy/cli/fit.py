@@ -4,6 +4,7 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from math import log
 from pathlib import Path
 from re import fullmatch
 from typing import Any
@@ -165,20 +166,25 @@ def _planned(prepared: Prepared, settings: Settings, *, shown: bool) -> Prepared
     return prepared
 
 
+def _due(records: int) -> bool:
+    """Return whether a verdict is due after so many records: the first fifty, then a fiftieth more each time.
+
+    A verdict reads every record, so this keeps its cost down in a long training. It depends on the number alone, so
+    that a run that was interrupted is judged at the same steps.
+    """
+    return records <= 50 or int(log(records) / log(1.02)) > int(log(records - 1) / log(1.02))
+
+
 def _train(run: Run, prepared: Prepared, *, stop_on_collapse: bool) -> None:
     first = comm.rank() == 0
     training = known(prepared.recipe.method, prepared.facts())
     resume = f"go on with: isotropy fit --resume {run.folder}"
     try:
         with _polite_stop() as stop, Training(prepared.recipe.train.epochs, shown=first) as live:
-            judged = 0
 
             def collapsed() -> bool:
-                nonlocal judged
-                # A verdict reads every record. Given at a fiftieth more of them, it costs no more in a long training.
-                if len(run.records) < judged * 1.02:
+                if not _due(len(run.records)):
                     return False
-                judged = len(run.records)
                 found = verdict(run.records, training)
                 live.word = found.name if found.name != "unknown" else ""
                 return stop_on_collapse and found.alarm
