@@ -204,7 +204,8 @@ def main() -> None:
         record = json.loads(arguments.out.read_text()) if arguments.out.exists() else {}
         command = f"python experiments/collapse_bench.py --data DIR --half {arguments.half} --records DIR --out FILE"
         which, part = arguments.half.split("_", 1)
-        record.setdefault(f"{which}_round", {})[part] = {"command": command, **result}
+        # What was added by hand (probes made afterwards, notes) stays.
+        record.setdefault(f"{which}_round", {}).setdefault(part, {}).update({"command": command, **result})
         arguments.out.write_text(json.dumps(record, indent=1) + "\n")
 
 
