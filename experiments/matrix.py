@@ -11,10 +11,10 @@ them; the digits come with scikit-learn. Every method of the registry runs on Fa
 `modalities` say that it can, and the papers' own methods, those for one modality alone, and those that the first data
 set of a modality did not tell from their encoder before training, on the other three, too.
 The budget is 40 *processor seconds* of the training loop in one process with one thread, so that two runs are made at
-once on two cores, counted so that a busy machine changes nothing. How many epochs that is, is measured once per method
-and data set, and is the same for all seeds. There are as many processes at once as --jobs; each makes many runs. What
-is there already is not made again, unless it failed or its settings are others now; several calls may write to the same
-files at the same time.
+once on two cores. How many epochs that is, is measured once per method and data set, and is the same for all seeds; a
+neighbour on the same core can still double the seconds that they take (the results say what they were). There are as
+many processes at once as --jobs; each makes many runs. What is there already is not made again, unless it failed or its
+settings are others now; several calls may write to the same files at the same time.
 
 The verdict: + in the table says that for every seed the 95% interval of the accuracy minus that of the same encoder
 before training, paired over test rows, lies above 0, - that all lie below. A method beats the random encoder on a data
