@@ -19,10 +19,10 @@ from step import images, resnet18
 
 from isotropy.data import ArraySource, ImagePreprocess
 from isotropy.methods import SimCLR
+from isotropy.runs.monitor import Watch
 from isotropy.training import fit
 from isotropy.training.loop import Step
 from isotropy.views import ImageViews
-from isotropy.watching import Watch
 
 BATCH, WATCHED, MOST = 256, 256, 0.03
 

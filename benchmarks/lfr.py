@@ -23,13 +23,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
+from isotropy import rng
 from isotropy.encoders import SeriesCNN, TableMLP
 from isotropy.methods import LFR
-from isotropy.projectors import candidate, random_projector
+from isotropy.methods.lfr.projectors import candidate, random_projector
 from isotropy.training import Optim, fit
 from isotropy.training.precision import has_bf16_units
-from isotropy.views import draw
-from isotropy.views.views import Plain
+from isotropy.views.multiview import Plain
 
 BATCH, K, LAMBDA, SEED = 128, 6, 0.01, 0
 
@@ -194,7 +194,7 @@ def published_cycles(
         for inner in range(1 + recipe.passes):
             encoder.train(inner == 0)
             optimiser = step_encoder if inner == 0 else step_predictors
-            order = draw.order(SEED, pass_, recipe.rows).tolist()
+            order = rng.order(SEED, pass_, recipe.rows).tolist()
             for (x,) in DataLoader(data, batch_size=BATCH, sampler=order, num_workers=workers):
                 z = encoder(x)
                 loss = torch.zeros((), dtype=dtype)

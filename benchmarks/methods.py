@@ -35,13 +35,13 @@ import measure
 import torch
 from torch import Tensor, nn
 
-from isotropy.decoders import decoder
 from isotropy.encoders import DilatedResNet, SeriesCNN, TableMLP, Timm
 from isotropy.methods import LFR, METHODS, Method
-from isotropy.projectors import random_projector
-from isotropy.teacher import Teacher
+from isotropy.methods.lfr.projectors import random_projector
+from isotropy.nn.decoders import decoder
+from isotropy.nn.ema import Teacher
 from isotropy.training import Optim, Step, fit
-from isotropy.views.views import Views
+from isotropy.views.multiview import Views
 
 SIZE, BATCHES, MOST, OTHERS = 32, 2, 1.15, 128
 SHAPE = {"channels": 3, "size": (SIZE, SIZE)}

@@ -34,7 +34,7 @@ from lightly.loss.swav_loss import sinkhorn as lightly_sinkhorn
 from torch import Tensor, nn
 
 from isotropy import objectives as o
-from isotropy.prototypes import Prototypes
+from isotropy.nn.prototypes import Prototypes
 
 N, D, PROTOTYPES, DIRECTIONS, SEGMENTS = 512, 2048, 3000, 1024, 64
 Loss = Callable[..., Any]

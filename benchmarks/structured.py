@@ -16,10 +16,10 @@ import measure
 import torch
 from torch import Tensor, nn
 
-from isotropy.base_space import Turns
 from isotropy.data import ArraySource, ImagePreprocess, SeriesPreprocess
 from isotropy.encoders import C4CNN, C4ResNet, CyclicSeriesCNN
-from isotropy.encoders.groups import GroupConv, Lift
+from isotropy.encoders.equivariant.groups import GroupConv, Lift
+from isotropy.encoders.equivariant.space import Turns
 from isotropy.methods import SimCLR
 from isotropy.training import Optim, fit
 from isotropy.views import MovedViews, StructuredViews

@@ -20,8 +20,8 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from isotropy.data import ArraySource, TablePreprocess
 from isotropy.encoders import TableMLP
-from isotropy.heads import mlp
 from isotropy.methods import SimCLR
+from isotropy.nn.mlp import mlp
 from isotropy.training import Optim, Step, fit
 from isotropy.views import TableViews
 

@@ -16,9 +16,9 @@ from scipy.stats import t
 from isotropy.data import Data
 from isotropy.evaluation import knn_probe, linear_probe
 from isotropy.evaluation.intervals import interval
-from isotropy.prepare import Prepared, prepare
-from isotropy.recipe import Recipe
 from isotropy.representation import embed_rows
+from isotropy.runs.prepare import Prepared, prepare
+from isotropy.runs.recipe import Recipe
 from isotropy.training import fit
 
 WARM, MEASURED = 3, 8

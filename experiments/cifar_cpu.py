@@ -23,8 +23,8 @@ from matrix_run import KINDS, Judge, paired
 from small_images import cifar10
 
 from isotropy.data import Data
-from isotropy.prepare import prepare
-from isotropy.recipe import Recipe
+from isotropy.runs.prepare import prepare
+from isotropy.runs.recipe import Recipe
 
 # k-NN after 200 epochs at batch 512, from lightly's table; none is published for VICReg, MUSIC and DISSL.
 PUBLISHED = {"simclr": 0.848, "swav": 0.842}

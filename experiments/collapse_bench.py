@@ -28,13 +28,13 @@ from sklearn.feature_extraction.text import HashingVectorizer
 from small_images import decoded
 
 from isotropy.data import Data, read
-from isotropy.diagnosis import known
 from isotropy.diagnostics.verdict import verdict
 from isotropy.methods import METHODS
-from isotropy.prepare import Prepared, prepare
-from isotropy.recipe import Recipe
+from isotropy.runs.diagnose import known
+from isotropy.runs.monitor import Watch
+from isotropy.runs.prepare import Prepared, prepare
+from isotropy.runs.recipe import Recipe
 from isotropy.training import Diverged, fit
-from isotropy.watching import Watch
 
 ROWS, WATCHED = 1500, 256
 SMALL = {

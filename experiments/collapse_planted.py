@@ -9,7 +9,7 @@ from isotropy.methods import BYOL, DINO, WMSE, CenterSubtraction, SimSiam, SwAV
 from isotropy.methods.looks import crossed
 from isotropy.methods.method import Outputs
 from isotropy.objectives import swav
-from isotropy.views.views import Source, ViewMaker, Views
+from isotropy.views.multiview import Source, ViewMaker, Views
 
 
 class SimSiamWithGradient(SimSiam):

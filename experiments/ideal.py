@@ -35,6 +35,7 @@ from scipy.stats import spearmanr
 from sklearn.datasets import load_digits
 from torch import Tensor, nn
 
+from isotropy import rng
 from isotropy.diagnostics import (
     effective_dimension,
     invariance_ratio,
@@ -46,8 +47,7 @@ from isotropy.diagnostics import (
 from isotropy.encoders import wrap
 from isotropy.methods import BYOL, Method
 from isotropy.training import Optim, fit
-from isotropy.views import draw
-from isotropy.views.views import Views
+from isotropy.views.multiview import Views
 
 SEEDS, WIDTHS, K, STEPS, BATCH = (0, 1, 2), (4, 9, 16), 10, 1000, 128
 LABELS = (5, 10, 20, 40)
@@ -80,11 +80,11 @@ class Turns:
         """Return two looks at the rows `index`, each (B, 64)."""
 
         def look(number: int) -> Tensor:
-            keys = draw.keys(seed, pass_, number, index)
-            noise = draw.normals(draw.halves(keys, 64, start=1)).float()
+            keys = rng.keys(seed, pass_, number, index)
+            noise = rng.normals(rng.halves(keys, 64, start=1)).float()
             images = source.batch(index).view(-1, 8, 8)
             turned = torch.stack([torch.rot90(images, quarter, (1, 2)) for quarter in range(4)])
-            return turned[draw.integers(draw.bits(keys, 1)[:, 0], 4), torch.arange(len(index))].flatten(1) + 0.1 * noise
+            return turned[rng.integers(rng.bits(keys, 1)[:, 0], 4), torch.arange(len(index))].flatten(1) + 0.1 * noise
 
         return Views(index, lambda: [look(0), look(1)])
 

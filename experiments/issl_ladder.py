@@ -40,8 +40,8 @@ from torch import Tensor, nn
 
 from isotropy.data import Data
 from isotropy.encoders import SmallResNet
-from isotropy.prepare import Prepared, prepare
-from isotropy.recipe import Recipe, build
+from isotropy.runs.prepare import Prepared, prepare
+from isotropy.runs.recipe import Recipe, build
 
 FAMILIES = {"contrastive": ("simclr", "cissl"), "distillation": ("dino", "dissl")}
 RUNGS = ("base", "head", "dimension", "length", "coarser")

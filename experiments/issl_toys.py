@@ -22,12 +22,12 @@ import torch
 from scipy.optimize import linprog
 from torch import Tensor, nn
 
+from isotropy import rng
 from isotropy.diagnostics import effective_rank, invariance_ratio, probing_gap, unseen_mass
 from isotropy.encoders import wrap
 from isotropy.methods import CISSL, DISSL, Method, SimCLR
 from isotropy.training import Optim, fit
-from isotropy.views import draw
-from isotropy.views.views import Views
+from isotropy.views.multiview import Views
 
 SEEDS = (0, 1, 2)
 INPUTS, HIDDEN, HEAD = 8, 128, 32
@@ -73,8 +73,8 @@ class Flips:
         """Return two looks at the rows `index`."""
 
         def look(number: int) -> Tensor:
-            words = draw.halves(draw.keys(seed, pass_, number, index), INPUTS + 1)
-            noise = draw.normals(words).float()
+            words = rng.halves(rng.keys(seed, pass_, number, index), INPUTS + 1)
+            noise = rng.normals(words).float()
             return noise[:, :1].sign() * source.batch(index) + 0.1 * noise[:, 1:]
 
         return Views(index, lambda: [look(0), look(1)])

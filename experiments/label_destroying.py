@@ -40,8 +40,8 @@ from budgeted import command_line, keep, kept, mean, measured, paired, probed
 from small_images import digits, fashion
 
 from isotropy.data import Data, read
-from isotropy.prepare import prepare
-from isotropy.recipe import Recipe
+from isotropy.runs.prepare import prepare
+from isotropy.runs.recipe import Recipe
 
 GAINS = (0.7, 0.84, 1.0, 1.19, 1.41)
 SHOES = (5, 7, 9)

@@ -10,7 +10,7 @@ stands the same encoder before training. A run that is kept already is not made 
 from budgeted import command_line, keep, kept, mean, measured
 
 from isotropy.data import read
-from isotropy.recipe import Recipe
+from isotropy.runs.recipe import Recipe
 
 ENCODERS = {
     "series_cnn": "convolutional",

@@ -37,8 +37,8 @@ from torch import nn
 from isotropy.data import Data, read
 from isotropy.evaluation import knn_probe
 from isotropy.evaluation.intervals import interval
-from isotropy.prepare import Prepared, prepare
-from isotropy.recipe import Recipe
+from isotropy.runs.prepare import Prepared, prepare
+from isotropy.runs.recipe import Recipe
 
 PUBLISHED = {"har": 0.931, "epilepsy": 0.979, "income": 0.852}
 PEERS = {

@@ -38,10 +38,10 @@ from matrix_run import PROBE_ROWS, WATCHED, digest
 from matrix_table import equivariant, table, verdicts
 from matrix_worker import BASELINE, Job, Worker, made
 
-from isotropy.atomic import write_atomically
 from isotropy.errors import UserError
+from isotropy.io.atomic import write_atomically
 from isotropy.methods import METHODS
-from isotropy.recipe import MODALITIES
+from isotropy.runs.recipe import MODALITIES
 
 # The papers' own methods, and one to compare them with.
 PAPERS = {"lfr", "music", "cissl", "dissl", "center", "center_subtraction", "simclr"}

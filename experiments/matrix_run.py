@@ -24,9 +24,9 @@ from isotropy.evaluation import baselines, knn_probe, linear_probe
 from isotropy.evaluation.intervals import difference, interval
 from isotropy.evaluation.splits import stratified
 from isotropy.methods import METHODS
-from isotropy.prepare import Prepared, prepare
-from isotropy.recipe import Recipe
 from isotropy.representation import embed_rows
+from isotropy.runs.prepare import Prepared, prepare
+from isotropy.runs.recipe import Recipe
 from isotropy.training import fit
 from isotropy.views import view_kind
 

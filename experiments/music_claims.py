@@ -24,10 +24,10 @@ from sklearn.datasets import load_digits
 
 from isotropy.data import read
 from isotropy.diagnostics.codes import bins_used, mutual_information
-from isotropy.embedding import embed_rows
 from isotropy.evaluation import linear_probe
-from isotropy.prepare import prepare
-from isotropy.recipe import Recipe
+from isotropy.representation.embedding import embed_rows
+from isotropy.runs.prepare import prepare
+from isotropy.runs.recipe import Recipe
 from isotropy.training import fit
 
 BASE = {

@@ -25,8 +25,8 @@ from small_images import VIEWS, digits, fashion
 
 from isotropy.data import Data
 from isotropy.evaluation.baselines import collect
-from isotropy.prepare import prepare
-from isotropy.recipe import Recipe
+from isotropy.runs.prepare import prepare
+from isotropy.runs.recipe import Recipe
 
 HEADS = {"music": "method.projector", "barlow_twins": "method.projector", "vicreg": "method.expander"}
 SIZES = (32, 256)

@@ -33,11 +33,11 @@ from stability_runs import subset
 
 from isotropy.data import Data
 from isotropy.diagnostics import alpha_req, encoder_numbers, lidar, looks_rank, stability, uniformity
-from isotropy.embedding import embed_rows
 from isotropy.evaluation import linear_probe
 from isotropy.methods import METHODS as REGISTRY
-from isotropy.prepare import Prepared, prepare
-from isotropy.recipe import Recipe
+from isotropy.representation.embedding import embed_rows
+from isotropy.runs.prepare import Prepared, prepare
+from isotropy.runs.recipe import Recipe
 from isotropy.training import Diverged, fit
 
 CHOSEN_ON, HELD_OUT = ("digits", "har", "dry_bean"), ("fashion", "epilepsy", "adult")

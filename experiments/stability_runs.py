@@ -19,13 +19,13 @@ from torch import Tensor, nn
 
 from isotropy.data import Data, read
 from isotropy.diagnostics import assignments, entropy_rank, predictor_gap, stability
-from isotropy.embedding import embed_rows
 from isotropy.evaluation import knn_probe
 from isotropy.evaluation.splits import stratified
 from isotropy.methods import BYOL, METHODS, Center, CenterSubtraction, SimSiam
 from isotropy.objectives import center, cosine_distance
-from isotropy.prepare import prepare
-from isotropy.recipe import Recipe
+from isotropy.representation.embedding import embed_rows
+from isotropy.runs.prepare import prepare
+from isotropy.runs.recipe import Recipe
 from isotropy.training import fit
 
 TRAIN, TEST = 3000, 800  # rows of the subsets, stratified

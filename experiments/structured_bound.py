@@ -21,7 +21,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from isotropy.encoders import C4CNN, DilationCNN, Equivariant, ScaleCNN
-from isotropy.views.structured import Places
+from isotropy.views.equivariant import Places
 
 
 def images() -> Tensor:

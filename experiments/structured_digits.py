@@ -29,8 +29,8 @@ from sklearn.datasets import load_digits
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from isotropy.base_space import BaseSpace, Shifts, Turns, act
 from isotropy.encoders import C4CNN, CyclicCNN
+from isotropy.encoders.equivariant.space import BaseSpace, Shifts, Turns, act
 from isotropy.evaluation.probe import linear_probe
 from isotropy.methods import SimCLR
 from isotropy.training import Optim, fit

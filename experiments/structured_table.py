@@ -24,9 +24,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from isotropy.base_space import act
 from isotropy.data import ArraySource, ImagePreprocess, SeriesPreprocess
 from isotropy.encoders import C4CNN, CyclicSeriesCNN, Equivariant
+from isotropy.encoders.equivariant.space import act
 from isotropy.evaluation.probe import linear_probe
 from isotropy.methods import SimCLR
 from isotropy.training import Optim, fit

@@ -59,8 +59,8 @@ def test_the_budget_becomes_epochs_of_all_rows(matrix_run, monkeypatch):
     import torch
 
     from isotropy.data import read
-    from isotropy.prepare import prepare
-    from isotropy.recipe import Recipe
+    from isotropy.runs.prepare import prepare
+    from isotropy.runs.recipe import Recipe
 
     ticks = iter(range(10**6))
     monkeypatch.setattr(matrix_run, "process_time", lambda: float(next(ticks)))

@@ -14,14 +14,14 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from isotropy.comparison import compare
     from isotropy.data import read
-    from isotropy.diagnosis import diagnose
     from isotropy.errors import UserError
     from isotropy.estimator import SelfSupervisedEncoder
     from isotropy.methods import METHODS
-    from isotropy.recipe import Recipe
     from isotropy.representation import Representation, load
+    from isotropy.runs.compare import compare
+    from isotropy.runs.diagnose import diagnose
+    from isotropy.runs.recipe import Recipe
     from isotropy.training import fit
 
 __version__ = version("isotropy")
@@ -42,12 +42,12 @@ __all__ = [
 # Where each public name lives; imported when first asked for, so that `isotropy --help` does not wait for torch.
 _HOMES = {
     "METHODS": "isotropy.methods",
-    "Recipe": "isotropy.recipe",
+    "Recipe": "isotropy.runs.recipe",
     "Representation": "isotropy.representation",
     "SelfSupervisedEncoder": "isotropy.estimator",
     "UserError": "isotropy.errors",
-    "compare": "isotropy.comparison",
-    "diagnose": "isotropy.diagnosis",
+    "compare": "isotropy.runs.compare",
+    "diagnose": "isotropy.runs.diagnose",
     "fit": "isotropy.training",
     "load": "isotropy.representation",
     "read": "isotropy.data",

@@ -19,9 +19,9 @@ from isotropy.data.arrays import taken
 from isotropy.data.tensors import as_array
 from isotropy.encoders import Encoder, any_length, wrap
 from isotropy.errors import UserError
-from isotropy.prepare import learn
-from isotropy.recipe import Recipe, build
 from isotropy.representation import Representation
+from isotropy.runs.prepare import learn
+from isotropy.runs.recipe import Recipe, build
 from isotropy.training import fit
 from isotropy.training.plan import Plan
 

@@ -9,7 +9,7 @@ import pytest
 from isotropy.diagnostics.advice import ADVICE, MECHANISMS, advice_on
 from isotropy.diagnostics.verdict import VERDICTS
 from isotropy.methods import METHODS
-from isotropy.recipe import Train
+from isotropy.runs.recipe import Train
 from isotropy.training import Optim
 
 KNOWN = {"optim": {f.name for f in fields(Optim)}, "train": {f.name for f in fields(Train)}}

@@ -6,9 +6,9 @@ import torch
 from torch import nn
 
 from isotropy.encoders import ENCODERS, GRU, SeriesMLP, SeriesTransformer, build, wrap
-from isotropy.encoders.attention import Block
 from isotropy.encoders.sequence import places
 from isotropy.errors import UserError
+from isotropy.nn.attention import Block
 
 SERIES = [name for name, kind in ENCODERS.items() if kind.modality == "series"]
 FRAMED = [name for name in SERIES if build(name, {"channels": 2, "length": 40}).frame_width]

@@ -175,7 +175,7 @@ def test_a_damaged_or_foreign_artefact_is_named(trained, cli, tmp_path):
 
 
 def test_a_label_of_one_class_costs_no_training(bad, cli, monkeypatch):
-    from isotropy import prepare
+    from isotropy.runs import prepare
 
     monkeypatch.setattr(prepare, "build", lambda *_: pytest.fail("nothing is built for a label that cannot be probed"))
     assert cli("fit", "one_class.csv", "--label", "kind").code == 2

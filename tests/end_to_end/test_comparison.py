@@ -64,7 +64,7 @@ def test_without_labels_no_winner_is_named(tmp_path, method, said):
 
 
 def test_the_numbers_of_the_sentence_are_those_of_the_experiment_and_below_what_is_asked():
-    from isotropy.comparison import ACROSS, NEEDED, WITHIN
+    from isotropy.runs.compare import ACROSS, NEEDED, WITHIN
 
     measured = json.loads((Path(__file__).parents[2] / "docs" / "results" / "ranking.json").read_text())
     for ours, kind in ((WITHIN, "settings"), (ACROSS, "across")):

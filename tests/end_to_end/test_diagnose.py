@@ -5,9 +5,9 @@ from html import escape
 from pathlib import Path
 
 import pytest
-from conftest import SMALL_TABLE
 
 import isotropy
+from end_to_end.conftest import SMALL_TABLE
 
 FIT = ["--method", "simclr", "--epochs", "60", *SMALL_TABLE]
 

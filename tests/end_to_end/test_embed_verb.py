@@ -6,8 +6,8 @@ import pytest
 
 from end_to_end.conftest import SMALL_IMAGES, SMALL_TABLE
 from end_to_end.test_fit_and_use import embeddings
-from isotropy import writers
 from isotropy.data import stream
+from isotropy.io import tables as writers
 
 
 @pytest.fixture

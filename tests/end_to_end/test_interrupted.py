@@ -12,10 +12,11 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-import isotropy.run
+import isotropy.runs.directory
 from end_to_end.conftest import SMALL_IMAGES, SMALL_SERIES, SMALL_TABLE
-from isotropy import atomic, prepare
+from isotropy.io import atomic
 from isotropy.methods import SimCLR
+from isotropy.runs import prepare
 from isotropy.training import checkpoint
 
 TESTS = Path(__file__).resolve().parents[1]
@@ -93,9 +94,9 @@ def run(files, cli):
 
     def fit(name, stop_at=None):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(isotropy.run, "_SECONDS_BETWEEN_CHECKPOINTS", 0.0)
+            patch.setattr(isotropy.runs.directory, "_SECONDS_BETWEEN_CHECKPOINTS", 0.0)
             if stop_at:
-                patch.setattr(isotropy.run, "_metrics", raising_at(stop_at))
+                patch.setattr(isotropy.runs.directory, "_metrics", raising_at(stop_at))
             return cli("fit", files / "people.csv", "--epochs", 4, *SIMCLR, "--out", name)
 
     said = fit("run", stop_at=7)
@@ -105,7 +106,7 @@ def run(files, cli):
 
 
 def raising_at(number):
-    real = isotropy.run._metrics
+    real = isotropy.runs.directory._metrics
 
     def metrics(step):
         if step.number == number:
@@ -188,7 +189,7 @@ def test_a_disk_that_fills_up_during_a_checkpoint_keeps_the_last_good_one(run, c
 
     before = files_of("run")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(isotropy.run, "_SECONDS_BETWEEN_CHECKPOINTS", 0.0)
+        patch.setattr(isotropy.runs.directory, "_SECONDS_BETWEEN_CHECKPOINTS", 0.0)
         patch.setattr(atomic.os, "fsync", full)
         said = cli("fit", "--resume", "run")
     assert said.code == 2

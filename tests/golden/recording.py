@@ -22,9 +22,9 @@ from torch import Tensor
 
 from isotropy.data import PREPROCESS, ArraySource
 from isotropy.methods import METHODS
-from isotropy.recipe import Recipe, build
+from isotropy.runs.recipe import Recipe, build
 from isotropy.training import fit
-from isotropy.views.views import ViewMaker, Views
+from isotropy.views.multiview import ViewMaker, Views
 
 KEPT = Path(__file__).with_name("traces.json")
 ROWS, BATCH, STEPS = 72, 12, 20

@@ -8,12 +8,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from isotropy import rng
 from isotropy.encoders import DilatedResNet, wrap
 from isotropy.methods import METHODS
 from isotropy.methods.method import Method
 from isotropy.training import Optim, Plan, fit
-from isotropy.views import draw
-from isotropy.views.views import Plain, ViewMaker, Views
+from isotropy.views.multiview import Plain, ViewMaker, Views
 from laws.toys import TOYS
 
 FEATURES, ROWS, BATCH, EPOCHS = 5, 39, 9, 1.5
@@ -56,8 +56,8 @@ class Jitter:
     def __call__(self, source: Rows, index: Tensor, *, seed: int, pass_: int) -> Views:
         def looks() -> list[Tensor]:
             rows = source.batch(index)
-            keys = [draw.keys(seed, pass_, look, index) for look in range(self.count)]
-            noise = [draw.normals(draw.halves(key, rows[0].numel())).to(rows) for key in keys]
+            keys = [rng.keys(seed, pass_, look, index) for look in range(self.count)]
+            noise = [rng.normals(rng.halves(key, rows[0].numel())).to(rows) for key in keys]
             return [source.prepare(rows + 0.3 * one.view_as(rows)) for one in noise]
 
         return Views(index, looks)

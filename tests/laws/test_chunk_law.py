@@ -5,9 +5,9 @@ from functools import cache
 import pytest
 import torch
 
+from isotropy import rng
 from isotropy.errors import UserError
 from isotropy.training import Optim, gradient
-from isotropy.views import draw
 from laws import cases
 from laws.toys import Contrast
 
@@ -53,11 +53,11 @@ def test_the_replay_draws_the_dropout_of_the_first_run():
     next(iter(cases.train(learnt, chunk=4, optim=Optim(name="sgd", lr=0.05, warmup=0, final=1, weight_decay=0))))
     # The same step by hand: one graph over the chunks, each under its own seed, and plain SGD at the first rate.
     method, data = with_dropout(), cases.source()
-    index, before = draw.order(0, 0, cases.ROWS)[: cases.BATCH], cases.state(method)
+    index, before = rng.order(0, 0, cases.ROWS)[: cases.BATCH], cases.state(method)
     looks = [], []
     for place, rows in enumerate(index.split(4)):
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(draw.mix(0, 0, 0, place))
+            torch.manual_seed(rng.mix(0, 0, 0, place))
             for column, z in zip(looks, method(cases.views(method)(data, rows, seed=0, pass_=0))["z"]):
                 column.append(z)
     method.loss(z=[torch.cat(column) for column in looks])["contrast"].backward()

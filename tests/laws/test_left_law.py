@@ -7,7 +7,7 @@ from torch import nn
 from isotropy.encoders import wrap
 from isotropy.methods import METHODS, SimCLR
 from isotropy.training import fit
-from isotropy.views.views import Views
+from isotropy.views.multiview import Views
 from laws import cases
 
 

@@ -9,11 +9,11 @@ from torch import Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from isotropy.methods.method import Method, Outputs
-from isotropy.teacher import Teacher
+from isotropy.nn.ema import Teacher
 from isotropy.training import Optim, fit
 from isotropy.training.comm import mean
 from isotropy.training.loop import Step
-from isotropy.views.views import Plain, Source, ViewMaker, Views
+from isotropy.views.multiview import Plain, Source, ViewMaker, Views
 from laws import cases
 
 each_method = pytest.mark.parametrize("name", cases.ALL)

@@ -3,10 +3,10 @@
 import torch
 from torch import Tensor, nn
 
-from isotropy.heads import mlp
 from isotropy.methods.method import Method, Outputs
+from isotropy.nn.mlp import mlp
 from isotropy.objectives import nt_xent
-from isotropy.views.views import Views
+from isotropy.views.multiview import Views
 
 
 class Spread(Method):

@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from isotropy.views.views import Views
+from isotropy.views.multiview import Views
 
 
 class Net(nn.Module):

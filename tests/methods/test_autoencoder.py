@@ -2,9 +2,9 @@ import pytest
 import torch
 from torch import nn
 
-from isotropy.decoders import TableDecoder
 from isotropy.errors import UserError
 from isotropy.methods import Autoencoder
+from isotropy.nn.decoders import TableDecoder
 from isotropy.objectives import reconstruction
 from methods.fakes import Net, normal, views_of
 

@@ -8,7 +8,7 @@ from torch.nn.functional import normalize
 from isotropy.errors import UserError
 from isotropy.methods import DACL
 from isotropy.objectives import nt_xent
-from isotropy.views.views import Plain
+from isotropy.views.multiview import Plain
 from methods.fakes import Net, Rows, normal, views_of
 
 

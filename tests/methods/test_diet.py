@@ -7,7 +7,7 @@ import torch
 from isotropy.errors import UserError
 from isotropy.methods import DIET
 from isotropy.objectives import naming
-from isotropy.views.views import Views
+from isotropy.views.multiview import Views
 from methods.fakes import Net, normal, views_of
 from objectives.test_naming import slow_naming
 

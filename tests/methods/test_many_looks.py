@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from isotropy.data import ArraySource, ImagePreprocess, SeriesPreprocess, TablePreprocess
-from isotropy.recipe import Recipe, build
+from isotropy.runs.recipe import Recipe, build
 from isotropy.training import fit
 
 NUMBERS = np.random.default_rng(0)

@@ -6,8 +6,8 @@ from torch.nn.functional import normalize
 
 from isotropy.errors import UserError
 from isotropy.methods import SwAV
+from isotropy.nn.prototypes import Prototypes
 from isotropy.objectives import sinkhorn, swav
-from isotropy.prototypes import Prototypes
 from isotropy.training import fit
 from laws.cases import Jitter, Rows
 from methods.fakes import Net, copy_of, normal, unmoved, views_of

@@ -5,7 +5,7 @@ from isotropy.encoders import GRU, DilatedResNet, SeriesCNN, SeriesMLP
 from isotropy.errors import UserError
 from isotropy.methods import TS2Vec
 from isotropy.objectives import hierarchical_contrast
-from isotropy.views.views import Views
+from isotropy.views.multiview import Views
 from methods.fakes import normal, views_of
 
 

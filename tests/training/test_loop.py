@@ -1,10 +1,10 @@
 import pytest
 import torch
 
+from isotropy import rng
 from isotropy.errors import UserError
 from isotropy.training import Diverged, Optim, fit
-from isotropy.views import draw
-from isotropy.views.views import Plain
+from isotropy.views.multiview import Plain
 from laws import cases
 from laws.toys import Breaks, Contrast
 
@@ -26,7 +26,7 @@ def test_a_step_says_what_was_done():
 def test_the_terms_are_those_of_the_batch_before_the_step():
     method = cases.make("toy_contrast")
     loss = cases.make("toy_contrast").train()
-    index = draw.order(0, 0, cases.ROWS)[: cases.BATCH]
+    index = rng.order(0, 0, cases.ROWS)[: cases.BATCH]
     expected = loss.loss(**loss(cases.views(loss)(cases.source(), index, seed=0, pass_=0)))
     step = next(iter(cases.train(method)))
     assert step.terms == {name: pytest.approx(term.item(), rel=1e-12) for name, term in expected.items()}
@@ -54,7 +54,7 @@ def test_every_pass_sees_every_row_once_in_an_order_of_its_own():
         pass
     passes = [[row for number, index in views.asked if number == p for row in index] for p in (0, 1)]
     assert sorted(passes[0]) == sorted(passes[1]) == list(range(36))
-    assert passes[0] != passes[1] and passes[0] == draw.order(0, 0, 36).tolist()
+    assert passes[0] != passes[1] and passes[0] == rng.order(0, 0, 36).tolist()
 
 
 def test_a_loss_that_becomes_nan_stops_at_the_step_with_the_term_and_moves_nothing():

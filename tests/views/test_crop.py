@@ -7,13 +7,14 @@ from scipy import stats
 from torchvision.transforms import InterpolationMode, RandomResizedCrop
 from torchvision.transforms.functional import hflip, resized_crop
 
-from isotropy.views import crop, draw
+from isotropy import rng
+from isotropy.views import crop
 
 MODES = {"bilinear": InterpolationMode.BILINEAR, "bicubic": InterpolationMode.BICUBIC}
 
 
 def images(count, channels, height, width):
-    words = draw.bits(draw.keys(7, 0, 0, torch.arange(count)), channels * height * width)
+    words = rng.bits(rng.keys(7, 0, 0, torch.arange(count)), channels * height * width)
     return (words & 255).to(torch.uint8).view(count, channels, height, width)
 
 
@@ -42,7 +43,7 @@ def test_crops_equal_torchvision_given_the_box(interpolation, size):
 )
 def test_boxes_follow_torchvisions_law(height, width, scale, ratio):
     count = 3000
-    uniforms = draw.uniforms(draw.bits(draw.keys(0, 0, 0, torch.arange(count)), crop.BOX_COLUMNS))
+    uniforms = rng.uniforms(rng.bits(rng.keys(0, 0, 0, torch.arange(count)), crop.BOX_COLUMNS))
     ours = crop.boxes(uniforms, height, width, scale=scale, ratio=ratio).double().numpy()
     torch.manual_seed(0)
     blank = torch.zeros(1, height, width)

@@ -5,9 +5,9 @@ import sys
 from pathlib import Path
 
 from isotropy.cli.show import say
-from isotropy.comparison import Comparison, compare
-from isotropy.diagnosis import diagnose as of_run
 from isotropy.diagnostics.verdict import Verdict
+from isotropy.runs.compare import Comparison, compare
+from isotropy.runs.diagnose import diagnose as of_run
 
 
 def diagnose(folders: list[Path], *, as_json: bool) -> None:

@@ -12,8 +12,8 @@ from isotropy.cli.inputs import load_on
 from isotropy.cli.show import OUT, say
 from isotropy.data.stream import stream
 from isotropy.errors import UserError, nearest
-from isotropy.run import Run
-from isotropy.writers import WRITERS, writing
+from isotropy.io.tables import WRITERS, writing
+from isotropy.runs.directory import Run
 
 
 def embed(folder: Path, origin: dict[str, Any], out: Path, *, codes: bool, device: str) -> None:

@@ -9,21 +9,22 @@ from pathlib import Path
 from re import fullmatch
 from typing import Any
 
-from isotropy import prepare, report
+from isotropy import report
 from isotropy.cli.diagnose import show as show_verdict
 from isotropy.cli.inputs import on_first, pick_device, read_with_bar, remembered
 from isotropy.cli.live import Training
 from isotropy.cli.show import COLLAPSED, INTERRUPTED, OUT, duration, note, say
 from isotropy.cli.table import show_evidence
 from isotropy.data import Data
-from isotropy.diagnosis import diagnose, known
 from isotropy.diagnostics.verdict import verdict
 from isotropy.errors import UserError, nearest
 from isotropy.methods import METHODS
-from isotropy.prepare import Prepared
-from isotropy.recipe import Recipe
-from isotropy.run import Run
-from isotropy.settings import parse_setting
+from isotropy.runs import prepare
+from isotropy.runs.diagnose import diagnose, known
+from isotropy.runs.directory import Run
+from isotropy.runs.prepare import Prepared
+from isotropy.runs.recipe import Recipe
+from isotropy.runs.settings import parse_setting
 from isotropy.training import Diverged, comm
 from isotropy.training.precision import choose
 

@@ -7,7 +7,7 @@ from rich.table import Table
 from isotropy.cli.fit import DEFAULT_METHOD
 from isotropy.cli.show import OUT, say
 from isotropy.methods import METHODS
-from isotropy.recipe import MODALITIES
+from isotropy.runs.recipe import MODALITIES
 
 
 def methods() -> None:

@@ -11,11 +11,11 @@ from isotropy.cli.show import OUT, note, say
 from isotropy.cli.table import show_evidence
 from isotropy.data import ArraySource, TablePreprocess
 from isotropy.errors import UserError
+from isotropy.evaluation.evidence import evidence
 from isotropy.evaluation.splits import split
-from isotropy.evidence import evidence
-from isotropy.prepare import TEST_SHARE, refuse_unprobeable
-from isotropy.recipe import build
-from isotropy.run import Run
+from isotropy.runs.directory import Run
+from isotropy.runs.prepare import TEST_SHARE, refuse_unprobeable
+from isotropy.runs.recipe import build
 
 
 def probe(folder: Path, origin: dict[str, Any], *, seed: int, device: str) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from isotropy import report as pages
 from isotropy.cli.show import say
-from isotropy.run import Run
+from isotropy.runs.directory import Run
 
 
 def report(folder: Path) -> None:

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from isotropy.atomic import replacing, write_atomically
 from isotropy.errors import UserError
+from isotropy.io.atomic import replacing, write_atomically
 
 SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm"))
 SIZES = (32, 64, 96, 128, 224)

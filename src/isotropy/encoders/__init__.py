@@ -4,12 +4,12 @@ import inspect
 from collections.abc import Mapping
 from typing import Any
 
-from isotropy.encoders.cyclic import CyclicCNN, CyclicSeriesCNN
 from isotropy.encoders.encoder import Encoder
-from isotropy.encoders.equivariant import Equivariant, equivariance_error
-from isotropy.encoders.group_networks import C4CNN, D4CNN, C4ResNet
+from isotropy.encoders.equivariant.c4 import C4CNN, D4CNN, C4ResNet
+from isotropy.encoders.equivariant.cyclic import CyclicCNN, CyclicSeriesCNN
+from isotropy.encoders.equivariant.equivariant import Equivariant, equivariance_error
+from isotropy.encoders.equivariant.scales import DilationCNN, ScaleCNN
 from isotropy.encoders.image import SmallResNet
-from isotropy.encoders.scales import DilationCNN, ScaleCNN
 from isotropy.encoders.sequence import GRU, SeriesMLP, SeriesTransformer
 from isotropy.encoders.series import DilatedResNet, SeriesCNN
 from isotropy.encoders.table import OneHot, TableMLP, TableResNet

@@ -38,20 +38,6 @@ class Encoder(nn.Module):
         raise UserError(f"the encoder {type(self).__name__} has no features along time: its frame_width is None")
 
 
-def at_least(least: int, **values: int) -> None:
-    """Raise a UserError that names the first of `values` that is not a whole number of `least` or more."""
-    for name, value in values.items():
-        if isinstance(value, bool) or not isinstance(value, int) or value < least:
-            raise UserError(f"{name} must be a whole number of at least {least}, not {value!r}")
-
-
-def share(**values: float) -> None:
-    """Raise a UserError that names the first of `values` that is not in [0, 1)."""
-    for name, value in values.items():
-        if not 0.0 <= value < 1.0:
-            raise UserError(f"{name} must be at least 0 and below 1, not {value!r}")
-
-
 def to_channels_last(module: nn.Module) -> None:
     """Lay the weights of two-dimensional convolutions out channels-last, in place: the faster layout on CPUs.
 

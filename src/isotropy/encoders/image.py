@@ -5,8 +5,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from isotropy.encoders.encoder import Encoder, at_least
+from isotropy.encoders.encoder import Encoder
 from isotropy.errors import UserError
+from isotropy.validation import at_least
 
 # The least side of an image, and the least that is halved three times.
 LEAST, THREE_HALVINGS = 8, 16

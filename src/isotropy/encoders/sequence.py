@@ -4,9 +4,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from isotropy.encoders.attention import Block
-from isotropy.encoders.encoder import Encoder, at_least
+from isotropy.encoders.encoder import Encoder
 from isotropy.errors import UserError
+from isotropy.nn.attention import Block
+from isotropy.validation import at_least
 
 
 class GRU(Encoder):

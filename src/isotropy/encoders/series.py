@@ -7,8 +7,9 @@ faster kernels (bf16, channels-last) for the 2-D form.
 import torch
 from torch import Tensor, nn
 
-from isotropy.encoders.encoder import Encoder, at_least, share
+from isotropy.encoders.encoder import Encoder
 from isotropy.errors import UserError
+from isotropy.validation import at_least, fraction
 
 
 class SeriesCNN(Encoder):
@@ -38,7 +39,7 @@ class SeriesCNN(Encoder):
     def __init__(self, *, channels: int, length: int, dropout: float = 0.35, steps: int = 32) -> None:
         super().__init__()
         at_least(1, channels=channels, length=length, steps=steps)
-        share(dropout=dropout)
+        fraction(dropout=dropout)
         self.arguments = {"channels": channels, "length": length, "dropout": dropout, "steps": steps}
         layers: list[nn.Module] = []
         for before, after in ((channels, 32), (32, 64), (64, 128)):

@@ -6,7 +6,8 @@ from itertools import accumulate
 import torch
 from torch import Tensor, nn
 
-from isotropy.encoders.encoder import Encoder, at_least, share
+from isotropy.encoders.encoder import Encoder
+from isotropy.validation import at_least, fraction
 
 
 def _check_columns(numeric: int, categories: Sequence[int]) -> None:
@@ -152,7 +153,7 @@ class TableResNet(Encoder):
         super().__init__()
         _check_columns(numeric, categories)
         at_least(1, width=width, depth=depth)
-        share(dropout=dropout)
+        fraction(dropout=dropout)
         self.arguments = {
             "numeric": numeric,
             "categories": list(categories),

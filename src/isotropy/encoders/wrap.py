@@ -5,8 +5,9 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from isotropy.encoders.encoder import Encoder, at_least
+from isotropy.encoders.encoder import Encoder
 from isotropy.errors import UserError
+from isotropy.validation import at_least
 
 _CONVOLUTIONAL = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.MultiheadAttention)
 

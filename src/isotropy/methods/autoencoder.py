@@ -5,11 +5,11 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from isotropy.decoders import categories_of, decode
 from isotropy.methods.checks import width_of
 from isotropy.methods.method import Method, Outputs
+from isotropy.nn.decoders import categories_of, decode
 from isotropy.objectives import reconstruction
-from isotropy.views.views import Views
+from isotropy.views.multiview import Views
 
 
 class Autoencoder(Method):
@@ -28,7 +28,7 @@ class Autoencoder(Method):
     Args:
         encoder: f.
         make_decoder: makes d, a network from (B, width) to rows (as the encoder takes them), given the width. One
-            with `categories`, as `isotropy.decoders.TableDecoder`, gives a logit per category in place of its code.
+            with `categories`, as `isotropy.nn.decoders.TableDecoder`, gives a logit per category in place of its code.
 
     Raises:
         UserError: an encoder without a width, or (in training) a decoder whose output is no row.

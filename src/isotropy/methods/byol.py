@@ -5,15 +5,15 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from isotropy.encoders.encoder import at_least
 from isotropy.errors import UserError
-from isotropy.heads import mlp
 from isotropy.methods.checks import width_of
 from isotropy.methods.looks import crossed, large
 from isotropy.methods.method import Method, Outputs
+from isotropy.nn.ema import Teacher, cosine
+from isotropy.nn.mlp import mlp
 from isotropy.objectives import byol
-from isotropy.teacher import Teacher, cosine
-from isotropy.views.views import Views
+from isotropy.validation import at_least
+from isotropy.views.multiview import Views
 
 
 class BYOL(Method):

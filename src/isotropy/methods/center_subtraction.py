@@ -7,12 +7,12 @@ import torch
 from torch import Tensor, nn
 
 from isotropy.errors import UserError
-from isotropy.heads import mlp
 from isotropy.methods.checks import width_of
 from isotropy.methods.method import Method, Outputs
+from isotropy.nn.mlp import mlp
 from isotropy.objectives import center_subtraction
 from isotropy.objectives.rows import unit, wide
-from isotropy.views.views import Views
+from isotropy.views.multiview import Views
 
 
 class CenterSubtraction(Method):

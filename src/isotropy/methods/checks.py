@@ -1,8 +1,5 @@
 """What every method asks of the encoder that it is given."""
 
-from math import isfinite
-from numbers import Real
-
 from torch import nn
 
 from isotropy.errors import UserError
@@ -26,22 +23,6 @@ def width_of(encoder: nn.Module) -> int:
             "give isotropy.encoders.wrap(network, example=rows) instead of the bare network"
         )
     return width
-
-
-def finite(**values: float) -> None:
-    """Raise a UserError that names the first of `values` that is not a finite number.
-
-    Comparisons let them pass: min(nan, 1) < 0 is false, and infinity is above 0.
-
-    Example:
-        >>> finite(temperature=0.5, weight=2)
-        >>> finite(temperature=float("nan"))
-        Traceback (most recent call last):
-        isotropy.errors.UserError: temperature must be a finite number, not nan
-    """
-    for name, value in values.items():
-        if isinstance(value, bool) or not isinstance(value, Real) or not isfinite(value):
-            raise UserError(f"{name} must be a finite number, not {value!r}")
 
 
 def frame_width_of(encoder: nn.Module) -> int:

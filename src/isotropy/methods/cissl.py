@@ -8,12 +8,13 @@ import torch
 from torch import Tensor, nn
 
 from isotropy.errors import UserError
-from isotropy.heads import mlp
-from isotropy.methods.checks import finite, width_of
+from isotropy.methods.checks import width_of
 from isotropy.methods.looks import crossed
 from isotropy.methods.method import Method, Outputs
+from isotropy.nn.mlp import mlp
 from isotropy.objectives import cissl
-from isotropy.views.views import Views
+from isotropy.validation import finite
+from isotropy.views.multiview import Views
 
 
 class CISSL(Method):

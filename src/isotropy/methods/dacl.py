@@ -6,14 +6,14 @@ from math import exp, log
 import torch
 from torch import Tensor, nn
 
-from isotropy.encoders.encoder import at_least
+from isotropy import rng
 from isotropy.errors import UserError
-from isotropy.heads import mlp
-from isotropy.methods.checks import finite, width_of
+from isotropy.methods.checks import width_of
 from isotropy.methods.method import Method, Outputs
+from isotropy.nn.mlp import mlp
 from isotropy.objectives import nt_xent
-from isotropy.views import draw
-from isotropy.views.views import Source, Views
+from isotropy.validation import at_least, finite
+from isotropy.views.multiview import Source, Views
 
 # Keeps the draws apart from those of the looks and of the masks, which may have the same seed.
 _OWN = 2
@@ -102,16 +102,16 @@ class DACL(Method):
 
     def _mixed(self, x: Tensor, index: Tensor, look: int) -> Tensor:
         assert self._source is not None, "before_pass comes before the first batch"
-        keys = draw.keys(draw.mix(self.seed, _OWN), self._pass, look, index)
-        words = draw.bits(keys, 2)
-        other = self._source.prepare(self._source.batch(draw.integers(words[:, 0], len(self._source)))).to(x)
+        keys = rng.keys(rng.mix(self.seed, _OWN), self._pass, look, index)
+        words = rng.bits(keys, 2)
+        other = self._source.prepare(self._source.batch(rng.integers(words[:, 0], len(self._source)))).to(x)
         if other.shape != x.shape:
             raise UserError(f"DACL mixes a look {tuple(x.shape[1:])} with rows {tuple(other.shape[1:])}: no crops here")
-        own = (self.alpha + (1 - self.alpha) * draw.uniforms(words[:, 1])).to(x)
+        own = (self.alpha + (1 - self.alpha) * rng.uniforms(words[:, 1])).to(x)
         numeric = x.shape[1] if self.numeric is None else self.numeric
         shares = own.view(-1, *[1] * (x.ndim - 1))
         mixed = torch.lerp(other[:, :numeric], x[:, :numeric], shares)
         if numeric == x.shape[1]:
             return mixed
-        chance = draw.uniforms(draw.bits(keys, x.shape[1] - numeric, start=2)).to(x)
+        chance = rng.uniforms(rng.bits(keys, x.shape[1] - numeric, start=2)).to(x)
         return torch.cat([mixed, torch.where(chance < shares, x[:, numeric:], other[:, numeric:])], 1)

@@ -5,13 +5,13 @@ from math import log
 import torch
 from torch import Tensor, nn
 
-from isotropy.encoders.encoder import at_least, share
 from isotropy.errors import UserError
 from isotropy.methods.checks import width_of
 from isotropy.methods.method import Method, Outputs
 from isotropy.objectives import naming
 from isotropy.objectives.rows import wide
-from isotropy.views.views import Views
+from isotropy.validation import at_least, fraction
+from isotropy.views.multiview import Views
 
 # The most weights of the head: 1 GiB, and as much again for the gradient and each of the optimiser's two averages.
 MOST_WEIGHTS = 1 << 28
@@ -54,7 +54,7 @@ class DIET(Method):
     def __init__(self, encoder: nn.Module, *, n_samples: int, label_smoothing: float = 0.8) -> None:
         super().__init__()
         at_least(2, n_samples=n_samples)
-        share(label_smoothing=label_smoothing)
+        fraction(label_smoothing=label_smoothing)
         width = width_of(encoder)
         if (weights := n_samples * width) > MOST_WEIGHTS:
             raise UserError(

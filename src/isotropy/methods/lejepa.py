@@ -6,15 +6,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from isotropy.encoders.encoder import at_least
+from isotropy import rng
 from isotropy.errors import UserError
-from isotropy.heads import mlp
 from isotropy.methods.checks import width_of
 from isotropy.methods.method import Method, Outputs
+from isotropy.nn.mlp import mlp
 from isotropy.objectives import lejepa
 from isotropy.objectives.sigreg import quadrature
-from isotropy.views import draw
-from isotropy.views.views import Views
+from isotropy.validation import at_least
+from isotropy.views.multiview import Views
 
 # Keeps the directions apart from the looks, which may have the same seed.
 _OWN = 5
@@ -96,7 +96,7 @@ class LeJEPA(Method):
     def directions(self) -> Tensor:
         """Return this step's directions (M, D): a function of the step alone, the same on all ranks."""
         index = self.step * self.slices + torch.arange(self.slices, device=self.step.device)
-        return draw.normals(draw.halves(draw.keys(draw.mix(0, _OWN), 0, 0, index), self.dimensions))
+        return rng.normals(rng.halves(rng.keys(rng.mix(0, _OWN), 0, 0, index), self.dimensions))
 
     def observed(self, large: list[Tensor], small: list[Tensor], **_: Any) -> dict[str, list[Tensor]]:
         """Return what diagnostics read: the embedded looks."""

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from torch import Tensor
 
-from isotropy.views.views import Views
+from isotropy.views.multiview import Views
 
 
 def large(views: Views) -> Views:

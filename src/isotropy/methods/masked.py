@@ -6,14 +6,14 @@ from math import ceil
 import torch
 from torch import Tensor, nn
 
-from isotropy.decoders import categories_of, decode
-from isotropy.encoders.encoder import at_least
+from isotropy import rng
 from isotropy.errors import UserError
 from isotropy.methods.checks import width_of
 from isotropy.methods.method import Method, Outputs
+from isotropy.nn.decoders import categories_of, decode
 from isotropy.objectives import normalise_patches, reconstruction
-from isotropy.views import draw
-from isotropy.views.views import Source, Views
+from isotropy.validation import at_least
+from isotropy.views.multiview import Source, Views
 
 # Keeps the draws apart from those of the looks, which may have the same seed.
 _OWN = 1
@@ -113,8 +113,8 @@ class Masked(Method):
         hidden = min(cells - 1, ceil(cells * self.share - 1e-9))
         if hidden == 0:
             raise UserError(f"a row {tuple(x.shape[1:])} is one patch of {self.patch}: take a smaller method.patch")
-        keys = draw.keys(draw.mix(self.seed, _OWN), self._pass, look, index.to(x.device))
-        chosen = draw.bits(keys, cells).topk(hidden, dim=1, largest=False, sorted=False).indices
+        keys = rng.keys(rng.mix(self.seed, _OWN), self._pass, look, index.to(x.device))
+        chosen = rng.bits(keys, cells).topk(hidden, dim=1, largest=False, sorted=False).indices
         mask = torch.zeros(len(x), cells, dtype=torch.bool, device=x.device).scatter(1, chosen, True)
         mask = mask.view(len(x), *grid)
         for axis in range(2, x.ndim):

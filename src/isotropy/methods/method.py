@@ -4,8 +4,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from isotropy.segments import SegmentHead
-from isotropy.views.views import Source, Views
+from isotropy.nn.segments import SegmentHead
+from isotropy.views.multiview import Source, Views
 
 Outputs = dict[str, Tensor | list[Tensor]]
 

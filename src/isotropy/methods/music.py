@@ -6,13 +6,13 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from isotropy.encoders.encoder import at_least
 from isotropy.errors import UserError
-from isotropy.methods.checks import finite, width_of
+from isotropy.methods.checks import width_of
 from isotropy.methods.method import Method, Outputs
+from isotropy.nn.segments import SegmentHead
 from isotropy.objectives import music
-from isotropy.segments import SegmentHead
-from isotropy.views.views import Views
+from isotropy.validation import at_least, finite
+from isotropy.views.multiview import Views
 
 
 class MUSIC(Method):

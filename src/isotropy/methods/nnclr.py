@@ -7,15 +7,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from isotropy.encoders.encoder import at_least
 from isotropy.errors import UserError
-from isotropy.heads import mlp
-from isotropy.methods.checks import finite, width_of
+from isotropy.methods.checks import width_of
 from isotropy.methods.looks import crossed, large
 from isotropy.methods.method import Method, Outputs
+from isotropy.nn.mlp import mlp
 from isotropy.objectives import info_nce
 from isotropy.objectives.rows import unit
-from isotropy.views.views import Views
+from isotropy.validation import at_least, finite
+from isotropy.views.multiview import Views
 
 
 class NNCLR(Method):

@@ -7,15 +7,15 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from isotropy.encoders.encoder import at_least
+from isotropy import rng
 from isotropy.errors import UserError
-from isotropy.heads import mlp
 from isotropy.methods.checks import width_of
 from isotropy.methods.looks import crossed
 from isotropy.methods.method import Method, Outputs
+from isotropy.nn.mlp import mlp
 from isotropy.objectives import byol
-from isotropy.views import draw
-from isotropy.views.views import Views
+from isotropy.validation import at_least
+from isotropy.views.multiview import Views
 
 # Keeps the masks apart from the looks, which may have the same seed.
 _OWN = 3
@@ -120,7 +120,7 @@ class STab(Method):
         step, masked = int(self.step), {}
         for number, (name, weight) in enumerate(self.encoder.named_parameters()):
             if weight.ndim > 1:
-                key = draw.keys(draw.mix(self.seed, _OWN), step, look, torch.tensor([number], device=weight.device))
-                struck = draw.masks(draw.halves(key, weight.numel()), self.drop).view(weight.shape)
+                key = rng.keys(rng.mix(self.seed, _OWN), step, look, torch.tensor([number], device=weight.device))
+                struck = rng.masks(rng.halves(key, weight.numel()), self.drop).view(weight.shape)
                 masked[name] = weight.masked_fill(struck, 0.0) / (1 - self.drop)
         return masked

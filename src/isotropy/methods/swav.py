@@ -7,15 +7,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from isotropy.encoders.encoder import at_least, share
 from isotropy.errors import UserError
-from isotropy.heads import mlp
-from isotropy.methods.checks import finite, width_of
+from isotropy.methods.checks import width_of
 from isotropy.methods.method import Method, Outputs
+from isotropy.nn.mlp import mlp
+from isotropy.nn.prototypes import Prototypes
 from isotropy.objectives import sinkhorn, swav
 from isotropy.objectives.rows import unit, wide
-from isotropy.prototypes import Prototypes
-from isotropy.views.views import Views
+from isotropy.validation import at_least, finite, fraction
+from isotropy.views.multiview import Views
 
 
 class SwAV(Method):
@@ -82,7 +82,7 @@ class SwAV(Method):
             raise UserError(f"SwAV's temperature and epsilon must be above 0, not {temperature} and {epsilon}")
         at_least(1, iterations=iterations, assigned=assigned)
         at_least(0, queue_length=queue_length, frozen_passes=frozen_passes)
-        share(queue_start=queue_start)
+        fraction(queue_start=queue_start)
         self.encoder = encoder
         self.projector = mlp((width_of(encoder), *projector))
         self.prototypes = Prototypes(projector[-1], prototypes)

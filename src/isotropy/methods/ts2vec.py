@@ -5,13 +5,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from isotropy.encoders.encoder import Encoder, at_least, share
+from isotropy import rng
+from isotropy.encoders.encoder import Encoder
 from isotropy.errors import UserError
-from isotropy.methods.checks import finite, frame_width_of
+from isotropy.methods.checks import frame_width_of
 from isotropy.methods.method import Method, Outputs
 from isotropy.objectives import hierarchical_contrast
-from isotropy.views import draw
-from isotropy.views.views import Views
+from isotropy.validation import at_least, finite, fraction
+from isotropy.views.multiview import Views
 
 # Keeps crops and masks apart from the looks, which may have the same seed.
 _OWN = 6
@@ -65,7 +66,7 @@ class TS2Vec(Method):
         super().__init__()
         at_least(0, seed=seed)
         finite(temperature=temperature)
-        share(mask=mask)
+        fraction(mask=mask)
         if not 0 <= alpha <= 1:
             raise UserError(f"TS2Vec's alpha must be in [0, 1], not {alpha}")
         if not temperature > 0:
@@ -77,7 +78,7 @@ class TS2Vec(Method):
             )
         self.encoder = encoder  # type: ignore[assignment]  # the lines above refuse what has no frames
         self.alpha, self.mask, self.temperature = alpha, mask, temperature
-        self.seed = draw.mix(seed, _OWN)
+        self.seed = rng.mix(seed, _OWN)
         # Steps that were made: crops are drawn from it, the same on all ranks and after a resumption.
         self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
 
@@ -107,10 +108,10 @@ class TS2Vec(Method):
 
     def _crops(self, length: int) -> tuple[tuple[int, int], tuple[int, int]]:
         """Return a <= b and c <= d such that the crops [a, c) and [b, d) share [b, c), of two steps or more."""
-        words = draw.bits(draw.keys(self.seed, 0, 0, self.steps[None]), 4)[0]
+        words = rng.bits(rng.keys(self.seed, 0, 0, self.steps[None]), 4)[0]
 
         def between(place: int, low: int, high: int) -> int:
-            return low + int(draw.integers(words[place], high - low + 1))
+            return low + int(rng.integers(words[place], high - low + 1))
 
         shared = between(0, min(2, length), length)
         left = between(1, 0, length - shared)
@@ -118,8 +119,8 @@ class TS2Vec(Method):
         return (between(2, 0, left), left), (right, between(3, right, length))
 
     def _masked(self, x: Tensor, index: Tensor, crop: int) -> Tensor:
-        keys = draw.keys(self.seed, int(self.steps), 1 + crop, index)
-        hidden = draw.masks(draw.halves(keys, x.shape[2]), self.mask)
+        keys = rng.keys(self.seed, int(self.steps), 1 + crop, index)
+        hidden = rng.masks(rng.halves(keys, x.shape[2]), self.mask)
         return x.masked_fill(hidden[:, None].to(x.device), 0.0)
 
     def _frames(self, x: Tensor) -> Tensor:

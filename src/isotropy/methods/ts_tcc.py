@@ -7,16 +7,17 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from isotropy.encoders.attention import Block
-from isotropy.encoders.encoder import Encoder, at_least, share
+from isotropy import rng
+from isotropy.encoders.encoder import Encoder
 from isotropy.errors import UserError
-from isotropy.heads import mlp
-from isotropy.methods.checks import finite, frame_width_of
+from isotropy.methods.checks import frame_width_of
 from isotropy.methods.method import Method, Outputs
+from isotropy.nn.attention import Block
+from isotropy.nn.mlp import mlp
 from isotropy.objectives import nt_xent, temporal_contrast
 from isotropy.objectives.rows import unit
-from isotropy.views import draw
-from isotropy.views.views import Views
+from isotropy.validation import at_least, finite, fraction
+from isotropy.views.multiview import Views
 
 # Keeps t apart from the looks, which may have the same seed.
 _OWN = 7
@@ -83,7 +84,7 @@ class TSTCC(Method):
         super().__init__()
         at_least(0, seed=seed)
         at_least(1, timesteps=timesteps, hidden=hidden, depth=depth, heads=heads)
-        share(dropout=dropout)
+        fraction(dropout=dropout)
         finite(lambda1=lambda1, lambda2=lambda2, temperature=temperature)
         if min(lambda1, lambda2) < 0 or not lambda1 + lambda2 > 0:
             raise UserError(
@@ -97,7 +98,7 @@ class TSTCC(Method):
         self.predictor = nn.Linear(hidden, timesteps * self.width)
         self.projector = mlp((hidden, *projector))
         self.lambda1, self.lambda2, self.temperature = lambda1, lambda2, temperature
-        self.seed = draw.mix(seed, _OWN)
+        self.seed = rng.mix(seed, _OWN)
         # Steps that were made: t is drawn from it, the same on all ranks and after a resumption.
         self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
 
@@ -139,8 +140,8 @@ class TSTCC(Method):
                 f"TS-TCC predicts timesteps = {self.timesteps} frames after at least one, and "
                 f"the encoder gives {frames} of these series: lower timesteps below {frames}"
             )
-        words = draw.bits(draw.keys(self.seed, 0, 0, self.steps[None]), 1)
-        return int(draw.integers(words, frames - self.timesteps))
+        words = rng.bits(rng.keys(self.seed, 0, 0, self.steps[None]), 1)
+        return int(rng.integers(words, frames - self.timesteps))
 
 
 class _Context(nn.Module):

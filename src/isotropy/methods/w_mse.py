@@ -3,14 +3,14 @@
 import torch
 from torch import Tensor, nn
 
-from isotropy.encoders.encoder import at_least
+from isotropy import rng
 from isotropy.errors import UserError
-from isotropy.heads import mlp
-from isotropy.methods.checks import finite, width_of
+from isotropy.methods.checks import width_of
 from isotropy.methods.method import Method, Outputs
+from isotropy.nn.mlp import mlp
 from isotropy.objectives import w_mse
-from isotropy.views import draw
-from isotropy.views.views import Views
+from isotropy.validation import at_least, finite
+from isotropy.views.multiview import Views
 
 # Keeps the partitions apart from the looks, which may have the same seed.
 _OWN = 4
@@ -89,8 +89,8 @@ class WMSE(Method):
 
     def _parts(self, rows: int) -> Tensor:
         """Return the sub-batches of this step as row numbers, (K, w_size) or (w_iter, rows) of a smaller batch."""
-        seed = draw.mix(self.seed, _OWN)
-        orders = draw.orders(draw.bits(draw.keys(seed, int(self.step), 0, torch.arange(self.w_iter)), rows))
+        seed = rng.mix(self.seed, _OWN)
+        orders = rng.orders(rng.bits(rng.keys(seed, int(self.step), 0, torch.arange(self.w_iter)), rows))
         size = min(self.w_size, rows)
         return orders[:, : rows // size * size].reshape(-1, size)
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from isotropy.atomic import write_atomically
+from isotropy.io.atomic import write_atomically
 from isotropy.report.html import render
 from isotropy.report.summarise import summarise
 

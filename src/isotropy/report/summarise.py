@@ -7,10 +7,10 @@ from pathlib import Path
 from shlex import quote
 from typing import Any
 
-from isotropy.diagnosis import diagnose
 from isotropy.errors import UserError
-from isotropy.logs import Log
+from isotropy.io.logs import Log
 from isotropy.report.map import embedding_map
+from isotropy.runs.diagnose import diagnose
 
 _COLLAPSED = 1.1  # directions in use
 POINTS = 300  # of a curve, at most: each the mean, lowest and highest of its stretch

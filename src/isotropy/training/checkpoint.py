@@ -11,8 +11,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_bytes
 from torch import Tensor, nn
 
-from isotropy.atomic import write_atomically
 from isotropy.errors import UserError
+from isotropy.io.atomic import write_atomically
 
 FORMAT = 1
 KEPT = 2

@@ -9,12 +9,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from isotropy import rng
 from isotropy.errors import UserError
 from isotropy.methods.method import Method, Outputs
 from isotropy.training import comm
 from isotropy.training.checkpoint import Diverged
-from isotropy.views import draw
-from isotropy.views.views import Views
+from isotropy.views.multiview import Views
 
 
 class Gradient:
@@ -126,7 +126,7 @@ def _seeded(device: torch.device, *key: int) -> Iterator[None]:
     if device.type == "cuda":
         generator = torch.cuda.default_generators[device.index or 0]
     state = generator.get_state()
-    generator.manual_seed(draw.mix(*key))
+    generator.manual_seed(rng.mix(*key))
     try:
         yield
     finally:

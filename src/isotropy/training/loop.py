@@ -18,7 +18,7 @@ from isotropy.training.gradient import Gradient, refuse_batch_statistics
 from isotropy.training.optim import Optim
 from isotropy.training.plan import Plan
 from isotropy.training.precision import choose
-from isotropy.views.views import Source, ViewMaker
+from isotropy.views.multiview import Source, ViewMaker
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from isotropy import rng
 from isotropy.errors import UserError
-from isotropy.views import draw
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +67,7 @@ class Plan:
 
     def order(self, seed: int, pass_: int) -> Tensor:
         """Return the order of the rows in pass `pass_`, (rows,) int64: a pure function of (seed, pass)."""
-        return draw.order(seed, pass_, self.rows)
+        return rng.order(seed, pass_, self.rows)
 
     def batch(self, order: Tensor, place: int) -> Tensor:
         """Return the rows of the batch at `place` (from 0) in a pass with this `order`."""

@@ -3,11 +3,11 @@
 from typing import Any
 
 from isotropy.errors import UserError, nearest
+from isotropy.views.equivariant import MovedViews, StructuredViews
 from isotropy.views.image import ImageViews
+from isotropy.views.multiview import Plain, Source, ViewMaker, Views
 from isotropy.views.series import SeriesViews
-from isotropy.views.structured import MovedViews, StructuredViews
 from isotropy.views.table import TableViews
-from isotropy.views.views import Plain, Source, ViewMaker, Views
 
 VIEWS: dict[str, type[ImageViews] | type[SeriesViews] | type[TableViews]] = {
     "image": ImageViews,

@@ -8,10 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from isotropy import rng
 from isotropy.errors import UserError, nearest
-from isotropy.views import blur, colour, crop, draw
-from isotropy.views.looks import each, whole, within
-from isotropy.views.views import Source, Views
+from isotropy.validation import at_least, nonnegative, per_view
+from isotropy.views import blur, colour, crop
+from isotropy.views.multiview import Source, Views
 
 # Columns of a look's draw: crop box, flip, jitter, greyscale, blur or not, its sigma, solarise.
 _FLIP = crop.BOX_COLUMNS
@@ -143,8 +144,8 @@ class ImageViews:
             raise UserError(f"image views: images of {x.shape[1]} channels, but mean and std for {len(self.mean)}")
         made = []
         for number, look in enumerate(self.settings):
-            words = draw.bits(draw.keys(seed, pass_, number, index), _COLUMNS)
-            made.append(self._look(x, draw.uniforms(words), look))
+            words = rng.bits(rng.keys(seed, pass_, number, index), _COLUMNS)
+            made.append(self._look(x, rng.uniforms(words), look))
         return made
 
     def _look(self, x: Tensor, uniforms: Tensor, look: Look) -> Tensor:
@@ -234,10 +235,10 @@ def _alike(name: str, value: Any, group: Mapping[str, Any]) -> Any:
 
 
 def _settings(number: int, given: Mapping[str, Any]) -> list[Look]:
-    number = whole("looks", number)
+    at_least(1, looks=number)
     shares: list[dict[str, Any]] = [{} for _ in range(number)]
     for name in _PER_LOOK:
-        for share, value in zip(shares, each(name, given[name], number)):
+        for share, value in zip(shares, per_view(name, given[name], number)):
             share[name] = value
     interpolation, hue = given["interpolation"], given["hue"]
     for name, value, choices in (
@@ -248,8 +249,11 @@ def _settings(number: int, given: Mapping[str, Any]) -> list[Look]:
             raise UserError(f"{name}: unknown {value!r}{nearest(str(value), choices)}")
     size = given["size"]
     height, width = (size, size) if isinstance(size, int) else size
-    size = whole("size", height), whole("size", width)
-    jitter = tuple(within("jitter", float(s), 0.0, float("inf")) for s in given["jitter"])
+    at_least(1, height=height, width=width)
+    size = height, width
+    jitter = tuple(float(strength) for strength in given["jitter"])
+    for strength in jitter:
+        nonnegative(jitter=strength)
     if len(jitter) != 4 or jitter[3] > 0.5:
         raise UserError("jitter: give four strengths, for brightness, contrast, saturation and hue (at most 0.5)")
     sigma = _pair("sigma", given["sigma"], float("inf"))

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from isotropy import rng
 from isotropy.errors import UserError
-from isotropy.views import draw
-from isotropy.views.looks import each, whole
-from isotropy.views.views import Source, Views
+from isotropy.validation import at_least, per_view
+from isotropy.views.multiview import Source, Views
 
 # The first columns of a look's draw: length and start of the crop, number of segments, length and start of the mask.
 _CROP_LENGTH, _CROP_START, _SEGMENTS, _MASK_LENGTH, _MASK_START, _PARAMETERS = range(6)
@@ -52,13 +52,14 @@ class SeriesViews:
         channel_mask: float | Sequence[float] = 0.0,
         crop: float | Sequence[float] = 1.0,
     ) -> None:
-        self._count = count = whole("looks", looks)
-        self.scale = each("scale", scale, count, high=float("inf"))
-        self.jitter = each("jitter", jitter, count, high=float("inf"))
-        self.permute = tuple(int(n) for n in each("permute", permute, count, low=1, high=32767))
-        self.time_mask = each("time_mask", time_mask, count)
-        self.channel_mask = each("channel_mask", channel_mask, count)
-        self.crop = each("crop", crop, count, low=0.01)
+        at_least(1, looks=looks)
+        self._count = count = looks
+        self.scale = per_view("scale", scale, count, high=float("inf"))
+        self.jitter = per_view("jitter", jitter, count, high=float("inf"))
+        self.permute = tuple(int(n) for n in per_view("permute", permute, count, low=1, high=32767))
+        self.time_mask = per_view("time_mask", time_mask, count)
+        self.channel_mask = per_view("channel_mask", channel_mask, count)
+        self.crop = per_view("crop", crop, count, low=0.01)
 
     @property
     def count(self) -> int:
@@ -83,7 +84,7 @@ class SeriesViews:
         """
         if x.ndim != 3 or not x.is_floating_point():
             raise UserError(f"series views: expected float series (B, C, T), got {x.dtype} {tuple(x.shape)}")
-        return [self._look(x, draw.keys(seed, pass_, look, index), look) for look in range(self.count)]
+        return [self._look(x, rng.keys(seed, pass_, look, index), look) for look in range(self.count)]
 
     def _look(self, x: Tensor, keys: Tensor, look: int) -> Tensor:
         _, channels, length = x.shape
@@ -91,10 +92,10 @@ class SeriesViews:
         # Columns: the parameters, places of cuts and ranks of segments, channel factors, channel masks, noise.
         cuts = _PARAMETERS
         factors = cuts + 2 * segments
-        masks = factors + draw.words_for(channels)
-        noise = masks + draw.words_for(channels)
-        words = draw.bits(keys, factors)
-        uniforms = draw.uniforms(words[:, :_PARAMETERS])
+        masks = factors + rng.words_for(channels)
+        noise = masks + rng.words_for(channels)
+        words = rng.bits(keys, factors)
+        uniforms = rng.uniforms(words[:, :_PARAMETERS])
         if self.crop[look] < 1:
             share = self.crop[look] + (1 - self.crop[look]) * uniforms[:, _CROP_LENGTH]
             x = stretch(x, share * length, uniforms[:, _CROP_START] * (1 - share) * length)
@@ -103,10 +104,10 @@ class SeriesViews:
             order = segment_order(words[:, cuts : cuts + segments], words[:, cuts + segments :], number, length)
             x = x.gather(2, order.to(x.device)[:, None].expand_as(x))
         if self.scale[look] > 0:
-            drawn = draw.normals(draw.halves(keys, channels, start=factors))
+            drawn = rng.normals(rng.halves(keys, channels, start=factors))
             x = x * (1 + self.scale[look] * drawn).to(x.device)[..., None]
         if self.jitter[look] > 0:
-            drawn = draw.normals(draw.halves(keys.to(x.device), channels * length, start=noise))
+            drawn = rng.normals(rng.halves(keys.to(x.device), channels * length, start=noise))
             x = torch.add(x, drawn.view(x.shape), alpha=self.jitter[look])
         hidden = self._hidden(uniforms, keys, look, masks, (channels, length))
         return x if hidden is None else x.masked_fill(hidden.to(x.device), 0.0)
@@ -120,7 +121,7 @@ class SeriesViews:
             time = torch.arange(length)
             hidden = ((time >= first[:, None]) & (time < (first + span)[:, None]))[:, None]
         if self.channel_mask[look] > 0:
-            masked = draw.masks(draw.halves(keys, channels, start=start), self.channel_mask[look])
+            masked = rng.masks(rng.halves(keys, channels, start=start), self.channel_mask[look])
             masked &= ~masked.all(1, keepdim=True)
             hidden = masked[..., None] if hidden is None else hidden | masked[..., None]
         return hidden
@@ -137,11 +138,11 @@ def segment_order(cut_words: Tensor, rank_words: Tensor, number: Tensor, length:
     """
     most = cut_words.shape[1]
     # Sorted numbers with repetition, then one more for each that came before: distinct places in 1..T-1.
-    places = draw.integers(cut_words[:, 1:], length - most + 1)
+    places = rng.integers(cut_words[:, 1:], length - most + 1)
     unused = torch.arange(1, most) >= number[:, None]
     places = places.masked_fill(unused, 2 * length).sort(1).values + torch.arange(1, most)
     segment = (torch.arange(length) >= places[..., None]).sum(1)
-    ranks = draw.orders(rank_words)
+    ranks = rng.orders(rank_words)
     return torch.argsort(ranks.gather(1, segment), dim=1, stable=True)
 
 

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from isotropy import rng
 from isotropy.errors import UserError
-from isotropy.views import draw
-from isotropy.views.looks import each, whole
-from isotropy.views.views import Source, Views
+from isotropy.validation import at_least, per_view
+from isotropy.views.multiview import Source, Views
 
 _PARTNER, _PARAMETERS = range(2)  # the first columns of a look's draw
 
@@ -59,10 +59,11 @@ class TableViews:
         self.values = values
         self.numeric = numeric
         self.index = None if index is None else index.to(values.device)
-        self._count = whole("looks", looks)
-        self.corrupt = each("corrupt", corrupt, looks)
-        self.mixup = each("mixup", mixup, looks, high=math.inf)
-        self.mask = each("mask", mask, looks)
+        at_least(1, looks=looks)
+        self._count = looks
+        self.corrupt = per_view("corrupt", corrupt, looks)
+        self.mixup = per_view("mixup", mixup, looks, high=math.inf)
+        self.mask = per_view("mask", mask, looks)
 
     @property
     def count(self) -> int:
@@ -87,7 +88,7 @@ class TableViews:
         """
         if x.ndim != 2 or x.shape[1] != self.values.shape[1]:
             raise UserError(f"table views: rows {tuple(x.shape)}, but values {tuple(self.values.shape)}")
-        keys = [draw.keys(seed, pass_, look, index.to(x.device)) for look in range(self.count)]
+        keys = [rng.keys(seed, pass_, look, index.to(x.device)) for look in range(self.count)]
         return [self._look(x, key, look) for look, key in enumerate(keys)]
 
     def _cells(self, rows: Tensor, columns: Tensor | slice) -> Tensor:
@@ -101,24 +102,24 @@ class TableViews:
         # Columns: the parameters, which cells are corrupted, by which rows, then (16 bits each) mixed, masked cells.
         order, donors = _PARAMETERS, _PARAMETERS + width
         mixed = donors + width
-        masked = mixed + draw.words_for(width + 1)
+        masked = mixed + rng.words_for(width + 1)
         if self.corrupt[look] > 0:
             corrupted = max(1, math.floor(self.corrupt[look] * width))
-            words = draw.bits(keys, 2 * width, start=order)
+            words = rng.bits(keys, 2 * width, start=order)
             # A donor belongs to a column, so which cells are chosen matters and their order does not: no full sort.
             chosen = words[:, :width].topk(corrupted, dim=1, largest=False, sorted=False).indices
-            donor = draw.integers(words[:, width:], rows).gather(1, chosen)
+            donor = rng.integers(words[:, width:], rows).gather(1, chosen)
             x = x.scatter(1, chosen, self._cells(donor, chosen))
         if self.mixup[look] > 0:
-            partner = self._cells(draw.integers(draw.bits(keys, 1, start=_PARTNER)[:, 0], rows), slice(None))
-            halves = draw.halves(keys, width + 1, start=mixed)
+            partner = self._cells(rng.integers(rng.bits(keys, 1, start=_PARTNER)[:, 0], rows), slice(None))
+            halves = rng.halves(keys, width + 1, start=mixed)
             x = self._mix(x, partner, halves, self.mixup[look])
         if self.mask[look] > 0:
-            x = x.masked_fill(draw.masks(draw.halves(keys, width, start=masked), self.mask[look]), 0.0)
+            x = x.masked_fill(rng.masks(rng.halves(keys, width, start=masked), self.mask[look]), 0.0)
         return x
 
     def _mix(self, x: Tensor, partner: Tensor, halves: Tensor, a: float) -> Tensor:
-        drawn = draw.betas(halves[:, :1], a, a)
+        drawn = rng.betas(halves[:, :1], a, a)
         own = torch.maximum(drawn, 1 - drawn)
         numbers = partner[:, : self.numeric] + own * (x[:, : self.numeric] - partner[:, : self.numeric])
         # A 16-bit number below 65536 m keeps the row's own category.

@@ -1,0 +1,1 @@
+"""Encoders whose features are functions on a group's base space, for views in feature space."""

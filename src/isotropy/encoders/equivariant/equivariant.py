@@ -1,0 +1,87 @@
+"""What every equivariant encoder offers, and how it measures its own equivariance."""
+
+from copy import deepcopy
+
+import torch
+from torch import Tensor
+
+from isotropy.encoders.encoder import Encoder
+from isotropy.encoders.equivariant.space import BaseSpace
+from isotropy.errors import UserError
+from isotropy.validation import at_least
+
+# Largest relative error, in float64, of an encoder whose equivariance is exact: rounding leaves 1e-15.
+EXACT = 1e-9
+
+
+class Equivariant(Encoder):
+    """An encoder whose features are a function on a base space; `forward` reads it in one of two ways.
+
+    With `read` = 0 the vector is the mean over the base space (K long, and the same for a transformed input where
+    the base space is a cyclic group); with b >= 1 it is what stands at b places per axis from home on (K b^axes long).
+
+    Attributes:
+        base: the base space. fibre_width: K, the length of the vector at one place. read: as above.
+        equivariance_error: the relative error of (E) on a random input, measured at construction.
+    """
+
+    base: BaseSpace
+    fibre_width: int
+    read: int
+    equivariance_error: float
+
+    def fibres(self, x: Tensor) -> Tensor:
+        """Return the features (B, fibre_width, *base.shape)."""
+        raise NotImplementedError
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (B, width): the mean over the base space, or what stands at home."""
+        maps = self.fibres(x)
+        if not self.read:
+            return maps.flatten(2).mean(dim=2)
+        return self.base.read(maps, self.base.home(self.read).expand(len(x), -1), self.read)
+
+    def _settle(self, example: Tensor, *, reason: str) -> None:
+        """Set the width and measure the error on `example`, in float64 and train mode, each row moved on its own.
+
+        Raises:
+            UserError: an exact base space whose error is not rounding: `reason` says what breaks it.
+        """
+        at_least(0, read=self.read)
+        if self.read:
+            self.base.check(self.read)
+        self.width = self.fibre_width * (self.read or 1) ** len(self.base.shape)
+        self.equivariance_error = equivariance_error(self, example)
+        if self.base.exact and self.equivariance_error > EXACT:
+            raise UserError(
+                f"{type(self).__name__} is not equivariant with these layers (relative error "
+                f"{self.equivariance_error:.1g}): {reason}"
+            )
+
+
+@torch.no_grad()
+def equivariance_error(encoder: Equivariant, x: Tensor) -> float:
+    """Return the largest difference between both sides of (E), relative to the largest feature.
+
+    Left: inputs moved, each row by another element, read at home. Right: the plain inputs, read where the element
+    leads. In float64, with batch norms in train mode, on a copy.
+
+    Args:
+        encoder: what is measured. x: inputs (B, ...) with several rows.
+
+    Example:
+        >>> from isotropy.encoders import C4CNN
+        >>> encoder = C4CNN(channels=1, size=(8, 8), width=4)
+        >>> equivariance_error(encoder, torch.randn(8, 1, 8, 8)) < 1e-12
+        True
+    """
+    twin, x = deepcopy(encoder).double().train(), x.double()
+    base = encoder.base
+    starts = base.starts(1)
+    # All elements where they are few, and some of many: every row another.
+    start = starts[torch.linspace(0, len(starts) - 1, len(x)).round().long()]
+    moved = twin.fibres(base.moved(x, start, 1))
+    plain = twin.fibres(x)
+    left = base.read(moved, base.home(1).expand(len(x), -1), 1)
+    right = base.read(plain, start, 1)
+    return float((left - right).abs().max() / right.abs().max().clamp_min(1e-12))

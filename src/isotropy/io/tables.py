@@ -1,0 +1,94 @@
+"""Files of embeddings, written piece by piece: of any number of rows, in constant memory, whole or not at all."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from isotropy.io.atomic import replacing
+
+
+class Writer(Protocol):
+    """Takes the rows of a file in their order."""
+
+    def write(self, embeddings: NDArray[Any], *texts: Any) -> None:
+        """Append rows (B, width), and of every text column as many strings, None where missing."""
+        ...
+
+    def close(self) -> None:
+        """Finish the file."""
+        ...
+
+
+@contextmanager
+def writing(
+    path: Path, names: Sequence[str], texts: Sequence[str] = (), *, dtype: type[np.generic] = np.float32
+) -> Iterator[Writer]:
+    """Give a writer of a file that appears, in place of an older one, when the block ends without an error.
+
+    Args:
+        path: ends in one of `WRITERS`.
+        names: of the numbers' columns.
+        texts: names of columns of strings that come before them; a .npy file has none.
+        dtype: of the numbers.
+
+    Raises:
+        OSError: the disk does not take it.
+    """
+    with replacing(path) as temporary, closing(WRITERS[path.suffix](temporary, names, texts, dtype)) as writer:
+        yield writer
+
+
+class _Parquet:
+    """One column per dimension; every piece is a row group."""
+
+    def __init__(self, path: Path, names: Sequence[str], texts: Sequence[str], dtype: type[np.generic]) -> None:
+        number = pa.from_numpy_dtype(np.dtype(dtype))
+        columns = [(name, pa.string()) for name in texts] + [(name, number) for name in names]
+        self.schema = pa.schema(columns)
+        self.file = pq.ParquetWriter(path, self.schema)
+
+    def write(self, embeddings: NDArray[Any], *texts: Any) -> None:
+        """Append rows."""
+        columns = [pa.array(text, pa.string(), from_pandas=True) for text in texts]
+        columns += [pa.array(column) for column in np.ascontiguousarray(embeddings.T)]
+        self.file.write_table(pa.table(columns, schema=self.schema))
+
+    def close(self) -> None:
+        """Finish the file."""
+        self.file.close()
+
+
+class _Npy:
+    """A .npy file whose header is written last, when the number of rows is known."""
+
+    def __init__(self, path: Path, names: Sequence[str], texts: Sequence[str], dtype: type[np.generic]) -> None:
+        assert not texts, "a .npy file holds numbers"
+        self.width, self.rows = len(names), 0
+        self.dtype = np.dtype(dtype).newbyteorder("<")
+        self.file = open(path, "wb")  # noqa: SIM115 (closed by `close`)
+        self._header()
+
+    def write(self, embeddings: NDArray[Any], *texts: Any) -> None:
+        """Append rows."""
+        self.file.write(np.ascontiguousarray(embeddings, dtype=self.dtype).tobytes())
+        self.rows += len(embeddings)
+
+    def close(self) -> None:
+        """Write the header over the first one, which is of the same length, and close."""
+        with self.file:
+            self.file.seek(0)
+            self._header()
+
+    def _header(self) -> None:
+        # numpy leaves room in a header for a growing first axis: its length stays the same.
+        header = {"descr": self.dtype.str, "fortran_order": False, "shape": (self.rows, self.width)}
+        np.lib.format.write_array_header_1_0(self.file, header)
+
+
+WRITERS: dict[str, Any] = {".parquet": _Parquet, ".npy": _Npy}

@@ -1,0 +1,5 @@
+"""LFR: learning from random data projectors, with its projectors, its predictors and its cache."""
+
+from isotropy.methods.lfr.lfr import LFR
+
+__all__ = ["LFR"]

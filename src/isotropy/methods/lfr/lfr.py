@@ -1,0 +1,178 @@
+"""LFR: learn to predict what random networks make of a row; no looks, no augmentation."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from isotropy import rng
+from isotropy.errors import UserError
+from isotropy.methods.checks import width_of
+from isotropy.methods.lfr.cache import Cache
+from isotropy.methods.lfr.predictors import hidden_predictors, linear_predictors
+from isotropy.methods.lfr.projectors import beta_init_, candidate, choose, sparse_init_
+from isotropy.methods.method import Method, Outputs
+from isotropy.objectives import batchwise_barlow_twins
+from isotropy.validation import at_least, finite, fraction
+from isotropy.views.multiview import Source, Views
+
+# Rows that the candidates are compared on: a shuffled batch.
+_PROBE = 256
+
+
+class LFR(Method):
+    """From the encoder's vector of a row, K predictors must tell what K fixed random projectors make of that row.
+
+    With z = f(x), predictions P_k = h_k(z), targets Y_k = g_k(x), unit rows, and C = P_k Y_k' the cosines of a
+    batch, the loss is the mean over k of
+
+        sum over i of (1 - C_ii)^2 + offdiagonal * sum over i != j of C_ij^2.
+
+    Training alternates: one pass moves the encoder and `predictor_passes` passes move the predictors. The K
+    projectors are chosen for diversity from `num_candidates` random ones, by a greedy DPP. Sui et al.,
+    "Self-supervised Representation Learning from Random Data Projectors" (ICLR 2024, arXiv 2310.07756),
+    section 3, and the authors' code.
+
+    Same mathematics, less work: targets are computed once, the frozen encoder's vectors once a cycle (where they
+    fit into `lfr_cache.MOST_BYTES`, 4 GiB each; beyond it every batch computes its own, so that memory stays
+    bounded), the frozen half gets no gradient, and the K predictors are one product.
+
+    Departures: targets are `target_width` wide (the paper's are as wide as the encoder: far dearer for wide
+    encoders); candidates are compared on 256 rows whatever the batch; `sparse_init` is applied after
+    `beta_init` (the authors' code lets the second undo the first on convolutions).
+
+    Args:
+        encoder: f.
+        make_projector: makes one untrained projector from rows to (B, width), given the width.
+        num_projectors: K.
+        num_candidates: how many random projectors to choose from; K of K takes all.
+        target_width: length of a target.
+        predictor_passes: passes that move the predictors after each that moves the encoder.
+        offdiagonal: lambda, at least 0; its pressure on a row grows with the batch, as lambda (B - 1).
+        predictor_hidden: width of the predictors' hidden layer; none makes them linear.
+        beta_init: draw the projectors' convolutions from 2 Beta(1/2, 1/2) - 1.
+        sparse_init: share of the projectors' weights that is zero, in [0, 1).
+        seed: of the candidates, at least 0.
+
+    Raises:
+        UserError: an argument out of its range, or an encoder without a width.
+
+    Example:
+        >>> from isotropy.encoders import TableMLP
+        >>> method = LFR(TableMLP(numeric=3, width=8), make_projector=lambda width: nn.Linear(3, width))
+        >>> method.passes_per_epoch, method.landmarks(8)
+        (6, {'point collapse': 0.56, 'perfection': 0.0})
+    """
+
+    gathered = ("prediction", "target")
+    unscheduled = ("predictors",)
+    min_looks = 1
+    max_looks = 1
+    chosen: Tensor
+
+    def __init__(
+        self,
+        encoder: nn.Module,
+        *,
+        make_projector: Callable[[int], nn.Module],
+        num_projectors: int = 6,
+        num_candidates: int = 60,
+        target_width: int = 256,
+        predictor_passes: int = 5,
+        offdiagonal: float = 0.01,
+        predictor_hidden: int | None = None,
+        beta_init: bool = False,
+        sparse_init: float = 0.0,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        finite(offdiagonal=offdiagonal)
+        at_least(
+            1,
+            num_projectors=num_projectors,
+            num_candidates=num_candidates,
+            target_width=target_width,
+            predictor_passes=predictor_passes,
+        )
+        at_least(0, seed=seed)
+        fraction(sparse_init=sparse_init)
+        if num_candidates < num_projectors:
+            raise UserError(
+                f"LFR cannot choose num_projectors = {num_projectors} from num_candidates = {num_candidates}"
+            )
+        if not offdiagonal >= 0:
+            raise UserError(f"LFR's offdiagonal must be at least 0, not {offdiagonal}")
+        if isinstance(make_projector, nn.Module) or not callable(make_projector):
+            raise UserError(
+                "LFR's make_projector must be a function from a width to a new untrained network, "
+                f"not {type(make_projector).__name__}: give lambda width: Network(..., width)"
+            )
+        self.encoder = encoder
+        sizes = (num_projectors, width_of(encoder))
+        if predictor_hidden is None:
+            self.predictors = linear_predictors(*sizes, target_width)
+        else:
+            at_least(1, predictor_hidden=predictor_hidden)
+            self.predictors = hidden_predictors(*sizes, predictor_hidden, target_width)
+        self.make_projector, self.num_candidates, self.target_width = make_projector, num_candidates, target_width
+        self.beta_init, self.sparse_init, self.seed = beta_init, sparse_init, seed
+        self.offdiagonal, self.passes_per_epoch = offdiagonal, 1 + predictor_passes
+        self.register_buffer("chosen", torch.full((num_projectors,), -1))
+        self._cache, self._moving = Cache(), True
+
+    def forward(self, views: Views) -> Outputs:
+        """Return "prediction" and "target", each (B, K, target_width)."""
+        targets = self._cache.targets(views.index)
+        z = views.through(self.encoder)[0] if self._moving else self._cache.codes(views.index, self.encoder)
+        return {"prediction": self.predictors(z), "target": targets}
+
+    def loss(self, prediction: Tensor, target: Tensor) -> dict[str, Tensor]:
+        """Return "bbt", the batch-wise Barlow Twins loss: a sum over the batch, a mean over the projectors."""
+        return {"bbt": batchwise_barlow_twins(prediction, target, offdiagonal=self.offdiagonal)}
+
+    def observed(self, prediction: Tensor, target: Tensor, **_: Any) -> dict[str, list[Tensor]]:
+        """Return what diagnostics read: all predictors' outputs of a row as one vector, beside their targets."""
+        return {"prediction": [prediction.flatten(1)], "target": [target.flatten(1)]}
+
+    def landmarks(self, batch_size: int) -> dict[str, float]:
+        """Return the loss where all rows are one direction, and where orthogonal targets are met."""
+        return {"point collapse": self.offdiagonal * batch_size * (batch_size - 1), "perfection": 0.0}
+
+    def frozen(self, pass_: int) -> tuple[nn.Module, ...]:
+        """Return the half that sits pass `pass_` out: the predictors first, then the encoder."""
+        return (self.predictors if self._moves_encoder(pass_) else self.encoder,)
+
+    @torch.no_grad()
+    def before_pass(self, source: Source, pass_: int) -> None:
+        """Compute what the pass needs and does not have: the targets, the frozen encoder's vectors."""
+        if not self._cache.is_of(source, self.chosen.tolist()):
+            make = self._choose(source)
+            self._cache.make_targets(source, self.chosen.tolist(), make, self.target_width)
+        self._moving = self._moves_encoder(pass_)
+        if self._moving:
+            self._cache.drop_codes()
+        else:
+            self._cache.make_codes(self.encoder, width_of(self.encoder))
+
+    def _moves_encoder(self, pass_: int) -> bool:
+        return pass_ % self.passes_per_epoch == 0
+
+    def _choose(self, source: Source) -> Callable[[int], nn.Module]:
+        """Choose the projectors if nobody has, and return what makes one by its number for the source's rows."""
+        rows = source.prepare(source.batch(rng.order(self.seed, 0, len(source))[:_PROBE]))
+        shape = tuple(candidate(self._make, self.seed, 0).to(rows.device, rows.dtype)(rows[:2]).shape)
+        if shape != (len(rows[:2]), self.target_width):
+            raise UserError(f"the projector makes {shape} of 2 rows, and target_width is {self.target_width}")
+        if (self.chosen < 0).any():
+            count, number = len(self.chosen), self.num_candidates
+            numbers = choose(self._make, rows, count=count, candidates=number, seed=self.seed)
+            self.chosen.copy_(torch.tensor(numbers))
+        where = (rows.device, rows.dtype)
+        return lambda number: candidate(self._make, self.seed, number).to(*where)
+
+    def _make(self) -> nn.Module:
+        network = self.make_projector(self.target_width)
+        if self.beta_init:
+            beta_init_(network)
+        return sparse_init_(network, self.sparse_init) if self.sparse_init else network

@@ -1,0 +1,252 @@
+"""Random projectors: the frozen networks whose outputs LFR predicts, and how a diverse set of them is chosen.
+
+Source: Sui et al., "Self-supervised Representation Learning from Random Data Projectors" (ICLR 2024),
+section 3 and appendix, with the authors' released code for the details.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from math import pi
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+from torch import Tensor, nn
+from torch.nn import functional
+
+from isotropy.encoders.table import OneHot
+from isotropy.errors import UserError, nearest
+from isotropy.views.multiview import Source
+
+_CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+
+# Feature maps larger than these are averaged down to them before they are flattened, so that the last layers
+# stay small for long series and large images. Every size of the paper lies below.
+_MOST_STEPS = 256
+_MOST_PIXELS = 16
+
+
+def random_projector(modality: str, shape: Mapping[str, Any], width: int) -> nn.Module:
+    """Return the paper's projector for a modality with fresh random weights, mapping inputs to (B, width).
+
+    Tables: one-hot -> 256 -> width. Series: two blocks of convolution and max-pooling -> 256 -> width, with
+    nothing between the last two linear layers. Images: three blocks of two convolutions and a max-pooling ->
+    width. A lighter version of the encoder in each case, without norms (appendix).
+
+    Args:
+        modality: "table", "series" or "image".
+        shape: of the data: {"numeric", "categories"}, {"channels", "length"} or {"channels", "size"}.
+        width: length of the output.
+
+    Raises:
+        UserError: for another modality.
+
+    Example:
+        >>> random_projector("series", {"channels": 9, "length": 128}, 256)(torch.zeros(2, 9, 128)).shape
+        torch.Size([2, 256])
+    """
+    makers = {"table": _table, "series": _series, "image": _image}
+    if modality not in makers:
+        raise UserError(f"no random projector for modality {modality!r}{nearest(modality, makers)}")
+    return makers[modality](shape, width)
+
+
+def _table(shape: Mapping[str, Any], width: int) -> nn.Module:
+    expand = OneHot(shape["numeric"], shape["categories"])
+    return nn.Sequential(expand, nn.Linear(expand.width, 256), nn.ReLU(), nn.Linear(256, width))
+
+
+def _series(shape: Mapping[str, Any], width: int) -> nn.Module:
+    channels, steps = shape["channels"], shape["length"]
+    # 2-D convolutions of height 1: the same arithmetic and initial weights as 1-D ones, and faster.
+    layers: list[nn.Module] = [nn.Unflatten(1, (channels, 1))]
+    for before, after in ((channels, 16), (16, 32)):
+        layers += [
+            nn.Conv2d(before, after, (1, 8), padding=(0, 4), bias=False),
+            nn.ReLU(),
+            nn.MaxPool2d((1, 2), padding=(0, 1)),
+        ]
+        steps = (steps + 1) // 2 + 1
+    if steps > _MOST_STEPS:
+        layers.append(nn.AdaptiveAvgPool2d((1, _MOST_STEPS)))
+        steps = _MOST_STEPS
+    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(32 * steps, 256), nn.Linear(256, width))
+
+
+def _image(shape: Mapping[str, Any], width: int) -> nn.Module:
+    height, breadth = shape["size"]
+    layers: list[nn.Module] = []
+    for before, middle, after in ((shape["channels"], 8, 16), (16, 32, 32), (32, 32, 32)):
+        layers += [nn.Conv2d(before, middle, 3, padding=1), nn.ReLU()]
+        layers += [nn.Conv2d(middle, after, 3, padding=1), nn.ReLU()]
+        if min(height, breadth) > 1:
+            layers.append(nn.MaxPool2d(2))
+            height, breadth = height // 2, breadth // 2
+    if max(height, breadth) > _MOST_PIXELS:
+        height, breadth = min(height, _MOST_PIXELS), min(breadth, _MOST_PIXELS)
+        layers.append(nn.AdaptiveAvgPool2d((height, breadth)))
+    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(32 * height * breadth, width))
+
+
+def candidate(make: Callable[[], nn.Module], seed: int, number: int) -> nn.Module:
+    """Return candidate `number` of those that `make` gives from `seed`: frozen, in eval mode, on the CPU.
+
+    A function of its arguments: the global generators are neither read nor moved, so a chosen projector can
+    be made again from its number alone.
+
+    Args:
+        make: returns a new network and draws its weights from torch's CPU generator.
+        seed: of the whole set of candidates, at least 0.
+        number: which one, from 0.
+    """
+    state = np.random.SeedSequence((seed, number)).generate_state(1, np.uint64)[0]
+    with torch.random.fork_rng(devices=[]), torch.device("cpu"):
+        # Not torch.manual_seed: that would reseed the generators of all devices too.
+        torch.default_generator.manual_seed(int(state) >> 1)
+        network = make()
+    return network.requires_grad_(False).eval()
+
+
+@torch.no_grad()
+def choose(make: Callable[[], nn.Module], rows: Tensor, *, count: int, candidates: int, seed: int) -> list[int]:
+    """Return the numbers of the `count` most diverse of `candidates` projectors, judged on `rows`.
+
+    The candidates exist one at a time; `candidate(make, seed, number)` makes the chosen ones again.
+
+    Args:
+        make: see `candidate`.
+        rows: (b, ...) prepared inputs, a shuffled batch; of more than 1000 the first 1000 are used.
+        count: how many to choose.
+        candidates: how many there are to choose from; where equal to `count`, all are taken.
+        seed: of the candidates.
+
+    Raises:
+        UserError: where there are fewer candidates than are asked for, or fewer different ones.
+    """
+    if count > candidates:
+        raise UserError(f"cannot choose {count} projectors from {candidates} candidates; give more")
+    if count == candidates:
+        return list(range(count))
+    rows = rows[:1000]
+    networks = (candidate(make, seed, number) for number in range(candidates))
+    outputs = [network.to(rows.device, rows.dtype)(rows) for network in networks]
+    return greedy_dpp(similarity(outputs), count)
+
+
+def similarity(outputs: Sequence[Tensor]) -> Tensor:
+    """Return how alike the geometries of N outputs of the same rows are, as (N, N) float64.
+
+    The uncentred linear CKA of the row-normalised outputs R_n: the cosine between the Gram matrices
+    R_n R_n^T, equal to |R_n^T R_m|^2 / (|R_n^T R_n| |R_m^T R_m|) in Frobenius norms. In [0, 1] with ones on
+    the diagonal; positive semi-definite; the same when rows are rescaled or an output is rotated (section 3).
+
+    Args:
+        outputs: N tensors (b, d) of one shape.
+    """
+    rows = functional.normalize(torch.stack([output.double() for output in outputs]), dim=2)
+    number, b, d = rows.shape
+    products = rows.new_zeros(number, number)
+    # Count of multiplications: N^2 b d^2 / 2 through features, N b^2 d + N^2 b^2 / 2 through Gram matrices.
+    if number * d * d < b * (2 * d + number):
+        for n in range(number):
+            products[n] = (rows[n].T @ rows).square().sum(dim=(1, 2))
+    else:
+        # A stripe of all Gram matrices at a time bounds the memory.
+        for start in range(0, b, 128):
+            grams = (rows[:, start : start + 128] @ rows.transpose(1, 2)).flatten(1)
+            products += grams @ grams.T
+    scale = products.diagonal().sqrt()
+    # Exact ones make the first pick the first candidate instead of a matter of rounding.
+    return (products / scale.outer(scale)).fill_diagonal_(1.0)
+
+
+def greedy_dpp(kernel: Tensor | ArrayLike, count: int) -> list[int]:
+    """Return `count` items of high joint determinant: the greedy mode of a determinantal point process.
+
+    Each step takes the item with the largest conditional variance d_n^2 = det S_{A+n} / det S_A (the first of
+    equals), kept by an incremental Cholesky factor (Chen et al. 2018, algorithm 1).
+
+    Args:
+        kernel: (N, N) symmetric, positive semi-definite.
+        count: how many to take.
+
+    Raises:
+        UserError: where fewer than `count` items are linearly independent (d^2 below 1e-10).
+
+    Example:
+        >>> greedy_dpp([[1.0, 0.9, 0.1], [0.9, 1.0, 0.2], [0.1, 0.2, 1.0]], 2)
+        [0, 2]
+    """
+    kernel = np.asarray(kernel.cpu() if isinstance(kernel, Tensor) else kernel, dtype=np.float64)
+    variances = kernel.diagonal().copy()
+    factor = np.zeros((len(kernel), 0))
+    chosen: list[int] = []
+    while len(chosen) < count:
+        best = int(variances.argmax()) if len(kernel) else 0
+        if len(chosen) == len(kernel) or not variances[best] >= 1e-10:
+            raise UserError(
+                f"only {len(chosen)} different projectors could be chosen from {len(kernel)} candidates, "
+                f"not {count}; ask for fewer, or give more candidates or a larger batch of rows that differ"
+            )
+        column = (kernel[best] - factor @ factor[best]) / np.sqrt(variances[best])
+        factor = np.column_stack((factor, column))
+        variances = variances - column**2
+        chosen.append(best)
+        variances[chosen] = -np.inf
+    return chosen
+
+
+@torch.no_grad()
+def targets(projectors: Sequence[nn.Module], source: Source, *, chunk: int = 1024) -> Tensor:
+    """Return the outputs of K projectors for all N rows of a source, rows normalised: (K, N, width).
+
+    Runs in chunks of `chunk` rows in order, so that equal weights give equal bits, on the device of the
+    source, where the projectors must be. Rows are divided by their L2 norm (eps 1e-12), not centred.
+    """
+    held: Tensor | None = None
+    for start in range(0, len(source), chunk):
+        index = torch.arange(start, min(start + chunk, len(source)))
+        rows = source.prepare(source.batch(index))
+        for k, projector in enumerate(projectors):
+            output = functional.normalize(projector(rows), dim=1)
+            if held is None:
+                held = output.new_empty(len(projectors), len(source), output.shape[1])
+            held[k, start : start + chunk] = output
+    assert held is not None, "no rows or no projectors"
+    return held
+
+
+@torch.no_grad()
+def beta_init_(module: nn.Module, generator: torch.Generator | None = None) -> nn.Module:
+    """Draw every convolution's weights from 2 Beta(1/2, 1/2) - 1, in place, and return the module.
+
+    The arcsine law on [-1, 1]: mean 0, variance 1/2; -cos(pi u) of a uniform u. Not scaled by the fan-in, so
+    activations grow large (about 2e4 after the image projector): harmless once rows are normalised in float32
+    or bf16, but fp16 overflows. Linear weights and all biases stay (the authors' Kvasir setting).
+    """
+    for part in module.modules():
+        if isinstance(part, _CONVOLUTIONS):
+            uniform = torch.rand(part.weight.shape, generator=generator, dtype=torch.float64)
+            part.weight.copy_(-torch.cos(pi * uniform))
+    return module
+
+
+@torch.no_grad()
+def sparse_init_(module: nn.Module, share: float, generator: torch.Generator | None = None) -> nn.Module:
+    """Set round(share * numel) random entries of every Linear and convolution weight to zero, in place.
+
+    Biases stay. Call it after `beta_init_`, which would overwrite the zeros (as it does in the authors'
+    released code, where only the last Linear keeps them; the paper means both).
+
+    Raises:
+        UserError: where `share` is outside [0, 1].
+    """
+    if not 0.0 <= share <= 1.0:
+        raise UserError(f"the share of zeros must be in [0, 1], not {share}")
+    for part in module.modules():
+        if isinstance(part, (nn.Linear, *_CONVOLUTIONS)):
+            size = part.weight.numel()
+            zeros = torch.randperm(size, generator=generator)[: round(share * size)]
+            mask = torch.zeros(size, dtype=torch.bool).index_fill_(0, zeros, True)
+            part.weight.masked_fill_(mask.view(part.weight.shape).to(part.weight.device), 0.0)
+    return module

@@ -1,0 +1,87 @@
+"""The artefact's files: weights as safetensors, all else in model.json, and one line for whatever is wrong in them."""
+
+import copy
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load as from_bytes
+from safetensors.torch import save as to_bytes
+from torch import nn
+
+from isotropy import encoders
+from isotropy.encoders import Encoder, wrap
+from isotropy.errors import UserError
+from isotropy.io.atomic import write_atomically
+
+FORMAT = 1
+MODEL, WEIGHTS, CODER = "model.json", "encoder.safetensors", "coder.safetensors"
+
+
+def write_weights(module: nn.Module, path: Path) -> str:
+    """Write a network's weights, and return their checksum; raise UserError where the disk does not take them."""
+    state = {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in module.state_dict().items()}
+    weights = to_bytes(state)
+    write(path, weights)
+    return hashlib.sha256(weights).hexdigest()
+
+
+def write(path: Path, data: bytes) -> None:
+    """Write a file of the artefact, whole or not at all; raise UserError where the disk does not take it."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, data)
+    except OSError as error:
+        raise UserError(f"{path.parent}: the artefact could not be written ({error.strerror})") from error
+
+
+def read_about(path: Path) -> dict[str, Any]:
+    """Return what model.json says; raise UserError where it is not that of an artefact this version reads."""
+    try:
+        about = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        raise UserError(f"{path}: no such file: its folder holds no trained encoder (is the run finished?)") from None
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise UserError(f"{path}: damaged, or not an artefact of isotropy ({error})") from error
+    number = about.get("format") if isinstance(about, dict) else None
+    if not isinstance(number, int):
+        raise UserError(f"{path}: not an artefact of isotropy (it has no format number)")
+    if number > FORMAT:
+        raise UserError(f"{path}: format {number} is of a newer isotropy; this one reads {FORMAT}: upgrade it")
+    return dict(about)
+
+
+def network(spec: Mapping[str, Any], own: nn.Module | None) -> Encoder:
+    """Return the encoder that `spec` names, or a copy of the user's own network, with weights still to come."""
+    if own is None:
+        return encoders.from_spec(spec)
+    if spec["name"] != "custom" and not isinstance(own, Encoder):
+        raise UserError(f"the encoder is a {spec['name']}, which needs no network of your own")
+    made = wrap(copy.deepcopy(own), width=None if isinstance(own, Encoder) else int(spec["width"]))
+    return made.float()
+
+
+def fill(module: nn.Module, path: Path, digest: str) -> None:
+    """Copy the weights in `path` into `module`; refuse what is not exactly what was saved for it."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror})") from error
+    if hashlib.sha256(data).hexdigest() != digest:
+        raise UserError(f"{path}: truncated, damaged or of another artefact (its checksum is not that in {MODEL})")
+    try:
+        saved = from_bytes(data)
+    except SafetensorError as error:
+        raise UserError(f"{path}: damaged, or not a safetensors file ({error})") from error
+    state = module.state_dict()
+    if strange := sorted(saved.keys() ^ state.keys()):
+        owner = "the file" if strange[0] in saved else "the network"
+        raise UserError(f"{path}: does not fit the network: only {owner} has {strange[0]!r}")
+    for name, tensor in state.items():
+        if tensor.shape != saved[name].shape:
+            shapes = f"{tuple(saved[name].shape)}, the network needs {tuple(tensor.shape)}"
+            raise UserError(f"{path}: does not fit the network: {name!r} has shape {shapes}")
+        tensor.copy_(saved[name])

@@ -1,0 +1,277 @@
+"""The artefact: a trained encoder with all that it needs to turn new data into vectors, in two files or three."""
+
+import copy
+import json
+from collections.abc import Callable, Iterator, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Self, TypeVar
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from isotropy import encoders
+from isotropy.data import PREPROCESS, Data, ImagePreprocess, Preprocess, read
+from isotropy.data.arrays import taken
+from isotropy.data.tensors import as_array
+from isotropy.encoders import Encoder, wrap
+from isotropy.encoders.encoder import to_channels_last
+from isotropy.errors import UserError
+from isotropy.nn.segments import SegmentHead
+from isotropy.representation.embedding import chunk_size, embed_rows, example_rows, steady_chunk
+from isotropy.representation.files import CODER, FORMAT, MODEL, WEIGHTS, fill, network, read_about, write, write_weights
+
+# Chunks that `iterate` reads and yields at once.
+_CHUNKS = 16
+Network = TypeVar("Network", bound=nn.Module)
+
+
+class Representation:
+    """A trained encoder that turns data as the user has them into vectors.
+
+    The same row has the same embedding, bit for bit, in any subset and order of rows, in every process on one
+    machine with one number of threads; elsewhere the embeddings agree to about 1e-5.
+
+    Args:
+        encoder: a copy of it is kept, in float32 and eval mode, on its device.
+        preprocess: as it was learnt on the training rows.
+        method: the name of the method that trained it.
+        scores: what is known of its quality, JSON-able.
+        chunk: rows that go through the encoder at once; by default found as `isotropy.representation.embedding` says.
+        coder: the head on it that gives codes, for methods that have one; copied likewise.
+
+    Attributes:
+        width: length of an embedding. names: of its columns, z0, z1, ...
+        made_with: versions and device, of where it was made.
+
+    Raises:
+        UserError: a network that has no `width`.
+
+    Example:
+        >>> from isotropy.data import TablePreprocess
+        >>> from isotropy.encoders import TableMLP
+        >>> x = np.random.default_rng(0).normal(size=(50, 3))
+        >>> made = Representation(TableMLP(numeric=3, width=16), TablePreprocess.learn(x), method="lfr")
+        >>> z = made.transform(x)
+        >>> z.shape, z.dtype, bool((made.transform(x[[4, 2]]) == z[[4, 2]]).all())
+        ((50, 16), dtype('float32'), True)
+    """
+
+    def __init__(
+        self,
+        encoder: nn.Module,
+        preprocess: Preprocess,
+        *,
+        method: str,
+        scores: Sequence[Any] = (),
+        chunk: int | None = None,
+        coder: SegmentHead | None = None,
+    ) -> None:
+        encoder = encoder if isinstance(encoder, Encoder) else wrap(encoder, width=getattr(encoder, "width", None))
+        self.encoder = _canonical(copy.deepcopy(encoder))
+        self.coder = None if coder is None else _canonical(copy.deepcopy(coder))
+        self.preprocess = preprocess
+        self.method = method
+        self.scores = list(scores)
+        self.made_with = {
+            "isotropy": version("isotropy"),
+            "torch": str(torch.__version__),
+            "device": self.device.type,
+        }
+        if chunk is None:
+            rows = example_rows(preprocess.modality, preprocess.shape, 1)
+            rows = example_rows(preprocess.modality, preprocess.shape, chunk_size(self.encoder, tuple(rows.shape[1:])))
+            chunk = steady_chunk(self.encoder, preprocess.prepare, rows)
+        self.chunk = chunk
+
+    @property
+    def modality(self) -> str:
+        """ "table", "series" or "image"."""
+        return self.preprocess.modality
+
+    @property
+    def width(self) -> int:
+        """Length of an embedding."""
+        return self.encoder.width
+
+    @property
+    def names(self) -> list[str]:
+        """Names of an embedding's columns."""
+        return [f"z{place}" for place in range(self.width)]
+
+    @property
+    def title(self) -> str:
+        """What it is called beside its baselines."""
+        return f"isotropy ({self.method})"
+
+    @property
+    def device(self) -> torch.device:
+        """Where the encoder works."""
+        tensors = [*self.encoder.parameters(), *self.encoder.buffers()]
+        return tensors[0].device if tensors else torch.device("cpu")
+
+    def to(self, device: torch.device | str) -> Self:
+        """Move the encoder to a device; embeddings there agree with those elsewhere to about 1e-5."""
+        self.encoder.to(device)
+        if self.coder is not None:
+            self.coder.to(device)
+        return self
+
+    def transform(self, values: Any) -> NDArray[np.float32]:
+        """Return the embeddings (N, width) float32 of rows as the user has them.
+
+        Args:
+            values: a DataFrame, an array, a tensor, `Data`, or a path as `isotropy.data.read` takes it; of
+                the training's columns, channels or size.
+
+        Raises:
+            UserError: rows that differ in form from those of the training, named.
+        """
+        return self.embed_stored(self.preprocess.store(self._values(values)))
+
+    def iterate(self, values: Any, progress: Callable[[int, int], None] | None = None) -> Iterator[NDArray[np.float32]]:
+        """Yield what `transform` returns in pieces, so that memory does not grow with the number of rows.
+
+        Args:
+            values: as for `transform`.
+            progress: called with the rows done and all rows after each piece.
+        """
+        values = self._values(values)
+        rows, piece = len(values), self.chunk * _CHUNKS
+        for start in range(0, rows, piece):
+            part = values.iloc[start : start + piece] if isinstance(values, pd.DataFrame) else values[start:][:piece]
+            yield self.embed_stored(self.preprocess.store(part))
+            if progress is not None:
+                progress(min(start + piece, rows), rows)
+
+    def embed_stored(self, rows: Tensor) -> NDArray[np.float32]:
+        """Return the embeddings (N, width) float32 of rows as the preprocessing stores them."""
+        return embed_rows(self.encoder, self.preprocess.prepare, rows, self.chunk)
+
+    def _values(self, values: Any) -> Any:
+        """Return values in the form that the preprocessing takes."""
+        scale = self.preprocess.scale if isinstance(self.preprocess, ImagePreprocess) else None
+        if isinstance(values, (str, Path)):
+            shape: dict[str, Any] = {}
+            if isinstance(self.preprocess, ImagePreprocess) and Path(values).is_dir():
+                shape = {"size": self.preprocess.size[0], "channels": self.preprocess.channels}
+            values = read(values, modality=self.modality, scale=scale, **shape)
+        if isinstance(values, Data):
+            return values.values
+        if isinstance(values, pd.DataFrame):
+            if self.modality == "table":
+                return values
+            values = values.to_numpy()
+        return taken(as_array(values), self.modality, scale=scale)[0]
+
+    def codes(self, values: Any) -> NDArray[np.int64]:
+        """Return one cluster per segment, (N, S) int64, of rows as `transform` takes them.
+
+        Raises:
+            UserError: the method gave no codes, or rows of another form.
+        """
+        return self.codes_stored(self.preprocess.store(self._values(values)))
+
+    def codes_stored(self, rows: Tensor) -> NDArray[np.int64]:
+        """Return the codes (N, S) int64 of rows as the preprocessing stores them; raises what `codes` raises."""
+        coder = self._coder()
+        logits = embed_rows(nn.Sequential(self.encoder, coder), self.preprocess.prepare, rows, self.chunk)
+        codes: NDArray[np.int64] = coder.codes(torch.from_numpy(logits)).numpy()
+        return codes
+
+    @property
+    def code_names(self) -> list[str]:
+        """Names of the codes' columns, c0, c1, ...; raises what `codes` raises."""
+        return [f"c{place}" for place in range(self._coder().num_segments)]
+
+    def _coder(self) -> SegmentHead:
+        if self.coder is None:
+            raise UserError(f"{self.method} gives no codes: they come from a method with segments, as music")
+        return self.coder
+
+    def save(self, folder: Path | str) -> None:
+        """Write the weights and model.json into `folder`, each file whole or not at all.
+
+        Raises:
+            UserError: the disk does not take them.
+        """
+        checksums = self.save_weights(folder)
+        about: dict[str, Any] = {
+            "format": FORMAT,
+            "method": self.method,
+            "modality": self.modality,
+            "encoder": {**encoders.spec(self.encoder), "width": self.width},
+            "preprocess": self.preprocess.to_json(),
+            "chunk": self.chunk,
+            "scores": self.scores,
+            "made_with": self.made_with,
+            "weights": {"file": WEIGHTS, "sha256": checksums[WEIGHTS]},
+        }
+        if self.coder is not None:
+            about["coder"] = {**self.coder.spec(), "file": CODER, "sha256": checksums[CODER]}
+        write(Path(folder) / MODEL, json.dumps(about, indent=1, allow_nan=False).encode())
+
+    def save_weights(self, folder: Path | str) -> dict[str, str]:
+        """Write the weights alone, encoder.safetensors and coder.safetensors where there are codes.
+
+        Returns their checksums by file; raises what `save` raises.
+        """
+        networks = {WEIGHTS: self.encoder} | ({} if self.coder is None else {CODER: self.coder})
+        return {name: write_weights(network, Path(folder) / name) for name, network in networks.items()}
+
+
+def load(
+    folder: Path | str, encoder: nn.Module | None = None, *, device: torch.device | str | None = None
+) -> Representation:
+    """Return the representation in `folder`, from its files alone.
+
+    Args:
+        folder: a run's directory, or where `Representation.save` wrote.
+        encoder: the network, where it was one of the user's own; its weights are read from the file.
+        device: where it shall work; by default the kind that it was made on, or else the CPU.
+
+    Raises:
+        UserError: a missing, damaged or foreign file, named.
+    """
+    folder = Path(folder)
+    about = read_about(folder / MODEL)
+    try:
+        preprocess = PREPROCESS[about["modality"]].from_json(about["preprocess"])
+        made = network(about["encoder"], encoder)
+        chunk, method, scores = about["chunk"], str(about["method"]), list(about["scores"])
+        digest, made_with = about["weights"]["sha256"], {**about["made_with"]}
+        spec = dict(about.get("coder") or {})
+        coder = SegmentHead(spec["widths"], num_segments=spec["num_segments"]) if spec else None
+        if not isinstance(chunk, int) or chunk < 1:
+            raise UserError(f"a chunk of {chunk!r} rows is not possible")
+    except UserError as error:
+        raise UserError(f"{folder / MODEL}: {error}") from error
+    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+        raise UserError(f"{folder / MODEL}: damaged, or not an artefact of isotropy ({error!r})") from error
+    fill(made, folder / WEIGHTS, digest)
+    if coder is not None:
+        fill(coder, folder / CODER, str(spec.get("sha256")))
+    if device is None:
+        device = "cuda" if made_with.get("device") == "cuda" and torch.cuda.is_available() else "cpu"
+    representation = Representation(
+        made.to(device), preprocess, method=method, scores=scores, chunk=chunk, coder=coder and coder.to(device)
+    )
+    representation.made_with = made_with
+    return representation
+
+
+def _canonical(network: Network) -> Network:
+    """Return the network with every tensor in one memory layout, whatever happened to it before.
+
+    The layout decides which kernel runs, and so the last bits; a loaded encoder begins contiguous, a trained one
+    may hold its tensors in any order. So each is written anew before the network as a whole takes channels-last.
+    """
+    network.float().eval()
+    for tensor in [*network.parameters(), *network.buffers()]:
+        tensor.data = torch.empty(tensor.shape, dtype=tensor.dtype, device=tensor.device).copy_(tensor.data)
+    if isinstance(network, Encoder) and network.convolutional:
+        to_channels_last(network)
+    return network

@@ -1,0 +1,300 @@
+"""The run directory: what is written where, and read back."""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from isotropy.io.atomic import write_atomically
+from isotropy.data import PREPROCESS, Preprocess
+from isotropy.errors import UserError
+from isotropy.evaluation.evidence import codes_evidence, evidence
+from isotropy.io.logs import Log
+from isotropy.runs.prepare import Prepared
+from isotropy.runs.recipe import Recipe
+from isotropy.representation import Representation
+from isotropy.training import Diverged, Step, checkpoint, comm, fit
+from isotropy.runs.monitor import Watch
+from isotropy.io.tables import writing
+
+# Rows on which the encoder is watched: twice as many cost more than 3% of a short training.
+_WATCHED = 256
+_SECONDS_BETWEEN_CHECKPOINTS = 30.0
+# Rows that are embedded and written at once: what bounds the memory of the export.
+_PIECE = 16384
+_LOGS = ("metrics", "diagnostics", "timing")
+
+
+class Run:
+    """A run directory.
+
+    Args:
+        folder: where it is; nothing is written before `create`.
+
+    Attributes:
+        records: what was seen in `train` so far, the lines of diagnostics.jsonl; empty on other ranks than the first.
+    """
+
+    def __init__(self, folder: Path | str) -> None:
+        self.folder = Path(folder)
+        self.checkpoints = self.folder / "checkpoints"
+        self.records: list[dict[str, Any]] = []
+
+    @classmethod
+    def opened(cls, folder: Path | str) -> "Run":
+        """Return the run in `folder`.
+
+        Raises:
+            UserError: there is none.
+        """
+        run = cls(folder)
+        if not run.folder.is_dir():
+            raise UserError(f"{folder}: no such run directory")
+        if not (run.folder / "recipe.toml").is_file():
+            raise UserError(f"{folder}: holds no run (recipe.toml is missing)")
+        return run
+
+    def refuse_if_taken(self) -> None:
+        """Refuse a folder that holds a run already, or a file in its place.
+
+        Raises:
+            UserError: saying how to go on.
+        """
+        if self.folder.exists() and not self.folder.is_dir():
+            raise UserError(f"{self.folder}: is a file; --out needs a folder")
+        if (self.folder / "recipe.toml").exists():
+            raise UserError(
+                f"{self.folder}: holds a run already; choose another --out, or go on with: "
+                f"isotropy fit --resume {self.folder}"
+            )
+
+    def create(self, prepared: Prepared) -> None:
+        """Make the directory with the recipe and what was learnt of the data."""
+        self.refuse_if_taken()
+        with self._writing():
+            self.folder.mkdir(parents=True, exist_ok=True)
+            about = {
+                "said": prepared.data.said,
+                "rows": len(prepared.rows),
+                "training_rows": len(prepared.train),
+                "fingerprint": fingerprint(prepared.rows),
+                **prepared.facts(),
+                "preprocess": prepared.preprocess.to_json(),
+            }
+            self._write("data.json", json.dumps(about, indent=1))
+            self._write("recipe.toml", prepared.recipe.to_toml())
+
+    @property
+    def recipe(self) -> Recipe:
+        """The recipe as it was run."""
+        return Recipe.from_toml(self.folder / "recipe.toml")
+
+    @property
+    def preprocess(self) -> Preprocess:
+        """What was learnt on the training rows."""
+        about = self.read_json("data.json")
+        try:
+            return PREPROCESS[about["preprocess"]["modality"]].from_json(about["preprocess"])
+        except (KeyError, TypeError) as error:
+            raise UserError(f"{self.folder / 'data.json'}: damaged, or not of isotropy ({error!r})") from error
+
+    @property
+    def finished(self) -> bool:
+        """Whether the encoder was exported."""
+        return (self.folder / "model.json").is_file()
+
+    @property
+    def has_checkpoint(self) -> bool:
+        """Whether a resume would begin later than at the start."""
+        return bool(checkpoint.listed(self.checkpoints))
+
+    def refuse_other_data(self, rows: Tensor) -> None:
+        """Refuse to go on with rows that are not those the run began with.
+
+        Raises:
+            UserError: the data changed.
+        """
+        about = self.read_json("data.json")
+        if about.get("rows") != len(rows) or about.get("fingerprint") != fingerprint(rows):
+            raise UserError(
+                f"{self.folder}: the data is not what the run began with ({about.get('rows')} rows then, {len(rows)} "
+                "now, or other values): restore it, or begin another run"
+            )
+
+    def train(
+        self,
+        prepared: Prepared,
+        *,
+        stop: Callable[[], bool] = lambda: False,
+        collapsed: Callable[[], bool] = lambda: False,
+    ) -> Iterator[tuple[Step, dict[str, Any]]]:
+        """Train, from the last checkpoint if there is one; yield every step and the newest of each watched number.
+
+        Writes metrics.jsonl and diagnostics.jsonl (functions of the run alone), timing.jsonl, and a checkpoint
+        every half minute, at the end, and when `stop()` says so after a step; then the iteration ends. It ends
+        without a checkpoint where `collapsed()`, asked after every new record, says so. Of several ranks the first
+        one alone writes.
+
+        Raises:
+            UserError: what `isotropy.training.fit` raises, or a disk that does not take a file.
+        """
+        resume = checkpoint.last_good(self.checkpoints)
+        offsets = checkpoint.about(resume)["about"]["offsets"] if resume else {}
+        # Spread over the data: rows that stand together are often of one class.
+        rows = len(prepared.source)
+        watched = prepared.source.batch(torch.linspace(0, rows - 1, min(_WATCHED, rows)).long())
+        untrained = prepared.untrained().to(prepared.device)
+        watch = Watch(prepared.method, watched, prepared.preprocess.prepare, untrained)
+        saved = perf_counter()
+        recipe = prepared.recipe
+        with self._writing(), self._logs(offsets) as logs:
+            self.records = list(Log.read(self.folder / "diagnostics.jsonl")) if logs else []
+            if logs and not self.records:
+                self._record(logs, watch.at_start())
+            health = {name: value for line in self.records for name, value in line.items()}
+            for step in fit(
+                prepared.method,
+                prepared.source,
+                prepared.views,
+                optim=recipe.optim,
+                device=prepared.device,
+                resume=resume,
+                **recipe.train.arguments(),
+            ):
+                if logs:
+                    logs["metrics"].add(_metrics(step))
+                    logs["timing"].add({"step": step.number, "seconds": step.seconds, "waited": step.waited})
+                seen = watch.at(step)
+                if logs and seen is not None:
+                    health = health | self._record(logs, seen)
+                if seen is not None and comm.agree(collapsed()):
+                    yield step, health
+                    return
+                stopped = comm.agree(stop())
+                if step.number == step.steps or stopped or perf_counter() - saved > _SECONDS_BETWEEN_CHECKPOINTS:
+                    step.save(self.checkpoints, offsets={name: log.flushed() for name, log in logs.items()})
+                    saved = perf_counter()
+                yield step, health
+                if stopped:
+                    return
+
+    def finish(
+        self, prepared: Prepared, *, progress: Callable[[str], None] = lambda name: None
+    ) -> list[dict[str, Any]]:
+        """Export the encoder, embed all rows, and return and keep the evidence for the label, if there is one.
+
+        Writes encoder.safetensors first (and coder.safetensors), then embeddings.parquet piece by piece, probes.json,
+        codes.json where the method gives codes and, last, model.json: what is killed here is not finished, and a
+        resume does it again.
+
+        Raises:
+            UserError: a disk that does not take a file.
+        """
+        recipe, data = prepared.recipe, prepared.data
+        method = prepared.method
+        made = Representation(method.encoder, prepared.preprocess, method=recipe.method, coder=method.coder())
+        made.save_weights(self.folder)
+        found = []
+        if data.labels is not None and len(prepared.test):
+            found.append(
+                evidence(
+                    made,
+                    prepared.untrained(),
+                    prepared.rows,
+                    data.labels,
+                    prepared.train,
+                    prepared.test,
+                    label=recipe.data.get("label") or recipe.data.get("label_key") or "label",
+                    progress=progress,
+                )
+            )
+        coded = codes_evidence(made, prepared.rows, data.labels, prepared.train, prepared.test) if made.coder else None
+        progress("embeddings")
+        with self._writing():
+            self._write_embeddings(prepared, made)
+            self.keep_evidence(found)
+            if coded is not None:
+                self._write("codes.json", json.dumps(coded, indent=1))
+        made.scores = [{key: entry[key] for key in ("label", "outcome", "sentence")} for entry in found]
+        made.save(self.folder)
+        return found
+
+    def _record(self, logs: dict[str, Log], seen: dict[str, float]) -> dict[str, Any]:
+        self.records.append(logs["diagnostics"].add(seen))
+        return self.records[-1]
+
+    def _write_embeddings(self, prepared: Prepared, made: Representation) -> None:
+        """Write embeddings.parquet: the part of every row, its label as text if there are labels, and z0, z1, ..."""
+        rows, labels = prepared.rows, prepared.data.labels
+        part = np.full(len(rows), "train", dtype="<U5")
+        part[prepared.test] = "test"
+        texts = ["part"] if labels is None else ["part", "label"]
+        with writing(self.folder / "embeddings.parquet", made.names, texts) as writer:
+            for start in range(0, len(rows), _PIECE):
+                piece = slice(start, start + _PIECE)
+                said = [] if labels is None else [pd.Series(labels[piece]).astype("string")]
+                writer.write(made.embed_stored(rows[piece]), part[piece], *said)
+
+    def keep_evidence(self, found: list[dict[str, Any]]) -> None:
+        """Write probes.json: one entry per label, the newest in place of an older one of the same name."""
+        kept = [old for old in self.read_json("probes.json", []) if old["label"] not in {e["label"] for e in found}]
+        self._write("probes.json", json.dumps(kept + found, indent=1))
+
+    def _write(self, name: str, text: str) -> None:
+        write_atomically(self.folder / name, text.encode())
+
+    @contextmanager
+    def _logs(self, offsets: dict[str, int]) -> Iterator[dict[str, Log]]:
+        """Open the logs where the checkpoint left them; none on other ranks than the first."""
+        with ExitStack() as stack:
+            logs = {
+                name: stack.enter_context(closing(Log(self.folder / f"{name}.jsonl", offsets.get(name, 0))))
+                for name in (_LOGS if comm.rank() == 0 else ())
+            }
+            try:
+                yield logs
+            except Diverged as error:
+                if logs:
+                    logs["diagnostics"].add({"step": self.records[-1]["step"], "diverged": str(error)})
+                raise
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise UserError(f"{self.folder}: cannot be written ({error.strerror or error})") from error
+
+    def read_json(self, name: str, absent: Any = None) -> Any:
+        """Return what a JSON file of the run holds, or `absent`, if given; else a UserError, as where it is damaged."""
+        if absent is not None and not (self.folder / name).is_file():
+            return absent
+        try:
+            return json.loads((self.folder / name).read_text())
+        except (OSError, json.JSONDecodeError, UnicodeDecodeError) as error:
+            raise UserError(f"{self.folder / name}: missing or damaged") from error
+
+
+def fingerprint(rows: Tensor) -> str:
+    """Return a digest of a thousand rows spread over the data, as they are stored."""
+    places = torch.linspace(0, len(rows) - 1, min(len(rows), 1000)).long()
+    return hashlib.sha256(rows[places].cpu().numpy().tobytes()).hexdigest()[:16]
+
+
+def _metrics(step: Step) -> dict[str, Any]:
+    return {
+        "step": step.number,
+        "epoch": step.epoch,
+        "pass": step.pass_,
+        "loss": step.loss,
+        "terms": step.terms,
+        "lr": step.lr,
+    }

@@ -1,0 +1,189 @@
+"""From data and a recipe to something that can be trained, and how long that will take."""
+
+import copy
+from dataclasses import dataclass, replace
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from isotropy import encoders
+from isotropy.data import PREPROCESS, ArraySource, Data, Preprocess, SeriesPreprocess
+from isotropy.errors import UserError
+from isotropy.evaluation.labels import encode, known, task_of
+from isotropy.evaluation.splits import split
+from isotropy.methods.method import Method
+from isotropy.runs.recipe import Recipe, build
+from isotropy.training import Plan, comm, fit
+from isotropy.views.multiview import ViewMaker
+
+# With neither epochs nor a budget given.
+DEFAULT_BUDGET = 180.0
+MOST_EPOCHS = 200.0
+TEST_SHARE = 0.2
+_MEASURED_BATCHES = 3
+_MEASURED_SECONDS = 12.0
+_WARM_UP_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Everything that a run trains with.
+
+    Attributes:
+        recipe: what is trained and how. data: as it was read; labels stay here.
+        preprocess: learnt on the training rows. rows: all rows as they are stored.
+        train, test: sorted row numbers; `test` is empty where nothing is held out.
+        source: the training rows. method, views: as the recipe says.
+    """
+
+    recipe: Recipe
+    data: Data
+    preprocess: Preprocess
+    rows: Tensor
+    train: NDArray[np.int64]
+    test: NDArray[np.int64]
+    source: ArraySource
+    method: Method
+    views: ViewMaker
+    device: torch.device
+
+    def with_epochs(self, epochs: float) -> "Prepared":
+        """Return the same with another length of training."""
+        return replace(self, recipe=self.recipe.changed({"train.epochs": float(epochs)}))
+
+    def facts(self) -> dict[str, Any]:
+        """Return what a reader of the training's numbers has to know: landmarks of its loss, steps, batch and width."""
+        train = self.recipe.train
+        plan = Plan(
+            rows=len(self.source),
+            batch_size=train.batch_size,
+            epochs=train.epochs,
+            passes_per_epoch=self.method.passes_per_epoch,
+            keep_last=train.keep_last,
+        )
+        batch = min(train.batch_size, len(self.source))
+        return {
+            "landmarks": self.method.landmarks(batch),
+            "training": {"steps": plan.steps, "batch_size": batch, "width": self.method.encoder.width},
+        }
+
+    def untrained(self) -> nn.Module:
+        """Return the encoder as it was before training: the same seed draws the same weights."""
+        return build(self.recipe, self.preprocess, self.source)[0].encoder
+
+
+def prepare(
+    recipe: Recipe, data: Data, *, device: torch.device | str = "cpu", preprocess: Preprocess | None = None
+) -> Prepared:
+    """Divide the rows, learn the preprocessing on the training part alone, and build what will be trained.
+
+    Where `data` names a split it is taken; else a fifth of the rows, stratified, is held out if there are labels,
+    and nothing if there are none.
+
+    Args:
+        recipe: of the data's modality.
+        data: as `isotropy.data.read` gave it.
+        device: where training will run.
+        preprocess: one learnt before, for a run that is resumed.
+
+    Raises:
+        UserError: data or options that do not fit, named.
+    """
+    train, test = _parts(data, recipe.train.seed)
+    if data.labels is not None:
+        refuse_unprobeable(data.labels[train], data.labels[test])
+    if preprocess is None:
+        preprocess = learn(data.values, recipe.modality, train, any_length=encoders.any_length(recipe.encoder))
+    rows = preprocess.store(data.values)
+    place = torch.device(device)
+    source = ArraySource(rows, preprocess, device=place, index=torch.from_numpy(train) if len(test) else None)
+    method, views = build(recipe, preprocess, source)
+    # Here too, and not in the loop alone: before a run's folder is made.
+    method.check_batch_size(min(recipe.train.batch_size, len(train)))
+    return Prepared(recipe, data, preprocess, rows, train, test, source, method, views, place)
+
+
+def learn(values: Any, modality: str, rows: NDArray[np.int64] | None = None, *, any_length: bool) -> Preprocess:
+    """Return the preprocessing of a modality, learnt on the training rows of `values`.
+
+    Args:
+        values: all rows, as `PREPROCESS[modality].learn` takes them.
+        modality: "table", "series" or "image".
+        rows: (M,) the training rows; None for all.
+        any_length: whether the encoder takes series of another length than in training.
+    """
+    if modality == "series":
+        return SeriesPreprocess.learn(values, rows, any_length=any_length)
+    return PREPROCESS[modality].learn(values, rows)
+
+
+def refuse_unprobeable(train: NDArray[Any], test: NDArray[Any]) -> None:
+    """Refuse labels that no probe can learn or be scored on: found before hours of training, not after.
+
+    Raises:
+        UserError: one class alone, or no label in one part, named.
+    """
+    for part, labels in (("training", train), ("test", test)):
+        if not known(labels).any():
+            raise UserError(f"no row of the {part} part has a label: a probe needs some")
+    train, test = train[known(train)], test[known(test)]
+    if task_of(train) == "classes":
+        encode(train, test)
+    elif not np.ptp(test.astype(np.float64)) > 0:
+        raise UserError(f"the label is {float(test[0]):g} in every test row: R2 needs labels that vary")
+
+
+def seconds_per_epoch(prepared: Prepared) -> float:
+    """Return about how long one epoch of the encoder takes, measured on a copy and a few batches.
+
+    The first epoch over them warms up (libraries load, kernels are chosen, LFR picks its projectors) and is not
+    counted, unless it alone takes a minute.
+    """
+    train = prepared.recipe.train
+    few = min(_MEASURED_BATCHES * train.batch_size, len(prepared.source))
+    sample = ArraySource(prepared.source.batch(torch.arange(few)), prepared.preprocess, device=prepared.device)
+    arguments = train.arguments() | {"epochs": 3, "compile": False}
+    begin = perf_counter()
+    starts, seconds = [begin], []
+    for step in fit(
+        copy.deepcopy(prepared.method),
+        sample,
+        prepared.views,
+        optim=prepared.recipe.optim,
+        device=prepared.device,
+        **arguments,
+    ):
+        if step.epoch == int(step.epoch):
+            starts.append(perf_counter())
+            seconds.append(starts[-1] - starts[-2])
+            patience = _MEASURED_SECONDS if len(seconds) > 1 else _WARM_UP_SECONDS
+            if comm.agree(starts[-1] - begin > patience):
+                break
+    counted = seconds[1:] or seconds
+    per_row = sum(counted) / len(counted) / few
+    own = torch.tensor([per_row], dtype=torch.float64)
+    return float(comm.total(own.to(prepared.device)) / comm.world()) * len(prepared.source)
+
+
+def epochs_within(seconds: float, per_epoch: float, *, most: float = float("inf")) -> float:
+    """Return how many epochs fit into `seconds`: whole ones from two on, else a part.
+
+    Example:
+        >>> epochs_within(60, 7.0), epochs_within(60, 100.0), epochs_within(60, 0.1, most=200)
+        (8.0, 0.6, 200.0)
+    """
+    exact = min(seconds / per_epoch, most)
+    return float(int(exact)) if exact >= 2 else max(round(exact, 3), 0.001)
+
+
+def _parts(data: Data, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    if data.split is not None:
+        held_out = np.asarray(data.split) == "test"
+        return np.flatnonzero(~held_out), np.flatnonzero(held_out)
+    if data.labels is not None:
+        return split(data.labels, test=TEST_SHARE, seed=seed)
+    return np.arange(len(data)), np.arange(0)

@@ -1,0 +1,291 @@
+"""A run as data: what is trained on what and how; read from TOML, checked against the constructors."""
+
+import inspect
+import tomllib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+import torch
+from torch import nn
+
+from isotropy import encoders
+from isotropy.data import ArraySource, ImagePreprocess, Preprocess, TablePreprocess
+from isotropy.nn.decoders import decoder
+from isotropy.runs.defaults import DEFAULTS
+from isotropy.errors import UserError, nearest
+from isotropy.methods import METHODS
+from isotropy.methods.method import Method
+from isotropy.methods.lfr.projectors import random_projector
+from isotropy.runs.settings import check_options, check_type
+from isotropy.training import Optim
+from isotropy.training.precision import PRECISIONS
+from isotropy.views import Plain, view_kind
+from isotropy.views.multiview import ViewMaker
+
+MODALITIES = ("table", "series", "image")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Train:
+    """How long and in which steps a run trains; the arguments of `isotropy.training.fit`.
+
+    Raises:
+        UserError: a number outside its range, or an unknown precision.
+    """
+
+    epochs: float = 10.0
+    batch_size: int = 256
+    seed: int = 0
+    precision: str = "auto"
+    keep_last: bool = False
+    chunk: int = 0
+    compile: bool = False
+
+    def __post_init__(self) -> None:
+        if not 0 < self.epochs < float("inf"):
+            raise UserError(f"train.epochs = {self.epochs:g} must be a number above 0")
+        for key, least in (("batch_size", 2), ("seed", 0), ("chunk", 0)):
+            if not least <= (value := getattr(self, key)) < 1 << 32:
+                raise UserError(f"train.{key} = {value} must be a whole number of at least {least} and below 2^32")
+        if self.precision not in PRECISIONS:
+            raise UserError(f"train.precision = {self.precision!r} is unknown{nearest(self.precision, PRECISIONS)}")
+
+    def arguments(self) -> dict[str, Any]:
+        """Return the keyword arguments of `fit`; a `chunk` of 0 means none."""
+        return asdict(self) | {"chunk": self.chunk or None}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """A run as data.
+
+    Args:
+        modality: "table", "series" or "image".
+        method: a name of `METHODS`, and `method_options`: its constructor's arguments.
+        encoder: a name of `ENCODERS` or "timm:MODEL", and `encoder_options`.
+        views: arguments of the modality's view maker; with "name" "structured" or "moved", of those of the encoder's
+            own group.
+        optim: the optimiser. train: length, batches, seed, precision.
+        data: where the data came from, as `isotropy.data.read` takes it.
+
+    Raises:
+        UserError: an unknown name or option, with the nearest valid one, a value of another type, or a method
+            that does not take the modality.
+
+    Example:
+        >>> recipe = Recipe.default("simclr", "table").changed({"method.temperature": 0.2})
+        >>> recipe.method_options
+        {'temperature': 0.2}
+    """
+
+    modality: str
+    method: str
+    method_options: dict[str, Any] = field(default_factory=dict)
+    encoder: str = ""
+    encoder_options: dict[str, Any] = field(default_factory=dict)
+    views: dict[str, Any] = field(default_factory=dict)
+    optim: Optim = field(default_factory=Optim)
+    train: Train = field(default_factory=Train)
+    data: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.modality not in MODALITIES:
+            raise UserError(f"modality = {self.modality!r} is unknown{nearest(self.modality, MODALITIES)}")
+        if self.method not in METHODS:
+            raise UserError(f"method {self.method!r} is unknown{nearest(self.method, METHODS)}")
+        if self.modality not in METHODS[self.method].modalities:
+            raise UserError(_takes_no(self.method, self.modality))
+        if not self.encoder:
+            object.__setattr__(self, "encoder", encoders.DEFAULT[self.modality])
+        check_options(METHODS[self.method], self.method_options, _GIVEN_METHODS, "method")
+        views = {key: value for key, value in self.views.items() if key != "name"}
+        check_options(view_kind(self.modality, self.views.get("name", "")), views, _GIVEN_VIEWS, "views")
+
+    @classmethod
+    def default(cls, method: str, modality: str) -> "Recipe":
+        """Return the recipe that suits `method` on `modality` on one small machine."""
+        settings = DEFAULTS.get((method, modality), {}) or DEFAULTS.get((method, ""), {})
+        return cls(modality=modality, method=method).changed(settings)
+
+    def changed(self, settings: Mapping[str, Any]) -> "Recipe":
+        """Return this recipe with "section.key" settings replaced.
+
+        Sections are method, encoder, views, optim and train; "method" and "encoder" alone name another one.
+        """
+        recipe = self
+        for name, value in settings.items():
+            recipe = recipe._with(name, value)
+        return recipe
+
+    def _with(self, name: str, value: Any) -> "Recipe":
+        if name == "encoder":
+            return replace(self, encoder=value, encoder_options={})
+        if name == "method":
+            return self if value == self.method else self._by(value)
+        if name in ("views", "views.name"):
+            return self if value == self.views.get("name", "") else replace(self, views={"name": value})
+        section, dot, key = name.partition(".")
+        if section not in _SECTIONS or not dot:
+            choices = sorted({f"{s}.{key or '...'}" for s in _SECTIONS})
+            raise UserError(f"setting {name!r} has no known section{nearest(name, choices)}")
+        if key == "name" and section in ("method", "encoder"):
+            return self._with(section, value)
+        if section in ("optim", "train"):
+            old = getattr(self, section)
+            known = {f.name: f.type for f in fields(old)}
+            if key not in known:
+                raise UserError(f"{section} has no setting {key!r}{nearest(key, known)}")
+            check_type(f"{section}.{key}", value, known[key])
+            return replace(self, **{section: replace(old, **{key: value})})
+        attribute = "views" if section == "views" else f"{section}_options"
+        return replace(self, **{attribute: getattr(self, attribute) | {key: value}})
+
+    def _by(self, method: str) -> "Recipe":
+        """Return this recipe with another method and what suits it: its optimiser and batches, not the old one's."""
+        other = Recipe.default(method, self.modality)
+        kept = {name: getattr(self.train, name) for name in ("epochs", "seed", "precision", "compile")}
+        same = {name: getattr(self, name) for name in ("encoder", "encoder_options", "views", "data")}
+        return replace(other, train=replace(other.train, **kept), **same)
+
+    def to_toml(self) -> str:
+        """Return the recipe as TOML, which `from_toml` reads back to an equal recipe."""
+        return tomli_w.dumps(
+            {
+                "modality": self.modality,
+                "method": {"name": self.method, **self.method_options},
+                "encoder": {"name": self.encoder, **self.encoder_options},
+                "views": self.views,
+                "optim": asdict(self.optim) | {"betas": list(self.optim.betas)},
+                "train": asdict(self.train),
+                "data": {k: v for k, v in self.data.items() if v is not None},
+            }
+        )
+
+    @classmethod
+    def from_toml(cls, path: Path, modality: str | None = None) -> "Recipe":
+        """Return the recipe in a TOML file; what it leaves out is the method's default.
+
+        Raises:
+            UserError: no such file, not TOML, or names and values that do not fit.
+        """
+        if not path.is_file():
+            raise UserError(f"{path}: no such recipe")
+        try:
+            content = tomllib.loads(path.read_text())
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise UserError(f"{path}: not a TOML file: {error}") from error
+        # What a record says of its own result ([record]) is for readers.
+        content.pop("record", None)
+        modality = content.pop("modality", None) or modality
+        if modality is None:
+            raise UserError(f"{path}: names no modality (valid: {', '.join(MODALITIES)})")
+        method = dict(content.pop("method", {}))
+        recipe = cls.default(method.pop("name", "lfr"), modality)
+        encoder = dict(content.pop("encoder", {}))
+        if name := encoder.pop("name", None):
+            recipe = recipe.changed({"encoder": name})
+        data = dict(content.pop("data", {}))
+        sections = {"method": method, "encoder": encoder, **content}
+        try:
+            settings = {f"{s}.{k}": v for s, values in sections.items() for k, v in values.items()}
+            return replace(recipe.changed(settings), data=data)
+        except AttributeError:
+            raise UserError(f"{path}: every setting stands in a section ([method], [train], ...)") from None
+        except UserError as error:
+            raise UserError(f"{path}: {error}") from error
+
+
+def build(
+    recipe: Recipe, preprocess: Preprocess, source: ArraySource, encoder: nn.Module | None = None
+) -> tuple[Method, ViewMaker]:
+    """Return the recipe's method, with weights drawn from the recipe's seed, and its view maker.
+
+    Args:
+        recipe: what to build.
+        preprocess: learnt on the training rows; knows the shape of the data.
+        source: the training rows.
+        encoder: a network of the user's own instead of the recipe's.
+
+    Raises:
+        UserError: options that do not fit each other, named.
+    """
+    method = METHODS[recipe.method]
+    named = inspect.signature(method).parameters
+    options = _tuples(recipe.method_options)
+    given: dict[str, Any] = {
+        "make_projector": partial(random_projector, recipe.modality, preprocess.shape),
+        "make_decoder": partial(decoder, recipe.modality, preprocess.shape),
+        "n_samples": len(source),
+        "numeric": preprocess.shape.get("numeric"),
+    }
+    with torch.random.fork_rng(devices=[]):
+        # Not torch.manual_seed, which would seed the GPUs' generators too.
+        torch.default_generator.manual_seed(recipe.train.seed)
+        if encoder is None:
+            encoder = encoders.build(recipe.encoder, preprocess.shape, **recipe.encoder_options)
+        built = method(encoder, **{k: v for k, v in given.items() if k in named}, **options)
+    return built, _view_maker(recipe, preprocess, source, built)
+
+
+def _view_maker(recipe: Recipe, preprocess: Preprocess, source: ArraySource, method: Method) -> ViewMaker:
+    if method.min_looks == 1 and not recipe.views:
+        return Plain()
+    looks = recipe.views.get("looks", method.min_looks)
+    if looks < method.min_looks:
+        raise UserError(
+            f"{recipe.method} compares at least {method.min_looks} looks of a sample: views.looks = {looks}"
+        )
+    if method.max_looks is not None and looks > method.max_looks:
+        raise UserError(f"{recipe.method} uses at most {method.max_looks} look(s) of a sample: views.looks = {looks}")
+    options = {key: value for key, value in recipe.views.items() if key != "name"}
+    if method.max_looks is not None:
+        options["looks"] = looks
+    kind = view_kind(recipe.modality, recipe.views.get("name", ""))
+    given: dict[str, Any] = {}
+    if "base" in inspect.signature(kind).parameters:
+        return _structured(kind, recipe, method, options)
+    if isinstance(preprocess, ImagePreprocess):
+        given = {"size": preprocess.size, "mean": preprocess.mean, "std": preprocess.std}
+    if isinstance(preprocess, TablePreprocess):
+        given = {"values": source.rows, "index": source.index, "numeric": preprocess.shape["numeric"]}
+    views: ViewMaker = kind(**(given | _tuples(options)))
+    return views
+
+
+def _structured(kind: Any, recipe: Recipe, method: Method, options: dict[str, Any]) -> ViewMaker:
+    """Return the views of the encoder's own group; what a look reads is what the encoder's `read` says."""
+    name, encoder = recipe.views["name"], method.encoder
+    if method.min_looks == 1:
+        raise UserError(f"views.name = {name!r}: {recipe.method} compares no looks; take a method that does, as simclr")
+    if not isinstance(encoder, encoders.Equivariant):
+        suited = [n for n, k in encoders.ENCODERS.items() if issubclass(k, encoders.Equivariant)]
+        valid = [n for n in suited if encoders.ENCODERS[n].modality == recipe.modality]
+        raise UserError(
+            f"views.name = {name!r} needs an equivariant encoder, not {recipe.encoder!r}: "
+            + (f"set encoder to one of {', '.join(valid)}" if valid else f"there is none for {recipe.modality} data")
+        )
+    read = encoder.read or 1
+    if (size := options.pop("base_size", read)) != read:
+        raise UserError(f"views.base_size = {size} and the encoder reads {read} place(s): set encoder.read = {size}")
+    views: ViewMaker = kind(base=encoder.base, base_size=read, **_tuples(options))
+    return views
+
+
+_SECTIONS = ("method", "encoder", "views", "optim", "train")
+# Arguments that come from the data and not from the recipe.
+_GIVEN_METHODS = ("encoder", "make_projector", "make_decoder", "n_samples", "numeric")
+_GIVEN_VIEWS = ("mean", "std", "values", "index", "numeric", "base")
+
+
+def _takes_no(method: str, modality: str) -> str:
+    taken = " and ".join(METHODS[method].modalities)
+    others = ", ".join([name for name, kind in METHODS.items() if modality in kind.modalities][:3])
+    return f"method {method!r} takes {taken} data, and this is {modality} data: use another ({others}, ...)"
+
+
+def _tuples(options: Mapping[str, Any]) -> dict[str, Any]:
+    return {k: tuple(v) if isinstance(v, list) else v for k, v in options.items()}

@@ -1,0 +1,115 @@
+"""Arguments that are refused: one vocabulary for constructors, settings and views, one line for each mistake.
+
+Comparisons let NaN and infinity pass (min(nan, 1) < 0 is false, and infinity is above 0), so every check here asks for a
+finite number first.
+"""
+
+from collections.abc import Sequence
+from math import isfinite
+from numbers import Real
+
+from isotropy.errors import UserError
+
+
+def finite(**values: float) -> None:
+    """Raise a UserError that names the first of `values` that is not a finite number.
+
+    Example:
+        >>> finite(temperature=0.5, weight=2)
+        >>> finite(temperature=float("nan"))
+        Traceback (most recent call last):
+        isotropy.errors.UserError: temperature must be a finite number, not nan
+    """
+    for name, value in values.items():
+        if isinstance(value, bool) or not isinstance(value, Real) or not isfinite(value):
+            raise UserError(f"{name} must be a finite number, not {value!r}")
+
+
+def positive(**values: float) -> None:
+    """Raise a UserError that names the first of `values` that is not a finite number above 0.
+
+    Example:
+        >>> positive(temperature=0.0)
+        Traceback (most recent call last):
+        isotropy.errors.UserError: temperature must be above 0, not 0.0
+    """
+    finite(**values)
+    for name, value in values.items():
+        if value <= 0:
+            raise UserError(f"{name} must be above 0, not {value!r}")
+
+
+def nonnegative(**values: float) -> None:
+    """Raise a UserError that names the first of `values` that is not a finite number of at least 0.
+
+    Example:
+        >>> nonnegative(covariance=-1.0)
+        Traceback (most recent call last):
+        isotropy.errors.UserError: covariance must be at least 0, not -1.0
+    """
+    finite(**values)
+    for name, value in values.items():
+        if value < 0:
+            raise UserError(f"{name} must be at least 0, not {value!r}")
+
+
+def fraction(**values: float) -> None:
+    """Raise a UserError that names the first of `values` that is not in [0, 1).
+
+    Example:
+        >>> fraction(dropout=1.0)
+        Traceback (most recent call last):
+        isotropy.errors.UserError: dropout must be at least 0 and below 1, not 1.0
+    """
+    finite(**values)
+    for name, value in values.items():
+        if not 0.0 <= value < 1.0:
+            raise UserError(f"{name} must be at least 0 and below 1, not {value!r}")
+
+
+def at_least(least: int, /, **values: int) -> None:
+    """Raise a UserError that names the first of `values` that is not a whole number of `least` or more.
+
+    Example:
+        >>> at_least(1, width=0)
+        Traceback (most recent call last):
+        isotropy.errors.UserError: width must be a whole number of at least 1, not 0
+    """
+    for name, value in values.items():
+        if isinstance(value, bool) or not isinstance(value, int) or value < least:
+            raise UserError(f"{name} must be a whole number of at least {least}, not {value!r}")
+
+
+def within(low: float, high: float, /, **values: float) -> None:
+    """Raise a UserError that names the first of `values` that is not between `low` and `high`, both included.
+
+    Example:
+        >>> within(0, 1, blur=1.5)
+        Traceback (most recent call last):
+        isotropy.errors.UserError: blur must be between 0 and 1, not 1.5
+    """
+    for name, value in values.items():
+        if isinstance(value, bool) or not isinstance(value, Real) or not low <= value <= high:
+            raise UserError(f"{name} must be between {low:g} and {high:g}, not {value!r}")
+
+
+def per_view(
+    name: str, value: float | Sequence[float], views: int, *, low: float = 0.0, high: float = 1.0
+) -> tuple[float, ...]:
+    """Return one float per view from one number for all views or a sequence of `views` numbers.
+
+    Raises:
+        UserError: where the count is wrong or a number is not within [low, high].
+
+    Example:
+        >>> per_view("blur", 0.5, 2)
+        (0.5, 0.5)
+        >>> per_view("blur", [1.0, 0.1], 2)
+        (1.0, 0.1)
+    """
+    values = tuple(float(v) for v in value) if isinstance(value, Sequence) else (float(value),) * views
+    if len(values) != views:
+        raise UserError(f"{name}: {len(values)} values for {views} views; give one number, or one per view")
+    for number in values:
+        within(low, high, **{name: number})
+    return values

@@ -1,0 +1,36 @@
+"""Files of embeddings: pieces make the whole, and what fails leaves the older file."""
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+
+from isotropy.io.tables import writing
+
+X = np.random.default_rng(0).normal(size=(10, 2)).astype(np.float32)
+
+
+@pytest.mark.parametrize("pieces", [1, 3])
+def test_pieces_make_the_whole(pieces, tmp_path):
+    labels = pd.Series(["a", None, "b"] + ["c"] * 7)
+    with writing(tmp_path / "x.parquet", ["z0", "z1"], ["label"]) as table, writing(tmp_path / "x.npy", "ab") as array:
+        for part in np.array_split(np.arange(10), pieces):
+            table.write(X[part], labels.iloc[part])
+            array.write(X[part])
+    assert np.array_equal(np.load(tmp_path / "x.npy"), X)
+    frame = pd.read_parquet(tmp_path / "x.parquet")
+    assert list(frame.columns) == ["label", "z0", "z1"]
+    assert np.array_equal(frame[["z0", "z1"]].to_numpy(), X)
+    assert frame["label"].isna().tolist() == labels.isna().tolist()
+    assert frame["label"].dropna().tolist() == labels.dropna().tolist()
+    assert pq.ParquetFile(tmp_path / "x.parquet").num_row_groups == pieces
+
+
+@pytest.mark.parametrize("name", ["x.npy", "x.parquet"])
+def test_an_error_leaves_the_older_file_and_nothing_else(name, tmp_path):
+    (tmp_path / name).write_bytes(b"older")
+    with pytest.raises(KeyError), writing(tmp_path / name, ["z0", "z1"]) as writer:
+        writer.write(X)
+        raise KeyError
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert (tmp_path / name).read_bytes() == b"older"

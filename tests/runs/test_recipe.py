@@ -1,0 +1,150 @@
+"""Recipes as data: there and back through TOML, checked against the constructors, the same weights from a seed."""
+
+import tomllib
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from isotropy.data import ArraySource, TablePreprocess
+from isotropy.errors import UserError
+from isotropy.methods import METHODS
+from isotropy.runs.recipe import DEFAULTS, Recipe, Train, build
+from isotropy.runs.settings import parse_setting
+
+ALL = [(method, modality) for method, kind in METHODS.items() for modality in kind.modalities]
+
+
+@pytest.mark.parametrize(("method", "modality"), ALL)
+def test_every_default_goes_to_toml_and_back(method, modality, tmp_path):
+    recipe = Recipe.default(method, modality).changed({"train.epochs": 3, "optim.betas": [0.8, 0.9], "views.looks": 2})
+    recipe = Recipe(**{**recipe.__dict__, "data": {"path": "x.csv", "na": ["?"], "label": None}})
+    (tmp_path / "r.toml").write_text(recipe.to_toml())
+    again = Recipe.from_toml(tmp_path / "r.toml")
+    assert again == Recipe(**{**recipe.__dict__, "data": {"path": "x.csv", "na": ["?"]}})
+    assert again.to_toml() == recipe.to_toml()
+
+
+def test_what_a_file_leaves_out_is_the_default_of_its_method(tmp_path):
+    path = tmp_path / "r.toml"
+    path.write_text("[method]\nname = 'lfr'\nnum_projectors = 3\n[train]\nseed = 4\n[record]\naccuracy = 0.9\n")
+    recipe = Recipe.from_toml(path, "table")
+    expected = Recipe.default("lfr", "table").changed({"method.num_projectors": 3, "train.seed": 4})
+    assert recipe == expected
+    assert recipe.optim.name == DEFAULTS["lfr", "table"]["optim.name"]
+    with pytest.raises(UserError, match="names no modality"):
+        Recipe.from_toml(path)
+
+
+def test_another_method_or_encoder_forgets_the_options_of_the_old_one():
+    recipe = Recipe.default("simclr", "table").changed({"method.temperature": 0.2, "encoder.width": 8})
+    assert recipe.changed({"method": "byol"}).method_options == {}
+    assert recipe.changed({"encoder": "table_resnet"}).encoder_options == {}
+    assert recipe.changed({"encoder.name": "table_resnet"}).encoder == "table_resnet"
+    assert recipe.method_options == {"temperature": 0.2}, "a recipe is never changed in place"
+
+
+@pytest.mark.parametrize(
+    ("settings", "line"),
+    [
+        ({"method": "simcrl"}, "method 'simcrl' is unknown (did you mean 'simclr'?)"),
+        ({"optm.lr": 1}, "setting 'optm.lr' has no known section (did you mean 'optim.lr'?)"),
+        ({"lr": 1}, "setting 'lr' has no known section"),
+        ({"train.epoch": 1}, "train has no setting 'epoch' (did you mean 'epochs'?)"),
+        ({"method.tmperature": 1}, "method has no option 'tmperature' (did you mean 'temperature'?)"),
+        ({"method.encoder": 1}, "method has no option 'encoder'"),
+        ({"views.values": 1}, "views has no option 'values'"),
+        ({"method.temperature": "x"}, "method.temperature = 'x' must be a number"),
+        ({"method.temperature": True}, "method.temperature = True must be a number"),
+        ({"method.projector": [8, 2.5]}, "method.projector = [8, 2.5] must be a list of whole numbers"),
+        ({"views.corrupt": "x"}, "views.corrupt = 'x' must be a number or a list of numbers"),
+        ({"train.batch_size": 32.0}, "train.batch_size = 32.0 must be a whole number"),
+        ({"train.compile": 1}, "train.compile = 1 must be true or false"),
+        ({"train.epochs": 0}, "train.epochs = 0 must be a number above 0"),
+        ({"train.epochs": float("nan")}, "train.epochs = nan must be a number above 0"),
+        ({"train.seed": -1}, "train.seed = -1 must be a whole number of at least 0"),
+        ({"train.seed": 1 << 32}, "below 2^32"),
+        ({"train.precision": "fp16"}, "train.precision = 'fp16' is unknown (did you mean 'bf16'?)"),
+        ({"optim.betas": 0.9}, "optim.betas = 0.9 must be a list of numbers"),
+        ({"optim.betas": [0.9]}, "optim.betas = [0.9] must be two numbers in [0, 1)"),
+        ({"optim.momentum": float("inf")}, "optim.momentum = inf must be a number of at least 0"),
+    ],
+)
+def test_what_does_not_fit_is_named(settings, line):
+    with pytest.raises(UserError) as error:
+        Recipe.default("simclr", "table").changed(settings)
+    assert line in str(error.value)
+
+
+def test_a_method_is_refused_on_data_that_it_does_not_take(monkeypatch):
+    monkeypatch.setattr(METHODS["byol"], "modalities", ("series", "image"))
+    with pytest.raises(UserError) as error:
+        Recipe.default("byol", "table")
+    line = "method 'byol' takes series and image data, and this is table data: use another (lfr, "
+    assert str(error.value).startswith(line) and "byol" not in str(error.value).split("another")[1]
+    with pytest.raises(UserError, match="'byol' takes series and image data"):
+        Recipe.default("simclr", "table").changed({"method": "byol"})
+    assert Recipe.default("byol", "series").modality == "series"
+
+
+def test_numbers_and_lists_that_fit_are_taken():
+    recipe = Recipe.default("simclr", "table").changed(
+        {"train.epochs": 2, "optim.lr": 1, "method.temperature": 1, "views.corrupt": 0.5, "method.projector": [8, 4]}
+    )
+    recipe = recipe.changed({"train.epochs": 2.5, "views.corrupt": [0.0, 0.5], "train.chunk": 4})
+    assert (recipe.train.epochs, recipe.views["corrupt"]) == (2.5, [0.0, 0.5])
+    assert Train(chunk=4).arguments()["chunk"] == 4
+    assert Train().arguments()["chunk"] is None
+    with pytest.raises(UserError, match="modality = 'tabel' is unknown"):
+        Recipe.default("simclr", "tabel")
+
+
+def test_settings_are_read_as_toml_or_else_as_text():
+    read = [parse_setting(text) for text in ("a.b=1", "a.b = [1, 2]", "a.b=true", "a.b=lars", "a.b=x=y", "a.b=")]
+    assert [value for _, value in read] == [1, [1, 2], True, "lars", "x=y", ""]
+    with pytest.raises(UserError, match="--set a: a setting is written section.key=value"):
+        parse_setting("a")
+
+
+def test_a_seed_draws_the_same_weights_and_leaves_the_callers_numbers_alone():
+    values = np.random.default_rng(0).normal(size=(40, 3)).astype(np.float32)
+    table = TablePreprocess.learn(values)
+    source = ArraySource(table.store(values), table)
+
+    def weights(seed, method):
+        recipe = Recipe.default(method, "table").changed({"train.seed": seed, "encoder.width": 8})
+        return build(recipe, table, source)[0].state_dict()
+
+    for method in (name for name, kind in METHODS.items() if "table" in kind.modalities):
+        torch.manual_seed(5)
+        state = torch.random.get_rng_state()
+        one, again, other = weights(0, method), weights(0, method), weights(1, method)
+        assert torch.equal(torch.random.get_rng_state(), state)
+        assert all(torch.equal(one[name], again[name]) for name in one)
+        assert any(not torch.equal(one[name], other[name]) for name in one if "encoder" in name)
+    with pytest.raises(UserError, match="simclr compares at least 2 looks of a sample: views.looks = 1"):
+        build(Recipe.default("simclr", "table").changed({"views.looks": 1}), table, source)
+    with pytest.raises(UserError, match=r"lfr uses at most 1 look\(s\) of a sample: views.looks = 2"):
+        build(Recipe.default("lfr", "table").changed({"views.looks": 2}), table, source)
+    # A look that is changed and not counted is the one look.
+    assert build(Recipe.default("lfr", "table").changed({"views.corrupt": 0.3}), table, source)[1].count == 1
+
+
+@pytest.mark.parametrize("index", [None, torch.arange(3, 40)])
+def test_the_views_of_a_table_share_the_memory_of_its_source(index):
+    values = np.random.default_rng(0).normal(size=(40, 3)).astype(np.float32)
+    table = TablePreprocess.learn(values)
+    rows = table.store(values)
+    source = ArraySource(rows, table, index=index)
+    views = build(Recipe.default("simclr", "table").changed({"encoder.width": 8}), table, source)[1]
+    assert views.values.data_ptr() == rows.data_ptr()
+    assert index is None or torch.equal(views.index, index)
+
+
+@pytest.mark.parametrize("path", sorted((Path(__file__).parents[1] / "recipes").glob("*.toml")), ids=lambda p: p.stem)
+def test_every_recipe_of_the_repository_is_a_recipe(path):
+    recipe = Recipe.from_toml(path)
+    record = tomllib.loads(path.read_text())["record"]
+    assert recipe.method in path.stem and path.stem.startswith(recipe.method)
+    assert record["status"] == "not run here" and record.get("published", 100) > 40
