@@ -4,12 +4,13 @@ BIN := .venv/bin
 INSTALL := $(BIN)/uv pip install --quiet --python .venv --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check fmt bench constraints clean
+.PHONY: help demo test check rooms fmt bench constraints clean
 
 help:
 	@echo "make demo    train on data that ships with scikit-learn and show the evidence"
 	@echo "make test    run every test"
 	@echo "make check   style, types and import directions"
+	@echo "make rooms   the rooms of the house: sizes, imports, long files and functions"
 	@echo "make fmt     format the code"
 	@echo "make bench   measure speed beside the floor and beside peers"
 
@@ -25,6 +26,9 @@ check: .venv/test
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest tests/test_imports.py
+
+rooms:
+	@$(PYTHON) tests/house.py
 
 fmt: .venv/test
 	$(BIN)/ruff format .

@@ -2,7 +2,7 @@
 
     python benchmarks/diagnostics.py [--busy] [--out benchmarks/results/diagnostics.json]
 
-- often: the record of every ten steps (centre, alignment, spread and rank of the looks), over the time of ten steps.
+- often: the record of every ten steps (centre, alignment, spread and rank of the views), over the time of ten steps.
 - seldom: the same with rank and kinship of 256 watched rows, over the time of twenty steps:
   no training has such records more often, and one of 5000 steps has them every hundred.
 

@@ -7,9 +7,9 @@ ResNet-18 (3x3 stem) at 32 px, float32, batches of 64, with --full of 256; every
 data, in batches of 128: a table MLP on 100 columns, a convolutional network (TS-TCC) or a dilated one (TS2Vec) on
 series of 9 x 128; nothing is asked of these. The record is written after every method; --resume keeps what is in it.
 
-- step: `isotropy.training.fit` with AdamW on looks that are ready tensors, so that no augmentation is in it.
-- bare: the encoder alone, in train mode and channels-last, on the same number of looks in one run, and backward from
-  a ready gradient; with the forward pass of a second encoder on all looks where the method has a teacher. No head, no
+- step: `isotropy.training.fit` with AdamW on views that are ready tensors, so that no augmentation is in it.
+- bare: the encoder alone, in train mode and channels-last, on the same number of views in one run, and backward from
+  a ready gradient; with the forward pass of a second encoder on all views where the method has a teacher. No head, no
   loss, no optimiser, no data. TS2Vec's crops are shorter than the two whole series that its bare side takes.
 
 What a step takes beside that is told apart with an encoder that hands out ready features, in shares of the bare
@@ -41,7 +41,7 @@ from isotropy.methods.lfr.projectors import random_projector
 from isotropy.nn.decoders import decoder
 from isotropy.nn.ema import Teacher
 from isotropy.training import Optim, Step, fit
-from isotropy.views.multiview import Views
+from isotropy.views.multiview import MultiView
 
 SIZE, BATCHES, MOST, OTHERS = 32, 2, 1.15, 128
 SHAPE = {"channels": 3, "size": (SIZE, SIZE)}
@@ -49,14 +49,14 @@ ROWS = {"image": (3, SIZE, SIZE), "series": (9, 128), "table": (100,)}
 
 
 class Ready:
-    """The data, and views of it: `count` looks that are the same ready tensors in every step."""
+    """The data, and views of it: `count` views that are the same ready tensors in every step."""
 
     def __init__(self, count: int, batch: int, modality: str = "image") -> None:
         self.count, self.modality = count, modality
-        self.looks = [*torch.randn(count, batch, *ROWS[modality], generator=torch.Generator().manual_seed(0))]
+        self.tensors = [*torch.randn(count, batch, *ROWS[modality], generator=torch.Generator().manual_seed(0))]
         if modality == "image":
-            self.looks = [look.to(memory_format=torch.channels_last) for look in self.looks]
-        self.rows, self.batch_size = torch.cat([self.looks[0]] * BATCHES), batch
+            self.tensors = [view.to(memory_format=torch.channels_last) for view in self.tensors]
+        self.rows, self.batch_size = torch.cat([self.tensors[0]] * BATCHES), batch
 
     def __len__(self) -> int:
         return BATCHES * self.batch_size
@@ -69,9 +69,9 @@ class Ready:
         """Return rows as they are."""
         return rows
 
-    def __call__(self, source: object, index: Tensor, *, seed: int, pass_: int) -> Views:
-        """Return the ready looks."""
-        return Views(index, lambda: [look[: len(index)] for look in self.looks])
+    def __call__(self, source: object, index: Tensor, *, seed: int, pass_: int) -> MultiView:
+        """Return the ready views."""
+        return MultiView(index, lambda: [view[: len(index)] for view in self.tensors])
 
 
 class Given(nn.Module):
@@ -136,7 +136,7 @@ def cycle(ready: Ready) -> Callable[[], None]:
         for _ in range(BATCHES):
             once()
             with torch.no_grad():
-                encoder(ready.looks[0])
+                encoder(ready.tensors[0])
 
     return run
 
@@ -149,10 +149,10 @@ def bare(ready: Ready, encoder: nn.Module, teacher: bool) -> Callable[[], None]:
     if ready.modality == "series":
         through = encoder.frames
     second = Teacher(encoder).train() if teacher else None
-    gradient = torch.randn_like(torch.cat(Views(torch.arange(1), lambda: ready.looks).through(through)))
+    gradient = torch.randn_like(torch.cat(MultiView(torch.arange(1), lambda: ready.tensors).through(through)))
 
     def run() -> None:
-        views = Views(torch.arange(ready.batch_size), lambda: ready.looks)
+        views = MultiView(torch.arange(ready.batch_size), lambda: ready.tensors)
         if second is not None:
             views.through(second)
         torch.cat(views.through(through)).backward(gradient)
@@ -168,7 +168,7 @@ def heads(name: str, ready: Ready) -> Callable[[], None]:
         method.before_pass(ready, 0)
 
     def run() -> None:
-        outputs = method(Views(torch.arange(ready.batch_size), lambda: ready.looks))
+        outputs = method(MultiView(torch.arange(ready.batch_size), lambda: ready.tensors))
         flat = [x for value in outputs.values() for x in (value if isinstance(value, list) else [value])]
         learnt = [x for x in flat if x.requires_grad]
         torch.autograd.backward(learnt, [torch.ones_like(x) for x in learnt])
@@ -205,15 +205,15 @@ def measured(name: str, batch: int, pairs: int) -> tuple[measure.Row, dict[str, 
     """Return the row of a method, and for images what a step takes beside the bare encoder, in shares of that."""
     method = METHODS[name]
     image = "image" in method.modalities
-    # STab and DACL make two looks of their one, TS2Vec two crops.
-    looks = 2 if name in ("stab", "dacl", "ts2vec") else method.min_looks
-    ready = Ready(looks, batch if image else OTHERS, "image" if image else method.modalities[0])
+    # STab and DACL make two views of their one, TS2Vec two crops.
+    views = 2 if name in ("stab", "dacl", "ts2vec") else method.min_views
+    ready = Ready(views, batch if image else OTHERS, "image" if image else method.modalities[0])
     steps = training(name, own(name), ready)
     if method is LFR:
         sides = {"step": lambda: list(islice(steps, 6 * BATCHES)), "bare": cycle(ready)}
         teacher = False
     else:
-        teacher = image and hasattr(made(name, Given(), Ready(looks, 2)), "teacher_encoder")
+        teacher = image and hasattr(made(name, Given(), Ready(views, 2)), "teacher_encoder")
         once = bare(ready, own(name), teacher)
         # What takes milliseconds is repeated.
         repeats = 1 if image or name == "ts2vec" else 20

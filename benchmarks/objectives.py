@@ -2,7 +2,7 @@
 
     python benchmarks/objectives.py [--busy] [--out benchmarks/results/objectives.json]
 
-512 rows of 2048 dimensions on the CPU, float32, two looks; SwAV and DISSL with 3000 prototypes or categories, SIGReg
+512 rows of 2048 dimensions on the CPU, float32, two views; SwAV and DISSL with 3000 prototypes or categories, SIGReg
 with 1024 directions, MUSIC with 64 segments of 32. `peers.py` holds every loss as ours, lightly 1.6 and
 stable-pretraining 0.1.8 write it, and how the latter is read. Before anything is timed, values and gradients of all
 sides are compared: exits with 2 where they are not the same loss.
@@ -127,7 +127,7 @@ def music(only: str) -> list[measure.Row]:
     """Return the rows of MUSIC beside Barlow Twins at the same width, and beside the least that MUSIC must do.
 
     The least are three products with matrices of D x D, which the joint probabilities and the gradients of the two
-    looks are, and one logarithm of such a matrix. Our Barlow Twins makes no such matrix where 4 N < 3 D; the rows at
+    views are, and one logarithm of such a matrix. Our Barlow Twins makes no such matrix where 4 N < 3 D; the rows at
     D = 512 show both losses where it makes one.
     """
     found = {case.name: case for case in cases()}

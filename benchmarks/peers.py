@@ -128,7 +128,7 @@ def their_dino(peer: SimpleNamespace) -> Loss:
 
 
 def our_prototypes() -> Loss:
-    """Return SwAV's loss from projections on, codes of both looks together, as stable-pretraining has it."""
+    """Return SwAV's loss from projections on, codes of both views together, as stable-pretraining has it."""
     layer = prototypes(Prototypes(D, PROTOTYPES))
 
     def run(a: Tensor, b: Tensor) -> Tensor:
@@ -223,7 +223,7 @@ def cases() -> list[Case]:
             shapes=codes,
             spread=0.2,
         ),
-        Case("swav with prototypes and sinkhorn over both looks", our_prototypes(), None, theirs(their_prototypes)),
+        Case("swav with prototypes and sinkhorn over both views", our_prototypes(), None, theirs(their_prototypes)),
         Case("sinkhorn", o.sinkhorn, lightly_sinkhorn, shapes=codes[:1], spread=0.2, leaves=0),
         # A fresh centre for either; lightly and stable-pretraining lose 2e-4 in one sum over a million products.
         Case(

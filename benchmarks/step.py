@@ -116,7 +116,7 @@ def bare_steps(encoder: Encoder, batch: int, precision: str, steps: int) -> Call
         for _ in range(steps):
             with autocast(precision):
                 z = [method.projector(features) for features in method.encoder(x).chunk(2)]
-            nt_xent(*(look.float() for look in z), temperature=method.temperature).backward()
+            nt_xent(*(view.float() for view in z), temperature=method.temperature).backward()
             method.zero_grad()
 
     return run

@@ -2,7 +2,7 @@
 
     python benchmarks/table.py [--out benchmarks/results/table.json]
 
-The hand-written loops do the same mathematics in the fewest lines of torch: SCARF's two looks (60 of 100 columns of one
+The hand-written loops do the same mathematics in the fewest lines of torch: SCARF's two views (60 of 100 columns of one
 of them replaced by values of other rows), the same encoder and projector, NT-Xent, fused AdamW with two parameter
 groups. One indexes tensors, the other reads a TensorDataset through a DataLoader with its default collation.
 """
@@ -63,8 +63,8 @@ def by_hand(x: Tensor, epoch: Callable[[Tensor], Iterable[Tensor]]) -> Iterator[
             chosen = torch.rand(BATCH, COLUMNS).argsort(1)[:, :CORRUPTED]
             donors = torch.randint(ROWS, (BATCH, CORRUPTED))
             corrupted = rows.scatter(1, chosen, x[donors, chosen])
-            looks = encoder(torch.cat([rows, corrupted])).chunk(2)
-            z = F.normalize(torch.cat([projector(look) for look in looks]))
+            views = encoder(torch.cat([rows, corrupted])).chunk(2)
+            z = F.normalize(torch.cat([projector(view) for view in views]))
             cosines = (z @ z.T / TEMPERATURE).fill_diagonal_(-torch.inf)
             loss = F.cross_entropy(cosines, places)
             optimizer.zero_grad()

@@ -64,11 +64,11 @@ def pil_chain(images: Tensor, size: int) -> Callable[[], Tensor]:
 
 
 def our_chain(images: Tensor, size: int, hue: str) -> Callable[[], Tensor]:
-    views = ImageViews(size=size, mean=MEAN, std=STD, looks=1, scale=SCALE, jitter=JITTER, hue=hue)
+    views = ImageViews(size=size, mean=MEAN, std=STD, num_views=1, scale=SCALE, jitter=JITTER, hue=hue)
     index, passes = torch.arange(len(images)), iter(range(1 << 30))
 
     def run() -> Tensor:
-        return views.looks(images, index, seed=0, pass_=next(passes))[0]
+        return views.make(images, index, seed=0, pass_=next(passes))[0]
 
     return run
 

@@ -13,7 +13,7 @@ class Case:
         name: what is planted, or which method is healthy. base: the method that it is of.
         data: a name that `rows_of` knows. expected: the verdicts that are right.
         method: the planted class, where it is not the base. settings: on top of the base's defaults.
-        same_row: whether every look shows one row. steps: how long it trains.
+        same_row: whether every view shows one row. steps: how long it trains.
     """
 
     name: str

@@ -6,16 +6,16 @@ import torch
 from torch import Tensor, nn
 
 from isotropy.methods import BYOL, DINO, WMSE, CenterSubtraction, SimSiam, SwAV
-from isotropy.methods.looks import crossed
+from isotropy.methods.pairs import crossed
 from isotropy.methods.method import Outputs
 from isotropy.objectives import swav
-from isotropy.views.multiview import Source, ViewMaker, Views
+from isotropy.views.multiview import Source, ViewMaker, MultiView
 
 
 class SimSiamWithGradient(SimSiam):
     """SimSiam whose targets carry a gradient."""
 
-    def forward(self, views: Views) -> Outputs:
+    def forward(self, views: MultiView) -> Outputs:
         """Return predictions and targets, neither detached."""
         z = [self.projector(h) for h in views.through(self.encoder)]
         return {"prediction": [self.predictor(x) for x in z], "target": z}
@@ -60,7 +60,7 @@ class DINOWithoutCentring(DINO):
 
 
 class WMSEWithoutWhitening(WMSE):
-    """W-MSE whose looks are compared as they are."""
+    """W-MSE whose views are compared as they are."""
 
     def loss(self, z: list[Tensor]) -> dict[str, Tensor]:
         """Return the mean distance of the unit rows."""
@@ -81,10 +81,10 @@ class SameRow:
     def __init__(self, views: ViewMaker) -> None:
         self.views, self.count = views, views.count
 
-    def __call__(self, source: Source, index: Tensor, *, seed: int, pass_: int) -> Views:
+    def __call__(self, source: Source, index: Tensor, *, seed: int, pass_: int) -> MultiView:
         """Return views of `index` that show one row."""
         shown = self.views(source, index, seed=seed, pass_=pass_)
-        return Views(index, lambda: [look[:1].expand_as(look).contiguous() for look in shown.looks])
+        return MultiView(index, lambda: [view[:1].expand_as(view).contiguous() for view in shown.tensors])
 
 
 PLANTED = {

@@ -1,7 +1,7 @@
 """What `make demo` runs: the handwritten digits that ship with scikit-learn, from a file to the evidence.
 
 The 1797 images of 8 x 8 pixels are written as the .npz that a person may have. Digits are not their mirror images, so
-the looks are not flipped; and a small part of a digit is no digit, so crops cover at least half of it.
+the views are not flipped; and a small part of a digit is no digit, so crops cover at least half of it.
 """
 
 import shlex

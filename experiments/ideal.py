@@ -3,7 +3,7 @@
     python experiments/ideal.py [--out docs/results/ideal.json]
     python experiments/ideal.py --table
 
-Dubois et al. 2022 (arXiv 2209.06235), theorem 1 and proposition 2. K = 10 classes, 64 rows of each; a look is drawn
+Dubois et al. 2022 (arXiv 2209.06235), theorem 1 and proposition 2. K = 10 classes, 64 rows of each; a view is drawn
 anew for the probes. "flips": plus or minus one of 10 centres in 8 dimensions, and 0.1 noise (the data of
 `issl_toys`). "turns": one of 10 digits of scikit-learn, one of each kind, in one of its four quarter turns, and 0.1
 noise; all four are one class. Encoder: a linear map plus one hidden layer of 128, of d outputs; before training and
@@ -11,7 +11,7 @@ after 1000 steps of SimCLR, CISSL, DISSL and BYOL (Adam at 2e-3, batches of 128)
 seeds. Beside them "given": the class's own row of a random orthonormal matrix (K, d), which is ideal where d >= K -
 1.
 
-Of each encoder, on looks that no training saw, half the rows for fitting: "linear" (predictability: a linear probe of
+Of each encoder, on views that no training saw, half the rows for fitting: "linear" (predictability: a linear probe of
 all K classes) and the MLP's, "invariance" (the ratio), "dimension" (effective), "worst" and "mean" over 16 random
 merges of the classes into two labels, "error" of the linear probe from n labels beside (1 - 1/K)^n. Written before
 the runs: an encoder counts as ideal where linear >= 0.99, invariance <= 0.1 and dimension >= K - 1 = 9; as good on
@@ -47,7 +47,7 @@ from isotropy.diagnostics import (
 from isotropy.encoders import wrap
 from isotropy.methods import BYOL, Method
 from isotropy.training import Optim, fit
-from isotropy.views.multiview import Views
+from isotropy.views.multiview import MultiView
 
 SEEDS, WIDTHS, K, STEPS, BATCH = (0, 1, 2), (4, 9, 16), 10, 1000, 128
 LABELS = (5, 10, 20, 40)
@@ -72,21 +72,21 @@ class Digits(Orbits):
 
 
 class Turns:
-    """Looks that turn a digit by a random number of quarters and add noise."""
+    """Views that turn a digit by a random number of quarters and add noise."""
 
     count = 2
 
-    def __call__(self, source: Orbits, index: Tensor, *, seed: int, pass_: int) -> Views:
+    def __call__(self, source: Orbits, index: Tensor, *, seed: int, pass_: int) -> MultiView:
         """Return two looks at the rows `index`, each (B, 64)."""
 
-        def look(number: int) -> Tensor:
+        def view(number: int) -> Tensor:
             keys = rng.keys(seed, pass_, number, index)
             noise = rng.normals(rng.halves(keys, 64, start=1)).float()
             images = source.batch(index).view(-1, 8, 8)
             turned = torch.stack([torch.rot90(images, quarter, (1, 2)) for quarter in range(4)])
             return turned[rng.integers(rng.bits(keys, 1)[:, 0], 4), torch.arange(len(index))].flatten(1) + 0.1 * noise
 
-        return Views(index, lambda: [look(0), look(1)])
+        return MultiView(index, lambda: [view(0), view(1)])
 
 
 class Skip(nn.Module):

@@ -2,7 +2,7 @@
 
     python experiments/issl_toys.py [--only A B C D E] [--out docs/results/issl_toys.json]
 
-Data of A, C and D: K centres on a sphere of radius 2 in 8 dimensions; a look is plus or minus its centre plus 0.1
+Data of A, C and D: K centres on a sphere of radius 2 in 8 dimensions; a view is plus or minus its centre plus 0.1
 Gaussian noise, so the class is an even function of the input and no linear read-out of it tells it. Encoder: a linear
 skip around one hidden layer of 128. Every training is `isotropy.training.fit` of the library's own methods, Adam at
 2e-3 with a cosine to 0. About five minutes on one thread. Parts named by --only replace those in the file.
@@ -27,7 +27,7 @@ from isotropy.diagnostics import effective_rank, invariance_ratio, probing_gap, 
 from isotropy.encoders import wrap
 from isotropy.methods import CISSL, DISSL, Method, SimCLR
 from isotropy.training import Optim, fit
-from isotropy.views.multiview import Views
+from isotropy.views.multiview import MultiView
 
 SEEDS = (0, 1, 2)
 INPUTS, HIDDEN, HEAD = 8, 128, 32
@@ -65,19 +65,19 @@ class Orbits:
 
 
 class Flips:
-    """Looks that flip the sign of a row and add noise."""
+    """Views that flip the sign of a row and add noise."""
 
     count = 2
 
-    def __call__(self, source: Orbits, index: Tensor, *, seed: int, pass_: int) -> Views:
+    def __call__(self, source: Orbits, index: Tensor, *, seed: int, pass_: int) -> MultiView:
         """Return two looks at the rows `index`."""
 
-        def look(number: int) -> Tensor:
+        def view(number: int) -> Tensor:
             words = rng.halves(rng.keys(seed, pass_, number, index), INPUTS + 1)
             noise = rng.normals(words).float()
             return noise[:, :1].sign() * source.batch(index) + 0.1 * noise[:, 1:]
 
-        return Views(index, lambda: [look(0), look(1)])
+        return MultiView(index, lambda: [view(0), view(1)])
 
 
 class Skip(nn.Module):
@@ -105,7 +105,7 @@ def trained(make: Callable[..., Method], source: Orbits, *, width: int, steps: i
 
 
 @torch.no_grad()
-def looks(module: nn.Module, source: Orbits) -> list[Tensor]:
+def make(module: nn.Module, source: Orbits) -> list[Tensor]:
     """Return the module's outputs for two new looks at every row."""
     return Flips()(source, torch.arange(len(source)), seed=99, pass_=0).through(module)
 
@@ -120,7 +120,7 @@ def flips() -> dict[str, Any]:
         for seed in SEEDS:
             source = Orbits(60, seed)
             method = trained(MAKERS[name], source, width=width, steps=600, batch=128, seed=seed)
-            one, other = looks(method.encoder, source)
+            one, other = views(method.encoder, source)
             half = len(source) // 2
             scores = probing_gap(one[:half], source.labels[:half], one[half:], source.labels[half:], seed=seed)
             rows.append(scores | {"invariance": invariance_ratio(one, other), "rank": effective_rank(one)})
@@ -131,7 +131,7 @@ def flips() -> dict[str, Any]:
         "claim": "At d = 8 SimCLR's features hide the classes from a linear probe (MLP - linear accuracy above 0.4) "
         "and CISSL's do not (below 0.02); DISSL is close to CISSL.",
         "protocol": "60 orbits, batch 128, 600 steps, heads of width 32 (teacher with one hidden layer of 128), "
-        "temperature 0.2, DISSL with 64 categories; probes on new looks, half the rows for training. "
+        "temperature 0.2, DISSL with 64 categories; probes on new views, half the rows for training. "
         "Held where every seed keeps both bounds.",
         "result": found,
         "verdict": verdict(held),
@@ -172,7 +172,7 @@ def categories(lambd: float, *, orbits: int, count: int, batch: int, steps: int,
     source = Orbits(orbits, seed)
     options: dict[str, Any] = {"categories": count, "bottleneck": HEAD, "teacher_hidden": (HIDDEN,), "lambd": lambd}
     method = trained(lambda f: DISSL(f, **options), source, width=32, steps=steps, batch=batch, seed=seed)
-    logits = looks(nn.Sequential(method.encoder, method.teacher), source)[0] / method.temperature
+    logits = views(nn.Sequential(method.encoder, method.teacher), source)[0] / method.temperature
     p = logits.double().softmax(dim=1)
     mean = p.mean(dim=0)
     return {

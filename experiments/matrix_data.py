@@ -21,7 +21,7 @@ class Dataset:
         modality: of its rows. file: in the folder of data; none for scikit-learn's digits.
         options: of `isotropy.data.read`.
         most: training rows that are kept, drawn stratified; 0 for all.
-        views: what looks at its rows must be like, for methods that compare looks and say nothing else.
+        views: what views of its rows must be like, for methods that compare views and say nothing else.
         papers: whether it is here for the methods of the papers alone.
         encoder: instead of the modality's. hosts: the methods it is here for, instead of all.
     """
@@ -57,7 +57,7 @@ DATA = {
 
 
 def _equivariant(base: str, encoder: str, **views: Any) -> Dataset:
-    """Return a data set with an equivariant encoder, whose looks are moved by the encoder's group."""
+    """Return a data set with an equivariant encoder, whose views are moved by the encoder's group."""
     return replace(DATA[base], encoder=encoder, views=views, hosts=HOSTS)
 
 

@@ -31,7 +31,7 @@ from isotropy.training import fit
 from isotropy.views import view_kind
 
 PROBE_ROWS = 4000  # of the training part, and as many of the test part
-WATCHED, LOOKS = 512, 20
+WATCHED, VIEWS = 512, 20
 CALIBRATED_BATCHES, CALIBRATED_SECONDS, WARM_SECONDS = 4, 3.0, 20.0
 KINDS = ("linear", "knn")
 Part = NDArray[np.int64]
@@ -39,12 +39,12 @@ Pair = tuple[NDArray[np.float32], NDArray[np.float32]]
 
 
 def recipe_of(method: str, name: str) -> Recipe:
-    """Return the method's default recipe with the looks that suit the data set, where the method compares looks."""
+    """Return the method's default recipe with the views that suit the data set, where the method compares views."""
     about = DATA[name]
     recipe = Recipe.default(method, about.modality)
     if about.encoder:
         return recipe.changed({"encoder": about.encoder} | {f"views.{k}": v for k, v in about.views.items()})
-    if METHODS[method].min_looks == 1 and not recipe.views:
+    if METHODS[method].min_views == 1 and not recipe.views:
         return recipe
     return recipe.changed({f"views.{k}": v for k, v in about.views.items() if k not in recipe.views})
 
@@ -53,7 +53,7 @@ def digest(method: str, name: str) -> str:
     """Return a short digest of all settings of a method on a data set: another one makes older results stale."""
     recipe = recipe_of(method, name)
     text = f"{recipe.to_toml()}{inspect.signature(METHODS[method].__init__)}{DATA[name]}"
-    if METHODS[method].min_looks > 1 or recipe.views:
+    if METHODS[method].min_views > 1 or recipe.views:
         text += str(inspect.signature(view_kind(recipe.modality, recipe.views.get("name", "")).__init__))
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
@@ -237,7 +237,7 @@ def one(
         **trained,
         "landmarks": {k: round(v, 4) for k, v in made.method.landmarks(made.recipe.train.batch_size).items()},
         "command": f"python experiments/matrix.py --data DIR --one {method} {name} {seed} --epochs {epochs:g}",
-        "looks": made.recipe.views,
+        "views": made.recipe.views,
         "versions": {"isotropy": version("isotropy"), "torch": str(torch.__version__)},
     }
     return found
@@ -249,9 +249,9 @@ def _trained(made: Prepared) -> tuple[float, dict[str, Any]]:
     begin = process_time()
     for step in fit(made.method, made.source, made.views, optim=made.recipe.optim, **made.recipe.train.arguments()):
         losses.append(step.loss)
-        if step.number * LOOKS // step.steps > (step.number - 1) * LOOKS // step.steps:
+        if step.number * VIEWS // step.steps > (step.number - 1) * VIEWS // step.steps:
             spent += process_time() - begin
-            recent = float(np.mean(losses[-max(1, step.steps // LOOKS) :]))
+            recent = float(np.mean(losses[-max(1, step.steps // VIEWS) :]))
             seen.append({"done": round(step.number / step.steps, 3), "loss": round(recent, 4), **_health(made)})
             begin = process_time()
     last = {key: seen[-1][key] for key in ("effective_rank", "mean_norm")}

@@ -6,7 +6,7 @@ what each of the three terms prevents.
 
 Protocol: 1797 images of 8 x 8, a fifth of them held out; a small residual network; 16 segments of 8 units, one hidden
 layer in the projector, batch 256 and AdamW at 2e-3 unless the run says otherwise; equal epochs, so that a larger batch
-has fewer steps; 3 seeds of weights, looks, order and split. On the held-out rows: a linear probe of the encoder (not of
+has fewer steps; 3 seeds of weights, views, order and split. On the held-out rows: a linear probe of the encoder (not of
 the projector), the share of a segment's units that are some row's code (mean over segments), the mean of the largest
 probability of a segment, and the normalised mutual information of pairs of segments. Means over all seeds decide; the
 bounds stand in `verdicts`. One JSON entry per run; a run that is there already is not made again.

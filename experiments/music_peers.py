@@ -8,7 +8,7 @@ numbers were not found.
 
 Protocol: one network (small_resnet, stem 8, width 64), one head (64, 256, D), D = 32 or 256, MUSIC's segments of 8
 units, batch 256, the default optimiser, equal epochs (digits 60, Fashion-MNIST 10: as many steps for all; processor
-seconds stand beside), the methods' default weights, 3 seeds of weights, looks and order. DIR holds fashion_mnist.npz,
+seconds stand beside), the methods' default weights, 3 seeds of weights, views and order. DIR holds fashion_mnist.npz,
 of which 3000 training and 2000 test rows are used at 14 px. Linear probe and k-NN of the encoder, beside raw pixels,
 PCA and the untrained encoder. The longer run is three times as long, at D = 32, seed 0: an order of one seed,
 in which differences below .01 are noise.

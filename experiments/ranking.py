@@ -3,7 +3,7 @@
     python experiments/ranking.py --data DIR [--only simclr digits] [--out FILE.json]
     python experiments/ranking.py --table
 
-Five methods, each with six settings (rates, batches, looks) on six data sets: short trainings of small encoders, with
+Five methods, each with six settings (rates, batches, views) on six data sets: short trainings of small encoders, with
 the same number of epochs for all settings. At every checkpoint the numbers that need no label, and a linear probe that
 does.
 
@@ -32,7 +32,7 @@ from small_images import digits
 from stability_runs import subset
 
 from isotropy.data import Data
-from isotropy.diagnostics import alpha_req, encoder_numbers, lidar, looks_rank, stability, uniformity
+from isotropy.diagnostics import alpha_req, encoder_numbers, lidar, views_rank, stability, uniformity
 from isotropy.evaluation import linear_probe
 from isotropy.methods import METHODS as REGISTRY
 from isotropy.representation.embedding import embed_rows
@@ -44,7 +44,7 @@ CHOSEN_ON, HELD_OUT = ("digits", "har", "dry_bean"), ("fashion", "epilepsy", "ad
 EPOCHS = {"digits": 20.0, "har": 6.0, "dry_bean": 15.0, "fashion": 4.0, "epilepsy": 6.0, "adult": 12.0}
 METHODS = ("simclr", "byol", "vicreg", "lfr", "autoencoder")
 SHARES = (0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0)  # of training, where a checkpoint is looked at
-WATCHED, LOOKS = 384, 6
+WATCHED, VIEWS = 384, 6
 ENCODERS: dict[str, dict[str, Any]] = {
     "image": {"encoder.stem": 8, "encoder.width": 64},
     "series": {"encoder": "dilated_resnet", "encoder.hidden": 16, "encoder.depth": 3, "encoder.width": 64},
@@ -61,7 +61,7 @@ STRONG: dict[str, dict[str, Any]] = {
     "table": {"views.corrupt": [0.9, 0.9]},
 }
 FACTORS = {"default": 1.0, "rate x 0.1": 0.1, "rate x 5": 5.0}
-ONLY_RATES = {"rate x 0.01": 0.01, "rate x 20": 20.0}  # Where a method has no looks to vary.
+ONLY_RATES = {"rate x 0.01": 0.01, "rate x 20": 20.0}  # Where a method has no views to vary.
 BATCHES = {"batch 512": 512}
 HIGHER = "linear"
 
@@ -69,11 +69,11 @@ HIGHER = "linear"
 def settings_of(method: str, modality: str) -> dict[str, dict[str, Any]]:
     """Return the six settings of a method: what each changes in its default recipe."""
     rate = Recipe.default(method, modality).optim.lr
-    looks = REGISTRY[method].min_looks > 1
-    factors = FACTORS if looks else FACTORS | ONLY_RATES
+    views = REGISTRY[method].min_views > 1
+    factors = FACTORS if views else FACTORS | ONLY_RATES
     found = {name: {"optim.lr": rate * factor} for name, factor in factors.items()}
     found |= {name: {"train.batch_size": size} for name, size in BATCHES.items()}
-    return found | ({"weak looks": WEAK[modality], "strong looks": STRONG[modality]} if looks else {})
+    return found | ({"weak views": WEAK[modality], "strong views": STRONG[modality]} if views else {})
 
 
 def rows_of(name: str, folder: Path) -> Data:
@@ -87,8 +87,8 @@ def run(method: str, name: str, setting: str, folder: Path) -> dict[str, Any]:
     recipe = Recipe.default(method, data.modality).changed(
         {**ENCODERS[data.modality], "train.precision": "float32", "train.epochs": EPOCHS[name]}
     )
-    looks = REGISTRY[method].min_looks > 1
-    spared = {"views.flip": 0.0} if looks and name == "digits" else {}  # A digit is not its mirror image.
+    views = REGISTRY[method].min_views > 1
+    spared = {"views.flip": 0.0} if views and name == "digits" else {}  # A digit is not its mirror image.
     changes = spared | settings_of(method, data.modality)[setting]
     made = prepare(recipe.changed(changes), data)
     before = embedded(made, made.train)
@@ -97,7 +97,7 @@ def run(method: str, name: str, setting: str, folder: Path) -> dict[str, Any]:
         for step in fit(made.method, made.source, made.views, optim=made.recipe.optim, **made.recipe.train.arguments()):
             if step.number in {max(1, round(share * step.steps)) for share in SHARES}:
                 paused = process_time()
-                seen.append({"done": round(step.number / step.steps, 3), "loss": step.loss, **look(made, before)})
+                seen.append({"done": round(step.number / step.steps, 3), "loss": step.loss, **view(made, before)})
                 looking += process_time() - paused
     except Diverged as error:
         why = str(error)
@@ -112,24 +112,24 @@ def embedded(made: Prepared, rows: np.ndarray) -> np.ndarray:
     return embed_rows(made.method.encoder, made.preprocess.prepare, made.rows[torch.from_numpy(some)])
 
 
-def look(made: Prepared, before: np.ndarray) -> dict[str, float]:
+def view(made: Prepared, before: np.ndarray) -> dict[str, float]:
     """Return the numbers of a checkpoint that need no label, and the linear probe.
 
-    Those of looks are of the encoder's own vectors, of `LOOKS` new looks of the method's own kind; a method without
-    looks has none of them.
+    Those of views are of the encoder's own vectors, of `LOOKS` new views of the method's own kind; a method without
+    views has none of them.
     """
     z = embedded(made, made.train)
     found = encoder_numbers(z, before) | {"uniformity": uniformity(z), "alpha": alpha_req(z, first=2, last=40)[0]}
-    if REGISTRY[made.recipe.method].min_looks > 1:
+    if REGISTRY[made.recipe.method].min_views > 1:
         places = torch.linspace(0, len(made.source) - 1, WATCHED).long()
         made.method.encoder.eval()
         with torch.no_grad():
-            passes = [made.views(made.source, places, seed=7, pass_=n) for n in range(LOOKS // 2)]
-            looks = [h.float() for views in passes for h in views.through(made.method.encoder)]
+            passes = [made.views(made.source, places, seed=7, pass_=n) for n in range(VIEWS // 2)]
+            views = [h.float() for views in passes for h in views.through(made.method.encoder)]
         made.method.encoder.train()
-        found |= {name: stability(looks[:2])[name] for name in ("centre", "alignment", "spread")}
-        found["looks_rank"] = looks_rank(looks[:2])
-        found["lidar"] = lidar(torch.cat(looks), torch.arange(len(looks[0])).repeat(len(looks)))["lidar"]
+        found |= {name: stability(views[:2])[name] for name in ("centre", "alignment", "spread")}
+        found["views_rank"] = views_rank(views[:2])
+        found["lidar"] = lidar(torch.cat(views), torch.arange(len(views[0])).repeat(len(views)))["lidar"]
     labels = made.data.labels
     parts = [
         (embed_rows(made.method.encoder, made.preprocess.prepare, made.rows[torch.from_numpy(part)]), labels[part])

@@ -3,7 +3,7 @@
     python experiments/stability.py --data DIR [--most N] [--out docs/results/stability.json]
     python experiments/stability.py --table
 
-Said: a method is stable because it makes a sample's expected representation long (a = E[z.z'] of two looks at a
+Said: a method is stable because it makes a sample's expected representation long (a = E[z.z'] of two views of a
 sample) and that of all samples, the centre, short (c2 = E[z.z''] of two samples). The paper's protocol is not known;
 ours is small: 3000 training rows of CIFAR-10 halved to 16 x 16 pixels (small_resnet, stem 8, width 64, 5 epochs), of
 HAR at half the sampling rate (dilated_resnet, 16 channels, 3 blocks, width 64, 5 epochs) and of Dry Bean (table_mlp,
@@ -144,7 +144,7 @@ def removal(runs: Runs, sets: Sets) -> Found:
         flags.append(min(control) > 0.9 and max(map(max, removed)) < 0.1 and all(better))
     return {
         "claim": "Without its predictor SimSiam collapses to a point, and it does not where the centre is removed.",
-        "protocol": "'nothing removed' is the cosine with the other look's projection, no gradient through it, the "
+        "protocol": "'nothing removed' is the cosine with the other view's projection, no gradient through it, the "
         "projector without a last norm; T1 adds lambda c2 (Center, 0.5), T2 subtracts half the moving mean from the "
         "target (CenterSubtraction, 0.5). 'no predictor' is SimSiam with the identity there and its last batch norm "
         "kept. A data set counts where c2 of z ends above 0.9 with nothing removed and below 0.1 with T1 and T2, all "
@@ -208,7 +208,7 @@ def simplified(runs: Runs, toys: Runs) -> Found:
     result: Found = {}
     point, shape = [], []
     for kind in KINDS:
-        mine = {w: [t for t in toys if (t["batch"], t["looks"], t["lambda"]) == (*kind, w)] for w in LAMBDAS}
+        mine = {w: [t for t in toys if (t["batch"], t["views"], t["lambda"]) == (*kind, w)] for w in LAMBDAS}
         for w, each in mine.items():
             keys = ("centre", "alignment", "rank", "rank_uncentred", "knn")
             result[f"toy, {kind[0]}-batch, {kind[1]}, lambda {w:g}"] = {k: mean([t[k] for t in each]) for k in keys}
@@ -220,7 +220,7 @@ def simplified(runs: Runs, toys: Runs) -> Found:
     result |= table_of(runs, ("dry_bean",), names, ("z_centre", "z_alignment", "z_rank", "knn"))
     return {
         "claim": "-a + lambda c2 collapses at lambda = 0 and not within (0, 1); k-NN over lambda has the shape of a U "
-        "turned over, its best inside (0, 1); the same with all rows in a batch and with shifted looks.",
+        "turned over, its best inside (0, 1); the same with all rows in a batch and with shifted views.",
         "protocol": "experiments/stability_toy.py. The first part counts where c2 ends above 0.9 at lambda = 0 and "
         "below 0.1 at 0.1, 0.5 and 0.9, all seeds; the second where the best mean k-NN inside is more than 0.01 above "
         "those at 0, 2 and 5; each in all four settings. Dry Bean over lambda beside it.",
@@ -323,9 +323,9 @@ def main() -> None:
     if given.data is None:
         sys.exit("give --data DIR, the folder with cifar10_jpeg.npz, uci_har.npz and dry_bean.parquet")
     torch.set_num_threads(1)
-    for w, batch, looks, seed in toys_todo:
-        if not any((t["lambda"], t["batch"], t["looks"], t["seed"]) == (w, batch, looks, seed) for t in toys):
-            toys.append(toy(w, batch, looks, seed))
+    for w, batch, views, seed in toys_todo:
+        if not any((t["lambda"], t["batch"], t["views"], t["seed"]) == (w, batch, views, seed) for t in toys):
+            toys.append(toy(w, batch, views, seed))
     for data, name, seed in [cell for cell in todo if cell not in there][: given.most]:
         runs.append(run(data, name, seed, given.data))
         print(data, name, seed, {k: runs[-1][k][-1] for k in ("z_centre", "z_alignment", "knn")}, flush=True)

@@ -75,10 +75,10 @@ class WithoutPredictor(SimSiam):
 
 
 class WithoutRemoval(CenterSubtraction):
-    """CenterSubtraction at lambda = 0: chase the other look's projection itself."""
+    """CenterSubtraction at lambda = 0: chase the other view's projection itself."""
 
     def loss(self, z: list[Tensor], **_: Tensor) -> dict[str, Tensor]:
-        """Return the mean of minus the cosine with the other look, which counts as a constant."""
+        """Return the mean of minus the cosine with the other view, which counts as a constant."""
         return {"agreement": (cosine_distance(z[0], z[1]) + cosine_distance(z[1], z[0])) / 4 - 1}
 
 
@@ -168,13 +168,13 @@ def run(data: str, variant: str, seed: int, folder: Path) -> dict[str, Any]:
     with patch.dict(METHODS, {name: planted} if planted else {}):
         made = prepare(recipe, made_of)
     labels = made.data.labels
-    spent, losses, seen = 0.0, [], [{"done": 0.0, **look(made, labels)}]
+    spent, losses, seen = 0.0, [], [{"done": 0.0, **view(made, labels)}]
     begin = process_time()
     for step in fit(made.method, made.source, made.views, optim=recipe.optim, **recipe.train.arguments()):
         losses.append(step.loss)
         if step.number in {max(1, round(share * step.steps)) for share in SHARES}:
             spent += process_time() - begin
-            seen.append({"done": round(step.number / step.steps, 3), "loss": _rounded(step.loss), **look(made, labels)})
+            seen.append({"done": round(step.number / step.steps, 3), "loss": _rounded(step.loss), **view(made, labels)})
             begin = process_time()
     trajectory = {key: [each.get(key) for each in seen] for key in seen[-1]}
     facts = {"steps": len(losses), "batch_size": recipe.train.batch_size, "processor_seconds": round(spent, 1)}
@@ -182,7 +182,7 @@ def run(data: str, variant: str, seed: int, folder: Path) -> dict[str, Any]:
 
 
 @torch.no_grad()
-def look(made: Any, labels: Any) -> dict[str, float | None]:
+def view(made: Any, labels: Any) -> dict[str, float | None]:
     """Return the numbers of a checkpoint, on two new looks at 512 training rows and with the batch's own statistics.
 
     "z_..." is of the vectors that the loss compares (`observed`; Barlow Twins' standardised, as its loss sees them),
@@ -196,7 +196,7 @@ def look(made: Any, labels: Any) -> dict[str, float | None]:
         outputs = method(views)
         h = views.through(method.encoder)
     seen = method.observed(**outputs)
-    z = seen["looks"]
+    z = seen["views"]
     if made.recipe.method == "barlow_twins":
         z = [(x - x.mean(0)) / (x.var(0, correction=0) + 1e-5).sqrt() for x in z]
     found: dict[str, float] = {}

@@ -1,9 +1,9 @@
-"""The simplified objective -a + lambda c2 on ten Gaussian clusters, over lambda, batches and looks.
+"""The simplified objective -a + lambda c2 on ten Gaussian clusters, over lambda, batches and views.
 
 Ten clusters in 32 dimensions (centres 0.6 and rows 1.0 times a standard normal), 1000 rows and as many for the test; a
-look adds 0.5 times a standard normal and, where looks are shifted, one fixed vector of length 3; MLP 32-128-128-8,
-ReLU, no batch norm, Adam at 1e-3, 400 steps on batches of 128 or on all rows. Everything is measured on two new looks
-of the same kind, the 5-nearest-neighbour accuracy on rows without a look.
+view adds 0.5 times a standard normal and, where views are shifted, one fixed vector of length 3; MLP 32-128-128-8,
+ReLU, no batch norm, Adam at 1e-3, 400 steps on batches of 128 or on all rows. Everything is measured on two new views
+of the same kind, the 5-nearest-neighbour accuracy on rows without a view.
 """
 
 from typing import Any
@@ -16,18 +16,18 @@ from isotropy.evaluation import knn_probe
 from isotropy.objectives import center
 
 LAMBDAS = (0.0, 0.1, 0.5, 0.9, 1.0, 2.0, 5.0)
-KINDS = tuple((batch, looks) for batch in ("mini", "full") for looks in ("centred", "shifted"))
+KINDS = tuple((batch, views) for batch in ("mini", "full") for views in ("centred", "shifted"))
 ROWS, INPUTS, STEPS = 1000, 32, 400
 SEEN = (0, 5, 20, 50, 100, 200, 400)
 
 
-def toy(lambd: float, batch: str, looks: str, seed: int) -> dict[str, Any]:
+def toy(lambd: float, batch: str, num_views: str, seed: int) -> dict[str, Any]:
     """Train once and return the way of a and c2, and what came of it."""
     draw = torch.Generator().manual_seed(seed)
     centres = 0.6 * torch.randn(10, INPUTS, generator=draw)
     labels = torch.arange(2 * ROWS) % 10
     x = centres[labels] + torch.randn(2 * ROWS, INPUTS, generator=draw)
-    shift = 3 * nn.functional.normalize(torch.randn(INPUTS, generator=draw), dim=0) * (looks == "shifted")
+    shift = 3 * nn.functional.normalize(torch.randn(INPUTS, generator=draw), dim=0) * (views == "shifted")
     torch.manual_seed(seed)
     net = nn.Sequential(nn.Linear(INPUTS, 128), nn.ReLU(), nn.Linear(128, 128), nn.ReLU(), nn.Linear(128, 8))
     optimiser = torch.optim.Adam(net.parameters(), lr=1e-3)
@@ -56,7 +56,7 @@ def toy(lambd: float, batch: str, looks: str, seed: int) -> dict[str, Any]:
     return {
         "lambda": lambd,
         "batch": batch,
-        "looks": looks,
+        "views": views,
         "seed": seed,
         "centre": round(found["centre"], 4),
         "alignment": round(found["alignment"], 4),

@@ -4,7 +4,7 @@
 
 Corollary of Keller, Suau and Zappella (TMLR 2023, arXiv 2211.08282), as `docs/structured.md` states it: where both
 sides of the equivariance differ by at most e, |L_A - L_H| <= Lip(loss) * 2 e. The loss is the negative cosine of two
-looks, which in each unit vector has the Lipschitz constant 1; e is the mean distance of the unit vectors that the
+views, which in each unit vector has the Lipschitz constant 1; e is the mean distance of the unit vectors that the
 two sides give. Digits enlarged to 32 x 32 pixels for the axis of sizes, and their rows read as series of 8 x 128
 steps for the axis of speeds; networks as drawn, in eval mode after 20 batches in train mode, three seeds; an exact
 group beside.

@@ -5,9 +5,9 @@
 Rotation: SimCLR on upright digits with a network that is equivariant to quarter turns; test digits are turned at
 random.
 Translation: digits on a torus of 12 x 12 pixels, shifted at random by up to 3, with a network that is equivariant to
-cyclic shifts, over the distance of the looks (in places of 2 pixels) and the number of places that a look reads. Each
+cyclic shifts, over the distance of the views (in places of 2 pixels) and the number of places that a view reads. Each
 beside a network
-without the structure, whose output is merely called a map. "structured" reads both looks from one feature map, "moved"
+without the structure, whose output is merely called a map. "structured" reads both views from one feature map, "moved"
 transforms the input; nothing else differs. Linear probe on frozen features, 1300 training and 497 test digits, three
 seeds. About fifteen minutes on one thread; a run that is in the file is not made again.
 

@@ -71,7 +71,7 @@ def har(folder: Path, seed: int) -> Split:
     return train, d["y_train"], torch.from_numpy(test).float(), d["y_test"]
 
 
-# data set -> how it is read, preprocessing, network, epochs, distance of the looks
+# data set -> how it is read, preprocessing, network, epochs, distance of the views
 CASES: dict[str, tuple[Callable[[Path, int], Split], Any, Callable[[], Equivariant], float, int | None]] = {
     "fashion": (fashion, ImagePreprocess, lambda: C4CNN(channels=1, size=(28, 28)), 6, None),
     "cifar10": (cifar10, ImagePreprocess, lambda: C4CNN(channels=3, size=(32, 32)), 6, None),

@@ -55,8 +55,8 @@ def test_every_bit_is_fair():
 
 
 def test_neighbours_are_independent():
-    def first(seed, pass_, look, shift=0, column=0):
-        return rng.uniforms(rng.bits(rng.keys(seed, pass_, look, INDEX + shift), column + 1))[:, column].numpy()
+    def first(seed, pass_, view, shift=0, column=0):
+        return rng.uniforms(rng.bits(rng.keys(seed, pass_, view, INDEX + shift), column + 1))[:, column].numpy()
 
     base = first(0, 0, 0)
     others = [

@@ -1,6 +1,6 @@
-"""Randomness as a pure function of (seed, pass, look, sample index, column), on whole batches.
+"""Randomness as a pure function of (seed, pass, view, sample index, column), on whole batches.
 
-One key per (seed, pass, look, index) opens a stream of 64-bit numbers; each purpose of a view is a range of *columns*
+One key per (seed, pass, view, index) opens a stream of 64-bit numbers; each purpose of a view is a range of *columns*
 of that stream, since calls cost and numbers do not. No generator state exists: a resumed run, another rank or a
 report draws the same numbers from the same five integers.
 
@@ -19,7 +19,7 @@ from torch import Tensor
 _WORD = (1 << 64) - 1
 _GOLDEN = 0x9E3779B97F4A7C15
 _FIRST, _SECOND = 0xBF58476D1CE4E5B9, 0x94D049BB133111EB
-_ORDER = -1  # the look number of the order of samples, which is no look
+_ORDER = -1  # the view number of the order of samples, which is no view
 
 
 def _signed(word: int) -> int:
@@ -59,9 +59,9 @@ def mix(*integers: int) -> int:
     return _fold(*integers, len(integers)) >> 1
 
 
-def keys(seed: int, pass_: int, look: int, index: Tensor) -> Tensor:
+def keys(seed: int, pass_: int, view: int, index: Tensor) -> Tensor:
     """Return one key per sample, (B,) int64, for `index` (B,) int64, on the device of `index`."""
-    start = _fold(seed, pass_, look)
+    start = _fold(seed, pass_, view)
     return _finalise_((index + 1) * _signed(_GOLDEN) + _signed(start))
 
 

@@ -1,6 +1,6 @@
 """Arguments that are refused: one vocabulary for constructors, settings and views, one line for each mistake.
 
-Comparisons let NaN and infinity pass (min(nan, 1) < 0 is false, and infinity is above 0), so every check here asks for a
+Comparisons let NaN and infinity pass (min(nan, 1) < 0 is false, and infinity is above 0), so every check asks for a
 finite number first.
 """
 
@@ -86,11 +86,11 @@ def within(low: float, high: float, /, **values: float) -> None:
     Example:
         >>> within(0, 1, blur=1.5)
         Traceback (most recent call last):
-        isotropy.errors.UserError: blur must be between 0 and 1, not 1.5
+        isotropy.errors.UserError: blur: 1.5 is not between 0 and 1
     """
     for name, value in values.items():
         if isinstance(value, bool) or not isinstance(value, Real) or not low <= value <= high:
-            raise UserError(f"{name} must be between {low:g} and {high:g}, not {value!r}")
+            raise UserError(f"{name}: {value:g} is not between {low:g} and {high:g}")
 
 
 def per_view(

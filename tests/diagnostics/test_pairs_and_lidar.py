@@ -58,7 +58,7 @@ def test_self_cluster():
     assert self_cluster(torch.ones(10, 4)) == pytest.approx(1)
 
 
-def looks(signal, noise, samples=400, views=10, width=32, seed=0):
+def views(signal, noise, samples=400, views=10, width=32, seed=0):
     rng = np.random.default_rng(seed)
     centres = rng.normal(size=(samples, width)) * signal
     z = centres[:, None] + noise * rng.normal(size=(samples, views, width))
@@ -66,24 +66,24 @@ def looks(signal, noise, samples=400, views=10, width=32, seed=0):
 
 
 def test_noise_scores_a_full_rank_and_the_ratio_gives_it_away():
-    z, ids = looks(signal=0.0, noise=1.0)
+    z, ids = views(signal=0.0, noise=1.0)
     found = lidar(z, ids)
     assert found["lidar"] > 25 and found["ratio"] == pytest.approx(1 / 10, rel=0.2)
     assert found["shuffled"] == pytest.approx(found["lidar"], rel=0.05)
-    z, ids = looks(signal=2.0, noise=1.0)
+    z, ids = views(signal=2.0, noise=1.0)
     assert lidar(z, ids)["ratio"] > 3
 
 
 def test_a_few_directions_of_signal():
     signal = np.zeros(32)
     signal[:4] = 10
-    z, ids = looks(signal, noise=0.1)
+    z, ids = views(signal, noise=0.1)
     found = lidar(z, ids)
     assert 3 < found["lidar"] < 5 < found["shuffled"]
 
 
 def test_lidar_depends_on_neither_scale_nor_order_nor_a_linear_map():
-    z, ids = looks(signal=np.linspace(0.2, 2, 32), noise=np.linspace(1, 0.1, 32))
+    z, ids = views(signal=np.linspace(0.2, 2, 32), noise=np.linspace(1, 0.1, 32))
     value = lidar(z, ids)["lidar"]
     assert lidar(0.01 * z, ids)["lidar"] == pytest.approx(value, rel=1e-6)
     order = np.random.default_rng(1).permutation(len(z))
@@ -94,7 +94,7 @@ def test_lidar_depends_on_neither_scale_nor_order_nor_a_linear_map():
 
 
 def test_lidar_against_its_definition():
-    z, ids = looks(signal=np.linspace(0.2, 2, 6), noise=1.0, samples=30, views=3, width=6)
+    z, ids = views(signal=np.linspace(0.2, 2, 6), noise=1.0, samples=30, views=3, width=6)
     means = z.reshape(30, 3, 6).mean(1)
     between = (means - means.mean(0)).T @ (means - means.mean(0)) / 30
     inner = z - np.repeat(means, 3, axis=0)
@@ -116,5 +116,5 @@ def test_perfect_invariance_and_collapse():
 
 @pytest.mark.parametrize("ids", [[0, 0, 1], [0, 0, 0, 0], [0, 0, 1, 2]])
 def test_refused_ids(ids):
-    with pytest.raises(ValueError, match="two looks or more"):
+    with pytest.raises(ValueError, match="two views or more"):
         lidar(rows(4, 3), ids)

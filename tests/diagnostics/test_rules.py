@@ -29,19 +29,19 @@ BYOL = {"eta": [1.057, 0.435, 0.418, 0.414, 0.412], "centre": [0.862, 0.988, 0.9
 HAR = {
     "eta": [1.029, 0.324, 0.336, 0.33, 0.264],
     "centre": [0.501, 0.73, 0.63, 0.487, 0.353],
-    "looks_rank": [19.2, 1.8, 1.59, 1.55, 1.505],
+    "views_rank": [19.2, 1.8, 1.59, 1.55, 1.505],
 }
 FLAT = {
     "eta": [1.004, 0.692, 0.349, 0.086, 0.075],
     "centre": [0.123, 0.258, 0.292, 0.397, 0.406],
-    "looks_rank": [8.74, 5.36, 2.41, 1.44, 1.17],
+    "views_rank": [8.74, 5.36, 2.41, 1.44, 1.17],
 }
 NO_CENTRE = {
     "eta": [0.0, 0.035, 0.081, -0.092, -0.004],
     "centre": [0.024, 0.029, 0.015, 0.017, 0.034],
-    "looks_rank": [4.29, 1.70, 1.26, 1.26, 1.20],
+    "views_rank": [4.29, 1.70, 1.26, 1.26, 1.20],
 }
-TWO = {"loss": [42.5, 24.1, 6.0, 2.07, 0.886], "looks_rank": [53.2, 8.46, 2.32, 2.12, 2.10]}
+TWO = {"loss": [42.5, 24.1, 6.0, 2.07, 0.886], "views_rank": [53.2, 8.46, 2.32, 2.12, 2.10]}
 DINO = {"loss": [6.89, 6.939, 6.858, 6.835, 6.831], "alignment": [0.241, 0.728, 0.749, 0.756, 0.776]}
 SLOW = {"loss": [5.329, 5.335, 5.347, 5.358, 5.304], "alignment": [0.489, 0.492, 0.484, 0.477, 0.501]}
 UNMOVED = {"loss": [5.0] * 5, "alignment": [0.5] * 5, "kinship": [1.0, None, 1.0, None, 1.0]}
@@ -86,13 +86,13 @@ def fired(rule, numbers, start=None, steps=200, **landmarks):
         ("uniform codes", EVEN, FEW),
         ("one code", FEW, EVEN),
         ("one code", FEW, SWAV),
-        # SimSiam without stop-gradient, and BYOL on HAR, whose looks are as flat.
+        # SimSiam without stop-gradient, and BYOL on HAR, whose views are as flat.
         ("dimensional collapse", FLAT, HAR),
-        # Barlow Twins without the off-diagonal, and SwAV on a table: flatter looks, but a loss that asks for more.
+        # Barlow Twins without the off-diagonal, and SwAV on a table: flatter views, but a loss that asks for more.
         (
             "dimensional collapse",
             TWO,
-            {"loss": [6.461, 6.263, 6.065, 6.029, 5.97], "looks_rank": [21.9, 8.52, 2.46, 1.85, 1.8]},
+            {"loss": [6.461, 6.263, 6.065, 6.029, 5.97], "views_rank": [21.9, 8.52, 2.46, 1.85, 1.8]},
         ),
         ("not yet learning", SLOW, DINO),
         ("no better than the random encoder", {"teacher_way": [0.0, None, 0.0, None, 0.0]}, BYOL),
@@ -111,7 +111,7 @@ def fired(rule, numbers, start=None, steps=200, **landmarks):
         (
             "dimensional collapse",
             NO_CENTRE,
-            NO_CENTRE | {"looks_rank": [16.8, 4.3, 2.6, 2.4, 2.21]},
+            NO_CENTRE | {"views_rank": [16.8, 4.3, 2.6, 2.4, 2.21]},
         ),
     ],
 )
@@ -126,10 +126,10 @@ def test_a_rule_fires_on_the_planted_and_not_on_the_healthy(rule, planted, healt
     [
         ("dimensional collapse", FLAT, {"eta": [0.9, 0.9, 0.5, 0.5, 0.5]}),
         ("dimensional collapse", FLAT, {"centre": [0.7, 0.7, 0.7, 0.3, 0.3]}),
-        ("dimensional collapse", FLAT, {"looks_rank": [52.6, 11.1, 4.0, 3.0, 2.4]}),
+        ("dimensional collapse", FLAT, {"views_rank": [52.6, 11.1, 4.0, 3.0, 2.4]}),
         ("dimensional collapse", NO_CENTRE, {"eta": [0.9, 0.9, 0.5, 0.5, 0.5]}),
         ("dimensional collapse", TWO, {"loss": [42.5, 34.1, 30.0, 28.0, 27.0]}),
-        ("dimensional collapse", TWO, {"looks_rank": [53.2, 8.46, 4.0, 3.0, 3.0]}),
+        ("dimensional collapse", TWO, {"views_rank": [53.2, 8.46, 4.0, 3.0, 3.0]}),
         ("no better than the random encoder", UNMOVED, {"kinship": [1.0, None, 0.98, None, 0.97]}),
         ("no better than the random encoder", UNMOVED, {"loss": [5.0, 4.8, 4.7, 4.6, 4.5]}),
         ("no better than the random encoder", UNMOVED, {"alignment": [0.5, 0.6, 0.7, 0.7, 0.7]}),
@@ -165,15 +165,15 @@ def test_even_codes_are_no_news_in_the_first_fifth():
     assert not fired("uniform codes", EVEN, steps=210, perfection=0.0, **{"uniform codes": 6.931})
 
 
-def test_a_loss_that_stands_is_no_news_where_no_looks_are_compared():
+def test_a_loss_that_stands_is_no_news_where_no_views_are_compared():
     assert fired("not yet learning", SLOW, perfection=0.0)
     assert not fired("not yet learning", SLOW | {"alignment": [None] * 5}, perfection=0.0)
 
 
-def test_where_there_never_was_a_centre_looks_have_to_be_flatter():
+def test_where_there_never_was_a_centre_views_have_to_be_flatter():
     assert fired("dimensional collapse", NO_CENTRE | {"centre": [0.06, 0.06, 0.05, 0.01, 0.01]})
-    assert not fired("dimensional collapse", NO_CENTRE | {"looks_rank": [16.8, 4.3, 2.1, 2.05, 2.0]})
-    assert fired("dimensional collapse", FLAT | {"looks_rank": [16.8, 4.3, 2.1, 2.05, 2.0]})
+    assert not fired("dimensional collapse", NO_CENTRE | {"views_rank": [16.8, 4.3, 2.1, 2.05, 2.0]})
+    assert fired("dimensional collapse", FLAT | {"views_rank": [16.8, 4.3, 2.1, 2.05, 2.0]})
 
 
 def test_a_loss_that_begins_below_the_best_known_meets_nothing():
@@ -182,7 +182,7 @@ def test_a_loss_that_begins_below_the_best_known_meets_nothing():
     assert not fired("dimensional collapse", TWO, perfection=60.0)
 
 
-def test_looks_that_begin_as_one_point_are_given_time_to_part():
+def test_views_that_begin_as_one_point_are_given_time_to_part():
     near = {"centre": [0.995, 0.99, 0.99, 0.99, 0.99]}
     assert fired("point collapse", near)
     assert not fired("point collapse", near, steps=400)
@@ -191,11 +191,11 @@ def test_looks_that_begin_as_one_point_are_given_time_to_part():
 
 def test_flat_looks_at_the_loss_of_point_collapse_are_a_dimensional_one():
     # SimCLR on a table at a learning rate of 30; codes begin at that loss, and then it says nothing.
-    blown = {"loss": [3.82, 4.09, 4.13, 4.1, 4.1], "looks_rank": [4.77, 1.43, 1.27, 1.72, 1.73]}
+    blown = {"loss": [3.82, 4.09, 4.13, 4.1, 4.1], "views_rank": [4.77, 1.43, 1.27, 1.72, 1.73]}
     marks = {"point collapse": 4.143, "perfection": 2.182}
     assert fired("dimensional collapse", blown, **marks)
     assert not fired("dimensional collapse", blown | {"loss": [3.82, 3.6, 3.4, 3.3, 3.2]}, **marks)
-    assert not fired("dimensional collapse", blown | {"looks_rank": [4.77, 4.0, 4.0, 4.0, 4.0]}, **marks)
+    assert not fired("dimensional collapse", blown | {"views_rank": [4.77, 4.0, 4.0, 4.0, 4.0]}, **marks)
     assert not fired("dimensional collapse", blown | EVEN, **marks)
 
 

@@ -43,22 +43,22 @@ def test_simplex():
     assert np.isnan(found["alignment"])
 
 
-@pytest.mark.parametrize("views", [2, 3])
-def test_the_sums_say_what_all_pairs_say(views):
-    looks = [unit(seed) for seed in range(views)]
-    found = stability(looks)
-    pairs = [(a, b) for a in range(views) for b in range(views) if a != b]
-    same = np.mean([float((looks[a] * looks[b]).sum(1).mean()) for a, b in pairs])
+@pytest.mark.parametrize("count", [2, 3])
+def test_the_sums_say_what_all_pairs_say(count):
+    views = [unit(seed) for seed in range(count)]
+    found = stability(views)
+    pairs = [(a, b) for a in range(count) for b in range(count) if a != b]
+    same = np.mean([float((views[a] * views[b]).sum(1).mean()) for a, b in pairs])
     other = []
     for a, b in pairs:
-        cosines = looks[a] @ looks[b].T
+        cosines = views[a] @ views[b].T
         n = len(cosines)
         other.append(float((cosines.sum() - cosines.diagonal().sum()) / (n * (n - 1))))
     assert found["alignment"] == pytest.approx(same, abs=1e-12)
     assert found["centre"] == pytest.approx(np.mean(other), abs=1e-12)
 
 
-def test_one_look_is_the_mean_cosine_off_the_diagonal():
+def test_one_view_is_the_mean_cosine_off_the_diagonal():
     z = unit(0)
     cosines = z @ z.T
     expected = (cosines.sum() - cosines.diagonal().sum()) / (40 * 39)
@@ -66,15 +66,15 @@ def test_one_look_is_the_mean_cosine_off_the_diagonal():
 
 
 def test_identities():
-    looks = [unit(1), unit(2)]
-    found = stability(looks)
+    views = [unit(1), unit(2)]
+    found = stability(views)
     assert found["centre"] + found["between"] + found["within"] == pytest.approx(1, abs=1e-12)
     assert found["m_o"] ** 2 + found["m_r"] ** 2 == pytest.approx(1, abs=1e-12)
     for weight in (0.1, 0.5, 2.0):
         left = -found["alignment"] + weight * found["centre"]
         right = (weight - 1) + (1 - weight) * found["within"] - weight * found["between"]
         assert left == pytest.approx(right, abs=1e-12)
-    rows = torch.cat(looks)
+    rows = torch.cat(views)
     assert found["spread"] == pytest.approx(float(rows.std(0, unbiased=False).mean()) * 6**0.5, abs=1e-12)
 
 
@@ -91,29 +91,29 @@ def test_the_unbiased_centre_of_even_rows_is_zero_on_average_where_the_biased_is
 
 
 def test_parts_add_up_to_the_whole_and_a_mean_over_ranks_does_not():
-    looks = [unit(3), unit(4)]
-    parts = [Sums.of([x[:11] for x in looks]), Sums.of([x[11:] for x in looks])]
-    whole = stability(looks)
+    views = [unit(3), unit(4)]
+    parts = [Sums.of([x[:11] for x in views]), Sums.of([x[11:] for x in views])]
+    whole = stability(views)
     for name, value in stability(parts[0] + parts[1]).items():
         assert value == pytest.approx(whole[name], abs=1e-12), name
     assert np.mean([stability(part)["m_o"] for part in parts]) > whole["m_o"] + 1e-3
 
 
 def test_ranks_reduce_one_vector():
-    looks = [unit(3), unit(4)]
-    mine, other = Sums.of([x[:11] for x in looks]), Sums.of([x[11:] for x in looks])
+    views = [unit(3), unit(4)]
+    mine, other = Sums.of([x[:11] for x in views]), Sums.of([x[11:] for x in views])
     sent = []
     other.over_ranks(lambda x: sent.append(x) or x)
     both = mine.over_ranks(lambda x: x + sent[0])
     for name, value in stability(both).items():
-        assert value == pytest.approx(stability(looks)[name], abs=1e-12), name
+        assert value == pytest.approx(stability(views)[name], abs=1e-12), name
     assert len(sent) == 1 and sent[0].ndim == 1
 
 
-@pytest.mark.parametrize("looks", [[], [torch.ones(3)], [torch.ones(3, 2), torch.ones(4, 2)], [torch.ones(0, 2)]])
-def test_refused_shapes(looks):
-    with pytest.raises(ValueError, match="looks must be"):
-        stability(looks)
+@pytest.mark.parametrize("views", [[], [torch.ones(3)], [torch.ones(3, 2), torch.ones(4, 2)], [torch.ones(0, 2)]])
+def test_refused_shapes(views):
+    with pytest.raises(ValueError, match="views must be"):
+        stability(views)
 
 
 def test_one_sample_has_no_centre():

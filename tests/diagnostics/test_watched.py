@@ -10,10 +10,10 @@ from isotropy.diagnostics import (
     assignments,
     encoder_numbers,
     kinship,
-    looks_rank,
     participation_ratio,
     predictor_gap,
     step_numbers,
+    views_rank,
 )
 
 
@@ -24,7 +24,7 @@ def rows(seed: int, n: int = 12, d: int = 5) -> torch.Tensor:
 def shown(part: slice) -> dict[str, list[torch.Tensor]]:
     p = [rows(seed)[part].softmax(1) for seed in (5, 6)]
     return {
-        "looks": [rows(1)[part], rows(2)[part]],
+        "views": [rows(1)[part], rows(2)[part]],
         "prediction": [rows(3)[part]],
         "target": [rows(4)[part]],
         "assignments": p,
@@ -44,13 +44,13 @@ def test_sums_over_ranks_are_the_numbers_of_all_rows(cut):
 
     first, second = shown(slice(0, cut)), shown(slice(cut, None))
     step_numbers(first, record)
-    looks_rank(first["looks"], record)
+    views_rank(first["views"], record)
     places = iter(sums)
     together = step_numbers(second, lambda x: x + next(places))
-    rank = looks_rank(second["looks"], lambda x: x + next(places))
+    rank = views_rank(second["views"], lambda x: x + next(places))
     whole = shown(slice(None))
     assert together == pytest.approx(step_numbers(whole), abs=1e-12)
-    assert rank == pytest.approx(looks_rank(whole["looks"]), abs=1e-6)
+    assert rank == pytest.approx(views_rank(whole["views"]), abs=1e-6)
     assert next(places, None) is None
 
 
@@ -65,7 +65,7 @@ def test_the_numbers_are_those_of_the_functions_that_they_come_from():
 
 
 def test_a_single_row_has_no_centre():
-    assert step_numbers({"looks": [rows(1)[:1]] * 2}) == {}
+    assert step_numbers({"views": [rows(1)[:1]] * 2}) == {}
 
 
 def test_sums_are_refused_where_they_do_not_fit():
@@ -77,10 +77,10 @@ def test_sums_are_refused_where_they_do_not_fit():
         Uses.of(rows(1))
 
 
-def test_the_rank_of_looks_is_the_participation_ratio_of_their_unit_rows():
+def test_the_rank_of_views_is_the_participation_ratio_of_their_unit_rows():
     both = torch.nn.functional.normalize(torch.cat([rows(1), rows(2)]), dim=1)
-    assert looks_rank([rows(1), rows(2)]) == pytest.approx(participation_ratio(both), abs=1e-5)
-    assert np.isnan(looks_rank([torch.ones(8, 3)] * 2))
+    assert views_rank([rows(1), rows(2)]) == pytest.approx(participation_ratio(both), abs=1e-5)
+    assert np.isnan(views_rank([torch.ones(8, 3)] * 2))
 
 
 @pytest.mark.parametrize("n", [4, 12])

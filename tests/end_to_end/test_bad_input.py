@@ -79,7 +79,10 @@ REFUSED = [
     ("good.csv --method simclr --set method.temperature=abc", "method.temperature = 'abc' must be a number"),
     ("good.csv --method simclr --set method.temperature=-1", "temperature must be above 0, not -1"),
     ("good.csv --method simclr --set method.projector=3", "method.projector = 3 must be a list of whole numbers"),
-    ("good.csv --method simclr --set views.looks=1", "simclr compares at least 2 looks of a sample: views.looks = 1"),
+    (
+        "good.csv --method simclr --set views.num_views=1",
+        "simclr compares at least 2 views of a sample: views.num_views = 1",
+    ),
     ("good.csv --method simclr --set views.corrupt=2.0", "corrupt: 2 is not between 0 and 1"),
     ("good.csv --epochs 0", "--epochs 0 must be a number above 0"),
     ("good.csv --epochs nan", "--epochs nan must be a number above 0"),

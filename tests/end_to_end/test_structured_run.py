@@ -65,6 +65,6 @@ def test_what_does_not_fit_is_refused_in_a_line(options, views, said):
         SelfSupervisedEncoder("simclr", view_options=views, **options).fit(digits())
 
 
-def test_a_method_that_compares_no_looks_is_refused():
-    with pytest.raises(UserError, match="lfr compares no looks"):
+def test_a_method_that_compares_no_views_is_refused():
+    with pytest.raises(UserError, match="lfr compares no views"):
         SelfSupervisedEncoder("lfr", encoder="c4_cnn", view_options={"name": "structured"}, epochs=1).fit(digits())

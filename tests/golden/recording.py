@@ -24,7 +24,7 @@ from isotropy.data import PREPROCESS, ArraySource
 from isotropy.methods import METHODS
 from isotropy.runs.recipe import Recipe, build
 from isotropy.training import fit
-from isotropy.views.multiview import ViewMaker, Views
+from isotropy.views.multiview import MultiView, ViewMaker
 
 KEPT = Path(__file__).with_name("traces.json")
 ROWS, BATCH, STEPS = 72, 12, 20
@@ -78,11 +78,11 @@ class ExactViews:
     def __init__(self, make: ViewMaker) -> None:
         self.make, self.count = make, make.count
 
-    def __call__(self, source: Any, index: Tensor, *, seed: int, pass_: int) -> Views:
+    def __call__(self, source: Any, index: Tensor, *, seed: int, pass_: int) -> MultiView:
         views = self.make(source, index, seed=seed, pass_=pass_)
-        if type(views) is not Views:
+        if type(views) is not MultiView:
             return views
-        return Views(index, lambda: [look.double() for look in views.looks])
+        return MultiView(index, lambda: [view.double() for view in views.tensors])
 
 
 def values(modality: str) -> Any:

@@ -13,7 +13,7 @@ from isotropy.encoders import DilatedResNet, wrap
 from isotropy.methods import METHODS
 from isotropy.methods.method import Method
 from isotropy.training import Optim, Plan, fit
-from isotropy.views.multiview import Plain, ViewMaker, Views
+from isotropy.views.multiview import MultiView, Plain, ViewMaker
 from laws.toys import TOYS
 
 FEATURES, ROWS, BATCH, EPOCHS = 5, 39, 9, 1.5
@@ -48,19 +48,19 @@ class Waves(Rows):
 
 
 class Jitter:
-    """Looks that add noise, a function of (seed, pass, look, sample): the least that methods with views need."""
+    """Views that add noise, a function of (seed, pass, view, sample): the least that methods with views need."""
 
     def __init__(self, count: int) -> None:
         self.count = count
 
-    def __call__(self, source: Rows, index: Tensor, *, seed: int, pass_: int) -> Views:
-        def looks() -> list[Tensor]:
+    def __call__(self, source: Rows, index: Tensor, *, seed: int, pass_: int) -> MultiView:
+        def make() -> list[Tensor]:
             rows = source.batch(index)
-            keys = [rng.keys(seed, pass_, look, index) for look in range(self.count)]
+            keys = [rng.keys(seed, pass_, view, index) for view in range(self.count)]
             noise = [rng.normals(rng.halves(key, rows[0].numel())).to(rows) for key in keys]
             return [source.prepare(rows + 0.3 * one.view_as(rows)) for one in noise]
 
-        return Views(index, looks)
+        return MultiView(index, make)
 
 
 def modality(kind: type[Method] | Method) -> str:
@@ -87,8 +87,8 @@ def _waves(generator: torch.Generator) -> Tensor:
 
 
 def views(kind: type[Method] | Method) -> ViewMaker:
-    """Return the view maker of a case: the plain row where one look is enough."""
-    return Plain() if kind.min_looks == 1 else Jitter(kind.min_looks)
+    """Return the view maker of a case: the plain row where one view is enough."""
+    return Plain() if kind.min_views == 1 else Jitter(kind.min_views)
 
 
 def encoder(modality: str = "table") -> nn.Module:

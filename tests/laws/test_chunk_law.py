@@ -54,13 +54,13 @@ def test_the_replay_draws_the_dropout_of_the_first_run():
     # The same step by hand: one graph over the chunks, each under its own seed, and plain SGD at the first rate.
     method, data = with_dropout(), cases.source()
     index, before = rng.order(0, 0, cases.ROWS)[: cases.BATCH], cases.state(method)
-    looks = [], []
+    tensors = [], []
     for place, rows in enumerate(index.split(4)):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(rng.mix(0, 0, 0, place))
-            for column, z in zip(looks, method(cases.views(method)(data, rows, seed=0, pass_=0))["z"]):
+            for column, z in zip(tensors, method(cases.views(method)(data, rows, seed=0, pass_=0))["z"]):
                 column.append(z)
-    method.loss(z=[torch.cat(column) for column in looks])["contrast"].backward()
+    method.loss(z=[torch.cat(column) for column in tensors])["contrast"].backward()
     moved = cases.state(learnt)
     for name, parameter in method.named_parameters():
         torch.testing.assert_close(moved[name], before[name] - 0.05 * parameter.grad, rtol=1e-12, atol=1e-14)

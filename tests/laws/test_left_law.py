@@ -7,7 +7,7 @@ from torch import nn
 from isotropy.encoders import wrap
 from isotropy.methods import METHODS, SimCLR
 from isotropy.training import fit
-from isotropy.views.multiview import Views
+from isotropy.views.multiview import MultiView
 from laws import cases
 
 
@@ -40,7 +40,7 @@ def test_networks_over_volumes_train():
     encoder = wrap(Volumes(), example=rows.rows[:2])
 
     def pairs(source, index, *, seed, pass_):
-        return Views(index, lambda: [source.batch(index), source.batch(index) * 1.1])
+        return MultiView(index, lambda: [source.batch(index), source.batch(index) * 1.1])
 
     pairs.count = 2
     steps = list(fit(SimCLR(encoder, projector=(8, 4)), rows, pairs, epochs=1, batch_size=8))

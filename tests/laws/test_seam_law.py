@@ -13,14 +13,14 @@ from isotropy.nn.ema import Teacher
 from isotropy.training import Optim, fit
 from isotropy.training.comm import mean
 from isotropy.training.loop import Step
-from isotropy.views.multiview import Plain, Source, ViewMaker, Views
+from isotropy.views.multiview import MultiView, Plain, Source, ViewMaker
 from laws import cases
 
 each_method = pytest.mark.parametrize("name", cases.ALL)
 LABELS = {"y", "label", "labels", "target_labels", "classes", "annotation", "annotations"}
 
 
-def begun(name: str, pass_: int = 0) -> tuple[Method, Views]:
+def begun(name: str, pass_: int = 0) -> tuple[Method, MultiView]:
     """Return a method in train mode at the start of a pass, and the views of its first batch."""
     method = cases.make(name)
     data = cases.source(modality=cases.modality(method))
@@ -47,7 +47,7 @@ def mapped(outputs: Outputs, function: Callable[[Tensor], Tensor], names: tuple[
 
 def signatures() -> Iterator[tuple[str, Callable[..., object]]]:
     yield "fit", fit
-    yield "Views", Views.__init__
+    yield "Views", MultiView.__init__
     yield "Plain", Plain.__call__
     yield "ViewMaker", ViewMaker.__call__
     for protocol in (Source, Method):
@@ -65,10 +65,10 @@ def test_no_signature_on_the_way_to_a_method_has_a_place_for_labels(where, funct
     assert not LABELS & set(inspect.signature(function).parameters), where
 
 
-def test_views_carry_an_index_and_looks_alone():
+def test_views_carry_an_index_and_views_alone():
     views = Plain()(cases.source(), torch.arange(3), seed=0, pass_=0)
-    assert {name for name in [*vars(views), *dir(Views)] if not name.startswith("_")} == {
-        *("index", "looks", "seconds", "through")
+    assert {name for name in [*vars(views), *dir(MultiView)] if not name.startswith("_")} == {
+        *("index", "tensors", "seconds", "through")
     }
 
 

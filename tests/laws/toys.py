@@ -6,11 +6,11 @@ from torch import Tensor, nn
 from isotropy.methods.method import Method, Outputs
 from isotropy.nn.mlp import mlp
 from isotropy.objectives import nt_xent
-from isotropy.views.multiview import Views
+from isotropy.views.multiview import MultiView
 
 
 class Spread(Method):
-    """Rows agree between looks and the mean assignment is uniform: nothing gathered, one output averaged."""
+    """Rows agree between views and the mean assignment is uniform: nothing gathered, one output averaged."""
 
     averaged = ("marginal",)
 
@@ -20,7 +20,7 @@ class Spread(Method):
         self.head = mlp((encoder.width, 8, width))
         self.register_buffer("centre", torch.zeros(1, width))
 
-    def forward(self, views: Views) -> Outputs:
+    def forward(self, views: MultiView) -> Outputs:
         logits = [self.head(h) for h in views.through(self.encoder)]
         return {"logits": logits, "marginal": [rows.softmax(1) for rows in logits]}
 
@@ -45,7 +45,7 @@ class Contrast(Method):
         self.encoder = encoder
         self.head = nn.Sequential(nn.Dropout(dropout), mlp((encoder.width, 8, width)))
 
-    def forward(self, views: Views) -> Outputs:
+    def forward(self, views: MultiView) -> Outputs:
         return {"z": [self.head(h) for h in views.through(self.encoder)]}
 
     def loss(self, z: list[Tensor]) -> dict[str, Tensor]:
@@ -57,7 +57,7 @@ class Breaks(Contrast):
 
     gathered = ()
 
-    def forward(self, views: Views) -> Outputs:
+    def forward(self, views: MultiView) -> Outputs:
         rows = self.head(views.through(self.encoder)[0])
         late = self.progress > 0.15
         return {"rows": rows, "bad": torch.where(views.index == 0, float("nan") if late else 0.0, 0.0).to(rows)}

@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from isotropy.views.multiview import Views
+from isotropy.views.multiview import MultiView
 
 
 class Net(nn.Module):
@@ -47,8 +47,8 @@ def normal(*shape, seed=0):
     return torch.randn(*shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
 
 
-def views_of(*looks):
-    return Views(torch.arange(len(looks[0])), lambda: list(looks))
+def views_of(*tensors):
+    return MultiView(torch.arange(len(tensors[0])), lambda: list(tensors))
 
 
 def copy_of(module):

@@ -15,11 +15,11 @@ def test_the_loss_is_the_error_of_what_the_decoder_gives_back():
     assert method.loss(**method(views_of(x)))["error"].item() == pytest.approx(expected.item(), abs=1e-12)
 
 
-def test_categories_are_told_by_their_logits_and_several_looks_are_averaged():
+def test_categories_are_told_by_their_logits_and_several_views_are_averaged():
     method = Autoencoder(Net(), make_decoder=lambda width: TableDecoder(width, 3, [4, 2])).double().eval()
-    looks = [torch.cat([normal(6, 3, seed=s), torch.tensor([[s, 1.0]]).expand(6, 2)], 1) for s in (0, 3)]
-    errors = [reconstruction(method.decoder(method.encoder(x)), x, categories=(4, 2)).item() for x in looks]
-    assert method.loss(**method(views_of(*looks)))["error"].item() == pytest.approx(sum(errors) / 2, abs=1e-12)
+    tensors = [torch.cat([normal(6, 3, seed=s), torch.tensor([[s, 1.0]]).expand(6, 2)], 1) for s in (0, 3)]
+    errors = [reconstruction(method.decoder(method.encoder(x)), x, categories=(4, 2)).item() for x in tensors]
+    assert method.loss(**method(views_of(*tensors)))["error"].item() == pytest.approx(sum(errors) / 2, abs=1e-12)
 
 
 def test_the_landmark_and_every_parameter_learns():

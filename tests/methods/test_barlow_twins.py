@@ -7,11 +7,11 @@ from isotropy.objectives import barlow_twins
 from methods.fakes import Net, normal, views_of
 
 
-def test_the_terms_are_those_of_the_projected_looks():
+def test_the_terms_are_those_of_the_projected_views():
     method = BarlowTwins(Net(), projector=(16, 6), lambda_=0.3, scale=0.7).double()
-    looks = [normal(7, 5), normal(7, 5, seed=1)]
-    outputs = method.eval()(views_of(*looks))
-    expected = barlow_twins(*[method.projector(method.encoder(x)) for x in looks], lambda_=0.3, scale=0.7)
+    tensors = [normal(7, 5), normal(7, 5, seed=1)]
+    outputs = method.eval()(views_of(*tensors))
+    expected = barlow_twins(*[method.projector(method.encoder(x)) for x in tensors], lambda_=0.3, scale=0.7)
     terms = method.loss(**outputs)
     assert list(terms) == ["invariance", "redundancy"]
     assert all(terms[name].item() == pytest.approx(expected[name].item(), abs=1e-12) for name in terms)
@@ -19,7 +19,7 @@ def test_the_terms_are_those_of_the_projected_looks():
 
 
 def crowded(rows, width):
-    """Equal looks of biased variance 1, as uncorrelated as `rows` rows allow, for width <= rows-1 or 2(rows-1)."""
+    """Equal views of biased variance 1, as uncorrelated as `rows` rows allow, for width <= rows-1 or 2(rows-1)."""
     centred = torch.linalg.qr(torch.cat([torch.ones(rows, 1).double(), normal(rows, rows - 1)], 1)).Q[:, 1:]
     turned = torch.linalg.qr(normal(rows - 1, rows - 1, seed=1)).Q
     frame = torch.cat([torch.eye(rows - 1).double(), turned], 1)[:, :width]
@@ -37,7 +37,7 @@ def test_landmarks_are_what_the_loss_gives(width, crowding):
         assert sum(method.loss(z=[z, z]).values()).item() == pytest.approx(landmarks[name], abs=1e-4)
 
 
-def test_independent_looks_cost_the_landmark():
+def test_independent_views_cost_the_landmark():
     method = BarlowTwins(Net(), projector=(16, 40), lambda_=0.1)
     draws = [
         sum(method.loss(z=[normal(20, 40, seed=2 * s), normal(20, 40, seed=2 * s + 1)]).values()) for s in range(40)

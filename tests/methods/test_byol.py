@@ -14,20 +14,20 @@ def small(**options):
 
 def test_the_loss_is_the_papers_over_both_directions():
     method = small().eval()
-    looks = [normal(7, 5), normal(7, 5, seed=1)]
-    outputs = method(views_of(*looks))
-    p = [method.predictor(method.projector(method.encoder(x))) for x in looks]
-    y = [method.projector(method.encoder(x)) for x in looks]  # at the start the teacher is the student
+    tensors = [normal(7, 5), normal(7, 5, seed=1)]
+    outputs = method(views_of(*tensors))
+    p = [method.predictor(method.projector(method.encoder(x))) for x in tensors]
+    y = [method.projector(method.encoder(x)) for x in tensors]  # at the start the teacher is the student
     assert method.loss(**outputs)["distance"].item() == pytest.approx(byol(p, y).item(), abs=1e-12)
 
 
-def test_the_teacher_sees_only_the_large_looks():
+def test_the_teacher_sees_only_the_large_views():
     method = small()
     large = [normal(6, 9), normal(6, 9, seed=1)]
     outputs = method(views_of(*large, normal(6, 5, seed=2)))
     assert (len(outputs["prediction"]), len(outputs["target"])) == (3, 2)
     assert method.teacher_encoder.module.rows == 12
-    # Pairs: 2 among the large looks, 2 from the small look to them.
+    # Pairs: 2 among the large views, 2 from the small view to them.
     opposite = [torch.ones(6, 2)] * 3, [-torch.ones(6, 2)] * 2
     assert method.loss(*opposite)["distance"].item() == pytest.approx(16)
 

@@ -21,7 +21,7 @@ N, D = 9, 6
 
 
 def pair(offset=0.0):
-    """Two looks that agree somewhat and share something."""
+    """Two views that agree somewhat and share something."""
     sample = normal(N, D)
     return [sample + 0.3 * normal(N, D, seed=seed) + offset for seed in (1, 2)]
 
@@ -88,7 +88,7 @@ def test_info_nce_at_a_large_temperature_is_alignment_against_the_mean_of_the_ca
     assert left[2] == pytest.approx(left[1], rel=0.1) and left[1] == pytest.approx(left[0], rel=0.2)
 
 
-def test_simclr_at_a_large_temperature_has_all_other_looks_as_candidates():
+def test_simclr_at_a_large_temperature_has_all_other_views_as_candidates():
     z = torch.cat(units(offset=0.5))
     others = (z @ z.T)[~torch.eye(2 * N, dtype=torch.bool)].view(2 * N, -1)
     positive = (z * z.roll(N, 0)).sum(1)
@@ -96,7 +96,7 @@ def test_simclr_at_a_large_temperature_has_all_other_looks_as_candidates():
     assert max(map(abs, left)) < 1 and left[1] == pytest.approx(left[0], rel=0.1)
 
 
-def test_info_nce_pulls_to_the_other_look_and_away_from_a_centre_weighted_by_the_softmax():
+def test_info_nce_pulls_to_the_other_view_and_away_from_a_centre_weighted_by_the_softmax():
     z, other = (leaf(x) for x in units())
     found, _ = force(info_nce(z, other, temperature=0.3), z, other)
     weights = (z @ other.T / 0.3).softmax(1)
@@ -143,15 +143,15 @@ def test_byols_force_is_four_times_simsiams():
 @pytest.mark.parametrize(("momentum", "teacher_is_student"), [(0.0, True), (1.0, False)])
 def test_byols_target_is_the_student_at_momentum_0_and_stands_still_at_1(momentum, teacher_is_student):
     method = small(BYOL, predictor_hidden=4, momentum=momentum)
-    looks = views_of(normal(N, 5), normal(N, 5, seed=1))
-    before = method(looks)["target"][0]
+    tensors = views_of(normal(N, 5), normal(N, 5, seed=1))
+    before = method(tensors)["target"][0]
     with torch.no_grad():
         for parameter in (*method.encoder.parameters(), *method.projector.parameters()):
             parameter += 0.1
     method.update()
-    after = method(looks)["target"][0]
+    after = method(tensors)["target"][0]
     if teacher_is_student:
-        close(after, method.projector(looks.through(method.encoder)[0]).detach())
+        close(after, method.projector(tensors.through(method.encoder)[0]).detach())
     else:
         close(after, before)
 
@@ -169,7 +169,7 @@ def test_dinos_mean_force_is_the_difference_of_the_mean_probabilities():
     centre = torch.cat(teacher).mean(0, keepdim=True)
     found, p_s, method = dino_forces(centre, teacher, student)
     p_t = [((x - centre) / method.teacher_temperature).softmax(1) for x in teacher]
-    # Two pairs, so that each look's share of the mean is a half.
+    # Two pairs, so that each view's share of the mean is a half.
     close(found[0], (p_t[1] - p_s[0]) / method.student_temperature / 2)
     close(found[0].mean(0), (p_t[1].mean(0) - p_s[0].mean(0)) / method.student_temperature / 2)
 

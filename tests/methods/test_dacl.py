@@ -22,13 +22,13 @@ class Kept(nn.Module):
         return x.flatten(1)[:, :5]
 
 
-def mixtures(x, index, *, pass_=0, looks=1, encoder=None, **options):
-    """Return what a DACL over the rows `x` shows its encoder of the rows `index`, one tensor a look."""
+def mixtures(x, index, *, pass_=0, num_views=1, encoder=None, **options):
+    """Return what a DACL over the rows `x` shows its encoder of the rows `index`, one tensor a view."""
     method = DACL(Kept(), projector=(4, 3), **options).to(x.dtype)
     source = Rows(x)
     method.before_pass(source, pass_)
-    method(views_of(*[x[index]] * looks) if looks > 1 else Plain()(source, index, seed=0, pass_=pass_))
-    return method.encoder.seen.chunk(max(2, looks))
+    method(views_of(*[x[index]] * num_views) if num_views > 1 else Plain()(source, index, seed=0, pass_=pass_))
+    return method.encoder.seen.chunk(max(2, num_views))
 
 
 def test_a_mixture_is_a_row_and_a_share_of_another_row():
@@ -63,7 +63,7 @@ def test_a_category_is_that_of_the_other_row_with_the_others_share():
         assert (taken[share == 0] == 0).all() and not torch.equal(mixed[:, 1], mixed[:, 2])
 
 
-def test_mixtures_are_a_function_of_seed_pass_look_and_index():
+def test_mixtures_are_a_function_of_seed_pass_view_and_index():
     x, index = normal(30, 2, 5), torch.tensor([4, 9, 2])
     one, two = mixtures(x, index)
     assert one.shape == (3, 2, 5) and not torch.allclose(one, two)
@@ -71,7 +71,7 @@ def test_mixtures_are_a_function_of_seed_pass_look_and_index():
     assert torch.equal(mixtures(x, index[1:])[1], two[1:])
     for other in (mixtures(x, index, seed=1)[0], mixtures(x, index, pass_=1)[0]):
         assert not torch.allclose(other, one)
-    assert len(mixtures(x, index, looks=3)) == 3
+    assert len(mixtures(x, index, num_views=3)) == 3
 
 
 def test_the_loss_is_nt_xent_and_landmarks_are_what_it_gives():
@@ -99,5 +99,5 @@ def test_mistakes_are_named():
         DACL(Net(), alpha=1)
     method = DACL(Net())
     method.before_pass(Rows(normal(4, 5)), 0)
-    with pytest.raises(UserError, match=r"mixes a look \(3,\) with rows \(5,\): no crops here"):
+    with pytest.raises(UserError, match=r"mixes a view \(3,\) with rows \(5,\): no crops here"):
         method(views_of(normal(4, 3)))

@@ -7,18 +7,18 @@ import torch
 from isotropy.errors import UserError
 from isotropy.methods import DIET
 from isotropy.objectives import naming
-from isotropy.views.multiview import Views
+from isotropy.views.multiview import MultiView
 from methods.fakes import Net, normal, views_of
 from objectives.test_naming import slow_naming
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.8])
-def test_the_loss_names_the_rows_and_is_averaged_over_looks(smoothing):
+def test_the_loss_names_the_rows_and_is_averaged_over_views(smoothing):
     method = DIET(Net(), n_samples=20, label_smoothing=smoothing).double().eval()
-    looks, index = [normal(7, 5), normal(7, 5, seed=1)], torch.tensor([19, 0, 3, 3, 11, 7, 2])
-    outputs = method(Views(index, lambda: looks))
+    tensors, index = [normal(7, 5), normal(7, 5, seed=1)], torch.tensor([19, 0, 3, 3, 11, 7, 2])
+    outputs = method(MultiView(index, lambda: tensors))
     expected = np.mean(
-        [slow_naming(method.encoder(x).detach(), method.head.weight.detach(), index, smoothing).mean() for x in looks]
+        [slow_naming(method.encoder(x).detach(), method.head.weight.detach(), index, smoothing).mean() for x in tensors]
     )
     assert [x.shape for x in outputs["surprise"]] == [(7,), (7,)]
     assert method.loss(**outputs)["index"].item() == pytest.approx(expected, abs=1e-10)

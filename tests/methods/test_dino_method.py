@@ -15,7 +15,7 @@ def small(**options):
     return DINO(Net(), **({"projector": (16, 12, 6), "prototypes": 7, "teacher_temperature": 0.07} | options)).double()
 
 
-def looks(count=2, rows=8):
+def tensors(count=2, rows=8):
     return [normal(rows, 5, seed=v) for v in range(count)]
 
 
@@ -25,7 +25,7 @@ def test_the_loss_is_the_papers_over_teacher_and_student():
         method.centre.copy_(0.1 * normal(1, 7))
         for p in method.projector.parameters():
             p.mul_(1.5)
-    x = looks(3)
+    x = tensors(3)
     heads = (method.projector, method.prototypes), (method.teacher_projector, method.teacher_prototypes)
     student, teacher = ([c(normalize(g(method.encoder(one)), dim=1)) for one in x] for g, c in heads)
     expected = dino(student, teacher, centre=method.centre, teacher_temperature=0.07)
@@ -34,7 +34,7 @@ def test_the_loss_is_the_papers_over_teacher_and_student():
     assert torch.allclose(outputs["level"], sum(teacher) / 3)
 
 
-def test_the_teacher_sees_only_the_large_looks():
+def test_the_teacher_sees_only_the_large_views():
     method = small()
     outputs = method(views_of(normal(6, 9), normal(6, 9, seed=1), *(normal(6, 5, seed=v) for v in range(2, 8))))
     assert (len(outputs["student"]), len(outputs["teacher"])) == (8, 2)
@@ -44,7 +44,7 @@ def test_the_teacher_sees_only_the_large_looks():
 def test_the_centre_is_a_moving_mean_from_0_and_is_written_after_the_loss():
     method, level = small(), normal(1, 7)
     assert not method.centre.any()
-    outputs = method(views_of(*looks()))
+    outputs = method(views_of(*tensors()))
     before = copy_of(method)
     method.loss(**outputs)
     assert torch.equal(method.centre, before["centre"])
@@ -99,7 +99,7 @@ def test_landmarks_are_what_the_loss_gives():
 
 def test_the_student_learns_and_the_teacher_gets_no_gradient():
     method = small()
-    method.loss(**method(views_of(*looks())))["distillation"].backward()
+    method.loss(**method(views_of(*tensors())))["distillation"].backward()
     for name, p in method.named_parameters():
         assert p.requires_grad != name.startswith("teacher"), name
         assert (p.grad is None) == name.startswith("teacher"), name

@@ -53,7 +53,7 @@ def test_the_teacher_learns_too():
 def test_small_crops_have_no_teacher():
     method = small()
     outputs = method(views_of(normal(6, 9), normal(6, 9, seed=1), normal(6, 5, seed=2), normal(6, 5, seed=3)))
-    assert {name: len(looks) for name, looks in outputs.items()} == {"student": 4, "teacher": 2, "marginal": 2}
+    assert {name: len(tensors) for name, tensors in outputs.items()} == {"student": 4, "teacher": 2, "marginal": 2}
     assert all(term.isfinite() for term in method.loss(**outputs).values())
 
 
@@ -92,6 +92,6 @@ def test_mistakes_are_named():
             small(**options)
 
 
-def test_one_large_look_is_refused():
-    with pytest.raises(UserError, match="these 2 looks have one: set views.looks = 2"):
+def test_one_large_view_is_refused():
+    with pytest.raises(UserError, match="these 2 views have one: set views.num_views = 2"):
         small()(views_of(normal(8, 5), normal(8, 4)))

@@ -12,17 +12,17 @@ def small(**options):
     return LeJEPA(Net(), **({"projector": (16, 6), "num_slices": 10} | options)).double()
 
 
-def test_the_loss_is_the_papers_on_projected_looks():
+def test_the_loss_is_the_papers_on_projected_views():
     method = small(lambda_=0.2, knots=9).eval()
-    looks = [normal(7, 5), normal(7, 5, seed=1), normal(7, 5, seed=2)]
-    found = method.loss(**method(views_of(*looks)))
-    z = [method.projector(method.encoder(x)) for x in looks]
+    tensors = [normal(7, 5), normal(7, 5, seed=1), normal(7, 5, seed=2)]
+    found = method.loss(**method(views_of(*tensors)))
+    z = [method.projector(method.encoder(x)) for x in tensors]
     expected = lejepa(z, method.directions(), centre=3, lambda_=0.2, knots=9)
     for name, term in expected.items():
         assert found[name].item() == pytest.approx(term.item(), abs=1e-12)
 
 
-def test_the_centre_is_that_of_the_large_looks():
+def test_the_centre_is_that_of_the_large_views():
     method = small().eval()
     large, little = [normal(6, 9), normal(6, 9, seed=1)], normal(6, 5, seed=2)
     outputs = method(views_of(*large, little))

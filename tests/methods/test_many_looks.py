@@ -1,4 +1,4 @@
-"""SwAV and DINO train on crops of several sizes, and on more than two looks of tables and series."""
+"""SwAV and DINO train on crops of several sizes, and on more than two views of tables and series."""
 
 import numpy as np
 import pytest
@@ -14,10 +14,10 @@ DATA = {
     "table": (TablePreprocess, NUMBERS.normal(size=(24, 5)).astype(np.float32)),
     "series": (SeriesPreprocess, NUMBERS.normal(size=(24, 2, 40)).astype(np.float32)),
 }
-LOOKS = {
+VIEWS = {
     "image": {"views.crops": [{"count": 3, "size": 10, "scale": [0.1, 0.4]}], "encoder.stem": 4, "encoder.width": 8},
-    "table": {"views.looks": 4, "views.corrupt": 0.4, "encoder.width": 8},
-    "series": {"views.looks": 4},
+    "table": {"views.num_views": 4, "views.corrupt": 0.4, "encoder.width": 8},
+    "series": {"views.num_views": 4},
 }
 SMALL = {
     "swav": {"projector": [8, 4], "prototypes": 6, "queue_length": 16},
@@ -27,9 +27,9 @@ SMALL = {
 
 @pytest.mark.parametrize("modality", sorted(DATA))
 @pytest.mark.parametrize("name", sorted(SMALL))
-def test_trains_on_many_looks(name, modality):
+def test_trains_on_many_views(name, modality):
     kind, rows = DATA[modality]
-    settings = {f"method.{key}": value for key, value in SMALL[name].items()} | LOOKS[modality]
+    settings = {f"method.{key}": value for key, value in SMALL[name].items()} | VIEWS[modality]
     recipe = Recipe.default(name, modality).changed(settings)
     preprocess = kind.learn(rows)
     source = ArraySource(preprocess.store(rows), preprocess)
@@ -37,7 +37,7 @@ def test_trains_on_many_looks(name, modality):
     steps = list(fit(method, source, views, epochs=2, batch_size=8))
     assert len(steps) == 6 and all(np.isfinite(step.loss) for step in steps)
     outputs = steps[-1].outputs
-    # Tables and series: four looks of one size. The student sees all of them.
+    # Tables and series: four views of one size. The student sees all of them.
     many, targets = ("scores", "z") if name == "swav" else ("student", "teacher")
     assert len(outputs[many]) == views.count == (5 if modality == "image" else 4)
     assert len(outputs[targets]) == (2 if name == "swav" or modality == "image" else 4)

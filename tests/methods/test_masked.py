@@ -63,7 +63,7 @@ def test_the_loss_is_the_error_on_what_the_encoder_did_not_see(shape):
     assert method.loss(**outputs)["error"].item() == pytest.approx(expected, abs=1e-12), "what was seen does not count"
 
 
-def test_what_is_hidden_is_a_function_of_seed_pass_look_and_index():
+def test_what_is_hidden_is_a_function_of_seed_pass_view_and_index():
     x = normal(6, 10)
 
     def hidden(seed=0, pass_=0, rows=slice(None)):

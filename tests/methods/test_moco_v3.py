@@ -17,15 +17,15 @@ def small(**options):
 
 def test_the_loss_is_the_papers_over_both_directions():
     method = small(temperature=0.3).eval()
-    looks = [normal(7, 5), normal(7, 5, seed=1)]
-    outputs = method(views_of(*looks))
-    k = [method.projector(method.encoder(x)) for x in looks]  # at the start the teacher is the student
+    tensors = [normal(7, 5), normal(7, 5, seed=1)]
+    outputs = method(views_of(*tensors))
+    k = [method.projector(method.encoder(x)) for x in tensors]  # at the start the teacher is the student
     q = [method.predictor(x) for x in k]
     expected = 0.6 * (info_nce(q[0], k[1], temperature=0.3) + info_nce(q[1], k[0], temperature=0.3)).item()
     assert method.loss(**outputs)["contrast"].item() == pytest.approx(expected, abs=1e-12)
 
 
-def test_the_teacher_sees_only_the_large_looks():
+def test_the_teacher_sees_only_the_large_views():
     method = small()
     outputs = method(views_of(normal(6, 9), normal(6, 9, seed=1), normal(6, 5, seed=2)))
     assert (len(outputs["query"]), len(outputs["key"])) == (3, 2)

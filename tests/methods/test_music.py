@@ -14,11 +14,11 @@ def small(**options):
     return MUSIC(Net(), **({"projector": (16, 20), "num_segments": 5} | options)).double()
 
 
-def test_the_loss_is_the_papers_on_projected_looks():
+def test_the_loss_is_the_papers_on_projected_views():
     method = small(temperature=0.5, diagonal=2.0, off_diagonal=3.0, transform=0.5).eval()
-    looks = [normal(7, 5), normal(7, 5, seed=1)]
-    found = method.loss(**method(views_of(*looks)))
-    z = [method.projector(method.encoder(x)) for x in looks]
+    tensors = [normal(7, 5), normal(7, 5, seed=1)]
+    found = method.loss(**method(views_of(*tensors)))
+    z = [method.projector(method.encoder(x)) for x in tensors]
     expected = music(*z, num_segments=5, temperature=0.5, diagonal=2.0, off_diagonal=3.0, transform=0.5)
     for name, term in expected.items():
         assert found[name].item() == pytest.approx(term.item(), abs=1e-12)

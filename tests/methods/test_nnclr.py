@@ -19,15 +19,15 @@ def small(**options):
 
 def test_the_loss_is_the_papers_over_both_directions():
     method = small(temperature=0.3).eval()
-    looks = [normal(7, 5), normal(7, 5, seed=1)]
-    z = [method.projector(method.encoder(x)) for x in looks]
+    tensors = [normal(7, 5), normal(7, 5, seed=1)]
+    z = [method.projector(method.encoder(x)) for x in tensors]
     p = [method.predictor(x) for x in z]
     near = []
     for x in z:
         rows = [min(method.queue, key=lambda q, row=row: (normalize(row, dim=0) - q).norm()) for row in x]
         near.append(torch.stack(rows))
     expected = (info_nce(near[0], p[1], temperature=0.3) + info_nce(near[1], p[0], temperature=0.3)).item() / 2
-    assert method.loss(**method(views_of(*looks)))["contrast"].item() == pytest.approx(expected, abs=1e-12)
+    assert method.loss(**method(views_of(*tensors)))["contrast"].item() == pytest.approx(expected, abs=1e-12)
 
 
 def test_landmarks_are_what_the_loss_gives():
@@ -46,7 +46,7 @@ def test_landmarks_are_what_the_loss_gives():
     assert method.loss([corners, corners], [point, point])["contrast"].item() == pytest.approx(log(8))
 
 
-def test_the_queue_takes_the_first_looks_unit_rows_and_forgets_the_oldest():
+def test_the_queue_takes_the_first_views_unit_rows_and_forgets_the_oldest():
     method = small()
     before = method.queue.clone()
     pushed = [normal(5, 6, seed=seed) for seed in range(3)]

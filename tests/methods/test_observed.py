@@ -7,7 +7,7 @@ from isotropy.diagnostics import assignments, predictor_gap, stability
 from isotropy.methods import METHODS
 from laws import cases
 
-KEYS = {"looks", "prediction", "target", "assignments", "teacher", "student"}
+KEYS = {"views", "prediction", "target", "assignments", "teacher", "student"}
 # They give rows back, or name them: no vectors that are compared.
 UNOBSERVED = {"autoencoder", "masked", "diet"}
 
@@ -44,19 +44,19 @@ def test_it_has_the_keys_and_shapes_that_diagnostics_know(name, observed):
 @pytest.mark.parametrize("name", METHODS)
 def test_the_diagnostics_take_it(name, observed):
     shown = observed[name]
-    if looks := shown.get("looks"):
-        assert -1 <= stability(looks)["centre"] <= 1
+    if tensors := shown.get("views"):
+        assert -1 <= stability(tensors)["centre"] <= 1
     for p, z in zip(shown.get("prediction", []), shown.get("target", [])):
         assert predictor_gap(p, z)["residual"] >= 0
     for p in shown.get("assignments", []):
         assert assignments(p)["information"] >= -1e-9
 
 
-def test_a_method_pairs_a_prediction_with_another_look(observed):
-    # Of one look with itself SimSiam's target would be what the prediction was made from.
+def test_a_method_pairs_a_prediction_with_another_view(observed):
+    # Of one view with itself SimSiam's target would be what the prediction was made from.
     method = cases.make("simsiam")
-    looks = [torch.full((3, 2), float(v)) for v in range(2)]
-    shown = method.observed(prediction=[10 + x for x in looks], target=looks)
+    tensors = [torch.full((3, 2), float(v)) for v in range(2)]
+    shown = method.observed(prediction=[10 + x for x in tensors], target=tensors)
     assert [(float(p[0, 0]), float(z[0, 0])) for p, z in zip(shown["prediction"], shown["target"])] == [
         (11, 0),
         (10, 1),

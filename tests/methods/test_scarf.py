@@ -10,11 +10,11 @@ from isotropy.objectives import nt_xent
 from methods.fakes import Net, normal, views_of
 
 
-def test_the_loss_is_nt_xent_of_the_projected_looks():
+def test_the_loss_is_nt_xent_of_the_projected_views():
     method = SCARF(Net(), projector=(16, 6), temperature=0.3).double().eval()
-    looks = [normal(7, 5), normal(7, 5, seed=1)]
-    expected = nt_xent(*[method.projector(method.encoder(x)) for x in looks], temperature=0.3).item()
-    assert method.loss(**method(views_of(*looks)))["contrast"].item() == pytest.approx(expected, abs=1e-12)
+    tensors = [normal(7, 5), normal(7, 5, seed=1)]
+    expected = nt_xent(*[method.projector(method.encoder(x)) for x in tensors], temperature=0.3).item()
+    assert method.loss(**method(views_of(*tensors)))["contrast"].item() == pytest.approx(expected, abs=1e-12)
 
 
 def test_landmarks_are_what_the_loss_gives():

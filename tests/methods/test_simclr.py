@@ -10,11 +10,11 @@ from isotropy.objectives import nt_xent
 from methods.fakes import Net, normal, views_of
 
 
-def test_the_loss_is_nt_xent_of_the_projected_looks():
+def test_the_loss_is_nt_xent_of_the_projected_views():
     method = SimCLR(Net(), projector=(16, 6), temperature=0.3).double()
-    looks = [normal(7, 5), normal(7, 5, seed=1), normal(7, 5, seed=2)]
-    outputs = method.eval()(views_of(*looks))
-    z = [method.projector(method.encoder(x)) for x in looks]
+    tensors = [normal(7, 5), normal(7, 5, seed=1), normal(7, 5, seed=2)]
+    outputs = method.eval()(views_of(*tensors))
+    z = [method.projector(method.encoder(x)) for x in tensors]
     expected = nt_xent(*z, temperature=0.3).item()
     assert [tuple(x.shape) for x in outputs["z"]] == [(7, 6)] * 3
     assert method.loss(**outputs)["contrast"].item() == pytest.approx(expected, abs=1e-12)

@@ -17,14 +17,14 @@ def cosine(p, z):
 
 def test_the_loss_is_the_papers_over_both_directions():
     method = small().eval()
-    looks = [normal(7, 5), normal(7, 5, seed=1)]
-    z = [method.projector(method.encoder(x)) for x in looks]
+    tensors = [normal(7, 5), normal(7, 5, seed=1)]
+    z = [method.projector(method.encoder(x)) for x in tensors]
     p = [method.predictor(x) for x in z]
     expected = -(cosine(p[0], z[1]) + cosine(p[1], z[0])) / 2
-    assert method.loss(**method(views_of(*looks)))["distance"].item() == pytest.approx(expected, abs=1e-12)
+    assert method.loss(**method(views_of(*tensors)))["distance"].item() == pytest.approx(expected, abs=1e-12)
 
 
-def test_only_large_looks_are_targets_and_pairs_are_averaged():
+def test_only_large_views_are_targets_and_pairs_are_averaged():
     method = small()
     outputs = method(views_of(normal(6, 9), normal(6, 9, seed=1), normal(6, 5, seed=2)))
     assert (len(outputs["prediction"]), len(outputs["target"])) == (3, 2)

@@ -29,8 +29,8 @@ def loss(method, x):
 
 def test_weights_are_struck_out_at_the_rate_and_the_rest_is_scaled():
     method = small()
-    for look in (0, 1):
-        masked = method._masked(look)
+    for view in (0, 1):
+        masked = method._masked(view)
         assert set(masked) == {"first.weight", "second.weight"}
         for name, weight in masked.items():
             own = method.encoder.get_parameter(name)
@@ -42,8 +42,8 @@ def test_weights_are_struck_out_at_the_rate_and_the_rest_is_scaled():
 def test_the_loss_is_simsiams_between_two_masked_encoders():
     method, x = small().eval(), normal(7, 5)
     z = []
-    for look in (0, 1):
-        w = method._masked(look)
+    for view in (0, 1):
+        w = method._masked(view)
         inner = torch.tanh(x @ w["first.weight"].T + method.encoder.first.bias)
         z.append(method.projector(inner @ w["second.weight"].T + method.encoder.second.bias))
     p = [method.predictor(one) for one in z]
@@ -76,22 +76,22 @@ def test_the_gradient_reaches_every_weight_of_the_encoder_and_is_the_finite_diff
             assert gradient.view(-1)[place].item() == pytest.approx((up - down) / (2 * step), abs=1e-8)
 
 
-def test_masks_are_a_function_of_seed_step_and_look():
-    def masks(seed=0, steps=0, look=0):
+def test_masks_are_a_function_of_seed_step_and_view():
+    def masks(seed=0, steps=0, view=0):
         method = small(seed=seed)
         for _ in range(steps):
             method.update()
-        return method._masked(look)["first.weight"] == 0
+        return method._masked(view)["first.weight"] == 0
 
     first = masks()
     torch.rand(3)
     assert torch.equal(masks(), first)
-    for other in (masks(seed=1), masks(steps=1), masks(look=1)):
+    for other in (masks(seed=1), masks(steps=1), masks(view=1)):
         assert not torch.equal(other, first)
     assert "step" in small().state_dict()
 
 
-def test_the_encoder_keeps_its_weights_and_without_masks_both_looks_are_one():
+def test_the_encoder_keeps_its_weights_and_without_masks_both_views_are_one():
     method, x = small(drop=0.0, projector=()).eval(), normal(4, 5)
     before = [p.clone() for p in method.encoder.parameters()]
     outputs = method(views_of(x))
@@ -107,7 +107,7 @@ def test_landmarks_are_what_the_loss_gives():
     assert method.landmarks(8) == {"point collapse": -1.0, "perfection": -1.0}
 
 
-def test_a_mask_a_look_and_batch_norms_learn_their_statistics():
+def test_a_mask_a_view_and_batch_norms_learn_their_statistics():
     method = STab(Net(), predictor_hidden=8).double()
     assert len(method(views_of(*[normal(6, 5)] * 3))["prediction"]) == 3
     assert method.encoder.layers[1].num_batches_tracked == 3

@@ -18,13 +18,13 @@ def small(**options):
     return SwAV(Net(), **({"projector": (16, 6), "prototypes": 7, "queue_length": 0} | options)).double()
 
 
-def looks(count=2, rows=8, first=0):
+def tensors(count=2, rows=8, first=0):
     return [normal(rows, 5, seed=first + v) for v in range(count)]
 
 
 def test_the_loss_is_the_papers_over_unit_projections_and_prototypes():
     method = small().eval()
-    x = looks(3)
+    x = tensors(3)
     z = [normalize(method.projector(method.encoder(one)), dim=1) for one in x]
     scores = [one @ normalize(method.prototypes.weight, dim=1).T for one in z]
     expected = swav(scores, [sinkhorn(s) for s in scores[:2]], temperature=0.1)
@@ -50,7 +50,7 @@ def test_crops_of_several_sizes_go_through_the_encoder_once_per_size():
     outputs = method(views_of(normal(6, 9), normal(6, 9, seed=1), *(normal(6, 5, seed=v) for v in range(2, 8))))
     assert (len(outputs["scores"]), len(outputs["z"])) == (8, 2)
     assert method.encoder.rows == 48
-    assert small(assigned=3).min_looks == 3
+    assert small(assigned=3).min_views == 3
 
 
 def pushed(method, count, first=50):
@@ -63,7 +63,7 @@ def pushed(method, count, first=50):
     return [torch.cat([z[v] for z in kept]) for v in range(2)]
 
 
-def test_the_queue_wraps_and_holds_the_last_rows_of_each_look():
+def test_the_queue_wraps_and_holds_the_last_rows_of_each_view():
     method = small(queue_length=20)
     rows = pushed(method, 5)
     assert method.pushed == 40
@@ -74,7 +74,7 @@ def test_the_queue_wraps_and_holds_the_last_rows_of_each_look():
 
 def test_a_full_queue_is_scored_with_the_prototypes_of_today_and_takes_part_in_sinkhorn_alone():
     method = small(queue_length=16, queue_start=0.2)
-    outputs = method.eval()(views_of(*looks()))
+    outputs = method.eval()(views_of(*tensors()))
     without = method.loss(**outputs)["prediction"].item()
     pushed(method, 1)
     method.progress = 0.5
@@ -85,7 +85,7 @@ def test_a_full_queue_is_scored_with_the_prototypes_of_today_and_takes_part_in_s
     method.progress = 0.2
     with torch.no_grad():
         method.prototypes.weight.copy_(normal(7, 6, seed=9))
-    outputs = method(views_of(*looks()))
+    outputs = method(views_of(*tensors()))
     c = normalize(normal(7, 6, seed=9), dim=1).T
     codes = [
         sinkhorn(torch.cat([z, queue]) @ c)[:8] for z, queue in zip(outputs["z"], method.queue.clone(), strict=True)
@@ -98,7 +98,7 @@ def test_a_full_queue_is_scored_with_the_prototypes_of_today_and_takes_part_in_s
 def test_codes_of_a_ranks_own_rows_are_other_codes():
     # What a Sinkhorn that is not over the rows of all ranks would do; the ranks law then fails.
     method = small()
-    outputs = method(views_of(*looks()))
+    outputs = method(views_of(*tensors()))
     whole = method.loss(**outputs)["prediction"].item()
     halves = [
         method.loss(**{k: [x[rows] for x in v] for k, v in outputs.items()})["prediction"].item()
@@ -134,9 +134,9 @@ def test_everything_learns_but_the_prototypes_of_the_first_passes():
     method = small(frozen_passes=2)
     assert [bool(method.frozen(p)) for p in range(4)] == [True, True, False, False]
     assert method.frozen(0) == (method.prototypes,)
-    sum(method.loss(**method(views_of(*looks()))).values()).backward()
+    sum(method.loss(**method(views_of(*tensors()))).values()).backward()
     assert all(p.grad is not None and p.grad.isfinite().all() for p in method.parameters())
-    detached = {k: [x.detach() for x in v] for k, v in method(views_of(*looks())).items()}
+    detached = {k: [x.detach() for x in v] for k, v in method(views_of(*tensors())).items()}
     assert not method.loss(**detached)["prediction"].requires_grad
 
 

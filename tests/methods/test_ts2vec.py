@@ -5,7 +5,7 @@ from isotropy.encoders import GRU, DilatedResNet, SeriesCNN, SeriesMLP
 from isotropy.errors import UserError
 from isotropy.methods import TS2Vec
 from isotropy.objectives import hierarchical_contrast
-from isotropy.views.multiview import Views
+from isotropy.views.multiview import MultiView
 from methods.fakes import normal, views_of
 
 
@@ -76,11 +76,11 @@ def test_every_weight_learns_and_a_step_is_counted():
     assert int(method.steps) == 1 and method.landmarks(8) == {}
 
 
-def test_one_look_is_enough_and_its_encoder_is_the_one_to_embed_with():
+def test_one_view_is_enough_and_its_encoder_is_the_one_to_embed_with():
     method = small()
-    assert method.min_looks == 1
+    assert method.min_views == 1
     assert method.encoder(normal(3, 2, 24)).shape == (3, 6)
-    outputs = method(Views(torch.arange(3), lambda: [normal(3, 2, 24)]))
+    outputs = method(MultiView(torch.arange(3), lambda: [normal(3, 2, 24)]))
     assert list(outputs) == list(method.gathered)
 
 

@@ -18,12 +18,12 @@ def small(encoder=None, **options):
     return TSTCC(encoder or DilatedResNet(channels=2, width=6, hidden=4, depth=2), **options).double()
 
 
-def looks(length=12):
+def tensors(length=12):
     return [normal(7, 2, length), normal(7, 2, length, seed=1)]
 
 
 def test_the_loss_is_the_papers_over_both_directions():
-    method, (weak, strong) = small(lambda1=2.0, lambda2=0.5).eval(), looks()
+    method, (weak, strong) = small(lambda1=2.0, lambda2=0.5).eval(), tensors()
     outputs = method(views_of(weak, strong))
     z = [normalize(method.encoder.frames(x), dim=1).transpose(1, 2) for x in (weak, strong)]
     now = method._now(12)
@@ -40,7 +40,7 @@ def test_the_loss_is_the_papers_over_both_directions():
 
 
 def test_nothing_behind_now_reaches_the_prediction():
-    method, (weak, strong) = small().eval(), looks()
+    method, (weak, strong) = small().eval(), tensors()
     # Frames of a network that sees one step alone.
     method.encoder = wrap(Steps(), width=24).double()
     method.width = 6
@@ -84,7 +84,7 @@ def test_the_time_step_is_drawn_from_the_number_of_the_step_and_from_the_whole_r
 
 
 def test_all_parts_learn_and_the_loss_of_collapse_is_the_landmark():
-    method, (weak, strong) = small(), looks()
+    method, (weak, strong) = small(), tensors()
     sum(method.loss(**method(views_of(weak, strong))).values()).backward()
     assert all(p.grad is not None for p in method.parameters())
     point = torch.ones(16, 3, 6)
@@ -97,7 +97,7 @@ def test_all_parts_learn_and_the_loss_of_collapse_is_the_landmark():
 def test_a_step_is_counted_and_nothing_else_moves():
     method = small()
     before = copy_of(method)
-    method(views_of(*looks()))
+    method(views_of(*tensors()))
     method.update(prediction=[], future=[], context=[])
     assert int(method.steps) == 1
     method.steps.zero_()
@@ -117,7 +117,7 @@ def test_mistakes_are_named():
     with pytest.raises(UserError, match="the encoder Wrapped has no features along time"):
         small(wrap(nn.Flatten(), width=24))
     with pytest.raises(UserError, match="timesteps = 3 frames after at least one.*gives 3 of these series"):
-        small()(views_of(*looks(3)))
+        small()(views_of(*tensors(3)))
     with pytest.raises(UserError, match="not both 0, not lambda1 = 0 and lambda2 = 0"):
         small(lambda1=0, lambda2=0)
     with pytest.raises(UserError, match="temperature must be above 0, not 0"):

@@ -7,11 +7,11 @@ from isotropy.objectives import vicreg
 from methods.fakes import Net, normal, views_of
 
 
-def test_the_terms_are_vicregs_of_the_expanded_looks():
+def test_the_terms_are_vicregs_of_the_expanded_views():
     method = VICReg(Net(), expander=(16, 6), invariance=3.0, variance=2.0, covariance=5.0).double()
-    looks = [normal(7, 5), normal(7, 5, seed=1)]
-    outputs = method.eval()(views_of(*looks))
-    z = [method.expander(method.encoder(x)) for x in looks]
+    tensors = [normal(7, 5), normal(7, 5, seed=1)]
+    outputs = method.eval()(views_of(*tensors))
+    z = [method.expander(method.encoder(x)) for x in tensors]
     expected = vicreg(*z, invariance=3.0, variance=2.0, covariance=5.0)
     terms = method.loss(**outputs)
     assert list(terms) == ["invariance", "variance", "covariance"]
@@ -20,7 +20,7 @@ def test_the_terms_are_vicregs_of_the_expanded_looks():
 
 
 def perfect(rows, width):
-    """Equal looks of unit variance, as decorrelated as `rows` rows allow, for width <= rows-1 or 2(rows-1)."""
+    """Equal views of unit variance, as decorrelated as `rows` rows allow, for width <= rows-1 or 2(rows-1)."""
     centred = torch.linalg.qr(torch.cat([torch.ones(rows, 1).double(), normal(rows, rows - 1)], 1)).Q[:, 1:]
     turned = torch.linalg.qr(normal(rows - 1, rows - 1, seed=1)).Q
     frame = torch.cat([torch.eye(rows - 1).double(), turned], 1)[:, :width]

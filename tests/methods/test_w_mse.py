@@ -14,14 +14,14 @@ def small(**options):
     return WMSE(Net(), **({"hidden": 16, "emb": 3, "w_size": 8} | options)).double()
 
 
-def test_the_loss_is_w_mse_of_the_projected_looks_over_the_steps_sub_batches():
+def test_the_loss_is_w_mse_of_the_projected_views_over_the_steps_sub_batches():
     method = small(eps=0.1, w_iter=2).eval()
-    looks = [normal(20, 5, seed=seed) for seed in range(3)]
-    z = [method.projector(method.encoder(x)) for x in looks]
+    tensors = [normal(20, 5, seed=seed) for seed in range(3)]
+    z = [method.projector(method.encoder(x)) for x in tensors]
     parts = method._parts(20)
     assert parts.shape == (4, 8)
     expected = w_mse(*z, parts=parts, eps=0.1).item()
-    assert method.loss(**method(views_of(*looks)))["distance"].item() == pytest.approx(expected, abs=1e-12)
+    assert method.loss(**method(views_of(*tensors)))["distance"].item() == pytest.approx(expected, abs=1e-12)
 
 
 def test_sub_batches_part_the_rows_and_change_with_the_step():
@@ -65,7 +65,7 @@ def test_the_last_smaller_batch_of_a_pass_is_one_sub_batch():
 def test_mistakes_are_named_with_their_numbers():
     with pytest.raises(UserError, match="emb = 8 dimensions, which needs w_size above that, not 8"):
         small(emb=8)
-    # Equal looks, or a small last batch, have no full rank: without eps there is no factor.
+    # Equal views, or a small last batch, have no full rank: without eps there is no factor.
     with pytest.raises(UserError, match="eps above 0, not 1 and 0"):
         small(eps=0.0)
     with pytest.raises(UserError, match="w_iter must be at least 1 and its eps above 0, not 0 and 0.001"):

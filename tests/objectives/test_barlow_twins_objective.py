@@ -5,7 +5,7 @@ import torch
 from isotropy.objectives import barlow_twins
 
 
-def looks(count, rows, width, seed=0):
+def views(count, rows, width, seed=0):
     generator = torch.Generator().manual_seed(seed)
     return [torch.randn(rows, width, dtype=torch.float64, generator=generator) for _ in range(count)]
 
@@ -15,7 +15,7 @@ def values(terms):
 
 
 def slow_barlow_twins(z, lambda_, scale):
-    """Equations 1 and 2 of the paper as loops, with the authors' eps; two looks."""
+    """Equations 1 and 2 of the paper as loops, with the authors' eps; two views."""
     a, b = ((x.numpy() - x.numpy().mean(0)) / np.sqrt(x.numpy().var(0) + 1e-5) for x in z)
     n, d = a.shape
     invariance = redundancy = 0.0
@@ -31,25 +31,25 @@ def slow_barlow_twins(z, lambda_, scale):
 
 def white(rows, width, seed=0):
     """Return centred, uncorrelated columns of biased variance 1."""
-    columns = torch.cat([torch.ones(rows, 1, dtype=torch.float64), looks(1, rows, width, seed)[0]], 1)
+    columns = torch.cat([torch.ones(rows, 1, dtype=torch.float64), views(1, rows, width, seed)[0]], 1)
     return rows**0.5 * torch.linalg.qr(columns).Q[:, 1:]
 
 
 @pytest.mark.parametrize(("rows", "width"), [(9, 4), (4, 9), (6, 8), (2, 3)])
 def test_equals_the_papers_equations_on_both_sides_of_the_gram(rows, width):
-    z = [0.3 * x + 1 for x in looks(2, rows, width)]
+    z = [0.3 * x + 1 for x in views(2, rows, width)]
     assert values(barlow_twins(*z, lambda_=0.3, scale=0.7)) == pytest.approx(slow_barlow_twins(z, 0.3, 0.7), abs=1e-10)
 
 
-def test_more_looks_average_pairs():
+def test_more_views_average_pairs():
     for rows in (4, 12):
-        a, b, c = looks(3, rows, 7)
+        a, b, c = views(3, rows, 7)
         pairs = [values(barlow_twins(*pair)) for pair in ((a, b), (a, c), (b, c))]
         expected = {name: sum(pair[name] for pair in pairs) / 3 for name in pairs[0]}
         assert values(barlow_twins(a, b, c)) == pytest.approx(expected, abs=1e-12)
 
 
-def test_perfect_looks_cost_only_what_eps_does():
+def test_perfect_views_cost_only_what_eps_does():
     z, v = white(16, 6), 1.0
     expected = 6 * (1 - v / (v + 1e-5)) ** 2
     assert sum(values(barlow_twins(z, z)).values()) == pytest.approx(expected, abs=1e-12)
@@ -69,8 +69,8 @@ def test_identical_dimensions_cost_lambda_a_pair(rows, width):
     assert values(barlow_twins(z, z, lambda_=0.01)) == pytest.approx(expected, rel=1e-4, abs=1e-6)
 
 
-def test_independent_looks_cost_the_expected_amounts():
-    a, b = (x.float() for x in looks(2, 256, 2048))
+def test_independent_views_cost_the_expected_amounts():
+    a, b = (x.float() for x in views(2, 256, 2048))
     terms = values(barlow_twins(a, b, lambda_=0.0051))
     assert terms["invariance"] == pytest.approx(2048 * (1 + 1 / 255), rel=0.02)
     assert terms["redundancy"] == pytest.approx(0.0051 * 2048 * 2047 / 255, rel=0.01)
@@ -80,13 +80,13 @@ def test_more_dimensions_than_rows_have_a_floor():
     rows, width, lambda_ = 8, 40, 0.05
     kappa = lambda_ * (width / (rows - 1) - 1)
     for seed in range(5):
-        a, b = looks(2, rows, width, seed)
+        a, b = views(2, rows, width, seed)
         assert sum(values(barlow_twins(a, a, lambda_=lambda_)).values()) > width * kappa
         assert sum(values(barlow_twins(a, b, lambda_=lambda_)).values()) > width * kappa / (1 + kappa)
 
 
-def test_invariant_to_shift_scale_order_of_rows_and_of_looks():
-    a, b = looks(2, 64, 4)
+def test_invariant_to_shift_scale_order_of_rows_and_of_views():
+    a, b = views(2, 64, 4)
     before = values(barlow_twins(1e3 * a, 1e3 * b))
     scale = torch.tensor([1e3, 2e4, 5e3, 4e5], dtype=torch.float64)
     order = torch.randperm(64, generator=torch.Generator().manual_seed(0))
@@ -96,14 +96,14 @@ def test_invariant_to_shift_scale_order_of_rows_and_of_looks():
 
 @pytest.mark.parametrize(("rows", "width"), [(5, 3), (3, 5)])
 def test_gradient_is_right_and_its_gradient_too(rows, width):
-    z = [x.requires_grad_() for x in looks(2, rows, width)]
+    z = [x.requires_grad_() for x in views(2, rows, width)]
     assert torch.autograd.gradcheck(lambda *z: tuple(barlow_twins(*z, lambda_=0.3).values()), z)
     assert torch.autograd.gradgradcheck(lambda *z: tuple(barlow_twins(*z, lambda_=0.3).values()), z)
 
 
 @pytest.mark.parametrize("width", [4, 16])
-def test_gradient_reaches_both_looks_and_is_zero_at_exact_collapse(width):
-    z = [x.requires_grad_() for x in looks(2, 6, width)]
+def test_gradient_reaches_both_views_and_is_zero_at_exact_collapse(width):
+    z = [x.requires_grad_() for x in views(2, 6, width)]
     sum(barlow_twins(*z).values()).backward()
     assert min(x.grad.abs().max() for x in z) > 1e-3
     z = [torch.ones(6, width, requires_grad=True) for _ in range(2)]
@@ -123,7 +123,7 @@ def test_finite_at_every_scale_with_identical_rows(dtype, scale, width):
 
 
 def test_autocast_costs_no_digits():
-    z = [x.float() for x in looks(2, 8, 32)]
+    z = [x.float() for x in views(2, 8, 32)]
     with torch.autocast("cpu", torch.bfloat16):
         inside = values(barlow_twins(*z))
     assert inside == values(barlow_twins(*z))
@@ -131,7 +131,7 @@ def test_autocast_costs_no_digits():
 
 def test_mistakes_are_named():
     z = torch.ones(4, 3)
-    with pytest.raises(ValueError, match="at least two looks, got 1"):
+    with pytest.raises(ValueError, match="at least two views, got 1"):
         barlow_twins(z)
     with pytest.raises(ValueError, match="at least two rows, got 1"):
         barlow_twins(z[:1], z[:1])

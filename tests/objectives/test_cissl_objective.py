@@ -8,7 +8,7 @@ from torch.nn.functional import normalize
 from isotropy.objectives import cissl
 
 
-def looks(count, rows, width, seed=0):
+def views(count, rows, width, seed=0):
     generator = torch.Generator().manual_seed(seed)
     return [torch.randn(rows, width, dtype=torch.float64, generator=generator) for _ in range(count)]
 
@@ -31,12 +31,12 @@ def simplex(rows):
 
 @pytest.mark.parametrize(("students", "teachers", "rows"), [(2, 2, 6), (2, 1, 4), (4, 2, 5), (3, 3, 1)])
 def test_equals_the_equation_written_as_loops(students, teachers, rows):
-    s, t = looks(students, rows, 6), looks(teachers, rows, 6, seed=1)
+    s, t = views(students, rows, 6), views(teachers, rows, 6, seed=1)
     assert cissl(s, t, temperature=0.3).item() == pytest.approx(slow_cissl(s, t, 0.3), abs=1e-10)
 
 
 def test_the_positives_are_the_diagonals_of_the_four_blocks():
-    s, t, rows = looks(2, 5, 4), looks(2, 5, 4, seed=1), 5
+    s, t, rows = views(2, 5, 4), views(2, 5, 4, seed=1), 5
     logits = normalize(torch.cat(s), dim=1) @ normalize(torch.cat(t), dim=1).T / 0.2
     target = torch.eye(rows, dtype=torch.float64).tile(2, 2) / 2
     expected = torch.nn.functional.cross_entropy(logits, target)
@@ -62,21 +62,21 @@ def test_the_simplex_is_the_minimum(temperature, least):
     z = simplex(16)
     assert cissl([z, z], [z, z], temperature=temperature).item() == pytest.approx(least, abs=1e-6)
     for seed in range(3):
-        s, t = ([z + 0.1 * x for x in looks(2, 16, 16, seed + k)] for k in (0, 10))
+        s, t = ([z + 0.1 * x for x in views(2, 16, 16, seed + k)] for k in (0, 10))
         assert cissl(s, t, temperature=temperature).item() > least
 
 
 @pytest.mark.parametrize("seed", range(4))
 def test_never_below_the_logarithm_of_the_teachers(seed):
-    s = looks(2, 4, 6, seed)
+    s = views(2, 4, 6, seed)
     assert cissl(s, s, temperature=1e-3).item() >= log(2)
     assert cissl(s, s[:1], temperature=1e-3).item() >= 0
 
 
 def test_what_changes_it_and_what_does_not():
-    s, t = looks(2, 8, 5), looks(2, 8, 5, seed=1)
+    s, t = views(2, 8, 5), views(2, 8, 5, seed=1)
     value = cissl(s, t, temperature=0.5).item()
-    rotation = torch.linalg.qr(looks(1, 5, 5, seed=3)[0]).Q
+    rotation = torch.linalg.qr(views(1, 5, 5, seed=3)[0]).Q
     order = torch.tensor([3, 1, 0, 7, 6, 2, 5, 4])
     same = [
         ([s[1], s[0]], [t[1], t[0]]),
@@ -90,7 +90,7 @@ def test_what_changes_it_and_what_does_not():
 
 
 def test_gradient():
-    z = [x.requires_grad_() for x in looks(4, 4, 3)]
+    z = [x.requires_grad_() for x in views(4, 4, 3)]
     assert torch.autograd.gradcheck(lambda *z: cissl(z[:2], z[2:], temperature=0.5), z)
     cissl(z[:2], z[2:], temperature=0.5).backward()
     assert min(x.grad.norm() for x in z) > 1e-3  # both sides learn: no stop-gradient
@@ -100,7 +100,7 @@ def test_gradient():
 @pytest.mark.parametrize("temperature", [1e-4, 0.2])
 @pytest.mark.parametrize(
     "z",
-    [1e4 * looks(1, 8, 4)[0], torch.ones(8, 4), torch.zeros(8, 4), torch.eye(4)[:1].repeat(8, 1)],
+    [1e4 * views(1, 8, 4)[0], torch.ones(8, 4), torch.zeros(8, 4), torch.eye(4)[:1].repeat(8, 1)],
     ids=["large", "constant", "zero", "identical rows"],
 )
 def test_finite_in_value_and_gradient(dtype, temperature, z):

@@ -8,13 +8,13 @@ from torch.nn.functional import normalize
 from isotropy.objectives import nt_xent
 
 
-def looks(count, rows, width, seed=0):
+def views(count, rows, width, seed=0):
     generator = torch.Generator().manual_seed(seed)
     return [torch.randn(rows, width, dtype=torch.float64, generator=generator) for _ in range(count)]
 
 
 def slow_nt_xent(z, temperature):
-    """Equation 1 of the paper, anchor by anchor; positives of several looks are summed inside the log."""
+    """Equation 1 of the paper, anchor by anchor; positives of several views are summed inside the log."""
     rows = len(z[0])
     u = [[x[i].numpy() / np.sqrt((x[i].numpy() ** 2).sum()) for i in range(rows)] for x in z]
     total = 0.0
@@ -40,7 +40,7 @@ def simplex(rows):
 
 @pytest.mark.parametrize(("count", "rows"), [(2, 7), (2, 1), (3, 5), (4, 4)])
 def test_equals_the_papers_equation_written_as_loops(count, rows):
-    z = looks(count, rows, 6)
+    z = views(count, rows, 6)
     assert nt_xent(*z, temperature=0.3).item() == pytest.approx(slow_nt_xent(z, 0.3), abs=1e-10)
 
 
@@ -62,21 +62,21 @@ def test_the_simplex_is_the_minimum():
     at_simplex = nt_xent(z, z, temperature=temperature).item()
     assert at_simplex == pytest.approx(log(1 + 10 * exp(-6 / (5 * temperature))), abs=1e-12)
     for seed in range(5):
-        nudge = 0.1 * looks(1, rows, rows, seed)[0]
+        nudge = 0.1 * views(1, rows, rows, seed)[0]
         assert nt_xent(z + nudge, z + nudge, temperature=temperature).item() > at_simplex
 
 
 def test_random_directions_cost_what_the_expansion_says():
-    drawn = [nt_xent(*looks(2, 256, 256, seed), temperature=0.2).item() for seed in range(10)]
+    drawn = [nt_xent(*views(2, 256, 256, seed), temperature=0.2).item() for seed in range(10)]
     expected = log(511) + 1 / (2 * 256 * 0.2**2)
     assert expected == pytest.approx(6.285, abs=1e-3)
     assert sum(drawn) / len(drawn) == pytest.approx(expected, abs=0.02)
 
 
-def test_invariant_to_row_lengths_rotation_order_of_rows_and_of_looks():
-    a, b = looks(2, 8, 5)
+def test_invariant_to_row_lengths_rotation_order_of_rows_and_of_views():
+    a, b = views(2, 8, 5)
     value = nt_xent(a, b, temperature=0.5).item()
-    rotation = torch.linalg.qr(looks(1, 5, 5, seed=3)[0]).Q
+    rotation = torch.linalg.qr(views(1, 5, 5, seed=3)[0]).Q
     lengths = torch.arange(1, 9, dtype=torch.float64).unsqueeze(1)
     order = torch.tensor([3, 1, 0, 7, 6, 2, 5, 4])
     for pair in ((lengths * a, b), (a @ rotation, b @ rotation), (a[order], b[order]), (b, a)):
@@ -84,13 +84,13 @@ def test_invariant_to_row_lengths_rotation_order_of_rows_and_of_looks():
 
 
 def test_gradient_is_right_and_its_gradient_too():
-    z = [x.requires_grad_() for x in looks(3, 4, 3)]
+    z = [x.requires_grad_() for x in views(3, 4, 3)]
     assert torch.autograd.gradcheck(lambda *z: nt_xent(*z, temperature=0.5), z)
     assert torch.autograd.gradgradcheck(lambda *z: nt_xent(*z, temperature=0.5), z)
 
 
-def test_gradient_is_orthogonal_to_every_row_and_reaches_every_look():
-    z = [x.requires_grad_() for x in looks(2, 8, 5)]
+def test_gradient_is_orthogonal_to_every_row_and_reaches_every_view():
+    z = [x.requires_grad_() for x in views(2, 8, 5)]
     nt_xent(*z, temperature=0.2).backward()
     for x in z:
         assert (x.grad * x).sum(dim=1).abs().max() < 1e-15
@@ -98,7 +98,7 @@ def test_gradient_is_orthogonal_to_every_row_and_reaches_every_look():
 
 
 def test_gradient_on_unit_rows_is_the_expected_row_minus_the_positive():
-    z = [normalize(x, dim=1) for x in looks(2, 4, 3)]
+    z = [normalize(x, dim=1) for x in views(2, 4, 3)]
     u = torch.cat(z).requires_grad_()
     temperature, rows = 0.5, 8
     logits = (u @ u.T / temperature).masked_fill(torch.eye(rows, dtype=torch.bool), -torch.inf)
@@ -137,7 +137,7 @@ def test_finite_in_value_and_gradient_for_logits_up_to_1e4(dtype, temperature, z
 
 
 def test_autocast_costs_no_digits():
-    z = [x.float() for x in looks(2, 16, 32)]
+    z = [x.float() for x in views(2, 16, 32)]
     with torch.autocast("cpu", torch.bfloat16):
         inside = nt_xent(*z, temperature=0.07)
     assert inside.item() == nt_xent(*z, temperature=0.07).item()
@@ -145,7 +145,7 @@ def test_autocast_costs_no_digits():
 
 def test_mistakes_are_named():
     z = torch.ones(4, 3)
-    with pytest.raises(ValueError, match="at least two looks, got 1"):
+    with pytest.raises(ValueError, match="at least two views, got 1"):
         nt_xent(z, temperature=0.5)
     with pytest.raises(ValueError, match="temperature must be positive, got 0"):
         nt_xent(z, z, temperature=0)

@@ -27,9 +27,9 @@ def slow_dino(student, teacher, centre, student_temperature, teacher_temperature
     return sum(terms) / len(terms)
 
 
-@pytest.mark.parametrize(("looks", "large"), [(2, 1), (2, 2), (8, 2), (3, 3)])
-def test_equals_the_papers_algorithm_written_as_loops(looks, large):
-    student = [torch.tanh(normal(5, 7, seed=v)) for v in range(looks)]
+@pytest.mark.parametrize(("views", "large"), [(2, 1), (2, 2), (8, 2), (3, 3)])
+def test_equals_the_papers_algorithm_written_as_loops(views, large):
+    student = [torch.tanh(normal(5, 7, seed=v)) for v in range(views)]
     teacher = [torch.tanh(normal(5, 7, seed=10 + v)) for v in range(large)]
     centre = 0.2 * normal(7, seed=20)
     expected = slow_dino(student, teacher, centre, 0.1, 0.04)
@@ -75,9 +75,9 @@ def test_the_gradient_is_the_difference_of_the_probabilities_and_reaches_no_teac
     difference = (student / 0.3).softmax(1) - ((teacher - centre) / 0.04).softmax(1)
     assert torch.allclose(student.grad, difference.detach() / (0.3 * 4), atol=1e-14)
     assert teacher.grad is None and centre.grad is None
-    looks = [normal(3, 4, seed=v).requires_grad_() for v in range(3)]
+    views = [normal(3, 4, seed=v).requires_grad_() for v in range(3)]
     fixed = [normal(3, 4, seed=v) for v in (5, 6)]
-    assert torch.autograd.gradcheck(lambda *s: dino(s, fixed, centre=torch.zeros(4).double()), looks)
+    assert torch.autograd.gradcheck(lambda *s: dino(s, fixed, centre=torch.zeros(4).double()), views)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
@@ -95,7 +95,7 @@ def test_mistakes_are_named():
     x = torch.zeros(4, 3)
     with pytest.raises(ValueError, match="temperatures must be positive, got 0.1 and 0"):
         dino([x, x], [x], centre=x[:1], teacher_temperature=0)
-    with pytest.raises(ValueError, match="got 1 looks and 1 codes"):
+    with pytest.raises(ValueError, match="got 1 views and 1 codes"):
         dino([x], [x], centre=x[:1])
     with pytest.raises(ValueError, match=r"\(4, 3\), \(2, 3\)"):
         dino([x, x], [x[:2]], centre=x[:1])

@@ -30,11 +30,11 @@ def test_aligned_orthogonal_and_opposite():
     assert [byol([a, a], [b, b]).item() for a, b in ((x, x), (x, y), (x, -x))] == [0, 4, 8]
 
 
-@pytest.mark.parametrize(("large", "all_looks", "pairs"), [(2, 2, 2), (2, 8, 14), (1, 3, 2), (3, 3, 6)])
-def test_equals_the_papers_equation_written_as_loops(large, all_looks, pairs):
-    p, y = rows(all_looks), rows(large, seed=1)
+@pytest.mark.parametrize(("large", "all_views", "pairs"), [(2, 2, 2), (2, 8, 14), (1, 3, 2), (3, 3, 6)])
+def test_equals_the_papers_equation_written_as_loops(large, all_views, pairs):
+    p, y = rows(all_views), rows(large, seed=1)
     assert byol(p, y).item() == pytest.approx(slow_byol(p, y), abs=1e-10)
-    opposite = byol([torch.ones(3, 2)] * all_looks, [-torch.ones(3, 2)] * large)
+    opposite = byol([torch.ones(3, 2)] * all_views, [-torch.ones(3, 2)] * large)
     assert opposite.item() == pytest.approx(4 * pairs)
 
 

@@ -10,7 +10,7 @@ from isotropy.objectives import music
 NAMES = ["diagonal", "off_diagonal", "transform"]
 
 
-def looks(count, rows, width, seed=0):
+def views(count, rows, width, seed=0):
     generator = torch.Generator().manual_seed(seed)
     return [torch.randn(rows, width, dtype=torch.float64, generator=generator) for _ in range(count)]
 
@@ -33,7 +33,7 @@ def orthogonal_array():
 
 
 def slow_music(a, b, segments, temperature):
-    """The equations of the paper, entry by entry, for two looks."""
+    """The equations of the paper, entry by entry, for two views."""
     rows, units = len(a), a.shape[1] // segments
     p, q = ([[softmax(x[n], s, units, temperature) for s in range(segments)] for n in range(rows)] for x in (a, b))
     diagonal = off = transform = 0.0
@@ -56,13 +56,13 @@ def softmax(row, s, units, temperature):
 
 @pytest.mark.parametrize(("rows", "segments", "units", "t"), [(7, 3, 4, 1.0), (5, 2, 3, 0.5), (1, 4, 5, 2.0)])
 def test_equals_the_equations_written_as_loops(rows, segments, units, t):
-    a, b = looks(2, rows, segments * units)
+    a, b = views(2, rows, segments * units)
     found = terms(a, b, num_segments=segments, temperature=t)
     assert found == pytest.approx(slow_music(a, b, segments, t), abs=1e-12)
 
 
-def test_several_looks_are_a_mean_over_pairs_and_weights_multiply():
-    z = looks(3, 6, 9)
+def test_several_views_are_a_mean_over_pairs_and_weights_multiply():
+    z = views(3, 6, 9)
     pairs = np.mean([slow_music(z[v], z[w], 3, 1.0) for v, w in ((0, 1), (0, 2), (1, 2))], axis=0)
     found = terms(*z, num_segments=3, diagonal=2.0, off_diagonal=3.0, transform=0.5)
     assert found == pytest.approx(pairs * [2.0, 3.0, 0.5], abs=1e-12)
@@ -74,7 +74,7 @@ def test_an_orthogonal_array_is_the_minimum():
     assert terms(z, z, num_segments=5) == pytest.approx([-log(4), -2 * log(4), 0], abs=1e-6)
     assert sum(terms(z, z, num_segments=5)) == pytest.approx(-4.158883, abs=1e-6)
     for seed in range(5):
-        near = z / 1e3 + looks(1, *z.shape, seed)[0]
+        near = z / 1e3 + views(1, *z.shape, seed)[0]
         assert sum(terms(near, near, num_segments=5)) > -4.158883
 
 
@@ -98,7 +98,7 @@ def test_equal_logits_cost_what_the_closed_form_says(segments, units):
     assert terms(z, z, num_segments=segments) == pytest.approx([-2 / units * log(units), pairs, log(units)], abs=1e-12)
 
 
-def test_independent_looks_have_uniform_diagonal_blocks():
+def test_independent_views_have_uniform_diagonal_blocks():
     codes = torch.randint(4, (2, 20_000, 2), generator=torch.Generator().manual_seed(0))
     found = terms(hard(codes[0], 4), hard(codes[1], 4), num_segments=2)
     assert found[:2] == pytest.approx([-2 / 4 * log(4), -2 * log(4)], abs=2e-2)
@@ -107,7 +107,7 @@ def test_independent_looks_have_uniform_diagonal_blocks():
 
 @pytest.mark.parametrize("share", [0.0, 0.2, 0.6])
 def test_agreement_with_uniform_errors(share):
-    """With a share of errors the looks agree with probability alpha = 1 - share + share / B."""
+    """With a share of errors the views agree with probability alpha = 1 - share + share / B."""
     codes = torch.arange(80_000)[:, None] % 4
     generator = torch.Generator().manual_seed(1)
     wrong = torch.rand(codes.shape, generator=generator) < share
@@ -128,15 +128,15 @@ def test_two_units_would_not_be_one_hot_at_best():
     # -q log q has its maximum at 1/e, below 1/2: the reason for three units at least.
     assert -2 / np.e < -log(2)
     with pytest.raises(ValueError, match="3 units or more"):
-        music(*looks(2, 4, 8), num_segments=4)
+        music(*views(2, 4, 8), num_segments=4)
 
 
 def test_invariances():
-    a, b = looks(2, 8, 12)
+    a, b = views(2, 8, 12)
     value = terms(a, b, num_segments=3)
     rows, units, parts = torch.randperm(8), torch.randperm(4), torch.tensor([2, 0, 1])
     blocks = [x.view(8, 3, 4) for x in (a, b)]
-    shift = looks(1, 8, 3, seed=5)[0].unsqueeze(2)
+    shift = views(1, 8, 3, seed=5)[0].unsqueeze(2)
     for pair in (
         (b, a),
         (a[rows], b[rows]),
@@ -151,13 +151,13 @@ def test_invariances():
 
 @pytest.mark.parametrize(("count", "segments"), [(2, 3), (3, 2), (2, 1)])
 def test_gradient_is_right(count, segments):
-    z = [x.requires_grad_() for x in looks(count, 5, 4 * segments)]
+    z = [x.requires_grad_() for x in views(count, 5, 4 * segments)]
     options = {"num_segments": segments, "temperature": 0.7, "diagonal": 2.0, "off_diagonal": 3.0, "transform": 0.5}
     assert torch.autograd.gradcheck(lambda *z: tuple(music(*z, **options).values()), z)
 
 
 def test_gradient_equals_that_of_autograd_through_the_joint_matrix():
-    z = [x.requires_grad_() for x in looks(2, 16, 24)]
+    z = [x.requires_grad_() for x in views(2, 16, 24)]
     music(*z, num_segments=6)["off_diagonal"].backward()
     own = [x.grad.clone() for x in z]
     a, b = (x.detach().requires_grad_() for x in z)
@@ -173,7 +173,7 @@ def test_equal_logits_are_a_saddle():
     sum(music(z, z, num_segments=2).values()).backward()
     assert z.grad.abs().max() < 1e-15
     flat = sum(terms(z.detach(), z.detach(), num_segments=2))
-    nudges = [0.05 * x for x in looks(200, 6, 10)]
+    nudges = [0.05 * x for x in views(200, 6, 10)]
     lower = [sum(terms(x, x, num_segments=2)) < flat for x in nudges]
     assert any(lower), "a last layer of zeros would stay there"
 
@@ -198,7 +198,7 @@ def test_finite_in_value_and_gradient_for_logits_up_to_1e4(dtype, z):
 
 
 def test_autocast_costs_no_digits():
-    z = [x.float() for x in looks(2, 16, 32)]
+    z = [x.float() for x in views(2, 16, 32)]
     with torch.autocast("cpu", torch.bfloat16):
         inside = terms(*z, num_segments=4)
     assert inside == terms(*z, num_segments=4)
@@ -206,7 +206,7 @@ def test_autocast_costs_no_digits():
 
 def test_what_is_kept_for_the_gradient_is_one_joint_matrix():
     rows, width, kept = 8, 96, {}
-    z = [x.requires_grad_() for x in looks(2, rows, width)]
+    z = [x.requires_grad_() for x in views(2, rows, width)]
 
     def keep(x):
         kept[x.data_ptr()] = x.numel()
@@ -219,7 +219,7 @@ def test_what_is_kept_for_the_gradient_is_one_joint_matrix():
 
 def test_mistakes_are_named():
     z = torch.ones(4, 12)
-    with pytest.raises(ValueError, match="at least two looks, got 1"):
+    with pytest.raises(ValueError, match="at least two views, got 1"):
         music(z, num_segments=3)
     with pytest.raises(ValueError, match="temperature must be positive, got 0"):
         music(z, z, num_segments=3, temperature=0)

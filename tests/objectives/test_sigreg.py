@@ -138,9 +138,9 @@ def test_finite_in_value_and_gradient(dtype, z):
     assert a.grad.isfinite().all() and b.grad.isfinite().all()
 
 
-@pytest.mark.parametrize(("looks", "centre"), [(2, 2), (4, 2), (3, 1)])
-def test_lejepa_is_the_distance_to_the_centre_and_the_mean_statistic(looks, centre):
-    z, directions = [normal(7, 5, seed=seed) for seed in range(looks)], normal(6, 5, seed=9)
+@pytest.mark.parametrize(("views", "centre"), [(2, 2), (4, 2), (3, 1)])
+def test_lejepa_is_the_distance_to_the_centre_and_the_mean_statistic(views, centre):
+    z, directions = [normal(7, 5, seed=seed) for seed in range(views)], normal(6, 5, seed=9)
     mu = sum(z[:centre]) / centre
     distance = np.mean([((x - mu) ** 2).numpy() for x in z])
     statistic = np.mean([slow_sigreg(x, directions) for x in z])
@@ -149,15 +149,15 @@ def test_lejepa_is_the_distance_to_the_centre_and_the_mean_statistic(looks, cent
     assert found["gaussian"].item() == pytest.approx(0.2 * statistic, abs=1e-12)
 
 
-@pytest.mark.parametrize(("looks", "centre", "share"), [(8, 2, 1.25), (4, 4, 0.75)])
-def test_independent_looks_cost_their_variance_times_the_closed_form(looks, centre, share):
-    z = [normal(4000, 8, seed=seed) for seed in range(looks)]
+@pytest.mark.parametrize(("views", "centre", "share"), [(8, 2, 1.25), (4, 4, 0.75)])
+def test_independent_views_cost_their_variance_times_the_closed_form(views, centre, share):
+    z = [normal(4000, 8, seed=seed) for seed in range(views)]
     found = lejepa(z, normal(2, 8), centre=centre, lambda_=0.0)["prediction"].item()
-    assert 1 - 2 / looks + 1 / centre == pytest.approx(share)
+    assert 1 - 2 / views + 1 / centre == pytest.approx(share)
     assert found == pytest.approx(share, abs=0.02)
 
 
-def test_gradient_reaches_large_and_small_looks_in_both_terms():
+def test_gradient_reaches_large_and_small_views_in_both_terms():
     for term in ("prediction", "gaussian"):
         z = [normal(7, 5, seed=seed).requires_grad_() for seed in range(3)]
         lejepa(z, normal(6, 5, seed=9), centre=2)[term].backward()
@@ -172,9 +172,9 @@ def test_mistakes_are_named():
         sigreg(z, torch.ones(2, 5))
     with pytest.raises(ValueError, match="two or more knots in a positive range, got 1 up to 3"):
         sigreg(z, torch.ones(2, 3), knots=1)
-    with pytest.raises(ValueError, match="two or more looks, some of them for the centre, got 1 and 1"):
+    with pytest.raises(ValueError, match="two or more views, some of them for the centre, got 1 and 1"):
         lejepa([z], torch.ones(2, 3), centre=1)
-    with pytest.raises(ValueError, match="two or more looks, some of them for the centre, got 2 and 3"):
+    with pytest.raises(ValueError, match="two or more views, some of them for the centre, got 2 and 3"):
         lejepa([z, z], torch.ones(2, 3), centre=3)
     with pytest.raises(ValueError, match=r"lambda must be in \[0, 1\], got 2"):
         lejepa([z, z], torch.ones(2, 3), centre=2, lambda_=2)

@@ -25,7 +25,7 @@ def slow_sinkhorn(scores, epsilon, iterations):
 
 
 def slow_swav(scores, codes, temperature):
-    """Equations 1, 2 and 6: all pairs of a look with codes and another look."""
+    """Equations 1, 2 and 6: all pairs of a view with codes and another view."""
     terms = []
     for u, q in enumerate(codes):
         for v, s in enumerate(scores):
@@ -90,9 +90,9 @@ def test_codes_are_finite_and_exact_for_large_scores(scale, dtype):
     assert (codes.double() - logs.exp()).abs().max() < (1e-10 if dtype == torch.float64 else 2e-2 * scale / 1e4 + 1e-4)
 
 
-@pytest.mark.parametrize(("looks", "large"), [(2, 1), (2, 2), (5, 2), (4, 4)])
-def test_the_loss_is_the_papers_over_all_pairs(looks, large):
-    scores = [torch.tanh(normal(6, 5, seed=v)) for v in range(looks)]
+@pytest.mark.parametrize(("views", "large"), [(2, 1), (2, 2), (5, 2), (4, 4)])
+def test_the_loss_is_the_papers_over_all_pairs(views, large):
+    scores = [torch.tanh(normal(6, 5, seed=v)) for v in range(views)]
     codes = [sinkhorn(s) for s in scores[:large]]
     assert swav(scores, codes, temperature=0.1).item() == pytest.approx(slow_swav(scores, codes, 0.1), abs=1e-10)
 
@@ -110,8 +110,8 @@ def test_the_gradient_is_the_difference_of_the_probabilities_and_reaches_no_code
     expected = ((scores / 0.3).softmax(1) - codes).detach() / (0.3 * 4)
     assert torch.allclose(scores.grad, expected, atol=1e-14)
     assert codes.grad is None and not sinkhorn(scores).requires_grad
-    looks = [normal(3, 4, seed=v).requires_grad_() for v in range(3)]
-    assert torch.autograd.gradcheck(lambda *s: swav(s, [sinkhorn(normal(3, 4))] * 2, temperature=0.5), looks)
+    views = [normal(3, 4, seed=v).requires_grad_() for v in range(3)]
+    assert torch.autograd.gradcheck(lambda *s: swav(s, [sinkhorn(normal(3, 4))] * 2, temperature=0.5), views)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
@@ -119,27 +119,27 @@ def test_the_gradient_is_the_difference_of_the_probabilities_and_reaches_no_code
     "scores", [1e4 * torch.randn(8, 4), torch.ones(8, 4), torch.zeros(8, 4), torch.eye(4).repeat(2, 1)]
 )
 def test_finite_in_value_and_gradient(dtype, scores):
-    looks = [scores.to(dtype, copy=True).requires_grad_(), -scores.to(dtype)]
-    loss = swav(looks, [sinkhorn(s) for s in looks], temperature=0.1)
+    views = [scores.to(dtype, copy=True).requires_grad_(), -scores.to(dtype)]
+    loss = swav(views, [sinkhorn(s) for s in views], temperature=0.1)
     loss.backward()
-    assert loss.dtype == torch.float32 and loss.isfinite() and looks[0].grad.isfinite().all()
+    assert loss.dtype == torch.float32 and loss.isfinite() and views[0].grad.isfinite().all()
 
 
 def test_autocast_costs_no_digits():
-    looks = [torch.tanh(normal(8, 6, seed=v)).float() for v in range(2)]
-    codes = [sinkhorn(s) for s in looks]
+    views = [torch.tanh(normal(8, 6, seed=v)).float() for v in range(2)]
+    codes = [sinkhorn(s) for s in views]
     with torch.autocast("cpu", torch.bfloat16):
-        inside = swav(looks, [sinkhorn(s) for s in looks], temperature=0.1)
-    assert inside.item() == swav(looks, codes, temperature=0.1).item()
+        inside = swav(views, [sinkhorn(s) for s in views], temperature=0.1)
+    assert inside.item() == swav(views, codes, temperature=0.1).item()
 
 
 def test_mistakes_are_named():
     x = torch.zeros(4, 3)
     with pytest.raises(ValueError, match="temperature must be positive, got 0"):
         swav([x, x], [x], temperature=0)
-    with pytest.raises(ValueError, match="got 1 looks and 1 codes"):
+    with pytest.raises(ValueError, match="got 1 views and 1 codes"):
         predicted_codes([x], [x])
-    with pytest.raises(ValueError, match="got 2 looks and 3 codes"):
+    with pytest.raises(ValueError, match="got 2 views and 3 codes"):
         predicted_codes([x, x], [x, x, x])
     with pytest.raises(ValueError, match=r"\(4, 3\), \(4, 2\)"):
         predicted_codes([x, x], [x[:, :2]])

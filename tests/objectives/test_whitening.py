@@ -33,7 +33,7 @@ def slow_w_mse(z, parts, eps):
 
 @pytest.mark.parametrize(("count", "eps"), [(2, 0.0), (3, 0.0), (2, 0.1)])
 def test_equals_the_papers_equations_written_as_loops(count, eps):
-    z = [skewed(17, 3, seed=10 * look) for look in range(count)]
+    z = [skewed(17, 3, seed=10 * view) for view in range(count)]
     parts = torch.tensor([[0, 3, 5, 7, 9, 11], [16, 2, 4, 6, 8, 10], [1, 2, 3, 4, 5, 6]])
     assert w_mse(*z, parts=parts, eps=eps).item() == pytest.approx(slow_w_mse(z, parts, eps), abs=1e-10)
 
@@ -74,8 +74,8 @@ def test_rows_in_no_sub_batch_are_left_out():
 
 
 @pytest.mark.parametrize(("rows", "eps"), [(6, 0.0), (3, 0.05)])
-def test_gradient_is_right_for_both_looks(rows, eps):
-    z = [skewed(rows, 3, seed=10 * look).requires_grad_() for look in range(2)]
+def test_gradient_is_right_for_both_views(rows, eps):
+    z = [skewed(rows, 3, seed=10 * view).requires_grad_() for view in range(2)]
     parts = torch.arange(rows).view(1, rows)
     assert torch.autograd.gradcheck(lambda *z: w_mse(*z, parts=parts, eps=eps), z)
 
@@ -111,7 +111,7 @@ def test_autocast_costs_no_digits():
 
 def test_mistakes_are_named():
     z, parts = torch.ones(6, 3), torch.arange(6).view(2, 3)
-    with pytest.raises(ValueError, match="at least two looks, got 1"):
+    with pytest.raises(ValueError, match="at least two views, got 1"):
         w_mse(z, parts=parts)
     with pytest.raises(ValueError, match="3 dimensions of sub-batches of 3 rows"):
         w_mse(z, z, parts=parts)

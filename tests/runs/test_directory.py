@@ -104,7 +104,7 @@ def test_a_long_training_looks_at_its_encoder_fifty_times(prepared):
     records = [record for step in steps if (record := watch.at(step))]
     assert [record["step"] for record in records] == [1, 10, 20, 30, 600, 1190, 1200, 1201]
     assert [r["step"] for r in records if "effective_rank" in r] == [1, 30, 600, 1200, 1201]
-    assert all("looks_rank" in r and "teacher_way" not in r for r in records)
+    assert all("views_rank" in r and "teacher_way" not in r for r in records)
 
 
 @pytest.mark.parametrize(("momentum", "way"), [(1.0, 0.0), (0.5, 0.5)])

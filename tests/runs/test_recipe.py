@@ -18,7 +18,7 @@ ALL = [(method, modality) for method, kind in METHODS.items() for modality in ki
 
 @pytest.mark.parametrize(("method", "modality"), ALL)
 def test_every_default_goes_to_toml_and_back(method, modality, tmp_path):
-    recipe = Recipe.default(method, modality).changed({"train.epochs": 3, "optim.betas": [0.8, 0.9], "views.looks": 2})
+    recipe = Recipe.default(method, modality).changed({"train.epochs": 3, "optim.betas": [0.8, 0.9], "views.num_views": 2})
     recipe = Recipe(**{**recipe.__dict__, "data": {"path": "x.csv", "na": ["?"], "label": None}})
     (tmp_path / "r.toml").write_text(recipe.to_toml())
     again = Recipe.from_toml(tmp_path / "r.toml")
@@ -123,11 +123,11 @@ def test_a_seed_draws_the_same_weights_and_leaves_the_callers_numbers_alone():
         assert torch.equal(torch.random.get_rng_state(), state)
         assert all(torch.equal(one[name], again[name]) for name in one)
         assert any(not torch.equal(one[name], other[name]) for name in one if "encoder" in name)
-    with pytest.raises(UserError, match="simclr compares at least 2 looks of a sample: views.looks = 1"):
-        build(Recipe.default("simclr", "table").changed({"views.looks": 1}), table, source)
-    with pytest.raises(UserError, match=r"lfr uses at most 1 look\(s\) of a sample: views.looks = 2"):
-        build(Recipe.default("lfr", "table").changed({"views.looks": 2}), table, source)
-    # A look that is changed and not counted is the one look.
+    with pytest.raises(UserError, match="simclr compares at least 2 views of a sample: views.num_views = 1"):
+        build(Recipe.default("simclr", "table").changed({"views.num_views": 1}), table, source)
+    with pytest.raises(UserError, match=r"lfr uses at most 1 view\(s\) of a sample: views.num_views = 2"):
+        build(Recipe.default("lfr", "table").changed({"views.num_views": 2}), table, source)
+    # A view that is changed and not counted is the one view.
     assert build(Recipe.default("lfr", "table").changed({"views.corrupt": 0.3}), table, source)[1].count == 1
 
 

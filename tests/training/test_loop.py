@@ -43,7 +43,7 @@ class Seen(Plain):
     def __call__(self, source, index, *, seed, pass_):
         self.asked.append((pass_, index.tolist()))
         views = super().__call__(source, index, seed=seed, pass_=pass_)
-        views._looks = views.looks * 2
+        views._views = views.tensors * 2
         return views
 
 
@@ -67,15 +67,15 @@ def test_a_loss_that_becomes_nan_stops_at_the_step_with_the_term_and_moves_nothi
     assert all(torch.equal(before[name], p) for name, p in method.named_parameters())
 
 
-def test_too_few_looks_are_refused():
-    with pytest.raises(UserError, match="Contrast compares at least 2 looks of a sample and the views make 1"):
+def test_too_few_views_are_refused():
+    with pytest.raises(UserError, match="Contrast compares at least 2 views of a sample and the views make 1"):
         next(iter(fit(cases.make("toy_contrast"), cases.source(), Plain(), epochs=1)))
 
 
-def test_more_looks_than_a_method_uses_are_refused():
+def test_more_views_than_a_method_uses_are_refused():
     method = cases.make("lfr")
     with pytest.raises(
-        UserError, match=r"LFR uses at most 1 look\(s\) of a sample and the views make 2: set views.looks"
+        UserError, match=r"LFR uses at most 1 view\(s\) of a sample and the views make 2: set views.num_views"
     ):
         next(iter(fit(method, cases.source(), cases.Jitter(2), epochs=1)))
 

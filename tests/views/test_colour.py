@@ -9,26 +9,27 @@ from scipy import stats
 from torchvision.transforms import ColorJitter
 from torchvision.transforms import functional as tv
 
-from isotropy.views import ImageViews, blur, colour, draw
+from isotropy import rng
+from isotropy.views import ImageViews, blur, colour
 
 STRENGTHS = (0.4, 0.4, 0.4, 0.1)
 
 
 def pixels(count, size=24, *, low=0.0, high=1.0, seed=0):
     """Smooth coloured images, so that means and chroma differ from image to image."""
-    words = draw.bits(draw.keys(seed, 0, 0, torch.arange(count)), 3 * 4 * 4)
-    coarse = draw.uniforms(words).float().view(count, 3, 4, 4)
+    words = rng.bits(rng.keys(seed, 0, 0, torch.arange(count)), 3 * 4 * 4)
+    coarse = rng.uniforms(words).float().view(count, 3, 4, 4)
     fine = torch.nn.functional.interpolate(coarse, size=(size, size), mode="bilinear", align_corners=False)
     return low + (high - low) * fine
 
 
 def uniforms(count, columns, seed=0):
-    return draw.uniforms(draw.bits(draw.keys(seed, 1, 0, torch.arange(count)), columns))
+    return rng.uniforms(rng.bits(rng.keys(seed, 1, 0, torch.arange(count)), columns))
 
 
 @pytest.mark.parametrize("turn", [-0.5, -0.2, -0.01, 0.0, 0.1, 0.37, 0.5])
 def test_exact_hue_equals_hsv(turn):
-    x = draw.uniforms(draw.bits(draw.keys(0, 0, 0, torch.arange(8)), 3 * 400)).float().view(8, 3, 20, 20)
+    x = rng.uniforms(rng.bits(rng.keys(0, 0, 0, torch.arange(8)), 3 * 400)).float().view(8, 3, 20, 20)
     x[0, :, :5] = x[0, :1, :5]  # grey pixels
     x[1, :, :5] = 0.0
     x[2, :2, :5] = 1.0
@@ -122,10 +123,10 @@ def test_the_chain_agrees_with_color_jitter(hue):
     """Means over images of the mean, the deviation and the chroma, and their spread, in shares of full scale."""
     x = (pixels(1200) * 255).round().to(torch.uint8)
     views = ImageViews(
-        size=24, mean=[0.0] * 3, std=[1.0] * 3, looks=1, scale=(1, 1), ratio=(1, 1), flip=0, jitter_p=1.0, grey=0.0,
+        size=24, mean=[0.0] * 3, std=[1.0] * 3, num_views=1, scale=(1, 1), ratio=(1, 1), flip=0, jitter_p=1.0, grey=0.0,
         hue=hue,
     )  # fmt: skip
-    ours = views.looks(x, torch.arange(len(x)), seed=0, pass_=0)[0]
+    ours = views.make(x, torch.arange(len(x)), seed=0, pass_=0)[0]
     torch.manual_seed(0)
     jitter = ColorJitter(*STRENGTHS)
     theirs = torch.stack([jitter(image) for image in x]).float() / 255

@@ -88,8 +88,8 @@ def test_means_over_all_pairs_are_equal():
             read = [base.read(maps, s, 1) for s in starts]
             turned = encoder.fibres(torch.cat([base.moved(source.x, s, 1) for s in starts]))
             moved = base.read(turned, base.home(1).expand(len(turned), -1), 1).chunk(2)
-            for name, looks in (("read", read), ("moved", moved)):
-                totals[name] += sum(method.loss(z=[method.projector(h) for h in looks]).values()).item()
+            for name, tensors in (("read", read), ("moved", moved)):
+                totals[name] += sum(method.loss(z=[method.projector(h) for h in tensors]).values()).item()
     assert totals["read"] == pytest.approx(totals["moved"], rel=1e-12)
 
 
@@ -143,7 +143,7 @@ def test_a_teacher_reads_its_own_map_without_a_graph():
         (Scales(4, axes=1), 2, 2),
     ],
 )
-def test_looks_lie_as_far_apart_as_asked_and_inside(base, distance, size):
+def test_views_lie_as_far_apart_as_asked_and_inside(base, distance, size):
     first, second = Places(base, distance=distance, base_size=size)(torch.arange(400), seed=1, pass_=2)
     steps = {tuple(step) for step in base.steps(distance).tolist()}
     for a, b in zip(first[:60], second[:60]):
@@ -155,7 +155,7 @@ def test_looks_lie_as_far_apart_as_asked_and_inside(base, distance, size):
 
 
 def test_draws_are_even_and_functions_of_seed_pass_and_sample():
-    places = Places(Turns(mirrors=False), looks=3)
+    places = Places(Turns(mirrors=False), num_views=3)
     index = torch.arange(6000)
     starts = places(index, seed=0, pass_=0)
     for start in starts:
@@ -168,7 +168,7 @@ def test_draws_are_even_and_functions_of_seed_pass_and_sample():
     assert not torch.equal(starts[0], places(index, seed=1, pass_=0)[0])
 
 
-def test_distance_zero_is_the_same_look_twice():
+def test_distance_zero_is_the_same_view_twice():
     first, second = Places(Shifts((7,), stride=2), distance=0)(torch.arange(50), seed=0, pass_=0)
     assert torch.equal(first, second)
 
@@ -179,7 +179,7 @@ def test_distance_zero_is_the_same_look_twice():
         (Turns(mirrors=False), {"distance": 3}, "places of this base space lie 0 to 2 apart"),
         (Turns(mirrors=False), {"base_size": 5}, "base size 5: the encoder's base space has 4 places"),
         (Scales(3, axes=2), {"distance": 2, "base_size": 2}, "no two reads"),
-        (Turns(mirrors=False), {"looks": 0}, "looks"),
+        (Turns(mirrors=False), {"num_views": 0}, "num_views"),
     ],
 )
 def test_what_is_not_there_is_refused(base, options, said):
@@ -187,12 +187,12 @@ def test_what_is_not_there_is_refused(base, options, said):
         StructuredViews(base=base, **options)
 
 
-def test_one_local_and_one_pooled_look():
+def test_one_local_and_one_pooled_view():
     method, source, index = case("c4")
     views = StructuredViews(base=method.encoder.base, pooled=(False, True))(source, index, seed=0, pass_=0)
     local, pooled = views.through(method.encoder)
     assert torch.allclose(pooled, method.encoder(source.x)) and not torch.allclose(local, pooled)
-    with pytest.raises(UserError, match="pooled: 1 values for 2 looks"):
+    with pytest.raises(UserError, match="pooled: 1 values for 2 views"):
         StructuredViews(base=method.encoder.base, pooled=(True,))
     with pytest.raises(UserError, match="width of one place"):
         StructuredViews(base=method.encoder.base, pooled=True, base_size=2)
@@ -204,5 +204,5 @@ def test_a_network_without_a_map_is_refused_in_feature_space_and_welcome_in_inpu
     base = Turns(mirrors=False)
     with pytest.raises(UserError, match="Wrapped has none: take an equivariant encoder"):
         StructuredViews(base=base)(source, index, seed=0, pass_=0).through(net)
-    looks = MovedViews(base=base)(source, index, seed=0, pass_=0).through(net)
-    assert [look.shape for look in looks] == [(24, 6)] * 2
+    tensors = MovedViews(base=base)(source, index, seed=0, pass_=0).through(net)
+    assert [view.shape for view in tensors] == [(24, 6)] * 2

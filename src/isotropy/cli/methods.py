@@ -13,13 +13,13 @@ from isotropy.runs.recipe import MODALITIES
 def methods() -> None:
     """Run `isotropy methods`."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for column in ("method", "data", "looks", "default for", "idea"):
+    for column in ("method", "data", "views", "default for", "idea"):
         table.add_column(column, no_wrap=column != "idea")
     for name, kind in METHODS.items():
         defaults = [modality for modality, method in DEFAULT_METHOD.items() if method == name]
-        looks = "none" if kind.min_looks == 1 else f"{kind.min_looks} or more"
+        views = "none" if kind.min_views == 1 else f"{kind.min_views} or more"
         data = "any" if set(MODALITIES) <= set(kind.modalities) else ", ".join(kind.modalities)
         idea = (inspect.getdoc(kind) or "").split("\n\n")[0].replace("\n", " ")
-        table.add_row(name, data, looks, ", ".join(defaults), idea)
+        table.add_row(name, data, views, ", ".join(defaults), idea)
     OUT.print(table, soft_wrap=False)
     say("\nsettings of a method: isotropy fit PATH --method NAME --set method.SETTING=VALUE", "dim")

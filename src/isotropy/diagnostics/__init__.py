@@ -11,7 +11,7 @@ from isotropy.diagnostics.ideal import (
     worst_invariant_task,
 )
 from isotropy.diagnostics.lidar import lidar
-from isotropy.diagnostics.outputs import looks_rank, step_numbers
+from isotropy.diagnostics.outputs import step_numbers, views_rank
 from isotropy.diagnostics.pairs import alignment_distance, even_uniformity, self_cluster, uniformity
 from isotropy.diagnostics.prototypes import Uses, assignments, divergence, most_even
 from isotropy.diagnostics.rank import effective_rank, mean_norm
@@ -50,7 +50,7 @@ __all__ = [
     "kinship",
     "lag",
     "lidar",
-    "looks_rank",
+    "views_rank",
     "mean_norm",
     "most_even",
     "off_diagonal_energy",

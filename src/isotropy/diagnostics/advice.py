@@ -13,9 +13,9 @@ MECHANISMS = MappingProxyType(
 )
 
 _RATE = "lower optim.lr tenfold, and raise optim.warmup to 0.1"
-_VIEWS = "look at the views: looks of different samples must differ, and a look must keep what its sample is"
+_VIEWS = "look at the views: views of different samples must differ, and a view must keep what its sample is"
 _LONGER = "train longer (raise train.epochs), or raise optim.lr threefold"
-_RANK = "weaken the strongest change between looks (the views' settings), so that looks share more than one thing"
+_RANK = "weaken the strongest change between views (the views' settings), so that views share more than one thing"
 
 # (verdict, method, mechanism or "" for any) -> texts; the most special entry is taken.
 ADVICE: dict[tuple[str, str], tuple[str, ...]] = {
@@ -65,7 +65,7 @@ ADVICE: dict[tuple[str, str], tuple[str, ...]] = {
     ("one code", "dissl"): ("raise method.lambd above 1 + method.beta: balance must outweigh sureness", _VIEWS),
     ("one code", "music"): ("raise method.diagonal and method.off_diagonal against method.transform", _VIEWS),
     ("shortcut", ""): (
-        "strengthen the looks where they agree by little else (colour, a border, a time stamp in the views' settings)",
+        "strengthen the views where they agree by little else (colour, a border, a time stamp in the views' settings)",
         "raise train.batch_size, or train shorter (lower train.epochs)",
     ),
     ("no better than the random encoder", ""): (_LONGER, _VIEWS),
@@ -75,7 +75,7 @@ ADVICE: dict[tuple[str, str], tuple[str, ...]] = {
     ),
     ("no better than the random encoder", "moco_v3"): ("lower method.momentum, below 1", _LONGER),
     ("no better than the random encoder", "lfr"): ("raise train.epochs, or lower method.predictor_passes",),
-    ("not yet learning", ""): (_LONGER, "weaken the looks (the views' settings): they may have nothing in common"),
+    ("not yet learning", ""): (_LONGER, "weaken the views (the views' settings): they may have nothing in common"),
     ("not yet learning", "dino"): ("lower method.frozen_passes, or raise optim.lr", _VIEWS),
     ("not yet learning", "swav"): ("lower method.frozen_passes, or raise optim.lr", _VIEWS),
     ("unknown", ""): ("without a verdict, probe a label: isotropy probe RUN PATH --label NAME",),

@@ -1,4 +1,4 @@
-"""What an ideal representation satisfies, measured: looks agree, classes are predictable, there is room for all.
+"""What an ideal representation satisfies, measured: views agree, classes are predictable, there is room for all.
 
 For linear probes a representation is as good as it can be if and only if (Dubois et al. 2022, theorem 1) a linear map
 tells the equivalence classes apart, equivalent inputs have equal vectors, and the vectors span at least K - 1
@@ -22,12 +22,12 @@ Labels = NDArray[np.int64]
 
 
 def invariance_ratio(one: ArrayLike | Tensor, other: ArrayLike | Tensor) -> float:
-    """Return E|z - z'|^2 over looks of one sample, over E|z - z''|^2 over different samples.
+    """Return E|z - z'|^2 over views of one sample, over E|z - z''|^2 over different samples.
 
-    0 is invariance, 1 means that looks of a sample are as far apart as any two rows. NaN at point collapse.
+    0 is invariance, 1 means that views of a sample are as far apart as any two rows. NaN at point collapse.
 
     Args:
-        one: (N, D), N > 1. other: (N, D), another look of each.
+        one: (N, D), N > 1. other: (N, D), another view of each.
 
     Raises:
         ValueError: the shapes differ, or one sample.
@@ -40,7 +40,7 @@ def invariance_ratio(one: ArrayLike | Tensor, other: ArrayLike | Tensor) -> floa
     """
     a, b = (torch.as_tensor(x).detach().double() for x in (one, other))
     if a.shape != b.shape or len(a) < 2:
-        raise ValueError(f"two looks must be (N, D), alike, N > 1: got {tuple(a.shape)} and {tuple(b.shape)}")
+        raise ValueError(f"two views must be (N, D), alike, N > 1: got {tuple(a.shape)} and {tuple(b.shape)}")
     same = float((a - b).square().sum(dim=1).mean())
     # E over i != j of |a_i - b_j|^2 from sums: all pairs without those of one sample.
     n = len(a)
@@ -53,10 +53,10 @@ def invariance_ratio(one: ArrayLike | Tensor, other: ArrayLike | Tensor) -> floa
 def orbit_nc1(embeddings: ArrayLike | Tensor, samples: ArrayLike | Tensor) -> float:
     """Return trace(pinv(Sb) Sw): the variation inside samples, in units of that between them.
 
-    0 where the looks of a sample are one vector (neural collapse of orbits); NaN without any spread between samples.
+    0 where the views of a sample are one vector (neural collapse of orbits); NaN without any spread between samples.
 
     Args:
-        embeddings: (N, D), rows of all looks. samples: (N,), which sample a row is a look of.
+        embeddings: (N, D), rows of all views. samples: (N,), which sample a row is a view of.
 
     Source: Papyan et al. 2020, NC1, with the source sample as the class, as Dubois et al. 2023 (arXiv 2302.03068).
 
@@ -76,13 +76,13 @@ def orbit_nc1(embeddings: ArrayLike | Tensor, samples: ArrayLike | Tensor) -> fl
 
 
 def etf_distance(one: ArrayLike | Tensor, other: ArrayLike | Tensor) -> dict[str, float]:
-    """Return how far looks are from a simplex of samples: "positive" = 1 - mean cos(z, z'), "negative" = mean cosine.
+    """Return how far views are from a simplex of samples: "positive" = 1 - mean cos(z, z'), "negative" = mean cosine.
 
-    Rows are centred by the mean of both looks, then scaled to length 1. For K samples that form a simplex equiangular
+    Rows are centred by the mean of both views, then scaled to length 1. For K samples that form a simplex equiangular
     tight frame, positive is 0 and negative, the mean over different samples, -1 / (K - 1).
 
     Args:
-        one: (N, D), N > 1. other: (N, D), another look of each.
+        one: (N, D), N > 1. other: (N, D), another view of each.
 
     Source: proposition 3 of Dubois et al. 2022 (arXiv 2209.06235) and its authors' DistToEtf.
 

@@ -1,4 +1,4 @@
-"""LiDAR: how many directions tell samples apart, measured against how much the looks of one sample vary."""
+"""LiDAR: how many directions tell samples apart, measured against how much the views of one sample vary."""
 
 from math import nan
 
@@ -14,11 +14,11 @@ def lidar(
 ) -> dict[str, float]:
     """Return the entropy rank of the between-sample scatter after whitening by the within-sample scatter.
 
-    With the mean mu_i of sample i's looks, Sb = mean over samples of (mu_i - mu)(mu_i - mu)', Sw = mean over rows
+    With the mean mu_i of sample i's views, Sb = mean over samples of (mu_i - mu)(mu_i - mu)', Sw = mean over rows
     of (e - mu_i)(e - mu_i)' + delta I with delta = ridge trace(Sw) / D, and L = Sw^-1/2 Sb Sw^-1/2:
 
     - "lidar": exp(-sum p ln p), p the eigenvalues of L over their sum; 1 to min(D, samples - 1).
-    - "ratio": trace(L) / D. Pure noise scores a full rank too, with a ratio of 1 / q for q looks: below twice
+    - "ratio": trace(L) / D. Pure noise scores a full rank too, with a ratio of 1 / q for q views: below twice
       that the rank means nothing.
     - "shuffled": "lidar" of the same rows with samples dealt out at random, what noise would score.
 
@@ -27,27 +27,27 @@ def lidar(
     at point collapse NaN, never the maximum.
 
     Args:
-        embeddings: (N, D), rows of all looks in any order.
-        samples: (N,), which sample a row is a look of: looks are joined by it, not by place. Two looks or more
+        embeddings: (N, D), rows of all views in any order.
+        samples: (N,), which sample a row is a view of: views are joined by it, not by place. Two views or more
             each; as many samples as a few D make the bias small.
         ridge: delta over the mean variance inside samples, above 0.
         seed: of the shuffle.
 
     Raises:
-        ValueError: fewer than two samples, a sample with one look, or another number of ids than rows.
+        ValueError: fewer than two samples, a sample with one view, or another number of ids than rows.
 
     Source: Thilak et al. 2024 (arXiv 2312.04000), section 3.
 
     Example:
-        >>> looks = torch.cat([torch.eye(4), torch.eye(4)])
-        >>> round(lidar(looks, [0, 1, 2, 3] * 2)["lidar"], 6)
+        >>> views = torch.cat([torch.eye(4), torch.eye(4)])
+        >>> round(lidar(views, [0, 1, 2, 3] * 2)["lidar"], 6)
         3.0
     """
     z = torch.as_tensor(embeddings).detach().double()
     _, place, counts = torch.unique(torch.as_tensor(samples), return_inverse=True, return_counts=True)
     if len(place) != len(z) or len(counts) < 2 or int(counts.min()) < 2:
         raise ValueError(
-            f"LiDAR needs two looks or more of two samples or more: got {len(z)} rows, {len(place)} ids, "
+            f"LiDAR needs two views or more of two samples or more: got {len(z)} rows, {len(place)} ids, "
             f"{len(counts)} samples"
         )
     rank, ratio = _of(z, place, counts, ridge)

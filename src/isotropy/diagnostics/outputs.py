@@ -14,7 +14,7 @@ Total = Callable[[Tensor], Tensor]
 
 
 def step_numbers(shown: Mapping[str, Sequence[Tensor]], total: Total = lambda x: x) -> dict[str, float]:
-    """Return "centre", "alignment" and "spread" of looks, "eta" and "residual" of a predictor, and how categories
+    """Return "centre", "alignment" and "spread" of views, "eta" and "residual" of a predictor, and how categories
     are used: "marginal_entropy", "entropy", "information", "used", means over the variables, with their
     "categories" and "most_even", and "divergence" between teacher and student.
 
@@ -26,13 +26,13 @@ def step_numbers(shown: Mapping[str, Sequence[Tensor]], total: Total = lambda x:
         total: adds a tensor up over the ranks; the identity where the rows are those of all ranks already.
 
     Example:
-        >>> found = step_numbers({"looks": [torch.eye(4), torch.eye(4)]})
+        >>> found = step_numbers({"views": [torch.eye(4), torch.eye(4)]})
         >>> found["centre"], round(found["alignment"], 6)
         (0.0, 1.0)
     """
     found: dict[str, float] = {}
-    if looks := shown.get("looks"):
-        sums = Sums.of(looks).over_ranks(total)
+    if views := shown.get("views"):
+        sums = Sums.of(views).over_ranks(total)
         values = stability(sums) if sums.count > 1 else {}
         found |= {name: values[name] for name in ("centre", "alignment", "spread") if name in values}
     if pairs := shown.get("prediction"):
@@ -53,21 +53,21 @@ def step_numbers(shown: Mapping[str, Sequence[Tensor]], total: Total = lambda x:
     return found
 
 
-def looks_rank(looks: Sequence[Tensor], total: Total = lambda x: x) -> float:
-    """Return the participation ratio of the centred unit rows of all looks together: the directions they use.
+def views_rank(views: Sequence[Tensor], total: Total = lambda x: x) -> float:
+    """Return the participation ratio of the centred unit rows of all views together: the directions they use.
 
     Range 1 to min(rows - 1, D), NaN at point collapse; from the covariance alone, without its eigenvalues.
 
     Args:
-        looks: V looks, each (N, D). total: see `step_numbers`.
+        views: V views, each (N, D). total: see `step_numbers`.
 
     Source: as `participation_ratio`.
 
     Example:
-        >>> round(looks_rank([torch.eye(4), -torch.eye(4)]), 6)
+        >>> round(views_rank([torch.eye(4), -torch.eye(4)]), 6)
         4.0
     """
-    rows = torch.cat([F.normalize(look.float(), dim=1) for look in looks])
+    rows = torch.cat([F.normalize(view.float(), dim=1) for view in views])
     covariance = Moments.of(rows).over_ranks(total).covariance()
     trace, squares = float(covariance.trace()), float(covariance.square().sum())
     # Unit rows have a second moment of trace 1, and float32 leaves 1e-12 of it.

@@ -1,4 +1,4 @@
-"""What pairs of embeddings say: are looks of one sample close, and do all samples keep their distance?"""
+"""What pairs of embeddings say: are views of one sample close, and do all samples keep their distance?"""
 
 from math import exp, log, nan
 
@@ -14,7 +14,7 @@ _CHUNK = 1024
 
 
 def alignment_distance(one: ArrayLike | Tensor, other: ArrayLike | Tensor) -> float:
-    """Return E|u - u'|^2 of the unit rows of two looks of the same samples.
+    """Return E|u - u'|^2 of the unit rows of two views of the same samples.
 
     Range 0 (equal) to 4; 2 for unrelated rows. It is 2 - 2a with a the alignment of `stability`, and it is best at
     point collapse: read it beside `uniformity`.
@@ -33,7 +33,7 @@ def alignment_distance(one: ArrayLike | Tensor, other: ArrayLike | Tensor) -> fl
     """
     a, b = _unit(one), _unit(other)
     if a.shape != b.shape:
-        raise ValueError(f"two looks must have one shape (N, D), got {tuple(a.shape)} and {tuple(b.shape)}")
+        raise ValueError(f"two views must have one shape (N, D), got {tuple(a.shape)} and {tuple(b.shape)}")
     return float((a - b).square().sum(dim=1).mean())
 
 

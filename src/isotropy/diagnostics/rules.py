@@ -56,7 +56,7 @@ class Seen:
         return [(points[n][0], median(value for _, value in points[n + 1 - often() : n + 1])) for n in places]
 
     def share(self) -> list[tuple[int, float]]:
-        """Return c2 / a: what any two samples share, of what looks of one sample share."""
+        """Return c2 / a: what any two samples share, of what views of one sample share."""
         alignment = dict(self.of("alignment"))
         return [(step, centre / alignment[step]) for step, centre in self.of("centre") if alignment.get(step, 0) > 0]
 
@@ -106,7 +106,7 @@ def _point(seen: Seen, training: Training) -> tuple[Evidence, ...]:
     near = _past(seen, "c2 / a", "at least", "near one point", share)
     if not near or not _begun(seen, training):
         return ()
-    # Looks that were one point from the first are of one row: they have nothing to lose.
+    # Views that were one point from the first are of one row: they have nothing to lose.
     one = _past(seen, "c2 / a", "at least", "one point", share)
     if one and share[0][1] >= one.threshold:
         return (one,)
@@ -162,14 +162,14 @@ def _dimensional(seen: Seen, training: Training) -> tuple[Evidence, ...]:
         return (by_rank,)
     if not _begun(seen, training):
         return ()
-    flat = _past(seen, "looks_rank", "at most", "looks rank")
+    flat = _past(seen, "views_rank", "at most", "views rank")
     if not seen.of("eta"):
         # Codes begin at what point collapse costs.
         blown = () if seen.of("information") else _costs(seen, training, "point collapse", "given up")
         second = _met(seen, training, "half way") or blown
     elif second := _unpulled(seen):
-        # Nothing but eta says that a predictor does not work where there never was a centre: flatter looks have to.
-        flat = flat if len(second) > 1 else _past(seen, "looks_rank", "at most", "one line")
+        # Nothing but eta says that a predictor does not work where there never was a centre: flatter views have to.
+        flat = flat if len(second) > 1 else _past(seen, "views_rank", "at most", "one line")
     return (flat, *second) if flat and second else ()
 
 
@@ -211,19 +211,19 @@ def _unmoved(seen: Seen, training: Training) -> tuple[Evidence, ...]:
 
 
 def _standing(seen: Seen, training: Training) -> tuple[Evidence, ...]:
-    # Where no looks are compared a loss that stands is no evidence: its encoder may be on its way.
+    # Where no views are compared a loss that stands is no evidence: its encoder may be on its way.
     still = _still(seen, training) if _begun(seen, training) else ()
     return still if len(still) > 1 else ()
 
 
 def _still(seen: Seen, training: Training) -> tuple[Evidence, ...]:
-    """Return the evidence that the loss has never fallen by a share of its way, and looks have not come together."""
+    """Return the evidence that the loss has never fallen by a share of its way, and views have not come together."""
     first, way = _way(seen, training)
     points, limit = seen.settled("loss"), first - THRESHOLDS["loss fall"].value * way
     loss = seen.stands("loss", "at least", limit, times=max(1, len(points)), points=points)
     if not loss or not (alignment := seen.of("alignment")):
         return _all(loss)
-    # The loss of codes that grow surer and of a teacher that moves may stand while looks come together.
+    # The loss of codes that grow surer and of a teacher that moves may stand while views come together.
     begin = alignment[0][1]
     nearer = [(step, (value - begin) / max(1 - begin, 1e-9)) for step, value in alignment]
     apart = _past(seen, "alignment, of the way from the first step's to 1", "at most", "nearer", nearer)

@@ -16,11 +16,11 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Sums:
-    """What `stability` needs of V looks of N samples, their rows scaled to length 1.
+    """What `stability` needs of V views of N samples, their rows scaled to length 1.
 
     Attributes:
-        count: N. totals: (V, D), the sum of every look's rows. squares: (D,), the sum of the squares of all
-        rows. pairs: the sum over samples and over looks u != v of the inner product of the two rows.
+        count: N. totals: (V, D), the sum of every view's rows. squares: (D,), the sum of the squares of all
+        rows. pairs: the sum over samples and over views u != v of the inner product of the two rows.
 
     Example:
         >>> half = Sums.of([torch.eye(4)[:2]]), Sums.of([torch.eye(4)[2:]])
@@ -34,15 +34,15 @@ class Sums:
     pairs: float
 
     @classmethod
-    def of(cls, looks: Sequence[ArrayLike | Tensor]) -> "Sums":
-        """Return the sums of looks, each (N, D) and of any length; a row of zeros stays one.
+    def of(cls, views: Sequence[ArrayLike | Tensor]) -> "Sums":
+        """Return the sums of views, each (N, D) and of any length; a row of zeros stays one.
 
         Raises:
-            ValueError: no look, or looks of different shapes.
+            ValueError: no view, or views of different shapes.
         """
-        rows = [torch.as_tensor(look).detach() for look in looks]
+        rows = [torch.as_tensor(view).detach() for view in views]
         if not rows or rows[0].ndim != 2 or not len(rows[0]) or any(x.shape != rows[0].shape for x in rows):
-            raise ValueError(f"looks must be (N, D) with N > 0, all alike, got {[tuple(x.shape) for x in rows]}")
+            raise ValueError(f"views must be (N, D) with N > 0, all alike, got {[tuple(x.shape) for x in rows]}")
         unit = torch.stack([F.normalize(x.to(torch.promote_types(x.dtype, torch.float32)), dim=1) for x in rows])
         own = unit.square().sum(dim=(0, 1), dtype=torch.float64)
         together = unit.sum(dim=0)
@@ -70,10 +70,10 @@ class Sums:
         return Sums(float(packed[0]), totals.view_as(self.totals), squares, float(packed[1]))
 
 
-def stability(looks: Sequence[ArrayLike | Tensor] | Sums) -> dict[str, float]:
-    """Return how much the rows of all samples share, and how much the looks of one sample share.
+def stability(views: Sequence[ArrayLike | Tensor] | Sums) -> dict[str, float]:
+    """Return how much the rows of all samples share, and how much the views of one sample share.
 
-    With unit rows z, z' of two looks of a sample, and z'' a look of another sample:
+    With unit rows z, z' of two views of a sample, and z'' a view of another sample:
 
     - "centre": c2 = E[z . z''], the squared length of the centre vector, without the bias 1/N that |s|^2 of N
       rows has; 1 is point collapse, 0 is healthy, -1/(N - 1) the least.
@@ -86,13 +86,13 @@ def stability(looks: Sequence[ArrayLike | Tensor] | Sums) -> dict[str, float]:
       the rows spread evenly over all directions.
 
     A centre of 0 does not mean that all is well: rows on one line, half each way, have it too. Look at a rank as
-    well. With one look "alignment" and what follows from it are NaN.
+    well. With one view "alignment" and what follows from it are NaN.
 
     Args:
-        looks: V looks of the same N > 1 samples, each (N, D), or their `Sums`.
+        views: V views of the same N > 1 samples, each (N, D), or their `Sums`.
 
     Raises:
-        ValueError: one sample only, or looks of different shapes.
+        ValueError: one sample only, or views of different shapes.
 
     Source: Zhang et al. 2022 (arXiv 2203.16262), section 3 (o and r); the centre vector of arXiv 2402.14957;
     Chen and He 2021 (arXiv 2011.10566), section 4.1 (spread).
@@ -104,18 +104,18 @@ def stability(looks: Sequence[ArrayLike | Tensor] | Sums) -> dict[str, float]:
         >>> stability([torch.eye(4), torch.eye(4)])["centre"]
         0.0
     """
-    sums = looks if isinstance(looks, Sums) else Sums.of(looks)
-    n, views = sums.count, len(sums.totals)
+    sums = views if isinstance(views, Sums) else Sums.of(views)
+    n, count = sums.count, len(sums.totals)
     if n < 2:
         raise ValueError("the centre of one sample is the sample: give at least 2")
     whole = sums.totals.sum(dim=0)
     alone = sums.totals.square().sum()
-    rows = n * views
+    rows = n * count
     mean = whole / rows
     length = float(mean.norm())
     variance = (sums.squares / rows - mean.square()).clamp_min(0)
-    if views > 1:
-        pairs = views * (views - 1)
+    if count > 1:
+        pairs = count * (count - 1)
         alignment = sums.pairs / (n * pairs)
         centre = (float(whole.square().sum() - alone) - sums.pairs) / (pairs * n * (n - 1))
     else:
@@ -171,7 +171,7 @@ def predictor_gap(prediction: ArrayLike | Tensor | Gap, target: ArrayLike | Tens
     |e - o_e|. NaN where a centre has no direction.
 
     Args:
-        prediction: (N, D), or the `Gap` of both. target: (N, D), of the other look.
+        prediction: (N, D), or the `Gap` of both. target: (N, D), of the other view.
 
     Raises:
         ValueError: the shapes differ, or one of the two is missing.

@@ -14,8 +14,8 @@ class Threshold:
 
 THRESHOLDS = MappingProxyType(
     {
-        "one point": Threshold(0.98, "c2 / a: looks of two samples are as alike as looks of one"),
-        "near one point": Threshold(0.8, "c2 / a: what any two samples share, of what looks of one share"),
+        "one point": Threshold(0.98, "c2 / a: views of two samples are as alike as views of one"),
+        "near one point": Threshold(0.8, "c2 / a: what any two samples share, of what views of one share"),
         "lost": Threshold(0.45, "1 - c2 / a, of what it was at the first step: what tells samples apart is going"),
         "pull": Threshold(0.15, "eta: a predictor that works pulls the centre back, in SimSiam by about a half"),
         "peak": Threshold(0.5, "c2 / a, of its highest so far: below, the centre has been pulled back"),
@@ -26,9 +26,9 @@ THRESHOLDS = MappingProxyType(
         "even share": Threshold(0.95, "of ln K: the entropy of a row, from which on codes are called uniform"),
         "at uniform": Threshold(0.975, "of the way from the best loss to that of uniform codes: they say nothing"),
         "regained": Threshold(1.2, "information of the codes, of its least so far: above, they learn to say more"),
-        "looks rank": Threshold(2.2, "participation ratio: one line has 1, two lines 2; says nothing alone"),
+        "views rank": Threshold(2.2, "participation ratio: one line has 1, two lines 2; says nothing alone"),
         "one line": Threshold(1.95, "the same, beside a predictor that never had a centre to pull back"),
-        "half way": Threshold(0.5, "of the way from the first loss to the best one known: flat looks have come far"),
+        "half way": Threshold(0.5, "of the way from the first loss to the best one known: flat views have come far"),
         "met": Threshold(0.9, "of the way from the first loss to the best one known: the loss asks for no more"),
         "given up": Threshold(0.95, "of the way from the best loss to that of point collapse: nothing is told apart"),
         "rank share": Threshold(0.1, "of the untrained encoder's effective rank on the same rows"),
@@ -37,7 +37,7 @@ THRESHOLDS = MappingProxyType(
         "kinship": Threshold(0.995, "linear CKA with the untrained encoder: a rotation has 1; says nothing alone"),
         "loss rise": Threshold(0.5, "of the way from the first loss to the best one known, upwards"),
         "loss fall": Threshold(0.03, "of the way from the first loss to the best one known: less is nothing"),
-        "nearer": Threshold(0.1, "of the way from the first alignment to 1: looks of a sample come together"),
+        "nearer": Threshold(0.1, "of the way from the first alignment to 1: views of a sample come together"),
         "records": Threshold(3, "records, of which the median is taken: one batch is an accident"),
         "begun": Threshold(0.15, "share of the training before which slowness, or a low, is no news"),
         "even so far": Threshold(0.2, "the same for even codes: healthy ones may begin so"),

@@ -16,7 +16,7 @@ VERDICTS = MappingProxyType(
         "dimensional collapse": "The vectors are falling into few directions: most of their width says nothing.",
         "uniform codes": "Every sample is spread evenly over all categories: the codes tell nothing apart.",
         "one code": "All samples fall into one category, or into few: the codes tell hardly anything apart.",
-        "shortcut": "The loss falls, and the vectors grow poorer: looks agree by something that says little else.",
+        "shortcut": "The loss falls, and the vectors grow poorer: views agree by something that says little else.",
         "divergence": "The training diverges: its loss has left the range that it began in.",
         "not yet learning": "The loss stands where it began: nothing is learnt yet.",
         "no better than the random encoder": "Nothing shows that the encoder is better than before training.",

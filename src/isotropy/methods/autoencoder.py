@@ -9,11 +9,11 @@ from isotropy.methods.checks import width_of
 from isotropy.methods.method import Method, Outputs
 from isotropy.nn.decoders import categories_of, decode
 from isotropy.objectives import reconstruction
-from isotropy.views.multiview import Views
+from isotropy.views.multiview import MultiView
 
 
 class Autoencoder(Method):
-    """From the encoder's vector of a row a decoder must give the row back; no looks, no augmentation.
+    """From the encoder's vector of a row a decoder must give the row back; no views, no augmentation.
 
     With the decoder d, the loss is the mean over rows and their cells of
 
@@ -23,7 +23,7 @@ class Autoencoder(Method):
     of Sui et al., ICLR 2024 (arXiv 2310.07756).
 
     Departures: no pretraining layer by layer, as everywhere today; categories have a cross entropy of their own
-    instead of a squared error on their ones and zeros; where a recipe asks for several looks, each one is given back.
+    instead of a squared error on their ones and zeros; where a recipe asks for several views, each one is given back.
 
     Args:
         encoder: f.
@@ -36,28 +36,28 @@ class Autoencoder(Method):
     Example:
         >>> from isotropy.encoders import TableMLP
         >>> method = Autoencoder(TableMLP(numeric=3, width=8), make_decoder=lambda width: nn.Linear(width, 3))
-        >>> outputs = method(Views(torch.arange(4), lambda: [torch.randn(4, 3)]))
+        >>> outputs = method(MultiView(torch.arange(4), lambda: [torch.randn(4, 3)]))
         >>> list(method.loss(**outputs))
         ['error']
     """
 
-    min_looks = 1
+    min_views = 1
 
     def __init__(self, encoder: nn.Module, *, make_decoder: Callable[[int], nn.Module]) -> None:
         super().__init__()
         self.encoder = encoder
         self.decoder = make_decoder(width_of(encoder))
 
-    def forward(self, views: Views) -> Outputs:
-        """Return "prediction" and "target", one of each for every look."""
-        looks = views.looks
+    def forward(self, views: MultiView) -> Outputs:
+        """Return "prediction" and "target", one of each for every view."""
+        tensors = views.tensors
         return {
-            "prediction": [decode(self.decoder, h, x) for h, x in zip(views.through(self.encoder), looks)],
-            "target": list(looks),
+            "prediction": [decode(self.decoder, h, x) for h, x in zip(views.through(self.encoder), tensors)],
+            "target": list(tensors),
         }
 
     def loss(self, prediction: list[Tensor], target: list[Tensor]) -> dict[str, Tensor]:
-        """Return "error", the mean over looks, rows and cells."""
+        """Return "error", the mean over views, rows and cells."""
         categories = categories_of(self.decoder)
         errors = [reconstruction(p, x, categories=categories) for p, x in zip(prediction, target, strict=True)]
         return {"error": torch.stack(errors).mean()}

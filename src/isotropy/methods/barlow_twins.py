@@ -1,4 +1,4 @@
-"""Barlow Twins: each dimension agrees with itself in the other look and with no other dimension."""
+"""Barlow Twins: each dimension agrees with itself in the other view and with no other dimension."""
 
 from collections.abc import Sequence
 
@@ -10,11 +10,11 @@ from isotropy.methods.method import Method, Outputs
 from isotropy.nn.mlp import mlp
 from isotropy.objectives import barlow_twins
 from isotropy.validation import finite
-from isotropy.views.multiview import Views
+from isotropy.views.multiview import MultiView
 
 
 class BarlowTwins(Method):
-    """The correlations between the dimensions of two looks, over the batch, are to be the identity.
+    """The correlations between the dimensions of two views, over the batch, are to be the identity.
 
     With z = g(f(x)) standardised per dimension over the N samples and C = Z' Z~ / N (D, D), the loss is
 
@@ -23,7 +23,7 @@ class BarlowTwins(Method):
     Zbontar et al., "Barlow Twins: Self-Supervised Learning via Redundancy Reduction" (ICML 2021, arXiv 2103.03230),
     equations 1 and 2.
 
-    Departures: `scale` is solo-learn's, the paper has none; with more than two looks the loss is a mean over pairs;
+    Departures: `scale` is solo-learn's, the paper has none; with more than two views the loss is a mean over pairs;
     the default projector is small (the paper's is 8192 three times), for batches of a few hundred rows.
 
     Args:
@@ -39,7 +39,7 @@ class BarlowTwins(Method):
         >>> import torch
         >>> from isotropy.encoders import TableMLP
         >>> method = BarlowTwins(TableMLP(numeric=3, width=8), projector=(16, 16))
-        >>> outputs = method(Views(torch.arange(32), lambda: [torch.randn(32, 3), torch.randn(32, 3)]))
+        >>> outputs = method(MultiView(torch.arange(32), lambda: [torch.randn(32, 3), torch.randn(32, 3)]))
         >>> list(method.loss(**outputs))
         ['invariance', 'redundancy']
     """
@@ -63,8 +63,8 @@ class BarlowTwins(Method):
         self.dimensions = projector[-1]
         self.lambda_, self.scale = lambda_, scale
 
-    def forward(self, views: Views) -> Outputs:
-        """Return "z": the projected looks, each (B, D), not normalised."""
+    def forward(self, views: MultiView) -> Outputs:
+        """Return "z": the projected views, each (B, D), not normalised."""
         return {"z": [self.projector(h) for h in views.through(self.encoder)]}
 
     def loss(self, z: list[Tensor]) -> dict[str, Tensor]:
@@ -72,10 +72,10 @@ class BarlowTwins(Method):
         return barlow_twins(*z, lambda_=self.lambda_, scale=self.scale)
 
     def landmarks(self, batch_size: int) -> dict[str, float]:
-        """Return the loss of two looks at one point, that are equal, and that have nothing to do with each other.
+        """Return the loss of two views of one point, that are equal, and that have nothing to do with each other.
 
-        Perfection is equal looks whose dimensions correlate no more than they must: B rows span B - 1 centred
-        directions. Independence is the expected loss of independent normal looks.
+        Perfection is equal views whose dimensions correlate no more than they must: B rows span B - 1 centred
+        directions. Independence is the expected loss of independent normal views.
         """
         width, free = self.dimensions, batch_size - 1
         crowding = max(0.0, width / free - 1)

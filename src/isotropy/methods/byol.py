@@ -1,4 +1,4 @@
-"""BYOL: predict what a slowly moving copy of yourself sees in another look; nothing is pushed away."""
+"""BYOL: predict what a slowly moving copy of yourself sees in another view; nothing is pushed away."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,27 +7,27 @@ from torch import Tensor, nn
 
 from isotropy.errors import UserError
 from isotropy.methods.checks import width_of
-from isotropy.methods.looks import crossed, large
 from isotropy.methods.method import Method, Outputs
+from isotropy.methods.pairs import crossed, large
 from isotropy.nn.ema import Teacher, cosine
 from isotropy.nn.mlp import mlp
 from isotropy.objectives import byol
 from isotropy.validation import at_least
-from isotropy.views.multiview import Views
+from isotropy.views.multiview import MultiView
 
 
 class BYOL(Method):
-    """The student predicts, from one look, the teacher's projection of another; the teacher follows the student.
+    """The student predicts, from one view, the teacher's projection of another; the teacher follows the student.
 
     With the student's prediction p_v = h(g(f(x_v))) and the teacher's projection y_u = g'(f'(x_u)), the loss is
 
-        sum over looks v != u of 2 - 2 cos(p_v, y_u),
+        sum over views v != u of 2 - 2 cos(p_v, y_u),
 
     and after every step f' <- m f' + (1 - m) f (g' likewise), m = 1 - (1 - momentum)(cos(pi progress) + 1) / 2.
     Grill et al., "Bootstrap Your Own Latent" (NeurIPS 2020, arXiv 2006.07733), equation 2 and section 3.
 
-    Departures: with crops of several sizes (large looks first) the teacher sees only the looks of the first
-    look's size, and all pairs are summed (solo-learn's form); the default heads are small (the paper's are 4096
+    Departures: with crops of several sizes (large views first) the teacher sees only the views of the first
+    view's size, and all pairs are summed (solo-learn's form); the default heads are small (the paper's are 4096
     wide) and the first momentum is .99, which suits short trainings (the paper's is .996 for 1000 epochs).
 
     Args:
@@ -43,7 +43,7 @@ class BYOL(Method):
         >>> import torch
         >>> from isotropy.encoders import TableMLP
         >>> method = BYOL(TableMLP(numeric=3, width=8), projector=(16, 4), predictor_hidden=16)
-        >>> outputs = method(Views(torch.arange(32), lambda: [torch.randn(32, 3), torch.randn(32, 3)]))
+        >>> outputs = method(MultiView(torch.arange(32), lambda: [torch.randn(32, 3), torch.randn(32, 3)]))
         >>> [y.requires_grad for y in outputs["target"]], list(method.loss(**outputs))
         ([False, False], ['distance'])
     """
@@ -67,8 +67,8 @@ class BYOL(Method):
         self.teacher_projector = Teacher(self.projector)
         self.momentum = momentum
 
-    def forward(self, views: Views) -> Outputs:
-        """Return "prediction" of all looks and "target" of the large ones, each (B, D)."""
+    def forward(self, views: MultiView) -> Outputs:
+        """Return "prediction" of all views and "target" of the large ones, each (B, D)."""
         # The teacher first: where the student's activations are held already, it takes a quarter longer.
         target = [self.teacher_projector(h) for h in large(views).through(self.teacher_encoder)]
         return {
@@ -83,7 +83,7 @@ class BYOL(Method):
     def observed(self, prediction: list[Tensor], target: list[Tensor], **_: Any) -> dict[str, list[Tensor]]:
         """Return what diagnostics read: the predictions, and each beside the target that it is compared with."""
         predicted, targets = zip(*crossed(prediction, target))
-        return {"looks": prediction, "prediction": [*predicted], "target": [*targets]}
+        return {"views": prediction, "prediction": [*predicted], "target": [*targets]}
 
     def landmarks(self, batch_size: int) -> dict[str, float]:
         """Return 0 twice: BYOL's loss cannot tell perfection from collapse."""

@@ -1,4 +1,4 @@
-"""Center: looks at a sample agree, samples do not; the shortest objective that cannot fall to one point."""
+"""Center: views of a sample agree, samples do not; the shortest objective that cannot fall to one point."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,7 @@ from isotropy.methods.checks import width_of
 from isotropy.methods.method import Method, Outputs
 from isotropy.nn.mlp import mlp
 from isotropy.objectives import center
-from isotropy.views.multiview import Views
+from isotropy.views.multiview import MultiView
 
 
 class Center(Method):
@@ -30,7 +30,7 @@ class Center(Method):
     Args:
         encoder: f.
         projector: hidden and output widths of g (Linear, BatchNorm, ReLU, ..., Linear).
-        lambd: lambda, above 0 (where collapse is best) and below 1 (from where differing looks are rewarded).
+        lambd: lambda, above 0 (where collapse is best) and below 1 (from where differing views are rewarded).
 
     Raises:
         UserError: an argument out of its range, or an encoder without a width.
@@ -39,7 +39,7 @@ class Center(Method):
         >>> import torch
         >>> from isotropy.encoders import TableMLP
         >>> method = Center(TableMLP(numeric=3, width=8), projector=(16, 4))
-        >>> outputs = method(Views(torch.arange(32), lambda: [torch.randn(32, 3), torch.randn(32, 3)]))
+        >>> outputs = method(MultiView(torch.arange(32), lambda: [torch.randn(32, 3), torch.randn(32, 3)]))
         >>> list(method.loss(**outputs))
         ['alignment', 'centre']
     """
@@ -54,8 +54,8 @@ class Center(Method):
         self.projector = mlp((width_of(encoder), *projector))
         self.lambd = lambd
 
-    def forward(self, views: Views) -> Outputs:
-        """Return "z": the projected looks, each (B, D)."""
+    def forward(self, views: MultiView) -> Outputs:
+        """Return "z": the projected views, each (B, D)."""
         return {"z": [self.projector(h) for h in views.through(self.encoder)]}
 
     def loss(self, z: list[Tensor]) -> dict[str, Tensor]:

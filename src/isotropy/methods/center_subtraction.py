@@ -12,13 +12,13 @@ from isotropy.methods.method import Method, Outputs
 from isotropy.nn.mlp import mlp
 from isotropy.objectives import center_subtraction
 from isotropy.objectives.rows import unit, wide
-from isotropy.views.multiview import Views
+from isotropy.views.multiview import MultiView
 
 
 class CenterSubtraction(Method):
     """SimSiam whose predictor is replaced by what it is said to do: taking the centre off the target.
 
-    With unit rows z = g(f(x)) / |g(f(x))|, z' from another look, sg without gradient, the loss is
+    With unit rows z = g(f(x)) / |g(f(x))|, z' from another view, sg without gradient, the loss is
 
         -E[ z . normalise(sg(z') - lambda c) ],  and after each step  c <- m c + (1 - m) E[z],
 
@@ -41,7 +41,7 @@ class CenterSubtraction(Method):
         >>> import torch
         >>> from isotropy.encoders import TableMLP
         >>> method = CenterSubtraction(TableMLP(numeric=3, width=8), projector=(16, 4))
-        >>> outputs = method(Views(torch.arange(32), lambda: [torch.randn(32, 3), torch.randn(32, 3)]))
+        >>> outputs = method(MultiView(torch.arange(32), lambda: [torch.randn(32, 3), torch.randn(32, 3)]))
         >>> list(outputs), list(method.loss(**outputs))
         (['z', 'mean'], ['agreement'])
     """
@@ -68,8 +68,8 @@ class CenterSubtraction(Method):
         self.centre: Tensor
         self.register_buffer("centre", torch.zeros(1, projector[-1]))
 
-    def forward(self, views: Views) -> Outputs:
-        """Return "z", the projected looks, and "mean", the looks' mean of the unit rows, each (B, D)."""
+    def forward(self, views: MultiView) -> Outputs:
+        """Return "z", the projected views, and "mean", the views' mean of the unit rows, each (B, D)."""
         z = [self.projector(h) for h in views.through(self.encoder)]
         return {"z": z, "mean": torch.stack([unit(wide(x.detach())) for x in z]).mean(dim=0)}
 

@@ -9,27 +9,27 @@ from torch import Tensor, nn
 
 from isotropy.errors import UserError
 from isotropy.methods.checks import width_of
-from isotropy.methods.looks import crossed
 from isotropy.methods.method import Method, Outputs
+from isotropy.methods.pairs import crossed
 from isotropy.nn.mlp import mlp
 from isotropy.objectives import cissl
 from isotropy.validation import finite
-from isotropy.views.multiview import Views
+from isotropy.views.multiview import MultiView
 
 
 class CISSL(Method):
     """Only one side is projected, so that the features themselves and not their projection are linearly readable.
 
-    With s = normalise(BN(A f(x))), t = normalise(g(f(x))) and N = 2B looks at B samples, the loss is
+    With s = normalise(BN(A f(x))), t = normalise(g(f(x))) and N = 2B views of B samples, the loss is
 
-        -(1/N) sum over i of 1/2 [ log q_i(i) + log q_i(i') ],  q_i = softmax over all N looks j of s_i . t_j / T,
+        -(1/N) sum over i of 1/2 [ log q_i(i) + log q_i(i') ],  q_i = softmax over all N views j of s_i . t_j / T,
 
     i' being the other look at the sample of i. Nothing is masked and there is no stop-gradient.
     Dubois et al., "Improving Self-Supervised Learning by Characterizing Idealized Representations" (NeurIPS 2022,
     arXiv 2209.06235), equation 7, with the self-positive of the authors' code.
 
-    Departures: with crops of several sizes (large looks first) the teachers are the U looks of the first look's
-    size, each with target 1/U, and all looks are students; weights are initialised as torch does; the default
+    Departures: with crops of several sizes (large views first) the teachers are the U views of the first view's
+    size, each with target 1/U, and all views are students; weights are initialised as torch does; the default
     temperature is .2, which suits a few hundred samples (the paper's is .07 on TinyImageNet, .1 on ImageNet).
 
     Args:
@@ -46,8 +46,8 @@ class CISSL(Method):
         >>> import torch
         >>> from isotropy.encoders import TableMLP
         >>> method = CISSL(TableMLP(numeric=3, width=8), projector=(16, 4))
-        >>> outputs = method(Views(torch.arange(32), lambda: [torch.randn(32, 3), torch.randn(32, 3)]))
-        >>> {name: len(looks) for name, looks in outputs.items()}, list(method.loss(**outputs))
+        >>> outputs = method(MultiView(torch.arange(32), lambda: [torch.randn(32, 3), torch.randn(32, 3)]))
+        >>> {name: len(tensors) for name, tensors in outputs.items()}, list(method.loss(**outputs))
         ({'student': 2, 'teacher': 2}, ['contrast'])
     """
 
@@ -71,12 +71,12 @@ class CISSL(Method):
         self.predictor = mlp((width, *predictor_hidden, projector[-1]), norm_last=True, bias_last=False)
         self.temperature = temperature
 
-    def forward(self, views: Views) -> Outputs:
-        """Return "student" of all looks and "teacher" of the large ones, each (B, D)."""
-        sizes = [look.shape for look in views.looks]
+    def forward(self, views: MultiView) -> Outputs:
+        """Return "student" of all views and "teacher" of the large ones, each (B, D)."""
+        sizes = [view.shape for view in views.tensors]
         features = views.through(self.encoder)
         large = features[: sizes.count(sizes[0])]
-        # Looks go through a head together, so that its batch statistics span them.
+        # Views go through a head together, so that its batch statistics span them.
         return {
             "student": [*self.predictor(torch.cat(features)).chunk(len(features))],
             "teacher": [*self.projector(torch.cat(large)).chunk(len(large))],
@@ -89,10 +89,10 @@ class CISSL(Method):
     def observed(self, student: list[Tensor], teacher: list[Tensor], **_: Any) -> dict[str, list[Tensor]]:
         """Return what diagnostics read: the students, and each beside its teacher."""
         students, teachers = zip(*crossed(student, teacher))
-        return {"looks": student, "prediction": [*students], "target": [*teachers]}
+        return {"views": student, "prediction": [*students], "target": [*teachers]}
 
     def landmarks(self, batch_size: int) -> dict[str, float]:
-        """Return the loss of two looks where all rows are one point, and where the samples form a simplex.
+        """Return the loss of two views where all rows are one point, and where the samples form a simplex.
 
         With more samples than dimensions plus one a simplex does not fit, and the loss stays above "perfection".
         """

@@ -13,25 +13,25 @@ from isotropy.methods.method import Method, Outputs
 from isotropy.nn.mlp import mlp
 from isotropy.objectives import nt_xent
 from isotropy.validation import at_least, finite
-from isotropy.views.multiview import Source, Views
+from isotropy.views.multiview import MultiView, Source
 
-# Keeps the draws apart from those of the looks and of the masks, which may have the same seed.
+# Keeps the draws apart from those of the views and of the masks, which may have the same seed.
 _OWN = 2
 
 
 class DACL(Method):
     """Two mixtures of a row, each with another random row, must pick each other out of the batch.
 
-    With rows x' drawn from the data, z = g(f(m x + (1 - m) x')) and m ~ U(alpha, 1), both drawn anew for each look,
-    and s the cosine, the loss of look i whose sample's other look is j is
+    With rows x' drawn from the data, z = g(f(m x + (1 - m) x')) and m ~ U(alpha, 1), both drawn anew for each view,
+    and s the cosine, the loss of view i whose sample's other view is j is
 
         -log( exp(s(z_i, z_j) / t) / sum over k != i of exp(s(z_i, z_k) / t) ).
 
     Verma et al., "Towards Domain-Agnostic Contrastive Learning" (ICML 2021, arXiv 2011.04419), section 3 and
     algorithm 1. No augmentation is needed, so it takes tables, series and images alike.
 
-    Departures: x' comes from the whole data and not from the batch, so that a look is a function of the sample, the
-    pass and the seed alone; a category cannot be mixed: it is that of x' with probability 1 - m; looks that a recipe
+    Departures: x' comes from the whole data and not from the batch, so that a view is a function of the sample, the
+    pass and the seed alone; a category cannot be mixed: it is that of x' with probability 1 - m; views that a recipe
     asks for are mixed after they were made.
 
     Args:
@@ -44,16 +44,16 @@ class DACL(Method):
         seed: of what is mixed, at least 0; it is drawn anew in every pass.
 
     Raises:
-        UserError: an argument out of its range, an encoder without a width, or looks of another size than the data.
+        UserError: an argument out of its range, an encoder without a width, or views of another size than the data.
 
     Example:
         >>> from isotropy.encoders import TableMLP
-        >>> DACL(TableMLP(numeric=3, width=8), numeric=3, projector=(16, 4)).min_looks
+        >>> DACL(TableMLP(numeric=3, width=8), numeric=3, projector=(16, 4)).min_views
         1
     """
 
     gathered = ("z",)
-    min_looks = 1
+    min_views = 1
 
     def __init__(
         self,
@@ -82,31 +82,31 @@ class DACL(Method):
         """Take the rows to mix with, and the pass's number, by which they are drawn."""
         self._source, self._pass = source, pass_
 
-    def forward(self, views: Views) -> Outputs:
-        """Return "z": the projected mixtures, two of a single look or one of each, (B, D)."""
-        looks = views.looks if len(views.looks) > 1 else views.looks * 2
-        mixed = Views(views.index, lambda: [self._mixed(x, views.index, look) for look, x in enumerate(looks)])
+    def forward(self, views: MultiView) -> Outputs:
+        """Return "z": the projected mixtures, two of a single view or one of each, (B, D)."""
+        tensors = views.tensors if len(views.tensors) > 1 else views.tensors * 2
+        mixed = MultiView(views.index, lambda: [self._mixed(x, views.index, view) for view, x in enumerate(tensors)])
         return {"z": [self.projector(h) for h in mixed.through(self.encoder)]}
 
     def loss(self, z: list[Tensor]) -> dict[str, Tensor]:
-        """Return "contrast", the mean cross entropy over all looks, in nats."""
+        """Return "contrast", the mean cross entropy over all views, in nats."""
         return {"contrast": nt_xent(*z, temperature=self.temperature)}
 
     def landmarks(self, batch_size: int) -> dict[str, float]:
-        """Return the loss of two looks where all rows are one point, and where the samples form a simplex."""
+        """Return the loss of two views where all rows are one point, and where the samples form a simplex."""
         others = batch_size - 1
         return {
             "point collapse": log(2 * batch_size - 1),
             "perfection": log(1 + 2 * others * exp(-batch_size / (others * self.temperature))),
         }
 
-    def _mixed(self, x: Tensor, index: Tensor, look: int) -> Tensor:
+    def _mixed(self, x: Tensor, index: Tensor, view: int) -> Tensor:
         assert self._source is not None, "before_pass comes before the first batch"
-        keys = rng.keys(rng.mix(self.seed, _OWN), self._pass, look, index)
+        keys = rng.keys(rng.mix(self.seed, _OWN), self._pass, view, index)
         words = rng.bits(keys, 2)
         other = self._source.prepare(self._source.batch(rng.integers(words[:, 0], len(self._source)))).to(x)
         if other.shape != x.shape:
-            raise UserError(f"DACL mixes a look {tuple(x.shape[1:])} with rows {tuple(other.shape[1:])}: no crops here")
+            raise UserError(f"DACL mixes a view {tuple(x.shape[1:])} with rows {tuple(other.shape[1:])}: no crops here")
         own = (self.alpha + (1 - self.alpha) * rng.uniforms(words[:, 1])).to(x)
         numeric = x.shape[1] if self.numeric is None else self.numeric
         shares = own.view(-1, *[1] * (x.ndim - 1))

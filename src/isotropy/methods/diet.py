@@ -11,7 +11,7 @@ from isotropy.methods.method import Method, Outputs
 from isotropy.objectives import naming
 from isotropy.objectives.rows import wide
 from isotropy.validation import at_least, fraction
-from isotropy.views.multiview import Views
+from isotropy.views.multiview import MultiView
 
 # The most weights of the head: 1 GiB, and as much again for the gradient and each of the optimiser's two averages.
 MOST_WEIGHTS = 1 << 28
@@ -30,8 +30,8 @@ class DIET(Method):
     The layer has N * width weights: 10 MB for 10,000 rows and width 256, 1 GB for a million, four times that in
     training. More than 2^28 weights are refused. Its scores are never held for all names at once.
 
-    Departures: none known in the loss; the looks are those of the recipe, and without any the row itself ("DIET"
-    of LFR's tables, where "DIET-aug" has one augmented look); with several looks their losses are averaged.
+    Departures: none known in the loss; the views are those of the recipe, and without any the row itself ("DIET"
+    of LFR's tables, where "DIET-aug" has one augmented view); with several views their losses are averaged.
 
     Args:
         encoder: f.
@@ -44,12 +44,12 @@ class DIET(Method):
     Example:
         >>> from isotropy.encoders import TableMLP
         >>> method = DIET(TableMLP(numeric=3, width=8), n_samples=50)
-        >>> outputs = method(Views(torch.arange(4), lambda: [torch.randn(4, 3)]))
+        >>> outputs = method(MultiView(torch.arange(4), lambda: [torch.randn(4, 3)]))
         >>> outputs["surprise"][0].shape, list(method.loss(**outputs))
         (torch.Size([4]), ['index'])
     """
 
-    min_looks = 1
+    min_views = 1
 
     def __init__(self, encoder: nn.Module, *, n_samples: int, label_smoothing: float = 0.8) -> None:
         super().__init__()
@@ -65,14 +65,14 @@ class DIET(Method):
         self.head = nn.Linear(width, n_samples, bias=False)
         self.label_smoothing = label_smoothing
 
-    def forward(self, views: Views) -> Outputs:
-        """Return "surprise", every look's cross entropy (B,) of naming the row, in nats."""
+    def forward(self, views: MultiView) -> Outputs:
+        """Return "surprise", every view's cross entropy (B,) of naming the row, in nats."""
         weight, index = self.head.weight, views.index.to(self.head.weight.device)
         rows = [wide(h) for h in views.through(self.encoder)]
         return {"surprise": [naming(h, weight, index, smoothing=self.label_smoothing) for h in rows]}
 
     def loss(self, surprise: list[Tensor]) -> dict[str, Tensor]:
-        """Return "index", the mean cross entropy over looks and rows, in nats."""
+        """Return "index", the mean cross entropy over views and rows, in nats."""
         return {"index": torch.stack(surprise).mean()}
 
     def landmarks(self, batch_size: int) -> dict[str, float]:

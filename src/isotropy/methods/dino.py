@@ -1,4 +1,4 @@
-"""DINO: match the categories that a slowly moving copy of yourself sees in another look."""
+"""DINO: match the categories that a slowly moving copy of yourself sees in another view."""
 
 from collections.abc import Sequence
 from math import exp, log
@@ -9,27 +9,27 @@ from torch import Tensor, nn
 
 from isotropy.errors import UserError
 from isotropy.methods.checks import width_of
-from isotropy.methods.looks import crossed, large
 from isotropy.methods.method import Method, Outputs
+from isotropy.methods.pairs import crossed, large
 from isotropy.nn.ema import Teacher, cosine
 from isotropy.nn.mlp import mlp
 from isotropy.nn.prototypes import Prototypes
 from isotropy.objectives import dino
 from isotropy.objectives.rows import unit, wide
 from isotropy.validation import at_least, finite
-from isotropy.views.multiview import Views
+from isotropy.views.multiview import MultiView
 
 
 class DINO(Method):
-    """The student's soft categories of a look match the teacher's of another, which are centred and sharpened.
+    """The student's soft categories of a view match the teacher's of another, which are centred and sharpened.
 
     With logits l = W g(f(x)) of unit rows g and unit rows of W, the teacher's l' alike from its own weights, its
-    centre c, and P_u = softmax((l'_u - c) / t_t), the loss is the mean over the teacher's large looks u, the
-    student's looks v != u, and rows of
+    centre c, and P_u = softmax((l'_u - c) / t_t), the loss is the mean over the teacher's large views u, the
+    student's views v != u, and rows of
 
         -sum_k P_u,k log softmax(l_v / t_s)_k.
 
-    After every step c <- m_c c + (1 - m_c) (the mean l' over large looks and all rows), and the teacher moves as
+    After every step c <- m_c c + (1 - m_c) (the mean l' over large views and all rows), and the teacher moves as
     BYOL's: f' <- m f' + (1 - m) f, with m on a half cosine from `momentum` to 1. Centring alone would flatten
     the categories, sharpening alone would leave one of them. Caron et al., "Emerging Properties in Self-Supervised
     Vision Transformers" (ICCV 2021, arXiv 2104.14294), equations 1 to 4 and algorithm 1.
@@ -37,13 +37,13 @@ class DINO(Method):
     Departures: gradients are not clipped (the authors clip each parameter's to norm 3 for transformers) and
     weight decay is constant, since both belong to the loop; the last layer's gain stays 1 (their
     `norm_last_layer`); weights start as the library's layers do and not from a truncated normal; the warm-up of t_t
-    is a share of training and the last layer rests for whole passes; the teacher sees all looks of the first
-    look's size; g has batch norm, without which short trainings of small networks end at uniform categories; the
+    is a share of training and the last layer rests for whole passes; the teacher sees all views of the first
+    view's size; g has batch norm, without which short trainings of small networks end at uniform categories; the
     defaults are small (the paper has K = 65536, g 2048, 2048, 256, momentum .996).
 
     Args:
         encoder: f.
-        projector: hidden and output widths of g (Linear, GELU, ..., Linear), run once on all looks.
+        projector: hidden and output widths of g (Linear, GELU, ..., Linear), run once on all views.
         prototypes: K, the categories, at least 2.
         norm: batch norm in g's hidden layers, which the paper leaves out.
         student_temperature: t_s, above 0.
@@ -60,7 +60,7 @@ class DINO(Method):
     Example:
         >>> from isotropy.encoders import TableMLP
         >>> method = DINO(TableMLP(numeric=3, width=8), projector=(16, 4), prototypes=5)
-        >>> outputs = method(Views(torch.arange(32), lambda: [torch.randn(32, 3), torch.randn(32, 3)]))
+        >>> outputs = method(MultiView(torch.arange(32), lambda: [torch.randn(32, 3), torch.randn(32, 3)]))
         >>> list(outputs), list(method.loss(**outputs))
         (['student', 'teacher', 'level'], ['distillation'])
     """
@@ -107,8 +107,8 @@ class DINO(Method):
         self.momentum, self.centre_momentum, self.frozen_passes = momentum, centre_momentum, frozen_passes
         self.register_buffer("centre", torch.zeros(1, prototypes))
 
-    def forward(self, views: Views) -> Outputs:
-        """Return logits (B, K): "student" of all looks, "teacher" of the large ones, and "level", the latter's mean."""
+    def forward(self, views: MultiView) -> Outputs:
+        """Return logits (B, K): "student" of all views, "teacher" of the large ones, and "level", the latter's mean."""
         # The teacher first: where the student's activations are held already, it takes a quarter longer.
         teacher, student = large(views).through(self.teacher_encoder), views.through(self.encoder)
         logits = self.prototypes(unit(wide(self.projector(torch.cat(student)))))
@@ -142,7 +142,7 @@ class DINO(Method):
         taught, teaching = next(iter(crossed(student, teacher)))
         p = ((teaching - self.centre) / self.teacher_temperature).softmax(1)
         q = (taught / self.student_temperature).softmax(1)
-        return {"looks": student, "assignments": [p], "teacher": [p], "student": [q]}
+        return {"views": student, "assignments": [p], "teacher": [p], "student": [q]}
 
     def landmarks(self, batch_size: int) -> dict[str, float]:
         """Return the loss at best where all rows are one point, at uniform categories, and where they are sharp.

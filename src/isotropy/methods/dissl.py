@@ -10,33 +10,33 @@ from torch import Tensor, nn
 
 from isotropy.errors import UserError
 from isotropy.methods.checks import width_of
-from isotropy.methods.looks import crossed
 from isotropy.methods.method import Method, Outputs
+from isotropy.methods.pairs import crossed
 from isotropy.nn.mlp import mlp
 from isotropy.objectives import dissl
 from isotropy.objectives.rows import wide
 from isotropy.validation import at_least, finite
-from isotropy.views.multiview import Views
+from isotropy.views.multiview import MultiView
 
 
 class DISSL(Method):
     """The teacher invents a task that is sure, invariant and balanced; a student as weak as the probe solves it.
 
     With t = softmax(g(f(x)) / T_t) of the teacher and s = softmax(h(f(x)) / T_s) of the student over C categories,
-    t~ and s~ of another look, and CE and H the cross entropy and the entropy, the loss is
+    t~ and s~ of another view, and CE and H the cross entropy and the entropy, the loss is
 
         E[ CE(t, s~) ] + beta E[ CE(t, t~) ] - lambda H( E[ t ] ),
 
-    one marginal E[t] per look, over the whole batch. No stop-gradient, no moving average, no centring.
+    one marginal E[t] per view, over the whole batch. No stop-gradient, no moving average, no centring.
     Dubois et al., "Improving Self-Supervised Learning by Characterizing Idealized Representations" (NeurIPS 2022,
     arXiv 2209.06235), equation 9, with the weights' names of the authors' code.
 
     Departures: C is 1024 and the low rank 256 by default, which suits a few thousand samples (the paper's are
-    16384 and 512; C counts kinds of samples that the looks cannot tell apart, so it grows with the data and
-    shrinks with coarser looks); weights are initialised as torch does (the logits' deviation at the start is .6;
+    16384 and 512; C counts kinds of samples that the views cannot tell apart, so it grows with the data and
+    shrinks with coarser views); weights are initialised as torch does (the logits' deviation at the start is .6;
     the authors' .45). Where the batch is smaller than C and lambda above 1 + beta, the best a batch can do is to
-    spread every sample over about C / B categories: not a failure. With crops of several sizes (large looks
-    first) the teachers are the looks of the first look's size.
+    spread every sample over about C / B categories: not a failure. With crops of several sizes (large views
+    first) the teachers are the views of the first view's size.
 
     Args:
         encoder: f.
@@ -50,14 +50,14 @@ class DISSL(Method):
         temperature: T_t above 0; T_s is twice that, as in the paper.
 
     Raises:
-        UserError: an argument out of its range, an encoder without a width, or (in training) a single large look.
+        UserError: an argument out of its range, an encoder without a width, or (in training) a single large view.
 
     Example:
         >>> import torch
         >>> from isotropy.encoders import TableMLP
         >>> method = DISSL(TableMLP(numeric=3, width=8), categories=32, bottleneck=8, teacher_hidden=(16,))
-        >>> outputs = method(Views(torch.arange(64), lambda: [torch.randn(64, 3), torch.randn(64, 3)]))
-        >>> {name: tuple(looks[0].shape) for name, looks in outputs.items()}
+        >>> outputs = method(MultiView(torch.arange(64), lambda: [torch.randn(64, 3), torch.randn(64, 3)]))
+        >>> {name: tuple(tensors[0].shape) for name, tensors in outputs.items()}
         {'student': (64, 32), 'teacher': (64, 32), 'marginal': (64, 32)}
     """
 
@@ -95,17 +95,17 @@ class DISSL(Method):
         self.categories = categories
         self.lambd, self.beta, self.temperature = lambd, beta, temperature
 
-    def forward(self, views: Views) -> Outputs:
-        """Return logits "student" of all looks and "teacher" of the large ones, and their "marginal", each (B, C)."""
-        sizes = [look.shape for look in views.looks]
+    def forward(self, views: MultiView) -> Outputs:
+        """Return logits "student" of all views and "teacher" of the large ones, and their "marginal", each (B, C)."""
+        sizes = [view.shape for view in views.tensors]
         if sizes.count(sizes[0]) < 2:
             raise UserError(
-                f"DISSL's teachers compare two looks of the first look's size and these {len(sizes)} looks have one: "
-                "set views.looks = 2"
+                f"DISSL's teachers compare two views of the first view's size and these {len(sizes)} views have one: "
+                "set views.num_views = 2"
             )
         features = views.through(self.encoder)
         large = features[: sizes.count(sizes[0])]
-        # Looks go through a head together, so that its batch statistics span them.
+        # Views go through a head together, so that its batch statistics span them.
         teacher = self.teacher(torch.cat(large)).chunk(len(large))
         return {
             "student": [*self.student(torch.cat(features)).chunk(len(features))],

@@ -1,4 +1,4 @@
-"""LeJEPA: predict the mean of a sample's looks, and keep the embeddings an isotropic Gaussian."""
+"""LeJEPA: predict the mean of a sample's views, and keep the embeddings an isotropic Gaussian."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -14,25 +14,25 @@ from isotropy.nn.mlp import mlp
 from isotropy.objectives import lejepa
 from isotropy.objectives.sigreg import quadrature
 from isotropy.validation import at_least
-from isotropy.views.multiview import Views
+from isotropy.views.multiview import MultiView
 
-# Keeps the directions apart from the looks, which may have the same seed.
+# Keeps the directions apart from the views, which may have the same seed.
 _OWN = 5
 
 
 class LeJEPA(Method):
-    """All looks move to their mean, and along random directions the embeddings must be N(0, 1): no other trick.
+    """All views move to their mean, and along random directions the embeddings must be N(0, 1): no other trick.
 
-    With z = g(f(x)), mu a sample's mean over its large looks, and f_a(t) = mean over samples of exp(i t a.z), the
+    With z = g(f(x)), mu a sample's mean over its large views, and f_a(t) = mean over samples of exp(i t a.z), the
     loss is
 
         (1 - lambda) mean of (z - mu)^2
-        + lambda mean over looks and directions a of N integral |f_a(t) - exp(-t^2/2)|^2 exp(-t^2/2) dt.
+        + lambda mean over views and directions a of N integral |f_a(t) - exp(-t^2/2)|^2 exp(-t^2/2) dt.
 
     No stop-gradient, no teacher, no predictor. Balestriero and LeCun, "LeJEPA: Provable and Scalable Self-Supervised
     Learning Without the Heuristics" (2025), the algorithm's convex form and the authors' quadrature.
 
-    Embeddings are gathered: at D = 64 a look of 256 rows is 16 thousand numbers and its characteristic functions are
+    Embeddings are gathered: at D = 64 a view of 256 rows is 16 thousand numbers and its characteristic functions are
     8 thousand, but to average those, `forward` would apply the directions to every row and knot, with a graph.
 
     Departures: directions are drawn from a table of the normal distribution that ends at 4.3; the default head is
@@ -52,7 +52,7 @@ class LeJEPA(Method):
     Example:
         >>> from isotropy.encoders import TableMLP
         >>> method = LeJEPA(TableMLP(numeric=3, width=8), projector=(16, 4))
-        >>> outputs = method(Views(torch.arange(32), lambda: [torch.randn(32, 3), torch.randn(32, 3)]))
+        >>> outputs = method(MultiView(torch.arange(32), lambda: [torch.randn(32, 3), torch.randn(32, 3)]))
         >>> list(method.loss(**outputs))
         ['prediction', 'gaussian']
     """
@@ -81,17 +81,17 @@ class LeJEPA(Method):
         self.lambda_, self.knots = lambda_, knots
         self.register_buffer("step", torch.zeros((), dtype=torch.int64))
 
-    def forward(self, views: Views) -> Outputs:
-        """Return "large" and "small": the embedded looks of the first look's size, and the others, each (B, D)."""
-        sizes = [look.shape for look in views.looks]
+    def forward(self, views: MultiView) -> Outputs:
+        """Return "large" and "small": the embedded views of the first view's size, and the others, each (B, D)."""
+        sizes = [view.shape for view in views.tensors]
         large = sizes.count(sizes[0])
         z = [self.projector(h) for h in views.through(self.encoder)]
         return {"large": z[:large], "small": z[large:]}
 
     def loss(self, large: list[Tensor], small: list[Tensor]) -> dict[str, Tensor]:
         """Return "prediction" and "gaussian", weighted."""
-        looks = [*large, *small]
-        return lejepa(looks, self.directions(), centre=len(large), lambda_=self.lambda_, knots=self.knots)
+        tensors = [*large, *small]
+        return lejepa(tensors, self.directions(), centre=len(large), lambda_=self.lambda_, knots=self.knots)
 
     def directions(self) -> Tensor:
         """Return this step's directions (M, D): a function of the step alone, the same on all ranks."""
@@ -99,11 +99,11 @@ class LeJEPA(Method):
         return rng.normals(rng.halves(rng.keys(rng.mix(0, _OWN), 0, 0, index), self.dimensions))
 
     def observed(self, large: list[Tensor], small: list[Tensor], **_: Any) -> dict[str, list[Tensor]]:
-        """Return what diagnostics read: the embedded looks."""
-        return {"looks": [*large, *small]}
+        """Return what diagnostics read: the embedded views."""
+        return {"views": [*large, *small]}
 
     def landmarks(self, batch_size: int) -> dict[str, float]:
-        """Return the loss where all rows are at the origin, and of equal looks at samples of N(0, I).
+        """Return the loss where all rows are at the origin, and of equal views of samples of N(0, I).
 
         Of all points the origin is the cheapest to collapse to. Perfection is an expectation.
         """

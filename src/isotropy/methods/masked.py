@@ -13,9 +13,9 @@ from isotropy.methods.method import Method, Outputs
 from isotropy.nn.decoders import categories_of, decode
 from isotropy.objectives import normalise_patches, reconstruction
 from isotropy.validation import at_least
-from isotropy.views.multiview import Source, Views
+from isotropy.views.multiview import MultiView, Source
 
-# Keeps the draws apart from those of the looks, which may have the same seed.
+# Keeps the draws apart from those of the views, which may have the same seed.
 _OWN = 1
 
 
@@ -49,12 +49,12 @@ class Masked(Method):
     Example:
         >>> from isotropy.encoders import TableMLP
         >>> method = Masked(TableMLP(numeric=4, width=8), make_decoder=lambda width: nn.Linear(width, 4), share=0.5)
-        >>> outputs = method(Views(torch.arange(3), lambda: [torch.randn(3, 4)]))
+        >>> outputs = method(MultiView(torch.arange(3), lambda: [torch.randn(3, 4)]))
         >>> outputs["hidden"][0].sum(1).tolist(), list(method.loss(**outputs))
         ([2, 2, 2], ['error'])
     """
 
-    min_looks = 1
+    min_views = 1
 
     def __init__(
         self,
@@ -79,19 +79,19 @@ class Masked(Method):
         """Take the pass's number, by which it is drawn what is hidden."""
         self._pass = pass_
 
-    def forward(self, views: Views) -> Outputs:
-        """Return "prediction", "target" and "hidden", one of each for every look."""
-        looks = views.looks
-        hidden = [self._hidden(x, views.index, look) for look, x in enumerate(looks)]
-        seen = Views(views.index, lambda: [x.masked_fill(cells, 0.0) for x, cells in zip(looks, hidden)])
+    def forward(self, views: MultiView) -> Outputs:
+        """Return "prediction", "target" and "hidden", one of each for every view."""
+        tensors = views.tensors
+        hidden = [self._hidden(x, views.index, view) for view, x in enumerate(tensors)]
+        seen = MultiView(views.index, lambda: [x.masked_fill(cells, 0.0) for x, cells in zip(tensors, hidden)])
         return {
-            "prediction": [decode(self.decoder, h, x) for h, x in zip(seen.through(self.encoder), looks)],
-            "target": [normalise_patches(x, self.patch) if x.ndim == 4 else x for x in looks],
+            "prediction": [decode(self.decoder, h, x) for h, x in zip(seen.through(self.encoder), tensors)],
+            "target": [normalise_patches(x, self.patch) if x.ndim == 4 else x for x in tensors],
             "hidden": hidden,
         }
 
     def loss(self, prediction: list[Tensor], target: list[Tensor], hidden: list[Tensor]) -> dict[str, Tensor]:
-        """Return "error", the mean over looks, rows and hidden cells."""
+        """Return "error", the mean over views, rows and hidden cells."""
         categories = categories_of(self.decoder)
         errors = [
             reconstruction(p, x, hidden=cells, categories=categories)
@@ -103,7 +103,7 @@ class Masked(Method):
         """Return 0 for hidden cells that are told; codes of one point cost as much as the data vary."""
         return {"perfection": 0.0}
 
-    def _hidden(self, x: Tensor, index: Tensor, look: int) -> Tensor:
+    def _hidden(self, x: Tensor, index: Tensor, view: int) -> Tensor:
         """Return which cells are hidden, booleans of the shape of `x`, but for an image's channels: 1 for all."""
         # Columns stand alone; series are cut within each channel; an image's patch has all its channels.
         grid: tuple[int, ...] = (x.shape[1],) if x.ndim < 4 else (1,)
@@ -113,7 +113,7 @@ class Masked(Method):
         hidden = min(cells - 1, ceil(cells * self.share - 1e-9))
         if hidden == 0:
             raise UserError(f"a row {tuple(x.shape[1:])} is one patch of {self.patch}: take a smaller method.patch")
-        keys = rng.keys(rng.mix(self.seed, _OWN), self._pass, look, index.to(x.device))
+        keys = rng.keys(rng.mix(self.seed, _OWN), self._pass, view, index.to(x.device))
         chosen = rng.bits(keys, cells).topk(hidden, dim=1, largest=False, sorted=False).indices
         mask = torch.zeros(len(x), cells, dtype=torch.bool, device=x.device).scatter(1, chosen, True)
         mask = mask.view(len(x), *grid)

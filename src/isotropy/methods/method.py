@@ -5,7 +5,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from isotropy.nn.segments import SegmentHead
-from isotropy.views.multiview import Source, Views
+from isotropy.views.multiview import MultiView, Source
 
 Outputs = dict[str, Tensor | list[Tensor]]
 
@@ -24,8 +24,8 @@ class Method(nn.Module):
             (1, ...), with gradient, for `loss` and `update`.
         unscheduled: names of submodules whose learning rate stays constant.
         modalities: which data it takes, of "table", "series" and "image"; a recipe refuses the others.
-        min_looks: how many looks a sample must have.
-        max_looks: how many it uses, where more would be made for nothing: they are refused; None for any number.
+        min_views: how many views a sample must have.
+        max_views: how many it uses, where more would be made for nothing: they are refused; None for any number.
         passes_per_epoch: passes over the data that make one epoch of the encoder.
         progress: the share of training done, in [0, 1]; the loop sets it before `forward`.
     """
@@ -35,13 +35,13 @@ class Method(nn.Module):
     averaged: tuple[str, ...] = ()
     unscheduled: tuple[str, ...] = ()
     modalities: tuple[str, ...] = ("table", "series", "image")
-    min_looks: int = 2
-    max_looks: int | None = None
+    min_views: int = 2
+    max_views: int | None = None
     passes_per_epoch: int = 1
     progress: float = 0.0
 
-    def forward(self, views: Views) -> Outputs:
-        """Return named outputs, each (B, ...) or a list of such, one per look."""
+    def forward(self, views: MultiView) -> Outputs:
+        """Return named outputs, each (B, ...) or a list of such, one per view."""
         raise NotImplementedError
 
     def loss(self, *_: Any, **outputs: Any) -> dict[str, Tensor]:
@@ -52,19 +52,19 @@ class Method(nn.Module):
         raise NotImplementedError
 
     def observed(self, *_: Any, **outputs: Any) -> dict[str, list[Tensor]]:
-        """Return what diagnostics read of a step's outputs; by default "z" as "looks".
+        """Return what diagnostics read of a step's outputs; by default "z" as "views".
 
-        Keys, each left out where the method has no such thing: "looks", the vectors (B, D) that are compared, one
-        of each look; "prediction" and "target" (B, D), side by side; "assignments", probabilities (B, K) of each of
+        Keys, each left out where the method has no such thing: "views", the vectors (B, D) that are compared, one
+        of each view; "prediction" and "target" (B, D), side by side; "assignments", probabilities (B, K) of each of
         the variables that a row has categories in; "teacher" and "student", probabilities (B, K) that shall agree.
         """
         z = outputs.get("z")
-        return {"looks": z} if isinstance(z, list) else {}
+        return {"views": z} if isinstance(z, list) else {}
 
     def landmarks(self, batch_size: int) -> dict[str, float]:
         """Return what the loss is worth in known situations, in closed form.
 
-        The keys are of "point collapse", "uniform codes", "one code", "perfection" and "independence" (looks that have
+        The keys are of "point collapse", "uniform codes", "one code", "perfection" and "independence" (views that have
         nothing to do with each other); those that the method has no closed form for are left out.
         """
         raise NotImplementedError

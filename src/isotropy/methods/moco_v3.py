@@ -1,4 +1,4 @@
-"""MoCo v3: know what a slowly moving copy of yourself makes of the other look, among the whole batch."""
+"""MoCo v3: know what a slowly moving copy of yourself makes of the other view, among the whole batch."""
 
 from collections.abc import Sequence
 from math import exp, log
@@ -9,17 +9,17 @@ from torch import Tensor, nn
 
 from isotropy.errors import UserError
 from isotropy.methods.checks import width_of
-from isotropy.methods.looks import crossed, large
 from isotropy.methods.method import Method, Outputs
+from isotropy.methods.pairs import crossed, large
 from isotropy.nn.ema import Teacher, cosine
 from isotropy.nn.mlp import mlp
 from isotropy.objectives import info_nce
 from isotropy.validation import at_least, finite
-from isotropy.views.multiview import Views
+from isotropy.views.multiview import MultiView
 
 
 class MoCoV3(Method):
-    """A look's prediction must pick out the teacher's key of the other look among the keys of all samples.
+    """A view's prediction must pick out the teacher's key of the other view among the keys of all samples.
 
     With the student's query q = h(g(f(x))), the teacher's key k = g'(f'(x)), s the cosine and N samples, the loss is
 
@@ -31,7 +31,7 @@ class MoCoV3(Method):
     2104.02057), equation 1 and algorithm 1.
 
     Departures: the teacher moves after the optimiser's step and not before the next one's keys, which is the same;
-    with more than two looks, or crops of several sizes (large looks first), all pairs of a look and another, large
+    with more than two views, or crops of several sizes (large views first), all pairs of a view and another, large
     one are summed; the default heads are small (the paper's are 4096 wide, for batches of 4096 rows).
 
     Args:
@@ -47,7 +47,7 @@ class MoCoV3(Method):
     Example:
         >>> from isotropy.encoders import TableMLP
         >>> method = MoCoV3(TableMLP(numeric=3, width=8), projector=(16, 4), predictor_hidden=16)
-        >>> outputs = method(Views(torch.arange(32), lambda: [torch.randn(32, 3), torch.randn(32, 3)]))
+        >>> outputs = method(MultiView(torch.arange(32), lambda: [torch.randn(32, 3), torch.randn(32, 3)]))
         >>> [k.requires_grad for k in outputs["key"]], list(method.loss(**outputs))
         ([False, False], ['contrast'])
     """
@@ -77,8 +77,8 @@ class MoCoV3(Method):
         self.teacher_projector = Teacher(self.projector)
         self.temperature, self.momentum = temperature, momentum
 
-    def forward(self, views: Views) -> Outputs:
-        """Return "query" of all looks and "key" of the large ones, each (B, D)."""
+    def forward(self, views: MultiView) -> Outputs:
+        """Return "query" of all views and "key" of the large ones, each (B, D)."""
         # The teacher first: where the student's activations are held already, it takes a quarter longer.
         key = [self.teacher_projector(h) for h in large(views).through(self.teacher_encoder)]
         return {
@@ -87,17 +87,17 @@ class MoCoV3(Method):
         }
 
     def loss(self, query: list[Tensor], key: list[Tensor]) -> dict[str, Tensor]:
-        """Return "contrast", 2 t times the cross entropies (in nats), summed over directed pairs of looks."""
+        """Return "contrast", 2 t times the cross entropies (in nats), summed over directed pairs of views."""
         entropies = [info_nce(q, k.detach(), temperature=self.temperature) for q, k in crossed(query, key)]
         return {"contrast": 2 * self.temperature * torch.stack(entropies).sum()}
 
     def observed(self, query: list[Tensor], key: list[Tensor], **_: Any) -> dict[str, list[Tensor]]:
         """Return what diagnostics read: the queries, and each beside its key."""
         queries, keys = zip(*crossed(query, key))
-        return {"looks": query, "prediction": [*queries], "target": [*keys]}
+        return {"views": query, "prediction": [*queries], "target": [*keys]}
 
     def landmarks(self, batch_size: int) -> dict[str, float]:
-        """Return the loss of two looks where all rows are one point, and where the samples form a simplex."""
+        """Return the loss of two views where all rows are one point, and where the samples form a simplex."""
         others = batch_size - 1
         nearest = log(1 + others * exp(-batch_size / (others * self.temperature)))
         return {

@@ -1,4 +1,4 @@
-"""MUSIC: split the embedding into segments, each a clustering that agrees between looks and repeats no other."""
+"""MUSIC: split the embedding into segments, each a clustering that agrees between views and repeats no other."""
 
 from collections.abc import Sequence
 from math import log
@@ -12,14 +12,14 @@ from isotropy.methods.method import Method, Outputs
 from isotropy.nn.segments import SegmentHead
 from isotropy.objectives import music
 from isotropy.validation import at_least, finite
-from isotropy.views.multiview import Views
+from isotropy.views.multiview import MultiView
 
 
 class MUSIC(Method):
-    """Looks at a sample get the same codes, the codes of a segment are used alike, and segments are independent.
+    """Views of a sample get the same codes, the codes of a segment are used alike, and segments are independent.
 
     With p[s] the softmax of segment s of g(f(x)) / t, S segments of B units, and
-    P[(s,i),(r,j)] = mean over samples of p[s,i] p'[r,j] across two looks, the loss is
+    P[(s,i),(r,j)] = mean over samples of p[s,i] p'[r,j] across two views, the loss is
 
         diagonal (1 / S) sum over s, i of P[(s,i),(s,i)] log P[(s,i),(s,i)]
         + off_diagonal (1 / S (S - 1)) sum over s != r, i, j of P[(s,i),(r,j)] log P[(s,i),(r,j)]
@@ -28,7 +28,7 @@ class MUSIC(Method):
     Niu and Wang, "MUlti-Segmental Informational Coding for Self-Supervised Representation Learning" (2022, arXiv
     2206.06461); the terms as exact as in Niu et al. (2025, arXiv 2501.03469), section 3.
 
-    Departures: with more than two looks the terms are means over pairs of looks; probabilities are clamped inside the
+    Departures: with more than two views the terms are means over pairs of views; probabilities are clamped inside the
     logarithm of P alone; the default embedding is 128 wide (the paper's is 8160), so that B^2 <= N at a batch of 256.
 
     Args:
@@ -45,7 +45,7 @@ class MUSIC(Method):
         >>> import torch
         >>> from isotropy.encoders import TableMLP
         >>> method = MUSIC(TableMLP(numeric=3, width=8), projector=(16, 12), num_segments=3)
-        >>> outputs = method(Views(torch.arange(32), lambda: [torch.randn(32, 3), torch.randn(32, 3)]))
+        >>> outputs = method(MultiView(torch.arange(32), lambda: [torch.randn(32, 3), torch.randn(32, 3)]))
         >>> list(method.loss(**outputs)), tuple(method.codes(torch.randn(5, 3)).shape)
         (['diagonal', 'off_diagonal', 'transform'], (5, 3))
     """
@@ -81,8 +81,8 @@ class MUSIC(Method):
         self.temperature = temperature
         self.weights = weights
 
-    def forward(self, views: Views) -> Outputs:
-        """Return "z": the logits of every look, each (B, D)."""
+    def forward(self, views: MultiView) -> Outputs:
+        """Return "z": the logits of every view, each (B, D)."""
         return {"z": [self.projector(h) for h in views.through(self.encoder)]}
 
     def loss(self, z: list[Tensor]) -> dict[str, Tensor]:
@@ -90,7 +90,7 @@ class MUSIC(Method):
         return music(*z, num_segments=self.projector.num_segments, temperature=self.temperature, **self.weights)
 
     def observed(self, z: list[Tensor], **_: Any) -> dict[str, list[Tensor]]:
-        """Return what diagnostics read: the units' probabilities in every segment of the first look."""
+        """Return what diagnostics read: the units' probabilities in every segment of the first view."""
         segments = z[0].view(len(z[0]), self.projector.num_segments, -1)
         return {"assignments": [*(segments / self.temperature).softmax(2).unbind(1)]}
 

@@ -1,4 +1,4 @@
-"""NNCLR: the positive of a look is the nearest neighbour of the other look among samples seen lately."""
+"""NNCLR: the positive of a view is the nearest neighbour of the other view among samples seen lately."""
 
 from collections.abc import Sequence
 from math import exp, log
@@ -9,29 +9,29 @@ from torch import Tensor, nn
 
 from isotropy.errors import UserError
 from isotropy.methods.checks import width_of
-from isotropy.methods.looks import crossed, large
 from isotropy.methods.method import Method, Outputs
+from isotropy.methods.pairs import crossed, large
 from isotropy.nn.mlp import mlp
 from isotropy.objectives import info_nce
 from isotropy.objectives.rows import unit
 from isotropy.validation import at_least, finite
-from isotropy.views.multiview import Views
+from isotropy.views.multiview import MultiView
 
 
 class NNCLR(Method):
-    """A prediction must pick out, among those of all samples, the nearest neighbour of its other look in a queue.
+    """A prediction must pick out, among those of all samples, the nearest neighbour of its other view in a queue.
 
     With z = g(f(x)), p = h(z), s the cosine, NN(z) the row of the queue with the largest s, and N samples, the loss is
 
         mean over both directions and over i of
             -log( exp(s(NN(z_i), p~_i) / t) / sum over j of exp(s(NN(z_i), p~_j) / t) ),
 
-    with p~ of the other look. After every step the unit projections of the first look replace the oldest rows of the
+    with p~ of the other view. After every step the unit projections of the first view replace the oldest rows of the
     queue. Dwibedi et al., "With a Little Help from My Friends: Nearest-Neighbor Contrastive Learning of Visual
     Representations" (ICCV 2021, arXiv 2104.14548), equations 2 to 4 and figure 2's pseudo-code.
 
-    Departures: with more than two looks, or crops of several sizes (large looks first), it is the mean over all pairs
-    of a look and the neighbour of another, large one; the heads and the queue are small by default (the paper's have
+    Departures: with more than two views, or crops of several sizes (large views first), it is the mean over all pairs
+    of a view and the neighbour of another, large one; the heads and the queue are small by default (the paper's have
     2048, 4096 and 98,304), since a queue takes its length in rows to fill and a long one is stale on small data.
 
     Args:
@@ -47,7 +47,7 @@ class NNCLR(Method):
     Example:
         >>> from isotropy.encoders import TableMLP
         >>> method = NNCLR(TableMLP(numeric=3, width=8), projector=(16, 4), predictor_hidden=16, queue_size=64)
-        >>> outputs = method(Views(torch.arange(32), lambda: [torch.randn(32, 3), torch.randn(32, 3)]))
+        >>> outputs = method(MultiView(torch.arange(32), lambda: [torch.randn(32, 3), torch.randn(32, 3)]))
         >>> [z.requires_grad for z in outputs["z"]], list(method.loss(**outputs))
         ([False, False], ['contrast'])
     """
@@ -78,28 +78,28 @@ class NNCLR(Method):
         self.register_buffer("queue", unit(torch.randn(queue_size, projector[-1])))
         self.register_buffer("oldest", torch.tensor(0))
 
-    def forward(self, views: Views) -> Outputs:
-        """Return "prediction" of all looks and "z", the projections of the large ones, each (B, D)."""
+    def forward(self, views: MultiView) -> Outputs:
+        """Return "prediction" of all views and "z", the projections of the large ones, each (B, D)."""
         z = [self.projector(h) for h in views.through(self.encoder)]
         # What is looked up gets no gradient; the projector learns through the predictor.
         return {
             "prediction": [self.predictor(x) for x in z],
-            "z": [x.detach() for x in z[: len(large(views).looks)]],
+            "z": [x.detach() for x in z[: len(large(views).tensors)]],
         }
 
     def loss(self, z: list[Tensor], prediction: list[Tensor]) -> dict[str, Tensor]:
-        """Return "contrast", the mean cross entropy over directed pairs of looks and over rows, in nats."""
+        """Return "contrast", the mean cross entropy over directed pairs of views and over rows, in nats."""
         nearest = [self.queue[(x.detach() @ self.queue.T).argmax(dim=1)] for x in z]
         entropies = [info_nce(near, p, temperature=self.temperature) for p, near in crossed(prediction, nearest)]
         return {"contrast": torch.stack(entropies).mean()}
 
     def observed(self, prediction: list[Tensor], z: list[Tensor], **_: Any) -> dict[str, list[Tensor]]:
-        """Return what diagnostics read: the projections, and each prediction beside the other look's."""
+        """Return what diagnostics read: the projections, and each prediction beside the other view's."""
         predicted, targets = zip(*crossed(prediction, z))
-        return {"looks": z, "prediction": [*predicted], "target": [*targets]}
+        return {"views": z, "prediction": [*predicted], "target": [*targets]}
 
     def landmarks(self, batch_size: int) -> dict[str, float]:
-        """Return the loss of two looks where all rows are one point, and where the samples form a simplex."""
+        """Return the loss of two views where all rows are one point, and where the samples form a simplex."""
         others = batch_size - 1
         return {
             "point collapse": log(batch_size),
@@ -115,7 +115,7 @@ class NNCLR(Method):
             )
 
     def update(self, **outputs: Any) -> None:
-        """Put the first look's unit projections in the place of the oldest rows of the queue."""
+        """Put the first view's unit projections in the place of the oldest rows of the queue."""
         length = len(self.queue)
         rows = unit(outputs["z"][0])[-length:]
         places = (self.oldest + torch.arange(len(rows), device=rows.device)) % length

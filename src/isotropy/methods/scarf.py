@@ -11,20 +11,20 @@ from isotropy.methods.method import Method, Outputs
 from isotropy.nn.mlp import mlp
 from isotropy.objectives import nt_xent
 from isotropy.validation import finite
-from isotropy.views.multiview import Views
+from isotropy.views.multiview import MultiView
 
 
 class SCARF(Method):
     """A row and a copy with 60% of its cells drawn anew from their columns must pick each other out of the batch.
 
-    With z = g(f(x)), the row x and its corrupted copy as the two looks, and s the cosine, it is SimCLR's loss
+    With z = g(f(x)), the row x and its corrupted copy as the two views, and s the cosine, it is SimCLR's loss
 
         -log( exp(s(z_i, z_j) / t) / sum over k != i of exp(s(z_i, z_k) / t) ).
 
     Bahri et al., "SCARF: Self-Supervised Contrastive Learning using Random Feature Corruption" (ICLR 2022, arXiv
-    2106.15147), section 3 and algorithm 1. The looks are the default ones of tables (views.corrupt = [0.0, 0.6]).
+    2106.15147), section 3 and algorithm 1. The views are the default ones of tables (views.corrupt = [0.0, 0.6]).
 
-    Departures: the paper's candidates are the looks of the other kind alone; here every other look of the batch is
+    Departures: the paper's candidates are the views of the other kind alone; here every other view of the batch is
     one, in both directions, as in the baseline of LFR (whose donor is one row for all cells, not the paper's). The
     projector has batch norms and the temperature is .5 where the paper's has none and 1: from there, where all vectors
     point one way at first, 40 seconds taught Adult's encoder nothing that a probe could use (docs/log.md).
@@ -41,7 +41,7 @@ class SCARF(Method):
         >>> import torch
         >>> from isotropy.encoders import TableMLP
         >>> method = SCARF(TableMLP(numeric=3, width=8), projector=(16, 4))
-        >>> outputs = method(Views(torch.arange(5), lambda: [torch.randn(5, 3), torch.randn(5, 3)]))
+        >>> outputs = method(MultiView(torch.arange(5), lambda: [torch.randn(5, 3), torch.randn(5, 3)]))
         >>> [tuple(z.shape) for z in outputs["z"]], list(method.loss(**outputs))
         ([(5, 4), (5, 4)], ['contrast'])
     """
@@ -58,16 +58,16 @@ class SCARF(Method):
         self.projector = mlp((width_of(encoder), *projector))
         self.temperature = temperature
 
-    def forward(self, views: Views) -> Outputs:
-        """Return "z": the projected looks, each (B, D)."""
+    def forward(self, views: MultiView) -> Outputs:
+        """Return "z": the projected views, each (B, D)."""
         return {"z": [self.projector(h) for h in views.through(self.encoder)]}
 
     def loss(self, z: list[Tensor]) -> dict[str, Tensor]:
-        """Return "contrast", the mean cross entropy over all looks, in nats."""
+        """Return "contrast", the mean cross entropy over all views, in nats."""
         return {"contrast": nt_xent(*z, temperature=self.temperature)}
 
     def landmarks(self, batch_size: int) -> dict[str, float]:
-        """Return the loss of two looks where all rows are one point, and where the samples form a simplex."""
+        """Return the loss of two views where all rows are one point, and where the samples form a simplex."""
         others = batch_size - 1
         return {
             "point collapse": log(2 * batch_size - 1),

@@ -1,4 +1,4 @@
-"""SimCLR: pull two looks at a sample together and push all other samples away."""
+"""SimCLR: pull two views of a sample together and push all other samples away."""
 
 from collections.abc import Sequence
 from math import exp, log
@@ -11,20 +11,20 @@ from isotropy.methods.method import Method, Outputs
 from isotropy.nn.mlp import mlp
 from isotropy.objectives import nt_xent
 from isotropy.validation import finite
-from isotropy.views.multiview import Views
+from isotropy.views.multiview import MultiView
 
 
 class SimCLR(Method):
-    """Every look must pick out the other look at its sample among all looks of the batch.
+    """Every view must pick out the other look at its sample among all views of the batch.
 
-    With z = g(f(x)), s the cosine, and 2N looks at N samples, the loss of look i whose sample's other look is j is
+    With z = g(f(x)), s the cosine, and 2N views of N samples, the loss of view i whose sample's other view is j is
 
         -log( exp(s(z_i, z_j) / t) / sum over k != i of exp(s(z_i, z_k) / t) ),
 
-    averaged over all looks. Chen et al., "A Simple Framework for Contrastive Learning of Visual
+    averaged over all views. Chen et al., "A Simple Framework for Contrastive Learning of Visual
     Representations" (ICML 2020, arXiv 2002.05709), equation 1.
 
-    Departures: with more than two looks the positives are summed inside the logarithm (solo-learn's form); the
+    Departures: with more than two views the positives are summed inside the logarithm (solo-learn's form); the
     default head is small (the paper's is 2048, 128, which ImageNet needs), and the default temperature is the
     authors' for CIFAR-10.
 
@@ -40,7 +40,7 @@ class SimCLR(Method):
         >>> import torch
         >>> from isotropy.encoders import TableMLP
         >>> method = SimCLR(TableMLP(numeric=3, width=8), projector=(16, 4))
-        >>> outputs = method(Views(torch.arange(32), lambda: [torch.randn(32, 3), torch.randn(32, 3)]))
+        >>> outputs = method(MultiView(torch.arange(32), lambda: [torch.randn(32, 3), torch.randn(32, 3)]))
         >>> [tuple(z.shape) for z in outputs["z"]], list(method.loss(**outputs))
         ([(32, 4), (32, 4)], ['contrast'])
     """
@@ -56,16 +56,16 @@ class SimCLR(Method):
         self.projector = mlp((width_of(encoder), *projector))
         self.temperature = temperature
 
-    def forward(self, views: Views) -> Outputs:
-        """Return "z": the projected looks, each (B, D)."""
+    def forward(self, views: MultiView) -> Outputs:
+        """Return "z": the projected views, each (B, D)."""
         return {"z": [self.projector(h) for h in views.through(self.encoder)]}
 
     def loss(self, z: list[Tensor]) -> dict[str, Tensor]:
-        """Return "contrast", the mean cross entropy over all looks, in nats."""
+        """Return "contrast", the mean cross entropy over all views, in nats."""
         return {"contrast": nt_xent(*z, temperature=self.temperature)}
 
     def landmarks(self, batch_size: int) -> dict[str, float]:
-        """Return the loss of two looks where all rows are one point, and where the samples form a simplex."""
+        """Return the loss of two views where all rows are one point, and where the samples form a simplex."""
         others = batch_size - 1
         return {
             "point collapse": log(2 * batch_size - 1),

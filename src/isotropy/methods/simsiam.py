@@ -1,4 +1,4 @@
-"""SimSiam: predict your own projection of another look, and let no gradient through what is predicted."""
+"""SimSiam: predict your own projection of another view, and let no gradient through what is predicted."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,16 +7,16 @@ import torch
 from torch import Tensor, nn
 
 from isotropy.methods.checks import width_of
-from isotropy.methods.looks import crossed, large
 from isotropy.methods.method import Method, Outputs
+from isotropy.methods.pairs import crossed, large
 from isotropy.nn.mlp import mlp
 from isotropy.objectives import cosine_distance
 from isotropy.validation import at_least
-from isotropy.views.multiview import Views
+from isotropy.views.multiview import MultiView
 
 
 class SimSiam(Method):
-    """A predictor must turn one look's projection into the other's, which counts as a constant: BYOL without a teacher.
+    """A predictor must turn one view's projection into the other's, which counts as a constant: BYOL without a teacher.
 
     With z = g(f(x)), p = h(z), and sg for the stopped gradient, the loss is
 
@@ -25,8 +25,8 @@ class SimSiam(Method):
     The predictor's learning rate stays constant. Chen and He, "Exploring Simple Siamese Representation Learning"
     (CVPR 2021, arXiv 2011.10566), equations 1 to 4 and section 4.
 
-    Departures: with more than two looks, or crops of several sizes (large looks first), it is the mean over all pairs
-    of a look and another, large one; the default heads are small (the paper's are 2048 wide, 512 inside h).
+    Departures: with more than two views, or crops of several sizes (large views first), it is the mean over all pairs
+    of a view and another, large one; the default heads are small (the paper's are 2048 wide, 512 inside h).
 
     Args:
         encoder: f.
@@ -39,7 +39,7 @@ class SimSiam(Method):
     Example:
         >>> from isotropy.encoders import TableMLP
         >>> method = SimSiam(TableMLP(numeric=3, width=8), projector=(16, 8), predictor_hidden=4)
-        >>> outputs = method(Views(torch.arange(32), lambda: [torch.randn(32, 3), torch.randn(32, 3)]))
+        >>> outputs = method(MultiView(torch.arange(32), lambda: [torch.randn(32, 3), torch.randn(32, 3)]))
         >>> [z.requires_grad for z in outputs["target"]], list(method.loss(**outputs))
         ([False, False], ['distance'])
     """
@@ -55,12 +55,12 @@ class SimSiam(Method):
         self.projector = mlp((width_of(encoder), *projector), norm_last=True, affine_last=False, bias_last=False)
         self.predictor = mlp((projector[-1], predictor_hidden, projector[-1]))
 
-    def forward(self, views: Views) -> Outputs:
-        """Return "prediction" of all looks and "target", the projections of the large ones, each (B, D)."""
+    def forward(self, views: MultiView) -> Outputs:
+        """Return "prediction" of all views and "target", the projections of the large ones, each (B, D)."""
         z = [self.projector(h) for h in views.through(self.encoder)]
         return {
             "prediction": [self.predictor(x) for x in z],
-            "target": [x.detach() for x in z[: len(large(views).looks)]],
+            "target": [x.detach() for x in z[: len(large(views).tensors)]],
         }
 
     def loss(self, prediction: list[Tensor], target: list[Tensor]) -> dict[str, Tensor]:
@@ -71,7 +71,7 @@ class SimSiam(Method):
     def observed(self, prediction: list[Tensor], target: list[Tensor], **_: Any) -> dict[str, list[Tensor]]:
         """Return what diagnostics read: the projections, and each prediction beside its target."""
         predicted, targets = zip(*crossed(prediction, target))
-        return {"looks": target, "prediction": [*predicted], "target": [*targets]}
+        return {"views": target, "prediction": [*predicted], "target": [*targets]}
 
     def landmarks(self, batch_size: int) -> dict[str, float]:
         """Return -1 twice: SimSiam's loss cannot tell perfection from collapse."""

@@ -10,14 +10,14 @@ from torch.func import functional_call
 from isotropy import rng
 from isotropy.errors import UserError
 from isotropy.methods.checks import width_of
-from isotropy.methods.looks import crossed
 from isotropy.methods.method import Method, Outputs
+from isotropy.methods.pairs import crossed
 from isotropy.nn.mlp import mlp
 from isotropy.objectives import byol
 from isotropy.validation import at_least
-from isotropy.views.multiview import Views
+from isotropy.views.multiview import MultiView
 
-# Keeps the masks apart from the looks, which may have the same seed.
+# Keeps the masks apart from the views, which may have the same seed.
 _OWN = 3
 
 
@@ -39,7 +39,7 @@ class STab(Method):
 
     Departures: the projector g, as SimSiam's, which that baseline leaves out: its batch norm keeps the vectors of an
     encoder that has none from falling onto a line (docs/log.md); it is not masked. A mask is drawn for a step and not
-    for a row; matrices and kernels are masked and vectors (biases, norms) are not; with several looks, look v goes
+    for a row; matrices and kernels are masked and vectors (biases, norms) are not; with several views, view v goes
     through mask v, and all ordered pairs are averaged.
 
     Args:
@@ -56,13 +56,13 @@ class STab(Method):
     Example:
         >>> from isotropy.encoders import TableMLP
         >>> method = STab(TableMLP(numeric=3, width=8))
-        >>> outputs = method(Views(torch.arange(32), lambda: [torch.randn(32, 3)]))
+        >>> outputs = method(MultiView(torch.arange(32), lambda: [torch.randn(32, 3)]))
         >>> len(outputs["prediction"]), list(method.loss(**outputs))
         (2, ['distance'])
     """
 
     unscheduled = ("predictor",)
-    min_looks = 1
+    min_views = 1
     step: Tensor
 
     def __init__(
@@ -90,10 +90,10 @@ class STab(Method):
         self.drop, self.seed = drop, seed
         self.register_buffer("step", torch.zeros((), dtype=torch.int64))
 
-    def forward(self, views: Views) -> Outputs:
-        """Return "prediction" and "target", (B, D) for every mask: two for a single look, or one a look."""
-        looks = views.looks if len(views.looks) > 1 else views.looks * 2
-        h = [functional_call(self.encoder, self._masked(look), (x,)) for look, x in enumerate(looks)]
+    def forward(self, views: MultiView) -> Outputs:
+        """Return "prediction" and "target", (B, D) for every mask: two for a single view, or one a view."""
+        tensors = views.tensors if len(views.tensors) > 1 else views.tensors * 2
+        h = [functional_call(self.encoder, self._masked(view), (x,)) for view, x in enumerate(tensors)]
         z = [self.projector(x) for x in h]
         return {"prediction": [self.predictor(x) for x in z], "target": [x.detach() for x in z]}
 
@@ -105,7 +105,7 @@ class STab(Method):
     def observed(self, prediction: list[Tensor], target: list[Tensor], **_: Any) -> dict[str, list[Tensor]]:
         """Return what diagnostics read: the vectors under the masks, and each prediction beside its target."""
         predicted, targets = zip(*crossed(prediction, target))
-        return {"looks": target, "prediction": [*predicted], "target": [*targets]}
+        return {"views": target, "prediction": [*predicted], "target": [*targets]}
 
     def landmarks(self, batch_size: int) -> dict[str, float]:
         """Return -1 twice: SimSiam's loss cannot tell perfection from collapse."""
@@ -115,12 +115,12 @@ class STab(Method):
         """Count the step, by which the next masks are drawn."""
         self.step += 1
 
-    def _masked(self, look: int) -> dict[str, Tensor]:
-        """Return the encoder's matrices and kernels under mask number `look`, by name."""
+    def _masked(self, view: int) -> dict[str, Tensor]:
+        """Return the encoder's matrices and kernels under mask number `view`, by name."""
         step, masked = int(self.step), {}
         for number, (name, weight) in enumerate(self.encoder.named_parameters()):
             if weight.ndim > 1:
-                key = rng.keys(rng.mix(self.seed, _OWN), step, look, torch.tensor([number], device=weight.device))
+                key = rng.keys(rng.mix(self.seed, _OWN), step, view, torch.tensor([number], device=weight.device))
                 struck = rng.masks(rng.halves(key, weight.numel()), self.drop).view(weight.shape)
                 masked[name] = weight.masked_fill(struck, 0.0) / (1 - self.drop)
         return masked

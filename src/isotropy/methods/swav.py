@@ -1,4 +1,4 @@
-"""SwAV: look one predicts the cluster of look two, while all clusters are kept equally full."""
+"""SwAV: view one predicts the cluster of view two, while all clusters are kept equally full."""
 
 from collections.abc import Sequence
 from math import exp, log
@@ -15,18 +15,18 @@ from isotropy.nn.prototypes import Prototypes
 from isotropy.objectives import sinkhorn, swav
 from isotropy.objectives.rows import unit, wide
 from isotropy.validation import at_least, finite, fraction
-from isotropy.views.multiview import Views
+from isotropy.views.multiview import MultiView
 
 
 class SwAV(Method):
-    """Every look predicts the codes of the other large looks: their equally shared assignment to K prototypes.
+    """Every view predicts the codes of the other large views: their equally shared assignment to K prototypes.
 
     With unit rows z = g(f(x)), unit prototypes C, scores s = C z, and codes q = Sinkhorn(s / epsilon) over the
-    whole batch, which no gradient reaches, the loss is the mean over large looks u, looks v != u and rows of
+    whole batch, which no gradient reaches, the loss is the mean over large views u, views v != u and rows of
 
         -sum_k q_u,k log softmax(s_v / t)_k.
 
-    Small batches borrow: the last `queue_length` projections of each large look, scored with the prototypes of
+    Small batches borrow: the last `queue_length` projections of each large view, scored with the prototypes of
     today, take part in Sinkhorn and in nothing else. Caron et al., "Unsupervised Learning of Visual Features by
     Contrasting Cluster Assignments" (NeurIPS 2020, arXiv 2006.09882), equations 1 to 6 and appendix A.
 
@@ -37,12 +37,12 @@ class SwAV(Method):
 
     Args:
         encoder: f.
-        projector: hidden and output widths of g (Linear, BatchNorm, ReLU, ..., Linear), run once on all looks.
+        projector: hidden and output widths of g (Linear, BatchNorm, ReLU, ..., Linear), run once on all views.
         prototypes: K, at least 2.
         temperature: t, above 0.
         epsilon: softness of the codes, above 0.
         iterations: of Sinkhorn, at least 1.
-        assigned: how many looks, the first ones, get codes: the large crops.
+        assigned: how many views, the first ones, get codes: the large crops.
         queue_length: rows that each queue holds, at least the batch's (a multiple of nothing: it wraps); 0 for none.
         queue_start: share of training, in [0, 1), before which the queue is not used; nor is one that is not full.
         frozen_passes: passes over the data at the beginning in which the prototypes do not move.
@@ -53,7 +53,7 @@ class SwAV(Method):
     Example:
         >>> from isotropy.encoders import TableMLP
         >>> method = SwAV(TableMLP(numeric=3, width=8), projector=(16, 4), prototypes=5)
-        >>> outputs = method(Views(torch.arange(32), lambda: [torch.randn(32, 3) for _ in range(3)]))
+        >>> outputs = method(MultiView(torch.arange(32), lambda: [torch.randn(32, 3) for _ in range(3)]))
         >>> len(outputs["scores"]), len(outputs["z"]), list(method.loss(**outputs))
         (3, 2, ['prediction'])
     """
@@ -87,13 +87,13 @@ class SwAV(Method):
         self.projector = mlp((width_of(encoder), *projector))
         self.prototypes = Prototypes(projector[-1], prototypes)
         self.temperature, self.epsilon, self.iterations = temperature, epsilon, iterations
-        self.assigned, self.min_looks = assigned, max(2, assigned)
+        self.assigned, self.min_views = assigned, max(2, assigned)
         self.queue_start, self.frozen_passes = queue_start, frozen_passes
         self.register_buffer("queue", torch.zeros(assigned, queue_length, projector[-1]))
         self.register_buffer("pushed", torch.zeros((), dtype=torch.int64))
 
-    def forward(self, views: Views) -> Outputs:
-        """Return "scores" of all looks, each (B, K), and "z", the unit projections of the large ones, detached."""
+    def forward(self, views: MultiView) -> Outputs:
+        """Return "scores" of all views, each (B, K), and "z", the unit projections of the large ones, detached."""
         features = views.through(self.encoder)
         z = unit(wide(self.projector(torch.cat(features))))
         scores = self.prototypes(z).chunk(len(features))
@@ -112,7 +112,7 @@ class SwAV(Method):
 
     def observed(self, scores: list[Tensor], z: list[Tensor], **_: Any) -> dict[str, list[Tensor]]:
         """Return what diagnostics read: the projections, and the prototypes' probabilities."""
-        return {"looks": z, "assignments": [(one / self.temperature).softmax(1) for one in scores[: self.assigned]]}
+        return {"views": z, "assignments": [(one / self.temperature).softmax(1) for one in scores[: self.assigned]]}
 
     def landmarks(self, batch_size: int) -> dict[str, float]:
         """Return the loss at best where all rows are one point, and where the scores or the codes are sharp.

@@ -12,9 +12,9 @@ from isotropy.methods.checks import frame_width_of
 from isotropy.methods.method import Method, Outputs
 from isotropy.objectives import hierarchical_contrast
 from isotropy.validation import at_least, finite, fraction
-from isotropy.views.multiview import Views
+from isotropy.views.multiview import MultiView
 
-# Keeps crops and masks apart from the looks, which may have the same seed.
+# Keeps crops and masks apart from the views, which may have the same seed.
 _OWN = 6
 
 
@@ -48,7 +48,7 @@ class TS2Vec(Method):
     Example:
         >>> from isotropy.encoders import DilatedResNet
         >>> method = TS2Vec(DilatedResNet(channels=2, width=8, depth=2))
-        >>> outputs = method(Views(torch.arange(6), lambda: [torch.randn(6, 2, 40)]))
+        >>> outputs = method(MultiView(torch.arange(6), lambda: [torch.randn(6, 2, 40)]))
         >>> outputs["frames"][0].shape == outputs["frames"][1].shape, list(method.loss(**outputs))
         (True, ['instance', 'temporal'])
     """
@@ -56,8 +56,8 @@ class TS2Vec(Method):
     encoder: Encoder
     modalities = ("series",)
     gathered = ("frames",)
-    min_looks = 1
-    max_looks = 1
+    min_views = 1
+    max_views = 1
     steps: Tensor
 
     def __init__(
@@ -82,9 +82,9 @@ class TS2Vec(Method):
         # Steps that were made: crops are drawn from it, the same on all ranks and after a resumption.
         self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
 
-    def forward(self, views: Views) -> Outputs:
+    def forward(self, views: MultiView) -> Outputs:
         """Return "frames": the shared steps' features from both crops, each (B, T', frame width)."""
-        x = views.looks[0]
+        x = views.tensors[0]
         (first, left), (right, last) = self._crops(x.shape[2])
         early = self._frames(self._masked(x[..., first:right], views.index, 0))
         late = self._frames(self._masked(x[..., left:last], views.index, 1))
@@ -96,7 +96,7 @@ class TS2Vec(Method):
 
     def observed(self, frames: list[Tensor], **_: Any) -> dict[str, list[Tensor]]:
         """Return what diagnostics read: the mean of each crop's shared frames."""
-        return {"looks": [x.mean(dim=1) for x in frames]}
+        return {"views": [x.mean(dim=1) for x in frames]}
 
     def landmarks(self, batch_size: int) -> dict[str, float]:
         """Return none: what collapse costs depends on the length of the shared crop, too."""

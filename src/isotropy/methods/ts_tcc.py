@@ -1,4 +1,4 @@
-"""TS-TCC: from one look's past predict the other look's future, and tell the contexts of samples apart."""
+"""TS-TCC: from one view's past predict the other view's future, and tell the contexts of samples apart."""
 
 from collections.abc import Sequence
 from math import log
@@ -17,30 +17,30 @@ from isotropy.nn.mlp import mlp
 from isotropy.objectives import nt_xent, temporal_contrast
 from isotropy.objectives.rows import unit
 from isotropy.validation import at_least, finite, fraction
-from isotropy.views.multiview import Views
+from isotropy.views.multiview import MultiView
 
-# Keeps t apart from the looks, which may have the same seed.
+# Keeps t apart from the views, which may have the same seed.
 _OWN = 7
 
 
 class TSTCC(Method):
-    """The context of a weak look's past predicts a strong look's future and the reverse; contexts are contrasted.
+    """The context of a weak view's past predicts a strong view's future and the reverse; contexts are contrasted.
 
-    With frames z_t of a look (unit length), a transformer's context c_t of the frames up to a random t, and linear
-    W_k, the temporal contrast of one look's context with the other look's frames z' is
+    With frames z_t of a view (unit length), a transformer's context c_t of the frames up to a random t, and linear
+    W_k, the temporal contrast of one view's context with the other view's frames z' is
 
         mean over k = 1..K of -log( exp(W_k c_t . z'_{t+k}) / sum over samples n of exp(W_k c_t . z'_{n,t+k}) ),
 
     and the loss is lambda1 times its sum over both directions plus lambda2 times NT-Xent of g(c_t) between the
-    looks. Eldele et al., "Time-Series Representation Learning via Temporal and Contextual Contrasting" (IJCAI 2021,
+    views. Eldele et al., "Time-Series Representation Learning via Temporal and Contextual Contrasting" (IJCAI 2021,
     arXiv 2106.14112), equations 1 to 6.
 
-    Departures: both looks pass the encoder together, so that batch norm sees them as one batch; frames have unit
-    length and heads and weights are those of the authors' code; looks are drawn anew in every pass, where that code
+    Departures: both views pass the encoder together, so that batch norm sees them as one batch; frames have unit
+    length and heads and weights are those of the authors' code; views are drawn anew in every pass, where that code
     draws them once; the softmax is over futures as in the paper's equation (that code's is over predictions).
 
     Args:
-        encoder: f, with frames along time; its first look should be weak, its second strong.
+        encoder: f, with frames along time; its first view should be weak, its second strong.
         timesteps: K, future frames that are predicted.
         hidden: width of the context; depth: blocks of its transformer; heads: of the attention, a divisor of it.
         dropout: share of each block's additions that is dropped in training, in [0, 1).
@@ -55,7 +55,7 @@ class TSTCC(Method):
     Example:
         >>> from isotropy.encoders import SeriesCNN
         >>> method = TSTCC(SeriesCNN(channels=2, length=64), hidden=8, depth=1)
-        >>> outputs = method(Views(torch.arange(6), lambda: [torch.randn(6, 2, 64), torch.randn(6, 2, 64)]))
+        >>> outputs = method(MultiView(torch.arange(6), lambda: [torch.randn(6, 2, 64), torch.randn(6, 2, 64)]))
         >>> [tuple(p.shape) for p in outputs["prediction"]], list(method.loss(**outputs))
         ([(6, 6, 128), (6, 6, 128)], ['temporal', 'contextual'])
     """
@@ -63,7 +63,7 @@ class TSTCC(Method):
     encoder: Encoder
     modalities = ("series",)
     gathered = ("prediction", "future", "context")
-    max_looks = 2
+    max_views = 2
     steps: Tensor
 
     def __init__(
@@ -102,8 +102,8 @@ class TSTCC(Method):
         # Steps that were made: t is drawn from it, the same on all ranks and after a resumption.
         self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
 
-    def forward(self, views: Views) -> Outputs:
-        """Return "prediction" and "future", each (B, K, frame width), and "context", for both looks."""
+    def forward(self, views: MultiView) -> Outputs:
+        """Return "prediction" and "future", each (B, K, frame width), and "context", for both views."""
         frames = [unit(z.transpose(1, 2)) for z in views.through(self.encoder.frames)]
         now = self._now(frames[0].shape[1])
         contexts = self.context(torch.cat([z[:, : now + 1] for z in frames])).chunk(len(frames))
@@ -122,9 +122,9 @@ class TSTCC(Method):
     def observed(
         self, prediction: list[Tensor], future: list[Tensor], context: list[Tensor], **_: Any
     ) -> dict[str, list[Tensor]]:
-        """Return what diagnostics read: the contexts, and each look's predictions beside the other's future."""
+        """Return what diagnostics read: the contexts, and each view's predictions beside the other's future."""
         futures = [x.flatten(1) for x in reversed(future)]
-        return {"looks": context, "prediction": [x.flatten(1) for x in prediction], "target": futures}
+        return {"views": context, "prediction": [x.flatten(1) for x in prediction], "target": futures}
 
     def landmarks(self, batch_size: int) -> dict[str, float]:
         """Return the loss where all samples are one point."""

@@ -1,4 +1,4 @@
-"""VICReg: the looks agree, every dimension varies, and no two dimensions say the same."""
+"""VICReg: the views agree, every dimension varies, and no two dimensions say the same."""
 
 from collections.abc import Sequence
 
@@ -10,22 +10,22 @@ from isotropy.methods.method import Method, Outputs
 from isotropy.nn.mlp import mlp
 from isotropy.objectives import vicreg
 from isotropy.validation import finite
-from isotropy.views.multiview import Views
+from isotropy.views.multiview import MultiView
 
 
 class VICReg(Method):
-    """Looks at a sample are pulled together, while variance and decorrelation forbid every collapse in the open.
+    """Views of a sample are pulled together, while variance and decorrelation forbid every collapse in the open.
 
-    With z = g(f(x)) and z' from the other look, N samples, D dimensions, and Cov unbiased, the loss is
+    With z = g(f(x)) and z' from the other view, N samples, D dimensions, and Cov unbiased, the loss is
 
-        lambda |z - z'|^2 / (N D) + mu / 2 sum over looks of mean over d of max(0, 1 - sqrt(Cov(z)_dd + 1e-4))
-                                  + nu sum over looks of (sum over i != j of Cov(z)_ij^2) / D.
+        lambda |z - z'|^2 / (N D) + mu / 2 sum over views of mean over d of max(0, 1 - sqrt(Cov(z)_dd + 1e-4))
+                                  + nu sum over views of (sum over i != j of Cov(z)_ij^2) / D.
 
     Bardes et al., "VICReg: Variance-Invariance-Covariance Regularization for Self-Supervised Learning" (ICLR
     2022, arXiv 2105.04906), equations 1 to 6.
 
     Departures: the factor 1/2 on the variance is the authors' code's, the paper has none; with more than two
-    looks invariance is a mean over pairs; the default expander is small (the paper's is 8192 three times), so
+    views invariance is a mean over pairs; the default expander is small (the paper's is 8192 three times), so
     that its dimensions can be decorrelated with batches of a few hundred rows.
 
     Args:
@@ -42,7 +42,7 @@ class VICReg(Method):
         >>> import torch
         >>> from isotropy.encoders import TableMLP
         >>> method = VICReg(TableMLP(numeric=3, width=8), expander=(16, 16))
-        >>> outputs = method(Views(torch.arange(32), lambda: [torch.randn(32, 3), torch.randn(32, 3)]))
+        >>> outputs = method(MultiView(torch.arange(32), lambda: [torch.randn(32, 3), torch.randn(32, 3)]))
         >>> list(method.loss(**outputs))
         ['invariance', 'variance', 'covariance']
     """
@@ -68,8 +68,8 @@ class VICReg(Method):
         self.dimensions = expander[-1]
         self.weights = weights
 
-    def forward(self, views: Views) -> Outputs:
-        """Return "z": the expanded looks, each (B, D), not normalised."""
+    def forward(self, views: MultiView) -> Outputs:
+        """Return "z": the expanded views, each (B, D), not normalised."""
         return {"z": [self.expander(h) for h in views.through(self.encoder)]}
 
     def loss(self, z: list[Tensor]) -> dict[str, Tensor]:
@@ -79,7 +79,7 @@ class VICReg(Method):
     def landmarks(self, batch_size: int) -> dict[str, float]:
         """Return the loss where all rows are one point, and where it is met as far as B rows allow.
 
-        Perfection is equal looks of unit variance whose dimensions correlate no more than they must: B rows
+        Perfection is equal views of unit variance whose dimensions correlate no more than they must: B rows
         span B - 1 centred directions, so D > B - 1 dimensions cannot all be uncorrelated.
         """
         crowding = max(0.0, self.dimensions / (batch_size - 1) - 1)

@@ -1,4 +1,4 @@
-"""W-MSE: looks agree after whitening, which leaves no room for collapse and needs no negatives."""
+"""W-MSE: views agree after whitening, which leaves no room for collapse and needs no negatives."""
 
 import torch
 from torch import Tensor, nn
@@ -10,21 +10,21 @@ from isotropy.methods.method import Method, Outputs
 from isotropy.nn.mlp import mlp
 from isotropy.objectives import w_mse
 from isotropy.validation import at_least, finite
-from isotropy.views.multiview import Views
+from isotropy.views.multiview import MultiView
 
-# Keeps the partitions apart from the looks, which may have the same seed.
+# Keeps the partitions apart from the views, which may have the same seed.
 _OWN = 4
 
 
 class WMSE(Method):
-    """Each look's embeddings are whitened over random sub-batches, and looks at a sample are pulled together there.
+    """Each view's embeddings are whitened over random sub-batches, and views of a sample are pulled together there.
 
     With z = g(f(x)), mu and L L' the mean and the covariance of z over a sub-batch of w_size rows, and
-    v = L^-1 (z - mu), the loss is the mean over rows, sub-batches and pairs of looks of
+    v = L^-1 (z - mu), the loss is the mean over rows, sub-batches and pairs of views of
 
         2 - 2 cos(v, v~).
 
-    The batch is partitioned w_iter times, each time in another random way, the same for all looks. Ermolov et al.,
+    The batch is partitioned w_iter times, each time in another random way, the same for all views. Ermolov et al.,
     "Whitening for Self-Supervised Representation Learning" (ICML 2021, arXiv 2007.06346), equations 1 to 5.
 
     Departures: `eps` of the mean variance is added to every variance, so that a factor exists for any rows (the
@@ -47,7 +47,7 @@ class WMSE(Method):
     Example:
         >>> from isotropy.encoders import TableMLP
         >>> method = WMSE(TableMLP(numeric=3, width=8), hidden=16, emb=4, w_size=16)
-        >>> outputs = method(Views(torch.arange(32), lambda: [torch.randn(32, 3), torch.randn(32, 3)]))
+        >>> outputs = method(MultiView(torch.arange(32), lambda: [torch.randn(32, 3), torch.randn(32, 3)]))
         >>> list(method.loss(**outputs))
         ['distance']
     """
@@ -79,12 +79,12 @@ class WMSE(Method):
         self.w_size, self.w_iter, self.eps, self.seed = w_size, w_iter, eps, seed
         self.register_buffer("step", torch.tensor(0))
 
-    def forward(self, views: Views) -> Outputs:
-        """Return "z": the projected looks, each (B, emb), not whitened."""
+    def forward(self, views: MultiView) -> Outputs:
+        """Return "z": the projected views, each (B, emb), not whitened."""
         return {"z": [self.projector(h) for h in views.through(self.encoder)]}
 
     def loss(self, z: list[Tensor]) -> dict[str, Tensor]:
-        """Return "distance", the mean distance of the whitened looks, in [0, 4]."""
+        """Return "distance", the mean distance of the whitened views, in [0, 4]."""
         return {"distance": w_mse(*z, parts=self._parts(len(z[0])).to(z[0].device), eps=self.eps)}
 
     def _parts(self, rows: int) -> Tensor:
@@ -95,7 +95,7 @@ class WMSE(Method):
         return orders[:, : rows // size * size].reshape(-1, size)
 
     def landmarks(self, batch_size: int) -> dict[str, float]:
-        """Return 2 where all rows are one point, which whitening cannot spread, and 0 where the looks are equal."""
+        """Return 2 where all rows are one point, which whitening cannot spread, and 0 where the views are equal."""
         return {"point collapse": 2.0, "perfection": 0.0}
 
     def check_batch_size(self, batch_size: int) -> None:

@@ -1,4 +1,4 @@
-"""Barlow Twins: each dimension agrees with itself in the other look and with no other dimension."""
+"""Barlow Twins: each dimension agrees with itself in the other view and with no other dimension."""
 
 from itertools import combinations
 
@@ -11,18 +11,18 @@ from isotropy.objectives.rows import same_shape, wide
 
 
 def barlow_twins(*z: Tensor, lambda_: float = 0.005, scale: float = 1.0) -> dict[str, Tensor]:
-    """Return Barlow Twins' two weighted terms for V looks at the same N rows.
+    """Return Barlow Twins' two weighted terms for V views of the same N rows.
 
-    With every dimension of a look standardised over the rows (biased variance + 1e-5) and C = Z' Z~ / N the
-    correlations (D, D) of the dimensions of two looks,
+    With every dimension of a view standardised over the rows (biased variance + 1e-5) and C = Z' Z~ / N the
+    correlations (D, D) of the dimensions of two views,
 
         invariance = scale * sum over i of (C_ii - 1)^2
         redundancy = scale * lambda * sum over i != j of C_ij^2
 
-    With more than two looks both are means over pairs.
+    With more than two views both are means over pairs.
 
     Args:
-        z: V >= 2 looks, each (N, D) with N >= 2; of any shift and scale.
+        z: V >= 2 views, each (N, D) with N >= 2; of any shift and scale.
         lambda_: weight of the redundancy.
         scale: weight of both.
 
@@ -31,7 +31,7 @@ def barlow_twins(*z: Tensor, lambda_: float = 0.005, scale: float = 1.0) -> dict
         they are `scale` D and 0.
 
     Raises:
-        ValueError: fewer than two looks or rows, or looks of different shapes.
+        ValueError: fewer than two views or rows, or views of different shapes.
 
     Source: Zbontar et al. 2021 (arXiv 2103.03230), equations 1 and 2; eps and scale as in the authors' code.
 
@@ -40,7 +40,7 @@ def barlow_twins(*z: Tensor, lambda_: float = 0.005, scale: float = 1.0) -> dict
         {'invariance': 4.0, 'redundancy': 0.0}
     """
     if len(z) < 2:
-        raise ValueError(f"barlow_twins compares at least two looks, got {len(z)}")
+        raise ValueError(f"barlow_twins compares at least two views, got {len(z)}")
     same_shape(*z)
     rows, width = z[0].shape
     if rows < 2:

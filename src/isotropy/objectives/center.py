@@ -7,20 +7,20 @@ from isotropy.objectives.rows import same_shape, unit, wide
 
 
 def center(*z: Tensor, lambd: float) -> dict[str, Tensor]:
-    """Return -a and lambda c2: agreement of looks at one sample against agreement between samples.
+    """Return -a and lambda c2: agreement of views of one sample against agreement between samples.
 
-    With unit rows z_vi of look v at sample i, both means being over ordered pairs of different looks v != w,
+    With unit rows z_vi of view v at sample i, both means being over ordered pairs of different views v != w,
 
         a  = mean over i of z_vi . z_wi
         c2 = mean over i != j of z_vi . z_wj
 
     a estimates the squared length of a sample's expected embedding and c2, without bias, that of the
     centre of all samples. With within = 1 - a and between = a - c2 the sum of the terms is
-    (lambda - 1) + (1 - lambda) within - lambda between: at lambda >= 1 differences between looks would be
+    (lambda - 1) + (1 - lambda) within - lambda between: at lambda >= 1 differences between views would be
     rewarded, at 0 collapse would be an optimum.
 
     Args:
-        z: V >= 2 looks, each (N, D) with N >= 2, of any length (rows are normalised here).
+        z: V >= 2 views, each (N, D) with N >= 2, of any length (rows are normalised here).
         lambd: lambda, above 0 and below 1.
 
     Returns:
@@ -28,7 +28,7 @@ def center(*z: Tensor, lambd: float) -> dict[str, Tensor]:
         at point collapse and at least -1 - lambda / (N - 1), where the samples form a simplex.
 
     Raises:
-        ValueError: fewer than two looks or two rows, shapes that differ, or lambda outside (0, 1).
+        ValueError: fewer than two views or two rows, shapes that differ, or lambda outside (0, 1).
 
     Source: the Lagrangian of the constrained problem of arXiv 2402.14957, with the squared length of the centre.
 
@@ -40,31 +40,31 @@ def center(*z: Tensor, lambd: float) -> dict[str, Tensor]:
     if not 0 < lambd < 1:
         raise ValueError(f"lambda must be above 0 and below 1, got {lambd}")
     _check(z, least=2)
-    looks, rows = len(z), len(z[0])
+    views, rows = len(z), len(z[0])
     with torch.autocast(z[0].device.type, enabled=False):
         u = unit(wide(torch.stack(z)))  # (V, N, D)
-        # Sums over pairs of different looks are squares of sums over looks, less each look with itself.
+        # Sums over pairs of different views are squares of sums over views, less each view with itself.
         own = u.sum(dim=0).square().sum() - u.square().sum()
         sums = u.sum(dim=1)
         everything = sums.sum(dim=0).square().sum() - sums.square().sum()
-        pairs = looks * (looks - 1) * rows
+        pairs = views * (views - 1) * rows
         return {"alignment": -own / pairs, "centre": lambd * (everything - own) / (pairs * (rows - 1))}
 
 
 def center_subtraction(*z: Tensor, centre: Tensor, lambd: float) -> Tensor:
-    """Return -cos(z_v, sg(z_w) - lambda c), the mean over rows and over all pairs of looks v != w.
+    """Return -cos(z_v, sg(z_w) - lambda c), the mean over rows and over all pairs of views v != w.
 
     Args:
-        z: V >= 2 looks, each (N, D), of any length (rows are normalised here).
+        z: V >= 2 views, each (N, D), of any length (rows are normalised here).
         centre: c, (D,) or (1, D): the moving mean of the unit rows; no gradient reaches it.
         lambd: lambda, above 0 and at most 1: the share of the centre that is taken away.
 
     Returns:
-        A scalar in [-1, 1], float32 at least: -1 where looks agree and c = 0, and also at point collapse while
+        A scalar in [-1, 1], float32 at least: -1 where views agree and c = 0, and also at point collapse while
         lambda c is shorter than a row; 0 there where lambda c is that row, exactly.
 
     Raises:
-        ValueError: fewer than two looks or no row, shapes that differ, or lambda outside (0, 1].
+        ValueError: fewer than two views or no row, shapes that differ, or lambda outside (0, 1].
 
     Source: SimSiam without its predictor and with the centre of arXiv 2402.14957 subtracted.
 
@@ -76,19 +76,19 @@ def center_subtraction(*z: Tensor, centre: Tensor, lambd: float) -> Tensor:
     if not 0 < lambd <= 1:
         raise ValueError(f"lambda must be above 0 and at most 1, got {lambd}")
     _check(z, least=1)
-    looks, rows = len(z), len(z[0])
+    views, rows = len(z), len(z[0])
     if centre.numel() != z[0].shape[1]:
-        raise ValueError(f"the centre must have the looks' {z[0].shape[1]} features, got {tuple(centre.shape)}")
+        raise ValueError(f"the centre must have the views' {z[0].shape[1]} features, got {tuple(centre.shape)}")
     with torch.autocast(z[0].device.type, enabled=False):
         u = unit(wide(torch.stack(z)))
         target = unit(u.detach() - lambd * centre.detach().to(u))
         both = u.sum(dim=0) * target.sum(dim=0)
-        return -(both.sum() - (u * target).sum()) / (looks * (looks - 1) * rows)
+        return -(both.sum() - (u * target).sum()) / (views * (views - 1) * rows)
 
 
 def _check(z: tuple[Tensor, ...], *, least: int) -> None:
     if len(z) < 2:
-        raise ValueError(f"a centre is told from samples by at least two looks, got {len(z)}")
+        raise ValueError(f"a centre is told from samples by at least two views, got {len(z)}")
     same_shape(*z)
     if (rows := len(z[0])) < least:
         raise ValueError(f"a centre is told from samples by at least {least} rows, got {rows}")

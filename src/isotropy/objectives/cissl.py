@@ -9,19 +9,19 @@ from isotropy.objectives.rows import same_shape, unit, wide
 
 
 def cissl(student: Sequence[Tensor], teacher: Sequence[Tensor], *, temperature: float) -> Tensor:
-    """Return the contrastive loss of the students of V looks and the teachers of the first U of them.
+    """Return the contrastive loss of the students of V views and the teachers of the first U of them.
 
     With unit rows s and t, N samples, and q = softmax(s_vi . t / T) over all U N teachers' rows as candidates, the
-    loss of the student of look v of sample i is
+    loss of the student of view v of sample i is
 
-        -(1/U) sum over looks u <= U of log q(t_ui)
+        -(1/U) sum over views u <= U of log q(t_ui)
 
-    and the mean is over all V N students. Nothing is masked: the teacher's embedding of the very same look is
-    one of the U positives. Two looks, both with teachers, give the authors' loss with target 1/2 + 1/2.
+    and the mean is over all V N students. Nothing is masked: the teacher's embedding of the very same view is
+    one of the U positives. Two views, both with teachers, give the authors' loss with target 1/2 + 1/2.
 
     Args:
-        student: V >= 2 looks, each (N, D), of any length (rows are normalised here).
-        teacher: the first U looks, 1 <= U <= V, each (N, D). Gradient reaches both sides.
+        student: V >= 2 views, each (N, D), of any length (rows are normalised here).
+        teacher: the first U views, 1 <= U <= V, each (N, D). Gradient reaches both sides.
         temperature: T > 0, in units of cosine.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Every look predicts the codes of the other looks: the cross entropy that SwAV and DINO share."""
+"""Every view predicts the codes of the other views: the cross entropy that SwAV and DINO share."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -32,16 +32,16 @@ def predicted_codes(logits: Sequence[Tensor], codes: Sequence[Tensor], *, temper
     """Return the mean over rows and over pairs v != u of -sum_k q_u,k log softmax(logits_v / t)_k.
 
     Args:
-        logits: V looks, each (N, K).
-        codes: for the first U <= V of these looks, each (N, K), rows of probabilities; look u's are what every
-            look v != u must predict. No gradient reaches them.
+        logits: V views, each (N, K).
+        codes: for the first U <= V of these views, each (N, K), rows of probabilities; view u's are what every
+            view v != u must predict. No gradient reaches them.
         temperature: t > 0, which the logits are divided by.
 
     Returns:
         A scalar in nats, at least 0, float32 at least.
 
     Raises:
-        ValueError: there is no pair, more codes than looks, or the shapes differ.
+        ValueError: there is no pair, more codes than views, or the shapes differ.
 
     Source: Caron et al. 2020 (arXiv 2006.09882), equation 6; Caron et al. 2021 (arXiv 2104.14294), equation 3.
 
@@ -54,14 +54,14 @@ def predicted_codes(logits: Sequence[Tensor], codes: Sequence[Tensor], *, temper
     count = sum(map(len, pairs))
     if not count or len(codes) > len(logits):
         raise ValueError(
-            "needs at least two looks and codes of one or more of the first of them, "
-            f"got {len(logits)} looks and {len(codes)} codes"
+            "needs at least two views and codes of one or more of the first of them, "
+            f"got {len(logits)} views and {len(codes)} codes"
         )
     same_shape(*logits, *codes)
     with torch.autocast(logits[0].device.type, enabled=False):
         losses = []
-        for look, (first, *others) in ((look, wanted) for look, wanted in zip(logits, pairs, strict=True) if wanted):
-            # One pass over a look's scores, whatever the number of codes that it predicts.
+        for view, (first, *others) in ((view, wanted) for view, wanted in zip(logits, pairs, strict=True) if wanted):
+            # One pass over a view's scores, whatever the number of codes that it predicts.
             everything = sum((wide(q.detach()) for q in others), start=wide(first.detach()))
-            losses.append(_CrossEntropy.apply(wide(look), everything, temperature))
+            losses.append(_CrossEntropy.apply(wide(view), everything, temperature))
         return torch.stack(losses).sum() / count

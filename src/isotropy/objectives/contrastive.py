@@ -1,4 +1,4 @@
-"""Contrast: know your other look among all rows of the batch (SimCLR, MoCo, NNCLR)."""
+"""Contrast: know your other view among all rows of the batch (SimCLR, MoCo, NNCLR)."""
 
 import torch
 from torch import Tensor
@@ -8,28 +8,28 @@ from isotropy.objectives.rows import same_shape, unit, wide
 
 
 def nt_xent(*z: Tensor, temperature: float) -> Tensor:
-    """Return the normalised-temperature cross entropy of V looks at the same N rows.
+    """Return the normalised-temperature cross entropy of V views of the same N rows.
 
     With unit rows and `s` their cosines, an anchor's loss is
 
-        -log( sum over its V-1 other looks of exp(s/t) / sum over all VN-1 other rows of exp(s/t) )
+        -log( sum over its V-1 other views of exp(s/t) / sum over all VN-1 other rows of exp(s/t) )
 
-    and the mean is over all VN anchors. Two looks give SimCLR's loss; with more, the positives are summed
+    and the mean is over all VN anchors. Two views give SimCLR's loss; with more, the positives are summed
     inside the logarithm.
 
     Args:
-        z: V >= 2 looks, each (N, D), of any length (rows are normalised here); row i of every look is
+        z: V >= 2 views, each (N, D), of any length (rows are normalised here); row i of every view is
             the same sample.
         temperature: t > 0, in units of cosine.
 
     Returns:
-        A scalar in nats, float32 at least: at best log(1 + 2(N-1) exp(-N / ((N-1)t))) for two looks, and
+        A scalar in nats, float32 at least: at best log(1 + 2(N-1) exp(-N / ((N-1)t))) for two views, and
         log((VN-1) / (V-1)) where all rows are one point.
 
     Raises:
-        ValueError: fewer than two looks, looks of different shapes, or a temperature that is not positive.
+        ValueError: fewer than two views, views of different shapes, or a temperature that is not positive.
 
-    Source: Chen et al. 2020 (arXiv 2002.05709), equation 1; several looks as in solo-learn.
+    Source: Chen et al. 2020 (arXiv 2002.05709), equation 1; several views as in solo-learn.
 
     Example:
         >>> same = torch.ones(4, 3)
@@ -37,16 +37,16 @@ def nt_xent(*z: Tensor, temperature: float) -> Tensor:
         True
     """
     if len(z) < 2:
-        raise ValueError(f"nt_xent contrasts at least two looks, got {len(z)}")
+        raise ValueError(f"nt_xent contrasts at least two views, got {len(z)}")
     if not temperature > 0:
         raise ValueError(f"temperature must be positive, got {temperature}")
     same_shape(*z)
-    looks, rows = len(z), len(z[0])
+    views, rows = len(z), len(z[0])
     with torch.autocast(z[0].device.type, enabled=False):
         logits = gram(unit(wide(torch.cat(z)))).div_(temperature)
         with torch.no_grad():  # an anchor is not its own candidate; what stands there has no gradient
             logits.fill_diagonal_(-torch.inf)
-        log_p = logits.log_softmax(dim=1).view(looks, rows, looks, rows)
+        log_p = logits.log_softmax(dim=1).view(views, rows, views, rows)
         positives = log_p.diagonal(dim1=1, dim2=3)  # (V, V, N); an anchor's own place holds -inf
         return -positives.logsumexp(dim=1).mean()
 

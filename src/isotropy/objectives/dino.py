@@ -17,13 +17,13 @@ def dino(
     student_temperature: float = 0.1,
     teacher_temperature: float = 0.04,
 ) -> Tensor:
-    """Return DINO's loss: the mean over pairs v != u of the cross entropy of student look v and teacher look u,
+    """Return DINO's loss: the mean over pairs v != u of the cross entropy of student view v and teacher view u,
 
         -sum_k P_u,k log softmax(l_v / t_s)_k   with   P_u = softmax((l'_u - c) / t_t).
 
     Args:
-        student: V looks, each (N, K): logits.
-        teacher: logits of the first U <= V of these looks, each (N, K). No gradient reaches them.
+        student: V views, each (N, K): logits.
+        teacher: logits of the first U <= V of these views, each (N, K). No gradient reaches them.
         centre: c, (K,) or (1, K): a mean of teacher logits.
         student_temperature: t_s > 0.
         teacher_temperature: t_t > 0, below t_s: it sharpens.
@@ -33,7 +33,7 @@ def dino(
         probabilities are the teacher's; log K where the student's are uniform.
 
     Raises:
-        ValueError: there is no pair, more teacher looks than student looks, the shapes differ, or a temperature
+        ValueError: there is no pair, more teacher views than student views, the shapes differ, or a temperature
             is not positive.
 
     Source: Caron et al. 2021 (arXiv 2104.14294), equations 1 to 3 and algorithm 1.
@@ -46,5 +46,5 @@ def dino(
     if not (student_temperature > 0 and teacher_temperature > 0):
         raise ValueError(f"temperatures must be positive, got {student_temperature} and {teacher_temperature}")
     with torch.no_grad():
-        targets = [(wide(look) - wide(centre)).div_(teacher_temperature).softmax(1) for look in teacher]
+        targets = [(wide(view) - wide(centre)).div_(teacher_temperature).softmax(1) for view in teacher]
     return predicted_codes(student, targets, temperature=student_temperature)

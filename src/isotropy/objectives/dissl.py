@@ -18,7 +18,7 @@ def dissl(
     student_temperature: float = 1.0,
     marginal: Sequence[Tensor] | None = None,
 ) -> dict[str, Tensor]:
-    """Return DISSL's three weighted terms for the students of V looks and the teachers of the first U of them.
+    """Return DISSL's three weighted terms for the students of V views and the teachers of the first U of them.
 
     With s = softmax(student logits / T_s) and t = softmax(teacher logits / T_t), both over C categories:
 
@@ -31,8 +31,8 @@ def dissl(
     so that the entropy of the marginal is rewarded on its own only where lambda > 1 + beta.
 
     Args:
-        student: V >= 2 looks of logits, each (N, C).
-        teacher: logits of the first U looks, 2 <= U <= V, each (N, C).
+        student: V >= 2 views of logits, each (N, C).
+        teacher: logits of the first U views, 2 <= U <= V, each (N, C).
         lambd: lambda, the weight of maximality.
         beta: weight of determinism.
         temperature: T_t > 0.
@@ -44,7 +44,7 @@ def dissl(
         "distillation", "determinism" and "maximality" in nats, float32 at least. All in one category: 0.
 
     Raises:
-        ValueError: too few looks, more teachers than students, shapes that differ, or a temperature that is
+        ValueError: too few views, more teachers than students, shapes that differ, or a temperature that is
             not positive.
 
     Source: Dubois et al. 2022 (arXiv 2209.06235), equation 9 and the authors' code.
@@ -67,7 +67,7 @@ def dissl(
         log_s = [(wide(x) / student_temperature).log_softmax(dim=1) for x in student]
         log_t = [(wide(x) / temperature).log_softmax(dim=1) for x in teacher]
         t = [x.exp() for x in log_t]
-        # The cross entropy is linear in log q: one product for all the looks that a teacher is compared with.
+        # The cross entropy is linear in log q: one product for all the views that a teacher is compared with.
         distillation = _mean_cross_entropy(t, log_s)
         determinism = _mean_cross_entropy(t, log_t)
         means = [x.mean(dim=0) for x in t] if marginal is None else [wide(x).flatten() for x in marginal]
@@ -79,7 +79,7 @@ def dissl(
 
 
 def _mean_cross_entropy(p: Sequence[Tensor], log_q: Sequence[Tensor]) -> Tensor:
-    """Return the mean over rows and over all pairs a != b of -sum p_a log q_b; p_a and q_a are of one look."""
+    """Return the mean over rows and over all pairs a != b of -sum p_a log q_b; p_a and q_a are of one view."""
     everything = torch.stack([*log_q]).sum(dim=0)
     sums = [(p_a * (everything - log_q[a])).sum() for a, p_a in enumerate(p)]
     return -torch.stack(sums).sum() / (len(p) * (len(log_q) - 1) * len(p[0]))

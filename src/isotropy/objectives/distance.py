@@ -37,15 +37,15 @@ def cosine_distance(prediction: Tensor, target: Tensor) -> Tensor:
 
 
 def byol(predictions: Sequence[Tensor], targets: Sequence[Tensor]) -> Tensor:
-    """Return BYOL's loss: the sum of the cosine distances over all directed pairs of different looks.
+    """Return BYOL's loss: the sum of the cosine distances over all directed pairs of different views.
 
     Args:
-        predictions: V looks of the student, each (N, D).
-        targets: the teacher's outputs for the first U <= V of these looks, each (N, D); look u is the
-            target of every look v != u. No gradient reaches them.
+        predictions: V views of the student, each (N, D).
+        targets: the teacher's outputs for the first U <= V of these views, each (N, D); view u is the
+            target of every view v != u. No gradient reaches them.
 
     Returns:
-        A scalar in [0, 4 U (V-1)], float32 at least: two looks have two pairs, two large and six small
+        A scalar in [0, 4 U (V-1)], float32 at least: two views have two pairs, two large and six small
         ones 14. The pairs are summed, not averaged, as in the paper and in solo-learn.
 
     Raises:
@@ -61,7 +61,7 @@ def byol(predictions: Sequence[Tensor], targets: Sequence[Tensor]) -> Tensor:
     pairs = [(v, u) for u in range(len(targets)) for v in range(len(predictions)) if v != u]
     if not pairs or len(targets) > len(predictions):
         raise ValueError(
-            "byol needs at least two looks and targets for one or more of the first of them, "
+            "byol needs at least two views and targets for one or more of the first of them, "
             f"got {len(predictions)} predictions and {len(targets)} targets"
         )
     return torch.stack([cosine_distance(predictions[v], targets[u]) for v, u in pairs]).sum()

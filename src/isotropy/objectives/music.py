@@ -1,4 +1,4 @@
-"""MUSIC: segments of an embedding are attributes that agree between looks, use all values and do not repeat."""
+"""MUSIC: segments of an embedding are attributes that agree between views, use all values and do not repeat."""
 
 from itertools import combinations
 from typing import Any
@@ -46,36 +46,36 @@ def music(
     off_diagonal: float = 1.0,
     transform: float = 1.0,
 ) -> dict[str, Tensor]:
-    """Return MUSIC's three weighted terms for V looks at the same N rows.
+    """Return MUSIC's three weighted terms for V views of the same N rows.
 
     A row's D numbers are S segments of B units; p is the softmax of each segment at the temperature, and
 
         P[(s,i),(r,j)] = mean over rows of p[s,i] p'[r,j]
 
-    holds the joint probabilities of all pairs of segments across two looks, from one matrix product. The terms are
+    holds the joint probabilities of all pairs of segments across two views, from one matrix product. The terms are
 
         diagonal      mean over s of sum over i of P[(s,i),(s,i)] log P[(s,i),(s,i)]
         off_diagonal  mean over s != r of sum over i, j of P[(s,i),(r,j)] log P[(s,i),(r,j)]
         transform     mean over rows and s of -log sum over i of p[s,i] p'[s,i]
 
-    each times its weight, and with more than two looks averaged over pairs of looks. The first asks for balance,
+    each times its weight, and with more than two views averaged over pairs of views. The first asks for balance,
     confidence and agreement at once, the second for segments that tell nothing of each other, the third for the
     agreement of every row.
 
     Args:
-        z: V >= 2 looks, each (N, D): logits, not normalised.
+        z: V >= 2 views, each (N, D): logits, not normalised.
         num_segments: S; divides D into segments of B >= 3 units.
         temperature: t > 0; the logits are divided by it.
         diagonal, off_diagonal, transform: weights.
 
     Returns:
         "diagonal", "off_diagonal" and "transform": scalars in nats, float32 at least, times their weights at least
-        -log B, -2 log B and 0; all at once where codes are one-hot, equal between looks and an orthogonal array of
+        -log B, -2 log B and 0; all at once where codes are one-hot, equal between views and an orthogonal array of
         strength 2, which takes N >= B^2 rows. With one segment "off_diagonal" is 0. They depend on N: compare runs
         of one batch size.
 
     Raises:
-        ValueError: fewer than two looks, looks of different shapes, segments that do not divide D or have fewer than
+        ValueError: fewer than two views, views of different shapes, segments that do not divide D or have fewer than
             three units (with two the diagonal's best is not one-hot), or a temperature that is not positive.
 
     Source: Niu and Wang 2022 (arXiv 2206.06461); exact terms as in Niu et al. 2025 (arXiv 2501.03469).
@@ -86,7 +86,7 @@ def music(
         {'diagonal': -0.6931, 'off_diagonal': -2.7726, 'transform': 1.3863}
     """
     if len(z) < 2:
-        raise ValueError(f"music compares at least two looks, got {len(z)}")
+        raise ValueError(f"music compares at least two views, got {len(z)}")
     if not temperature > 0:
         raise ValueError(f"temperature must be positive, got {temperature}")
     same_shape(*z)
@@ -101,11 +101,11 @@ def music(
 
 
 def _pair(log_p: Tensor, p: Tensor, log_q: Tensor, q: Tensor) -> Tensor:
-    """Return the three terms (3,) of two looks, each (N, S, B)."""
+    """Return the three terms (3,) of two views, each (N, S, B)."""
     rows, segments, _ = p.shape
     same = (p * q).mean(dim=0)  # (S, B), the diagonal of the joint probabilities
     diagonal = (same * same.clamp_min(_LEAST).log()).sum() / segments
-    # In logarithms, so that looks that share no likely unit cost what they are apart and no clamp is needed.
+    # In logarithms, so that views that share no likely unit cost what they are apart and no clamp is needed.
     transform = -(log_p + log_q).logsumexp(dim=2).mean()
     if segments == 1:
         return torch.stack([diagonal, torch.zeros_like(diagonal), transform])

@@ -66,4 +66,4 @@ def same_shape(*rows: Tensor) -> None:
     """Raise `ValueError` unless all of `rows` have one shape with at least two axes (rows, features)."""
     shapes = [tuple(x.shape) for x in rows]
     if len(shapes[0]) < 2 or any(shape != shapes[0] for shape in shapes):
-        raise ValueError(f"the looks must be arrays (rows, features) of one shape, got {shapes}")
+        raise ValueError(f"the views must be arrays (rows, features) of one shape, got {shapes}")

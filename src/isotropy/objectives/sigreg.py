@@ -99,17 +99,17 @@ def sigreg(z: Tensor, directions: Tensor, *, knots: int = 17, reach: float = 3.0
 def lejepa(
     z: Sequence[Tensor], directions: Tensor, *, centre: int, lambda_: float = 0.05, knots: int = 17, reach: float = 3.0
 ) -> dict[str, Tensor]:
-    """Return LeJEPA's two weighted terms for V looks at the same N rows.
+    """Return LeJEPA's two weighted terms for V views of the same N rows.
 
-        prediction  (1 - lambda) mean over looks, rows and dimensions of (z - mu)^2
-        gaussian    lambda mean over looks of `sigreg`
+        prediction  (1 - lambda) mean over views, rows and dimensions of (z - mu)^2
+        gaussian    lambda mean over views of `sigreg`
 
-    mu is a row's mean over its first `centre` looks; the gradient flows through it.
+    mu is a row's mean over its first `centre` views; the gradient flows through it.
 
     Args:
-        z: V >= 2 looks, each (N, D), large ones first.
+        z: V >= 2 views, each (N, D), large ones first.
         directions: (M, D), as for `sigreg`.
-        centre: how many looks make the mean, 1 to V.
+        centre: how many views make the mean, 1 to V.
         lambda_: in [0, 1].
         knots, reach: of the quadrature.
 
@@ -117,7 +117,7 @@ def lejepa(
         "prediction" and "gaussian": scalars >= 0, float32 at least.
 
     Raises:
-        ValueError: fewer than two looks, looks of different shapes, a number out of its range.
+        ValueError: fewer than two views, views of different shapes, a number out of its range.
 
     Source: Balestriero and LeCun 2025 (LeJEPA), the algorithm's convex form.
 
@@ -127,12 +127,12 @@ def lejepa(
         {'prediction': 0.95, 'gaussian': 5.93}
     """
     if len(z) < 2 or not 1 <= centre <= len(z):
-        raise ValueError(f"lejepa needs two or more looks, some of them for the centre, got {len(z)} and {centre}")
+        raise ValueError(f"lejepa needs two or more views, some of them for the centre, got {len(z)} and {centre}")
     if not 0 <= lambda_ <= 1:
         raise ValueError(f"lambda must be in [0, 1], got {lambda_}")
     same_shape(*z)
     with torch.autocast(z[0].device.type, enabled=False):
-        looks = torch.stack([wide(x) for x in z])
-        prediction = (looks - looks[:centre].mean(dim=0)).square().mean()
-        normal = torch.stack([sigreg(x, directions, knots=knots, reach=reach) for x in looks]).mean()
+        views = torch.stack([wide(x) for x in z])
+        prediction = (views - views[:centre].mean(dim=0)).square().mean()
+        normal = torch.stack([sigreg(x, directions, knots=knots, reach=reach) for x in views]).mean()
     return {"prediction": (1 - lambda_) * prediction, "gaussian": lambda_ * normal}

@@ -1,4 +1,4 @@
-"""SwAV: predict the cluster of another look, where the clusters of a batch are equally full."""
+"""SwAV: predict the cluster of another view, where the clusters of a batch are equally full."""
 
 from collections.abc import Sequence
 
@@ -62,19 +62,19 @@ def sinkhorn(scores: Tensor, *, epsilon: float = 0.05, iterations: int = 3) -> T
 
 
 def swav(scores: Sequence[Tensor], codes: Sequence[Tensor], *, temperature: float) -> Tensor:
-    """Return SwAV's loss: the mean cross entropy of every look's scores with the codes of the other looks.
+    """Return SwAV's loss: the mean cross entropy of every view's scores with the codes of the other views.
 
     Args:
-        scores: V looks, each (N, K): cosines with the prototypes.
-        codes: of the first U <= V of these looks, each (N, K), rows of probabilities (`sinkhorn`); every look
-            v != u predicts look u's. No gradient reaches them.
+        scores: V views, each (N, K): cosines with the prototypes.
+        codes: of the first U <= V of these views, each (N, K), rows of probabilities (`sinkhorn`); every view
+            v != u predicts view u's. No gradient reaches them.
         temperature: t > 0, which the scores are divided by.
 
     Returns:
         A scalar in nats, at least 0, float32 at least: log K for uniform scores whatever the codes.
 
     Raises:
-        ValueError: there is no pair, more codes than looks, the shapes differ, or t is not positive.
+        ValueError: there is no pair, more codes than views, the shapes differ, or t is not positive.
 
     Source: Caron et al. 2020 (arXiv 2006.09882), equations 1, 2 and 6.
 

@@ -14,8 +14,8 @@ def temporal_contrast(prediction: Tensor, future: Tensor) -> Tensor:
         L = mean over i and k of -log( exp(p_ik . z_ik) / sum over n of exp(p_ik . z_nk) ).
 
     Args:
-        prediction: (N, K, D), made from one look's past.
-        future: (N, K, D), the features of the other look; its gradient flows too.
+        prediction: (N, K, D), made from one view's past.
+        future: (N, K, D), the features of the other view; its gradient flows too.
 
     Returns:
         A scalar in nats, float32 at least, at least 0; log N where all rows are one point.

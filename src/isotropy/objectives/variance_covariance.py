@@ -9,17 +9,17 @@ from isotropy.objectives.rows import same_shape, wide
 
 
 def vicreg(*z: Tensor, invariance: float = 25.0, variance: float = 25.0, covariance: float = 1.0) -> dict[str, Tensor]:
-    """Return VICReg's three weighted terms for V looks at the same N rows.
+    """Return VICReg's three weighted terms for V views of the same N rows.
 
-        invariance * mean over pairs of looks and over all N D entries of (z - z')^2
-        variance   * mean over looks and over dimensions of max(0, 1 - sqrt(var + 1e-4))
-        covariance * 2 * mean over looks of (sum of the squared off-diagonal covariances) / D
+        invariance * mean over pairs of views and over all N D entries of (z - z')^2
+        variance   * mean over views and over dimensions of max(0, 1 - sqrt(var + 1e-4))
+        covariance * 2 * mean over views of (sum of the squared off-diagonal covariances) / D
 
-    var and covariances are unbiased. For two looks this is the paper's sum over branches with the authors'
+    var and covariances are unbiased. For two views this is the paper's sum over branches with the authors'
     factor 1/2 on the variance.
 
     Args:
-        z: V >= 2 looks, each (N, D) with N >= 2; not normalised.
+        z: V >= 2 views, each (N, D) with N >= 2; not normalised.
         invariance: weight lambda.
         variance: weight mu.
         covariance: weight nu.
@@ -29,7 +29,7 @@ def vicreg(*z: Tensor, invariance: float = 25.0, variance: float = 25.0, covaria
         At point collapse their sum is 0.99 `variance`.
 
     Raises:
-        ValueError: fewer than two looks, fewer than two rows, or looks of different shapes.
+        ValueError: fewer than two views, fewer than two rows, or views of different shapes.
 
     Source: Bardes et al. 2022 (arXiv 2105.04906), equations 1 to 6; factor 1/2 from the authors' code.
 
@@ -38,9 +38,9 @@ def vicreg(*z: Tensor, invariance: float = 25.0, variance: float = 25.0, covaria
         {'invariance': 0.0, 'variance': 24.75, 'covariance': 0.0}
     """
     if len(z) < 2:
-        raise ValueError(f"vicreg compares at least two looks, got {len(z)}")
+        raise ValueError(f"vicreg compares at least two views, got {len(z)}")
     same_shape(*z)
-    looks, (rows, width) = len(z), z[0].shape
+    views, (rows, width) = len(z), z[0].shape
     if rows < 2:
         raise ValueError(f"a variance needs at least two rows, got {rows}")
     with torch.autocast(z[0].device.type, enabled=False):
@@ -56,5 +56,5 @@ def vicreg(*z: Tensor, invariance: float = 25.0, variance: float = 25.0, covaria
     return {
         "invariance": invariance * distance,
         "variance": variance * hinge,
-        "covariance": covariance * 2 * squares / (looks * width),
+        "covariance": covariance * 2 * squares / (views * width),
     }

@@ -1,4 +1,4 @@
-"""Whitening: looks at a row agree after each sub-batch was made uncorrelated, so that they cannot collapse (W-MSE)."""
+"""Whitening: views of a row agree after each sub-batch was made uncorrelated, so that they cannot collapse (W-MSE)."""
 
 from itertools import combinations
 
@@ -40,22 +40,22 @@ def whiten(z: Tensor, *, eps: float = 0.0) -> Tensor:
 
 
 def w_mse(*z: Tensor, parts: Tensor, eps: float = 0.0) -> Tensor:
-    """Return the mean squared distance of whitened, normalised looks at the same rows.
+    """Return the mean squared distance of whitened, normalised views of the same rows.
 
-    Each look's sub-batches are whitened by themselves; the distance 2 - 2 cos is averaged over rows, sub-batches and
-    pairs of looks, and its gradient reaches both looks of a pair.
+    Each view's sub-batches are whitened by themselves; the distance 2 - 2 cos is averaged over rows, sub-batches and
+    pairs of views, and its gradient reaches both views of a pair.
 
     Args:
-        z: V >= 2 looks, each (N, D).
-        parts: (K, w) int64: the rows of K sub-batches, the same for all looks; rows that are in none are left out.
+        z: V >= 2 views, each (N, D).
+        parts: (K, w) int64: the rows of K sub-batches, the same for all views; rows that are in none are left out.
         eps: see `whiten`.
 
     Returns:
-        A scalar in [0, 4], float32 at least: 0 for equal looks, about 2 for unrelated ones, 2 where all rows are
+        A scalar in [0, 4], float32 at least: 0 for equal views, about 2 for unrelated ones, 2 where all rows are
         one point (with eps above 0).
 
     Raises:
-        ValueError: fewer than two looks, looks of different shapes, or sub-batches of one row, or of no more rows
+        ValueError: fewer than two views, views of different shapes, or sub-batches of one row, or of no more rows
             than dimensions with eps 0.
 
     Source: Ermolov et al. 2021 (arXiv 2007.06346), equations 1 to 4.
@@ -66,7 +66,7 @@ def w_mse(*z: Tensor, parts: Tensor, eps: float = 0.0) -> Tensor:
         True
     """
     if len(z) < 2:
-        raise ValueError(f"w_mse compares at least two looks, got {len(z)}")
+        raise ValueError(f"w_mse compares at least two views, got {len(z)}")
     same_shape(*z)
     size, width = parts.shape[1], z[0].shape[1]
     if size < 2 or (size <= width and not eps > 0):

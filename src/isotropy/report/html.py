@@ -22,10 +22,10 @@ HEALTH = {
     "variation": ("Variation", "share of the embeddings that is not their mean; 0 is point collapse"),
     "uncentred_rank": ("Rank with the mean", "1 is one direction or one point"),
     "kinship": ("Kinship with the untrained encoder", "1 is an encoder that has not moved"),
-    "looks_rank": ("Rank of the looks", "directions that the compared vectors use"),
-    "centre": ("Centre of the looks", "what all samples share; 1 is point collapse, 0 is healthy"),
-    "alignment": ("Alignment", "what two looks of a sample share"),
-    "spread": ("Spread of the looks", "0 is point collapse, 1 is even"),
+    "views_rank": ("Rank of the views", "directions that the compared vectors use"),
+    "centre": ("Centre of the views", "what all samples share; 1 is point collapse, 0 is healthy"),
+    "alignment": ("Alignment", "what two views of a sample share"),
+    "spread": ("Spread of the views", "0 is point collapse, 1 is even"),
     "information": ("Information of the codes", "what a code says of its sample, in nats; 0 is collapse"),
 }
 

@@ -21,7 +21,7 @@ DEFAULTS: dict[tuple[str, str], dict[str, Any]] = {
         "method.predictor_passes": 1,
     },
     ("music", "series"): {"views.time_mask": 0.5, "views.channel_mask": 0.3},
-    # A weak look (scaled) and a strong one (permuted, noisy), as strong as the paper's on HAR; one block for speed.
+    # A weak view (scaled) and a strong one (permuted, noisy), as strong as the paper's on HAR; one block for speed.
     ("ts_tcc", "series"): {
         "method.depth": 1,
         "optim.lr": 1e-3,
@@ -32,9 +32,9 @@ DEFAULTS: dict[tuple[str, str], dict[str, Any]] = {
     },
     # Between two visits of a row Adam moves its weights along the mean of all others: few, large batches and a slow
     # beginning leave that short. One crop: images as they are would be learnt by heart.
-    ("diet", "image"): {"views.looks": 1, "optim.lr": 2e-3, "optim.warmup": 0.4, "train.batch_size": 512},
+    ("diet", "image"): {"views.num_views": 1, "optim.lr": 2e-3, "optim.warmup": 0.4, "train.batch_size": 512},
     ("diet", "table"): {"train.batch_size": 2048},
-    # In bf16 the network rounds two looks at a row to one, so that whitening finds nothing between them.
+    # In bf16 the network rounds two views of a row to one, so that whitening finds nothing between them.
     ("w_mse", "table"): {
         "optim.lr": 3e-3,
         "method.emb": 32,

@@ -6,12 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from isotropy.diagnostics import encoder_numbers, followed, looks_rank, step_numbers
+from isotropy.diagnostics import encoder_numbers, followed, views_rank, step_numbers
 from isotropy.representation.embedding import embed_rows
 from isotropy.methods.method import Method
 from isotropy.training import Step, comm
 
-# Steps between two cheap looks, and at least between two dear ones, of which a training has about _DEAR at most.
+# Steps between two cheap views, and at least between two dear ones, of which a training has about _DEAR at most.
 OFTEN, SELDOM = 10, 20
 _DEAR = 50
 
@@ -19,7 +19,7 @@ _DEAR = 50
 class Watch:
     """Watches a training: a record every ten steps, at the first and at the last one.
 
-    Every record has the step, the epoch, the loss and what `step_numbers` and `looks_rank` say of the outputs, over
+    Every record has the step, the epoch, the loss and what `step_numbers` and `views_rank` say of the outputs, over
     all ranks; at most some fifty of them, spread over the training, have what `encoder_numbers` says as well, and
     "teacher_way", what `followed` says of a teacher. All are functions of the training alone.
 
@@ -52,8 +52,8 @@ class Watch:
         # What is gathered is of all ranks already.
         total = (lambda x: x) if self.method.gathered else comm.total
         record = {"step": step.number, "epoch": step.epoch, "loss": step.loss, **step_numbers(shown, total)}
-        if "looks" in shown:
-            record["looks_rank"] = looks_rank(shown["looks"], total)
+        if "views" in shown:
+            record["views_rank"] = views_rank(shown["views"], total)
         if comm.rank() == 0 and (last or step.number % max(SELDOM, OFTEN * -(-step.steps // (OFTEN * _DEAR))) == 0):
             record |= encoder_numbers(self._embedded(self.method.encoder), self._before)
             if self._start is not None and self._teacher is not None:

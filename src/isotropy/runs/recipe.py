@@ -20,7 +20,7 @@ from isotropy.errors import UserError, nearest
 from isotropy.methods import METHODS
 from isotropy.methods.method import Method
 from isotropy.methods.lfr.projectors import random_projector
-from isotropy.runs.settings import check_options, check_type
+from isotropy.runs.settings import check_options, check_type, current_name
 from isotropy.training import Optim
 from isotropy.training.precision import PRECISIONS
 from isotropy.views import Plain, view_kind
@@ -122,6 +122,7 @@ class Recipe:
         return recipe
 
     def _with(self, name: str, value: Any) -> "Recipe":
+        name = current_name(name, self.method)
         if name == "encoder":
             return replace(self, encoder=value, encoder_options={})
         if name == "method":
@@ -232,18 +233,18 @@ def build(
 
 
 def _view_maker(recipe: Recipe, preprocess: Preprocess, source: ArraySource, method: Method) -> ViewMaker:
-    if method.min_looks == 1 and not recipe.views:
+    if method.min_views == 1 and not recipe.views:
         return Plain()
-    looks = recipe.views.get("looks", method.min_looks)
-    if looks < method.min_looks:
+    num_views = recipe.views.get("num_views", method.min_views)
+    if num_views < method.min_views:
         raise UserError(
-            f"{recipe.method} compares at least {method.min_looks} looks of a sample: views.looks = {looks}"
+            f"{recipe.method} compares at least {method.min_views} views of a sample: views.num_views = {num_views}"
         )
-    if method.max_looks is not None and looks > method.max_looks:
-        raise UserError(f"{recipe.method} uses at most {method.max_looks} look(s) of a sample: views.looks = {looks}")
+    if method.max_views is not None and num_views > method.max_views:
+        raise UserError(f"{recipe.method} uses at most {method.max_views} view(s) of a sample: views.num_views = {num_views}")
     options = {key: value for key, value in recipe.views.items() if key != "name"}
-    if method.max_looks is not None:
-        options["looks"] = looks
+    if method.max_views is not None:
+        options["num_views"] = num_views
     kind = view_kind(recipe.modality, recipe.views.get("name", ""))
     given: dict[str, Any] = {}
     if "base" in inspect.signature(kind).parameters:
@@ -257,10 +258,10 @@ def _view_maker(recipe: Recipe, preprocess: Preprocess, source: ArraySource, met
 
 
 def _structured(kind: Any, recipe: Recipe, method: Method, options: dict[str, Any]) -> ViewMaker:
-    """Return the views of the encoder's own group; what a look reads is what the encoder's `read` says."""
+    """Return the views of the encoder's own group; what a view reads is what the encoder's `read` says."""
     name, encoder = recipe.views["name"], method.encoder
-    if method.min_looks == 1:
-        raise UserError(f"views.name = {name!r}: {recipe.method} compares no looks; take a method that does, as simclr")
+    if method.min_views == 1:
+        raise UserError(f"views.name = {name!r}: {recipe.method} compares no views; take a method that does, as simclr")
     if not isinstance(encoder, encoders.Equivariant):
         suited = [n for n, k in encoders.ENCODERS.items() if issubclass(k, encoders.Equivariant)]
         valid = [n for n in suited if encoders.ENCODERS[n].modality == recipe.modality]

@@ -2,12 +2,15 @@
 
 import inspect
 import tomllib
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from types import UnionType
 from typing import Any, get_args, get_origin
 
 from isotropy.errors import UserError, nearest
 
+# Settings that had another name in version 0.1: recipes and run directories of that time are read, with one line.
+RENAMED = {"views.looks": "views.num_views"}
 _NAMES = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
 
 
@@ -25,6 +28,24 @@ def parse_setting(text: str) -> tuple[str, Any]:
         return name.strip(), tomllib.loads(f"value = {value}")["value"]
     except tomllib.TOMLDecodeError:
         return name.strip(), value.strip()
+
+
+def current_name(name: str, method: str = "") -> str:
+    """Return the name that a setting has today; an old one is answered by a warning of one line that says the new one.
+
+    Args:
+        name: "section.key", as a recipe or `--set` names it.
+        method: the method that it is for, where one name became two.
+
+    Example:
+        >>> current_name("train.epochs")
+        'train.epochs'
+    """
+    new = RENAMED.get(f"{method}/{name}") or RENAMED.get(name)
+    if new is None:
+        return name
+    warnings.warn(f"{name} is called {new} now; the old name goes in the next minor version", stacklevel=2)
+    return new
 
 
 def check_options(kind: Callable[..., Any], options: Mapping[str, Any], given: Sequence[str], section: str) -> None:

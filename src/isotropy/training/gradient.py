@@ -14,7 +14,7 @@ from isotropy.errors import UserError
 from isotropy.methods.method import Method, Outputs
 from isotropy.training import comm
 from isotropy.training.checkpoint import Diverged
-from isotropy.views.multiview import Views
+from isotropy.views.multiview import MultiView
 
 
 class Gradient:
@@ -34,7 +34,7 @@ class Gradient:
         self.method, self.model, self.device = method, model, device
         self.bf16, self.seed, self.chunked = bf16, seed, chunked
 
-    def leave(self, pieces: list[Views], counts: list[int], step: int) -> tuple[dict[str, float], Outputs]:
+    def leave(self, pieces: list[MultiView], counts: list[int], step: int) -> tuple[dict[str, float], Outputs]:
         """Return the loss's terms over all ranks and the outputs, detached, that they were computed from.
 
         Args:
@@ -62,13 +62,13 @@ class Gradient:
             self._replay(pieces, own, step)
         return values, {name: _each(value, Tensor.detach) for name, value in outputs.items()}
 
-    def _forward(self, views: Views, step: int, place: int) -> Outputs:
+    def _forward(self, views: MultiView, step: int, place: int) -> Outputs:
         autocast = torch.autocast(self.device.type, torch.bfloat16) if self.bf16 else nullcontext()
         with _seeded(self.device, self.seed, step, comm.rank(), place), autocast, comm.together():
             outputs: Outputs = self.model(views)
         return {name: _each(value, _at_least_float32) for name, value in outputs.items()}
 
-    def _replay(self, pieces: list[Views], own: Outputs, step: int) -> None:
+    def _replay(self, pieces: list[MultiView], own: Outputs, step: int) -> None:
         first = 0
         for place, views in enumerate(pieces):
             rows = slice(first, first := first + len(views.index))

@@ -84,7 +84,7 @@ def fit(
     Args:
         method: moved to `device` and trained in place; in eval mode at the end.
         source: unlabelled rows on `device`.
-        views: makes the looks of a batch.
+        views: makes the views of a batch.
         optim: the optimiser and its schedule, AdamW by default.
         epochs: epochs of the encoder, above 0.
         batch_size: rows of one step over all ranks.
@@ -197,15 +197,15 @@ def _steps(
 
 def _check(method: Method, views: ViewMaker, plan: Plan, chunk: int | None) -> None:
     name = type(method).__name__
-    if views.count < method.min_looks:
+    if views.count < method.min_views:
         raise UserError(
-            f"{name} compares at least {method.min_looks} looks of a sample and the views make {views.count}: "
-            f"set views.looks = {method.min_looks}"
+            f"{name} compares at least {method.min_views} views of a sample and the views make {views.count}: "
+            f"set views.num_views = {method.min_views}"
         )
-    if method.max_looks is not None and views.count > method.max_looks:
+    if method.max_views is not None and views.count > method.max_views:
         raise UserError(
-            f"{name} uses at most {method.max_looks} look(s) of a sample and the views make {views.count}: "
-            f"set views.looks = {method.max_looks}"
+            f"{name} uses at most {method.max_views} view(s) of a sample and the views make {views.count}: "
+            f"set views.num_views = {method.max_views}"
         )
     if chunk is not None and chunk < 1:
         raise UserError(f"chunk = {chunk} must be at least 1 row")

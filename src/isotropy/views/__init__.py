@@ -1,11 +1,11 @@
-"""Where looks are made: on whole batches, each a pure function of (seed, pass, sample index, look)."""
+"""Where views are made: on whole batches, each a pure function of (seed, pass, sample index, view)."""
 
 from typing import Any
 
 from isotropy.errors import UserError, nearest
 from isotropy.views.equivariant import MovedViews, StructuredViews
 from isotropy.views.image import ImageViews
-from isotropy.views.multiview import Plain, Source, ViewMaker, Views
+from isotropy.views.multiview import MultiView, Plain, Source, ViewMaker
 from isotropy.views.series import SeriesViews
 from isotropy.views.table import TableViews
 
@@ -25,13 +25,13 @@ __all__ = [
     "VIEWS",
     "ImageViews",
     "MovedViews",
+    "MultiView",
     "Plain",
     "SeriesViews",
     "Source",
     "StructuredViews",
     "TableViews",
     "ViewMaker",
-    "Views",
     "view_kind",
 ]
 

@@ -1,6 +1,6 @@
-"""Structured views: looks that are read from one feature map at moved places, and the same moves done to the input.
+"""Structured views: views that are read from one feature map at moved places, and the same moves done to the input.
 
-For an encoder that is equivariant to a group both give the same looks (Keller, Suau and Zappella, "Homomorphic
+For an encoder that is equivariant to a group both give the same views (Keller, Suau and Zappella, "Homomorphic
 Self-Supervised Learning", TMLR 2023, arXiv 2211.08282, section 3), so that training by `StructuredViews` and by
 `MovedViews` differs in the views alone. The first runs the encoder once a batch, and calls no augmentation.
 """
@@ -14,33 +14,33 @@ from isotropy import rng
 from isotropy.encoders.equivariant.space import BaseSpace
 from isotropy.errors import UserError
 from isotropy.validation import at_least
-from isotropy.views.multiview import Source, Views
+from isotropy.views.multiview import MultiView, Source
 
 
 class Places:
-    """Where the looks of a sample start to read, a pure function of (seed, pass, sample index, look).
+    """Where the views of a sample start to read, a pure function of (seed, pass, sample index, view).
 
-    The first look starts anywhere; every other one lies `distance` from it. Never outside a base space that does not
+    The first view starts anywhere; every other one lies `distance` from it. Never outside a base space that does not
     wrap.
 
     Args:
-        base: the encoder's base space. looks: how many a sample gets.
-        distance: topographic distance (lambda) of a look from the first, in places; none for any other place.
-        base_size: places per axis that a look reads.
+        base: the encoder's base space. num_views: how many a sample gets.
+        distance: topographic distance (lambda) of a view from the first, in places; none for any other place.
+        base_size: places per axis that a view reads.
 
     Raises:
         UserError: a base size or a distance that the base space does not have.
 
     Example:
         >>> from isotropy.encoders.equivariant.space import Turns
-        >>> first, second = Places(Turns(mirrors=False), looks=2, distance=2)(torch.arange(8), seed=0, pass_=0)
+        >>> first, second = Places(Turns(mirrors=False), num_views=2, distance=2)(torch.arange(8), seed=0, pass_=0)
         >>> ((second - first) % 4).unique()
         tensor([2])
     """
 
-    def __init__(self, base: BaseSpace, *, looks: int = 2, distance: int | None = None, base_size: int = 1) -> None:
-        at_least(1, looks=looks, base_size=base_size)
-        self.count = looks
+    def __init__(self, base: BaseSpace, *, num_views: int = 2, distance: int | None = None, base_size: int = 1) -> None:
+        at_least(1, num_views=num_views, base_size=base_size)
+        self.count = num_views
         base.check(base_size)
         self.base, self.base_size = base, base_size
         starts, steps = base.starts(base_size), base.steps(distance)
@@ -57,8 +57,8 @@ class Places:
         self._numbers = inside[reachable].sum(dim=1)
 
     def __call__(self, index: Tensor, *, seed: int, pass_: int) -> list[Tensor]:
-        """Return the starts (B, axes) int64 of every look of the samples `index` (B,), on the CPU."""
-        words = [rng.bits(rng.keys(seed, pass_, look, index), 1)[:, 0] for look in range(self.count)]
+        """Return the starts (B, axes) int64 of every view of the samples `index` (B,), on the CPU."""
+        words = [rng.bits(rng.keys(seed, pass_, view, index), 1)[:, 0] for view in range(self.count)]
         place = rng.integers(words[0], len(self._starts))
         first = self._starts[place]
         found = [first]
@@ -70,18 +70,18 @@ class Places:
 
 
 class StructuredViews:
-    """Looks in feature space: the encoder sees the plain input once, and every look reads its feature map elsewhere.
+    """Views in feature space: the encoder sees the plain input once, and every view reads its feature map elsewhere.
 
     Args:
-        base: the encoder's base space. looks: how many a sample gets.
-        distance: topographic distance of a look from the first (the strength of the augmentation), in places of the
+        base: the encoder's base space. num_views: how many a sample gets.
+        distance: topographic distance of a view from the first (the strength of the augmentation), in places of the
             base space; none for any other place.
-        base_size: places per axis that a look reads; as many as the encoder's `read`.
-        pooled: for all looks or per look, whether it is the mean of the whole map instead: one local and one
-            pooled look are local-to-global Deep InfoMax.
+        base_size: places per axis that a view reads; as many as the encoder's `read`.
+        pooled: for all views or per view, whether it is the mean of the whole map instead: one local and one
+            pooled view are local-to-global Deep InfoMax.
 
     Raises:
-        UserError: a base size or a distance that the base space does not have, or numbers that do not fit the looks.
+        UserError: a base size or a distance that the base space does not have, or numbers that do not fit the views.
 
     Example:
         >>> from isotropy.encoders import C4CNN
@@ -94,30 +94,30 @@ class StructuredViews:
         self,
         *,
         base: BaseSpace,
-        looks: int = 2,
+        num_views: int = 2,
         distance: int | None = None,
         base_size: int = 1,
         pooled: bool | Sequence[bool] = False,
     ) -> None:
-        self.places = Places(base, looks=looks, distance=distance, base_size=base_size)
-        self.pooled = (pooled,) * looks if isinstance(pooled, bool) else tuple(pooled)
-        if len(self.pooled) != looks:
-            raise UserError(f"pooled: {len(self.pooled)} values for {looks} looks; give one, or one per look")
+        self.places = Places(base, num_views=num_views, distance=distance, base_size=base_size)
+        self.pooled = (pooled,) * num_views if isinstance(pooled, bool) else tuple(pooled)
+        if len(self.pooled) != num_views:
+            raise UserError(f"pooled: {len(self.pooled)} values for {num_views} views; give one, or one per view")
         if any(self.pooled) and base_size > 1:
-            raise UserError(f"pooled looks have the width of one place, and base_size = {base_size}: set it to 1")
+            raise UserError(f"pooled views have the width of one place, and base_size = {base_size}: set it to 1")
 
     @property
     def count(self) -> int:
-        """How many looks a sample gets."""
+        """How many views a sample gets."""
         return self.places.count
 
-    def __call__(self, source: Source, index: Tensor, *, seed: int, pass_: int) -> Views:
+    def __call__(self, source: Source, index: Tensor, *, seed: int, pass_: int) -> MultiView:
         """Return the views of the rows `index` (B,) in pass number `pass_`."""
         return _Read(source, index, self.places, self.pooled, self.places(index, seed=seed, pass_=pass_))
 
 
-class _Read(Views):
-    """One plain input, and looks that are read from its feature map."""
+class _Read(MultiView):
+    """One plain input, and views that are read from its feature map."""
 
     def __init__(
         self, source: Source, index: Tensor, places: Places, pooled: tuple[bool, ...], starts: list[Tensor]
@@ -126,8 +126,8 @@ class _Read(Views):
         self._places, self._pooled, self._starts = places, pooled, starts
 
     def through(self, module: Callable[[Tensor], Tensor]) -> list[Tensor]:
-        """Return what each look reads, (B, K base_size^axes); `module` runs once."""
-        maps = _fibres(module, self.looks[0])
+        """Return what each view reads, (B, K base_size^axes); `module` runs once."""
+        maps = _fibres(module, self.tensors[0])
         base, size = self._places.base, self._places.base_size
         return [
             maps.flatten(2).mean(dim=2) if pooled else base.read(maps, start, size)
@@ -136,13 +136,13 @@ class _Read(Views):
 
 
 class MovedViews:
-    """Looks in input space: the input is transformed by the encoder's own group, and read at a fixed place.
+    """Views in input space: the input is transformed by the encoder's own group, and read at a fixed place.
 
-    The same draws as `StructuredViews` of the same base space, so both are the same looks where the encoder's
+    The same draws as `StructuredViews` of the same base space, so both are the same views where the encoder's
     equivariance is exact. A network without a feature map gives its output vector.
 
     Args:
-        base: the base space. looks, distance, base_size: as for `StructuredViews`.
+        base: the base space. num_views, distance, base_size: as for `StructuredViews`.
 
     Raises:
         UserError: a base size or a distance that the base space does not have.
@@ -153,27 +153,27 @@ class MovedViews:
         2
     """
 
-    def __init__(self, *, base: BaseSpace, looks: int = 2, distance: int | None = None, base_size: int = 1) -> None:
-        self.places = Places(base, looks=looks, distance=distance, base_size=base_size)
+    def __init__(self, *, base: BaseSpace, num_views: int = 2, distance: int | None = None, base_size: int = 1) -> None:
+        self.places = Places(base, num_views=num_views, distance=distance, base_size=base_size)
 
     @property
     def count(self) -> int:
-        """How many looks a sample gets."""
+        """How many views a sample gets."""
         return self.places.count
 
-    def __call__(self, source: Source, index: Tensor, *, seed: int, pass_: int) -> Views:
+    def __call__(self, source: Source, index: Tensor, *, seed: int, pass_: int) -> MultiView:
         """Return the views of the rows `index` (B,) in pass number `pass_`."""
         starts = self.places(index, seed=seed, pass_=pass_)
         base, size = self.places.base, self.places.base_size
 
-        def looks() -> list[Tensor]:
+        def make() -> list[Tensor]:
             plain = source.prepare(source.batch(index))
             return [base.moved(plain, start, size) for start in starts]
 
-        return _Moved(index, looks, self.places)
+        return _Moved(index, make, self.places)
 
 
-class _Moved(Views):
+class _Moved(MultiView):
     """Transformed inputs, read at home where the module has a feature map."""
 
     def __init__(self, index: Tensor, make: Callable[[], list[Tensor]], places: Places) -> None:
@@ -181,13 +181,13 @@ class _Moved(Views):
         self._places = places
 
     def through(self, module: Callable[[Tensor], Tensor]) -> list[Tensor]:
-        """Return what each look reads at home, (B, K base_size^axes), or the module's output without a feature map."""
+        """Return what each view reads at home, (B, K base_size^axes), or the module's output without a feature map."""
         if not hasattr(module, "fibres"):
             return super().through(module)
-        maps = _fibres(module, torch.cat(self.looks))
+        maps = _fibres(module, torch.cat(self.tensors))
         base, size = self._places.base, self._places.base_size
         home = base.home(size).expand(len(maps), -1)
-        return list(base.read(maps, home, size).chunk(len(self.looks)))
+        return list(base.read(maps, home, size).chunk(len(self.tensors)))
 
 
 def _fibres(module: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:

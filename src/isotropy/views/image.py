@@ -1,4 +1,4 @@
-"""Looks of images: crop, flip, colour, blur, solarise and normalise, on whole batches of uint8 images."""
+"""Views of images: crop, flip, colour, blur, solarise and normalise, on whole batches of uint8 images."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,9 +12,9 @@ from isotropy import rng
 from isotropy.errors import UserError, nearest
 from isotropy.validation import at_least, nonnegative, per_view
 from isotropy.views import blur, colour, crop
-from isotropy.views.multiview import Source, Views
+from isotropy.views.multiview import MultiView, Source
 
-# Columns of a look's draw: crop box, flip, jitter, greyscale, blur or not, its sigma, solarise.
+# Columns of a view's draw: crop box, flip, jitter, greyscale, blur or not, its sigma, solarise.
 _FLIP = crop.BOX_COLUMNS
 _JITTER = _FLIP + 1
 _GREY = _JITTER + colour.COLUMNS
@@ -26,8 +26,8 @@ _CHUNK_PIXELS = 1 << 17
 
 
 @dataclass(frozen=True)
-class Look:
-    """The settings of one look; `ImageViews` says what they mean."""
+class ViewSettings:
+    """The settings of one view; `ImageViews` says what they mean."""
 
     size: tuple[int, int]
     scale: tuple[float, float]
@@ -44,16 +44,16 @@ class Look:
 
 
 class ImageViews:
-    """Random looks of images, each a pure function of (seed, pass, sample index, look).
+    """Random views of images, each a pure function of (seed, pass, sample index, view).
 
     In this order: a random resized crop with antialiasing and a flip; brightness, contrast, saturation and hue in an
     order drawn per sample, and greyscale; one clamp to [0, 1]; Gaussian blur; solarise; normalisation.
 
     Args:
-        size: pixels of a look's side, or (height, width).
+        size: pixels of a view's side, or (height, width).
         mean: per channel, of values in [0, 1].
         std: per channel.
-        looks: how many looks of `size` a sample gets.
+        num_views: how many views of `size` a sample gets.
         scale: least and largest share of the source's area that a crop covers.
         ratio: least and largest width / height of a crop.
         interpolation: "bilinear" or "bicubic".
@@ -66,15 +66,15 @@ class ImageViews:
         sigma: least and largest standard deviation of the blur, in pixels.
         solarise: probability that values from 128/255 on are inverted.
         hue: "rotation" about the grey axis (fast; within 2 to 4 grey levels of HSV) or "exact" in HSV.
-        crops: further looks: mappings with "count", and any of the settings above for these looks alone.
+        crops: further views: mappings with "count", and any of the settings above for these views alone.
 
-    `flip`, `jitter_p`, `grey`, `blur` and `solarise` are one number for all looks or one per look.
+    `flip`, `jitter_p`, `grey`, `blur` and `solarise` are one number for all views or one per view.
 
     Example:
         >>> views = ImageViews(size=32, mean=[0.5] * 3, std=[0.25] * 3, solarise=[0.0, 0.2],
         ...                    crops=[{"count": 4, "size": 16, "scale": [0.05, 0.2], "solarise": 0.0}])
         >>> rows = torch.zeros(2, 3, 40, 40, dtype=torch.uint8)
-        >>> [tuple(look.shape) for look in views.looks(rows, torch.tensor([5, 9]), seed=0, pass_=0)][1:3]
+        >>> [tuple(view.shape) for view in views.make(rows, torch.tensor([5, 9]), seed=0, pass_=0)][1:3]
         [(2, 3, 32, 32), (2, 3, 16, 16)]
     """
 
@@ -84,7 +84,7 @@ class ImageViews:
         size: int | Sequence[int],
         mean: Sequence[float],
         std: Sequence[float],
-        looks: int = 2,
+        num_views: int = 2,
         scale: Sequence[float] = (0.2, 1.0),
         ratio: Sequence[float] = (3 / 4, 4 / 3),
         interpolation: str = "bilinear",
@@ -107,27 +107,27 @@ class ImageViews:
             "jitter": jitter, "jitter_p": jitter_p, "grey": grey, "blur": blur, "sigma": sigma,
             "solarise": solarise, "hue": hue,
         }  # fmt: skip
-        self.settings = _settings(looks, settings)
-        shared = {name: value for name, value in settings.items() if name not in _PER_LOOK}
+        self.settings = _settings(num_views, settings)
+        shared = {name: value for name, value in settings.items() if name not in _PER_VIEW}
         for group in crops:
             for name in group:
                 if name != "count" and name not in settings:
                     raise UserError(f"crops: unknown setting {name!r}{nearest(name, [*settings, 'count'])}")
-            own = {name: _alike(name, settings[name], group) for name in _PER_LOOK if name not in group}
+            own = {name: _alike(name, settings[name], group) for name in _PER_VIEW if name not in group}
             given = {name: value for name, value in group.items() if name != "count"}
             self.settings += _settings(group.get("count", 1), {**shared, **own, **given})
 
     @property
     def count(self) -> int:
-        """How many looks a sample gets."""
+        """How many views a sample gets."""
         return len(self.settings)
 
-    def __call__(self, source: Source, index: Tensor, *, seed: int, pass_: int) -> Views:
+    def __call__(self, source: Source, index: Tensor, *, seed: int, pass_: int) -> MultiView:
         """Return the views of the rows `index` (B,) in pass number `pass_`; they are made when first asked for."""
-        return Views(index, lambda: self.looks(source.batch(index), index, seed=seed, pass_=pass_))
+        return MultiView(index, lambda: self.make(source.batch(index), index, seed=seed, pass_=pass_))
 
-    def looks(self, x: Tensor, index: Tensor, *, seed: int, pass_: int) -> list[Tensor]:
-        """Return the looks, each (B, C, height, width) float32 on the device of `x`.
+    def make(self, x: Tensor, index: Tensor, *, seed: int, pass_: int) -> list[Tensor]:
+        """Return the views, each (B, C, height, width) float32 on the device of `x`.
 
         Args:
             x: (B, C, H, W) uint8.
@@ -143,38 +143,38 @@ class ImageViews:
         if x.shape[1] != len(self.mean):
             raise UserError(f"image views: images of {x.shape[1]} channels, but mean and std for {len(self.mean)}")
         made = []
-        for number, look in enumerate(self.settings):
+        for number, view in enumerate(self.settings):
             words = rng.bits(rng.keys(seed, pass_, number, index), _COLUMNS)
-            made.append(self._look(x, rng.uniforms(words), look))
+            made.append(self._view(x, rng.uniforms(words), view))
         return made
 
-    def _look(self, x: Tensor, uniforms: Tensor, look: Look) -> Tensor:
+    def _view(self, x: Tensor, uniforms: Tensor, view: ViewSettings) -> Tensor:
         batch, channels, height, width = x.shape
-        box = crop.boxes(uniforms[:, :_FLIP], height, width, scale=look.scale, ratio=look.ratio)
-        axis = partial(crop.taps, interpolation=look.interpolation)
-        vertical = axis(box[:, 0], box[:, 2], height, look.size[0])
-        flip = uniforms[:, _FLIP] < look.flip
-        horizontal = axis(box[:, 1], box[:, 3], width, look.size[1], flip=flip)
-        steps = self._colour(uniforms, look, channels)
+        box = crop.boxes(uniforms[:, :_FLIP], height, width, scale=view.scale, ratio=view.ratio)
+        axis = partial(crop.taps, interpolation=view.interpolation)
+        vertical = axis(box[:, 0], box[:, 2], height, view.size[0])
+        flip = uniforms[:, _FLIP] < view.flip
+        horizontal = axis(box[:, 1], box[:, 3], width, view.size[1], flip=flip)
+        steps = self._colour(uniforms, view, channels)
         plan = [part.to(x.device) for part in (*vertical, *horizontal, *steps)]
-        out = torch.empty(batch, channels, *look.size, device=x.device)
-        pixels = max(height * width, look.size[0] * look.size[1])
+        out = torch.empty(batch, channels, *view.size, device=x.device)
+        pixels = max(height * width, view.size[0] * view.size[1])
         chunk = max(1, _CHUNK_PIXELS // pixels if x.device.type == "cpu" else batch)
         for start in range(0, batch, chunk):
             part = slice(start, start + chunk)
             down, weight_down, across, weight_across, *maps = (tensor[part] for tensor in plan)
             images = crop.resample(x[part], (down, weight_down), (across, weight_across))
             self._paint(images, maps, out[part])
-            self._finish_(out[part], uniforms[part], look)
+            self._finish_(out[part], uniforms[part], view)
         return out
 
-    def _colour(self, uniforms: Tensor, look: Look, channels: int) -> list[Tensor]:
+    def _colour(self, uniforms: Tensor, view: ViewSettings, channels: int) -> list[Tensor]:
         """Return own, pull (B, C, C) from grey levels to normalised values; before them, for exact hue, another
         such pair from grey levels to [0, 1], and the turns (B,)."""
-        factors = colour.factors(uniforms[:, _JITTER:_GREY], look.jitter, look.jitter_p)
-        grey = uniforms[:, _GREY] < look.grey
+        factors = colour.factors(uniforms[:, _JITTER:_GREY], view.jitter, view.jitter_p)
+        grey = uniforms[:, _GREY] < view.grey
         scale = (1 / self.std)[:, None]
-        if look.exact_hue and channels == 3 and look.jitter[3] > 0:
+        if view.exact_hue and channels == 3 and view.jitter[3] > 0:
             before, after = colour.around_hue(factors, grey)
             turns = factors.values[:, colour.HUE]
             steps = [before.own / 255, before.pull / 255, turns, after.own * scale, after.pull * scale]
@@ -198,17 +198,17 @@ class ImageViews:
         for channel, (low, high) in enumerate(self._range()):
             out[:, channel].clamp_(low, high)
 
-    def _finish_(self, images: Tensor, uniforms: Tensor, look: Look) -> None:
+    def _finish_(self, images: Tensor, uniforms: Tensor, view: ViewSettings) -> None:
         """Blur and solarise some of the normalised images, in place."""
-        if look.blur > 0:
-            chosen = (uniforms[:, _BLUR] < look.blur).nonzero()[:, 0]
-            low, high = look.sigma
+        if view.blur > 0:
+            chosen = (uniforms[:, _BLUR] < view.blur).nonzero()[:, 0]
+            low, high = view.sigma
             sigma = (low + (high - low) * uniforms[chosen, _SIGMA]).to(images.device)
             chosen = chosen.to(images.device)
             if len(chosen):
                 images[chosen] = blur.blur(images[chosen], sigma, blur.radius(high))
-        if look.solarise > 0:
-            chosen = (uniforms[:, _SOLARISE] < look.solarise).nonzero()[:, 0].to(images.device)
+        if view.solarise > 0:
+            chosen = (uniforms[:, _SOLARISE] < view.solarise).nonzero()[:, 0].to(images.device)
             picked = images[chosen]
             for channel, (low, high) in enumerate(self._range()):
                 plane = picked[:, channel]
@@ -221,7 +221,7 @@ class ImageViews:
         return list(zip((-self.mean / self.std).tolist(), ((1 - self.mean) / self.std).tolist()))
 
 
-_PER_LOOK = ("flip", "jitter_p", "grey", "blur", "solarise")
+_PER_VIEW = ("flip", "jitter_p", "grey", "blur", "solarise")
 
 
 def _dot(pull: Tensor, mean: Tensor) -> Tensor:
@@ -230,14 +230,14 @@ def _dot(pull: Tensor, mean: Tensor) -> Tensor:
 
 def _alike(name: str, value: Any, group: Mapping[str, Any]) -> Any:
     if isinstance(value, Sequence) and len(set(value)) > 1:
-        raise UserError(f"crops: {name} differs between the looks, so give it in the crop group {dict(group)} too")
+        raise UserError(f"crops: {name} differs between the views, so give it in the crop group {dict(group)} too")
     return value[0] if isinstance(value, Sequence) else value
 
 
-def _settings(number: int, given: Mapping[str, Any]) -> list[Look]:
-    at_least(1, looks=number)
+def _settings(number: int, given: Mapping[str, Any]) -> list[ViewSettings]:
+    at_least(1, num_views=number)
     shares: list[dict[str, Any]] = [{} for _ in range(number)]
-    for name in _PER_LOOK:
+    for name in _PER_VIEW:
         for share, value in zip(shares, per_view(name, given[name], number)):
             share[name] = value
     interpolation, hue = given["interpolation"], given["hue"]
@@ -249,7 +249,8 @@ def _settings(number: int, given: Mapping[str, Any]) -> list[Look]:
             raise UserError(f"{name}: unknown {value!r}{nearest(str(value), choices)}")
     size = given["size"]
     height, width = (size, size) if isinstance(size, int) else size
-    at_least(1, height=height, width=width)
+    for side in (height, width):
+        at_least(1, size=side)
     size = height, width
     jitter = tuple(float(strength) for strength in given["jitter"])
     for strength in jitter:
@@ -264,7 +265,7 @@ def _settings(number: int, given: Mapping[str, Any]) -> list[Look]:
         "ratio": _pair("ratio", given["ratio"], float("inf")), "interpolation": interpolation,
         "exact_hue": hue == "exact",
     }  # fmt: skip
-    return [Look(**same, **share) for share in shares]
+    return [ViewSettings(**same, **share) for share in shares]
 
 
 def _pair(name: str, value: Sequence[float], most: float) -> tuple[float, float]:

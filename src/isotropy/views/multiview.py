@@ -1,4 +1,4 @@
-"""What a method sees of a batch: its looks, and features through a module. There is no field for labels."""
+"""What a method sees of a batch: its views, and features through a module. There is no field for labels."""
 
 from collections.abc import Callable
 from time import perf_counter
@@ -26,47 +26,47 @@ class Source(Protocol):
         ...
 
 
-class Views:
-    """The looks of one batch, made when they are first asked for.
+class MultiView:
+    """The views of one batch, made when they are first asked for.
 
     Args:
         index: (B,) int64 on the CPU, the rows' places in the data set.
-        make: returns the list of looks, each (B, ...), all with the same number of rows.
+        make: returns the list of views, each (B, ...), all with the same number of rows.
 
-    A method that works on cached features asks for no look, and then none is made.
+    A method that works on cached features asks for no view, and then none is made.
     """
 
     def __init__(self, index: Tensor, make: Callable[[], list[Tensor]]) -> None:
         self.index = index
         self.seconds = 0.0
         self._make = make
-        self._looks: list[Tensor] | None = None
+        self._views: list[Tensor] | None = None
 
     @property
-    def looks(self) -> list[Tensor]:
-        """The looks, each (B, ...); the time that making them took is added to `seconds`."""
-        if self._looks is None:
+    def tensors(self) -> list[Tensor]:
+        """The views, each (B, ...); the time that making them took is added to `seconds`."""
+        if self._views is None:
             start = perf_counter()
-            self._looks = self._make()
+            self._views = self._make()
             self.seconds += perf_counter() - start
-        return self._looks
+        return self._views
 
     def through(self, module: Callable[[Tensor], Tensor]) -> list[Tensor]:
-        """Return `module`'s output for every look, in their order; looks of one shape share one run.
+        """Return `module`'s output for every view, in their order; views of one shape share one run.
 
         One run per crop size is what multi-crop methods need, and it is what a batch norm in `module`
-        sees: the statistics are those of all looks of one size together.
+        sees: the statistics are those of all views of one size together.
         """
-        looks = self.looks
+        tensors = self.tensors
         groups: dict[torch.Size, list[int]] = {}
-        for place, look in enumerate(looks):
-            groups.setdefault(look.shape[1:], []).append(place)
+        for place, view in enumerate(tensors):
+            groups.setdefault(view.shape[1:], []).append(place)
         features: dict[int, Tensor] = {}
         for places in groups.values():
-            rows = looks[places[0]] if len(places) == 1 else torch.cat([looks[place] for place in places])
+            rows = tensors[places[0]] if len(places) == 1 else torch.cat([tensors[place] for place in places])
             for place, part in zip(places, module(rows).chunk(len(places)), strict=True):
                 features[place] = part
-        return [features[place] for place in range(len(looks))]
+        return [features[place] for place in range(len(tensors))]
 
 
 class ViewMaker(Protocol):
@@ -74,19 +74,19 @@ class ViewMaker(Protocol):
 
     @property
     def count(self) -> int:
-        """How many looks a sample gets."""
+        """How many views a sample gets."""
         ...
 
-    def __call__(self, source: Source, index: Tensor, *, seed: int, pass_: int) -> Views:
+    def __call__(self, source: Source, index: Tensor, *, seed: int, pass_: int) -> MultiView:
         """Return the views of the rows `index` in pass number `pass_`."""
         ...
 
 
 class Plain:
-    """One look: the row itself, as the encoder takes it (for methods without augmentation)."""
+    """One view: the row itself, as the encoder takes it (for methods without augmentation)."""
 
     count = 1
 
-    def __call__(self, source: Source, index: Tensor, *, seed: int, pass_: int) -> Views:
+    def __call__(self, source: Source, index: Tensor, *, seed: int, pass_: int) -> MultiView:
         """Return the views of the rows `index`; `seed` and `pass_` change nothing here."""
-        return Views(index, lambda: [source.prepare(source.batch(index))])
+        return MultiView(index, lambda: [source.prepare(source.batch(index))])

@@ -1,4 +1,4 @@
-"""Looks of series: crop, segment permutation along time, scale, jitter and masks, on whole batches."""
+"""Views of series: crop, segment permutation along time, scale, jitter and masks, on whole batches."""
 
 from collections.abc import Sequence
 
@@ -8,22 +8,22 @@ from torch import Tensor
 from isotropy import rng
 from isotropy.errors import UserError
 from isotropy.validation import at_least, per_view
-from isotropy.views.multiview import Source, Views
+from isotropy.views.multiview import MultiView, Source
 
-# The first columns of a look's draw: length and start of the crop, number of segments, length and start of the mask.
+# The first columns of a view's draw: length and start of the crop, number of segments, length and start of the mask.
 _CROP_LENGTH, _CROP_START, _SEGMENTS, _MASK_LENGTH, _MASK_START, _PARAMETERS = range(6)
 
 
 class SeriesViews:
-    """Random looks of series, each a pure function of (seed, pass, sample index, look).
+    """Random views of series, each a pure function of (seed, pass, sample index, view).
 
     In this order: crop, permutation of segments, scale, jitter, time mask, channel mask. The defaults keep time as it
-    is, since the default encoder does: two looks at standardised series, amplitudes N(1, 0.3) per channel, noise
-    N(0, 0.3) per value; no permutation, no crop, no masks (docs/log.md says what these did). Weak and strong looks:
+    is, since the default encoder does: two views of standardised series, amplitudes N(1, 0.3) per channel, noise
+    N(0, 0.3) per value; no permutation, no crop, no masks (docs/log.md says what these did). Weak and strong views:
     `permute=[1, 8], jitter=[0.0, 0.8]`.
 
     Args:
-        looks: how many looks a sample gets.
+        num_views: how many views a sample gets.
         scale: standard deviation of the factor N(1, scale) that each channel is multiplied with.
         jitter: standard deviation of the noise added to each value.
         permute: the most segments that time is cut into; their number is uniform in 1..permute, their order random,
@@ -32,19 +32,19 @@ class SeriesViews:
         channel_mask: probability that a channel is set to 0; a sample whose channels would all be keeps them all.
         crop: the least share of time that a window covers, uniform up to 1; it is stretched back linearly.
 
-    Every setting but `looks` is one number for all looks or one per look.
+    Every setting but `views` is one number for all views or one per view.
 
     Example:
         >>> views = SeriesViews(permute=[1, 5], jitter=[0.0, 0.8])
-        >>> made = views.looks(torch.zeros(2, 3, 16), torch.tensor([4, 7]), seed=0, pass_=0)
-        >>> [tuple(look.shape) for look in made]
+        >>> made = views.make(torch.zeros(2, 3, 16), torch.tensor([4, 7]), seed=0, pass_=0)
+        >>> [tuple(view.shape) for view in made]
         [(2, 3, 16), (2, 3, 16)]
     """
 
     def __init__(
         self,
         *,
-        looks: int = 2,
+        num_views: int = 2,
         scale: float | Sequence[float] = 0.3,
         jitter: float | Sequence[float] = 0.3,
         permute: int | Sequence[int] = 1,
@@ -52,8 +52,8 @@ class SeriesViews:
         channel_mask: float | Sequence[float] = 0.0,
         crop: float | Sequence[float] = 1.0,
     ) -> None:
-        at_least(1, looks=looks)
-        self._count = count = looks
+        at_least(1, num_views=num_views)
+        self._count = count = num_views
         self.scale = per_view("scale", scale, count, high=float("inf"))
         self.jitter = per_view("jitter", jitter, count, high=float("inf"))
         self.permute = tuple(int(n) for n in per_view("permute", permute, count, low=1, high=32767))
@@ -63,15 +63,15 @@ class SeriesViews:
 
     @property
     def count(self) -> int:
-        """How many looks a sample gets."""
+        """How many views a sample gets."""
         return self._count
 
-    def __call__(self, source: Source, index: Tensor, *, seed: int, pass_: int) -> Views:
+    def __call__(self, source: Source, index: Tensor, *, seed: int, pass_: int) -> MultiView:
         """Return the views of the rows `index` (B,) in pass number `pass_`; they are made when first asked for."""
-        return Views(index, lambda: self.looks(source.batch(index), index, seed=seed, pass_=pass_))
+        return MultiView(index, lambda: self.make(source.batch(index), index, seed=seed, pass_=pass_))
 
-    def looks(self, x: Tensor, index: Tensor, *, seed: int, pass_: int) -> list[Tensor]:
-        """Return the looks, each (B, C, T) float32 on the device of `x`.
+    def make(self, x: Tensor, index: Tensor, *, seed: int, pass_: int) -> list[Tensor]:
+        """Return the views, each (B, C, T) float32 on the device of `x`.
 
         Args:
             x: (B, C, T) float32, standardised.
@@ -84,11 +84,11 @@ class SeriesViews:
         """
         if x.ndim != 3 or not x.is_floating_point():
             raise UserError(f"series views: expected float series (B, C, T), got {x.dtype} {tuple(x.shape)}")
-        return [self._look(x, rng.keys(seed, pass_, look, index), look) for look in range(self.count)]
+        return [self._view(x, rng.keys(seed, pass_, view, index), view) for view in range(self.count)]
 
-    def _look(self, x: Tensor, keys: Tensor, look: int) -> Tensor:
+    def _view(self, x: Tensor, keys: Tensor, view: int) -> Tensor:
         _, channels, length = x.shape
-        segments = min(self.permute[look], length)
+        segments = min(self.permute[view], length)
         # Columns: the parameters, places of cuts and ranks of segments, channel factors, channel masks, noise.
         cuts = _PARAMETERS
         factors = cuts + 2 * segments
@@ -96,32 +96,32 @@ class SeriesViews:
         noise = masks + rng.words_for(channels)
         words = rng.bits(keys, factors)
         uniforms = rng.uniforms(words[:, :_PARAMETERS])
-        if self.crop[look] < 1:
-            share = self.crop[look] + (1 - self.crop[look]) * uniforms[:, _CROP_LENGTH]
+        if self.crop[view] < 1:
+            share = self.crop[view] + (1 - self.crop[view]) * uniforms[:, _CROP_LENGTH]
             x = stretch(x, share * length, uniforms[:, _CROP_START] * (1 - share) * length)
         if segments > 1:
             number = 1 + (uniforms[:, _SEGMENTS] * segments).long()
             order = segment_order(words[:, cuts : cuts + segments], words[:, cuts + segments :], number, length)
             x = x.gather(2, order.to(x.device)[:, None].expand_as(x))
-        if self.scale[look] > 0:
+        if self.scale[view] > 0:
             drawn = rng.normals(rng.halves(keys, channels, start=factors))
-            x = x * (1 + self.scale[look] * drawn).to(x.device)[..., None]
-        if self.jitter[look] > 0:
+            x = x * (1 + self.scale[view] * drawn).to(x.device)[..., None]
+        if self.jitter[view] > 0:
             drawn = rng.normals(rng.halves(keys.to(x.device), channels * length, start=noise))
-            x = torch.add(x, drawn.view(x.shape), alpha=self.jitter[look])
-        hidden = self._hidden(uniforms, keys, look, masks, (channels, length))
+            x = torch.add(x, drawn.view(x.shape), alpha=self.jitter[view])
+        hidden = self._hidden(uniforms, keys, view, masks, (channels, length))
         return x if hidden is None else x.masked_fill(hidden.to(x.device), 0.0)
 
-    def _hidden(self, uniforms: Tensor, keys: Tensor, look: int, start: int, shape: tuple[int, int]) -> Tensor | None:
+    def _hidden(self, uniforms: Tensor, keys: Tensor, view: int, start: int, shape: tuple[int, int]) -> Tensor | None:
         channels, length = shape
         hidden = None
-        if self.time_mask[look] > 0:
-            span = (self.time_mask[look] * uniforms[:, _MASK_LENGTH] * (length + 1)).floor().clamp(max=length)
+        if self.time_mask[view] > 0:
+            span = (self.time_mask[view] * uniforms[:, _MASK_LENGTH] * (length + 1)).floor().clamp(max=length)
             first = (uniforms[:, _MASK_START] * (length - span + 1)).floor()
             time = torch.arange(length)
             hidden = ((time >= first[:, None]) & (time < (first + span)[:, None]))[:, None]
-        if self.channel_mask[look] > 0:
-            masked = rng.masks(rng.halves(keys, channels, start=start), self.channel_mask[look])
+        if self.channel_mask[view] > 0:
+            masked = rng.masks(rng.halves(keys, channels, start=start), self.channel_mask[view])
             masked &= ~masked.all(1, keepdim=True)
             hidden = masked[..., None] if hidden is None else hidden | masked[..., None]
         return hidden

@@ -1,4 +1,4 @@
-"""Looks of table rows: corruption from the training marginals, mixup and masking, on whole batches."""
+"""Views of table rows: corruption from the training marginals, mixup and masking, on whole batches."""
 
 import math
 from collections.abc import Sequence
@@ -9,24 +9,24 @@ from torch import Tensor
 from isotropy import rng
 from isotropy.errors import UserError
 from isotropy.validation import at_least, per_view
-from isotropy.views.multiview import Source, Views
+from isotropy.views.multiview import MultiView, Source
 
-_PARTNER, _PARAMETERS = range(2)  # the first columns of a look's draw
+_PARTNER, _PARAMETERS = range(2)  # the first columns of a view's draw
 
 
 class TableViews:
-    """Random looks of table rows, each a pure function of (seed, pass, sample index, look).
+    """Random views of table rows, each a pure function of (seed, pass, sample index, view).
 
     In this order: corruption, mixup, masking. Other rows come from `values`, never from the batch. The defaults are
-    those of SCARF: one clean look and one of which 60% of the columns are corrupted (Bahri et al., ICLR 2022,
-    section 3). Two corrupted looks are `corrupt=0.3`.
+    those of SCARF: one clean view and one of which 60% of the columns are corrupted (Bahri et al., ICLR 2022,
+    section 3). Two corrupted views are `corrupt=0.3`.
 
     Args:
         values: (N, D) float32, the training rows as stored: numeric columns, then categories as codes. They are
             neither copied nor moved; drawing is fastest where they are on the device of the rows.
         numeric: how many of the columns are numeric.
         index: (M,) int64, which of `values` are the training rows; None for all.
-        looks: how many looks a sample gets.
+        num_views: how many views a sample gets.
         corrupt: share of the columns (the whole number below, at least one unless the share is 0; chosen at random
             per row) whose value is replaced by that of a training row drawn for this cell alone, so from the
             column's marginal.
@@ -34,11 +34,11 @@ class TableViews:
             m = max(l, 1 - l); a category is that of x' with probability 1 - m.
         mask: probability that a cell is hidden: a number becomes 0 (the mean), a category code 0 (unknown).
 
-    Every setting but the first three is one number for all looks or one per look.
+    Every setting but the first three is one number for all views or one per view.
 
     Example:
         >>> views = TableViews(values=torch.eye(4), numeric=4, corrupt=[0.0, 0.5])
-        >>> clean, corrupted = views.looks(torch.eye(4), torch.arange(4), seed=0, pass_=0)
+        >>> clean, corrupted = views.make(torch.eye(4), torch.arange(4), seed=0, pass_=0)
         >>> torch.equal(clean, torch.eye(4))
         True
     """
@@ -49,7 +49,7 @@ class TableViews:
         values: Tensor,
         numeric: int,
         index: Tensor | None = None,
-        looks: int = 2,
+        num_views: int = 2,
         corrupt: float | Sequence[float] = (0.0, 0.6),
         mixup: float | Sequence[float] = 0.0,
         mask: float | Sequence[float] = 0.0,
@@ -59,23 +59,23 @@ class TableViews:
         self.values = values
         self.numeric = numeric
         self.index = None if index is None else index.to(values.device)
-        at_least(1, looks=looks)
-        self._count = looks
-        self.corrupt = per_view("corrupt", corrupt, looks)
-        self.mixup = per_view("mixup", mixup, looks, high=math.inf)
-        self.mask = per_view("mask", mask, looks)
+        at_least(1, num_views=num_views)
+        self._count = num_views
+        self.corrupt = per_view("corrupt", corrupt, num_views)
+        self.mixup = per_view("mixup", mixup, num_views, high=math.inf)
+        self.mask = per_view("mask", mask, num_views)
 
     @property
     def count(self) -> int:
-        """How many looks a sample gets."""
+        """How many views a sample gets."""
         return self._count
 
-    def __call__(self, source: Source, index: Tensor, *, seed: int, pass_: int) -> Views:
+    def __call__(self, source: Source, index: Tensor, *, seed: int, pass_: int) -> MultiView:
         """Return the views of the rows `index` (B,) in pass number `pass_`; they are made when first asked for."""
-        return Views(index, lambda: self.looks(source.batch(index), index, seed=seed, pass_=pass_))
+        return MultiView(index, lambda: self.make(source.batch(index), index, seed=seed, pass_=pass_))
 
-    def looks(self, x: Tensor, index: Tensor, *, seed: int, pass_: int) -> list[Tensor]:
-        """Return the looks, each (B, D) float32 on the device of `x`.
+    def make(self, x: Tensor, index: Tensor, *, seed: int, pass_: int) -> list[Tensor]:
+        """Return the views, each (B, D) float32 on the device of `x`.
 
         Args:
             x: (B, D) float32 rows as stored.
@@ -88,8 +88,8 @@ class TableViews:
         """
         if x.ndim != 2 or x.shape[1] != self.values.shape[1]:
             raise UserError(f"table views: rows {tuple(x.shape)}, but values {tuple(self.values.shape)}")
-        keys = [rng.keys(seed, pass_, look, index.to(x.device)) for look in range(self.count)]
-        return [self._look(x, key, look) for look, key in enumerate(keys)]
+        keys = [rng.keys(seed, pass_, view, index.to(x.device)) for view in range(self.count)]
+        return [self._view(x, key, view) for view, key in enumerate(keys)]
 
     def _cells(self, rows: Tensor, columns: Tensor | slice) -> Tensor:
         """Return cells of training rows, by number among these, on the device of `rows`."""
@@ -97,25 +97,25 @@ class TableViews:
         own = rows.to(place) if self.index is None else self.index[rows.to(place)]
         return self.values[own, columns.to(place) if isinstance(columns, Tensor) else columns].to(rows.device)
 
-    def _look(self, x: Tensor, keys: Tensor, look: int) -> Tensor:
+    def _view(self, x: Tensor, keys: Tensor, view: int) -> Tensor:
         rows, width = len(self.values if self.index is None else self.index), self.values.shape[1]
         # Columns: the parameters, which cells are corrupted, by which rows, then (16 bits each) mixed, masked cells.
         order, donors = _PARAMETERS, _PARAMETERS + width
         mixed = donors + width
         masked = mixed + rng.words_for(width + 1)
-        if self.corrupt[look] > 0:
-            corrupted = max(1, math.floor(self.corrupt[look] * width))
+        if self.corrupt[view] > 0:
+            corrupted = max(1, math.floor(self.corrupt[view] * width))
             words = rng.bits(keys, 2 * width, start=order)
             # A donor belongs to a column, so which cells are chosen matters and their order does not: no full sort.
             chosen = words[:, :width].topk(corrupted, dim=1, largest=False, sorted=False).indices
             donor = rng.integers(words[:, width:], rows).gather(1, chosen)
             x = x.scatter(1, chosen, self._cells(donor, chosen))
-        if self.mixup[look] > 0:
+        if self.mixup[view] > 0:
             partner = self._cells(rng.integers(rng.bits(keys, 1, start=_PARTNER)[:, 0], rows), slice(None))
             halves = rng.halves(keys, width + 1, start=mixed)
-            x = self._mix(x, partner, halves, self.mixup[look])
-        if self.mask[look] > 0:
-            x = x.masked_fill(rng.masks(rng.halves(keys, width, start=masked), self.mask[look]), 0.0)
+            x = self._mix(x, partner, halves, self.mixup[view])
+        if self.mask[view] > 0:
+            x = x.masked_fill(rng.masks(rng.halves(keys, width, start=masked), self.mask[view]), 0.0)
         return x
 
     def _mix(self, x: Tensor, partner: Tensor, halves: Tensor, a: float) -> Tensor:

@@ -8,10 +8,11 @@ from torch import nn
 from torch.nn.functional import normalize
 
 from isotropy.errors import UserError
-from isotropy.methods import LFR, lfr_cache
+from isotropy.methods import LFR
+from isotropy.methods.lfr import cache
 from isotropy.methods.lfr.projectors import candidate, choose
 from isotropy.training import Optim
-from isotropy.views.multiview import Plain, Views
+from isotropy.views.multiview import MultiView, Plain
 from methods.fakes import Net, Rows, copy_of, normal, unmoved
 
 ROWS, BATCH, WIDTH, TARGET, K, P = 26, 8, 8, 6, 3, 2
@@ -143,7 +144,7 @@ def test_an_epoch_is_one_pass_of_the_encoder_and_p_of_the_predictors():
     assert method.passes_per_epoch == 1 + P
     assert [method.frozen(pass_) == (method.predictors,) for pass_ in range(6)] == [True, False, False] * 2
     assert all(method.frozen(pass_) == (method.encoder,) for pass_ in (1, 2, 4, 5))
-    assert (method.min_looks, set(method.gathered)) == (1, {"prediction", "target"})
+    assert (method.min_views, set(method.gathered)) == (1, {"prediction", "target"})
 
 
 def test_the_predictors_learning_rate_is_constant_and_the_encoders_a_cosine():
@@ -157,15 +158,15 @@ def test_the_predictors_learning_rate_is_constant_and_the_encoders_a_cosine():
                 assert group["lr"] == pytest.approx(0.1 if id(p) in predictors else encoder_rate)
 
 
-def test_the_encoder_embeds_every_row_once_a_cycle_and_predictor_passes_make_no_look():
+def test_the_encoder_embeds_every_row_once_a_cycle_and_predictor_passes_make_no_view():
     method, rows = small(), source()
     train(method, rows, 1 + P)
     assert method.encoder.rows == 2 * ROWS  # its own pass, and the cache that all predictor passes share
 
-    def no_look():
-        raise AssertionError("a look was made")
+    def no_view():
+        raise AssertionError("a view was made")
 
-    outputs = method(Views(torch.arange(4), no_look))
+    outputs = method(MultiView(torch.arange(4), no_view))
     assert {name: tuple(value.shape) for name, value in outputs.items()} == {
         "prediction": (4, K, TARGET),
         "target": (4, K, TARGET),
@@ -177,7 +178,7 @@ def test_rows_beyond_the_memory_for_them_give_the_same_training(budget, monkeypa
     whole, rows = small(dropout=0.3), source()
     expected, _ = train(whole, rows, 2 * (1 + P))
     bounded, rows = small(dropout=0.3), source()
-    monkeypatch.setattr(lfr_cache, "MOST_BYTES", budget)
+    monkeypatch.setattr(cache, "MOST_BYTES", budget)
     losses, _ = train(bounded, rows, 2 * (1 + P))
     assert losses == pytest.approx(expected, rel=1e-9)
     for mine, theirs in zip(bounded.encoder.state_dict().values(), whole.encoder.state_dict().values()):
@@ -193,7 +194,7 @@ def test_targets_made_by_the_batch_are_of_full_precision(monkeypatch):
     method, rows = small().float(), Rows(normal(ROWS, 5).float())
     kept = small().float()
     kept.before_pass(rows, 1)
-    monkeypatch.setattr(lfr_cache, "MOST_BYTES", 0)
+    monkeypatch.setattr(cache, "MOST_BYTES", 0)
     method.eval().before_pass(rows, 1)
     with torch.autocast("cpu", torch.bfloat16):
         targets, codes = method._cache.targets(torch.arange(4)), method._cache.codes(torch.arange(4), method.encoder)

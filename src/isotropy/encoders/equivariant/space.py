@@ -5,7 +5,7 @@ f(x): places -> R^K, it means that a transformed input seen at a fixed place is 
 
     f(T_g x)(p) = f(x)(g^-1 p).                                                       (E)
 
-A look is therefore given by where it starts to read, `start` (per sample). `read` reads a feature map there;
+A view is therefore given by where it starts to read, `start` (per sample). `read` reads a feature map there;
 `moved` transforms the inputs so that a read at `home` sees the same. Keller, Suau and Zappella, "Homomorphic
 Self-Supervised Learning" (TMLR 2023, arXiv 2211.08282), section 3.
 """

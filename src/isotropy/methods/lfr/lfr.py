@@ -1,4 +1,4 @@
-"""LFR: learn to predict what random networks make of a row; no looks, no augmentation."""
+"""LFR: learn to predict what random networks make of a row; no views, no augmentation."""
 
 from collections.abc import Callable
 from typing import Any
@@ -15,7 +15,7 @@ from isotropy.methods.lfr.projectors import beta_init_, candidate, choose, spars
 from isotropy.methods.method import Method, Outputs
 from isotropy.objectives import batchwise_barlow_twins
 from isotropy.validation import at_least, finite, fraction
-from isotropy.views.multiview import Source, Views
+from isotropy.views.multiview import MultiView, Source
 
 # Rows that the candidates are compared on: a shuffled batch.
 _PROBE = 256
@@ -67,8 +67,8 @@ class LFR(Method):
 
     gathered = ("prediction", "target")
     unscheduled = ("predictors",)
-    min_looks = 1
-    max_looks = 1
+    min_views = 1
+    max_views = 1
     chosen: Tensor
 
     def __init__(
@@ -121,7 +121,7 @@ class LFR(Method):
         self.register_buffer("chosen", torch.full((num_projectors,), -1))
         self._cache, self._moving = Cache(), True
 
-    def forward(self, views: Views) -> Outputs:
+    def forward(self, views: MultiView) -> Outputs:
         """Return "prediction" and "target", each (B, K, target_width)."""
         targets = self._cache.targets(views.index)
         z = views.through(self.encoder)[0] if self._moving else self._cache.codes(views.index, self.encoder)
