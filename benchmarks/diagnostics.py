@@ -3,7 +3,7 @@
     python benchmarks/diagnostics.py [--busy] [--out benchmarks/results/diagnostics.json]
 
 - often: the record of every ten steps (centre, alignment, spread and rank of the views), over the time of ten steps.
-- seldom: the same with rank and kinship of 256 watched rows, over the time of twenty steps:
+- seldom: the same with rank and linear CKA of 256 watched rows, over the time of twenty steps:
   no training has such records more often, and one of 5000 steps has them every hundred.
 
 The time of so many steps is that of one, times their number.
@@ -17,9 +17,9 @@ import measure
 import torch
 from step import images, resnet18
 
-from isotropy.data import ArraySource, ImagePreprocess
+from isotropy.data import ArrayDataset, ImagePreprocess
 from isotropy.methods import SimCLR
-from isotropy.runs.monitor import Watch
+from isotropy.runs.monitor import Monitor
 from isotropy.training import fit
 from isotropy.training.loop import Step
 from isotropy.views import ImageViews
@@ -34,9 +34,9 @@ def main() -> int:
     rows = images(2 * BATCH)
     preprocess = ImagePreprocess.learn(rows.numpy())
     method = SimCLR(resnet18())
-    watch = Watch(method, rows[:WATCHED], preprocess.prepare, deepcopy(method.encoder))
+    watch = Monitor(method, rows[:WATCHED], preprocess.to_input, deepcopy(method.encoder))
     views = ImageViews(size=32, mean=preprocess.mean, std=preprocess.std)
-    steps = fit(method, ArraySource(rows, preprocess), views, epochs=5000, batch_size=BATCH)
+    steps = fit(method, ArrayDataset(rows, preprocess), views, epochs=5000, batch_size=BATCH)
     taken: list[Step] = list(islice(steps, 1))
 
     def record(number: int) -> None:
@@ -48,7 +48,7 @@ def main() -> int:
     ten, twenty = ([count * each for each in seconds["step"]] for count in (10, 20))
     found = [
         measure.row("a record of every ten steps / ten steps", seconds["often"], ten, MOST, at_most=True),
-        measure.row("a record with rank and kinship / twenty steps", seconds["seldom"], twenty, MOST, at_most=True),
+        measure.row("a record with rank and linear CKA / twenty steps", seconds["seldom"], twenty, MOST, at_most=True),
     ]
     return measure.finish("diagnostics", found, arguments.out)
 

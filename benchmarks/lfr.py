@@ -110,7 +110,7 @@ class Rows:
         """Return rows by index."""
         return self.x.index_select(0, index)
 
-    def prepare(self, rows: Tensor) -> Tensor:
+    def to_input(self, rows: Tensor) -> Tensor:
         """Return rows as they are."""
         return rows
 
@@ -129,7 +129,7 @@ def ours(recipe: Recipe, width: int, dtype: torch.dtype, dropout: float) -> tupl
 
 
 def our_cycles(
-    recipe: Recipe, method: LFR, source: Rows, cycles: int, precision: str = "float32"
+    recipe: Recipe, method: LFR, dataset: Rows, cycles: int, precision: str = "float32"
 ) -> Iterator[list[float]]:
     """Train with the library's loop and yield the losses of every cycle."""
     optim = Optim(
@@ -137,7 +137,7 @@ def our_cycles(
     )
     steps = fit(
         method,
-        source,
+        dataset,
         Plain(),
         optim=optim,
         epochs=cycles,
@@ -217,9 +217,9 @@ def difference(recipe: Recipe) -> float:
     Dropout is off: the two sides would draw other masks.
     """
     small = replace(recipe, rows=160, width=32, passes=min(recipe.passes, 2))
-    method, source = ours(small, small.width, torch.float64, dropout=0.0)
+    method, dataset = ours(small, small.width, torch.float64, dropout=0.0)
     parts = deepcopy(published_parts(small, method, torch.float64, dropout=0.0))
-    mine = sum(our_cycles(small, method, source, 2), [])
+    mine = sum(our_cycles(small, method, dataset, 2), [])
     theirs = sum(published_cycles(small, parts, torch.float64, 2, workers=0), [])
     assert len(mine) == len(theirs)
     return max(abs(a - b) / b for a, b in zip(mine, theirs))

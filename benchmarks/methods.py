@@ -65,11 +65,11 @@ class Ready:
         """Return rows by their places."""
         return self.rows.index_select(0, index)
 
-    def prepare(self, rows: Tensor) -> Tensor:
+    def to_input(self, rows: Tensor) -> Tensor:
         """Return rows as they are."""
         return rows
 
-    def __call__(self, source: object, index: Tensor, *, seed: int, pass_: int) -> MultiView:
+    def __call__(self, dataset: object, index: Tensor, *, seed: int, pass_: int) -> MultiView:
         """Return the ready views."""
         return MultiView(index, lambda: [view[: len(index)] for view in self.tensors])
 

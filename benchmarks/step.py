@@ -27,7 +27,7 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
-from isotropy.data import ArraySource, ImagePreprocess
+from isotropy.data import ArrayDataset, ImagePreprocess
 from isotropy.encoders import Encoder, Timm, wrap
 from isotropy.methods import SimCLR
 from isotropy.objectives import nt_xent
@@ -99,7 +99,7 @@ def our_loop(encoder: Encoder, rows: Tensor, batch: int, precision: str) -> Iter
     )
     return fit(
         SimCLR(encoder, projector=(HIDDEN, OUT)),
-        ArraySource(rows, preprocess),
+        ArrayDataset(rows, preprocess),
         views,
         optim=Optim(name="sgd", lr=LR, momentum=0.0, weight_decay=0.0),
         epochs=1e6,

@@ -16,7 +16,7 @@ import measure
 import torch
 from torch import Tensor, nn
 
-from isotropy.data import ArraySource, ImagePreprocess, SeriesPreprocess
+from isotropy.data import ArrayDataset, ImagePreprocess, SeriesPreprocess
 from isotropy.encoders import C4CNN, C4ResNet, CyclicSeriesCNN
 from isotropy.encoders.equivariant.groups import GroupConv, Lift
 from isotropy.encoders.equivariant.space import Turns
@@ -61,13 +61,13 @@ def layers() -> list[measure.Row]:
     return rows
 
 
-def passes(make: Callable[[], nn.Module], source: ArraySource, views: type) -> Callable[[], object]:
+def passes(make: Callable[[], nn.Module], dataset: ArrayDataset, views: type) -> Callable[[], object]:
     """Return a call that takes four steps of 256 rows."""
     torch.manual_seed(0)
     encoder = make()
     steps = fit(
         SimCLR(encoder, projector=(128, 64)),
-        source,
+        dataset,
         views(base=encoder.base),  # type: ignore[attr-defined]
         optim=Optim(name="sgd", lr=0.01),
         epochs=1000,
@@ -81,16 +81,16 @@ def steps() -> list[measure.Row]:
     """Time the loop with either kind of views."""
     images = torch.randint(256, (1024, 1, 28, 28), generator=torch.Generator().manual_seed(0)).byte()
     series = torch.randn(1024, 9, 128, generator=torch.Generator().manual_seed(0))
-    pictures = ArraySource(images, ImagePreprocess.learn(images))
-    recordings = ArraySource(series, SeriesPreprocess.learn(series))
+    pictures = ArrayDataset(images, ImagePreprocess.learn(images))
+    recordings = ArrayDataset(series, SeriesPreprocess.learn(series))
     cases = {
         "C4 network, 28 px": (lambda: C4CNN(channels=1, size=(28, 28), width=32), pictures),
         "C4 residual network, 28 px": (lambda: C4ResNet(channels=1, size=(28, 28), width=16), pictures),
         "cyclic network, series of 9 x 128": (lambda: CyclicSeriesCNN(channels=9, length=128), recordings),
     }
     rows = []
-    for name, (make, source) in cases.items():
-        sides = {"moved": passes(make, source, MovedViews), "read": passes(make, source, StructuredViews)}
+    for name, (make, dataset) in cases.items():
+        sides = {"moved": passes(make, dataset, MovedViews), "read": passes(make, dataset, StructuredViews)}
         times = measure.in_turns(sides, 5)
         rows.append(measure.row(f"{name}: two views of the input / feature views", times["moved"], times["read"], 1.6))
     return rows

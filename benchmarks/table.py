@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from isotropy.data import ArraySource, TablePreprocess
+from isotropy.data import ArrayDataset, TablePreprocess
 from isotropy.encoders import TableMLP
 from isotropy.methods import SimCLR
 from isotropy.nn.mlp import mlp
@@ -34,7 +34,7 @@ OPTIM = Optim()
 def our_loop(x: Tensor, preprocess: TablePreprocess) -> Iterator[Step]:
     views = TableViews(values=x, numeric=COLUMNS, corrupt=(0.0, CORRUPTED / COLUMNS))
     method = SimCLR(TableMLP(numeric=COLUMNS), projector=PROJECTOR, temperature=TEMPERATURE)
-    return fit(method, ArraySource(x, preprocess), views, optim=OPTIM, epochs=1e6, batch_size=BATCH)
+    return fit(method, ArrayDataset(x, preprocess), views, optim=OPTIM, epochs=1e6, batch_size=BATCH)
 
 
 def by_index(x: Tensor) -> Iterator[Tensor]:
@@ -78,7 +78,7 @@ def main() -> int:
     torch.manual_seed(0)
     values = np.random.default_rng(0).normal(size=(ROWS, COLUMNS)).astype(np.float32)
     preprocess = TablePreprocess.learn(values)
-    x = preprocess.store(values)
+    x = preprocess.transform(values)
     loops = {"ours": our_loop(x, preprocess), "tensors": by_hand(x, by_index), "loader": by_hand(x, by_loader)}
     sides = {name: (lambda loop=loop: list(islice(loop, STEPS))) for name, loop in loops.items()}
     times = measure.in_turns(sides, TURNS)

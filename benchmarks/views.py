@@ -78,11 +78,11 @@ def seconds(run: Callable[[], Tensor], batches: int = 3) -> float:
     return measure.timed(lambda: [run() for _ in range(batches)]) / batches
 
 
-def compare(size: int, source: int, batch: int, turns: int) -> dict[str, list[float]]:
+def compare(size: int, dataset: int, batch: int, turns: int) -> dict[str, list[float]]:
     """Return the seconds per batch of every chain, one number per turn."""
     generator = torch.Generator().manual_seed(0)
     coarse = torch.rand(batch, 3, 8, 8, generator=generator)
-    images = (torch.nn.functional.interpolate(coarse, size=(source, source), mode="bilinear") * 255).byte()
+    images = (torch.nn.functional.interpolate(coarse, size=(dataset, dataset), mode="bilinear") * 255).byte()
     chains = {
         "rotation": our_chain(images, size, "rotation"),
         "exact": our_chain(images, size, "exact"),
@@ -99,12 +99,12 @@ def compare(size: int, source: int, batch: int, turns: int) -> dict[str, list[fl
 def main() -> int:
     arguments = measure.start(measure.parser("views", __doc__.splitlines()[0]))
     rows, rates = [], {}
-    for size, source, batch, turns, thresholds in CASES:
-        times = compare(size, source, batch, turns)
-        rates[f"{source} -> {size} px"] = {name: round(batch / median(each)) for name, each in times.items()}
+    for size, dataset, batch, turns, thresholds in CASES:
+        times = compare(size, dataset, batch, turns)
+        rates[f"{dataset} -> {size} px"] = {name: round(batch / median(each)) for name, each in times.items()}
         for hue, least in thresholds.items():
             for peer in ("kornia", "pil"):
-                name = f"{source} -> {size} px, {hue} hue: {peer} / ours"
+                name = f"{dataset} -> {size} px, {hue} hue: {peer} / ours"
                 # What is asked beside PIL's one process is asked of two cores, and --busy takes one.
                 threshold = None if arguments.busy and peer == "pil" else least.get(peer)
                 rows.append(measure.row(name, times[peer], times[hue], threshold))

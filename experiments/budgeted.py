@@ -48,7 +48,7 @@ def trained(prepared: Prepared, epochs: float, seconds: float = float("inf")) ->
     arguments = recipe.train.arguments() | {"epochs": epochs}
     _load()
     begin, number, epoch, loss = process_time(), 0, 0.0, 0.0
-    for step in fit(prepared.method, prepared.source, prepared.views, optim=recipe.optim, **arguments):
+    for step in fit(prepared.method, prepared.dataset, prepared.views, optim=recipe.optim, **arguments):
         number, epoch, loss = step.number, round(step.epoch, 2), round(step.loss, 4)
         if process_time() - begin > seconds:
             break
@@ -67,19 +67,19 @@ def _epochs(prepared: Prepared, seconds: float) -> float:
     """Return how many epochs take `seconds`, measured on a few steps of a copy."""
     recipe, times = prepared.recipe, []
     arguments = recipe.train.arguments() | {"epochs": 50}
-    for step in fit(copy.deepcopy(prepared.method), prepared.source, prepared.views, optim=recipe.optim, **arguments):
+    for step in fit(copy.deepcopy(prepared.method), prepared.dataset, prepared.views, optim=recipe.optim, **arguments):
         times.append(process_time())
         if step.number == WARM + MEASURED:
             break
     each = (times[-1] - times[WARM - 1]) / MEASURED
-    return max(seconds / each, 1.0) * recipe.train.batch_size / len(prepared.source)
+    return max(seconds / each, 1.0) * recipe.train.batch_size / len(prepared.dataset)
 
 
 def features(prepared: Prepared, encoder: torch.nn.Module) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Return training vectors and labels and test vectors and labels, as the probes take them."""
     labels = np.asarray(prepared.data.labels)
     parts = [
-        (embed_rows(encoder, prepared.preprocess.prepare, prepared.rows[torch.from_numpy(index)]), labels[index])
+        (embed_rows(encoder, prepared.preprocess.to_input, prepared.rows[torch.from_numpy(index)]), labels[index])
         for index in (prepared.train, prepared.test)
     ]
     return *parts[0], *parts[1]

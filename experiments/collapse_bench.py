@@ -31,7 +31,7 @@ from isotropy.data import Data, read
 from isotropy.diagnostics.verdict import verdict
 from isotropy.methods import METHODS
 from isotropy.runs.diagnose import known
-from isotropy.runs.monitor import Watch
+from isotropy.runs.monitor import Monitor
 from isotropy.runs.prepare import Prepared, prepare
 from isotropy.runs.recipe import Recipe
 from isotropy.training import Diverged, fit
@@ -117,7 +117,7 @@ def prepared_of(case: Case, folder: Path) -> Prepared:
         settings |= {"views.flip": 0, "views.scale": [0.5, 1.0]}
     recipe = Recipe.default(case.base, data.modality).changed(settings | case.settings)
     made = prepare(replace(recipe, method=case.method or case.base), data)
-    epochs = case.steps / (len(made.source) // made.recipe.train.batch_size)
+    epochs = case.steps / (len(made.dataset) // made.recipe.train.batch_size)
     made = made.with_epochs(epochs)
     return replace(made, views=SameRow(made.views)) if case.same_row else made
 
@@ -125,13 +125,13 @@ def prepared_of(case: Case, folder: Path) -> Prepared:
 def records_of(case: Case, folder: Path) -> dict[str, Any]:
     """Train, and return the records, what is known of the training, and the error that ended it."""
     made = prepared_of(case, folder)
-    rows = len(made.source)
-    watched = made.source.batch(torch.linspace(0, rows - 1, min(WATCHED, rows)).long())
-    watch = Watch(made.method, watched, made.preprocess.prepare, deepcopy(made.method.encoder))
+    rows = len(made.dataset)
+    watched = made.dataset.batch(torch.linspace(0, rows - 1, min(WATCHED, rows)).long())
+    watch = Monitor(made.method, watched, made.preprocess.to_input, deepcopy(made.method.encoder))
     records, begin = [watch.at_start()], process_time()
     try:
         arguments = made.recipe.train.arguments()
-        for step in fit(made.method, made.source, made.views, optim=made.recipe.optim, **arguments):
+        for step in fit(made.method, made.dataset, made.views, optim=made.recipe.optim, **arguments):
             if (seen := watch.at(step)) is not None:
                 records.append({k: None if np.isnan(v) else float(v) for k, v in seen.items()})
     except Diverged as stopped:

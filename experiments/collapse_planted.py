@@ -9,7 +9,7 @@ from isotropy.methods import BYOL, DINO, WMSE, CenterSubtraction, SimSiam, SwAV
 from isotropy.methods.pairs import crossed
 from isotropy.methods.method import Outputs
 from isotropy.objectives import swav
-from isotropy.views.multiview import Source, ViewMaker, MultiView
+from isotropy.views.multiview import Dataset, ViewMaker, MultiView
 
 
 class SimSiamWithGradient(SimSiam):
@@ -81,9 +81,9 @@ class SameRow:
     def __init__(self, views: ViewMaker) -> None:
         self.views, self.count = views, views.count
 
-    def __call__(self, source: Source, index: Tensor, *, seed: int, pass_: int) -> MultiView:
+    def __call__(self, dataset: Dataset, index: Tensor, *, seed: int, pass_: int) -> MultiView:
         """Return views of `index` that show one row."""
-        shown = self.views(source, index, seed=seed, pass_=pass_)
+        shown = self.views(dataset, index, seed=seed, pass_=pass_)
         return MultiView(index, lambda: [view[:1].expand_as(view).contiguous() for view in shown.tensors])
 
 

@@ -76,13 +76,13 @@ class Turns:
 
     count = 2
 
-    def __call__(self, source: Orbits, index: Tensor, *, seed: int, pass_: int) -> MultiView:
+    def __call__(self, dataset: Orbits, index: Tensor, *, seed: int, pass_: int) -> MultiView:
         """Return two looks at the rows `index`, each (B, 64)."""
 
         def view(number: int) -> Tensor:
             keys = rng.keys(seed, pass_, number, index)
             noise = rng.normals(rng.halves(keys, 64, start=1)).float()
-            images = source.batch(index).view(-1, 8, 8)
+            images = dataset.batch(index).view(-1, 8, 8)
             turned = torch.stack([torch.rot90(images, quarter, (1, 2)) for quarter in range(4)])
             return turned[rng.integers(rng.bits(keys, 1)[:, 0], 4), torch.arange(len(index))].flatten(1) + 0.1 * noise
 
@@ -108,23 +108,23 @@ DATA: dict[str, tuple[type[Orbits], Any]] = {"flips": (Orbits, Flips()), "turns"
 def run(data: str, name: str, width: int, seed: int) -> dict[str, Any]:
     """Train an encoder, or leave it as it is, and measure it."""
     kind, views = DATA[data]
-    source, begin = kind(K, seed), process_time()
+    dataset, begin = kind(K, seed), process_time()
     torch.manual_seed(seed)
-    encoder = wrap(Skip(source.centres.shape[1], width), width=width)
+    encoder = wrap(Skip(dataset.centres.shape[1], width), width=width)
     if name in METHODS:
         method = METHODS[name](encoder)
         optim = Optim(name="adam", lr=2e-3, weight_decay=0.0, warmup=0.0)
-        epochs = STEPS / (len(source) // BATCH)
+        epochs = STEPS / (len(dataset) // BATCH)
         for _ in fit(
-            method, source, views, optim=optim, epochs=epochs, batch_size=BATCH, seed=seed, precision="float32"
+            method, dataset, views, optim=optim, epochs=epochs, batch_size=BATCH, seed=seed, precision="float32"
         ):
             pass
     encoder.eval()
     with torch.no_grad():
-        one, other = views(source, torch.arange(len(source)), seed=99, pass_=0).through(encoder)
+        one, other = views(dataset, torch.arange(len(dataset)), seed=99, pass_=0).through(encoder)
     if name == "given":
-        one = other = nn.init.orthogonal_(torch.empty(K, width))[source.labels]
-    half, classes = len(source) // 2, source.labels
+        one = other = nn.init.orthogonal_(torch.empty(K, width))[dataset.labels]
+    half, classes = len(dataset) // 2, dataset.labels
     parts = (one[:half], classes[:half], one[half:], classes[half:])
     curve = sample_efficiency(*parts, sizes=LABELS, repeats=10, seed=seed)
     return {

@@ -116,7 +116,7 @@ def prepared_for(family: str, rung: str, seed: int, data: Data) -> Prepared:
         return prepared
     torch.manual_seed(seed)
     encoder = Expanded(copy.deepcopy(prepared.method.encoder), WIDE)
-    method, views = build(prepared.recipe, prepared.preprocess, prepared.source, encoder)
+    method, views = build(prepared.recipe, prepared.preprocess, prepared.dataset, encoder)
     return replace(prepared, method=method, views=views)
 
 

@@ -59,7 +59,7 @@ class Orbits:
         """Return the centres (B, 8) of rows `index`."""
         return self.centres[self.labels[index]]
 
-    def prepare(self, rows: Tensor) -> Tensor:
+    def to_input(self, rows: Tensor) -> Tensor:
         """Return the rows: they are input already."""
         return rows
 
@@ -69,13 +69,13 @@ class Flips:
 
     count = 2
 
-    def __call__(self, source: Orbits, index: Tensor, *, seed: int, pass_: int) -> MultiView:
+    def __call__(self, dataset: Orbits, index: Tensor, *, seed: int, pass_: int) -> MultiView:
         """Return two looks at the rows `index`."""
 
         def view(number: int) -> Tensor:
             words = rng.halves(rng.keys(seed, pass_, number, index), INPUTS + 1)
             noise = rng.normals(words).float()
-            return noise[:, :1].sign() * source.batch(index) + 0.1 * noise[:, 1:]
+            return noise[:, :1].sign() * dataset.batch(index) + 0.1 * noise[:, 1:]
 
         return MultiView(index, lambda: [view(0), view(1)])
 
@@ -93,21 +93,23 @@ class Skip(nn.Module):
         return self.linear(x) + self.bent(x)
 
 
-def trained(make: Callable[..., Method], source: Orbits, *, width: int, steps: int, batch: int, seed: int) -> Method:
+def trained(make: Callable[..., Method], dataset: Orbits, *, width: int, steps: int, batch: int, seed: int) -> Method:
     """Return the method after `steps` steps, in eval mode."""
     torch.manual_seed(seed)
     method = make(wrap(Skip(width), width=width))
     optim = Optim(name="adam", lr=2e-3, weight_decay=0.0, warmup=0.0)
-    epochs = steps / (len(source) // batch)
-    for _ in fit(method, source, Flips(), optim=optim, epochs=epochs, batch_size=batch, seed=seed, precision="float32"):
+    epochs = steps / (len(dataset) // batch)
+    for _ in fit(
+        method, dataset, Flips(), optim=optim, epochs=epochs, batch_size=batch, seed=seed, precision="float32"
+    ):
         pass
     return method.eval()
 
 
 @torch.no_grad()
-def make(module: nn.Module, source: Orbits) -> list[Tensor]:
+def make(module: nn.Module, dataset: Orbits) -> list[Tensor]:
     """Return the module's outputs for two new looks at every row."""
-    return Flips()(source, torch.arange(len(source)), seed=99, pass_=0).through(module)
+    return Flips()(dataset, torch.arange(len(dataset)), seed=99, pass_=0).through(module)
 
 
 def flips() -> dict[str, Any]:
@@ -118,11 +120,11 @@ def flips() -> dict[str, Any]:
     for name, width in settings:
         rows = []
         for seed in SEEDS:
-            source = Orbits(60, seed)
-            method = trained(MAKERS[name], source, width=width, steps=600, batch=128, seed=seed)
-            one, other = views(method.encoder, source)
-            half = len(source) // 2
-            scores = probing_gap(one[:half], source.labels[:half], one[half:], source.labels[half:], seed=seed)
+            dataset = Orbits(60, seed)
+            method = trained(MAKERS[name], dataset, width=width, steps=600, batch=128, seed=seed)
+            one, other = views(method.encoder, dataset)
+            half = len(dataset) // 2
+            scores = probing_gap(one[:half], dataset.labels[:half], one[half:], dataset.labels[half:], seed=seed)
             rows.append(scores | {"invariance": invariance_ratio(one, other), "rank": effective_rank(one)})
         found[f"{name}, d = {width}"] = summary(rows)
     gaps = {name: found[f"{name}, d = 8"]["gap"] for name in ("simclr", "cissl")}
@@ -169,10 +171,10 @@ def realisable(points: np.ndarray) -> float:
 
 def categories(lambd: float, *, orbits: int, count: int, batch: int, steps: int, seed: int) -> dict[str, float]:
     """Train DISSL with `lambd` and return what its teacher makes of a new look at every row."""
-    source = Orbits(orbits, seed)
+    dataset = Orbits(orbits, seed)
     options: dict[str, Any] = {"categories": count, "bottleneck": HEAD, "teacher_hidden": (HIDDEN,), "lambd": lambd}
-    method = trained(lambda f: DISSL(f, **options), source, width=32, steps=steps, batch=batch, seed=seed)
-    logits = views(nn.Sequential(method.encoder, method.teacher), source)[0] / method.temperature
+    method = trained(lambda f: DISSL(f, **options), dataset, width=32, steps=steps, batch=batch, seed=seed)
+    logits = views(nn.Sequential(method.encoder, method.teacher), dataset)[0] / method.temperature
     p = logits.double().softmax(dim=1)
     mean = p.mean(dim=0)
     return {

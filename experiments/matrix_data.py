@@ -84,7 +84,7 @@ def load(name: str, folder: Path) -> Data:
         return read(pixels, modality="image", label=digits.target, split=part)
     data = read(folder / about.file, **about.options)
     if name == "epilepsy":
-        data = Data(data.values, data.modality, (data.labels == 0).astype(np.int8), data.split, data.said)
+        data = Data(data.values, data.modality, (data.labels == 0).astype(np.int8), data.split, data.description)
     train, test = data.part("train"), data.part("test")
     if not 0 < about.most < len(train):
         return data

@@ -18,7 +18,7 @@ import torch
 from matrix_data import DATA, load
 from numpy.typing import NDArray
 
-from isotropy.data import ArraySource
+from isotropy.data import ArrayDataset
 from isotropy.diagnostics import effective_rank, mean_norm
 from isotropy.evaluation import baselines, knn_probe, linear_probe
 from isotropy.evaluation.intervals import difference, interval
@@ -76,8 +76,8 @@ def seconds_per_epoch(prepared: Prepared) -> float:
     shows in processor seconds, too, and only ever adds to them.
     """
     train = prepared.recipe.train
-    few = min(CALIBRATED_BATCHES * train.batch_size, len(prepared.source))
-    sample = ArraySource(prepared.source.batch(torch.arange(few)), prepared.preprocess)
+    few = min(CALIBRATED_BATCHES * train.batch_size, len(prepared.dataset))
+    sample = ArrayDataset(prepared.dataset.batch(torch.arange(few)), prepared.preprocess)
     steps = fit(
         deepcopy(prepared.method),
         sample,
@@ -93,7 +93,7 @@ def seconds_per_epoch(prepared: Prepared) -> float:
             if warm > WARM_SECONDS or (len(marks) > 2 and marks[-1] - marks[1] > CALIBRATED_SECONDS):
                 break
     counted = np.diff(marks)[1:] if len(marks) > 2 else np.diff(marks)
-    return float(np.min(counted)) / few * len(prepared.source)
+    return float(np.min(counted)) / few * len(prepared.dataset)
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,7 @@ class Judge:
         """Return the encoder's vectors of the rows of both parts, as it is now."""
         prepared = self.prepared
         return tuple(
-            embed_rows(prepared.method.encoder, prepared.preprocess.prepare, prepared.rows[part])
+            embed_rows(prepared.method.encoder, prepared.preprocess.to_input, prepared.rows[part])
             for part in (self.train, self.test)
         )
 
@@ -235,7 +235,9 @@ def one(
         **after,
         "gain": gain,
         **trained,
-        "landmarks": {k: round(v, 4) for k, v in made.method.landmarks(made.recipe.train.batch_size).items()},
+        "reference_losses": {
+            k: round(v, 4) for k, v in made.method.reference_losses(made.recipe.train.batch_size).items()
+        },
         "command": f"python experiments/matrix.py --data DIR --one {method} {name} {seed} --epochs {epochs:g}",
         "views": made.recipe.views,
         "versions": {"isotropy": version("isotropy"), "torch": str(torch.__version__)},
@@ -247,7 +249,7 @@ def _trained(made: Prepared) -> tuple[float, dict[str, Any]]:
     """Train, and return the processor seconds that the loop took and what was seen on the way."""
     spent, losses, seen = 0.0, [], [{"done": 0.0, **_health(made)}]
     begin = process_time()
-    for step in fit(made.method, made.source, made.views, optim=made.recipe.optim, **made.recipe.train.arguments()):
+    for step in fit(made.method, made.dataset, made.views, optim=made.recipe.optim, **made.recipe.train.arguments()):
         losses.append(step.loss)
         if step.number * VIEWS // step.steps > (step.number - 1) * VIEWS // step.steps:
             spent += process_time() - begin
@@ -262,7 +264,7 @@ def _trained(made: Prepared) -> tuple[float, dict[str, Any]]:
 
 def _health(made: Prepared) -> dict[str, float | None]:
     """Return rank and mean norm on rows spread over the training part; a rank that is not defined is null."""
-    places = torch.linspace(0, len(made.source) - 1, min(WATCHED, len(made.source))).long()
-    vectors = embed_rows(made.method.encoder, made.preprocess.prepare, made.source.batch(places))
+    places = torch.linspace(0, len(made.dataset) - 1, min(WATCHED, len(made.dataset))).long()
+    vectors = embed_rows(made.method.encoder, made.preprocess.to_input, made.dataset.batch(places))
     rank = effective_rank(vectors)
     return {"effective_rank": None if math.isnan(rank) else round(rank, 2), "mean_norm": round(mean_norm(vectors), 4)}

@@ -59,12 +59,12 @@ def run(name: str, seed: int, epochs: float) -> dict:
     prepared = prepare(Recipe.default("music", "image").changed(settings), data)
     method, recipe = prepared.method, prepared.recipe
     start = process_time()
-    for step in fit(method, prepared.source, prepared.views, optim=recipe.optim, **recipe.train.arguments()):
+    for step in fit(method, prepared.dataset, prepared.views, optim=recipe.optim, **recipe.train.arguments()):
         terms = step.terms
     seconds = process_time() - start
-    features = embed_rows(method.encoder, prepared.preprocess.prepare, prepared.rows)
+    features = embed_rows(method.encoder, prepared.preprocess.to_input, prepared.rows)
     whole = torch.nn.Sequential(method.encoder, method.projector)
-    logits = torch.from_numpy(embed_rows(whole, prepared.preprocess.prepare, prepared.rows[prepared.test]))
+    logits = torch.from_numpy(embed_rows(whole, prepared.preprocess.to_input, prepared.rows[prepared.test]))
     segments, units = method.projector.num_segments, method.projector.units
     codes = method.projector.codes(logits).numpy()
     pairs = mutual_information(codes, units)[np.triu_indices(segments, 1)]

@@ -94,7 +94,9 @@ def run(method: str, name: str, setting: str, folder: Path) -> dict[str, Any]:
     before = embedded(made, made.train)
     begin, looking, seen, why = process_time(), 0.0, [], ""
     try:
-        for step in fit(made.method, made.source, made.views, optim=made.recipe.optim, **made.recipe.train.arguments()):
+        for step in fit(
+            made.method, made.dataset, made.views, optim=made.recipe.optim, **made.recipe.train.arguments()
+        ):
             if step.number in {max(1, round(share * step.steps)) for share in SHARES}:
                 paused = process_time()
                 seen.append({"done": round(step.number / step.steps, 3), "loss": step.loss, **view(made, before)})
@@ -109,7 +111,7 @@ def run(method: str, name: str, setting: str, folder: Path) -> dict[str, Any]:
 def embedded(made: Prepared, rows: np.ndarray) -> np.ndarray:
     """Return the encoder's vectors of at most 384 of the rows, spread over them."""
     some = rows[np.linspace(0, len(rows) - 1, min(WATCHED, len(rows))).astype(int)]
-    return embed_rows(made.method.encoder, made.preprocess.prepare, made.rows[torch.from_numpy(some)])
+    return embed_rows(made.method.encoder, made.preprocess.to_input, made.rows[torch.from_numpy(some)])
 
 
 def view(made: Prepared, before: np.ndarray) -> dict[str, float]:
@@ -121,10 +123,10 @@ def view(made: Prepared, before: np.ndarray) -> dict[str, float]:
     z = embedded(made, made.train)
     found = encoder_numbers(z, before) | {"uniformity": uniformity(z), "alpha": alpha_req(z, first=2, last=40)[0]}
     if REGISTRY[made.recipe.method].min_views > 1:
-        places = torch.linspace(0, len(made.source) - 1, WATCHED).long()
+        places = torch.linspace(0, len(made.dataset) - 1, WATCHED).long()
         made.method.encoder.eval()
         with torch.no_grad():
-            passes = [made.views(made.source, places, seed=7, pass_=n) for n in range(VIEWS // 2)]
+            passes = [made.views(made.dataset, places, seed=7, pass_=n) for n in range(VIEWS // 2)]
             views = [h.float() for views in passes for h in views.through(made.method.encoder)]
         made.method.encoder.train()
         found |= {name: stability(views[:2])[name] for name in ("centre", "alignment", "spread")}
@@ -132,7 +134,7 @@ def view(made: Prepared, before: np.ndarray) -> dict[str, float]:
         found["lidar"] = lidar(torch.cat(views), torch.arange(len(views[0])).repeat(len(views)))["lidar"]
     labels = made.data.labels
     parts = [
-        (embed_rows(made.method.encoder, made.preprocess.prepare, made.rows[torch.from_numpy(part)]), labels[part])
+        (embed_rows(made.method.encoder, made.preprocess.to_input, made.rows[torch.from_numpy(part)]), labels[part])
         for part in (made.train, made.test)
     ]
     return found | {HIGHER: linear_probe(*parts[0], *parts[1]).score}

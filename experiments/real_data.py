@@ -39,9 +39,9 @@ RUNS = [
 ]  # fmt: skip
 
 
-def epilepsy_binary(source: Path, target: Path) -> None:
+def epilepsy_binary(dataset: Path, target: Path) -> None:
     """Write the usual task of the Bonn set: seizure (class 0) against the rest, with the random split."""
-    content = np.load(source)
+    content = np.load(dataset)
     np.savez(
         target, X=content["X"], seizure=(content["y"] == 0).astype(np.int8), is_test_random=content["is_test_random"]
     )

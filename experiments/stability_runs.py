@@ -135,7 +135,7 @@ def subset(name: str, folder: Path) -> Data:
         split = np.full(len(data.labels), "train")
         split[test] = "test"
         train = rest[stratified(data.labels[rest], TRAIN)]
-        data = Data(data.values, data.modality, data.labels, split, data.said)
+        data = Data(data.values, data.modality, data.labels, split, data.description)
     else:
         train, test = (
             part[stratified(data.labels[part], most)]
@@ -144,7 +144,7 @@ def subset(name: str, folder: Path) -> Data:
     if name == "har":  # half the sampling rate: the mean of two readings
         pairs = np.asarray(data.values, dtype=np.float32)
         pairs = pairs.reshape(*pairs.shape[:2], -1, 2).mean(axis=3)
-        data = Data(pairs, data.modality, data.labels, data.split, data.said)
+        data = Data(pairs, data.modality, data.labels, data.split, data.description)
     return data.take(np.concatenate([train, test]))
 
 
@@ -170,7 +170,7 @@ def run(data: str, variant: str, seed: int, folder: Path) -> dict[str, Any]:
     labels = made.data.labels
     spent, losses, seen = 0.0, [], [{"done": 0.0, **view(made, labels)}]
     begin = process_time()
-    for step in fit(made.method, made.source, made.views, optim=recipe.optim, **recipe.train.arguments()):
+    for step in fit(made.method, made.dataset, made.views, optim=recipe.optim, **recipe.train.arguments()):
         losses.append(step.loss)
         if step.number in {max(1, round(share * step.steps)) for share in SHARES}:
             spent += process_time() - begin
@@ -185,17 +185,17 @@ def run(data: str, variant: str, seed: int, folder: Path) -> dict[str, Any]:
 def view(made: Any, labels: Any) -> dict[str, float | None]:
     """Return the numbers of a checkpoint, on two new looks at 512 training rows and with the batch's own statistics.
 
-    "z_..." is of the vectors that the loss compares (`observed`; Barlow Twins' standardised, as its loss sees them),
+    "z_..." is of the vectors that the loss compares (`monitored`; Barlow Twins' standardised, as its loss sees them),
     "h_..." of the encoder's own.
     """
     method = copy.deepcopy(made.method).train()
-    places = torch.linspace(0, len(made.source) - 1, WATCHED).long()
+    places = torch.linspace(0, len(made.dataset) - 1, WATCHED).long()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        views = made.views(made.source, places, seed=12345, pass_=0)
+        views = made.views(made.dataset, places, seed=12345, pass_=0)
         outputs = method(views)
         h = views.through(method.encoder)
-    seen = method.observed(**outputs)
+    seen = method.monitored(**outputs)
     z = seen["views"]
     if made.recipe.method == "barlow_twins":
         z = [(x - x.mean(0)) / (x.var(0, correction=0) + 1e-5).sqrt() for x in z]
@@ -211,7 +211,7 @@ def view(made: Any, labels: Any) -> dict[str, float | None]:
         codes = assignments(seen["assignments"][0])
         found |= {"used": codes["used"], "marginal": codes["marginal_entropy"]}
     train = made.train[:: len(made.train) // KEPT]
-    parts = [embed_rows(made.method.encoder, made.preprocess.prepare, made.rows[part]) for part in (train, made.test)]
+    parts = [embed_rows(made.method.encoder, made.preprocess.to_input, made.rows[part]) for part in (train, made.test)]
     found["knn"] = knn_probe(parts[0], labels[train], parts[1], labels[made.test]).score
     return {k: _rounded(v) for k, v in found.items()}
 

@@ -55,7 +55,7 @@ class Pixels:
         """Return the images `index`."""
         return self.images[index]
 
-    def prepare(self, rows: Tensor) -> Tensor:
+    def to_input(self, rows: Tensor) -> Tensor:
         """Return them as they are: they are input already."""
         return rows
 

@@ -24,7 +24,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from isotropy.data import ArraySource, ImagePreprocess, SeriesPreprocess
+from isotropy.data import ArrayDataset, ImagePreprocess, SeriesPreprocess
 from isotropy.encoders import C4CNN, CyclicSeriesCNN, Equivariant
 from isotropy.encoders.equivariant.space import act
 from isotropy.evaluation.probe import linear_probe
@@ -96,7 +96,7 @@ def run(name: str, views: str, folder: Path, seed: int) -> dict[str, Any]:
     read, preprocess, make, epochs, distance = CASES[name]
     x, y, x_test, y_test = read(folder, seed)
     learnt = preprocess.learn(x)
-    source = ArraySource(learnt.store(x), learnt)
+    dataset = ArrayDataset(learnt.transform(x), learnt)
     torch.manual_seed(seed)
     encoder = make()
     began, loss = process_time(), None
@@ -104,10 +104,10 @@ def run(name: str, views: str, folder: Path, seed: int) -> dict[str, Any]:
         maker = {"structured": StructuredViews, "moved": MovedViews}[views](base=encoder.base, distance=distance)
         optim = Optim(name="adamw", lr=1e-3)
         method = SimCLR(encoder, projector=(256, 64), temperature=0.2)
-        for step in fit(method, source, maker, optim=optim, epochs=epochs, batch_size=BATCH, seed=seed):
+        for step in fit(method, dataset, maker, optim=optim, epochs=epochs, batch_size=BATCH, seed=seed):
             loss = round(step.loss, 4)
     seconds = round(process_time() - began, 1)
-    rows, rows_test = (learnt.prepare(learnt.store(part)) for part in (x, x_test))
+    rows, rows_test = (learnt.to_input(learnt.transform(part)) for part in (x, x_test))
     found: dict[str, Any] = {"epochs": epochs if views else 0, "processor_seconds": seconds, "loss": loss}
     for label, mean in (("home", False), ("mean", True)):
         pair = (vectors(encoder, rows, mean=mean), vectors(encoder, rows_test, mean=mean))

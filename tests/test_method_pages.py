@@ -43,8 +43,8 @@ def test_every_method_has_a_page_and_a_recipe(name):
     found = sections(text)
     assert found.get("Departures", "").strip(), "every departure from the paper is said, or that there is none"
     assert found.get("Collapse", "").strip(), "the page says what the loss is worth at a collapse"
-    missing = [key for key in make(name).landmarks(8) if key not in found["Collapse"]]
-    assert missing == [], "the landmarks are explained under Collapse"
+    missing = [key for key in make(name).reference_losses(8) if key not in found["Collapse"]]
+    assert missing == [], "the reference losses are explained under Collapse"
     assert name in {recipe["method"]["name"] for recipe in RECIPES}, "a recipe of the paper"
 
 

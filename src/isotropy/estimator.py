@@ -14,7 +14,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor, nn
 
-from isotropy.data import ArraySource, ImagePreprocess
+from isotropy.data import ArrayDataset, ImagePreprocess
 from isotropy.data.arrays import taken
 from isotropy.data.tensors import as_array
 from isotropy.encoders import Encoder, any_length, wrap
@@ -111,15 +111,15 @@ class SelfSupervisedEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         values, modality = self._checked(X, reset=True)
         recipe = self._recipe(modality, len(values))
         preprocess = learn(values, modality, any_length=self._any_length(recipe))
-        source = ArraySource(preprocess.store(values), preprocess, device=self.device)
+        dataset = ArrayDataset(preprocess.transform(values), preprocess, device=self.device)
         own = None
         if isinstance(self.encoder, nn.Module):
-            first = source.prepare(source.batch(torch.arange(2)))
+            first = dataset.to_input(dataset.batch(torch.arange(2)))
             own = wrap(copy.deepcopy(self.encoder), example=first)
-        method, views = build(recipe, preprocess, source, own)
+        method, views = build(recipe, preprocess, dataset, own)
         history: list[dict[str, float]] = []
         losses: list[dict[str, float]] = []
-        for step in fit(method, source, views, optim=recipe.optim, device=self.device, **recipe.train.arguments()):
+        for step in fit(method, dataset, views, optim=recipe.optim, device=self.device, **recipe.train.arguments()):
             losses.append({"loss": step.loss, **step.terms})
             if step.ends_pass or step.number == step.steps:
                 means = {name: float(np.mean([each[name] for each in losses])) for name in losses[0]}

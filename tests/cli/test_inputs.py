@@ -20,7 +20,7 @@ def test_other_ranks_wait_until_the_first_one_has_decoded(rank, tmp_path, monkey
     real = inputs.read
     monkeypatch.setattr(inputs, "read", lambda *a, **o: order.append("read") or real(*a, **o))
     monkeypatch.setattr(inputs.comm, "rank", lambda: rank)
-    monkeypatch.setattr(inputs.comm, "from_first", lambda value: order.append("met") or value)
+    monkeypatch.setattr(inputs.comm, "broadcast_object", lambda value: order.append("met") or value)
     assert len(inputs.read_with_bar({"path": str(tmp_path), "size": 8})) == 1
     assert order == (["read", "met"] if rank == 0 else ["met", "read"])
 
@@ -28,7 +28,7 @@ def test_other_ranks_wait_until_the_first_one_has_decoded(rank, tmp_path, monkey
 def test_what_the_first_rank_cannot_read_ends_the_others(tmp_path, monkeypatch):
     monkeypatch.setattr(inputs, "read", lambda *_, **__: pytest.fail("this rank reads nothing"))
     monkeypatch.setattr(inputs.comm, "rank", lambda: 1)
-    monkeypatch.setattr(inputs.comm, "from_first", lambda _: "no image")
+    monkeypatch.setattr(inputs.comm, "broadcast_object", lambda _: "no image")
     with pytest.raises(UserError, match="^no image$"):
         inputs.read_with_bar({"path": str(tmp_path)})
 

@@ -40,11 +40,11 @@ def test_images_are_decoded_in_the_order_of_their_names(animals):
     assert data.labels.tolist() == ["cat"] * 4 + ["dog"] * 4
     assert data.values[:4, 0, 5, 5].tolist() == [0, 50, 100, 150]
     np.testing.assert_allclose(data.values[4:, 1, 5, 5], [0, 50, 100, 150], atol=3)
-    assert data.said == (
+    assert data.description == (
         "animals: RGB images brought to 32x32, 8 rows; labels from the folders' names; 1 other files ignored"
     )
     assert read(animals).labels is None
-    assert ImagePreprocess.learn(data.values).store(data.values).shape == (8, 3, 32, 32)
+    assert ImagePreprocess.learn(data.values).transform(data.values).shape == (8, 3, 32, 32)
 
 
 def test_a_second_read_decodes_nothing_and_a_changed_file_everything(animals, monkeypatch):
@@ -117,7 +117,7 @@ def test_unreadable_images_are_named_counted_and_skipped_on_request(animals):
     data = read(animals, max_bad=3, label="folder")
     assert data.labels.tolist() == ["cat"] * 2 + ["dog"] * 3 and data.values.shape == (5, 3, 32, 32)
     assert data.values[:2, 0, 5, 5].tolist() == [0, 100]
-    assert "3 unreadable left out: 'cat/1.png', 'cat/3.png', 'dog/2.jpg'" in data.said
+    assert "3 unreadable left out: 'cat/1.png', 'cat/3.png', 'dog/2.jpg'" in data.description
 
 
 def test_a_folder_of_unreadable_images_alone(tmp_path):
@@ -189,7 +189,9 @@ def test_folders_called_train_and_test_are_the_parts(tmp_path, other):
             picture(tmp_path / "f" / part / name / "0.png")
     data = read(tmp_path / "f", label="folder")
     assert data.labels.tolist() == ["a", "b", "a", "b"]
-    assert sorted(data.split.tolist()) == ["test", "test", "train", "train"] and f"train and {other}" in data.said
+    assert (
+        sorted(data.split.tolist()) == ["test", "test", "train", "train"] and f"train and {other}" in data.description
+    )
 
 
 def test_labels_of_a_folder(animals):

@@ -27,7 +27,7 @@ def test_registry_names_modalities():
 def test_channels_are_standardised_by_training_rows_alone():
     values = waves()
     series = SeriesPreprocess.learn(values[:20])
-    rows = series.store(values)
+    rows = series.transform(values)
     assert rows.dtype == torch.float32 and series.shape == {"channels": 3, "length": 20}
     np.testing.assert_allclose(rows[:20].mean((0, 2)), 0, atol=1e-6)
     np.testing.assert_allclose(rows[:20].std((0, 2), correction=0), 1, rtol=1e-5)
@@ -40,13 +40,13 @@ def test_channels_are_standardised_by_training_rows_alone():
 def test_pieces_change_nothing(monkeypatch, dtype):
     values = (waves() * 100).astype(dtype)
     whole = SeriesPreprocess.learn(values)
-    stored = whole.store(values)
+    stored = whole.transform(values)
     monkeypatch.setattr(series_module, "PIECE", 200)
     pieces = SeriesPreprocess.learn(values)
     np.testing.assert_allclose(pieces.mean, whole.mean, rtol=1e-12)
     np.testing.assert_allclose(pieces.std, whole.std, rtol=1e-12)
-    assert torch.equal(whole.store(values), stored)
-    assert torch.equal(whole.store(torch.from_numpy(values)), stored)
+    assert torch.equal(whole.transform(values), stored)
+    assert torch.equal(whole.transform(torch.from_numpy(values)), stored)
 
 
 def test_a_channel_that_moves_in_one_piece_only_is_kept(monkeypatch):
@@ -61,7 +61,7 @@ def test_series_json_round_trip_is_exact_to_the_bit():
     values = waves()
     series = SeriesPreprocess.learn(values, any_length=True)
     again = SeriesPreprocess.from_json(json.loads(json.dumps(series.to_json())))
-    assert torch.equal(again.store(values), series.store(values)) and again.any_length
+    assert torch.equal(again.transform(values), series.transform(values)) and again.any_length
     with pytest.raises(UserError, match="no series preprocessing"):
         SeriesPreprocess.from_json({"modality": "series"})
 
@@ -72,10 +72,10 @@ def test_missing_values_are_interpolated_in_time():
     holes = values.copy()
     holes[0, 1, [0, 5, 6, 19]] = np.nan
     holes[1, 2] = np.nan
-    rows = series.store(holes)
+    rows = series.transform(holes)
     line = np.interp(np.arange(20), np.flatnonzero(~np.isnan(holes[0, 1])), holes[0, 1][~np.isnan(holes[0, 1])])
     np.testing.assert_allclose(rows[0, 1], (line - series.mean[1]) / series.std[1], rtol=1e-5, atol=1e-6)
-    assert (rows[1, 2] == 0).all() and torch.equal(rows[2:], series.store(values)[2:])
+    assert (rows[1, 2] == 0).all() and torch.equal(rows[2:], series.transform(values)[2:])
     learnt = SeriesPreprocess.learn(holes)
     np.testing.assert_allclose(learnt.mean, np.nanmean(holes, axis=(0, 2)), rtol=1e-12)
     np.testing.assert_allclose(learnt.std, np.nanstd(holes, axis=(0, 2)), rtol=1e-12)
@@ -100,7 +100,7 @@ def test_flat_channels_are_dropped_by_name():
     with pytest.warns(UserWarning, match="channels dropped.*: 1, 2"):
         series = SeriesPreprocess.learn(values)
     assert series.shape == {"channels": 1, "length": 20}
-    assert series.store(values).shape == (30, 1, 20)
+    assert series.transform(values).shape == (30, 1, 20)
     with pytest.raises(UserError, match="no channel is left"):
         SeriesPreprocess.learn(np.ones((4, 2, 5)))
 
@@ -108,25 +108,25 @@ def test_flat_channels_are_dropped_by_name():
 def test_new_series_must_have_the_form_of_training():
     series = SeriesPreprocess.learn(waves())
     with pytest.raises(UserError, match="have 2 channels; the training had 3"):
-        series.store(waves(channels=2))
+        series.transform(waves(channels=2))
     with pytest.raises(UserError, match="have 15 time steps; the training had 20"):
-        series.store(waves(length=15))
-    assert SeriesPreprocess.learn(waves(), any_length=True).store(waves(length=15)).shape == (30, 3, 15)
+        series.transform(waves(length=15))
+    assert SeriesPreprocess.learn(waves(), any_length=True).transform(waves(length=15)).shape == (30, 3, 15)
     bad = waves()
     bad[7, 2, 4] = -np.inf
     with pytest.raises(UserError, match="series 7, channel 2, step 4: infinite"):
-        series.store(bad)
+        series.transform(bad)
     with pytest.raises(UserError, match="series 7, channel 2, step 4: infinite"):
         SeriesPreprocess.learn(bad)
     with pytest.raises(UserError, match="at least two series; there are 1"):
         SeriesPreprocess.learn(waves(rows=1))
     with pytest.raises(UserError, match="three dimensions"):
-        series.store(np.ones((3, 4)))
+        series.transform(np.ones((3, 4)))
 
 
 def test_series_features_are_flat():
     series = SeriesPreprocess.learn(waves())
-    rows = series.store(waves())
+    rows = series.transform(waves())
     np.testing.assert_array_equal(series.features(rows), rows.numpy().reshape(30, 60))
 
 
@@ -145,10 +145,10 @@ def test_image_statistics_are_those_of_all_training_pixels(monkeypatch):
 def test_images_stay_uint8_until_they_are_prepared(channels):
     values = pictures(channels=channels)
     images = ImagePreprocess.learn(values)
-    rows = images.store(values)
+    rows = images.transform(values)
     assert rows.dtype == torch.uint8 and rows.data_ptr() == values.ctypes.data
     assert images.shape == {"channels": channels, "size": [8, 10]}
-    prepared = images.prepare(rows)
+    prepared = images.to_input(rows)
     mean, std = (np.array(numbers)[:, None, None] for numbers in (images.mean, images.std))
     np.testing.assert_allclose(prepared, (values / 255 - mean) / std, atol=1e-5)
     assert prepared.dtype == torch.float32 and torch.equal(rows, torch.from_numpy(values))
@@ -158,15 +158,15 @@ def test_read_only_images_are_copied():
     values = pictures()
     images = ImagePreprocess.learn(values)
     values.flags.writeable = False
-    rows = images.store(values)
+    rows = images.transform(values)
     assert rows.data_ptr() != values.ctypes.data and torch.equal(rows, torch.from_numpy(values.copy()))
 
 
 def test_image_json_round_trip_is_exact_to_the_bit():
     images = ImagePreprocess.learn(pictures())
     again = ImagePreprocess.from_json(json.loads(json.dumps(images.to_json())))
-    rows = images.store(pictures())
-    assert torch.equal(again.prepare(again.store(pictures())), images.prepare(rows))
+    rows = images.transform(pictures())
+    assert torch.equal(again.to_input(again.transform(pictures())), images.to_input(rows))
     with pytest.raises(UserError, match="no image preprocessing"):
         ImagePreprocess.from_json({"size": 3})
     with pytest.raises(UserError, match="unknown scale 'units'"):
@@ -176,11 +176,11 @@ def test_image_json_round_trip_is_exact_to_the_bit():
 def test_new_images_must_have_the_form_of_training():
     images = ImagePreprocess.learn(pictures())
     with pytest.raises(UserError, match="are 9x11; the training had 8x10"):
-        images.store(pictures(side=9))
+        images.transform(pictures(side=9))
     with pytest.raises(UserError, match="have 1 channels; the training had 3"):
-        images.store(pictures(channels=1))
+        images.transform(pictures(channels=1))
     with pytest.raises(UserError, match="images are numbers .samples"):
-        images.store(pictures()[0])
+        images.transform(pictures()[0])
     with pytest.raises(UserError, match="at least two images"):
         ImagePreprocess.learn(pictures(rows=1))
     with pytest.raises(UserError, match="nothing is left"):
@@ -192,25 +192,27 @@ def test_an_image_is_read_alone_as_it_is_in_a_batch(kind):
     whole = pictures().astype(kind)
     whole[0] = np.arange(80).reshape(8, 10) % 2  # dark: alone it could be shares of white
     images = ImagePreprocess.learn(whole)
-    assert torch.equal(images.store(whole[:1]), images.store(whole)[:1]) and images.store(whole[:1]).max() == 1
+    assert (
+        torch.equal(images.transform(whole[:1]), images.transform(whole)[:1]) and images.transform(whole[:1]).max() == 1
+    )
     again = ImagePreprocess.from_json(json.loads(json.dumps(images.to_json())))
-    assert torch.equal(again.store(whole[:1]), images.store(whole[:1]))
+    assert torch.equal(again.transform(whole[:1]), images.transform(whole[:1]))
     unit = ImagePreprocess.learn(pictures() / kind(255))
-    assert torch.equal(unit.store(whole[:1]), images.store(whole[:1]) * 255)
-    np.testing.assert_array_equal(unit.store(pictures()), pictures())
+    assert torch.equal(unit.transform(whole[:1]), images.transform(whole[:1]) * 255)
+    np.testing.assert_array_equal(unit.transform(pictures()), pictures())
     with pytest.raises(UserError, match=r"training were floats in \[0, 1\]; these are .* from 0 to 199: rescale"):
-        unit.store(whole)
+        unit.transform(whole)
     with pytest.raises(UserError, match=r"training were whole levels 0 to 255; these are .*times 255"):
-        images.store(whole / kind(255))
+        images.transform(whole / kind(255))
 
 
 def test_image_features_are_pixels_of_bounded_size():
     values = pictures(rows=300)
     images = ImagePreprocess.learn(values)
-    np.testing.assert_allclose(images.features(images.store(values)), values.reshape(300, -1) / 255, atol=1e-6)
+    np.testing.assert_allclose(images.features(images.transform(values)), values.reshape(300, -1) / 255, atol=1e-6)
     large = pictures(rows=3, side=64)
     images = ImagePreprocess.learn(large)
-    features = images.features(images.store(large))
+    features = images.features(images.transform(large))
     assert features.shape == (3, 3 * 32 * 32)
     np.testing.assert_allclose(features.mean(), large.mean() / 255, rtol=1e-2)
 
@@ -219,4 +221,4 @@ def test_one_constant_colour_is_kept_finite():
     values = pictures()
     values[:, 2] = 9
     images = ImagePreprocess.learn(values)
-    assert torch.isfinite(images.prepare(images.store(values))).all() and images.channels == 3
+    assert torch.isfinite(images.to_input(images.transform(values))).all() and images.channels == 3

@@ -51,10 +51,10 @@ def test_shape_and_type_say_what_an_array_is(tmp_path, array, modality, shape, w
     np.save(tmp_path / "a.npy", array)
     np.savez(tmp_path / "a.npz", only=array)
     sources = [array, torch.from_numpy(array), tmp_path / "a.npy", str(tmp_path / "a.npz")]
-    for source, name in zip(sources, ["the array", "the array", "a.npy", "a.npz, only"]):
-        data = read(source)
+    for dataset, name in zip(sources, ["the array", "the array", "a.npy", "a.npz, only"]):
+        data = read(dataset)
         assert (data.modality, data.values.shape) == (modality, shape) and len(data) == 6
-        assert data.said.startswith(name + ": ") and words in data.said and "\n" not in data.said
+        assert data.description.startswith(name + ": ") and words in data.description and "\n" not in data.description
         assert data.labels is None and data.split is None
 
 
@@ -78,7 +78,7 @@ def test_modality_overrides():
 def test_floats_become_grey_levels_or_are_refused():
     def stored(images):
         values = read(images).values
-        return ImagePreprocess.learn(values).store(values).numpy()
+        return ImagePreprocess.learn(values).transform(values).numpy()
 
     levels = np.arange(256, dtype=np.uint8).reshape(4, 1, 8, 8)
     for dtype in (np.float64, np.float32):
@@ -119,24 +119,24 @@ def test_other_arrays_are_refused(array, words):
 @pytest.mark.parametrize("kind", ["csv", "parquet", "frame"])
 def test_label_and_split_are_taken_out_of_a_table(tmp_path, kind):
     frame = table()
-    source = frame if kind == "frame" else tmp_path / f"t.{kind}"
+    dataset = frame if kind == "frame" else tmp_path / f"t.{kind}"
     if kind == "csv":
-        frame.to_csv(source, index=False)
+        frame.to_csv(dataset, index=False)
     if kind == "parquet":
-        frame.to_parquet(source)
-    data = read(source, label="class", split="part")
+        frame.to_parquet(dataset)
+    data = read(dataset, label="class", split="part")
     assert list(data.values.columns) == ["age", "job"]
     assert data.labels.tolist() == frame["class"].tolist() and data.labels.flags.writeable
     assert data.split.tolist() == frame["part"].tolist()
-    assert "labels from class; parts from part (15 train, 5 test)" in data.said
+    assert "labels from class; parts from part (15 train, 5 test)" in data.description
     assert data.part("train").tolist() == list(range(15)) and data.part("test").tolist() == list(range(15, 20))
     test = data.take(data.part("test"))
     assert len(test) == 5 and test.labels.tolist() == frame["class"].tolist()[15:] and set(test.split) == {"test"}
     assert list(frame.columns) == ["age", "job", "class", "part"], "the caller's frame is as it was"
     with pytest.raises(UserError, match="no column 'clas' .label. .did you mean 'class'"):
-        read(source, label="clas")
+        read(dataset, label="clas")
     with pytest.raises(UserError, match="cannot be both"):
-        read(source, label="part", split="part")
+        read(dataset, label="part", split="part")
 
 
 def test_labels_never_stand_in_the_values(tmp_path):
@@ -158,7 +158,7 @@ def test_labels_never_stand_in_the_values(tmp_path):
 def test_a_column_called_split_is_taken_without_asking(tmp_path):
     frame = table().rename(columns={"part": "split"})
     data = read(frame)
-    assert "split" not in data.values.columns and len(data.part("test")) == 5 and "parts from split" in data.said
+    assert "split" not in data.values.columns and len(data.part("test")) == 5 and "parts from split" in data.description
     assert "split" in read(frame.assign(split="left")).values.columns
     np.savez(tmp_path / "d.npz", X=np.zeros((4, 2)), split=np.array(["train", "test", "train", "train"]))
     assert read(tmp_path / "d.npz").part("test").tolist() == [1]
@@ -186,11 +186,11 @@ def test_missing_values_by_name(tmp_path):
     frame.to_csv(tmp_path / "t.csv", index=False)
     frame.astype({"age": str}).to_parquet(tmp_path / "t.parquet")
     learnt = []
-    for source in (frame, tmp_path / "t.csv", tmp_path / "t.parquet"):
-        data = read(source, label="class", split="part", na=["?"])
+    for dataset in (frame, tmp_path / "t.csv", tmp_path / "t.parquet"):
+        data = read(dataset, label="class", split="part", na=["?"])
         learnt.append(TablePreprocess.learn(data.values).to_json())
         assert np.flatnonzero(~data.labelled).tolist() == [6] and data.labels[6] is None
-        assert "labels from class (1 missing)" in data.said
+        assert "labels from class (1 missing)" in data.description
     columns = learnt[0]["schema"]["columns"]
     assert learnt[1] == learnt[2] == learnt[0]
     assert [(column["kind"], column["missing"]) for column in columns] == [("numeric", True), ("categorical", True)]
@@ -236,13 +236,13 @@ def test_arrays_of_an_archive(tmp_path):
     data = read(path, label_key="y_train")
     np.testing.assert_array_equal(data.values, arrays["X_train"])
     assert data.labels.tolist() == arrays["y_train"].tolist()
-    assert "d.npz, X_train: series" in data.said and "X_test is not read" in data.said
+    assert "d.npz, X_train: series" in data.description and "X_test is not read" in data.description
     assert read(path, key="X_test").values.shape == (4, 3, 7)
     assert read(path, label="y_train", split="is_test").part("test").tolist() == [0, 1]
     both = read(path, key="X_train", label_key="y_train", test_key="X_test", test_label_key="y_test")
     np.testing.assert_array_equal(both.values[both.part("test")], arrays["X_test"])
     assert both.labels.tolist() == [*(np.arange(12) % 3), *(np.arange(4) % 3)]
-    assert "parts from X_test (12 train, 4 test)" in both.said
+    assert "parts from X_test (12 train, 4 test)" in both.description
     for options, words in (
         ({"key": "X_tran"}, "no array 'X_tran' .did you mean 'X_train'"),
         ({"label_key": "y_trian"}, "did you mean 'y_train'"),
@@ -261,7 +261,7 @@ def test_an_archive_without_a_usual_name_lists_what_it_holds(tmp_path):
     with pytest.raises(UserError, match=r"holds left \(3, 2\) float64, right \(4, 2\) int8: name one with key"):
         read(tmp_path / "d.npz")
     np.savez(tmp_path / "e.npz", a=np.zeros((3, 2)), x=np.zeros((4, 2)))
-    assert "e.npz, x:" in read(tmp_path / "e.npz").said
+    assert "e.npz, x:" in read(tmp_path / "e.npz").description
     np.savez(tmp_path / "f.npz", X=np.zeros((3, 2)), X_test=np.zeros((3, 4)))
     with pytest.raises(UserError, match="parts differ in form"):
         read(tmp_path / "f.npz", test_key="X_test")
@@ -353,4 +353,4 @@ def test_a_test_part_of_another_type_keeps_its_levels(tmp_path):
     levels = np.arange(256, dtype=np.uint8).reshape(4, 1, 8, 8)
     np.savez(tmp_path / "x.npz", X=levels / 255, Y=levels)
     values = read(tmp_path / "x.npz", key="X", test_key="Y").values
-    np.testing.assert_array_equal(ImagePreprocess.learn(values).store(values), np.concatenate([levels, levels]))
+    np.testing.assert_array_equal(ImagePreprocess.learn(values).transform(values), np.concatenate([levels, levels]))

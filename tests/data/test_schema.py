@@ -30,7 +30,7 @@ def people(rows=60, seed=0):
 def test_rows_are_numbers_then_indicators_then_codes():
     frame = people()
     table = TablePreprocess.learn(frame)
-    rows = table.store(frame)
+    rows = table.transform(frame)
     assert table.shape == {"numeric": 5, "categories": [5]}
     assert table.schema.stored_names == ["age", "pay", "member", "since", "pay missing", "job"]
     assert rows.dtype == torch.float32 and rows.shape == (60, 6) and rows.is_contiguous()
@@ -53,24 +53,24 @@ def test_schema_is_learnt_on_the_rows_given_alone():
     other = frame.copy()
     other.loc[40:, "age"] = 10_000
     other.loc[40:, "job"] = "astronaut"
-    rows = alone.store(other)
+    rows = alone.transform(other)
     assert TablePreprocess.learn(other.iloc[:40]).to_json() == alone.to_json()
     assert (rows[40:, -1] == 0).all(), "a level never seen has code 0"
-    assert torch.equal(rows[:40], alone.store(train))
+    assert torch.equal(rows[:40], alone.transform(train))
 
 
 def test_json_round_trip_is_exact_to_the_bit():
     frame = people()
     table = TablePreprocess.learn(frame.iloc[:30])
     again = TablePreprocess.from_json(json.loads(json.dumps(table.to_json(), allow_nan=False)))
-    assert torch.equal(again.store(frame), table.store(frame))
+    assert torch.equal(again.transform(frame), table.transform(frame))
     assert again.schema == table.schema and again.to_json() == table.to_json()
 
 
 def test_features_expand_codes_one_hot():
     frame = people()
     table = TablePreprocess.learn(frame)
-    features = table.features(table.store(frame))
+    features = table.features(table.transform(frame))
     assert features.shape == (60, 10) == (60, len(table.feature_names))
     assert (features[:, 5:].sum(axis=1) == 1).all()
     assert table.feature_names[5:] == ["job=(unknown)", "job=cook", "job=nurse", "job=smith", "job=(missing)"]
@@ -80,7 +80,7 @@ def test_features_expand_codes_one_hot():
 def test_missing_where_training_had_none_is_the_mean_or_unknown():
     frame = people()[["age", "job"]].dropna()
     table = TablePreprocess.learn(frame)
-    rows = table.store(pd.DataFrame({"age": [np.nan], "job": [None]}))
+    rows = table.transform(pd.DataFrame({"age": [np.nan], "job": [None]}))
     assert rows.tolist() == [[0.0, 0.0]]
 
 
@@ -102,7 +102,7 @@ def test_numbers_in_every_form_are_the_same_numbers(values):
     plain = pd.DataFrame({"a": [1.0, np.nan, 3.0, 4.0]})
     frame = pd.DataFrame({"a": values})
     assert TablePreprocess.learn(frame).to_json() == TablePreprocess.learn(plain).to_json()
-    assert torch.equal(TablePreprocess.learn(plain).store(frame), TablePreprocess.learn(plain).store(plain))
+    assert torch.equal(TablePreprocess.learn(plain).transform(frame), TablePreprocess.learn(plain).transform(plain))
 
 
 @pytest.mark.parametrize(
@@ -123,9 +123,9 @@ def test_dates_in_every_form_are_seconds(values):
 def test_what_is_no_date_is_named():
     table = TablePreprocess.learn(pd.DataFrame({"day": ["2020-01-01", "2020-01-02"]}))
     with pytest.raises(UserError, match="column 'day', row 1: 'soon' is not a date"):
-        table.store(pd.DataFrame({"day": ["2020-01-05", "soon"]}))
+        table.transform(pd.DataFrame({"day": ["2020-01-05", "soon"]}))
     with pytest.raises(UserError, match="column 'day', row 0: 7 is not a date"):
-        table.store(pd.DataFrame({"day": [7, 8]}))
+        table.transform(pd.DataFrame({"day": [7, 8]}))
 
 
 @pytest.mark.parametrize(
@@ -134,10 +134,10 @@ def test_what_is_no_date_is_named():
 def test_booleans_stay_zero_and_one(values):
     frame = pd.DataFrame({"yes": values})
     table = TablePreprocess.learn(frame)
-    assert table.store(frame).tolist() == [[1, 0], [0, 0], [0, 1]]
-    assert table.store(pd.DataFrame({"yes": ["True", "false", 1]})).tolist() == [[1, 0], [0, 0], [1, 0]]
+    assert table.transform(frame).tolist() == [[1, 0], [0, 0], [0, 1]]
+    assert table.transform(pd.DataFrame({"yes": ["True", "false", 1]})).tolist() == [[1, 0], [0, 0], [1, 0]]
     with pytest.raises(UserError, match=r"column 'yes', row 1: 'maybe' is not true or false"):
-        table.store(pd.DataFrame({"yes": [True, "maybe"]}))
+        table.transform(pd.DataFrame({"yes": [True, "maybe"]}))
 
 
 def test_category_names_do_not_depend_on_how_numbers_came():
@@ -145,7 +145,7 @@ def test_category_names_do_not_depend_on_how_numbers_came():
     table = TablePreprocess.learn(train)
     assert table.schema.columns[0].levels == ("1", "2")
     for zone in ([2, None], [2.0, np.nan], ["2", None], pd.Categorical([2, None])):
-        assert table.store(pd.DataFrame({"zone": zone, "x": [1.0, 1.0]}))[:, 1].tolist() == [2, 0]
+        assert table.transform(pd.DataFrame({"zone": zone, "x": [1.0, 1.0]}))[:, 1].tolist() == [2, 0]
 
 
 def test_levels_are_capped_and_rare_ones_unknown():
@@ -170,7 +170,7 @@ def test_useless_columns_are_dropped_with_one_warning_that_names_them():
     message = str(caught[0].message)
     for part in ("all missing: 'empty'", "constant: 'one', 'same'", "text of its own: 'name'"):
         assert part in message
-    assert torch.equal(table.store(frame.drop(columns=["empty", "one", "name", "same"])), table.store(frame))
+    assert torch.equal(table.transform(frame.drop(columns=["empty", "one", "name", "same"])), table.transform(frame))
 
 
 def test_no_column_left_is_refused():
@@ -186,7 +186,7 @@ def test_a_constant_in_floating_point_is_constant():
 
 def test_large_offset_keeps_its_digits():
     values = 1e15 + np.arange(10.0)
-    rows = TablePreprocess.learn(pd.DataFrame({"a": values})).store(pd.DataFrame({"a": values}))
+    rows = TablePreprocess.learn(pd.DataFrame({"a": values})).transform(pd.DataFrame({"a": values}))
     np.testing.assert_allclose(rows[:, 0], (np.arange(10) - 4.5) / np.arange(10).std(), rtol=1e-6)
 
 
@@ -197,9 +197,9 @@ def test_text_among_numbers_is_named_in_training_and_after():
     with pytest.raises(UserError, match=r"column 'age', row 17: 'n/k' is not a number, but 29 other"):
         TablePreprocess.learn(frame)
     with pytest.raises(UserError, match=r"column 'age', row 17: 'n/k' is not a number, as the column was"):
-        table.store(frame.iloc[10:])
+        table.transform(frame.iloc[10:])
     with pytest.raises(UserError, match=r"column 'x', row 0: Timestamp.* is not a number"):
-        table.store(pd.DataFrame({"age": [1], "x": [pd.Timestamp("2020-01-01")]}))
+        table.transform(pd.DataFrame({"age": [1], "x": [pd.Timestamp("2020-01-01")]}))
 
 
 def test_top_coded_text_stays_categorical():
@@ -214,7 +214,7 @@ def test_infinities_are_named(value):
         TablePreprocess.learn(frame)
     table = TablePreprocess.learn(pd.DataFrame({"a": [1.0, 2.0], "b": [1.0, 2.0]}))
     with pytest.raises(UserError, match="column 'b', row 1: infinite"):
-        table.store(frame)
+        table.transform(frame)
 
 
 def test_cells_that_are_no_values_are_named():
@@ -224,18 +224,18 @@ def test_cells_that_are_no_values_are_named():
         TablePreprocess.learn(pd.DataFrame({"a": [1j, 2j]}))
     table = TablePreprocess.learn(people())
     with pytest.raises(UserError, match="column 'job' holds cells"):
-        table.store(people().assign(job=[["cook"]] * 60))
+        table.transform(people().assign(job=[["cook"]] * 60))
 
 
 def test_new_columns_must_be_those_of_the_schema():
     frame = people()
     table = TablePreprocess.learn(frame)
     with pytest.raises(UserError, match=r"lack 1 column\(s\) of the training: 'age' \(did you mean 'Age'"):
-        table.store(frame.rename(columns={"age": "Age"}))
+        table.transform(frame.rename(columns={"age": "Age"}))
     with pytest.raises(UserError, match=r"lack 2 column\(s\).*'age', 'pay'"):
-        table.store(frame.drop(columns=["age", "pay"]))
+        table.transform(frame.drop(columns=["age", "pay"]))
     beside = frame[frame.columns[::-1]].assign(label="x", id=range(60))
-    assert torch.equal(table.store(beside), table.store(frame)), "order and further columns change nothing"
+    assert torch.equal(table.transform(beside), table.transform(frame)), "order and further columns change nothing"
 
 
 def test_arrays_are_matched_by_their_number_of_columns():
@@ -243,14 +243,14 @@ def test_arrays_are_matched_by_their_number_of_columns():
     values[2, 1] = np.nan
     table = TablePreprocess.learn(values)
     assert table.schema.stored_names == ["x0", "x1", "x2", "x1 missing"]
-    rows = table.store(values)
-    assert torch.equal(table.store(torch.from_numpy(values)), rows)
-    assert torch.equal(table.store(pd.DataFrame(values, columns=list("abc"))), rows)
+    rows = table.transform(values)
+    assert torch.equal(table.transform(torch.from_numpy(values)), rows)
+    assert torch.equal(table.transform(pd.DataFrame(values, columns=list("abc"))), rows)
     with pytest.raises(UserError, match="have 2 columns, the training had 3: 'x0', 'x1', 'x2'"):
-        table.store(values[:, :2])
+        table.transform(values[:, :2])
     with pytest.raises(UserError, match="column 'x2', row 4: infinite"):
         values[4, 2] = np.inf
-        table.store(values)
+        table.transform(values)
 
 
 def test_object_arrays_are_tables_of_mixed_columns():
@@ -269,7 +269,7 @@ def test_shapes_that_are_no_table():
 
 def test_extreme_new_values_stay_finite():
     table = TablePreprocess.learn(pd.DataFrame({"a": [0.0, 1e-300]}))
-    assert torch.isfinite(table.store(pd.DataFrame({"a": [1e300, -1e300]}))).all()
+    assert torch.isfinite(table.transform(pd.DataFrame({"a": [1e300, -1e300]}))).all()
 
 
 def test_foreign_json_is_refused():

@@ -25,7 +25,7 @@ ODD = pd.DataFrame(
 
 def stored(path, learnt, **options):
     """Return the pieces' stored rows in one array, and how many pieces there were."""
-    pieces = [learnt.store(piece) for piece in stream.stream(path, learnt, **options).pieces]
+    pieces = [learnt.transform(piece) for piece in stream.stream(path, learnt, **options).pieces]
     return np.concatenate([piece.numpy() for piece in pieces]), len(pieces)
 
 
@@ -43,7 +43,7 @@ def test_pieces_of_odd_columns_are_the_rows_of_the_whole(suffix, size, tmp_path,
     monkeypatch.setattr(stream, "PIECE_ROWS", size)
     rows, pieces = stored(path, learnt)
     assert pieces == -(-len(ODD) // size)
-    assert np.array_equal(rows, learnt.store(whole).numpy())
+    assert np.array_equal(rows, learnt.transform(whole).numpy())
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".parquet"])
@@ -56,7 +56,7 @@ def test_texts_that_mean_missing_are_missing_in_every_piece(suffix, tmp_path, mo
     monkeypatch.setattr(stream, "PIECE_ROWS", 2)
     rows, pieces = stored(path, learnt, na=["?"])
     assert pieces == 2
-    assert np.array_equal(rows, learnt.store(whole).numpy())
+    assert np.array_equal(rows, learnt.transform(whole).numpy())
 
 
 def test_other_columns_and_a_written_index_do_no_harm(tmp_path):
@@ -64,7 +64,7 @@ def test_other_columns_and_a_written_index_do_no_harm(tmp_path):
     more = ODD.assign(label=1)[["label", *reversed(ODD.columns)]]
     more.to_csv(tmp_path / "more.csv")
     rows, _ = stored(tmp_path / "more.csv", learnt)
-    assert np.array_equal(rows, learnt.store(read(tmp_path / "more.csv").values).numpy())
+    assert np.array_equal(rows, learnt.transform(read(tmp_path / "more.csv").values).numpy())
 
 
 def test_arrays_come_in_pieces_of_bounded_size(tmp_path, monkeypatch):
@@ -76,7 +76,7 @@ def test_arrays_come_in_pieces_of_bounded_size(tmp_path, monkeypatch):
     for name in ("x.npy", "x.npz"):
         rows, pieces = stored(tmp_path / name, learnt)
         assert pieces == 4
-        assert np.array_equal(rows, learnt.store(series).numpy())
+        assert np.array_equal(rows, learnt.transform(series).numpy())
     images = np.arange(5 * 16 * 16, dtype=np.uint8).reshape(5, 16, 16)
     np.save(tmp_path / "i.npy", images)
     rows, _ = stored(tmp_path / "i.npy", ImagePreprocess.learn(read(images).values))
@@ -115,11 +115,11 @@ def test_large_images_with_channels_last_are_never_copied_whole(tmp_path, monkey
     values[7] = np.rint(values[7])
     np.save(tmp_path / "x.npy", values)
     learnt = ImagePreprocess.learn(read(values).values)
-    whole = learnt.store(read(values).values).numpy()
+    whole = learnt.transform(read(values).values).numpy()
     monkeypatch.setattr(stream, "PIECE_BYTES", 100 * values[:1].nbytes)
     tracemalloc.start()
     for place, piece in enumerate(stream.stream(tmp_path / "x.npy", learnt).pieces):
-        assert np.array_equal(learnt.store(piece), whole[place * 100 : place * 100 + 100])
+        assert np.array_equal(learnt.transform(piece), whole[place * 100 : place * 100 + 100])
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < values.nbytes / 8

@@ -13,7 +13,7 @@ from isotropy.diagnostics.rules import RULES, Seen, Training
 from isotropy.diagnostics.thresholds import THRESHOLDS, often
 
 STEPS = (1, 10, 20, 30, 40)
-TRAINING = Training("simclr", steps=200, batch_size=128, width=64, landmarks={})
+TRAINING = Training("simclr", steps=200, batch_size=128, width=64, reference_losses={})
 CODES = {"categories": [1024.0] * 5, "most_even": [6.931] * 5}
 # SwAV on digits: its codes begin uniform and its rows near one point, and both pass.
 SWAV = {
@@ -44,7 +44,7 @@ NO_CENTRE = {
 TWO = {"loss": [42.5, 24.1, 6.0, 2.07, 0.886], "views_rank": [53.2, 8.46, 2.32, 2.12, 2.10]}
 DINO = {"loss": [6.89, 6.939, 6.858, 6.835, 6.831], "alignment": [0.241, 0.728, 0.749, 0.756, 0.776]}
 SLOW = {"loss": [5.329, 5.335, 5.347, 5.358, 5.304], "alignment": [0.489, 0.492, 0.484, 0.477, 0.501]}
-UNMOVED = {"loss": [5.0] * 5, "alignment": [0.5] * 5, "kinship": [1.0, None, 1.0, None, 1.0]}
+UNMOVED = {"loss": [5.0] * 5, "alignment": [0.5] * 5, "linear_cka": [1.0, None, 1.0, None, 1.0]}
 EVEN = {
     "loss": [7.01, 6.93, 6.90, 6.88, 6.87],
     "entropy": [6.561, 6.618, 6.673, 6.723, 6.763],
@@ -61,12 +61,15 @@ FEW = {
 }
 
 
-def fired(rule, numbers, start=None, steps=200, **landmarks):
+def fired(rule, numbers, start=None, steps=200, **reference_losses):
     """Return the names of the numbers that a rule rests on; c2 stands for c2 / a where no alignment is given."""
     columns = {"loss": [5.0, 4.9, 4.8, 4.7, 4.6], "alignment": [1.0] * 5, **numbers}
     rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
     records = [{"step": 0, **(start or {})}, *({"step": s, **row} for s, row in zip(STEPS, rows, strict=True))]
-    return [one.number for one in RULES[rule](Seen(records), replace(TRAINING, steps=steps, landmarks=landmarks))]
+    return [
+        one.number
+        for one in RULES[rule](Seen(records), replace(TRAINING, steps=steps, reference_losses=reference_losses))
+    ]
 
 
 @pytest.mark.parametrize(
@@ -104,8 +107,8 @@ def fired(rule, numbers, start=None, steps=200, **landmarks):
         # An encoder that does not move, and a GRU that moves little and learns much by it.
         (
             "no better than the random encoder",
-            {"kinship": [1.0, None, 1.0, None, 1.0], "loss": [5.0, 4.99, 4.98, 4.99, 4.98]},
-            {"kinship": [1.0, None, 0.9999, None, 0.9999]},
+            {"linear_cka": [1.0, None, 1.0, None, 1.0], "loss": [5.0, 4.99, 4.98, 4.99, 4.98]},
+            {"linear_cka": [1.0, None, 0.9999, None, 0.9999]},
         ),
         # SimSiam without predictor on spoken digits, where there never is a centre, and healthy on 67 series.
         (
@@ -130,7 +133,7 @@ def test_a_rule_fires_on_the_planted_and_not_on_the_healthy(rule, planted, healt
         ("dimensional collapse", NO_CENTRE, {"eta": [0.9, 0.9, 0.5, 0.5, 0.5]}),
         ("dimensional collapse", TWO, {"loss": [42.5, 34.1, 30.0, 28.0, 27.0]}),
         ("dimensional collapse", TWO, {"views_rank": [53.2, 8.46, 4.0, 3.0, 3.0]}),
-        ("no better than the random encoder", UNMOVED, {"kinship": [1.0, None, 0.98, None, 0.97]}),
+        ("no better than the random encoder", UNMOVED, {"linear_cka": [1.0, None, 0.98, None, 0.97]}),
         ("no better than the random encoder", UNMOVED, {"loss": [5.0, 4.8, 4.7, 4.6, 4.5]}),
         ("no better than the random encoder", UNMOVED, {"alignment": [0.5, 0.6, 0.7, 0.7, 0.7]}),
         ("uniform codes", EVEN, {"information": [0.3, 0.15, 0.1, 0.2, 0.3]}),

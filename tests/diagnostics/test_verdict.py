@@ -14,9 +14,9 @@ TRAINING = Training(
     steps=1000,
     batch_size=256,
     width=128,
-    landmarks={"point collapse": 6.2, "uniform codes": log(64), "perfection": 2.0},
+    reference_losses={"point collapse": 6.2, "uniform codes": log(64), "perfection": 2.0},
 )
-START = {"step": 0, "effective_rank": 40.0, "variation": 0.3, "kinship": 1.0}
+START = {"step": 0, "effective_rank": 40.0, "variation": 0.3, "linear_cka": 1.0}
 
 
 def records(count=20, **numbers):
@@ -28,7 +28,7 @@ def records(count=20, **numbers):
         "views_rank": 20.0,
         "effective_rank": 50.0,
         "variation": 0.4,
-        "kinship": 0.6,
+        "linear_cka": 0.6,
     }
     lines = []
     for step in range(10, 10 * count + 1, 10):
@@ -61,8 +61,8 @@ def codes(information, entropy):
         ("dimensional collapse", {"effective_rank": 3.0}),
         ("divergence", {"loss": lambda s: 6.0 + s / 10}),
         ("shortcut", {"loss": lambda s: 6.0 if s == 10 else 2.1, "effective_rank": 5.0}),
-        ("no better than the random encoder", {"kinship": 0.999, "loss": lambda s: 6.0 + 0.001 * (s % 3)}),
-        ("healthy", {"kinship": 0.999}),
+        ("no better than the random encoder", {"linear_cka": 0.999, "loss": lambda s: 6.0 + 0.001 * (s % 3)}),
+        ("healthy", {"linear_cka": 0.999}),
         ("not yet learning", {"loss": lambda s: 6.0 + 0.001 * (s % 3)}),
     ],
 )
@@ -107,7 +107,7 @@ def test_too_little_seen_is_unknown():
 
 
 def test_slowness_is_no_news_at_the_beginning():
-    assert verdict(records(10, kinship=0.999, loss=6.0), TRAINING).name == "healthy"
+    assert verdict(records(10, linear_cka=0.999, loss=6.0), TRAINING).name == "healthy"
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The numbers of a step and of an encoder: sums over ranks give what the rows of all give, kinship is CKA."""
+"""The numbers of a step and of an encoder: sums over ranks give what the rows of all give, linear CKA is CKA."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from isotropy.diagnostics import (
     Uses,
     assignments,
     encoder_numbers,
-    kinship,
+    linear_cka,
     participation_ratio,
     predictor_gap,
     step_numbers,
@@ -88,17 +88,17 @@ def test_kinship_is_linear_cka(n):
     x, y = rows(1, n), rows(2, n, 7)
     a, b = x - x.mean(0), y - y.mean(0)
     k, m = a @ a.T, b @ b.T
-    assert kinship(x, y) == pytest.approx(float((k * m).sum() / k.norm() / m.norm()), abs=1e-12)
+    assert linear_cka(x, y) == pytest.approx(float((k * m).sum() / k.norm() / m.norm()), abs=1e-12)
     turned = torch.linalg.qr(rows(3, 5, 5)).Q
-    assert kinship(x, 3 * x @ turned + 1) == pytest.approx(1, abs=1e-12)
+    assert linear_cka(x, 3 * x @ turned + 1) == pytest.approx(1, abs=1e-12)
     with pytest.raises(ValueError, match="same rows"):
-        kinship(x, y[:2])
+        linear_cka(x, y[:2])
 
 
 def test_a_point_has_no_variation_and_no_kin():
     found = encoder_numbers(torch.ones(8, 3), rows(1, 8))
     assert found["variation"] == 0 and found["uncentred_rank"] == pytest.approx(1)
-    assert np.isnan(found["kinship"]) and np.isnan(found["effective_rank"])
+    assert np.isnan(found["linear_cka"]) and np.isnan(found["effective_rank"])
     broken = encoder_numbers(torch.full((8, 3), torch.inf), rows(1, 8))
     assert all(np.isnan(value) for value in broken.values())
 

@@ -21,6 +21,6 @@ def code_of(arguments: list[str]) -> int:
 
 if __name__ == "__main__":
     # One group for all commands: a second one in the same processes finds the first one's addresses.
-    with comm.ranks(torch.device("cpu")):
+    with comm.process_group(torch.device("cpu")):
         codes = [code_of(arguments) for arguments in json.loads(Path("plan.json").read_text())]
     Path(f"{os.environ['RANK']}.json").write_text(json.dumps(codes))

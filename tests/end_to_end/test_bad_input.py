@@ -75,7 +75,7 @@ REFUSED = [
     ("good.csv --set optim.name=sdg", "optim.name = 'sdg' is unknown (did you mean 'sgd'?)"),
     ("good.csv --set optim.betas=[0.9,2.0]", "optim.betas = [0.9, 2.0] must be two numbers in [0, 1)"),
     ("good.csv --set train.batch_size=1", "train.batch_size = 1 must be a whole number of at least 2"),
-    ("good.csv --set train.chunk=-1", "train.chunk = -1 must be a whole number of at least 0"),
+    ("good.csv --set train.micro_batch=-1", "train.micro_batch = -1 must be a whole number of at least 0"),
     ("good.csv --method simclr --set method.temperature=abc", "method.temperature = 'abc' must be a number"),
     ("good.csv --method simclr --set method.temperature=-1", "temperature must be above 0, not -1"),
     ("good.csv --method simclr --set method.projector=3", "method.projector = 3 must be a list of whole numbers"),

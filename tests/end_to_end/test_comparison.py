@@ -15,7 +15,9 @@ def run(folder: Path, method: str = "simclr", fingerprint: str = "a", **labels: 
     folder.mkdir()
     (folder / "recipe.toml").write_text(isotropy.Recipe.default(method, "table").to_toml())
     training = {"steps": 1000, "batch_size": 256, "width": 128}
-    (folder / "data.json").write_text(json.dumps({"fingerprint": fingerprint, "landmarks": {}, "training": training}))
+    (folder / "data.json").write_text(
+        json.dumps({"fingerprint": fingerprint, "reference_losses": {}, "training": training})
+    )
     records = [{"step": 10 * n, "loss": 6.0 - n / 10, "centre": 0.1, "alignment": 0.9} for n in range(1, 6)]
     (folder / "diagnostics.jsonl").write_text("".join(json.dumps(one) + "\n" for one in records))
     probes = [

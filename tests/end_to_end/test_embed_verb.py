@@ -11,27 +11,27 @@ from isotropy.io import tables as writers
 
 
 @pytest.fixture
-def source():
+def dataset():
     return "people.csv"
 
 
 @pytest.fixture
-def run(source, files, cli):
-    assert cli("fit", files / source, "--label", "kind", "--epochs", 1, *SMALL_TABLE, "--out", "run").code == 0
+def run(dataset, files, cli):
+    assert cli("fit", files / dataset, "--label", "kind", "--epochs", 1, *SMALL_TABLE, "--out", "run").code == 0
     return embeddings("run/embeddings.parquet")
 
 
 @pytest.mark.parametrize("piece", [65_536, 10])
-@pytest.mark.parametrize("source", ["people.csv", "people.parquet"])
-def test_pieces_of_a_table_give_the_embeddings_of_the_run(source, piece, run, files, cli, monkeypatch):
+@pytest.mark.parametrize("dataset", ["people.csv", "people.parquet"])
+def test_pieces_of_a_table_give_the_embeddings_of_the_run(dataset, piece, run, files, cli, monkeypatch):
     monkeypatch.setattr(stream, "PIECE_ROWS", piece)
-    said = cli("embed", "run", files / source, "--out", "all.parquet")
+    said = cli("embed", "run", files / dataset, "--out", "all.parquet")
     assert (said.code, said.err) == (0, "")
     assert said.out.splitlines()[-1] == "all.parquet: 96 embeddings of width 16"
     frame = pd.read_parquet("all.parquet")
     assert list(frame.columns) == [f"z{place}" for place in range(16)]
     assert np.array_equal(frame.to_numpy(), run)
-    assert cli("embed", "run", files / source, "--out", "all.npy").code == 0
+    assert cli("embed", "run", files / dataset, "--out", "all.npy").code == 0
     made = np.load("all.npy", allow_pickle=False)
     assert made.dtype == np.float32
     assert np.array_equal(made, run)

@@ -205,10 +205,10 @@ def test_a_disk_that_fills_up_during_a_checkpoint_keeps_the_last_good_one(run, c
 def test_a_disk_that_is_full_at_the_end_leaves_a_run_that_can_be_finished(name, run, cli):
     real = os.replace
 
-    def full(source, target):
+    def full(dataset, target):
         if Path(target).name == name:
             raise OSError(28, "No space left on device")
-        real(source, target)
+        real(dataset, target)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(atomic.os, "replace", full)

@@ -20,7 +20,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from isotropy.data import PREPROCESS, ArraySource
+from isotropy.data import PREPROCESS, ArrayDataset
 from isotropy.methods import METHODS
 from isotropy.runs.recipe import Recipe, build
 from isotropy.training import fit
@@ -59,17 +59,17 @@ STRUCTURED = {
 class Exact:
     """A source whose rows reach the networks in float64."""
 
-    def __init__(self, source: ArraySource) -> None:
-        self.source, self.modality = source, source.modality
+    def __init__(self, dataset: ArrayDataset) -> None:
+        self.dataset, self.modality = dataset, dataset.modality
 
     def __len__(self) -> int:
-        return len(self.source)
+        return len(self.dataset)
 
     def batch(self, index: Tensor) -> Tensor:
-        return self.source.batch(index)
+        return self.dataset.batch(index)
 
-    def prepare(self, rows: Tensor) -> Tensor:
-        return self.source.prepare(rows).double()
+    def to_input(self, rows: Tensor) -> Tensor:
+        return self.dataset.to_input(rows).double()
 
 
 class ExactViews:
@@ -78,8 +78,8 @@ class ExactViews:
     def __init__(self, make: ViewMaker) -> None:
         self.make, self.count = make, make.count
 
-    def __call__(self, source: Any, index: Tensor, *, seed: int, pass_: int) -> MultiView:
-        views = self.make(source, index, seed=seed, pass_=pass_)
+    def __call__(self, dataset: Any, index: Tensor, *, seed: int, pass_: int) -> MultiView:
+        views = self.make(dataset, index, seed=seed, pass_=pass_)
         if type(views) is not MultiView:
             return views
         return MultiView(index, lambda: [view.double() for view in views.tensors])
@@ -119,11 +119,11 @@ def trace(method: str, modality: str, settings: dict[str, Any]) -> list[float]:
     )
     raw = values(modality)
     preprocess = PREPROCESS[modality].learn(raw, None)
-    source = ArraySource(preprocess.store(raw), preprocess)
-    built, make = build(recipe, preprocess, source)
+    dataset = ArrayDataset(preprocess.transform(raw), preprocess)
+    built, make = build(recipe, preprocess, dataset)
     arguments = recipe.train.arguments() | {"epochs": 4, "precision": "float32"}
     built.double()
-    run: Iterator[Any] = fit(built, Exact(source), ExactViews(make), optim=recipe.optim, **arguments)
+    run: Iterator[Any] = fit(built, Exact(dataset), ExactViews(make), optim=recipe.optim, **arguments)
     return [step.loss for step in islice(run, STEPS)]
 
 

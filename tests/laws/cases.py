@@ -37,7 +37,7 @@ class Rows:
     def batch(self, index: Tensor) -> Tensor:
         return self.rows[index]
 
-    def prepare(self, rows: Tensor) -> Tensor:
+    def to_input(self, rows: Tensor) -> Tensor:
         return rows
 
 
@@ -53,12 +53,12 @@ class Jitter:
     def __init__(self, count: int) -> None:
         self.count = count
 
-    def __call__(self, source: Rows, index: Tensor, *, seed: int, pass_: int) -> MultiView:
+    def __call__(self, dataset: Rows, index: Tensor, *, seed: int, pass_: int) -> MultiView:
         def make() -> list[Tensor]:
-            rows = source.batch(index)
+            rows = dataset.batch(index)
             keys = [rng.keys(seed, pass_, view, index) for view in range(self.count)]
             noise = [rng.normals(rng.halves(key, rows[0].numel())).to(rows) for key in keys]
-            return [source.prepare(rows + 0.3 * one.view_as(rows)) for one in noise]
+            return [dataset.to_input(rows + 0.3 * one.view_as(rows)) for one in noise]
 
         return MultiView(index, make)
 
@@ -68,7 +68,7 @@ def modality(kind: type[Method] | Method) -> str:
     return "table" if "table" in kind.modalities else kind.modalities[0]
 
 
-def source(dtype: torch.dtype = torch.float64, modality: str = "table") -> Rows:
+def dataset(dtype: torch.dtype = torch.float64, modality: str = "table") -> Rows:
     """Return the data set of every case: rows on a curved surface, so that there is something to learn."""
     generator = torch.Generator().manual_seed(7)
     if modality == "series":
@@ -159,7 +159,7 @@ def without_batch_norm(method: nn.Module) -> nn.Module:
 def train(method: Method, **options: Any) -> Any:
     """Return the generator `fit` over the case's data, by SGD: Adam would blow up rounding where a gradient is 0."""
     options = {"optim": Optim(name="sgd", lr=0.05, warmup=0), "epochs": EPOCHS, "batch_size": BATCH} | options
-    data = options.pop("source", None) or source(modality=modality(method))
+    data = options.pop("dataset", None) or dataset(modality=modality(method))
     return fit(method, data, views(method), precision=options.pop("precision", "float32"), keep_last=True, **options)
 
 

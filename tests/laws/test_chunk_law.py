@@ -17,7 +17,7 @@ TOLERANCE = 1e-12
 @cache
 def trained(name: str, chunk: int | None) -> tuple[list[dict[str, float]], dict[str, torch.Tensor]]:
     method = cases.without_batch_norm(cases.make(name))
-    terms = [step.terms for step in cases.train(method, chunk=chunk)]
+    terms = [step.terms for step in cases.train(method, micro_batch=chunk)]
     return terms, cases.state(method)
 
 
@@ -50,9 +50,9 @@ def with_dropout() -> Contrast:
 
 def test_the_replay_draws_the_dropout_of_the_first_run():
     learnt = with_dropout()
-    next(iter(cases.train(learnt, chunk=4, optim=Optim(name="sgd", lr=0.05, warmup=0, final=1, weight_decay=0))))
+    next(iter(cases.train(learnt, micro_batch=4, optim=Optim(name="sgd", lr=0.05, warmup=0, final=1, weight_decay=0))))
     # The same step by hand: one graph over the chunks, each under its own seed, and plain SGD at the first rate.
-    method, data = with_dropout(), cases.source()
+    method, data = with_dropout(), cases.dataset()
     index, before = rng.order(0, 0, cases.ROWS)[: cases.BATCH], cases.state(method)
     tensors = [], []
     for place, rows in enumerate(index.split(4)):
@@ -73,7 +73,7 @@ def test_dropout_is_a_function_of_the_step_and_leaves_the_callers_generator_alon
         method = with_dropout()
         torch.rand(draws)
         generator = torch.get_rng_state()
-        for _ in cases.train(method, chunk=4):
+        for _ in cases.train(method, micro_batch=4):
             pass
         assert torch.equal(torch.get_rng_state(), generator)
         ends.append(cases.state(method))
@@ -82,8 +82,8 @@ def test_dropout_is_a_function_of_the_step_and_leaves_the_callers_generator_alon
 
 @pytest.mark.parametrize("name", cases.ALL)
 def test_batch_statistics_are_refused_by_name(name):
-    with pytest.raises(UserError, match=r"^chunk: the statistics of '\S+' \(BatchNorm[12]d\) [^\n]*$"):
-        next(iter(cases.train(cases.make(name), chunk=4)))
+    with pytest.raises(UserError, match=r"^micro_batch: the statistics of '\S+' \(BatchNorm[12]d\) [^\n]*$"):
+        next(iter(cases.train(cases.make(name), micro_batch=4)))
 
 
 def test_a_batch_norm_that_only_reads_its_statistics_is_not_refused():
@@ -91,12 +91,12 @@ def test_a_batch_norm_that_only_reads_its_statistics_is_not_refused():
     method.encoder.module.add_module("last", torch.nn.BatchNorm1d(8).double())
     frozen = method.encoder.module.last
     method.frozen = lambda pass_: (frozen,)
-    next(iter(cases.train(method, chunk=4)))
+    next(iter(cases.train(method, micro_batch=4)))
     frozen.track_running_stats, frozen.running_mean, frozen.running_var = False, None, None
     with pytest.raises(UserError, match="encoder.module.last"):
-        next(iter(cases.train(method, chunk=4)))
+        next(iter(cases.train(method, micro_batch=4)))
 
 
 def test_a_chunk_below_one_row_is_refused():
-    with pytest.raises(UserError, match="chunk = 0"):
-        next(iter(cases.train(cases.make("toy_contrast"), chunk=0)))
+    with pytest.raises(UserError, match="micro_batch = 0"):
+        next(iter(cases.train(cases.make("toy_contrast"), micro_batch=0)))

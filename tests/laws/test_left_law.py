@@ -39,8 +39,8 @@ def test_networks_over_volumes_train():
     rows = cases.Rows(torch.randn(16, 1, 4, 4, 4))
     encoder = wrap(Volumes(), example=rows.rows[:2])
 
-    def pairs(source, index, *, seed, pass_):
-        return MultiView(index, lambda: [source.batch(index), source.batch(index) * 1.1])
+    def pairs(dataset, index, *, seed, pass_):
+        return MultiView(index, lambda: [dataset.batch(index), dataset.batch(index) * 1.1])
 
     pairs.count = 2
     steps = list(fit(SimCLR(encoder, projector=(8, 4)), rows, pairs, epochs=1, batch_size=8))

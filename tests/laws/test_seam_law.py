@@ -13,7 +13,7 @@ from isotropy.nn.ema import Teacher
 from isotropy.training import Optim, fit
 from isotropy.training.comm import mean
 from isotropy.training.loop import Step
-from isotropy.views.multiview import MultiView, Plain, Source, ViewMaker
+from isotropy.views.multiview import Dataset, MultiView, Plain, ViewMaker
 from laws import cases
 
 each_method = pytest.mark.parametrize("name", cases.ALL)
@@ -23,7 +23,7 @@ LABELS = {"y", "label", "labels", "target_labels", "classes", "annotation", "ann
 def begun(name: str, pass_: int = 0) -> tuple[Method, MultiView]:
     """Return a method in train mode at the start of a pass, and the views of its first batch."""
     method = cases.make(name)
-    data = cases.source(modality=cases.modality(method))
+    data = cases.dataset(modality=cases.modality(method))
     method.train()
     method.before_pass(data, pass_)
     return method, cases.views(method)(data, torch.arange(cases.BATCH), seed=0, pass_=pass_)
@@ -50,7 +50,7 @@ def signatures() -> Iterator[tuple[str, Callable[..., object]]]:
     yield "Views", MultiView.__init__
     yield "Plain", Plain.__call__
     yield "ViewMaker", ViewMaker.__call__
-    for protocol in (Source, Method):
+    for protocol in (Dataset, Method):
         for name, function in inspect.getmembers(protocol, inspect.isfunction):
             if name in vars(protocol):
                 yield f"{protocol.__name__}.{name}", function
@@ -66,7 +66,7 @@ def test_no_signature_on_the_way_to_a_method_has_a_place_for_labels(where, funct
 
 
 def test_views_carry_an_index_and_views_alone():
-    views = Plain()(cases.source(), torch.arange(3), seed=0, pass_=0)
+    views = Plain()(cases.dataset(), torch.arange(3), seed=0, pass_=0)
     assert {name for name in [*vars(views), *dir(MultiView)] if not name.startswith("_")} == {
         *("index", "tensors", "seconds", "through")
     }
@@ -186,8 +186,8 @@ def test_progress_runs_from_0_to_1(name):
 @each_method
 def test_a_step_in_bfloat16_is_finite(name):
     method = cases.make(name).float()
-    data = cases.source(torch.float32, cases.modality(method))
-    for step in cases.train(method, source=data, precision="bf16", epochs=1):
+    data = cases.dataset(torch.float32, cases.modality(method))
+    for step in cases.train(method, dataset=data, precision="bf16", epochs=1):
         assert all(x.dtype == torch.float32 for x in flat(step.outputs) if x.is_floating_point())
     assert all(torch.isfinite(x).all() for x in cases.state(method).values())
 

@@ -64,7 +64,7 @@ def run(name: str, *, chunk: int | None = None, steps: int | None = None) -> dic
     if chunk is not None:
         cases.without_batch_norm(method)
     terms, states = [], {}
-    for step in cases.train(method, chunk=chunk):
+    for step in cases.train(method, micro_batch=chunk):
         terms.append(step.terms)
         if step.number == 1:
             states = {f"first/{k}": v for k, v in cases.state(method).items()}
@@ -76,10 +76,10 @@ def run(name: str, *, chunk: int | None = None, steps: int | None = None) -> dic
 def stops(name: str) -> dict[str, Any]:
     """Return what a loss that becomes NaN on one rank says on this one, and how far the weights were moved."""
     method = Breaks(cases.encoder()).double()
-    data = cases.Rows(cases.source().rows[:18])
+    data = cases.Rows(cases.dataset().rows[:18])
     before, number, said = cases.state(method), 0, ""
     try:
-        for step in cases.train(method, source=data, epochs=4):
+        for step in cases.train(method, dataset=data, epochs=4):
             before, number = cases.state(method), step.number
     except Diverged as error:
         said = str(error)
@@ -93,7 +93,11 @@ def parts() -> dict[str, Any]:
     rows = ragged(sum(counts))
     mine = rows.split(counts)[comm.rank()].clone().requires_grad_()
     weights = torch.arange(1.0, 1.0 + rows.numel(), dtype=rows.dtype).view_as(rows)
-    out = {"gather": comm.gather(mine, counts), "mean": comm.mean(mine, counts), "total": comm.total(mine.sum(0))}
+    out = {
+        "gather": comm.gather(mine, counts),
+        "mean": comm.mean(mine, counts),
+        "total": comm.all_reduce_sum(mine.sum(0)),
+    }
     ((out["gather"] * weights).sum() + out["mean"].square().sum() + out["total"].pow(3).sum()).backward()
     state = out | {"gradient": mine.grad, "flat": comm.gather(mine[:, 0, 0].detach(), counts)}
     for name, norm in norms().items():
@@ -101,12 +105,12 @@ def parts() -> dict[str, Any]:
         comm.make_batch_norms_global(holder)
         x = (mine if norm_takes_maps(name) else mine.flatten(1)).detach().clone().requires_grad_()
         for _ in range(2):
-            with comm.together():
+            with comm.sync_batch_norm():
                 y = holder(x)
         y.square().mul(1 + torch.arange(y.shape[1], dtype=y.dtype).view(-1, *[1] * (y.dim() - 2))).sum().backward()
         state |= {f"{name}/y": y, f"{name}/x.grad": x.grad}
         state |= {f"{name}/{k}": v for k, v in holder.state_dict().items()}
-        with comm.together():
+        with comm.sync_batch_norm():
             state |= {f"{name}/eval": holder.eval()(x)}
     return {"terms": [], "state": {k: v.detach().clone() for k, v in state.items()}}
 
@@ -146,7 +150,7 @@ def jobs(world: int) -> dict[str, Callable[[], dict[str, Any]]]:
 
 def work(folder: Path) -> None:
     """Do all jobs as one rank and write `JOB.rank.json` and `.safetensors` for each."""
-    with comm.ranks(torch.device("cpu")):
+    with comm.process_group(torch.device("cpu")):
         for name, job in jobs(comm.world()).items():
             plant = name.split("/")[0]
             with planted(plant) if plant in PLANTS else nullcontext():

@@ -39,7 +39,7 @@ class Rows:
     def batch(self, index):
         return self.x[index]
 
-    def prepare(self, rows):
+    def to_input(self, rows):
         return rows
 
 

@@ -24,7 +24,7 @@ def test_categories_are_told_by_their_logits_and_several_views_are_averaged():
 
 def test_the_landmark_and_every_parameter_learns():
     method, x = Autoencoder(Net(), make_decoder=lambda width: nn.Linear(width, 5)), normal(8, 5).float()
-    assert method.loss([x], [x])["error"].item() == method.landmarks(8)["perfection"] == 0
+    assert method.loss([x], [x])["error"].item() == method.reference_losses(8)["perfection"] == 0
     method.loss(**method(views_of(x)))["error"].backward()
     assert all(p.grad.isfinite().all() and p.grad.abs().sum() > 0 for p in method.parameters())
 

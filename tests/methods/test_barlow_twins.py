@@ -29,12 +29,12 @@ def crowded(rows, width):
 @pytest.mark.parametrize(("width", "crowding"), [(6, 0.0), (7, 0.0), (14, 1.0)])
 def test_landmarks_are_what_the_loss_gives(width, crowding):
     method, rows = BarlowTwins(Net(), projector=(16, width), lambda_=0.3, scale=0.5), 8
-    landmarks = method.landmarks(rows)
+    reference_losses = method.reference_losses(rows)
     point, best = torch.ones(rows, width).double(), crowded(rows, width)
-    assert landmarks["point collapse"] == pytest.approx(0.5 * width)
-    assert landmarks["perfection"] == pytest.approx(0.5 * width * 0.3 * crowding)
+    assert reference_losses["point collapse"] == pytest.approx(0.5 * width)
+    assert reference_losses["perfection"] == pytest.approx(0.5 * width * 0.3 * crowding)
     for name, z in (("point collapse", point), ("perfection", best)):
-        assert sum(method.loss(z=[z, z]).values()).item() == pytest.approx(landmarks[name], abs=1e-4)
+        assert sum(method.loss(z=[z, z]).values()).item() == pytest.approx(reference_losses[name], abs=1e-4)
 
 
 def test_independent_views_cost_the_landmark():
@@ -42,7 +42,7 @@ def test_independent_views_cost_the_landmark():
     draws = [
         sum(method.loss(z=[normal(20, 40, seed=2 * s), normal(20, 40, seed=2 * s + 1)]).values()) for s in range(40)
     ]
-    assert torch.stack(draws).mean().item() == pytest.approx(method.landmarks(20)["independence"], rel=0.02)
+    assert torch.stack(draws).mean().item() == pytest.approx(method.reference_losses(20)["independence"], rel=0.02)
 
 
 def test_every_parameter_learns_and_none_through_the_loss_alone():

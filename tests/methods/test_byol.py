@@ -35,7 +35,7 @@ def test_the_teacher_sees_only_the_large_views():
 def test_landmarks_are_what_the_loss_gives():
     method, x = small(), normal(8, 6)
     point = torch.ones(8, 6)
-    assert method.landmarks(8) == {"point collapse": 0.0, "perfection": 0.0}
+    assert method.reference_losses(8) == {"point collapse": 0.0, "perfection": 0.0}
     for p, y in ((x, 2 * x), (point, 3 * point)):
         assert method.loss([p, p], [y, y])["distance"].item() == pytest.approx(0, abs=1e-6)
 

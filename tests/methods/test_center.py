@@ -30,7 +30,7 @@ def test_center_is_alignment_against_the_unbiased_centre():
 def test_landmarks_of_center_are_what_the_loss_gives():
     method = small(Center, lambd=0.3)
     point, simplex = torch.ones(8, 6).double(), torch.eye(8, dtype=torch.float64) - 1 / 8
-    known = method.landmarks(8)
+    known = method.reference_losses(8)
     assert total(method, [point, point]) == pytest.approx(known["point collapse"], abs=1e-12)
     assert total(method, [simplex, simplex]) == pytest.approx(known["perfection"], abs=1e-12)
 
@@ -60,7 +60,7 @@ def test_the_centre_follows_the_mean_after_use():
 def test_landmarks_of_center_subtraction_are_what_the_loss_gives(lambd):
     method = small(CenterSubtraction, lambd=lambd)
     point, simplex = normal(1, 6).expand(8, 6), torch.eye(8, dtype=torch.float64)[:, :6]
-    known = method.landmarks(8)
+    known = method.reference_losses(8)
     rows = torch.cat([simplex[:6], -simplex[:6]])  # centre 0
     assert total(method, [rows, rows]) == pytest.approx(known["perfection"], abs=1e-12)
     for _ in range(100):

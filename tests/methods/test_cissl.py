@@ -46,11 +46,11 @@ def test_small_crops_have_no_teacher():
 
 def test_landmarks_are_what_the_loss_gives():
     method = small(temperature=0.5)
-    known = method.landmarks(8)
+    known = method.reference_losses(8)
     point, simplex = torch.ones(8, 6).double(), torch.eye(8, dtype=torch.float64) - 1 / 8
     for name, z in (("point collapse", point), ("perfection", simplex)):
         assert method.loss([z, z], [z, z])["contrast"].item() == pytest.approx(known[name], abs=1e-12)
-    assert small(temperature=0.5).landmarks(16)["perfection"] == pytest.approx(1.714384, abs=1e-6)
+    assert small(temperature=0.5).reference_losses(16)["perfection"] == pytest.approx(1.714384, abs=1e-6)
 
 
 def test_mistakes_are_named():

@@ -25,9 +25,9 @@ class Kept(nn.Module):
 def mixtures(x, index, *, pass_=0, num_views=1, encoder=None, **options):
     """Return what a DACL over the rows `x` shows its encoder of the rows `index`, one tensor a view."""
     method = DACL(Kept(), projector=(4, 3), **options).to(x.dtype)
-    source = Rows(x)
-    method.before_pass(source, pass_)
-    method(views_of(*[x[index]] * num_views) if num_views > 1 else Plain()(source, index, seed=0, pass_=pass_))
+    dataset = Rows(x)
+    method.before_pass(dataset, pass_)
+    method(views_of(*[x[index]] * num_views) if num_views > 1 else Plain()(dataset, index, seed=0, pass_=pass_))
     return method.encoder.seen.chunk(max(2, num_views))
 
 
@@ -75,19 +75,19 @@ def test_mixtures_are_a_function_of_seed_pass_view_and_index():
 
 
 def test_the_loss_is_nt_xent_and_landmarks_are_what_it_gives():
-    method, source, rows = DACL(Net(), projector=(16, 6), temperature=0.4).double(), Rows(normal(9, 5)), 6
-    method.before_pass(source, 0)
-    outputs = method(Plain()(source, torch.arange(rows), seed=0, pass_=0))
+    method, dataset, rows = DACL(Net(), projector=(16, 6), temperature=0.4).double(), Rows(normal(9, 5)), 6
+    method.before_pass(dataset, 0)
+    outputs = method(Plain()(dataset, torch.arange(rows), seed=0, pass_=0))
     expected = nt_xent(*outputs["z"], temperature=0.4).item()
     assert method.loss(**outputs)["contrast"].item() == pytest.approx(expected, abs=1e-12)
     method.loss(**outputs)["contrast"].backward()
     assert all(p.grad is not None and p.grad.isfinite().all() for p in method.parameters())
     simplex = normalize(torch.eye(rows, dtype=torch.float64) - 1 / rows, dim=1)
     point = torch.ones(rows, 3, dtype=torch.float64)
-    landmarks = method.landmarks(rows)
-    assert landmarks == pytest.approx({"point collapse": log(11), "perfection": log(1 + 10 * exp(-3))})
-    assert method.loss(z=[point, point])["contrast"].item() == pytest.approx(landmarks["point collapse"])
-    assert method.loss(z=[simplex, simplex])["contrast"].item() == pytest.approx(landmarks["perfection"])
+    reference_losses = method.reference_losses(rows)
+    assert reference_losses == pytest.approx({"point collapse": log(11), "perfection": log(1 + 10 * exp(-3))})
+    assert method.loss(z=[point, point])["contrast"].item() == pytest.approx(reference_losses["point collapse"])
+    assert method.loss(z=[simplex, simplex])["contrast"].item() == pytest.approx(reference_losses["perfection"])
 
 
 def test_mistakes_are_named():

@@ -27,8 +27,8 @@ def test_the_loss_names_the_rows_and_is_averaged_over_views(smoothing):
 @pytest.mark.parametrize(("n", "perfection"), [(50_000, 9.1561), (512, 5.4819)])
 def test_landmarks_are_what_the_loss_gives(n, perfection):
     method = DIET(Net(width=1), n_samples=n)
-    landmarks = method.landmarks(8)
-    assert landmarks == pytest.approx({"point collapse": log(n), "perfection": perfection}, abs=1e-4)
+    reference_losses = method.reference_losses(8)
+    assert reference_losses == pytest.approx({"point collapse": log(n), "perfection": perfection}, abs=1e-4)
     index = torch.tensor([3, n - 1])
     one = torch.ones(2, 1, dtype=torch.float64)
     flat = naming(one, torch.zeros(n, 1, dtype=torch.float64), index, smoothing=0.8)
@@ -36,8 +36,8 @@ def test_landmarks_are_what_the_loss_gives(n, perfection):
     best = torch.full((n, 2), log(0.8 / n), dtype=torch.float64)
     best[index, [0, 1]] = log(0.8 / n + 0.2)
     least = naming(torch.eye(2, dtype=torch.float64), best, index, smoothing=0.8)
-    assert least.tolist() == pytest.approx([landmarks["perfection"]] * 2, abs=1e-9)
-    assert DIET(Net(width=1), n_samples=9, label_smoothing=0.0).landmarks(8)["perfection"] == 0
+    assert least.tolist() == pytest.approx([reference_losses["perfection"]] * 2, abs=1e-9)
+    assert DIET(Net(width=1), n_samples=9, label_smoothing=0.0).reference_losses(8)["perfection"] == 0
 
 
 def test_every_parameter_learns_also_the_rows_of_absent_samples():

@@ -81,7 +81,7 @@ def test_the_teacher_follows_encoder_head_and_directions():
 
 def test_landmarks_are_what_the_loss_gives():
     method = small(warmup=0.0)
-    marks = method.landmarks(14)
+    marks = method.reference_losses(14)
     flat, spread = torch.zeros(14, 7).double(), torch.eye(7).double().repeat(2, 1)
 
     def cost(x):
@@ -94,7 +94,7 @@ def test_landmarks_are_what_the_loss_gives():
     assert cost(point) > log(7)
     method.centre = torch.full((1, 7), 1 / 7).double()  # where the mean of spread rows takes it
     assert cost(spread) == pytest.approx(marks["perfection"], abs=1e-12)
-    assert DINO(Net(), prototypes=4096).landmarks(256)["uniform codes"] == pytest.approx(8.3178, abs=1e-4)
+    assert DINO(Net(), prototypes=4096).reference_losses(256)["uniform codes"] == pytest.approx(8.3178, abs=1e-4)
 
 
 def test_the_student_learns_and_the_teacher_gets_no_gradient():

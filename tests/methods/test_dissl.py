@@ -69,13 +69,13 @@ def test_landmarks_are_what_the_loss_gives(lambd, rows):
     for name, z in states(rows, 12).items():
         marginal = [(2 * z).softmax(1).mean(0, keepdim=True)] * 2
         found = sum(method.loss([z, z], [z, z], marginal).values()).item()
-        assert found == pytest.approx(method.landmarks(rows)[name], abs=1e-9), name
+        assert found == pytest.approx(method.reference_losses(rows)[name], abs=1e-9), name
 
 
 def test_below_the_threshold_few_categories_are_best_and_it_says_so():
     with pytest.warns(UserWarning, match=r"lambd = 1.2 is below 1 \+ beta = 1.8"):
         method = small(lambd=1.2)
-    assert method.landmarks(4)["perfection"] == pytest.approx(-1.2 * log(4))
+    assert method.reference_losses(4)["perfection"] == pytest.approx(-1.2 * log(4))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         small(lambd=1.8)

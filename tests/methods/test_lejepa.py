@@ -51,7 +51,7 @@ def test_directions_are_new_every_step_and_a_function_of_it():
 
 def test_landmarks_are_what_the_loss_gives():
     method = small(lambda_=0.1, num_slices=64)
-    marks, point = method.landmarks(128), torch.zeros(128, 6, dtype=torch.float64)
+    marks, point = method.reference_losses(128), torch.zeros(128, 6, dtype=torch.float64)
     found = sum(method.loss([point, point], []).values()).item()
     assert found == pytest.approx(marks["point collapse"], abs=1e-9)
     assert sum(method.loss([point + 0.5, point + 0.5], []).values()).item() > found

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from isotropy.data import ArraySource, ImagePreprocess, SeriesPreprocess, TablePreprocess
+from isotropy.data import ArrayDataset, ImagePreprocess, SeriesPreprocess, TablePreprocess
 from isotropy.runs.recipe import Recipe, build
 from isotropy.training import fit
 
@@ -32,13 +32,13 @@ def test_trains_on_many_views(name, modality):
     settings = {f"method.{key}": value for key, value in SMALL[name].items()} | VIEWS[modality]
     recipe = Recipe.default(name, modality).changed(settings)
     preprocess = kind.learn(rows)
-    source = ArraySource(preprocess.store(rows), preprocess)
-    method, views = build(recipe, preprocess, source)
-    steps = list(fit(method, source, views, epochs=2, batch_size=8))
+    dataset = ArrayDataset(preprocess.transform(rows), preprocess)
+    method, views = build(recipe, preprocess, dataset)
+    steps = list(fit(method, dataset, views, epochs=2, batch_size=8))
     assert len(steps) == 6 and all(np.isfinite(step.loss) for step in steps)
     outputs = steps[-1].outputs
     # Tables and series: four views of one size. The student sees all of them.
     many, targets = ("scores", "z") if name == "swav" else ("student", "teacher")
     assert len(outputs[many]) == views.count == (5 if modality == "image" else 4)
     assert len(outputs[targets]) == (2 if name == "swav" or modality == "image" else 4)
-    assert torch.isfinite(method.encoder(source.prepare(source.batch(torch.arange(4))))).all()
+    assert torch.isfinite(method.encoder(dataset.to_input(dataset.batch(torch.arange(4))))).all()

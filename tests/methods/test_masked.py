@@ -86,7 +86,7 @@ def test_the_landmark_and_every_parameter_learns():
     method.loss(**outputs)["error"].backward()
     assert all(p.grad.isfinite().all() and p.grad.abs().sum() > 0 for p in method.parameters())
     outputs["prediction"] = outputs["target"]
-    assert method.loss(**outputs)["error"].item() == method.landmarks(8)["perfection"] == 0
+    assert method.loss(**outputs)["error"].item() == method.reference_losses(8)["perfection"] == 0
 
 
 def test_mistakes_are_named():

@@ -36,17 +36,17 @@ def test_the_teacher_sees_only_the_large_views():
 
 def test_landmarks_are_what_the_loss_gives():
     method, rows = small(temperature=0.2), 256
-    landmarks = method.landmarks(rows)
+    reference_losses = method.reference_losses(rows)
     eye = torch.eye(rows, dtype=torch.float64)
-    assert landmarks["point collapse"] == pytest.approx(4.4361, abs=1e-4)
+    assert reference_losses["point collapse"] == pytest.approx(4.4361, abs=1e-4)
     for name, z in (("point collapse", torch.ones(rows, 3)), ("perfection", eye - 1 / rows)):
-        assert method.loss([z, z], [z, z])["contrast"].item() == pytest.approx(landmarks[name], rel=1e-6)
+        assert method.loss([z, z], [z, z])["contrast"].item() == pytest.approx(reference_losses[name], rel=1e-6)
     orthonormal = 0.8 * log(1 + 255 * exp(-5))
     assert method.loss([eye, eye], [eye, eye])["contrast"].item() == pytest.approx(orthonormal)
-    assert landmarks["perfection"] < orthonormal
+    assert reference_losses["perfection"] < orthonormal
     corners = normalize(torch.eye(9).double() - 1 / 9, dim=1)
     nudged = corners + 0.1 * normal(9, 9)
-    assert method.loss([nudged] * 2, [nudged] * 2)["contrast"].item() > method.landmarks(9)["perfection"]
+    assert method.loss([nudged] * 2, [nudged] * 2)["contrast"].item() > method.reference_losses(9)["perfection"]
 
 
 def test_the_student_learns_and_the_teacher_gets_no_gradient():

@@ -34,7 +34,7 @@ def test_landmarks_are_what_the_loss_gives(weights):
     a, b = torch.arange(16) // 4, torch.arange(16) % 4
     times = torch.tensor([[0, 1, 2, 3], [0, 2, 3, 1], [0, 3, 1, 2]])
     array = torch.stack([a, b, *(a ^ times[k][b] for k in range(3))], dim=1)
-    marks = method.landmarks(16)
+    marks = method.reference_losses(16)
     assert list(marks) == ["uniform codes", "one code", "perfection"]
     states = (torch.zeros(16, 20), one_hot(torch.zeros(16, 5, dtype=torch.int64), 4), one_hot(array, 4))
     for name, z in zip(marks, states, strict=True):
@@ -43,9 +43,9 @@ def test_landmarks_are_what_the_loss_gives(weights):
 
 
 def test_the_landmarks_of_a_small_batch_and_of_one_segment():
-    assert small().landmarks(12)["perfection"] == pytest.approx(-log(4) - log(12))
+    assert small().reference_losses(12)["perfection"] == pytest.approx(-log(4) - log(12))
     method = small(projector=(16, 6), num_segments=1)
-    marks, z = method.landmarks(12), torch.zeros(12, 6, dtype=torch.float64)
+    marks, z = method.reference_losses(12), torch.zeros(12, 6, dtype=torch.float64)
     assert sum(method.loss([z, z]).values()).item() == pytest.approx(marks["uniform codes"], abs=1e-12)
     z = one_hot(torch.arange(12)[:, None] % 6, 6)
     assert sum(method.loss([z, z]).values()).item() == pytest.approx(marks["perfection"], abs=1e-12)

@@ -33,14 +33,14 @@ def test_the_loss_is_the_papers_over_both_directions():
 def test_landmarks_are_what_the_loss_gives():
     rows = 8
     method = small(projector=(16, rows), temperature=0.2)
-    landmarks = method.landmarks(rows)
+    reference_losses = method.reference_losses(rows)
     corners = normalize(torch.eye(rows).double() - 1 / rows, dim=1)
     method.queue[:rows] = corners
     point = torch.ones(rows, rows).double()
-    assert landmarks["point collapse"] == pytest.approx(log(8))
-    assert landmarks["perfection"] == pytest.approx(log(1 + 7 * exp(-8 / 7 / 0.2)))
+    assert reference_losses["point collapse"] == pytest.approx(log(8))
+    assert reference_losses["perfection"] == pytest.approx(log(1 + 7 * exp(-8 / 7 / 0.2)))
     for name, z in (("point collapse", point), ("perfection", corners)):
-        assert method.loss([z, z], [z, z])["contrast"].item() == pytest.approx(landmarks[name])
+        assert method.loss([z, z], [z, z])["contrast"].item() == pytest.approx(reference_losses[name])
     # Where the queue is one point every sample has the same neighbour, and equal predictions are as good as any.
     method.queue.copy_(normalize(point[:1], dim=1).expand_as(method.queue))
     assert method.loss([corners, corners], [point, point])["contrast"].item() == pytest.approx(log(8))

@@ -13,20 +13,20 @@ UNOBSERVED = {"autoencoder", "masked", "diet"}
 
 
 @pytest.fixture(scope="module")
-def observed():
+def monitored():
     """Return what every method shows of its first step."""
     found = {}
     for name in METHODS:
         method = cases.make(name)
         steps = cases.train(method)
-        found[name] = method.observed(**next(steps).outputs)
+        found[name] = method.monitored(**next(steps).outputs)
         steps.close()
     return found
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_it_has_the_keys_and_shapes_that_diagnostics_know(name, observed):
-    shown = observed[name]
+def test_it_has_the_keys_and_shapes_that_diagnostics_know(name, monitored):
+    shown = monitored[name]
     assert set(shown) <= KEYS and (shown or name in UNOBSERVED)
     for tensors in shown.values():
         assert isinstance(tensors, list) and tensors
@@ -42,8 +42,8 @@ def test_it_has_the_keys_and_shapes_that_diagnostics_know(name, observed):
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_the_diagnostics_take_it(name, observed):
-    shown = observed[name]
+def test_the_diagnostics_take_it(name, monitored):
+    shown = monitored[name]
     if tensors := shown.get("views"):
         assert -1 <= stability(tensors)["centre"] <= 1
     for p, z in zip(shown.get("prediction", []), shown.get("target", [])):
@@ -52,11 +52,11 @@ def test_the_diagnostics_take_it(name, observed):
         assert assignments(p)["information"] >= -1e-9
 
 
-def test_a_method_pairs_a_prediction_with_another_view(observed):
+def test_a_method_pairs_a_prediction_with_another_view(monitored):
     # Of one view with itself SimSiam's target would be what the prediction was made from.
     method = cases.make("simsiam")
     tensors = [torch.full((3, 2), float(v)) for v in range(2)]
-    shown = method.observed(prediction=[10 + x for x in tensors], target=tensors)
+    shown = method.monitored(prediction=[10 + x for x in tensors], target=tensors)
     assert [(float(p[0, 0]), float(z[0, 0])) for p, z in zip(shown["prediction"], shown["target"])] == [
         (11, 0),
         (10, 1),

@@ -22,12 +22,12 @@ def test_the_loss_is_nt_xent_of_the_projected_views():
 
 def test_landmarks_are_what_the_loss_gives():
     method, rows = SimCLR(Net(), temperature=0.4), 6
-    landmarks = method.landmarks(rows)
+    reference_losses = method.reference_losses(rows)
     simplex = normalize(torch.eye(rows, dtype=torch.float64) - 1 / rows, dim=1)
     point = torch.ones(rows, 3, dtype=torch.float64)
-    assert landmarks == pytest.approx({"point collapse": log(11), "perfection": log(1 + 10 * exp(-3))})
-    assert method.loss(z=[point, point])["contrast"].item() == pytest.approx(landmarks["point collapse"])
-    assert method.loss(z=[simplex, simplex])["contrast"].item() == pytest.approx(landmarks["perfection"])
+    assert reference_losses == pytest.approx({"point collapse": log(11), "perfection": log(1 + 10 * exp(-3))})
+    assert method.loss(z=[point, point])["contrast"].item() == pytest.approx(reference_losses["point collapse"])
+    assert method.loss(z=[simplex, simplex])["contrast"].item() == pytest.approx(reference_losses["perfection"])
 
 
 def test_every_parameter_learns_and_none_through_the_loss_alone():

@@ -104,7 +104,7 @@ def test_landmarks_are_what_the_loss_gives():
     point = torch.ones(8, 6)
     for p, y in ((x, 2 * x), (point, 3 * point)):
         assert method.loss([p, p], [y, y])["distance"].item() == pytest.approx(-1, abs=1e-6)
-    assert method.landmarks(8) == {"point collapse": -1.0, "perfection": -1.0}
+    assert method.reference_losses(8) == {"point collapse": -1.0, "perfection": -1.0}
 
 
 def test_a_mask_a_view_and_batch_norms_learn_their_statistics():

@@ -111,7 +111,7 @@ def test_landmarks_are_what_the_loss_gives():
     method = small(projector=(16, 7), temperature=0.25, epsilon=0.2)
     with torch.no_grad():
         method.prototypes.weight.copy_(torch.eye(7))
-    marks = method.landmarks(14)
+    marks = method.reference_losses(14)
 
     def cost(z):
         return method.loss(scores=[z, z], z=[z, z])["prediction"].item()
@@ -125,7 +125,7 @@ def test_landmarks_are_what_the_loss_gives():
     assert cost(one) == pytest.approx(marks["one code"], abs=1e-12)
     spread = torch.eye(7).double().repeat(2, 1)
     assert cost(spread) == pytest.approx(marks["perfection"], abs=1e-12)
-    assert SwAV(Net(), prototypes=3000).landmarks(256)["uniform codes"] == pytest.approx(8.0064, abs=1e-4)
+    assert SwAV(Net(), prototypes=3000).reference_losses(256)["uniform codes"] == pytest.approx(8.0064, abs=1e-4)
     own = exp(5) / (exp(5) + 6)
     assert marks["perfection"] == pytest.approx(log(exp(4) + 6) - 4 * own)
 

@@ -73,7 +73,7 @@ def test_every_weight_learns_and_a_step_is_counted():
     sum(method.loss(**method(views_of(normal(6, 2, 24)))).values()).backward()
     assert all(p.grad is not None for p in method.parameters())
     method.update(frames=[])
-    assert int(method.steps) == 1 and method.landmarks(8) == {}
+    assert int(method.steps) == 1 and method.reference_losses(8) == {}
 
 
 def test_one_view_is_enough_and_its_encoder_is_the_one_to_embed_with():

@@ -90,7 +90,7 @@ def test_all_parts_learn_and_the_loss_of_collapse_is_the_landmark():
     point = torch.ones(16, 3, 6)
     terms = method.loss([point, 2 * point], [point, point], [torch.ones(16, 4)] * 2)
     total = sum(terms.values()).item()
-    assert total == pytest.approx(method.landmarks(16)["point collapse"], abs=1e-5)
+    assert total == pytest.approx(method.reference_losses(16)["point collapse"], abs=1e-5)
     assert total == pytest.approx(2 * log(16) + 0.7 * log(31), abs=1e-5)
 
 

@@ -30,8 +30,8 @@ def perfect(rows, width):
 @pytest.mark.parametrize(("width", "expected"), [(6, 0.0), (7, 0.0), (14, 2.0)])
 def test_landmarks_are_what_the_loss_gives(width, expected):
     method, rows = VICReg(Net(), expander=(16, width)), 8
-    landmarks = method.landmarks(rows)
-    assert landmarks == pytest.approx({"point collapse": 24.75, "perfection": expected})
+    reference_losses = method.reference_losses(rows)
+    assert reference_losses == pytest.approx({"point collapse": 24.75, "perfection": expected})
     point, best = torch.ones(rows, width).double(), perfect(rows, width)
     assert sum(method.loss(z=[point, point]).values()).item() == pytest.approx(24.75)
     assert sum(method.loss(z=[best, best]).values()).item() == pytest.approx(expected, abs=1e-10)

@@ -41,7 +41,7 @@ def test_sub_batches_part_the_rows_and_change_with_the_step():
 
 def test_landmarks_are_what_the_loss_gives():
     method, x = small(), normal(16, 3)
-    assert method.landmarks(16) == {"point collapse": 2.0, "perfection": 0.0}
+    assert method.reference_losses(16) == {"point collapse": 2.0, "perfection": 0.0}
     for expected, z in ((2.0, torch.ones(16, 3).double()), (0.0, x)):
         assert method.loss(z=[z, z])["distance"].item() == pytest.approx(expected, abs=1e-12)
 

@@ -45,7 +45,7 @@ def run(tmp_path):
     (tmp_path / "diagnostics.jsonl").write_text("".join(json.dumps(entry) + "\n" for entry in lines))
     (tmp_path / "recipe.toml").write_text(f"seed = 1\n[method]\nname = '''{NASTY}'''\n")
     (tmp_path / "model.json").write_text(json.dumps({"made_with": {"torch": NASTY}}))
-    data = {"said": NASTY, "landmarks": {"point " + NASTY: 1.5, "far": 1e9}}
+    data = {"said": NASTY, "reference_losses": {"point " + NASTY: 1.5, "far": 1e9}}
     (tmp_path / "data.json").write_text(json.dumps(data))
     return tmp_path
 

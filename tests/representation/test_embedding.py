@@ -44,7 +44,7 @@ class _Stored:
         self.modality = modality
         self.shape = SHAPES[modality]
 
-    def prepare(self, rows: torch.Tensor) -> torch.Tensor:
+    def to_input(self, rows: torch.Tensor) -> torch.Tensor:
         return rows.float() / 255 if self.modality == "image" else rows
 
 

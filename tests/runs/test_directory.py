@@ -21,7 +21,7 @@ from isotropy.report import summarise
 from isotropy.representation import Representation, load
 from isotropy.runs.directory import Run, fingerprint
 from isotropy.nn.segments import SegmentHead
-from isotropy.runs.monitor import Watch
+from isotropy.runs.monitor import Monitor
 
 RECIPE = Recipe.default("simclr", "table").changed(
     {"encoder.width": 8, "encoder.hidden": 8, "train.batch_size": 16, "train.epochs": 6}
@@ -77,7 +77,7 @@ def test_training_logs_every_step_and_health_at_some(prepared, tmp_path):
     seen = lines["diagnostics"]
     assert [line["step"] for line in seen] == [0, 1, 10, 20, 24]
     assert seen == run.records
-    assert seen[0]["kinship"] == pytest.approx(1), "the untrained encoder comes first"
+    assert seen[0]["linear_cka"] == pytest.approx(1), "the untrained encoder comes first"
     assert steps[0][1] == {**seen[0], **seen[1]}
     assert steps[10][1] == steps[9][1], "the newest is given with every step"
     assert all(line["loss"] == lines["metrics"][line["step"] - 1]["loss"] for line in seen[1:])
@@ -93,11 +93,11 @@ def test_a_collapse_ends_the_training_without_a_checkpoint(prepared, tmp_path):
 
 
 def test_a_long_training_looks_at_its_encoder_fifty_times(prepared):
-    class Cheap(Watch):
+    class Cheap(Monitor):
         def _embedded(self, encoder):
             return np.eye(4)
 
-    watch = Cheap(prepared.method, prepared.rows[:4], prepared.preprocess.prepare, prepared.method.encoder)
+    watch = Cheap(prepared.method, prepared.rows[:4], prepared.preprocess.to_input, prepared.method.encoder)
     outputs = {"z": [torch.eye(4), torch.eye(4)]}
     numbers = [*range(1, 40), 600, 1190, 1200, 1201]
     steps = [SimpleNamespace(number=n, steps=1201, epoch=n / 10, loss=1.0, outputs=outputs) for n in numbers]
@@ -111,7 +111,7 @@ def test_a_long_training_looks_at_its_encoder_fifty_times(prepared):
 def test_a_teacher_is_watched_on_its_way(prepared, momentum, way):
     encoder = deepcopy(prepared.method.encoder)
     method = BYOL(deepcopy(encoder), projector=(8, 4), predictor_hidden=8, momentum=momentum)
-    watch = Watch(method, prepared.rows[:32], prepared.preprocess.prepare, encoder)
+    watch = Monitor(method, prepared.rows[:32], prepared.preprocess.to_input, encoder)
     with torch.no_grad():
         for weight in method.encoder.parameters():
             weight += 1
@@ -142,7 +142,7 @@ def test_watching_leaves_modes_and_weights_as_they_were(prepared):
     list(encoder.modules())[2].eval()
     modes = [module.training for module in encoder.modules()]
     before = {name: value.clone() for name, value in encoder.state_dict().items()}
-    health = Watch(prepared.method, prepared.rows[:32], prepared.preprocess.prepare, encoder).at_start()
+    health = Monitor(prepared.method, prepared.rows[:32], prepared.preprocess.to_input, encoder).at_start()
     assert 1 <= health["effective_rank"] <= 8
     assert 0 <= health["mean_norm"] <= 1
     assert [module.training for module in encoder.modules()] == modes
@@ -203,7 +203,7 @@ def test_a_method_with_codes_leaves_them_and_what_they_are_worth(tmp_path):
     loaded = load(run.folder)
     codes = loaded.codes(ROWS)
     with torch.no_grad():
-        direct = made.method.eval().codes(made.preprocess.prepare(made.rows)).numpy()
+        direct = made.method.eval().codes(made.preprocess.to_input(made.rows)).numpy()
     assert np.array_equal(codes, direct)
     said = summarise(run.folder)["codes"]
     assert (said["segments"], said["units"], said["rows"]) == (5, 3, 16)
@@ -223,7 +223,7 @@ def test_codes_without_classes_have_no_purity(label):
     encoder = torch.nn.Linear(3, 4)
     encoder.width = 4
     made = Representation(encoder, preprocess, method="music", coder=SegmentHead((4, 6), num_segments=1))
-    rows = preprocess.store(ROWS)
+    rows = preprocess.transform(ROWS)
     found = codes_evidence(made, rows, label, np.arange(60), np.arange(60, 80))
     assert "purity" not in found and found["rows"] == 20 and found["mutual_information"] is None
     assert codes_evidence(made, rows, label, np.arange(80), np.arange(0))["rows"] == 80

@@ -19,10 +19,10 @@ ROWS = np.random.default_rng(0).normal(size=(80, 3))
 
 def test_without_labels_all_rows_train_and_with_them_a_fifth_is_held_out():
     made = prepare.prepare(RECIPE, read(ROWS))
-    assert (len(made.train), len(made.test), len(made.source)) == (80, 0, 80)
+    assert (len(made.train), len(made.test), len(made.dataset)) == (80, 0, 80)
     labels = np.arange(80) % 4
     made = prepare.prepare(RECIPE, read(ROWS, label=labels))
-    assert (len(made.train), len(made.test), len(made.source)) == (64, 16, 64)
+    assert (len(made.train), len(made.test), len(made.dataset)) == (64, 16, 64)
     assert np.bincount(labels[made.test]).tolist() == [4, 4, 4, 4]
     assert sorted([*made.train, *made.test]) == list(range(80))
 
@@ -35,7 +35,7 @@ def test_a_split_is_taken_and_preprocessing_learns_on_its_training_rows_alone():
     assert made.test.tolist() == list(range(60, 80))
     assert torch.allclose(made.rows[:60].mean(0), torch.zeros(3), atol=1e-5)
     assert made.rows[60:].min() > 10
-    assert torch.equal(made.source.batch(torch.arange(60)), made.rows[:60])
+    assert torch.equal(made.dataset.batch(torch.arange(60)), made.rows[:60])
     again = prepare.prepare(RECIPE, read(ROWS), preprocess=made.preprocess)
     assert again.preprocess is made.preprocess
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from isotropy.data import ArraySource, TablePreprocess
+from isotropy.data import ArrayDataset, TablePreprocess
 from isotropy.errors import UserError
 from isotropy.methods import METHODS
 from isotropy.runs.recipe import DEFAULTS, Recipe, Train, build
@@ -92,7 +92,7 @@ def test_numbers_and_lists_that_fit_are_taken():
     recipe = Recipe.default("simclr", "table").changed(
         {"train.epochs": 2, "optim.lr": 1, "method.temperature": 1, "views.corrupt": 0.5, "method.projector": [8, 4]}
     )
-    recipe = recipe.changed({"train.epochs": 2.5, "views.corrupt": [0.0, 0.5], "train.chunk": 4})
+    recipe = recipe.changed({"train.epochs": 2.5, "views.corrupt": [0.0, 0.5], "train.micro_batch": 4})
     assert (recipe.train.epochs, recipe.views["corrupt"]) == (2.5, [0.0, 0.5])
     assert Train(chunk=4).arguments()["chunk"] == 4
     assert Train().arguments()["chunk"] is None
@@ -110,11 +110,11 @@ def test_settings_are_read_as_toml_or_else_as_text():
 def test_a_seed_draws_the_same_weights_and_leaves_the_callers_numbers_alone():
     values = np.random.default_rng(0).normal(size=(40, 3)).astype(np.float32)
     table = TablePreprocess.learn(values)
-    source = ArraySource(table.store(values), table)
+    dataset = ArrayDataset(table.transform(values), table)
 
     def weights(seed, method):
         recipe = Recipe.default(method, "table").changed({"train.seed": seed, "encoder.width": 8})
-        return build(recipe, table, source)[0].state_dict()
+        return build(recipe, table, dataset)[0].state_dict()
 
     for method in (name for name, kind in METHODS.items() if "table" in kind.modalities):
         torch.manual_seed(5)
@@ -124,20 +124,20 @@ def test_a_seed_draws_the_same_weights_and_leaves_the_callers_numbers_alone():
         assert all(torch.equal(one[name], again[name]) for name in one)
         assert any(not torch.equal(one[name], other[name]) for name in one if "encoder" in name)
     with pytest.raises(UserError, match="simclr compares at least 2 views of a sample: views.num_views = 1"):
-        build(Recipe.default("simclr", "table").changed({"views.num_views": 1}), table, source)
+        build(Recipe.default("simclr", "table").changed({"views.num_views": 1}), table, dataset)
     with pytest.raises(UserError, match=r"lfr uses at most 1 view\(s\) of a sample: views.num_views = 2"):
-        build(Recipe.default("lfr", "table").changed({"views.num_views": 2}), table, source)
+        build(Recipe.default("lfr", "table").changed({"views.num_views": 2}), table, dataset)
     # A view that is changed and not counted is the one view.
-    assert build(Recipe.default("lfr", "table").changed({"views.corrupt": 0.3}), table, source)[1].count == 1
+    assert build(Recipe.default("lfr", "table").changed({"views.corrupt": 0.3}), table, dataset)[1].count == 1
 
 
 @pytest.mark.parametrize("index", [None, torch.arange(3, 40)])
 def test_the_views_of_a_table_share_the_memory_of_its_source(index):
     values = np.random.default_rng(0).normal(size=(40, 3)).astype(np.float32)
     table = TablePreprocess.learn(values)
-    rows = table.store(values)
-    source = ArraySource(rows, table, index=index)
-    views = build(Recipe.default("simclr", "table").changed({"encoder.width": 8}), table, source)[1]
+    rows = table.transform(values)
+    dataset = ArrayDataset(rows, table, index=index)
+    views = build(Recipe.default("simclr", "table").changed({"encoder.width": 8}), table, dataset)[1]
     assert views.values.data_ptr() == rows.data_ptr()
     assert index is None or torch.equal(views.index, index)
 

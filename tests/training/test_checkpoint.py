@@ -108,7 +108,7 @@ def test_another_training_is_named_by_what_differs(tmp_path):
     refuses(path, "batch_size was 9 and is 10", batch_size=10)
     refuses(path, "seed was 0 and is 1", seed=1)
     refuses(path, "method was Contrast and is Spread", name="toy_spread")
-    refuses(path, "rows was 39 and is 30", source=cases.Rows(cases.source().rows[:30]))
+    refuses(path, "rows was 39 and is 30", dataset=cases.Rows(cases.dataset().rows[:30]))
     refuses(path, "steps was", epochs=2)
 
 
@@ -208,7 +208,7 @@ def test_other_conditions_are_named_in_a_warning(tmp_path, monkeypatch):
 class Pictures(cases.Rows):
     """Rows as 3-channel pictures, for an encoder whose weights stand in channels-last order."""
 
-    def prepare(self, rows):
+    def to_input(self, rows):
         return rows.repeat(1, 36)[:, : 3 * 6 * 6].view(-1, 3, 6, 6)
 
 
@@ -221,9 +221,9 @@ def test_channels_last_weights_resume_in_the_same_bits(tmp_path, optimiser):
         torch.manual_seed(seed)
         layers = nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.Conv2d(8, 4, 3), nn.AdaptiveAvgPool2d(1)
         method = Contrast(wrap(nn.Sequential(*layers, nn.Flatten()), width=4)).float()
-        data = Pictures(cases.source(torch.float32).rows)
+        data = Pictures(cases.dataset(torch.float32).rows)
         optim = Optim(name=optimiser, lr=0.01, warmup=0)
-        return method, cases.train(method, source=data, optim=optim, resume=resume)
+        return method, cases.train(method, dataset=data, optim=optim, resume=resume)
 
     with torch.random.fork_rng(devices=[]):
         method, steps = begin(0)

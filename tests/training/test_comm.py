@@ -18,25 +18,25 @@ KINDS = {
 
 def test_with_one_process_everything_is_the_identity():
     x = torch.randn(4, 3, requires_grad=True)
-    assert (comm.world(), comm.rank(), comm.shares(7)) == (1, 0, [7])
-    assert comm.gather(x, [4]) is x and comm.total(x) is x
+    assert (comm.world(), comm.rank(), comm.split_rows(7)) == (1, 0, [7])
+    assert comm.gather(x, [4]) is x and comm.all_reduce_sum(x) is x
     assert torch.equal(comm.mean(x, [4]), x.sum(0, keepdim=True) / 4)
-    assert comm.from_first({"a": 1}) == {"a": 1}
-    assert comm.agree(True) is True and comm.agree(False) is False
+    assert comm.broadcast_object({"a": 1}) == {"a": 1}
+    assert comm.any_rank(True) is True and comm.any_rank(False) is False
     module = nn.Sequential(nn.BatchNorm1d(3))
     assert comm.distributed(module, find_unused=True) is module and type(module[0]) is nn.BatchNorm1d
 
 
 def test_without_torchrun_no_group_is_joined(monkeypatch):
     monkeypatch.delenv("WORLD_SIZE", raising=False)
-    with comm.ranks(torch.device("cpu")):
+    with comm.process_group(torch.device("cpu")):
         assert not torch.distributed.is_initialized()
 
 
 @pytest.mark.parametrize(("rows", "world"), [(9, 2), (10, 3), (8, 4), (3, 3)])
 def test_shares_add_up_and_differ_by_one_at_most(monkeypatch, rows, world):
     monkeypatch.setattr(comm, "world", lambda: world)
-    counts = comm.shares(rows)
+    counts = comm.split_rows(rows)
     assert sum(counts) == rows and len(counts) == world
     assert counts == sorted(counts, reverse=True) and counts[0] - counts[-1] <= 1
 
@@ -58,7 +58,7 @@ def test_a_global_batch_norm_of_one_process_equals_torchs(kind):
         theirs.train(training), ours.train(training)
         x = torch.randn(shape, generator=generator, dtype=torch.float64) * 3 + 1
         a, b = x.clone().requires_grad_(), x.clone().requires_grad_()
-        with comm.together():
+        with comm.sync_batch_norm():
             expected, found = theirs(a), ours(b)
         torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
         expected.pow(3).sum().backward(), found.pow(3).sum().backward()
@@ -80,7 +80,7 @@ def test_a_global_batch_norm_keeps_the_parameters_the_optimiser_holds():
 def test_bfloat16_is_normalised_in_float32_and_returned_as_it_came():
     norm = comm.GlobalBatchNorm.of(nn.BatchNorm1d(3))
     x = torch.randn(64, 3, generator=torch.Generator().manual_seed(0)) * 0.1 + 20
-    with comm.together():
+    with comm.sync_batch_norm():
         out = norm(x.to(torch.bfloat16))
     expected = nn.BatchNorm1d(3)(x.to(torch.bfloat16).float())
     assert out.dtype == torch.bfloat16
@@ -88,7 +88,7 @@ def test_bfloat16_is_normalised_in_float32_and_returned_as_it_came():
 
 
 def test_outside_of_the_loop_a_global_batch_norm_asks_no_other_rank(monkeypatch):
-    monkeypatch.setattr(comm, "total", lambda x: pytest.fail("waited for other ranks"))
+    monkeypatch.setattr(comm, "all_reduce_sum", lambda x: pytest.fail("waited for other ranks"))
     norm = comm.GlobalBatchNorm.of(nn.BatchNorm1d(3, track_running_stats=False)).eval()
     x = torch.randn(8, 3)
     torch.testing.assert_close(norm(x), nn.BatchNorm1d(3, track_running_stats=False)(x))
@@ -117,7 +117,7 @@ def test_a_norm_with_an_activation_keeps_it(training):
     assert isinstance(ours[0], comm.GlobalBatchNorm)
     assert [f"0.{key}" for key in theirs.state_dict()] == [*ours.state_dict()]
     x = torch.randn(4, 3, 5, 5)
-    with comm.together():
+    with comm.sync_batch_norm():
         found = ours.train(training)(x)
     torch.testing.assert_close(found, theirs.train(training)(x), rtol=1e-4, atol=1e-5)
 

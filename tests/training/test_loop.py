@@ -27,7 +27,7 @@ def test_the_terms_are_those_of_the_batch_before_the_step():
     method = cases.make("toy_contrast")
     loss = cases.make("toy_contrast").train()
     index = rng.order(0, 0, cases.ROWS)[: cases.BATCH]
-    expected = loss.loss(**loss(cases.views(loss)(cases.source(), index, seed=0, pass_=0)))
+    expected = loss.loss(**loss(cases.views(loss)(cases.dataset(), index, seed=0, pass_=0)))
     step = next(iter(cases.train(method)))
     assert step.terms == {name: pytest.approx(term.item(), rel=1e-12) for name, term in expected.items()}
 
@@ -40,16 +40,16 @@ class Seen(Plain):
     def __init__(self):
         self.asked = []
 
-    def __call__(self, source, index, *, seed, pass_):
+    def __call__(self, dataset, index, *, seed, pass_):
         self.asked.append((pass_, index.tolist()))
-        views = super().__call__(source, index, seed=seed, pass_=pass_)
+        views = super().__call__(dataset, index, seed=seed, pass_=pass_)
         views._views = views.tensors * 2
         return views
 
 
 def test_every_pass_sees_every_row_once_in_an_order_of_its_own():
     views = Seen()
-    rows = cases.Rows(cases.source().rows[:36])
+    rows = cases.Rows(cases.dataset().rows[:36])
     for _ in fit(cases.make("toy_contrast"), rows, views, epochs=2, batch_size=9):
         pass
     passes = [[row for number, index in views.asked if number == p for row in index] for p in (0, 1)]
@@ -69,7 +69,7 @@ def test_a_loss_that_becomes_nan_stops_at_the_step_with_the_term_and_moves_nothi
 
 def test_too_few_views_are_refused():
     with pytest.raises(UserError, match="Contrast compares at least 2 views of a sample and the views make 1"):
-        next(iter(fit(cases.make("toy_contrast"), cases.source(), Plain(), epochs=1)))
+        next(iter(fit(cases.make("toy_contrast"), cases.dataset(), Plain(), epochs=1)))
 
 
 def test_more_views_than_a_method_uses_are_refused():
@@ -77,7 +77,7 @@ def test_more_views_than_a_method_uses_are_refused():
     with pytest.raises(
         UserError, match=r"LFR uses at most 1 view\(s\) of a sample and the views make 2: set views.num_views"
     ):
-        next(iter(fit(method, cases.source(), cases.Jitter(2), epochs=1)))
+        next(iter(fit(method, cases.dataset(), cases.Jitter(2), epochs=1)))
 
 
 def test_a_batch_that_some_rank_would_get_nothing_of_is_refused(monkeypatch):
@@ -102,7 +102,7 @@ def test_bf16_runs_the_networks_in_bfloat16_and_the_loss_in_float32():
     method = Contrast(cases.encoder()).float()
     made = []
     method.head.register_forward_hook(lambda module, inputs, output: made.append(output.dtype))
-    step = next(iter(cases.train(method, source=cases.source(torch.float32), precision="bf16")))
+    step = next(iter(cases.train(method, dataset=cases.dataset(torch.float32), precision="bf16")))
     assert set(made) == {torch.bfloat16}
     assert {z.dtype for z in step.outputs["z"]} == {torch.float32}
 

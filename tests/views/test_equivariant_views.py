@@ -28,7 +28,7 @@ class Inputs:
     def batch(self, index):
         return self.x[index]
 
-    def prepare(self, rows):
+    def to_input(self, rows):
         return rows
 
 
@@ -61,12 +61,12 @@ def run(method, views):
 @pytest.mark.parametrize("kind", ENCODERS)
 @pytest.mark.parametrize("host", HOSTS)
 def test_both_kinds_of_views_give_the_same_loss_and_gradients(kind, host):
-    method, source, index = case(kind, host)
+    method, dataset, index = case(kind, host)
     base = method.encoder.base
     found = {}
     for name, views in (("read", StructuredViews(base=base)), ("moved", MovedViews(base=base))):
-        method, source, index = case(kind, host)  # batch norms and queues as they were
-        found[name] = run(method, views(source, index, seed=3, pass_=1))
+        method, dataset, index = case(kind, host)  # batch norms and queues as they were
+        found[name] = run(method, views(dataset, index, seed=3, pass_=1))
     (a, grads), (b, others) = found["read"], found["moved"]
     for name in a:
         assert a[name] == pytest.approx(b[name], rel=1e-12)
@@ -76,17 +76,17 @@ def test_both_kinds_of_views_give_the_same_loss_and_gradients(kind, host):
 
 
 def test_means_over_all_pairs_are_equal():
-    method, source, index = case("c4")
+    method, dataset, index = case("c4")
     base, encoder = method.encoder.base, method.encoder
     totals = {"read": 0.0, "moved": 0.0}
-    maps = encoder.fibres(source.x)
+    maps = encoder.fibres(dataset.x)
     for p in range(4):
         for q in range(4):
             if p == q:
                 continue
             starts = [torch.full((len(index), 1), k) for k in (p, q)]
             read = [base.read(maps, s, 1) for s in starts]
-            turned = encoder.fibres(torch.cat([base.moved(source.x, s, 1) for s in starts]))
+            turned = encoder.fibres(torch.cat([base.moved(dataset.x, s, 1) for s in starts]))
             moved = base.read(turned, base.home(1).expand(len(turned), -1), 1).chunk(2)
             for name, tensors in (("read", read), ("moved", moved)):
                 totals[name] += sum(method.loss(z=[method.projector(h) for h in tensors]).values()).item()
@@ -112,24 +112,24 @@ def test_a_network_without_the_structure_breaks_the_identity():
     for views in (StructuredViews, MovedViews):
         torch.manual_seed(1)
         method = METHODS["simclr"](Reshaped(), projector=(16, 8)).double()
-        _, source, index = case("c4")
-        found.append(run(method, views(base=Reshaped.base)(source, index, seed=0, pass_=0))[0]["contrast"])
+        _, dataset, index = case("c4")
+        found.append(run(method, views(base=Reshaped.base)(dataset, index, seed=0, pass_=0))[0]["contrast"])
     assert abs(found[0] - found[1]) > 1e-3
 
 
 def test_the_encoder_runs_once_and_no_input_is_moved(monkeypatch):
-    method, source, index = case("c4", "byol")
+    method, dataset, index = case("c4", "byol")
     runs, moves = [], []
     fibres = C4CNN.fibres
     monkeypatch.setattr(C4CNN, "fibres", lambda self, x: runs.append(len(x)) or fibres(self, x))
     monkeypatch.setattr(Turns, "moved", lambda *_: moves.append(1))
-    method(StructuredViews(base=method.encoder.base)(source, index, seed=0, pass_=0))
+    method(StructuredViews(base=method.encoder.base)(dataset, index, seed=0, pass_=0))
     assert runs == [24, 24] and not moves  # the student's and the teacher's, each once
 
 
 def test_a_teacher_reads_its_own_map_without_a_graph():
-    method, source, index = case("c4", "byol")
-    outputs = method(StructuredViews(base=method.encoder.base)(source, index, seed=0, pass_=0))
+    method, dataset, index = case("c4", "byol")
+    outputs = method(StructuredViews(base=method.encoder.base)(dataset, index, seed=0, pass_=0))
     assert not any(y.requires_grad for y in outputs["target"])
     assert all(p.requires_grad for p in outputs["prediction"])
 
@@ -188,10 +188,10 @@ def test_what_is_not_there_is_refused(base, options, said):
 
 
 def test_one_local_and_one_pooled_view():
-    method, source, index = case("c4")
-    views = StructuredViews(base=method.encoder.base, pooled=(False, True))(source, index, seed=0, pass_=0)
+    method, dataset, index = case("c4")
+    views = StructuredViews(base=method.encoder.base, pooled=(False, True))(dataset, index, seed=0, pass_=0)
     local, pooled = views.through(method.encoder)
-    assert torch.allclose(pooled, method.encoder(source.x)) and not torch.allclose(local, pooled)
+    assert torch.allclose(pooled, method.encoder(dataset.x)) and not torch.allclose(local, pooled)
     with pytest.raises(UserError, match="pooled: 1 values for 2 views"):
         StructuredViews(base=method.encoder.base, pooled=(True,))
     with pytest.raises(UserError, match="width of one place"):
@@ -200,9 +200,9 @@ def test_one_local_and_one_pooled_view():
 
 def test_a_network_without_a_map_is_refused_in_feature_space_and_welcome_in_input_space():
     net = wrap(torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 6)).double(), width=6)
-    _, source, index = case("c4")
+    _, dataset, index = case("c4")
     base = Turns(mirrors=False)
     with pytest.raises(UserError, match="Wrapped has none: take an equivariant encoder"):
-        StructuredViews(base=base)(source, index, seed=0, pass_=0).through(net)
-    tensors = MovedViews(base=base)(source, index, seed=0, pass_=0).through(net)
+        StructuredViews(base=base)(dataset, index, seed=0, pass_=0).through(net)
+    tensors = MovedViews(base=base)(dataset, index, seed=0, pass_=0).through(net)
     assert [view.shape for view in tensors] == [(24, 6)] * 2

@@ -156,12 +156,12 @@ def test_views_are_made_when_asked_for():
             self.asked += 1
             return rows(9)[index]
 
-        def prepare(self, rows):
+        def to_input(self, rows):
             return rows.float()
 
-    source, index = Fake(), torch.tensor([8, 1])
-    made = views()(source, index, seed=0, pass_=1)
-    assert isinstance(made, MultiView) and source.asked == 0
+    dataset, index = Fake(), torch.tensor([8, 1])
+    made = views()(dataset, index, seed=0, pass_=1)
+    assert isinstance(made, MultiView) and dataset.asked == 0
     assert torch.equal(made.tensors[1], views().make(rows(9)[index], index, seed=0, pass_=1)[1])
 
 

@@ -85,17 +85,17 @@ class Settings:
 def begin(origin: dict[str, Any], settings: Settings, *, device: str, out: Path | None, stop_on_collapse: bool) -> None:
     """Run `isotropy fit PATH`."""
     place = comm.local_device(pick_device(device))
-    with comm.ranks(place):
+    with comm.process_group(place):
         if out is not None:
             Run(out).refuse_if_taken()
         data = read_with_bar(origin)
         first = comm.rank() == 0
         if first:
-            say(data.said)
+            say(data.description)
         recipe = settings.apply(data, remembered(origin))
         prepared = prepare.prepare(recipe, data, device=place)
         prepared = _planned(prepared, settings, shown=first)
-        run = Run(comm.from_first(out if out is not None else _free_folder(origin["path"], recipe.method)))
+        run = Run(comm.broadcast_object(out if out is not None else _free_folder(origin["path"], recipe.method)))
         on_first(lambda: run.create(prepared))
         _train(run, prepared, stop_on_collapse=stop_on_collapse)
 
@@ -119,7 +119,7 @@ def go_on(
     if run.finished:
         raise UserError(f"{folder}: is finished; look at it with: isotropy report {folder}")
     place = comm.local_device(pick_device(device))
-    with comm.ranks(place):
+    with comm.process_group(place):
         recipe = run.recipe
         data = read_with_bar({**recipe.data, **({"path": path} if path else {})})
         prepared = prepare.prepare(recipe, data, device=place, preprocess=run.preprocess)
@@ -161,7 +161,7 @@ def _planned(prepared: Prepared, settings: Settings, *, shown: bool) -> Prepared
         precision = choose(train.precision, prepared.device, prepared.method.encoder)
         width = getattr(prepared.method.encoder, "width", "?")
         say(
-            f"{recipe.method} with {recipe.encoder} (width {width}) on {len(prepared.source):,} training rows: "
+            f"{recipe.method} with {recipe.encoder} (width {width}) on {len(prepared.dataset):,} training rows: "
             f"{epochs:g} epochs, about {duration(epochs * per_epoch)} on {prepared.device} in {precision} ({why})"
         )
     return prepared

@@ -85,5 +85,5 @@ def on_first(action: Callable[[], None]) -> None:
             action()
         except UserError as error:
             problem = str(error)
-    if problem := comm.from_first(problem):
+    if problem := comm.broadcast_object(problem):
         raise UserError(problem)

@@ -9,7 +9,7 @@ import numpy as np
 from isotropy.cli.inputs import load_on, read_with_bar
 from isotropy.cli.show import OUT, note, say
 from isotropy.cli.table import show_evidence
-from isotropy.data import ArraySource, TablePreprocess
+from isotropy.data import ArrayDataset, TablePreprocess
 from isotropy.errors import UserError
 from isotropy.evaluation.evidence import evidence
 from isotropy.evaluation.splits import split
@@ -31,9 +31,9 @@ def probe(folder: Path, origin: dict[str, Any], *, seed: int, device: str) -> No
             f"back; train another run with --drop {label}"
         )
     data = read_with_bar({**origin, "modality": made.preprocess.modality})
-    say(data.said)
+    say(data.description)
     assert data.labels is not None
-    rows = made.preprocess.store(data.values)
+    rows = made.preprocess.transform(data.values)
     if data.split is not None:
         train, test = data.part("train"), data.part("test")
     else:
@@ -41,7 +41,7 @@ def probe(folder: Path, origin: dict[str, Any], *, seed: int, device: str) -> No
     refuse_unprobeable(data.labels[train], data.labels[test])
     if data.split is None:
         note("no test part is named: a fifth of the rows is held out from the probes (the encoder may have seen it)")
-    initial = build(run.recipe, made.preprocess, ArraySource(rows, made.preprocess))[0].encoder
+    initial = build(run.recipe, made.preprocess, ArrayDataset(rows, made.preprocess))[0].encoder
     name = origin["label"] or origin["label_key"]
     with OUT.status("") if OUT.is_terminal else nullcontext() as status:
         found = evidence(

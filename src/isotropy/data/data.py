@@ -22,14 +22,14 @@ class Data:
             kept for training, and probes use the rows of `labelled`.
         split: (N,) "train" or "test", or None. A part read from an array of its own stands behind the
             training rows.
-        said: one line: what was taken for what.
+        description: one line: what was taken for what.
     """
 
     values: Any
     modality: str
     labels: NDArray[Any] | None = None
     split: NDArray[np.str_] | None = None
-    said: str = ""
+    description: str = ""
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -56,5 +56,5 @@ class Data:
             self.modality,
             None if self.labels is None else self.labels[rows],
             None if self.split is None else self.split[rows],
-            self.said,
+            self.description,
         )

@@ -28,7 +28,7 @@ class ImagePreprocess:
     Example:
         >>> import numpy as np
         >>> images = ImagePreprocess.learn(np.array([0, 255], dtype=np.uint8).reshape(2, 1, 1, 1))
-        >>> images.prepare(images.store(np.full((1, 1, 1, 1), 255, dtype=np.uint8)))
+        >>> images.to_input(images.transform(np.full((1, 1, 1, 1), 255, dtype=np.uint8)))
         tensor([[[[1.]]]])
     """
 
@@ -93,7 +93,7 @@ class ImagePreprocess:
         """The number of channels, and height and width."""
         return {"channels": self.channels, "size": list(self.size)}
 
-    def store(self, values: Any) -> Tensor:
+    def transform(self, values: Any) -> Tensor:
         """Return images (N, C, H, W) as a uint8 tensor; uint8 shares its memory where it can (a file's map, too).
 
         Raises:
@@ -109,7 +109,7 @@ class ImagePreprocess:
             )
         return as_tensor(to_levels(array, self.scale))
 
-    def prepare(self, rows: Tensor) -> Tensor:
+    def to_input(self, rows: Tensor) -> Tensor:
         """Return uint8 images (B, C, H, W) as float32, scaled to [0, 1], then normalised per channel."""
         if rows.device not in self._normal:
             mean = torch.tensor(self.mean, dtype=torch.float64)[:, None, None]

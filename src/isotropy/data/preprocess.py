@@ -1,7 +1,7 @@
 """What is learnt on the training rows before any network sees them: one class per modality.
 
-Each has the same methods: `learn(values, rows)` on the training rows of all, `store(values)` for rows as they
-are kept and batched, `prepare(rows)` for the encoder's input, `shape` for building an encoder, `features(rows)`
+Each has the same methods: `learn(values, rows)` on the training rows of all, `transform(values)` for rows as they
+are kept and batched, `to_input(rows)` for the encoder's input, `shape` for building an encoder, `features(rows)`
 for baselines, and `to_json` and `from_json`, between which every number survives exactly.
 """
 
@@ -28,11 +28,11 @@ class Preprocess(Protocol):
         """What an encoder must know of a row, as plain JSON values."""
         ...
 
-    def store(self, values: Any) -> Tensor:
+    def transform(self, values: Any) -> Tensor:
         """Return rows as they are stored and batched."""
         ...
 
-    def prepare(self, rows: Tensor) -> Tensor:
+    def to_input(self, rows: Tensor) -> Tensor:
         """Return stored rows as the float32 input of an encoder."""
         ...
 
@@ -55,7 +55,7 @@ class TablePreprocess:
         >>> import pandas as pd
         >>> frame = pd.DataFrame({"age": [20.0, 40.0, None], "job": ["cook", "smith", "cook"]})
         >>> table = TablePreprocess.learn(frame)
-        >>> table.store(frame)
+        >>> table.transform(frame)
         tensor([[-1.,  0.,  1.],
                 [ 1.,  0.,  2.],
                 [ 0.,  1.,  1.]])
@@ -85,11 +85,11 @@ class TablePreprocess:
         """Names of the columns of `features`."""
         return self.schema.expanded_names
 
-    def store(self, values: Table) -> Tensor:
+    def transform(self, values: Table) -> Tensor:
         """Return rows (N, D) as float32 (N, numeric + categories); see `Schema.encode`."""
         return as_tensor(self.schema.encode(values))
 
-    def prepare(self, rows: Tensor) -> Tensor:
+    def to_input(self, rows: Tensor) -> Tensor:
         """Return the rows as they are: encoders expand the codes themselves."""
         return rows
 

@@ -23,7 +23,7 @@ TEST_FOLDERS = ("test", "val", "valid", "validation")
 
 
 def read(
-    source: Any,
+    dataset: Any,
     *,
     modality: str | None = None,
     key: str | None = None,
@@ -64,21 +64,21 @@ def read(
 
     Example:
         >>> import numpy as np
-        >>> read(np.zeros((10, 3, 50))).said
+        >>> read(np.zeros((10, 3, 50))).description
         'the array: series of 3 channels and 50 steps, 10 rows (float64)'
     """
     if modality is not None and modality not in MODALITIES:
         raise UserError(f"unknown modality {modality!r}{nearest(modality, MODALITIES)}")
     keys = {"key": key, "label_key": label_key, "test_key": test_key, "test_label_key": test_label_key}
-    if isinstance(source, pd.DataFrame):
+    if isinstance(dataset, pd.DataFrame):
         _refuse("a frame", "arrays of a .npz file", keys)
-        return _table(_left(source, drop), "the frame", modality, label, na, split)
+        return _table(_left(dataset, drop), "the frame", modality, label, na, split)
     columns = {"drop": drop or None}
-    if not isinstance(source, (str, Path)):
+    if not isinstance(dataset, (str, Path)):
         _refuse("an array", "arrays of a .npz file", keys)
         _refuse("an array", "columns by name", columns)
-        return _array(source, "the array", modality, label, na, split, scale)
-    path = Path(source).expanduser()
+        return _array(dataset, "the array", modality, label, na, split, scale)
+    path = Path(dataset).expanduser()
     if not path.exists():
         raise UserError(f"{path} does not exist{_beside(path)}")
     suffix = "" if path.is_dir() else path.suffix.lower()
@@ -181,9 +181,9 @@ def _columns(frame: pd.DataFrame) -> str:
 
 
 def _array(
-    source: Any, name: str, modality: str | None, label: Any, na: Sequence[str], split: Any, scale: str | None
+    dataset: Any, name: str, modality: str | None, label: Any, na: Sequence[str], split: Any, scale: str | None
 ) -> Data:
-    array = as_array(source)
+    array = as_array(dataset)
     for given in (label, split):
         if isinstance(given, str):
             raise UserError(f"{name} has no column names, so no {given!r}: give one value per row instead")
@@ -207,13 +207,13 @@ def _archive(
     label_key, test_key, test_label_key = keys["label_key"], keys["test_key"], keys["test_label_key"]
     check_keys(key, label_key, split, test_key, test_label_key)
     data = _array(arrays[key], f"{arrays.path.name}, {key}", modality, None, na, None, scale)
-    rows, values, said, label = len(data), data.values, data.said, label_key
+    rows, values, said, label = len(data), data.values, data.description, label_key
     if label_key is not None:
         label = as_labels(arrays[label_key] if isinstance(label_key, str) else label_key, rows, na)
     if test_key is not None:
         test = _array(arrays[test_key], f"{arrays.path.name}, {test_key}", modality, None, na, None, scale)
         if data.modality != test.modality or data.values.shape[1:] != test.values.shape[1:]:
-            raise UserError(f"the parts differ in form: {data.said}; {test.said}")
+            raise UserError(f"the parts differ in form: {data.description}; {test.description}")
         if label is not None:
             label = np.concatenate([label, as_labels(arrays[test_label_key], len(test), na)])
         values = _behind(values, test.values, data.modality)

@@ -33,7 +33,7 @@ class SeriesPreprocess:
     Example:
         >>> import numpy as np
         >>> series = SeriesPreprocess.learn(np.array([[[1.0, 3.0]], [[3.0, 1.0]]]))
-        >>> series.store(np.array([[[1.0, np.nan]]]))
+        >>> series.transform(np.array([[[1.0, np.nan]]]))
         tensor([[[-1., -1.]]])
     """
 
@@ -111,7 +111,7 @@ class SeriesPreprocess:
         """The number of channels and of time steps of a stored row."""
         return {"channels": len(self.kept), "length": self.length}
 
-    def store(self, values: Any) -> Tensor:
+    def transform(self, values: Any) -> Tensor:
         """Return series (N, C, T) as float32 (N, kept channels, T), standardised.
 
         Raises:
@@ -134,7 +134,7 @@ class SeriesPreprocess:
             rows[start : start + len(piece)] = np.nan_to_num(scaled, nan=0.0)
         return as_tensor(rows)
 
-    def prepare(self, rows: Tensor) -> Tensor:
+    def to_input(self, rows: Tensor) -> Tensor:
         """Return the rows as they are."""
         return rows
 

@@ -27,7 +27,7 @@ class Stream:
     Attributes:
         said: one line: what was taken for what.
         rows: how many rows there are, or None where only reading them would tell (.csv).
-        pieces: yields values as `preprocess.store` takes them.
+        pieces: yields values as `preprocess.transform` takes them.
     """
 
     said: str
@@ -78,7 +78,7 @@ def stream(
     starts = range(0, len(values), step)
     frames = isinstance(values, pd.DataFrame)
     pieces = (values.iloc[s : s + step] if frames else values[s : s + step] for s in starts)
-    return Stream(data.said, len(values), pieces)
+    return Stream(data.description, len(values), pieces)
 
 
 def _frames(path: Path, suffix: str, preprocess: TablePreprocess, na: Sequence[str]) -> Stream:

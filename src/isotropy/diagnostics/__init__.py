@@ -1,6 +1,6 @@
 """Is the representation healthy? Arrays in, numbers out."""
 
-from isotropy.diagnostics.encoder import encoder_numbers, kinship
+from isotropy.diagnostics.encoder import encoder_numbers, linear_cka
 from isotropy.diagnostics.ideal import (
     etf_distance,
     invariance_ratio,
@@ -47,7 +47,7 @@ __all__ = [
     "even_uniformity",
     "followed",
     "invariance_ratio",
-    "kinship",
+    "linear_cka",
     "lag",
     "lidar",
     "views_rank",

@@ -15,7 +15,7 @@ def encoder_numbers(embeddings: ArrayLike | Tensor, untrained: ArrayLike | Tenso
     - "effective_rank" and "mean_norm": see there.
     - "variation": the share of the rows' mean square that is not their mean's, 0 (point collapse) to 1.
     - "uncentred_rank": the participation ratio of the second moment, 1 (one direction, or one point) to min(N, D).
-    - "kinship": how alike the two sets of embeddings are, see `kinship`; 1 before training.
+    - "linear CKA": how alike the two sets of embeddings are, see `linear CKA`; 1 before training.
 
     All are NaN where an embedding is not finite.
 
@@ -24,12 +24,12 @@ def encoder_numbers(embeddings: ArrayLike | Tensor, untrained: ArrayLike | Tenso
 
     Example:
         >>> found = encoder_numbers(torch.eye(4), torch.eye(4))
-        >>> round(found["variation"], 6), round(found["uncentred_rank"], 6), round(found["kinship"], 6)
+        >>> round(found["variation"], 6), round(found["uncentred_rank"], 6), round(found["linear_cka"], 6)
         (0.75, 4.0, 1.0)
     """
     z = torch.as_tensor(embeddings).detach().double()
     if not torch.isfinite(z).all():
-        return dict.fromkeys(("effective_rank", "mean_norm", "variation", "uncentred_rank", "kinship"), nan)
+        return dict.fromkeys(("effective_rank", "mean_norm", "variation", "uncentred_rank", "linear_cka"), nan)
     size = float(z.square().mean(dim=0).sum())
     gram = z.T @ z if len(z) >= z.shape[1] else z @ z.T
     squares = float(gram.square().sum())
@@ -38,11 +38,11 @@ def encoder_numbers(embeddings: ArrayLike | Tensor, untrained: ArrayLike | Tenso
         "mean_norm": mean_norm(z),
         "variation": 1 - float(z.mean(dim=0).square().sum()) / size if size else nan,
         "uncentred_rank": float(gram.trace()) ** 2 / squares if squares else nan,
-        "kinship": kinship(z, untrained),
+        "linear_cka": linear_cka(z, untrained),
     }
 
 
-def kinship(one: ArrayLike | Tensor, other: ArrayLike | Tensor) -> float:
+def linear_cka(one: ArrayLike | Tensor, other: ArrayLike | Tensor) -> float:
     """Return the linear centred kernel alignment |X'Y|^2 / (|X'X| |Y'Y|) of two embeddings of the same rows.
 
     X and Y are centred, the norms Frobenius'. Range 0 to 1; 1 where one is the other turned, scaled and shifted.
@@ -57,7 +57,7 @@ def kinship(one: ArrayLike | Tensor, other: ArrayLike | Tensor) -> float:
     Source: Kornblith et al. 2019 (arXiv 1905.00414), equation 3 with linear kernels.
 
     Example:
-        >>> round(kinship(torch.eye(4), 2 - torch.eye(4).flip(1)), 6)
+        >>> round(linear_cka(torch.eye(4), 2 - torch.eye(4).flip(1)), 6)
         1.0
     """
     x, y = (torch.as_tensor(rows).detach().double() for rows in (one, other))

@@ -22,7 +22,7 @@ def step_numbers(shown: Mapping[str, Sequence[Tensor]], total: Total = lambda x:
     and target, and of teacher and student, stands for all. Sums are added up over ranks before any number is taken.
 
     Args:
-        shown: as a method's `observed` returns it, of at least two rows on every rank or on all of them together.
+        shown: as a method's `monitored` returns it, of at least two rows on every rank or on all of them together.
         total: adds a tensor up over the ranks; the identity where the rows are those of all ranks already.
 
     Example:

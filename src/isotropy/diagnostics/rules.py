@@ -31,7 +31,7 @@ class Training:
     steps: int
     batch_size: int
     width: int
-    landmarks: Mapping[str, float]
+    reference_losses: Mapping[str, float]
 
 
 class Seen:
@@ -86,13 +86,13 @@ class Seen:
 def _way(seen: Seen, training: Training) -> tuple[float, float]:
     """Return the first loss, and how far it is to the best one known (or its own size, where none is known)."""
     first = seen.of("loss")[0][1]
-    best = training.landmarks.get("perfection")
+    best = training.reference_losses.get("perfection")
     return first, max(abs(first - best) if best is not None else 0.0, 0.1 * abs(first), 1e-9)
 
 
 def _divergence(seen: Seen, training: Training) -> tuple[Evidence, ...]:
     first, way = _way(seen, training)
-    ceiling = max([first, *[x for name, x in training.landmarks.items() if name != "perfection"]])
+    ceiling = max([first, *[x for name, x in training.reference_losses.items() if name != "perfection"]])
     limit = ceiling + THRESHOLDS["loss rise"].value * way
     return _all(seen.stands("loss", "at least", limit, times=often()))
 
@@ -177,7 +177,7 @@ def _met(seen: Seen, training: Training, least: str) -> tuple[Evidence, ...]:
     """Return the evidence that the loss has come a share of the way to the best one known."""
     first, way = _way(seen, training)
     # Small batches may begin below the best that is known of them.
-    if not training.landmarks.get("perfection", first) < first:
+    if not training.reference_losses.get("perfection", first) < first:
         return ()
     done = [(step, (first - value) / way) for step, value in seen.of("loss")]
     return _all(_past(seen, "loss, of the way to the best one known", "at least", least, done))
@@ -185,7 +185,7 @@ def _met(seen: Seen, training: Training, least: str) -> tuple[Evidence, ...]:
 
 def _costs(seen: Seen, training: Training, state: str, least: str) -> tuple[Evidence, ...]:
     """Return the evidence that the loss stands at what a known state of failure costs."""
-    best, worst = (training.landmarks.get(name) for name in ("perfection", state))
+    best, worst = (training.reference_losses.get(name) for name in ("perfection", state))
     if best is None or worst is None or worst <= best:
         return ()
     stands = [(step, (value - best) / (worst - best)) for step, value in seen.of("loss")]
@@ -205,7 +205,7 @@ def _unmoved(seen: Seen, training: Training) -> tuple[Evidence, ...]:
         return ()
     if teacher := seen.stands("teacher_way", "at most", THRESHOLDS["teacher's way"].value, times=2):
         return (teacher,)
-    kin = seen.stands("kinship", "at least", THRESHOLDS["kinship"].value, times=2)
+    kin = seen.stands("linear_cka", "at least", THRESHOLDS["linear_cka"].value, times=2)
     # A recurrent network may learn much by moving little: its loss says so.
     return (kin, *still) if kin and (still := _still(seen, training)) else ()
 

@@ -34,7 +34,7 @@ THRESHOLDS = MappingProxyType(
         "rank share": Threshold(0.1, "of the untrained encoder's effective rank on the same rows"),
         "poor rank": Threshold(0.15, "the same, while the loss is met: a shortcut"),
         "teacher's way": Threshold(0.001, "how far the teacher has come of its student's way: 0 never moved"),
-        "kinship": Threshold(0.995, "linear CKA with the untrained encoder: a rotation has 1; says nothing alone"),
+        "linear_cka": Threshold(0.995, "linear CKA with the untrained encoder: a rotation has 1; says nothing alone"),
         "loss rise": Threshold(0.5, "of the way from the first loss to the best one known, upwards"),
         "loss fall": Threshold(0.03, "of the way from the first loss to the best one known: less is nothing"),
         "nearer": Threshold(0.1, "of the way from the first alignment to 1: views of a sample come together"),

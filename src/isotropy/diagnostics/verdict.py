@@ -72,7 +72,7 @@ def verdict(
         probes: the entries of probes.json, where a label was probed.
 
     Example:
-        >>> training = Training("simclr", steps=200, batch_size=256, width=128, landmarks={})
+        >>> training = Training("simclr", steps=200, batch_size=256, width=128, reference_losses={})
         >>> records = [{"step": 10 * n, "loss": 6.2, "centre": 0.99, "alignment": 1.0} for n in range(1, 6)]
         >>> verdict(records, training).name
         'point collapse'

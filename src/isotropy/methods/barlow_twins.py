@@ -71,7 +71,7 @@ class BarlowTwins(Method):
         """Return "invariance" and "redundancy", weighted."""
         return barlow_twins(*z, lambda_=self.lambda_, scale=self.scale)
 
-    def landmarks(self, batch_size: int) -> dict[str, float]:
+    def reference_losses(self, batch_size: int) -> dict[str, float]:
         """Return the loss of two views of one point, that are equal, and that have nothing to do with each other.
 
         Perfection is equal views whose dimensions correlate no more than they must: B rows span B - 1 centred

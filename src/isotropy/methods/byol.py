@@ -80,12 +80,12 @@ class BYOL(Method):
         """Return "distance", the mean over rows of the summed distances, in [0, 4] for each directed pair."""
         return {"distance": byol(prediction, target)}
 
-    def observed(self, prediction: list[Tensor], target: list[Tensor], **_: Any) -> dict[str, list[Tensor]]:
+    def monitored(self, prediction: list[Tensor], target: list[Tensor], **_: Any) -> dict[str, list[Tensor]]:
         """Return what diagnostics read: the predictions, and each beside the target that it is compared with."""
         predicted, targets = zip(*crossed(prediction, target))
         return {"views": prediction, "prediction": [*predicted], "target": [*targets]}
 
-    def landmarks(self, batch_size: int) -> dict[str, float]:
+    def reference_losses(self, batch_size: int) -> dict[str, float]:
         """Return 0 twice: BYOL's loss cannot tell perfection from collapse."""
         return {"point collapse": 0.0, "perfection": 0.0}
 

@@ -62,6 +62,6 @@ class Center(Method):
         """Return "alignment", -a, and "centre", lambda c2."""
         return center(*z, lambd=self.lambd)
 
-    def landmarks(self, batch_size: int) -> dict[str, float]:
+    def reference_losses(self, batch_size: int) -> dict[str, float]:
         """Return the loss where all rows are one point, and where the samples form a simplex: its least value."""
         return {"point collapse": self.lambd - 1, "perfection": -1 - self.lambd / (batch_size - 1)}

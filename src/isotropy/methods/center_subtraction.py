@@ -77,7 +77,7 @@ class CenterSubtraction(Method):
         """Return "agreement", the mean negative cosine with the centred targets."""
         return {"agreement": center_subtraction(*z, centre=self.centre, lambd=self.lambd)}
 
-    def landmarks(self, batch_size: int) -> dict[str, float]:
+    def reference_losses(self, batch_size: int) -> dict[str, float]:
         """Return -1 twice: the loss cannot tell perfection from collapse.
 
         At lambda = 1 too: a moving mean comes ever closer to the point from behind, and what it leaves is normalised.

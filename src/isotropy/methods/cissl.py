@@ -86,12 +86,12 @@ class CISSL(Method):
         """Return "contrast", the mean cross entropy over all students, in nats."""
         return {"contrast": cissl(student, teacher, temperature=self.temperature)}
 
-    def observed(self, student: list[Tensor], teacher: list[Tensor], **_: Any) -> dict[str, list[Tensor]]:
+    def monitored(self, student: list[Tensor], teacher: list[Tensor], **_: Any) -> dict[str, list[Tensor]]:
         """Return what diagnostics read: the students, and each beside its teacher."""
         students, teachers = zip(*crossed(student, teacher))
         return {"views": student, "prediction": [*students], "target": [*teachers]}
 
-    def landmarks(self, batch_size: int) -> dict[str, float]:
+    def reference_losses(self, batch_size: int) -> dict[str, float]:
         """Return the loss of two views where all rows are one point, and where the samples form a simplex.
 
         With more samples than dimensions plus one a simplex does not fit, and the loss stays above "perfection".

@@ -13,7 +13,7 @@ from isotropy.methods.method import Method, Outputs
 from isotropy.nn.mlp import mlp
 from isotropy.objectives import nt_xent
 from isotropy.validation import at_least, finite
-from isotropy.views.multiview import MultiView, Source
+from isotropy.views.multiview import Dataset, MultiView
 
 # Keeps the draws apart from those of the views and of the masks, which may have the same seed.
 _OWN = 2
@@ -75,12 +75,12 @@ class DACL(Method):
         self.encoder = encoder
         self.projector = mlp((width_of(encoder), *projector))
         self.numeric, self.temperature, self.alpha, self.seed = numeric, temperature, alpha, seed
-        self._source: Source | None = None
+        self._source: Dataset | None = None
         self._pass = 0
 
-    def before_pass(self, source: Source, pass_: int) -> None:
+    def before_pass(self, dataset: Dataset, pass_: int) -> None:
         """Take the rows to mix with, and the pass's number, by which they are drawn."""
-        self._source, self._pass = source, pass_
+        self._source, self._pass = dataset, pass_
 
     def forward(self, views: MultiView) -> Outputs:
         """Return "z": the projected mixtures, two of a single view or one of each, (B, D)."""
@@ -92,7 +92,7 @@ class DACL(Method):
         """Return "contrast", the mean cross entropy over all views, in nats."""
         return {"contrast": nt_xent(*z, temperature=self.temperature)}
 
-    def landmarks(self, batch_size: int) -> dict[str, float]:
+    def reference_losses(self, batch_size: int) -> dict[str, float]:
         """Return the loss of two views where all rows are one point, and where the samples form a simplex."""
         others = batch_size - 1
         return {
@@ -104,7 +104,7 @@ class DACL(Method):
         assert self._source is not None, "before_pass comes before the first batch"
         keys = rng.keys(rng.mix(self.seed, _OWN), self._pass, view, index)
         words = rng.bits(keys, 2)
-        other = self._source.prepare(self._source.batch(rng.integers(words[:, 0], len(self._source)))).to(x)
+        other = self._source.to_input(self._source.batch(rng.integers(words[:, 0], len(self._source)))).to(x)
         if other.shape != x.shape:
             raise UserError(f"DACL mixes a view {tuple(x.shape[1:])} with rows {tuple(other.shape[1:])}: no crops here")
         own = (self.alpha + (1 - self.alpha) * rng.uniforms(words[:, 1])).to(x)

@@ -75,7 +75,7 @@ class DIET(Method):
         """Return "index", the mean cross entropy over views and rows, in nats."""
         return {"index": torch.stack(surprise).mean()}
 
-    def landmarks(self, batch_size: int) -> dict[str, float]:
+    def reference_losses(self, batch_size: int) -> dict[str, float]:
         """Return the least loss of equal vectors, for any smoothing, and of any: the entropy of the target."""
         n = self.head.out_features
         other = self.label_smoothing / n

@@ -137,14 +137,14 @@ class DINO(Method):
         start, end = self.temperatures
         return start + (end - start) * min(1.0, self.progress / self.warmup) if self.warmup else end
 
-    def observed(self, student: list[Tensor], teacher: list[Tensor], **_: Any) -> dict[str, list[Tensor]]:
+    def monitored(self, student: list[Tensor], teacher: list[Tensor], **_: Any) -> dict[str, list[Tensor]]:
         """Return what diagnostics read: the logits, and the categories' probabilities of a teacher and its student."""
         taught, teaching = next(iter(crossed(student, teacher)))
         p = ((teaching - self.centre) / self.teacher_temperature).softmax(1)
         q = (taught / self.student_temperature).softmax(1)
         return {"views": student, "assignments": [p], "teacher": [p], "student": [q]}
 
-    def landmarks(self, batch_size: int) -> dict[str, float]:
+    def reference_losses(self, batch_size: int) -> dict[str, float]:
         """Return the loss at best where all rows are one point, at uniform categories, and where they are sharp.
 
         At one point the centre cancels the teacher, whose uniform P cost log K or more. "perfection" is unit rows

@@ -126,13 +126,13 @@ class DISSL(Method):
             marginal=means,
         )
 
-    def observed(self, student: list[Tensor], teacher: list[Tensor], **_: Any) -> dict[str, list[Tensor]]:
+    def monitored(self, student: list[Tensor], teacher: list[Tensor], **_: Any) -> dict[str, list[Tensor]]:
         """Return what diagnostics read: a teacher's probabilities, and those of a student of it."""
         taught, teaching = next(iter(crossed(student, teacher)))
         p, q = (teaching / self.temperature).softmax(1), (taught / (2 * self.temperature)).softmax(1)
         return {"assignments": [p], "teacher": [p], "student": [q]}
 
-    def landmarks(self, batch_size: int) -> dict[str, float]:
+    def reference_losses(self, batch_size: int) -> dict[str, float]:
         """Return the loss where one category takes all, where none is preferred, and the least of any batch."""
         c, most, surplus = log(self.categories), log(min(batch_size, self.categories)), self.lambd - 1 - self.beta
         return {

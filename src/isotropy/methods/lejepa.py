@@ -36,8 +36,8 @@ class LeJEPA(Method):
     8 thousand, but to average those, `forward` would apply the directions to every row and knot, with a graph.
 
     Departures: directions are drawn from a table of the normal distribution that ends at 4.3; the default head is
-    small. The landmarks' "perfection" is the statistic's floor, 1.05 lambda, which no sample of a Gaussian can beat on
-    average; see `isotropy.objectives.sigreg` for what the statistic does not see.
+    small. The reference loss "perfection" is the statistic's floor, 1.05 lambda, which no sample of a Gaussian
+    beats on average; see `isotropy.objectives.sigreg` for what the statistic does not see.
 
     Args:
         encoder: f.
@@ -98,11 +98,11 @@ class LeJEPA(Method):
         index = self.step * self.slices + torch.arange(self.slices, device=self.step.device)
         return rng.normals(rng.halves(rng.keys(rng.mix(0, _OWN), 0, 0, index), self.dimensions))
 
-    def observed(self, large: list[Tensor], small: list[Tensor], **_: Any) -> dict[str, list[Tensor]]:
+    def monitored(self, large: list[Tensor], small: list[Tensor], **_: Any) -> dict[str, list[Tensor]]:
         """Return what diagnostics read: the embedded views."""
         return {"views": [*large, *small]}
 
-    def landmarks(self, batch_size: int) -> dict[str, float]:
+    def reference_losses(self, batch_size: int) -> dict[str, float]:
         """Return the loss where all rows are at the origin, and of equal views of samples of N(0, I).
 
         Of all points the origin is the cheapest to collapse to. Perfection is an expectation.

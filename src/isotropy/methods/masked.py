@@ -13,7 +13,7 @@ from isotropy.methods.method import Method, Outputs
 from isotropy.nn.decoders import categories_of, decode
 from isotropy.objectives import normalise_patches, reconstruction
 from isotropy.validation import at_least
-from isotropy.views.multiview import MultiView, Source
+from isotropy.views.multiview import Dataset, MultiView
 
 # Keeps the draws apart from those of the views, which may have the same seed.
 _OWN = 1
@@ -75,7 +75,7 @@ class Masked(Method):
         self.share, self.patch, self.seed = share, patch, seed
         self._pass = 0
 
-    def before_pass(self, source: Source, pass_: int) -> None:
+    def before_pass(self, dataset: Dataset, pass_: int) -> None:
         """Take the pass's number, by which it is drawn what is hidden."""
         self._pass = pass_
 
@@ -99,7 +99,7 @@ class Masked(Method):
         ]
         return {"error": torch.stack(errors).mean()}
 
-    def landmarks(self, batch_size: int) -> dict[str, float]:
+    def reference_losses(self, batch_size: int) -> dict[str, float]:
         """Return 0 for hidden cells that are told; codes of one point cost as much as the data vary."""
         return {"perfection": 0.0}
 

@@ -5,7 +5,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from isotropy.nn.segments import SegmentHead
-from isotropy.views.multiview import MultiView, Source
+from isotropy.views.multiview import Dataset, MultiView
 
 Outputs = dict[str, Tensor | list[Tensor]]
 
@@ -51,7 +51,7 @@ class Method(nn.Module):
         """
         raise NotImplementedError
 
-    def observed(self, *_: Any, **outputs: Any) -> dict[str, list[Tensor]]:
+    def monitored(self, *_: Any, **outputs: Any) -> dict[str, list[Tensor]]:
         """Return what diagnostics read of a step's outputs; by default "z" as "views".
 
         Keys, each left out where the method has no such thing: "views", the vectors (B, D) that are compared, one
@@ -61,7 +61,7 @@ class Method(nn.Module):
         z = outputs.get("z")
         return {"views": z} if isinstance(z, list) else {}
 
-    def landmarks(self, batch_size: int) -> dict[str, float]:
+    def reference_losses(self, batch_size: int) -> dict[str, float]:
         """Return what the loss is worth in known situations, in closed form.
 
         The keys are of "point collapse", "uniform codes", "one code", "perfection" and "independence" (views that have
@@ -86,5 +86,5 @@ class Method(nn.Module):
         """Return the head on the encoder that gives new rows codes, to be exported beside it; None without one."""
         return None
 
-    def before_pass(self, source: Source, pass_: int) -> None:
+    def before_pass(self, dataset: Dataset, pass_: int) -> None:
         """Prepare what pass `pass_` needs from the data; the same from the weights alone when resumed."""

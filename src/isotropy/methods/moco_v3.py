@@ -91,12 +91,12 @@ class MoCoV3(Method):
         entropies = [info_nce(q, k.detach(), temperature=self.temperature) for q, k in crossed(query, key)]
         return {"contrast": 2 * self.temperature * torch.stack(entropies).sum()}
 
-    def observed(self, query: list[Tensor], key: list[Tensor], **_: Any) -> dict[str, list[Tensor]]:
+    def monitored(self, query: list[Tensor], key: list[Tensor], **_: Any) -> dict[str, list[Tensor]]:
         """Return what diagnostics read: the queries, and each beside its key."""
         queries, keys = zip(*crossed(query, key))
         return {"views": query, "prediction": [*queries], "target": [*keys]}
 
-    def landmarks(self, batch_size: int) -> dict[str, float]:
+    def reference_losses(self, batch_size: int) -> dict[str, float]:
         """Return the loss of two views where all rows are one point, and where the samples form a simplex."""
         others = batch_size - 1
         nearest = log(1 + others * exp(-batch_size / (others * self.temperature)))

@@ -89,12 +89,12 @@ class MUSIC(Method):
         """Return "diagonal", "off_diagonal" and "transform", weighted, in nats."""
         return music(*z, num_segments=self.projector.num_segments, temperature=self.temperature, **self.weights)
 
-    def observed(self, z: list[Tensor], **_: Any) -> dict[str, list[Tensor]]:
+    def monitored(self, z: list[Tensor], **_: Any) -> dict[str, list[Tensor]]:
         """Return what diagnostics read: the units' probabilities in every segment of the first view."""
         segments = z[0].view(len(z[0]), self.projector.num_segments, -1)
         return {"assignments": [*(segments / self.temperature).softmax(2).unbind(1)]}
 
-    def landmarks(self, batch_size: int) -> dict[str, float]:
+    def reference_losses(self, batch_size: int) -> dict[str, float]:
         """Return the loss where all units are equally likely, where all rows have one code, and at best.
 
         Perfection is what hard codes can reach at most: B^2 combinations of two segments, of which a batch has no

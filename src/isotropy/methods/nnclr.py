@@ -93,12 +93,12 @@ class NNCLR(Method):
         entropies = [info_nce(near, p, temperature=self.temperature) for p, near in crossed(prediction, nearest)]
         return {"contrast": torch.stack(entropies).mean()}
 
-    def observed(self, prediction: list[Tensor], z: list[Tensor], **_: Any) -> dict[str, list[Tensor]]:
+    def monitored(self, prediction: list[Tensor], z: list[Tensor], **_: Any) -> dict[str, list[Tensor]]:
         """Return what diagnostics read: the projections, and each prediction beside the other view's."""
         predicted, targets = zip(*crossed(prediction, z))
         return {"views": z, "prediction": [*predicted], "target": [*targets]}
 
-    def landmarks(self, batch_size: int) -> dict[str, float]:
+    def reference_losses(self, batch_size: int) -> dict[str, float]:
         """Return the loss of two views where all rows are one point, and where the samples form a simplex."""
         others = batch_size - 1
         return {

@@ -64,7 +64,7 @@ class SimCLR(Method):
         """Return "contrast", the mean cross entropy over all views, in nats."""
         return {"contrast": nt_xent(*z, temperature=self.temperature)}
 
-    def landmarks(self, batch_size: int) -> dict[str, float]:
+    def reference_losses(self, batch_size: int) -> dict[str, float]:
         """Return the loss of two views where all rows are one point, and where the samples form a simplex."""
         others = batch_size - 1
         return {

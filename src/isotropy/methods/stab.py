@@ -102,12 +102,12 @@ class STab(Method):
         pairs = len(prediction) * (len(prediction) - 1)
         return {"distance": byol(prediction, target) / (2 * pairs) - 1}
 
-    def observed(self, prediction: list[Tensor], target: list[Tensor], **_: Any) -> dict[str, list[Tensor]]:
+    def monitored(self, prediction: list[Tensor], target: list[Tensor], **_: Any) -> dict[str, list[Tensor]]:
         """Return what diagnostics read: the vectors under the masks, and each prediction beside its target."""
         predicted, targets = zip(*crossed(prediction, target))
         return {"views": target, "prediction": [*predicted], "target": [*targets]}
 
-    def landmarks(self, batch_size: int) -> dict[str, float]:
+    def reference_losses(self, batch_size: int) -> dict[str, float]:
         """Return -1 twice: SimSiam's loss cannot tell perfection from collapse."""
         return {"point collapse": -1.0, "perfection": -1.0}
 

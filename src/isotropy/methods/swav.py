@@ -110,11 +110,11 @@ class SwAV(Method):
         ]
         return {"prediction": swav(scores, codes, temperature=self.temperature)}
 
-    def observed(self, scores: list[Tensor], z: list[Tensor], **_: Any) -> dict[str, list[Tensor]]:
+    def monitored(self, scores: list[Tensor], z: list[Tensor], **_: Any) -> dict[str, list[Tensor]]:
         """Return what diagnostics read: the projections, and the prototypes' probabilities."""
         return {"views": z, "assignments": [(one / self.temperature).softmax(1) for one in scores[: self.assigned]]}
 
-    def landmarks(self, batch_size: int) -> dict[str, float]:
+    def reference_losses(self, batch_size: int) -> dict[str, float]:
         """Return the loss at best where all rows are one point, and where the scores or the codes are sharp.
 
         One point gets uniform codes, which cost log K or more. "one code" is all rows on one of K orthogonal

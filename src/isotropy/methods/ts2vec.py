@@ -94,11 +94,11 @@ class TS2Vec(Method):
         """Return "instance" and "temporal", weighted, in nats."""
         return hierarchical_contrast(frames[0], frames[1], alpha=self.alpha, temperature=self.temperature)
 
-    def observed(self, frames: list[Tensor], **_: Any) -> dict[str, list[Tensor]]:
+    def monitored(self, frames: list[Tensor], **_: Any) -> dict[str, list[Tensor]]:
         """Return what diagnostics read: the mean of each crop's shared frames."""
         return {"views": [x.mean(dim=1) for x in frames]}
 
-    def landmarks(self, batch_size: int) -> dict[str, float]:
+    def reference_losses(self, batch_size: int) -> dict[str, float]:
         """Return none: what collapse costs depends on the length of the shared crop, too."""
         return {}
 

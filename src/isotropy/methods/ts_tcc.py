@@ -119,14 +119,14 @@ class TSTCC(Method):
         contextual = nt_xent(context[0], context[1], temperature=self.temperature)
         return {"temporal": self.lambda1 * across, "contextual": self.lambda2 * contextual}
 
-    def observed(
+    def monitored(
         self, prediction: list[Tensor], future: list[Tensor], context: list[Tensor], **_: Any
     ) -> dict[str, list[Tensor]]:
         """Return what diagnostics read: the contexts, and each view's predictions beside the other's future."""
         futures = [x.flatten(1) for x in reversed(future)]
         return {"views": context, "prediction": [x.flatten(1) for x in prediction], "target": futures}
 
-    def landmarks(self, batch_size: int) -> dict[str, float]:
+    def reference_losses(self, batch_size: int) -> dict[str, float]:
         """Return the loss where all samples are one point."""
         return {"point collapse": 2 * self.lambda1 * log(batch_size) + self.lambda2 * log(2 * batch_size - 1)}
 

@@ -76,7 +76,7 @@ class VICReg(Method):
         """Return "invariance", "variance" and "covariance", weighted."""
         return vicreg(*z, **self.weights)
 
-    def landmarks(self, batch_size: int) -> dict[str, float]:
+    def reference_losses(self, batch_size: int) -> dict[str, float]:
         """Return the loss where all rows are one point, and where it is met as far as B rows allow.
 
         Perfection is equal views of unit variance whose dimensions correlate no more than they must: B rows

@@ -94,7 +94,7 @@ class WMSE(Method):
         size = min(self.w_size, rows)
         return orders[:, : rows // size * size].reshape(-1, size)
 
-    def landmarks(self, batch_size: int) -> dict[str, float]:
+    def reference_losses(self, batch_size: int) -> dict[str, float]:
         """Return 2 where all rows are one point, which whitening cannot spread, and 0 where the views are equal."""
         return {"point collapse": 2.0, "perfection": 0.0}
 

@@ -31,11 +31,11 @@ def ticks(low: float, high: float, count: int = 4) -> list[float]:
 
 
 def line(
-    points: list[list[float]], landmarks: dict[str, float], *, what: str, floor: bool = False, wide: bool = True
+    points: list[list[float]], reference_losses: dict[str, float], *, what: str, floor: bool = False, wide: bool = True
 ) -> tuple[str, list[str]]:
-    """Return the SVG of a curve over epochs, with landmarks as labelled lines, and the names of those not drawn.
+    """Return the SVG of a curve over epochs, with reference losses as labelled lines, and the names of those not drawn.
 
-    Points are [epoch, value] or [epoch, mean, low, high]; the latter get a band. A landmark further away than
+    Points are [epoch, value] or [epoch, mean, low, high]; the latter get a band. A reference loss further away than
     the curve's own height is left out, so that it does not flatten the curve.
     """
     width = WIDTH if wide else WIDTH // 2 + 20
@@ -46,7 +46,7 @@ def line(
     if floor:
         low = min(low, 0.0)
     span = (high - low) or max(abs(high), 1.0) * 0.1
-    drawn = {name: value for name, value in landmarks.items() if low - span <= value <= high + span}
+    drawn = {name: value for name, value in reference_losses.items() if low - span <= value <= high + span}
     low, high = min([low, *drawn.values()]), max([high, *drawn.values()])
     margin = 0.06 * ((high - low) or span)
     low, high = (low if floor and low == 0 else low - margin), high + margin
@@ -73,12 +73,12 @@ def line(
     if len(points) == 1:
         out.append(f'<circle class="ours dot" cx="{x(first)}" cy="{y(points[0][1])}" r="3"/>')
     for name, value in drawn.items():
-        out.append(f'<line class="landmark" x1="{LEFT}" x2="{width - RIGHT}" y1="{y(value)}" y2="{y(value)}"/>')
+        out.append(f'<line class="reference loss" x1="{LEFT}" x2="{width - RIGHT}" y1="{y(value)}" y2="{y(value)}"/>')
         out.append(
             f'<text class="marked" x="{width - RIGHT}" y="{y(value)}" dy="-.4em" text-anchor="end">'
             f"{escape(name)} {value:.4g}</text>"
         )
-    return "".join([*out, "</svg>"]), [name for name in landmarks if name not in drawn]
+    return "".join([*out, "</svg>"]), [name for name in reference_losses if name not in drawn]
 
 
 def whisker(entry: dict[str, float], low: float, high: float) -> str:

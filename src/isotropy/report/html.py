@@ -21,7 +21,7 @@ HEALTH = {
     "mean_norm": ("Norm of the mean embedding", "1 is point collapse"),
     "variation": ("Variation", "share of the embeddings that is not their mean; 0 is point collapse"),
     "uncentred_rank": ("Rank with the mean", "1 is one direction or one point"),
-    "kinship": ("Kinship with the untrained encoder", "1 is an encoder that has not moved"),
+    "linear_cka": ("Linear CKA with the untrained encoder", "1 is an encoder that has not moved"),
     "views_rank": ("Rank of the views", "directions that the compared vectors use"),
     "centre": ("Centre of the views", "what all samples share; 1 is point collapse, 0 is healthy"),
     "alignment": ("Alignment", "what two views of a sample share"),
@@ -68,8 +68,8 @@ def _head(summary: dict[str, Any]) -> str:
         part = recipe.get(what)
         if name := part.get("name") if isinstance(part, dict) else part:
             facts.append((what.capitalize(), name))
-    if "said" in summary.get("data", {}):
-        facts.append(("Data", summary["data"]["said"]))
+    if "description" in summary.get("data", {}):
+        facts.append(("Data", summary["data"]["description"]))
     if training:
         facts.append(("Trained for", f"{training['epochs']:.3g} epochs"))
     if "map" in summary:
@@ -149,11 +149,11 @@ def _training(found: dict[str, Any]) -> str:
     out = ["<section><h2>Training</h2>"]
     curves = {name: points for name, points in found["curves"].items() if points}
     if "loss" in curves:
-        drawing, far = line(curves["loss"], found["landmarks"], what="loss")
+        drawing, far = line(curves["loss"], found["reference_losses"], what="loss")
         last = f" <span>ends at {found['loss']:.5g}</span>" if found["loss"] is not None else ""
         out.append(f'<figure class="wide"><figcaption>Loss{last}</figcaption>{drawing}</figure>')
-        outside = ", ".join(f"{name} at {found['landmarks'][name]:.4g}" for name in far)
-        marks = " Dashed lines are what the loss is worth in known states." if found["landmarks"] else ""
+        outside = ", ".join(f"{name} at {found['reference_losses'][name]:.4g}" for name in far)
+        marks = " Dashed lines are what the loss is worth in known states." if found["reference_losses"] else ""
         beyond = f" Out of the drawn range: {outside}." if far else ""
         out.append(
             f'<p class="note">Over epochs; the line is the mean and the band the lowest and highest step of each '

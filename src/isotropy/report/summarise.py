@@ -11,6 +11,7 @@ from isotropy.errors import UserError
 from isotropy.io.logs import Log
 from isotropy.report.map import embedding_map
 from isotropy.runs.diagnose import diagnose
+from isotropy.runs.directory import Run
 
 _COLLAPSED = 1.1  # directions in use
 POINTS = 300  # of a curve, at most: each the mean, lowest and highest of its stretch
@@ -21,9 +22,9 @@ def summarise(run_dir: str | Path) -> dict[str, Any]:
     """Return what a run directory holds as a dictionary that JSON can hold; a missing file leaves its section out.
 
     Sections: name; headline {outcome, sentences}; training {steps, epochs, loss, curves {name: [[epoch, mean, low,
-    high], ...]}, landmarks}; verdict (see `isotropy.diagnose`); health {curves {name: [[epoch, value], ...]}, last};
-    evidence (the list of probes.json); codes (codes.json, of methods that give codes); data {said, rows,
-    training_rows, landmarks}; map (see `map.embedding_map`); recipe (nested) and recipe_text;
+    high], ...]}, reference_losses}; verdict (`isotropy.diagnose`); health {curves {name: [[epoch, value], ...]}, last};
+    evidence (the list of probes.json); codes (codes.json, of methods that give codes); data {description, rows,
+    training_rows, reference_losses}; map (see `map.embedding_map`); recipe (nested) and recipe_text;
     model (model.json); commands [[what, command], ...].
 
     Raises:
@@ -43,13 +44,13 @@ def summarise(run_dir: str | Path) -> dict[str, Any]:
         summary["model"] = _json(run / "model.json")
     about: dict[str, Any] = {}
     if (run / "data.json").is_file():
-        about = _json(run / "data.json")
+        about = Run(run).about
         summary["data"] = {
-            name: about[name] for name in ("said", "rows", "training_rows", "landmarks") if name in about
+            name: about[name] for name in ("description", "rows", "training_rows", "reference_losses") if name in about
         }
     if metrics := list(Log.read(run / "metrics.jsonl")):
         summary["training"] = _training(metrics, summary.get("data", {}))
-    if diagnostics := list(Log.read(run / "diagnostics.jsonl")):
+    if diagnostics := Run(run).read_records():
         summary["health"] = _health(diagnostics)
     if diagnostics and (run / "recipe.toml").is_file() and "training" in about:
         summary["verdict"] = diagnose(run).to_json()
@@ -125,7 +126,7 @@ def _training(metrics: list[dict[str, Any]], data: dict[str, Any]) -> dict[str, 
         "epochs": metrics[-1]["epoch"],
         "loss": finite[-1] if finite else None,
         "curves": curves,
-        "landmarks": data.get("landmarks", {}),
+        "reference_losses": data.get("reference_losses", {}),
     }
 
 

@@ -19,7 +19,7 @@ _LEAST = 8
 
 
 def embed_rows(
-    encoder: nn.Module, prepare: Callable[[Tensor], Tensor], rows: Tensor, chunk: int | None = None
+    encoder: nn.Module, to_input: Callable[[Tensor], Tensor], rows: Tensor, chunk: int | None = None
 ) -> NDArray[np.float32]:
     """Return the embeddings of `rows`, (N, width) float32; the encoder's modes are as before afterwards.
 
@@ -28,7 +28,7 @@ def embed_rows(
 
     Args:
         encoder: any network that gives one vector per row; works on the device that it is on.
-        prepare: turns stored rows into the encoder's input.
+        to_input: turns stored rows into the encoder's input.
         rows: (N, ...) as they are stored, on any device; a file's map is read chunk by chunk.
         chunk: rows that go through the encoder at once; by default `chunk_size` of them.
 
@@ -49,7 +49,7 @@ def embed_rows(
         # What stands behind a last, shorter part changes nothing in its rows.
         buffer[: len(part)] = part
         with _evaluating(encoder, place):
-            output = encoder(prepare(buffer))[: len(part)].to("cpu", torch.float32)
+            output = encoder(to_input(buffer))[: len(part)].to("cpu", torch.float32)
         if embeddings is None:
             embeddings = np.empty((len(rows), *output.shape[1:]), dtype=np.float32)
         embeddings[start : start + len(part)] = output.numpy()
@@ -70,7 +70,7 @@ def chunk_size(encoder: nn.Module, shape: tuple[int, ...]) -> int:
     return chunk
 
 
-def steady_chunk(encoder: nn.Module, prepare: Callable[[Tensor], Tensor], example: Tensor) -> int:
+def steady_chunk(encoder: nn.Module, to_input: Callable[[Tensor], Tensor], example: Tensor) -> int:
     """Return a chunk size at which a row's bits do not depend on its place in the chunk: `len(example)`, or 1.
 
     Matrix products give every place of a batch the same bits where layers are about a dozen units wide or
@@ -79,13 +79,13 @@ def steady_chunk(encoder: nn.Module, prepare: Callable[[Tensor], Tensor], exampl
     and by half a chunk; where a bit differs, rows go through one by one, which is always steady.
 
     Args:
-        encoder, prepare: as for `embed_rows`.
+        encoder, to_input: as for `embed_rows`.
         example: (chunk, ...) varied rows as they are stored.
     """
     chunk = len(example)
-    once = embed_rows(encoder, prepare, example, chunk)
+    once = embed_rows(encoder, to_input, example, chunk)
     for places in (1, chunk // 2 + 1):
-        moved = embed_rows(encoder, prepare, example.roll(places, 0), chunk)
+        moved = embed_rows(encoder, to_input, example.roll(places, 0), chunk)
         if not np.array_equal(np.roll(once, places, axis=0), moved, equal_nan=True):
             return 1
     return chunk

@@ -84,7 +84,7 @@ class Representation:
         if chunk is None:
             rows = example_rows(preprocess.modality, preprocess.shape, 1)
             rows = example_rows(preprocess.modality, preprocess.shape, chunk_size(self.encoder, tuple(rows.shape[1:])))
-            chunk = steady_chunk(self.encoder, preprocess.prepare, rows)
+            chunk = steady_chunk(self.encoder, preprocess.to_input, rows)
         self.chunk = chunk
 
     @property
@@ -130,7 +130,7 @@ class Representation:
         Raises:
             UserError: rows that differ in form from those of the training, named.
         """
-        return self.embed_stored(self.preprocess.store(self._values(values)))
+        return self.embed_stored(self.preprocess.transform(self._values(values)))
 
     def iterate(self, values: Any, progress: Callable[[int, int], None] | None = None) -> Iterator[NDArray[np.float32]]:
         """Yield what `transform` returns in pieces, so that memory does not grow with the number of rows.
@@ -143,13 +143,13 @@ class Representation:
         rows, piece = len(values), self.chunk * _CHUNKS
         for start in range(0, rows, piece):
             part = values.iloc[start : start + piece] if isinstance(values, pd.DataFrame) else values[start:][:piece]
-            yield self.embed_stored(self.preprocess.store(part))
+            yield self.embed_stored(self.preprocess.transform(part))
             if progress is not None:
                 progress(min(start + piece, rows), rows)
 
     def embed_stored(self, rows: Tensor) -> NDArray[np.float32]:
         """Return the embeddings (N, width) float32 of rows as the preprocessing stores them."""
-        return embed_rows(self.encoder, self.preprocess.prepare, rows, self.chunk)
+        return embed_rows(self.encoder, self.preprocess.to_input, rows, self.chunk)
 
     def _values(self, values: Any) -> Any:
         """Return values in the form that the preprocessing takes."""
@@ -173,12 +173,12 @@ class Representation:
         Raises:
             UserError: the method gave no codes, or rows of another form.
         """
-        return self.codes_stored(self.preprocess.store(self._values(values)))
+        return self.codes_stored(self.preprocess.transform(self._values(values)))
 
     def codes_stored(self, rows: Tensor) -> NDArray[np.int64]:
         """Return the codes (N, S) int64 of rows as the preprocessing stores them; raises what `codes` raises."""
         coder = self._coder()
-        logits = embed_rows(nn.Sequential(self.encoder, coder), self.preprocess.prepare, rows, self.chunk)
+        logits = embed_rows(nn.Sequential(self.encoder, coder), self.preprocess.to_input, rows, self.chunk)
         codes: NDArray[np.int64] = coder.codes(torch.from_numpy(logits)).numpy()
         return codes
 

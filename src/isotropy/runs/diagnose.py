@@ -6,7 +6,6 @@ from typing import Any
 from isotropy.diagnostics.rules import Training
 from isotropy.diagnostics.verdict import Verdict, verdict
 from isotropy.errors import UserError
-from isotropy.io.logs import Log
 from isotropy.runs.directory import Run
 
 
@@ -21,9 +20,9 @@ def diagnose(folder: Path | str) -> Verdict:
     """
     run = Run.opened(folder)
     folder, method = run.folder, run.recipe.method
-    records = list(Log.read(folder / "diagnostics.jsonl"))
+    records = run.read_records()
     try:
-        return verdict(records, known(method, run.read_json("data.json")), probes=run.read_json("probes.json", []))
+        return verdict(records, known(method, run.about), probes=run.read_json("probes.json", []))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UserError(f"{folder}: damaged, or of an older isotropy ({error!r})") from error
 
@@ -32,4 +31,4 @@ def known(method: str, about: dict[str, Any]) -> Training:
     """Return what a verdict has to know of a training, from `Prepared.facts` or what data.json holds of it."""
     # Runs of older versions did not say how long they are: nothing can be said of them.
     training = about.get("training", {"steps": 0, "batch_size": 0, "width": 0})
-    return Training(method=method, landmarks=about.get("landmarks", {}), **training)
+    return Training(method=method, reference_losses=about.get("reference_losses", {}), **training)

@@ -22,7 +22,7 @@ from isotropy.runs.prepare import Prepared
 from isotropy.runs.recipe import Recipe
 from isotropy.representation import Representation
 from isotropy.training import Diverged, Step, checkpoint, comm, fit
-from isotropy.runs.monitor import Watch
+from isotropy.runs.monitor import Monitor
 from isotropy.io.tables import writing
 
 # Rows on which the encoder is watched: twice as many cost more than 3% of a short training.
@@ -31,6 +31,8 @@ _SECONDS_BETWEEN_CHECKPOINTS = 30.0
 # Rows that are embedded and written at once: what bounds the memory of the export.
 _PIECE = 16384
 _LOGS = ("metrics", "diagnostics", "timing")
+# What version 0.1 called some of what it wrote; its runs are read under the names of today.
+_RENAMED = {"said": "description", "landmarks": "reference_losses", "kinship": "linear_cka", "looks_rank": "views_rank"}
 
 
 class Run:
@@ -82,7 +84,7 @@ class Run:
         with self._writing():
             self.folder.mkdir(parents=True, exist_ok=True)
             about = {
-                "said": prepared.data.said,
+                "description": prepared.data.description,
                 "rows": len(prepared.rows),
                 "training_rows": len(prepared.train),
                 "fingerprint": fingerprint(prepared.rows),
@@ -93,6 +95,15 @@ class Run:
             self._write("recipe.toml", prepared.recipe.to_toml())
 
     @property
+    def about(self) -> dict[str, Any]:
+        """What data.json says of the data and the run's length."""
+        return _renamed(self.read_json("data.json"))
+
+    def read_records(self) -> list[dict[str, Any]]:
+        """Return the records of diagnostics.jsonl, as far as they are whole."""
+        return [_renamed(record) for record in Log.read(self.folder / "diagnostics.jsonl")]
+
+    @property
     def recipe(self) -> Recipe:
         """The recipe as it was run."""
         return Recipe.from_toml(self.folder / "recipe.toml")
@@ -100,7 +111,7 @@ class Run:
     @property
     def preprocess(self) -> Preprocess:
         """What was learnt on the training rows."""
-        about = self.read_json("data.json")
+        about = self.about
         try:
             return PREPROCESS[about["preprocess"]["modality"]].from_json(about["preprocess"])
         except (KeyError, TypeError) as error:
@@ -122,7 +133,7 @@ class Run:
         Raises:
             UserError: the data changed.
         """
-        about = self.read_json("data.json")
+        about = self.about
         if about.get("rows") != len(rows) or about.get("fingerprint") != fingerprint(rows):
             raise UserError(
                 f"{self.folder}: the data is not what the run began with ({about.get('rows')} rows then, {len(rows)} "
@@ -149,20 +160,20 @@ class Run:
         resume = checkpoint.last_good(self.checkpoints)
         offsets = checkpoint.about(resume)["about"]["offsets"] if resume else {}
         # Spread over the data: rows that stand together are often of one class.
-        rows = len(prepared.source)
-        watched = prepared.source.batch(torch.linspace(0, rows - 1, min(_WATCHED, rows)).long())
+        rows = len(prepared.dataset)
+        watched = prepared.dataset.batch(torch.linspace(0, rows - 1, min(_WATCHED, rows)).long())
         untrained = prepared.untrained().to(prepared.device)
-        watch = Watch(prepared.method, watched, prepared.preprocess.prepare, untrained)
+        watch = Monitor(prepared.method, watched, prepared.preprocess.to_input, untrained)
         saved = perf_counter()
         recipe = prepared.recipe
         with self._writing(), self._logs(offsets) as logs:
-            self.records = list(Log.read(self.folder / "diagnostics.jsonl")) if logs else []
+            self.records = self.read_records() if logs else []
             if logs and not self.records:
                 self._record(logs, watch.at_start())
             health = {name: value for line in self.records for name, value in line.items()}
             for step in fit(
                 prepared.method,
-                prepared.source,
+                prepared.dataset,
                 prepared.views,
                 optim=recipe.optim,
                 device=prepared.device,
@@ -175,10 +186,10 @@ class Run:
                 seen = watch.at(step)
                 if logs and seen is not None:
                     health = health | self._record(logs, seen)
-                if seen is not None and comm.agree(collapsed()):
+                if seen is not None and comm.any_rank(collapsed()):
                     yield step, health
                     return
-                stopped = comm.agree(stop())
+                stopped = comm.any_rank(stop())
                 if step.number == step.steps or stopped or perf_counter() - saved > _SECONDS_BETWEEN_CHECKPOINTS:
                     step.save(self.checkpoints, offsets={name: log.flushed() for name, log in logs.items()})
                     saved = perf_counter()
@@ -281,6 +292,11 @@ class Run:
             return json.loads((self.folder / name).read_text())
         except (OSError, json.JSONDecodeError, UnicodeDecodeError) as error:
             raise UserError(f"{self.folder / name}: missing or damaged") from error
+
+
+def _renamed(written: Any) -> Any:
+    """Return what a file holds under the names of today; what is no mapping is damaged, and its reader says so."""
+    return {_RENAMED.get(key, key): value for key, value in written.items()} if isinstance(written, dict) else written
 
 
 def fingerprint(rows: Tensor) -> str:

@@ -16,7 +16,7 @@ OFTEN, SELDOM = 10, 20
 _DEAR = 50
 
 
-class Watch:
+class Monitor:
     """Watches a training: a record every ten steps, at the first and at the last one.
 
     Every record has the step, the epoch, the loss and what `step_numbers` and `views_rank` say of the outputs, over
@@ -24,14 +24,14 @@ class Watch:
     "teacher_way", what `followed` says of a teacher. All are functions of the training alone.
 
     Args:
-        method: what is trained; `observed` says what is read of its outputs.
+        method: what is trained; `monitored` says what is read of its outputs.
         rows: a few hundred stored rows, on which the encoder is watched.
-        prepare: turns stored rows into the encoder's input.
+        to_input: turns stored rows into the encoder's input.
         untrained: the encoder as it was before training; kept where there is a teacher, which began with it too.
     """
 
-    def __init__(self, method: Method, rows: Tensor, prepare: Callable[[Tensor], Tensor], untrained: nn.Module) -> None:
-        self.method, self.rows, self.prepare = method, rows, prepare
+    def __init__(self, method: Method, rows: Tensor, to_input: Callable[[Tensor], Tensor], untrained: nn.Module) -> None:
+        self.method, self.rows, self.to_input = method, rows, to_input
         self._before = self._embedded(untrained)
         self._teacher: nn.Module | None = getattr(method, "teacher_encoder", None)
         self._start = untrained if self._teacher is not None else None
@@ -48,9 +48,9 @@ class Watch:
         last = step.number in (1, step.steps)
         if not last and step.number % OFTEN:
             return None
-        shown = self.method.observed(**step.outputs)
+        shown = self.method.monitored(**step.outputs)
         # What is gathered is of all ranks already.
-        total = (lambda x: x) if self.method.gathered else comm.total
+        total = (lambda x: x) if self.method.gathered else comm.all_reduce_sum
         record = {"step": step.number, "epoch": step.epoch, "loss": step.loss, **step_numbers(shown, total)}
         if "views" in shown:
             record["views_rank"] = views_rank(shown["views"], total)
@@ -61,4 +61,4 @@ class Watch:
         return record
 
     def _embedded(self, encoder: nn.Module) -> NDArray[np.float32]:
-        return embed_rows(encoder, self.prepare, self.rows)
+        return embed_rows(encoder, self.to_input, self.rows)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from isotropy import encoders
-from isotropy.data import PREPROCESS, ArraySource, Data, Preprocess, SeriesPreprocess
+from isotropy.data import PREPROCESS, ArrayDataset, Data, Preprocess, SeriesPreprocess
 from isotropy.errors import UserError
 from isotropy.evaluation.labels import encode, known, task_of
 from isotropy.evaluation.splits import split
@@ -46,7 +46,7 @@ class Prepared:
     rows: Tensor
     train: NDArray[np.int64]
     test: NDArray[np.int64]
-    source: ArraySource
+    dataset: ArrayDataset
     method: Method
     views: ViewMaker
     device: torch.device
@@ -56,24 +56,24 @@ class Prepared:
         return replace(self, recipe=self.recipe.changed({"train.epochs": float(epochs)}))
 
     def facts(self) -> dict[str, Any]:
-        """Return what a reader of the training's numbers has to know: landmarks of its loss, steps, batch and width."""
+        """Return what a reader of the training's numbers has to know: reference losses of its loss, steps, batch and width."""
         train = self.recipe.train
         plan = Plan(
-            rows=len(self.source),
+            rows=len(self.dataset),
             batch_size=train.batch_size,
             epochs=train.epochs,
             passes_per_epoch=self.method.passes_per_epoch,
             keep_last=train.keep_last,
         )
-        batch = min(train.batch_size, len(self.source))
+        batch = min(train.batch_size, len(self.dataset))
         return {
-            "landmarks": self.method.landmarks(batch),
+            "reference_losses": self.method.reference_losses(batch),
             "training": {"steps": plan.steps, "batch_size": batch, "width": self.method.encoder.width},
         }
 
     def untrained(self) -> nn.Module:
         """Return the encoder as it was before training: the same seed draws the same weights."""
-        return build(self.recipe, self.preprocess, self.source)[0].encoder
+        return build(self.recipe, self.preprocess, self.dataset)[0].encoder
 
 
 def prepare(
@@ -98,13 +98,13 @@ def prepare(
         refuse_unprobeable(data.labels[train], data.labels[test])
     if preprocess is None:
         preprocess = learn(data.values, recipe.modality, train, any_length=encoders.any_length(recipe.encoder))
-    rows = preprocess.store(data.values)
+    rows = preprocess.transform(data.values)
     place = torch.device(device)
-    source = ArraySource(rows, preprocess, device=place, index=torch.from_numpy(train) if len(test) else None)
-    method, views = build(recipe, preprocess, source)
+    dataset = ArrayDataset(rows, preprocess, device=place, index=torch.from_numpy(train) if len(test) else None)
+    method, views = build(recipe, preprocess, dataset)
     # Here too, and not in the loop alone: before a run's folder is made.
     method.check_batch_size(min(recipe.train.batch_size, len(train)))
-    return Prepared(recipe, data, preprocess, rows, train, test, source, method, views, place)
+    return Prepared(recipe, data, preprocess, rows, train, test, dataset, method, views, place)
 
 
 def learn(values: Any, modality: str, rows: NDArray[np.int64] | None = None, *, any_length: bool) -> Preprocess:
@@ -144,8 +144,8 @@ def seconds_per_epoch(prepared: Prepared) -> float:
     counted, unless it alone takes a minute.
     """
     train = prepared.recipe.train
-    few = min(_MEASURED_BATCHES * train.batch_size, len(prepared.source))
-    sample = ArraySource(prepared.source.batch(torch.arange(few)), prepared.preprocess, device=prepared.device)
+    few = min(_MEASURED_BATCHES * train.batch_size, len(prepared.dataset))
+    sample = ArrayDataset(prepared.dataset.batch(torch.arange(few)), prepared.preprocess, device=prepared.device)
     arguments = train.arguments() | {"epochs": 3, "compile": False}
     begin = perf_counter()
     starts, seconds = [begin], []
@@ -161,12 +161,12 @@ def seconds_per_epoch(prepared: Prepared) -> float:
             starts.append(perf_counter())
             seconds.append(starts[-1] - starts[-2])
             patience = _MEASURED_SECONDS if len(seconds) > 1 else _WARM_UP_SECONDS
-            if comm.agree(starts[-1] - begin > patience):
+            if comm.any_rank(starts[-1] - begin > patience):
                 break
     counted = seconds[1:] or seconds
     per_row = sum(counted) / len(counted) / few
     own = torch.tensor([per_row], dtype=torch.float64)
-    return float(comm.total(own.to(prepared.device)) / comm.world()) * len(prepared.source)
+    return float(comm.all_reduce_sum(own.to(prepared.device)) / comm.world()) * len(prepared.dataset)
 
 
 def epochs_within(seconds: float, per_epoch: float, *, most: float = float("inf")) -> float:

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from isotropy import encoders
-from isotropy.data import ArraySource, ImagePreprocess, Preprocess, TablePreprocess
+from isotropy.data import ArrayDataset, ImagePreprocess, Preprocess, TablePreprocess
 from isotropy.nn.decoders import decoder
 from isotropy.runs.defaults import DEFAULTS
 from isotropy.errors import UserError, nearest
@@ -42,21 +42,21 @@ class Train:
     seed: int = 0
     precision: str = "auto"
     keep_last: bool = False
-    chunk: int = 0
+    micro_batch: int = 0
     compile: bool = False
 
     def __post_init__(self) -> None:
         if not 0 < self.epochs < float("inf"):
             raise UserError(f"train.epochs = {self.epochs:g} must be a number above 0")
-        for key, least in (("batch_size", 2), ("seed", 0), ("chunk", 0)):
+        for key, least in (("batch_size", 2), ("seed", 0), ("micro_batch", 0)):
             if not least <= (value := getattr(self, key)) < 1 << 32:
                 raise UserError(f"train.{key} = {value} must be a whole number of at least {least} and below 2^32")
         if self.precision not in PRECISIONS:
             raise UserError(f"train.precision = {self.precision!r} is unknown{nearest(self.precision, PRECISIONS)}")
 
     def arguments(self) -> dict[str, Any]:
-        """Return the keyword arguments of `fit`; a `chunk` of 0 means none."""
-        return asdict(self) | {"chunk": self.chunk or None}
+        """Return the keyword arguments of `fit`; a `micro_batch` of 0 means none."""
+        return asdict(self) | {"micro_batch": self.micro_batch or None}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -201,7 +201,7 @@ class Recipe:
 
 
 def build(
-    recipe: Recipe, preprocess: Preprocess, source: ArraySource, encoder: nn.Module | None = None
+    recipe: Recipe, preprocess: Preprocess, dataset: ArrayDataset, encoder: nn.Module | None = None
 ) -> tuple[Method, ViewMaker]:
     """Return the recipe's method, with weights drawn from the recipe's seed, and its view maker.
 
@@ -220,7 +220,7 @@ def build(
     given: dict[str, Any] = {
         "make_projector": partial(random_projector, recipe.modality, preprocess.shape),
         "make_decoder": partial(decoder, recipe.modality, preprocess.shape),
-        "n_samples": len(source),
+        "n_samples": len(dataset),
         "numeric": preprocess.shape.get("numeric"),
     }
     with torch.random.fork_rng(devices=[]):
@@ -229,10 +229,10 @@ def build(
         if encoder is None:
             encoder = encoders.build(recipe.encoder, preprocess.shape, **recipe.encoder_options)
         built = method(encoder, **{k: v for k, v in given.items() if k in named}, **options)
-    return built, _view_maker(recipe, preprocess, source, built)
+    return built, _view_maker(recipe, preprocess, dataset, built)
 
 
-def _view_maker(recipe: Recipe, preprocess: Preprocess, source: ArraySource, method: Method) -> ViewMaker:
+def _view_maker(recipe: Recipe, preprocess: Preprocess, dataset: ArrayDataset, method: Method) -> ViewMaker:
     if method.min_views == 1 and not recipe.views:
         return Plain()
     num_views = recipe.views.get("num_views", method.min_views)
@@ -252,7 +252,7 @@ def _view_maker(recipe: Recipe, preprocess: Preprocess, source: ArraySource, met
     if isinstance(preprocess, ImagePreprocess):
         given = {"size": preprocess.size, "mean": preprocess.mean, "std": preprocess.std}
     if isinstance(preprocess, TablePreprocess):
-        given = {"values": source.rows, "index": source.index, "numeric": preprocess.shape["numeric"]}
+        given = {"values": dataset.rows, "index": dataset.index, "numeric": preprocess.shape["numeric"]}
     views: ViewMaker = kind(**(given | _tuples(options)))
     return views
 

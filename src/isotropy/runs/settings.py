@@ -10,7 +10,7 @@ from typing import Any, get_args, get_origin
 from isotropy.errors import UserError, nearest
 
 # Settings that had another name in version 0.1: recipes and run directories of that time are read, with one line.
-RENAMED = {"views.looks": "views.num_views"}
+RENAMED = {"views.looks": "views.num_views", "train.chunk": "train.micro_batch"}
 _NAMES = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
 
 

@@ -33,7 +33,7 @@ def rank() -> int:
 
 
 @contextmanager
-def ranks(device: torch.device) -> Iterator[None]:
+def process_group(device: torch.device) -> Iterator[None]:
     """Join the other ranks if `torchrun` started this process (nccl on GPUs, gloo on CPUs); leave them after."""
     if "WORLD_SIZE" not in os.environ or dist.is_initialized():
         yield
@@ -54,13 +54,13 @@ def local_device(device: torch.device) -> torch.device:
     return device
 
 
-def shares(rows: int) -> list[int]:
+def split_rows(rows: int) -> list[int]:
     """Return how many of `rows` rows each rank takes, in order; they differ by one at most."""
     size, rest = divmod(rows, world())
     return [size + (number < rest) for number in range(world())]
 
 
-def agree(failed: bool) -> bool:
+def any_rank(failed: bool) -> bool:
     """Return whether any rank failed, the same answer on all of them."""
     if world() == 1:
         return failed
@@ -69,7 +69,7 @@ def agree(failed: bool) -> bool:
     return bool(flag.item() > 0)
 
 
-def from_first(value: Any) -> Any:
+def broadcast_object(value: Any) -> Any:
     """Return rank 0's value of a JSON-like object on every rank."""
     if world() == 1:
         return value
@@ -78,7 +78,7 @@ def from_first(value: Any) -> Any:
     return box[0]
 
 
-def total(x: Tensor) -> Tensor:
+def all_reduce_sum(x: Tensor) -> Tensor:
     """Return the sum of `x` over ranks, with gradient."""
     return x if world() == 1 else _Total.apply(x)
 
@@ -95,7 +95,7 @@ def gather(x: Tensor, counts: list[int]) -> Tensor:
 
 def mean(x: Tensor, counts: list[int]) -> Tensor:
     """Return the mean over the rows of all ranks, shape (1, ...), with gradient."""
-    return total(x.sum(0, keepdim=True)) / sum(counts)
+    return all_reduce_sum(x.sum(0, keepdim=True)) / sum(counts)
 
 
 def distributed(method: nn.Module, *, find_unused: bool) -> nn.Module:
@@ -130,7 +130,7 @@ _together = False
 
 
 @contextmanager
-def together() -> Iterator[None]:
+def sync_batch_norm() -> Iterator[None]:
     """Let batch norms share their statistics: all ranks run the networks now, in the same order.
 
     Outside of it (rank 0 alone embeds some rows, say) they are ordinary ones and wait for nobody.
@@ -172,10 +172,10 @@ class GlobalBatchNorm(_BatchNorm):
         shape = [1, -1] + [1] * (x.dim() - 2)
         exact = x.to(torch.promote_types(x.dtype, torch.float32))
         count = exact.new_full((1,), x.numel() / x.shape[1])
-        sums = total(torch.cat([exact.sum(axes), count]))
+        sums = all_reduce_sum(torch.cat([exact.sum(axes), count]))
         count = sums[-1].detach()
         centred = exact - (mean := sums[:-1] / count).view(shape)
-        variance = total(centred.square().sum(axes)) / count
+        variance = all_reduce_sum(centred.square().sum(axes)) / count
         if self.training and self.running_mean is not None and self.running_var is not None:
             self._remember(mean.detach(), variance.detach() * count / (count - 1))
         out = centred * (variance + self.eps).rsqrt().view(shape)

@@ -34,7 +34,7 @@ class Gradient:
         self.method, self.model, self.device = method, model, device
         self.bf16, self.seed, self.chunked = bf16, seed, chunked
 
-    def leave(self, pieces: list[MultiView], counts: list[int], step: int) -> tuple[dict[str, float], Outputs]:
+    def backward(self, pieces: list[MultiView], counts: list[int], step: int) -> tuple[dict[str, float], Outputs]:
         """Return the loss's terms over all ranks and the outputs, detached, that they were computed from.
 
         Args:
@@ -64,7 +64,7 @@ class Gradient:
 
     def _forward(self, views: MultiView, step: int, place: int) -> Outputs:
         autocast = torch.autocast(self.device.type, torch.bfloat16) if self.bf16 else nullcontext()
-        with _seeded(self.device, self.seed, step, comm.rank(), place), autocast, comm.together():
+        with _seeded(self.device, self.seed, step, comm.rank(), place), autocast, comm.sync_batch_norm():
             outputs: Outputs = self.model(views)
         return {name: _each(value, _at_least_float32) for name, value in outputs.items()}
 
@@ -93,7 +93,7 @@ def share(counts: list[int]) -> float:
 
 
 def refuse_batch_statistics(method: nn.Module) -> None:
-    """Refuse chunks for a method whose modules would normalise by a chunk's statistics.
+    """Refuse chunks for a method whose modules would normalise by a micro-batch's statistics.
 
     Raises:
         UserError: naming the first such module.
@@ -101,15 +101,15 @@ def refuse_batch_statistics(method: nn.Module) -> None:
     for name, module in method.named_modules():
         if isinstance(module, _BatchNorm) and (module.training or module.running_mean is None):
             raise UserError(
-                f"chunk: the statistics of {name!r} ({type(module).__name__}) would be those of a chunk and not of the "
-                "batch; use networks without batch norm, or no chunk"
+                f"micro_batch: the statistics of {name!r} ({type(module).__name__}) would be those of a part, not of the "
+                "batch; use networks without batch norm, or no micro_batch"
             )
 
 
 def _over_ranks(terms: dict[str, Tensor], weight: float, step: int) -> dict[str, float]:
     """Return the terms as numbers, the same on every rank, so that all ranks stop together."""
     own = torch.stack([term.detach().double() for term in terms.values()]) * weight
-    values = dict(zip(terms, (comm.total(own) / comm.world()).tolist(), strict=True))
+    values = dict(zip(terms, (comm.all_reduce_sum(own) / comm.world()).tolist(), strict=True))
     for name, value in values.items():
         if not isfinite(value):
             raise Diverged(

@@ -18,7 +18,7 @@ from isotropy.training.gradient import Gradient, refuse_batch_statistics
 from isotropy.training.optim import Optim
 from isotropy.training.plan import Plan
 from isotropy.training.precision import choose
-from isotropy.views.multiview import Source, ViewMaker
+from isotropy.views.multiview import Dataset, ViewMaker
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class Step:
 
 def fit(
     method: Method,
-    source: Source,
+    dataset: Dataset,
     views: ViewMaker,
     *,
     optim: Optim | None = None,
@@ -74,7 +74,7 @@ def fit(
     seed: int = 0,
     precision: str = "auto",
     keep_last: bool = False,
-    chunk: int | None = None,
+    micro_batch: int | None = None,
     compile: bool = False,
     device: torch.device | str = "cpu",
     resume: Path | None = None,
@@ -91,7 +91,7 @@ def fit(
         seed: every random choice is a function of it.
         precision: "auto" (what the processor has units for), "float32" or "bf16".
         keep_last: keep the last, smaller batch of a pass.
-        chunk: rows that go through the networks at once: exact large batches on small memory; refused where a
+        micro_batch: rows that go through the networks at once: exact large batches on small memory; refused where a
             module's batch statistics would differ.
         compile: compile the encoder.
         device: where training runs.
@@ -103,27 +103,27 @@ def fit(
 
     Example:
         >>> import torch
-        >>> from isotropy.data import ArraySource, TablePreprocess
+        >>> from isotropy.data import ArrayDataset, TablePreprocess
         >>> from isotropy.encoders import TableMLP
         >>> from isotropy.methods import SimCLR
         >>> from isotropy.views import TableViews
         >>> table = TablePreprocess.learn(torch.randn(64, 5))
-        >>> rows = table.store(torch.randn(64, 5))
+        >>> rows = table.transform(torch.randn(64, 5))
         >>> method = SimCLR(TableMLP(numeric=5, width=8, depth=2), projector=(8, 4))
         >>> views = TableViews(values=rows, numeric=5)
-        >>> for step in fit(method, ArraySource(rows, table), views, epochs=1, batch_size=32):
+        >>> for step in fit(method, ArrayDataset(rows, table), views, epochs=1, batch_size=32):
         ...     pass
         >>> step.number, sorted(step.terms)
         (2, ['contrast'])
     """
     plan = Plan(
-        rows=len(source),
+        rows=len(dataset),
         batch_size=batch_size,
         epochs=epochs,
         passes_per_epoch=method.passes_per_epoch,
         keep_last=keep_last,
     )
-    _check(method, views, plan, chunk)
+    _check(method, views, plan, micro_batch)
     device, optim = torch.device(device), optim or Optim()
     precision = choose(precision, device, method.encoder)
     method.to(device)
@@ -133,12 +133,14 @@ def fit(
         method.encoder.compile()
     trainable = [parameter for parameter in method.parameters() if parameter.requires_grad]
     model = comm.distributed(method, find_unused=type(method).frozen is not Method.frozen)
-    gradient = Gradient(method, model, device=device, bf16=precision == "bf16", seed=seed, chunked=chunk is not None)
+    gradient = Gradient(
+        method, model, device=device, bf16=precision == "bf16", seed=seed, chunked=micro_batch is not None
+    )
     state = _State(method, optim, plan, seed, f"{device.type} {precision}")
     if resume is not None:
         state.load(resume)
     try:
-        yield from _steps(state, gradient, trainable, source, views, chunk)
+        yield from _steps(state, gradient, trainable, dataset, views, micro_batch)
     finally:
         # Also when the caller breaks off: nothing stays frozen, and the method is ready to be used or trained on.
         for parameter in trainable:
@@ -150,9 +152,9 @@ def _steps(
     state: "_State",
     gradient: Gradient,
     trainable: list[nn.Parameter],
-    source: Source,
+    dataset: Dataset,
     views: ViewMaker,
-    chunk: int | None,
+    micro_batch: int | None,
 ) -> Iterator[Step]:
     """Take the steps that are left: this is the loop."""
     method, plan, seed = state.method, state.plan, state.seed
@@ -163,15 +165,15 @@ def _steps(
         pass_, place = divmod(number, plan.per_pass)
         method.progress = number / plan.steps
         if pass_ != entered:
-            _enter_pass(method, trainable, source, pass_, chunk)
+            _enter_pass(method, trainable, dataset, pass_, micro_batch)
             order, entered = plan.order(seed, pass_), pass_
         index = plan.batch(order, place)
-        counts = comm.shares(len(index))
+        counts = comm.split_rows(len(index))
         mine = index.split(counts)[comm.rank()]
-        pieces = [views(source, rows, seed=seed, pass_=pass_) for rows in mine.split(chunk or len(mine))]
+        pieces = [views(dataset, rows, seed=seed, pass_=pass_) for rows in mine.split(micro_batch or len(mine))]
         # A step stands for the time that it takes: its rate is that of its middle, and no step has the rate 0.
         lr = state.optim.set_rate(state.optimizer, (number + 0.5) / plan.steps)
-        terms, outputs = gradient.leave(pieces, counts, number)
+        terms, outputs = gradient.backward(pieces, counts, number)
         state.optimizer.step()
         state.optimizer.zero_grad(set_to_none=True)
         method.progress = (number + 1) / plan.steps
@@ -195,7 +197,7 @@ def _steps(
         )
 
 
-def _check(method: Method, views: ViewMaker, plan: Plan, chunk: int | None) -> None:
+def _check(method: Method, views: ViewMaker, plan: Plan, micro_batch: int | None) -> None:
     name = type(method).__name__
     if views.count < method.min_views:
         raise UserError(
@@ -207,14 +209,16 @@ def _check(method: Method, views: ViewMaker, plan: Plan, chunk: int | None) -> N
             f"{name} uses at most {method.max_views} view(s) of a sample and the views make {views.count}: "
             f"set views.num_views = {method.max_views}"
         )
-    if chunk is not None and chunk < 1:
-        raise UserError(f"chunk = {chunk} must be at least 1 row")
+    if micro_batch is not None and micro_batch < 1:
+        raise UserError(f"micro_batch = {micro_batch} must be at least 1 row")
     method.check_batch_size(min(plan.batch_size, plan.rows))
     if plan.smallest < comm.world():
         raise UserError(f"a batch of {plan.smallest} row(s) cannot be shared by {comm.world()} ranks")
 
 
-def _enter_pass(method: Method, trainable: list[nn.Parameter], source: Source, pass_: int, chunk: int | None) -> None:
+def _enter_pass(
+    method: Method, trainable: list[nn.Parameter], dataset: Dataset, pass_: int, micro_batch: int | None
+) -> None:
     """Begin a pass: who learns, who sits it out, and what the method prepares from the data."""
     method.train()
     for parameter in trainable:
@@ -225,10 +229,10 @@ def _enter_pass(method: Method, trainable: list[nn.Parameter], source: Source, p
             # No gradient at all: an optimiser would still decay a parameter whose gradient is zero.
             parameter.requires_grad_(False)
             parameter.grad = None
-    if chunk is not None:
+    if micro_batch is not None:
         refuse_batch_statistics(method)
     with torch.no_grad():
-        method.before_pass(source, pass_)
+        method.before_pass(dataset, pass_)
 
 
 class _State:

@@ -5,7 +5,7 @@ from typing import Any
 from isotropy.errors import UserError, nearest
 from isotropy.views.equivariant import MovedViews, StructuredViews
 from isotropy.views.image import ImageViews
-from isotropy.views.multiview import MultiView, Plain, Source, ViewMaker
+from isotropy.views.multiview import Dataset, MultiView, Plain, ViewMaker
 from isotropy.views.series import SeriesViews
 from isotropy.views.table import TableViews
 
@@ -23,12 +23,12 @@ OF_THE_ENCODER: dict[str, type[StructuredViews] | type[MovedViews]] = {
 __all__ = [
     "OF_THE_ENCODER",
     "VIEWS",
+    "Dataset",
     "ImageViews",
     "MovedViews",
     "MultiView",
     "Plain",
     "SeriesViews",
-    "Source",
     "StructuredViews",
     "TableViews",
     "ViewMaker",

@@ -52,7 +52,7 @@ def boxes(
 
 
 def taps(
-    start: Tensor, length: Tensor, source: int, out: int, *, interpolation: str, flip: Tensor | None = None
+    start: Tensor, length: Tensor, dataset: int, out: int, *, interpolation: str, flip: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
     """Return one axis of a resize as sparse matrices: indices (B, out, T) int32 and weights (B, out, T) float32.
 
@@ -71,7 +71,7 @@ def taps(
     wide = step.clamp(min=1.0)
     centre = start[:, None] + (place + 0.5) * step
     first = torch.floor(centre - _SUPPORT[interpolation] * wide + 0.5)
-    number = math.ceil(2 * _SUPPORT[interpolation] * max(source / out, 1.0))
+    number = math.ceil(2 * _SUPPORT[interpolation] * max(dataset / out, 1.0))
     # Distances are small numbers, which float32 holds well. Taps lead, and are summed one by one, because torch's sum
     # is slow over a short last axis, and over a first one its order, and so its bits, depends on the batch.
     tap = torch.arange(number, dtype=torch.int32)[:, None, None]
@@ -82,7 +82,7 @@ def taps(
     start, end = start.to(torch.int32)[:, None], (start + length).to(torch.int32)[:, None]
     weight *= (index >= start) & (index < end)
     weight /= functools.reduce(torch.add, weight)
-    return index.clamp_(0, source - 1).movedim(0, 2).contiguous(), weight.movedim(0, 2).contiguous()
+    return index.clamp_(0, dataset - 1).movedim(0, 2).contiguous(), weight.movedim(0, 2).contiguous()
 
 
 def _triangle(distance: Tensor) -> Tensor:

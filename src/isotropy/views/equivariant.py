@@ -14,7 +14,7 @@ from isotropy import rng
 from isotropy.encoders.equivariant.space import BaseSpace
 from isotropy.errors import UserError
 from isotropy.validation import at_least
-from isotropy.views.multiview import MultiView, Source
+from isotropy.views.multiview import Dataset, MultiView
 
 
 class Places:
@@ -111,18 +111,18 @@ class StructuredViews:
         """How many views a sample gets."""
         return self.places.count
 
-    def __call__(self, source: Source, index: Tensor, *, seed: int, pass_: int) -> MultiView:
+    def __call__(self, dataset: Dataset, index: Tensor, *, seed: int, pass_: int) -> MultiView:
         """Return the views of the rows `index` (B,) in pass number `pass_`."""
-        return _Read(source, index, self.places, self.pooled, self.places(index, seed=seed, pass_=pass_))
+        return _Read(dataset, index, self.places, self.pooled, self.places(index, seed=seed, pass_=pass_))
 
 
 class _Read(MultiView):
     """One plain input, and views that are read from its feature map."""
 
     def __init__(
-        self, source: Source, index: Tensor, places: Places, pooled: tuple[bool, ...], starts: list[Tensor]
+        self, dataset: Dataset, index: Tensor, places: Places, pooled: tuple[bool, ...], starts: list[Tensor]
     ) -> None:
-        super().__init__(index, lambda: [source.prepare(source.batch(index))] * places.count)
+        super().__init__(index, lambda: [dataset.to_input(dataset.batch(index))] * places.count)
         self._places, self._pooled, self._starts = places, pooled, starts
 
     def through(self, module: Callable[[Tensor], Tensor]) -> list[Tensor]:
@@ -161,13 +161,13 @@ class MovedViews:
         """How many views a sample gets."""
         return self.places.count
 
-    def __call__(self, source: Source, index: Tensor, *, seed: int, pass_: int) -> MultiView:
+    def __call__(self, dataset: Dataset, index: Tensor, *, seed: int, pass_: int) -> MultiView:
         """Return the views of the rows `index` (B,) in pass number `pass_`."""
         starts = self.places(index, seed=seed, pass_=pass_)
         base, size = self.places.base, self.places.base_size
 
         def make() -> list[Tensor]:
-            plain = source.prepare(source.batch(index))
+            plain = dataset.to_input(dataset.batch(index))
             return [base.moved(plain, start, size) for start in starts]
 
         return _Moved(index, make, self.places)

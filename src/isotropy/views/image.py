@@ -12,7 +12,7 @@ from isotropy import rng
 from isotropy.errors import UserError, nearest
 from isotropy.validation import at_least, nonnegative, per_view
 from isotropy.views import blur, colour, crop
-from isotropy.views.multiview import MultiView, Source
+from isotropy.views.multiview import Dataset, MultiView
 
 # Columns of a view's draw: crop box, flip, jitter, greyscale, blur or not, its sigma, solarise.
 _FLIP = crop.BOX_COLUMNS
@@ -122,9 +122,9 @@ class ImageViews:
         """How many views a sample gets."""
         return len(self.settings)
 
-    def __call__(self, source: Source, index: Tensor, *, seed: int, pass_: int) -> MultiView:
+    def __call__(self, dataset: Dataset, index: Tensor, *, seed: int, pass_: int) -> MultiView:
         """Return the views of the rows `index` (B,) in pass number `pass_`; they are made when first asked for."""
-        return MultiView(index, lambda: self.make(source.batch(index), index, seed=seed, pass_=pass_))
+        return MultiView(index, lambda: self.make(dataset.batch(index), index, seed=seed, pass_=pass_))
 
     def make(self, x: Tensor, index: Tensor, *, seed: int, pass_: int) -> list[Tensor]:
         """Return the views, each (B, C, height, width) float32 on the device of `x`.

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 
-class Source(Protocol):
+class Dataset(Protocol):
     """Unlabelled rows that can be drawn by index."""
 
     modality: str
@@ -21,7 +21,7 @@ class Source(Protocol):
         """Return the rows `index` (B,) as they are stored, on the device of the source."""
         ...
 
-    def prepare(self, rows: Tensor) -> Tensor:
+    def to_input(self, rows: Tensor) -> Tensor:
         """Return stored rows as the floating-point input that an encoder takes."""
         ...
 
@@ -77,7 +77,7 @@ class ViewMaker(Protocol):
         """How many views a sample gets."""
         ...
 
-    def __call__(self, source: Source, index: Tensor, *, seed: int, pass_: int) -> MultiView:
+    def __call__(self, dataset: Dataset, index: Tensor, *, seed: int, pass_: int) -> MultiView:
         """Return the views of the rows `index` in pass number `pass_`."""
         ...
 
@@ -87,6 +87,6 @@ class Plain:
 
     count = 1
 
-    def __call__(self, source: Source, index: Tensor, *, seed: int, pass_: int) -> MultiView:
+    def __call__(self, dataset: Dataset, index: Tensor, *, seed: int, pass_: int) -> MultiView:
         """Return the views of the rows `index`; `seed` and `pass_` change nothing here."""
-        return MultiView(index, lambda: [source.prepare(source.batch(index))])
+        return MultiView(index, lambda: [dataset.to_input(dataset.batch(index))])

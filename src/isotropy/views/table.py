@@ -9,7 +9,7 @@ from torch import Tensor
 from isotropy import rng
 from isotropy.errors import UserError
 from isotropy.validation import at_least, per_view
-from isotropy.views.multiview import MultiView, Source
+from isotropy.views.multiview import Dataset, MultiView
 
 _PARTNER, _PARAMETERS = range(2)  # the first columns of a view's draw
 
@@ -70,9 +70,9 @@ class TableViews:
         """How many views a sample gets."""
         return self._count
 
-    def __call__(self, source: Source, index: Tensor, *, seed: int, pass_: int) -> MultiView:
+    def __call__(self, dataset: Dataset, index: Tensor, *, seed: int, pass_: int) -> MultiView:
         """Return the views of the rows `index` (B,) in pass number `pass_`; they are made when first asked for."""
-        return MultiView(index, lambda: self.make(source.batch(index), index, seed=seed, pass_=pass_))
+        return MultiView(index, lambda: self.make(dataset.batch(index), index, seed=seed, pass_=pass_))
 
     def make(self, x: Tensor, index: Tensor, *, seed: int, pass_: int) -> list[Tensor]:
         """Return the views, each (B, D) float32 on the device of `x`.

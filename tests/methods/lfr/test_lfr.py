@@ -22,7 +22,7 @@ def projector(outputs=TARGET, inputs=5):
     return nn.Sequential(nn.Linear(inputs, 7), nn.ReLU(), nn.Linear(7, outputs))
 
 
-def source():
+def dataset():
     return Rows(normal(ROWS, 5, seed=4))
 
 
@@ -112,7 +112,7 @@ def separate_predictors(method, hidden):
 
 @pytest.mark.parametrize("hidden", [None, 5])
 def test_equals_the_published_loop_after_two_cycles(hidden):
-    method, rows, passes = small(dropout=0.3, predictor_hidden=hidden), source(), 2 * (1 + P)
+    method, rows, passes = small(dropout=0.3, predictor_hidden=hidden), dataset(), 2 * (1 + P)
     encoder, predictors = deepcopy(method.encoder), separate_predictors(method, hidden)
     losses, _ = train(method, rows, passes)
     projectors = [candidate(projector, 0, number).double() for number in method.chosen.tolist()]
@@ -128,7 +128,7 @@ def test_equals_the_published_loop_after_two_cycles(hidden):
 
 @pytest.mark.parametrize("hidden", [None, 5])
 def test_each_pass_moves_one_half_and_the_encoder_moves_first(hidden):
-    method, rows = small(predictor_hidden=hidden), source()
+    method, rows = small(predictor_hidden=hidden), dataset()
     optimisers = None
     for pass_ in range(2 * (1 + P)):
         before = copy_of(method)
@@ -159,7 +159,7 @@ def test_the_predictors_learning_rate_is_constant_and_the_encoders_a_cosine():
 
 
 def test_the_encoder_embeds_every_row_once_a_cycle_and_predictor_passes_make_no_view():
-    method, rows = small(), source()
+    method, rows = small(), dataset()
     train(method, rows, 1 + P)
     assert method.encoder.rows == 2 * ROWS  # its own pass, and the cache that all predictor passes share
 
@@ -175,9 +175,9 @@ def test_the_encoder_embeds_every_row_once_a_cycle_and_predictor_passes_make_no_
 
 @pytest.mark.parametrize("budget", [0, ROWS * WIDTH * 8])
 def test_rows_beyond_the_memory_for_them_give_the_same_training(budget, monkeypatch):
-    whole, rows = small(dropout=0.3), source()
+    whole, rows = small(dropout=0.3), dataset()
     expected, _ = train(whole, rows, 2 * (1 + P))
-    bounded, rows = small(dropout=0.3), source()
+    bounded, rows = small(dropout=0.3), dataset()
     monkeypatch.setattr(cache, "MOST_BYTES", budget)
     losses, _ = train(bounded, rows, 2 * (1 + P))
     assert losses == pytest.approx(expected, rel=1e-9)
@@ -203,7 +203,7 @@ def test_targets_made_by_the_batch_are_of_full_precision(monkeypatch):
 
 
 def test_a_run_that_starts_again_within_a_cycle_ends_with_the_same_bits():
-    straight, rows = small(dropout=0.3), source()
+    straight, rows = small(dropout=0.3), dataset()
     _, optimisers = train(straight, rows, 2)
     state, states = deepcopy(straight.state_dict()), {k: deepcopy(o.state_dict()) for k, o in optimisers.items()}
     end, _ = train(straight, rows, 3, first=2, optimisers=optimisers)
@@ -218,7 +218,7 @@ def test_a_run_that_starts_again_within_a_cycle_ends_with_the_same_bits():
 
 
 def test_the_cache_follows_the_encoders_weights_the_source_and_the_choice():
-    method, rows = small(), source()
+    method, rows = small(), dataset()
     index = torch.arange(4)
 
     def outputs(where=rows, pass_=1):
@@ -235,7 +235,7 @@ def test_the_cache_follows_the_encoders_weights_the_source_and_the_choice():
 
 
 def test_projectors_are_chosen_by_the_dpp_on_shuffled_rows_kept_and_never_trained():
-    method, rows = small(seed=5), source()
+    method, rows = small(seed=5), dataset()
     assert method.chosen.tolist() == [-1] * K
     method.before_pass(rows, 0)
     chosen = method.chosen.tolist()
@@ -253,11 +253,11 @@ def test_projectors_are_chosen_by_the_dpp_on_shuffled_rows_kept_and_never_traine
 
 def test_a_loaded_choice_is_not_made_again():
     method, other = small(), small(seed=3)
-    method.before_pass(source(), 0)
+    method.before_pass(dataset(), 0)
     made = []
     other.make_projector = lambda width: made.append(1) or projector(width)
     other.load_state_dict(method.state_dict())
-    other.before_pass(source(), 0)
+    other.before_pass(dataset(), 0)
     assert len(made) == 1 + K  # one to look at its width, then the chosen ones
     assert other.chosen.tolist() == method.chosen.tolist()
 
@@ -265,7 +265,7 @@ def test_a_loaded_choice_is_not_made_again():
 def test_equal_candidates_are_refused():
     fixed = projector()
     with pytest.raises(UserError, match="only 1 different projectors could be chosen from 9"):
-        small_with(lambda width: deepcopy(fixed)).before_pass(source(), 0)
+        small_with(lambda width: deepcopy(fixed)).before_pass(dataset(), 0)
 
 
 def small_with(make, **options):
@@ -294,20 +294,20 @@ def test_choosing_does_not_disturb_the_callers_generator():
     torch.manual_seed(7)
     method = deepcopy(small())
     torch.manual_seed(7)
-    method.before_pass(source(), 0)
+    method.before_pass(dataset(), 0)
     assert torch.equal(torch.rand(3), expected)
 
 
 def test_landmarks_are_what_the_loss_gives():
     method = small()
     one, orthonormal = torch.ones(8, K, TARGET), torch.eye(16)[:8].unsqueeze(1)
-    assert method.landmarks(8) == pytest.approx({"point collapse": 0.56, "perfection": 0.0})
+    assert method.reference_losses(8) == pytest.approx({"point collapse": 0.56, "perfection": 0.0})
     assert method.loss(one, one)["bbt"].item() == pytest.approx(0.56, abs=1e-5)
     assert method.loss(orthonormal, 2 * orthonormal)["bbt"].item() == pytest.approx(0, abs=1e-6)
 
 
 def test_a_copy_and_a_pickle_carry_the_weights_and_not_the_cache():
-    method, rows = small(), source()
+    method, rows = small(), dataset()
     train(method, rows, 2)
     method_with_picklable_factory = small_with(partial(projector, inputs=5))
     method_with_picklable_factory.load_state_dict(method.state_dict())
@@ -345,4 +345,4 @@ def test_wrong_projectors_are_refused():
     with pytest.raises(UserError, match="a function from a width to a new untrained network, not Linear: give lambda"):
         LFR(Net(), make_projector=nn.Linear(5, 6))
     with pytest.raises(UserError, match=r"makes \(2, 4\) of 2 rows, and target_width is 6"):
-        small_with(lambda width: projector(4)).before_pass(source(), 0)
+        small_with(lambda width: projector(4)).before_pass(dataset(), 0)

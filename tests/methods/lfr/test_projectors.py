@@ -261,7 +261,7 @@ class Rows:
     def batch(self, index: torch.Tensor) -> torch.Tensor:
         return self.values[index]
 
-    def prepare(self, rows: torch.Tensor) -> torch.Tensor:
+    def to_input(self, rows: torch.Tensor) -> torch.Tensor:
         return rows * 2
 
 

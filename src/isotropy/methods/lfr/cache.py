@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from isotropy.methods.lfr.projectors import targets
-from isotropy.views.multiview import Source
+from isotropy.views.multiview import Dataset
 
 # Memory for what is kept of all rows. Beyond it nothing is kept, and every batch computes its own: the same numbers
 # up to rounding (1e-6), in more time. A training stays on its side of the line: its rows do not change.
@@ -24,19 +24,21 @@ class Cache:
     """
 
     def __init__(self) -> None:
-        self._source: Source | None = None
+        self._source: Dataset | None = None
         self._chosen: list[int] = []
         self._projectors: list[nn.Module] = []
         self._targets: Tensor | None = None
         self._codes: Tensor | None = None
         self._weights: list[Tensor] = []
 
-    def is_of(self, source: Source, chosen: Sequence[int]) -> bool:
+    def is_of(self, dataset: Dataset, chosen: Sequence[int]) -> bool:
         """Return whether it holds the targets that these projectors make of this source."""
-        return self._source is source and self._chosen == list(chosen)
+        return self._source is dataset and self._chosen == list(chosen)
 
     @torch.no_grad()
-    def make_targets(self, source: Source, chosen: Sequence[int], make: Callable[[int], nn.Module], width: int) -> None:
+    def make_targets(
+        self, dataset: Dataset, chosen: Sequence[int], make: Callable[[int], nn.Module], width: int
+    ) -> None:
         """Compute the targets of all rows, or keep the projectors where those would be too many.
 
         Args:
@@ -44,15 +46,15 @@ class Cache:
             make: returns a projector, frozen and on the source's device, by its number.
             width: length of a target.
         """
-        self._source, self._chosen, self._codes = source, list(chosen), None
+        self._source, self._chosen, self._codes = dataset, list(chosen), None
         self._projectors, self._targets = [], None
         rows = self._rows(torch.arange(1))
-        if not _fits(len(source), len(chosen) * width, rows):
+        if not _fits(len(dataset), len(chosen) * width, rows):
             self._projectors = [make(number) for number in chosen]
             return
-        self._targets = rows.new_empty(len(source), len(chosen), width)
+        self._targets = rows.new_empty(len(dataset), len(chosen), width)
         for k, number in enumerate(chosen):  # one at a time: projectors can be large
-            self._targets[:, k] = targets([make(number)], source)[0]
+            self._targets[:, k] = targets([make(number)], dataset)[0]
 
     @torch.no_grad()
     def make_codes(self, encoder: nn.Module, width: int) -> None:
@@ -94,7 +96,7 @@ class Cache:
 
     def _rows(self, index: Tensor) -> Tensor:
         assert self._source is not None, "before_pass comes before forward"
-        return self._source.prepare(self._source.batch(index))
+        return self._source.to_input(self._source.batch(index))
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "Cache":
         return Cache()

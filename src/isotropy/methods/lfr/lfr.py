@@ -15,7 +15,7 @@ from isotropy.methods.lfr.projectors import beta_init_, candidate, choose, spars
 from isotropy.methods.method import Method, Outputs
 from isotropy.objectives import batchwise_barlow_twins
 from isotropy.validation import at_least, finite, fraction
-from isotropy.views.multiview import MultiView, Source
+from isotropy.views.multiview import Dataset, MultiView
 
 # Rows that the candidates are compared on: a shuffled batch.
 _PROBE = 256
@@ -61,7 +61,7 @@ class LFR(Method):
     Example:
         >>> from isotropy.encoders import TableMLP
         >>> method = LFR(TableMLP(numeric=3, width=8), make_projector=lambda width: nn.Linear(3, width))
-        >>> method.passes_per_epoch, method.landmarks(8)
+        >>> method.passes_per_epoch, method.reference_losses(8)
         (6, {'point collapse': 0.56, 'perfection': 0.0})
     """
 
@@ -131,11 +131,11 @@ class LFR(Method):
         """Return "bbt", the batch-wise Barlow Twins loss: a sum over the batch, a mean over the projectors."""
         return {"bbt": batchwise_barlow_twins(prediction, target, offdiagonal=self.offdiagonal)}
 
-    def observed(self, prediction: Tensor, target: Tensor, **_: Any) -> dict[str, list[Tensor]]:
+    def monitored(self, prediction: Tensor, target: Tensor, **_: Any) -> dict[str, list[Tensor]]:
         """Return what diagnostics read: all predictors' outputs of a row as one vector, beside their targets."""
         return {"prediction": [prediction.flatten(1)], "target": [target.flatten(1)]}
 
-    def landmarks(self, batch_size: int) -> dict[str, float]:
+    def reference_losses(self, batch_size: int) -> dict[str, float]:
         """Return the loss where all rows are one direction, and where orthogonal targets are met."""
         return {"point collapse": self.offdiagonal * batch_size * (batch_size - 1), "perfection": 0.0}
 
@@ -144,11 +144,11 @@ class LFR(Method):
         return (self.predictors if self._moves_encoder(pass_) else self.encoder,)
 
     @torch.no_grad()
-    def before_pass(self, source: Source, pass_: int) -> None:
+    def before_pass(self, dataset: Dataset, pass_: int) -> None:
         """Compute what the pass needs and does not have: the targets, the frozen encoder's vectors."""
-        if not self._cache.is_of(source, self.chosen.tolist()):
-            make = self._choose(source)
-            self._cache.make_targets(source, self.chosen.tolist(), make, self.target_width)
+        if not self._cache.is_of(dataset, self.chosen.tolist()):
+            make = self._choose(dataset)
+            self._cache.make_targets(dataset, self.chosen.tolist(), make, self.target_width)
         self._moving = self._moves_encoder(pass_)
         if self._moving:
             self._cache.drop_codes()
@@ -158,9 +158,9 @@ class LFR(Method):
     def _moves_encoder(self, pass_: int) -> bool:
         return pass_ % self.passes_per_epoch == 0
 
-    def _choose(self, source: Source) -> Callable[[int], nn.Module]:
+    def _choose(self, dataset: Dataset) -> Callable[[int], nn.Module]:
         """Choose the projectors if nobody has, and return what makes one by its number for the source's rows."""
-        rows = source.prepare(source.batch(rng.order(self.seed, 0, len(source))[:_PROBE]))
+        rows = dataset.to_input(dataset.batch(rng.order(self.seed, 0, len(dataset))[:_PROBE]))
         shape = tuple(candidate(self._make, self.seed, 0).to(rows.device, rows.dtype)(rows[:2]).shape)
         if shape != (len(rows[:2]), self.target_width):
             raise UserError(f"the projector makes {shape} of 2 rows, and target_width is {self.target_width}")

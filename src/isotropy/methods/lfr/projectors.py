@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from isotropy.encoders.table import OneHot
 from isotropy.errors import UserError, nearest
-from isotropy.views.multiview import Source
+from isotropy.views.multiview import Dataset
 
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
@@ -197,20 +197,20 @@ def greedy_dpp(kernel: Tensor | ArrayLike, count: int) -> list[int]:
 
 
 @torch.no_grad()
-def targets(projectors: Sequence[nn.Module], source: Source, *, chunk: int = 1024) -> Tensor:
+def targets(projectors: Sequence[nn.Module], dataset: Dataset, *, chunk: int = 1024) -> Tensor:
     """Return the outputs of K projectors for all N rows of a source, rows normalised: (K, N, width).
 
     Runs in chunks of `chunk` rows in order, so that equal weights give equal bits, on the device of the
     source, where the projectors must be. Rows are divided by their L2 norm (eps 1e-12), not centred.
     """
     held: Tensor | None = None
-    for start in range(0, len(source), chunk):
-        index = torch.arange(start, min(start + chunk, len(source)))
-        rows = source.prepare(source.batch(index))
+    for start in range(0, len(dataset), chunk):
+        index = torch.arange(start, min(start + chunk, len(dataset)))
+        rows = dataset.to_input(dataset.batch(index))
         for k, projector in enumerate(projectors):
             output = functional.normalize(projector(rows), dim=1)
             if held is None:
-                held = output.new_empty(len(projectors), len(source), output.shape[1])
+                held = output.new_empty(len(projectors), len(dataset), output.shape[1])
             held[k, start : start + chunk] = output
     assert held is not None, "no rows or no projectors"
     return held

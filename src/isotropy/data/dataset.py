@@ -6,11 +6,11 @@ from torch import Tensor
 from isotropy.data.preprocess import Preprocess
 
 
-class ArraySource:
+class ArrayDataset:
     """Unlabelled rows, batched by index; what the training loop draws from.
 
     Args:
-        rows: (N, ...) as `preprocess.store` returned them.
+        rows: (N, ...) as `preprocess.transform` returned them.
         preprocess: turns rows into the encoder's input.
         device: where batches are wanted; None keeps them where the rows are.
         index: (M,) the rows that this source is about (a training part, say), in order; None for all.
@@ -22,8 +22,8 @@ class ArraySource:
         >>> import numpy as np
         >>> from isotropy.data import TablePreprocess
         >>> table = TablePreprocess.learn(np.array([[0.0], [2.0]]))
-        >>> source = ArraySource(table.store(np.array([[0.0], [2.0]])), table)
-        >>> len(source), source.batch(torch.tensor([1, 1]))
+        >>> dataset = ArrayDataset(table.transform(np.array([[0.0], [2.0]])), table)
+        >>> len(dataset), dataset.batch(torch.tensor([1, 1]))
         (2, tensor([[1.],
                 [1.]]))
     """
@@ -72,9 +72,9 @@ class ArraySource:
             return rows if self.device.type == "cpu" else rows.to(self.device)
         return self._rows.index_select(0, index.to(self.device, non_blocking=True))
 
-    def prepare(self, rows: Tensor) -> Tensor:
+    def to_input(self, rows: Tensor) -> Tensor:
         """Return stored rows as the float32 input of an encoder."""
-        return self.preprocess.prepare(rows)
+        return self.preprocess.to_input(rows)
 
 
 def fits(rows: Tensor, device: torch.device) -> bool:
