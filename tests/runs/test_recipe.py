@@ -94,8 +94,8 @@ def test_numbers_and_lists_that_fit_are_taken():
     )
     recipe = recipe.changed({"train.epochs": 2.5, "views.corrupt": [0.0, 0.5], "train.micro_batch": 4})
     assert (recipe.train.epochs, recipe.views["corrupt"]) == (2.5, [0.0, 0.5])
-    assert Train(chunk=4).arguments()["chunk"] == 4
-    assert Train().arguments()["chunk"] is None
+    assert Train(micro_batch=4).arguments()["micro_batch"] == 4
+    assert Train().arguments()["micro_batch"] is None
     with pytest.raises(UserError, match="modality = 'tabel' is unknown"):
         Recipe.default("simclr", "tabel")
 
