@@ -10,6 +10,7 @@ is followed by a mask.
 """
 
 import math
+from dataclasses import dataclass
 from functools import cache
 
 import torch
@@ -20,6 +21,7 @@ _WORD = (1 << 64) - 1
 _GOLDEN = 0x9E3779B97F4A7C15
 _FIRST, _SECOND = 0xBF58476D1CE4E5B9, 0x94D049BB133111EB
 _ORDER = -1  # the view number of the order of samples, which is no view
+_STEP = -1  # the pass number of what is drawn for a step, which is no pass
 
 
 def _signed(word: int) -> int:
@@ -63,6 +65,43 @@ def keys(seed: int, pass_: int, view: int, index: Tensor) -> Tensor:
     """Return one key per sample, (B,) int64, for `index` (B,) int64, on the device of `index`."""
     start = _fold(seed, pass_, view)
     return _finalise_((index + 1) * _signed(_GOLDEN) + _signed(start))
+
+
+@dataclass(frozen=True)
+class Stream:
+    """What a method draws from in one step: a function of (run's seed, method's name, pass, step), and no state.
+
+    The training loop hands it over before every pass and step, as it hands over `progress`. So two seeds differ in
+    every draw, all ranks and every replay of a micro-batch see the same one, and a resumed run needs no counter.
+
+    Attributes:
+        seed: of everything that this method draws in this run, in [0, 2^63); not that of the views.
+        pass_: number of the pass over the data, from 0. step: number of the step, from 0.
+
+    Example:
+        >>> Stream.of(0, "LFR").seed != Stream.of(1, "LFR").seed != Stream.of(1, "STab").seed
+        True
+        >>> stream = Stream.of(0, "DACL", pass_=2, step=31)
+        >>> stream.of_samples(torch.arange(4)).shape, stream.of_step(2).shape
+        (torch.Size([4]), torch.Size([2]))
+    """
+
+    seed: int = 0
+    pass_: int = 0
+    step: int = 0
+
+    @classmethod
+    def of(cls, seed: int, name: str, *, pass_: int = 0, step: int = 0) -> "Stream":
+        """Return the stream of the method called `name` in the run with `seed`."""
+        return cls(mix(seed, *name.encode()), pass_, step)
+
+    def of_samples(self, index: Tensor, view: int = 0) -> Tensor:
+        """Return one key per sample `index` (B,), for one view: others in every pass, the same in every order."""
+        return keys(self.seed, self.pass_, view, index)
+
+    def of_step(self, count: int, purpose: int = 0) -> Tensor:
+        """Return `count` keys (count,) int64 on the CPU, others in every step, the same on all ranks."""
+        return keys(mix(self.seed, self.step), _STEP, purpose, torch.arange(count))
 
 
 def bits(keys: Tensor, columns: int, *, start: int = 0) -> Tensor:

@@ -11,7 +11,8 @@ from isotropy.training import Optim, gradient
 from laws import cases
 from laws.toys import Contrast
 
-TOLERANCE = 1e-12
+# Whitening sub-batches of four rows (W-MSE) multiplies rounding by their condition number.
+TOLERANCE = 1e-11
 
 
 @cache

@@ -8,6 +8,7 @@ from torch.nn.functional import normalize
 from isotropy.errors import UserError
 from isotropy.methods import DACL
 from isotropy.objectives import nt_xent
+from isotropy.rng import Stream
 from isotropy.views.multiview import Plain
 from methods.fakes import Net, Rows, normal, views_of
 
@@ -22,10 +23,11 @@ class Kept(nn.Module):
         return x.flatten(1)[:, :5]
 
 
-def mixtures(x, index, *, pass_=0, num_views=1, encoder=None, **options):
+def mixtures(x, index, *, seed=0, pass_=0, num_views=1, **options):
     """Return what a DACL over the rows `x` shows its encoder of the rows `index`, one tensor a view."""
     method = DACL(Kept(), projector=(4, 3), **options).to(x.dtype)
     dataset = Rows(x)
+    method.rng = Stream(seed, pass_)
     method.before_pass(dataset, pass_)
     method(views_of(*[x[index]] * num_views) if num_views > 1 else Plain()(dataset, index, seed=0, pass_=pass_))
     return method.encoder.seen.chunk(max(2, num_views))

@@ -5,6 +5,7 @@ from torch import nn
 from isotropy.errors import UserError
 from isotropy.methods import Masked
 from isotropy.objectives import normalise_patches, reconstruction
+from isotropy.rng import Stream
 from methods.fakes import Net, normal, views_of
 
 GRIDS = {(10,): 10, (3, 26): 3 * 7, (2, 9, 13): 3 * 4}
@@ -67,8 +68,8 @@ def test_what_is_hidden_is_a_function_of_seed_pass_view_and_index():
     x = normal(6, 10)
 
     def hidden(seed=0, pass_=0, rows=slice(None)):
-        method = made((10,), seed=seed)
-        method.before_pass(None, pass_)
+        method = made((10,))
+        method.rng = Stream(seed, pass_)
         views = views_of(x[rows], x[rows])
         views.index = torch.arange(6)[rows]
         return method(views)["hidden"]

@@ -15,9 +15,6 @@ from isotropy.objectives import nt_xent
 from isotropy.validation import at_least, finite
 from isotropy.views.multiview import Dataset, MultiView
 
-# Keeps the draws apart from those of the views and of the masks, which may have the same seed.
-_OWN = 2
-
 
 class DACL(Method):
     """Two mixtures of a row, each with another random row, must pick each other out of the batch.
@@ -41,7 +38,6 @@ class DACL(Method):
         projector: hidden and output widths of g (Linear, BatchNorm, ReLU, ..., Linear).
         temperature: t, in units of cosine, above 0.
         alpha: the least share of the row itself, in [0, 1).
-        seed: of what is mixed, at least 0; it is drawn anew in every pass.
 
     Raises:
         UserError: an argument out of its range, an encoder without a width, or views of another size than the data.
@@ -63,24 +59,22 @@ class DACL(Method):
         projector: Sequence[int] = (512, 128),
         temperature: float = 0.5,
         alpha: float = 0.5,
-        seed: int = 0,
     ) -> None:
         super().__init__()
         finite(temperature=temperature)
-        at_least(0, seed=seed, **({} if numeric is None else {"numeric": numeric}))
+        at_least(0, **({} if numeric is None else {"numeric": numeric}))
         if not temperature > 0:
             raise UserError(f"DACL's temperature must be above 0, not {temperature}")
         if not 0 <= alpha < 1:
             raise UserError(f"DACL's alpha must be at least 0 and below 1, not {alpha}")
         self.encoder = encoder
         self.projector = mlp((width_of(encoder), *projector))
-        self.numeric, self.temperature, self.alpha, self.seed = numeric, temperature, alpha, seed
+        self.numeric, self.temperature, self.alpha = numeric, temperature, alpha
         self._source: Dataset | None = None
-        self._pass = 0
 
     def before_pass(self, dataset: Dataset, pass_: int) -> None:
-        """Take the rows to mix with, and the pass's number, by which they are drawn."""
-        self._source, self._pass = dataset, pass_
+        """Take the rows to mix with."""
+        self._source = dataset
 
     def forward(self, views: MultiView) -> Outputs:
         """Return "z": the projected mixtures, two of a single view or one of each, (B, D)."""
@@ -102,7 +96,7 @@ class DACL(Method):
 
     def _mixed(self, x: Tensor, index: Tensor, view: int) -> Tensor:
         assert self._source is not None, "before_pass comes before the first batch"
-        keys = rng.keys(rng.mix(self.seed, _OWN), self._pass, view, index)
+        keys = self.rng.of_samples(index, view)
         words = rng.bits(keys, 2)
         other = self._source.to_input(self._source.batch(rng.integers(words[:, 0], len(self._source)))).to(x)
         if other.shape != x.shape:

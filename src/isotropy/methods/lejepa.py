@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from isotropy import rng
@@ -15,9 +14,6 @@ from isotropy.objectives import lejepa
 from isotropy.objectives.sigreg import quadrature
 from isotropy.validation import at_least
 from isotropy.views.multiview import MultiView
-
-# Keeps the directions apart from the views, which may have the same seed.
-_OWN = 5
 
 
 class LeJEPA(Method):
@@ -58,7 +54,6 @@ class LeJEPA(Method):
     """
 
     gathered = ("large", "small")
-    step: Tensor
 
     def __init__(
         self,
@@ -79,7 +74,6 @@ class LeJEPA(Method):
         self.projector = mlp((width_of(encoder), *projector))
         self.dimensions, self.slices = projector[-1], num_slices
         self.lambda_, self.knots = lambda_, knots
-        self.register_buffer("step", torch.zeros((), dtype=torch.int64))
 
     def forward(self, views: MultiView) -> Outputs:
         """Return "large" and "small": the embedded views of the first view's size, and the others, each (B, D)."""
@@ -94,9 +88,8 @@ class LeJEPA(Method):
         return lejepa(tensors, self.directions(), centre=len(large), lambda_=self.lambda_, knots=self.knots)
 
     def directions(self) -> Tensor:
-        """Return this step's directions (M, D): a function of the step alone, the same on all ranks."""
-        index = self.step * self.slices + torch.arange(self.slices, device=self.step.device)
-        return rng.normals(rng.halves(rng.keys(rng.mix(0, _OWN), 0, 0, index), self.dimensions))
+        """Return this step's directions (M, D) on the CPU: a function of seed and step, the same on all ranks."""
+        return rng.normals(rng.halves(self.rng.of_step(self.slices), self.dimensions))
 
     def monitored(self, large: list[Tensor], small: list[Tensor], **_: Any) -> dict[str, list[Tensor]]:
         """Return what diagnostics read: the embedded views."""
@@ -113,7 +106,3 @@ class LeJEPA(Method):
             "point collapse": self.lambda_ * batch_size * collapse,
             "perfection": self.lambda_ * sum(weight * (1 - target**2) for _, target, weight in knots),
         }
-
-    def update(self, **outputs: object) -> None:
-        """Count the step, so that the next one draws other directions."""
-        self.step += 1

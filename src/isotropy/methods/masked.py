@@ -13,10 +13,7 @@ from isotropy.methods.method import Method, Outputs
 from isotropy.nn.decoders import categories_of, decode
 from isotropy.objectives import normalise_patches, reconstruction
 from isotropy.validation import at_least
-from isotropy.views.multiview import Dataset, MultiView
-
-# Keeps the draws apart from those of the views, which may have the same seed.
-_OWN = 1
+from isotropy.views.multiview import MultiView
 
 
 class Masked(Method):
@@ -41,7 +38,6 @@ class Masked(Method):
         share: of the columns or patches that is hidden, in (0, 1); visible are the whole number below the rest, at
             least one.
         patch: length of a hidden piece of a series, or side of a patch of an image.
-        seed: of what is hidden, at least 0; it is drawn anew in every pass.
 
     Raises:
         UserError: a number out of its range, an encoder without a width, or (in training) rows of one patch.
@@ -63,21 +59,14 @@ class Masked(Method):
         make_decoder: Callable[[int], nn.Module],
         share: float = 0.5,
         patch: int = 4,
-        seed: int = 0,
     ) -> None:
         super().__init__()
         at_least(1, patch=patch)
-        at_least(0, seed=seed)
         if not 0 < share < 1:
             raise UserError(f"the share that is hidden must be above 0 and below 1, not {share}")
         self.encoder = encoder
         self.decoder = make_decoder(width_of(encoder))
-        self.share, self.patch, self.seed = share, patch, seed
-        self._pass = 0
-
-    def before_pass(self, dataset: Dataset, pass_: int) -> None:
-        """Take the pass's number, by which it is drawn what is hidden."""
-        self._pass = pass_
+        self.share, self.patch = share, patch
 
     def forward(self, views: MultiView) -> Outputs:
         """Return "prediction", "target" and "hidden", one of each for every view."""
@@ -113,7 +102,7 @@ class Masked(Method):
         hidden = min(cells - 1, ceil(cells * self.share - 1e-9))
         if hidden == 0:
             raise UserError(f"a row {tuple(x.shape[1:])} is one patch of {self.patch}: take a smaller method.patch")
-        keys = rng.keys(rng.mix(self.seed, _OWN), self._pass, view, index.to(x.device))
+        keys = self.rng.of_samples(index.to(x.device), view)
         chosen = rng.bits(keys, cells).topk(hidden, dim=1, largest=False, sorted=False).indices
         mask = torch.zeros(len(x), cells, dtype=torch.bool, device=x.device).scatter(1, chosen, True)
         mask = mask.view(len(x), *grid)

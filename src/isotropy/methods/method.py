@@ -5,6 +5,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from isotropy.nn.segments import SegmentHead
+from isotropy.rng import Stream
 from isotropy.views.multiview import Dataset, MultiView
 
 Outputs = dict[str, Tensor | list[Tensor]]
@@ -27,7 +28,8 @@ class Method(nn.Module):
         min_views: how many views a sample must have.
         max_views: how many it uses, where more would be made for nothing: they are refused; None for any number.
         passes_per_epoch: passes over the data that make one epoch of the encoder.
-        progress: the share of training done, in [0, 1]; the loop sets it before `forward`.
+        progress: the fraction of training done, in [0, 1]; the loop sets it before `forward`.
+        rng: what the method draws from; the loop sets it before `before_pass` and before every `forward`.
     """
 
     encoder: nn.Module
@@ -39,6 +41,7 @@ class Method(nn.Module):
     max_views: int | None = None
     passes_per_epoch: int = 1
     progress: float = 0.0
+    rng: Stream = Stream()
 
     def forward(self, views: MultiView) -> Outputs:
         """Return named outputs, each (B, ...) or a list of such, one per view."""

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
@@ -16,9 +15,6 @@ from isotropy.nn.mlp import mlp
 from isotropy.objectives import byol
 from isotropy.validation import at_least
 from isotropy.views.multiview import MultiView
-
-# Keeps the masks apart from the views, which may have the same seed.
-_OWN = 3
 
 
 class STab(Method):
@@ -48,7 +44,6 @@ class STab(Method):
         projector: hidden and output widths of g (Linear, BatchNorm, ReLU, ..., Linear, BatchNorm without affine);
             none leaves it out.
         predictor_hidden: width of the hidden layer of h (Linear, BatchNorm, ReLU, Linear); none makes it linear.
-        seed: of the masks, at least 0.
 
     Raises:
         UserError: an argument out of its range, or an encoder without a width.
@@ -63,7 +58,6 @@ class STab(Method):
 
     unscheduled = ("predictor",)
     min_views = 1
-    step: Tensor
 
     def __init__(
         self,
@@ -72,10 +66,8 @@ class STab(Method):
         drop: float = 0.1,
         projector: Sequence[int] = (512, 256),
         predictor_hidden: int | None = 128,
-        seed: int = 0,
     ) -> None:
         super().__init__()
-        at_least(0, seed=seed)
         if predictor_hidden is not None:
             at_least(1, predictor_hidden=predictor_hidden)
         if not 0 <= drop < 1:
@@ -87,8 +79,7 @@ class STab(Method):
             self.projector = mlp(widths, norm_last=True, affine_last=False, bias_last=False)
         width = widths[-1]
         self.predictor = mlp((width, width) if predictor_hidden is None else (width, predictor_hidden, width))
-        self.drop, self.seed = drop, seed
-        self.register_buffer("step", torch.zeros((), dtype=torch.int64))
+        self.drop = drop
 
     def forward(self, views: MultiView) -> Outputs:
         """Return "prediction" and "target", (B, D) for every mask: two for a single view, or one a view."""
@@ -111,16 +102,11 @@ class STab(Method):
         """Return -1 twice: SimSiam's loss cannot tell perfection from collapse."""
         return {"point collapse": -1.0, "perfection": -1.0}
 
-    def update(self, **outputs: object) -> None:
-        """Count the step, by which the next masks are drawn."""
-        self.step += 1
-
     def _masked(self, view: int) -> dict[str, Tensor]:
         """Return the encoder's matrices and kernels under mask number `view`, by name."""
-        step, masked = int(self.step), {}
-        for number, (name, weight) in enumerate(self.encoder.named_parameters()):
-            if weight.ndim > 1:
-                key = rng.keys(rng.mix(self.seed, _OWN), step, view, torch.tensor([number], device=weight.device))
-                struck = rng.masks(rng.halves(key, weight.numel()), self.drop).view(weight.shape)
-                masked[name] = weight.masked_fill(struck, 0.0) / (1 - self.drop)
+        weights = [(name, weight) for name, weight in self.encoder.named_parameters() if weight.ndim > 1]
+        keys, masked = self.rng.of_step(len(weights), view), {}
+        for key, (name, weight) in zip(keys[:, None], weights):
+            dropped = rng.masks(rng.halves(key.to(weight.device), weight.numel()), self.drop).view(weight.shape)
+            masked[name] = weight.masked_fill(dropped, 0.0) / (1 - self.drop)
         return masked

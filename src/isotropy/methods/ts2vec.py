@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from isotropy import rng
@@ -11,11 +10,8 @@ from isotropy.errors import UserError
 from isotropy.methods.checks import frame_width_of
 from isotropy.methods.method import Method, Outputs
 from isotropy.objectives import hierarchical_contrast
-from isotropy.validation import at_least, finite, fraction
+from isotropy.validation import finite, fraction
 from isotropy.views.multiview import MultiView
-
-# Keeps crops and masks apart from the views, which may have the same seed.
-_OWN = 6
 
 
 class TS2Vec(Method):
@@ -40,7 +36,6 @@ class TS2Vec(Method):
         alpha: weight of the contrast over instances, in [0, 1]; that over time has 1 - alpha.
         mask: probability that a time step of a crop is hidden, in [0, 1).
         temperature: what products are divided by, above 0; 1 in the paper.
-        seed: of crops and masks, at least 0.
 
     Raises:
         UserError: an argument out of its range, or an encoder of one length or without a frame for each step.
@@ -58,13 +53,9 @@ class TS2Vec(Method):
     gathered = ("frames",)
     min_views = 1
     max_views = 1
-    steps: Tensor
 
-    def __init__(
-        self, encoder: nn.Module, *, alpha: float = 0.5, mask: float = 0.5, temperature: float = 16.0, seed: int = 0
-    ) -> None:
+    def __init__(self, encoder: nn.Module, *, alpha: float = 0.5, mask: float = 0.5, temperature: float = 16.0) -> None:
         super().__init__()
-        at_least(0, seed=seed)
         finite(temperature=temperature)
         fraction(mask=mask)
         if not 0 <= alpha <= 1:
@@ -78,9 +69,6 @@ class TS2Vec(Method):
             )
         self.encoder = encoder  # type: ignore[assignment]  # the lines above refuse what has no frames
         self.alpha, self.mask, self.temperature = alpha, mask, temperature
-        self.seed = rng.mix(seed, _OWN)
-        # Steps that were made: crops are drawn from it, the same on all ranks and after a resumption.
-        self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
 
     def forward(self, views: MultiView) -> Outputs:
         """Return "frames": the shared steps' features from both crops, each (B, T', frame width)."""
@@ -102,13 +90,9 @@ class TS2Vec(Method):
         """Return none: what collapse costs depends on the length of the shared crop, too."""
         return {}
 
-    def update(self, **outputs: object) -> None:
-        """Count the step."""
-        self.steps += 1
-
     def _crops(self, length: int) -> tuple[tuple[int, int], tuple[int, int]]:
         """Return a <= b and c <= d such that the crops [a, c) and [b, d) share [b, c), of two steps or more."""
-        words = rng.bits(rng.keys(self.seed, 0, 0, self.steps[None]), 4)[0]
+        words = rng.bits(self.rng.of_step(1), 4)[0]
 
         def between(place: int, low: int, high: int) -> int:
             return low + int(rng.integers(words[place], high - low + 1))
@@ -119,8 +103,7 @@ class TS2Vec(Method):
         return (between(2, 0, left), left), (right, between(3, right, length))
 
     def _masked(self, x: Tensor, index: Tensor, crop: int) -> Tensor:
-        keys = rng.keys(self.seed, int(self.steps), 1 + crop, index)
-        hidden = rng.masks(rng.halves(keys, x.shape[2]), self.mask)
+        hidden = rng.masks(rng.halves(self.rng.of_samples(index, crop), x.shape[2]), self.mask)
         return x.masked_fill(hidden[:, None].to(x.device), 0.0)
 
     def _frames(self, x: Tensor) -> Tensor:

@@ -19,9 +19,6 @@ from isotropy.objectives.rows import unit
 from isotropy.validation import at_least, finite, fraction
 from isotropy.views.multiview import MultiView
 
-# Keeps t apart from the views, which may have the same seed.
-_OWN = 7
-
 
 class TSTCC(Method):
     """The context of a weak view's past predicts a strong view's future and the reverse; contexts are contrasted.
@@ -47,7 +44,6 @@ class TSTCC(Method):
         projector: hidden and output widths of g (Linear, BatchNorm, ReLU, Linear).
         lambda1, lambda2: weights of the temporal and of the contextual contrast, at least 0, not both 0.
         temperature: of the contextual contrast, in units of cosine, above 0.
-        seed: of t, at least 0.
 
     Raises:
         UserError: an argument out of its range, or an encoder without frames or with K of them or fewer.
@@ -64,7 +60,6 @@ class TSTCC(Method):
     modalities = ("series",)
     gathered = ("prediction", "future", "context")
     max_views = 2
-    steps: Tensor
 
     def __init__(
         self,
@@ -79,10 +74,8 @@ class TSTCC(Method):
         lambda1: float = 1.0,
         lambda2: float = 0.7,
         temperature: float = 0.2,
-        seed: int = 0,
     ) -> None:
         super().__init__()
-        at_least(0, seed=seed)
         at_least(1, timesteps=timesteps, hidden=hidden, depth=depth, heads=heads)
         fraction(dropout=dropout)
         finite(lambda1=lambda1, lambda2=lambda2, temperature=temperature)
@@ -98,9 +91,6 @@ class TSTCC(Method):
         self.predictor = nn.Linear(hidden, timesteps * self.width)
         self.projector = mlp((hidden, *projector))
         self.lambda1, self.lambda2, self.temperature = lambda1, lambda2, temperature
-        self.seed = rng.mix(seed, _OWN)
-        # Steps that were made: t is drawn from it, the same on all ranks and after a resumption.
-        self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
 
     def forward(self, views: MultiView) -> Outputs:
         """Return "prediction" and "future", each (B, K, frame width), and "context", for both views."""
@@ -130,17 +120,13 @@ class TSTCC(Method):
         """Return the loss where all samples are one point."""
         return {"point collapse": 2 * self.lambda1 * log(batch_size) + self.lambda2 * log(2 * batch_size - 1)}
 
-    def update(self, **outputs: object) -> None:
-        """Count the step."""
-        self.steps += 1
-
     def _now(self, frames: int) -> int:
         if frames <= self.timesteps:
             raise UserError(
                 f"TS-TCC predicts timesteps = {self.timesteps} frames after at least one, and "
                 f"the encoder gives {frames} of these series: lower timesteps below {frames}"
             )
-        words = rng.bits(rng.keys(self.seed, 0, 0, self.steps[None]), 1)
+        words = rng.bits(self.rng.of_step(1), 1)
         return int(rng.integers(words, frames - self.timesteps))
 
 

@@ -1,6 +1,5 @@
 """W-MSE: views agree after whitening, which leaves no room for collapse and needs no negatives."""
 
-import torch
 from torch import Tensor, nn
 
 from isotropy import rng
@@ -11,9 +10,6 @@ from isotropy.nn.mlp import mlp
 from isotropy.objectives import w_mse
 from isotropy.validation import at_least, finite
 from isotropy.views.multiview import MultiView
-
-# Keeps the partitions apart from the views, which may have the same seed.
-_OWN = 4
 
 
 class WMSE(Method):
@@ -39,7 +35,6 @@ class WMSE(Method):
         w_size: rows of a sub-batch, above emb; the covariance is good from twice as many on.
         w_iter: partitions a step.
         eps: above 0.
-        seed: of the partitions, at least 0.
 
     Raises:
         UserError: an argument out of its range, or an encoder without a width.
@@ -53,7 +48,6 @@ class WMSE(Method):
     """
 
     gathered = ("z",)
-    step: Tensor
 
     def __init__(
         self,
@@ -64,10 +58,8 @@ class WMSE(Method):
         w_size: int = 128,
         w_iter: int = 1,
         eps: float = 1e-3,
-        seed: int = 0,
     ) -> None:
         super().__init__()
-        at_least(0, seed=seed)
         finite(eps=eps)
         if w_size <= emb:
             raise UserError(f"W-MSE whitens emb = {emb} dimensions, which needs w_size above that, not {w_size}")
@@ -76,8 +68,7 @@ class WMSE(Method):
         at_least(1, hidden=hidden, emb=emb, w_size=w_size, w_iter=w_iter)
         self.encoder = encoder
         self.projector = mlp((width_of(encoder), hidden, emb))
-        self.w_size, self.w_iter, self.eps, self.seed = w_size, w_iter, eps, seed
-        self.register_buffer("step", torch.tensor(0))
+        self.w_size, self.w_iter, self.eps = w_size, w_iter, eps
 
     def forward(self, views: MultiView) -> Outputs:
         """Return "z": the projected views, each (B, emb), not whitened."""
@@ -89,8 +80,7 @@ class WMSE(Method):
 
     def _parts(self, rows: int) -> Tensor:
         """Return the sub-batches of this step as row numbers, (K, w_size) or (w_iter, rows) of a smaller batch."""
-        seed = rng.mix(self.seed, _OWN)
-        orders = rng.orders(rng.bits(rng.keys(seed, int(self.step), 0, torch.arange(self.w_iter)), rows))
+        orders = rng.orders(rng.bits(self.rng.of_step(self.w_iter), rows))
         size = min(self.w_size, rows)
         return orders[:, : rows // size * size].reshape(-1, size)
 
@@ -105,7 +95,3 @@ class WMSE(Method):
                 f"W-MSE whitens sub-batches of w_size = {self.w_size} rows and a batch has {batch_size}: "
                 "raise train.batch_size, or lower method.w_size and method.emb"
             )
-
-    def update(self, **outputs: object) -> None:
-        """Count the step: the next partition is another one."""
-        self.step += 1

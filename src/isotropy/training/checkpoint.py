@@ -116,7 +116,7 @@ def load(path: Path, method: nn.Module, optimizer: torch.optim.Optimizer) -> dic
         name for name in stored if saved[f"method/{name}"].shape != state[name].shape
     )
     if wrong:
-        raise UserError(f"{path}: was made by another network or method ({wrong[0]} differs)")
+        raise UserError(f"{path}: was made by another network, method or version of isotropy ({wrong[0]} differs)")
     with torch.no_grad():
         for name, tensor in state.items():
             tensor.copy_(saved[f"method/{name}"])

@@ -101,7 +101,7 @@ def refuse_batch_statistics(method: nn.Module) -> None:
     for name, module in method.named_modules():
         if isinstance(module, _BatchNorm) and (module.training or module.running_mean is None):
             raise UserError(
-                f"micro_batch: the statistics of {name!r} ({type(module).__name__}) would be those of a part, not of the "
+                f"micro_batch: the statistics of {name!r} ({type(module).__name__}) would be of a part, not of the "
                 "batch; use networks without batch norm, or no micro_batch"
             )
 

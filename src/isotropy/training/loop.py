@@ -13,6 +13,7 @@ from torch import nn
 from isotropy.encoders.encoder import to_channels_last
 from isotropy.errors import UserError
 from isotropy.methods.method import Method, Outputs
+from isotropy.rng import Stream
 from isotropy.training import checkpoint, comm
 from isotropy.training.gradient import Gradient, refuse_batch_statistics
 from isotropy.training.optim import Optim
@@ -164,6 +165,7 @@ def _steps(
         start = perf_counter()
         pass_, place = divmod(number, plan.per_pass)
         method.progress = number / plan.steps
+        method.rng = Stream.of(seed, type(method).__name__, pass_=pass_, step=number)
         if pass_ != entered:
             _enter_pass(method, trainable, dataset, pass_, micro_batch)
             order, entered = plan.order(seed, pass_), pass_

@@ -53,7 +53,6 @@ class LFR(Method):
         predictor_hidden: width of the predictors' hidden layer; none makes them linear.
         beta_init: draw the projectors' convolutions from 2 Beta(1/2, 1/2) - 1.
         sparse_init: share of the projectors' weights that is zero, in [0, 1).
-        seed: of the candidates, at least 0.
 
     Raises:
         UserError: an argument out of its range, or an encoder without a width.
@@ -69,7 +68,7 @@ class LFR(Method):
     unscheduled = ("predictors",)
     min_views = 1
     max_views = 1
-    chosen: Tensor
+    chosen_projectors: Tensor
 
     def __init__(
         self,
@@ -84,7 +83,6 @@ class LFR(Method):
         predictor_hidden: int | None = None,
         beta_init: bool = False,
         sparse_init: float = 0.0,
-        seed: int = 0,
     ) -> None:
         super().__init__()
         finite(offdiagonal=offdiagonal)
@@ -95,7 +93,6 @@ class LFR(Method):
             target_width=target_width,
             predictor_passes=predictor_passes,
         )
-        at_least(0, seed=seed)
         fraction(sparse_init=sparse_init)
         if num_candidates < num_projectors:
             raise UserError(
@@ -116,9 +113,9 @@ class LFR(Method):
             at_least(1, predictor_hidden=predictor_hidden)
             self.predictors = hidden_predictors(*sizes, predictor_hidden, target_width)
         self.make_projector, self.num_candidates, self.target_width = make_projector, num_candidates, target_width
-        self.beta_init, self.sparse_init, self.seed = beta_init, sparse_init, seed
+        self.beta_init, self.sparse_init = beta_init, sparse_init
         self.offdiagonal, self.passes_per_epoch = offdiagonal, 1 + predictor_passes
-        self.register_buffer("chosen", torch.full((num_projectors,), -1))
+        self.register_buffer("chosen_projectors", torch.full((num_projectors,), -1))
         self._cache, self._moving = Cache(), True
 
     def forward(self, views: MultiView) -> Outputs:
@@ -146,9 +143,9 @@ class LFR(Method):
     @torch.no_grad()
     def before_pass(self, dataset: Dataset, pass_: int) -> None:
         """Compute what the pass needs and does not have: the targets, the frozen encoder's vectors."""
-        if not self._cache.is_of(dataset, self.chosen.tolist()):
+        if not self._cache.is_of(dataset, self.chosen_projectors.tolist()):
             make = self._choose(dataset)
-            self._cache.make_targets(dataset, self.chosen.tolist(), make, self.target_width)
+            self._cache.make_targets(dataset, self.chosen_projectors.tolist(), make, self.target_width)
         self._moving = self._moves_encoder(pass_)
         if self._moving:
             self._cache.drop_codes()
@@ -160,16 +157,16 @@ class LFR(Method):
 
     def _choose(self, dataset: Dataset) -> Callable[[int], nn.Module]:
         """Choose the projectors if nobody has, and return what makes one by its number for the source's rows."""
-        rows = dataset.to_input(dataset.batch(rng.order(self.seed, 0, len(dataset))[:_PROBE]))
-        shape = tuple(candidate(self._make, self.seed, 0).to(rows.device, rows.dtype)(rows[:2]).shape)
+        rows = dataset.to_input(dataset.batch(rng.order(self.rng.seed, 0, len(dataset))[:_PROBE]))
+        shape = tuple(candidate(self._make, self.rng.seed, 0).to(rows.device, rows.dtype)(rows[:2]).shape)
         if shape != (len(rows[:2]), self.target_width):
             raise UserError(f"the projector makes {shape} of 2 rows, and target_width is {self.target_width}")
-        if (self.chosen < 0).any():
-            count, number = len(self.chosen), self.num_candidates
-            numbers = choose(self._make, rows, count=count, candidates=number, seed=self.seed)
-            self.chosen.copy_(torch.tensor(numbers))
+        if (self.chosen_projectors < 0).any():
+            count, number = len(self.chosen_projectors), self.num_candidates
+            numbers = choose(self._make, rows, count=count, candidates=number, seed=self.rng.seed)
+            self.chosen_projectors.copy_(torch.tensor(numbers))
         where = (rows.device, rows.dtype)
-        return lambda number: candidate(self._make, self.seed, number).to(*where)
+        return lambda number: candidate(self._make, self.rng.seed, number).to(*where)
 
     def _make(self) -> nn.Module:
         network = self.make_projector(self.target_width)
