@@ -46,6 +46,7 @@ class LeJEPA(Method):
         UserError: an argument out of its range, or an encoder without a width.
 
     Example:
+        >>> import torch
         >>> from isotropy.encoders import TableMLP
         >>> method = LeJEPA(TableMLP(numeric=3, width=8), projector=(16, 4))
         >>> outputs = method(MultiView(torch.arange(32), lambda: [torch.randn(32, 3), torch.randn(32, 3)]))

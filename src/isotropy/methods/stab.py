@@ -49,6 +49,7 @@ class STab(Method):
         UserError: an argument out of its range, or an encoder without a width.
 
     Example:
+        >>> import torch
         >>> from isotropy.encoders import TableMLP
         >>> method = STab(TableMLP(numeric=3, width=8))
         >>> outputs = method(MultiView(torch.arange(32), lambda: [torch.randn(32, 3)]))

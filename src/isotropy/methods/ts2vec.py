@@ -41,6 +41,7 @@ class TS2Vec(Method):
         UserError: an argument out of its range, or an encoder of one length or without a frame for each step.
 
     Example:
+        >>> import torch
         >>> from isotropy.encoders import DilatedResNet
         >>> method = TS2Vec(DilatedResNet(channels=2, width=8, depth=2))
         >>> outputs = method(MultiView(torch.arange(6), lambda: [torch.randn(6, 2, 40)]))

@@ -40,6 +40,7 @@ class WMSE(Method):
         UserError: an argument out of its range, or an encoder without a width.
 
     Example:
+        >>> import torch
         >>> from isotropy.encoders import TableMLP
         >>> method = WMSE(TableMLP(numeric=3, width=8), hidden=16, emb=4, w_size=16)
         >>> outputs = method(MultiView(torch.arange(32), lambda: [torch.randn(32, 3), torch.randn(32, 3)]))
