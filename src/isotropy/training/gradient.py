@@ -14,6 +14,7 @@ from isotropy.errors import UserError
 from isotropy.methods.method import Method, Outputs
 from isotropy.training import comm
 from isotropy.training.checkpoint import Diverged
+from isotropy.training.contract import check_outputs, check_terms
 from isotropy.views.multiview import MultiView
 
 
@@ -33,6 +34,7 @@ class Gradient:
     ) -> None:
         self.method, self.model, self.device = method, model, device
         self.bf16, self.seed, self.chunked = bf16, seed, chunked
+        self._checked = False
 
     def backward(self, pieces: list[MultiView], counts: list[int], step: int) -> tuple[dict[str, float], Outputs]:
         """Return the loss's terms over all ranks and the outputs, detached, that they were computed from.
@@ -54,6 +56,9 @@ class Gradient:
         for name in self.method.averaged:
             outputs[name] = _each(own[name], lambda x: comm.mean(x, counts))
         terms = self.method.loss(**outputs)
+        if not self._checked:
+            check_terms(self.method, terms, outputs)
+            self._checked = True
         # A gathered loss is whole already on every rank.
         weight = 1.0 if self.method.gathered else share(counts)
         values = _over_ranks(terms, weight, step)
@@ -66,6 +71,8 @@ class Gradient:
         autocast = torch.autocast(self.device.type, torch.bfloat16) if self.bf16 else nullcontext()
         with _seeded(self.device, self.seed, step, comm.rank(), place), autocast, comm.sync_batch_norm():
             outputs: Outputs = self.model(views)
+        if not self._checked:
+            check_outputs(self.method, outputs, len(views.index))
         return {name: _each(value, _at_least_float32) for name, value in outputs.items()}
 
     def _replay(self, pieces: list[MultiView], own: Outputs, step: int) -> None:
