@@ -99,9 +99,10 @@ def _check_mean(method: Method, terms: dict[str, Tensor], outputs: Outputs) -> N
     for key, term in terms.items():
         mean = sum(float(part[key]) * (half.stop - half.start) for part, half in zip(parts, halves)) / count
         if abs(mean - float(term)) > _ROUNDING * max(abs(mean), abs(float(term)), 1e-6):
+            found = f"{float(term):.4g} for the batch, {mean:.4g} as the mean of its halves"
             raise UserError(
-                f"{type(method).__name__}.loss: term {key!r} is no mean over rows ({float(term):.4g} for the "
-                f"batch, {mean:.4g} as the mean of its halves), so ranks would not add up: name the outputs that it compares in `gathered`"
+                f"{type(method).__name__}.loss: term {key!r} is no mean over rows ({found}), so ranks would not add up: "
+                "name the outputs that it compares in `gathered`"
             )
 
 
