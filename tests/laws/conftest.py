@@ -14,6 +14,8 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
+from laws import cases
+
 TESTS = Path(__file__).resolve().parents[1]
 
 
@@ -26,10 +28,18 @@ class Result:
 
 
 @pytest.fixture(scope="session")
-def ranks(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], Callable[[str], list[Result]]]:
-    """Return, for a number of ranks, the function from a job's name to every rank's result."""
+def ranks(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[int], Callable[[str], list[Result]]]:
+    """Return, for a number of ranks, the function from a job's name to every rank's result.
+
+    The ranks do the jobs of the methods that the selected tests name, so `-k simclr` trains one method.
+    """
     folder = tmp_path_factory.mktemp("ranks")
-    python("laws.worker", str(folder), seconds=240)
+    asking = [item for item in request.session.items if "ranks" in getattr(item, "fixturenames", ())]
+    named = {item.callspec.params.get("name") for item in asking if hasattr(item, "callspec")}
+    names = [name for name in cases.ALL if name in named]
+    python("laws.worker", str(folder), *names, seconds=900)
     return lambda world: lambda job: [read(folder / str(world), job, rank) for rank in range(world)]
 
 

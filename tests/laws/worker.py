@@ -136,22 +136,22 @@ def norms() -> dict[str, nn.Module]:
     return {name: norm.double() for name, norm in made.items()}
 
 
-def jobs(world: int) -> dict[str, Callable[[], dict[str, Any]]]:
-    """Return what a group of `world` ranks does, by name; three ranks do the sound part alone."""
+def jobs(world: int, names: list[str]) -> dict[str, Callable[[], dict[str, Any]]]:
+    """Return what a group of `world` ranks does for some methods, by name; three ranks do the sound part alone."""
     found: dict[str, Callable[[], dict[str, Any]]] = {"parts": parts}
     for plant in PLANTS if world == 2 else ["sound"]:
         steps = None if plant == "sound" else PLANT_STEPS
-        found |= {f"{plant}/{name}": lambda n=name, s=steps: run(n, steps=s) for name in cases.ALL}
+        found |= {f"{plant}/{name}": lambda n=name, s=steps: run(n, steps=s) for name in names}
     if world == 2:
-        found |= {f"chunk/{name}": lambda n=name: run(n, chunk=2) for name in cases.ALL}
+        found |= {f"chunk/{name}": lambda n=name: run(n, chunk=2) for name in names}
         found["stops"] = lambda: stops("stops")
     return found
 
 
-def work(folder: Path) -> None:
+def work(folder: Path, names: list[str]) -> None:
     """Do all jobs as one rank and write `JOB.rank.json` and `.safetensors` for each."""
     with comm.process_group(torch.device("cpu")):
-        for name, job in jobs(comm.world()).items():
+        for name, job in jobs(comm.world(), names).items():
             plant = name.split("/")[0]
             with planted(plant) if plant in PLANTS else nullcontext():
                 result = job()
@@ -160,14 +160,16 @@ def work(folder: Path) -> None:
             Path(f"{path}.json").write_text(json.dumps(result))
 
 
-def start(world: int, folder: Path) -> None:
+def start(world: int, folder: Path, names: list[str]) -> None:
     """Be `world` ranks, as torchrun would start them, until all are done; one that fails ends all."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     folder.mkdir()
     address = {"WORLD_SIZE": str(world), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
-    pids = {forked(lambda r=rank: (os.environ.update(address, RANK=str(r)), work(folder))) for rank in range(world)}
+    pids = {
+        forked(lambda r=rank: (os.environ.update(address, RANK=str(r)), work(folder, names))) for rank in range(world)
+    }
     while pids:
         pid, status = os.wait()
         pids.discard(pid)
@@ -192,4 +194,4 @@ def forked(job: Callable[[], Any]) -> int:
 if __name__ == "__main__":
     torch.set_num_threads(1)
     for world in (2, 3):
-        start(world, Path(sys.argv[1]) / str(world))
+        start(world, Path(sys.argv[1]) / str(world), sys.argv[2:])

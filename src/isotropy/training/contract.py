@@ -101,7 +101,7 @@ def _check_mean(method: Method, terms: dict[str, Tensor], outputs: Outputs) -> N
         if abs(mean - float(term)) > _ROUNDING * max(abs(mean), abs(float(term)), 1e-6):
             found = f"{float(term):.4g} for the batch, {mean:.4g} as the mean of its halves"
             raise UserError(
-                f"{type(method).__name__}.loss: term {key!r} is no mean over rows ({found}), so ranks would not add up: "
+                f"{type(method).__name__}.loss: term {key!r} is no mean over rows ({found}): ranks would not add up; "
                 "name the outputs that it compares in `gathered`"
             )
 
