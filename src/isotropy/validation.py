@@ -67,6 +67,33 @@ def fraction(**values: float) -> None:
             raise UserError(f"{name} must be at least 0 and below 1, not {value!r}")
 
 
+def inside(low: float, high: float, /, **values: float) -> None:
+    """Raise a UserError that names the first of `values` that is not above `low` and below `high`.
+
+    Example:
+        >>> inside(0, 1, mask_ratio=1.0)
+        Traceback (most recent call last):
+        isotropy.errors.UserError: mask_ratio must be above 0 and below 1, not 1.0
+    """
+    finite(**values)
+    for name, value in values.items():
+        if not low < value < high:
+            raise UserError(f"{name} must be above {low:g} and below {high:g}, not {value!r}")
+
+
+def some_weight(**values: float) -> None:
+    """Raise a UserError where one of the weights `values` is not at least 0, or where all are 0.
+
+    Example:
+        >>> some_weight(invariance=0.0, variance=0.0)
+        Traceback (most recent call last):
+        isotropy.errors.UserError: invariance and variance must not all be 0
+    """
+    nonnegative(**values)
+    if not any(values.values()):
+        raise UserError(f"{' and '.join(values)} must not all be 0")
+
+
 def at_least(least: int, /, **values: int) -> None:
     """Raise a UserError that names the first of `values` that is not a whole number of `least` or more.
 

@@ -117,10 +117,10 @@ GIVEN: dict[str, Callable[[], Any]] = {
     "n_samples": lambda: ROWS,
     "predictor_passes": lambda: 2,
     # SwAV: full after two batches, and wrapping inside the third.
-    "queue_length": lambda: 16,
+    "queue_size": lambda: 16,
     # W-MSE: batches of 9 rows leave one out, and the last one of 3 is smaller than a sub-batch.
-    "emb": lambda: 2,
-    "w_size": lambda: 4,
+    "projector_width": lambda: 2,
+    "sub_batch_size": lambda: 4,
 }
 
 

@@ -22,7 +22,7 @@ def test_categories_are_told_by_their_logits_and_several_views_are_averaged():
     assert method.loss(**method(views_of(*tensors)))["error"].item() == pytest.approx(sum(errors) / 2, abs=1e-12)
 
 
-def test_the_landmark_and_every_parameter_learns():
+def test_the_reference_loss_and_every_parameter_learns():
     method, x = Autoencoder(Net(), make_decoder=lambda width: nn.Linear(width, 5)), normal(8, 5).float()
     assert method.loss([x], [x])["error"].item() == method.reference_losses(8)["perfection"] == 0
     method.loss(**method(views_of(x)))["error"].backward()

@@ -157,7 +157,7 @@ def test_byols_target_is_the_student_at_momentum_0_and_stands_still_at_1(momentu
 
 
 def dino_forces(centre, teacher, student):
-    method = small(DINO, prototypes=5)
+    method = small(DINO, num_prototypes=5)
     method.centre = centre
     leaves = [leaf(x) for x in student]
     found = force(method.loss(student=leaves, teacher=teacher)["distillation"], *leaves)
@@ -183,7 +183,7 @@ def test_dinos_teacher_at_its_centre_pulls_the_student_to_uniform():
 
 @pytest.mark.parametrize("offset", [0.0, 2.0])
 def test_swavs_mean_force_is_the_mean_prototype_less_what_the_predictions_expect(offset):
-    method = small(SwAV, prototypes=4, iterations=2000, epsilon=0.5)
+    method = small(SwAV, num_prototypes=4, sinkhorn_iterations=2000, sinkhorn_epsilon=0.5)
     c = method.prototypes.directions().detach()
     z = [leaf(x) for x in units(offset)]
     scores, held = [x @ c.T for x in z], [x.detach() for x in z]
@@ -213,7 +213,7 @@ def test_barlow_twins_compares_rows_whose_mean_is_zero_and_does_not_feel_the_cen
 
 
 def test_without_its_off_diagonal_barlow_twins_has_its_diagonal_alone():
-    method = small(BarlowTwins, lambda_=0.0)
+    method = small(BarlowTwins, off_diagonal_weight=0.0)
     terms = method.loss(z=pair(offset=3.0))
     assert float(terms["redundancy"]) == 0 and float(terms["invariance"]) > 0
     same = pair()[0][:, :1].expand(N, D)  # one direction, which standardisation cannot tell from D of them

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import torch
 
-from isotropy.errors import UserError
 from isotropy.methods import DIET
 from isotropy.objectives import naming
 from isotropy.views.multiview import MultiView
@@ -25,7 +24,7 @@ def test_the_loss_names_the_rows_and_is_averaged_over_views(smoothing):
 
 
 @pytest.mark.parametrize(("n", "perfection"), [(50_000, 9.1561), (512, 5.4819)])
-def test_landmarks_are_what_the_loss_gives(n, perfection):
+def test_reference_losses_are_what_the_loss_gives(n, perfection):
     method = DIET(Net(width=1), n_samples=n)
     reference_losses = method.reference_losses(8)
     assert reference_losses == pytest.approx({"point collapse": log(n), "perfection": perfection}, abs=1e-4)
@@ -45,13 +44,3 @@ def test_every_parameter_learns_also_the_rows_of_absent_samples():
     method.loss(**method(views_of(normal(8, 5))))["index"].backward()
     assert all(p.grad.isfinite().all() and (p.grad != 0).any() for p in method.parameters())
     assert (method.head.weight.grad.abs().sum(1) > 0).all()
-
-
-def test_mistakes_are_named():
-    with pytest.raises(UserError, match=r"label_smoothing must be at least 0 and below 1, not 1"):
-        DIET(Net(), n_samples=5, label_smoothing=1)
-    with pytest.raises(UserError, match="n_samples must be a whole number of at least 2, not 1"):
-        DIET(Net(), n_samples=1)
-    line = r"a row for each of 100,000,000 samples, 8 wide: 3.0 GiB, and four times.*at most 33,554,432 rows"
-    with pytest.raises(UserError, match=line):
-        DIET(Net(), n_samples=100_000_000)

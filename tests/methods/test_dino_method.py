@@ -4,7 +4,6 @@ import pytest
 import torch
 from torch.nn.functional import normalize
 
-from isotropy.errors import UserError
 from isotropy.methods import DINO
 from isotropy.objectives import dino
 from methods.fakes import Net, copy_of, normal, unmoved, views_of
@@ -12,7 +11,9 @@ from methods.fakes import Net, copy_of, normal, unmoved, views_of
 
 def small(**options):
     torch.manual_seed(0)
-    return DINO(Net(), **({"projector": (16, 12, 6), "prototypes": 7, "teacher_temperature": 0.07} | options)).double()
+    return DINO(
+        Net(), **({"projector": (16, 12, 6), "num_prototypes": 7, "teacher_temperature": 0.07} | options)
+    ).double()
 
 
 def tensors(count=2, rows=8):
@@ -20,7 +21,7 @@ def tensors(count=2, rows=8):
 
 
 def test_the_loss_is_the_papers_over_teacher_and_student():
-    method = small(warmup=0.0).eval()
+    method = small(warmup_fraction=0.0).eval()
     with torch.no_grad():
         method.centre.copy_(0.1 * normal(1, 7))
         for p in method.projector.parameters():
@@ -55,10 +56,10 @@ def test_the_centre_is_a_moving_mean_from_0_and_is_written_after_the_loss():
 
 @pytest.mark.parametrize(("progress", "expected"), [(0.0, 0.04), (0.1, 0.055), (0.2, 0.07), (1.0, 0.07)])
 def test_the_teacher_softens_in_the_warmup(progress, expected):
-    method = small(warmup=0.2)
+    method = small(warmup_fraction=0.2)
     method.progress = progress
     assert method.teacher_temperature == pytest.approx(expected)
-    assert small(warmup=0.0).teacher_temperature == 0.07
+    assert small(warmup_fraction=0.0).teacher_temperature == 0.07
     assert DINO(Net()).teacher_temperature == 0.04
 
 
@@ -79,8 +80,8 @@ def test_the_teacher_follows_encoder_head_and_directions():
     assert unmoved(method, now)
 
 
-def test_landmarks_are_what_the_loss_gives():
-    method = small(warmup=0.0)
+def test_reference_losses_are_what_the_loss_gives():
+    method = small(warmup_fraction=0.0)
     marks = method.reference_losses(14)
     flat, spread = torch.zeros(14, 7).double(), torch.eye(7).double().repeat(2, 1)
 
@@ -94,7 +95,7 @@ def test_landmarks_are_what_the_loss_gives():
     assert cost(point) > log(7)
     method.centre = torch.full((1, 7), 1 / 7).double()  # where the mean of spread rows takes it
     assert cost(spread) == pytest.approx(marks["perfection"], abs=1e-12)
-    assert DINO(Net(), prototypes=4096).reference_losses(256)["uniform codes"] == pytest.approx(8.3178, abs=1e-4)
+    assert DINO(Net(), num_prototypes=4096).reference_losses(256)["uniform codes"] == pytest.approx(8.3178, abs=1e-4)
 
 
 def test_the_student_learns_and_the_teacher_gets_no_gradient():
@@ -111,21 +112,4 @@ def test_batch_norm_in_the_head_is_a_choice():
     def norms(method):
         return sum(isinstance(m, torch.nn.BatchNorm1d) for m in method.projector)
 
-    assert (norms(small(norm=False)), norms(small(norm=True))) == (0, 2)
-
-
-@pytest.mark.parametrize(
-    ("options", "line"),
-    [
-        ({"teacher_temperature": 0.2}, "teacher_temperature = 0.2 must be above 0 and at most student_temperature"),
-        ({"warmup_temperature": 0.0}, "warmup_temperature = 0.0"),
-        ({"momentum": 1.5}, "not 1.5, 0.1 and 0.9"),
-        ({"centre_momentum": 1.0}, r"centre_momentum in \[0, 1\), not 0.99, 0.1 and 1.0"),
-        ({"warmup": -0.1}, "not 0.99, -0.1 and 0.9"),
-        ({"frozen_passes": -1}, "frozen_passes must be a whole number of at least 0, not -1"),
-        ({"prototypes": 1}, "prototypes must be a whole number of at least 2, not 1"),
-    ],
-)
-def test_mistakes_are_named(options, line):
-    with pytest.raises(UserError, match=line):
-        small(**options)
+    assert (norms(small(batch_norm=False)), norms(small(batch_norm=True))) == (0, 2)

@@ -1,7 +1,6 @@
 import pytest
 import torch
 
-from isotropy.errors import UserError
 from isotropy.methods import WMSE
 from isotropy.objectives import w_mse
 from isotropy.rng import Stream
@@ -12,11 +11,11 @@ from methods.fakes import Net, normal, views_of
 
 def small(**options):
     torch.manual_seed(0)
-    return WMSE(Net(), **({"hidden": 16, "emb": 3, "w_size": 8} | options)).double()
+    return WMSE(Net(), **({"projector_hidden": 16, "projector_width": 3, "sub_batch_size": 8} | options)).double()
 
 
 def test_the_loss_is_w_mse_of_the_projected_views_over_the_steps_sub_batches():
-    method = small(eps=0.1, w_iter=2).eval()
+    method = small(eps=0.1, num_partitions=2).eval()
     tensors = [normal(20, 5, seed=seed) for seed in range(3)]
     z = [method.projector(method.encoder(x)) for x in tensors]
     parts = method._parts(20)
@@ -26,7 +25,7 @@ def test_the_loss_is_w_mse_of_the_projected_views_over_the_steps_sub_batches():
 
 
 def test_sub_batches_part_the_rows_and_change_with_the_step():
-    method = small(w_iter=2)
+    method = small(num_partitions=2)
     first, again = method._parts(20), method._parts(20)
     assert torch.equal(first, again)
     for partition in first.view(2, 2, 8):
@@ -40,7 +39,7 @@ def test_sub_batches_part_the_rows_and_change_with_the_step():
     assert all(len(rows) == 4 for rows in left_out) and left_out[0] != left_out[1]
 
 
-def test_landmarks_are_what_the_loss_gives():
+def test_reference_losses_are_what_the_loss_gives():
     method, x = small(), normal(16, 3)
     assert method.reference_losses(16) == {"point collapse": 2.0, "perfection": 0.0}
     for expected, z in ((2.0, torch.ones(16, 3).double()), (0.0, x)):
@@ -60,15 +59,3 @@ def test_the_last_smaller_batch_of_a_pass_is_one_sub_batch():
     method = small().float()
     steps = list(fit(method, Rows(torch.randn(11, 5)), Jitter(2), epochs=2, batch_size=8, keep_last=True))
     assert [step.rows for step in steps] == [8, 3, 8, 3]
-
-
-def test_mistakes_are_named_with_their_numbers():
-    with pytest.raises(UserError, match="emb = 8 dimensions, which needs w_size above that, not 8"):
-        small(emb=8)
-    # Equal views, or a small last batch, have no full rank: without eps there is no factor.
-    with pytest.raises(UserError, match="eps above 0, not 1 and 0"):
-        small(eps=0.0)
-    with pytest.raises(UserError, match="w_iter must be at least 1 and its eps above 0, not 0 and 0.001"):
-        small(w_iter=0)
-    with pytest.raises(UserError, match="sub-batches of w_size = 8 rows and a batch has 6: raise train.batch_size"):
-        next(iter(fit(small(), Rows(torch.randn(40, 5)), Jitter(2), batch_size=6)))

@@ -150,7 +150,7 @@ def test_curves_are_shortened_to_means_and_extremes():
     assert curve([(0, float("nan")), (1, 2.0)]) == [[1.0, 2.0, 2.0, 2.0]]
 
 
-def test_landmarks_far_away_do_not_flatten_the_curve():
+def test_reference_losses_far_away_do_not_flatten_the_curve():
     drawing, far = line([[0, 1.0], [1, 2.0]], {"near": 2.5, "far": 100.0}, what="loss")
     assert far == ["far"] and "near 2.5" in drawing and "far" not in drawing
 

@@ -4,12 +4,11 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from isotropy.errors import UserError
 from isotropy.methods.checks import width_of
 from isotropy.methods.method import Method, Outputs
 from isotropy.nn.mlp import mlp
 from isotropy.objectives import barlow_twins
-from isotropy.validation import finite
+from isotropy.validation import nonnegative, positive
 from isotropy.views.multiview import MultiView
 
 
@@ -29,8 +28,8 @@ class BarlowTwins(Method):
     Args:
         encoder: f.
         projector: hidden and output widths of g (Linear, BatchNorm, ReLU, ..., Linear without bias).
-        lambda_: weight of the redundancy, at least 0.
-        scale: weight of the whole loss, above 0.
+        off_diagonal_weight: weight of the redundancy, at least 0.
+        loss_scale: weight of the whole loss, above 0.
 
     Raises:
         UserError: an argument out of its range, or an encoder without a width.
@@ -51,17 +50,16 @@ class BarlowTwins(Method):
         encoder: nn.Module,
         *,
         projector: Sequence[int] = (512, 512, 512),
-        lambda_: float = 0.005,
-        scale: float = 0.1,
+        off_diagonal_weight: float = 0.005,
+        loss_scale: float = 0.1,
     ) -> None:
         super().__init__()
-        finite(lambda_=lambda_, scale=scale)
-        if not (lambda_ >= 0 and scale > 0):
-            raise UserError(f"Barlow Twins' lambda must be at least 0 and its scale above 0, not {lambda_} and {scale}")
+        nonnegative(off_diagonal_weight=off_diagonal_weight)
+        positive(loss_scale=loss_scale)
         self.encoder = encoder
         self.projector = mlp((width_of(encoder), *projector), bias_last=False)
         self.dimensions = projector[-1]
-        self.lambda_, self.scale = lambda_, scale
+        self.off_diagonal_weight, self.loss_scale = off_diagonal_weight, loss_scale
 
     def forward(self, views: MultiView) -> Outputs:
         """Return "z": the projected views, each (B, D), not normalised."""
@@ -69,7 +67,7 @@ class BarlowTwins(Method):
 
     def loss(self, z: list[Tensor]) -> dict[str, Tensor]:
         """Return "invariance" and "redundancy", weighted."""
-        return barlow_twins(*z, lambda_=self.lambda_, scale=self.scale)
+        return barlow_twins(*z, lambda_=self.off_diagonal_weight, scale=self.loss_scale)
 
     def reference_losses(self, batch_size: int) -> dict[str, float]:
         """Return the loss of two views of one point, that are equal, and that have nothing to do with each other.
@@ -80,7 +78,7 @@ class BarlowTwins(Method):
         width, free = self.dimensions, batch_size - 1
         crowding = max(0.0, width / free - 1)
         return {
-            "point collapse": self.scale * width,
-            "perfection": self.scale * width * self.lambda_ * crowding,
-            "independence": self.scale * width * (1 + 1 / free + self.lambda_ * (width - 1) / free),
+            "point collapse": self.loss_scale * width,
+            "perfection": self.loss_scale * width * self.off_diagonal_weight * crowding,
+            "independence": self.loss_scale * width * (1 + 1 / free + self.off_diagonal_weight * (width - 1) / free),
         }

@@ -5,14 +5,13 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from isotropy.errors import UserError
 from isotropy.methods.checks import width_of
 from isotropy.methods.method import Method, Outputs
 from isotropy.methods.pairs import crossed, large
 from isotropy.nn.ema import Teacher, cosine
 from isotropy.nn.mlp import mlp
 from isotropy.objectives import byol
-from isotropy.validation import at_least
+from isotropy.validation import at_least, within
 from isotropy.views.multiview import MultiView
 
 
@@ -58,8 +57,7 @@ class BYOL(Method):
     ) -> None:
         super().__init__()
         at_least(1, predictor_hidden=predictor_hidden)
-        if not 0 <= momentum <= 1:
-            raise UserError(f"BYOL's momentum must be in [0, 1], not {momentum}")
+        within(0, 1, momentum=momentum)
         self.encoder = encoder
         self.projector = mlp((width_of(encoder), *projector))
         self.predictor = mlp((projector[-1], predictor_hidden, projector[-1]))

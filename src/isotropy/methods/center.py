@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from isotropy.errors import UserError
 from isotropy.methods.checks import width_of
 from isotropy.methods.method import Method, Outputs
 from isotropy.nn.mlp import mlp
 from isotropy.objectives import center
+from isotropy.validation import inside
 from isotropy.views.multiview import MultiView
 
 
@@ -30,7 +30,7 @@ class Center(Method):
     Args:
         encoder: f.
         projector: hidden and output widths of g (Linear, BatchNorm, ReLU, ..., Linear).
-        lambd: lambda, above 0 (where collapse is best) and below 1 (from where differing views are rewarded).
+        center_weight: lambda, above 0 (where collapse is best) and below 1 (from where differing views are rewarded).
 
     Raises:
         UserError: an argument out of its range, or an encoder without a width.
@@ -46,13 +46,14 @@ class Center(Method):
 
     gathered = ("z",)
 
-    def __init__(self, encoder: nn.Module, *, projector: Sequence[int] = (512, 128), lambd: float = 0.5) -> None:
+    def __init__(
+        self, encoder: nn.Module, *, projector: Sequence[int] = (512, 128), center_weight: float = 0.5
+    ) -> None:
         super().__init__()
-        if not 0 < lambd < 1:
-            raise UserError(f"Center's lambd must be above 0 and below 1, not {lambd}")
+        inside(0, 1, center_weight=center_weight)
         self.encoder = encoder
         self.projector = mlp((width_of(encoder), *projector))
-        self.lambd = lambd
+        self.center_weight = center_weight
 
     def forward(self, views: MultiView) -> Outputs:
         """Return "z": the projected views, each (B, D)."""
@@ -60,8 +61,8 @@ class Center(Method):
 
     def loss(self, z: list[Tensor]) -> dict[str, Tensor]:
         """Return "alignment", -a, and "centre", lambda c2."""
-        return center(*z, lambd=self.lambd)
+        return center(*z, lambd=self.center_weight)
 
     def reference_losses(self, batch_size: int) -> dict[str, float]:
         """Return the loss where all rows are one point, and where the samples form a simplex: its least value."""
-        return {"point collapse": self.lambd - 1, "perfection": -1 - self.lambd / (batch_size - 1)}
+        return {"point collapse": self.center_weight - 1, "perfection": -1 - self.center_weight / (batch_size - 1)}

@@ -6,12 +6,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from isotropy.errors import UserError
 from isotropy.methods.checks import width_of
 from isotropy.methods.method import Method, Outputs
 from isotropy.nn.mlp import mlp
 from isotropy.objectives import center_subtraction
 from isotropy.objectives.rows import unit, wide
+from isotropy.validation import fraction, positive, within
 from isotropy.views.multiview import MultiView
 
 
@@ -31,7 +31,7 @@ class CenterSubtraction(Method):
     Args:
         encoder: f.
         projector: hidden and output widths of g (Linear, BatchNorm, ReLU, ..., Linear).
-        lambd: lambda, above 0 (without it everything collapses) and at most 1 (the whole centre).
+        center_fraction: lambda, above 0 (without it everything collapses) and at most 1 (the whole centre).
         momentum: m, at least 0 and below 1.
 
     Raises:
@@ -53,18 +53,16 @@ class CenterSubtraction(Method):
         encoder: nn.Module,
         *,
         projector: Sequence[int] = (512, 128),
-        lambd: float = 0.5,
+        center_fraction: float = 0.5,
         momentum: float = 0.9,
     ) -> None:
         super().__init__()
-        if not (0 < lambd <= 1 and 0 <= momentum < 1):
-            raise UserError(
-                "CenterSubtraction's lambd must be above 0 and at most 1 and its momentum at least 0 and below 1, "
-                f"not lambd = {lambd}, momentum = {momentum}"
-            )
+        positive(center_fraction=center_fraction)
+        within(0, 1, center_fraction=center_fraction)
+        fraction(momentum=momentum)
         self.encoder = encoder
         self.projector = mlp((width_of(encoder), *projector))
-        self.lambd, self.momentum = lambd, momentum
+        self.center_fraction, self.momentum = center_fraction, momentum
         self.centre: Tensor
         self.register_buffer("centre", torch.zeros(1, projector[-1]))
 
@@ -75,7 +73,7 @@ class CenterSubtraction(Method):
 
     def loss(self, z: list[Tensor], **_: Tensor) -> dict[str, Tensor]:
         """Return "agreement", the mean negative cosine with the centred targets."""
-        return {"agreement": center_subtraction(*z, centre=self.centre, lambd=self.lambd)}
+        return {"agreement": center_subtraction(*z, centre=self.centre, lambd=self.center_fraction)}
 
     def reference_losses(self, batch_size: int) -> dict[str, float]:
         """Return -1 twice: the loss cannot tell perfection from collapse.

@@ -7,13 +7,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from isotropy.errors import UserError
 from isotropy.methods.checks import width_of
 from isotropy.methods.method import Method, Outputs
 from isotropy.methods.pairs import crossed
 from isotropy.nn.mlp import mlp
 from isotropy.objectives import cissl
-from isotropy.validation import finite
+from isotropy.validation import positive
 from isotropy.views.multiview import MultiView
 
 
@@ -35,7 +34,7 @@ class CISSL(Method):
     Args:
         encoder: f.
         projector: hidden and output widths of the teacher's g (Linear, BatchNorm, ReLU, ..., Linear, BatchNorm).
-        predictor_hidden: hidden widths of the student's head, which ends like g. Empty is the linear A, for
+        student_hidden: hidden widths of the student's head, which ends like g. Empty is the linear A, for
             linear probes; the widths of an MLP probe make features for that probe.
         temperature: T, in units of cosine, above 0.
 
@@ -58,17 +57,15 @@ class CISSL(Method):
         encoder: nn.Module,
         *,
         projector: Sequence[int] = (1024, 128),
-        predictor_hidden: Sequence[int] = (),
+        student_hidden: Sequence[int] = (),
         temperature: float = 0.2,
     ) -> None:
         super().__init__()
-        finite(temperature=temperature)
-        if not temperature > 0:
-            raise UserError(f"CISSL's temperature must be above 0, not {temperature}")
+        positive(temperature=temperature)
         width = width_of(encoder)
         self.encoder = encoder
         self.projector = mlp((width, *projector), norm_last=True, bias_last=False)
-        self.predictor = mlp((width, *predictor_hidden, projector[-1]), norm_last=True, bias_last=False)
+        self.predictor = mlp((width, *student_hidden, projector[-1]), norm_last=True, bias_last=False)
         self.temperature = temperature
 
     def forward(self, views: MultiView) -> Outputs:

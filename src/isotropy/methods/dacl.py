@@ -12,7 +12,7 @@ from isotropy.methods.checks import width_of
 from isotropy.methods.method import Method, Outputs
 from isotropy.nn.mlp import mlp
 from isotropy.objectives import nt_xent
-from isotropy.validation import at_least, finite
+from isotropy.validation import at_least, fraction, positive
 from isotropy.views.multiview import Dataset, MultiView
 
 
@@ -61,12 +61,9 @@ class DACL(Method):
         alpha: float = 0.5,
     ) -> None:
         super().__init__()
-        finite(temperature=temperature)
+        positive(temperature=temperature)
         at_least(0, **({} if numeric is None else {"numeric": numeric}))
-        if not temperature > 0:
-            raise UserError(f"DACL's temperature must be above 0, not {temperature}")
-        if not 0 <= alpha < 1:
-            raise UserError(f"DACL's alpha must be at least 0 and below 1, not {alpha}")
+        fraction(alpha=alpha)
         self.encoder = encoder
         self.projector = mlp((width_of(encoder), *projector))
         self.numeric, self.temperature, self.alpha = numeric, temperature, alpha

@@ -16,7 +16,7 @@ from isotropy.nn.mlp import mlp
 from isotropy.nn.prototypes import Prototypes
 from isotropy.objectives import dino
 from isotropy.objectives.rows import unit, wide
-from isotropy.validation import at_least, finite
+from isotropy.validation import at_least, finite, fraction, positive, within
 from isotropy.views.multiview import MultiView
 
 
@@ -44,14 +44,14 @@ class DINO(Method):
     Args:
         encoder: f.
         projector: hidden and output widths of g (Linear, GELU, ..., Linear), run once on all views.
-        prototypes: K, the categories, at least 2.
-        norm: batch norm in g's hidden layers, which the paper leaves out.
+        num_prototypes: K, the categories, at least 2.
+        batch_norm: batch norm in g's hidden layers, which the paper leaves out.
         student_temperature: t_s, above 0.
         teacher_temperature: t_t after its warm-up, above 0 and at most t_s.
         warmup_temperature: t_t at the start, above 0 and at most t_s.
-        warmup: share of training, in [0, 1], in which t_t grows linearly.
+        warmup_fraction: share of training, in [0, 1], in which t_t grows linearly.
         momentum: m at the start, in [0, 1]; it ends at 1.
-        centre_momentum: m_c, in [0, 1).
+        center_momentum: m_c, in [0, 1).
         frozen_passes: passes over the data at the beginning in which W does not move.
 
     Raises:
@@ -59,7 +59,7 @@ class DINO(Method):
 
     Example:
         >>> from isotropy.encoders import TableMLP
-        >>> method = DINO(TableMLP(numeric=3, width=8), projector=(16, 4), prototypes=5)
+        >>> method = DINO(TableMLP(numeric=3, width=8), projector=(16, 4), num_prototypes=5)
         >>> outputs = method(MultiView(torch.arange(32), lambda: [torch.randn(32, 3), torch.randn(32, 3)]))
         >>> list(outputs), list(method.loss(**outputs))
         (['student', 'teacher', 'level'], ['distillation'])
@@ -73,39 +73,37 @@ class DINO(Method):
         encoder: nn.Module,
         *,
         projector: Sequence[int] = (512, 512, 128),
-        prototypes: int = 1024,
-        norm: bool = True,
+        num_prototypes: int = 1024,
+        batch_norm: bool = True,
         student_temperature: float = 0.1,
         teacher_temperature: float = 0.04,
         warmup_temperature: float = 0.04,
-        warmup: float = 0.1,
+        warmup_fraction: float = 0.1,
         momentum: float = 0.99,
-        centre_momentum: float = 0.9,
+        center_momentum: float = 0.9,
         frozen_passes: int = 1,
     ) -> None:
         super().__init__()
         sharp = (warmup_temperature, teacher_temperature)
-        finite(warmup_temperature=sharp[0], teacher_temperature=sharp[1], student_temperature=student_temperature)
-        if not (min(sharp) > 0 and max(sharp) <= student_temperature):
+        positive(warmup_temperature=warmup_temperature, teacher_temperature=teacher_temperature)
+        if not max(sharp) <= student_temperature:
             raise UserError(
-                f"DINO's teacher sharpens: warmup_temperature = {sharp[0]} and teacher_temperature = {sharp[1]} must "
-                f"be above 0 and at most student_temperature = {student_temperature}"
+                f"the teacher must be at least as sharp as the student: warmup_temperature = {sharp[0]} and "
+                f"teacher_temperature = {sharp[1]} must be at most student_temperature = {student_temperature}"
             )
-        if not (0 <= momentum <= 1 and 0 <= centre_momentum < 1 and 0 <= warmup <= 1):
-            raise UserError(
-                "DINO's momentum and warmup must be in [0, 1] and its centre_momentum in [0, 1), "
-                f"not {momentum}, {warmup} and {centre_momentum}"
-            )
+        finite(student_temperature=student_temperature)
+        within(0, 1, momentum=momentum, warmup_fraction=warmup_fraction)
+        fraction(center_momentum=center_momentum)
         at_least(0, frozen_passes=frozen_passes)
         self.encoder = encoder
-        self.projector = mlp((width_of(encoder), *projector), norm=norm, activation=nn.GELU)
-        self.prototypes = Prototypes(projector[-1], prototypes)
+        self.projector = mlp((width_of(encoder), *projector), norm=batch_norm, activation=nn.GELU)
+        self.prototypes = Prototypes(projector[-1], num_prototypes)
         self.teacher_encoder = Teacher(self.encoder)
         self.teacher_projector = Teacher(self.projector)
         self.teacher_prototypes = Teacher(self.prototypes)
-        self.student_temperature, self.temperatures, self.warmup = student_temperature, sharp, warmup
-        self.momentum, self.centre_momentum, self.frozen_passes = momentum, centre_momentum, frozen_passes
-        self.register_buffer("centre", torch.zeros(1, prototypes))
+        self.student_temperature, self.temperatures, self.warmup_fraction = student_temperature, sharp, warmup_fraction
+        self.momentum, self.center_momentum, self.frozen_passes = momentum, center_momentum, frozen_passes
+        self.register_buffer("centre", torch.zeros(1, num_prototypes))
 
     def forward(self, views: MultiView) -> Outputs:
         """Return logits (B, K): "student" of all views, "teacher" of the large ones, and "level", the latter's mean."""
@@ -135,7 +133,7 @@ class DINO(Method):
     def teacher_temperature(self) -> float:
         """t_t now: linear in `progress` until the warm-up is over."""
         start, end = self.temperatures
-        return start + (end - start) * min(1.0, self.progress / self.warmup) if self.warmup else end
+        return start + (end - start) * min(1.0, self.progress / self.warmup_fraction) if self.warmup_fraction else end
 
     def monitored(self, student: list[Tensor], teacher: list[Tensor], **_: Any) -> dict[str, list[Tensor]]:
         """Return what diagnostics read: the logits, and the categories' probabilities of a teacher and its student."""
@@ -160,7 +158,7 @@ class DINO(Method):
 
     def update(self, **outputs: Any) -> None:
         """Move the centre towards the mean teacher logits, and the teacher towards the student."""
-        self.centre.lerp_(outputs["level"].to(self.centre.dtype), 1 - self.centre_momentum)
+        self.centre.lerp_(outputs["level"].to(self.centre.dtype), 1 - self.center_momentum)
         momentum = cosine(self.momentum, 1.0, self.progress)
         self.teacher_encoder.update(self.encoder, momentum)
         self.teacher_projector.update(self.projector, momentum)

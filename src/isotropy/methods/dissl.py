@@ -15,7 +15,7 @@ from isotropy.methods.pairs import crossed
 from isotropy.nn.mlp import mlp
 from isotropy.objectives import dissl
 from isotropy.objectives.rows import wide
-from isotropy.validation import at_least, finite
+from isotropy.validation import at_least, nonnegative, positive
 from isotropy.views.multiview import MultiView
 
 
@@ -40,13 +40,13 @@ class DISSL(Method):
 
     Args:
         encoder: f.
-        categories: C, at least 2.
-        bottleneck: rank of both heads' last maps: Linear to it without bias, BatchNorm, Linear to C.
+        num_categories: C, at least 2.
+        bottleneck_width: rank of both heads' last maps: Linear to it without bias, BatchNorm, Linear to C.
         teacher_hidden: hidden widths of g before the bottleneck (Linear, BatchNorm, ReLU each).
         student_hidden: likewise of h. Empty is linear, for linear probes; the widths of an MLP probe make
             features for that probe.
-        lambd: lambda, at least 0; below 1 + beta the teacher has no reason of its own to use many categories.
-        beta: weight of the teacher's determinism, at least 0.
+        balance_weight: lambda, at least 0; below 1 + beta the teacher has no reason of its own to use many categories.
+        certainty_weight: weight of the teacher's determinism, at least 0.
         temperature: T_t above 0; T_s is twice that, as in the paper.
 
     Raises:
@@ -55,7 +55,7 @@ class DISSL(Method):
     Example:
         >>> import torch
         >>> from isotropy.encoders import TableMLP
-        >>> method = DISSL(TableMLP(numeric=3, width=8), categories=32, bottleneck=8, teacher_hidden=(16,))
+        >>> method = DISSL(TableMLP(numeric=3, width=8), num_categories=32, bottleneck_width=8, teacher_hidden=(16,))
         >>> outputs = method(MultiView(torch.arange(64), lambda: [torch.randn(64, 3), torch.randn(64, 3)]))
         >>> {name: tuple(tensors[0].shape) for name, tensors in outputs.items()}
         {'student': (64, 32), 'teacher': (64, 32), 'marginal': (64, 32)}
@@ -67,33 +67,30 @@ class DISSL(Method):
         self,
         encoder: nn.Module,
         *,
-        categories: int = 1024,
-        bottleneck: int = 256,
+        num_categories: int = 1024,
+        bottleneck_width: int = 256,
         teacher_hidden: Sequence[int] = (1024,),
         student_hidden: Sequence[int] = (),
-        lambd: float = 2.3,
-        beta: float = 0.8,
+        balance_weight: float = 2.3,
+        certainty_weight: float = 0.8,
         temperature: float = 0.5,
     ) -> None:
         super().__init__()
-        finite(lambd=lambd, beta=beta, temperature=temperature)
-        if categories < 2 or not temperature > 0 or min(lambd, beta) < 0:
-            raise UserError(
-                "DISSL needs at least 2 categories, a temperature above 0 and weights of at least 0, not "
-                f"categories = {categories}, temperature = {temperature}, lambd = {lambd}, beta = {beta}"
-            )
-        at_least(1, categories=categories, bottleneck=bottleneck)
-        if lambd < 1 + beta:
+        at_least(2, num_categories=num_categories)
+        at_least(1, bottleneck_width=bottleneck_width)
+        positive(temperature=temperature)
+        nonnegative(balance_weight=balance_weight, certainty_weight=certainty_weight)
+        if balance_weight < 1 + certainty_weight:
             warnings.warn(
-                f"DISSL's lambd = {lambd:g} is below 1 + beta = {1 + beta:g}: sureness outweighs balance, and the "
-                "teacher may use few categories",
+                f"balance_weight = {balance_weight:g} is below 1 + certainty_weight = {1 + certainty_weight:g}: the "
+                "teacher gains more from certainty than from balance, and may use few categories",
                 stacklevel=2,
             )
         self.encoder = encoder
-        self.teacher = _low_rank((width_of(encoder), *teacher_hidden, bottleneck), categories)
-        self.student = _low_rank((width_of(encoder), *student_hidden, bottleneck), categories)
-        self.categories = categories
-        self.lambd, self.beta, self.temperature = lambd, beta, temperature
+        self.teacher = _low_rank((width_of(encoder), *teacher_hidden, bottleneck_width), num_categories)
+        self.student = _low_rank((width_of(encoder), *student_hidden, bottleneck_width), num_categories)
+        self.num_categories = num_categories
+        self.balance_weight, self.certainty_weight, self.temperature = balance_weight, certainty_weight, temperature
 
     def forward(self, views: MultiView) -> Outputs:
         """Return logits "student" of all views and "teacher" of the large ones, and their "marginal", each (B, C)."""
@@ -119,8 +116,8 @@ class DISSL(Method):
         return dissl(
             student,
             teacher,
-            lambd=self.lambd,
-            beta=self.beta,
+            lambd=self.balance_weight,
+            beta=self.certainty_weight,
             temperature=self.temperature,
             student_temperature=2 * self.temperature,
             marginal=means,
@@ -134,11 +131,17 @@ class DISSL(Method):
 
     def reference_losses(self, batch_size: int) -> dict[str, float]:
         """Return the loss where one category takes all, where none is preferred, and the least of any batch."""
-        c, most, surplus = log(self.categories), log(min(batch_size, self.categories)), self.lambd - 1 - self.beta
+        c, most, surplus = (
+            log(self.num_categories),
+            log(min(batch_size, self.num_categories)),
+            self.balance_weight - 1 - self.certainty_weight,
+        )
         return {
             "one code": 0.0,
             "uniform codes": -surplus * c,
-            "perfection": -(1 + self.beta) * most - surplus * c if surplus > 0 else -self.lambd * most,
+            "perfection": -(1 + self.certainty_weight) * most - surplus * c
+            if surplus > 0
+            else -self.balance_weight * most,
         }
 
 

@@ -6,13 +6,12 @@ from typing import Any
 from torch import Tensor, nn
 
 from isotropy import rng
-from isotropy.errors import UserError
 from isotropy.methods.checks import width_of
 from isotropy.methods.method import Method, Outputs
 from isotropy.nn.mlp import mlp
 from isotropy.objectives import lejepa
 from isotropy.objectives.sigreg import quadrature
-from isotropy.validation import at_least
+from isotropy.validation import at_least, inside
 from isotropy.views.multiview import MultiView
 
 
@@ -38,9 +37,9 @@ class LeJEPA(Method):
     Args:
         encoder: f.
         projector: hidden and output widths of g (Linear, BatchNorm, ReLU, ..., Linear).
-        lambda_: lambda, in (0, 1); the statistic grows with the batch, so lambda times N is what counts.
+        gaussian_weight: lambda, in (0, 1); the statistic grows with the batch, so lambda times N is what counts.
         num_slices: how many directions a step draws.
-        knots: of the quadrature on [0, 3], at least 2.
+        num_knots: of the quadrature on [0, 3], at least 2.
 
     Raises:
         UserError: an argument out of its range, or an encoder without a width.
@@ -61,20 +60,18 @@ class LeJEPA(Method):
         encoder: nn.Module,
         *,
         projector: Sequence[int] = (512, 64),
-        lambda_: float = 0.05,
+        gaussian_weight: float = 0.05,
         num_slices: int = 256,
-        knots: int = 17,
+        num_knots: int = 17,
     ) -> None:
         super().__init__()
-        if not 0 < lambda_ < 1:
-            raise UserError(f"LeJEPA's lambda_ must be in (0, 1), not {lambda_}")
-        if num_slices < 1 or knots < 2:
-            raise UserError(f"LeJEPA needs num_slices >= 1 and knots >= 2, not {num_slices} and {knots}")
-        at_least(1, num_slices=num_slices, knots=knots)
+        inside(0, 1, gaussian_weight=gaussian_weight)
+        at_least(1, num_slices=num_slices)
+        at_least(2, num_knots=num_knots)
         self.encoder = encoder
         self.projector = mlp((width_of(encoder), *projector))
         self.dimensions, self.slices = projector[-1], num_slices
-        self.lambda_, self.knots = lambda_, knots
+        self.gaussian_weight, self.num_knots = gaussian_weight, num_knots
 
     def forward(self, views: MultiView) -> Outputs:
         """Return "large" and "small": the embedded views of the first view's size, and the others, each (B, D)."""
@@ -86,7 +83,7 @@ class LeJEPA(Method):
     def loss(self, large: list[Tensor], small: list[Tensor]) -> dict[str, Tensor]:
         """Return "prediction" and "gaussian", weighted."""
         tensors = [*large, *small]
-        return lejepa(tensors, self.directions(), centre=len(large), lambda_=self.lambda_, knots=self.knots)
+        return lejepa(tensors, self.directions(), centre=len(large), lambda_=self.gaussian_weight, knots=self.num_knots)
 
     def directions(self) -> Tensor:
         """Return this step's directions (M, D) on the CPU: a function of seed and step, the same on all ranks."""
@@ -101,9 +98,9 @@ class LeJEPA(Method):
 
         Of all points the origin is the cheapest to collapse to. Perfection is an expectation.
         """
-        knots = quadrature(self.knots)
+        knots = quadrature(self.num_knots)
         collapse = sum(weight * (1 - target) ** 2 for _, target, weight in knots)
         return {
-            "point collapse": self.lambda_ * batch_size * collapse,
-            "perfection": self.lambda_ * sum(weight * (1 - target**2) for _, target, weight in knots),
+            "point collapse": self.gaussian_weight * batch_size * collapse,
+            "perfection": self.gaussian_weight * sum(weight * (1 - target**2) for _, target, weight in knots),
         }

@@ -12,7 +12,7 @@ from isotropy.methods.checks import width_of
 from isotropy.methods.method import Method, Outputs
 from isotropy.nn.decoders import categories_of, decode
 from isotropy.objectives import normalise_patches, reconstruction
-from isotropy.validation import at_least
+from isotropy.validation import at_least, inside
 from isotropy.views.multiview import MultiView
 
 
@@ -35,16 +35,16 @@ class Masked(Method):
     Args:
         encoder: f.
         make_decoder: makes d, as `Autoencoder` takes it.
-        share: of the columns or patches that is hidden, in (0, 1); visible are the whole number below the rest, at
+        mask_ratio: of the columns or patches that is hidden, in (0, 1); visible are the whole number below the rest, at
             least one.
-        patch: length of a hidden piece of a series, or side of a patch of an image.
+        patch_size: length of a hidden piece of a series, or side of a patch of an image.
 
     Raises:
         UserError: a number out of its range, an encoder without a width, or (in training) rows of one patch.
 
     Example:
         >>> from isotropy.encoders import TableMLP
-        >>> method = Masked(TableMLP(numeric=4, width=8), make_decoder=lambda width: nn.Linear(width, 4), share=0.5)
+        >>> method = Masked(TableMLP(numeric=4, width=8), make_decoder=lambda width: nn.Linear(width, 4))
         >>> outputs = method(MultiView(torch.arange(3), lambda: [torch.randn(3, 4)]))
         >>> outputs["hidden"][0].sum(1).tolist(), list(method.loss(**outputs))
         ([2, 2, 2], ['error'])
@@ -57,16 +57,15 @@ class Masked(Method):
         encoder: nn.Module,
         *,
         make_decoder: Callable[[int], nn.Module],
-        share: float = 0.5,
-        patch: int = 4,
+        mask_ratio: float = 0.5,
+        patch_size: int = 4,
     ) -> None:
         super().__init__()
-        at_least(1, patch=patch)
-        if not 0 < share < 1:
-            raise UserError(f"the share that is hidden must be above 0 and below 1, not {share}")
+        at_least(1, patch_size=patch_size)
+        inside(0, 1, mask_ratio=mask_ratio)
         self.encoder = encoder
         self.decoder = make_decoder(width_of(encoder))
-        self.share, self.patch = share, patch
+        self.mask_ratio, self.patch_size = mask_ratio, patch_size
 
     def forward(self, views: MultiView) -> Outputs:
         """Return "prediction", "target" and "hidden", one of each for every view."""
@@ -75,7 +74,7 @@ class Masked(Method):
         seen = MultiView(views.index, lambda: [x.masked_fill(cells, 0.0) for x, cells in zip(tensors, hidden)])
         return {
             "prediction": [decode(self.decoder, h, x) for h, x in zip(seen.through(self.encoder), tensors)],
-            "target": [normalise_patches(x, self.patch) if x.ndim == 4 else x for x in tensors],
+            "target": [normalise_patches(x, self.patch_size) if x.ndim == 4 else x for x in tensors],
             "hidden": hidden,
         }
 
@@ -96,16 +95,18 @@ class Masked(Method):
         """Return which cells are hidden, booleans of the shape of `x`, but for an image's channels: 1 for all."""
         # Columns stand alone; series are cut within each channel; an image's patch has all its channels.
         grid: tuple[int, ...] = (x.shape[1],) if x.ndim < 4 else (1,)
-        grid += tuple(-(-side // self.patch) for side in x.shape[2:])
+        grid += tuple(-(-side // self.patch_size) for side in x.shape[2:])
         cells = torch.Size(grid).numel()
         # Not by what is visible: 10 (1 - .8) falls below 2 by a rounding.
-        hidden = min(cells - 1, ceil(cells * self.share - 1e-9))
+        hidden = min(cells - 1, ceil(cells * self.mask_ratio - 1e-9))
         if hidden == 0:
-            raise UserError(f"a row {tuple(x.shape[1:])} is one patch of {self.patch}: take a smaller method.patch")
+            raise UserError(
+                f"a row {tuple(x.shape[1:])} is one patch of {self.patch_size}: take a smaller method.patch_size"
+            )
         keys = self.rng.of_samples(index.to(x.device), view)
         chosen = rng.bits(keys, cells).topk(hidden, dim=1, largest=False, sorted=False).indices
         mask = torch.zeros(len(x), cells, dtype=torch.bool, device=x.device).scatter(1, chosen, True)
         mask = mask.view(len(x), *grid)
         for axis in range(2, x.ndim):
-            mask = mask.repeat_interleave(self.patch, axis).narrow(axis, 0, x.shape[axis])
+            mask = mask.repeat_interleave(self.patch_size, axis).narrow(axis, 0, x.shape[axis])
         return mask

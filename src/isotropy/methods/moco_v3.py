@@ -7,14 +7,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from isotropy.errors import UserError
 from isotropy.methods.checks import width_of
 from isotropy.methods.method import Method, Outputs
 from isotropy.methods.pairs import crossed, large
 from isotropy.nn.ema import Teacher, cosine
 from isotropy.nn.mlp import mlp
 from isotropy.objectives import info_nce
-from isotropy.validation import at_least, finite
+from isotropy.validation import at_least, positive, within
 from isotropy.views.multiview import MultiView
 
 
@@ -64,12 +63,9 @@ class MoCoV3(Method):
         momentum: float = 0.99,
     ) -> None:
         super().__init__()
-        finite(temperature=temperature)
+        positive(temperature=temperature)
         at_least(1, predictor_hidden=predictor_hidden)
-        if not temperature > 0:
-            raise UserError(f"MoCo v3's temperature must be above 0, not {temperature}")
-        if not 0 <= momentum <= 1:
-            raise UserError(f"MoCo v3's momentum must be in [0, 1], not {momentum}")
+        within(0, 1, momentum=momentum)
         self.encoder = encoder
         self.projector = mlp((width_of(encoder), *projector), norm_last=True, affine_last=False, bias_last=False)
         self.predictor = mlp((projector[-1], predictor_hidden, projector[-1]), bias_last=False)

@@ -11,7 +11,7 @@ from isotropy.methods.checks import width_of
 from isotropy.methods.method import Method, Outputs
 from isotropy.nn.segments import SegmentHead
 from isotropy.objectives import music
-from isotropy.validation import at_least, finite
+from isotropy.validation import at_least, positive, some_weight
 from isotropy.views.multiview import MultiView
 
 
@@ -36,7 +36,7 @@ class MUSIC(Method):
         projector: hidden and output widths of g (Linear, BatchNorm, ReLU, ..., Linear without bias).
         num_segments: S; divides the output's width into segments of B >= 3 units.
         temperature: t > 0.
-        diagonal, off_diagonal, transform: the terms' weights, at least 0.
+        diagonal_weight, off_diagonal_weight, transform_weight: the terms' weights, at least 0.
 
     Raises:
         UserError: an argument out of its range, segments that do not fit, or an encoder without a width.
@@ -59,24 +59,21 @@ class MUSIC(Method):
         projector: Sequence[int] = (256, 128),
         num_segments: int = 16,
         temperature: float = 1.0,
-        diagonal: float = 1.0,
-        off_diagonal: float = 1.0,
-        transform: float = 1.0,
+        diagonal_weight: float = 1.0,
+        off_diagonal_weight: float = 1.0,
+        transform_weight: float = 1.0,
     ) -> None:
         super().__init__()
         at_least(1, num_segments=num_segments)
-        weights = {"diagonal": diagonal, "off_diagonal": off_diagonal, "transform": transform}
-        finite(temperature=temperature, **weights)
-        if min(weights.values()) < 0 or max(weights.values()) == 0:
-            raise UserError(f"MUSIC's weights must be at least 0 and not all 0, not {weights}")
-        if not temperature > 0:
-            raise UserError(f"MUSIC's temperature must be above 0, not {temperature}")
+        weights = {"diagonal": diagonal_weight, "off_diagonal": off_diagonal_weight, "transform": transform_weight}
+        some_weight(**{f"{name}_weight": weight for name, weight in weights.items()})
+        positive(temperature=temperature)
         self.encoder = encoder
         self.projector = SegmentHead((width_of(encoder), *projector), num_segments=num_segments)
         if self.projector.units < 3:
             raise UserError(
                 f"MUSIC needs at least 3 units a segment: {projector[-1]} outputs in {num_segments} segments "
-                f"are {self.projector.units} each; with 2 the diagonal's best codes are not one-hot"
+                f"are {self.projector.units} each; with 2 the diagonal_weight's best codes are not one-hot"
             )
         self.temperature = temperature
         self.weights = weights

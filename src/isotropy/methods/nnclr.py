@@ -14,7 +14,7 @@ from isotropy.methods.pairs import crossed, large
 from isotropy.nn.mlp import mlp
 from isotropy.objectives import info_nce
 from isotropy.objectives.rows import unit
-from isotropy.validation import at_least, finite
+from isotropy.validation import at_least, positive
 from isotropy.views.multiview import MultiView
 
 
@@ -66,11 +66,9 @@ class NNCLR(Method):
         temperature: float = 0.1,
     ) -> None:
         super().__init__()
-        finite(temperature=temperature)
+        positive(temperature=temperature)
         at_least(1, predictor_hidden=predictor_hidden)
         at_least(2, queue_size=queue_size)
-        if not temperature > 0:
-            raise UserError(f"NNCLR's temperature must be above 0, not {temperature}")
         self.encoder = encoder
         self.projector = mlp((width_of(encoder), *projector), norm_last=True)
         self.predictor = mlp((projector[-1], predictor_hidden, projector[-1]))

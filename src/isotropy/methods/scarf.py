@@ -5,12 +5,11 @@ from math import exp, log
 
 from torch import Tensor, nn
 
-from isotropy.errors import UserError
 from isotropy.methods.checks import width_of
 from isotropy.methods.method import Method, Outputs
 from isotropy.nn.mlp import mlp
 from isotropy.objectives import nt_xent
-from isotropy.validation import finite
+from isotropy.validation import positive
 from isotropy.views.multiview import MultiView
 
 
@@ -51,9 +50,7 @@ class SCARF(Method):
 
     def __init__(self, encoder: nn.Module, *, projector: Sequence[int] = (256, 256), temperature: float = 0.5) -> None:
         super().__init__()
-        finite(temperature=temperature)
-        if not temperature > 0:
-            raise UserError(f"SCARF's temperature must be above 0, not {temperature}")
+        positive(temperature=temperature)
         self.encoder = encoder
         self.projector = mlp((width_of(encoder), *projector))
         self.temperature = temperature

@@ -7,13 +7,12 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from isotropy import rng
-from isotropy.errors import UserError
 from isotropy.methods.checks import width_of
 from isotropy.methods.method import Method, Outputs
 from isotropy.methods.pairs import crossed
 from isotropy.nn.mlp import mlp
 from isotropy.objectives import byol
-from isotropy.validation import at_least
+from isotropy.validation import at_least, fraction
 from isotropy.views.multiview import MultiView
 
 
@@ -40,7 +39,7 @@ class STab(Method):
 
     Args:
         encoder: f.
-        drop: p, in [0, 1).
+        drop_rate: p, in [0, 1).
         projector: hidden and output widths of g (Linear, BatchNorm, ReLU, ..., Linear, BatchNorm without affine);
             none leaves it out.
         predictor_hidden: width of the hidden layer of h (Linear, BatchNorm, ReLU, Linear); none makes it linear.
@@ -64,15 +63,14 @@ class STab(Method):
         self,
         encoder: nn.Module,
         *,
-        drop: float = 0.1,
+        drop_rate: float = 0.1,
         projector: Sequence[int] = (512, 256),
         predictor_hidden: int | None = 128,
     ) -> None:
         super().__init__()
         if predictor_hidden is not None:
             at_least(1, predictor_hidden=predictor_hidden)
-        if not 0 <= drop < 1:
-            raise UserError(f"STab's drop must be at least 0 and below 1, not {drop}")
+        fraction(drop_rate=drop_rate)
         self.encoder = encoder
         widths = (width_of(encoder), *projector)
         self.projector: nn.Module = nn.Identity()
@@ -80,7 +78,7 @@ class STab(Method):
             self.projector = mlp(widths, norm_last=True, affine_last=False, bias_last=False)
         width = widths[-1]
         self.predictor = mlp((width, width) if predictor_hidden is None else (width, predictor_hidden, width))
-        self.drop = drop
+        self.drop_rate = drop_rate
 
     def forward(self, views: MultiView) -> Outputs:
         """Return "prediction" and "target", (B, D) for every mask: two for a single view, or one a view."""
@@ -108,6 +106,6 @@ class STab(Method):
         weights = [(name, weight) for name, weight in self.encoder.named_parameters() if weight.ndim > 1]
         keys, masked = self.rng.of_step(len(weights), view), {}
         for key, (name, weight) in zip(keys[:, None], weights):
-            dropped = rng.masks(rng.halves(key.to(weight.device), weight.numel()), self.drop).view(weight.shape)
-            masked[name] = weight.masked_fill(dropped, 0.0) / (1 - self.drop)
+            dropped = rng.masks(rng.halves(key.to(weight.device), weight.numel()), self.drop_rate).view(weight.shape)
+            masked[name] = weight.masked_fill(dropped, 0.0) / (1 - self.drop_rate)
         return masked

@@ -14,7 +14,7 @@ from isotropy.nn.mlp import mlp
 from isotropy.nn.prototypes import Prototypes
 from isotropy.objectives import sinkhorn, swav
 from isotropy.objectives.rows import unit, wide
-from isotropy.validation import at_least, finite, fraction
+from isotropy.validation import at_least, fraction, positive
 from isotropy.views.multiview import MultiView
 
 
@@ -26,7 +26,7 @@ class SwAV(Method):
 
         -sum_k q_u,k log softmax(s_v / t)_k.
 
-    Small batches borrow: the last `queue_length` projections of each large view, scored with the prototypes of
+    Small batches borrow: the last `queue_size` projections of each large view, scored with the prototypes of
     today, take part in Sinkhorn and in nothing else. Caron et al., "Unsupervised Learning of Visual Features by
     Contrasting Cluster Assignments" (NeurIPS 2020, arXiv 2006.09882), equations 1 to 6 and appendix A.
 
@@ -38,12 +38,12 @@ class SwAV(Method):
     Args:
         encoder: f.
         projector: hidden and output widths of g (Linear, BatchNorm, ReLU, ..., Linear), run once on all views.
-        prototypes: K, at least 2.
+        num_prototypes: K, at least 2.
         temperature: t, above 0.
-        epsilon: softness of the codes, above 0.
-        iterations: of Sinkhorn, at least 1.
-        assigned: how many views, the first ones, get codes: the large crops.
-        queue_length: rows that each queue holds, at least the batch's (a multiple of nothing: it wraps); 0 for none.
+        sinkhorn_epsilon: softness of the codes, above 0.
+        sinkhorn_iterations: of Sinkhorn, at least 1.
+        num_assigned: how many views, the first ones, get codes: the large crops.
+        queue_size: rows that each queue holds, at least the batch's (a multiple of nothing: it wraps); 0 for none.
         queue_start: share of training, in [0, 1), before which the queue is not used; nor is one that is not full.
         frozen_passes: passes over the data at the beginning in which the prototypes do not move.
 
@@ -52,7 +52,7 @@ class SwAV(Method):
 
     Example:
         >>> from isotropy.encoders import TableMLP
-        >>> method = SwAV(TableMLP(numeric=3, width=8), projector=(16, 4), prototypes=5)
+        >>> method = SwAV(TableMLP(numeric=3, width=8), projector=(16, 4), num_prototypes=5)
         >>> outputs = method(MultiView(torch.arange(32), lambda: [torch.randn(32, 3) for _ in range(3)]))
         >>> len(outputs["scores"]), len(outputs["z"]), list(method.loss(**outputs))
         (3, 2, ['prediction'])
@@ -67,29 +67,31 @@ class SwAV(Method):
         encoder: nn.Module,
         *,
         projector: Sequence[int] = (512, 128),
-        prototypes: int = 512,
+        num_prototypes: int = 512,
         temperature: float = 0.1,
-        epsilon: float = 0.05,
-        iterations: int = 3,
-        assigned: int = 2,
-        queue_length: int = 0,
+        sinkhorn_epsilon: float = 0.05,
+        sinkhorn_iterations: int = 3,
+        num_assigned: int = 2,
+        queue_size: int = 0,
         queue_start: float = 0.05,
         frozen_passes: int = 1,
     ) -> None:
         super().__init__()
-        finite(temperature=temperature, epsilon=epsilon)
-        if not (temperature > 0 and epsilon > 0):
-            raise UserError(f"SwAV's temperature and epsilon must be above 0, not {temperature} and {epsilon}")
-        at_least(1, iterations=iterations, assigned=assigned)
-        at_least(0, queue_length=queue_length, frozen_passes=frozen_passes)
+        positive(temperature=temperature, sinkhorn_epsilon=sinkhorn_epsilon)
+        at_least(1, sinkhorn_iterations=sinkhorn_iterations, num_assigned=num_assigned)
+        at_least(0, queue_size=queue_size, frozen_passes=frozen_passes)
         fraction(queue_start=queue_start)
         self.encoder = encoder
         self.projector = mlp((width_of(encoder), *projector))
-        self.prototypes = Prototypes(projector[-1], prototypes)
-        self.temperature, self.epsilon, self.iterations = temperature, epsilon, iterations
-        self.assigned, self.min_views = assigned, max(2, assigned)
+        self.prototypes = Prototypes(projector[-1], num_prototypes)
+        self.temperature, self.sinkhorn_epsilon, self.sinkhorn_iterations = (
+            temperature,
+            sinkhorn_epsilon,
+            sinkhorn_iterations,
+        )
+        self.num_assigned, self.min_views = num_assigned, max(2, num_assigned)
         self.queue_start, self.frozen_passes = queue_start, frozen_passes
-        self.register_buffer("queue", torch.zeros(assigned, queue_length, projector[-1]))
+        self.register_buffer("queue", torch.zeros(num_assigned, queue_size, projector[-1]))
         self.register_buffer("pushed", torch.zeros((), dtype=torch.int64))
 
     def forward(self, views: MultiView) -> Outputs:
@@ -97,7 +99,7 @@ class SwAV(Method):
         features = views.through(self.encoder)
         z = unit(wide(self.projector(torch.cat(features))))
         scores = self.prototypes(z).chunk(len(features))
-        return {"scores": list(scores), "z": list(z.detach().chunk(len(features))[: self.assigned])}
+        return {"scores": list(scores), "z": list(z.detach().chunk(len(features))[: self.num_assigned])}
 
     def loss(self, scores: list[Tensor], z: list[Tensor]) -> dict[str, Tensor]:
         """Return "prediction", the mean cross entropy with the codes, in nats."""
@@ -105,14 +107,18 @@ class SwAV(Method):
         used = held if self.progress >= self.queue_start and self.pushed >= held else 0
         prototypes = self.prototypes.directions().detach().T
         codes = [
-            sinkhorn(torch.cat([new, old[:used]]) @ prototypes, epsilon=self.epsilon, iterations=self.iterations)[:rows]
+            sinkhorn(
+                torch.cat([new, old[:used]]) @ prototypes,
+                epsilon=self.sinkhorn_epsilon,
+                iterations=self.sinkhorn_iterations,
+            )[:rows]
             for new, old in zip(z, self.queue, strict=True)
         ]
         return {"prediction": swav(scores, codes, temperature=self.temperature)}
 
     def monitored(self, scores: list[Tensor], z: list[Tensor], **_: Any) -> dict[str, list[Tensor]]:
         """Return what diagnostics read: the projections, and the prototypes' probabilities."""
-        return {"views": z, "assignments": [(one / self.temperature).softmax(1) for one in scores[: self.assigned]]}
+        return {"views": z, "assignments": [(one / self.temperature).softmax(1) for one in scores[: self.num_assigned]]}
 
     def reference_losses(self, batch_size: int) -> dict[str, float]:
         """Return the loss at best where all rows are one point, and where the scores or the codes are sharp.
@@ -121,7 +127,7 @@ class SwAV(Method):
         prototypes; "perfection" is rows spread evenly over them, for a batch that K divides.
         """
         count, sharp = self.prototypes.weight.shape[0], exp(1 / self.temperature)
-        own = 1 / (1 + (count - 1) * exp(-1 / self.epsilon))
+        own = 1 / (1 + (count - 1) * exp(-1 / self.sinkhorn_epsilon))
         level = 1 / self.temperature + log(1 + (count - 1) / sharp)
         return {
             "point collapse": log(count),
@@ -134,8 +140,8 @@ class SwAV(Method):
         """Refuse a batch that the queue cannot hold."""
         if 0 < (held := self.queue.shape[1]) < batch_size:
             raise UserError(
-                f"SwAV's queue_length = {held} is smaller than the batch of {batch_size} rows: "
-                f"set method.queue_length = {4 * batch_size}, or 0 for none"
+                f"SwAV's queue_size = {held} is smaller than the batch of {batch_size} rows: "
+                f"set method.queue_size = {4 * batch_size}, or 0 for none"
             )
 
     def update(self, **outputs: Any) -> None:

@@ -10,7 +10,7 @@ from isotropy.errors import UserError
 from isotropy.methods.checks import frame_width_of
 from isotropy.methods.method import Method, Outputs
 from isotropy.objectives import hierarchical_contrast
-from isotropy.validation import finite, fraction
+from isotropy.validation import fraction, positive, within
 from isotropy.views.multiview import MultiView
 
 
@@ -33,8 +33,8 @@ class TS2Vec(Method):
 
     Args:
         encoder: f, for series of any length, with one frame for each time step.
-        alpha: weight of the contrast over instances, in [0, 1]; that over time has 1 - alpha.
-        mask: probability that a time step of a crop is hidden, in [0, 1).
+        instance_weight: weight of the contrast over instances, in [0, 1]; that over time has 1 - alpha.
+        mask_ratio: probability that a time step of a crop is hidden, in [0, 1).
         temperature: what products are divided by, above 0; 1 in the paper.
 
     Raises:
@@ -55,21 +55,20 @@ class TS2Vec(Method):
     min_views = 1
     max_views = 1
 
-    def __init__(self, encoder: nn.Module, *, alpha: float = 0.5, mask: float = 0.5, temperature: float = 16.0) -> None:
+    def __init__(
+        self, encoder: nn.Module, *, instance_weight: float = 0.5, mask_ratio: float = 0.5, temperature: float = 16.0
+    ) -> None:
         super().__init__()
-        finite(temperature=temperature)
-        fraction(mask=mask)
-        if not 0 <= alpha <= 1:
-            raise UserError(f"TS2Vec's alpha must be in [0, 1], not {alpha}")
-        if not temperature > 0:
-            raise UserError(f"TS2Vec's temperature must be above 0, not {temperature}")
+        positive(temperature=temperature)
+        fraction(mask_ratio=mask_ratio)
+        within(0, 1, instance_weight=instance_weight)
         frame_width_of(encoder)
         if not getattr(encoder, "any_length", False):
             raise UserError(
                 f"TS2Vec crops series, and the encoder {type(encoder).__name__} takes one length: take dilated_resnet"
             )
         self.encoder = encoder  # type: ignore[assignment]  # the lines above refuse what has no frames
-        self.alpha, self.mask, self.temperature = alpha, mask, temperature
+        self.instance_weight, self.mask_ratio, self.temperature = instance_weight, mask_ratio, temperature
 
     def forward(self, views: MultiView) -> Outputs:
         """Return "frames": the shared steps' features from both crops, each (B, T', frame width)."""
@@ -81,7 +80,7 @@ class TS2Vec(Method):
 
     def loss(self, frames: list[Tensor]) -> dict[str, Tensor]:
         """Return "instance" and "temporal", weighted, in nats."""
-        return hierarchical_contrast(frames[0], frames[1], alpha=self.alpha, temperature=self.temperature)
+        return hierarchical_contrast(frames[0], frames[1], alpha=self.instance_weight, temperature=self.temperature)
 
     def monitored(self, frames: list[Tensor], **_: Any) -> dict[str, list[Tensor]]:
         """Return what diagnostics read: the mean of each crop's shared frames."""
@@ -104,7 +103,7 @@ class TS2Vec(Method):
         return (between(2, 0, left), left), (right, between(3, right, length))
 
     def _masked(self, x: Tensor, index: Tensor, crop: int) -> Tensor:
-        hidden = rng.masks(rng.halves(self.rng.of_samples(index, crop), x.shape[2]), self.mask)
+        hidden = rng.masks(rng.halves(self.rng.of_samples(index, crop), x.shape[2]), self.mask_ratio)
         return x.masked_fill(hidden[:, None].to(x.device), 0.0)
 
     def _frames(self, x: Tensor) -> Tensor:

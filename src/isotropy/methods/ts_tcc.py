@@ -16,7 +16,7 @@ from isotropy.nn.attention import Block
 from isotropy.nn.mlp import mlp
 from isotropy.objectives import nt_xent, temporal_contrast
 from isotropy.objectives.rows import unit
-from isotropy.validation import at_least, finite, fraction
+from isotropy.validation import at_least, fraction, positive, some_weight
 from isotropy.views.multiview import MultiView
 
 
@@ -39,10 +39,10 @@ class TSTCC(Method):
     Args:
         encoder: f, with frames along time; its first view should be weak, its second strong.
         timesteps: K, future frames that are predicted.
-        hidden: width of the context; depth: blocks of its transformer; heads: of the attention, a divisor of it.
+        context_width: width of the context; depth: blocks of its transformer; heads: of the attention, a divisor of it.
         dropout: share of each block's additions that is dropped in training, in [0, 1).
         projector: hidden and output widths of g (Linear, BatchNorm, ReLU, Linear).
-        lambda1, lambda2: weights of the temporal and of the contextual contrast, at least 0, not both 0.
+        temporal_weight, contextual_weight: of the two contrasts, at least 0 and not both 0.
         temperature: of the contextual contrast, in units of cosine, above 0.
 
     Raises:
@@ -50,7 +50,7 @@ class TSTCC(Method):
 
     Example:
         >>> from isotropy.encoders import SeriesCNN
-        >>> method = TSTCC(SeriesCNN(channels=2, length=64), hidden=8, depth=1)
+        >>> method = TSTCC(SeriesCNN(channels=2, length=64), context_width=8, depth=1)
         >>> outputs = method(MultiView(torch.arange(6), lambda: [torch.randn(6, 2, 64), torch.randn(6, 2, 64)]))
         >>> [tuple(p.shape) for p in outputs["prediction"]], list(method.loss(**outputs))
         ([(6, 6, 128), (6, 6, 128)], ['temporal', 'contextual'])
@@ -66,31 +66,26 @@ class TSTCC(Method):
         encoder: nn.Module,
         *,
         timesteps: int = 6,
-        hidden: int = 100,
+        context_width: int = 100,
         depth: int = 4,
-        heads: int = 4,
+        num_heads: int = 4,
         dropout: float = 0.1,
         projector: Sequence[int] = (64, 32),
-        lambda1: float = 1.0,
-        lambda2: float = 0.7,
+        temporal_weight: float = 1.0,
+        contextual_weight: float = 0.7,
         temperature: float = 0.2,
     ) -> None:
         super().__init__()
-        at_least(1, timesteps=timesteps, hidden=hidden, depth=depth, heads=heads)
+        at_least(1, timesteps=timesteps, context_width=context_width, depth=depth, num_heads=num_heads)
         fraction(dropout=dropout)
-        finite(lambda1=lambda1, lambda2=lambda2, temperature=temperature)
-        if min(lambda1, lambda2) < 0 or not lambda1 + lambda2 > 0:
-            raise UserError(
-                f"TS-TCC's weights must be at least 0 and not both 0, not lambda1 = {lambda1} and lambda2 = {lambda2}"
-            )
-        if not temperature > 0:
-            raise UserError(f"TS-TCC's temperature must be above 0, not {temperature}")
+        some_weight(temporal_weight=temporal_weight, contextual_weight=contextual_weight)
+        positive(temperature=temperature)
         self.encoder = encoder  # type: ignore[assignment]  # the line below refuses what has no frames
         self.width, self.timesteps = frame_width_of(encoder), timesteps
-        self.context = _Context(self.width, hidden, depth, heads, dropout)
-        self.predictor = nn.Linear(hidden, timesteps * self.width)
-        self.projector = mlp((hidden, *projector))
-        self.lambda1, self.lambda2, self.temperature = lambda1, lambda2, temperature
+        self.context = _Context(self.width, context_width, depth, num_heads, dropout)
+        self.predictor = nn.Linear(context_width, timesteps * self.width)
+        self.projector = mlp((context_width, *projector))
+        self.temporal_weight, self.contextual_weight, self.temperature = temporal_weight, contextual_weight, temperature
 
     def forward(self, views: MultiView) -> Outputs:
         """Return "prediction" and "future", each (B, K, frame width), and "context", for both views."""
@@ -107,7 +102,7 @@ class TSTCC(Method):
         """Return "temporal", summed over both directions, and "contextual", weighted, in nats."""
         across = temporal_contrast(prediction[0], future[1]) + temporal_contrast(prediction[1], future[0])
         contextual = nt_xent(context[0], context[1], temperature=self.temperature)
-        return {"temporal": self.lambda1 * across, "contextual": self.lambda2 * contextual}
+        return {"temporal": self.temporal_weight * across, "contextual": self.contextual_weight * contextual}
 
     def monitored(
         self, prediction: list[Tensor], future: list[Tensor], context: list[Tensor], **_: Any
@@ -118,7 +113,10 @@ class TSTCC(Method):
 
     def reference_losses(self, batch_size: int) -> dict[str, float]:
         """Return the loss where all samples are one point."""
-        return {"point collapse": 2 * self.lambda1 * log(batch_size) + self.lambda2 * log(2 * batch_size - 1)}
+        return {
+            "point collapse": 2 * self.temporal_weight * log(batch_size)
+            + self.contextual_weight * log(2 * batch_size - 1)
+        }
 
     def _now(self, frames: int) -> int:
         if frames <= self.timesteps:

@@ -4,12 +4,11 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from isotropy.errors import UserError
 from isotropy.methods.checks import width_of
 from isotropy.methods.method import Method, Outputs
 from isotropy.nn.mlp import mlp
 from isotropy.objectives import vicreg
-from isotropy.validation import finite
+from isotropy.validation import some_weight
 from isotropy.views.multiview import MultiView
 
 
@@ -30,10 +29,10 @@ class VICReg(Method):
 
     Args:
         encoder: f.
-        expander: hidden and output widths of g (Linear, BatchNorm, ReLU, ..., Linear without bias).
-        invariance: lambda, at least 0.
-        variance: mu, at least 0.
-        covariance: nu, at least 0.
+        projector: hidden and output widths of g (Linear, BatchNorm, ReLU, ..., Linear without bias).
+        invariance_weight: lambda, at least 0.
+        variance_weight: mu, at least 0.
+        covariance_weight: nu, at least 0.
 
     Raises:
         UserError: an argument out of its range, or an encoder without a width.
@@ -41,7 +40,7 @@ class VICReg(Method):
     Example:
         >>> import torch
         >>> from isotropy.encoders import TableMLP
-        >>> method = VICReg(TableMLP(numeric=3, width=8), expander=(16, 16))
+        >>> method = VICReg(TableMLP(numeric=3, width=8), projector=(16, 16))
         >>> outputs = method(MultiView(torch.arange(32), lambda: [torch.randn(32, 3), torch.randn(32, 3)]))
         >>> list(method.loss(**outputs))
         ['invariance', 'variance', 'covariance']
@@ -53,19 +52,17 @@ class VICReg(Method):
         self,
         encoder: nn.Module,
         *,
-        expander: Sequence[int] = (512, 512, 512),
-        invariance: float = 25.0,
-        variance: float = 25.0,
-        covariance: float = 1.0,
+        projector: Sequence[int] = (512, 512, 512),
+        invariance_weight: float = 25.0,
+        variance_weight: float = 25.0,
+        covariance_weight: float = 1.0,
     ) -> None:
         super().__init__()
-        weights = {"invariance": invariance, "variance": variance, "covariance": covariance}
-        finite(**weights)
-        if min(weights.values()) < 0 or max(weights.values()) == 0:
-            raise UserError(f"VICReg's weights must be at least 0 and not all 0, not {weights}")
+        weights = {"invariance": invariance_weight, "variance": variance_weight, "covariance": covariance_weight}
+        some_weight(**{f"{name}_weight": weight for name, weight in weights.items()})
         self.encoder = encoder
-        self.expander = mlp((width_of(encoder), *expander), bias_last=False)
-        self.dimensions = expander[-1]
+        self.expander = mlp((width_of(encoder), *projector), bias_last=False)
+        self.dimensions = projector[-1]
         self.weights = weights
 
     def forward(self, views: MultiView) -> Outputs:

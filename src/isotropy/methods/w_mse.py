@@ -8,7 +8,7 @@ from isotropy.methods.checks import width_of
 from isotropy.methods.method import Method, Outputs
 from isotropy.nn.mlp import mlp
 from isotropy.objectives import w_mse
-from isotropy.validation import at_least, finite
+from isotropy.validation import at_least, positive
 from isotropy.views.multiview import MultiView
 
 
@@ -30,10 +30,10 @@ class WMSE(Method):
 
     Args:
         encoder: f.
-        hidden: width of the hidden layer of g (Linear, BatchNorm, ReLU, Linear).
-        emb: width of g's output.
-        w_size: rows of a sub-batch, above emb; the covariance is good from twice as many on.
-        w_iter: partitions a step.
+        projector_hidden: width of the hidden layer of g (Linear, BatchNorm, ReLU, Linear).
+        projector_width: width of g's output.
+        sub_batch_size: rows of a sub-batch, above emb; the covariance is good from twice as many on.
+        num_partitions: partitions a step.
         eps: above 0.
 
     Raises:
@@ -42,7 +42,7 @@ class WMSE(Method):
     Example:
         >>> import torch
         >>> from isotropy.encoders import TableMLP
-        >>> method = WMSE(TableMLP(numeric=3, width=8), hidden=16, emb=4, w_size=16)
+        >>> method = WMSE(TableMLP(numeric=3, width=8), projector_hidden=16, projector_width=4, sub_batch_size=16)
         >>> outputs = method(MultiView(torch.arange(32), lambda: [torch.randn(32, 3), torch.randn(32, 3)]))
         >>> list(method.loss(**outputs))
         ['distance']
@@ -54,22 +54,24 @@ class WMSE(Method):
         self,
         encoder: nn.Module,
         *,
-        hidden: int = 1024,
-        emb: int = 64,
-        w_size: int = 128,
-        w_iter: int = 1,
+        projector_hidden: int = 1024,
+        projector_width: int = 64,
+        sub_batch_size: int = 128,
+        num_partitions: int = 1,
         eps: float = 1e-3,
     ) -> None:
         super().__init__()
-        finite(eps=eps)
-        if w_size <= emb:
-            raise UserError(f"W-MSE whitens emb = {emb} dimensions, which needs w_size above that, not {w_size}")
-        if w_iter < 1 or not eps > 0:
-            raise UserError(f"W-MSE's w_iter must be at least 1 and its eps above 0, not {w_iter} and {eps}")
-        at_least(1, hidden=hidden, emb=emb, w_size=w_size, w_iter=w_iter)
+        positive(eps=eps)
+        at_least(1, projector_hidden=projector_hidden, projector_width=projector_width, num_partitions=num_partitions)
+        if sub_batch_size <= projector_width:
+            raise UserError(
+                f"W-MSE whitens projector_width = {projector_width} dimensions, which needs sub_batch_size above that, "
+                f"not {sub_batch_size}"
+            )
+        at_least(1, sub_batch_size=sub_batch_size)
         self.encoder = encoder
-        self.projector = mlp((width_of(encoder), hidden, emb))
-        self.w_size, self.w_iter, self.eps = w_size, w_iter, eps
+        self.projector = mlp((width_of(encoder), projector_hidden, projector_width))
+        self.sub_batch_size, self.num_partitions, self.eps = sub_batch_size, num_partitions, eps
 
     def forward(self, views: MultiView) -> Outputs:
         """Return "z": the projected views, each (B, emb), not whitened."""
@@ -81,8 +83,8 @@ class WMSE(Method):
 
     def _parts(self, rows: int) -> Tensor:
         """Return the sub-batches of this step as row numbers, (K, w_size) or (w_iter, rows) of a smaller batch."""
-        orders = rng.orders(rng.bits(self.rng.of_step(self.w_iter), rows))
-        size = min(self.w_size, rows)
+        orders = rng.orders(rng.bits(self.rng.of_step(self.num_partitions), rows))
+        size = min(self.sub_batch_size, rows)
         return orders[:, : rows // size * size].reshape(-1, size)
 
     def reference_losses(self, batch_size: int) -> dict[str, float]:
@@ -91,8 +93,8 @@ class WMSE(Method):
 
     def check_batch_size(self, batch_size: int) -> None:
         """Refuse a batch smaller than a sub-batch."""
-        if batch_size < self.w_size:
+        if batch_size < self.sub_batch_size:
             raise UserError(
-                f"W-MSE whitens sub-batches of w_size = {self.w_size} rows and a batch has {batch_size}: "
-                "raise train.batch_size, or lower method.w_size and method.emb"
+                f"W-MSE whitens sub_batch_size = {self.sub_batch_size} rows together and a batch has {batch_size}: "
+                "raise train.batch_size, or lower method.sub_batch_size and method.projector_width"
             )

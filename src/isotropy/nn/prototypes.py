@@ -32,7 +32,7 @@ class Prototypes(nn.Module):
     def __init__(self, width: int, count: int) -> None:
         super().__init__()
         if isinstance(count, bool) or not isinstance(count, int) or count < 2:
-            raise UserError(f"prototypes must be a whole number of at least 2, not {count!r}")
+            raise UserError(f"num_prototypes must be a whole number of at least 2, not {count!r}")
         self.weight = nn.Parameter(functional.normalize(torch.randn(count, width)))
 
     def directions(self) -> Tensor:

@@ -37,8 +37,8 @@ DEFAULTS: dict[tuple[str, str], dict[str, Any]] = {
     # In bf16 the network rounds two views of a row to one, so that whitening finds nothing between them.
     ("w_mse", "table"): {
         "optim.lr": 3e-3,
-        "method.emb": 32,
-        "method.w_size": 256,
+        "method.projector_width": 32,
+        "method.sub_batch_size": 256,
         "train.precision": "float32",
     },
     # A smaller network than the paper's; its maximum over time is what the loss compares at the last scale.

@@ -10,7 +10,52 @@ from typing import Any, get_args, get_origin
 from isotropy.errors import UserError, nearest
 
 # Settings that had another name in version 0.1: recipes and run directories of that time are read, with one line.
-RENAMED = {"views.looks": "views.num_views", "train.chunk": "train.micro_batch"}
+RENAMED = {
+    "views.looks": "views.num_views",
+    "train.chunk": "train.micro_batch",
+    "lfr/method.offdiagonal": "method.off_diagonal_weight",
+    "lfr/method.sparse_init": "method.sparse_fraction",
+    "vicreg/method.expander": "method.projector",
+    "vicreg/method.invariance": "method.invariance_weight",
+    "vicreg/method.variance": "method.variance_weight",
+    "vicreg/method.covariance": "method.covariance_weight",
+    "barlow_twins/method.lambda_": "method.off_diagonal_weight",
+    "barlow_twins/method.scale": "method.loss_scale",
+    "w_mse/method.hidden": "method.projector_hidden",
+    "w_mse/method.emb": "method.projector_width",
+    "w_mse/method.w_size": "method.sub_batch_size",
+    "w_mse/method.w_iter": "method.num_partitions",
+    "swav/method.prototypes": "method.num_prototypes",
+    "swav/method.epsilon": "method.sinkhorn_epsilon",
+    "swav/method.iterations": "method.sinkhorn_iterations",
+    "swav/method.assigned": "method.num_assigned",
+    "swav/method.queue_length": "method.queue_size",
+    "dino/method.prototypes": "method.num_prototypes",
+    "dino/method.norm": "method.batch_norm",
+    "dino/method.warmup": "method.warmup_fraction",
+    "dino/method.centre_momentum": "method.center_momentum",
+    "music/method.diagonal": "method.diagonal_weight",
+    "music/method.off_diagonal": "method.off_diagonal_weight",
+    "music/method.transform": "method.transform_weight",
+    "lejepa/method.lambda_": "method.gaussian_weight",
+    "lejepa/method.knots": "method.num_knots",
+    "cissl/method.predictor_hidden": "method.student_hidden",
+    "dissl/method.categories": "method.num_categories",
+    "dissl/method.bottleneck": "method.bottleneck_width",
+    "dissl/method.lambd": "method.balance_weight",
+    "dissl/method.beta": "method.certainty_weight",
+    "center/method.lambd": "method.center_weight",
+    "center_subtraction/method.lambd": "method.center_fraction",
+    "ts_tcc/method.hidden": "method.context_width",
+    "ts_tcc/method.heads": "method.num_heads",
+    "ts_tcc/method.lambda1": "method.temporal_weight",
+    "ts_tcc/method.lambda2": "method.contextual_weight",
+    "ts2vec/method.alpha": "method.instance_weight",
+    "ts2vec/method.mask": "method.mask_ratio",
+    "masked/method.share": "method.mask_ratio",
+    "masked/method.patch": "method.patch_size",
+    "stab/method.drop": "method.drop_rate",
+}
 _NAMES = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
 
 

@@ -14,7 +14,7 @@ from isotropy.methods.lfr.predictors import hidden_predictors, linear_predictors
 from isotropy.methods.lfr.projectors import beta_init_, candidate, choose, sparse_init_
 from isotropy.methods.method import Method, Outputs
 from isotropy.objectives import batchwise_barlow_twins
-from isotropy.validation import at_least, finite, fraction
+from isotropy.validation import at_least, fraction, nonnegative
 from isotropy.views.multiview import Dataset, MultiView
 
 # Rows that the candidates are compared on: a shuffled batch.
@@ -49,10 +49,10 @@ class LFR(Method):
         num_candidates: how many random projectors to choose from; K of K takes all.
         target_width: length of a target.
         predictor_passes: passes that move the predictors after each that moves the encoder.
-        offdiagonal: lambda, at least 0; its pressure on a row grows with the batch, as lambda (B - 1).
+        off_diagonal_weight: lambda, at least 0; its pressure on a row grows with the batch, as lambda (B - 1).
         predictor_hidden: width of the predictors' hidden layer; none makes them linear.
         beta_init: draw the projectors' convolutions from 2 Beta(1/2, 1/2) - 1.
-        sparse_init: share of the projectors' weights that is zero, in [0, 1).
+        sparse_fraction: share of the projectors' weights that is zero, in [0, 1).
 
     Raises:
         UserError: an argument out of its range, or an encoder without a width.
@@ -79,13 +79,13 @@ class LFR(Method):
         num_candidates: int = 60,
         target_width: int = 256,
         predictor_passes: int = 5,
-        offdiagonal: float = 0.01,
+        off_diagonal_weight: float = 0.01,
         predictor_hidden: int | None = None,
         beta_init: bool = False,
-        sparse_init: float = 0.0,
+        sparse_fraction: float = 0.0,
     ) -> None:
         super().__init__()
-        finite(offdiagonal=offdiagonal)
+        nonnegative(off_diagonal_weight=off_diagonal_weight)
         at_least(
             1,
             num_projectors=num_projectors,
@@ -93,13 +93,11 @@ class LFR(Method):
             target_width=target_width,
             predictor_passes=predictor_passes,
         )
-        fraction(sparse_init=sparse_init)
+        fraction(sparse_fraction=sparse_fraction)
         if num_candidates < num_projectors:
             raise UserError(
                 f"LFR cannot choose num_projectors = {num_projectors} from num_candidates = {num_candidates}"
             )
-        if not offdiagonal >= 0:
-            raise UserError(f"LFR's offdiagonal must be at least 0, not {offdiagonal}")
         if isinstance(make_projector, nn.Module) or not callable(make_projector):
             raise UserError(
                 "LFR's make_projector must be a function from a width to a new untrained network, "
@@ -113,8 +111,8 @@ class LFR(Method):
             at_least(1, predictor_hidden=predictor_hidden)
             self.predictors = hidden_predictors(*sizes, predictor_hidden, target_width)
         self.make_projector, self.num_candidates, self.target_width = make_projector, num_candidates, target_width
-        self.beta_init, self.sparse_init = beta_init, sparse_init
-        self.offdiagonal, self.passes_per_epoch = offdiagonal, 1 + predictor_passes
+        self.beta_init, self.sparse_fraction = beta_init, sparse_fraction
+        self.off_diagonal_weight, self.passes_per_epoch = off_diagonal_weight, 1 + predictor_passes
         self.register_buffer("chosen_projectors", torch.full((num_projectors,), -1))
         self._cache, self._moving = Cache(), True
 
@@ -126,7 +124,7 @@ class LFR(Method):
 
     def loss(self, prediction: Tensor, target: Tensor) -> dict[str, Tensor]:
         """Return "bbt", the batch-wise Barlow Twins loss: a sum over the batch, a mean over the projectors."""
-        return {"bbt": batchwise_barlow_twins(prediction, target, offdiagonal=self.offdiagonal)}
+        return {"bbt": batchwise_barlow_twins(prediction, target, offdiagonal=self.off_diagonal_weight)}
 
     def monitored(self, prediction: Tensor, target: Tensor, **_: Any) -> dict[str, list[Tensor]]:
         """Return what diagnostics read: all predictors' outputs of a row as one vector, beside their targets."""
@@ -134,7 +132,7 @@ class LFR(Method):
 
     def reference_losses(self, batch_size: int) -> dict[str, float]:
         """Return the loss where all rows are one direction, and where orthogonal targets are met."""
-        return {"point collapse": self.offdiagonal * batch_size * (batch_size - 1), "perfection": 0.0}
+        return {"point collapse": self.off_diagonal_weight * batch_size * (batch_size - 1), "perfection": 0.0}
 
     def frozen(self, pass_: int) -> tuple[nn.Module, ...]:
         """Return the half that sits pass `pass_` out: the predictors first, then the encoder."""
@@ -172,4 +170,4 @@ class LFR(Method):
         network = self.make_projector(self.target_width)
         if self.beta_init:
             beta_init_(network)
-        return sparse_init_(network, self.sparse_init) if self.sparse_init else network
+        return sparse_init_(network, self.sparse_fraction) if self.sparse_fraction else network

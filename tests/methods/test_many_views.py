@@ -20,8 +20,8 @@ VIEWS = {
     "series": {"views.num_views": 4},
 }
 SMALL = {
-    "swav": {"projector": [8, 4], "prototypes": 6, "queue_length": 16},
-    "dino": {"projector": [8, 4], "prototypes": 6},
+    "swav": {"projector": [8, 4], "num_prototypes": 6, "queue_size": 16},
+    "dino": {"projector": [8, 4], "num_prototypes": 6},
 }
 
 
