@@ -17,7 +17,7 @@ def test_the_terms_are_vicregs_of_the_expanded_views():
     terms = method.loss(**outputs)
     assert list(terms) == ["invariance", "variance", "covariance"]
     assert all(terms[name].item() == pytest.approx(expected[name].item(), abs=1e-12) for name in terms)
-    assert method.projector[-1].bias is None
+    assert method.expander[-1].bias is None
 
 
 def perfect(rows, width):
