@@ -1,10 +1,12 @@
 """Contrast: know your other view among all rows of the batch (SimCLR, MoCo, NNCLR)."""
 
+from math import exp, log
+
 import torch
 from torch import Tensor
 
 from isotropy.objectives.gram import gram
-from isotropy.objectives.rows import same_shape, unit, wide
+from isotropy.objectives.rows import l2_normalize, same_shape, upcast
 
 
 def nt_xent(*z: Tensor, temperature: float) -> Tensor:
@@ -43,12 +45,39 @@ def nt_xent(*z: Tensor, temperature: float) -> Tensor:
     same_shape(*z)
     views, rows = len(z), len(z[0])
     with torch.autocast(z[0].device.type, enabled=False):
-        logits = gram(unit(wide(torch.cat(z)))).div_(temperature)
+        logits = gram(l2_normalize(upcast(torch.cat(z)))).div_(temperature)
         with torch.no_grad():  # an anchor is not its own candidate; what stands there has no gradient
             logits.fill_diagonal_(-torch.inf)
         log_p = logits.log_softmax(dim=1).view(views, rows, views, rows)
         positives = log_p.diagonal(dim1=1, dim2=3)  # (V, V, N); an anchor's own place holds -inf
         return -positives.logsumexp(dim=1).mean()
+
+
+def nt_xent_references(rows: int, *, temperature: float) -> dict[str, float]:
+    """Return `nt_xent` of two views where all rows are one point, and where equal views form a simplex: its minimum.
+
+    With more rows than dimensions plus one a simplex does not fit, and the loss stays above "perfection".
+
+    Example:
+        >>> {name: round(value, 3) for name, value in nt_xent_references(4, temperature=0.5).items()}
+        {'point collapse': 1.946, 'perfection': 0.348}
+    """
+    return {"point collapse": log(2 * rows - 1), "perfection": log(1 + 2 * (rows - 1) * _simplex(rows, temperature))}
+
+
+def info_nce_references(rows: int, *, temperature: float) -> dict[str, float]:
+    """Return `info_nce` where all rows are one point, and where equal queries and keys form a simplex: its minimum.
+
+    Example:
+        >>> {name: round(value, 3) for name, value in info_nce_references(4, temperature=0.5).items()}
+        {'point collapse': 1.386, 'perfection': 0.189}
+    """
+    return {"point collapse": log(rows), "perfection": log(1 + (rows - 1) * _simplex(rows, temperature))}
+
+
+def _simplex(rows: int, temperature: float) -> float:
+    """Return exp((s - 1) / t) of a negative's cosine s = -1 / (rows - 1) in a regular simplex."""
+    return exp(-rows / ((rows - 1) * temperature))
 
 
 def info_nce(query: Tensor, key: Tensor, *, temperature: float) -> Tensor:
@@ -82,5 +111,5 @@ def info_nce(query: Tensor, key: Tensor, *, temperature: float) -> Tensor:
         raise ValueError(f"temperature must be positive, got {temperature}")
     same_shape(query, key)
     with torch.autocast(query.device.type, enabled=False):
-        logits = (unit(wide(query)) @ unit(wide(key)).T).div_(temperature)
+        logits = (l2_normalize(upcast(query)) @ l2_normalize(upcast(key)).T).div_(temperature)
         return (logits.logsumexp(dim=1) - logits.diagonal()).mean()
