@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from isotropy.errors import UserError
 from isotropy.methods.checks import width_of
 from isotropy.methods.method import Method, Outputs
-from isotropy.methods.pairs import crossed, large
+from isotropy.methods.pairs import crossed
 from isotropy.nn.ema import Teacher, cosine
 from isotropy.nn.mlp import mlp
 from isotropy.nn.prototypes import Prototypes
@@ -108,7 +108,7 @@ class DINO(Method):
     def forward(self, views: MultiView) -> Outputs:
         """Return logits (B, K): "student" of all views, "teacher" of the large ones, and "level", the latter's mean."""
         # The teacher first: where the student's activations are held already, it takes a quarter longer.
-        teacher, student = large(views).through(self.teacher_encoder), views.through(self.encoder)
+        teacher, student = views.global_views.through(self.teacher_encoder), views.through(self.encoder)
         logits = self.prototypes(unit(wide(self.projector(torch.cat(student)))))
         targets = self.teacher_prototypes(unit(wide(self.teacher_projector(torch.cat(teacher)))))
         each = targets.chunk(len(teacher))

@@ -2,14 +2,13 @@
 
 from collections.abc import Sequence
 from math import exp, log
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from isotropy.methods.checks import width_of
 from isotropy.methods.method import Method, Outputs
-from isotropy.methods.pairs import crossed, large
+from isotropy.methods.pairs import crossed
 from isotropy.nn.ema import Teacher, cosine
 from isotropy.nn.mlp import mlp
 from isotropy.objectives import info_nce
@@ -52,6 +51,8 @@ class MoCoV3(Method):
     """
 
     gathered = ("query", "key")
+    compared = "query"
+    predicts = ("query", "key")
 
     def __init__(
         self,
@@ -74,9 +75,9 @@ class MoCoV3(Method):
         self.temperature, self.momentum = temperature, momentum
 
     def forward(self, views: MultiView) -> Outputs:
-        """Return "query" of all views and "key" of the large ones, each (B, D)."""
+        """Return "query" of all views and "key" of the global ones, each (B, D)."""
         # The teacher first: where the student's activations are held already, it takes a quarter longer.
-        key = [self.teacher_projector(h) for h in large(views).through(self.teacher_encoder)]
+        key = [self.teacher_projector(h) for h in views.global_views.through(self.teacher_encoder)]
         return {
             "query": [self.predictor(self.projector(h)) for h in views.through(self.encoder)],
             "key": key,
@@ -86,11 +87,6 @@ class MoCoV3(Method):
         """Return "contrast", 2 t times the cross entropies (in nats), summed over directed pairs of views."""
         entropies = [info_nce(q, k.detach(), temperature=self.temperature) for q, k in crossed(query, key)]
         return {"contrast": 2 * self.temperature * torch.stack(entropies).sum()}
-
-    def monitored(self, query: list[Tensor], key: list[Tensor], **_: Any) -> dict[str, list[Tensor]]:
-        """Return what diagnostics read: the queries, and each beside its key."""
-        queries, keys = zip(*crossed(query, key))
-        return {"views": query, "prediction": [*queries], "target": [*keys]}
 
     def reference_losses(self, batch_size: int) -> dict[str, float]:
         """Return the loss of two views where all rows are one point, and where the samples form a simplex."""
