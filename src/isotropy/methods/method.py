@@ -17,7 +17,7 @@ class Method(nn.Module):
 
     `forward` uses parameters and never writes them; `loss` sees the whole batch (the rows of all ranks where
     `gathered` names them), reads parameters detached at most, and is deterministic.
-    Leaves stand directly under this class.
+    Leaves stand directly under this class, but for a method that is another one with other views (SCARF).
 
     Attributes:
         encoder: the module to export; has a `width`.
