@@ -45,6 +45,7 @@ class BYOL(Method):
         ([False, False], ['distance'])
     """
 
+    mechanism = "predictor"
     compared = "prediction"
     predicts = ("prediction", "target")
 
@@ -78,6 +79,10 @@ class BYOL(Method):
     def loss(self, prediction: list[Tensor], target: list[Tensor]) -> dict[str, Tensor]:
         """Return "distance", the mean over rows of the summed distances, in [0, 4] for each directed pair."""
         return {"distance": byol(prediction, target)}
+
+    def ema_encoder(self) -> nn.Module:
+        """Return the teacher's encoder."""
+        return self.teacher_encoder
 
     def reference_losses(self, batch_size: int) -> dict[str, float]:
         """Return 0 twice: BYOL's loss cannot tell perfection from collapse."""

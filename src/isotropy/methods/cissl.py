@@ -48,6 +48,7 @@ class CISSL(Method):
         ({'student': 2, 'teacher': 2}, ['contrast'])
     """
 
+    mechanism = "contrast"
     gathered = ("student", "teacher")
     compared = "student"
     predicts = ("student", "teacher")

@@ -48,6 +48,7 @@ class DACL(Method):
         1
     """
 
+    mechanism = "contrast"
     gathered = ("z",)
     min_views = 1
 

@@ -65,6 +65,7 @@ class DINO(Method):
         (['student', 'teacher', 'level'], ['distillation'])
     """
 
+    mechanism = "codes"
     averaged = ("level",)
     centre: Tensor
 
@@ -141,6 +142,10 @@ class DINO(Method):
         p = ((teaching - self.centre) / self.teacher_temperature).softmax(1)
         q = (taught / self.student_temperature).softmax(1)
         return {"views": student, "assignments": [p], "teacher": [p], "student": [q]}
+
+    def ema_encoder(self) -> nn.Module:
+        """Return the teacher's encoder."""
+        return self.teacher_encoder
 
     def reference_losses(self, batch_size: int) -> dict[str, float]:
         """Return the loss at best where all rows are one point, at uniform categories, and where they are sharp.

@@ -61,6 +61,7 @@ class DISSL(Method):
         {'student': (64, 32), 'teacher': (64, 32), 'marginal': (64, 32)}
     """
 
+    mechanism = "codes"
     averaged = ("marginal",)
 
     def __init__(

@@ -26,6 +26,8 @@ class Method(nn.Module):
             (1, ...), with gradient, for `loss` and `update`.
         compared: the output whose views diagnostics compare.
         predicts: the outputs (prediction, target) of a method whose views predict each other, None without such.
+        mechanism: what keeps it from collapse, where advice differs by it: a "predictor" against a stopped gradient,
+            "contrast" with other samples, shared "codes", or fixed "targets"; empty for a term of its own.
         unscheduled: names of submodules whose learning rate stays constant.
         modalities: which data it takes, of "table", "series" and "image"; a recipe refuses the others.
         min_views: how many views a sample must have.
@@ -40,6 +42,7 @@ class Method(nn.Module):
     averaged: tuple[str, ...] = ()
     compared: str = "z"
     predicts: tuple[str, str] | None = None
+    mechanism: str = ""
     unscheduled: tuple[str, ...] = ()
     modalities: tuple[str, ...] = ("table", "series", "image")
     min_views: int = 2
@@ -89,6 +92,10 @@ class Method(nn.Module):
 
     def update(self, **outputs: Any) -> None:
         """Move what is not learnt by gradient (teachers, centres, queues), after the optimiser's step."""
+
+    def ema_encoder(self) -> nn.Module | None:
+        """Return the moving average of the encoder that a method learns from; None without one."""
+        return None
 
     def frozen(self, pass_: int) -> tuple[nn.Module, ...]:
         """Return the modules that sit pass `pass_` out: no gradient, eval mode, no optimiser step."""

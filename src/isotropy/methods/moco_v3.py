@@ -50,6 +50,7 @@ class MoCoV3(Method):
         ([False, False], ['contrast'])
     """
 
+    mechanism = "contrast"
     gathered = ("query", "key")
     compared = "query"
     predicts = ("query", "key")
@@ -87,6 +88,10 @@ class MoCoV3(Method):
         """Return "contrast", 2 t times the cross entropies (in nats), summed over directed pairs of views."""
         entropies = [info_nce(q, k.detach(), temperature=self.temperature) for q, k in crossed(query, key)]
         return {"contrast": 2 * self.temperature * torch.stack(entropies).sum()}
+
+    def ema_encoder(self) -> nn.Module:
+        """Return the teacher's encoder."""
+        return self.teacher_encoder
 
     def reference_losses(self, batch_size: int) -> dict[str, float]:
         """Return the loss of two views where all rows are one point, and where the samples form a simplex."""

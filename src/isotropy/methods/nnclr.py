@@ -52,6 +52,7 @@ class NNCLR(Method):
         ([False, False], ['contrast'])
     """
 
+    mechanism = "contrast"
     gathered = ("z", "prediction")
     queue: Tensor
     oldest: Tensor

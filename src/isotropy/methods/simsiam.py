@@ -43,6 +43,7 @@ class SimSiam(Method):
         ([False, False], ['distance'])
     """
 
+    mechanism = "predictor"
     unscheduled = ("predictor",)
     compared = "target"
     predicts = ("prediction", "target")

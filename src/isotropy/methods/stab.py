@@ -54,6 +54,7 @@ class STab(Method):
         (2, ['distance'])
     """
 
+    mechanism = "predictor"
     unscheduled = ("predictor",)
     min_views = 1
     compared = "target"
