@@ -26,14 +26,6 @@ def test_center_is_alignment_against_the_unbiased_centre():
     )
 
 
-def test_reference_losses_of_center_are_what_the_loss_gives():
-    method = small(Center, center_weight=0.3)
-    point, simplex = torch.ones(8, 6).double(), torch.eye(8, dtype=torch.float64) - 1 / 8
-    known = method.reference_losses(8)
-    assert total(method, [point, point]) == pytest.approx(known["point collapse"], abs=1e-12)
-    assert total(method, [simplex, simplex]) == pytest.approx(known["perfection"], abs=1e-12)
-
-
 def test_the_first_step_of_center_subtraction_is_simsiam_without_a_predictor():
     method = small(CenterSubtraction)
     outputs = method(views_of(normal(7, 5), normal(7, 5, seed=1)))

@@ -1,9 +1,6 @@
-from math import exp, log
-
 import pytest
 import torch
 from torch import nn
-from torch.nn.functional import normalize
 
 from isotropy.methods import DACL
 from isotropy.objectives import nt_xent
@@ -75,7 +72,7 @@ def test_mixtures_are_a_function_of_seed_pass_view_and_index():
     assert len(mixtures(x, index, num_views=3)) == 3
 
 
-def test_the_loss_is_nt_xent_and_reference_losses_are_what_it_gives():
+def test_the_loss_is_that_of_its_mixtures_and_every_parameter_learns():
     method, dataset, rows = DACL(Net(), projector=(16, 6), temperature=0.4).double(), Rows(normal(9, 5)), 6
     method.before_pass(dataset, 0)
     outputs = method(Plain()(dataset, torch.arange(rows), seed=0, pass_=0))
@@ -83,9 +80,3 @@ def test_the_loss_is_nt_xent_and_reference_losses_are_what_it_gives():
     assert method.loss(**outputs)["contrast"].item() == pytest.approx(expected, abs=1e-12)
     method.loss(**outputs)["contrast"].backward()
     assert all(p.grad is not None and p.grad.isfinite().all() for p in method.parameters())
-    simplex = normalize(torch.eye(rows, dtype=torch.float64) - 1 / rows, dim=1)
-    point = torch.ones(rows, 3, dtype=torch.float64)
-    reference_losses = method.reference_losses(rows)
-    assert reference_losses == pytest.approx({"point collapse": log(11), "perfection": log(1 + 10 * exp(-3))})
-    assert method.loss(z=[point, point])["contrast"].item() == pytest.approx(reference_losses["point collapse"])
-    assert method.loss(z=[simplex, simplex])["contrast"].item() == pytest.approx(reference_losses["perfection"])

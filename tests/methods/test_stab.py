@@ -97,14 +97,6 @@ def test_the_encoder_keeps_its_weights_and_without_masks_both_views_are_one():
     assert torch.equal(outputs["target"][0], method.encoder(x)) and torch.equal(*outputs["target"])
 
 
-def test_reference_losses_are_what_the_loss_gives():
-    method, x = small(), normal(8, 6)
-    point = torch.ones(8, 6)
-    for p, y in ((x, 2 * x), (point, 3 * point)):
-        assert method.loss([p, p], [y, y])["distance"].item() == pytest.approx(-1, abs=1e-6)
-    assert method.reference_losses(8) == {"point collapse": -1.0, "perfection": -1.0}
-
-
 def test_a_mask_a_view_and_batch_norms_learn_their_statistics():
     method = STab(Net(), predictor_hidden=8).double()
     assert len(method(views_of(*[normal(6, 5)] * 3))["prediction"]) == 3

@@ -39,13 +39,6 @@ def test_sub_batches_part_the_rows_and_change_with_the_step():
     assert all(len(rows) == 4 for rows in left_out) and left_out[0] != left_out[1]
 
 
-def test_reference_losses_are_what_the_loss_gives():
-    method, x = small(), normal(16, 3)
-    assert method.reference_losses(16) == {"point collapse": 2.0, "perfection": 0.0}
-    for expected, z in ((2.0, torch.ones(16, 3).double()), (0.0, x)):
-        assert method.loss(z=[z, z])["distance"].item() == pytest.approx(expected, abs=1e-12)
-
-
 def test_every_parameter_learns_and_none_through_the_loss_alone():
     method = small().float()
     outputs = method(views_of(torch.randn(16, 5), torch.randn(16, 5)))

@@ -30,6 +30,11 @@ def broken(**members):
     return type("Broken", (Sound,), members)().double()
 
 
+def halves(self, views):
+    self.encoder.module[0].weight.data.mul_(0.5)
+    return Sound.forward(self, views)
+
+
 def first_step(method):
     return next(iter(cases.train(method)))
 
@@ -75,6 +80,7 @@ def test_a_sound_method_trains_without_reference_losses():
             {"loss": lambda self, z: {"contrast": z[0].detach().mean()}},
             "no term depends on a parameter that learns: was an output detached",
         ),
+        ({"forward": halves}, r"Broken.forward writes the parameter 'encoder.module.0.weight': move it in update"),
         ({"gathered": ()}, r"term 'contrast' is no mean over rows .* name the outputs that it compares in `gathered`"),
     ],
 )

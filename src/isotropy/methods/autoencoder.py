@@ -41,6 +41,7 @@ class Autoencoder(Method):
         ['error']
     """
 
+    mechanism = "targets"
     min_views = 1
 
     def __init__(self, encoder: nn.Module, *, make_decoder: Callable[[int], nn.Module]) -> None:

@@ -1,13 +1,11 @@
 """BYOL: predict what a slowly moving copy of yourself sees in another view; nothing is pushed away."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from torch import Tensor, nn
 
 from isotropy.methods.checks import width_of
 from isotropy.methods.method import Method, Outputs
-from isotropy.methods.pairs import crossed, large
 from isotropy.nn.ema import Teacher, cosine
 from isotropy.nn.mlp import mlp
 from isotropy.objectives import byol
@@ -47,6 +45,10 @@ class BYOL(Method):
         ([False, False], ['distance'])
     """
 
+    mechanism = "predictor"
+    compared = "prediction"
+    predicts = ("prediction", "target")
+
     def __init__(
         self,
         encoder: nn.Module,
@@ -66,9 +68,9 @@ class BYOL(Method):
         self.momentum = momentum
 
     def forward(self, views: MultiView) -> Outputs:
-        """Return "prediction" of all views and "target" of the large ones, each (B, D)."""
+        """Return "prediction" of all views and "target" of the global ones, each (B, D)."""
         # The teacher first: where the student's activations are held already, it takes a quarter longer.
-        target = [self.teacher_projector(h) for h in large(views).through(self.teacher_encoder)]
+        target = [self.teacher_projector(h) for h in views.global_views.through(self.teacher_encoder)]
         return {
             "prediction": [self.predictor(self.projector(h)) for h in views.through(self.encoder)],
             "target": target,
@@ -78,10 +80,9 @@ class BYOL(Method):
         """Return "distance", the mean over rows of the summed distances, in [0, 4] for each directed pair."""
         return {"distance": byol(prediction, target)}
 
-    def monitored(self, prediction: list[Tensor], target: list[Tensor], **_: Any) -> dict[str, list[Tensor]]:
-        """Return what diagnostics read: the predictions, and each beside the target that it is compared with."""
-        predicted, targets = zip(*crossed(prediction, target))
-        return {"views": prediction, "prediction": [*predicted], "target": [*targets]}
+    def ema_encoder(self) -> nn.Module:
+        """Return the teacher's encoder."""
+        return self.teacher_encoder
 
     def reference_losses(self, batch_size: int) -> dict[str, float]:
         """Return 0 twice: BYOL's loss cannot tell perfection from collapse."""

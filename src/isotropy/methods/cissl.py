@@ -1,14 +1,12 @@
 """CISSL: a student as weak as the probe must recognise its sample among a strong teacher's embeddings."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from isotropy.methods.checks import width_of
 from isotropy.methods.method import Method, Outputs
-from isotropy.methods.pairs import crossed
 from isotropy.nn.mlp import mlp
 from isotropy.objectives import cissl, cissl_references
 from isotropy.validation import positive
@@ -49,7 +47,10 @@ class CISSL(Method):
         ({'student': 2, 'teacher': 2}, ['contrast'])
     """
 
+    mechanism = "contrast"
     gathered = ("student", "teacher")
+    compared = "student"
+    predicts = ("student", "teacher")
 
     def __init__(
         self,
@@ -68,10 +69,9 @@ class CISSL(Method):
         self.temperature = temperature
 
     def forward(self, views: MultiView) -> Outputs:
-        """Return "student" of all views and "teacher" of the large ones, each (B, D)."""
-        sizes = [view.shape for view in views.tensors]
+        """Return "student" of all views and "teacher" of the global ones, each (B, D)."""
         features = views.through(self.encoder)
-        large = features[: sizes.count(sizes[0])]
+        large = features[: len(views.global_views.tensors)]
         # Views go through a head together, so that its batch statistics span them.
         return {
             "student": [*self.predictor(torch.cat(features)).chunk(len(features))],
@@ -81,11 +81,6 @@ class CISSL(Method):
     def loss(self, student: list[Tensor], teacher: list[Tensor]) -> dict[str, Tensor]:
         """Return "contrast", the mean cross entropy over all students, in nats."""
         return {"contrast": cissl(student, teacher, temperature=self.temperature)}
-
-    def monitored(self, student: list[Tensor], teacher: list[Tensor], **_: Any) -> dict[str, list[Tensor]]:
-        """Return what diagnostics read: the students, and each beside its teacher."""
-        students, teachers = zip(*crossed(student, teacher))
-        return {"views": student, "prediction": [*students], "target": [*teachers]}
 
     def reference_losses(self, batch_size: int) -> dict[str, float]:
         """Return the loss of two views where all rows are one point, and where the samples form a simplex."""

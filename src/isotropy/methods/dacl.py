@@ -47,6 +47,7 @@ class DACL(Method):
         1
     """
 
+    mechanism = "contrast"
     gathered = ("z",)
     min_views = 1
 

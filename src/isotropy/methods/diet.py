@@ -49,6 +49,7 @@ class DIET(Method):
         (torch.Size([4]), ['index'])
     """
 
+    mechanism = "targets"
     min_views = 1
 
     def __init__(self, encoder: nn.Module, *, n_samples: int, label_smoothing: float = 0.8) -> None:

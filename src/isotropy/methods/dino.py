@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from isotropy.errors import UserError
 from isotropy.methods.checks import width_of
 from isotropy.methods.method import Method, Outputs
-from isotropy.methods.pairs import crossed, large
+from isotropy.methods.pairs import crossed
 from isotropy.nn.ema import Teacher, cosine
 from isotropy.nn.mlp import mlp
 from isotropy.nn.prototypes import Prototypes
@@ -65,6 +65,7 @@ class DINO(Method):
         (['student', 'teacher', 'level'], ['distillation'])
     """
 
+    mechanism = "codes"
     averaged = ("level",)
     centre: Tensor
 
@@ -108,7 +109,7 @@ class DINO(Method):
     def forward(self, views: MultiView) -> Outputs:
         """Return logits (B, K): "student" of all views, "teacher" of the large ones, and "level", the latter's mean."""
         # The teacher first: where the student's activations are held already, it takes a quarter longer.
-        teacher, student = large(views).through(self.teacher_encoder), views.through(self.encoder)
+        teacher, student = views.global_views.through(self.teacher_encoder), views.through(self.encoder)
         logits = self.prototypes(l2_normalize(upcast(self.projector(torch.cat(student)))))
         targets = self.teacher_prototypes(l2_normalize(upcast(self.teacher_projector(torch.cat(teacher)))))
         each = targets.chunk(len(teacher))
@@ -141,6 +142,10 @@ class DINO(Method):
         p = ((teaching - self.centre) / self.teacher_temperature).softmax(1)
         q = (taught / self.student_temperature).softmax(1)
         return {"views": student, "assignments": [p], "teacher": [p], "student": [q]}
+
+    def ema_encoder(self) -> nn.Module:
+        """Return the teacher's encoder."""
+        return self.teacher_encoder
 
     def reference_losses(self, batch_size: int) -> dict[str, float]:
         """Return the loss at best where all rows are one point, at uniform categories, and where they are sharp.

@@ -61,6 +61,7 @@ class DISSL(Method):
         {'student': (64, 32), 'teacher': (64, 32), 'marginal': (64, 32)}
     """
 
+    mechanism = "codes"
     averaged = ("marginal",)
 
     def __init__(
@@ -93,15 +94,15 @@ class DISSL(Method):
         self.balance_weight, self.certainty_weight, self.temperature = balance_weight, certainty_weight, temperature
 
     def forward(self, views: MultiView) -> Outputs:
-        """Return logits "student" of all views and "teacher" of the large ones, and their "marginal", each (B, C)."""
-        sizes = [view.shape for view in views.tensors]
-        if sizes.count(sizes[0]) < 2:
+        """Return logits "student" of all views and "teacher" of the global ones, and their "marginal", each (B, C)."""
+        count = len(views.global_views.tensors)
+        if count < 2:
             raise UserError(
-                f"DISSL's teachers compare two views of the first view's size and these {len(sizes)} views have one: "
-                "set views.num_views = 2"
+                "DISSL's teachers compare two views of the first view's size and these "
+                f"{len(views.tensors)} views have one: set views.num_views = 2"
             )
         features = views.through(self.encoder)
-        large = features[: sizes.count(sizes[0])]
+        large = features[:count]
         # Views go through a head together, so that its batch statistics span them.
         teacher = self.teacher(torch.cat(large)).chunk(len(large))
         return {

@@ -75,8 +75,7 @@ class LeJEPA(Method):
 
     def forward(self, views: MultiView) -> Outputs:
         """Return "large" and "small": the embedded views of the first view's size, and the others, each (B, D)."""
-        sizes = [view.shape for view in views.tensors]
-        large = sizes.count(sizes[0])
+        large = len(views.global_views.tensors)
         z = [self.projector(h) for h in views.through(self.encoder)]
         return {"large": z[:large], "small": z[large:]}
 

@@ -50,6 +50,7 @@ class Masked(Method):
         ([2, 2, 2], ['error'])
     """
 
+    mechanism = "targets"
     min_views = 1
 
     def __init__(

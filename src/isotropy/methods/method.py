@@ -4,6 +4,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from isotropy.methods.pairs import crossed
 from isotropy.nn.segments import SegmentHead
 from isotropy.rng import Stream
 from isotropy.views.multiview import Dataset, MultiView
@@ -16,13 +17,17 @@ class Method(nn.Module):
 
     `forward` uses parameters and never writes them; `loss` sees the whole batch (the rows of all ranks where
     `gathered` names them), reads parameters detached at most, and is deterministic.
-    Leaves stand directly under this class.
+    Leaves stand directly under this class, but for a method that is another one with other views (SCARF).
 
     Attributes:
         encoder: the module to export; has a `width`.
         gathered: the row outputs that `loss` needs from all ranks: all of them or none.
         averaged: the row outputs that the loop replaces by their mean over the rows of all ranks, shape
             (1, ...), with gradient, for `loss` and `update`.
+        compared: the output whose views diagnostics compare.
+        predicts: the outputs (prediction, target) of a method whose views predict each other, None without such.
+        mechanism: what keeps it from collapse, where advice differs by it: a "predictor" against a stopped gradient,
+            "contrast" with other samples, shared "codes", or fixed "targets"; empty for a term of its own.
         unscheduled: names of submodules whose learning rate stays constant.
         modalities: which data it takes, of "table", "series" and "image"; a recipe refuses the others.
         min_views: how many views a sample must have.
@@ -35,6 +40,9 @@ class Method(nn.Module):
     encoder: nn.Module
     gathered: tuple[str, ...] = ()
     averaged: tuple[str, ...] = ()
+    compared: str = "z"
+    predicts: tuple[str, str] | None = None
+    mechanism: str = ""
     unscheduled: tuple[str, ...] = ()
     modalities: tuple[str, ...] = ("table", "series", "image")
     min_views: int = 2
@@ -55,14 +63,18 @@ class Method(nn.Module):
         raise NotImplementedError
 
     def monitored(self, *_: Any, **outputs: Any) -> dict[str, list[Tensor]]:
-        """Return what diagnostics read of a step's outputs; by default "z" as "views".
+        """Return what diagnostics read of a step's outputs: by default those that `compared` and `predicts` name.
 
         Keys, each left out where the method has no such thing: "views", the vectors (B, D) that are compared, one
         of each view; "prediction" and "target" (B, D), side by side; "assignments", probabilities (B, K) of each of
         the variables that a row has categories in; "teacher" and "student", probabilities (B, K) that shall agree.
         """
-        z = outputs.get("z")
-        return {"views": z} if isinstance(z, list) else {}
+        z = outputs.get(self.compared)
+        monitored = {"views": z} if isinstance(z, list) else {}
+        if self.predicts is not None:
+            predictions, targets = zip(*crossed(*(outputs[name] for name in self.predicts)))
+            monitored |= {"prediction": [*predictions], "target": [*targets]}
+        return monitored
 
     def reference_losses(self, batch_size: int) -> dict[str, float]:
         """Return what the loss is worth in known situations, in closed form.
@@ -80,6 +92,10 @@ class Method(nn.Module):
 
     def update(self, **outputs: Any) -> None:
         """Move what is not learnt by gradient (teachers, centres, queues), after the optimiser's step."""
+
+    def ema_encoder(self) -> nn.Module | None:
+        """Return the moving average of the encoder that a method learns from; None without one."""
+        return None
 
     def frozen(self, pass_: int) -> tuple[nn.Module, ...]:
         """Return the modules that sit pass `pass_` out: no gradient, eval mode, no optimiser step."""

@@ -1,14 +1,13 @@
 """MoCo v3: know what a slowly moving copy of yourself makes of the other view, among the whole batch."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from isotropy.methods.checks import width_of
 from isotropy.methods.method import Method, Outputs
-from isotropy.methods.pairs import crossed, large
+from isotropy.methods.pairs import crossed
 from isotropy.nn.ema import Teacher, cosine
 from isotropy.nn.mlp import mlp
 from isotropy.objectives import info_nce, info_nce_references
@@ -50,7 +49,10 @@ class MoCoV3(Method):
         ([False, False], ['contrast'])
     """
 
+    mechanism = "contrast"
     gathered = ("query", "key")
+    compared = "query"
+    predicts = ("query", "key")
 
     def __init__(
         self,
@@ -73,9 +75,9 @@ class MoCoV3(Method):
         self.temperature, self.momentum = temperature, momentum
 
     def forward(self, views: MultiView) -> Outputs:
-        """Return "query" of all views and "key" of the large ones, each (B, D)."""
+        """Return "query" of all views and "key" of the global ones, each (B, D)."""
         # The teacher first: where the student's activations are held already, it takes a quarter longer.
-        key = [self.teacher_projector(h) for h in large(views).through(self.teacher_encoder)]
+        key = [self.teacher_projector(h) for h in views.global_views.through(self.teacher_encoder)]
         return {
             "query": [self.predictor(self.projector(h)) for h in views.through(self.encoder)],
             "key": key,
@@ -86,10 +88,9 @@ class MoCoV3(Method):
         entropies = [info_nce(q, k.detach(), temperature=self.temperature) for q, k in crossed(query, key)]
         return {"contrast": 2 * self.temperature * torch.stack(entropies).sum()}
 
-    def monitored(self, query: list[Tensor], key: list[Tensor], **_: Any) -> dict[str, list[Tensor]]:
-        """Return what diagnostics read: the queries, and each beside its key."""
-        queries, keys = zip(*crossed(query, key))
-        return {"views": query, "prediction": [*queries], "target": [*keys]}
+    def ema_encoder(self) -> nn.Module:
+        """Return the teacher's encoder."""
+        return self.teacher_encoder
 
     def reference_losses(self, batch_size: int) -> dict[str, float]:
         """Return the loss of two views where all rows are one point, and where the samples form a simplex."""

@@ -50,6 +50,7 @@ class MUSIC(Method):
         (['diagonal', 'off_diagonal', 'transform'], (5, 3))
     """
 
+    mechanism = "codes"
     gathered = ("z",)
 
     def __init__(

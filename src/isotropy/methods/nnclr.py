@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from isotropy.errors import UserError
 from isotropy.methods.checks import width_of
 from isotropy.methods.method import Method, Outputs
-from isotropy.methods.pairs import crossed, large
+from isotropy.methods.pairs import crossed
 from isotropy.nn.mlp import mlp
 from isotropy.objectives import info_nce, info_nce_references
 from isotropy.objectives.rows import l2_normalize
@@ -51,9 +51,11 @@ class NNCLR(Method):
         ([False, False], ['contrast'])
     """
 
+    mechanism = "contrast"
     gathered = ("z", "prediction")
     queue: Tensor
     oldest: Tensor
+    predicts = ("prediction", "z")
 
     def __init__(
         self,
@@ -76,12 +78,12 @@ class NNCLR(Method):
         self.register_buffer("oldest", torch.tensor(0))
 
     def forward(self, views: MultiView) -> Outputs:
-        """Return "prediction" of all views and "z", the projections of the large ones, each (B, D)."""
+        """Return "prediction" of all views and "z", the projections of the global ones, each (B, D)."""
         z = [self.projector(h) for h in views.through(self.encoder)]
         # What is looked up gets no gradient; the projector learns through the predictor.
         return {
             "prediction": [self.predictor(x) for x in z],
-            "z": [x.detach() for x in z[: len(large(views).tensors)]],
+            "z": [x.detach() for x in z[: len(views.global_views.tensors)]],
         }
 
     def loss(self, z: list[Tensor], prediction: list[Tensor]) -> dict[str, Tensor]:
@@ -89,11 +91,6 @@ class NNCLR(Method):
         nearest = [self.queue[(x.detach() @ self.queue.T).argmax(dim=1)] for x in z]
         entropies = [info_nce(near, p, temperature=self.temperature) for p, near in crossed(prediction, nearest)]
         return {"contrast": torch.stack(entropies).mean()}
-
-    def monitored(self, prediction: list[Tensor], z: list[Tensor], **_: Any) -> dict[str, list[Tensor]]:
-        """Return what diagnostics read: the projections, and each prediction beside the other view's."""
-        predicted, targets = zip(*crossed(prediction, z))
-        return {"views": z, "prediction": [*predicted], "target": [*targets]}
 
     def reference_losses(self, batch_size: int) -> dict[str, float]:
         """Return the loss of two views where all rows are one point, and where the samples form a simplex."""

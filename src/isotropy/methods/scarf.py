@@ -2,17 +2,12 @@
 
 from collections.abc import Sequence
 
-from torch import Tensor, nn
+from torch import nn
 
-from isotropy.methods.checks import width_of
-from isotropy.methods.method import Method, Outputs
-from isotropy.nn.mlp import mlp
-from isotropy.objectives import nt_xent, nt_xent_references
-from isotropy.validation import positive
-from isotropy.views.multiview import MultiView
+from isotropy.methods.simclr import SimCLR
 
 
-class SCARF(Method):
+class SCARF(SimCLR):
     """A row and a copy with 60% of its cells drawn anew from their columns must pick each other out of the batch.
 
     With z = g(f(x)), the row x and its corrupted copy as the two views, and s the cosine, it is SimCLR's loss
@@ -37,6 +32,7 @@ class SCARF(Method):
 
     Example:
         >>> import torch
+        >>> from isotropy.views.multiview import MultiView
         >>> from isotropy.encoders import TableMLP
         >>> method = SCARF(TableMLP(numeric=3, width=8), projector=(16, 4))
         >>> outputs = method(MultiView(torch.arange(5), lambda: [torch.randn(5, 3), torch.randn(5, 3)]))
@@ -44,24 +40,7 @@ class SCARF(Method):
         ([(5, 4), (5, 4)], ['contrast'])
     """
 
-    gathered = ("z",)
     modalities = ("table",)
 
     def __init__(self, encoder: nn.Module, *, projector: Sequence[int] = (256, 256), temperature: float = 0.5) -> None:
-        super().__init__()
-        positive(temperature=temperature)
-        self.encoder = encoder
-        self.projector = mlp((width_of(encoder), *projector))
-        self.temperature = temperature
-
-    def forward(self, views: MultiView) -> Outputs:
-        """Return "z": the projected views, each (B, D)."""
-        return {"z": [self.projector(h) for h in views.through(self.encoder)]}
-
-    def loss(self, z: list[Tensor]) -> dict[str, Tensor]:
-        """Return "contrast", the mean cross entropy over all views, in nats."""
-        return {"contrast": nt_xent(*z, temperature=self.temperature)}
-
-    def reference_losses(self, batch_size: int) -> dict[str, float]:
-        """Return the loss of two views where all rows are one point, and where the samples form a simplex."""
-        return nt_xent_references(batch_size, temperature=self.temperature)
+        super().__init__(encoder, projector=projector, temperature=temperature)

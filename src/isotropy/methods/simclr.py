@@ -43,6 +43,7 @@ class SimCLR(Method):
         ([(32, 4), (32, 4)], ['contrast'])
     """
 
+    mechanism = "contrast"
     gathered = ("z",)
 
     def __init__(self, encoder: nn.Module, *, projector: Sequence[int] = (512, 128), temperature: float = 0.5) -> None:

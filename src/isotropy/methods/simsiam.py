@@ -1,14 +1,13 @@
 """SimSiam: predict your own projection of another view, and let no gradient through what is predicted."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from isotropy.methods.checks import width_of
 from isotropy.methods.method import Method, Outputs
-from isotropy.methods.pairs import crossed, large
+from isotropy.methods.pairs import crossed
 from isotropy.nn.mlp import mlp
 from isotropy.objectives import cosine_distance
 from isotropy.validation import at_least
@@ -44,7 +43,10 @@ class SimSiam(Method):
         ([False, False], ['distance'])
     """
 
+    mechanism = "predictor"
     unscheduled = ("predictor",)
+    compared = "target"
+    predicts = ("prediction", "target")
 
     def __init__(
         self, encoder: nn.Module, *, projector: Sequence[int] = (512, 512, 512), predictor_hidden: int = 128
@@ -56,22 +58,17 @@ class SimSiam(Method):
         self.predictor = mlp((projector[-1], predictor_hidden, projector[-1]))
 
     def forward(self, views: MultiView) -> Outputs:
-        """Return "prediction" of all views and "target", the projections of the large ones, each (B, D)."""
+        """Return "prediction" of all views and "target", the projections of the global ones, each (B, D)."""
         z = [self.projector(h) for h in views.through(self.encoder)]
         return {
             "prediction": [self.predictor(x) for x in z],
-            "target": [x.detach() for x in z[: len(large(views).tensors)]],
+            "target": [x.detach() for x in z[: len(views.global_views.tensors)]],
         }
 
     def loss(self, prediction: list[Tensor], target: list[Tensor]) -> dict[str, Tensor]:
         """Return "distance", the mean over rows and pairs of minus the cosine, in [-1, 1]."""
         distances = [cosine_distance(p, y) for p, y in crossed(prediction, target)]
         return {"distance": torch.stack(distances).mean() / 2 - 1}
-
-    def monitored(self, prediction: list[Tensor], target: list[Tensor], **_: Any) -> dict[str, list[Tensor]]:
-        """Return what diagnostics read: the projections, and each prediction beside its target."""
-        predicted, targets = zip(*crossed(prediction, target))
-        return {"views": target, "prediction": [*predicted], "target": [*targets]}
 
     def reference_losses(self, batch_size: int) -> dict[str, float]:
         """Return -1 twice: SimSiam's loss cannot tell perfection from collapse."""

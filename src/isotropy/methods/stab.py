@@ -1,7 +1,6 @@
 """STab: two copies of the encoder with other weights struck out must agree on a row."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from torch import Tensor, nn
 from torch.func import functional_call
@@ -9,7 +8,6 @@ from torch.func import functional_call
 from isotropy import rng
 from isotropy.methods.checks import width_of
 from isotropy.methods.method import Method, Outputs
-from isotropy.methods.pairs import crossed
 from isotropy.nn.mlp import mlp
 from isotropy.objectives import byol
 from isotropy.validation import at_least, fraction
@@ -56,8 +54,11 @@ class STab(Method):
         (2, ['distance'])
     """
 
+    mechanism = "predictor"
     unscheduled = ("predictor",)
     min_views = 1
+    compared = "target"
+    predicts = ("prediction", "target")
 
     def __init__(
         self,
@@ -91,11 +92,6 @@ class STab(Method):
         """Return "distance", the mean over rows and pairs of minus the cosine, in [-1, 1]."""
         pairs = len(prediction) * (len(prediction) - 1)
         return {"distance": byol(prediction, target) / (2 * pairs) - 1}
-
-    def monitored(self, prediction: list[Tensor], target: list[Tensor], **_: Any) -> dict[str, list[Tensor]]:
-        """Return what diagnostics read: the vectors under the masks, and each prediction beside its target."""
-        predicted, targets = zip(*crossed(prediction, target))
-        return {"views": target, "prediction": [*predicted], "target": [*targets]}
 
     def reference_losses(self, batch_size: int) -> dict[str, float]:
         """Return -1 twice: SimSiam's loss cannot tell perfection from collapse."""

@@ -58,6 +58,7 @@ class SwAV(Method):
         (3, 2, ['prediction'])
     """
 
+    mechanism = "codes"
     gathered = ("scores", "z")
     queue: Tensor
     pushed: Tensor

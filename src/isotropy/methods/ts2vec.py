@@ -49,6 +49,7 @@ class TS2Vec(Method):
         (True, ['instance', 'temporal'])
     """
 
+    mechanism = "contrast"
     encoder: Encoder
     modalities = ("series",)
     gathered = ("frames",)

@@ -56,6 +56,7 @@ class TSTCC(Method):
         ([(6, 6, 128), (6, 6, 128)], ['temporal', 'contextual'])
     """
 
+    mechanism = "contrast"
     encoder: Encoder
     modalities = ("series",)
     gathered = ("prediction", "future", "context")

@@ -33,7 +33,7 @@ class Monitor:
     def __init__(self, method: Method, rows: Tensor, to_input: Callable[[Tensor], Tensor], untrained: nn.Module) -> None:
         self.method, self.rows, self.to_input = method, rows, to_input
         self._before = self._embedded(untrained)
-        self._teacher: nn.Module | None = getattr(method, "teacher_encoder", None)
+        self._teacher = method.ema_encoder()
         self._start = untrained if self._teacher is not None else None
 
     def at_start(self) -> dict[str, float]:

@@ -1,6 +1,8 @@
 """What the loop asks of a method, checked once on the first step: one line says what was found and what to write."""
 
 import inspect
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -11,6 +13,29 @@ from isotropy.methods.method import Method, Outputs
 
 # Largest relative difference between a mean over rows and the mean of its halves' means: rounding in float32 is less.
 _ROUNDING = 1e-3
+
+
+@contextmanager
+def unwritten(method: Method) -> Iterator[None]:
+    """Refuse a `forward` that moves parameters: a replayed micro-batch or another rank would see other ones.
+
+    Raises:
+        UserError: in one line, when the context ends.
+    """
+    before = _sums(method)
+    yield
+    for name, total in _sums(method).items():
+        if not torch.equal(total, before[name]):
+            raise UserError(
+                f"{type(method).__name__}.forward writes the parameter {name!r}: move it in update, which comes after "
+                "the optimiser's step"
+            )
+
+
+@torch.no_grad()
+def _sums(method: Method) -> dict[str, Tensor]:
+    # Sums, not copies, which might not fit, nor versions, which a write through `.data` leaves as they are.
+    return {name: parameter.float().sum().nan_to_num() for name, parameter in method.named_parameters()}
 
 
 def check_outputs(method: Method, outputs: Any, rows: int) -> None:

@@ -14,7 +14,7 @@ from isotropy.errors import UserError
 from isotropy.methods.method import Method, Outputs
 from isotropy.training import comm
 from isotropy.training.checkpoint import Diverged
-from isotropy.training.contract import check_outputs, check_terms
+from isotropy.training.contract import check_outputs, check_terms, unwritten
 from isotropy.views.multiview import MultiView
 
 
@@ -69,7 +69,8 @@ class Gradient:
 
     def _forward(self, views: MultiView, step: int, place: int) -> Outputs:
         autocast = torch.autocast(self.device.type, torch.bfloat16) if self.bf16 else nullcontext()
-        with _seeded(self.device, self.seed, step, comm.rank(), place), autocast, comm.sync_batch_norm():
+        checked = nullcontext() if self._checked else unwritten(self.method)
+        with _seeded(self.device, self.seed, step, comm.rank(), place), autocast, comm.sync_batch_norm(), checked:
             outputs: Outputs = self.model(views)
         if not self._checked:
             check_outputs(self.method, outputs, len(views.index))

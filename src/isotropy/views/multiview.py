@@ -51,6 +51,19 @@ class MultiView:
             self.seconds += perf_counter() - start
         return self._views
 
+    @property
+    def global_views(self) -> "MultiView":
+        """The views of the first view's shape: all of them, or the large crops of a multi-crop, which come first.
+
+        Example:
+            >>> views = MultiView(torch.arange(4), lambda: [torch.ones(4, 3, 8, 8)] * 2 + [torch.ones(4, 3, 6, 6)] * 6)
+            >>> len(views.global_views.tensors)
+            2
+        """
+        shapes = [view.shape for view in self.tensors]
+        count = shapes.count(shapes[0])
+        return self if count == len(shapes) else MultiView(self.index, lambda: self.tensors[:count])
+
     def through(self, module: Callable[[Tensor], Tensor]) -> list[Tensor]:
         """Return `module`'s output for every view, in their order; views of one shape share one run.
 

@@ -300,14 +300,6 @@ def test_choosing_does_not_disturb_the_callers_generator():
     assert torch.equal(torch.rand(3), expected)
 
 
-def test_reference_losses_are_what_the_loss_gives():
-    method = small()
-    one, orthonormal = torch.ones(8, K, TARGET), torch.eye(16)[:8].unsqueeze(1)
-    assert method.reference_losses(8) == pytest.approx({"point collapse": 0.56, "perfection": 0.0})
-    assert method.loss(one, one)["bbt"].item() == pytest.approx(0.56, abs=1e-5)
-    assert method.loss(orthonormal, 2 * orthonormal)["bbt"].item() == pytest.approx(0, abs=1e-6)
-
-
 def test_a_copy_and_a_pickle_carry_the_weights_and_not_the_cache():
     method, rows = small(), dataset()
     train(method, rows, 2)

@@ -64,6 +64,7 @@ class LFR(Method):
         (6, {'point collapse': 0.56, 'perfection': 0.0})
     """
 
+    mechanism = "targets"
     gathered = ("prediction", "target")
     unscheduled = ("predictors",)
     min_views = 1
