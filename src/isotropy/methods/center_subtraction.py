@@ -10,7 +10,7 @@ from isotropy.methods.checks import width_of
 from isotropy.methods.method import Method, Outputs
 from isotropy.nn.mlp import mlp
 from isotropy.objectives import center_subtraction
-from isotropy.objectives.rows import unit, wide
+from isotropy.objectives.rows import l2_normalize, upcast
 from isotropy.validation import fraction, positive, within
 from isotropy.views.multiview import MultiView
 
@@ -69,7 +69,7 @@ class CenterSubtraction(Method):
     def forward(self, views: MultiView) -> Outputs:
         """Return "z", the projected views, and "mean", the views' mean of the unit rows, each (B, D)."""
         z = [self.projector(h) for h in views.through(self.encoder)]
-        return {"z": z, "mean": torch.stack([unit(wide(x.detach())) for x in z]).mean(dim=0)}
+        return {"z": z, "mean": torch.stack([l2_normalize(upcast(x.detach())) for x in z]).mean(dim=0)}
 
     def loss(self, z: list[Tensor], **_: Tensor) -> dict[str, Tensor]:
         """Return "agreement", the mean negative cosine with the centred targets."""

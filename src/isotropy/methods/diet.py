@@ -8,8 +8,8 @@ from torch import Tensor, nn
 from isotropy.errors import UserError
 from isotropy.methods.checks import width_of
 from isotropy.methods.method import Method, Outputs
-from isotropy.objectives import naming
-from isotropy.objectives.rows import wide
+from isotropy.objectives import instance_classification
+from isotropy.objectives.rows import upcast
 from isotropy.validation import at_least, fraction
 from isotropy.views.multiview import MultiView
 
@@ -18,7 +18,7 @@ MOST_WEIGHTS = 1 << 28
 
 
 class DIET(Method):
-    """A linear layer on the encoder must name the row: its place among the N rows of the data.
+    """A linear layer on the encoder classifies each of the N rows of the data as a class of its own.
 
     With W of N rows and a smoothing s, the loss of row n is
 
@@ -28,7 +28,7 @@ class DIET(Method):
     Projector Head" (2023, arXiv 2302.10260).
 
     The layer has N * width weights: 10 MB for 10,000 rows and width 256, 1 GB for a million, four times that in
-    training. More than 2^28 weights are refused. Its scores are never held for all names at once.
+    training. More than 2^28 weights are refused. Its logits are never held for all rows at once.
 
     Departures: none known in the loss; the views are those of the recipe, and without any the row itself ("DIET"
     of LFR's tables, where "DIET-aug" has one augmented view); with several views their losses are averaged.
@@ -45,7 +45,7 @@ class DIET(Method):
         >>> from isotropy.encoders import TableMLP
         >>> method = DIET(TableMLP(numeric=3, width=8), n_samples=50)
         >>> outputs = method(MultiView(torch.arange(4), lambda: [torch.randn(4, 3)]))
-        >>> outputs["surprise"][0].shape, list(method.loss(**outputs))
+        >>> outputs["cross_entropy"][0].shape, list(method.loss(**outputs))
         (torch.Size([4]), ['index'])
     """
 
@@ -66,14 +66,15 @@ class DIET(Method):
         self.label_smoothing = label_smoothing
 
     def forward(self, views: MultiView) -> Outputs:
-        """Return "surprise", every view's cross entropy (B,) of naming the row, in nats."""
+        """Return "cross_entropy", every view's cross entropy (B,) with the row's index, in nats."""
         weight, index = self.head.weight, views.index.to(self.head.weight.device)
-        rows = [wide(h) for h in views.through(self.encoder)]
-        return {"surprise": [naming(h, weight, index, smoothing=self.label_smoothing) for h in rows]}
+        rows = [upcast(h) for h in views.through(self.encoder)]
+        losses = [instance_classification(h, weight, index, smoothing=self.label_smoothing) for h in rows]
+        return {"cross_entropy": losses}
 
-    def loss(self, surprise: list[Tensor]) -> dict[str, Tensor]:
+    def loss(self, cross_entropy: list[Tensor]) -> dict[str, Tensor]:
         """Return "index", the mean cross entropy over views and rows, in nats."""
-        return {"index": torch.stack(surprise).mean()}
+        return {"index": torch.stack(cross_entropy).mean()}
 
     def reference_losses(self, batch_size: int) -> dict[str, float]:
         """Return the least loss of equal vectors, for any smoothing, and of any: the entropy of the target."""

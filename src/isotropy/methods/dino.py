@@ -15,7 +15,7 @@ from isotropy.nn.ema import Teacher, cosine
 from isotropy.nn.mlp import mlp
 from isotropy.nn.prototypes import Prototypes
 from isotropy.objectives import dino
-from isotropy.objectives.rows import unit, wide
+from isotropy.objectives.rows import l2_normalize, upcast
 from isotropy.validation import at_least, finite, fraction, positive, within
 from isotropy.views.multiview import MultiView
 
@@ -109,8 +109,8 @@ class DINO(Method):
         """Return logits (B, K): "student" of all views, "teacher" of the large ones, and "level", the latter's mean."""
         # The teacher first: where the student's activations are held already, it takes a quarter longer.
         teacher, student = large(views).through(self.teacher_encoder), views.through(self.encoder)
-        logits = self.prototypes(unit(wide(self.projector(torch.cat(student)))))
-        targets = self.teacher_prototypes(unit(wide(self.teacher_projector(torch.cat(teacher)))))
+        logits = self.prototypes(l2_normalize(upcast(self.projector(torch.cat(student)))))
+        targets = self.teacher_prototypes(l2_normalize(upcast(self.teacher_projector(torch.cat(teacher)))))
         each = targets.chunk(len(teacher))
         return {
             "student": list(logits.chunk(len(student))),

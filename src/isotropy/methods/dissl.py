@@ -14,7 +14,7 @@ from isotropy.methods.method import Method, Outputs
 from isotropy.methods.pairs import crossed
 from isotropy.nn.mlp import mlp
 from isotropy.objectives import dissl
-from isotropy.objectives.rows import wide
+from isotropy.objectives.rows import upcast
 from isotropy.validation import at_least, nonnegative, positive
 from isotropy.views.multiview import MultiView
 
@@ -107,7 +107,7 @@ class DISSL(Method):
         return {
             "student": [*self.student(torch.cat(features)).chunk(len(features))],
             "teacher": [*teacher],
-            "marginal": [(wide(logits) / self.temperature).softmax(dim=1) for logits in teacher],
+            "marginal": [(upcast(logits) / self.temperature).softmax(dim=1) for logits in teacher],
         }
 
     def loss(self, student: list[Tensor], teacher: list[Tensor], marginal: list[Tensor]) -> dict[str, Tensor]:

@@ -13,7 +13,7 @@ from isotropy.methods.method import Method, Outputs
 from isotropy.methods.pairs import crossed, large
 from isotropy.nn.mlp import mlp
 from isotropy.objectives import info_nce
-from isotropy.objectives.rows import unit
+from isotropy.objectives.rows import l2_normalize
 from isotropy.validation import at_least, positive
 from isotropy.views.multiview import MultiView
 
@@ -73,7 +73,7 @@ class NNCLR(Method):
         self.projector = mlp((width_of(encoder), *projector), norm_last=True)
         self.predictor = mlp((projector[-1], predictor_hidden, projector[-1]))
         self.temperature = temperature
-        self.register_buffer("queue", unit(torch.randn(queue_size, projector[-1])))
+        self.register_buffer("queue", l2_normalize(torch.randn(queue_size, projector[-1])))
         self.register_buffer("oldest", torch.tensor(0))
 
     def forward(self, views: MultiView) -> Outputs:
@@ -115,7 +115,7 @@ class NNCLR(Method):
     def update(self, **outputs: Any) -> None:
         """Put the first view's unit projections in the place of the oldest rows of the queue."""
         length = len(self.queue)
-        rows = unit(outputs["z"][0])[-length:]
+        rows = l2_normalize(outputs["z"][0])[-length:]
         places = (self.oldest + torch.arange(len(rows), device=rows.device)) % length
         self.queue[places] = rows.to(self.queue.dtype)
         self.oldest.add_(len(rows)).remainder_(length)

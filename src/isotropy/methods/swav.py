@@ -13,7 +13,7 @@ from isotropy.methods.method import Method, Outputs
 from isotropy.nn.mlp import mlp
 from isotropy.nn.prototypes import Prototypes
 from isotropy.objectives import sinkhorn, swav
-from isotropy.objectives.rows import unit, wide
+from isotropy.objectives.rows import l2_normalize, upcast
 from isotropy.validation import at_least, fraction, positive
 from isotropy.views.multiview import MultiView
 
@@ -97,7 +97,7 @@ class SwAV(Method):
     def forward(self, views: MultiView) -> Outputs:
         """Return "scores" of all views, each (B, K), and "z", the unit projections of the large ones, detached."""
         features = views.through(self.encoder)
-        z = unit(wide(self.projector(torch.cat(features))))
+        z = l2_normalize(upcast(self.projector(torch.cat(features))))
         scores = self.prototypes(z).chunk(len(features))
         return {"scores": list(scores), "z": list(z.detach().chunk(len(features))[: self.num_assigned])}
 

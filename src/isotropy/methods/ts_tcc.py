@@ -15,7 +15,7 @@ from isotropy.methods.method import Method, Outputs
 from isotropy.nn.attention import Block
 from isotropy.nn.mlp import mlp
 from isotropy.objectives import nt_xent, temporal_contrast
-from isotropy.objectives.rows import unit
+from isotropy.objectives.rows import l2_normalize
 from isotropy.validation import at_least, fraction, positive, some_weight
 from isotropy.views.multiview import MultiView
 
@@ -89,7 +89,7 @@ class TSTCC(Method):
 
     def forward(self, views: MultiView) -> Outputs:
         """Return "prediction" and "future", each (B, K, frame width), and "context", for both views."""
-        frames = [unit(z.transpose(1, 2)) for z in views.through(self.encoder.frames)]
+        frames = [l2_normalize(z.transpose(1, 2)) for z in views.through(self.encoder.frames)]
         now = self._now(frames[0].shape[1])
         contexts = self.context(torch.cat([z[:, : now + 1] for z in frames])).chunk(len(frames))
         return {

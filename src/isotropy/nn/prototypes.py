@@ -5,7 +5,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from isotropy.errors import UserError
-from isotropy.objectives.rows import unit
+from isotropy.objectives.rows import l2_normalize
 
 
 class Prototypes(nn.Module):
@@ -37,7 +37,7 @@ class Prototypes(nn.Module):
 
     def directions(self) -> Tensor:
         """Return the unit directions, (K, width)."""
-        return unit(self.weight)
+        return l2_normalize(self.weight)
 
     def forward(self, z: Tensor) -> Tensor:
         """Return the cosines (B, K) of unit rows `z` (B, width) with every direction."""

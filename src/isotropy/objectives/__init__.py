@@ -10,8 +10,8 @@ from isotropy.objectives.dino import dino
 from isotropy.objectives.dissl import dissl
 from isotropy.objectives.distance import byol, cosine_distance
 from isotropy.objectives.hierarchical import hierarchical_contrast
+from isotropy.objectives.instance import instance_classification
 from isotropy.objectives.music import music
-from isotropy.objectives.naming import naming
 from isotropy.objectives.reconstruction import normalise_patches, reconstruction
 from isotropy.objectives.sigreg import lejepa, sigreg
 from isotropy.objectives.swav import sinkhorn, swav
@@ -31,9 +31,9 @@ __all__ = [
     "dissl",
     "hierarchical_contrast",
     "info_nce",
+    "instance_classification",
     "lejepa",
     "music",
-    "naming",
     "normalise_patches",
     "nt_xent",
     "predicted_codes",

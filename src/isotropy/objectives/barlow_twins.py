@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn.functional import batch_norm
 
 from isotropy.objectives.gram import gram
-from isotropy.objectives.rows import same_shape, wide
+from isotropy.objectives.rows import same_shape, upcast
 
 
 def barlow_twins(*z: Tensor, lambda_: float = 0.005, scale: float = 1.0) -> dict[str, Tensor]:
@@ -46,7 +46,7 @@ def barlow_twins(*z: Tensor, lambda_: float = 0.005, scale: float = 1.0) -> dict
     if rows < 2:
         raise ValueError(f"a correlation needs at least two rows, got {rows}")
     with torch.autocast(z[0].device.type, enabled=False):
-        standard = [batch_norm(wide(x), None, None, training=True, eps=1e-5) for x in z]
+        standard = [batch_norm(upcast(x), None, None, training=True, eps=1e-5) for x in z]
         pairs = list(combinations(range(len(z)), 2))
         # |X'Y|^2 = <XX', YY'>: forward and backward take 4 N^2 D products that way, and 3 N D^2 over dimensions.
         if 4 * rows < 3 * width:

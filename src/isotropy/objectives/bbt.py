@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from isotropy.objectives.rows import length, same_shape, unit, wide
+from isotropy.objectives.rows import l2_normalize, row_norm, same_shape, upcast
 
 
 def batchwise_barlow_twins(prediction: Tensor, target: Tensor, *, offdiagonal: float) -> Tensor:
@@ -42,14 +42,14 @@ def batchwise_barlow_twins(prediction: Tensor, target: Tensor, *, offdiagonal: f
     if prediction.dim() > 3:
         raise ValueError(f"rows are (B, D) or (B, K, D), got {tuple(prediction.shape)}")
     with torch.autocast(prediction.device.type, enabled=False):
-        p, y = wide(prediction), wide(target.detach())
+        p, y = upcast(prediction), upcast(target.detach())
         if p.dim() == 2:
             p, y = p.unsqueeze(1), y.unsqueeze(1)
         p, y = p.transpose(0, 1), y.transpose(0, 1)  # (K, B, D): one batched product for all pairs
         rows, width = p.shape[-2:]
         if rows > width:
             # |P Y'|^2 = <P'P, Y'Y>: two (D, D) products are less work than one (B, B).
-            p, y = unit(p), unit(y)
+            p, y = l2_normalize(p), l2_normalize(y)
             diagonal = (p * y).sum(dim=-1)
             squares = ((p.mT @ p) * (y.mT @ y)).sum()
             total = (1 - diagonal).square().sum() + offdiagonal * (squares - diagonal.square().sum())
@@ -68,9 +68,9 @@ class _Cosines(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, p: Tensor, y: Tensor, offdiagonal: float) -> Tensor:
-        of_p = length(p)
+        of_p = row_norm(p)
         # Dividing C by the lengths instead of the rows passes over B numbers a row, not D.
-        lengths = of_p.unsqueeze(-1) * length(y).unsqueeze(-2)
+        lengths = of_p.unsqueeze(-1) * row_norm(y).unsqueeze(-2)
         cosines = (p @ y.mT).div_(lengths)
         diagonal = cosines.diagonal(dim1=-2, dim2=-1)
         others = torch.linalg.vector_norm(cosines, dim=-1).square() - diagonal.square()

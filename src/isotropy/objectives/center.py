@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from isotropy.objectives.rows import same_shape, unit, wide
+from isotropy.objectives.rows import l2_normalize, same_shape, upcast
 
 
 def center(*z: Tensor, lambd: float) -> dict[str, Tensor]:
@@ -42,7 +42,7 @@ def center(*z: Tensor, lambd: float) -> dict[str, Tensor]:
     _check(z, least=2)
     views, rows = len(z), len(z[0])
     with torch.autocast(z[0].device.type, enabled=False):
-        u = unit(wide(torch.stack(z)))  # (V, N, D)
+        u = l2_normalize(upcast(torch.stack(z)))  # (V, N, D)
         # Sums over pairs of different views are squares of sums over views, less each view with itself.
         own = u.sum(dim=0).square().sum() - u.square().sum()
         sums = u.sum(dim=1)
@@ -80,8 +80,8 @@ def center_subtraction(*z: Tensor, centre: Tensor, lambd: float) -> Tensor:
     if centre.numel() != z[0].shape[1]:
         raise ValueError(f"the centre must have the views' {z[0].shape[1]} features, got {tuple(centre.shape)}")
     with torch.autocast(z[0].device.type, enabled=False):
-        u = unit(wide(torch.stack(z)))
-        target = unit(u.detach() - lambd * centre.detach().to(u))
+        u = l2_normalize(upcast(torch.stack(z)))
+        target = l2_normalize(u.detach() - lambd * centre.detach().to(u))
         both = u.sum(dim=0) * target.sum(dim=0)
         return -(both.sum() - (u * target).sum()) / (views * (views - 1) * rows)
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from isotropy.objectives.rows import same_shape, unit, wide
+from isotropy.objectives.rows import l2_normalize, same_shape, upcast
 
 
 def cissl(student: Sequence[Tensor], teacher: Sequence[Tensor], *, temperature: float) -> Tensor:
@@ -48,6 +48,8 @@ def cissl(student: Sequence[Tensor], teacher: Sequence[Tensor], *, temperature: 
     same_shape(*student, *teacher)
     rows = len(student[0])
     with torch.autocast(student[0].device.type, enabled=False):
-        logits = (unit(wide(torch.cat([*student]))) @ unit(wide(torch.cat([*teacher]))).T).div_(temperature)
+        logits = (l2_normalize(upcast(torch.cat([*student]))) @ l2_normalize(upcast(torch.cat([*teacher]))).T).div_(
+            temperature
+        )
         log_q = logits.log_softmax(dim=1).view(len(student), rows, len(teacher), rows)
         return -log_q.diagonal(dim1=1, dim2=3).mean()

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from isotropy.objectives.rows import same_shape, wide
+from isotropy.objectives.rows import same_shape, upcast
 
 
 class _CrossEntropy(torch.autograd.Function):
@@ -62,6 +62,6 @@ def predicted_codes(logits: Sequence[Tensor], codes: Sequence[Tensor], *, temper
         losses = []
         for view, (first, *others) in ((view, wanted) for view, wanted in zip(logits, pairs, strict=True) if wanted):
             # One pass over a view's scores, whatever the number of codes that it predicts.
-            everything = sum((wide(q.detach()) for q in others), start=wide(first.detach()))
-            losses.append(_CrossEntropy.apply(wide(view), everything, temperature))
+            everything = sum((upcast(q.detach()) for q in others), start=upcast(first.detach()))
+            losses.append(_CrossEntropy.apply(upcast(view), everything, temperature))
         return torch.stack(losses).sum() / count

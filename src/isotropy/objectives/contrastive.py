@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from isotropy.objectives.gram import gram
-from isotropy.objectives.rows import same_shape, unit, wide
+from isotropy.objectives.rows import l2_normalize, same_shape, upcast
 
 
 def nt_xent(*z: Tensor, temperature: float) -> Tensor:
@@ -43,7 +43,7 @@ def nt_xent(*z: Tensor, temperature: float) -> Tensor:
     same_shape(*z)
     views, rows = len(z), len(z[0])
     with torch.autocast(z[0].device.type, enabled=False):
-        logits = gram(unit(wide(torch.cat(z)))).div_(temperature)
+        logits = gram(l2_normalize(upcast(torch.cat(z)))).div_(temperature)
         with torch.no_grad():  # an anchor is not its own candidate; what stands there has no gradient
             logits.fill_diagonal_(-torch.inf)
         log_p = logits.log_softmax(dim=1).view(views, rows, views, rows)
@@ -82,5 +82,5 @@ def info_nce(query: Tensor, key: Tensor, *, temperature: float) -> Tensor:
         raise ValueError(f"temperature must be positive, got {temperature}")
     same_shape(query, key)
     with torch.autocast(query.device.type, enabled=False):
-        logits = (unit(wide(query)) @ unit(wide(key)).T).div_(temperature)
+        logits = (l2_normalize(upcast(query)) @ l2_normalize(upcast(key)).T).div_(temperature)
         return (logits.logsumexp(dim=1) - logits.diagonal()).mean()

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from isotropy.objectives.codes import predicted_codes
-from isotropy.objectives.rows import wide
+from isotropy.objectives.rows import upcast
 
 
 def dino(
@@ -46,5 +46,5 @@ def dino(
     if not (student_temperature > 0 and teacher_temperature > 0):
         raise ValueError(f"temperatures must be positive, got {student_temperature} and {teacher_temperature}")
     with torch.no_grad():
-        targets = [(wide(view) - wide(centre)).div_(teacher_temperature).softmax(1) for view in teacher]
+        targets = [(upcast(view) - upcast(centre)).div_(teacher_temperature).softmax(1) for view in teacher]
     return predicted_codes(student, targets, temperature=student_temperature)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from isotropy.objectives.rows import same_shape, wide
+from isotropy.objectives.rows import same_shape, upcast
 
 
 def dissl(
@@ -64,13 +64,13 @@ def dissl(
         raise ValueError(f"temperatures must be positive, got {temperature} and {student_temperature}")
     same_shape(*student, *teacher)
     with torch.autocast(student[0].device.type, enabled=False):
-        log_s = [(wide(x) / student_temperature).log_softmax(dim=1) for x in student]
-        log_t = [(wide(x) / temperature).log_softmax(dim=1) for x in teacher]
+        log_s = [(upcast(x) / student_temperature).log_softmax(dim=1) for x in student]
+        log_t = [(upcast(x) / temperature).log_softmax(dim=1) for x in teacher]
         t = [x.exp() for x in log_t]
         # The cross entropy is linear in log q: one product for all the views that a teacher is compared with.
         distillation = _mean_cross_entropy(t, log_s)
         determinism = _mean_cross_entropy(t, log_t)
-        means = [x.mean(dim=0) for x in t] if marginal is None else [wide(x).flatten() for x in marginal]
+        means = [x.mean(dim=0) for x in t] if marginal is None else [upcast(x).flatten() for x in marginal]
         return {
             "distillation": distillation,
             "determinism": beta * determinism,

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from isotropy.objectives.rows import length, same_shape, wide
+from isotropy.objectives.rows import row_norm, same_shape, upcast
 
 
 def cosine_distance(prediction: Tensor, target: Tensor) -> Tensor:
@@ -32,8 +32,8 @@ def cosine_distance(prediction: Tensor, target: Tensor) -> Tensor:
     """
     same_shape(prediction, target)
     with torch.autocast(prediction.device.type, enabled=False):
-        p, y = wide(prediction), wide(target.detach())
-        return 2 - 2 * ((p * y).sum(dim=-1) / (length(p) * length(y))).mean()
+        p, y = upcast(prediction), upcast(target.detach())
+        return 2 - 2 * ((p * y).sum(dim=-1) / (row_norm(p) * row_norm(y))).mean()
 
 
 def byol(predictions: Sequence[Tensor], targets: Sequence[Tensor]) -> Tensor:

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from isotropy.objectives.rows import wide
+from isotropy.objectives.rows import upcast
 
 
 def hierarchical_contrast(
@@ -49,7 +49,7 @@ def hierarchical_contrast(
         raise ValueError(f"alpha is in [0, 1] and temperature above 0, got {alpha} and {temperature}")
     instance, temporal = [], []
     with torch.autocast(first.device.type, enabled=False):
-        a, b = wide(first), wide(second)
+        a, b = upcast(first), upcast(second)
         while True:
             instance.append(_contrast(a.transpose(0, 1), b.transpose(0, 1), temperature))
             temporal.append(_contrast(a, b, temperature))

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from isotropy.objectives.rows import same_shape, wide
+from isotropy.objectives.rows import same_shape, upcast
 
 # Below this a probability counts as this inside a logarithm: p log p is right to 3e-11, and its slope is finite.
 _LEAST = 1e-12
@@ -94,7 +94,7 @@ def music(
     if num_segments < 1 or width % num_segments or width // num_segments < 3:
         raise ValueError(f"{num_segments} segments do not divide {width} dimensions into segments of 3 units or more")
     with torch.autocast(z[0].device.type, enabled=False):
-        log_p = [(wide(x) / temperature).view(rows, num_segments, -1).log_softmax(dim=2) for x in z]
+        log_p = [(upcast(x) / temperature).view(rows, num_segments, -1).log_softmax(dim=2) for x in z]
         pairs = list(combinations([(one, one.exp()) for one in log_p], 2))
         terms = torch.stack([_pair(*one, *other) for one, other in pairs]).mean(dim=0)
     return {"diagonal": diagonal * terms[0], "off_diagonal": off_diagonal * terms[1], "transform": transform * terms[2]}

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
-from isotropy.objectives.rows import wide
+from isotropy.objectives.rows import upcast
 
 
 class _WeightedSquares(torch.autograd.Function):
@@ -63,7 +63,7 @@ def reconstruction(
         of = "" if hidden is None else f" and hidden {tuple(hidden.shape)}"
         raise ValueError(f"a target {tuple(target.shape)} takes a prediction {made}, got {tuple(prediction.shape)}{of}")
     with torch.autocast(prediction.device.type, enabled=False):
-        prediction, target = wide(prediction), wide(target.detach())
+        prediction, target = upcast(prediction), upcast(target.detach())
         weights = _weights(target, hidden)
         if categories:
             return (_of_codes(prediction, target, numeric, categories) * weights).sum()
@@ -108,7 +108,7 @@ def normalise_patches(images: Tensor, patch: int) -> Tensor:
         >>> round(normalise_patches(image, 2).square().mean().item(), 4)
         0.75
     """
-    images = wide(images)
+    images = upcast(images)
     pixels = _patch_sums(torch.ones_like(images[:1, :1]), patch)
     values = images.shape[1] * pixels
     centred = images - _patch_sums(images, patch).sum(1, keepdim=True) / values

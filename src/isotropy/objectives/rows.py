@@ -1,64 +1,64 @@
-"""Rows of a batch as the objectives want them: wide enough to sum, and of length one."""
+"""Rows of a batch as objectives take them: float32 at least, and L2-normalized."""
 
 from typing import Any
 
 import torch
 from torch import Tensor
 
-_LEAST = 1e-12
+_EPS = 1e-12
 
 
-def wide(x: Tensor) -> Tensor:
-    """Return `x` in float32 at least: half precision is widened, float64 stays.
+def upcast(x: Tensor) -> Tensor:
+    """Return `x` in float32 at least: half precision is upcast, float64 stays.
 
     Example:
-        >>> wide(torch.ones(2, dtype=torch.bfloat16)).dtype
+        >>> upcast(torch.ones(2, dtype=torch.bfloat16)).dtype
         torch.float32
     """
     return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
-def length(x: Tensor) -> Tensor:
-    """Return the Euclidean lengths (...,) of the rows of `x` (..., D), at least 1e-12 to divide by.
+def row_norm(x: Tensor) -> Tensor:
+    """Return the L2 norms (...,) of the rows of `x` (..., D), at least 1e-12 so that one can divide by them.
 
     Example:
-        >>> length(torch.tensor([[3.0, 4.0], [0.0, 0.0]])).tolist()
+        >>> row_norm(torch.tensor([[3.0, 4.0], [0.0, 0.0]])).tolist()
         [5.0, 9.999999960041972e-13]
     """
-    return torch.linalg.vector_norm(x, dim=-1).clamp_min(_LEAST)
+    return torch.linalg.vector_norm(x, dim=-1).clamp_min(_EPS)
 
 
-class _Unit(torch.autograd.Function):
+class _L2Normalize(torch.autograd.Function):
     """u = x / |x| and |x|, with the gradient (g - u (g . u)) / |x| of the first, which keeps u and not x."""
 
     generate_vmap_rule = True
 
     @staticmethod
     def forward(x: Tensor) -> tuple[Tensor, Tensor]:
-        lengths = length(x).unsqueeze(-1)
-        return x / lengths, lengths
+        norms = row_norm(x).unsqueeze(-1)
+        return x / norms, norms
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Tensor], output: tuple[Tensor, Tensor]) -> None:
         ctx.save_for_backward(*output)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor, of_length: Tensor) -> Tensor:
-        u, lengths = ctx.saved_tensors
-        # A gradient of the lengths comes with second derivatives alone.
-        along = of_length - torch.linalg.vecdot(gradient, u).unsqueeze(-1) / lengths
-        # A row below the least length is divided by that, which does not move with it.
-        return torch.addcmul(gradient / lengths, u, along.masked_fill(lengths <= _LEAST, 0.0))
+    def backward(ctx: Any, gradient: Tensor, grad_norms: Tensor) -> Tensor:
+        u, norms = ctx.saved_tensors
+        # The norms have a gradient only in second derivatives, which pass through this function again.
+        along = grad_norms - torch.linalg.vecdot(gradient, u).unsqueeze(-1) / norms
+        # Below eps a row is divided by eps, a constant.
+        return torch.addcmul(gradient / norms, u, along.masked_fill(norms <= _EPS, 0.0))
 
 
-def unit(x: Tensor) -> Tensor:
-    """Return the rows of `x` (..., D) divided by their length; a row of zeros stays one.
+def l2_normalize(x: Tensor) -> Tensor:
+    """Return the rows of `x` (..., D) divided by their L2 norm; a row of zeros stays zero.
 
     Example:
-        >>> unit(torch.tensor([[3.0, 4.0], [0.0, 0.0]])).tolist()
+        >>> l2_normalize(torch.tensor([[3.0, 4.0], [0.0, 0.0]])).tolist()
         [[0.6000000238418579, 0.800000011920929], [0.0, 0.0]]
     """
-    rows: Tensor = _Unit.apply(x)[0]
+    rows: Tensor = _L2Normalize.apply(x)[0]
     return rows
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from isotropy.objectives.rows import same_shape, unit, wide
+from isotropy.objectives.rows import l2_normalize, same_shape, upcast
 
 
 class _EppsPulley(torch.autograd.Function):
@@ -91,8 +91,8 @@ def sigreg(z: Tensor, directions: Tensor, *, knots: int = 17, reach: float = 3.0
     if z.ndim != 2 or directions.ndim != 2 or z.shape[1] != directions.shape[1]:
         raise ValueError(f"rows (N, D) and directions (M, D) are needed, got {(*z.shape,)} and {(*directions.shape,)}")
     with torch.autocast(z.device.type, enabled=False):
-        rows = wide(z)
-        x = rows @ unit(directions.to(rows)).T
+        rows = upcast(z)
+        x = rows @ l2_normalize(directions.to(rows)).T
         return _EppsPulley.apply(x, quadrature(knots, reach)).mean()
 
 
@@ -132,7 +132,7 @@ def lejepa(
         raise ValueError(f"lambda must be in [0, 1], got {lambda_}")
     same_shape(*z)
     with torch.autocast(z[0].device.type, enabled=False):
-        views = torch.stack([wide(x) for x in z])
+        views = torch.stack([upcast(x) for x in z])
         prediction = (views - views[:centre].mean(dim=0)).square().mean()
         normal = torch.stack([sigreg(x, directions, knots=knots, reach=reach) for x in views]).mean()
     return {"prediction": (1 - lambda_) * prediction, "gaussian": lambda_ * normal}

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from isotropy.objectives.codes import predicted_codes
-from isotropy.objectives.rows import wide
+from isotropy.objectives.rows import upcast
 
 # exp(-60) is 1e-26: no sum of such numbers vanishes in float32. Cosines span 40 at the usual epsilon.
 _SPREAD = 60.0
@@ -46,7 +46,7 @@ def sinkhorn(scores: Tensor, *, epsilon: float = 0.05, iterations: int = 3) -> T
         raise ValueError(f"scores must be (rows, prototypes), got {tuple(scores.shape)}")
     if not epsilon > 0 or iterations < 1:
         raise ValueError(f"epsilon must be positive and iterations at least 1, got {epsilon} and {iterations}")
-    codes = wide(scores) / epsilon
+    codes = upcast(scores) / epsilon
     least, most = codes.aminmax()
     # The constants 1/K and 1/B cancel in the next division, and the last one's is undone by the factor B.
     if most - least < _SPREAD:

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from isotropy.objectives.rows import wide
+from isotropy.objectives.rows import upcast
 
 
 def temporal_contrast(prediction: Tensor, future: Tensor) -> Tensor:
@@ -36,6 +36,6 @@ def temporal_contrast(prediction: Tensor, future: Tensor) -> Tensor:
             f"and {tuple(future.shape)}"
         )
     with torch.autocast(prediction.device.type, enabled=False):
-        p, z = wide(prediction).transpose(0, 1), wide(future).transpose(0, 1)
+        p, z = upcast(prediction).transpose(0, 1), upcast(future).transpose(0, 1)
         logits = p @ z.mT  # (K, N, N): a row for each prediction
         return (logits.logsumexp(dim=2) - logits.diagonal(dim1=1, dim2=2)).mean()

@@ -5,7 +5,7 @@ from itertools import combinations
 import torch
 from torch import Tensor
 
-from isotropy.objectives.rows import same_shape, wide
+from isotropy.objectives.rows import same_shape, upcast
 
 
 def vicreg(*z: Tensor, invariance: float = 25.0, variance: float = 25.0, covariance: float = 1.0) -> dict[str, Tensor]:
@@ -44,9 +44,9 @@ def vicreg(*z: Tensor, invariance: float = 25.0, variance: float = 25.0, covaria
     if rows < 2:
         raise ValueError(f"a variance needs at least two rows, got {rows}")
     with torch.autocast(z[0].device.type, enabled=False):
-        pairs = list(combinations([wide(x) for x in z], 2))
+        pairs = list(combinations([upcast(x) for x in z], 2))
         distance = torch.stack([(x - y).square().sum() for x, y in pairs]).sum() / (len(pairs) * rows * width)
-        x = torch.stack([wide(x) for x in z])  # (V, N, D)
+        x = torch.stack([upcast(x) for x in z])  # (V, N, D)
         x = x - x.mean(dim=1, keepdim=True)
         var = x.square().sum(dim=1) / (rows - 1)  # (V, D)
         hinge = (1 - (var + 1e-4).sqrt()).relu().mean()

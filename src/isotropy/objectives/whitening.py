@@ -5,7 +5,7 @@ from itertools import combinations
 import torch
 from torch import Tensor
 
-from isotropy.objectives.rows import same_shape, unit, wide
+from isotropy.objectives.rows import l2_normalize, same_shape, upcast
 
 
 def whiten(z: Tensor, *, eps: float = 0.0) -> Tensor:
@@ -27,7 +27,7 @@ def whiten(z: Tensor, *, eps: float = 0.0) -> Tensor:
         [[1.0, 0.0], [0.0, 1.0]]
     """
     with torch.autocast(z.device.type, enabled=False):
-        x = wide(z)
+        x = upcast(z)
         x = x - x.mean(dim=-2, keepdim=True)
         covariance = x.mT @ x / (x.shape[-2] - 1)
         variance = covariance.diagonal(dim1=-2, dim2=-1).mean(dim=-1)
@@ -73,5 +73,5 @@ def w_mse(*z: Tensor, parts: Tensor, eps: float = 0.0) -> Tensor:
         raise ValueError(f"{width} dimensions of sub-batches of {size} rows have no inverse covariance without eps")
     with torch.autocast(z[0].device.type, enabled=False):
         white = [whiten(x[parts], eps=eps) for x in z]
-        pairs = list(combinations([unit(x) for x in white], 2))
+        pairs = list(combinations([l2_normalize(x) for x in white], 2))
         return 2 - 2 * torch.stack([(x * y).sum(dim=-1).mean() for x, y in pairs]).mean()
