@@ -1,7 +1,6 @@
 """CISSL: a student as weak as the probe must recognise its sample among a strong teacher's embeddings."""
 
 from collections.abc import Sequence
-from math import exp, log
 from typing import Any
 
 import torch
@@ -11,7 +10,7 @@ from isotropy.methods.checks import width_of
 from isotropy.methods.method import Method, Outputs
 from isotropy.methods.pairs import crossed
 from isotropy.nn.mlp import mlp
-from isotropy.objectives import cissl
+from isotropy.objectives import cissl, cissl_references
 from isotropy.validation import positive
 from isotropy.views.multiview import MultiView
 
@@ -89,12 +88,5 @@ class CISSL(Method):
         return {"views": student, "prediction": [*students], "target": [*teachers]}
 
     def reference_losses(self, batch_size: int) -> dict[str, float]:
-        """Return the loss of two views where all rows are one point, and where the samples form a simplex.
-
-        With more samples than dimensions plus one a simplex does not fit, and the loss stays above "perfection".
-        """
-        others = batch_size - 1
-        return {
-            "point collapse": log(2 * batch_size),
-            "perfection": log(2 + 2 * others * exp(-batch_size / (others * self.temperature))),
-        }
+        """Return the loss of two views where all rows are one point, and where the samples form a simplex."""
+        return cissl_references(batch_size, temperature=self.temperature)

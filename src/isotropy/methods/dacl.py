@@ -1,7 +1,6 @@
 """DACL: know a row after a little of another row was mixed into it; for any data."""
 
 from collections.abc import Sequence
-from math import exp, log
 
 import torch
 from torch import Tensor, nn
@@ -11,7 +10,7 @@ from isotropy.errors import UserError
 from isotropy.methods.checks import width_of
 from isotropy.methods.method import Method, Outputs
 from isotropy.nn.mlp import mlp
-from isotropy.objectives import nt_xent
+from isotropy.objectives import nt_xent, nt_xent_references
 from isotropy.validation import at_least, fraction, positive
 from isotropy.views.multiview import Dataset, MultiView
 
@@ -85,11 +84,7 @@ class DACL(Method):
 
     def reference_losses(self, batch_size: int) -> dict[str, float]:
         """Return the loss of two views where all rows are one point, and where the samples form a simplex."""
-        others = batch_size - 1
-        return {
-            "point collapse": log(2 * batch_size - 1),
-            "perfection": log(1 + 2 * others * exp(-batch_size / (others * self.temperature))),
-        }
+        return nt_xent_references(batch_size, temperature=self.temperature)
 
     def _mixed(self, x: Tensor, index: Tensor, view: int) -> Tensor:
         assert self._source is not None, "before_pass comes before the first batch"

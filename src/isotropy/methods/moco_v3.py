@@ -1,7 +1,6 @@
 """MoCo v3: know what a slowly moving copy of yourself makes of the other view, among the whole batch."""
 
 from collections.abc import Sequence
-from math import exp, log
 from typing import Any
 
 import torch
@@ -12,7 +11,7 @@ from isotropy.methods.method import Method, Outputs
 from isotropy.methods.pairs import crossed, large
 from isotropy.nn.ema import Teacher, cosine
 from isotropy.nn.mlp import mlp
-from isotropy.objectives import info_nce
+from isotropy.objectives import info_nce, info_nce_references
 from isotropy.validation import at_least, positive, within
 from isotropy.views.multiview import MultiView
 
@@ -94,12 +93,9 @@ class MoCoV3(Method):
 
     def reference_losses(self, batch_size: int) -> dict[str, float]:
         """Return the loss of two views where all rows are one point, and where the samples form a simplex."""
-        others = batch_size - 1
-        nearest = log(1 + others * exp(-batch_size / (others * self.temperature)))
-        return {
-            "point collapse": 4 * self.temperature * log(batch_size),
-            "perfection": 4 * self.temperature * nearest,
-        }
+        references = info_nce_references(batch_size, temperature=self.temperature)
+        # Two directed pairs, each weighted by 2 t.
+        return {situation: 4 * self.temperature * loss for situation, loss in references.items()}
 
     def update(self, **outputs: object) -> None:
         """Move the teacher towards the student."""

@@ -1,7 +1,6 @@
 """NNCLR: the positive of a view is the nearest neighbour of the other view among samples seen lately."""
 
 from collections.abc import Sequence
-from math import exp, log
 from typing import Any
 
 import torch
@@ -12,7 +11,7 @@ from isotropy.methods.checks import width_of
 from isotropy.methods.method import Method, Outputs
 from isotropy.methods.pairs import crossed, large
 from isotropy.nn.mlp import mlp
-from isotropy.objectives import info_nce
+from isotropy.objectives import info_nce, info_nce_references
 from isotropy.objectives.rows import l2_normalize
 from isotropy.validation import at_least, positive
 from isotropy.views.multiview import MultiView
@@ -98,11 +97,7 @@ class NNCLR(Method):
 
     def reference_losses(self, batch_size: int) -> dict[str, float]:
         """Return the loss of two views where all rows are one point, and where the samples form a simplex."""
-        others = batch_size - 1
-        return {
-            "point collapse": log(batch_size),
-            "perfection": log(1 + others * exp(-batch_size / (others * self.temperature))),
-        }
+        return info_nce_references(batch_size, temperature=self.temperature)
 
     def check_batch_size(self, batch_size: int) -> None:
         """Refuse a batch that the queue cannot hold."""

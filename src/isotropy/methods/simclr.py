@@ -1,14 +1,13 @@
 """SimCLR: pull two views of a sample together and push all other samples away."""
 
 from collections.abc import Sequence
-from math import exp, log
 
 from torch import Tensor, nn
 
 from isotropy.methods.checks import width_of
 from isotropy.methods.method import Method, Outputs
 from isotropy.nn.mlp import mlp
-from isotropy.objectives import nt_xent
+from isotropy.objectives import nt_xent, nt_xent_references
 from isotropy.validation import positive
 from isotropy.views.multiview import MultiView
 
@@ -63,8 +62,4 @@ class SimCLR(Method):
 
     def reference_losses(self, batch_size: int) -> dict[str, float]:
         """Return the loss of two views where all rows are one point, and where the samples form a simplex."""
-        others = batch_size - 1
-        return {
-            "point collapse": log(2 * batch_size - 1),
-            "perfection": log(1 + 2 * others * exp(-batch_size / (others * self.temperature))),
-        }
+        return nt_xent_references(batch_size, temperature=self.temperature)

@@ -3,9 +3,9 @@
 from isotropy.objectives.barlow_twins import barlow_twins
 from isotropy.objectives.bbt import batchwise_barlow_twins
 from isotropy.objectives.center import center, center_subtraction
-from isotropy.objectives.cissl import cissl
+from isotropy.objectives.cissl import cissl, cissl_references
 from isotropy.objectives.codes import predicted_codes
-from isotropy.objectives.contrastive import info_nce, nt_xent
+from isotropy.objectives.contrastive import info_nce, info_nce_references, nt_xent, nt_xent_references
 from isotropy.objectives.dino import dino
 from isotropy.objectives.dissl import dissl
 from isotropy.objectives.distance import byol, cosine_distance
@@ -26,16 +26,19 @@ __all__ = [
     "center",
     "center_subtraction",
     "cissl",
+    "cissl_references",
     "cosine_distance",
     "dino",
     "dissl",
     "hierarchical_contrast",
     "info_nce",
+    "info_nce_references",
     "instance_classification",
     "lejepa",
     "music",
     "normalise_patches",
     "nt_xent",
+    "nt_xent_references",
     "predicted_codes",
     "reconstruction",
     "sigreg",

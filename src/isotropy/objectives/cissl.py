@@ -1,6 +1,7 @@
 """CISSL's loss: a linear student picks out its own sample among the teacher's embeddings, itself included."""
 
 from collections.abc import Sequence
+from math import exp, log
 
 import torch
 from torch import Tensor
@@ -53,3 +54,16 @@ def cissl(student: Sequence[Tensor], teacher: Sequence[Tensor], *, temperature: 
         )
         log_q = logits.log_softmax(dim=1).view(len(student), rows, len(teacher), rows)
         return -log_q.diagonal(dim1=1, dim2=3).mean()
+
+
+def cissl_references(rows: int, *, temperature: float) -> dict[str, float]:
+    """Return `cissl` of two views where all rows are one point, and where equal views form a simplex: its minimum.
+
+    With more rows than dimensions plus one a simplex does not fit, and the loss stays above "perfection".
+
+    Example:
+        >>> {name: round(value, 3) for name, value in cissl_references(4, temperature=0.5).items()}
+        {'point collapse': 2.079, 'perfection': 0.882}
+    """
+    others = rows - 1
+    return {"point collapse": log(2 * rows), "perfection": log(2 + 2 * others * exp(-rows / (others * temperature)))}

@@ -1,5 +1,7 @@
 """Contrast: know your other view among all rows of the batch (SimCLR, MoCo, NNCLR)."""
 
+from math import exp, log
+
 import torch
 from torch import Tensor
 
@@ -49,6 +51,33 @@ def nt_xent(*z: Tensor, temperature: float) -> Tensor:
         log_p = logits.log_softmax(dim=1).view(views, rows, views, rows)
         positives = log_p.diagonal(dim1=1, dim2=3)  # (V, V, N); an anchor's own place holds -inf
         return -positives.logsumexp(dim=1).mean()
+
+
+def nt_xent_references(rows: int, *, temperature: float) -> dict[str, float]:
+    """Return `nt_xent` of two views where all rows are one point, and where equal views form a simplex: its minimum.
+
+    With more rows than dimensions plus one a simplex does not fit, and the loss stays above "perfection".
+
+    Example:
+        >>> {name: round(value, 3) for name, value in nt_xent_references(4, temperature=0.5).items()}
+        {'point collapse': 1.946, 'perfection': 0.348}
+    """
+    return {"point collapse": log(2 * rows - 1), "perfection": log(1 + 2 * (rows - 1) * _simplex(rows, temperature))}
+
+
+def info_nce_references(rows: int, *, temperature: float) -> dict[str, float]:
+    """Return `info_nce` where all rows are one point, and where equal queries and keys form a simplex: its minimum.
+
+    Example:
+        >>> {name: round(value, 3) for name, value in info_nce_references(4, temperature=0.5).items()}
+        {'point collapse': 1.386, 'perfection': 0.189}
+    """
+    return {"point collapse": log(rows), "perfection": log(1 + (rows - 1) * _simplex(rows, temperature))}
+
+
+def _simplex(rows: int, temperature: float) -> float:
+    """Return exp((s - 1) / t) of a negative's cosine s = -1 / (rows - 1) in a regular simplex."""
+    return exp(-rows / ((rows - 1) * temperature))
 
 
 def info_nce(query: Tensor, key: Tensor, *, temperature: float) -> Tensor:
