@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from isotropy.data import ArrayDataset, ImagePreprocess, SeriesPreprocess
 from isotropy.encoders import C4CNN, C4ResNet, CyclicSeriesCNN
 from isotropy.encoders.equivariant.groups import GroupConv, Lift
-from isotropy.encoders.equivariant.space import Turns
+from isotropy.encoders.equivariant.space import Rotations
 from isotropy.methods import SimCLR
 from isotropy.training import Optim, fit
 from isotropy.views import MovedViews, StructuredViews
@@ -42,7 +42,7 @@ def layers() -> list[measure.Row]:
     """Time group layers and plain ones with as many multiply-adds."""
     rows = []
     for name, mirrors, fields in (("C4", False, 32), ("D4", True, 16)):
-        group = Turns(mirrors=mirrors)
+        group = Rotations(mirrors=mirrors)
         n = group.shape[0]
         x = torch.randn(BATCH, fields, n, SIDE, SIDE)
         sides = {

@@ -6,10 +6,10 @@ import torch
 from torch import Tensor, nn
 
 from isotropy.methods import BYOL, DINO, WMSE, CenterSubtraction, SimSiam, SwAV
-from isotropy.methods.pairs import crossed
 from isotropy.methods.method import Outputs
+from isotropy.methods.pairs import crossed
 from isotropy.objectives import swav
-from isotropy.views.multiview import Dataset, ViewMaker, MultiView
+from isotropy.views.multiview import Dataset, MultiView, ViewMaker
 
 
 class SimSiamWithGradient(SimSiam):

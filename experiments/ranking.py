@@ -32,7 +32,7 @@ from small_images import digits
 from stability_runs import subset
 
 from isotropy.data import Data
-from isotropy.diagnostics import alpha_req, encoder_numbers, lidar, views_rank, stability, uniformity
+from isotropy.diagnostics import alpha_req, encoder_numbers, lidar, stability, uniformity, views_rank
 from isotropy.evaluation import linear_probe
 from isotropy.methods import METHODS as REGISTRY
 from isotropy.representation.embedding import embed_rows

@@ -21,7 +21,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from isotropy.encoders import C4CNN, DilationCNN, Equivariant, ScaleCNN
-from isotropy.views.equivariant import Places
+from isotropy.views.equivariant import Offsets
 
 
 def images() -> Tensor:
@@ -44,11 +44,11 @@ def measure(encoder: Equivariant, x: Tensor, seed: int) -> dict[str, float]:
         encoder.fibres(rows)
     encoder.eval()
     base = encoder.base
-    starts = Places(base)(torch.arange(len(x)), seed=seed, pass_=0)
-    home = base.home(1).expand(len(x), -1)
+    starts = Offsets(base)(torch.arange(len(x)), seed=seed, pass_=0)
+    home = base.origin(1).expand(len(x), -1)
     maps = encoder.fibres(x)
-    read = [F.normalize(base.read(maps, start, 1), dim=1) for start in starts]
-    moved = [F.normalize(base.read(encoder.fibres(base.moved(x, start, 1)), home, 1), dim=1) for start in starts]
+    read = [F.normalize(base.crop(maps, start, 1), dim=1) for start in starts]
+    moved = [F.normalize(base.crop(encoder.fibres(base.transformed(x, start, 1)), home, 1), dim=1) for start in starts]
     loss = {name: -float((one * two).sum(dim=1).mean()) for name, (one, two) in (("H", read), ("A", moved))}
     distance = [float((a - b).norm(dim=1).mean()) for a, b in zip(read, moved)]
     return {

@@ -30,7 +30,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from isotropy.encoders import C4CNN, CyclicCNN
-from isotropy.encoders.equivariant.space import BaseSpace, Shifts, Turns, act
+from isotropy.encoders.equivariant.space import BaseSpace, Rotations, Translations, act
 from isotropy.evaluation.probe import linear_probe
 from isotropy.methods import SimCLR
 from isotropy.training import Optim, fit
@@ -75,7 +75,7 @@ class Called(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return what stands at home."""
-        return self.base.read(self.fibres(x), self.base.home(self.read).expand(len(x), -1), self.read)
+        return self.base.crop(self.fibres(x), self.base.origin(self.read).expand(len(x), -1), self.read)
 
 
 def turning_network() -> nn.Module:
@@ -89,7 +89,7 @@ def plain_turning_network() -> nn.Module:
     for before, after in ((1, 32), (32, 64), (64, 128)):
         layers += [nn.Conv2d(before, after, 3, padding=1), nn.BatchNorm2d(after), nn.ReLU()]
     layers.insert(3, nn.MaxPool2d(2))
-    return Called(nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten()), Turns(mirrors=False), 32)
+    return Called(nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten()), Rotations(mirrors=False), 32)
 
 
 def shifting_network(read: int = 1) -> nn.Module:
@@ -100,7 +100,7 @@ def shifting_network(read: int = 1) -> nn.Module:
 def plain_shifting_network() -> nn.Module:
     """Return two dense layers whose output is called a map of 32 channels at 6 x 6 places."""
     layers = (nn.Flatten(), nn.Linear(144, 256), nn.BatchNorm1d(256), nn.ReLU(), nn.Linear(256, 32 * 36))
-    return Called(nn.Sequential(*layers), Shifts((6, 6), stride=2), 32)
+    return Called(nn.Sequential(*layers), Translations((6, 6), stride=2), 32)
 
 
 def digits(seed: int) -> tuple[Tensor, np.ndarray, np.ndarray, np.ndarray]:
@@ -135,9 +135,9 @@ def scores(encoder: Any, data: tuple[Tensor, Tensor, np.ndarray, np.ndarray]) ->
     encoder.eval()
     x, x_test, y, y_test = data
     maps, maps_test = encoder.fibres(x), encoder.fibres(x_test)
-    home = encoder.base.home(1)
+    home = encoder.base.origin(1)
     pairs = {
-        "fibre": [encoder.base.read(m, home.expand(len(m), -1), 1) for m in (maps, maps_test)],
+        "fibre": [encoder.base.crop(m, home.expand(len(m), -1), 1) for m in (maps, maps_test)],
         "mean": [m.flatten(2).mean(dim=2) for m in (maps, maps_test)],
     }
     return {name: round(linear_probe(a.numpy(), y, b.numpy(), y_test).score, 4) for name, (a, b) in pairs.items()}
@@ -148,11 +148,11 @@ def invariance(method: SimCLR, x: Tensor) -> float:
     """Return the mean cosine between the projections of an image and of its turned copies, centred."""
     method.eval()
     encoder: Any = method.encoder
-    home = encoder.base.home(1)
+    home = encoder.base.origin(1)
 
     def projected(k: int) -> Tensor:
         maps = encoder.fibres(act(x, k))
-        return method.projector(encoder.base.read(maps, home.expand(len(x), -1), 1))
+        return method.projector(encoder.base.crop(maps, home.expand(len(x), -1), 1))
 
     z = torch.stack([projected(k) for k in range(4)])
     unit = F.normalize(z - z.mean(dim=(0, 1)), dim=2)
@@ -180,7 +180,7 @@ def run(
         "seconds": round(process_time() - began, 1),
         "loss": loss,
         **scores(encoder, data),  # type: ignore[arg-type]
-        "invariance": invariance(method, data[1]) if isinstance(encoder.base, Turns) else None,
+        "invariance": invariance(method, data[1]) if isinstance(encoder.base, Rotations) else None,
     }
 
 

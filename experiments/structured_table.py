@@ -86,8 +86,8 @@ def vectors(encoder: Equivariant, x: Tensor, *, mean: bool) -> np.ndarray:
     found = []
     for rows in x.split(512):
         maps = encoder.fibres(rows)
-        home = encoder.base.home(1).expand(len(rows), -1)
-        found.append(maps.flatten(2).mean(dim=2) if mean else encoder.base.read(maps, home, 1))
+        home = encoder.base.origin(1).expand(len(rows), -1)
+        found.append(maps.flatten(2).mean(dim=2) if mean else encoder.base.crop(maps, home, 1))
     return torch.cat(found).numpy()
 
 

@@ -4,10 +4,10 @@ import pytest
 import torch
 
 from isotropy.encoders import C4CNN, D4CNN, CyclicSeriesCNN, wrap
-from isotropy.encoders.equivariant.space import Scales, Shifts, Turns
+from isotropy.encoders.equivariant.space import Rotations, Scales, Translations
 from isotropy.errors import UserError
 from isotropy.methods import METHODS
-from isotropy.views.equivariant import MovedViews, Places, StructuredViews
+from isotropy.views.equivariant import MovedViews, Offsets, StructuredViews
 
 HOSTS = ["simclr", "byol", "simsiam", "barlow_twins", "vicreg", "music"]
 OPTIONS = {
@@ -85,9 +85,9 @@ def test_means_over_all_pairs_are_equal():
             if p == q:
                 continue
             starts = [torch.full((len(index), 1), k) for k in (p, q)]
-            read = [base.read(maps, s, 1) for s in starts]
-            turned = encoder.fibres(torch.cat([base.moved(dataset.x, s, 1) for s in starts]))
-            moved = base.read(turned, base.home(1).expand(len(turned), -1), 1).chunk(2)
+            read = [base.crop(maps, s, 1) for s in starts]
+            turned = encoder.fibres(torch.cat([base.transformed(dataset.x, s, 1) for s in starts]))
+            moved = base.crop(turned, base.origin(1).expand(len(turned), -1), 1).chunk(2)
             for name, tensors in (("read", read), ("moved", moved)):
                 totals[name] += sum(method.loss(z=[method.projector(h) for h in tensors]).values()).item()
     assert totals["read"] == pytest.approx(totals["moved"], rel=1e-12)
@@ -99,7 +99,7 @@ def test_a_network_without_the_structure_breaks_the_identity():
 
     class Reshaped(torch.nn.Module):
         width = 8
-        base = Turns(mirrors=False)
+        base = Rotations(mirrors=False)
 
         def __init__(self):
             super().__init__()
@@ -122,7 +122,7 @@ def test_the_encoder_runs_once_and_no_input_is_moved(monkeypatch):
     runs, moves = [], []
     fibres = C4CNN.fibres
     monkeypatch.setattr(C4CNN, "fibres", lambda self, x: runs.append(len(x)) or fibres(self, x))
-    monkeypatch.setattr(Turns, "moved", lambda *_: moves.append(1))
+    monkeypatch.setattr(Rotations, "transformed", lambda *_: moves.append(1))
     method(StructuredViews(base=method.encoder.base)(dataset, index, seed=0, pass_=0))
     assert runs == [24, 24] and not moves  # the student's and the teacher's, each once
 
@@ -137,25 +137,25 @@ def test_a_teacher_reads_its_own_map_without_a_graph():
 @pytest.mark.parametrize(
     ("base", "distance", "size"),
     [
-        (Turns(mirrors=False), 1, 1),
-        (Turns(mirrors=True), 3, 2),
-        (Shifts((6, 5), stride=1), 2, 2),
+        (Rotations(mirrors=False), 1, 1),
+        (Rotations(mirrors=True), 3, 2),
+        (Translations((6, 5), stride=1), 2, 2),
         (Scales(4, axes=1), 2, 2),
     ],
 )
 def test_views_lie_as_far_apart_as_asked_and_inside(base, distance, size):
-    first, second = Places(base, distance=distance, base_size=size)(torch.arange(400), seed=1, pass_=2)
-    steps = {tuple(step) for step in base.steps(distance).tolist()}
+    first, second = Offsets(base, distance=distance, base_size=size)(torch.arange(400), seed=1, pass_=2)
+    steps = {tuple(step) for step in base.displacements(distance).tolist()}
     for a, b in zip(first[:60], second[:60]):
-        assert any(torch.equal(base.step(a[None], torch.tensor([s]))[0], b) for s in steps)
+        assert any(torch.equal(base.add(a[None], torch.tensor([s]))[0], b) for s in steps)
     for start in (first, second):
         assert base.inside(start, size).all()
-        flat = base.places(start, size)
+        flat = base.positions(start, size)
         assert int(flat.min()) >= 0 and int(flat.max()) < torch.Size(base.shape).numel()
 
 
 def test_draws_are_even_and_functions_of_seed_pass_and_sample():
-    places = Places(Turns(mirrors=False), num_views=3)
+    places = Offsets(Rotations(mirrors=False), num_views=3)
     index = torch.arange(6000)
     starts = places(index, seed=0, pass_=0)
     for start in starts:
@@ -169,17 +169,17 @@ def test_draws_are_even_and_functions_of_seed_pass_and_sample():
 
 
 def test_distance_zero_is_the_same_view_twice():
-    first, second = Places(Shifts((7,), stride=2), distance=0)(torch.arange(50), seed=0, pass_=0)
+    first, second = Offsets(Translations((7,), stride=2), distance=0)(torch.arange(50), seed=0, pass_=0)
     assert torch.equal(first, second)
 
 
 @pytest.mark.parametrize(
     ("base", "options", "said"),
     [
-        (Turns(mirrors=False), {"distance": 3}, "places of this base space lie 0 to 2 apart"),
-        (Turns(mirrors=False), {"base_size": 5}, "base size 5: the encoder's base space has 4 places"),
-        (Scales(3, axes=2), {"distance": 2, "base_size": 2}, "no two reads"),
-        (Turns(mirrors=False), {"num_views": 0}, "num_views"),
+        (Rotations(mirrors=False), {"distance": 3}, "positions of this base space lie 0 to 2 apart"),
+        (Rotations(mirrors=False), {"base_size": 5}, "base size 5: the encoder's base space has 4 positions"),
+        (Scales(3, axes=2), {"distance": 2, "base_size": 2}, "no two crops"),
+        (Rotations(mirrors=False), {"num_views": 0}, "num_views"),
     ],
 )
 def test_what_is_not_there_is_refused(base, options, said):
@@ -194,14 +194,14 @@ def test_one_local_and_one_pooled_view():
     assert torch.allclose(pooled, method.encoder(dataset.x)) and not torch.allclose(local, pooled)
     with pytest.raises(UserError, match="pooled: 1 values for 2 views"):
         StructuredViews(base=method.encoder.base, pooled=(True,))
-    with pytest.raises(UserError, match="width of one place"):
+    with pytest.raises(UserError, match="width of one position"):
         StructuredViews(base=method.encoder.base, pooled=True, base_size=2)
 
 
 def test_a_network_without_a_map_is_refused_in_feature_space_and_welcome_in_input_space():
     net = wrap(torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 6)).double(), width=6)
     _, dataset, index = case("c4")
-    base = Turns(mirrors=False)
+    base = Rotations(mirrors=False)
     with pytest.raises(UserError, match="Wrapped has none: take an equivariant encoder"):
         StructuredViews(base=base)(dataset, index, seed=0, pass_=0).through(net)
     tensors = MovedViews(base=base)(dataset, index, seed=0, pass_=0).through(net)

@@ -15,7 +15,7 @@ from isotropy.encoders import (
     equivariance_error,
 )
 from isotropy.encoders.equivariant.groups import GroupConv, GroupNorm, Lift
-from isotropy.encoders.equivariant.space import Scales, Shifts, Turns, act
+from isotropy.encoders.equivariant.space import Rotations, Scales, Translations, act
 from isotropy.errors import UserError
 
 EXACT = {
@@ -38,17 +38,17 @@ def inputs(encoder, rows, seed=0):
 def test_a_moved_input_at_home_is_the_input_at_the_moved_place(name, train):
     encoder = EXACT[name]().double().train(train)
     base = encoder.base
-    starts = base.starts(1)
+    starts = base.offsets(1)
     x = inputs(encoder, len(starts))
-    moved = encoder.fibres(base.moved(x, starts, 1))
+    moved = encoder.fibres(base.transformed(x, starts, 1))
     plain = encoder.fibres(x)
-    left = base.read(moved, base.home(1).expand(len(x), -1), 1)
-    assert (left - base.read(plain, starts, 1)).abs().max() < 1e-12 * plain.abs().max()
+    left = base.crop(moved, base.origin(1).expand(len(x), -1), 1)
+    assert (left - base.crop(plain, starts, 1)).abs().max() < 1e-12 * plain.abs().max()
     assert encoder.equivariance_error < 1e-12
     # In float32, as it trains.
     single = encoder.float()
-    left = base.read(single.fibres(base.moved(x, starts, 1).float()), base.home(1).expand(len(x), -1), 1)
-    right = base.read(single.fibres(x.float()), starts, 1)
+    left = base.crop(single.fibres(base.transformed(x, starts, 1).float()), base.origin(1).expand(len(x), -1), 1)
+    right = base.crop(single.fibres(x.float()), starts, 1)
     assert (left - right).abs().max() < 1e-5 * right.abs().max()
 
 
@@ -57,17 +57,17 @@ def test_a_moved_input_at_home_is_the_input_at_the_moved_place(name, train):
 def test_patches_of_several_places_keep_their_order(name, size):
     encoder = EXACT[name]().double()
     base = encoder.base
-    starts = base.starts(size)[:6]
+    starts = base.offsets(size)[:6]
     x = inputs(encoder, len(starts), seed=1)
-    left = base.read(encoder.fibres(base.moved(x, starts, size)), base.home(size).expand(len(x), -1), size)
-    right = base.read(encoder.fibres(x), starts, size)
+    left = base.crop(encoder.fibres(base.transformed(x, starts, size)), base.origin(size).expand(len(x), -1), size)
+    right = base.crop(encoder.fibres(x), starts, size)
     assert (left - right).abs().max() < 1e-12
     assert right.shape[1] == 8 * size ** len(base.shape)
 
 
 @pytest.mark.parametrize("mirrors", [False, True])
 def test_the_group_is_a_group_and_acts(mirrors):
-    group = Turns(mirrors=mirrors)
+    group = Rotations(mirrors=mirrors)
     n, table, inverse = group.shape[0], group.table, group.inverse
     x = torch.randn(1, 3, 5, 5)
     for a in range(n):
@@ -88,7 +88,7 @@ def test_c4_rolls_its_axis_by_the_turn():
 
 
 def test_before_pooling_the_maps_turn_too():
-    group = Turns(mirrors=False)
+    group = Rotations(mirrors=False)
     net = nn.Sequential(Lift(group, 1, 3), GroupNorm(3), nn.ReLU(), GroupConv(group, 3, 2)).double()
     x = torch.randn(2, 1, 6, 6, dtype=torch.float64)
     right, turned = net(x), net(torch.rot90(x, 1, (2, 3)))
@@ -181,23 +181,23 @@ def test_a_level_sees_the_stretched_series_as_the_one_below_sees_the_series():
     x = torch.exp(-(t**2)).view(1, 1, -1)
     weight = torch.randn(1, 1, 5, dtype=torch.float64)
     fine = nn.functional.conv1d(x, weight, padding=2)
-    stretched = base.moved(x, torch.tensor([[-1]]), 2)  # home of a read of both levels is 0
+    stretched = base.transformed(x, torch.tensor([[-1]]), 2)  # home of a read of both levels is 0
     coarse = nn.functional.conv1d(stretched, weight, padding=4, dilation=2)
-    there = base.moved(fine, torch.tensor([[-1]]), 2)
+    there = base.transformed(fine, torch.tensor([[-1]]), 2)
     middle = slice(20, 109)
     assert (coarse - there)[..., middle].abs().max() < 0.02 * fine.abs().max()
 
 
 def test_reads_never_leave_the_levels():
     with pytest.raises(AssertionError, match="outside the levels"):
-        Scales(3, axes=1).places(torch.tensor([[2]]), 2)
+        Scales(3, axes=1).positions(torch.tensor([[2]]), 2)
 
 
 def test_shifts_move_by_whole_places():
-    base = Shifts((4,), stride=3)
+    base = Translations((4,), stride=3)
     x = torch.arange(12.0).view(1, 1, 12)
-    assert base.moved(x, torch.tensor([[1]]), 1)[0, 0, 0] == 3
-    assert base.moved(x, torch.tensor([[3]]), 1)[0, 0].tolist() == [9, 10, 11, *range(9)]
+    assert base.transformed(x, torch.tensor([[1]]), 1)[0, 0, 0] == 3
+    assert base.transformed(x, torch.tensor([[3]]), 1)[0, 0].tolist() == [9, 10, 11, *range(9)]
 
 
 def test_group_pooled_vectors_do_not_change_with_the_input():
@@ -209,5 +209,5 @@ def test_group_pooled_vectors_do_not_change_with_the_input():
 def test_the_width_is_that_of_the_read():
     assert C4CNN(channels=1, size=(8, 8), width=8, read=3).width == 24
     assert CyclicCNN(channels=1, size=(8, 8), width=8, read=2).width == 32
-    with pytest.raises(UserError, match="base size 5: the encoder's base space has 4 places"):
+    with pytest.raises(UserError, match="base size 5: the encoder's base space has 4 positions"):
         C4CNN(channels=1, size=(8, 8), width=8, read=5)

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from isotropy.encoders.equivariant.equivariant import Equivariant
 from isotropy.encoders.equivariant.groups import GroupConv, GroupNorm, Lift, halve
-from isotropy.encoders.equivariant.space import Turns
+from isotropy.encoders.equivariant.space import Rotations
 from isotropy.errors import UserError
 from isotropy.validation import at_least
 
@@ -61,7 +61,7 @@ class C4CNN(Equivariant):
             raise UserError(f"width = {width}: the layers have a quarter, a half and all of it; give a multiple of 4")
         halvings = _halvings(size, halvings)
         self.arguments = _arguments(channels, size, width, halvings, read)
-        self.base, self.fibre_width, self.read = Turns(mirrors=self.mirrors), width, read
+        self.base, self.fibre_width, self.read = Rotations(mirrors=self.mirrors), width, read
         widths = (width // 4, width // 2, width)
         strides = [1, *(2 if how == "stride" else 1 for how in halvings), 1, 1][:3]
         layers: list[nn.Module] = [Lift(self.base, channels, widths[0])]
@@ -96,7 +96,7 @@ class D4CNN(C4CNN):
 class _Block(nn.Module):
     """Two group convolutions with group norms around a skip connection."""
 
-    def __init__(self, group: Turns, before: int, after: int, stride: int) -> None:
+    def __init__(self, group: Rotations, before: int, after: int, stride: int) -> None:
         super().__init__()
         self.first, self.first_norm = GroupConv(group, before, after, stride=stride), GroupNorm(after)
         self.second, self.second_norm = GroupConv(group, after, after), GroupNorm(after)
@@ -149,7 +149,7 @@ class C4ResNet(Equivariant):
             raise UserError(f"width = {width}: the stages have a quarter, a half and all of it; give a multiple of 4")
         halvings = _halvings(size, halvings)
         self.arguments = _arguments(channels, size, width, halvings, read) | {"blocks": blocks}
-        self.base, self.fibre_width, self.read = Turns(mirrors=False), width, read
+        self.base, self.fibre_width, self.read = Rotations(mirrors=False), width, read
         stem = width // 4
         self.stem, self.stem_norm = Lift(self.base, channels, stem), GroupNorm(stem)
         self.stages = nn.ModuleList()

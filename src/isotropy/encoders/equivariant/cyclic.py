@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from isotropy.encoders.equivariant.equivariant import Equivariant
-from isotropy.encoders.equivariant.space import Shifts
+from isotropy.encoders.equivariant.space import Translations
 from isotropy.errors import UserError
 from isotropy.validation import at_least
 
@@ -74,7 +74,11 @@ class CyclicCNN(Equivariant):
         }
         self.layers = _Round(channels, width, (3, 3), halvings)
         side = 2**halvings
-        self.base, self.fibre_width, self.read = Shifts((size[0] // side, size[1] // side), stride=side), width, read
+        self.base, self.fibre_width, self.read = (
+            Translations((size[0] // side, size[1] // side), stride=side),
+            width,
+            read,
+        )
         self._settle(torch.randn(5, channels, *size, generator=torch.Generator().manual_seed(0)), reason=_REASON)
 
     def fibres(self, x: Tensor) -> Tensor:
@@ -120,7 +124,7 @@ class CyclicSeriesCNN(Equivariant):
             "read": read,
         }
         self.layers = _Round(channels, width, (1, 7), halvings)
-        self.base = Shifts((length // 2**halvings,), stride=2**halvings)
+        self.base = Translations((length // 2**halvings,), stride=2**halvings)
         self.fibre_width = self.frame_width = width
         self.read = read
         self._settle(torch.randn(5, channels, length, generator=torch.Generator().manual_seed(0)), reason=_REASON)

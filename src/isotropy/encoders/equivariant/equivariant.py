@@ -15,13 +15,13 @@ EXACT = 1e-9
 
 
 class Equivariant(Encoder):
-    """An encoder whose features are a function on a base space; `forward` reads it in one of two ways.
+    """An encoder whose features are a function on a base space; `forward` averages or crops it.
 
     With `read` = 0 the vector is the mean over the base space (K long, and the same for a transformed input where
-    the base space is a cyclic group); with b >= 1 it is what stands at b places per axis from home on (K b^axes long).
+    the base space is a cyclic group); with b >= 1 it is the crop of b positions per axis at the origin (K b^axes long).
 
     Attributes:
-        base: the base space. fibre_width: K, the length of the vector at one place. read: as above.
+        base: the base space. fibre_width: K, the features per position. read: as above.
         equivariance_error: the relative error of (E) on a random input, measured at construction.
     """
 
@@ -35,14 +35,14 @@ class Equivariant(Encoder):
         raise NotImplementedError
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return (B, width): the mean over the base space, or what stands at home."""
+        """Return (B, width): the mean over the base space, or the crop at the origin."""
         maps = self.fibres(x)
         if not self.read:
             return maps.flatten(2).mean(dim=2)
-        return self.base.read(maps, self.base.home(self.read).expand(len(x), -1), self.read)
+        return self.base.crop(maps, self.base.origin(self.read).expand(len(x), -1), self.read)
 
     def _settle(self, example: Tensor, *, reason: str) -> None:
-        """Set the width and measure the error on `example`, in float64 and train mode, each row moved on its own.
+        """Set the width and measure the error on `example`, in float64 and train mode.
 
         Raises:
             UserError: an exact base space whose error is not rounding: `reason` says what breaks it.
@@ -63,8 +63,8 @@ class Equivariant(Encoder):
 def equivariance_error(encoder: Equivariant, x: Tensor) -> float:
     """Return the largest difference between both sides of (E), relative to the largest feature.
 
-    Left: inputs moved, each row by another element, read at home. Right: the plain inputs, read where the element
-    leads. In float64, with batch norms in train mode, on a copy.
+    Left: transformed inputs, each row by another element, cropped at the origin. Right: plain inputs, cropped at the
+    offset of that element. In float64, with batch norms in train mode, on a copy.
 
     Args:
         encoder: what is measured. x: inputs (B, ...) with several rows.
@@ -77,11 +77,11 @@ def equivariance_error(encoder: Equivariant, x: Tensor) -> float:
     """
     twin, x = deepcopy(encoder).double().train(), x.double()
     base = encoder.base
-    starts = base.starts(1)
-    # All elements where they are few, and some of many: every row another.
-    start = starts[torch.linspace(0, len(starts) - 1, len(x)).round().long()]
-    moved = twin.fibres(base.moved(x, start, 1))
+    offsets = base.offsets(1)
+    # One element per row, spread over all of them.
+    offset = offsets[torch.linspace(0, len(offsets) - 1, len(x)).round().long()]
+    transformed = twin.fibres(base.transformed(x, offset, 1))
     plain = twin.fibres(x)
-    left = base.read(moved, base.home(1).expand(len(x), -1), 1)
-    right = base.read(plain, start, 1)
+    left = base.crop(transformed, base.origin(1).expand(len(x), -1), 1)
+    right = base.crop(plain, offset, 1)
     return float((left - right).abs().max() / right.abs().max().clamp_min(1e-12))

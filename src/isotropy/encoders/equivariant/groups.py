@@ -10,18 +10,18 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from isotropy.encoders.equivariant.space import Turns, act
+from isotropy.encoders.equivariant.space import Rotations, act
 
 
 class Lift(nn.Module):
     """From images (B, inputs, H, W) to features (B, outputs, n, H, W): one filter, in every position of the group.
 
     Example:
-        >>> Lift(Turns(mirrors=False), 1, 8)(torch.zeros(2, 1, 6, 6)).shape
+        >>> Lift(Rotations(mirrors=False), 1, 8)(torch.zeros(2, 1, 6, 6)).shape
         torch.Size([2, 8, 4, 6, 6])
     """
 
-    def __init__(self, group: Turns, inputs: int, outputs: int, *, kernel: int = 3, stride: int = 1) -> None:
+    def __init__(self, group: Rotations, inputs: int, outputs: int, *, kernel: int = 3, stride: int = 1) -> None:
         super().__init__()
         self.order, self.stride, self.padding = group.shape[0], stride, kernel // 2
         self.weight = nn.Parameter(_initial(outputs, inputs, kernel, kernel))
@@ -39,13 +39,13 @@ class GroupConv(nn.Module):
     out[g] = sum over h of f[h] * T_g w[g^-1 h], with the weight w (outputs, inputs, n, k, k).
 
     Example:
-        >>> GroupConv(Turns(mirrors=True), 4, 8)(torch.zeros(2, 4, 8, 6, 6)).shape
+        >>> GroupConv(Rotations(mirrors=True), 4, 8)(torch.zeros(2, 4, 8, 6, 6)).shape
         torch.Size([2, 8, 8, 6, 6])
     """
 
     index: Tensor
 
-    def __init__(self, group: Turns, inputs: int, outputs: int, *, kernel: int = 3, stride: int = 1) -> None:
+    def __init__(self, group: Rotations, inputs: int, outputs: int, *, kernel: int = 3, stride: int = 1) -> None:
         super().__init__()
         n = self.order = group.shape[0]
         self.stride, self.padding, self.outputs, self.inputs, self.kernel = stride, kernel // 2, outputs, inputs, kernel

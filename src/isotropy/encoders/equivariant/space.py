@@ -1,12 +1,13 @@
-"""The base space of an equivariant encoder: the places its features stand at, and what moving the input does to them.
+"""The base space of an equivariant encoder: the positions of its feature map, and how the group acts on them.
 
 An encoder f is equivariant to a group where f(T_g x) = rho(g) f(x). For features that are functions on a base space,
-f(x): places -> R^K, it means that a transformed input seen at a fixed place is the original seen at a moved place:
+f(x): positions -> R^K, it means that the features of a transformed input at a fixed position are those of the
+original input at a transformed position:
 
     f(T_g x)(p) = f(x)(g^-1 p).                                                       (E)
 
-A view is therefore given by where it starts to read, `start` (per sample). `read` reads a feature map there;
-`moved` transforms the inputs so that a read at `home` sees the same. Keller, Suau and Zappella, "Homomorphic
+A view is therefore a crop of the feature map at an `offset` (per sample). `crop` takes it; `transformed` transforms
+the inputs so that a crop at `origin` gives the same. Keller, Suau and Zappella, "Homomorphic
 Self-Supervised Learning" (TMLR 2023, arXiv 2211.08282), section 3.
 """
 
@@ -22,7 +23,7 @@ from isotropy.errors import UserError
 
 
 class BaseSpace(ABC):
-    """Places along one or more axes of a feature map (B, K, *shape), and the action that moves inputs between them.
+    """Positions along one or more axes of a feature map (B, K, *shape), and the group that acts on them.
 
     Attributes:
         shape: lengths of the axes. exact: whether (E) holds up to rounding; else resampling makes it approximate.
@@ -32,62 +33,62 @@ class BaseSpace(ABC):
     exact: bool = True
 
     @abstractmethod
-    def home(self, size: int) -> Tensor:
-        """Return the place (axes,) int64 that is read of a transformed input."""
+    def origin(self, size: int) -> Tensor:
+        """Return the offset (axes,) int64 at which a transformed input is cropped."""
 
     @abstractmethod
-    def starts(self, size: int) -> Tensor:
-        """Return all places (M, axes) int64 at which `size` places per axis can be read."""
+    def offsets(self, size: int) -> Tensor:
+        """Return all offsets (M, axes) int64 of crops of `size` positions per axis."""
 
     @abstractmethod
-    def steps(self, distance: int | None) -> Tensor:
-        """Return the steps (M, axes) int64 of this topographic distance; None: all but none.
+    def displacements(self, distance: int | None) -> Tensor:
+        """Return the displacements (M, axes) int64 of this topographic distance; None: all but zero.
 
         Raises:
-            UserError: no place is that far.
+            UserError: no position is that far.
         """
 
     @abstractmethod
-    def step(self, start: Tensor, step: Tensor) -> Tensor:
-        """Return where `step` (B, axes) leads from `start` (B, axes)."""
+    def add(self, offset: Tensor, displacement: Tensor) -> Tensor:
+        """Return `offset` (B, axes) displaced by `displacement` (B, axes)."""
 
     @abstractmethod
-    def places(self, start: Tensor, size: int) -> Tensor:
-        """Return the flat places (B, size^axes) that a read from `start` (B, axes) takes, in order."""
+    def positions(self, offset: Tensor, size: int) -> Tensor:
+        """Return the flat positions (B, size^axes) of the crop at `offset` (B, axes), in order."""
 
     @abstractmethod
-    def moved(self, x: Tensor, start: Tensor, size: int) -> Tensor:
-        """Return the inputs transformed so that a read at `home` sees what a read of `x` at `start` sees."""
+    def transformed(self, x: Tensor, offset: Tensor, size: int) -> Tensor:
+        """Return the inputs transformed so that their crop at `origin` equals the crop of `x` at `offset`."""
 
-    def inside(self, start: Tensor, size: int) -> Tensor:
-        """Return (B,) booleans: whether `size` places per axis can be read from `start` (B, axes) on."""
-        return torch.ones(len(start), dtype=torch.bool)
+    def inside(self, offset: Tensor, size: int) -> Tensor:
+        """Return (B,) booleans: whether a crop of `size` positions per axis at `offset` (B, axes) lies inside."""
+        return torch.ones(len(offset), dtype=torch.bool)
 
-    def read(self, maps: Tensor, start: Tensor, size: int) -> Tensor:
-        """Return (B, K * size^axes): what feature maps (B, K, *shape) hold from `start` (B, axes) on."""
-        places = self.places(start.to(maps.device), size)
+    def crop(self, maps: Tensor, offset: Tensor, size: int) -> Tensor:
+        """Return (B, K * size^axes): the crop of feature maps (B, K, *shape) at `offset` (B, axes)."""
+        positions = self.positions(offset.to(maps.device), size)
         flat = maps.flatten(2)
-        return flat.gather(2, places.unsqueeze(1).expand(-1, flat.shape[1], -1)).flatten(1)
+        return flat.gather(2, positions.unsqueeze(1).expand(-1, flat.shape[1], -1)).flatten(1)
 
     def check(self, size: int) -> None:
-        """Raise a UserError unless `size` places per axis are there to be read."""
+        """Raise a UserError unless the feature map has `size` positions per axis."""
         if not 1 <= size <= min(self.shape):
             shown = " x ".join(map(str, self.shape))
             raise UserError(
-                f"base size {size}: the encoder's base space has {shown} places; give 1 to {min(self.shape)}"
+                f"base size {size}: the encoder's base space has {shown} positions; give 1 to {min(self.shape)}"
             )
 
 
-class Turns(BaseSpace):
-    """Quarter turns of square images, with reflections or without: the groups C4 and D4.
+class Rotations(BaseSpace):
+    """Rotations of square images by multiples of 90 degrees, with or without reflections: the groups C4 and D4.
 
-    Element k < 4 turns by k quarter turns (as `torch.rot90`), element 4 + k mirrors left to right first.
+    Element k < 4 rotates by 90 k degrees (as `torch.rot90`); element 4 + k flips left to right first.
 
     Args:
-        mirrors: whether reflections belong to it (D4, 8 elements), or not (C4, 4).
+        mirrors: with reflections (D4, 8 elements) or without (C4, 4).
 
     Example:
-        >>> Turns(mirrors=False).shape, Turns(mirrors=True).shape
+        >>> Rotations(mirrors=False).shape, Rotations(mirrors=True).shape
         ((4,), (8,))
     """
 
@@ -104,95 +105,95 @@ class Turns(BaseSpace):
         """The (n,) inverses."""
         return _tables()[1][: self.shape[0]]
 
-    def home(self, size: int) -> Tensor:
+    def origin(self, size: int) -> Tensor:
         """Return the identity."""
         return torch.zeros(1, dtype=torch.int64)
 
-    def starts(self, size: int) -> Tensor:
+    def offsets(self, size: int) -> Tensor:
         """Return all elements."""
         return torch.arange(self.shape[0]).unsqueeze(1)
 
-    def steps(self, distance: int | None) -> Tensor:
-        """Return the elements that need `distance` quarter turns (and mirrorings)."""
+    def displacements(self, distance: int | None) -> Tensor:
+        """Return the elements that need `distance` generators: quarter turns or flips."""
         turns = torch.arange(4)
-        length = torch.minimum(turns, 4 - turns)
-        length = torch.cat([length, length + 1])[: self.shape[0]]
-        found = (length > 0) if distance is None else length == distance
-        return _some(found.nonzero(), distance, int(length.max()))
+        distances = torch.minimum(turns, 4 - turns)
+        distances = torch.cat([distances, distances + 1])[: self.shape[0]]
+        wanted = (distances > 0) if distance is None else distances == distance
+        return _not_empty(wanted.nonzero(), distance, int(distances.max()))
 
-    def step(self, start: Tensor, step: Tensor) -> Tensor:
-        """Return the product of start and step."""
-        return self.table[start[:, 0], step[:, 0]].unsqueeze(1)
+    def add(self, offset: Tensor, displacement: Tensor) -> Tensor:
+        """Return the product of both elements."""
+        return self.table[offset[:, 0], displacement[:, 0]].unsqueeze(1)
 
-    def places(self, start: Tensor, size: int) -> Tensor:
-        """Return start times the first `size` elements."""
-        return self.table.to(start.device)[start[:, 0], :size]
+    def positions(self, offset: Tensor, size: int) -> Tensor:
+        """Return `offset` times each of the first `size` elements."""
+        return self.table.to(offset.device)[offset[:, 0], :size]
 
-    def moved(self, x: Tensor, start: Tensor, size: int) -> Tensor:
-        """Return the images turned and mirrored by the inverse of `start`, each by its own."""
+    def transformed(self, x: Tensor, offset: Tensor, size: int) -> Tensor:
+        """Return the images, each under the inverse of its own element."""
         out = torch.empty_like(x)
-        element = self.inverse[start[:, 0].cpu()]
+        element = self.inverse[offset[:, 0].cpu()]
         for g in element.unique().tolist():
             rows = (element == g).nonzero()[:, 0].to(x.device)
             out[rows] = act(x[rows], g)
         return out
 
 
-class Shifts(BaseSpace):
-    """Cyclic shifts along the last axes of the input; one place of the map is `stride` steps of the input.
+class Translations(BaseSpace):
+    """Cyclic translations along the last axes of the input; one position of the map is `stride` steps of the input.
 
     Args:
-        shape: lengths of the feature map's axes. stride: steps of the input that one place is.
+        shape: lengths of the feature map's axes. stride: steps of the input per position.
 
     Example:
-        >>> Shifts((8,), stride=4).moved(torch.arange(32.0).view(1, 1, 32), torch.tensor([[1]]), 1)[0, 0, :2]
+        >>> x = torch.arange(32.0).view(1, 1, 32)
+        >>> Translations((8,), stride=4).transformed(x, torch.tensor([[1]]), 1)[0, 0, :2]
         tensor([4., 5.])
     """
 
     def __init__(self, shape: tuple[int, ...], *, stride: int) -> None:
         self.shape, self.stride = shape, stride
 
-    def home(self, size: int) -> Tensor:
+    def origin(self, size: int) -> Tensor:
         """Return the origin."""
         return torch.zeros(len(self.shape), dtype=torch.int64)
 
-    def starts(self, size: int) -> Tensor:
-        """Return all places: a read goes round the end."""
+    def offsets(self, size: int) -> Tensor:
+        """Return all positions: crops wrap around."""
         return torch.tensor(list(product(*map(range, self.shape))))
 
-    def steps(self, distance: int | None) -> Tensor:
-        """Return the shifts whose longest side, the short way round, is `distance` places."""
-        every = self.starts(1)
-        sizes = torch.tensor(self.shape)
-        length = torch.minimum(every, sizes - every).amax(dim=1)
-        found = (length > 0) if distance is None else length == distance
-        return _some(every[found], distance, int(length.max()))
+    def displacements(self, distance: int | None) -> Tensor:
+        """Return the translations whose longest axis, the short way round, is `distance` positions."""
+        candidates, shape = self.offsets(1), torch.tensor(self.shape)
+        distances = torch.minimum(candidates, shape - candidates).amax(dim=1)
+        wanted = (distances > 0) if distance is None else distances == distance
+        return _not_empty(candidates[wanted], distance, int(distances.max()))
 
-    def step(self, start: Tensor, step: Tensor) -> Tensor:
-        """Return start plus step, round the end."""
-        return (start + step) % torch.tensor(self.shape)
+    def add(self, offset: Tensor, displacement: Tensor) -> Tensor:
+        """Return the sum, wrapped around."""
+        return (offset + displacement) % torch.tensor(self.shape)
 
-    def places(self, start: Tensor, size: int) -> Tensor:
-        """Return the places of a patch of `size` per axis, row by row."""
-        flat = torch.zeros(len(start), 1, dtype=torch.int64, device=start.device)
+    def positions(self, offset: Tensor, size: int) -> Tensor:
+        """Return the positions of a patch of `size` per axis, row by row."""
+        flat = torch.zeros(len(offset), 1, dtype=torch.int64, device=offset.device)
         for axis, length in enumerate(self.shape):
-            along = (start[:, axis : axis + 1] + torch.arange(size, device=start.device)) % length
+            along = (offset[:, axis : axis + 1] + torch.arange(size, device=offset.device)) % length
             flat = (flat.unsqueeze(2) * length + along.unsqueeze(1)).flatten(1)
         return flat
 
-    def moved(self, x: Tensor, start: Tensor, size: int) -> Tensor:
-        """Return the inputs rolled back by `start` places."""
+    def transformed(self, x: Tensor, offset: Tensor, size: int) -> Tensor:
+        """Return the inputs rolled back by `offset` positions."""
         for axis, length in enumerate(self.shape):
             steps = x.shape[2 + axis]
-            offset = start[:, axis : axis + 1].to(x.device) * self.stride
-            index = (torch.arange(steps, device=x.device) + offset) % (length * self.stride)
+            rolled = offset[:, axis : axis + 1].to(x.device) * self.stride
+            index = (torch.arange(steps, device=x.device) + rolled) % (length * self.stride)
             shape = [len(x), 1, *(steps if a == axis else 1 for a in range(len(self.shape)))]
             x = x.gather(2 + axis, index.view(shape).expand_as(x))
         return x
 
 
 class Scales(BaseSpace):
-    """Sizes in steps of 2: level s sees the input as level 0 sees it shrunk by 2^s. It does not wrap.
+    """Sizes in steps of 2: level s sees the input as level 0 sees it shrunk by 2^s. Does not wrap.
 
     Inputs are resampled, so (E) holds approximately; what would lie outside is zero.
 
@@ -200,7 +201,7 @@ class Scales(BaseSpace):
         levels: how many there are. axes: of the input that are resampled (1 series, 2 images).
 
     Example:
-        >>> Scales(3, axes=1).starts(2).tolist()
+        >>> Scales(3, axes=1).offsets(2).tolist()
         [[0], [1]]
     """
 
@@ -209,38 +210,38 @@ class Scales(BaseSpace):
     def __init__(self, levels: int, *, axes: int) -> None:
         self.shape, self.axes = (levels,), axes
 
-    def home(self, size: int) -> Tensor:
-        """Return the middle, so that inputs are stretched and shrunk alike."""
+    def origin(self, size: int) -> Tensor:
+        """Return the middle, so that inputs are as often stretched as shrunk."""
         return torch.tensor([(self.shape[0] - size) // 2])
 
-    def starts(self, size: int) -> Tensor:
-        """Return the levels from which `size` of them are there: never one outside."""
+    def offsets(self, size: int) -> Tensor:
+        """Return the offsets whose crops of `size` levels lie inside."""
         return torch.arange(self.shape[0] - size + 1).unsqueeze(1)
 
-    def steps(self, distance: int | None) -> Tensor:
-        """Return the steps down and up of `distance` levels."""
-        every = torch.arange(1 - self.shape[0], self.shape[0])
-        found = (every != 0) if distance is None else every.abs() == distance
-        return _some(every[found].unsqueeze(1), distance, self.shape[0] - 1)
+    def displacements(self, distance: int | None) -> Tensor:
+        """Return the displacements by `distance` levels, down and up."""
+        candidates = torch.arange(1 - self.shape[0], self.shape[0])
+        wanted = (candidates != 0) if distance is None else candidates.abs() == distance
+        return _not_empty(candidates[wanted].unsqueeze(1), distance, self.shape[0] - 1)
 
-    def step(self, start: Tensor, step: Tensor) -> Tensor:
-        """Return start plus step, which may lie outside."""
-        return start + step
+    def add(self, offset: Tensor, displacement: Tensor) -> Tensor:
+        """Return the sum, which may lie outside."""
+        return offset + displacement
 
-    def inside(self, start: Tensor, size: int) -> Tensor:
-        """Return whether all `size` levels from `start` on are there."""
-        return (start[:, 0] >= 0) & (start[:, 0] <= self.shape[0] - size)
+    def inside(self, offset: Tensor, size: int) -> Tensor:
+        """Return whether all `size` levels lie inside."""
+        return (offset[:, 0] >= 0) & (offset[:, 0] <= self.shape[0] - size)
 
-    def places(self, start: Tensor, size: int) -> Tensor:
-        """Return `size` levels from `start` on."""
-        places = start + torch.arange(size, device=start.device)
-        assert int(places.min()) >= 0 and int(places.max()) < self.shape[0], "a read outside the levels"
-        return places
+    def positions(self, offset: Tensor, size: int) -> Tensor:
+        """Return `size` levels from `offset` on."""
+        levels = offset + torch.arange(size, device=offset.device)
+        assert int(levels.min()) >= 0 and int(levels.max()) < self.shape[0], "a crop outside the levels"
+        return levels
 
-    def moved(self, x: Tensor, start: Tensor, size: int) -> Tensor:
-        """Return the inputs resampled about their middle: level `start` becomes level `home`."""
-        # Level s reads at steps of 2^s: what it sees, the home level sees of the input shrunk by 2^(s - home).
-        factor = 2.0 ** (start[:, 0].to(x) - float(self.home(size)[0]))
+    def transformed(self, x: Tensor, offset: Tensor, size: int) -> Tensor:
+        """Return the inputs resampled about their middle: level `offset` becomes level `origin`."""
+        # Level s samples the input at steps of 2^s; level `origin` sees the same of the input shrunk by 2^(s - origin).
+        factor = 2.0 ** (offset[:, 0].to(x) - float(self.origin(size)[0]))
         images = x if self.axes == 2 else x.unsqueeze(2)
         theta = torch.zeros(len(x), 2, 3, dtype=x.dtype, device=x.device)
         theta[:, 0, 0] = factor
@@ -251,7 +252,7 @@ class Scales(BaseSpace):
 
 
 def act(x: Tensor, element: int) -> Tensor:
-    """Return images (..., H, W) under one element of D4: mirrored left to right where element >= 4, then turned.
+    """Return images (..., H, W) under one element of D4: flipped left to right where element >= 4, then rotated.
 
     Example:
         >>> act(torch.tensor([[0.0, 1.0], [2.0, 3.0]]), 1).tolist()
@@ -262,14 +263,14 @@ def act(x: Tensor, element: int) -> Tensor:
 
 @cache
 def _tables() -> tuple[Tensor, Tensor]:
-    """Return D4's products and inverses, found by letting it act on a patch whose images all differ."""
+    """Return D4's products and inverses, from its action on a patch whose eight images all differ."""
     patch = torch.arange(9).view(3, 3)
-    names = {tuple(act(patch, g).flatten().tolist()): g for g in range(8)}
-    table = [[names[tuple(act(act(patch, b), a).flatten().tolist())] for b in range(8)] for a in range(8)]
+    elements = {tuple(act(patch, g).flatten().tolist()): g for g in range(8)}
+    table = [[elements[tuple(act(act(patch, b), a).flatten().tolist())] for b in range(8)] for a in range(8)]
     return torch.tensor(table), torch.tensor([row.index(0) for row in table])
 
 
-def _some(steps: Tensor, distance: int | None, most: int) -> Tensor:
-    if not len(steps):
-        raise UserError(f"distance {distance}: places of this base space lie 0 to {most} apart")
-    return steps
+def _not_empty(displacements: Tensor, distance: int | None, most: int) -> Tensor:
+    if not len(displacements):
+        raise UserError(f"distance {distance}: positions of this base space lie 0 to {most} apart")
+    return displacements
