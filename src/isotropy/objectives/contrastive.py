@@ -89,7 +89,7 @@ def info_nce(query: Tensor, key: Tensor, *, temperature: float) -> Tensor:
 
     Args:
         query: (N, D), of any length (rows are normalised here).
-        key: (N, D), of any length; row i belongs to query i. Gradients reach both: detach what is to stand still.
+        key: (N, D), of any length; row i belongs to query i. Gradients reach both: detach what is fixed.
         temperature: t > 0, in units of cosine.
 
     Returns:

@@ -46,7 +46,7 @@ def factors(uniforms: Tensor, strengths: tuple[float, float, float, float], prob
     Args:
         uniforms: (B, 6) float64 in [0, 1).
         strengths: s for brightness, contrast and saturation: U(max(0, 1 - s), 1 + s); for hue: U(-s, s) turns.
-        probability: the share of samples that are jittered; for the others the factors change nothing.
+        probability: the fraction of samples that are jittered; for the others the factors change nothing.
     """
     strength = torch.tensor(strengths, dtype=torch.float64)
     low = torch.cat([(1 - strength[:3]).clamp(min=0.0), -strength[3:]])
@@ -140,7 +140,7 @@ def shift_hue_(images: Tensor, turns: Tensor) -> Tensor:
 
     Args:
         images: (B, 3, P) float32 in [0, 1].
-        turns: (B,) float32, shares of a full turn.
+        turns: (B,) float32, fractions of a full turn.
 
     Value and chroma (the largest channel and its distance to the smallest) stay; with hue h in turns, a channel is
     `smallest + chroma * clamp(2 - 6 d, 0, 1)`, d the distance of h + (0, 2/3, 1/3) to the next whole number.

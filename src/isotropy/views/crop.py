@@ -27,7 +27,7 @@ def boxes(
         uniforms: (B, 22) float64 in [0, 1): ten areas, ten aspects, top, left.
         height: of the source, in pixels.
         width: of the source, in pixels.
-        scale: least and largest share of the source's area.
+        scale: least and largest fraction of the source's area.
         ratio: least and largest width / height.
 
     The law is that of torchvision's RandomResizedCrop: the first of ten tries (area uniform, aspect log-uniform,

@@ -54,7 +54,7 @@ class ImageViews:
         mean: per channel, of values in [0, 1].
         std: per channel.
         num_views: how many views of `size` a sample gets.
-        scale: least and largest share of the source's area that a crop covers.
+        scale: least and largest fraction of the source's area that a crop covers.
         ratio: least and largest width / height of a crop.
         interpolation: "bilinear" or "bicubic".
         flip: probability of a left-right flip.

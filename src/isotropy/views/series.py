@@ -28,9 +28,9 @@ class SeriesViews:
         jitter: standard deviation of the noise added to each value.
         permute: the most segments that time is cut into; their number is uniform in 1..permute, their order random,
             and all channels move together. 1 leaves time as it is.
-        time_mask: the largest share of time that one contiguous mask sets to 0; the share is uniform from 0.
+        time_mask: the largest fraction of time that one contiguous mask sets to 0; the fraction is uniform from 0.
         channel_mask: probability that a channel is set to 0; a sample whose channels would all be keeps them all.
-        crop: the least share of time that a window covers, uniform up to 1; it is stretched back linearly.
+        crop: the least fraction of time that a window covers, uniform up to 1; it is stretched back linearly.
 
     Every setting but `views` is one number for all views or one per view.
 

@@ -27,7 +27,7 @@ class TableViews:
         numeric: how many of the columns are numeric.
         index: (M,) int64, which of `values` are the training rows; None for all.
         num_views: how many views a sample gets.
-        corrupt: share of the columns (the whole number below, at least one unless the share is 0; chosen at random
+        corrupt: fraction of the columns (the whole number below, at least one unless it is 0; chosen at random
             per row) whose value is replaced by that of a training row drawn for this cell alone, so from the
             column's marginal.
         mixup: a of l ~ Beta(a, a), 0 for none: a row becomes m x + (1 - m) x' with a training row x' and
