@@ -1,4 +1,4 @@
-"""Whitening: views of a row agree after each sub-batch was made uncorrelated, so that they cannot collapse (W-MSE)."""
+"""W-MSE: views of a row agree after every sub-batch is whitened, so that they cannot collapse."""
 
 from itertools import combinations
 

@@ -41,7 +41,7 @@ class Affine(NamedTuple):
 
 
 def factors(uniforms: Tensor, strengths: tuple[float, float, float, float], probability: float) -> Factors:
-    """Return jitter factors and the order of the four operations by torchvision's law.
+    """Return jitter factors and the order of the four operations distributed as in torchvision.
 
     Args:
         uniforms: (B, 6) float64 in [0, 1).
@@ -93,8 +93,8 @@ def around_hue(factors: Factors, grey: Tensor) -> tuple[Affine, Affine]:
     weights = grey_weights(3)
     parts = []
     for skipped in (late, ~late):
-        kept = torch.where(skipped, 1.0, values)
-        parts.append(_affine(kept, _saturate(kept, weights), weights))
+        factors_here = torch.where(skipped, 1.0, values)
+        parts.append(_affine(factors_here, _saturate(factors_here, weights), weights))
     return parts[0], _greyscale(parts[1], weights, grey)
 
 

@@ -1,4 +1,4 @@
-"""Random resized crops of whole batches: boxes by torchvision's law, pixels by two sparse weight matrices.
+"""Random resized crops of whole batches: boxes distributed as torchvision's, pixels by two sparse weight matrices.
 
 A crop, its antialiased resize and its flip are `A_y X A_x^T` with one pair of matrices per sample. A row of such a
 matrix has a few neighbouring entries (taps), so it is kept as indices and weights, and the product is a weighted sum

@@ -36,8 +36,8 @@ class SeriesViews:
 
     Example:
         >>> views = SeriesViews(permute=[1, 5], jitter=[0.0, 0.8])
-        >>> made = views.make(torch.zeros(2, 3, 16), torch.tensor([4, 7]), seed=0, pass_=0)
-        >>> [tuple(view.shape) for view in made]
+        >>> tensors = views.make(torch.zeros(2, 3, 16), torch.tensor([4, 7]), seed=0, pass_=0)
+        >>> [tuple(view.shape) for view in tensors]
         [(2, 3, 16), (2, 3, 16)]
     """
 
@@ -67,7 +67,7 @@ class SeriesViews:
         return self._count
 
     def __call__(self, dataset: Dataset, index: Tensor, *, seed: int, pass_: int) -> MultiView:
-        """Return the views of the rows `index` (B,) in pass number `pass_`; they are made when first asked for."""
+        """Return the views of the rows `index` (B,) in pass number `pass_`, made at first use."""
         return MultiView(index, lambda: self.make(dataset.batch(index), index, seed=seed, pass_=pass_))
 
     def make(self, x: Tensor, index: Tensor, *, seed: int, pass_: int) -> list[Tensor]:

@@ -71,7 +71,7 @@ class TableViews:
         return self._count
 
     def __call__(self, dataset: Dataset, index: Tensor, *, seed: int, pass_: int) -> MultiView:
-        """Return the views of the rows `index` (B,) in pass number `pass_`; they are made when first asked for."""
+        """Return the views of the rows `index` (B,) in pass number `pass_`, made at first use."""
         return MultiView(index, lambda: self.make(dataset.batch(index), index, seed=seed, pass_=pass_))
 
     def make(self, x: Tensor, index: Tensor, *, seed: int, pass_: int) -> list[Tensor]:
