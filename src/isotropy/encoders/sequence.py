@@ -100,7 +100,7 @@ class SeriesTransformer(Encoder):
 
 
 class SeriesMLP(Encoder):
-    """A perceptron on the flattened series: it knows nothing of time.
+    """An MLP on the flattened series, without any notion of time.
 
     Args:
         channels: how many values a time step has.

@@ -22,7 +22,7 @@ class SeriesCNN(Encoder):
     Args:
         channels: how many values a time step has.
         length: how many steps the series have.
-        dropout: share of the first block's outputs that is dropped in training.
+        dropout: fraction of the first block's outputs that is dropped in training.
         steps: the most steps that the flattened feature map has.
 
     Raises:

@@ -128,7 +128,7 @@ class TableResNet(Encoder):
         categories: the cardinality of each category column.
         width: length of the output vector, and of the hidden state.
         depth: number of residual blocks.
-        dropout: share of the blocks' hidden units that is dropped in training.
+        dropout: fraction of the blocks' hidden units that is dropped in training.
 
     Raises:
         UserError: where a number is out of range.

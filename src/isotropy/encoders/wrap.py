@@ -1,4 +1,4 @@
-"""An encoder from any module of the user's own."""
+"""Any module of the user as an encoder."""
 
 from typing import Any, cast
 

@@ -1,1 +1,1 @@
-"""Files on disk: written whole or not at all, logs that are cut to a checkpoint, tables written in pieces."""
+"""Files on disk: atomic writes, logs that a resume truncates to its checkpoint, tables written in pieces."""

@@ -1,4 +1,4 @@
-"""JSON lines that a resumed run cuts back to where its checkpoint was written."""
+"""JSON lines that a resumed run truncates to its checkpoint."""
 
 import json
 import math

@@ -1,4 +1,4 @@
-"""Files of embeddings, written piece by piece: of any number of rows, in constant memory, whole or not at all."""
+"""Files of embeddings, written in pieces: any number of rows, constant memory, atomic."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager

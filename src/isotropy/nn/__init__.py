@@ -1,1 +1,1 @@
-"""Parts of a method's network beside its encoder: heads, averaged copies, prototypes, segments, decoders."""
+"""Parts of a method's network besides its encoder: heads, EMA teachers, prototypes, segments, decoders."""

@@ -15,7 +15,7 @@ class Block(nn.Module):
     Args:
         width: of the tokens. heads: of the attention, a divisor of the width.
         hidden: width of the perceptron's hidden layer.
-        dropout: share of what each half adds that is dropped in training.
+        dropout: fraction of what each half adds that is dropped in training.
 
     Raises:
         UserError: heads that do not divide the width.

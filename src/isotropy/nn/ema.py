@@ -1,4 +1,4 @@
-"""A teacher: a copy of a network that follows it as a moving average and never gets a gradient."""
+"""EMA teacher: a copy of a network that follows it by an exponential moving average, without gradients."""
 
 from collections.abc import Callable
 from copy import deepcopy

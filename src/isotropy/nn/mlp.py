@@ -1,4 +1,4 @@
-"""The small networks that stand between an encoder and a loss."""
+"""Projection and prediction heads."""
 
 from collections.abc import Callable, Sequence
 

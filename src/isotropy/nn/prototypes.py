@@ -1,4 +1,4 @@
-"""A layer of directions: what prototypes (SwAV) and a weight-normalised last layer of gain 1 (DINO) both are."""
+"""Prototypes (SwAV), which are also a weight-normalised last layer of gain 1 (DINO)."""
 
 import torch
 from torch import Tensor, nn

@@ -1,4 +1,4 @@
-"""A head whose output is segments of logits: each segment is a soft clustering, its likeliest unit the code."""
+"""A head whose output is segments of logits: each is a soft clustering, and its largest unit is the code."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""Where a loss is: tensors in, scalars out; no state, no ranks, no configuration."""
+"""Losses as pure functions: tensors in, scalars out; no state, no ranks, no configuration."""
 
 from isotropy.objectives.barlow_twins import barlow_twins
 from isotropy.objectives.bbt import batchwise_barlow_twins

@@ -1,4 +1,4 @@
-"""Barlow Twins: each dimension agrees with itself in the other view and with no other dimension."""
+"""Barlow Twins: each dimension correlates with itself in the other view and with no other dimension."""
 
 from itertools import combinations
 

@@ -1,4 +1,4 @@
-"""Batch-wise Barlow Twins: a row's prediction points at its own target and at no other row's (LFR)."""
+"""Batch-wise Barlow Twins: a row's prediction is parallel to its own target and orthogonal to the others (LFR)."""
 
 from typing import Any
 
@@ -59,22 +59,22 @@ def batchwise_barlow_twins(prediction: Tensor, target: Tensor, *, offdiagonal: f
 
 
 class _Cosines(torch.autograd.Function):
-    """The loss by its matrix C, summed over pairs, with a gradient that passes over the predictions twice.
+    """The loss from its matrix C, summed over pairs, with a gradient of two passes over the predictions.
 
-    With M = dL/dC and the lengths p of predictions and y of targets,
+    With M = dL/dC and the norms p of predictions and y of targets,
 
         dL/dP_i = sum over j of M_ij Y_j / (p_i y_j)  -  P_i (sum over j of M_ij C_ij) / p_i^2.
     """
 
     @staticmethod
     def forward(ctx: Any, p: Tensor, y: Tensor, offdiagonal: float) -> Tensor:
-        of_p = row_norm(p)
-        # Dividing C by the lengths instead of the rows passes over B numbers a row, not D.
-        lengths = of_p.unsqueeze(-1) * row_norm(y).unsqueeze(-2)
-        cosines = (p @ y.mT).div_(lengths)
+        p_norms = row_norm(p)
+        # Dividing C by the norms instead of the rows takes B divisions per row, not D.
+        norms = p_norms.unsqueeze(-1) * row_norm(y).unsqueeze(-2)
+        cosines = (p @ y.mT).div_(norms)
         diagonal = cosines.diagonal(dim1=-2, dim2=-1)
         others = torch.linalg.vector_norm(cosines, dim=-1).square() - diagonal.square()
-        ctx.save_for_backward(p, y, of_p, lengths, cosines, others)
+        ctx.save_for_backward(p, y, p_norms, norms, cosines, others)
         ctx.offdiagonal = offdiagonal
         total: Tensor = (1 - diagonal).square().sum() + offdiagonal * others.sum()
         return total
@@ -82,11 +82,11 @@ class _Cosines(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
-        p, y, of_p, lengths, cosines, others = ctx.saved_tensors
+        p, y, p_norms, norms, cosines, others = ctx.saved_tensors
         diagonal = cosines.diagonal(dim1=-2, dim2=-1)
-        met, missed = 2 * grad * (diagonal - 1), 2 * grad * ctx.offdiagonal
-        slopes = cosines * missed
-        slopes.diagonal(dim1=-2, dim2=-1).copy_(met)
-        along = (met * diagonal + missed * others) / of_p.square()
+        own_slope, other_slope = 2 * grad * (diagonal - 1), 2 * grad * ctx.offdiagonal
+        slopes = cosines * other_slope
+        slopes.diagonal(dim1=-2, dim2=-1).copy_(own_slope)
+        along = (own_slope * diagonal + other_slope * others) / p_norms.square()
         # In place: one pass over (K, B, D) less, and no new memory of that size.
-        return (p * -along.unsqueeze(-1)).baddbmm_(slopes.div_(lengths), y), None, None
+        return (p * -along.unsqueeze(-1)).baddbmm_(slopes.div_(norms), y), None, None

@@ -1,4 +1,4 @@
-"""The centre of the embeddings: how much all samples share, penalised or subtracted."""
+"""The centre of the embeddings: what all samples have in common, penalised or subtracted."""
 
 import torch
 from torch import Tensor
@@ -57,7 +57,7 @@ def center_subtraction(*z: Tensor, centre: Tensor, lambd: float) -> Tensor:
     Args:
         z: V >= 2 views, each (N, D), of any length (rows are normalised here).
         centre: c, (D,) or (1, D): the moving mean of the unit rows; no gradient reaches it.
-        lambd: lambda, above 0 and at most 1: the share of the centre that is taken away.
+        lambd: lambda, above 0 and at most 1: the fraction of the centre that is subtracted.
 
     Returns:
         A scalar in [-1, 1], float32 at least: -1 where views agree and c = 0, and also at point collapse while
@@ -88,7 +88,7 @@ def center_subtraction(*z: Tensor, centre: Tensor, lambd: float) -> Tensor:
 
 def _check(z: tuple[Tensor, ...], *, least: int) -> None:
     if len(z) < 2:
-        raise ValueError(f"a centre is told from samples by at least two views, got {len(z)}")
+        raise ValueError(f"the centre is estimated from at least two views, got {len(z)}")
     same_shape(*z)
     if (rows := len(z[0])) < least:
-        raise ValueError(f"a centre is told from samples by at least {least} rows, got {rows}")
+        raise ValueError(f"the centre is estimated from at least {least} rows, got {rows}")

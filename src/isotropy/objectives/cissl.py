@@ -1,4 +1,4 @@
-"""CISSL's loss: a linear student picks out its own sample among the teacher's embeddings, itself included."""
+"""CISSL: a linear student picks its own sample among all the teacher's embeddings, its own view included."""
 
 from collections.abc import Sequence
 from math import exp, log

@@ -1,4 +1,4 @@
-"""Contrast: know your other view among all rows of the batch (SimCLR, MoCo, NNCLR)."""
+"""Contrastive losses: pick the other view of a sample among all rows of the batch (SimCLR, MoCo, NNCLR)."""
 
 from math import exp, log
 
@@ -46,10 +46,10 @@ def nt_xent(*z: Tensor, temperature: float) -> Tensor:
     views, rows = len(z), len(z[0])
     with torch.autocast(z[0].device.type, enabled=False):
         logits = gram(l2_normalize(upcast(torch.cat(z)))).div_(temperature)
-        with torch.no_grad():  # an anchor is not its own candidate; what stands there has no gradient
+        with torch.no_grad():  # an anchor is not its own candidate
             logits.fill_diagonal_(-torch.inf)
         log_p = logits.log_softmax(dim=1).view(views, rows, views, rows)
-        positives = log_p.diagonal(dim1=1, dim2=3)  # (V, V, N); an anchor's own place holds -inf
+        positives = log_p.diagonal(dim1=1, dim2=3)  # (V, V, N); -inf where both views are one
         return -positives.logsumexp(dim=1).mean()
 
 
@@ -89,7 +89,7 @@ def info_nce(query: Tensor, key: Tensor, *, temperature: float) -> Tensor:
 
     Args:
         query: (N, D), of any length (rows are normalised here).
-        key: (N, D), of any length; row i belongs to query i. Gradients reach both: detach what is to stand still.
+        key: (N, D), of any length; row i belongs to query i. Gradients reach both: detach what is fixed.
         temperature: t > 0, in units of cosine.
 
     Returns:

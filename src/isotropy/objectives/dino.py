@@ -1,4 +1,4 @@
-"""DINO: match the categories of a slowly moving teacher, whose outputs are centred and sharpened."""
+"""DINO: predict the categories of an EMA teacher, whose outputs are centred and sharpened."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""DISSL's loss: the teacher assigns categories, surely and to all of them alike, and a weak student follows."""
+"""DISSL: the teacher assigns confident, balanced categories, and a weak student predicts them."""
 
 from collections.abc import Sequence
 
@@ -80,8 +80,8 @@ def dissl(
 
 def _mean_cross_entropy(p: Sequence[Tensor], log_q: Sequence[Tensor]) -> Tensor:
     """Return the mean over rows and over all pairs a != b of -sum p_a log q_b; p_a and q_a are of one view."""
-    everything = torch.stack([*log_q]).sum(dim=0)
-    sums = [(p_a * (everything - log_q[a])).sum() for a, p_a in enumerate(p)]
+    total = torch.stack([*log_q]).sum(dim=0)
+    sums = [(p_a * (total - log_q[a])).sum() for a, p_a in enumerate(p)]
     return -torch.stack(sums).sum() / (len(p) * (len(log_q) - 1) * len(p[0]))
 
 

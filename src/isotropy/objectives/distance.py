@@ -1,4 +1,4 @@
-"""Cosine distance between a prediction and a target that does not move (BYOL)."""
+"""Cosine distance between a prediction and a target without gradient (BYOL)."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ from isotropy.objectives.rows import row_norm, same_shape, upcast
 def cosine_distance(prediction: Tensor, target: Tensor) -> Tensor:
     """Return the mean over rows of 2 - 2 cos(prediction, target).
 
-    This is the squared distance of the rows divided by their lengths.
+    This is the squared distance of the normalized rows.
 
     Args:
         prediction: (N, D), of any length.

@@ -1,4 +1,4 @@
-"""Hierarchical contrast: know a time step among others of the series and among the other series (TS2Vec)."""
+"""Hierarchical contrast: pick a time step among those of its series and among other series (TS2Vec)."""
 
 import torch
 from torch import Tensor

@@ -59,7 +59,7 @@ def music(
         transform     mean over rows and s of -log sum over i of p[s,i] p'[s,i]
 
     each times its weight, and with more than two views averaged over pairs of views. The first asks for balance,
-    confidence and agreement at once, the second for segments that tell nothing of each other, the third for the
+    confidence and agreement at once, the second for segments that are independent of each other, the third for the
     agreement of every row.
 
     Args:
@@ -95,8 +95,8 @@ def music(
         raise ValueError(f"{num_segments} segments do not divide {width} dimensions into segments of 3 units or more")
     with torch.autocast(z[0].device.type, enabled=False):
         log_p = [(upcast(x) / temperature).view(rows, num_segments, -1).log_softmax(dim=2) for x in z]
-        pairs = list(combinations([(one, one.exp()) for one in log_p], 2))
-        terms = torch.stack([_pair(*one, *other) for one, other in pairs]).mean(dim=0)
+        views = [(log, log.exp()) for log in log_p]
+        terms = torch.stack([_pair(*first, *second) for first, second in combinations(views, 2)]).mean(dim=0)
     return {"diagonal": diagonal * terms[0], "off_diagonal": off_diagonal * terms[1], "transform": transform * terms[2]}
 
 

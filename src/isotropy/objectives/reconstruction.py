@@ -1,4 +1,4 @@
-"""Reconstruction: give back the values of a row, all of them or those that were hidden (autoencoders, MAE)."""
+"""Reconstruction of the values of a row, all or the hidden ones alone (autoencoders, MAE)."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -58,10 +58,12 @@ def reconstruction(
         0.5
     """
     numeric = target.shape[1] - len(categories) if categories else 0
-    made = (len(target), numeric + sum(categories)) if categories else tuple(target.shape)
-    if tuple(prediction.shape) != made or (hidden is not None and not _covers(hidden.shape, target.shape)):
+    expected = (len(target), numeric + sum(categories)) if categories else tuple(target.shape)
+    if tuple(prediction.shape) != expected or (hidden is not None and not _covers(hidden.shape, target.shape)):
         of = "" if hidden is None else f" and hidden {tuple(hidden.shape)}"
-        raise ValueError(f"a target {tuple(target.shape)} takes a prediction {made}, got {tuple(prediction.shape)}{of}")
+        raise ValueError(
+            f"a target {tuple(target.shape)} takes a prediction {expected}, got {tuple(prediction.shape)}{of}"
+        )
     with torch.autocast(prediction.device.type, enabled=False):
         prediction, target = upcast(prediction), upcast(target.detach())
         weights = _weights(target, hidden)

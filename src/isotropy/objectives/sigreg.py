@@ -21,10 +21,10 @@ class _EppsPulley(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, weights: tuple[tuple[float, float, float], ...]) -> Tensor:
         step = weights[0][0]
-        turn = torch.polar(torch.ones_like(x), x * step)
-        u, total, slope = torch.ones_like(turn), torch.zeros_like(x[0]), torch.zeros_like(turn)
+        rotation = torch.polar(torch.ones_like(x), x * step)
+        u, total, slope = torch.ones_like(rotation), torch.zeros_like(x[0]), torch.zeros_like(rotation)
         for knot, target, weight in weights:
-            u = u * turn
+            u = u * rotation
             error = u.mean(dim=0) - target  # the empirical characteristic function beside the Gaussian's
             total += weight * (error.real.square() + error.imag.square())
             slope.addcmul_(u, error.conj().expand_as(u), value=weight * knot)
@@ -74,7 +74,7 @@ def sigreg(z: Tensor, directions: Tensor, *, knots: int = 17, reach: float = 3.0
     Args:
         z: (N, D) embeddings, of all ranks together: half of the rows give another statistic.
         directions: (M, D), of any length; fresh ones every step, the same on all ranks.
-        knots, reach: of the quadrature.
+        knots, reach: number of quadrature points, and the largest one (see `quadrature`).
 
     Returns:
         A scalar >= 0, float32 at least.
@@ -111,7 +111,7 @@ def lejepa(
         directions: (M, D), as for `sigreg`.
         centre: how many views make the mean, 1 to V.
         lambda_: in [0, 1].
-        knots, reach: of the quadrature.
+        knots, reach: number of quadrature points, and the largest one (see `quadrature`).
 
     Returns:
         "prediction" and "gaussian": scalars >= 0, float32 at least.

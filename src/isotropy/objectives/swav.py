@@ -1,4 +1,4 @@
-"""SwAV: predict the cluster of another view, where the clusters of a batch are equally full."""
+"""SwAV: predict the cluster assignment of another view, with clusters balanced over the batch."""
 
 from collections.abc import Sequence
 
@@ -16,9 +16,9 @@ _SPREAD = 60.0
 def sinkhorn(scores: Tensor, *, epsilon: float = 0.05, iterations: int = 3) -> Tensor:
     """Return codes: soft assignments of B rows to K prototypes that use all prototypes about equally.
 
-    Q = exp(scores / epsilon); then `iterations` times every prototype's mass over the rows is made 1/K, and
-    after it every row's over the prototypes 1/B; rows times B. It ends on rows, so each sums to exactly 1, and
-    the prototypes' shares are only as equal as so few rounds make them. Adding a constant to all scores changes
+    Q = exp(scores / epsilon); then, `iterations` times, columns are normalised to mass 1/K and rows to mass 1/B;
+    the result is multiplied by B. It ends on rows, so each sums to exactly 1, and
+    the prototypes are balanced only as far as so few iterations go. Adding a constant to all scores changes
     nothing; at convergence, adding one to a prototype's does not either.
 
     Safe for any finite scores: where they span more than exponentials in float32 do, the first round is made of

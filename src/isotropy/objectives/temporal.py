@@ -1,4 +1,4 @@
-"""Temporal contrasting: a prediction of the future must pick out its own sample's future (TS-TCC)."""
+"""Temporal contrasting: a prediction picks its own sample's future among all (TS-TCC)."""
 
 import torch
 from torch import Tensor

@@ -1,4 +1,4 @@
-"""Variance, invariance, covariance: agree, spread out, and say nothing twice (VICReg)."""
+"""VICReg: views agree, every dimension varies, and dimensions are uncorrelated."""
 
 from itertools import combinations
 

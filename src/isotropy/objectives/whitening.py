@@ -1,4 +1,4 @@
-"""Whitening: views of a row agree after each sub-batch was made uncorrelated, so that they cannot collapse (W-MSE)."""
+"""W-MSE: views of a row agree after every sub-batch is whitened, so that they cannot collapse."""
 
 from itertools import combinations
 
@@ -13,7 +13,7 @@ def whiten(z: Tensor, *, eps: float = 0.0) -> Tensor:
 
     Args:
         z: (..., w, D), sub-batches of w rows each.
-        eps: share of the mean variance that is added to every variance, so that L exists for any rows.
+        eps: fraction of the mean variance that is added to every variance, so that L exists for any rows.
 
     Returns:
         The shape of `z`, float32 at least; with w = D + 1 rows and eps 0 the corners of a regular simplex. Where L

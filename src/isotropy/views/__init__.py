@@ -1,4 +1,4 @@
-"""Where views are made: on whole batches, each a pure function of (seed, pass, sample index, view)."""
+"""Views of whole batches, each a pure function of (seed, pass, sample index, view)."""
 
 from typing import Any
 

@@ -41,12 +41,12 @@ class Affine(NamedTuple):
 
 
 def factors(uniforms: Tensor, strengths: tuple[float, float, float, float], probability: float) -> Factors:
-    """Return jitter factors and the order of the four operations by torchvision's law.
+    """Return jitter factors and the order of the four operations distributed as in torchvision.
 
     Args:
         uniforms: (B, 6) float64 in [0, 1).
         strengths: s for brightness, contrast and saturation: U(max(0, 1 - s), 1 + s); for hue: U(-s, s) turns.
-        probability: the share of samples that are jittered; for the others the factors change nothing.
+        probability: the fraction of samples that are jittered; for the others the factors change nothing.
     """
     strength = torch.tensor(strengths, dtype=torch.float64)
     low = torch.cat([(1 - strength[:3]).clamp(min=0.0), -strength[3:]])
@@ -93,8 +93,8 @@ def around_hue(factors: Factors, grey: Tensor) -> tuple[Affine, Affine]:
     weights = grey_weights(3)
     parts = []
     for skipped in (late, ~late):
-        kept = torch.where(skipped, 1.0, values)
-        parts.append(_affine(kept, _saturate(kept, weights), weights))
+        factors_here = torch.where(skipped, 1.0, values)
+        parts.append(_affine(factors_here, _saturate(factors_here, weights), weights))
     return parts[0], _greyscale(parts[1], weights, grey)
 
 
@@ -140,7 +140,7 @@ def shift_hue_(images: Tensor, turns: Tensor) -> Tensor:
 
     Args:
         images: (B, 3, P) float32 in [0, 1].
-        turns: (B,) float32, shares of a full turn.
+        turns: (B,) float32, fractions of a full turn.
 
     Value and chroma (the largest channel and its distance to the smallest) stay; with hue h in turns, a channel is
     `smallest + chroma * clamp(2 - 6 d, 0, 1)`, d the distance of h + (0, 2/3, 1/3) to the next whole number.

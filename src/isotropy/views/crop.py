@@ -1,4 +1,4 @@
-"""Random resized crops of whole batches: boxes by torchvision's law, pixels by two sparse weight matrices.
+"""Random resized crops of whole batches: boxes distributed as torchvision's, pixels by two sparse weight matrices.
 
 A crop, its antialiased resize and its flip are `A_y X A_x^T` with one pair of matrices per sample. A row of such a
 matrix has a few neighbouring entries (taps), so it is kept as indices and weights, and the product is a weighted sum
@@ -27,7 +27,7 @@ def boxes(
         uniforms: (B, 22) float64 in [0, 1): ten areas, ten aspects, top, left.
         height: of the source, in pixels.
         width: of the source, in pixels.
-        scale: least and largest share of the source's area.
+        scale: least and largest fraction of the source's area.
         ratio: least and largest width / height.
 
     The law is that of torchvision's RandomResizedCrop: the first of ten tries (area uniform, aspect log-uniform,

@@ -195,7 +195,8 @@ def _fibres(module: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     if not hasattr(module, "fibres"):
         raise UserError(
             f"structured views are crops of a feature map, and {type(module).__name__} has none: "
-            "take an equivariant encoder (c4_cnn, d4_cnn, c4_resnet, cyclic_cnn, scale_cnn, cyclic_series_cnn, ...)"
+            "take an equivariant encoder "
+            "(c4_cnn, d4_cnn, c4_resnet, cyclic_cnn, scale_cnn, cyclic_series_cnn, dilation_cnn)"
         )
     maps: Tensor = module.fibres(x)
     return maps

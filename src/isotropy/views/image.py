@@ -54,7 +54,7 @@ class ImageViews:
         mean: per channel, of values in [0, 1].
         std: per channel.
         num_views: how many views of `size` a sample gets.
-        scale: least and largest share of the source's area that a crop covers.
+        scale: least and largest fraction of the source's area that a crop covers.
         ratio: least and largest width / height of a crop.
         interpolation: "bilinear" or "bicubic".
         flip: probability of a left-right flip.
@@ -123,7 +123,7 @@ class ImageViews:
         return len(self.settings)
 
     def __call__(self, dataset: Dataset, index: Tensor, *, seed: int, pass_: int) -> MultiView:
-        """Return the views of the rows `index` (B,) in pass number `pass_`; they are made when first asked for."""
+        """Return the views of the rows `index` (B,) in pass number `pass_`, made at first use."""
         return MultiView(index, lambda: self.make(dataset.batch(index), index, seed=seed, pass_=pass_))
 
     def make(self, x: Tensor, index: Tensor, *, seed: int, pass_: int) -> list[Tensor]:
@@ -142,11 +142,11 @@ class ImageViews:
             raise UserError(f"image views: expected uint8 images (B, C, H, W), got {x.dtype} {tuple(x.shape)}")
         if x.shape[1] != len(self.mean):
             raise UserError(f"image views: images of {x.shape[1]} channels, but mean and std for {len(self.mean)}")
-        made = []
+        views = []
         for number, view in enumerate(self.settings):
             words = rng.bits(rng.keys(seed, pass_, number, index), _COLUMNS)
-            made.append(self._view(x, rng.uniforms(words), view))
-        return made
+            views.append(self._view(x, rng.uniforms(words), view))
+        return views
 
     def _view(self, x: Tensor, uniforms: Tensor, view: ViewSettings) -> Tensor:
         batch, channels, height, width = x.shape

@@ -1,4 +1,4 @@
-"""What a method sees of a batch: its views, and features through a module. There is no field for labels."""
+"""What a method gets of a batch: its views, and their features through a module. There is no field for labels."""
 
 from collections.abc import Callable
 from time import perf_counter
@@ -27,7 +27,7 @@ class Dataset(Protocol):
 
 
 class MultiView:
-    """The views of one batch, made when they are first asked for.
+    """The views of one batch, made at first use.
 
     Args:
         index: (B,) int64 on the CPU, the rows' places in the data set.

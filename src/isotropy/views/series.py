@@ -28,16 +28,16 @@ class SeriesViews:
         jitter: standard deviation of the noise added to each value.
         permute: the most segments that time is cut into; their number is uniform in 1..permute, their order random,
             and all channels move together. 1 leaves time as it is.
-        time_mask: the largest share of time that one contiguous mask sets to 0; the share is uniform from 0.
+        time_mask: the largest fraction of time that one contiguous mask sets to 0; the fraction is uniform from 0.
         channel_mask: probability that a channel is set to 0; a sample whose channels would all be keeps them all.
-        crop: the least share of time that a window covers, uniform up to 1; it is stretched back linearly.
+        crop: the least fraction of time that a window covers, uniform up to 1; it is stretched back linearly.
 
     Every setting but `views` is one number for all views or one per view.
 
     Example:
         >>> views = SeriesViews(permute=[1, 5], jitter=[0.0, 0.8])
-        >>> made = views.make(torch.zeros(2, 3, 16), torch.tensor([4, 7]), seed=0, pass_=0)
-        >>> [tuple(view.shape) for view in made]
+        >>> tensors = views.make(torch.zeros(2, 3, 16), torch.tensor([4, 7]), seed=0, pass_=0)
+        >>> [tuple(view.shape) for view in tensors]
         [(2, 3, 16), (2, 3, 16)]
     """
 
@@ -67,7 +67,7 @@ class SeriesViews:
         return self._count
 
     def __call__(self, dataset: Dataset, index: Tensor, *, seed: int, pass_: int) -> MultiView:
-        """Return the views of the rows `index` (B,) in pass number `pass_`; they are made when first asked for."""
+        """Return the views of the rows `index` (B,) in pass number `pass_`, made at first use."""
         return MultiView(index, lambda: self.make(dataset.batch(index), index, seed=seed, pass_=pass_))
 
     def make(self, x: Tensor, index: Tensor, *, seed: int, pass_: int) -> list[Tensor]:

@@ -27,7 +27,7 @@ class TableViews:
         numeric: how many of the columns are numeric.
         index: (M,) int64, which of `values` are the training rows; None for all.
         num_views: how many views a sample gets.
-        corrupt: share of the columns (the whole number below, at least one unless the share is 0; chosen at random
+        corrupt: fraction of the columns (the whole number below, at least one unless it is 0; chosen at random
             per row) whose value is replaced by that of a training row drawn for this cell alone, so from the
             column's marginal.
         mixup: a of l ~ Beta(a, a), 0 for none: a row becomes m x + (1 - m) x' with a training row x' and
@@ -71,7 +71,7 @@ class TableViews:
         return self._count
 
     def __call__(self, dataset: Dataset, index: Tensor, *, seed: int, pass_: int) -> MultiView:
-        """Return the views of the rows `index` (B,) in pass number `pass_`; they are made when first asked for."""
+        """Return the views of the rows `index` (B,) in pass number `pass_`, made at first use."""
         return MultiView(index, lambda: self.make(dataset.batch(index), index, seed=seed, pass_=pass_))
 
     def make(self, x: Tensor, index: Tensor, *, seed: int, pass_: int) -> list[Tensor]:

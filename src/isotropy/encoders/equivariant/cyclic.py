@@ -15,7 +15,7 @@ _REASON = "max-pooling by 2 keeps shifts only where it halves evenly; ask for fe
 
 
 class _Round(nn.Module):
-    """Three convolutions that go round the end, with batch norm and ReLU; max-pooling by 2 after as many as asked."""
+    """Three circular convolutions with batch norm and ReLU; max-pooling by 2 after the first `halvings` of them."""
 
     def __init__(self, channels: int, width: int, kernel: tuple[int, int], halvings: int) -> None:
         super().__init__()

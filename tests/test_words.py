@@ -1,0 +1,82 @@
+"""The field's terms (docs/glossary.md) are used, and the words they replaced are not."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+# Pattern, and the term to use. Case does not matter.
+FORBIDDEN = {
+    r"\b(two|three|many|several|few|more|all|both|other|num|min|max|of|the) looks\b": "views",
+    r"\ba look\b(?! at)": "view",
+    r"\b(cheap|dear) looks?\b": "cheap or expensive diagnostics",
+    r"\bkinship\b": "linear CKA",
+    r"\blandmarks?\b": "reference losses",
+    r"\bplant(s|ed|ing)?\b": "inject a fault, fault injection",
+    r"\bprocessor[- ]seconds?\b": "CPU seconds",
+    r"\bmend(s|ed|ing)?\b": "fix",
+    r"\b(false|verdict's) words?\b": "false alarm, label",
+    r"\bshares? of\b": "fraction of",
+    r"\bstruck out\b": "dropped (DropConnect)",
+    r"\bsurprises?\b": "cross entropy",
+    r"\bstands? still\b": "is fixed, has no gradient",
+    r"\bin words\b": "(leave it out)",
+    r"\btrainings\b": "runs",
+    r"\bas asked\b": "(name the setting)",
+}
+
+# What is covered. Widen it by a line when a room has been through the words; at last: all of src/isotropy and docs.
+COVERED = [
+    "README.md",
+    "CONTRIBUTING.md",
+    "docs/glossary.md",
+    "docs/speed.md",
+    "docs/structured.md",
+    "docs/decisions/*.md",
+    "src/isotropy/*.py",
+    "src/isotropy/objectives/*.py",
+    "src/isotropy/encoders/**/*.py",
+    "src/isotropy/views/*.py",
+    "src/isotropy/io/*.py",
+    "src/isotropy/nn/*.py",
+    "recipes/*.toml",
+]
+PATHS = sorted(path for pattern in COVERED for path in ROOT.glob(pattern))
+
+
+def prose(path: Path) -> str:
+    """Return what a reader reads: strings and comments of code, a page without what programs print."""
+    text = path.read_text()
+    if path.suffix == ".md":
+        return re.sub(r"```\n\$.*?```", "", text, flags=re.DOTALL)
+    if path.suffix == ".py":
+        strings = [
+            n.value for n in ast.walk(ast.parse(text)) if isinstance(n, ast.Constant) and isinstance(n.value, str)
+        ]
+        return "\n".join(strings + re.findall(r"#.*", text))
+    return text
+
+
+def forbidden(text: str) -> list[str]:
+    """Return a line for every forbidden word of the text, with the term that belongs there."""
+    text = re.sub(r"\s+", " ", text)
+    hits = [(m.group(), use) for word, use in FORBIDDEN.items() for m in re.finditer(word, text, re.IGNORECASE)]
+    return [f"{hit!r}: say {use}" for hit, use in hits]
+
+
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_the_fields_terms_are_used(path):
+    assert not forbidden(prose(path))
+
+
+def test_a_forbidden_word_is_found_and_an_innocent_one_is_not():
+    assert forbidden("40 processor\nseconds") == ["'processor seconds': say CPU seconds"]
+    assert forbidden("Landmarks, kinship") and forbidden("the share of rows")
+    assert not forbidden("it looks alike; recommended amendments; they share weights; have a look at it")
+
+
+def test_every_pattern_covers_a_file():
+    assert all(any(ROOT.glob(pattern)) for pattern in COVERED)
