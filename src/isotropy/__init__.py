@@ -3,6 +3,8 @@
     import isotropy
 
     encoder = isotropy.SelfSupervisedEncoder().fit(X)          # a scikit-learn transformer
+    for event in isotropy.train("table.csv", label="kind"):    # what `isotropy fit` does, event by event
+        ...
     isotropy.load("runs/mine").transform(new_rows)             # what `isotropy fit` left behind
 
 The parts stand alone: `isotropy.objectives`, `isotropy.views`, `isotropy.methods`, `isotropy.encoders`,
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from isotropy.runs.compare import compare
     from isotropy.runs.diagnose import diagnose
     from isotropy.runs.recipe import Recipe
+    from isotropy.runs.session import train
     from isotropy.training import fit
 
 __version__ = version("isotropy")
@@ -37,6 +40,7 @@ __all__ = [
     "fit",
     "load",
     "read",
+    "train",
 ]
 
 # Where each public name lives; imported when first asked for, so that `isotropy --help` does not wait for torch.
@@ -51,6 +55,7 @@ _HOMES = {
     "fit": "isotropy.training",
     "load": "isotropy.representation",
     "read": "isotropy.data",
+    "train": "isotropy.runs.session",
 }
 
 
