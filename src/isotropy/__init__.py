@@ -24,16 +24,23 @@ if TYPE_CHECKING:
     from isotropy.runs.compare import compare
     from isotropy.runs.diagnose import diagnose
     from isotropy.runs.recipe import Recipe
-    from isotropy.runs.session import train
+    from isotropy.runs.session import Evaluated, Finished, Planned, Recorded, Stepped, Stopped, Trained, train
     from isotropy.training import fit
 
 __version__ = version("isotropy")
 
 __all__ = [
     "METHODS",
+    "Evaluated",
+    "Finished",
+    "Planned",
     "Recipe",
+    "Recorded",
     "Representation",
     "SelfSupervisedEncoder",
+    "Stepped",
+    "Stopped",
+    "Trained",
     "UserError",
     "compare",
     "diagnose",
@@ -45,6 +52,13 @@ __all__ = [
 
 # Where each public name lives; imported when first asked for, so that `isotropy --help` does not wait for torch.
 _HOMES = {
+    "Evaluated": "isotropy.runs.session",
+    "Finished": "isotropy.runs.session",
+    "Planned": "isotropy.runs.session",
+    "Recorded": "isotropy.runs.session",
+    "Stepped": "isotropy.runs.session",
+    "Stopped": "isotropy.runs.session",
+    "Trained": "isotropy.runs.session",
     "METHODS": "isotropy.methods",
     "Recipe": "isotropy.runs.recipe",
     "Representation": "isotropy.representation",
