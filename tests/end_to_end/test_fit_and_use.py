@@ -47,7 +47,9 @@ def test_fit_makes_a_run_of_any_data(name, files, cli, tmp_path):
     assert {path.name for path in (tmp_path / "run").iterdir()} == HOLDS
     lines = said.out.splitlines()
     assert lines[0].startswith(f"{path}{',' if path.endswith('z') else ':'}"), "first, what was taken for what"
-    assert re.search(r"epochs?, about \d+ s on cpu in (float32|bf16) \(epochs set by --epochs\)$", lines[1]), "then the plan"
+    assert re.search(r"epochs?, about \d+ s on cpu in (float32|bf16) \(epochs set by --epochs\)$", lines[1]), (
+        "then the plan"
+    )
     rows = {"people": 96, "waves.": 96, "digits": 48, "pets": 40}[path[:6]]
     made = embeddings("run/embeddings.parquet")
     assert made.shape[0] == rows

@@ -163,10 +163,10 @@ def test_a_method_with_codes_leaves_them_and_what_they_are_worth(tmp_path):
     assert np.array_equal(codes, direct)
     said = summarise(run.folder)["codes"]
     assert (said["segments"], said["units"], said["rows"]) == (5, 3, 16)
-    test, train = codes[made.test], codes[made.train]
+    test, old = codes[made.test], codes[made.train]
     assert said["bins_used"] == [len(np.unique(column)) for column in test.T]
     assert said["usage"] == pytest.approx(usage(test, 3).tolist())
-    pure = purity(test, labels[made.test], learnt_on=(train, labels[made.train]))
+    pure = purity(test, labels[made.test], learnt_on=(old, labels[made.train]))
     assert said["purity"] == pytest.approx(pure.tolist())
     information = mutual_information(test, 3)[np.triu_indices(5, 1)]
     assert said["mutual_information"]["mean"] == pytest.approx(np.nanmean(information))
