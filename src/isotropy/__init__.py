@@ -3,6 +3,8 @@
     import isotropy
 
     encoder = isotropy.SelfSupervisedEncoder().fit(X)          # a scikit-learn transformer
+    for event in isotropy.train("table.csv", label="kind"):    # what `isotropy fit` does, event by event
+        ...
     isotropy.load("runs/mine").transform(new_rows)             # what `isotropy fit` left behind
 
 The parts stand alone: `isotropy.objectives`, `isotropy.views`, `isotropy.methods`, `isotropy.encoders`,
@@ -22,25 +24,41 @@ if TYPE_CHECKING:
     from isotropy.runs.compare import compare
     from isotropy.runs.diagnose import diagnose
     from isotropy.runs.recipe import Recipe
+    from isotropy.runs.session import Evaluated, Finished, Planned, Recorded, Stepped, Stopped, Trained, train
     from isotropy.training import fit
 
 __version__ = version("isotropy")
 
 __all__ = [
     "METHODS",
+    "Evaluated",
+    "Finished",
+    "Planned",
     "Recipe",
+    "Recorded",
     "Representation",
     "SelfSupervisedEncoder",
+    "Stepped",
+    "Stopped",
+    "Trained",
     "UserError",
     "compare",
     "diagnose",
     "fit",
     "load",
     "read",
+    "train",
 ]
 
 # Where each public name lives; imported when first asked for, so that `isotropy --help` does not wait for torch.
 _HOMES = {
+    "Evaluated": "isotropy.runs.session",
+    "Finished": "isotropy.runs.session",
+    "Planned": "isotropy.runs.session",
+    "Recorded": "isotropy.runs.session",
+    "Stepped": "isotropy.runs.session",
+    "Stopped": "isotropy.runs.session",
+    "Trained": "isotropy.runs.session",
     "METHODS": "isotropy.methods",
     "Recipe": "isotropy.runs.recipe",
     "Representation": "isotropy.representation",
@@ -51,6 +69,7 @@ _HOMES = {
     "fit": "isotropy.training",
     "load": "isotropy.representation",
     "read": "isotropy.data",
+    "train": "isotropy.runs.session",
 }
 
 

@@ -1,32 +1,26 @@
 """Self-supervised training as a scikit-learn transformer."""
 
-import copy
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 import pandas as pd
-import torch
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor, nn
 
-from isotropy.data import ArrayDataset, ImagePreprocess
+from isotropy.data import Data, ImagePreprocess
 from isotropy.data.arrays import taken
 from isotropy.data.tensors import as_array
-from isotropy.encoders import Encoder, any_length, wrap
 from isotropy.errors import UserError
-from isotropy.representation import Representation
-from isotropy.runs.prepare import learn
-from isotropy.runs.recipe import Recipe, build
-from isotropy.training import fit
-from isotropy.training.plan import Plan
+from isotropy.runs.defaults import DEFAULT_METHOD
+from isotropy.runs.prepare import default_epochs
+from isotropy.runs.recipe import Recipe
+from isotropy.runs.session import Finished, Stepped, train
 
-# The default length: about this many batches for the encoder, and at most this many epochs.
-_BATCHES, _MOST_EPOCHS = 2000, 50
 _OPTIONS = {
     "method_options": "method",
     "encoder_options": "encoder",
@@ -43,12 +37,12 @@ class SelfSupervisedEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
     are never looked at.
 
     Args:
-        method: "lfr", "simclr", "byol" or "vicreg".
+        method: a name of `isotropy.METHODS`. By default the modality's, as for `isotropy fit`.
         encoder: a name (`isotropy.encoders.ENCODERS`, or "timm:MODEL"), or a network of your own, of which a copy
             is trained from the weights that it has. By default what suits the modality.
         modality: "table", "series" or "image", where the shape of the data says otherwise.
-        epochs: passes of the encoder over the data. By default as many as make about 2,000 batches, but at
-            least one and at most 50.
+        epochs: passes of the encoder over the data. By default as many as make about 10,000 batches, but at
+            least one and at most 200 (`isotropy.runs.defaults`).
         batch_size: rows of a step; by default the method's.
         method_options, encoder_options, view_options, optim_options: settings of these parts, such as
             `method_options={"temperature": 0.2}`. A single one is reached as `method_options__temperature` in
@@ -79,7 +73,7 @@ class SelfSupervisedEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
 
     def __init__(
         self,
-        method: str = "lfr",
+        method: str | None = None,
         *,
         encoder: str | nn.Module | None = None,
         modality: str | None = None,
@@ -110,24 +104,21 @@ class SelfSupervisedEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         """Train the encoder on the rows of `X`; `y` is there for pipelines and is never looked at."""
         values, modality = self._checked(X, reset=True)
         recipe = self._recipe(modality, len(values))
-        preprocess = learn(values, modality, any_length=self._any_length(recipe))
-        dataset = ArrayDataset(preprocess.transform(values), preprocess, device=self.device)
-        own = None
-        if isinstance(self.encoder, nn.Module):
-            first = dataset.to_input(dataset.batch(torch.arange(2)))
-            own = wrap(copy.deepcopy(self.encoder), example=first)
-        method, views = build(recipe, preprocess, dataset, own)
+        network = self.encoder if isinstance(self.encoder, nn.Module) else None
         history: list[dict[str, float]] = []
         losses: list[dict[str, float]] = []
-        for step in fit(method, dataset, views, optim=recipe.optim, device=self.device, **recipe.train.arguments()):
-            losses.append({"loss": step.loss, **step.terms})
-            if step.ends_pass or step.number == step.steps:
-                means = {name: float(np.mean([each[name] for each in losses])) for name in losses[0]}
-                history.append({"step": step.number, "epoch": step.epoch, **means})
-                losses = []
+        for event in train(Data(values, modality), recipe, encoder=network, device=self.device, monitor=False):
+            match event:
+                case Stepped(step=step):
+                    losses.append({"loss": step.loss, **step.terms})
+                    if step.ends_pass or step.number == step.steps:
+                        means = {name: float(np.mean([entry[name] for entry in losses])) for name in losses[0]}
+                        history.append({"step": step.number, "epoch": step.epoch, **means})
+                        losses = []
+                case Finished(representation=representation):
+                    self.representation_ = representation
         self.recipe_ = recipe
         self.history_ = history
-        self.representation_ = Representation(method.encoder, preprocess, method=recipe.method, coder=method.coder())
         return self
 
     def transform(self, X: Any) -> NDArray[np.float32]:
@@ -217,17 +208,6 @@ class SelfSupervisedEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         settings["train.seed"] = seed
         # A search may hand over numpy's numbers.
         plain = {name: value.item() if isinstance(value, np.generic) else value for name, value in settings.items()}
-        recipe = Recipe.default(self.method, modality).changed(plain)
-        return recipe.changed({"train.epochs": self._epochs(recipe, rows)})
-
-    def _any_length(self, recipe: Recipe) -> bool:
-        if isinstance(self.encoder, nn.Module):
-            return isinstance(self.encoder, Encoder) and self.encoder.any_length
-        return any_length(recipe.encoder)
-
-    def _epochs(self, recipe: Recipe, rows: int) -> float:
-        if self.epochs is not None:
-            return float(self.epochs)
-        train = recipe.train
-        plan = Plan(rows=rows, batch_size=train.batch_size, epochs=1, keep_last=train.keep_last)
-        return float(min(max(1, round(_BATCHES / plan.per_pass)), _MOST_EPOCHS))
+        recipe = Recipe.default(self.method or DEFAULT_METHOD[modality], modality).changed(plain)
+        epochs = default_epochs(recipe, rows) if self.epochs is None else float(self.epochs)
+        return recipe.changed({"train.epochs": epochs})

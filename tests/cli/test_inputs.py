@@ -10,6 +10,7 @@ from isotropy.data import TablePreprocess
 from isotropy.encoders import TableMLP
 from isotropy.errors import UserError
 from isotropy.representation import Representation
+from isotropy.training import comm
 
 
 @pytest.mark.parametrize("rank", [0, 1])
@@ -19,16 +20,16 @@ def test_other_ranks_wait_until_the_first_one_has_decoded(rank, tmp_path, monkey
     order = []
     real = inputs.read
     monkeypatch.setattr(inputs, "read", lambda *a, **o: order.append("read") or real(*a, **o))
-    monkeypatch.setattr(inputs.comm, "rank", lambda: rank)
-    monkeypatch.setattr(inputs.comm, "broadcast_object", lambda value: order.append("met") or value)
+    monkeypatch.setattr(comm, "rank", lambda: rank)
+    monkeypatch.setattr(comm, "broadcast_object", lambda value: order.append("met") or value)
     assert len(inputs.read_with_bar({"path": str(tmp_path), "size": 8})) == 1
     assert order == (["read", "met"] if rank == 0 else ["met", "read"])
 
 
 def test_what_the_first_rank_cannot_read_ends_the_others(tmp_path, monkeypatch):
     monkeypatch.setattr(inputs, "read", lambda *_, **__: pytest.fail("this rank reads nothing"))
-    monkeypatch.setattr(inputs.comm, "rank", lambda: 1)
-    monkeypatch.setattr(inputs.comm, "broadcast_object", lambda _: "no image")
+    monkeypatch.setattr(comm, "rank", lambda: 1)
+    monkeypatch.setattr(comm, "broadcast_object", lambda _: "no image")
     with pytest.raises(UserError, match="^no image$"):
         inputs.read_with_bar({"path": str(tmp_path)})
 

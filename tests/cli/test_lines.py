@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from isotropy.cli import live, show, table
-from isotropy.cli.fit import _due, seconds_of
+from isotropy.cli.fit import seconds_of
 from isotropy.errors import UserError
 from isotropy.evaluation.compare import evidence
 
@@ -29,15 +29,11 @@ def clock(monkeypatch):
 
 def watched(clock, numbers, health):
     """Return the line after steps that took half a second each."""
-    training = live.Training(2.0)
-
-    def steps():
-        for number in numbers:
-            clock.time += 0.5
-            yield step(number), health
-
-    last = training.watch(steps())
-    return training.line(last, health)
+    line = live.LiveLine(2.0)
+    for number in numbers:
+        clock.time += 0.5
+        line.show(step(number), health)
+    return line.line(step(numbers[-1]), health)
 
 
 def test_the_line_says_where_training_is_how_it_goes_and_how_long_it_takes(clock):
@@ -47,6 +43,12 @@ def test_the_line_says_where_training_is_how_it_goes_and_how_long_it_takes(clock
     )
     line = watched(clock, range(1, 17), {"effective_rank": None, "mean_norm": 1.0})
     assert line.endswith("rank none | mean 1.00 | took 8 s")
+
+
+def test_the_epoch_never_exceeds_its_total():
+    line = live.LiveLine(1.669)
+    assert line.line(step(16), {}).startswith("epoch 1.669/1.669 | ")
+    assert line.line(step(8), {}).startswith("epoch 1.000/1.669 | ")
 
 
 def test_a_resumed_training_tells_its_time_from_its_own_steps(clock):
@@ -100,11 +102,3 @@ def test_a_complaint_is_one_line(capsys):
     said = capsys.readouterr().err
     assert said.count("\n") == 1
     assert said.startswith("isotropy: one two three xxx")
-
-
-def test_verdicts_are_due_at_the_same_records_after_a_resumption_and_ever_more_seldom():
-    due = [count for count in range(1, 2001) if _due(count)]
-    assert due[:50] == [*range(1, 51)], "a short training is judged at each record"
-    gaps = [later - before for before, later in zip(due, due[1:], strict=False)]
-    assert max(gap / before for before, gap in zip(due, gaps, strict=False) if before >= 50) < 0.05, "never much later"
-    assert sum(due) < 120_000, "all verdicts together read far fewer records than 2000 x 2000 / 2"

@@ -15,7 +15,7 @@ import pytest
 import isotropy
 from end_to_end.conftest import SMALL_IMAGES, SMALL_SERIES, SMALL_TABLE
 from isotropy import report
-from isotropy.cli import fit as fit_verb
+from isotropy.runs import defaults, prepare
 
 HOLDS = {
     "recipe.toml", "data.json", "metrics.jsonl", "diagnostics.jsonl", "timing.jsonl", "checkpoints", "probes.json",
@@ -47,7 +47,9 @@ def test_fit_makes_a_run_of_any_data(name, files, cli, tmp_path):
     assert {path.name for path in (tmp_path / "run").iterdir()} == HOLDS
     lines = said.out.splitlines()
     assert lines[0].startswith(f"{path}{',' if path.endswith('z') else ':'}"), "first, what was taken for what"
-    assert re.search(r"epochs?, about \d+ s on cpu in (float32|bf16) \(as asked\)$", lines[1]), "then the plan"
+    assert re.search(r"epochs?, about \d+ s on cpu in (float32|bf16) \(epochs set by --epochs\)$", lines[1]), (
+        "then the plan"
+    )
     rows = {"people": 96, "waves.": 96, "digits": 48, "pets": 40}[path[:6]]
     made = embeddings("run/embeddings.parquet")
     assert made.shape[0] == rows
@@ -95,16 +97,16 @@ def test_a_label_changes_nothing_but_the_probes(files, cli):
 
 
 def test_a_budget_and_the_default_become_epochs(files, cli, tmp_path, monkeypatch):
-    monkeypatch.setattr(fit_verb.prepare, "seconds_per_epoch", lambda prepared: 2.0)
-    monkeypatch.setattr(fit_verb.prepare, "DEFAULT_BUDGET", 4.0)
+    monkeypatch.setattr(prepare, "seconds_per_epoch", lambda prepared: 2.0)
+    monkeypatch.setattr(defaults, "DEFAULT_BUDGET", 4.0)
     exact = ("--precision", "float32")
     said = cli("fit", files / "people.csv", *exact, "--budget", "2s", *SMALL_TABLE, "--out", "a")
-    assert "1 epochs, about 2 s on cpu in float32 (--budget 2s)" in said.out
+    assert "1 epoch, about 2 s on cpu in float32 (--budget 2s)" in said.out
     said = cli("fit", files / "people.csv", *exact, *SMALL_TABLE, "--out", "b")
     assert "2 epochs, about 4 s on cpu in float32 (the default; --epochs or --budget change it)" in said.out
     assert "epochs = 2.0" in (tmp_path / "b/recipe.toml").read_text()
     said = cli("fit", files / "people.csv", *exact, "--set", "train.epochs=1", *SMALL_TABLE, "--out", "c")
-    assert "1 epochs, about 2 s on cpu in float32 (as asked)" in said.out
+    assert "1 epoch, about 2 s on cpu in float32 (epochs set by --set train.epochs)" in said.out
 
 
 def test_runs_without_a_name_are_numbered_and_a_recipe_runs_again(files, cli, tmp_path):

@@ -22,11 +22,16 @@ from isotropy.representation import Representation, load
 from isotropy.runs.directory import Run, fingerprint
 from isotropy.nn.segments import SegmentHead
 from isotropy.runs.monitor import Monitor
+from isotropy.runs.session import train
 
 RECIPE = Recipe.default("simclr", "table").changed(
     {"encoder.width": 8, "encoder.hidden": 8, "train.batch_size": 16, "train.epochs": 6}
 )
 ROWS = np.random.default_rng(0).normal(size=(80, 3))
+
+
+def represented(prepared):
+    return Representation(prepared.method.encoder, prepared.preprocess, method="simclr")
 
 
 @pytest.fixture
@@ -62,36 +67,6 @@ def test_other_rows_have_another_fingerprint(prepared, tmp_path):
             run.refuse_other_data(other)
 
 
-def test_training_logs_every_step_and_health_at_some(prepared, tmp_path):
-    run = Run(tmp_path)
-    steps = [(step.number, health) for step, health in run.train(prepared)]
-    assert [number for number, _ in steps] == list(range(1, 25))
-    lines = {
-        name: [json.loads(line) for line in (tmp_path / f"{name}.jsonl").read_text().splitlines()]
-        for name in ("metrics", "diagnostics", "timing")
-    }
-    assert (
-        [line["step"] for line in lines["metrics"]] == [line["step"] for line in lines["timing"]] == list(range(1, 25))
-    )
-    assert all(line["loss"] == pytest.approx(sum(line["terms"].values())) for line in lines["metrics"])
-    seen = lines["diagnostics"]
-    assert [line["step"] for line in seen] == [0, 1, 10, 20, 24]
-    assert seen == run.records
-    assert seen[0]["linear_cka"] == pytest.approx(1), "the untrained encoder comes first"
-    assert steps[0][1] == {**seen[0], **seen[1]}
-    assert steps[10][1] == steps[9][1], "the newest is given with every step"
-    assert all(line["loss"] == lines["metrics"][line["step"] - 1]["loss"] for line in seen[1:])
-    assert [line["step"] for line in seen if "effective_rank" in line] == [0, 1, 20, 24]
-    assert all(-1 <= line["centre"] <= line["alignment"] <= 1 for line in seen[1:])
-    assert run.has_checkpoint, "the last step is always kept"
-
-
-def test_a_collapse_ends_the_training_without_a_checkpoint(prepared, tmp_path):
-    run = Run(tmp_path)
-    steps = [step.number for step, _ in run.train(prepared, collapsed=lambda: run.records[-1]["step"] == 10)]
-    assert steps == list(range(1, 11)) and not run.has_checkpoint
-
-
 def test_a_long_training_looks_at_its_encoder_fifty_times(prepared):
     class Cheap(Monitor):
         def _embedded(self, encoder):
@@ -121,21 +96,6 @@ def test_a_teacher_is_watched_on_its_way(prepared, momentum, way):
     assert record["teacher_way"] == pytest.approx(way, abs=1e-5)
 
 
-def test_a_stop_saves_and_a_second_call_goes_on_to_the_same_end(prepared, tmp_path):
-    stopped, whole = Run(tmp_path / "stopped"), Run(tmp_path / "whole")
-    for run in (stopped, whole):
-        run.create(prepared)
-    seen = []
-    for step, _ in stopped.train(prepare.prepare(RECIPE, prepared.data), stop=lambda: len(seen) == 4):
-        seen.append(step.number)
-    assert seen == [1, 2, 3, 4, 5]
-    seen += [step.number for step, _ in stopped.train(prepare.prepare(RECIPE, prepared.data))]
-    assert seen == list(range(1, 25))
-    list(whole.train(prepared))
-    for name in ("metrics.jsonl", "diagnostics.jsonl"):
-        assert (stopped.folder / name).read_bytes() == (whole.folder / name).read_bytes()
-
-
 def test_watching_leaves_modes_and_weights_as_they_were(prepared):
     encoder = prepared.method.encoder
     encoder.train()
@@ -153,10 +113,9 @@ def test_the_export_is_written_in_pieces(prepared, tmp_path, monkeypatch):
     sizes = []
     real = Representation.embed_stored
     monkeypatch.setattr(Representation, "embed_stored", lambda self, x: sizes.append(len(x)) or real(self, x))
-    monkeypatch.setattr(isotropy.runs.directory, "evidence", lambda *_, **__: {"label": "label", "outcome": "", "sentence": ""})
     monkeypatch.setattr(isotropy.runs.directory, "_PIECE", 30)
     run = Run(tmp_path)
-    run.finish(prepared)
+    run.export(prepared, represented(prepared), [], None)
     assert sizes == [30, 30, 20]
     frame = pd.read_parquet(tmp_path / "embeddings.parquet")
     made = load(tmp_path)
@@ -171,13 +130,13 @@ def test_the_weights_are_kept_before_what_can_fail(prepared, tmp_path, monkeypat
         raise OSError(28, "No space left on device")
 
     run = Run(tmp_path)
-    monkeypatch.setattr(isotropy.runs.directory, "evidence", lambda *_, **__: {"label": "label", "outcome": "", "sentence": ""})
     with monkeypatch.context() as patch, pytest.raises(UserError, match="No space"):
         patch.setattr(isotropy.runs.directory, "writing", full)
-        run.finish(prepared)
+        run.save_weights(represented(prepared))
+        run.export(prepared, represented(prepared), [], None)
     assert {path.name for path in tmp_path.iterdir()} == {"encoder.safetensors"}
     assert not run.finished
-    run.finish(prepared)
+    run.export(prepared, represented(prepared), [], None)
     assert run.finished
 
 
@@ -195,11 +154,8 @@ def test_a_method_with_codes_leaves_them_and_what_they_are_worth(tmp_path):
         | {"method.projector": [16, 15], "method.num_segments": 5}
     )
     labels = (ROWS[:, 0] > 0).astype(int)
-    made = prepare.prepare(recipe, read(ROWS, label=labels))
-    run = Run(tmp_path / "run")
-    run.create(made)
-    list(run.train(made))
-    run.finish(made)
+    *_, finished = train(ROWS, recipe, label=labels, out=tmp_path / "run")
+    made, run = finished.prepared, Run(finished.folder)
     loaded = load(run.folder)
     codes = loaded.codes(ROWS)
     with torch.no_grad():
@@ -207,10 +163,10 @@ def test_a_method_with_codes_leaves_them_and_what_they_are_worth(tmp_path):
     assert np.array_equal(codes, direct)
     said = summarise(run.folder)["codes"]
     assert (said["segments"], said["units"], said["rows"]) == (5, 3, 16)
-    test, train = codes[made.test], codes[made.train]
+    test, old = codes[made.test], codes[made.train]
     assert said["bins_used"] == [len(np.unique(column)) for column in test.T]
     assert said["usage"] == pytest.approx(usage(test, 3).tolist())
-    pure = purity(test, labels[made.test], learnt_on=(train, labels[made.train]))
+    pure = purity(test, labels[made.test], learnt_on=(old, labels[made.train]))
     assert said["purity"] == pytest.approx(pure.tolist())
     information = mutual_information(test, 3)[np.triu_indices(5, 1)]
     assert said["mutual_information"]["mean"] == pytest.approx(np.nanmean(information))

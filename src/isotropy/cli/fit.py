@@ -1,35 +1,27 @@
-"""`isotropy fit`: read, prepare, train with a live line, show the evidence, write the report."""
+"""`isotropy fit`: options into `isotropy.train`, its events onto the terminal, signals and endings into exit codes."""
 
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from math import log
 from pathlib import Path
 from re import fullmatch
 from typing import Any
 
 from isotropy import report
 from isotropy.cli.diagnose import show as show_verdict
-from isotropy.cli.inputs import on_first, pick_device, read_with_bar, remembered
-from isotropy.cli.live import Training
-from isotropy.cli.show import COLLAPSED, INTERRUPTED, OUT, duration, note, say
+from isotropy.cli.inputs import pick_device, read_with_bar, remembered
+from isotropy.cli.live import LiveLine
+from isotropy.cli.show import COLLAPSED, INTERRUPTED, OUT, counted, duration, note, say
 from isotropy.cli.table import show_evidence
-from isotropy.data import Data
-from isotropy.diagnostics.verdict import verdict
 from isotropy.errors import UserError, nearest
 from isotropy.methods import METHODS
-from isotropy.runs import prepare
-from isotropy.runs.diagnose import diagnose, known
+from isotropy.runs.diagnose import diagnose
 from isotropy.runs.directory import Run
-from isotropy.runs.prepare import Prepared
-from isotropy.runs.recipe import Recipe
+from isotropy.runs.session import Evaluated, Event, Finished, Planned, Recorded, Stepped, Stopped, Trained, train
 from isotropy.runs.settings import parse_setting
 from isotropy.training import Diverged, comm
 from isotropy.training.precision import choose
-
-# What suits a modality best on one small machine; measured in docs/log.md.
-DEFAULT_METHOD = {"table": "lfr", "series": "lfr", "image": "simclr"}
 
 
 @dataclass(frozen=True)
@@ -62,24 +54,18 @@ class Settings:
         """Whether --set says how long to train."""
         return any(parse_setting(text)[0] == "train.epochs" for text in self.changes)
 
-    def apply(self, data: Data, origin: dict[str, Any]) -> Recipe:
-        """Return the recipe: the file or the method's default, then the options, then --set."""
-        if self.recipe is not None:
-            recipe = Recipe.from_toml(self.recipe, data.modality)
-            if recipe.modality != data.modality:
-                raise UserError(f"{self.recipe}: is for {recipe.modality} data, and this is {data.modality} data")
-        else:
-            recipe = Recipe.default(self.method or DEFAULT_METHOD[data.modality], data.modality)
-        options = {
-            "method": self.method if self.method != recipe.method else None,
+    def arguments(self) -> dict[str, Any]:
+        """Return the keyword arguments of `isotropy.train`."""
+        return {
+            "recipe": self.recipe,
+            "method": self.method,
             "encoder": self.encoder,
-            "train.epochs": self.epochs,
-            "train.seed": self.seed,
-            "train.precision": self.precision,
+            "settings": dict(parse_setting(text) for text in self.changes),
+            "epochs": self.epochs,
+            "budget": None if self.budget is None else seconds_of(self.budget),
+            "seed": self.seed,
+            "precision": self.precision,
         }
-        given = {name: value for name, value in options.items() if value is not None}
-        recipe = recipe.changed(given | dict(parse_setting(text) for text in self.changes))
-        return Recipe(**{**recipe.__dict__, "data": origin})
 
 
 def begin(origin: dict[str, Any], settings: Settings, *, device: str, out: Path | None, stop_on_collapse: bool) -> None:
@@ -89,15 +75,12 @@ def begin(origin: dict[str, Any], settings: Settings, *, device: str, out: Path 
         if out is not None:
             Run(out).refuse_if_taken()
         data = read_with_bar(origin)
-        first = comm.rank() == 0
-        if first:
-            say(data.description)
-        recipe = settings.apply(data, remembered(origin))
-        prepared = prepare.prepare(recipe, data, device=place)
-        prepared = _planned(prepared, settings, shown=first)
-        run = Run(comm.broadcast_object(out if out is not None else _free_folder(origin["path"], recipe.method)))
-        on_first(lambda: run.create(prepared))
-        _train(run, prepared, stop_on_collapse=stop_on_collapse)
+        say(data.description)
+        events = train(data, **settings.arguments(), device=place, out=out or "auto", origin=remembered(origin))
+        planned = next(events)
+        assert isinstance(planned, Planned)
+        _show_plan(planned, settings)
+        _show(planned, events, stop_on_collapse=stop_on_collapse)
 
 
 def go_on(
@@ -116,15 +99,18 @@ def go_on(
     if names:
         raise UserError(f"--resume goes on with the settings of the run: leave out {', '.join(names)}")
     run = Run.opened(folder)
-    if run.finished:
-        raise UserError(f"{folder}: is finished; look at it with: isotropy report {folder}")
+    run.refuse_if_finished()
     place = comm.local_device(pick_device(device))
     with comm.process_group(place):
-        recipe = run.recipe
-        data = read_with_bar({**recipe.data, **({"path": path} if path else {})})
-        prepared = prepare.prepare(recipe, data, device=place, preprocess=run.preprocess)
-        run.refuse_other_data(prepared.rows)
-        _train(run, prepared, stop_on_collapse=stop_on_collapse)
+        origin = {**run.recipe.data, **({"path": path} if path else {})}
+        if "path" not in origin:
+            raise UserError(
+                f"{folder}: its data was in memory: go on with isotropy.train(data, resume={str(folder)!r})"
+            )
+        events = train(read_with_bar(origin), resume=folder, device=place)
+        planned = next(events)
+        assert isinstance(planned, Planned)
+        _show(planned, events, stop_on_collapse=stop_on_collapse)
 
 
 def seconds_of(text: str) -> float:
@@ -144,108 +130,107 @@ def seconds_of(text: str) -> float:
     return total
 
 
-def _planned(prepared: Prepared, settings: Settings, *, shown: bool) -> Prepared:
-    """Fix the number of epochs and say how long they will take."""
-    per_epoch = prepare.seconds_per_epoch(prepared)
-    train = prepared.recipe.train
-    if settings.budget is not None:
-        epochs, why = prepare.epochs_within(seconds_of(settings.budget), per_epoch), f"--budget {settings.budget}"
-    elif settings.epochs is not None or settings.sets_epochs or settings.recipe is not None:
-        epochs, why = train.epochs, "as asked"
-    else:
-        epochs = prepare.epochs_within(prepare.DEFAULT_BUDGET, per_epoch, most=prepare.MOST_EPOCHS)
-        why = "the default; --epochs or --budget change it"
-    prepared = prepared.with_epochs(epochs)
-    if shown:
-        recipe = prepared.recipe
-        precision = choose(train.precision, prepared.device, prepared.method.encoder)
-        width = getattr(prepared.method.encoder, "width", "?")
-        say(
-            f"{recipe.method} with {recipe.encoder} (width {width}) on {len(prepared.dataset):,} training rows: "
-            f"{epochs:g} epochs, about {duration(epochs * per_epoch)} on {prepared.device} in {precision} ({why})"
-        )
-    return prepared
+def _show_plan(planned: Planned, settings: Settings) -> None:
+    """Say what will be trained, for how many epochs, how long that takes, and what decided it."""
+    prepared = planned.prepared
+    recipe, encoder = prepared.recipe, prepared.method.encoder
+    precision = choose(recipe.train.precision, prepared.device, encoder)
+    reason = {
+        "budget": f"--budget {settings.budget}",
+        "epochs": f"epochs set by {'--set train.epochs' if settings.sets_epochs else '--epochs'}",
+        "recipe": "epochs set by --recipe",
+        "default": "the default; --epochs or --budget change it",
+    }[planned.reason]
+    say(
+        f"{recipe.method} with {recipe.encoder} (width {encoder.width}) on {len(prepared.dataset):,} training rows: "
+        f"{counted(planned.epochs, 'epoch')}, about {duration(planned.seconds)} on {prepared.device} in {precision} "
+        f"({reason})"
+    )
 
 
-def _due(records: int) -> bool:
-    """Return whether a verdict is due after so many records: the first fifty, then a fiftieth more each time.
-
-    A verdict reads every record, so this keeps its cost down in a long training. It depends on the number alone, so
-    that a run that was interrupted is judged at the same steps.
-    """
-    return records <= 50 or int(log(records) / log(1.02)) > int(log(records - 1) / log(1.02))
-
-
-def _train(run: Run, prepared: Prepared, *, stop_on_collapse: bool) -> None:
-    first = comm.rank() == 0
-    training = known(prepared.recipe.method, prepared.facts())
-    resume = f"go on with: isotropy fit --resume {run.folder}"
+def _show(planned: Planned, events: Iterator[Event], *, stop_on_collapse: bool) -> None:
+    """Show a run to its end; a run that was stopped ends with an exit code."""
+    folder = planned.folder
+    assert folder is not None
+    resume = f"go on with: isotropy fit --resume {folder}"
     try:
-        with _polite_stop() as stop, Training(prepared.recipe.train.epochs, shown=first) as live:
-
-            def collapsed() -> bool:
-                if not _due(len(run.records)):
-                    return False
-                found = verdict(run.records, training)
-                live.word = found.name if found.name != "unknown" else ""
-                return stop_on_collapse and found.alarm
-
-            step = live.watch(run.train(prepared, stop=stop.asked, collapsed=collapsed))
-        if step is not None and step.number < step.steps and not stop.wanted:
-            _say_collapsed(run, step.number, step.steps)
-            raise SystemExit(COLLAPSED)
-        if step is not None and step.number < step.steps:
-            say(f"stopped after step {step.number:,} of {step.steps:,}; {resume}")
-            raise SystemExit(INTERRUPTED)
-        if first:
-            _finish(run, prepared)
+        with _polite_stop() as stop, LiveLine(planned.epochs, shown=comm.rank() == 0) as live:
+            last = _show_training(events, live, stop, stop_on_collapse=stop_on_collapse)
+        if isinstance(last, Stopped):
+            _end_stopped(last, folder, resume)
+        _show_result(events)
     except Diverged as error:
-        kept = f"in {run.folder / 'recipe.toml'}; the last good checkpoint is kept, {resume}"
+        kept = f"in {folder / 'recipe.toml'}; the last good checkpoint is kept, {resume}"
         raise UserError(
-            f"{error} {kept if run.has_checkpoint else 'and begin again: no checkpoint was due yet'}"
+            f"{error} {kept if Run(folder).has_checkpoint else 'and begin again: no checkpoint was due yet'}"
         ) from error
     except KeyboardInterrupt:
         say(f"interrupted; {resume}")
         raise SystemExit(INTERRUPTED) from None
 
 
-def _finish(run: Run, prepared: Prepared) -> None:
-    with OUT.status("") if OUT.is_terminal else nullcontext() as status:
-        found = run.finish(prepared, progress=lambda name: status.update(f"probing {name}") if status else None)
-        page = report.write(run.folder)
-    for entry in found:
-        say("")
-        show_evidence(entry)
+def _show_training(events: Iterator[Event], live: LiveLine, stop: "_Stop", *, stop_on_collapse: bool) -> Event:
+    """Show the steps as they pass; return the event that ends them."""
+    for event in events:
+        match event:
+            case Recorded(verdict=verdict) if verdict is not None:
+                live.label = verdict.name if verdict.name != "unknown" else ""
+                if stop_on_collapse and verdict.alarm:
+                    event.stop(save=False)
+            case Stepped(step=step, health=health):
+                live.show(step, health)
+                if stop.wanted:
+                    event.stop()
+            case Trained() | Stopped():
+                return event
+    raise AssertionError("a training ends in Trained or Stopped")
+
+
+def _end_stopped(stopped: Stopped, folder: Path, resume: str) -> None:
+    """Say why the training was stopped, what is left of it, and how to go on."""
+    step = stopped.step
+    if stopped.saved:
+        say(f"stopped after step {step.number:,} of {step.steps:,}; {resume}")
+        raise SystemExit(INTERRUPTED)
+    if comm.rank() == 0:
+        show_verdict(diagnose(folder))
+    kept = "the last checkpoint before it is kept" if Run(folder).has_checkpoint else "no checkpoint was due before"
+    say(
+        f"stopped after step {step.number:,} of {step.steps:,}, for --stop-on-collapse; {kept}. Begin again with "
+        f"another setting: isotropy fit PATH --recipe {folder / 'recipe.toml'} --set NAME=VALUE; or go on in spite of "
+        f"it: isotropy fit --resume {folder}"
+    )
+    raise SystemExit(COLLAPSED)
+
+
+def _show_result(events: Iterator[Event]) -> None:
+    """Show the evidence, the verdict and where everything is; write the report."""
+    with OUT.status("probing and embedding") if OUT.is_terminal else nullcontext():
+        for event in events:
+            match event:
+                case Evaluated(evidence=evidence):
+                    say("")
+                    show_evidence(evidence)
+                case Finished(folder=Path() as folder) if comm.rank() == 0:
+                    page = report.write(folder)
+                    finished = event
+    if comm.rank() != 0:
+        return
+    assert finished.verdict is not None
     say("")
-    show_verdict(diagnose(run.folder))
-    if not found:
+    show_verdict(finished.verdict)
+    if not finished.evidence:
         note("no label was given, so nothing was probed; with one: isotropy probe RUN PATH --label NAME")
     say("")
-    say(f"encoder     {run.folder}/encoder.safetensors (isotropy.load({str(run.folder)!r}).transform(rows))")
-    say(f"embeddings  {run.folder}/embeddings.parquet")
+    say(f"encoder     {folder}/encoder.safetensors (isotropy.load({str(folder)!r}).transform(rows))")
+    say(f"embeddings  {folder}/embeddings.parquet")
     say(f"report      {page}")
-
-
-def _say_collapsed(run: Run, step: int, steps: int) -> None:
-    """Say why the training was stopped, what is left of it, and how to go on."""
-    if comm.rank() == 0:
-        show_verdict(diagnose(run.folder))
-    kept = "the last checkpoint before it is kept" if run.has_checkpoint else "no checkpoint was due before"
-    say(
-        f"stopped after step {step:,} of {steps:,}, for --stop-on-collapse; {kept}. Begin again with another setting: "
-        f"isotropy fit PATH --recipe {run.folder / 'recipe.toml'} --set NAME=VALUE; or go on in spite of it: "
-        f"isotropy fit --resume {run.folder}"
-    )
 
 
 class _Stop:
     """Whether the user asked to stop."""
 
-    def __init__(self) -> None:
-        self.wanted = False
-
-    def asked(self) -> bool:
-        return self.wanted
+    wanted = False
 
 
 @contextmanager
@@ -264,12 +249,3 @@ def _polite_stop() -> Iterator[_Stop]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _free_folder(path: str, method: str) -> Path:
-    """Return runs/NAME-METHOD, numbered where it is taken."""
-    base = Path("runs") / f"{Path(path).resolve().stem}-{method}"
-    folder, number = base, 2
-    while folder.exists():
-        folder, number = base.with_name(f"{base.name}-{number}"), number + 1
-    return folder

@@ -1,6 +1,5 @@
-"""What a verb works with: the device, the encoder of a run, the data, and who of several ranks does it first."""
+"""What a verb works with: the device, the encoder of a run, and the data."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ from isotropy.cli.show import OUT
 from isotropy.data import Data, read
 from isotropy.errors import UserError
 from isotropy.representation import Representation, load
-from isotropy.training import comm
+from isotropy.runs.directory import on_first
 
 
 def pick_device(device: str) -> torch.device:
@@ -75,15 +74,3 @@ def remembered(origin: dict[str, Any]) -> dict[str, Any]:
     """Return where the data came from in a form that a resume finds again from any folder."""
     kept = {name: value for name, value in origin.items() if value not in (None, [])}
     return kept | {"path": str(Path(origin["path"]).resolve())}
-
-
-def on_first(action: Callable[[], None]) -> None:
-    """Do something on the first rank; what goes wrong there stops all of them."""
-    problem = None
-    if comm.rank() == 0:
-        try:
-            action()
-        except UserError as error:
-            problem = str(error)
-    if problem := comm.broadcast_object(problem):
-        raise UserError(problem)

@@ -1,7 +1,6 @@
 """The live line of a training: where it is, how it goes, and how long it takes."""
 
 from collections import deque
-from collections.abc import Iterable
 from time import perf_counter
 from types import TracebackType
 from typing import Any
@@ -15,7 +14,7 @@ from isotropy.training import Step
 _SECONDS_BETWEEN_LINES = 10.0
 
 
-class Training:
+class LiveLine:
     """Shows every step: one line that changes on a terminal, a line every ten seconds elsewhere.
 
     Args:
@@ -23,17 +22,17 @@ class Training:
         shown: whether this process shows anything (one of several ranks does).
 
     Attributes:
-        word: the verdict so far, shown in the line.
+        label: the verdict so far, shown in the line.
     """
 
     def __init__(self, epochs: float, *, shown: bool = True) -> None:
-        self.epochs, self.shown, self.word = epochs, shown, ""
+        self.epochs, self.shown, self.label = epochs, shown, ""
         self._recent: deque[tuple[float, int, float]] = deque(maxlen=200)
         self._live = Live(console=OUT, refresh_per_second=8, transient=False) if OUT.is_terminal and shown else None
         self._begun = self._printed = perf_counter()
         self._first = 0
 
-    def __enter__(self) -> "Training":
+    def __enter__(self) -> "LiveLine":
         if self._live:
             self._live.start()
         return self
@@ -44,20 +43,16 @@ class Training:
         if self._live:
             self._live.stop()
 
-    def watch(self, steps: Iterable[tuple[Step, dict[str, Any]]]) -> Step | None:
-        """Take all the steps, showing them as they pass, and return the last one."""
-        step = None
-        for step, health in steps:
-            self._first = self._first or step.number
-            now = perf_counter()
-            self._recent.append((now, step.rows, step.waited / max(step.seconds, 1e-9)))
-            last = step.number == step.steps
-            if self._live:
-                self._live.update(Text(folded(self.line(step, health), OUT.width), overflow="ellipsis", no_wrap=True))
-            elif self.shown and (last or now - self._printed > _SECONDS_BETWEEN_LINES):
-                OUT.print(Text(self.line(step, health)))
-                self._printed = now
-        return step
+    def show(self, step: Step, health: dict[str, Any]) -> None:
+        """Show a step, as it passes; `health` is the newest of every number that is recorded."""
+        self._first = self._first or step.number
+        now = perf_counter()
+        self._recent.append((now, step.rows, step.waited / max(step.seconds, 1e-9)))
+        if self._live:
+            self._live.update(Text(folded(self.line(step, health), OUT.width), overflow="ellipsis", no_wrap=True))
+        elif self.shown and (step.number == step.steps or now - self._printed > _SECONDS_BETWEEN_LINES):
+            OUT.print(Text(self.line(step, health)))
+            self._printed = now
 
     def line(self, step: Step, health: dict[str, Any]) -> str:
         """Return the line: epoch, loss terms, speed, wait, rank, mean norm, time left."""
@@ -65,13 +60,16 @@ class Training:
         passed = perf_counter() - self._begun
         done = step.number - self._first + 1
         left = passed / done * (step.steps - step.number)
-        parts = [f"epoch {step.epoch:.1f}/{self.epochs:g}", terms, *self._speed()]
+        # As many digits as the total has: a length of 1.669 epochs ends at 1.669, and not at 2.0.
+        total = f"{self.epochs:g}"
+        digits = max(1, len(total.partition(".")[2]))
+        parts = [f"epoch {min(step.epoch, self.epochs):.{digits}f}/{total}", terms, *self._speed()]
         if "effective_rank" in health:
             rank, norm = health["effective_rank"], health["mean_norm"]
             parts.append("rank none" if rank is None else f"rank {rank:.1f}")
             parts.append("mean none" if norm is None else f"mean {norm:.2f}")
-        if self.word:
-            parts.append(self.word)
+        if self.label:
+            parts.append(self.label)
         parts.append(f"{duration(left)} left" if step.number < step.steps else f"took {duration(passed)}")
         return " | ".join(parts)
 

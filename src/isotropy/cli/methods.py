@@ -4,9 +4,9 @@ import inspect
 
 from rich.table import Table
 
-from isotropy.cli.fit import DEFAULT_METHOD
 from isotropy.cli.show import OUT, say
 from isotropy.methods import METHODS
+from isotropy.runs.defaults import DEFAULT_METHOD
 from isotropy.runs.recipe import MODALITIES
 
 

@@ -47,3 +47,13 @@ def duration(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60:02d} s"
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def counted(number: float, noun: str) -> str:
+    """Return a number with its noun, which is plural except for exactly one.
+
+    Example:
+        >>> counted(1.0, "epoch"), counted(1.5, "epoch")
+        ('1 epoch', '1.5 epochs')
+    """
+    return f"{number:g} {noun}{'' if number == 1 else 's'}"

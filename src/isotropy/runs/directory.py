@@ -16,17 +16,13 @@ from torch import Tensor
 from isotropy.io.atomic import write_atomically
 from isotropy.data import PREPROCESS, Preprocess
 from isotropy.errors import UserError
-from isotropy.evaluation.evidence import codes_evidence, evidence
-from isotropy.io.logs import Log
+from isotropy.io.logs import Log, finite
 from isotropy.runs.prepare import Prepared
 from isotropy.runs.recipe import Recipe
 from isotropy.representation import Representation
-from isotropy.training import Diverged, Step, checkpoint, comm, fit
-from isotropy.runs.monitor import Monitor
+from isotropy.training import Diverged, Step, checkpoint, comm
 from isotropy.io.tables import writing
 
-# Rows on which the encoder is watched: twice as many cost more than 3% of a short training.
-_WATCHED = 256
 _SECONDS_BETWEEN_CHECKPOINTS = 30.0
 # Rows that are embedded and written at once: what bounds the memory of the export.
 _PIECE = 16384
@@ -77,6 +73,15 @@ class Run:
                 f"{self.folder}: holds a run already; choose another --out, or go on with: "
                 f"isotropy fit --resume {self.folder}"
             )
+
+    def refuse_if_finished(self) -> None:
+        """Refuse to go on with a run that is at its end.
+
+        Raises:
+            UserError: saying how to look at it.
+        """
+        if self.finished:
+            raise UserError(f"{self.folder}: is finished; look at it with: isotropy report {self.folder}")
 
     def create(self, prepared: Prepared) -> None:
         """Make the directory with the recipe and what was learnt of the data."""
@@ -140,107 +145,56 @@ class Run:
                 "now, or other values): restore it, or begin another run"
             )
 
-    def train(
-        self,
-        prepared: Prepared,
-        *,
-        stop: Callable[[], bool] = lambda: False,
-        collapsed: Callable[[], bool] = lambda: False,
-    ) -> Iterator[tuple[Step, dict[str, Any]]]:
-        """Train, from the last checkpoint if there is one; yield every step and the newest of each watched number.
-
-        Writes metrics.jsonl and diagnostics.jsonl (functions of the run alone), timing.jsonl, and a checkpoint
-        every half minute, at the end, and when `stop()` says so after a step; then the iteration ends. It ends
-        without a checkpoint where `collapsed()`, asked after every new record, says so. Of several ranks the first
-        one alone writes.
-
-        Raises:
-            UserError: what `isotropy.training.fit` raises, or a disk that does not take a file.
-        """
-        resume = checkpoint.last_good(self.checkpoints)
-        offsets = checkpoint.about(resume)["about"]["offsets"] if resume else {}
-        # Spread over the data: rows that stand together are often of one class.
-        rows = len(prepared.dataset)
-        watched = prepared.dataset.batch(torch.linspace(0, rows - 1, min(_WATCHED, rows)).long())
-        untrained = prepared.untrained().to(prepared.device)
-        watch = Monitor(prepared.method, watched, prepared.preprocess.to_input, untrained)
-        saved = perf_counter()
-        recipe = prepared.recipe
-        with self._writing(), self._logs(offsets) as logs:
-            self.records = self.read_records() if logs else []
-            if logs and not self.records:
-                self._record(logs, watch.at_start())
-            health = {name: value for line in self.records for name, value in line.items()}
-            for step in fit(
-                prepared.method,
-                prepared.dataset,
-                prepared.views,
-                optim=recipe.optim,
-                device=prepared.device,
-                resume=resume,
-                **recipe.train.arguments(),
-            ):
-                if logs:
-                    logs["metrics"].add(_metrics(step))
-                    logs["timing"].add({"step": step.number, "seconds": step.seconds, "waited": step.waited})
-                seen = watch.at(step)
-                if logs and seen is not None:
-                    health = health | self._record(logs, seen)
-                if seen is not None and comm.any_rank(collapsed()):
-                    yield step, health
-                    return
-                stopped = comm.any_rank(stop())
-                if step.number == step.steps or stopped or perf_counter() - saved > _SECONDS_BETWEEN_CHECKPOINTS:
-                    step.save(self.checkpoints, offsets={name: log.flushed() for name, log in logs.items()})
-                    saved = perf_counter()
-                yield step, health
-                if stopped:
-                    return
-
-    def finish(
-        self, prepared: Prepared, *, progress: Callable[[str], None] = lambda name: None
-    ) -> list[dict[str, Any]]:
-        """Export the encoder, embed all rows, and return and keep the evidence for the label, if there is one.
-
-        Writes encoder.safetensors first (and coder.safetensors), then embeddings.parquet piece by piece, probes.json,
-        codes.json where the method gives codes and, last, model.json: what is killed here is not finished, and a
-        resume does it again.
+    @contextmanager
+    def recording(self, offsets: dict[str, int]) -> Iterator["Recorder"]:
+        """Open the logs where the checkpoint left them, for one training; on other ranks than the first none is opened.
 
         Raises:
             UserError: a disk that does not take a file.
         """
-        recipe, data = prepared.recipe, prepared.data
-        method = prepared.method
-        made = Representation(method.encoder, prepared.preprocess, method=recipe.method, coder=method.coder())
+        with self._writing(), ExitStack() as stack:
+            logs = {
+                name: stack.enter_context(closing(Log(self.folder / f"{name}.jsonl", offsets.get(name, 0))))
+                for name in (_LOGS if comm.rank() == 0 else ())
+            }
+            self.records = self.read_records() if logs else []
+            recorder = Recorder(logs, self)
+            try:
+                yield recorder
+            except Diverged as error:
+                if logs and self.records:
+                    logs["diagnostics"].add({"step": self.records[-1]["step"], "diverged": str(error)})
+                raise
+
+    def save_weights(self, made: Representation) -> None:
+        """Write encoder.safetensors (and coder.safetensors): first of all that is exported, as it cannot be made again."""
         made.save_weights(self.folder)
-        found = []
-        if data.labels is not None and len(prepared.test):
-            found.append(
-                evidence(
-                    made,
-                    prepared.untrained(),
-                    prepared.rows,
-                    data.labels,
-                    prepared.train,
-                    prepared.test,
-                    label=recipe.data.get("label") or recipe.data.get("label_key") or "label",
-                    progress=progress,
-                )
-            )
-        coded = codes_evidence(made, prepared.rows, data.labels, prepared.train, prepared.test) if made.coder else None
-        progress("embeddings")
+
+    def export(
+        self,
+        prepared: Prepared,
+        made: Representation,
+        found: list[dict[str, Any]],
+        codes: dict[str, Any] | None,
+    ) -> None:
+        """Write embeddings.parquet piece by piece, probes.json, codes.json and, last, model.json.
+
+        What is killed here is not finished, and a resume does it again.
+
+        Args:
+            prepared: the data. made: the trained encoder.
+            found: the evidence for each label. codes: for the codes, where the method has some.
+
+        Raises:
+            UserError: a disk that does not take a file.
+        """
         with self._writing():
             self._write_embeddings(prepared, made)
             self.keep_evidence(found)
-            if coded is not None:
-                self._write("codes.json", json.dumps(coded, indent=1))
+            if codes is not None:
+                self._write("codes.json", json.dumps(codes, indent=1))
         made.scores = [{key: entry[key] for key in ("label", "outcome", "sentence")} for entry in found]
         made.save(self.folder)
-        return found
-
-    def _record(self, logs: dict[str, Log], seen: dict[str, float]) -> dict[str, Any]:
-        self.records.append(logs["diagnostics"].add(seen))
-        return self.records[-1]
 
     def _write_embeddings(self, prepared: Prepared, made: Representation) -> None:
         """Write embeddings.parquet: the part of every row, its label as text if there are labels, and z0, z1, ..."""
@@ -263,21 +217,6 @@ class Run:
         write_atomically(self.folder / name, text.encode())
 
     @contextmanager
-    def _logs(self, offsets: dict[str, int]) -> Iterator[dict[str, Log]]:
-        """Open the logs where the checkpoint left them; none on other ranks than the first."""
-        with ExitStack() as stack:
-            logs = {
-                name: stack.enter_context(closing(Log(self.folder / f"{name}.jsonl", offsets.get(name, 0))))
-                for name in (_LOGS if comm.rank() == 0 else ())
-            }
-            try:
-                yield logs
-            except Diverged as error:
-                if logs:
-                    logs["diagnostics"].add({"step": self.records[-1]["step"], "diverged": str(error)})
-                raise
-
-    @contextmanager
     def _writing(self) -> Iterator[None]:
         try:
             yield
@@ -292,6 +231,63 @@ class Run:
             return json.loads((self.folder / name).read_text())
         except (OSError, json.JSONDecodeError, UnicodeDecodeError) as error:
             raise UserError(f"{self.folder / name}: missing or damaged") from error
+
+
+class Recorder:
+    """Writes the numbers and checkpoints of one training; without a run it keeps the records in memory.
+
+    Args:
+        logs: of the run, by name; empty on other ranks than the first.
+        run: where checkpoints go, None for nowhere.
+    """
+
+    def __init__(self, logs: dict[str, Log], run: Run | None) -> None:
+        self._logs, self.run = logs, run
+        self.records: list[dict[str, Any]] = run.records if run else []
+        self._saved = perf_counter()
+
+    def step(self, step: Step) -> None:
+        """Write a step's line of metrics.jsonl (a function of the run alone) and of timing.jsonl."""
+        if self._logs:
+            self._logs["metrics"].add(_metrics(step))
+            self._logs["timing"].add({"step": step.number, "seconds": step.seconds, "waited": step.waited})
+
+    def record(self, seen: dict[str, float]) -> dict[str, Any]:
+        """Keep what the monitor saw, and return it as it is written: null where a number is not finite."""
+        self.records.append(self._logs["diagnostics"].add(seen) if self._logs else finite(seen))
+        return self.records[-1]
+
+    @property
+    def due(self) -> bool:
+        """Whether half a minute has passed since the last checkpoint."""
+        return perf_counter() - self._saved > _SECONDS_BETWEEN_CHECKPOINTS
+
+    def save(self, step: Step) -> None:
+        """Write a checkpoint of the step, with the lengths of the logs, which a resume cuts back to."""
+        if self.run is not None:
+            step.save(self.run.checkpoints, offsets={name: log.flushed() for name, log in self._logs.items()})
+            self._saved = perf_counter()
+
+
+def on_first(action: Callable[[], Any]) -> None:
+    """Do something on the first rank; what goes wrong there stops all of them."""
+    problem = None
+    if comm.rank() == 0:
+        try:
+            action()
+        except UserError as error:
+            problem = str(error)
+    if problem := comm.broadcast_object(problem):
+        raise UserError(problem)
+
+
+def free_folder(path: str, method: str) -> Path:
+    """Return runs/NAME-METHOD, numbered where it is taken."""
+    base = Path("runs") / f"{Path(path).resolve().stem}-{method}"
+    folder, number = base, 2
+    while folder.exists():
+        folder, number = base.with_name(f"{base.name}-{number}"), number + 1
+    return folder
 
 
 def _renamed(written: Any) -> Any:

@@ -13,16 +13,15 @@ from torch import Tensor, nn
 from isotropy import encoders
 from isotropy.data import PREPROCESS, ArrayDataset, Data, Preprocess, SeriesPreprocess
 from isotropy.errors import UserError
+from isotropy.encoders import Encoder
 from isotropy.evaluation.labels import encode, known, task_of
 from isotropy.evaluation.splits import split
 from isotropy.methods.method import Method
+from isotropy.runs.defaults import DEFAULT_STEPS, MOST_EPOCHS
 from isotropy.runs.recipe import Recipe, build
 from isotropy.training import Plan, comm, fit
 from isotropy.views.multiview import ViewMaker
 
-# With neither epochs nor a budget given.
-DEFAULT_BUDGET = 180.0
-MOST_EPOCHS = 200.0
 TEST_SHARE = 0.2
 _MEASURED_BATCHES = 3
 _MEASURED_SECONDS = 12.0
@@ -37,7 +36,8 @@ class Prepared:
         recipe: what is trained and how. data: as it was read; labels stay here.
         preprocess: learnt on the training rows. rows: all rows as they are stored.
         train, test: sorted row numbers; `test` is empty where nothing is held out.
-        source: the training rows. method, views: as the recipe says.
+        dataset: the training rows. method, views: as the recipe says.
+        network: the user's own that is trained a copy of, None for the recipe's encoder.
     """
 
     recipe: Recipe
@@ -50,6 +50,7 @@ class Prepared:
     method: Method
     views: ViewMaker
     device: torch.device
+    network: nn.Module | None = None
 
     def with_epochs(self, epochs: float) -> "Prepared":
         """Return the same with another length of training."""
@@ -73,11 +74,16 @@ class Prepared:
 
     def untrained(self) -> nn.Module:
         """Return the encoder as it was before training: the same seed draws the same weights."""
-        return build(self.recipe, self.preprocess, self.dataset)[0].encoder
+        return build(self.recipe, self.preprocess, self.dataset, _wrapped(self.network, self.dataset))[0].encoder
 
 
 def prepare(
-    recipe: Recipe, data: Data, *, device: torch.device | str = "cpu", preprocess: Preprocess | None = None
+    recipe: Recipe,
+    data: Data,
+    *,
+    device: torch.device | str = "cpu",
+    preprocess: Preprocess | None = None,
+    network: nn.Module | None = None,
 ) -> Prepared:
     """Divide the rows, learn the preprocessing on the training part alone, and build what will be trained.
 
@@ -89,6 +95,7 @@ def prepare(
         data: as `isotropy.data.read` gave it.
         device: where training will run.
         preprocess: one learnt before, for a run that is resumed.
+        network: one of the user's own, of which a copy is trained instead of the recipe's encoder.
 
     Raises:
         UserError: data or options that do not fit, named.
@@ -97,14 +104,23 @@ def prepare(
     if data.labels is not None:
         refuse_unprobeable(data.labels[train], data.labels[test])
     if preprocess is None:
-        preprocess = learn(data.values, recipe.modality, train, any_length=encoders.any_length(recipe.encoder))
+        own = isinstance(network, Encoder) and network.any_length
+        any_length = encoders.any_length(recipe.encoder) if network is None else own
+        preprocess = learn(data.values, recipe.modality, train, any_length=any_length)
     rows = preprocess.transform(data.values)
     place = torch.device(device)
     dataset = ArrayDataset(rows, preprocess, device=place, index=torch.from_numpy(train) if len(test) else None)
-    method, views = build(recipe, preprocess, dataset)
+    method, views = build(recipe, preprocess, dataset, _wrapped(network, dataset))
     # Here too, and not in the loop alone: before a run's folder is made.
     method.check_batch_size(min(recipe.train.batch_size, len(train)))
-    return Prepared(recipe, data, preprocess, rows, train, test, dataset, method, views, place)
+    return Prepared(recipe, data, preprocess, rows, train, test, dataset, method, views, place, network)
+
+
+def _wrapped(network: nn.Module | None, dataset: ArrayDataset) -> Encoder | None:
+    """Return a copy of the user's network as an encoder."""
+    if network is None:
+        return None
+    return encoders.wrap(copy.deepcopy(network), example=dataset.to_input(dataset.batch(torch.arange(2))))
 
 
 def learn(values: Any, modality: str, rows: NDArray[np.int64] | None = None, *, any_length: bool) -> Preprocess:
@@ -167,6 +183,18 @@ def seconds_per_epoch(prepared: Prepared) -> float:
     per_row = sum(counted) / len(counted) / few
     own = torch.tensor([per_row], dtype=torch.float64)
     return float(comm.all_reduce_sum(own.to(prepared.device)) / comm.world()) * len(prepared.dataset)
+
+
+def default_epochs(recipe: Recipe, rows: int) -> float:
+    """Return the default length for so many training rows: a function of data and recipe alone (decision 0016).
+
+    Example:
+        >>> [default_epochs(Recipe.default("simclr", "table"), rows) for rows in (1_000, 51_200, 10_000_000)]
+        [200.0, 50.0, 1.0]
+    """
+    train = recipe.train
+    plan = Plan(rows=rows, batch_size=train.batch_size, epochs=1, keep_last=train.keep_last)
+    return float(min(max(1, round(DEFAULT_STEPS / plan.per_pass)), MOST_EPOCHS))
 
 
 def epochs_within(seconds: float, per_epoch: float, *, most: float = float("inf")) -> float:
