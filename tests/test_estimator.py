@@ -71,7 +71,7 @@ def test_shape_and_type_say_the_modality(shape: tuple[int, ...], kind: type, mod
     random = np.random.default_rng(0)
     x = random.integers(0, 256, shape).astype(kind)
     options = {"encoder_options": None} if modality == "series" else {}
-    encoder = quick(**options, method_options=QUICK).fit(x)
+    encoder = quick(**options, method="lfr", method_options=QUICK).fit(x)
     assert encoder.recipe_.modality == encoder.representation_.modality == modality
     order = random.permutation(len(x))
     assert np.array_equal(encoder.transform(x)[order], encoder.transform(torch.from_numpy(x[order])))

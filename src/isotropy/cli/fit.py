@@ -17,8 +17,9 @@ from isotropy.cli.show import COLLAPSED, INTERRUPTED, OUT, duration, note, say
 from isotropy.cli.table import show_evidence
 from isotropy.data import Data
 from isotropy.diagnostics.verdict import verdict
-from isotropy.errors import UserError, nearest
-from isotropy.methods import METHODS
+from isotropy.errors import UserError
+from isotropy.methods import find_method
+from isotropy.modalities import MODALITIES
 from isotropy.runs import prepare
 from isotropy.runs.diagnose import diagnose, known
 from isotropy.runs.directory import Run
@@ -27,9 +28,6 @@ from isotropy.runs.recipe import Recipe
 from isotropy.runs.settings import parse_setting
 from isotropy.training import Diverged, comm
 from isotropy.training.precision import choose
-
-# What suits a modality best on one small machine; measured in docs/log.md.
-DEFAULT_METHOD = {"table": "lfr", "series": "lfr", "image": "simclr"}
 
 
 @dataclass(frozen=True)
@@ -54,8 +52,8 @@ class Settings:
             raise UserError(f"--epochs {self.epochs:g} must be a number above 0")
         if self.sets_epochs and (self.epochs is not None or self.budget is not None):
             raise UserError("--set train.epochs says what --epochs and --budget say: give one of them")
-        if self.method is not None and self.method not in METHODS:
-            raise UserError(f"method {self.method!r} is unknown{nearest(self.method, METHODS)}")
+        if self.method is not None:
+            find_method(self.method)
 
     @property
     def sets_epochs(self) -> bool:
@@ -69,7 +67,7 @@ class Settings:
             if recipe.modality != data.modality:
                 raise UserError(f"{self.recipe}: is for {recipe.modality} data, and this is {data.modality} data")
         else:
-            recipe = Recipe.default(self.method or DEFAULT_METHOD[data.modality], data.modality)
+            recipe = Recipe.default(self.method or MODALITIES[data.modality].default_method, data.modality)
         options = {
             "method": self.method if self.method != recipe.method else None,
             "encoder": self.encoder,
@@ -268,7 +266,7 @@ def _polite_stop() -> Iterator[_Stop]:
 
 def _free_folder(path: str, method: str) -> Path:
     """Return runs/NAME-METHOD, numbered where it is taken."""
-    base = Path("runs") / f"{Path(path).resolve().stem}-{method}"
+    base = Path("runs") / f"{Path(path).resolve().stem}-{method.rpartition(':')[2]}"
     folder, number = base, 2
     while folder.exists():
         folder, number = base.with_name(f"{base.name}-{number}"), number + 1

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from isotropy.io.atomic import write_atomically
 from isotropy.data import PREPROCESS, Preprocess
+from isotropy.data.batched import batched
 from isotropy.errors import UserError
 from isotropy.evaluation.evidence import codes_evidence, evidence
 from isotropy.io.logs import Log
@@ -249,8 +250,7 @@ class Run:
         part[prepared.test] = "test"
         texts = ["part"] if labels is None else ["part", "label"]
         with writing(self.folder / "embeddings.parquet", made.names, texts) as writer:
-            for start in range(0, len(rows), _PIECE):
-                piece = slice(start, start + _PIECE)
+            for piece in batched(len(rows), rows=_PIECE):
                 said = [] if labels is None else [pd.Series(labels[piece]).astype("string")]
                 writer.write(made.embed_stored(rows[piece]), part[piece], *said)
 

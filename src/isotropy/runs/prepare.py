@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from isotropy import encoders
-from isotropy.data import PREPROCESS, ArrayDataset, Data, Preprocess, SeriesPreprocess
+from isotropy.data import ArrayDataset, Data, Preprocess
 from isotropy.errors import UserError
 from isotropy.evaluation.labels import encode, known, task_of
 from isotropy.evaluation.splits import split
 from isotropy.methods.method import Method
+from isotropy.modalities import MODALITIES
 from isotropy.runs.recipe import Recipe, build
 from isotropy.training import Plan, comm, fit
 from isotropy.views.multiview import ViewMaker
@@ -97,7 +98,8 @@ def prepare(
     if data.labels is not None:
         refuse_unprobeable(data.labels[train], data.labels[test])
     if preprocess is None:
-        preprocess = learn(data.values, recipe.modality, train, any_length=encoders.any_length(recipe.encoder))
+        learn = MODALITIES[recipe.modality].preprocess.learn
+        preprocess = learn(data.values, train, any_length=encoders.any_length(recipe.encoder))
     rows = preprocess.transform(data.values)
     place = torch.device(device)
     dataset = ArrayDataset(rows, preprocess, device=place, index=torch.from_numpy(train) if len(test) else None)
@@ -105,20 +107,6 @@ def prepare(
     # Here too, and not in the loop alone: before a run's folder is made.
     method.check_batch_size(min(recipe.train.batch_size, len(train)))
     return Prepared(recipe, data, preprocess, rows, train, test, dataset, method, views, place)
-
-
-def learn(values: Any, modality: str, rows: NDArray[np.int64] | None = None, *, any_length: bool) -> Preprocess:
-    """Return the preprocessing of a modality, learnt on the training rows of `values`.
-
-    Args:
-        values: all rows, as `PREPROCESS[modality].learn` takes them.
-        modality: "table", "series" or "image".
-        rows: (M,) the training rows; None for all.
-        any_length: whether the encoder takes series of another length than in training.
-    """
-    if modality == "series":
-        return SeriesPreprocess.learn(values, rows, any_length=any_length)
-    return PREPROCESS[modality].learn(values, rows)
 
 
 def refuse_unprobeable(train: NDArray[Any], test: NDArray[Any]) -> None:
