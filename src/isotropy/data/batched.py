@@ -7,11 +7,11 @@ PART_BYTES = 1 << 27
 
 
 def batched(count: int, *, rows: int | None = None, row_bytes: int = 1, part_bytes: int = 0) -> Iterator[slice]:
-    """Yield slices that cover `count` rows in order, each of `rows` rows, or of as many as take `part_bytes`, by default 128 MiB.
+    """Yield slices that cover `count` rows in order.
 
     Args:
         count: of all rows.
-        rows: of a part; None asks `row_bytes`.
+        rows: of a part; None takes as many as fit into `part_bytes`, by default 128 MiB.
         row_bytes: memory that a row takes; a part has one row at least.
 
     Example:
