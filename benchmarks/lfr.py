@@ -26,7 +26,8 @@ from torch.utils.data import DataLoader, TensorDataset
 from isotropy import rng
 from isotropy.encoders import SeriesCNN, TableMLP
 from isotropy.methods import LFR
-from isotropy.methods.lfr.projectors import candidate, random_projector
+from isotropy.modalities import MODALITIES
+from isotropy.methods.lfr.projectors import candidate
 from isotropy.training import Optim, fit
 from isotropy.training.precision import has_bf16_units
 from isotropy.views.multiview import Plain
@@ -118,7 +119,7 @@ class Rows:
 def ours(recipe: Recipe, width: int, dtype: torch.dtype, dropout: float) -> tuple[LFR, Rows]:
     method = LFR(
         recipe.encoder(dropout),
-        make_projector=partial(random_projector, recipe.modality, recipe.shape),
+        make_projector=partial(MODALITIES[recipe.modality].random_projector, recipe.shape),
         num_projectors=K,
         num_candidates=K,  # choosing is done once and not part of a cycle
         target_width=width,
@@ -159,7 +160,7 @@ def published_parts(recipe: Recipe, method: LFR, dtype: torch.dtype, dropout: fl
     encoder = copy_weights(recipe.published_encoder(dropout).to(dtype), method.encoder.parameters())
     projectors, predictors = [], []
     stacked = method.predictors[0]
-    make = partial(random_projector, recipe.modality, recipe.shape, recipe.width)
+    make = partial(MODALITIES[recipe.modality].random_projector, recipe.shape, recipe.width)
     for k in range(K):
         frozen = candidate(make, SEED, k).to(dtype)
         projectors.append(copy_weights(recipe.published_projector().to(dtype), frozen.parameters()).eval())

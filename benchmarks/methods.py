@@ -37,8 +37,8 @@ from torch import Tensor, nn
 
 from isotropy.encoders import DilatedResNet, SeriesCNN, TableMLP, Timm
 from isotropy.methods import LFR, METHODS, Method
-from isotropy.methods.lfr.projectors import random_projector
-from isotropy.nn.decoders import decoder
+from isotropy.methods.lfr.projectors import image_projector
+from isotropy.nn.decoders import image_decoder
 from isotropy.nn.ema import Teacher
 from isotropy.training import Optim, Step, fit
 from isotropy.views.multiview import MultiView
@@ -108,8 +108,8 @@ def made(name: str, encoder: nn.Module, ready: Ready) -> Method:
     """Return the method with its own defaults."""
     torch.manual_seed(0)
     given: dict[str, Any] = {
-        "make_decoder": partial(decoder, "image", SHAPE),
-        "make_projector": partial(random_projector, "image", SHAPE),
+        "make_decoder": partial(image_decoder, SHAPE),
+        "make_projector": partial(image_projector, SHAPE),
         "n_samples": len(ready),
     }
     if name == "w_mse":

@@ -41,7 +41,7 @@ from matrix_worker import BASELINE, Job, Worker, made
 from isotropy.errors import UserError
 from isotropy.io.atomic import write_atomically
 from isotropy.methods import METHODS
-from isotropy.runs.recipe import MODALITIES
+from isotropy.modalities import MODALITIES
 
 # The papers' own methods, and one to compare them with.
 PAPERS = {"lfr", "music", "cissl", "dissl", "center", "center_subtraction", "simclr"}

@@ -15,7 +15,7 @@ from matrix_data import EQUIVARIANT
 from matrix_table import KINDS, equivariant, finished, mark, shown, table, verdicts
 
 from isotropy.methods import METHODS
-from isotropy.runs.recipe import MODALITIES
+from isotropy.modalities import MODALITIES
 
 ROOT = Path(__file__).parents[1]
 BEGIN, END = "<!-- made by experiments/matrix_docs.py -->", "<!-- end of what is made -->"

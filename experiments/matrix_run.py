@@ -28,7 +28,7 @@ from isotropy.representation import embed_rows
 from isotropy.runs.prepare import Prepared, prepare
 from isotropy.runs.recipe import Recipe
 from isotropy.training import fit
-from isotropy.views import view_kind
+from isotropy.modalities import MODALITIES
 
 PROBE_ROWS = 4000  # of the training part, and as many of the test part
 WATCHED, VIEWS = 512, 20
@@ -54,7 +54,7 @@ def digest(method: str, name: str) -> str:
     recipe = recipe_of(method, name)
     text = f"{recipe.to_toml()}{inspect.signature(METHODS[method].__init__)}{DATA[name]}"
     if METHODS[method].min_views > 1 or recipe.views:
-        text += str(inspect.signature(view_kind(recipe.modality, recipe.views.get("name", "")).__init__))
+        text += str(inspect.signature(MODALITIES[recipe.modality].view_maker(recipe.views.get("name", "")).__init__))
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 

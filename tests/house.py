@@ -16,24 +16,29 @@ ALLOWED = {
         "rng": "",
         "validation": "errors",
         "io": "errors",
+        "registry": "errors",
         # Arithmetic: tensors in, numbers out. Objectives and diagnostics know nobody.
         "objectives": "errors",
         "diagnostics": "errors",
         # Parts of a training. Views and encoders know nothing of methods, methods nothing of the loop or of data.
         "nn": "objectives errors validation",
-        "encoders": f"nn {_GROUND}",
+        "encoders": f"nn registry {_GROUND}",
         "views": f"encoders {_GROUND}",
-        "methods": f"objectives nn encoders views {_GROUND}",
+        "methods": f"objectives nn encoders views registry {_GROUND}",
         "training": f"methods encoders views io {_GROUND}",
         # Data, what is made of it, and what that is worth. Nothing here knows a method or the loop.
-        "data": f"io {_GROUND}",
-        "representation": f"data encoders nn io {_GROUND}",
-        "evaluation": f"representation diagnostics {_GROUND}",
+        "data": f"io registry {_GROUND}",
+        # One record a kind of data: the only place that knows all parts of one.
+        "modalities": f"data views encoders nn methods {_GROUND}",
+        "representation": f"modalities data encoders nn io {_GROUND}",
+        "evaluation": f"representation modalities diagnostics {_GROUND}",
         # A run puts them together; nothing below knows that there are runs.
-        "runs": f"methods training views encoders nn data representation evaluation diagnostics io {_GROUND}",
+        "runs": f"modalities methods training views encoders nn data representation evaluation diagnostics io "
+        f"{_GROUND}",
         "report": f"runs evaluation diagnostics representation methods data io {_GROUND}",
-        "estimator": f"runs training methods views encoders data representation {_GROUND}",
-        "cli": "estimator report runs methods training encoders data representation evaluation diagnostics io errors",
+        "estimator": f"runs training modalities methods views encoders data representation {_GROUND}",
+        "cli": "estimator report runs modalities methods training encoders data representation evaluation diagnostics "
+        "io errors",
         "__init__": "cli estimator report runs methods training encoders data representation evaluation errors",
         "__main__": "cli",
     }.items()

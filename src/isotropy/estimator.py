@@ -12,11 +12,13 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor, nn
 
-from isotropy.data import Data, ImagePreprocess
-from isotropy.data.arrays import taken
+from isotropy.data import Data
+from isotropy.data.infer import infer_modality, known_modality
 from isotropy.data.tensors import as_array
+from isotropy.encoders import Encoder
 from isotropy.errors import UserError
-from isotropy.runs.defaults import DEFAULT_METHOD
+from isotropy.methods import Method
+from isotropy.modalities import MODALITIES
 from isotropy.runs.prepare import default_epochs
 from isotropy.runs.recipe import Recipe
 from isotropy.runs.session import Finished, Stepped, train
@@ -37,10 +39,10 @@ class SelfSupervisedEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
     are never looked at.
 
     Args:
-        method: a name of `isotropy.METHODS`. By default the modality's, as for `isotropy fit`.
-        encoder: a name (`isotropy.encoders.ENCODERS`, or "timm:MODEL"), or a network of your own, of which a copy
-            is trained from the weights that it has. By default what suits the modality.
-        modality: "table", "series" or "image", where the shape of the data says otherwise.
+        method: a name of `isotropy.METHODS` or a class. By default the modality's, as for `isotropy fit`.
+        encoder: a name (`isotropy.encoders.ENCODERS`, or "timm:MODEL"), a class, or a network of your own, of which a
+            copy is trained from the weights that it has. By default what suits the modality.
+        modality: "table", "series", "image" or one of your own, where the shape of the data says otherwise.
         epochs: passes of the encoder over the data. By default as many as make about 10,000 batches, but at
             least one and at most 200 (`isotropy.runs.defaults`).
         batch_size: rows of a step; by default the method's.
@@ -73,9 +75,9 @@ class SelfSupervisedEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
 
     def __init__(
         self,
-        method: str | None = None,
+        method: str | type[Method] | None = None,
         *,
-        encoder: str | nn.Module | None = None,
+        encoder: str | type[Encoder] | nn.Module | None = None,
         modality: str | None = None,
         epochs: float | None = None,
         batch_size: int | None = None,
@@ -168,8 +170,8 @@ class SelfSupervisedEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         """Return the rows in the form that a preprocessing takes, and their modality."""
         if isinstance(X, pd.DataFrame):
             validate_data(self, X, reset=reset, skip_check_array=True)
-            if self.modality in (None, "table"):
-                return X, "table"
+            if self.modality is None or known_modality(self.modality).takes_frames:
+                return X, self.modality or "table"
             X = X.to_numpy()
         else:
             X = validate_data(
@@ -182,16 +184,16 @@ class SelfSupervisedEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
                 ensure_min_samples=2 if reset else 1,
             )
         if reset:
-            values, modality, _ = taken(X, self.modality)
+            values, modality, _ = infer_modality(X, self.modality)
         else:
             preprocess = self.representation_.preprocess
-            scale = preprocess.scale if isinstance(preprocess, ImagePreprocess) else None
-            values, modality, _ = taken(X, preprocess.modality, scale=scale)
+            scale = preprocess.read_options(folder=False).get("scale")
+            values, modality, _ = infer_modality(X, preprocess.modality, scale=scale)
         return values, modality
 
     def _recipe(self, modality: str, rows: int) -> Recipe:
         settings: dict[str, Any] = {"train.precision": self.precision}
-        if isinstance(self.encoder, str):
+        if isinstance(self.encoder, str | type):
             settings["encoder"] = self.encoder
         if self.batch_size is not None:
             settings["train.batch_size"] = self.batch_size
@@ -208,6 +210,6 @@ class SelfSupervisedEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         settings["train.seed"] = seed
         # A search may hand over numpy's numbers.
         plain = {name: value.item() if isinstance(value, np.generic) else value for name, value in settings.items()}
-        recipe = Recipe.default(self.method or DEFAULT_METHOD[modality], modality).changed(plain)
+        recipe = Recipe.default(self.method or MODALITIES[modality].default_method, modality).changed(plain)
         epochs = default_epochs(recipe, rows) if self.epochs is None else float(self.epochs)
         return recipe.changed({"train.epochs": epochs})

@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from isotropy import encoders
-from isotropy.encoders import DEFAULT, ENCODERS, build, from_spec, spec
+from isotropy.encoders import ENCODERS, build, from_spec, spec
 from isotropy.errors import UserError
+from isotropy.modalities import MODALITIES
 
 SHAPES = {
     "table": {"numeric": 3, "categories": [2, 4]},
@@ -27,14 +28,14 @@ def example(modality: str, count: int = 8) -> torch.Tensor:
 
 @pytest.mark.parametrize("name", ENCODERS)
 def test_every_encoder_gives_vectors_of_its_width(name):
-    encoder = build(name, SHAPES[ENCODERS[name].modality])
+    encoder = build(name, ENCODERS[name].modality, SHAPES[ENCODERS[name].modality])
     assert encoder(example(encoder.modality)).shape == (8, encoder.width)
     assert isinstance(encoder.convolutional, bool)
 
 
 @pytest.mark.parametrize("name", ENCODERS)
 def test_every_encoder_is_rebuilt_bit_for_bit_from_its_specification(name):
-    encoder = build(name, SHAPES[ENCODERS[name].modality])
+    encoder = build(name, ENCODERS[name].modality, SHAPES[ENCODERS[name].modality])
     x = example(encoder.modality)
     encoder(x)
     again = from_spec(json.loads(json.dumps(spec(encoder))))
@@ -48,7 +49,7 @@ def test_every_encoder_is_rebuilt_bit_for_bit_from_its_specification(name):
 
 @pytest.mark.parametrize("name", ENCODERS)
 def test_every_encoder_runs_in_float64_and_channels_last(name):
-    encoder = build(name, SHAPES[ENCODERS[name].modality]).eval()
+    encoder = build(name, ENCODERS[name].modality, SHAPES[ENCODERS[name].modality]).eval()
     x = example(encoder.modality)
     right = encoder(x)
     other = copy.deepcopy(encoder).to(memory_format=torch.channels_last)
@@ -60,27 +61,27 @@ def test_every_encoder_runs_in_float64_and_channels_last(name):
 
 @pytest.mark.parametrize("name", ENCODERS)
 def test_in_eval_mode_a_row_does_not_depend_on_its_batch(name):
-    encoder = build(name, SHAPES[ENCODERS[name].modality]).double().eval()
+    encoder = build(name, ENCODERS[name].modality, SHAPES[ENCODERS[name].modality]).double().eval()
     x = example(encoder.modality).double()
     torch.testing.assert_close(encoder(x)[2:5], encoder(x[2:5]), rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("name", ENCODERS)
 def test_every_weight_of_an_encoder_learns(name):
-    encoder = build(name, SHAPES[ENCODERS[name].modality]).double()
+    encoder = build(name, ENCODERS[name].modality, SHAPES[ENCODERS[name].modality]).double()
     output = encoder(example(encoder.modality).double())
     (output * torch.randn_like(output)).sum().backward()
     assert all(p.grad is not None for p in encoder.parameters())
 
 
 def test_every_modality_has_a_default_of_its_own():
-    assert set(DEFAULT) == set(SHAPES)
-    for modality, name in DEFAULT.items():
-        assert build(name, SHAPES[modality]).modality == modality
+    assert set(MODALITIES) == set(SHAPES)
+    for modality, name in ((m.name, m.default_encoder) for m in MODALITIES.values()):
+        assert build(name, modality, SHAPES[modality]).modality == modality
 
 
 def test_options_reach_the_constructor():
-    assert build("table_mlp", SHAPES["table"], width=17, depth=2).arguments == {
+    assert build("table_mlp", "table", SHAPES["table"], width=17, depth=2).arguments == {
         "numeric": 3,
         "categories": [2, 4],
         "width": 17,
@@ -108,7 +109,7 @@ def test_options_reach_the_constructor():
 )
 def test_wrong_names_get_the_nearest_valid_one(name, modality, options, message):
     with pytest.raises(UserError, match=message):
-        build(name, SHAPES[modality], **options)
+        build(name, modality, SHAPES[modality], **options)
 
 
 @pytest.mark.parametrize(

@@ -68,7 +68,7 @@ def test_images_below_8_are_refused():
 
 def test_a_residual_network_of_timm_keeps_small_images_at_their_size():
     pytest.importorskip("timm")
-    encoder = encoders.build("timm:resnet18", SMALL)
+    encoder = encoders.build("timm:resnet18", "image", SMALL)
     assert encoder.width == 512 and encoder(torch.rand(2, 3, 32, 32)).shape == (2, 512)
     stem = encoder.model.conv1
     assert (stem.kernel_size, stem.stride, stem.padding) == ((3, 3), (1, 1), (1, 1))
@@ -80,31 +80,31 @@ def test_a_residual_network_of_timm_keeps_small_images_at_their_size():
 
 def test_large_images_and_deep_stems():
     pytest.importorskip("timm")
-    large = encoders.build("timm:resnet18", {"channels": 1, "size": [96, 96]})
+    large = encoders.build("timm:resnet18", "image", {"channels": 1, "size": [96, 96]})
     assert large.model.conv1.stride == (2, 2) and large.model.conv1.in_channels == 1
-    deep = encoders.build("timm:resnet18d", SMALL)
+    deep = encoders.build("timm:resnet18d", "image", SMALL)
     assert [layer.stride for layer in deep.model.conv1 if isinstance(layer, nn.Conv2d)] == [(1, 1)] * 3
 
 
 def test_a_transformer_is_told_the_size():
     pytest.importorskip("timm")
-    encoder = encoders.build("timm:vit_tiny_patch16_224", SMALL)
+    encoder = encoders.build("timm:vit_tiny_patch16_224", "image", SMALL)
     assert encoder(torch.rand(2, 3, 32, 32)).shape == (2, encoder.width)
 
 
 def test_what_timm_does_not_know_or_cannot_do_is_refused():
     pytest.importorskip("timm")
     with pytest.raises(UserError, match="did you mean 'resnet18"):
-        encoders.build("timm:resnet18x", SMALL)
+        encoders.build("timm:resnet18x", "image", SMALL)
     with pytest.raises(UserError, match="no small stem"):
-        encoders.build("timm:mobilenetv3_small_050", SMALL, small_stem=True)
+        encoders.build("timm:mobilenetv3_small_050", "image", SMALL, small_stem=True)
     with pytest.raises(UserError, match=r"vit_tiny_patch16_224 cannot take images of 8 x 8"):
-        encoders.build("timm:vit_tiny_patch16_224", {"channels": 3, "size": [8, 8]})
+        encoders.build("timm:vit_tiny_patch16_224", "image", {"channels": 3, "size": [8, 8]})
 
 
 def test_a_timm_model_is_rebuilt_from_its_specification():
     pytest.importorskip("timm")
-    first = encoders.build("timm:resnet10t", SMALL)
+    first = encoders.build("timm:resnet10t", "image", SMALL)
     specification = encoders.spec(first)
     assert specification["name"] == "timm:resnet10t" and "pretrained" not in specification["arguments"]
     second = encoders.from_spec(specification)
@@ -125,4 +125,4 @@ def test_a_timm_that_cannot_be_imported_names_the_extra(kind, monkeypatch):
     monkeypatch.delitem(sys.modules, "timm", raising=False)
     monkeypatch.setattr(builtins, "__import__", broken)
     with pytest.raises(UserError, match=r"pip install isotropy\[images\]"):
-        encoders.build("timm:resnet18", SMALL)
+        encoders.build("timm:resnet18", "image", SMALL)

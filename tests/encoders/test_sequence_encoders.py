@@ -11,7 +11,7 @@ from isotropy.errors import UserError
 from isotropy.nn.attention import Block
 
 SERIES = [name for name, kind in ENCODERS.items() if kind.modality == "series"]
-FRAMED = [name for name in SERIES if build(name, {"channels": 2, "length": 40}).frame_width]
+FRAMED = [name for name in SERIES if build(name, "series", {"channels": 2, "length": 40}).frame_width]
 
 
 def series(*shape, seed=0):
@@ -20,7 +20,7 @@ def series(*shape, seed=0):
 
 @pytest.mark.parametrize("name", FRAMED)
 def test_an_encoders_vector_is_its_frames_pooled_or_flattened(name):
-    encoder, x = build(name, {"channels": 2, "length": 40}).double().eval(), series(3, 2, 40)
+    encoder, x = build(name, "series", {"channels": 2, "length": 40}).double().eval(), series(3, 2, 40)
     frames = encoder.frames(x)
     assert frames.shape[:2] == (3, encoder.frame_width) and frames.shape[2] > 1
     made = frames.mean(2) if encoder.width == encoder.frame_width else frames.flatten(1)
@@ -52,7 +52,7 @@ def test_a_wrapped_network_hands_on_its_own_frames():
 @pytest.mark.parametrize("name", ["gru", "series_transformer"])
 @pytest.mark.parametrize("length", [1, 7, 64, 333])
 def test_they_take_any_length(name, length):
-    encoder = build(name, {"channels": 2, "length": 40}, width=8)
+    encoder = build(name, "series", {"channels": 2, "length": 40}, width=8)
     assert encoder(torch.randn(3, 2, length)).shape == (3, 8)
 
 

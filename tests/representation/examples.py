@@ -26,7 +26,7 @@ def encoder_of(name: str) -> tuple[nn.Module, str]:
         network = nn.Sequential(nn.Linear(7, 5), nn.ReLU(), nn.Linear(5, 7), nn.ReLU(), nn.Linear(7, 3))
         return wrap(network, width=3), "table"
     modality = "image" if name.startswith("timm:") else ENCODERS[name].modality
-    return lively(build(name, SHAPES[modality])), modality
+    return lively(build(name, modality, SHAPES[modality])), modality
 
 
 def lively(encoder: nn.Module) -> nn.Module:
@@ -55,5 +55,5 @@ def made(name: str) -> tuple[Representation, Any]:
     _, modality = encoder_of(name)
     values = values_of(modality, 150)
     preprocess = PREPROCESS[modality].learn(values)
-    encoder = lively(build(name, preprocess.shape)) if name in ENCODERS else encoder_of(name)[0]
+    encoder = lively(build(name, modality, preprocess.shape)) if name in ENCODERS else encoder_of(name)[0]
     return Representation(encoder, preprocess, method="lfr"), values

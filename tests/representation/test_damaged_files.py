@@ -22,7 +22,9 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("saved")
     values = values_of("image", 20)
     preprocess = ImagePreprocess.learn(values)
-    Representation(build("small_resnet", preprocess.shape, stem=4, width=16), preprocess, method="byol").save(folder)
+    Representation(build("small_resnet", "image", preprocess.shape, stem=4, width=16), preprocess, method="byol").save(
+        folder
+    )
     return folder
 
 

@@ -6,8 +6,9 @@ import torch
 from torch import nn
 
 from isotropy.encoders import ENCODERS
+from isotropy.modalities import MODALITIES
 from isotropy.representation import Representation
-from isotropy.representation.embedding import embed_rows, example_rows, steady_chunk
+from isotropy.representation.embedding import embed_rows, steady_chunk
 from representation.examples import SHAPES, encoder_of
 
 NAMES = [*ENCODERS, "timm:test_resnet", "wrapped gru", "narrow"]
@@ -24,7 +25,7 @@ def test_a_row_has_the_same_bits_in_every_subset_and_order(name: str, threads: i
     torch.set_num_threads(threads)
     try:
         representation = Representation(encoder, preprocess, method="lfr")  # type: ignore[arg-type]
-        rows = example_rows(modality, SHAPES[modality], representation.chunk + 13)
+        rows = MODALITIES[modality].example_rows(SHAPES[modality], representation.chunk + 13)
         whole = representation.embed_stored(rows)
         order = torch.from_numpy(np.random.default_rng(1).permutation(len(rows)))
         assert np.array_equal(representation.embed_stored(rows[order]), whole[order])

@@ -23,7 +23,7 @@ from representation.examples import lively, made, values_of
 
 def test_a_representation_keeps_a_copy() -> None:
     representation, values = made("table_mlp")
-    trained = build("table_mlp", representation.preprocess.shape)
+    trained = build("table_mlp", "table", representation.preprocess.shape)
     copied = Representation(trained, representation.preprocess, method="lfr")
     before = copied.transform(values)
     nn.init.zeros_(trained.layers[0].weight)
@@ -33,7 +33,7 @@ def test_a_representation_keeps_a_copy() -> None:
 @pytest.mark.parametrize("name", ["table_mlp", "series_cnn", "small_resnet"])
 def test_the_layout_that_training_used_changes_no_bit(name: str) -> None:
     representation, values = made(name)
-    trained = lively(build(name, representation.preprocess.shape))
+    trained = lively(build(name, representation.modality, representation.preprocess.shape))
     trained.load_state_dict(representation.encoder.state_dict())
     channels_last = Representation(
         trained.to(memory_format=torch.channels_last), representation.preprocess, method="lfr"
@@ -51,7 +51,7 @@ def test_the_layout_that_training_used_changes_no_bit(name: str) -> None:
 def test_iterate_gives_transform_in_pieces() -> None:
     values = values_of("table", 150)
     preprocess = TablePreprocess.learn(values)
-    representation = Representation(build("table_mlp", preprocess.shape), preprocess, method="lfr", chunk=4)
+    representation = Representation(build("table_mlp", "table", preprocess.shape), preprocess, method="lfr", chunk=4)
     seen: list[tuple[int, int]] = []
     pieces = list(representation.iterate(values, progress=lambda done, rows: seen.append((done, rows))))
     assert [len(piece) for piece in pieces] == [64, 64, 22]
@@ -180,7 +180,7 @@ def test_one_dark_float_image_embeds_alone_as_it_does_in_a_batch(tmp_path):
 def with_codes():
     preprocess = TablePreprocess.learn(values_of("table", 60))
     torch.manual_seed(0)
-    encoder = build("table_mlp", preprocess.shape, width=16)
+    encoder = build("table_mlp", "table", preprocess.shape, width=16)
     coder = SegmentHead((16, 32, 24), num_segments=6)
     return Representation(encoder, preprocess, method="music", coder=coder), values_of("table", 60)
 

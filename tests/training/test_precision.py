@@ -9,9 +9,9 @@ CPU = torch.device("cpu")
 
 
 class Network(nn.Module):
-    def __init__(self, convolutional: bool, modality: str = "any") -> None:
+    def __init__(self, convolutional: bool, fast_in_bf16: bool = False) -> None:
         super().__init__()
-        self.convolutional, self.modality = convolutional, modality
+        self.convolutional, self.fast_in_bf16 = convolutional, fast_in_bf16
 
 
 @pytest.mark.parametrize("unit", ["amx_bf16", "avx512_bf16", "avx512_f"])
@@ -26,7 +26,7 @@ def test_auto_is_bf16_only_with_units_and_an_encoder_that_gains(monkeypatch, uni
 @pytest.mark.parametrize("there", [True, False])
 def test_tables_gain_too(monkeypatch, there):
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": there}, raising=False)
-    assert precision.choose("auto", CPU, Network(False, "table")) == ("bf16" if there else "float32")
+    assert precision.choose("auto", CPU, Network(False, fast_in_bf16=True)) == ("bf16" if there else "float32")
 
 
 def test_a_module_that_says_nothing_and_a_torch_that_cannot_tell_stay_in_float32(monkeypatch):

@@ -27,7 +27,7 @@ def embed(folder: Path, origin: dict[str, Any], out: Path, *, codes: bool, devic
     names, dtype = (made.code_names, np.int32) if codes else (made.names, np.float32)
     path = origin.pop("path")
     flow = stream(path, made.preprocess, **origin)
-    say(flow.said)
+    say(flow.description)
     bar = Progress(
         TextColumn("embedding"), BarColumn(), TaskProgressColumn(), TextColumn("{task.completed:,} rows"),
         TimeRemainingColumn(), console=OUT, transient=True, disable=not OUT.is_terminal,

@@ -14,8 +14,8 @@ from isotropy.cli.inputs import pick_device, read_with_bar, remembered
 from isotropy.cli.live import LiveLine
 from isotropy.cli.show import COLLAPSED, INTERRUPTED, OUT, counted, duration, note, say
 from isotropy.cli.table import show_evidence
-from isotropy.errors import UserError, nearest
-from isotropy.methods import METHODS
+from isotropy.errors import UserError
+from isotropy.methods import find_method
 from isotropy.runs.diagnose import diagnose
 from isotropy.runs.directory import Run
 from isotropy.runs.session import Evaluated, Event, Finished, Planned, Recorded, Stepped, Stopped, Trained, train
@@ -46,8 +46,8 @@ class Settings:
             raise UserError(f"--epochs {self.epochs:g} must be a number above 0")
         if self.sets_epochs and (self.epochs is not None or self.budget is not None):
             raise UserError("--set train.epochs says what --epochs and --budget say: give one of them")
-        if self.method is not None and self.method not in METHODS:
-            raise UserError(f"method {self.method!r} is unknown{nearest(self.method, METHODS)}")
+        if self.method is not None:
+            find_method(self.method)
 
     @property
     def sets_epochs(self) -> bool:

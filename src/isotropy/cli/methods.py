@@ -6,8 +6,7 @@ from rich.table import Table
 
 from isotropy.cli.show import OUT, say
 from isotropy.methods import METHODS
-from isotropy.runs.defaults import DEFAULT_METHOD
-from isotropy.runs.recipe import MODALITIES
+from isotropy.modalities import MODALITIES
 
 
 def methods() -> None:
@@ -16,7 +15,7 @@ def methods() -> None:
     for column in ("method", "data", "views", "default for", "idea"):
         table.add_column(column, no_wrap=column != "idea")
     for name, kind in METHODS.items():
-        defaults = [modality for modality, method in DEFAULT_METHOD.items() if method == name]
+        defaults = [modality.name for modality in MODALITIES.values() if modality.default_method == name]
         views = "none" if kind.min_views == 1 else f"{kind.min_views} or more"
         data = "any" if set(MODALITIES) <= set(kind.modalities) else ", ".join(kind.modalities)
         idea = (inspect.getdoc(kind) or "").split("\n\n")[0].replace("\n", " ")

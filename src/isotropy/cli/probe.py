@@ -9,7 +9,7 @@ import numpy as np
 from isotropy.cli.inputs import load_on, read_with_bar
 from isotropy.cli.show import OUT, note, say
 from isotropy.cli.table import show_evidence
-from isotropy.data import ArrayDataset, TablePreprocess
+from isotropy.data import ArrayDataset
 from isotropy.errors import UserError
 from isotropy.evaluation.evidence import evidence
 from isotropy.evaluation.splits import split
@@ -25,7 +25,7 @@ def probe(folder: Path, origin: dict[str, Any], *, seed: int, device: str) -> No
     run = Run.opened(folder)
     made = load_on(run.folder, device)
     label = origin["label"]
-    if isinstance(made.preprocess, TablePreprocess) and label in [c.name for c in made.preprocess.schema.columns]:
+    if label in made.preprocess.column_names:
         raise UserError(
             f"--label {label}: the encoder was trained with this column as an input, so a probe would only read it "
             f"back; train another run with --drop {label}"

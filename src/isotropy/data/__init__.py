@@ -3,10 +3,12 @@
 from isotropy.data.data import Data
 from isotropy.data.dataset import ArrayDataset
 from isotropy.data.images import ImagePreprocess
-from isotropy.data.preprocess import PREPROCESS, Preprocess, TablePreprocess
+from isotropy.data.infer import PREPROCESS
+from isotropy.data.preprocess import Preprocess
 from isotropy.data.read import read
 from isotropy.data.schema import ColumnSchema, Schema
 from isotropy.data.series import SeriesPreprocess
+from isotropy.data.table import TablePreprocess
 
 __all__ = [
     "PREPROCESS",

@@ -1,20 +1,16 @@
 """Opening files: every way in which one can be wrong gets its own line."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
 from zlib import error as ZlibError
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from pyarrow import ArrowException
 
 from isotropy.errors import UserError
-
-SUPPORTED = (".npy", ".npz", ".csv", ".parquet")
 
 
 @contextmanager
@@ -43,28 +39,7 @@ def _line(error: Exception) -> str:
     return (text or type(error).__name__)[:120]
 
 
-def read_npy(path: Path) -> NDArray[Any]:
-    """Return the array of a .npy file, mapped to memory copy-on-write: only what is used is read."""
+def guarded(path: Path, pieces: Iterable[Any]) -> Iterator[Any]:
+    """Yield what is read of a file piece by piece; what goes wrong on the way is one line, as in `opening`."""
     with opening(path):
-        if path.stat().st_size == 0:
-            raise UserError(f"{path} is empty")
-        array = np.load(path, mmap_mode="c", allow_pickle=False)
-        if not isinstance(array, np.ndarray):
-            raise UserError(f"{path} is not a .npy file inside (an .npz archive?): rename it")
-        return array
-
-
-def read_frame(path: Path, na: Sequence[str]) -> pd.DataFrame:
-    """Return a .csv or .parquet file as a frame; `na` are texts that mean a missing value, beside the usual.
-
-    A CSV file is UTF-8 with commas and has its names in the first row. A first column without a name that
-    only counts the rows is left out: it is the index that pandas writes.
-    """
-    with opening(path):
-        if path.suffix.lower() == ".parquet":
-            return pd.read_parquet(path)
-        frame = pd.read_csv(path, na_values=list(na), skipinitialspace=True, low_memory=False)
-    first = frame.columns[0]
-    if str(first) == "Unnamed: 0" and np.array_equal(frame[first].to_numpy(), np.arange(len(frame))):
-        frame = frame.drop(columns=first)
-    return frame
+        yield from pieces

@@ -8,15 +8,17 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from isotropy.data.levels import LEVELS, SCALES, pieces, scale_of, to_levels
+from isotropy.data.levels import LEVELS, SCALES, UNIT, pieces, scale_of, to_levels
+from isotropy.data.preprocess import Preprocess
 from isotropy.data.tensors import as_array, as_tensor
 from isotropy.errors import UserError
 
 # Raw features of larger images are averaged down to this side: a baseline needs no more, and must fit.
 FEATURE_SIDE = 32
+CHANNELS = (1, 3)
 
 
-class ImagePreprocess:
+class ImagePreprocess(Preprocess):
     """Images (samples, channels, height, width), one grey channel or three, kept as uint8.
 
     Args:
@@ -33,6 +35,33 @@ class ImagePreprocess:
     """
 
     modality = "image"
+    noun = "images"
+
+    @classmethod
+    def infers(cls, array: NDArray[Any]) -> bool:
+        """Return whether an array has four dimensions, or is (N, H, W) uint8."""
+        return array.ndim == 4 or (array.ndim == 3 and array.dtype == np.uint8)
+
+    @classmethod
+    def arrange(cls, array: NDArray[Any], scale: str | None = None) -> tuple[NDArray[Any], str]:
+        """Return images as a view (N, channels, H, W) of their own type; (N, H, W) is grey.
+
+        How images are scaled is found and said here, but decided in training alone: where it was, `scale` says so,
+        and the numbers are not read.
+
+        Raises:
+            UserError: another shape, or numbers that are no levels.
+        """
+        images, description = _channels_first(array)
+        return images, description + ("" if scale else _scale_in_words(images))
+
+    @classmethod
+    def concatenate(cls, first: NDArray[Any], second: NDArray[Any]) -> NDArray[Any]:
+        """Return the images of both arrays; levels, where one holds floats and the other does not."""
+        if first.dtype.kind != second.dtype.kind:
+            # One array of both would turn levels to floats, and what floats are is asked once for all.
+            first, second = (to_levels(part, scale_of(part)) for part in (first, second))
+        return np.concatenate([first, second])
 
     def __init__(
         self,
@@ -51,7 +80,7 @@ class ImagePreprocess:
         self._normal: dict[torch.device, tuple[Tensor, Tensor]] = {}
 
     @classmethod
-    def learn(cls, values: Any, rows: NDArray[np.int64] | None = None) -> Self:
+    def learn(cls, values: Any, rows: NDArray[np.int64] | None = None, *, any_length: bool = False) -> Self:
         """Learn on training images (N, C, H, W); exact, and in constant memory.
 
         Args:
@@ -92,6 +121,11 @@ class ImagePreprocess:
     def shape(self) -> dict[str, Any]:
         """The number of channels, and height and width."""
         return {"channels": self.channels, "size": list(self.size)}
+
+    def read_options(self, *, folder: bool) -> dict[str, Any]:
+        """Return the scale of floats, and for a folder the size and channels that its images are brought to."""
+        sized = {"size": self.size[0], "channels": self.channels} if folder else {}
+        return {"scale": self.scale, **sized}
 
     def transform(self, values: Any) -> Tensor:
         """Return images (N, C, H, W) as a uint8 tensor; uint8 shares its memory where it can (a file's map, too).
@@ -167,3 +201,35 @@ def _images(values: Any) -> NDArray[Any]:
             f"{array.shape}: isotropy.data.read brings other forms to this one"
         )
     return array
+
+
+def _channels_first(array: NDArray[Any]) -> tuple[NDArray[Any], str]:
+    if array.ndim not in (3, 4):
+        raise UserError(
+            f"images have the shape (samples, height, width) or four dimensions; this array has {array.shape}"
+        )
+    order = ""
+    if array.ndim == 3:
+        array = array[:, None]
+    elif array.shape[1] in CHANNELS:
+        order = ", channels first"
+    elif array.shape[3] in CHANNELS:
+        array = array.transpose(0, 3, 1, 2)
+        order = ", channels last"
+    else:
+        raise UserError(
+            f"images have 1 or 3 channels, first or last; this array has shape {array.shape}: "
+            "drop further channels (an alpha channel: x[..., :3])"
+        )
+    _, channels, height, width = array.shape
+    colour = "RGB" if channels == 3 else "grey"
+    return array, f"{colour} images of {height}x{width}{order}"
+
+
+def _scale_in_words(images: NDArray[Any]) -> str:
+    """Return words for how the numbers of images become levels; UserError where they cannot."""
+    if images.dtype == np.uint8 or images.size == 0:
+        return ""
+    if scale_of(images) != UNIT:
+        return f" (whole {images.dtype} numbers taken as levels 0 to 255)"
+    return f" ({'false and true' if images.dtype == np.bool_ else 'floats in [0, 1]'} became levels 0 to 255)"

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from isotropy.data.batched import batched
 from isotropy.errors import UserError
 
 # What floats are: shares of white in [0, 1], or levels as they are. A type of whole numbers always holds levels.
@@ -74,9 +75,9 @@ def to_levels(images: NDArray[Any], scale: str) -> NDArray[np.uint8]:
 
 def pieces(images: NDArray[Any], rows: NDArray[np.int64] | None = None) -> Iterator[NDArray[Any]]:
     """Yield the images, or those of `rows`, in order and in pieces of bounded size."""
-    step = max(1, PIECE // max(1, int(np.prod(images.shape[1:]))))
-    for start in range(0, len(images) if rows is None else len(rows), step):
-        yield images[slice(start, start + step) if rows is None else rows[start : start + step]]
+    count = len(images) if rows is None else len(rows)
+    for part in batched(count, row_bytes=int(np.prod(images.shape[1:])), part_bytes=PIECE):
+        yield images[part if rows is None else rows[part]]
 
 
 def _whole(piece: NDArray[Any]) -> bool:

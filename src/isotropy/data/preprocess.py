@@ -1,119 +1,90 @@
-"""What is learnt on the training rows before any network sees them: one class per modality.
+"""What is learnt on the training rows before any network sees them; one subclass per modality."""
 
-Each has the same methods: `learn(values, rows)` on the training rows of all, `transform(values)` for rows as they
-are kept and batched, `to_input(rows)` for the encoder's input, `shape` for building an encoder, `features(rows)`
-for baselines, and `to_json` and `from_json`, between which every number survives exactly.
-"""
-
-from typing import Any, Protocol, Self
+from collections.abc import Sequence
+from typing import Any, ClassVar, Self
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 from torch import Tensor
 
-from isotropy.data.images import ImagePreprocess
-from isotropy.data.schema import Schema, Table
-from isotropy.data.series import SeriesPreprocess
-from isotropy.data.tensors import as_tensor
 
+class Preprocess:
+    """From values as they were read to rows as they are stored, and from these to an encoder's input.
 
-class Preprocess(Protocol):
-    """What the rest of the library asks of a preprocessing."""
+    Attributes:
+        modality: what it is of.
+        noun: what its data are called in a message, as "images".
+        takes_frames: whether values may be a DataFrame, text included; else they are an array of numbers.
+        column_names: the columns of a frame that are used.
+        text_columns: those that are read as text, whatever a part of them looks like.
+    """
 
-    modality: str
+    modality: ClassVar[str]
+    noun: ClassVar[str]
+    takes_frames: ClassVar[bool] = False
+    column_names: Sequence[str] = ()
+    text_columns: Sequence[str] = ()
+
+    @classmethod
+    def infers(cls, array: NDArray[Any]) -> bool:
+        """Return whether an array without a named modality is of this one; a modality may always have to be named."""
+        return False
+
+    @classmethod
+    def arrange(cls, array: NDArray[Any], scale: str | None = None) -> tuple[NDArray[Any], str]:
+        """Return an array in the form that `learn` and `transform` take, and words for what it was taken for.
+
+        Args:
+            array: said or inferred to be of this modality.
+            scale: how numbers are read, where training has decided; None decides nothing and says what it would be.
+
+        Raises:
+            UserError: a shape that is none of this modality.
+        """
+        raise NotImplementedError
+
+    @classmethod
+    def concatenate(cls, first: NDArray[Any], second: NDArray[Any]) -> NDArray[Any]:
+        """Return the rows of both arrays in one."""
+        return np.concatenate([first, second])
+
+    @classmethod
+    def learn(cls, values: Any, rows: NDArray[np.int64] | None = None, *, any_length: bool = False) -> Self:
+        """Return what is learnt on the training rows alone.
+
+        Args:
+            values: all rows.
+            rows: (M,) the training rows among them; None for all.
+            any_length: whether the encoder takes rows of another length, where a row has one.
+        """
+        raise NotImplementedError
 
     @property
     def shape(self) -> dict[str, Any]:
         """What an encoder must know of a row, as plain JSON values."""
-        ...
+        raise NotImplementedError
+
+    def read_options(self, *, folder: bool) -> dict[str, Any]:
+        """Return the arguments of `isotropy.data.read` that bring new data, a folder or not, to the training's form."""
+        return {}
 
     def transform(self, values: Any) -> Tensor:
         """Return rows as they are stored and batched."""
-        ...
+        raise NotImplementedError
 
     def to_input(self, rows: Tensor) -> Tensor:
-        """Return stored rows as the float32 input of an encoder."""
-        ...
-
-    def features(self, rows: Tensor) -> NDArray[np.float32]:
-        """Return stored rows as raw features (N, F) for baselines."""
-        ...
-
-    def to_json(self) -> dict[str, Any]:
-        """Return what was learnt, as plain JSON values."""
-        ...
-
-
-class TablePreprocess:
-    """Tables: rows of standardised numbers and of codes.
-
-    Args:
-        schema: what was learnt about the columns.
-
-    Example:
-        >>> import pandas as pd
-        >>> frame = pd.DataFrame({"age": [20.0, 40.0, None], "job": ["cook", "smith", "cook"]})
-        >>> table = TablePreprocess.learn(frame)
-        >>> table.transform(frame)
-        tensor([[-1.,  0.,  1.],
-                [ 1.,  0.,  2.],
-                [ 0.,  1.,  1.]])
-        >>> table.shape
-        {'numeric': 2, 'categories': [3]}
-    """
-
-    modality = "table"
-
-    def __init__(self, schema: Schema) -> None:
-        self.schema = schema
-
-    @classmethod
-    def learn(cls, values: Table, rows: NDArray[np.int64] | None = None) -> Self:
-        """Learn the schema on the training rows of (N, D), or on all; see `Schema.learn` for warnings and errors."""
-        if rows is not None:
-            values = values.iloc[rows] if isinstance(values, pd.DataFrame) else values[rows]
-        return cls(Schema.learn(values))
-
-    @property
-    def shape(self) -> dict[str, Any]:
-        """The number of leading numeric columns, and the cardinality of each trailing code column."""
-        return {"numeric": self.schema.numeric, "categories": self.schema.categories}
-
-    @property
-    def feature_names(self) -> list[str]:
-        """Names of the columns of `features`."""
-        return self.schema.expanded_names
-
-    def transform(self, values: Table) -> Tensor:
-        """Return rows (N, D) as float32 (N, numeric + categories); see `Schema.encode`."""
-        return as_tensor(self.schema.encode(values))
-
-    def to_input(self, rows: Tensor) -> Tensor:
-        """Return the rows as they are: encoders expand the codes themselves."""
+        """Return stored rows as the float32 input of an encoder; by default as they are."""
         return rows
 
     def features(self, rows: Tensor) -> NDArray[np.float32]:
-        """Return stored rows as (N, F) float32, codes expanded one-hot (unknown and missing included)."""
-        stored = rows.detach().cpu().numpy()
-        numeric = self.schema.numeric
-        parts = [stored[:, :numeric]]
-        for place, cardinality in enumerate(self.schema.categories, start=numeric):
-            parts.append(np.eye(cardinality, dtype=np.float32)[stored[:, place].astype(np.intp)])
-        return np.concatenate(parts, axis=1)
+        """Return stored rows as raw features (N, F) for baselines; by default flattened."""
+        return np.asarray(rows.detach().cpu().flatten(1).numpy(), dtype=np.float32)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the schema as plain JSON values."""
-        return {"modality": "table", "schema": self.schema.to_json()}
+        """Return what was learnt as plain JSON values, "modality" among them; every number survives exactly."""
+        raise NotImplementedError
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Self:
         """Return the preprocessing that `to_json` wrote; UserError if it is not one."""
-        return cls(Schema.from_json(data.get("schema", {})))
-
-
-PREPROCESS: dict[str, type[TablePreprocess] | type[SeriesPreprocess] | type[ImagePreprocess]] = {
-    "table": TablePreprocess,
-    "series": SeriesPreprocess,
-    "image": ImagePreprocess,
-}
+        raise NotImplementedError

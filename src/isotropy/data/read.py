@@ -7,16 +7,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from isotropy.data.archive import Archive, check_keys
-from isotropy.data.arrays import MODALITIES, taken
 from isotropy.data.data import Data
-from isotropy.data.files import SUPPORTED, read_frame, read_npy
 from isotropy.data.folder import ImageFolder, read_folder
-from isotropy.data.labels import Beside, as_labels, is_split, take_out
-from isotropy.data.levels import scale_of, to_levels
+from isotropy.data.infer import infer_modality, known_modality
+from isotropy.data.readers import READERS, Archive, Reader
+from isotropy.data.readers.npz import check_keys
 from isotropy.data.schema import as_frame, listed
+from isotropy.data.target_columns import TargetColumns, as_labels, is_split, pop_column
 from isotropy.data.tensors import as_array
 from isotropy.errors import UserError, nearest
+from isotropy.registry import find
 
 # What the test part of an image set is called where its folders are its parts.
 TEST_FOLDERS = ("test", "val", "valid", "validation")
@@ -67,41 +67,47 @@ def read(
         >>> read(np.zeros((10, 3, 50))).description
         'the array: series of 3 channels and 50 steps, 10 rows (float64)'
     """
-    if modality is not None and modality not in MODALITIES:
-        raise UserError(f"unknown modality {modality!r}{nearest(modality, MODALITIES)}")
+    if modality is not None:
+        known_modality(modality)
     keys = {"key": key, "label_key": label_key, "test_key": test_key, "test_label_key": test_label_key}
-    if isinstance(dataset, pd.DataFrame):
-        _refuse("a frame", "arrays of a .npz file", keys)
-        return _table(_left(dataset, drop), "the frame", modality, label, na, split)
-    columns = {"drop": drop or None}
-    if not isinstance(dataset, (str, Path)):
-        _refuse("an array", "arrays of a .npz file", keys)
-        _refuse("an array", "columns by name", columns)
-        return _array(dataset, "the array", modality, label, na, split, scale)
-    path = Path(dataset).expanduser()
-    if not path.exists():
-        raise UserError(f"{path} does not exist{_beside(path)}")
-    suffix = "" if path.is_dir() else path.suffix.lower()
-    if suffix != ".npz":
-        _refuse(path.name, "arrays of a .npz file", keys)
-    if suffix in (".csv", ".parquet"):
-        return _table(_left(read_frame(path, na), drop), path.name, modality, label, na, split)
-    _refuse(path.name, "columns by name", columns)
-    if suffix == ".npz":
+    content, name = dataset, "the frame" if isinstance(dataset, pd.DataFrame) else "the array"
+    path = Path(dataset).expanduser() if isinstance(dataset, (str, Path)) else None
+    if path is not None:
+        if not path.exists():
+            raise UserError(f"{path} does not exist{_similar_name(path)}")
+        name = path.name
+        content = None if path.is_dir() else find_reader(path).read(path, na)
+    if not isinstance(content, Archive):
+        whose = {"the frame": "a frame", "the array": "an array"}.get(name, name)
+        _refuse(whose, "arrays of a .npz file", keys)
+    if isinstance(content, pd.DataFrame):
+        return _table(_without_dropped(content, drop), name, modality, label, na, split)
+    _refuse("an array" if path is None else name, "columns by name", {"drop": drop or None})
+    if isinstance(content, Archive):
         keys["label_key"] = label_key if label_key is not None else label
-        return _archive(Archive(path), modality, keys, na, split, scale)
-    if suffix == ".npy":
-        return _array(read_npy(path), path.name, modality, label, na, split, scale)
-    if not path.is_dir():
-        raise UserError(
-            f"{path.name} cannot be read: {', '.join(SUPPORTED)} files and folders of images are "
-            "(of one image give the folder)"
-        )
+        return _archive(content, modality, keys, na, split, scale)
+    if path is None or not path.is_dir():
+        return _array(content, name, modality, label, na, split, scale)
     if modality not in (None, "image"):
         raise UserError(f"{path} is a folder, which is read as images, not as {modality}")
     where = None if store is None else Path(store)
     images = read_folder(path, size=size, channels=channels, max_bad=max_bad, store=where, progress=progress)
     return _folder(images, path.name, label, split)
+
+
+def find_reader(path: Path) -> Reader:
+    """Return the reader of a file by its suffix.
+
+    Raises:
+        UserError: no reader of this suffix is registered or installed.
+    """
+    reader = find(READERS, path.suffix.lower(), "reader")
+    if reader is None:
+        raise UserError(
+            f"{path.name} cannot be read: {', '.join(READERS)} files and folders of images are (of one image give the "
+            "folder)"
+        )
+    return reader
 
 
 def _refuse(name: str, what: str, options: dict[str, Any]) -> None:
@@ -110,7 +116,7 @@ def _refuse(name: str, what: str, options: dict[str, Any]) -> None:
         raise UserError(f"{given[0]} names {what}; {name} has none")
 
 
-def _beside(path: Path) -> str:
+def _similar_name(path: Path) -> str:
     """Return a hint at the most similar name in the same folder."""
     if not path.parent.is_dir():
         return f" (nor does the folder {path.parent})"
@@ -118,16 +124,16 @@ def _beside(path: Path) -> str:
     return hint if "did you mean" in hint else ""
 
 
-def _left(frame: pd.DataFrame, drop: Sequence[str]) -> pd.DataFrame:
+def _without_dropped(frame: pd.DataFrame, drop: Sequence[str]) -> pd.DataFrame:
     """Return the frame without the columns that the user leaves out."""
     for name in [drop] if isinstance(drop, str) else drop:
-        frame, _ = take_out(frame, name, "to drop")
+        frame, _ = pop_column(frame, name, "to drop")
     return frame
 
 
-def _data(values: Any, modality: str, name: str, what: str, beside: Beside) -> Data:
-    said = "; ".join([f"{name}: {what}", *beside.said])
-    return Data(values, modality, beside.labels, beside.split, said)
+def _data(values: Any, modality: str, name: str, what: str, targets: TargetColumns) -> Data:
+    description = "; ".join([f"{name}: {what}", *targets.notes])
+    return Data(values, modality, targets.labels, targets.split, description)
 
 
 def _rows(count: int, name: str) -> str:
@@ -139,7 +145,7 @@ def _rows(count: int, name: str) -> str:
 def _table(frame: pd.DataFrame, name: str, modality: str | None, label: Any, na: Sequence[str], split: Any) -> Data:
     rows = _rows(len(frame), name)
     frame, _ = as_frame(frame)
-    beside = Beside(len(frame), na)
+    targets = TargetColumns(len(frame), na)
     # Pandas counts columns without names: their numbers are names, too.
     label, split = (str(given) if isinstance(given, int) else given for given in (label, split))
     if split is None and "split" in frame.columns and label != "split" and is_split(frame["split"]):
@@ -147,31 +153,31 @@ def _table(frame: pd.DataFrame, name: str, modality: str | None, label: Any, na:
     if isinstance(label, str) and isinstance(split, str) and label == split:
         raise UserError(f"column {label!r} cannot be both the label and the split")
     if isinstance(label, str):
-        frame, column = take_out(frame, label, "label")
-        beside.label(column, label)
+        frame, column = pop_column(frame, label, "label")
+        targets.label(column, label)
     elif label is not None:
-        beside.label(label)
+        targets.label(label)
         # A label that was given beside the frame may still stand in it.
         frame = frame.drop(columns=str(getattr(label, "name", "")), errors="ignore")
     if isinstance(split, str):
-        frame, column = take_out(frame, split, "split")
-        beside.part(column, split)
+        frame, column = pop_column(frame, split, "split")
+        targets.part(column, split)
     elif split is not None:
-        beside.part(split)
-    frame = _without(frame, na)
-    if modality is not None and modality != "table":
-        values, kind, said = taken(frame.to_numpy(), modality)
-        return _data(values, kind, name, f"{said}, {rows}", beside)
-    return _data(frame, "table", name, f"a table of {_columns(frame)}, {rows}", beside)
+        targets.part(split)
+    frame = mask_values(frame, na)
+    if modality is not None and not known_modality(modality).takes_frames:
+        values, kind, description = infer_modality(frame.to_numpy(), modality)
+        return _data(values, kind, name, f"{description}, {rows}", targets)
+    return _data(frame, modality or "table", name, f"a table of {_columns(frame)}, {rows}", targets)
 
 
-def _without(frame: pd.DataFrame, na: Sequence[str]) -> pd.DataFrame:
+def mask_values(frame: pd.DataFrame, na: Sequence[str]) -> pd.DataFrame:
     """Return the frame with the texts `na` turned to missing values."""
     if isinstance(na, str):
         raise UserError(f"na is a list of texts, such as [{na!r}]")
     texts = [name for name in frame.columns if not pd.api.types.is_numeric_dtype(frame[name].dtype)]
-    gone = frame[texts].isin(list(na))
-    return frame.assign(**{name: frame[name].mask(gone[name]) for name in texts if gone[name].any()})
+    missing = frame[texts].isin(list(na))
+    return frame.assign(**{name: frame[name].mask(missing[name]) for name in texts if missing[name].any()})
 
 
 def _columns(frame: pd.DataFrame) -> str:
@@ -188,16 +194,16 @@ def _array(
         if isinstance(given, str):
             raise UserError(f"{name} has no column names, so no {given!r}: give one value per row instead")
     values: Any
-    values, kind, said = taken(array, modality, scale=scale)
-    said = f"{said}, {_rows(len(values), name)} ({array.dtype})"
-    beside = Beside(len(values), na)
+    values, kind, description = infer_modality(array, modality, scale=scale)
+    description = f"{description}, {_rows(len(values), name)} ({array.dtype})"
+    targets = TargetColumns(len(values), na)
     if label is not None:
-        beside.label(label)
+        targets.label(label)
     if split is not None:
-        beside.part(split)
+        targets.part(split)
     if array.dtype.kind in "OSU":
-        values = _without(as_frame(values)[0], na)
-    return _data(values, kind, name, said, beside)
+        values = mask_values(as_frame(values)[0], na)
+    return _data(values, kind, name, description, targets)
 
 
 def _archive(
@@ -207,7 +213,7 @@ def _archive(
     label_key, test_key, test_label_key = keys["label_key"], keys["test_key"], keys["test_label_key"]
     check_keys(key, label_key, split, test_key, test_label_key)
     data = _array(arrays[key], f"{arrays.path.name}, {key}", modality, None, na, None, scale)
-    rows, values, said, label = len(data), data.values, data.description, label_key
+    rows, values, description, label = len(data), data.values, data.description, label_key
     if label_key is not None:
         label = as_labels(arrays[label_key] if isinstance(label_key, str) else label_key, rows, na)
     if test_key is not None:
@@ -216,42 +222,35 @@ def _archive(
             raise UserError(f"the parts differ in form: {data.description}; {test.description}")
         if label is not None:
             label = np.concatenate([label, as_labels(arrays[test_label_key], len(test), na)])
-        values = _behind(values, test.values, data.modality)
+        frames = isinstance(values, pd.DataFrame)
+        parts = (values, test.values)
+        values = pd.concat(parts) if frames else known_modality(data.modality).concatenate(*parts)
         split = np.repeat(["train", "test"], [rows, len(test)])
     elif split is None and "split" in arrays.shapes and "split" not in (key, label_key) and is_split(arrays["split"]):
         split = "split"
-    beside = Beside(len(values), na)
+    targets = TargetColumns(len(values), na)
     if label is not None:
         names = [name for name in (label_key, test_label_key) if isinstance(name, str)]
-        beside.label(label, " and ".join(names) or "given")
+        targets.label(label, " and ".join(names) or "given")
     if split is not None:
         name = split if isinstance(split, str) else test_key or "given"
-        beside.part(arrays[split] if isinstance(split, str) else split, name)
+        targets.part(arrays[split] if isinstance(split, str) else split, name)
     elif "train" in key and key.replace("train", "test") in arrays.shapes:
-        beside.said.append(f"{key.replace('train', 'test')} is not read (test_key names a test part)")
-    return Data(values, data.modality, beside.labels, beside.split, "; ".join([said, *beside.said]))
-
-
-def _behind(values: Any, test: Any, modality: str) -> Any:
-    if isinstance(values, pd.DataFrame):
-        return pd.concat([values, test])
-    if modality == "image" and values.dtype.kind != test.dtype.kind:
-        # One array of both would turn levels to floats, and what floats are is asked once for all.
-        values, test = (to_levels(part, scale_of(part)) for part in (values, test))
-    return np.concatenate([values, test])
+        targets.notes.append(f"{key.replace('train', 'test')} is not read (test_key names a test part)")
+    return Data(values, data.modality, targets.labels, targets.split, "; ".join([description, *targets.notes]))
 
 
 def _folder(images: ImageFolder, name: str, label: Any, split: Any) -> Data:
-    beside = Beside(len(images.values))
+    targets = TargetColumns(len(images.values))
     folders = [file.split("/")[:-1] for file in images.files]
     tops = {path[0] if path else "" for path in folders}
     if isinstance(split, str):
         raise UserError("the parts of a folder are its folders train and test, or one value per image")
     if split is not None:
-        beside.part(split)
+        targets.part(split)
     elif len(tops) == 2 and "train" in tops and tops & set(TEST_FOLDERS):
         parts = np.array(["train" if path[0] == "train" else "test" for path in folders])
-        beside.part(parts, " and ".join(sorted(tops, key=lambda top: top != "train")))
+        targets.part(parts, " and ".join(sorted(tops, key=lambda top: top != "train")))
         folders = [path[1:] for path in folders]
     if isinstance(label, str):
         if label != "folder":
@@ -259,13 +258,13 @@ def _folder(images: ImageFolder, name: str, label: Any, split: Any) -> Data:
         classes = pd.Series([path[0] if path else None for path in folders], dtype=object)
         if classes.isna().all():
             raise UserError(f"{name} has no class folders to take labels from")
-        beside.label(classes, "the folders' names")
+        targets.label(classes, "the folders' names")
     elif label is not None:
-        beside.label(label)
+        targets.label(label)
     if images.bad:
-        beside.said.append(f"{len(images.bad)} unreadable left out: {listed([bad for bad, _ in images.bad], 5)}")
+        targets.notes.append(f"{len(images.bad)} unreadable left out: {listed([bad for bad, _ in images.bad], 5)}")
     if images.ignored:
-        beside.said.append(f"{images.ignored} other files ignored")
+        targets.notes.append(f"{images.ignored} other files ignored")
     count, height, width = images.values.shape[1:]
-    said = f"{'RGB' if count == 3 else 'grey'} images brought to {height}x{width}, {_rows(beside.rows, name)}"
-    return _data(images.values, "image", name, said, beside)
+    description = f"{'RGB' if count == 3 else 'grey'} images brought to {height}x{width}, {_rows(targets.rows, name)}"
+    return _data(images.values, "image", name, description, targets)

@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from isotropy.data.batched import batched
+from isotropy.data.preprocess import Preprocess
 from isotropy.data.tensors import as_array, as_tensor
 from isotropy.errors import UserError
 
@@ -17,7 +19,7 @@ PIECE = 1 << 22
 LIMIT = 1e6
 
 
-class SeriesPreprocess:
+class SeriesPreprocess(Preprocess):
     """Series (samples, channels, time): each channel standardised by its training mean and deviation.
 
     Args:
@@ -38,6 +40,22 @@ class SeriesPreprocess:
     """
 
     modality = "series"
+    noun = "series"
+
+    @classmethod
+    def infers(cls, array: NDArray[Any]) -> bool:
+        """Return whether an array is (N, C, T) of floats or signed integers."""
+        return array.ndim == 3 and array.dtype.kind in "fi"
+
+    @classmethod
+    def arrange(cls, array: NDArray[Any], scale: str | None = None) -> tuple[NDArray[Any], str]:
+        """Return series (N, C, T) as they are, and (N, T) with one channel; see `Preprocess.arrange`."""
+        if array.ndim == 2:
+            array = array[:, None]
+        if array.ndim != 3:
+            raise UserError(f"series have the shape (samples, channels, time); this array has {array.shape}")
+        count = array.shape[1]
+        return array, f"series of {count} channel{'s' * (count != 1)} and {array.shape[2]} steps"
 
     def __init__(
         self,
@@ -134,14 +152,6 @@ class SeriesPreprocess:
             rows[start : start + len(piece)] = np.nan_to_num(scaled, nan=0.0)
         return as_tensor(rows)
 
-    def to_input(self, rows: Tensor) -> Tensor:
-        """Return the rows as they are."""
-        return rows
-
-    def features(self, rows: Tensor) -> NDArray[np.float32]:
-        """Return stored rows flattened, (N, channels * T) float32."""
-        return np.asarray(rows.detach().cpu().flatten(1).numpy(), dtype=np.float32)
-
     def to_json(self) -> dict[str, Any]:
         """Return what was learnt as plain JSON values."""
         return {
@@ -180,10 +190,9 @@ def _series(values: Any) -> NDArray[Any]:
 def _pieces(array: NDArray[Any], rows: NDArray[np.int64] | None = None) -> Iterator[tuple[NDArray[np.float64], int]]:
     """Yield (rows as float64, place of the first) in pieces of bounded size; infinities are refused."""
     count = len(array) if rows is None else len(rows)
-    step = max(1, PIECE // max(1, array.shape[1] * array.shape[2]))
-    for start in range(0, count, step):
-        places = slice(start, start + step) if rows is None else rows[start : start + step]
-        piece = array[places].astype(np.float64)
+    for part in batched(count, row_bytes=array.shape[1] * array.shape[2], part_bytes=PIECE):
+        start = part.start
+        piece = array[part if rows is None else rows[part]].astype(np.float64)
         infinite = np.isinf(piece)
         if infinite.any():
             row, channel, time = np.argwhere(infinite)[0].tolist()

@@ -6,18 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import pyarrow.parquet as pq
 
-from isotropy.data.files import opening
-from isotropy.data.images import ImagePreprocess
-from isotropy.data.preprocess import Preprocess, TablePreprocess
-from isotropy.data.read import read
+from isotropy.data.batched import batched
+from isotropy.data.preprocess import Preprocess
+from isotropy.data.read import find_reader, mask_values, read
+from isotropy.data.readers import reader
 from isotropy.errors import UserError
-
-# Rows of a table in one piece; a wide table of 1000 numbers takes half a gigabyte.
-PIECE_ROWS = 65_536
-# Bytes of an array in one piece.
-PIECE_BYTES = 1 << 27
 
 
 @dataclass(frozen=True)
@@ -25,12 +19,12 @@ class Stream:
     """Pieces of values, in the order of the rows.
 
     Attributes:
-        said: one line: what was taken for what.
+        description: one line: what was taken for what.
         rows: how many rows there are, or None where only reading them would tell (.csv).
         pieces: yields values as `preprocess.transform` takes them.
     """
 
-    said: str
+    description: str
     rows: int | None
     pieces: Iterator[Any]
 
@@ -58,14 +52,13 @@ def stream(
         UserError: what `read` raises, or data of another modality.
     """
     place = Path(path).expanduser()
-    suffix = place.suffix.lower()
-    if isinstance(preprocess, TablePreprocess) and place.is_file() and suffix in (".parquet", ".csv"):
-        return _frames(place, suffix, preprocess, na)
-    options: dict[str, Any] = {}
-    if isinstance(preprocess, ImagePreprocess):
-        options["scale"] = preprocess.scale
-        if place.is_dir():
-            options |= {"size": preprocess.size[0], "channels": preprocess.channels}
+    pieces_of = find_reader(place).pieces if place.is_file() else None
+    if preprocess.takes_frames and pieces_of is not None:
+        # A piece without its odd value would have another type than the whole column: names of levels are text.
+        rows, frames = pieces_of(place, na, preprocess.text_columns)
+        count = "read in pieces" if rows is None else f"{rows} rows"
+        return Stream(f"{place.name}: a table, {count}", rows, (mask_values(frame, na) for frame in frames))
+    options = preprocess.read_options(folder=place.is_dir())
     modality = None if place.is_dir() else preprocess.modality
     data = read(place, modality=modality, key=key, na=na, max_bad=max_bad, progress=progress, **options)
     if data.modality != preprocess.modality:
@@ -73,44 +66,8 @@ def stream(
             f"{place}: holds {data.modality} data, and the encoder was trained on {preprocess.modality} data"
         )
     values = data.values
-    row = 1 if isinstance(values, pd.DataFrame) else max(1, values[:1].nbytes)
-    step = PIECE_ROWS if isinstance(values, pd.DataFrame) else max(1, PIECE_BYTES // row)
-    starts = range(0, len(values), step)
-    frames = isinstance(values, pd.DataFrame)
-    pieces = (values.iloc[s : s + step] if frames else values[s : s + step] for s in starts)
-    return Stream(data.description, len(values), pieces)
-
-
-def _frames(path: Path, suffix: str, preprocess: TablePreprocess, na: Sequence[str]) -> Stream:
-    columns = preprocess.schema.columns
-    missing = list(na)
-    if suffix == ".parquet":
-        with opening(path):
-            file = pq.ParquetFile(path)
-            rows = file.metadata.num_rows
-        batches = file.iter_batches(PIECE_ROWS)
-        pieces = (_without(batch.to_pandas(), missing) for batch in _guarded(path, batches))
-        return Stream(f"{path.name}: a table, {rows} rows", rows, pieces)
-    # A piece without its odd value would have another type than the whole column: names of levels are text.
-    kinds: Any = {column.name: "str" for column in columns if column.kind == "categorical"}
-    with opening(path):
-        head = pd.read_csv(path, nrows=0, skipinitialspace=True)
-    kinds = {name: kind for name, kind in kinds.items() if name in head.columns}
-    return Stream(f"{path.name}: a table, read in pieces", None, _guarded(path, _lines(path, kinds, missing)))
-
-
-def _lines(path: Path, kinds: Any, missing: list[str]) -> Iterator[pd.DataFrame]:
-    with pd.read_csv(
-        path, na_values=missing, skipinitialspace=True, low_memory=False, dtype=kinds, chunksize=PIECE_ROWS
-    ) as reader:
-        yield from reader
-
-
-def _guarded(path: Path, pieces: Any) -> Iterator[Any]:
-    with opening(path):
-        yield from pieces
-
-
-def _without(frame: pd.DataFrame, missing: list[str]) -> pd.DataFrame:
-    texts = [name for name in frame.columns if not pd.api.types.is_numeric_dtype(frame[name].dtype)]
-    return frame.assign(**{name: frame[name].mask(frame[name].isin(missing)) for name in texts}) if missing else frame
+    if isinstance(values, pd.DataFrame):
+        slices = (values.iloc[part] for part in batched(len(values), rows=reader.PIECE_ROWS))
+    else:
+        slices = (values[part] for part in batched(len(values), row_bytes=values[:1].nbytes))
+    return Stream(data.description, len(values), slices)

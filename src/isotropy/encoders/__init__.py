@@ -16,6 +16,7 @@ from isotropy.encoders.table import OneHot, TableMLP, TableResNet
 from isotropy.encoders.timm import Timm
 from isotropy.encoders.wrap import Wrapped, wrap
 from isotropy.errors import UserError, nearest
+from isotropy.registry import find, name_of
 
 __all__ = [
     "C4CNN",
@@ -27,7 +28,6 @@ __all__ = [
     "Equivariant",
     "ScaleCNN",
     "equivariance_error",
-    "DEFAULT",
     "ENCODERS",
     "GRU",
     "DilatedResNet",
@@ -43,6 +43,7 @@ __all__ = [
     "Wrapped",
     "any_length",
     "build",
+    "encoder_name",
     "from_spec",
     "spec",
     "wrap",
@@ -66,33 +67,25 @@ ENCODERS: dict[str, type[Encoder]] = {
     "table_resnet": TableResNet,
 }
 
-DEFAULT = {"table": "table_mlp", "series": "series_cnn", "image": "small_resnet"}
 
-_SHAPES = {
-    frozenset(("numeric", "categories")): "table",
-    frozenset(("channels", "length")): "series",
-    frozenset(("channels", "size")): "image",
-}
-
-
-def build(name: str, shape: Mapping[str, Any], /, **options: Any) -> Encoder:
+def build(name: str, modality: str, shape: Mapping[str, Any], /, **options: Any) -> Encoder:
     """Return a new encoder by name, made for data of a shape, with weights from torch's generator.
 
     Args:
-        name: a key of `ENCODERS`, or "timm:MODEL" for any image model of timm.
-        shape: of the data: {"numeric", "categories"}, {"channels", "length"} or {"channels", "size"}.
+        name: a key of `ENCODERS`, "timm:MODEL" for any image model of timm, or "module:Class".
+        modality: of the data.
+        shape: of the data, as `Preprocess.shape` says it.
         options: keyword arguments of the encoder's constructor beyond the shape.
 
     Raises:
         UserError: for an unknown name or option (with the nearest valid one), or an encoder of another modality.
 
     Example:
-        >>> build("series_cnn", {"channels": 9, "length": 128}, dropout=0.0).width
+        >>> build("series_cnn", "series", {"channels": 9, "length": 128}, dropout=0.0).width
         2304
     """
     kind = _kind(name)
-    modality = _SHAPES[frozenset(shape)]
-    if kind.modality != modality:
+    if kind.modality not in (modality, "any"):
         suited = sorted(other for other, made in ENCODERS.items() if made.modality == modality)
         raise UserError(
             f"encoder {name!r} takes {kind.modality} data, but this is {modality} data (valid: {', '.join(suited)})"
@@ -153,6 +146,12 @@ def from_spec(spec: Mapping[str, Any]) -> Encoder:
 def _kind(name: str) -> type[Encoder]:
     if name.startswith("timm:"):
         return Timm
-    if name not in ENCODERS:
+    kind = find(ENCODERS, name, "encoder")
+    if kind is None:
         raise UserError(f"unknown encoder {name!r}{nearest(name, [*ENCODERS, 'timm:resnet18'])}")
-    return ENCODERS[name]
+    return kind
+
+
+def encoder_name(kind: type[Encoder]) -> str:
+    """Return the name that `build` makes an encoder's class by: registered, or "module:Class"."""
+    return name_of(ENCODERS, kind, "encoder")

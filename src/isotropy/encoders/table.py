@@ -71,6 +71,7 @@ class TableMLP(Encoder):
     """
 
     modality = "table"
+    fast_in_bf16 = True
 
     def __init__(
         self,
@@ -139,6 +140,7 @@ class TableResNet(Encoder):
     """
 
     modality = "table"
+    fast_in_bf16 = True
     places: Tensor
 
     def __init__(

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from isotropy.diagnostics.codes import bins_used, mutual_information, purity, usage
 from isotropy.evaluation import baselines, compare
 from isotropy.evaluation.labels import encode, task_of
+from isotropy.modalities import MODALITIES
 from isotropy.representation import Representation
 
 Rows = NDArray[np.int64]
@@ -54,13 +55,14 @@ def evidence(
         return in_pieces(vectors, rows, train), in_pieces(vectors, rows, test)
 
     raw = both(preprocess.features)
+    as_series = MODALITIES[preprocess.modality].as_series
     pairs = {
         trained.title: both(trained.embed_stored),
         **baselines.collect(
             *raw,
             width=trained.width,
             untrained=both(initial.embed_stored),
-            series=both(Tensor.numpy) if preprocess.modality == "series" else None,
+            series=None if as_series is None else both(as_series),
         ),
     }
     return compare.evidence(pairs, labels[train], labels[test], ours=trained.title, label=label, progress=progress)

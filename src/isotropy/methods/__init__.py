@@ -1,5 +1,6 @@
 """Where a method is: one file each, and this list of them."""
 
+from isotropy.errors import UserError, nearest
 from isotropy.methods.autoencoder import Autoencoder
 from isotropy.methods.barlow_twins import BarlowTwins
 from isotropy.methods.byol import BYOL
@@ -26,6 +27,7 @@ from isotropy.methods.ts2vec import TS2Vec
 from isotropy.methods.ts_tcc import TSTCC
 from isotropy.methods.vicreg import VICReg
 from isotropy.methods.w_mse import WMSE
+from isotropy.registry import find, name_of
 
 METHODS: dict[str, type[Method]] = {
     "lfr": LFR,
@@ -55,6 +57,26 @@ METHODS: dict[str, type[Method]] = {
     "stab": STab,
 }
 
+
+def find_method(name: str) -> type[Method]:
+    """Return a method's class by its name in `METHODS`, from an installed package, or by "module:Class".
+
+    Raises:
+        UserError: nothing of this name, with the nearest one.
+    """
+    kind = find(METHODS, name, "method")
+    if kind is None:
+        raise UserError(f"method {name!r} is unknown{nearest(name, METHODS)}")
+    if not (isinstance(kind, type) and issubclass(kind, Method)):
+        raise UserError(f"method {name!r} is no subclass of isotropy.methods.Method")
+    return kind
+
+
+def method_name(kind: type[Method]) -> str:
+    """Return the name that `find_method` gives a class back for."""
+    return name_of(METHODS, kind, "method")
+
+
 __all__ = [
     "BYOL",
     "CISSL",
@@ -69,6 +91,8 @@ __all__ = [
     "SCARF",
     "TSTCC",
     "WMSE",
+    "find_method",
+    "method_name",
     "Autoencoder",
     "BarlowTwins",
     "Center",

@@ -5,7 +5,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from isotropy.errors import UserError, nearest
+from isotropy.errors import UserError
 
 # Feature maps start at a quarter of the row's size and at most at these, so that the first layer stays small.
 _MOST_STEPS = 64
@@ -31,38 +31,23 @@ class TableDecoder(nn.Sequential):
         self.categories = tuple(categories)
 
 
-def decoder(modality: str, shape: Mapping[str, Any], width: int) -> nn.Module:
-    """Return a decoder with fresh weights from vectors (B, width) to rows of a modality.
-
-    Tables: `TableDecoder`. Series and images: a linear layer to 32 small feature maps, then twice ReLU,
-    nearest-neighbour enlargement and a convolution (32 -> 16 -> channels), after the decoders of LFR's baselines
-    (Sui et al. 2024, published code) without their batch norms and without their last linear layer, which is as wide
-    as the row is long.
-
-    Args:
-        modality: "table", "series" or "image".
-        shape: of the data: {"numeric", "categories"}, {"channels", "length"} or {"channels", "size"}.
-        width: of the vectors.
-
-    Raises:
-        UserError: for another modality.
-
-    Example:
-        >>> import torch
-        >>> decoder("series", {"channels": 9, "length": 50}, 8)(torch.zeros(2, 8)).shape
-        torch.Size([2, 9, 50])
-    """
-    makers = {"table": _table, "series": _series, "image": _image}
-    if modality not in makers:
-        raise UserError(f"no decoder for modality {modality!r}{nearest(modality, makers)}")
-    return makers[modality](shape, width)
-
-
-def _table(shape: Mapping[str, Any], width: int) -> nn.Module:
+def table_decoder(shape: Mapping[str, Any], width: int) -> nn.Module:
+    """Return a `TableDecoder` with fresh weights for data of a shape {"numeric", "categories"}."""
     return TableDecoder(width, shape["numeric"], shape["categories"])
 
 
-def _series(shape: Mapping[str, Any], width: int) -> nn.Module:
+def series_decoder(shape: Mapping[str, Any], width: int) -> nn.Module:
+    """Return a decoder with fresh weights from vectors (B, width) to series of a shape {"channels", "length"}.
+
+    A linear layer to 32 small feature maps, then twice ReLU, nearest-neighbour enlargement and a convolution
+    (32 -> 16 -> channels), after the decoders of LFR's baselines (Sui et al. 2024, published code) without their
+    batch norms and without their last linear layer, which is as wide as the row is long.
+
+    Example:
+        >>> import torch
+        >>> series_decoder({"channels": 9, "length": 50}, 8)(torch.zeros(2, 8)).shape
+        torch.Size([2, 9, 50])
+    """
     channels, length = shape["channels"], shape["length"]
     start = min(-(-length // 4), _MOST_STEPS)
     # 2-D convolutions of height 1: the same arithmetic as 1-D ones, and faster.
@@ -71,7 +56,8 @@ def _series(shape: Mapping[str, Any], width: int) -> nn.Module:
     )
 
 
-def _image(shape: Mapping[str, Any], width: int) -> nn.Module:
+def image_decoder(shape: Mapping[str, Any], width: int) -> nn.Module:
+    """Return a decoder as `series_decoder` for images of a shape {"channels", "size"}."""
     height, breadth = shape["size"]
     start = tuple(min(-(-side // 4), _MOST_PIXELS) for side in (height, breadth))
     middle = (-(-height // 2), -(-breadth // 2))

@@ -3,12 +3,13 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from math import prod
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+
+from isotropy.data.batched import batched
 
 # Rows of a chunk for networks without and with convolutions or attention: the latter gain nothing from more, and
 # a single row costs a whole chunk.
@@ -44,15 +45,15 @@ def embed_rows(
     # A buffer of torch's own begins at a multiple of 64 bytes, which a slice of a user's array may not.
     buffer = torch.zeros((chunk, *rows.shape[1:]), dtype=rows.dtype, device=place)
     embeddings: NDArray[np.float32] | None = None
-    for start in range(0, max(len(rows), 1), chunk):
-        part = rows[start : start + chunk]
+    for places in batched(max(len(rows), 1), rows=chunk):
+        part = rows[places]
         # What stands behind a last, shorter part changes nothing in its rows.
         buffer[: len(part)] = part
         with _evaluating(encoder, place):
             output = encoder(to_input(buffer))[: len(part)].to("cpu", torch.float32)
         if embeddings is None:
             embeddings = np.empty((len(rows), *output.shape[1:]), dtype=np.float32)
-        embeddings[start : start + len(part)] = output.numpy()
+        embeddings[places.start : places.start + len(part)] = output.numpy()
     assert embeddings is not None
     return embeddings
 
@@ -89,24 +90,6 @@ def steady_chunk(encoder: nn.Module, to_input: Callable[[Tensor], Tensor], examp
         if not np.array_equal(np.roll(once, places, axis=0), moved, equal_nan=True):
             return 1
     return chunk
-
-
-def example_rows(modality: str, shape: dict[str, Any], count: int) -> Tensor:
-    """Return `count` random rows as a preprocessing of this modality and shape stores them, always the same.
-
-    Example:
-        >>> example_rows("table", {"numeric": 2, "categories": [3]}, 4).shape
-        torch.Size([4, 3])
-    """
-    generator = torch.Generator().manual_seed(0)
-    if modality == "image":
-        size = (count, shape["channels"], *shape["size"])
-        return torch.randint(256, size, generator=generator, dtype=torch.uint8)
-    if modality == "series":
-        return torch.randn(count, shape["channels"], shape["length"], generator=generator)
-    numbers = torch.randn(count, shape["numeric"], generator=generator)
-    codes = [torch.randint(levels, (count, 1), generator=generator) for levels in shape["categories"]]
-    return torch.cat([numbers, *codes], dim=1)
 
 
 @contextmanager

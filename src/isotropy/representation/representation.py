@@ -3,6 +3,7 @@
 import copy
 import json
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Self, TypeVar
@@ -14,14 +15,16 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from isotropy import encoders
-from isotropy.data import PREPROCESS, Data, ImagePreprocess, Preprocess, read
-from isotropy.data.arrays import taken
+from isotropy.data import PREPROCESS, Data, Preprocess, read
+from isotropy.data.batched import batched
+from isotropy.data.infer import infer_modality
 from isotropy.data.tensors import as_array
 from isotropy.encoders import Encoder, wrap
 from isotropy.encoders.encoder import to_channels_last
 from isotropy.errors import UserError
+from isotropy.modalities import MODALITIES
 from isotropy.nn.segments import SegmentHead
-from isotropy.representation.embedding import chunk_size, embed_rows, example_rows, steady_chunk
+from isotropy.representation.embedding import chunk_size, embed_rows, steady_chunk
 from isotropy.representation.files import CODER, FORMAT, MODEL, WEIGHTS, fill, network, read_about, write, write_weights
 
 # Chunks that `iterate` reads and yields at once.
@@ -82,14 +85,14 @@ class Representation:
             "device": self.device.type,
         }
         if chunk is None:
-            rows = example_rows(preprocess.modality, preprocess.shape, 1)
-            rows = example_rows(preprocess.modality, preprocess.shape, chunk_size(self.encoder, tuple(rows.shape[1:])))
+            example_rows = partial(MODALITIES[preprocess.modality].example_rows, preprocess.shape)
+            rows = example_rows(chunk_size(self.encoder, tuple(example_rows(1).shape[1:])))
             chunk = steady_chunk(self.encoder, preprocess.to_input, rows)
         self.chunk = chunk
 
     @property
     def modality(self) -> str:
-        """ "table", "series" or "image"."""
+        """The name of the data's modality."""
         return self.preprocess.modality
 
     @property
@@ -140,12 +143,11 @@ class Representation:
             progress: called with the rows done and all rows after each piece.
         """
         values = self._values(values)
-        rows, piece = len(values), self.chunk * _CHUNKS
-        for start in range(0, rows, piece):
-            part = values.iloc[start : start + piece] if isinstance(values, pd.DataFrame) else values[start:][:piece]
-            yield self.embed_stored(self.preprocess.transform(part))
+        for part in batched(len(values), rows=self.chunk * _CHUNKS):
+            piece = values.iloc[part] if isinstance(values, pd.DataFrame) else values[part]
+            yield self.embed_stored(self.preprocess.transform(piece))
             if progress is not None:
-                progress(min(start + piece, rows), rows)
+                progress(part.stop, len(values))
 
     def embed_stored(self, rows: Tensor) -> NDArray[np.float32]:
         """Return the embeddings (N, width) float32 of rows as the preprocessing stores them."""
@@ -153,19 +155,16 @@ class Representation:
 
     def _values(self, values: Any) -> Any:
         """Return values in the form that the preprocessing takes."""
-        scale = self.preprocess.scale if isinstance(self.preprocess, ImagePreprocess) else None
+        options = self.preprocess.read_options(folder=isinstance(values, (str, Path)) and Path(values).is_dir())
         if isinstance(values, (str, Path)):
-            shape: dict[str, Any] = {}
-            if isinstance(self.preprocess, ImagePreprocess) and Path(values).is_dir():
-                shape = {"size": self.preprocess.size[0], "channels": self.preprocess.channels}
-            values = read(values, modality=self.modality, scale=scale, **shape)
+            values = read(values, modality=self.modality, **options)
         if isinstance(values, Data):
             return values.values
         if isinstance(values, pd.DataFrame):
-            if self.modality == "table":
+            if self.preprocess.takes_frames:
                 return values
             values = values.to_numpy()
-        return taken(as_array(values), self.modality, scale=scale)[0]
+        return infer_modality(as_array(values), self.modality, scale=options.get("scale"))[0]
 
     def codes(self, values: Any) -> NDArray[np.int64]:
         """Return one cluster per segment, (N, S) int64, of rows as `transform` takes them.

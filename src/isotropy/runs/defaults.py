@@ -2,8 +2,6 @@
 
 from typing import Any
 
-# What suits a modality best on one small machine; measured in docs/log.md.
-DEFAULT_METHOD = {"table": "lfr", "series": "lfr", "image": "simclr"}
 # The default length: as many epochs as make about so many steps, at least one and at most so many (decision 0016)...
 DEFAULT_STEPS, MOST_EPOCHS = 10_000, 200.0
 # ... and no longer than so many seconds where a run is planned with a clock: `isotropy fit` and `isotropy.train`.

@@ -13,15 +13,16 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from isotropy.io.atomic import write_atomically
 from isotropy.data import PREPROCESS, Preprocess
+from isotropy.data.batched import batched
 from isotropy.errors import UserError
+from isotropy.io.atomic import write_atomically
 from isotropy.io.logs import Log, finite
+from isotropy.io.tables import writing
+from isotropy.representation import Representation
 from isotropy.runs.prepare import Prepared
 from isotropy.runs.recipe import Recipe
-from isotropy.representation import Representation
 from isotropy.training import Diverged, Step, checkpoint, comm
-from isotropy.io.tables import writing
 
 _SECONDS_BETWEEN_CHECKPOINTS = 30.0
 # Rows that are embedded and written at once: what bounds the memory of the export.
@@ -167,7 +168,7 @@ class Run:
                 raise
 
     def save_weights(self, made: Representation) -> None:
-        """Write encoder.safetensors (and coder.safetensors): first of all that is exported, as it cannot be made again."""
+        """Write encoder.safetensors (and coder.safetensors) first of all: they cannot be made again."""
         made.save_weights(self.folder)
 
     def export(
@@ -203,8 +204,7 @@ class Run:
         part[prepared.test] = "test"
         texts = ["part"] if labels is None else ["part", "label"]
         with writing(self.folder / "embeddings.parquet", made.names, texts) as writer:
-            for start in range(0, len(rows), _PIECE):
-                piece = slice(start, start + _PIECE)
+            for piece in batched(len(rows), rows=_PIECE):
                 said = [] if labels is None else [pd.Series(labels[piece]).astype("string")]
                 writer.write(made.embed_stored(rows[piece]), part[piece], *said)
 
@@ -283,7 +283,7 @@ def on_first(action: Callable[[], Any]) -> None:
 
 def free_folder(path: str, method: str) -> Path:
     """Return runs/NAME-METHOD, numbered where it is taken."""
-    base = Path("runs") / f"{Path(path).resolve().stem}-{method}"
+    base = Path("runs") / f"{Path(path).resolve().stem}-{method.rpartition(':')[2]}"
     folder, number = base, 2
     while folder.exists():
         folder, number = base.with_name(f"{base.name}-{number}"), number + 1

@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from isotropy import encoders
-from isotropy.data import PREPROCESS, ArrayDataset, Data, Preprocess, SeriesPreprocess
-from isotropy.errors import UserError
+from isotropy.data import ArrayDataset, Data, Preprocess
 from isotropy.encoders import Encoder
+from isotropy.errors import UserError
 from isotropy.evaluation.labels import encode, known, task_of
 from isotropy.evaluation.splits import split
 from isotropy.methods.method import Method
+from isotropy.modalities import MODALITIES
 from isotropy.runs.defaults import DEFAULT_STEPS, MOST_EPOCHS
 from isotropy.runs.recipe import Recipe, build
 from isotropy.training import Plan, comm, fit
@@ -57,7 +58,7 @@ class Prepared:
         return replace(self, recipe=self.recipe.changed({"train.epochs": float(epochs)}))
 
     def facts(self) -> dict[str, Any]:
-        """Return what a reader of the training's numbers has to know: reference losses of its loss, steps, batch and width."""
+        """Return what a reader of a run's numbers has to know: reference losses, steps, batch and width."""
         train = self.recipe.train
         plan = Plan(
             rows=len(self.dataset),
@@ -106,7 +107,7 @@ def prepare(
     if preprocess is None:
         own = isinstance(network, Encoder) and network.any_length
         any_length = encoders.any_length(recipe.encoder) if network is None else own
-        preprocess = learn(data.values, recipe.modality, train, any_length=any_length)
+        preprocess = MODALITIES[recipe.modality].preprocess.learn(data.values, train, any_length=any_length)
     rows = preprocess.transform(data.values)
     place = torch.device(device)
     dataset = ArrayDataset(rows, preprocess, device=place, index=torch.from_numpy(train) if len(test) else None)
@@ -121,20 +122,6 @@ def _wrapped(network: nn.Module | None, dataset: ArrayDataset) -> Encoder | None
     if network is None:
         return None
     return encoders.wrap(copy.deepcopy(network), example=dataset.to_input(dataset.batch(torch.arange(2))))
-
-
-def learn(values: Any, modality: str, rows: NDArray[np.int64] | None = None, *, any_length: bool) -> Preprocess:
-    """Return the preprocessing of a modality, learnt on the training rows of `values`.
-
-    Args:
-        values: all rows, as `PREPROCESS[modality].learn` takes them.
-        modality: "table", "series" or "image".
-        rows: (M,) the training rows; None for all.
-        any_length: whether the encoder takes series of another length than in training.
-    """
-    if modality == "series":
-        return SeriesPreprocess.learn(values, rows, any_length=any_length)
-    return PREPROCESS[modality].learn(values, rows)
 
 
 def refuse_unprobeable(train: NDArray[Any], test: NDArray[Any]) -> None:

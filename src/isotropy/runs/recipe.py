@@ -13,20 +13,17 @@ import torch
 from torch import nn
 
 from isotropy import encoders
-from isotropy.data import ArrayDataset, ImagePreprocess, Preprocess, TablePreprocess
-from isotropy.nn.decoders import decoder
-from isotropy.runs.defaults import DEFAULTS
+from isotropy.data import ArrayDataset, Preprocess
 from isotropy.errors import UserError, nearest
-from isotropy.methods import METHODS
+from isotropy.methods import METHODS, find_method, method_name
 from isotropy.methods.method import Method
-from isotropy.methods.lfr.projectors import random_projector
+from isotropy.modalities import MODALITIES
+from isotropy.runs.defaults import DEFAULTS
 from isotropy.runs.settings import check_options, check_type, current_name
 from isotropy.training import Optim
 from isotropy.training.precision import PRECISIONS
-from isotropy.views import Plain, view_kind
+from isotropy.views import Plain
 from isotropy.views.multiview import ViewMaker
-
-MODALITIES = ("table", "series", "image")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,9 +61,10 @@ class Recipe:
     """A run as data.
 
     Args:
-        modality: "table", "series" or "image".
-        method: a name of `METHODS`, and `method_options`: its constructor's arguments.
-        encoder: a name of `ENCODERS` or "timm:MODEL", and `encoder_options`.
+        modality: a name of `MODALITIES`.
+        method: a name of `METHODS` or a class (kept by its name, or as "module:Class"), and `method_options`: its
+            constructor's arguments.
+        encoder: a name of `ENCODERS`, "timm:MODEL" or a class, and `encoder_options`.
         views: arguments of the modality's view maker; with "name" "structured" or "moved", of those of the encoder's
             own group.
         optim: the optimiser. train: length, batches, seed, precision.
@@ -95,19 +93,25 @@ class Recipe:
     def __post_init__(self) -> None:
         if self.modality not in MODALITIES:
             raise UserError(f"modality = {self.modality!r} is unknown{nearest(self.modality, MODALITIES)}")
-        if self.method not in METHODS:
-            raise UserError(f"method {self.method!r} is unknown{nearest(self.method, METHODS)}")
-        if self.modality not in METHODS[self.method].modalities:
-            raise UserError(_takes_no(self.method, self.modality))
+        modality = MODALITIES[self.modality]
+        # By name from here on: a recipe is text in the end.
+        if isinstance(self.method, type):
+            object.__setattr__(self, "method", method_name(self.method))
+        if isinstance(self.encoder, type):
+            object.__setattr__(self, "encoder", encoders.encoder_name(self.encoder))
+        method = find_method(self.method)
+        if self.modality not in method.modalities:
+            raise UserError(_takes_no(self.method, method, self.modality))
         if not self.encoder:
-            object.__setattr__(self, "encoder", encoders.DEFAULT[self.modality])
-        check_options(METHODS[self.method], self.method_options, _GIVEN_METHODS, "method")
+            object.__setattr__(self, "encoder", modality.default_encoder)
+        check_options(method, self.method_options, _GIVEN_METHODS, "method")
         views = {key: value for key, value in self.views.items() if key != "name"}
-        check_options(view_kind(self.modality, self.views.get("name", "")), views, _GIVEN_VIEWS, "views")
+        check_options(modality.view_maker(self.views.get("name", "")), views, _GIVEN_VIEWS, "views")
 
     @classmethod
-    def default(cls, method: str, modality: str) -> "Recipe":
+    def default(cls, method: str | type[Method], modality: str) -> "Recipe":
         """Return the recipe that suits `method` on `modality` on one small machine."""
+        method = method_name(method) if isinstance(method, type) else method
         settings = DEFAULTS.get((method, modality), {}) or DEFAULTS.get((method, ""), {})
         return cls(modality=modality, method=method).changed(settings)
 
@@ -208,26 +212,30 @@ def build(
     Args:
         recipe: what to build.
         preprocess: learnt on the training rows; knows the shape of the data.
-        source: the training rows.
+        dataset: the training rows.
         encoder: a network of the user's own instead of the recipe's.
 
     Raises:
         UserError: options that do not fit each other, named.
     """
-    method = METHODS[recipe.method]
+    method = find_method(recipe.method)
+    modality = MODALITIES[recipe.modality]
     named = inspect.signature(method).parameters
     options = _tuples(recipe.method_options)
     given: dict[str, Any] = {
-        "make_projector": partial(random_projector, recipe.modality, preprocess.shape),
-        "make_decoder": partial(decoder, recipe.modality, preprocess.shape),
+        "make_projector": modality.random_projector and partial(modality.random_projector, preprocess.shape),
+        "make_decoder": modality.decoder and partial(modality.decoder, preprocess.shape),
         "n_samples": len(dataset),
         "numeric": preprocess.shape.get("numeric"),
     }
+    for name in ("make_projector", "make_decoder"):
+        if name in named and given[name] is None:
+            raise UserError(f"method {recipe.method!r} needs what {modality.name} data has not ({name})")
     with torch.random.fork_rng(devices=[]):
         # Not torch.manual_seed, which would seed the GPUs' generators too.
         torch.default_generator.manual_seed(recipe.train.seed)
         if encoder is None:
-            encoder = encoders.build(recipe.encoder, preprocess.shape, **recipe.encoder_options)
+            encoder = encoders.build(recipe.encoder, modality.name, preprocess.shape, **recipe.encoder_options)
         built = method(encoder, **{k: v for k, v in given.items() if k in named}, **options)
     return built, _view_maker(recipe, preprocess, dataset, built)
 
@@ -241,19 +249,17 @@ def _view_maker(recipe: Recipe, preprocess: Preprocess, dataset: ArrayDataset, m
             f"{recipe.method} compares at least {method.min_views} views of a sample: views.num_views = {num_views}"
         )
     if method.max_views is not None and num_views > method.max_views:
-        raise UserError(f"{recipe.method} uses at most {method.max_views} view(s) of a sample: views.num_views = {num_views}")
+        raise UserError(
+            f"{recipe.method} uses at most {method.max_views} view(s) of a sample: views.num_views = {num_views}"
+        )
     options = {key: value for key, value in recipe.views.items() if key != "name"}
     if method.max_views is not None:
         options["num_views"] = num_views
-    kind = view_kind(recipe.modality, recipe.views.get("name", ""))
-    given: dict[str, Any] = {}
+    modality = MODALITIES[recipe.modality]
+    kind = modality.view_maker(recipe.views.get("name", ""))
     if "base" in inspect.signature(kind).parameters:
         return _structured(kind, recipe, method, options)
-    if isinstance(preprocess, ImagePreprocess):
-        given = {"size": preprocess.size, "mean": preprocess.mean, "std": preprocess.std}
-    if isinstance(preprocess, TablePreprocess):
-        given = {"values": dataset.rows, "index": dataset.index, "numeric": preprocess.shape["numeric"]}
-    views: ViewMaker = kind(**(given | _tuples(options)))
+    views: ViewMaker = kind(**(modality.view_arguments(preprocess, dataset) | _tuples(options)))
     return views
 
 
@@ -282,9 +288,9 @@ _GIVEN_METHODS = ("encoder", "make_projector", "make_decoder", "n_samples", "num
 _GIVEN_VIEWS = ("mean", "std", "values", "index", "numeric", "base")
 
 
-def _takes_no(method: str, modality: str) -> str:
-    taken = " and ".join(METHODS[method].modalities)
-    others = ", ".join([name for name, kind in METHODS.items() if modality in kind.modalities][:3])
+def _takes_no(method: str, kind: type[Method], modality: str) -> str:
+    taken = " and ".join(kind.modalities)
+    others = ", ".join([name for name, other in METHODS.items() if modality in other.modalities][:3])
     return f"method {method!r} takes {taken} data, and this is {modality} data: use another ({others}, ...)"
 
 

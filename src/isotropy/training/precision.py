@@ -25,8 +25,8 @@ def has_bf16_units(device: torch.device) -> bool:
 def choose(precision: str, device: torch.device, encoder: nn.Module) -> str:
     """Return "float32" or "bf16" for `precision` "auto", else `precision` itself.
 
-    On a CPU bfloat16 also needs an encoder of tables, or one with convolutions or attention (its attribute
-    `convolutional`): those were measured to gain (decisions 0010 and 0011).
+    On a CPU bfloat16 also needs an encoder that was measured to gain: with convolutions or attention (its attribute
+    `convolutional`), or one that says so (`fast_in_bf16`, those of tables; decisions 0010 and 0011).
 
     Raises:
         UserError: an unknown precision.
@@ -35,6 +35,6 @@ def choose(precision: str, device: torch.device, encoder: nn.Module) -> str:
         raise UserError(f"precision = {precision!r} is unknown{nearest(precision, PRECISIONS)}")
     if precision != "auto":
         return precision
-    measured = getattr(encoder, "convolutional", False) or getattr(encoder, "modality", None) == "table"
+    measured = getattr(encoder, "convolutional", False) or getattr(encoder, "fast_in_bf16", False)
     suited = device.type == "cuda" or bool(measured)
     return "bf16" if suited and has_bf16_units(device) else "float32"

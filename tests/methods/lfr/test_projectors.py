@@ -10,7 +10,14 @@ from torch.nn import functional
 
 from isotropy.errors import UserError
 from isotropy.methods.lfr import projectors
-from isotropy.methods.lfr.projectors import greedy_dpp, random_projector, similarity
+from isotropy.methods.lfr.projectors import (
+    greedy_dpp,
+    image_projector,
+    series_projector,
+    similarity,
+    table_projector,
+)
+from isotropy.modalities import MODALITIES
 
 HAR = {"channels": 9, "length": 128}
 KVASIR = {"channels": 3, "size": [80, 100]}
@@ -36,30 +43,30 @@ def orthogonal(size: int) -> torch.Tensor:
     ],
 )
 def test_parameter_counts_of_the_paper(modality, shape, width, count):
-    assert weights(random_projector(modality, shape, width)) == count
+    assert weights(MODALITIES[modality].random_projector(shape, width)) == count
 
 
 def test_the_image_projector_of_the_paper_flattens_3840_numbers():
-    assert random_projector("image", KVASIR, 8)[-1].in_features == 3840
+    assert image_projector(KVASIR, 8)[-1].in_features == 3840
 
 
 @pytest.mark.parametrize("size", [(1, 1), (5, 9), (16, 16), (28, 28), (32, 32), (64, 64), (130, 40), (224, 224)])
 def test_image_projectors_take_any_size(size):
     shape = {"channels": 3, "size": list(size)}
-    projector = random_projector("image", shape, 16)
+    projector = image_projector(shape, 16)
     assert projector(torch.rand(2, 3, *size)).shape == (2, 16)
     assert projector[-1].in_features <= 32 * 16 * 16
 
 
 @pytest.mark.parametrize("length", [1, 2, 7, 50, 128, 1021, 5000])
 def test_series_projectors_take_any_length(length):
-    projector = random_projector("series", {"channels": 2, "length": length}, 16)
+    projector = series_projector({"channels": 2, "length": length}, 16)
     assert projector(torch.randn(3, 2, length)).shape == (3, 16)
     assert projector[-2].in_features <= 32 * 256
 
 
 def test_the_series_projector_equals_its_one_dimensional_form():
-    projector = random_projector("series", HAR, 32).double()
+    projector = series_projector(HAR, 32).double()
     x = torch.randn(4, 9, 128, dtype=torch.float64)
     state = x
     for convolution in (projector[1], projector[4]):
@@ -67,11 +74,6 @@ def test_the_series_projector_equals_its_one_dimensional_form():
         state = functional.max_pool1d(state, 2, padding=1)
     right = projector[-1](projector[-2](state.flatten(1)))
     torch.testing.assert_close(projector(x), right)
-
-
-def test_an_unknown_modality_is_refused():
-    with pytest.raises(UserError, match="'series'"):
-        random_projector("serie", HAR, 8)
 
 
 # Candidates
@@ -94,7 +96,7 @@ def test_a_candidate_is_a_function_of_seed_and_number():
 
 def test_choosing_equals_the_dpp_on_the_candidates_outputs():
     def make() -> nn.Module:
-        return random_projector("table", {"numeric": 6, "categories": [3]}, 16)
+        return table_projector({"numeric": 6, "categories": [3]}, 16)
 
     rows = torch.cat([torch.randn(40, 6), torch.randint(0, 3, (40, 1)).float()], dim=1)
     outputs = [projectors.candidate(make, 3, n)(rows) for n in range(12)]
@@ -201,7 +203,7 @@ def test_the_choice_beats_random_subsets_on_average():
 
 
 def test_beta_weights_follow_the_arcsine_law():
-    projector = random_projector("image", KVASIR, 8)
+    projector = image_projector(KVASIR, 8)
     before = {name: p.clone() for name, p in projector.named_parameters()}
     projectors.beta_init_(projector, torch.Generator().manual_seed(0))
     convolutions = {f"{n}.weight" for n, m in projector.named_modules() if isinstance(m, nn.Conv2d)}
@@ -215,7 +217,7 @@ def test_beta_weights_follow_the_arcsine_law():
 
 
 def test_sparse_weights_have_exactly_the_share_of_zeros():
-    projector = random_projector("series", HAR, 33)
+    projector = series_projector(HAR, 33)
     biases = [p.clone() for name, p in projector.named_parameters() if name.endswith("bias")]
     projectors.sparse_init_(projector, 0.4, torch.Generator().manual_seed(0))
     tensors = [p for name, p in projector.named_parameters() if name.endswith("weight")]

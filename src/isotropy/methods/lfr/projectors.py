@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from isotropy.encoders.table import OneHot
-from isotropy.errors import UserError, nearest
+from isotropy.errors import UserError
 from isotropy.views.multiview import Dataset
 
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
@@ -26,37 +26,32 @@ _MOST_STEPS = 256
 _MOST_PIXELS = 16
 
 
-def random_projector(modality: str, shape: Mapping[str, Any], width: int) -> nn.Module:
-    """Return the paper's projector for a modality with fresh random weights, mapping inputs to (B, width).
+def table_projector(shape: Mapping[str, Any], width: int) -> nn.Module:
+    """Return the paper's projector for tables with fresh random weights: one-hot -> 256 -> width.
 
-    Tables: one-hot -> 256 -> width. Series: two blocks of convolution and max-pooling -> 256 -> width, with
-    nothing between the last two linear layers. Images: three blocks of two convolutions and a max-pooling ->
-    width. A lighter version of the encoder in each case, without norms (appendix).
+    This one and the next two are lighter versions of the encoders, without norms (appendix).
 
     Args:
-        modality: "table", "series" or "image".
-        shape: of the data: {"numeric", "categories"}, {"channels", "length"} or {"channels", "size"}.
+        shape: of the data, {"numeric", "categories"}.
         width: length of the output.
-
-    Raises:
-        UserError: for another modality.
-
-    Example:
-        >>> random_projector("series", {"channels": 9, "length": 128}, 256)(torch.zeros(2, 9, 128)).shape
-        torch.Size([2, 256])
     """
-    makers = {"table": _table, "series": _series, "image": _image}
-    if modality not in makers:
-        raise UserError(f"no random projector for modality {modality!r}{nearest(modality, makers)}")
-    return makers[modality](shape, width)
-
-
-def _table(shape: Mapping[str, Any], width: int) -> nn.Module:
     expand = OneHot(shape["numeric"], shape["categories"])
     return nn.Sequential(expand, nn.Linear(expand.width, 256), nn.ReLU(), nn.Linear(256, width))
 
 
-def _series(shape: Mapping[str, Any], width: int) -> nn.Module:
+def series_projector(shape: Mapping[str, Any], width: int) -> nn.Module:
+    """Return the paper's projector for series: two blocks of convolution and max-pooling -> 256 -> width.
+
+    There is nothing between the last two linear layers.
+
+    Args:
+        shape: of the data, {"channels", "length"}.
+        width: length of the output.
+
+    Example:
+        >>> series_projector({"channels": 9, "length": 128}, 256)(torch.zeros(2, 9, 128)).shape
+        torch.Size([2, 256])
+    """
     channels, steps = shape["channels"], shape["length"]
     # 2-D convolutions of height 1: the same arithmetic and initial weights as 1-D ones, and faster.
     layers: list[nn.Module] = [nn.Unflatten(1, (channels, 1))]
@@ -73,7 +68,13 @@ def _series(shape: Mapping[str, Any], width: int) -> nn.Module:
     return nn.Sequential(*layers, nn.Flatten(), nn.Linear(32 * steps, 256), nn.Linear(256, width))
 
 
-def _image(shape: Mapping[str, Any], width: int) -> nn.Module:
+def image_projector(shape: Mapping[str, Any], width: int) -> nn.Module:
+    """Return the paper's projector for images: three blocks of two convolutions and a max-pooling -> width.
+
+    Args:
+        shape: of the data, {"channels", "size"}.
+        width: length of the output.
+    """
     height, breadth = shape["size"]
     layers: list[nn.Module] = []
     for before, middle, after in ((shape["channels"], 8, 16), (16, 32, 32), (32, 32, 32)):

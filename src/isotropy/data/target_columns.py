@@ -14,7 +14,7 @@ from isotropy.errors import UserError, nearest
 PARTS = ("train", "test")
 
 
-def take_out(frame: pd.DataFrame, column: Any, what: str) -> tuple[pd.DataFrame, "pd.Series[Any]"]:
+def pop_column(frame: pd.DataFrame, column: Any, what: str) -> tuple[pd.DataFrame, "pd.Series[Any]"]:
     """Return the frame without a column, and the column; UserError with the nearest name if there is none."""
     found = [name for name in frame.columns if str(name) == str(column)]
     if not found:
@@ -96,29 +96,29 @@ def is_split(values: Any) -> bool:
 
 
 @dataclass
-class Beside:
-    """What stands beside the values, collected while data are read.
+class TargetColumns:
+    """Labels and parts that stand beside the values, collected while data are read.
 
     Attributes:
         rows: the number of rows that labels and parts must have.
         na: texts that mean a missing label.
-        said: what was taken for what, so far.
+        notes: what was taken for what, so far.
     """
 
     rows: int
     na: Sequence[str] = ()
     labels: NDArray[Any] | None = None
     split: NDArray[np.str_] | None = None
-    said: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
     def label(self, values: Any, name: str = "given") -> None:
         """Take labels, from the column or array `name`."""
         self.labels = as_labels(values, self.rows, self.na)
         missing = int(pd.isna(self.labels).sum())
-        self.said.append(f"labels from {name}" + (f" ({missing} missing)" if missing else ""))
+        self.notes.append(f"labels from {name}" + (f" ({missing} missing)" if missing else ""))
 
     def part(self, values: Any, name: str = "given") -> None:
         """Take the parts, from the column or array `name`."""
         self.split = as_split(values, self.rows, name)
         counts = ", ".join(f"{int((self.split == part).sum())} {part}" for part in PARTS)
-        self.said.append(f"parts from {name} ({counts})")
+        self.notes.append(f"parts from {name} ({counts})")

@@ -1,0 +1,60 @@
+"""Which modality an array without names is of."""
+
+from typing import Any
+
+from numpy.typing import NDArray
+
+from isotropy.data.images import ImagePreprocess
+from isotropy.data.preprocess import Preprocess
+from isotropy.data.series import SeriesPreprocess
+from isotropy.data.table import TablePreprocess
+from isotropy.errors import UserError, nearest
+
+# Asked in this order what an array is; `isotropy.modalities.register` adds to it.
+PREPROCESS: dict[str, type[Preprocess]] = {
+    "table": TablePreprocess,
+    "series": SeriesPreprocess,
+    "image": ImagePreprocess,
+}
+
+
+def infer_modality(
+    array: NDArray[Any], modality: str | None = None, *, scale: str | None = None
+) -> tuple[NDArray[Any], str, str]:
+    """Return the array in the form of its modality, the modality, and words for what was taken for what.
+
+    Without `modality`, (N, D) is a table; (N, C, T) floats or signed integers are series; (N, H, W) uint8 and
+    four dimensions are images. Named, `Preprocess.arrange` of that modality says what fits.
+
+    Raises:
+        UserError: a shape or type that is none of these, or not what `modality` says.
+    """
+    if modality is not None:
+        known_modality(modality)
+    if array.dtype.names or array.dtype.kind not in "biufOSU":
+        raise UserError(f"an array of type {array.dtype} is not read: give numbers")
+    name = modality or _infer(array)
+    kind = PREPROCESS[name]
+    if not kind.takes_frames and array.dtype.kind in "OSU":
+        raise UserError(f"an array of type {array.dtype} cannot be {kind.noun}: give numbers")
+    arranged, description = kind.arrange(array, scale)
+    return arranged, name, description
+
+
+def known_modality(name: str) -> type[Preprocess]:
+    """Return the preprocessing of a modality; UserError with the nearest name where there is none."""
+    if name not in PREPROCESS:
+        raise UserError(f"unknown modality {name!r}{nearest(name, PREPROCESS)}")
+    return PREPROCESS[name]
+
+
+def _infer(array: NDArray[Any]) -> str:
+    for name, kind in PREPROCESS.items():
+        if kind.infers(array):
+            return name
+    if array.dtype == object and array.ndim == 0:
+        raise UserError(f"a {type(array.item()).__name__} is not read: give an array, a tensor, a DataFrame or a path")
+    raise UserError(
+        f"an array of shape {array.shape} and type {array.dtype} could be anything: a table is (rows, columns), "
+        "series are (samples, channels, time) floats, images are 3-D uint8 or 4-D; or name the modality"
+    )

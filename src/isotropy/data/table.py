@@ -1,0 +1,95 @@
+"""Preprocessing of tables: numbers standardised, categories as codes, by what was learnt of the columns."""
+
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from torch import Tensor
+
+from isotropy.data.preprocess import Preprocess
+from isotropy.data.schema import Schema, Table
+from isotropy.data.tensors import as_tensor
+from isotropy.errors import UserError
+
+
+class TablePreprocess(Preprocess):
+    """Tables: rows of standardised numbers and of codes.
+
+    Args:
+        schema: what was learnt about the columns.
+
+    Example:
+        >>> import pandas as pd
+        >>> frame = pd.DataFrame({"age": [20.0, 40.0, None], "job": ["cook", "smith", "cook"]})
+        >>> table = TablePreprocess.learn(frame)
+        >>> table.transform(frame)
+        tensor([[-1.,  0.,  1.],
+                [ 1.,  0.,  2.],
+                [ 0.,  1.,  1.]])
+        >>> table.shape
+        {'numeric': 2, 'categories': [3]}
+    """
+
+    modality = "table"
+    noun = "a table"
+    takes_frames = True
+
+    @classmethod
+    def infers(cls, array: NDArray[Any]) -> bool:
+        """Return whether an array has two dimensions."""
+        return array.ndim == 2
+
+    @classmethod
+    def arrange(cls, array: NDArray[Any], scale: str | None = None) -> tuple[NDArray[Any], str]:
+        """Return a table (N, D) as it is; see `Preprocess.arrange`."""
+        if array.ndim != 2:
+            raise UserError(
+                f"a table has two dimensions (rows, columns); this array has shape {array.shape}: flatten it, or "
+                "leave the modality to be detected"
+            )
+        return array, f"a table of {array.shape[1]} columns"
+
+    def __init__(self, schema: Schema) -> None:
+        self.schema = schema
+        self.column_names = [column.name for column in schema.columns]
+        self.text_columns = [column.name for column in schema.columns if column.kind == "categorical"]
+
+    @classmethod
+    def learn(cls, values: Table, rows: NDArray[np.int64] | None = None, *, any_length: bool = False) -> Self:
+        """Learn the schema on the training rows of (N, D), or on all; see `Schema.learn` for warnings and errors."""
+        if rows is not None:
+            values = values.iloc[rows] if isinstance(values, pd.DataFrame) else values[rows]
+        return cls(Schema.learn(values))
+
+    @property
+    def shape(self) -> dict[str, Any]:
+        """The number of leading numeric columns, and the cardinality of each trailing code column."""
+        return {"numeric": self.schema.numeric, "categories": self.schema.categories}
+
+    @property
+    def feature_names(self) -> list[str]:
+        """Names of the columns of `features`."""
+        return self.schema.expanded_names
+
+    def transform(self, values: Table) -> Tensor:
+        """Return rows (N, D) as float32 (N, numeric + categories); see `Schema.encode`."""
+        return as_tensor(self.schema.encode(values))
+
+    def features(self, rows: Tensor) -> NDArray[np.float32]:
+        """Return stored rows as (N, F) float32, codes expanded one-hot (unknown and missing included)."""
+        stored = rows.detach().cpu().numpy()
+        numeric = self.schema.numeric
+        parts = [stored[:, :numeric]]
+        for place, cardinality in enumerate(self.schema.categories, start=numeric):
+            parts.append(np.eye(cardinality, dtype=np.float32)[stored[:, place].astype(np.intp)])
+        return np.concatenate(parts, axis=1)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the schema as plain JSON values."""
+        return {"modality": "table", "schema": self.schema.to_json()}
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Self:
+        """Return the preprocessing that `to_json` wrote; UserError if it is not one."""
+        return cls(Schema.from_json(data.get("schema", {})))

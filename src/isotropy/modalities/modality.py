@@ -1,0 +1,71 @@
+"""A kind of data: all that the library asks of one, so that nothing else depends on which it is."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from isotropy.data import ArrayDataset, Preprocess
+from isotropy.data.infer import PREPROCESS
+from isotropy.errors import UserError, nearest
+from isotropy.views import OF_THE_ENCODER
+
+Maker = Callable[[Mapping[str, Any], int], nn.Module]
+
+
+def _nothing(preprocess: Preprocess, dataset: ArrayDataset) -> dict[str, Any]:
+    return {}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Modality:
+    """A kind of data; in use once it is registered.
+
+    Attributes:
+        preprocess: learns on the training rows and brings rows to an encoder; its `modality` is the name.
+        views: the class of view makers; its arguments are settings.
+        view_arguments: returns the arguments of `views` that come from the data and not from the user.
+        default_encoder, default_method: what suits it best on one small machine; measured in docs/log.md.
+        decoder: makes a network from vectors to rows, given the data's shape and the vectors' width.
+        random_projector: makes an untrained network from rows to vectors, for LFR, given the same.
+        example_rows: returns as many random rows as asked, as they are stored, given the shape; always the same.
+        as_series: returns stored rows as (N, C, T) where summaries along time are a baseline to beat.
+    """
+
+    preprocess: type[Preprocess]
+    views: Callable[..., Any]
+    default_encoder: str
+    default_method: str
+    example_rows: Callable[[Mapping[str, Any], int], Tensor]
+    view_arguments: Callable[[Any, ArrayDataset], dict[str, Any]] = _nothing
+    decoder: Maker | None = None
+    random_projector: Maker | None = None
+    as_series: Callable[[Tensor], NDArray[Any]] | None = None
+
+    @property
+    def name(self) -> str:
+        """What it is called in a recipe."""
+        return self.preprocess.modality
+
+    def view_maker(self, name: str = "") -> Callable[..., Any]:
+        """Return the class of view makers of this name; where it is empty, the modality's augmentations.
+
+        Raises:
+            UserError: an unknown name, with the nearest valid one.
+        """
+        if not name:
+            return self.views
+        if name not in OF_THE_ENCODER:
+            raise UserError(f"views.name = {name!r} is unknown{nearest(name, OF_THE_ENCODER)}")
+        return OF_THE_ENCODER[name]
+
+
+MODALITIES: dict[str, Modality] = {}
+
+
+def register(modality: Modality) -> None:
+    """Let the library take data of a modality: `read`, recipes, the estimator and saved encoders know it from here."""
+    MODALITIES[modality.name] = modality
+    PREPROCESS[modality.name] = modality.preprocess

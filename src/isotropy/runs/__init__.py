@@ -1,0 +1,1 @@
+"""A run: the recipe, what it trains with, its directory, its verdict, and several runs side by side."""

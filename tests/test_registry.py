@@ -1,0 +1,53 @@
+"""Things by name: registered, of a module, or of an installed package."""
+
+from importlib.metadata import EntryPoint
+
+import pytest
+
+from isotropy import registry
+from isotropy.errors import UserError
+from isotropy.methods import SimCLR, find_method, method_name
+from isotropy.runs.recipe import Recipe
+
+
+class Own(SimCLR):
+    pass
+
+
+def test_a_recipe_with_a_class_is_text_and_comes_back(tmp_path):
+    recipe = Recipe(modality="table", method=Own, method_options={"temperature": 0.3})
+    assert recipe.method == f"{__name__}:Own" and find_method(recipe.method) is Own
+    (tmp_path / "recipe.toml").write_text(recipe.to_toml())
+    assert Recipe.from_toml(tmp_path / "recipe.toml") == recipe
+    assert Recipe(modality="table", method=SimCLR).method == "simclr" == method_name(SimCLR)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("simcrl", "method 'simcrl' is unknown .did you mean 'simclr'"),
+        ("no_such_module:Own", "cannot be imported: No module named 'no_such_module'"),
+        ("collections:Own", "cannot be imported: .* has no attribute 'Own'"),
+        ("collections:OrderedDict", "is no subclass of isotropy.methods.Method"),
+    ],
+)
+def test_what_is_not_there_is_said_in_a_line(name, message):
+    with pytest.raises(UserError, match=message):
+        Recipe(modality="table", method=name)
+
+
+def test_a_class_that_no_other_process_could_import_is_refused():
+    class Inner(SimCLR):
+        pass
+
+    with pytest.raises(UserError, match="define it at the top of a module"):
+        Recipe(modality="table", method=Inner)
+
+
+def test_an_installed_package_offers_what_it_names(monkeypatch):
+    points = [EntryPoint("counted", "collections:Counter", "isotropy.things")]
+    monkeypatch.setattr(registry, "entry_points", lambda group, name: [p for p in points if p.name == name])
+    known: dict[str, type] = {}
+    kind = registry.find(known, "counted", "thing")
+    assert kind is not None and kind.__name__ == "Counter"
+    assert "counted" in known
