@@ -10,7 +10,7 @@ from torch.nn.functional import normalize, one_hot
 
 from isotropy.methods import METHODS, SimCLR
 from isotropy.methods.method import Method, Outputs
-from isotropy.objectives import naming
+from isotropy.objectives import instance_classification
 from laws import cases
 
 ROWS = 8
@@ -122,7 +122,8 @@ def named(*, known: bool) -> Callable[[Method], Outputs]:
             weight.fill_diagonal_(log(1 - method.label_smoothing + other))
         index = torch.arange(ROWS)
         rows = torch.eye(count, dtype=torch.float64)[index]
-        return {"surprise": [naming(rows, weight, index, smoothing=method.label_smoothing)]}
+        losses = instance_classification(rows, weight, index, smoothing=method.label_smoothing)
+        return {"cross_entropy": [losses]}
 
     return make
 
