@@ -10,18 +10,18 @@ import pytest
 import torch
 
 import isotropy.runs.directory
-from isotropy.runs import prepare
 from isotropy.data import read
 from isotropy.diagnostics.codes import mutual_information, purity, usage
 from isotropy.errors import UserError
 from isotropy.evaluation.evidence import codes_evidence
 from isotropy.methods import BYOL
-from isotropy.runs.recipe import Recipe
+from isotropy.nn.segments import SegmentHead
 from isotropy.report import summarise
 from isotropy.representation import Representation, load
+from isotropy.runs import prepare
 from isotropy.runs.directory import Run, fingerprint
-from isotropy.nn.segments import SegmentHead
 from isotropy.runs.monitor import Monitor
+from isotropy.runs.recipe import Recipe
 from isotropy.runs.session import train
 
 RECIPE = Recipe.default("simclr", "table").changed(

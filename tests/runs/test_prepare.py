@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 import torch
 
-from isotropy.evaluation import evidence
-from isotropy.runs import prepare
 from isotropy.data import PREPROCESS, levels, read
 from isotropy.errors import UserError
+from isotropy.evaluation import evidence
+from isotropy.runs import prepare
 from isotropy.runs.recipe import Recipe
 
 RECIPE = Recipe.default("simclr", "table").changed({"encoder.width": 8, "encoder.hidden": 8, "train.batch_size": 16})

@@ -18,7 +18,9 @@ ALL = [(method, modality) for method, kind in METHODS.items() for modality in ki
 
 @pytest.mark.parametrize(("method", "modality"), ALL)
 def test_every_default_goes_to_toml_and_back(method, modality, tmp_path):
-    recipe = Recipe.default(method, modality).changed({"train.epochs": 3, "optim.betas": [0.8, 0.9], "views.num_views": 2})
+    recipe = Recipe.default(method, modality).changed(
+        {"train.epochs": 3, "optim.betas": [0.8, 0.9], "views.num_views": 2}
+    )
     recipe = Recipe(**{**recipe.__dict__, "data": {"path": "x.csv", "na": ["?"], "label": None}})
     (tmp_path / "r.toml").write_text(recipe.to_toml())
     again = Recipe.from_toml(tmp_path / "r.toml")

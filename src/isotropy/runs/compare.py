@@ -5,8 +5,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from isotropy.runs.diagnose import diagnose
 from isotropy.errors import UserError
+from isotropy.runs.diagnose import diagnose
 from isotropy.runs.directory import Run
 
 # Spearman's correlation with a linear probe, mean and 95% interval on data sets that the number was not chosen on

@@ -13,15 +13,15 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from isotropy.io.atomic import write_atomically
 from isotropy.data import PREPROCESS, Preprocess
 from isotropy.errors import UserError
+from isotropy.io.atomic import write_atomically
 from isotropy.io.logs import Log, finite
+from isotropy.io.tables import writing
+from isotropy.representation import Representation
 from isotropy.runs.prepare import Prepared
 from isotropy.runs.recipe import Recipe
-from isotropy.representation import Representation
 from isotropy.training import Diverged, Step, checkpoint, comm
-from isotropy.io.tables import writing
 
 _SECONDS_BETWEEN_CHECKPOINTS = 30.0
 # Rows that are embedded and written at once: what bounds the memory of the export.

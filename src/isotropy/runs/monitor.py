@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from isotropy.diagnostics import encoder_numbers, followed, views_rank, step_numbers
-from isotropy.representation.embedding import embed_rows
+from isotropy.diagnostics import encoder_numbers, followed, step_numbers, views_rank
 from isotropy.methods.method import Method
+from isotropy.representation.embedding import embed_rows
 from isotropy.training import Step, comm
 
 # Steps between two cheap views, and at least between two dear ones, of which a training has about _DEAR at most.
@@ -30,7 +30,9 @@ class Monitor:
         untrained: the encoder as it was before training; kept where there is a teacher, which began with it too.
     """
 
-    def __init__(self, method: Method, rows: Tensor, to_input: Callable[[Tensor], Tensor], untrained: nn.Module) -> None:
+    def __init__(
+        self, method: Method, rows: Tensor, to_input: Callable[[Tensor], Tensor], untrained: nn.Module
+    ) -> None:
         self.method, self.rows, self.to_input = method, rows, to_input
         self._before = self._embedded(untrained)
         self._teacher = method.ema_encoder()

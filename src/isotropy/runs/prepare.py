@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from isotropy import encoders
 from isotropy.data import PREPROCESS, ArrayDataset, Data, Preprocess, SeriesPreprocess
-from isotropy.errors import UserError
 from isotropy.encoders import Encoder
+from isotropy.errors import UserError
 from isotropy.evaluation.labels import encode, known, task_of
 from isotropy.evaluation.splits import split
 from isotropy.methods.method import Method

@@ -14,12 +14,12 @@ from torch import nn
 
 from isotropy import encoders
 from isotropy.data import ArrayDataset, ImagePreprocess, Preprocess, TablePreprocess
-from isotropy.nn.decoders import decoder
-from isotropy.runs.defaults import DEFAULTS
 from isotropy.errors import UserError, nearest
 from isotropy.methods import METHODS
-from isotropy.methods.method import Method
 from isotropy.methods.lfr.projectors import random_projector
+from isotropy.methods.method import Method
+from isotropy.nn.decoders import decoder
+from isotropy.runs.defaults import DEFAULTS
 from isotropy.runs.settings import check_options, check_type, current_name
 from isotropy.training import Optim
 from isotropy.training.precision import PRECISIONS
@@ -241,7 +241,9 @@ def _view_maker(recipe: Recipe, preprocess: Preprocess, dataset: ArrayDataset, m
             f"{recipe.method} compares at least {method.min_views} views of a sample: views.num_views = {num_views}"
         )
     if method.max_views is not None and num_views > method.max_views:
-        raise UserError(f"{recipe.method} uses at most {method.max_views} view(s) of a sample: views.num_views = {num_views}")
+        raise UserError(
+            f"{recipe.method} uses at most {method.max_views} view(s) of a sample: views.num_views = {num_views}"
+        )
     options = {key: value for key, value in recipe.views.items() if key != "name"}
     if method.max_views is not None:
         options["num_views"] = num_views
