@@ -167,7 +167,7 @@ class Run:
                 raise
 
     def save_weights(self, made: Representation) -> None:
-        """Write encoder.safetensors (and coder.safetensors): first of all that is exported, as it cannot be made again."""
+        """Write encoder.safetensors (and coder.safetensors): first, as they cannot be made again."""
         made.save_weights(self.folder)
 
     def export(

@@ -57,7 +57,7 @@ class Prepared:
         return replace(self, recipe=self.recipe.changed({"train.epochs": float(epochs)}))
 
     def facts(self) -> dict[str, Any]:
-        """Return what a reader of the training's numbers has to know: reference losses of its loss, steps, batch and width."""
+        """Return what a verdict has to know of the run: reference losses, steps, batch and width."""
         train = self.recipe.train
         plan = Plan(
             rows=len(self.dataset),

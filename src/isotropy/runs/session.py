@@ -1,4 +1,4 @@
-"""A run as a generator of events: plan, steps, records, evidence and result; the caller's loop decides what they mean."""
+"""A run as a generator of events; the body of the caller's loop decides what they mean."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
