@@ -1,7 +1,7 @@
 """`isotropy fit`: read, prepare, train with a live line, show the evidence, write the report."""
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from math import log
@@ -18,6 +18,7 @@ from isotropy.cli.table import show_evidence
 from isotropy.data import Data
 from isotropy.diagnostics.verdict import verdict
 from isotropy.errors import UserError, nearest
+from isotropy.evaluation.evaluate import check_evaluators
 from isotropy.methods import METHODS
 from isotropy.runs import prepare
 from isotropy.runs.diagnose import diagnose, known
@@ -82,8 +83,17 @@ class Settings:
         return Recipe(**{**recipe.__dict__, "data": origin})
 
 
-def begin(origin: dict[str, Any], settings: Settings, *, device: str, out: Path | None, stop_on_collapse: bool) -> None:
+def begin(
+    origin: dict[str, Any],
+    settings: Settings,
+    *,
+    evaluators: Sequence[str],
+    device: str,
+    out: Path | None,
+    stop_on_collapse: bool,
+) -> None:
     """Run `isotropy fit PATH`."""
+    check_evaluators(evaluators)
     place = comm.local_device(pick_device(device))
     with comm.process_group(place):
         if out is not None:
@@ -97,7 +107,7 @@ def begin(origin: dict[str, Any], settings: Settings, *, device: str, out: Path 
         prepared = _planned(prepared, settings, shown=first)
         run = Run(comm.broadcast_object(out if out is not None else _free_folder(origin["path"], recipe.method)))
         on_first(lambda: run.create(prepared))
-        _train(run, prepared, stop_on_collapse=stop_on_collapse)
+        _train(run, prepared, evaluators, stop_on_collapse=stop_on_collapse)
 
 
 def go_on(
@@ -105,11 +115,13 @@ def go_on(
     origin: dict[str, Any],
     settings: Settings,
     *,
+    evaluators: Sequence[str],
     device: str,
     out: Path | None,
     stop_on_collapse: bool,
 ) -> None:
     """Run `isotropy fit --resume RUN [PATH]`; a path is where the data moved to."""
+    check_evaluators(evaluators)
     path = origin.pop("path")
     given = {**origin, **settings.__dict__, "set": settings.changes, "changes": None, "out": out}
     names = [f"--{name.replace('_', '-')}" for name, value in given.items() if value is not None and value != []]
@@ -124,7 +136,7 @@ def go_on(
         data = read_with_bar({**recipe.data, **({"path": path} if path else {})})
         prepared = prepare.prepare(recipe, data, device=place, preprocess=run.preprocess)
         run.refuse_other_data(prepared.rows)
-        _train(run, prepared, stop_on_collapse=stop_on_collapse)
+        _train(run, prepared, evaluators, stop_on_collapse=stop_on_collapse)
 
 
 def seconds_of(text: str) -> float:
@@ -176,7 +188,7 @@ def _due(records: int) -> bool:
     return records <= 50 or int(log(records) / log(1.02)) > int(log(records - 1) / log(1.02))
 
 
-def _train(run: Run, prepared: Prepared, *, stop_on_collapse: bool) -> None:
+def _train(run: Run, prepared: Prepared, evaluators: Sequence[str], *, stop_on_collapse: bool) -> None:
     first = comm.rank() == 0
     training = known(prepared.recipe.method, prepared.facts())
     resume = f"go on with: isotropy fit --resume {run.folder}"
@@ -198,7 +210,7 @@ def _train(run: Run, prepared: Prepared, *, stop_on_collapse: bool) -> None:
             say(f"stopped after step {step.number:,} of {step.steps:,}; {resume}")
             raise SystemExit(INTERRUPTED)
         if first:
-            _finish(run, prepared)
+            _finish(run, prepared, evaluators)
     except Diverged as error:
         kept = f"in {run.folder / 'recipe.toml'}; the last good checkpoint is kept, {resume}"
         raise UserError(
@@ -209,9 +221,13 @@ def _train(run: Run, prepared: Prepared, *, stop_on_collapse: bool) -> None:
         raise SystemExit(INTERRUPTED) from None
 
 
-def _finish(run: Run, prepared: Prepared) -> None:
+def _finish(run: Run, prepared: Prepared, evaluators: Sequence[str]) -> None:
     with OUT.status("") if OUT.is_terminal else nullcontext() as status:
-        found = run.finish(prepared, progress=lambda name: status.update(f"probing {name}") if status else None)
+        found = run.finish(
+            prepared,
+            evaluators=evaluators,
+            progress=lambda name: status.update(f"probing {name}") if status else None,
+        )
         page = report.write(run.folder)
     for entry in found:
         say("")

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from time import perf_counter
@@ -16,7 +16,9 @@ from torch import Tensor
 from isotropy.io.atomic import write_atomically
 from isotropy.data import PREPROCESS, Preprocess
 from isotropy.errors import UserError
+from isotropy.evaluation.evaluators import DEFAULT
 from isotropy.evaluation.evidence import codes_evidence, evidence
+from isotropy.evaluation.score import read_comparison
 from isotropy.io.logs import Log
 from isotropy.runs.prepare import Prepared
 from isotropy.runs.recipe import Recipe
@@ -198,7 +200,11 @@ class Run:
                     return
 
     def finish(
-        self, prepared: Prepared, *, progress: Callable[[str], None] = lambda name: None
+        self,
+        prepared: Prepared,
+        *,
+        evaluators: Sequence[str] = DEFAULT,
+        progress: Callable[[str], None] = lambda name: None,
     ) -> list[dict[str, Any]]:
         """Export the encoder, embed all rows, and return and keep the evidence for the label, if there is one.
 
@@ -224,6 +230,7 @@ class Run:
                     prepared.train,
                     prepared.test,
                     label=recipe.data.get("label") or recipe.data.get("label_key") or "label",
+                    evaluators=evaluators,
                     progress=progress,
                 )
             )
@@ -258,6 +265,16 @@ class Run:
         """Write probes.json: one entry per label, the newest in place of an older one of the same name."""
         kept = [old for old in self.read_json("probes.json", []) if old["label"] not in {e["label"] for e in found}]
         self._write("probes.json", json.dumps(kept + found, indent=1))
+
+    def read_comparisons(self) -> list[dict[str, Any]]:
+        """Return what probes.json holds, in format 2 (see `evaluation.evaluate`): one comparison per label."""
+        written = self.read_json("probes.json", [])
+        try:
+            return [read_comparison(entry) for entry in (written if isinstance(written, list) else [written])]
+        except (KeyError, TypeError, AttributeError) as error:
+            raise UserError(
+                f"{self.folder / 'probes.json'}: missing or damaged ({error!r}): probe the label again"
+            ) from error
 
     def _write(self, name: str, text: str) -> None:
         write_atomically(self.folder / name, text.encode())
