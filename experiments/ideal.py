@@ -39,12 +39,11 @@ from isotropy import rng
 from isotropy.diagnostics import (
     effective_dimension,
     invariance_ratio,
-    probing_gap,
-    sample_efficiency,
     unseen_mass,
     worst_invariant_task,
 )
 from isotropy.encoders import wrap
+from isotropy.evaluation import linear_probe, mlp_probe
 from isotropy.methods import BYOL, Method
 from isotropy.training import Optim, fit
 from isotropy.views.multiview import MultiView
@@ -126,19 +125,36 @@ def run(data: str, name: str, width: int, seed: int) -> dict[str, Any]:
         one = other = nn.init.orthogonal_(torch.empty(K, width))[dataset.labels]
     half, classes = len(dataset) // 2, dataset.labels
     parts = (one[:half], classes[:half], one[half:], classes[half:])
-    curve = sample_efficiency(*parts, sizes=LABELS, repeats=10, seed=seed)
+    curve = sample_efficiency(*parts, seed=seed)
+    linear, bent = (probe(*parts, seed=seed).score for probe in (linear_probe, mlp_probe))
     return {
         "data": data,
         "method": name,
         "width": width,
         "seed": seed,
-        **{key: round(value, 4) for key, value in probing_gap(*parts, seed=seed).items()},
+        **{key: round(value, 4) for key, value in {"linear": linear, "mlp": bent, "gap": bent - linear}.items()},
         "invariance": round(invariance_ratio(one, other), 4),
         "dimension": effective_dimension(one),
         **{key: round(value, 4) for key, value in worst_invariant_task(*parts, seed=seed).items()},
         "error": {str(n): round(1 - accuracy, 4) for n, accuracy in curve.items()},
         "processor_seconds": round(process_time() - begin, 1),
     }
+
+
+def sample_efficiency(train: Any, classes: Any, test: Any, test_classes: Any, *, seed: int) -> dict[int, float]:
+    """Return the mean accuracy with n labels drawn at random, ten times, for each n of LABELS."""
+    random, curve = np.random.default_rng(seed), {}
+    train, classes, test, test_classes = (np.asarray(part) for part in (train, classes, test, test_classes))
+    for n in LABELS:
+        scores = []
+        for _ in range(10):
+            rows = random.permutation(len(train))[:n]
+            if len(np.unique(classes[rows])) == 1:  # nothing to fit: the one label there is
+                scores.append(float(np.mean(test_classes == classes[rows[0]])))
+            else:
+                scores.append(linear_probe(train[rows], classes[rows], test, test_classes, seed=seed).score)
+        curve[n] = float(np.mean(scores))
+    return curve
 
 
 def conditions(run: dict[str, Any]) -> dict[str, bool]:

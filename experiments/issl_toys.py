@@ -23,8 +23,9 @@ from scipy.optimize import linprog
 from torch import Tensor, nn
 
 from isotropy import rng
-from isotropy.diagnostics import effective_rank, invariance_ratio, probing_gap, unseen_mass
+from isotropy.diagnostics import effective_rank, invariance_ratio, unseen_mass
 from isotropy.encoders import wrap
+from isotropy.evaluation import linear_probe, mlp_probe
 from isotropy.methods import CISSL, DISSL, Method, SimCLR
 from isotropy.training import Optim, fit
 from isotropy.views.multiview import MultiView
@@ -124,7 +125,9 @@ def flips() -> dict[str, Any]:
             method = trained(MAKERS[name], dataset, width=width, steps=600, batch=128, seed=seed)
             one, other = views(method.encoder, dataset)
             half = len(dataset) // 2
-            scores = probing_gap(one[:half], dataset.labels[:half], one[half:], dataset.labels[half:], seed=seed)
+            parts = (one[:half], dataset.labels[:half], one[half:], dataset.labels[half:])
+            linear, bent = (probe(*parts, seed=seed).score for probe in (linear_probe, mlp_probe))
+            scores = {"linear": linear, "mlp": bent, "gap": bent - linear}
             rows.append(scores | {"invariance": invariance_ratio(one, other), "rank": effective_rank(one)})
         found[f"{name}, d = {width}"] = summary(rows)
     gaps = {name: found[f"{name}, d = 8"]["gap"] for name in ("simclr", "cissl")}

@@ -31,7 +31,7 @@ from torch.nn import functional as F
 
 from isotropy.encoders import C4CNN, CyclicCNN
 from isotropy.encoders.equivariant.space import BaseSpace, Rotations, Translations, act
-from isotropy.evaluation.probe import linear_probe
+from isotropy.evaluation import linear_probe
 from isotropy.methods import SimCLR
 from isotropy.training import Optim, fit
 from isotropy.views import MovedViews, StructuredViews

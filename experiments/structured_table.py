@@ -27,7 +27,7 @@ from torch import Tensor
 from isotropy.data import ArrayDataset, ImagePreprocess, SeriesPreprocess
 from isotropy.encoders import C4CNN, CyclicSeriesCNN, Equivariant
 from isotropy.encoders.equivariant.space import act
-from isotropy.evaluation.probe import linear_probe
+from isotropy.evaluation import linear_probe
 from isotropy.methods import SimCLR
 from isotropy.training import Optim, fit
 from isotropy.views import MovedViews, StructuredViews

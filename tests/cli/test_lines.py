@@ -8,7 +8,7 @@ import pytest
 from isotropy.cli import live, show, table
 from isotropy.cli.fit import seconds_of
 from isotropy.errors import UserError
-from isotropy.evaluation.compare import evidence
+from isotropy.evaluation import evaluate
 
 
 def step(number, *, seconds=0.1, waited=0.02):
@@ -73,16 +73,16 @@ def test_the_table_of_evidence_is_whole_on_a_narrow_terminal(width, monkeypatch,
     y = rng.normal(size=200)
     names = ["isotropy (vicreg)", "raw features", "PCA (2304)", "untrained encoder", "summary features"]
     pairs = {name: (rng.normal(size=(100, 3)), rng.normal(size=(100, 3))) for name in names}
-    found = evidence(pairs, y[:100], y[100:], ours=names[0], label="kind")
+    found = evaluate(pairs, y[:100], y[100:], ours=names[0], label="kind")
     monkeypatch.setattr(show.OUT, "width", width)
     monkeypatch.setattr(show.OUT, "soft_wrap", False)
     table.show_evidence(found)
     lines = capsys.readouterr().out.splitlines()
     assert all(len(line) <= width for line in lines)
     assert not any("…" in line for line in lines)
-    for entry in found["representations"]:
-        row = next(line for line in lines if line.startswith(entry["name"]))
-        ours = entry["name"] == found["ours"]
+    for name in names:
+        row = next(line for line in lines if line.startswith(name))
+        ours = name == found["ours"]
         assert row.count("[") == row.count("]") == (2 if ours else 3), "no interval is cut"
     assert ("width" in lines[1]) == (width == 120)
 

@@ -13,8 +13,6 @@ from isotropy.diagnostics import (
     invariance_ratio,
     most_even,
     orbit_nc1,
-    probing_gap,
-    sample_efficiency,
     unseen_mass,
     worst_invariant_task,
 )
@@ -84,20 +82,6 @@ def test_a_simplex_of_samples():
         assert exact["positive"] == pytest.approx(0, abs=1e-12) and exact["negative"] == pytest.approx(-1 / (k - 1))
 
 
-def bent(rows, seed):
-    """Two classes that no line separates and every small network does."""
-    x = np.random.default_rng(seed).uniform(-1, 1, size=(rows, 2))
-    return x, (x[:, 0] * x[:, 1] > 0).astype(int)
-
-
-def test_the_probing_gap_of_bent_classes_and_of_straight_ones():
-    x, y = bent(1500, 0)
-    x_test, y_test = bent(600, 1)
-    assert probing_gap(x, y, x_test, y_test)["gap"] > 0.3
-    straight = probing_gap(x, (x[:, 0] > 0).astype(int), x_test, (x_test[:, 0] > 0).astype(int))
-    assert straight["linear"] > 0.97 and abs(straight["gap"]) < 0.03
-
-
 def test_the_worst_task_of_an_ideal_and_of_a_narrow_representation():
     classes = np.repeat(np.arange(6), 30)
     ideal = worst_invariant_task(np.eye(6)[classes], classes, np.eye(6)[classes], classes)
@@ -118,13 +102,3 @@ def test_the_sample_law():
     assert np.mean(misses) == pytest.approx(unseen_mass(20, 10), abs=0.01)
     assert unseen_mass(50, 50) == pytest.approx(0.3642, abs=1e-4)
     assert unseen_mass(3, [0.5, 0.25, 0.25]) == pytest.approx(0.5**4 + 2 * 0.25 * 0.75**3)
-
-
-def test_sample_efficiency_rises_and_refuses_what_is_not_there():
-    rng = np.random.default_rng(4)
-    y = rng.integers(5, size=500)
-    x = np.eye(5)[y] + 0.3 * rng.normal(size=(500, 5))
-    found = sample_efficiency(x, y, x, y, sizes=[1, 10, 300])
-    assert found[1] < found[10] < found[300] and found[300] > 0.9
-    with pytest.raises(ValueError, match="from 1 to 500"):
-        sample_efficiency(x, y, x, y, sizes=[501])

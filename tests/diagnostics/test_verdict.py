@@ -119,8 +119,10 @@ def test_slowness_is_no_news_at_the_beginning():
     ],
 )
 def test_a_probe_has_its_say(low, high, name):
-    row = {"name": "untrained encoder", "difference": {"linear": {"score": 0.0, "low": low, "high": high}}}
-    found = verdict(records(), TRAINING, probes=[{"label": "kind", "representations": [row]}])
+    gap = {"value": 0.0, "low": low, "high": high}
+    score = {"representation": "untrained encoder", "evaluator": "any", "difference": gap}
+    probed = {"label": "kind", "decided_by": "any", "scores": [score, score | {"evaluator": "other"}]}
+    found = verdict(records(), TRAINING, probes=[probed])
     assert found.name == name
 
 

@@ -58,7 +58,7 @@ def test_fit_makes_a_run_of_any_data(name, files, cli, tmp_path):
     assert made.std(0).max() > 1e-3
     probed = json.loads((tmp_path / "run/probes.json").read_text())
     if "--label" in options or "--label-key" in options:
-        names = {entry["name"] for entry in probed[0]["representations"]}
+        names = {score["representation"] for score in probed[0]["scores"]}
         assert {"raw features", "untrained encoder"} <= names
         assert all(name in said.out for name in names)
         assert probed[0]["sentence"] in said.out

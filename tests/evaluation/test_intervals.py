@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from isotropy.evaluation.intervals import difference, interval, resampled_means
-from isotropy.evaluation.labels import score_terms
+from isotropy.evaluation.task import score_terms
 
 
 def test_intervals_cover_a_known_share():

@@ -8,7 +8,7 @@ import pytest
 
 from isotropy import report
 from isotropy.errors import UserError
-from isotropy.evaluation.compare import evidence
+from isotropy.evaluation import evaluate
 from isotropy.report.figures import line, scatter
 from isotropy.report.html import render
 from isotropy.report.map import embedding_map, layout
@@ -23,7 +23,7 @@ def run(tmp_path):
     labels = rng.integers(3, size=240)
     x = (np.eye(6)[labels] + 0.3 * rng.normal(size=(240, 6))).astype(np.float32)
     pairs = {NASTY: (x[:160], x[160:]), "raw <b>": (x[:160, :1], x[160:, :1])}
-    found = evidence(pairs, labels[:160], labels[160:], ours=NASTY, label="kind" + NASTY)
+    found = evaluate(pairs, labels[:160], labels[160:], ours=NASTY, label="kind" + NASTY)
     (tmp_path / "probes.json").write_text(json.dumps([found]))
     frame = pd.DataFrame(x, columns=[f"e{i}" for i in range(6)])
     frame["kind" + NASTY] = [NASTY + str(label) for label in labels]

@@ -34,6 +34,9 @@ Key = Annotated[str | None, typer.Option(help="Array of an .npz to read, as X_tr
 Modality = Annotated[str | None, typer.Option(help="table, series or image, where the data would be taken otherwise.")]
 Missing = Annotated[list[str] | None, typer.Option("--na", help="Text that means a missing value; repeatable.")]
 MaxBad = Annotated[int, typer.Option(min=0, help="Unreadable images to skip, at most.")]
+Evaluate = Annotated[
+    str, typer.Option(help="Evaluators of the label, the first decides: linear, knn, few_labels, mlp.")
+]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
 
 
@@ -58,6 +61,7 @@ def fit(
     epochs: Annotated[float | None, typer.Option(help="Epochs of the encoder.")] = None,
     budget: Annotated[str | None, typer.Option(help="Time to train for, as 90s, 10m or 1h30m.")] = None,
     seed: Annotated[int | None, typer.Option(help="Every random choice is a function of it.")] = None,
+    evaluate: Evaluate = "linear,knn",
     device: Device = "auto",
     precision: Annotated[str | None, typer.Option(help="auto, float32 or bf16.")] = None,
     set_: Annotated[
@@ -97,12 +101,18 @@ def fit(
         changes=set_ or [],
         recipe=recipe,
     )
+    how: dict[str, Any] = {
+        "evaluators": _names(evaluate),
+        "device": device,
+        "out": out,
+        "stop_on_collapse": stop_on_collapse,
+    }
     if resume is not None:
-        verb.go_on(resume, data, settings, device=device, out=out, stop_on_collapse=stop_on_collapse)
+        verb.go_on(resume, data, settings, **how)
     elif path is None:
         raise UserError("fit needs the PATH of the data (or --resume RUN)")
     else:
-        verb.begin(data, settings, device=device, out=out, stop_on_collapse=stop_on_collapse)
+        verb.begin(data, settings, **how)
 
 
 @app.command()
@@ -134,6 +144,7 @@ def probe(
     split: Annotated[str | None, typer.Option(help='Column or array that says "train" or "test".')] = None,
     na: Missing = None,
     max_bad: MaxBad = 0,
+    evaluate: Evaluate = "linear,knn",
     seed: Annotated[int, typer.Option(min=0, help="Of the split, the folds and the resamples.")] = 0,
     device: Device = "auto",
 ) -> None:
@@ -151,7 +162,7 @@ def probe(
         "na": na or [],
         "max_bad": max_bad,
     }
-    verb.probe(run, data, seed=seed, device=device)
+    verb.probe(run, data, evaluators=_names(evaluate), seed=seed, device=device)
 
 
 @app.command()
@@ -208,6 +219,10 @@ def main(arguments: list[str] | None = None) -> None:
             complain("interrupted; nothing was left half-written")
         if code:
             sys.exit(code)
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
 def _as_note(message: Warning | str, *_: Any, **__: Any) -> None:

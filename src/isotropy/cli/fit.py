@@ -1,7 +1,7 @@
 """`isotropy fit`: options into `isotropy.train`, its events onto the terminal, signals and endings into exit codes."""
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +15,7 @@ from isotropy.cli.live import LiveLine
 from isotropy.cli.show import COLLAPSED, INTERRUPTED, OUT, counted, duration, note, say
 from isotropy.cli.table import show_evidence
 from isotropy.errors import UserError
+from isotropy.evaluation.evaluate import check_evaluators
 from isotropy.methods import find_method
 from isotropy.runs.diagnose import diagnose
 from isotropy.runs.directory import Run
@@ -68,15 +69,31 @@ class Settings:
         }
 
 
-def begin(origin: dict[str, Any], settings: Settings, *, device: str, out: Path | None, stop_on_collapse: bool) -> None:
+def begin(
+    origin: dict[str, Any],
+    settings: Settings,
+    *,
+    evaluators: Sequence[str],
+    device: str,
+    out: Path | None,
+    stop_on_collapse: bool,
+) -> None:
     """Run `isotropy fit PATH`."""
+    check_evaluators(evaluators)
     place = comm.local_device(pick_device(device))
     with comm.process_group(place):
         if out is not None:
             Run(out).refuse_if_taken()
         data = read_with_bar(origin)
         say(data.description)
-        events = train(data, **settings.arguments(), device=place, out=out or "auto", origin=remembered(origin))
+        events = train(
+            data,
+            **settings.arguments(),
+            device=place,
+            out=out or "auto",
+            evaluators=evaluators,
+            origin=remembered(origin),
+        )
         planned = next(events)
         assert isinstance(planned, Planned)
         _show_plan(planned, settings)
@@ -88,11 +105,13 @@ def go_on(
     origin: dict[str, Any],
     settings: Settings,
     *,
+    evaluators: Sequence[str],
     device: str,
     out: Path | None,
     stop_on_collapse: bool,
 ) -> None:
     """Run `isotropy fit --resume RUN [PATH]`; a path is where the data moved to."""
+    check_evaluators(evaluators)
     path = origin.pop("path")
     given = {**origin, **settings.__dict__, "set": settings.changes, "changes": None, "out": out}
     names = [f"--{name.replace('_', '-')}" for name, value in given.items() if value is not None and value != []]
@@ -107,7 +126,7 @@ def go_on(
             raise UserError(
                 f"{folder}: its data was in memory: go on with isotropy.train(data, resume={str(folder)!r})"
             )
-        events = train(read_with_bar(origin), resume=folder, device=place)
+        events = train(read_with_bar(origin), resume=folder, device=place, evaluators=evaluators)
         planned = next(events)
         assert isinstance(planned, Planned)
         _show(planned, events, stop_on_collapse=stop_on_collapse)

@@ -1,5 +1,6 @@
 """`isotropy probe`: is a label easier to read from the embeddings than from what costs nothing?"""
 
+from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from isotropy.cli.show import OUT, note, say
 from isotropy.cli.table import show_evidence
 from isotropy.data import ArrayDataset
 from isotropy.errors import UserError
+from isotropy.evaluation.evaluate import check_evaluators
 from isotropy.evaluation.evidence import evidence
 from isotropy.evaluation.splits import split
 from isotropy.runs.directory import Run
@@ -18,10 +20,11 @@ from isotropy.runs.prepare import TEST_SHARE, refuse_unprobeable
 from isotropy.runs.recipe import build
 
 
-def probe(folder: Path, origin: dict[str, Any], *, seed: int, device: str) -> None:
+def probe(folder: Path, origin: dict[str, Any], *, evaluators: Sequence[str], seed: int, device: str) -> None:
     """Run `isotropy probe RUN PATH --label NAME`."""
     if origin["label"] is None and origin["label_key"] is None:
         raise UserError("probe needs labels: --label COLUMN, or --label-key ARRAY for an .npz")
+    check_evaluators(evaluators)
     run = Run.opened(folder)
     made = load_on(run.folder, device)
     label = origin["label"]
@@ -45,7 +48,7 @@ def probe(folder: Path, origin: dict[str, Any], *, seed: int, device: str) -> No
     name = origin["label"] or origin["label_key"]
     with OUT.status("") if OUT.is_terminal else nullcontext() as status:
         found = evidence(
-            made, initial, rows, np.asarray(data.labels), train, test, label=name,
+            made, initial, rows, np.asarray(data.labels), train, test, label=name, evaluators=evaluators,
             progress=lambda what: status.update(f"probing {what}") if status else None,
         )  # fmt: skip
     run.keep_evidence([found])

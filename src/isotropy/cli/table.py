@@ -6,18 +6,21 @@ from rich.table import Table
 from rich.text import Text
 
 from isotropy.cli.show import OUT, say
-from isotropy.evaluation.compare import number
+from isotropy.evaluation.score import columns, deciding, number, pivot
 
 # Columns that the whole table needs; a narrower terminal is not told the widths.
 _WIDE = 88
+_COLUMN = 19
 
 
 def show_evidence(found: dict[str, Any]) -> None:
-    """Print the scores of one label."""
-    rows, wide = found["rows"], OUT.width >= _WIDE
+    """Print the scores of one label: one row per representation, one column per evaluator and number of labels."""
+    rows, decisive = found["rows"], deciding(found)
+    titles = columns(found)
+    wide = OUT.width >= _WIDE + _COLUMN * (len(titles) - 2)
     table = Table(
-        title=f"{found['label']}: {found['score_name']} on {rows['test']:,} test rows "
-        f"(probes learn from {rows['train']:,}); 95% intervals",
+        title=f"{found['label']}: {decisive[found['ours']]['metric']} on {rows['test']:,} test rows "
+        f"(learnt from at most {rows['train']:,} rows); 95% intervals",
         title_justify="left",
         title_style="",
         box=None,
@@ -27,17 +30,16 @@ def show_evidence(found: dict[str, Any]) -> None:
     table.add_column("representation", no_wrap=True)
     if wide:
         table.add_column("width", justify="right", no_wrap=True)
-    table.add_column("linear probe", no_wrap=True)
-    table.add_column("k-NN", no_wrap=True)
-    table.add_column("ours - it (linear)", no_wrap=True)
-    for entry in found["representations"]:
-        ours = entry["name"] == found["ours"]
+    for title in titles.values():
+        table.add_column(title, no_wrap=True)
+    table.add_column("ours minus this", no_wrap=True)
+    for name, scores in pivot(found).items():
+        ours, decider = name == found["ours"], decisive[name]
         table.add_row(
-            Text(entry["name"], style="bold" if ours else ""),
-            *([str(entry["width"])] if wide else []),
-            _interval(entry["linear"]),
-            _interval(entry["knn"]),
-            "" if ours else _signed(entry["difference"]["linear"]),
+            Text(name, style="bold" if ours else ""),
+            *([str(decider["width"])] if wide else []),
+            *(_interval(scores[key]) if key in scores else "" for key in titles),
+            "" if ours else _signed(decider["difference"]),
         )
     OUT.print(table)
     for text in found["notes"]:
@@ -46,12 +48,12 @@ def show_evidence(found: dict[str, Any]) -> None:
 
 
 def _interval(score: dict[str, float]) -> str:
-    return f"{number(score['score'])} [{number(score['low'])}, {number(score['high'])}]"
+    return f"{number(score['value'])} [{number(score['low'])}, {number(score['high'])}]"
 
 
 def _signed(score: dict[str, float]) -> str:
     low, high = (_plus(score[name]) for name in ("low", "high"))
-    return f"{_plus(score['score'])} [{low}, {high}]"
+    return f"{_plus(score['value'])} [{low}, {high}]"
 
 
 def _plus(value: float) -> str:

@@ -5,8 +5,6 @@ from isotropy.diagnostics.ideal import (
     etf_distance,
     invariance_ratio,
     orbit_nc1,
-    probing_gap,
-    sample_efficiency,
     unseen_mass,
     worst_invariant_task,
 )
@@ -57,9 +55,7 @@ __all__ = [
     "orbit_nc1",
     "participation_ratio",
     "predictor_gap",
-    "probing_gap",
     "rankme",
-    "sample_efficiency",
     "self_cluster",
     "stability",
     "stable_rank",

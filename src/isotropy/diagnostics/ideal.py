@@ -5,7 +5,6 @@ tells the equivalence classes apart, equivalent inputs have equal vectors, and t
 dimensions for K classes (`effective_dimension`).
 """
 
-from collections.abc import Sequence
 from math import nan
 
 import numpy as np
@@ -13,7 +12,6 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import ArrayLike, NDArray
 from sklearn.linear_model import LogisticRegression
-from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor
@@ -101,32 +99,6 @@ def etf_distance(one: ArrayLike | Tensor, other: ArrayLike | Tensor) -> dict[str
     }
 
 
-def probing_gap(
-    train: ArrayLike, train_labels: ArrayLike, test: ArrayLike, test_labels: ArrayLike, *, seed: int = 0
-) -> dict[str, float]:
-    """Return the accuracies of a linear and of an MLP probe on the same frozen features, and "gap", MLP - linear.
-
-    0 is what a representation that is ideal for linear probes has; a large gap means that the classes are there, but
-    bent. Features are standardised by the training rows; the MLP has one hidden layer of 256, and stops early.
-
-    Args:
-        train: (N, D). train_labels: (N,). test: (M, D). test_labels: (M,). seed: of the MLP.
-
-    Source: Dubois et al. 2022 (arXiv 2209.06235), section 5.
-
-    Example:
-        >>> x = np.repeat(np.eye(2), 40, axis=0)
-        >>> probing_gap(x, [0] * 40 + [1] * 40, x, [0] * 40 + [1] * 40)["linear"]
-        1.0
-    """
-    network = MLPClassifier(hidden_layer_sizes=(256,), max_iter=300, early_stopping=True, random_state=seed)
-    scores = {}
-    for name, probe in (("linear", LogisticRegression(max_iter=2000)), ("mlp", network)):
-        model = make_pipeline(StandardScaler(), probe).fit(np.asarray(train), np.asarray(train_labels))
-        scores[name] = float(model.score(np.asarray(test), np.asarray(test_labels)))
-    return {**scores, "gap": scores["mlp"] - scores["linear"]}
-
-
 def worst_invariant_task(
     train: ArrayLike,
     train_classes: ArrayLike,
@@ -171,50 +143,6 @@ def worst_invariant_task(
         known = there >= 0
         scores.append(float(probe.score(np.asarray(test)[known], merged[there[known]])))
     return {"worst": min(scores), "mean": float(np.mean(scores))}
-
-
-def sample_efficiency(
-    train: ArrayLike,
-    train_labels: ArrayLike,
-    test: ArrayLike,
-    test_labels: ArrayLike,
-    *,
-    sizes: Sequence[int],
-    repeats: int = 5,
-    seed: int = 0,
-) -> dict[int, float]:
-    """Return the mean accuracy of a linear probe that learns from n labels, for each n of `sizes`.
-
-    Args:
-        train: (N, D). train_labels: (N,). test, test_labels: likewise.
-        sizes: numbers of labels, each from 1 to N; drawn at random, `repeats` times.
-        seed: of the draws.
-
-    Raises:
-        ValueError: a size that is not there.
-
-    Source: Dubois et al. 2022 (arXiv 2209.06235), figure 7a; compare with 1 - `unseen_mass`.
-
-    Example:
-        >>> x = np.repeat(np.eye(2), 8, axis=0)
-        >>> sample_efficiency(x, [0] * 8 + [1] * 8, x, [0] * 8 + [1] * 8, sizes=[16])
-        {16: 1.0}
-    """
-    x, y = np.asarray(train), np.asarray(train_labels)
-    if not all(1 <= n <= len(x) for n in sizes):
-        raise ValueError(f"sizes must be from 1 to {len(x)}, got {list(sizes)}")
-    random, found = np.random.default_rng(seed), {}
-    for n in sizes:
-        scores = []
-        for _ in range(repeats):
-            rows = random.permutation(len(x))[:n]
-            if len(np.unique(y[rows])) == 1:  # nothing to fit: the one label there is
-                scores.append(float(np.mean(np.asarray(test_labels) == y[rows[0]])))
-                continue
-            probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000)).fit(x[rows], y[rows])
-            scores.append(float(probe.score(np.asarray(test), np.asarray(test_labels))))
-        found[n] = float(np.mean(scores))
-    return found
 
 
 def unseen_mass(samples: int, shares: ArrayLike | int) -> float:

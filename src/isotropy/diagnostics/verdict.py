@@ -69,7 +69,7 @@ def verdict(
     Args:
         records: the lines of diagnostics.jsonl, in order.
         training: what is trained and how long.
-        probes: the entries of probes.json, where a label was probed.
+        probes: the comparisons of probes.json (format 2), where a label was probed.
 
     Example:
         >>> training = Training("simclr", steps=200, batch_size=256, width=128, reference_losses={})
@@ -110,9 +110,9 @@ def _probed(seen: Seen, probes: Sequence[Mapping[str, Any]]) -> tuple[str, str] 
     """Return what the probes of a finished run say beside the untrained encoder's: the worst of the labels."""
     found = None
     for entry in probes:
-        for row in entry.get("representations", ()):
-            gap = row.get("difference", {}).get("linear")
-            if row.get("name") != "untrained encoder" or not gap:
+        for score in entry["scores"]:
+            gap = score["difference"]
+            if score["representation"] != "untrained encoder" or score["evaluator"] != entry["decided_by"]:
                 continue
             said = f"On {entry['label']} it is {gap['low']:+.3f} to {gap['high']:+.3f} from the untrained encoder"
             losses = seen.of("loss")

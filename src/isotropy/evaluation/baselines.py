@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.decomposition import PCA
+from sklearn.preprocessing import StandardScaler
 
 from isotropy.errors import UserError
 
@@ -26,7 +27,7 @@ def collect(
     series: tuple[ArrayLike, ArrayLike] | None = None,
     seed: int = 0,
 ) -> dict[str, Pair]:
-    """Return the baselines by name, each as (training, test) features for `compare.evidence`.
+    """Return the baselines by name, each as (training, test) features for `evaluate`.
 
     "raw features" (through a random projection where wider than 4096), "PCA (width)" of the same width as the
     embedding, "untrained encoder" where its embeddings are given, "summary features" where series are given.
@@ -77,17 +78,18 @@ def pca(train: ArrayLike, test: ArrayLike, *, width: int, seed: int = 0) -> Pair
 
 def standardise(train: ArrayLike, test: ArrayLike) -> Pair:
     """Return both parts with the training part's mean 0 and standard deviation 1 per column (constant: 0)."""
-    x, y = np.asarray(train, dtype=np.float64), np.asarray(test, dtype=np.float64)
-    mean, spread = x.mean(axis=0), x.std(axis=0)
-    scale = np.where(spread > 1e-8 * (1 + np.abs(mean)), 1 / np.maximum(spread, 1e-30), 0.0)
-    return ((x - mean) * scale).astype(np.float32), ((y - mean) * scale).astype(np.float32)
+    scaler = StandardScaler().fit(np.asarray(train, dtype=np.float64))
+    varies = scaler.var_ > 1e-16 * (1 + scaler.mean_**2)
+    parts = [(scaler.transform(np.asarray(part, dtype=np.float64)) * varies) for part in (train, test)]
+    return parts[0].astype(np.float32), parts[1].astype(np.float32)
 
 
 def narrow(train: Any, test: Any, *, widest: int = WIDEST, seed: int = 0) -> Pair:
     """Return both parts as they are, or through one random projection to `widest` columns where they are wider.
 
     Gaussian entries of variance 1 / widest keep squared distances and inner products in the mean, so that
-    photographs of 150,000 values stay affordable. Rows are projected in chunks: a memory map is never held whole.
+    photographs of 150,000 values stay affordable. The projection is drawn in blocks of columns (the whole of it, as
+    scikit-learn's GaussianRandomProjection holds it, would take 5 GB there), and a memory map is never held whole.
 
     Source: Johnson and Lindenstrauss (1984).
 

@@ -1,6 +1,6 @@
 """A trained representation and what it has to beat, on the same labelled rows."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
@@ -9,8 +9,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from isotropy.diagnostics.codes import bins_used, mutual_information, purity, usage
-from isotropy.evaluation import baselines, compare
-from isotropy.evaluation.labels import encode, task_of
+from isotropy.evaluation import baselines
+from isotropy.evaluation.evaluate import TEST_ROWS, chosen_rows, evaluate
+from isotropy.evaluation.evaluators import DEFAULT
+from isotropy.evaluation.task import encode, task_of
 from isotropy.modalities import MODALITIES
 from isotropy.representation import Representation
 
@@ -29,9 +31,10 @@ def evidence(
     test: Rows,
     *,
     label: str,
+    evaluators: Sequence[str] = DEFAULT,
     progress: Callable[[str], None] | None = None,
 ) -> dict[str, Any]:
-    """Return the scores of the trained encoder beside its baselines; see `evaluation.compare.evidence`.
+    """Return the scores of the trained encoder beside its baselines; see `evaluation.evaluate`.
 
     Args:
         trained: the representation; knows its preprocessing.
@@ -40,14 +43,15 @@ def evidence(
         labels: (N,), missing ones NaN or None.
         train: the rows that probes learn from. test: the rows that they are scored on.
         label: what the label is called.
-        progress: called with the name of each representation before it is probed.
+        evaluators: names in `EVALUATORS`; the first decides.
+        progress: called with the name of each representation before it is evaluated.
 
     Raises:
         UserError: labels that cannot be probed (one class), named.
     """
     # Features are made for the probed rows alone: those of large images would not fit otherwise.
-    kept = compare.chosen_rows(labels[train], labels[test])
-    train, test = train[kept[0]], test[kept[1]]
+    chosen = chosen_rows(labels[train], labels[test])
+    train, test = train[chosen[0]], test[chosen[1]]
     preprocess = trained.preprocess
     initial = Representation(untrained, preprocess, method=trained.method)
 
@@ -65,7 +69,15 @@ def evidence(
             series=None if as_series is None else both(as_series),
         ),
     }
-    return compare.evidence(pairs, labels[train], labels[test], ours=trained.title, label=label, progress=progress)
+    return evaluate(
+        pairs,
+        labels[train],
+        labels[test],
+        ours=trained.title,
+        label=label,
+        evaluators=evaluators,
+        progress=progress,
+    )
 
 
 def codes_evidence(
@@ -89,10 +101,10 @@ def codes_evidence(
     scored = test if len(test) else train
     learnt = train[:0]
     if labels is not None and len(test) and task_of(labels[train]) == "classes":
-        kept = compare.chosen_rows(labels[train], labels[test])
-        learnt, scored = train[kept[0]], test[kept[1]]
-    elif len(scored) > compare.TEST_ROWS:
-        scored = scored[np.linspace(0, len(scored) - 1, compare.TEST_ROWS).astype(np.int64)]
+        chosen = chosen_rows(labels[train], labels[test])
+        learnt, scored = train[chosen[0]], test[chosen[1]]
+    elif len(scored) > TEST_ROWS:
+        scored = scored[np.linspace(0, len(scored) - 1, TEST_ROWS).astype(np.int64)]
     codes = in_pieces(made.codes_stored, rows, scored)
     units = made.coder.units
     found: dict[str, Any] = {

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from isotropy.evaluation.labels import Task, score
+from isotropy.evaluation.task import Task, score
 
 Array = NDArray[Any]
 RESAMPLES = 2000
@@ -47,7 +47,7 @@ def interval(task: Task, terms: Array, *, resamples: int = RESAMPLES, seed: int 
 
     Args:
         task: "classes" or "numbers".
-        terms: per-row terms of the score, (N, c), from `labels.score_terms`.
+        terms: per-row terms of the score, (N, c), from `task.score_terms`.
         resamples: how many, at least 1000 for a 95% interval.
         seed: of the draw.
 

@@ -5,9 +5,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
+from sklearn.model_selection import GroupShuffleSplit
 
 from isotropy.errors import UserError
-from isotropy.evaluation.labels import task_of
+from isotropy.evaluation.task import task_of
 
 Index = NDArray[np.int64]
 
@@ -19,7 +20,7 @@ def split(
 
     With labels that are classes every class is divided in the same proportion (a class with one member stays in
     the training part; missing labels are divided like a class). With `groups` (subjects, machines) whole groups
-    go to one side, so that no group is on both; classes are then not balanced.
+    go to one side, so that no group is on both; classes are then not balanced, and `test` is a share of the groups.
 
     Args:
         labels_or_n: labels (N,), or the number of rows.
@@ -43,7 +44,7 @@ def split(
         raise UserError(f"{count} row cannot be divided into a training and a test part: at least 2 are needed")
     rng = np.random.default_rng(seed)
     if groups is not None:
-        chosen = _whole_groups(np.asarray(groups), count, test, rng)
+        chosen = _whole_groups(np.asarray(groups), count, test, seed)
     elif labels is not None and task_of(labels) == "classes":
         chosen = stratified(labels, max(1, round(test * count)), seed=seed, leave=1)
     else:
@@ -78,14 +79,13 @@ def stratified(labels: ArrayLike, count: int, *, seed: int = 0, leave: int = 0) 
     return np.sort(np.concatenate([rows[:n] for rows, n in zip(members, take)])).astype(np.int64)
 
 
-def _whole_groups(groups: NDArray[Any], count: int, test: float, rng: np.random.Generator) -> Index:
+def _whole_groups(groups: NDArray[Any], count: int, test: float, seed: int) -> Index:
     if len(groups) != count:
         raise UserError(f"there are {len(groups)} groups for {count} rows: give one group per row")
     codes = pd.factorize(groups, use_na_sentinel=False)[0]
-    sizes = np.bincount(codes)
-    if len(sizes) < 2:
+    number = int(codes.max()) + 1
+    if number < 2:
         raise UserError("all rows belong to one group: a split by groups needs at least two groups")
-    order = rng.permutation(len(sizes))
-    ends = np.cumsum(sizes[order])
-    number = int(np.argmin(np.abs(ends - test * count))) + 1
-    return np.flatnonzero(np.isin(codes, order[: min(number, len(sizes) - 1)]))
+    size = min(max(1, round(test * number)), number - 1)
+    divider = GroupShuffleSplit(1, test_size=size, random_state=seed)
+    return np.sort(next(divider.split(codes, groups=codes))[1])

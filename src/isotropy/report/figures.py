@@ -5,7 +5,7 @@ from collections import Counter
 from html import escape
 from typing import Any
 
-from isotropy.evaluation.compare import number
+from isotropy.evaluation.score import number
 
 WIDTH, HEIGHT = 800, 300
 LEFT, RIGHT, TOP, BOTTOM = 52, 12, 10, 28
@@ -83,14 +83,14 @@ def line(
 
 def whisker(entry: dict[str, float], low: float, high: float) -> str:
     """Return a score as a dot on its interval, on the axis from `low` to `high`."""
-    at = {key: 400 * (entry[key] - low) / (high - low) for key in ("score", "low", "high")}
-    said = f"{number(entry['score'])}, interval {number(entry['low'])} to {number(entry['high'])}"
+    at = {key: 400 * (entry[key] - low) / (high - low) for key in ("value", "low", "high")}
+    said = f"{number(entry['value'])}, interval {number(entry['low'])} to {number(entry['high'])}"
     return (
         f'<svg viewBox="0 0 400 20" preserveAspectRatio="none" role="img" aria-label="{said}">'
         '<line class="grid" x1="0" x2="400" y1="10" y2="10" vector-effect="non-scaling-stroke"/>'
         f'<line class="whisker" x1="{at["low"]:.1f}" x2="{at["high"]:.1f}" y1="10" y2="10" '
         'vector-effect="non-scaling-stroke"/>'
-        f'<line class="whisker point" x1="{at["score"]:.1f}" x2="{at["score"]:.1f}" y1="2" y2="18" '
+        f'<line class="whisker point" x1="{at["value"]:.1f}" x2="{at["value"]:.1f}" y1="2" y2="18" '
         'vector-effect="non-scaling-stroke"/></svg>'
     )
 

@@ -5,7 +5,7 @@ from html import escape
 from importlib import resources
 from typing import Any
 
-from isotropy.evaluation.compare import number
+from isotropy.evaluation.score import column, columns, deciding, number, pivot
 from isotropy.report.figures import line, scatter, ticks, whisker
 
 OUTCOMES = {
@@ -88,38 +88,45 @@ def _head(summary: dict[str, Any]) -> str:
 
 def _evidence(entries: list[dict[str, Any]]) -> str:
     parts = [
-        "<section><h2>Evidence</h2><p>Each representation is frozen; a linear model and a vote of the nearest "
-        "neighbours read the label from it. All see the same rows. Bars are 95% bootstrap intervals over the test "
-        "rows; the last column is the trained encoder minus the baseline, paired row by row.</p>"
+        "<section><h2>Evidence</h2><p>Each representation is frozen, and each evaluator reads the label from it "
+        "on the same rows. Bars are 95% bootstrap intervals; the last column is the trained encoder minus the "
+        "baseline by the first evaluator, paired.</p>"
     ]
     return "".join([*parts, *(_scores(entry) for entry in entries), "</section>"])
 
 
 def _scores(entry: dict[str, Any]) -> str:
-    rows = sorted(entry["representations"], key=lambda row: -row["linear"]["score"])
-    low, high = min(row["linear"]["low"] for row in rows), max(row["linear"]["high"] for row in rows)
+    decisive, titles = deciding(entry), columns(entry)
+    first = column(decisive[entry["ours"]])
+    low, high = min(s["low"] for s in decisive.values()), max(s["high"] for s in decisive.values())
     margin = max(0.04 * (high - low), 0.005)
     low, high = low - margin, high + margin
+    others = [key for key in titles if key != first]
+    heads = "".join(f'<th class="n">{escape(titles[key])}</th>' for key in others)
     out = [
         f"<h3>{escape(entry['label'])}</h3>",
         f'<p class="note">{_about(entry)}</p><table class="scores"><thead><tr><th>Representation</th>'
-        f'<th class="n">Linear {escape(entry["score_name"])}</th><th></th><th class="n">k-NN</th>'
+        f'<th class="n">{escape(titles[first])} {escape(decisive[entry["ours"]]["metric"])}</th><th></th>{heads}'
         '<th class="n">Trained minus baseline</th></tr></thead><tbody>',
     ]
-    for row in rows:
-        ours = row["name"] == entry["ours"]
-        gap = row.get("difference", {}).get("linear")
+    for name, scores in sorted(pivot(entry).items(), key=lambda row: -decisive[row[0]]["value"]):
+        ours, decider = name == entry["ours"], decisive[name]
+        gap = decider["difference"]
         difference = (
-            f'{_signed(gap["score"])} <span class="range">{_signed(gap["low"])} to {_signed(gap["high"])}</span>'
+            f'{_signed(gap["value"])} <span class="range">{_signed(gap["low"])} to {_signed(gap["high"])}</span>'
             if gap
             else ""
         )
-        width = f' <span class="range">{row["width"]:,} wide</span>'
+        cells = "".join(
+            f'<td class="n extra" data-name="{escape(titles[key])}">'
+            f"{number(scores[key]['value']) if key in scores else ''}</td>"
+            for key in others
+        )
         out.append(
-            f'<tr class="{"ours" if ours else "base"}"><td>{escape(row["name"])}{width}</td>'
-            f'<td class="n">{number(row["linear"]["score"])}</td>'
-            f'<td class="bar">{whisker(row["linear"], low, high)}</td>'
-            f'<td class="n extra" data-name="k-NN">{number(row["knn"]["score"])}</td>'
+            f'<tr class="{"ours" if ours else "base"}"><td>{escape(name)} '
+            f'<span class="range">{decider["width"]:,} wide</span></td>'
+            f'<td class="n">{number(decider["value"])}</td>'
+            f'<td class="bar">{whisker(decider, low, high)}</td>{cells}'
             f'<td class="n extra" data-name="{"" if ours else "trained minus this:"}">{difference}</td></tr>'
         )
     axis = "".join(
@@ -128,7 +135,7 @@ def _scores(entry: dict[str, Any]) -> str:
     )
     out.append(
         f'<tr class="axis" aria-hidden="true"><td></td><td></td><td class="bar"><div>{axis}</div></td>'
-        "<td></td><td></td></tr></tbody></table>"
+        f"{'<td></td>' * (len(others) + 1)}</tr></tbody></table>"
     )
     if entry.get("notes"):
         out.append(f'<ul class="note">{"".join(f"<li>{escape(note)}</li>" for note in entry["notes"])}</ul>')

@@ -14,7 +14,7 @@ from threadpoolctl import threadpool_limits
 
 from isotropy.diagnostics.rank import effective_rank
 from isotropy.errors import UserError
-from isotropy.evaluation.labels import known, task_of
+from isotropy.evaluation.task import has_label, task_of
 
 ROWS = 2000
 TSNE_FROM = 100  # rows; below, t-SNE has too few neighbours to arrange
@@ -106,4 +106,4 @@ def _spaced_rows(file: pq.ParquetFile, columns: list[str], rows: int) -> pd.Data
 def _colours(values: NDArray[Any]) -> dict[str, Any]:
     task = task_of(values)
     convert = str if task == "classes" else float
-    return {"task": task, "values": [convert(v) if there else None for v, there in zip(values, known(values))]}
+    return {"task": task, "values": [convert(v) if there else None for v, there in zip(values, has_label(values))]}

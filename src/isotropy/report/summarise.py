@@ -55,8 +55,7 @@ def summarise(run_dir: str | Path) -> dict[str, Any]:
     if diagnostics and (run / "recipe.toml").is_file() and "training" in about:
         summary["verdict"] = diagnose(run).to_json()
     if (run / "probes.json").is_file():
-        found = _json(run / "probes.json")
-        summary["evidence"] = found if isinstance(found, list) else [found]
+        summary["evidence"] = Run(run).read_comparisons()
     if (run / "codes.json").is_file():
         summary["codes"] = _json(run / "codes.json")
     if (run / "embeddings.parquet").is_file():

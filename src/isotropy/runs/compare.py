@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from isotropy.errors import UserError
+from isotropy.evaluation.score import deciding
 from isotropy.runs.diagnose import diagnose
 from isotropy.runs.directory import Run
 
@@ -23,7 +24,7 @@ class Compared:
 
     Attributes:
         run: its directory. method: what was trained. verdict: the name of its verdict.
-        score, low, high: the linear probe's score on the common label with its interval; None without one.
+        score, low, high: the deciding evaluator's score on the common label with its interval; None without one.
     """
 
     run: str
@@ -80,7 +81,7 @@ def compare(folders: Sequence[Path | str]) -> Comparison:
                 f"{opened[0].folder} and {run.folder} were trained on different data: their runs cannot be compared"
             )
     runs = tuple(Compared(str(run.folder), run.recipe.method, diagnose(run.folder).name) for run in opened)
-    probes = [run.read_json("probes.json", []) for run in opened]
+    probes = [run.read_comparisons() for run in opened]
     try:
         label = _common(probes)
         scores = [_score(_of(found, label)) for found in probes] if label else []
@@ -88,11 +89,13 @@ def compare(folders: Sequence[Path | str]) -> Comparison:
         raise UserError(f"a probes.json is damaged, or of an older isotropy ({error!r}): probe again") from error
     if not label:
         return Comparison(runs, "", None, _unlabelled({one.method for one in runs}))
-    pairs = sorted(zip(runs, scores), key=lambda pair: -pair[1]["score"])
-    ordered = tuple(replace(one, score=s["score"], low=s["low"], high=s["high"]) for one, s in pairs)
+    pairs = sorted(zip(runs, scores), key=lambda pair: -pair[1]["value"])
+    ordered = tuple(replace(one, score=s["value"], low=s["low"], high=s["high"]) for one, s in pairs)
     first, second = ordered[:2]
     clear = all(pairs[0][1]["low"] > other["high"] for _, other in pairs[1:])
-    said = f"On {label} {first.run} reads best by a linear probe: {first.score:.3f} [{first.low:.3f}, {first.high:.3f}]"
+    evaluator = pairs[0][1]["evaluator"].replace("_", " ")
+    said = f"On {label} {first.run} is best by the {evaluator} evaluator: "
+    said += f"{first.score:.3f} [{first.low:.3f}, {first.high:.3f}]"
     said += f"; next {second.run} with {second.score:.3f} [{second.low:.3f}, {second.high:.3f}]"
     said += "." if clear else ": the intervals overlap, so that no winner can be named."
     return Comparison(ordered, label, first.run if clear else None, said)
@@ -111,18 +114,21 @@ def _unlabelled(methods: set[str]) -> str:
 
 
 def _common(probes: Sequence[list[dict[str, Any]]]) -> str | None:
-    """Return the first label that all were probed on, with as many test rows and the same seed."""
+    """Return the first label that all were probed on, with as many test rows, the same seed and the same evaluator."""
     for entry in probes[0]:
         others = [_of(found, entry["label"]) for found in probes[1:]]
-        if all(one and (one["rows"], one["seed"]) == (entry["rows"], entry["seed"]) for one in others):
+        if all(one and _conditions(one) == _conditions(entry) for one in others):
             return str(entry["label"])
     return None
+
+
+def _conditions(comparison: dict[str, Any]) -> tuple[Any, ...]:
+    return comparison["rows"], comparison["seed"], comparison["decided_by"]
 
 
 def _of(probes: list[dict[str, Any]], label: str) -> dict[str, Any]:
     return next((entry for entry in probes if entry["label"] == label), {})
 
 
-def _score(entry: dict[str, Any]) -> dict[str, float]:
-    ours = next(row for row in entry["representations"] if row["name"] == entry["ours"])
-    return {name: ours["linear"][name] for name in ("score", "low", "high")}
+def _score(entry: dict[str, Any]) -> dict[str, Any]:
+    return deciding(entry)[entry["ours"]]

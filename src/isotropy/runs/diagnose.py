@@ -22,7 +22,7 @@ def diagnose(folder: Path | str) -> Verdict:
     folder, method = run.folder, run.recipe.method
     records = run.read_records()
     try:
-        return verdict(records, known(method, run.about), probes=run.read_json("probes.json", []))
+        return verdict(records, known(method, run.about), probes=run.read_comparisons())
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UserError(f"{folder}: damaged, or of an older isotropy ({error!r})") from error
 

@@ -16,6 +16,7 @@ from torch import Tensor
 from isotropy.data import PREPROCESS, Preprocess
 from isotropy.data.batched import batched
 from isotropy.errors import UserError
+from isotropy.evaluation.score import read_comparison
 from isotropy.io.atomic import write_atomically
 from isotropy.io.logs import Log, finite
 from isotropy.io.tables import writing
@@ -212,6 +213,16 @@ class Run:
         """Write probes.json: one entry per label, the newest in place of an older one of the same name."""
         kept = [old for old in self.read_json("probes.json", []) if old["label"] not in {e["label"] for e in found}]
         self._write("probes.json", json.dumps(kept + found, indent=1))
+
+    def read_comparisons(self) -> list[dict[str, Any]]:
+        """Return what probes.json holds, in format 2 (see `evaluation.evaluate`): one comparison per label."""
+        written = self.read_json("probes.json", [])
+        try:
+            return [read_comparison(entry) for entry in (written if isinstance(written, list) else [written])]
+        except (KeyError, TypeError, AttributeError) as error:
+            raise UserError(
+                f"{self.folder / 'probes.json'}: missing or damaged ({error!r}): probe the label again"
+            ) from error
 
     def _write(self, name: str, text: str) -> None:
         write_atomically(self.folder / name, text.encode())

@@ -14,8 +14,8 @@ from isotropy import encoders
 from isotropy.data import ArrayDataset, Data, Preprocess
 from isotropy.encoders import Encoder
 from isotropy.errors import UserError
-from isotropy.evaluation.labels import encode, known, task_of
 from isotropy.evaluation.splits import split
+from isotropy.evaluation.task import encode, has_label, task_of
 from isotropy.methods.method import Method
 from isotropy.modalities import MODALITIES
 from isotropy.runs.defaults import DEFAULT_STEPS, MOST_EPOCHS
@@ -131,9 +131,9 @@ def refuse_unprobeable(train: NDArray[Any], test: NDArray[Any]) -> None:
         UserError: one class alone, or no label in one part, named.
     """
     for part, labels in (("training", train), ("test", test)):
-        if not known(labels).any():
+        if not has_label(labels).any():
             raise UserError(f"no row of the {part} part has a label: a probe needs some")
-    train, test = train[known(train)], test[known(test)]
+    train, test = train[has_label(train)], test[has_label(test)]
     if task_of(train) == "classes":
         encode(train, test)
     elif not np.ptp(test.astype(np.float64)) > 0:

@@ -1,12 +1,12 @@
 """A run as a generator of events: plan, steps, records, evidence and result, for the caller's loop."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import log
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
@@ -14,6 +14,8 @@ from torch import nn
 from isotropy.data import Data, read
 from isotropy.diagnostics.verdict import Verdict, verdict
 from isotropy.errors import UserError
+from isotropy.evaluation.evaluate import check_evaluators
+from isotropy.evaluation.evaluators import DEFAULT
 from isotropy.evaluation.evidence import codes_evidence, evidence
 from isotropy.modalities import MODALITIES
 from isotropy.representation import Representation
@@ -158,6 +160,7 @@ def train(
     out: Path | str | None = None,
     resume: Path | str | None = None,
     monitor: bool = True,
+    evaluators: Sequence[str] = DEFAULT,
     origin: Mapping[str, Any] | None = None,
     **reading: Any,
 ) -> Iterator[Event]:
@@ -178,6 +181,7 @@ def train(
         out: the run directory to write, "auto" for one under runs/; None keeps everything in memory.
         resume: a run directory to go on with; its recipe holds, and `data` is where its data moved to.
         monitor: whether to measure the training's health: without it there is no `Recorded` and no verdict.
+        evaluators: names in `isotropy.evaluation.EVALUATORS`, by which a label is scored; the first one decides.
         origin: where a `Data` came from, as keywords of `isotropy.read`: kept in the recipe, for a resume.
         reading: keywords of `isotropy.read`, such as `label` and `split`.
 
@@ -193,13 +197,15 @@ def train(
         ...         print(event.representation.transform(rows).shape, event.evidence[0]["label"])
         (150, 256) label
     """
+    check_evaluators(evaluators)
+    measured = _Measured(monitor, tuple(evaluators))
     if resume is not None:
         given = (recipe, method, encoder, settings, epochs, budget, seed, precision, out, origin, *reading.values())
         if any(value is not None for value in given):
             raise UserError("resume goes on with the settings of the run: give data and device alone beside it")
         run = Run.opened(resume)
         run.refuse_if_finished()
-        return _resumed(run, data, device)
+        return _resumed(run, data, device, measured)
     if data is None:
         raise UserError("train needs data, or resume: the run directory to go on with")
     if budget is not None and (epochs is not None or "train.epochs" in (settings or {})):
@@ -223,7 +229,14 @@ def train(
     reason = "budget" if budget else "epochs" if "train.epochs" in changes else "recipe" if recipe else "default"
     network = encoder if isinstance(encoder, nn.Module) else None
     origin = dict(origin or {}) or _origin(data, reading)
-    return _begun(data, reading, recipe, changes, reason, budget, network, device, out, origin, monitor)
+    return _begun(data, reading, recipe, changes, reason, budget, network, device, out, origin, measured)
+
+
+class _Measured(NamedTuple):
+    """What is measured of a run beside its losses."""
+
+    monitor: bool
+    evaluators: tuple[str, ...]
 
 
 def choose_recipe(data: Data, recipe: Recipe | Path | str | None, changes: Mapping[str, Any]) -> Recipe:
@@ -275,7 +288,7 @@ def _begun(
     device: torch.device | str,
     out: Path | str | None,
     origin: dict[str, Any],
-    monitor: bool,
+    measured: "_Measured",
 ) -> Iterator[Event]:
     place = comm.local_device(torch.device(device))
     with comm.process_group(place):
@@ -301,10 +314,10 @@ def _begun(
         yield Planned(prepared, epochs, reason, run.folder if run else None)
         if run is not None:
             on_first(lambda: run.create(prepared))
-        yield from _events(prepared, run, monitor=monitor)
+        yield from _events(prepared, run, measured)
 
 
-def _resumed(run: Run, data: Any, device: torch.device | str) -> Iterator[Event]:
+def _resumed(run: Run, data: Any, device: torch.device | str, measured: "_Measured") -> Iterator[Event]:
     place = comm.local_device(torch.device(device))
     with comm.process_group(place):
         recipe = run.recipe
@@ -315,15 +328,15 @@ def _resumed(run: Run, data: Any, device: torch.device | str) -> Iterator[Event]
         prepared = prepare.prepare(recipe, data, device=place, preprocess=run.preprocess)
         run.refuse_other_data(prepared.rows)
         yield Planned(prepared, recipe.train.epochs, "resume", run.folder)
-        yield from _events(prepared, run, monitor=True)
+        yield from _events(prepared, run, measured)
 
 
-def _events(prepared: Prepared, run: Run | None, *, monitor: bool) -> Iterator[Event]:
+def _events(prepared: Prepared, run: Run | None, measured: "_Measured") -> Iterator[Event]:
     """Train, from the last checkpoint of the run if there is one, then evaluate and export."""
     resume = checkpoint.last_good(run.checkpoints) if run else None
     offsets = checkpoint.about(resume)["about"]["offsets"] if resume else {}
     with run.recording(offsets) if run else nullcontext(Recorder({}, None)) as recorder:
-        watch = _monitor(prepared) if monitor else None
+        watch = _monitor(prepared) if measured.monitor else None
         if watch is not None and comm.rank() == 0 and not recorder.records:
             recorder.record(watch.at_start())
         stopped = yield from _steps(prepared, recorder, watch, resume)
@@ -338,14 +351,14 @@ def _events(prepared: Prepared, run: Run | None, *, monitor: bool) -> Iterator[E
     if comm.rank() == 0:
         if run is not None:
             run.save_weights(made)
-        for entry in _evidence(prepared, made):
+        for entry in _evidence(prepared, made, measured.evaluators):
             found.append(entry)
             yield Evaluated(entry)
         if made.coder:
             coded = codes_evidence(made, prepared.rows, prepared.data.labels, prepared.train, prepared.test)
         if run is not None:
             run.export(prepared, made, found, coded)
-        if monitor:
+        if measured.monitor:
             said = verdict(recorder.records, known(prepared.recipe.method, prepared.facts()), probes=found)
     yield Finished(made, prepared, recorder.records, found, coded, said, folder)
 
@@ -407,7 +420,7 @@ def verdict_due(records: int) -> bool:
     return records <= 50 or int(log(records) / log(1.02)) > int(log(records - 1) / log(1.02))
 
 
-def _evidence(prepared: Prepared, made: Representation) -> Iterator[dict[str, Any]]:
+def _evidence(prepared: Prepared, made: Representation, evaluators: Sequence[str]) -> Iterator[dict[str, Any]]:
     labels, origin = prepared.data.labels, prepared.recipe.data
     if labels is not None and len(prepared.test):
         yield evidence(
@@ -418,4 +431,5 @@ def _evidence(prepared: Prepared, made: Representation) -> Iterator[dict[str, An
             prepared.train,
             prepared.test,
             label=origin.get("label") or origin.get("label_key") or "label",
+            evaluators=evaluators,
         )

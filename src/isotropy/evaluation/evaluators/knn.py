@@ -1,18 +1,28 @@
 """Exact k-nearest-neighbour probe on cosine similarity."""
 
 import time
+from collections.abc import Iterator
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import ArrayLike, NDArray
 
-from isotropy.evaluation.labels import Task, encode, task_of
 from isotropy.evaluation.probe import Probe, checked, scored
+from isotropy.evaluation.score import Measurement
+from isotropy.evaluation.task import SCORE_NAME, Task, encode, task_of
 
 NEIGHBOURS = 20
 TEMPERATURE = 0.07
 _CELLS = 1 << 25  # similarities held at a time: 128 MB
+
+
+def knn(
+    train_z: ArrayLike, train_y: ArrayLike, test_z: ArrayLike, test_y: ArrayLike, *, task: Task, seed: int
+) -> Iterator[Measurement]:
+    """Measure `knn_probe` with all training labels; nothing is drawn, so the seed does not matter."""
+    probe = knn_probe(train_z, train_y, test_z, test_y, task=task)
+    yield Measurement(SCORE_NAME[task], len(np.asarray(train_y)), probe.terms, probe.detail)
 
 
 def knn_probe(
@@ -38,7 +48,7 @@ def knn_probe(
         test_y: labels (M,); rows with a missing one are dropped.
         k: neighbours.
         temperature: of the weights, positive.
-        task: "classes" or "numbers"; by default what `labels.task_of` says of the training labels.
+        task: "classes" or "numbers"; by default what `task.task_of` says of the training labels.
 
     Raises:
         UserError: as `linear_probe`.

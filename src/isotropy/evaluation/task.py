@@ -13,11 +13,11 @@ Array = NDArray[Any]
 SCORE_NAME: dict[Task, str] = {"classes": "accuracy", "numbers": "R2"}
 
 
-def known(labels: Array) -> NDArray[np.bool_]:
+def has_label(labels: Array) -> NDArray[np.bool_]:
     """Return which labels are there: not NaN, None or NaT; (N,) booleans.
 
     Example:
-        >>> known(np.array(["a", None, "b"], dtype=object)).tolist()
+        >>> has_label(np.array(["a", None, "b"], dtype=object)).tolist()
         [True, False, True]
     """
     labels = np.asarray(labels)
@@ -37,7 +37,7 @@ def task_of(labels: Array) -> Task:
         >>> task_of(np.array([0, 1, 1, 0])), task_of(np.array([0.1, 2.5])), task_of(np.array(["a", "b"]))
         ('classes', 'numbers', 'classes')
     """
-    labels = np.asarray(labels)[known(labels)]
+    labels = np.asarray(labels)[has_label(labels)]
     if labels.dtype.kind == "O":
         numeric = all(isinstance(v, int | float | np.number) and not isinstance(v, bool) for v in labels)
         labels = labels.astype(float) if numeric and len(labels) else labels
@@ -78,12 +78,14 @@ def score_terms(task: Task, truth: Array, predicted: Array) -> NDArray[np.float6
 def score(task: Task, means: Array) -> Array:
     """Return the score for means of the terms, (..., c) -> (...): accuracy, or R2 = 1 - E[error^2] / Var[y].
 
+    One term alone is the score itself, whatever the task: accuracy of rows, or scores of draws.
+
     Example:
         >>> truth, predicted = np.array([1.0, 2.0, 3.0]), np.array([1.0, 2.0, 2.0])
         >>> round(float(score("numbers", score_terms("numbers", truth, predicted).mean(0))), 3)
         0.5
     """
-    if task == "classes":
+    if task == "classes" or means.shape[-1] == 1:
         return np.asarray(means[..., 0])
     variance = means[..., 1] - means[..., 2] ** 2
     with np.errstate(divide="ignore", invalid="ignore"):

@@ -1,10 +1,13 @@
+import sys
+
 import numpy as np
 import pytest
 from sklearn.datasets import load_digits, load_iris, make_regression
+from sklearn.linear_model import LogisticRegression
 
 from isotropy.errors import UserError
-from isotropy.evaluation import probe
-from isotropy.evaluation.probe import linear_probe
+from isotropy.evaluation import linear_probe
+from isotropy.evaluation.baselines import pca
 from isotropy.evaluation.splits import split
 
 
@@ -21,7 +24,7 @@ def test_strength_is_chosen_on_the_training_part_only():
     rng = np.random.default_rng(0)
     x = rng.normal(size=(120, 60)).astype(np.float32)
     y = (x[:, 0] + 2 * rng.normal(size=120) > 0).astype(int)
-    overfitted = probe.LogisticRegression(C=100, max_iter=1000).fit(x, y)
+    overfitted = LogisticRegression(C=100, max_iter=1000).fit(x, y)
     other_x = rng.normal(size=(300, 60)).astype(np.float32)
     planted = overfitted.predict(other_x)
     honest = linear_probe(x, y, other_x, rng.integers(2, size=300))
@@ -67,7 +70,7 @@ def test_numbers_are_regressed():
 
 
 def test_a_fit_that_stops_early_says_so(monkeypatch):
-    monkeypatch.setattr(probe, "FINAL_STEPS", 1)
+    monkeypatch.setattr(sys.modules[linear_probe.__module__], "FINAL_STEPS", 1)
     x, y = load_digits(return_X_y=True)
     assert linear_probe(x[:300], y[:300], x[300:400], y[300:400]).detail["converged"] is False
 
@@ -94,3 +97,14 @@ def test_features_that_are_not_finite_or_differ_in_width_are_refused():
         linear_probe(np.where(x == 3, np.nan, x), y, x, y)
     with pytest.raises(UserError, match="wide"):
         linear_probe(x, y, x[:, :1], y)
+
+
+def test_leading_directions_of_pca_stay_leading_where_noise_has_as_many_columns():
+    rng = np.random.default_rng(0)
+    y = np.repeat(np.arange(9), 60)
+    x = (rng.normal(size=(9, 12)) @ rng.normal(size=(12, 300)))[y] + 1.5 * rng.normal(size=(540, 300))
+    order = rng.permutation(540)
+    train, test = order[:270], order[270:]
+    train_z, test_z = pca(x[train], x[test], width=270)
+    found = linear_probe(train_z, y[train], test_z, y[test])
+    assert found.score > 0.95 and found.detail["scaled"] == "all columns alike"

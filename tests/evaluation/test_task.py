@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from isotropy.evaluation.labels import encode, task_of
+from isotropy.evaluation.task import encode, task_of
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,170 @@
+"""A score and what it was measured with: flat, so that whoever shows scores need not know what was measured."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from isotropy.evaluation.task import Task
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One number that an evaluator found, before anything is known of its interval.
+
+    Attributes:
+        metric: what it is, as "accuracy" or "R2".
+        labels: how many training labels were used.
+        terms: (M, c), one row per test row (or draw), whose mean makes the score: see `task.score`. The rows are the
+            same for every representation, so that differences can be paired.
+        detail: what was chosen and how, for JSON.
+        notes: what a reader has to know, each to follow the name of the representation.
+    """
+
+    metric: str
+    labels: int
+    terms: NDArray[np.float64]
+    detail: dict[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+class Evaluator(Protocol):
+    """Measures frozen features: training features (N, D) and labels (N,), test features (M, D) and labels (M,)."""
+
+    def __call__(
+        self,
+        train_z: NDArray[Any],
+        train_y: NDArray[Any],
+        test_z: NDArray[Any],
+        test_y: NDArray[Any],
+        *,
+        task: Task,
+        seed: int,
+    ) -> Iterable[Measurement]:
+        """Return or yield measurements, the same number of them for every representation of the same labels."""
+        ...
+
+
+@dataclass(frozen=True)
+class Score:
+    """A measurement of one representation, with its 95% interval.
+
+    Attributes:
+        representation, width: whose features, and how many columns they have.
+        evaluator: its name in `EVALUATORS`. metric, labels, terms, detail: as in `Measurement`.
+        value, low, high: the score and its interval.
+        difference: value, low and high of the trained representation minus this one, paired; None for itself.
+        seconds: wall time of the evaluator.
+    """
+
+    representation: str
+    width: int
+    evaluator: str
+    metric: str
+    labels: int
+    value: float
+    low: float
+    high: float
+    terms: NDArray[np.float64]
+    difference: dict[str, float] | None = None
+    seconds: float = 0.0
+    detail: dict[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the score as a dictionary that JSON can hold, without the terms."""
+        return {name: value for name, value in vars(self).items() if name != "terms"}
+
+
+Column = tuple[str, str, int]
+
+
+def column(score: dict[str, Any]) -> Column:
+    """Return what scores in one column of a table have in common: evaluator, metric and number of labels."""
+    return score["evaluator"], score["metric"], score["labels"]
+
+
+def columns(comparison: dict[str, Any]) -> dict[Column, str]:
+    """Return the columns of a table of scores with their titles, in the order in which they were measured.
+
+    Example:
+        >>> scores = [{"evaluator": "few_labels", "metric": "R2", "labels": rows} for rows in (20, 50)]
+        >>> list(columns({"scores": scores}).values())
+        ['few labels (20)', 'few labels (50)']
+    """
+    keys = list(dict.fromkeys(column(score) for score in comparison["scores"]))
+    titles = {}
+    for name, metric, labels in keys:
+        same = [key for key in keys if key[0] == name]
+        title = name.replace("_", " ")
+        title += f" {metric}" if len({key[1] for key in same}) > 1 else ""
+        titles[name, metric, labels] = title + (f" ({labels:,})" if len({key[2] for key in same}) > 1 else "")
+    return titles
+
+
+def pivot(comparison: dict[str, Any]) -> dict[str, dict[Column, dict[str, Any]]]:
+    """Return the scores of a comparison as representation -> column -> score, the trained representation first."""
+    rows: dict[str, dict[Column, dict[str, Any]]] = {comparison["ours"]: {}}
+    for score in comparison["scores"]:
+        rows.setdefault(score["representation"], {})[column(score)] = score
+    return rows
+
+
+def deciding(comparison: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return representation -> the score that decides: the deciding evaluator's first one with the most labels."""
+    decisive: dict[str, dict[str, Any]] = {}
+    for score in comparison["scores"]:
+        best = decisive.get(score["representation"])
+        if score["evaluator"] == comparison["decided_by"] and (best is None or score["labels"] > best["labels"]):
+            decisive[score["representation"]] = score
+    return decisive
+
+
+def read_comparison(written: dict[str, Any]) -> dict[str, Any]:
+    """Return an entry of probes.json in format 2, whether it was written in that format or in format 1.
+
+    Example:
+        >>> row = {"name": "us", "width": 2, "linear": {"score": 0.5, "low": 0.4, "high": 0.6, "C": 1.0}}
+        >>> old = {"label": "kind", "score_name": "accuracy", "rows": {"train": 9, "test": 9}, "representations": [row]}
+        >>> read_comparison(old)["scores"][0]["value"]
+        0.5
+    """
+    if "scores" in written:
+        return written
+    scores = []
+    for row in written["representations"]:
+        gaps = row.get("difference", {})
+        for name, found in row.items():
+            if not isinstance(found, dict) or name == "difference":
+                continue
+            detail = {key: value for key, value in found.items() if key not in ("score", "low", "high", "seconds")}
+            scores.append(
+                {
+                    "representation": row["name"],
+                    "width": row.get("width", 0),
+                    "evaluator": name,
+                    "metric": written.get("score_name", ""),
+                    "labels": written["rows"]["train"],
+                    **_renamed(found),
+                    "difference": _renamed(gaps[name]) if name in gaps else None,
+                    "seconds": found.get("seconds", 0.0),
+                    "detail": detail,
+                }
+            )
+    facts = {key: value for key, value in written.items() if key != "representations"}
+    return {**facts, "format": 2, "decided_by": "linear", "scores": scores}
+
+
+def _renamed(old: dict[str, float]) -> dict[str, float]:
+    return {"value": old["score"], "low": old["low"], "high": old["high"]}
+
+
+def number(value: float) -> str:
+    """Return a score with three digits and without the zero in front, as the field writes it.
+
+    Example:
+        >>> number(0.8456), number(1.0), number(-0.02)
+        ('.846', '1.000', '-.020')
+    """
+    return f"{value:.3f}".replace("0.", ".", 1) if abs(value) < 0.9995 else f"{value:.3f}"
