@@ -26,8 +26,8 @@ from torch.utils.data import DataLoader, TensorDataset
 from isotropy import rng
 from isotropy.encoders import SeriesCNN, TableMLP
 from isotropy.methods import LFR
-from isotropy.modalities import MODALITIES
 from isotropy.methods.lfr.projectors import candidate
+from isotropy.modalities import MODALITIES
 from isotropy.training import Optim, fit
 from isotropy.training.precision import has_bf16_units
 from isotropy.views.multiview import Plain

@@ -114,8 +114,8 @@ def made(name: str, encoder: nn.Module, ready: Ready) -> Method:
     }
     if name == "w_mse":
         # Its sub-batches are no larger than a batch, and twice as large as its output is wide.
-        given["w_size"] = min(128, ready.batch_size)
-        given["emb"] = given["w_size"] // 2
+        given["sub_batch_size"] = min(128, ready.batch_size)
+        given["projector_width"] = given["sub_batch_size"] // 2
     if name == "lfr":
         given["num_candidates"] = 6  # choosing is done once and not part of a step
     takes = inspect.signature(METHODS[name]).parameters

@@ -108,7 +108,7 @@ def trained(make: Callable[..., Method], dataset: Orbits, *, width: int, steps: 
 
 
 @torch.no_grad()
-def make(module: nn.Module, dataset: Orbits) -> list[Tensor]:
+def both_views(module: nn.Module, dataset: Orbits) -> list[Tensor]:
     """Return the module's outputs for two new looks at every row."""
     return Flips()(dataset, torch.arange(len(dataset)), seed=99, pass_=0).through(module)
 
@@ -123,7 +123,7 @@ def flips() -> dict[str, Any]:
         for seed in SEEDS:
             dataset = Orbits(60, seed)
             method = trained(MAKERS[name], dataset, width=width, steps=600, batch=128, seed=seed)
-            one, other = views(method.encoder, dataset)
+            one, other = both_views(method.encoder, dataset)
             half = len(dataset) // 2
             parts = (one[:half], dataset.labels[:half], one[half:], dataset.labels[half:])
             linear, bent = (probe(*parts, seed=seed).score for probe in (linear_probe, mlp_probe))
@@ -175,9 +175,14 @@ def realisable(points: np.ndarray) -> float:
 def categories(lambd: float, *, orbits: int, count: int, batch: int, steps: int, seed: int) -> dict[str, float]:
     """Train DISSL with `lambd` and return what its teacher makes of a new look at every row."""
     dataset = Orbits(orbits, seed)
-    options: dict[str, Any] = {"categories": count, "bottleneck": HEAD, "teacher_hidden": (HIDDEN,), "lambd": lambd}
+    options: dict[str, Any] = {
+        "num_categories": count,
+        "bottleneck_width": HEAD,
+        "teacher_hidden": (HIDDEN,),
+        "balance_weight": lambd,
+    }
     method = trained(lambda f: DISSL(f, **options), dataset, width=32, steps=steps, batch=batch, seed=seed)
-    logits = views(nn.Sequential(method.encoder, method.teacher), dataset)[0] / method.temperature
+    logits = both_views(nn.Sequential(method.encoder, method.teacher), dataset)[0] / method.temperature
     p = logits.double().softmax(dim=1)
     mean = p.mean(dim=0)
     return {

@@ -24,11 +24,11 @@ from isotropy.evaluation import baselines, knn_probe, linear_probe
 from isotropy.evaluation.intervals import difference, interval
 from isotropy.evaluation.splits import stratified
 from isotropy.methods import METHODS
+from isotropy.modalities import MODALITIES
 from isotropy.representation import embed_rows
 from isotropy.runs.prepare import Prepared, prepare
 from isotropy.runs.recipe import Recipe
 from isotropy.training import fit
-from isotropy.modalities import MODALITIES
 
 PROBE_ROWS = 4000  # of the training part, and as many of the test part
 WATCHED, VIEWS = 512, 20

@@ -4,8 +4,8 @@ from typing import Any
 
 from matrix_data import DATA, EQUIVARIANT, HOSTS
 
-from isotropy.encoders import DEFAULT
 from isotropy.methods import METHODS
+from isotropy.modalities import MODALITIES
 
 KINDS = ("linear", "knn")
 
@@ -56,7 +56,7 @@ def table(content: dict[str, Any], stage: str) -> str:
         before: dict[str, list[dict[str, Any]]] = {"random encoder": []}
         for each in known["untrained"].values():
             own = each["encoder"]
-            title = "random encoder" if own == DEFAULT[content["modality"]] else f"random `{own}`"
+            title = "random encoder" if own == MODALITIES[content["modality"]].default_encoder else f"random `{own}`"
             before.setdefault(title, []).append(each)
         for title, each in {**free, **before}.items():
             add(title, [shown([found[kind]["score"] for found in each]) for kind in ("linear", "knn")])

@@ -27,7 +27,7 @@ def toy(lambd: float, batch: str, num_views: str, seed: int) -> dict[str, Any]:
     centres = 0.6 * torch.randn(10, INPUTS, generator=draw)
     labels = torch.arange(2 * ROWS) % 10
     x = centres[labels] + torch.randn(2 * ROWS, INPUTS, generator=draw)
-    shift = 3 * nn.functional.normalize(torch.randn(INPUTS, generator=draw), dim=0) * (views == "shifted")
+    shift = 3 * nn.functional.normalize(torch.randn(INPUTS, generator=draw), dim=0) * (num_views == "shifted")
     torch.manual_seed(seed)
     net = nn.Sequential(nn.Linear(INPUTS, 128), nn.ReLU(), nn.Linear(128, 128), nn.ReLU(), nn.Linear(128, 8))
     optimiser = torch.optim.Adam(net.parameters(), lr=1e-3)
@@ -56,7 +56,7 @@ def toy(lambd: float, batch: str, num_views: str, seed: int) -> dict[str, Any]:
     return {
         "lambda": lambd,
         "batch": batch,
-        "views": views,
+        "views": num_views,
         "seed": seed,
         "centre": round(found["centre"], 4),
         "alignment": round(found["alignment"], 4),
