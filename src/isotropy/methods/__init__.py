@@ -1,37 +1,39 @@
-"""Where a method is: one file each, and this list of them."""
+"""Where a method is: one file each, and this list of them: an import that exports it, and its name."""
 
 from isotropy.errors import UserError, nearest
-from isotropy.methods.autoencoder import Autoencoder
-from isotropy.methods.barlow_twins import BarlowTwins
-from isotropy.methods.byol import BYOL
-from isotropy.methods.center import Center
-from isotropy.methods.center_subtraction import CenterSubtraction
-from isotropy.methods.cissl import CISSL
-from isotropy.methods.dacl import DACL
-from isotropy.methods.diet import DIET
-from isotropy.methods.dino import DINO
-from isotropy.methods.dissl import DISSL
-from isotropy.methods.lejepa import LeJEPA
-from isotropy.methods.lfr import LFR
-from isotropy.methods.masked import Masked
-from isotropy.methods.method import Method
-from isotropy.methods.moco_v3 import MoCoV3
-from isotropy.methods.music import MUSIC
-from isotropy.methods.nnclr import NNCLR
-from isotropy.methods.scarf import SCARF
-from isotropy.methods.simclr import SimCLR
-from isotropy.methods.simsiam import SimSiam
-from isotropy.methods.stab import STab
-from isotropy.methods.swav import SwAV
-from isotropy.methods.ts2vec import TS2Vec
-from isotropy.methods.ts_tcc import TSTCC
-from isotropy.methods.vicreg import VICReg
-from isotropy.methods.w_mse import WMSE
+from isotropy.methods.autoencoder import Autoencoder as Autoencoder
+from isotropy.methods.barlow_twins import BarlowTwins as BarlowTwins
+from isotropy.methods.byol import BYOL as BYOL
+from isotropy.methods.center import Center as Center
+from isotropy.methods.center_subtraction import CenterSubtraction as CenterSubtraction
+from isotropy.methods.cissl import CISSL as CISSL
+from isotropy.methods.dacl import DACL as DACL
+from isotropy.methods.dcl import DCL as DCL
+from isotropy.methods.diet import DIET as DIET
+from isotropy.methods.dino import DINO as DINO
+from isotropy.methods.dissl import DISSL as DISSL
+from isotropy.methods.lejepa import LeJEPA as LeJEPA
+from isotropy.methods.lfr import LFR as LFR
+from isotropy.methods.masked import Masked as Masked
+from isotropy.methods.method import Method as Method
+from isotropy.methods.moco_v3 import MoCoV3 as MoCoV3
+from isotropy.methods.music import MUSIC as MUSIC
+from isotropy.methods.nnclr import NNCLR as NNCLR
+from isotropy.methods.scarf import SCARF as SCARF
+from isotropy.methods.simclr import SimCLR as SimCLR
+from isotropy.methods.simsiam import SimSiam as SimSiam
+from isotropy.methods.stab import STab as STab
+from isotropy.methods.swav import SwAV as SwAV
+from isotropy.methods.ts2vec import TS2Vec as TS2Vec
+from isotropy.methods.ts_tcc import TSTCC as TSTCC
+from isotropy.methods.vicreg import VICReg as VICReg
+from isotropy.methods.w_mse import WMSE as WMSE
 from isotropy.registry import find, name_of
 
 METHODS: dict[str, type[Method]] = {
     "lfr": LFR,
     "simclr": SimCLR,
+    "dcl": DCL,
     "byol": BYOL,
     "vicreg": VICReg,
     "simsiam": SimSiam,
@@ -75,36 +77,3 @@ def find_method(name: str) -> type[Method]:
 def method_name(kind: type[Method]) -> str:
     """Return the name that `find_method` gives a class back for."""
     return name_of(METHODS, kind, "method")
-
-
-__all__ = [
-    "BYOL",
-    "CISSL",
-    "DACL",
-    "DIET",
-    "DINO",
-    "DISSL",
-    "LFR",
-    "METHODS",
-    "MUSIC",
-    "NNCLR",
-    "SCARF",
-    "TSTCC",
-    "WMSE",
-    "find_method",
-    "method_name",
-    "Autoencoder",
-    "BarlowTwins",
-    "Center",
-    "CenterSubtraction",
-    "LeJEPA",
-    "Masked",
-    "Method",
-    "MoCoV3",
-    "STab",
-    "SimCLR",
-    "SimSiam",
-    "SwAV",
-    "TS2Vec",
-    "VICReg",
-]

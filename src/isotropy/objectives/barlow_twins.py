@@ -9,6 +9,8 @@ from torch.nn.functional import batch_norm
 from isotropy.objectives.gram import gram
 from isotropy.objectives.rows import same_shape, upcast
 
+__all__ = ["barlow_twins"]
+
 
 def barlow_twins(*z: Tensor, lambda_: float = 0.005, scale: float = 1.0) -> dict[str, Tensor]:
     """Return Barlow Twins' two weighted terms for V views of the same N rows.

@@ -8,6 +8,8 @@ from torch.autograd.function import once_differentiable
 
 from isotropy.objectives.rows import l2_normalize, row_norm, same_shape, upcast
 
+__all__ = ["batchwise_barlow_twins"]
+
 
 def batchwise_barlow_twins(prediction: Tensor, target: Tensor, *, offdiagonal: float) -> Tensor:
     """Return the batch-wise Barlow Twins loss of predictions for fixed targets.

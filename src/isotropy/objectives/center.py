@@ -5,6 +5,8 @@ from torch import Tensor
 
 from isotropy.objectives.rows import l2_normalize, same_shape, upcast
 
+__all__ = ["center", "center_subtraction"]
+
 
 def center(*z: Tensor, lambd: float) -> dict[str, Tensor]:
     """Return -a and lambda c2: agreement of views of one sample against agreement between samples.

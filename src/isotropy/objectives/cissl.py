@@ -8,6 +8,8 @@ from torch import Tensor
 
 from isotropy.objectives.rows import l2_normalize, same_shape, upcast
 
+__all__ = ["cissl", "cissl_references"]
+
 
 def cissl(student: Sequence[Tensor], teacher: Sequence[Tensor], *, temperature: float) -> Tensor:
     """Return the contrastive loss of the students of V views and the teachers of the first U of them.

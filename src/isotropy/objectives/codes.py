@@ -9,6 +9,8 @@ from torch.autograd.function import once_differentiable
 
 from isotropy.objectives.rows import same_shape, upcast
 
+__all__ = ["predicted_codes"]
+
 
 class _CrossEntropy(torch.autograd.Function):
     """The mean over rows of -sum_k q_k log softmax(x / t)_k, whose gradient takes one new matrix of x's size."""

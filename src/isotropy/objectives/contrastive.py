@@ -8,6 +8,15 @@ from torch import Tensor
 from isotropy.objectives.gram import gram
 from isotropy.objectives.rows import l2_normalize, same_shape, upcast
 
+__all__ = [
+    "decoupled_contrast",
+    "decoupled_contrast_references",
+    "info_nce",
+    "info_nce_references",
+    "nt_xent",
+    "nt_xent_references",
+]
+
 
 def nt_xent(*z: Tensor, temperature: float) -> Tensor:
     """Return the normalised-temperature cross entropy of V views of the same N rows.
@@ -51,6 +60,59 @@ def nt_xent(*z: Tensor, temperature: float) -> Tensor:
         log_p = logits.log_softmax(dim=1).view(views, rows, views, rows)
         positives = log_p.diagonal(dim1=1, dim2=3)  # (V, V, N); -inf where both views are one
         return -positives.logsumexp(dim=1).mean()
+
+
+def decoupled_contrast(*z: Tensor, temperature: float) -> Tensor:
+    """Return the decoupled contrastive loss of V views of the same N rows: `nt_xent` without the positive below.
+
+    With unit rows and `s` their cosines, an anchor's loss, averaged over its V - 1 other views p, is
+
+        -s_p/t + log( sum over the V(N-1) views of other samples of exp(s/t) ).
+
+    Without its own positive in the sum, the gradient of an anchor does not vanish as its negatives become easy,
+    which small batches suffer from most.
+
+    Args:
+        z: V >= 2 views, each (N, D) with N >= 2, of any length (rows are normalised here).
+        temperature: t > 0, in units of cosine.
+
+    Returns:
+        A scalar in nats, float32 at least; see `decoupled_contrast_references`.
+
+    Raises:
+        ValueError: fewer than two views or rows, views of different shapes, or a temperature that is not positive.
+
+    Source: Yeh et al. 2022 (ECCV, arXiv 2110.06848), equation 5 (L_DC).
+
+    Example:
+        >>> same = torch.ones(4, 3)
+        >>> torch.allclose(decoupled_contrast(same, same, temperature=0.5), torch.tensor(6.0).log())
+        True
+    """
+    if len(z) < 2 or len(z[0]) < 2:
+        raise ValueError("decoupled_contrast needs at least two views of two rows")
+    if not temperature > 0:
+        raise ValueError(f"temperature must be positive, got {temperature}")
+    same_shape(*z)
+    views, rows = len(z), len(z[0])
+    with torch.autocast(z[0].device.type, enabled=False):
+        logits = gram(l2_normalize(upcast(torch.cat(z)))).div_(temperature).view(views, rows, views, rows)
+        same_sample = torch.eye(rows, dtype=torch.bool, device=logits.device)[None, :, None, :]
+        negatives = logits.masked_fill(same_sample, -torch.inf).flatten(2).logsumexp(dim=2)
+        own = logits.diagonal(dim1=1, dim2=3)  # (V, V, N): an anchor's views, itself among them
+        positives = (own.sum(dim=1) - own.diagonal(dim1=0, dim2=1).T) / (views - 1)
+        return (negatives - positives).mean()
+
+
+def decoupled_contrast_references(rows: int, *, temperature: float) -> dict[str, float]:
+    """Return `decoupled_contrast` of two views where all rows are one point, and where equal views form a simplex.
+
+    Example:
+        >>> {name: round(value, 3) for name, value in decoupled_contrast_references(4, temperature=0.5).items()}
+        {'point collapse': 1.792, 'perfection': -0.875}
+    """
+    negatives = 2 * (rows - 1)
+    return {"point collapse": log(negatives), "perfection": log(negatives * _simplex(rows, temperature))}
 
 
 def nt_xent_references(rows: int, *, temperature: float) -> dict[str, float]:

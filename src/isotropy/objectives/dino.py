@@ -8,6 +8,8 @@ from torch import Tensor
 from isotropy.objectives.codes import predicted_codes
 from isotropy.objectives.rows import upcast
 
+__all__ = ["dino"]
+
 
 def dino(
     student: Sequence[Tensor],

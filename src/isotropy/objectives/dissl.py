@@ -7,6 +7,8 @@ from torch import Tensor
 
 from isotropy.objectives.rows import same_shape, upcast
 
+__all__ = ["dissl"]
+
 
 def dissl(
     student: Sequence[Tensor],

@@ -7,6 +7,8 @@ from torch import Tensor
 
 from isotropy.objectives.rows import row_norm, same_shape, upcast
 
+__all__ = ["byol", "cosine_distance"]
+
 
 def cosine_distance(prediction: Tensor, target: Tensor) -> Tensor:
     """Return the mean over rows of 2 - 2 cos(prediction, target).

@@ -6,6 +6,8 @@ from torch.nn import functional
 
 from isotropy.objectives.rows import upcast
 
+__all__ = ["hierarchical_contrast"]
+
 
 def hierarchical_contrast(
     first: Tensor, second: Tensor, *, alpha: float = 0.5, temperature: float = 1.0

@@ -8,6 +8,8 @@ from torch.autograd.function import once_differentiable
 
 from isotropy.objectives.rows import upcast
 
+__all__ = ["instance_classification"]
+
 # Classes per block of logits: those of 256 rows stay in a processor's cache, where those of all classes do not.
 _BLOCK = 2048
 

@@ -9,6 +9,8 @@ from torch.autograd.function import once_differentiable
 
 from isotropy.objectives.rows import same_shape, upcast
 
+__all__ = ["music"]
+
 # Below this a probability counts as this inside a logarithm: p log p is right to 3e-11, and its slope is finite.
 _LEAST = 1e-12
 

@@ -10,6 +10,8 @@ from torch.nn import functional
 
 from isotropy.objectives.rows import upcast
 
+__all__ = ["normalise_patches", "reconstruction"]
+
 
 class _WeightedSquares(torch.autograd.Function):
     """Sum of w e^2 over errors e (N, ...), keeping w e alone; w broadcasts to e."""

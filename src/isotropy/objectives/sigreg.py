@@ -10,6 +10,8 @@ from torch.autograd.function import once_differentiable
 
 from isotropy.objectives.rows import l2_normalize, same_shape, upcast
 
+__all__ = ["lejepa", "sigreg"]
+
 
 class _EppsPulley(torch.autograd.Function):
     """The statistic of every column of x (N, M), with its gradient from the same sweep over the knots.

@@ -8,6 +8,8 @@ from torch import Tensor
 from isotropy.objectives.codes import predicted_codes
 from isotropy.objectives.rows import upcast
 
+__all__ = ["sinkhorn", "swav"]
+
 # exp(-60) is 1e-26: no sum of such numbers vanishes in float32. Cosines span 40 at the usual epsilon.
 _SPREAD = 60.0
 

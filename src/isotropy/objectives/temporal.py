@@ -5,6 +5,8 @@ from torch import Tensor
 
 from isotropy.objectives.rows import upcast
 
+__all__ = ["temporal_contrast"]
+
 
 def temporal_contrast(prediction: Tensor, future: Tensor) -> Tensor:
     """Return the cross entropy of predicted features of K later time steps among those of all N rows.

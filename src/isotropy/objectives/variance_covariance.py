@@ -7,6 +7,8 @@ from torch import Tensor
 
 from isotropy.objectives.rows import same_shape, upcast
 
+__all__ = ["vicreg"]
+
 
 def vicreg(*z: Tensor, invariance: float = 25.0, variance: float = 25.0, covariance: float = 1.0) -> dict[str, Tensor]:
     """Return VICReg's three weighted terms for V views of the same N rows.

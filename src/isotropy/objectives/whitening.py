@@ -7,6 +7,8 @@ from torch import Tensor
 
 from isotropy.objectives.rows import l2_normalize, same_shape, upcast
 
+__all__ = ["w_mse", "whiten"]
+
 
 def whiten(z: Tensor, *, eps: float = 0.0) -> Tensor:
     """Return rows of mean 0 and covariance I: L^-1 (z - mean), with L L' their unbiased covariance.
