@@ -11,7 +11,7 @@ from isotropy.diagnostics.rules.records import WINDOW, Evidence, Records, RunFac
 HEALTHY, UNKNOWN = "healthy", "unknown"
 VERDICTS = MappingProxyType(
     {
-        HEALTHY: "Healthy: no known failure detected.",
+        HEALTHY: "No known failure detected.",
         **{rule.name: rule.sentence for rule in RULES.values()},
         UNKNOWN: "No verdict: the run is outside of what verdicts were tested on.",
     }
