@@ -23,14 +23,14 @@ def diagnose(folder: Path | str) -> Verdict:
     folder, method = run.folder, run.recipe.method
     records = run.read_records()
     try:
-        return verdict(records, known(method, run.about), probes=run.read_comparisons())
+        return verdict(records, run_facts(method, run.about), probes=run.read_comparisons())
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UserError(f"{folder}: damaged, or of an older isotropy ({error!r})") from error
 
 
-def known(method: str, about: dict[str, Any]) -> RunFacts:
+def run_facts(method: str, about: dict[str, Any]) -> RunFacts:
     """Return what a verdict has to know of a run, from `Prepared.facts` or what data.json holds of it."""
     mechanism = METHODS[method].mechanism if method in METHODS else ""
-    # Runs of older versions do not say how long they are: their verdict is "unknown".
+    # Runs of older versions do not say how long they are: their verdict is "unrun_facts".
     training = about.get("training", {"steps": 0, "batch_size": 0, "width": 0})
     return RunFacts(method, mechanism=mechanism, reference_losses=about.get("reference_losses", {}), **training)

@@ -30,8 +30,8 @@ class Monitor:
     """Records the health of a run: every `CHEAP_EVERY` steps, at the first and at the last one.
 
     Every record has the step, the epoch, the loss and what `step_numbers` and `views_rank` say of the outputs, over
-    all ranks; every `expensive_every` steps also what `encoder_numbers` says, and "teacher_way", what `followed` says of
-    a teacher. All are functions of the run alone.
+    all ranks; every `expensive_every` steps also what `encoder_numbers` says, and "teacher_way", what
+    `followed` says of a teacher. All are functions of the run alone.
 
     Args:
         method: what is trained; `monitored` says what is read of its outputs.
