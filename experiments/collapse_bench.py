@@ -30,7 +30,7 @@ from small_images import decoded
 from isotropy.data import Data, read
 from isotropy.diagnostics.verdict import verdict
 from isotropy.methods import METHODS
-from isotropy.runs.diagnose import known
+from isotropy.runs.diagnose import run_facts
 from isotropy.runs.monitor import Monitor
 from isotropy.runs.prepare import Prepared, prepare
 from isotropy.runs.recipe import Recipe
@@ -144,12 +144,12 @@ def judged(case: Case, found: dict[str, Any]) -> dict[str, Any]:
 
     A planted failure is found early where the right verdict stands, to the end, from the first fifth on.
     """
-    training, records = known(case.base, found["facts"]), found["records"]
-    names = [verdict(records[:count], training).name for count in range(1, len(records) + 1)]
+    facts, records = run_facts(case.base, found["facts"]), found["records"]
+    names = [verdict(records[:count], facts).name for count in range(1, len(records) + 1)]
     right = [name in case.expected for name in names]
     held = next((n for n in range(len(right)) if all(right[n:])), None)
     alarms = sorted({name for name in names if name not in ("healthy", "unknown")})
-    done = None if held is None else round(records[held]["step"] / training.steps, 3)
+    done = None if held is None else round(records[held]["step"] / facts.steps, 3)
     return {
         "case": case.name,
         "data": case.data,
@@ -158,7 +158,7 @@ def judged(case: Case, found: dict[str, Any]) -> dict[str, Any]:
         "right": held is not None if case.expected != HEALTHY else not alarms,
         "done": done,
         "seen": alarms,
-        "evidence": verdict(records, training).to_json()["evidence"],
+        "evidence": verdict(records, facts).to_json()["evidence"],
         "processor_seconds": found["seconds"],
     }
 

@@ -1,4 +1,4 @@
-"""Uniformity, alignment, self-clustering and LiDAR: closed forms, and the traps of published versions."""
+"""Uniformity, alignment and LiDAR: closed forms, and the traps of published versions."""
 
 import math
 
@@ -9,9 +9,7 @@ import torch
 from isotropy.diagnostics import (
     alignment_distance,
     entropy_rank,
-    even_uniformity,
     lidar,
-    self_cluster,
     stability,
     uniformity,
 )
@@ -30,7 +28,7 @@ def test_uniformity_of_known_sets():
 
 @pytest.mark.parametrize(("width", "value"), [(2, -1.575), (8, -3.083), (32, -3.752), (128, -3.9375)])
 def test_uniformity_of_even_rows(width, value):
-    assert even_uniformity(width) == pytest.approx(value, abs=6e-4)
+    # -4 + ln 0F1(; D/2; 4), the moment generating function of a uniform direction.
     assert uniformity(rows(2000, width)) == pytest.approx(value, abs=0.01)
 
 
@@ -47,15 +45,6 @@ def test_alignment_distance_is_two_minus_twice_the_alignment():
     a, b = rows(30, 4), rows(30, 4, 1)
     assert alignment_distance(a, b) == pytest.approx(2 - 2 * stability([a, b])["alignment"], abs=1e-12)
     assert alignment_distance(a, 5 * a) == pytest.approx(0, abs=1e-12)
-
-
-def test_self_cluster():
-    orthogonal = np.repeat(np.eye(16)[:4], 25, axis=0)
-    n, d, k = 100, 16, 4
-    expected = n + n * (n - 1) / d
-    assert self_cluster(orthogonal) == pytest.approx((n * n / k - expected) / (n * n - expected))
-    assert abs(self_cluster(rows(4000, 8))) < 2e-3
-    assert self_cluster(torch.ones(10, 4)) == pytest.approx(1)
 
 
 def views(signal, noise, samples=400, views=10, width=32, seed=0):

@@ -9,10 +9,8 @@ import torch
 from isotropy.diagnostics import (
     assignments,
     divergence,
-    etf_distance,
     invariance_ratio,
     most_even,
-    orbit_nc1,
     unseen_mass,
     worst_invariant_task,
 )
@@ -60,26 +58,6 @@ def test_invariance_ratio_against_all_pairs():
     unrelated = invariance_ratio(rng.normal(size=(3000, 4)), rng.normal(size=(3000, 4)))
     assert unrelated == pytest.approx(1, abs=0.05)
     assert math.isnan(invariance_ratio(np.ones((5, 3)), np.ones((5, 3))))
-
-
-def test_orbit_nc1_against_its_definition():
-    rng = np.random.default_rng(2)
-    means, ids = rng.normal(size=(20, 4)), np.repeat(np.arange(20), 5)
-    z = means[ids] + 0.1 * rng.normal(size=(100, 4))
-    own = np.stack([z[ids == i].mean(0) for i in range(20)])
-    between = (own - own.mean(0)).T @ (own - own.mean(0)) / 20
-    inner = z - own[ids]
-    expected = np.trace(np.linalg.pinv(between) @ (inner.T @ inner) / 100)
-    assert orbit_nc1(z, ids) == pytest.approx(expected, rel=1e-9)
-    assert math.isnan(orbit_nc1(np.ones((10, 3)), np.repeat(range(5), 2)))
-
-
-def test_a_simplex_of_samples():
-    for k in (3, 9):
-        turned = etf_distance(torch.eye(k), torch.eye(k).roll(1, 0))
-        assert turned["positive"] == pytest.approx(1 + 1 / (k - 1))
-        exact = etf_distance(torch.eye(k), torch.eye(k))
-        assert exact["positive"] == pytest.approx(0, abs=1e-12) and exact["negative"] == pytest.approx(-1 / (k - 1))
 
 
 def test_the_worst_task_of_an_ideal_and_of_a_narrow_representation():

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from isotropy.diagnostics import Sums, class_centres, followed, lag, predictor_gap, stability
+from isotropy.diagnostics import Sums, followed, predictor_gap, stability
 
 
 def unit(seed, rows=40, width=6, shift=0.7):
@@ -137,28 +137,6 @@ def test_no_gap_has_no_direction():
     z = unit(7)
     found = predictor_gap(z, z)
     assert found["centre"] == 0 and np.isnan(found["cosine"]) and found["eta"] == 0
-
-
-def test_class_centres():
-    z, labels = unit(8), np.arange(40) % 4
-    found = class_centres(z, labels)
-    centres = torch.stack([z[labels == c].mean(0) for c in range(4)])
-    middle = z.mean(0)
-    assert found["length"] == pytest.approx(float(centres.norm(dim=1).mean()))
-    identity = float(centres.square().sum(1).mean()) - float(middle.square().sum())
-    assert found["separation"] == pytest.approx(identity / (1 - float(middle.square().sum())), abs=1e-12)
-    perfect = class_centres(torch.eye(4).repeat(3, 1), list(range(4)) * 3)
-    assert perfect["cosine"] == pytest.approx(-1 / 3) and perfect["separation"] == pytest.approx(1)
-    with pytest.raises(ValueError, match="two classes"):
-        class_centres(z, np.zeros(40))
-
-
-def test_lag():
-    student, teacher = nn.Linear(2, 1, bias=False), nn.Linear(2, 1, bias=False)
-    with torch.no_grad():
-        student.weight.copy_(torch.tensor([[3.0, 4.0]]))
-        teacher.weight.copy_(torch.tensor([[3.0, 3.0]]))
-    assert lag(student, teacher) == pytest.approx(0.2)
 
 
 def test_a_teacher_has_come_as_far_as_its_average_says():

@@ -12,23 +12,21 @@ from isotropy.runs.diagnose import diagnose as of_run
 
 def diagnose(folders: list[Path], *, as_json: bool) -> None:
     """Run `isotropy diagnose RUN...`: the verdict on one run, or the comparison of several."""
-    found = of_run(folders[0]) if len(folders) == 1 else compare(folders)
+    result = of_run(folders[0]) if len(folders) == 1 else compare(folders)
     if as_json:
-        sys.stdout.write(json.dumps(found.to_json(), indent=1) + "\n")
-    elif isinstance(found, Verdict):
-        show(found)
+        sys.stdout.write(json.dumps(result.to_json(), indent=1) + "\n")
+    elif isinstance(result, Verdict):
+        show(result)
     else:
-        show_comparison(found)
+        show_comparison(result)
 
 
-def show(found: Verdict) -> None:
+def show(verdict: Verdict) -> None:
     """Print a verdict: its sentence, the numbers that it rests on, and what to try."""
-    say(f"verdict     {found.name}: {found.sentence}")
-    for one in found.evidence:
-        say(
-            f"            {one.number} is {one.value:.4g}, {one.relation} {one.threshold:.4g}, since step {one.since:,}"
-        )
-    for text in found.advice:
+    say(f"verdict     {verdict.name}: {verdict.sentence}")
+    for f in verdict.evidence:
+        say(f"            {f.number} is {f.value:.4g}, {f.relation} {f.threshold:.4g}, since step {f.since:,}")
+    for text in verdict.advice:
         say(f"try         {text}")
 
 

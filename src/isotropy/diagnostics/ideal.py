@@ -9,7 +9,6 @@ from math import nan
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import ArrayLike, NDArray
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -46,57 +45,6 @@ def invariance_ratio(one: ArrayLike | Tensor, other: ArrayLike | Tensor) -> floa
     different = (pairs - n * same) / (n * (n - 1))
     size = float(a.square().sum(dim=1).mean() + b.square().sum(dim=1).mean())
     return same / different if different > 1e-12 * size else nan
-
-
-def orbit_nc1(embeddings: ArrayLike | Tensor, samples: ArrayLike | Tensor) -> float:
-    """Return trace(pinv(Sb) Sw): the variation inside samples, in units of that between them.
-
-    0 where the views of a sample are one vector (neural collapse of orbits); NaN without any spread between samples.
-
-    Args:
-        embeddings: (N, D), rows of all views. samples: (N,), which sample a row is a view of.
-
-    Source: Papyan et al. 2020, NC1, with the source sample as the class, as Dubois et al. 2023 (arXiv 2302.03068).
-
-    Example:
-        >>> orbit_nc1(torch.cat([torch.eye(4), torch.eye(4)]), [0, 1, 2, 3] * 2)
-        0.0
-    """
-    z = torch.as_tensor(embeddings).detach().double()
-    _, place, counts = torch.unique(torch.as_tensor(samples), return_inverse=True, return_counts=True)
-    counts = counts.to(z)
-    means = torch.zeros(len(counts), z.shape[1], dtype=z.dtype).index_add_(0, place, z) / counts.unsqueeze(1)
-    inner, moved = z - means[place], (means - means.mean(dim=0)) * counts.unsqueeze(1).sqrt()
-    between = moved.T @ moved / len(z)
-    if float(between.trace()) <= 1e-12 * float(z.square().sum(dim=1).mean()):
-        return nan
-    return float((torch.linalg.pinv(between, hermitian=True) * (inner.T @ inner / len(z))).sum())
-
-
-def etf_distance(one: ArrayLike | Tensor, other: ArrayLike | Tensor) -> dict[str, float]:
-    """Return how far views are from a simplex of samples: "positive" = 1 - mean cos(z, z'), "negative" = mean cosine.
-
-    Rows are centred by the mean of both views, then scaled to length 1. For K samples that form a simplex equiangular
-    tight frame, positive is 0 and negative, the mean over different samples, -1 / (K - 1).
-
-    Args:
-        one: (N, D), N > 1. other: (N, D), another view of each.
-
-    Source: proposition 3 of Dubois et al. 2022 (arXiv 2209.06235) and its authors' DistToEtf.
-
-    Example:
-        >>> found = etf_distance(torch.eye(4), torch.eye(4))
-        >>> round(abs(found["positive"]), 6), round(found["negative"], 6)
-        (0.0, -0.333333)
-    """
-    a, b = (torch.as_tensor(x).detach().double() for x in (one, other))
-    middle = (a.mean(dim=0) + b.mean(dim=0)) / 2
-    a, b = F.normalize(a - middle, dim=1), F.normalize(b - middle, dim=1)
-    n, same = len(a), float((a * b).sum())
-    return {
-        "positive": 1 - same / n,
-        "negative": (float(a.sum(dim=0) @ b.sum(dim=0)) - same) / (n * (n - 1)) if n > 1 else nan,
-    }
 
 
 def worst_invariant_task(

@@ -1,7 +1,7 @@
 """How many directions embeddings use: numbers of their spectrum, from sums that add up over batches and ranks.
 
 Every function takes rows (N, D) or their `Moments`. Ranks of one spectrum are ordered (they are its Renyi entropies):
-RankMe of centred rows >= entropy rank >= participation ratio >= stable rank.
+RankMe of centred rows >= entropy rank >= participation ratio.
 """
 
 from collections.abc import Callable
@@ -150,25 +150,6 @@ def participation_ratio(rows: Rows, *, centred: bool = True, unbiased: bool = Fa
     return trace**2 / squares
 
 
-def stable_rank(rows: Rows, *, centred: bool = True) -> float:
-    """Return sum lambda / lambda_1; NESum of the same rows is the same number.
-
-    Range 1 to min(N - 1, D); the least of the ranks here, and the most sensitive to one large direction. NaN
-    without any direction.
-
-    Args:
-        rows: (N, D) or their moments. centred: whether the mean is taken out.
-
-    Source: Rudelson and Vershynin 2007, |Z|_F^2 / s_1^2; NESum: He and Ozay 2022.
-
-    Example:
-        >>> stable_rank([[2.0, 0.0], [-2.0, 0.0], [0.0, 1.0], [0.0, -1.0]])
-        1.25
-    """
-    values = eigenvalues(rows, centred=centred)
-    return float(values.sum() / values[0]) if len(values) else nan
-
-
 def alpha_req(rows: Rows, *, first: int = 11, last: int = 100) -> tuple[float, float]:
     """Return alpha of lambda_i ~ i^-alpha and the fit's R^2, from the centred eigenvalues `first` to `last`.
 
@@ -196,25 +177,6 @@ def alpha_req(rows: Rows, *, first: int = 11, last: int = 100) -> tuple[float, f
     slope = float((w * x * y).sum() / (w * x * x).sum())
     spread = float((w * y * y).sum())
     return -slope, 1 - float((w * (y - slope * x) ** 2).sum()) / spread if spread else 1.0
-
-
-def off_diagonal_energy(rows: Rows) -> float:
-    """Return the mean squared covariance of two different features, sum over i != j of C_ij^2 / (D (D - 1)).
-
-    0 where features are uncorrelated; it has the embeddings' scale to the fourth power. NaN for one feature.
-
-    Args:
-        rows: (N, D) or their moments.
-
-    Source: the covariance curve of Zhang et al. 2022 (arXiv 2203.16262); VICReg's covariance term up to N - 1.
-
-    Example:
-        >>> off_diagonal_energy([[1.0, 1.0], [-1.0, -1.0]])
-        1.0
-    """
-    covariance = (rows if isinstance(rows, Moments) else Moments.of(rows)).covariance()
-    d = len(covariance)
-    return float(covariance.square().sum() - covariance.diagonal().square().sum()) / (d * (d - 1)) if d > 1 else nan
 
 
 def effective_dimension(rows: Rows) -> int:

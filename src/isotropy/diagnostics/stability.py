@@ -198,65 +198,6 @@ def predictor_gap(prediction: ArrayLike | Tensor | Gap, target: ArrayLike | Tens
     }
 
 
-def class_centres(embeddings: ArrayLike | Tensor, labels: ArrayLike | Tensor) -> dict[str, float]:
-    """Return how the classes' centres lie; for reading only: labels never reach a training.
-
-    Of unit rows with centre s and class centres mu_c with shares pi_c: "length", the mean over classes of |mu_c|;
-    "separation" = sum pi_c |mu_c - s|^2 / (1 - |s|^2) in [0, 1], the share of the spread that lies between
-    classes; "cosine", the mean over pairs of classes of cos(mu_c - s, mu_c' - s), -1/(C - 1) for a simplex;
-    "nearest", the share of rows whose nearest centre is their own class's (on the same rows).
-
-    Args:
-        embeddings: (N, D). labels: (N,), whole numbers, at least two different ones.
-
-    Raises:
-        ValueError: one class, or another number of labels than rows.
-
-    Source: the identity sum pi_c |mu_c|^2 = |s|^2 + sum pi_c |mu_c - s|^2.
-
-    Example:
-        >>> found = class_centres(torch.eye(3), [0, 1, 2])
-        >>> round(found["separation"], 6), round(found["cosine"], 6), found["nearest"]
-        (1.0, -0.5, 1.0)
-    """
-    z = F.normalize(torch.as_tensor(embeddings).detach().double(), dim=1)
-    _, place, counts = torch.unique(torch.as_tensor(labels), return_inverse=True, return_counts=True)
-    if len(place) != len(z) or len(counts) < 2:
-        raise ValueError(f"{len(z)} rows need as many labels, of at least two classes: got {len(place)}, {len(counts)}")
-    one_hot = F.one_hot(place, len(counts)).to(z)
-    centres = one_hot.T @ z / counts.unsqueeze(1)
-    middle, share = z.mean(dim=0), counts / len(z)
-    moved = centres - middle
-    unit = F.normalize(moved, dim=1)
-    cosines = (unit @ unit.T)[~torch.eye(len(counts), dtype=torch.bool)]
-    spread = 1 - float(middle.square().sum())
-    between = float((share * moved.square().sum(dim=1)).sum())
-    return {
-        "length": float(centres.norm(dim=1).mean()),
-        "separation": between / spread if spread > 1e-12 else nan,
-        "cosine": float(cosines.mean()),
-        "nearest": float((torch.cdist(z, centres).argmin(dim=1) == place).double().mean()),
-    }
-
-
-def lag(student: torch.nn.Module, teacher: torch.nn.Module) -> float:
-    """Return |t - s| / |s| of all parameters s of a student and t of its teacher: 0 where the teacher is the student.
-
-    Args:
-        student: a network with parameters. teacher: one with the same shapes in the same order.
-
-    Source: the target's lag of BYOL (Grill et al. 2020, arXiv 2006.07733, section 3.3: the moving average).
-
-    Example:
-        >>> layer = torch.nn.Linear(2, 2)
-        >>> lag(layer, layer)
-        0.0
-    """
-    s = torch.cat([p.detach().double().flatten() for p in student.parameters()])
-    t = torch.cat([p.detach().double().flatten() for p in teacher.parameters()])
-    return float((t - s).norm() / s.norm())
-
-
 def followed(start: torch.nn.Module, student: torch.nn.Module, teacher: torch.nn.Module) -> float:
     """Return |t - s0| / |s - s0|: how much of a student's way from where both began its teacher has come.
 
@@ -267,7 +208,7 @@ def followed(start: torch.nn.Module, student: torch.nn.Module, teacher: torch.nn
         start: a network with the parameters s0 that student and teacher began with. student: one with parameters s.
         teacher: one with parameters t; all of the same shapes in the same order.
 
-    Source: the target's lag, see `lag`, in units of the student's way.
+    Source: the target's lag of BYOL (Grill et al. 2020, arXiv 2006.07733, section 3.3), in units of the student's way.
 
     Example:
         >>> start, student = torch.nn.Linear(2, 2), torch.nn.Linear(2, 2)

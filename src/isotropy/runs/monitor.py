@@ -1,4 +1,4 @@
-"""What a training is watched by: numbers of its steps' outputs often, numbers of its encoder now and then."""
+"""What is recorded of a run while it trains: cheap metrics of a step's outputs, expensive ones of the encoder."""
 
 from collections.abc import Callable
 
@@ -11,21 +11,31 @@ from isotropy.methods.method import Method
 from isotropy.representation.embedding import embed_rows
 from isotropy.training import Step, comm
 
-# Steps between two cheap views, and at least between two dear ones, of which a training has about _DEAR at most.
-OFTEN, SELDOM = 10, 20
-_DEAR = 50
+CHEAP_EVERY = 10
+# At most this many expensive records are spread over a run, and none is nearer to the last than this many steps.
+_MOST_EXPENSIVE, _LEAST_STEPS = 50, 20
+
+
+def expensive_every(steps: int) -> int:
+    """Return how many steps lie between two records of the encoder, in a run of so many steps.
+
+    Example:
+        >>> expensive_every(200), expensive_every(10_000)
+        (20, 200)
+    """
+    return max(_LEAST_STEPS, CHEAP_EVERY * -(-steps // (CHEAP_EVERY * _MOST_EXPENSIVE)))
 
 
 class Monitor:
-    """Watches a training: a record every ten steps, at the first and at the last one.
+    """Records the health of a run: every `CHEAP_EVERY` steps, at the first and at the last one.
 
     Every record has the step, the epoch, the loss and what `step_numbers` and `views_rank` say of the outputs, over
-    all ranks; at most some fifty of them, spread over the training, have what `encoder_numbers` says as well, and
-    "teacher_way", what `followed` says of a teacher. All are functions of the training alone.
+    all ranks; every `expensive_every` steps also what `encoder_numbers` says, and "teacher_way", what
+    `followed` says of a teacher. All are functions of the run alone.
 
     Args:
         method: what is trained; `monitored` says what is read of its outputs.
-        rows: a few hundred stored rows, on which the encoder is watched.
+        rows: a few hundred stored rows, that the encoder is monitored on.
         to_input: turns stored rows into the encoder's input.
         untrained: the encoder as it was before training; kept where there is a teacher, which began with it too.
     """
@@ -48,7 +58,7 @@ class Monitor:
         The numbers of the encoder are the first rank's alone: all ranks have the same weights.
         """
         last = step.number in (1, step.steps)
-        if not last and step.number % OFTEN:
+        if not last and step.number % CHEAP_EVERY:
             return None
         shown = self.method.monitored(**step.outputs)
         # What is gathered is of all ranks already.
@@ -56,7 +66,7 @@ class Monitor:
         record = {"step": step.number, "epoch": step.epoch, "loss": step.loss, **step_numbers(shown, total)}
         if "views" in shown:
             record["views_rank"] = views_rank(shown["views"], total)
-        if comm.rank() == 0 and (last or step.number % max(SELDOM, OFTEN * -(-step.steps // (OFTEN * _DEAR))) == 0):
+        if comm.rank() == 0 and (last or step.number % expensive_every(step.steps) == 0):
             record |= encoder_numbers(self._embedded(self.method.encoder), self._before)
             if self._start is not None and self._teacher is not None:
                 record["teacher_way"] = followed(self._start, self.method.encoder, self._teacher)

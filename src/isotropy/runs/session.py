@@ -20,7 +20,7 @@ from isotropy.evaluation.evidence import codes_evidence, evidence
 from isotropy.modalities import MODALITIES
 from isotropy.representation import Representation
 from isotropy.runs import defaults, prepare
-from isotropy.runs.diagnose import known
+from isotropy.runs.diagnose import run_facts
 from isotropy.runs.directory import Recorder, Run, free_folder, on_first
 from isotropy.runs.monitor import Monitor
 from isotropy.runs.prepare import Prepared
@@ -359,7 +359,7 @@ def _events(prepared: Prepared, run: Run | None, measured: "_Measured") -> Itera
         if run is not None:
             run.export(prepared, made, found, coded)
         if measured.monitor:
-            said = verdict(recorder.records, known(prepared.recipe.method, prepared.facts()), probes=found)
+            said = verdict(recorder.records, run_facts(prepared.recipe.method, prepared.facts()), probes=found)
     yield Finished(made, prepared, recorder.records, found, coded, said, folder)
 
 
@@ -374,7 +374,7 @@ def _monitor(prepared: Prepared) -> Monitor:
 def _steps(prepared: Prepared, recorder: Recorder, watch: Monitor | None, resume: Path | None) -> Any:
     """Yield the events of all steps that are left; return `Stopped` where the caller stopped them."""
     recipe, first = prepared.recipe, comm.rank() == 0
-    training = known(recipe.method, prepared.facts()) if watch else None
+    facts = run_facts(recipe.method, prepared.facts()) if watch else None
     health = {name: value for record in recorder.records for name, value in record.items()}
     newest = None
     for step in fit(
@@ -394,8 +394,8 @@ def _steps(prepared: Prepared, recorder: Recorder, watch: Monitor | None, resume
             if first and seen is not None:
                 record = recorder.record(seen)
                 stepped.health = health = health | record
-                if training is not None and verdict_due(len(recorder.records)):
-                    newest = verdict(recorder.records, training)
+                if facts is not None and verdict_due(len(recorder.records)):
+                    newest = verdict(recorder.records, facts)
                 yield (recorded := Recorded(record, newest))
             yield stepped
         except GeneratorExit:

@@ -1,0 +1,33 @@
+"""The loss rises above every known cost. A loss that is not finite ends a training by itself."""
+
+from isotropy.diagnostics.rules.loss import first_and_scale
+from isotropy.diagnostics.rules.records import WINDOW, Evidence, Records, RunFacts, all_of, at_least
+from isotropy.diagnostics.rules.rule import LOWER_RATE, Rule
+
+# Rise above the costliest known state, in units of the way from the first loss to the best one known.
+# Healthy: below 0; faults: not finite.
+RISE = 0.5
+
+
+def _when(records: Records, facts: RunFacts) -> Evidence:
+    first, scale = first_and_scale(records, facts)
+    # A collapse may cost more than the first loss: its cost is no divergence.
+    known = [loss for state, loss in facts.reference_losses.items() if state != "perfection"]
+    # Consecutive losses rather than their median: a loss that comes back down in between has not diverged.
+    return all_of(at_least(records.series("loss"), max([first, *known]) + RISE * scale, records=WINDOW))
+
+
+RULE = Rule(
+    name="divergence",
+    sentence="The training diverges: its loss has left the range that it began in.",
+    when=_when,
+    alarm=True,
+    advice={
+        "": (LOWER_RATE,),
+        "vicreg": (
+            LOWER_RATE,
+            "lower method.invariance_weight, method.variance_weight and method.covariance_weight together",
+        ),
+        "barlow_twins": (LOWER_RATE, "lower method.loss_scale"),
+    },
+)

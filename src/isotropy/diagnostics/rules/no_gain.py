@@ -1,0 +1,34 @@
+"""Nothing shows that the encoder is better than before training: its teacher is random, or it does not move."""
+
+from isotropy.diagnostics.rules.loss import stagnation
+from isotropy.diagnostics.rules.records import Evidence, Records, RunFacts, at_least, at_most
+from isotropy.diagnostics.rules.rule import BEGUN, CHECK_VIEWS, TRAIN_LONGER, Rule
+
+# Fraction of its student's way that a teacher has come: one that never moves teaches what a random encoder knows.
+# Healthy: .18; faults: 0.
+TEACHER_WAY = 0.001
+# Linear CKA with the untrained encoder. Healthy: .9999 (SwAV with a GRU), which is why it says nothing alone: a
+# recurrent network may learn much by moving little, and its loss says so. Faults: 1.000.
+LINEAR_CKA = 0.995
+
+
+def _when(records: Records, facts: RunFacts) -> Evidence:
+    if not records.progressed(BEGUN, facts):
+        return ()
+    if teacher := at_most(records.series("teacher_way"), TEACHER_WAY, records=2):
+        return (teacher,)
+    unmoved, flat = at_least(records.series("linear_cka"), LINEAR_CKA, records=2), stagnation(records, facts)
+    return (unmoved, *flat) if unmoved and flat else ()
+
+
+RULE = Rule(
+    name="no better than the random encoder",
+    sentence="Nothing shows that the encoder is better than before training.",
+    when=_when,
+    advice={
+        "": (TRAIN_LONGER, CHECK_VIEWS),
+        "byol": ("lower method.momentum: at 1 the teacher stays random, and nothing better is predicted", TRAIN_LONGER),
+        "moco_v3": ("lower method.momentum, below 1", TRAIN_LONGER),
+        "lfr": ("raise train.epochs, or lower method.predictor_passes",),
+    },
+)

@@ -1,0 +1,34 @@
+"""Views agree by something that says little else: the loss is met, and the embeddings have grown poor."""
+
+from isotropy.diagnostics.rules.loss import loss_progress
+from isotropy.diagnostics.rules.records import Evidence, Records, RunFacts, all_of, at_least, at_most
+from isotropy.diagnostics.rules.rule import Rule
+
+# Effective rank over that of the untrained encoder, about a seventh. Healthy: .21 (STab); no such fault was injected.
+POOR_RANK = 0.15
+# Progress of the loss to the best known: it asks for no more. No such fault was injected.
+MET = 0.9
+
+
+def _when(records: Records, facts: RunFacts) -> Evidence:
+    untrained = records.untrained("effective_rank")
+    if untrained is None:
+        return ()
+    return all_of(
+        at_most(records.series("effective_rank"), POOR_RANK * untrained, records=2),
+        at_least(loss_progress(records, facts), MET),
+    )
+
+
+RULE = Rule(
+    name="shortcut",
+    sentence="The loss falls, and the vectors grow poorer: views agree by something that says little else.",
+    when=_when,
+    advice={
+        "": (
+            "strengthen the views where they agree by little else (colour, a border, a time stamp in the views' "
+            "settings)",
+            "raise train.batch_size, or train shorter (lower train.epochs)",
+        )
+    },
+)

@@ -1,0 +1,65 @@
+"""Every sample is spread evenly over all categories (SwAV, DINO, DISSL, MUSIC)."""
+
+from math import log
+
+from isotropy.diagnostics.rules.loss import loss_towards
+from isotropy.diagnostics.rules.records import (
+    WINDOW,
+    Evidence,
+    Records,
+    RunFacts,
+    Series,
+    all_of,
+    at_least,
+    running_median,
+)
+from isotropy.diagnostics.rules.rule import CHECK_VIEWS, LOWER_RATE, Rule
+
+# Fraction of the training before which even codes are expected: SwAV may begin so.
+BEGUN_WITH_CODES = 0.2
+# Entropy of a row over ln K. Healthy: .998 (SwAV), which is why it says nothing alone; faults: .96.
+EVEN = 0.95
+# The loss, from the best known (0) to that of uniform codes (1). Healthy: .999 in the first fifth (SwAV on digits),
+# .957 after it, .988 (SwAV on Adult); faults: .983.
+COST = 0.975
+# Information of the codes over its least so far, above which they have begun to say more.
+# Healthy: 1.8 (SwAV on Adult); faults: 1.06.
+REGAINED = 1.2
+
+
+def _when(records: Records, facts: RunFacts) -> Evidence:
+    information = records.series("information")
+    if not information or not records.progressed(BEGUN_WITH_CODES, facts):
+        return ()
+    most = log(records.series("categories").last)
+    entropy = records.series("entropy").map("entropy of a row / ln K", lambda value: value / most)
+    # One record more than elsewhere: codes are even for a while in healthy runs, too.
+    lasting = at_least(Series(entropy.name, entropy.points[1:]), EVEN, records=WINDOW + 1)
+    rising = information.last > REGAINED * max(min(information.values), 1e-9)
+    if lasting is None or rising:
+        return ()
+    return all_of(
+        at_least(running_median(entropy), EVEN), at_least(loss_towards("uniform codes", records, facts), COST)
+    )
+
+
+RULE = Rule(
+    name="uniform codes",
+    sentence="Every sample is spread evenly over all categories: the codes tell nothing apart.",
+    when=_when,
+    alarm=True,
+    advice={
+        "": (LOWER_RATE, CHECK_VIEWS),
+        "dino": (
+            "lower method.teacher_temperature and method.warmup_temperature: the teacher must be sharper than "
+            "method.student_temperature",
+            "raise method.frozen_passes, or lower optim.lr",
+        ),
+        "swav": (
+            "lower method.sinkhorn_epsilon and method.temperature: the codes must be sharp",
+            "raise method.frozen_passes, or lower method.num_prototypes towards the batch's rows",
+        ),
+        "dissl": ("raise method.certainty_weight, with method.balance_weight above 1 + certainty_weight", CHECK_VIEWS),
+        "music": ("raise method.diagonal_weight, or lower method.temperature", CHECK_VIEWS),
+    },
+)
