@@ -8,16 +8,16 @@ from rich.text import Text
 from isotropy.cli.show import OUT, say
 from isotropy.evaluation.score import columns, deciding, number, pivot
 
-# Columns that the whole table needs; a narrower terminal is not told the widths.
+# Characters that a row of two scores, a difference and the width needs; a narrower terminal is not told the widths.
 _WIDE = 88
-_COLUMN = 19
+# From so many scores of a representation on, representations stand side by side and scores below each other.
+_MANY = 3
 
 
 def show_evidence(found: dict[str, Any]) -> None:
-    """Print the scores of one label: one row per representation, one column per evaluator and number of labels."""
+    """Print the scores of one label, every representation's with its interval, and what follows in words."""
     rows, decisive = found["rows"], deciding(found)
-    titles = columns(found)
-    wide = OUT.width >= _WIDE + _COLUMN * (len(titles) - 2)
+    many, wide = len(columns(found)) >= _MANY, OUT.width >= _WIDE
     table = Table(
         title=f"{found['label']}: {decisive[found['ours']]['metric']} on {rows['test']:,} test rows "
         f"(learnt from at most {rows['train']:,} rows); 95% intervals",
@@ -27,24 +27,36 @@ def show_evidence(found: dict[str, Any]) -> None:
         pad_edge=False,
         padding=(0, 2 if wide else 1, 0, 0),
     )
-    table.add_column("representation", no_wrap=True)
-    if wide:
-        table.add_column("width", justify="right", no_wrap=True)
-    for title in titles.values():
-        table.add_column(title, no_wrap=True)
-    table.add_column("ours minus this", no_wrap=True)
-    for name, scores in pivot(found).items():
-        ours, decider = name == found["ours"], decisive[name]
-        table.add_row(
-            Text(name, style="bold" if ours else ""),
-            *([str(decider["width"])] if wide else []),
-            *(_interval(scores[key]) if key in scores else "" for key in titles),
-            "" if ours else _signed(decider["difference"]),
-        )
+    lines = _lines(found, widths=wide and not many)
+    for title, *cells in zip(*lines) if many else lines:
+        if not table.columns:
+            for column in (title, *cells):
+                table.add_column(column, no_wrap=True)
+        else:
+            table.add_row(title, *cells)
     OUT.print(table)
     for text in found["notes"]:
         say(text, "dim")
     say(found["sentence"], "bold")
+
+
+def _lines(found: dict[str, Any], *, widths: bool) -> list[list[str | Text]]:
+    """Return the table row by row: a title and its cells, the titles of the columns first."""
+    titles, decisive = columns(found), deciding(found)
+    lines: list[list[str | Text]] = [
+        ["representation", *(["width"] if widths else []), *titles.values(), "ours minus this"]
+    ]
+    for name, scores in pivot(found).items():
+        ours, decider = name == found["ours"], decisive[name]
+        lines.append(
+            [
+                Text(name, style="bold" if ours else ""),
+                *([str(decider["width"])] if widths else []),
+                *(_interval(scores[key]) if key in scores else "" for key in titles),
+                "" if ours else _signed(decider["difference"]),
+            ]
+        )
+    return lines
 
 
 def _interval(score: dict[str, float]) -> str:

@@ -15,7 +15,7 @@ from isotropy.views.multiview import MultiView
 class Center(Method):
     """A sample's expected embedding shall be long and the expected embedding of all samples, the centre, short.
 
-    With unit rows z = g(f(x)) / |g(f(x))|, z' from another look at the same sample and z'' from another sample, the
+    With unit rows z = g(f(x)) / |g(f(x))|, z' from another view of the same sample and z'' from another sample, the
     loss is
 
         -a + lambda c2,  a = E[z . z'] = E |E[z given the sample]|^2,  c2 = E[z . z''] = |E[z]|^2.

@@ -1,4 +1,4 @@
-"""CenterSubtraction: chase another look at yourself, less what all samples share; no predictor, no negatives."""
+"""CenterSubtraction: chase another view of yourself, less what all samples share; no predictor, no negatives."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -20,7 +20,7 @@ class CISSL(Method):
 
         -(1/N) sum over i of 1/2 [ log q_i(i) + log q_i(i') ],  q_i = softmax over all N views j of s_i . t_j / T,
 
-    i' being the other look at the sample of i. Nothing is masked and there is no stop-gradient.
+    i' being the other view of the sample of i. Nothing is masked and there is no stop-gradient.
     Dubois et al., "Improving Self-Supervised Learning by Characterizing Idealized Representations" (NeurIPS 2022,
     arXiv 2209.06235), equation 7, with the self-positive of the authors' code.
 

@@ -13,7 +13,7 @@ from isotropy.views.multiview import MultiView
 
 
 class SimCLR(Method):
-    """Every view must pick out the other look at its sample among all views of the batch.
+    """Every view must pick out the other view of its sample among all views of the batch.
 
     With z = g(f(x)), s the cosine, and 2N views of N samples, the loss of view i whose sample's other view is j is
 
