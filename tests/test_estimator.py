@@ -26,7 +26,7 @@ from isotropy.methods import METHODS
 # A short training of a small LFR; no check of scikit-learn is exempt.
 QUICK = {"num_candidates": 6, "target_width": 16}
 # Methods whose defaults ask for more rows than the tests have.
-FEW_ROWS = {"w_mse": {"emb": 4, "w_size": 8}}
+FEW_ROWS = {"w_mse": {"projector_width": 4, "sub_batch_size": 8}}
 
 
 def quick(**settings: Any) -> SelfSupervisedEncoder:

@@ -67,7 +67,7 @@ REFUSED = [
     ("good.csv --device meta", "--device meta: not supported"),
     ("good.csv --set foo", "--set foo: a setting is written section.key=value"),
     ("good.csv --set methd.seed=1", "setting 'methd.seed' has no known section (did you mean 'method.seed'?)"),
-    ("good.csv --set method.sed=1", "method has no option 'sed' (did you mean 'seed'?)"),
+    ("good.csv --set method.num_projector=1", "method has no option 'num_projector' (did you mean 'num_projectors'?)"),
     ("good.csv --set encoder.widht=1", "no option 'widht' (did you mean 'width'?)"),
     ("good.csv --set encoder.width=0", "width must be a whole number of at least 1, not 0"),
     ("good.csv --set optim.lt=1", "optim has no setting 'lt' (valid: betas, decay_vectors, final, lr"),
