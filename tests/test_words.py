@@ -28,23 +28,23 @@ FORBIDDEN = {
     r"\bas asked\b": "(name the setting)",
 }
 
-# What is covered. Widen it by a line when a room has been through the words; at last: all of src/isotropy and docs.
+# What is covered, and what names the words of version 0.1 in order to read its files. docs/methods follows when its
+# pages are built; docs/log.md is a history.
 COVERED = [
     "README.md",
     "CONTRIBUTING.md",
     "docs/glossary.md",
     "docs/speed.md",
     "docs/structured.md",
+    "docs/diagnostics.md",
+    "docs/runs.md",
+    "docs/stability.md",
     "docs/decisions/*.md",
-    "src/isotropy/*.py",
-    "src/isotropy/objectives/*.py",
-    "src/isotropy/encoders/**/*.py",
-    "src/isotropy/views/*.py",
-    "src/isotropy/io/*.py",
-    "src/isotropy/nn/*.py",
+    "src/isotropy/**/*.py",
     "recipes/*.toml",
 ]
-PATHS = sorted(path for pattern in COVERED for path in ROOT.glob(pattern))
+READS_OLD_NAMES = {"directory.py", "settings.py"}
+PATHS = sorted(p for pattern in COVERED for p in ROOT.glob(pattern) if p.name not in READS_OLD_NAMES)
 
 
 def prose(path: Path) -> str:

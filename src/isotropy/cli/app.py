@@ -168,7 +168,7 @@ def probe(
 @app.command()
 def diagnose(
     runs: Annotated[
-        list[Path], typer.Argument(metavar="RUN", help="Run directories, of finished trainings or running ones.")
+        list[Path], typer.Argument(metavar="RUN", help="Run directories, of finished runs or running ones.")
     ],
     json: Annotated[bool, typer.Option("--json", help="Print what is said as JSON.")] = False,
 ) -> None:

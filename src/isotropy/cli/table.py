@@ -1,4 +1,4 @@
-"""The table of evidence: every representation on the same rows, with intervals, and what follows in words."""
+"""The table of evidence: every representation on the same rows, with intervals, and the conclusion."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ _MANY = 3
 
 
 def show_evidence(found: dict[str, Any]) -> None:
-    """Print the scores of one label, every representation's with its interval, and what follows in words."""
+    """Print the scores of one label, every representation's with its interval, and the conclusion."""
     rows, decisive = found["rows"], deciding(found)
     many, wide = len(columns(found)) >= _MANY, OUT.width >= _WIDE
     table = Table(

@@ -12,7 +12,7 @@ from isotropy.errors import UserError
 Kind = Literal["numeric", "boolean", "datetime", "categorical"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
-# Above this share of values that are no numbers a column of text is taken to be meant as text.
+# Above this fraction of values that are no numbers a column of text is taken to be meant as text.
 STRAY = 0.05
 ISO_DATE = r"\d{4}-\d{2}-\d{2}(?:[T ].*)?"
 TRUTH = {"true": 1.0, "false": 0.0, "1": 1.0, "0": 0.0, "1.0": 1.0, "0.0": 0.0}
@@ -71,7 +71,7 @@ def _kind_of_objects(column: "pd.Series[Any]") -> Kind:
         place = int(stray.argmax())
         raise UserError(
             f"column {column.name!r}, row {present.index[place]}: {_shown(present.iloc[place])} is not a number, but "
-            f"{len(text) - int(stray.sum())} other values are: mend it, or name it as missing (na)"
+            f"{len(text) - int(stray.sum())} other values are: fix it, or name it as missing (na)"
         )
     return "datetime" if text.str.fullmatch(ISO_DATE).all() else "categorical"
 
@@ -159,7 +159,7 @@ def _refuse_first(present: "pd.Series[Any]", parsed: "pd.Series[Any]", wanted: s
         place = int(wrong.argmax())
         raise UserError(
             f"column {present.name!r}, row {present.index[place]}: {_shown(present.iloc[place])} is not {wanted}, "
-            "as the column was in training: mend it, or name it as missing (na)"
+            "as the column was in training: fix it, or name it as missing (na)"
         )
 
 

@@ -89,7 +89,7 @@ def read_folder(
         named = "; ".join(f"{name}: {reason}" for name, reason in bad[:5])
         more = f" and {len(bad) - 5} more" if len(bad) > 5 else ""
         raise UserError(
-            f"{folder}: {len(bad)} of {len(files)} images cannot be read ({named}{more}): mend or remove them, or "
+            f"{folder}: {len(bad)} of {len(files)} images cannot be read ({named}{more}): fix or remove them, or "
             f"allow them to be skipped (max_bad={len(bad)})"
         )
     values = np.load(place / index["array"], mmap_mode="c", allow_pickle=False)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from isotropy.data.batched import batched
 from isotropy.errors import UserError
 
-# What floats are: shares of white in [0, 1], or levels as they are. A type of whole numbers always holds levels.
+# What floats are: fractions of white in [0, 1], or levels as they are. A type of whole numbers always holds levels.
 UNIT, LEVELS = "unit", "levels"
 SCALES = (UNIT, LEVELS)
 # Numbers per piece in which a large array is read.
@@ -19,7 +19,7 @@ PIECE = 1 << 22
 def scale_of(images: NDArray[Any], rows: NDArray[np.int64] | None = None) -> str:
     """Return "unit" or "levels": how the floats of images are to be read; in constant memory.
 
-    Floats that all lie in [0, 1] are shares of white, and so are truth values; all else must be whole numbers
+    Floats that all lie in [0, 1] are fractions of white, and so are truth values; all else must be whole numbers
     in 0 to 255. One batch of images cannot tell (a dark one has levels 0 and 1 alone), so this is asked of the
     training rows, and the answer holds for all others.
 

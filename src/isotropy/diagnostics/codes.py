@@ -23,8 +23,8 @@ def bins_used(codes: ArrayLike) -> NDArray[np.int64]:
 def usage(codes: ArrayLike, bins: int) -> NDArray[np.float64]:
     """Return the entropy of every segment's use of its values over the largest possible, (S,).
 
-    -sum over values of q log q, divided by log B, with q the shares of the rows. Range 0 (one value for all rows) to 1
-    (all B values used alike); N rows reach log N / log B at most.
+    -sum over values of q log q, divided by log B, with q the fractions of the rows. Range 0 (one value for all rows) to
+    1 (all B values used alike); N rows reach log N / log B at most.
 
     Args:
         codes: (N, S) whole numbers in [0, bins), N > 0.
@@ -47,7 +47,7 @@ def purity(codes: ArrayLike, labels: ArrayLike, *, learnt_on: tuple[ArrayLike, A
 
     The majority is learnt on other rows, so that many values with a row each are worth nothing; of a tie the first
     label in order is taken. A value that none of those rows has stands for their commonest label. A segment that knows
-    nothing scores the share of that label.
+    nothing scores the fraction of that label.
 
     Args:
         codes: (N, S) of the rows that are scored, N > 0.
@@ -103,7 +103,7 @@ def mutual_information(codes: ArrayLike, bins: int) -> NDArray[np.float64]:
         counts += one_hot.T @ one_hot
     joint = counts.reshape(segments, bins, segments, bins) / len(rows)
     pair = _negentropy(joint.transpose(0, 2, 1, 3).reshape(segments, segments, -1))
-    own = _negentropy(joint.sum(axis=3)[:, :, 0])  # (S,): the shares of every segment's values
+    own = _negentropy(joint.sum(axis=3)[:, :, 0])  # (S,): the fractions of every segment's values
     information = pair - own[:, None] - own[None, :]
     with np.errstate(invalid="ignore"):
         share = -2 * information / (own[:, None] + own[None, :])

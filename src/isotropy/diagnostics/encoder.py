@@ -13,7 +13,7 @@ def encoder_numbers(embeddings: ArrayLike | Tensor, untrained: ArrayLike | Tenso
     """Return what the embeddings of some rows say, beside those of the same rows by the encoder before training.
 
     - "effective_rank" and "mean_norm": see there.
-    - "variation": the share of the rows' mean square that is not their mean's, 0 (point collapse) to 1.
+    - "variation": the fraction of the rows' mean square that is not their mean's, 0 (point collapse) to 1.
     - "uncentred_rank": the participation ratio of the second moment, 1 (one direction, or one point) to min(N, D).
     - "linear CKA": how alike the two sets of embeddings are, see `linear CKA`; 1 before training.
 

@@ -9,13 +9,11 @@ from math import nan
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor
-
-Labels = NDArray[np.int64]
 
 
 def invariance_ratio(one: ArrayLike | Tensor, other: ArrayLike | Tensor) -> float:
@@ -94,7 +92,7 @@ def worst_invariant_task(
 
 
 def unseen_mass(samples: int, shares: ArrayLike | int) -> float:
-    """Return the expected share of classes never seen in n draws, sum p_k (1 - p_k)^n; (1 - 1/K)^n for K equal ones.
+    """Return the expected fraction of classes never seen in n draws, sum p_k (1 - p_k)^n; (1 - 1/K)^n for K equal ones.
 
     It is the worst-case error, over all invariant tasks, of an ideal representation with n labels.
 

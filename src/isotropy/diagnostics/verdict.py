@@ -26,7 +26,7 @@ class Verdict:
     """What is said of a run, as plain data.
 
     Attributes:
-        name: one of `VERDICTS`. sentence: it in words. evidence: the numbers that it rests on.
+        name: one of `VERDICTS`. sentence: the same as a sentence. evidence: the numbers that it rests on.
         advice: one or two things to try, that name settings of the method.
     """
 

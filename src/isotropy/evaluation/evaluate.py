@@ -1,4 +1,4 @@
-"""Is the representation better than what costs nothing? Scores beside baselines, on the same rows, in words."""
+"""Is the representation better than what costs nothing? Scores beside baselines, on the same rows, and a sentence."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence

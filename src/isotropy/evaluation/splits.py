@@ -20,11 +20,11 @@ def split(
 
     With labels that are classes every class is divided in the same proportion (a class with one member stays in
     the training part; missing labels are divided like a class). With `groups` (subjects, machines) whole groups
-    go to one side, so that no group is on both; classes are then not balanced, and `test` is a share of the groups.
+    go to one side, so that no group is on both; classes are then not balanced, and `test` is a fraction of the groups.
 
     Args:
         labels_or_n: labels (N,), or the number of rows.
-        test: the share of the rows to test on, in (0, 1).
+        test: the fraction of the rows to test on, in (0, 1).
         seed: of the draw.
         groups: one group per row, (N,).
 
@@ -39,7 +39,7 @@ def split(
     labels = None if isinstance(labels_or_n, int | np.integer) else np.asarray(labels_or_n)
     count = int(labels_or_n) if isinstance(labels_or_n, int | np.integer) else len(np.asarray(labels_or_n))
     if not 0 < test < 1:
-        raise UserError(f"the share of test rows is {test}: it must lie between 0 and 1, as 0.2 does")
+        raise UserError(f"the fraction of test rows is {test}: it must lie between 0 and 1, as 0.2 does")
     if count < 2:
         raise UserError(f"{count} row cannot be divided into a training and a test part: at least 2 are needed")
     rng = np.random.default_rng(seed)

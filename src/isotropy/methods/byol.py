@@ -25,7 +25,7 @@ class BYOL(Method):
 
     Departures: with crops of several sizes (large views first) the teacher sees only the views of the first
     view's size, and all pairs are summed (solo-learn's form); the default heads are small (the paper's are 4096
-    wide) and the first momentum is .99, which suits short trainings (the paper's is .996 for 1000 epochs).
+    wide) and the first momentum is .99, which suits short runs (the paper's is .996 for 1000 epochs).
 
     Args:
         encoder: f.

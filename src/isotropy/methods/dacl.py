@@ -36,7 +36,7 @@ class DACL(Method):
             that are numbers alone. A recipe takes it from the data.
         projector: hidden and output widths of g (Linear, BatchNorm, ReLU, ..., Linear).
         temperature: t, in units of cosine, above 0.
-        alpha: the least share of the row itself, in [0, 1).
+        alpha: the least fraction of the row itself, in [0, 1).
 
     Raises:
         UserError: an argument out of its range, an encoder without a width, or views of another size than the data.

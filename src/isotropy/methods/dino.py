@@ -37,8 +37,8 @@ class DINO(Method):
     Departures: gradients are not clipped (the authors clip each parameter's to norm 3 for transformers) and
     weight decay is constant, since both belong to the loop; the last layer's gain stays 1 (their
     `norm_last_layer`); weights start as the library's layers do and not from a truncated normal; the warm-up of t_t
-    is a share of training and the last layer rests for whole passes; the teacher sees all views of the first
-    view's size; g has batch norm, without which short trainings of small networks end at uniform categories; the
+    is a fraction of training and the last layer rests for whole passes; the teacher sees all views of the first
+    view's size; g has batch norm, without which short runs of small networks end at uniform categories; the
     defaults are small (the paper has K = 65536, g 2048, 2048, 256, momentum .996).
 
     Args:
@@ -49,7 +49,7 @@ class DINO(Method):
         student_temperature: t_s, above 0.
         teacher_temperature: t_t after its warm-up, above 0 and at most t_s.
         warmup_temperature: t_t at the start, above 0 and at most t_s.
-        warmup_fraction: share of training, in [0, 1], in which t_t grows linearly.
+        warmup_fraction: fraction of training, in [0, 1], in which t_t grows linearly.
         momentum: m at the start, in [0, 1]; it ends at 1.
         center_momentum: m_c, in [0, 1).
         frozen_passes: passes over the data at the beginning in which W does not move.

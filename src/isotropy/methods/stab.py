@@ -1,4 +1,4 @@
-"""STab: two copies of the encoder with other weights struck out must agree on a row."""
+"""STab: two copies of the encoder with other weights dropped must agree on a row."""
 
 from collections.abc import Sequence
 

@@ -40,7 +40,7 @@ class TSTCC(Method):
         encoder: f, with frames along time; its first view should be weak, its second strong.
         timesteps: K, future frames that are predicted.
         context_width: width of the context; depth: blocks of its transformer; heads: of the attention, a divisor of it.
-        dropout: share of each block's additions that is dropped in training, in [0, 1).
+        dropout: fraction of each block's additions that is dropped in training, in [0, 1).
         projector: hidden and output widths of g (Linear, BatchNorm, ReLU, Linear).
         temporal_weight, contextual_weight: of the two contrasts, at least 0 and not both 0.
         temperature: of the contextual contrast, in units of cosine, above 0.

@@ -30,7 +30,7 @@ class Modality:
         default_encoder, default_method: what suits it best on one small machine; measured in docs/log.md.
         decoder: makes a network from vectors to rows, given the data's shape and the vectors' width.
         random_projector: makes an untrained network from rows to vectors, for LFR, given the same.
-        example_rows: returns as many random rows as asked, as they are stored, given the shape; always the same.
+        example_rows: returns so many random rows as they are stored, given the shape; always the same.
         as_series: returns stored rows as (N, C, T) where summaries along time are a baseline to beat.
     """
 

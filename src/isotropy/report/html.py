@@ -19,7 +19,7 @@ OUTCOMES = {
 HEALTH = {
     "effective_rank": ("Effective rank", "directions in use; higher is richer"),
     "mean_norm": ("Norm of the mean embedding", "1 is point collapse"),
-    "variation": ("Variation", "share of the embeddings that is not their mean; 0 is point collapse"),
+    "variation": ("Variation", "fraction of the embeddings that is not their mean; 0 is point collapse"),
     "uncentred_rank": ("Rank with the mean", "1 is one direction or one point"),
     "linear_cka": ("Linear CKA with the untrained encoder", "1 is an encoder that has not moved"),
     "views_rank": ("Rank of the views", "directions that the compared vectors use"),

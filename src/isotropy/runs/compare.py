@@ -1,4 +1,4 @@
-"""Which of several trainings on the same data is best? A label that all were probed on says it; nothing else does."""
+"""Which of several runs on the same data is best? A label that all were probed on says it; nothing else does."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -43,7 +43,7 @@ class Comparison:
         runs: best first where a label says so, else as they were given.
         label: the label that they were all probed on; empty where there is none.
         best: the run that is better than all others outside the intervals; None where none can be named.
-        sentence: it in words.
+        sentence: the same as a sentence.
     """
 
     runs: tuple[Compared, ...]
@@ -57,14 +57,14 @@ class Comparison:
 
 
 def compare(folders: Sequence[Path | str]) -> Comparison:
-    """Return what can be said of the trainings in several run directories.
+    """Return what can be said of the runs in several run directories.
 
     Scores of the first label that all runs were probed on, with the same test rows, put them in order; the best one
     is named where its interval lies above all others'. Without such a label no winner is named: no number that needs
-    no label ranks trainings well enough on data that it was not chosen on (docs/diagnostics.md).
+    no label ranks runs well enough on data that it was not chosen on (docs/diagnostics.md).
 
     Args:
-        folders: at least two, as `isotropy fit` wrote them, of trainings on the same data.
+        folders: at least two, as `isotropy fit` wrote them, of runs on the same data.
 
     Raises:
         UserError: fewer than two, one twice, one that is no run or damaged, or runs of other data.
@@ -107,7 +107,7 @@ def _unlabelled(methods: set[str]) -> str:
     return (
         "No winner can be named without a label that all were probed on, with the same test rows: "
         + ("inside one method" if within else "across methods")
-        + f" the best number that needs none ({of['number']}) ranks trainings with a correlation of {of['mean']:+.2f} "
+        + f" the best number that needs none ({of['number']}) ranks runs with a correlation of {of['mean']:+.2f} "
         f"[{of['low']:+.2f}, {of['high']:+.2f}] with later probes, and {NEEDED:+.2f} is asked of the lower end. "
         "Probe a label: isotropy probe RUN PATH --label NAME"
     )

@@ -116,7 +116,7 @@ class Evaluated:
     """A label was probed on the test rows; on the first rank alone.
 
     Attributes:
-        evidence: an entry of probes.json: the scores of the encoder beside its baselines, and what they say in words.
+        evidence: an entry of probes.json: the scores of the encoder beside its baselines, and a sentence.
     """
 
     evidence: dict[str, Any]

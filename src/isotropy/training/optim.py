@@ -21,8 +21,8 @@ class Optim:
         weight_decay: not applied to vectors (biases, norms) unless `decay_vectors`.
         momentum: for "sgd" and "lars".
         betas: for "adam" and "adamw".
-        warmup: the share of training, in [0, 1), in which the rate grows linearly from 0.
-        final: the rate at the end as a share of `lr`; 1 with no warm-up is a constant rate.
+        warmup: the fraction of training, in [0, 1), in which the rate grows linearly from 0.
+        final: the rate at the end as a fraction of `lr`; 1 with no warm-up is a constant rate.
         decay_vectors: apply weight decay to one-dimensional parameters too.
         trust: "lars" only, the trust coefficient eta.
 
@@ -46,7 +46,7 @@ class Optim:
         if not 0 < self.lr < float("inf"):
             raise UserError(f"optim.lr = {self.lr} must be a number above 0")
         if not 0 <= self.warmup < 1:
-            raise UserError(f"optim.warmup = {self.warmup} is a share of training and must be in [0, 1)")
+            raise UserError(f"optim.warmup = {self.warmup} is a fraction of training and must be in [0, 1)")
         for key in ("weight_decay", "momentum", "final", "trust"):
             if not 0 <= (value := getattr(self, key)) < float("inf"):
                 raise UserError(f"optim.{key} = {value} must be a number of at least 0")
@@ -56,7 +56,7 @@ class Optim:
         object.__setattr__(self, "betas", tuple(betas))
 
     def rate(self, progress: float) -> float:
-        """Return the learning rate as a share of `lr`: linear warm-up, then a cosine down to `final`.
+        """Return the learning rate as a fraction of `lr`: linear warm-up, then a cosine down to `final`.
 
         Example:
             >>> [round(Optim(warmup=0.5).rate(p), 3) for p in (0.0, 0.25, 0.5, 0.75, 1.0)]

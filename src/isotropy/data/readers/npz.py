@@ -48,7 +48,7 @@ class Archive:
 
 
 def _header(archive: ZipFile, name: str) -> str:
-    """Return shape and type of a member, in words, from its header alone."""
+    """Return shape and type of a member, from its header alone."""
     with archive.open(name) as member:
         version = np.lib.format.read_magic(member)
         if version == (1, 0):

@@ -52,7 +52,7 @@ class LFR(Method):
         off_diagonal_weight: lambda, at least 0; its pressure on a row grows with the batch, as lambda (B - 1).
         predictor_hidden: width of the predictors' hidden layer; none makes them linear.
         beta_init: draw the projectors' convolutions from 2 Beta(1/2, 1/2) - 1.
-        sparse_fraction: share of the projectors' weights that is zero, in [0, 1).
+        sparse_fraction: fraction of the projectors' weights that is zero, in [0, 1).
 
     Raises:
         UserError: an argument out of its range, or an encoder without a width.

@@ -243,7 +243,7 @@ def sparse_init_(module: nn.Module, share: float, generator: torch.Generator | N
         UserError: where `share` is outside [0, 1].
     """
     if not 0.0 <= share <= 1.0:
-        raise UserError(f"the share of zeros must be in [0, 1], not {share}")
+        raise UserError(f"the fraction of zeros must be in [0, 1], not {share}")
     for part in module.modules():
         if isinstance(part, (nn.Linear, *_CONVOLUTIONS)):
             size = part.weight.numel()
