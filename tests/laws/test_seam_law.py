@@ -68,7 +68,7 @@ def test_no_signature_on_the_way_to_a_method_has_a_place_for_labels(where, funct
 def test_views_carry_an_index_and_views_alone():
     views = Plain()(cases.dataset(), torch.arange(3), seed=0, pass_=0)
     assert {name for name in [*vars(views), *dir(MultiView)] if not name.startswith("_")} == {
-        *("index", "global_views", "tensors", "seconds", "through")
+        *("index", "global_views", "inputs", "tensors", "seconds", "through")
     }
 
 

@@ -1,8 +1,11 @@
 """Rows held whole and drawn by index."""
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
+from isotropy.batch import Batch, map_rows, take, tensors_of, unwrap
 from isotropy.data.preprocess import Preprocess
 
 
@@ -10,7 +13,7 @@ class ArrayDataset:
     """Unlabelled rows, batched by index; what the training loop draws from.
 
     Args:
-        rows: (N, ...) as `preprocess.transform` returned them.
+        rows: (N, ...) as `preprocess.transform` returned them; a `Batch` where values are missing.
         preprocess: turns rows into the encoder's input.
         device: where batches are wanted; None keeps them where the rows are.
         index: (M,) the rows that this source is about (a training part, say), in order; None for all.
@@ -30,7 +33,7 @@ class ArrayDataset:
 
     def __init__(
         self,
-        rows: Tensor,
+        rows: Tensor | Batch,
         preprocess: Preprocess,
         *,
         device: torch.device | str | None = None,
@@ -40,21 +43,18 @@ class ArrayDataset:
         self.preprocess = preprocess
         self.modality = preprocess.modality
         if self.device != rows.device and fits(rows, self.device):
-            rows = (rows if index is None else rows.index_select(0, index.to(rows.device))).to(self.device)
+            rows = (rows if index is None else take(rows, index)).to(self.device)
             index = None
-        self._rows = rows.contiguous()
+        self._rows = map_rows(unwrap(rows), Tensor.contiguous)
         self._index = None if index is None else index.to("cpu", torch.int64)
         self._length = len(rows) if index is None else len(index)
-        # On a CPU numpy's `take` copies each row at memory speed; torch's `index_select` was measured at 1 to
-        # 4 times its cost on large rows, and `rows[index]` at up to 20 times.
-        self._array = self._rows.numpy() if self._rows.device.type == "cpu" else None
 
     def __len__(self) -> int:
         """Return the number of rows."""
         return self._length
 
     @property
-    def rows(self) -> Tensor:
+    def rows(self) -> Tensor | Batch:
         """The stored rows that batches are drawn from, not a copy; those that `index` leaves out are among them."""
         return self._rows
 
@@ -63,23 +63,20 @@ class ArrayDataset:
         """Places (M,) int64 in `rows` of the rows that this source is about, on the CPU; None for all."""
         return self._index
 
-    def batch(self, index: Tensor) -> Tensor:
+    def batch(self, index: Tensor) -> Tensor | Batch:
         """Return the rows `index` (B,) int64 as they are stored, (B, ...), on the source's device."""
         if self._index is not None:
             index = self._index[index]
-        if self._array is not None:
-            rows = torch.from_numpy(self._array.take(index.numpy(), axis=0))
-            return rows if self.device.type == "cpu" else rows.to(self.device)
-        return self._rows.index_select(0, index.to(self.device, non_blocking=True))
+        return take(self._rows, index).to(self.device)
 
-    def to_input(self, rows: Tensor) -> Tensor:
+    def to_input(self, rows: Any) -> Tensor | Batch:
         """Return stored rows as the float32 input of an encoder."""
         return self.preprocess.to_input(rows)
 
 
-def fits(rows: Tensor, device: torch.device) -> bool:
+def fits(rows: Tensor | Batch, device: torch.device) -> bool:
     """Return whether `rows` take less than half of the free memory of a CUDA device (true for other kinds)."""
     if device.type != "cuda":
         return True
     free, _ = torch.cuda.mem_get_info(device)
-    return rows.numel() * rows.element_size() < free // 2
+    return sum(x.numel() * x.element_size() for x in tensors_of(rows)) < free // 2

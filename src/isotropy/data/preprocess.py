@@ -7,6 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from isotropy.batch import Batch, without_mask
+
 
 class Preprocess:
     """From values as they were read to rows as they are stored, and from these to an encoder's input.
@@ -68,17 +70,18 @@ class Preprocess:
         """Return the arguments of `isotropy.data.read` that bring new data, a folder or not, to the training's form."""
         return {}
 
-    def transform(self, values: Any) -> Tensor:
+    def transform(self, values: Any) -> Tensor | Batch:
         """Return rows as they are stored and batched."""
         raise NotImplementedError
 
-    def to_input(self, rows: Tensor) -> Tensor:
+    def to_input(self, rows: Any) -> Tensor | Batch:
         """Return stored rows as the float32 input of an encoder; by default as they are."""
         return rows
 
-    def features(self, rows: Tensor) -> NDArray[np.float32]:
+    def features(self, rows: Any) -> NDArray[np.float32]:
         """Return stored rows as raw features (N, F) for baselines; by default flattened."""
-        return np.asarray(rows.detach().cpu().flatten(1).numpy(), dtype=np.float32)
+        values = without_mask(rows, f"{type(self).__name__}.features")
+        return np.asarray(values.detach().cpu().flatten(1).numpy(), dtype=np.float32)
 
     def to_json(self) -> dict[str, Any]:
         """Return what was learnt as plain JSON values, "modality" among them; every number survives exactly."""

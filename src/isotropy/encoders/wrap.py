@@ -5,6 +5,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
+from isotropy.batch import Batch, map_rows, unwrap
 from isotropy.encoders.encoder import Encoder
 from isotropy.errors import UserError
 from isotropy.validation import at_least
@@ -29,7 +30,7 @@ class Wrapped(Encoder):
             return super().frames(x)
         return cast(Encoder, self.module).frames(x)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor | Batch) -> Tensor:
         """Return (B, width): the module's output, flattened."""
         output = flat(self.module(x), len(x))
         if output.shape[1] != self.width:
@@ -40,7 +41,7 @@ class Wrapped(Encoder):
         return output
 
 
-def wrap(module: nn.Module, width: int | None = None, example: Tensor | None = None) -> Encoder:
+def wrap(module: nn.Module, width: int | None = None, example: Tensor | Batch | None = None) -> Encoder:
     """Return an encoder around `module`, so that any method can train it.
 
     The output is the module's tensor (of a tuple or list, as recurrent modules give, the first), flattened to
@@ -85,14 +86,14 @@ def flat(output: Any, rows: int) -> Tensor:
 
 
 @torch.no_grad()
-def _measure(module: nn.Module, example: Tensor) -> int:
+def _measure(module: nn.Module, example: Tensor | Batch) -> int:
     place = next(module.parameters(), None)
-    example = example if place is None else example.to(place.device)
+    example = unwrap(example if place is None else example.to(place.device))
     modes = [(part, part.training) for part in module.modules()]
     module.eval()
     try:
         forwards = flat(module(example), len(example))
-        backwards = flat(module(example.flip(0)), len(example)).flip(0)
+        backwards = flat(module(map_rows(example, lambda x: x.flip(0))), len(example)).flip(0)
     finally:
         for part, training in modes:
             part.training = training

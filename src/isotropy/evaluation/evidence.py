@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from isotropy.batch import Batch, take, tensors_of
 from isotropy.diagnostics.codes import bins_used, mutual_information, purity, usage
 from isotropy.evaluation import baselines
 from isotropy.evaluation.evaluate import TEST_ROWS, chosen_rows, evaluate
@@ -25,7 +26,7 @@ PIECE_BYTES = 1 << 26
 def evidence(
     trained: Representation,
     untrained: nn.Module,
-    rows: Tensor,
+    rows: Tensor | Batch,
     labels: NDArray[Any],
     train: Rows,
     test: Rows,
@@ -55,7 +56,9 @@ def evidence(
     preprocess = trained.preprocess
     initial = Representation(untrained, preprocess, method=trained.method)
 
-    def both(vectors: Callable[[Tensor], NDArray[np.float32]]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def both(
+        vectors: Callable[[Any], NDArray[np.float32]],
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         return in_pieces(vectors, rows, train), in_pieces(vectors, rows, test)
 
     raw = both(preprocess.features)
@@ -81,7 +84,7 @@ def evidence(
 
 
 def codes_evidence(
-    made: Representation, rows: Tensor, labels: NDArray[Any] | None, train: Rows, test: Rows
+    made: Representation, rows: Tensor | Batch, labels: NDArray[Any] | None, train: Rows, test: Rows
 ) -> dict[str, Any]:
     """Return what the codes of a representation that has some are worth, as a dictionary that JSON can hold.
 
@@ -133,7 +136,7 @@ def _summarised(information: NDArray[np.float64]) -> dict[str, Any] | None:
     return {"mean": float(values.mean()), "highest": float(values[highest]), "segments": pairs[highest].tolist()}
 
 
-def in_pieces(vectors: Callable[[Tensor], NDArray[Number]], rows: Tensor, places: Rows) -> NDArray[Number]:
+def in_pieces(vectors: Callable[[Any], NDArray[Number]], rows: Tensor | Batch, places: Rows) -> NDArray[Number]:
     """Return `vectors` of the rows `places`, (M, ...), of which only a bounded piece is taken at a time.
 
     Args:
@@ -141,11 +144,10 @@ def in_pieces(vectors: Callable[[Tensor], NDArray[Number]], rows: Tensor, places
         rows: (N, ...) as they are stored; may be a file's map.
         places: (M,), at least one.
     """
-    stored = rows.numpy()
-    step = max(1, PIECE_BYTES // max(1, stored[:1].nbytes))
+    step = max(1, PIECE_BYTES // max(1, sum(x[:1].nbytes for x in tensors_of(rows))))
     out: NDArray[Number] | None = None
     for start in range(0, len(places), step):
-        piece = vectors(torch.from_numpy(stored.take(places[start : start + step], axis=0)))
+        piece = vectors(take(rows, torch.from_numpy(places[start : start + step])))
         if out is None:
             out = np.empty((len(places), *piece.shape[1:]), dtype=piece.dtype)
         out[start : start + len(piece)] = piece

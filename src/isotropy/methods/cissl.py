@@ -71,7 +71,7 @@ class CISSL(Method):
     def forward(self, views: MultiView) -> Outputs:
         """Return "student" of all views and "teacher" of the global ones, each (B, D)."""
         features = views.through(self.encoder)
-        large = features[: len(views.global_views.tensors)]
+        large = features[: len(views.global_views.inputs)]
         # Views go through a head together, so that its batch statistics span them.
         return {
             "student": [*self.predictor(torch.cat(features)).chunk(len(features))],

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from isotropy import rng
+from isotropy.batch import without_mask
 from isotropy.errors import UserError
 from isotropy.methods.checks import width_of
 from isotropy.methods.method import Method, Outputs
@@ -91,7 +92,8 @@ class DACL(Method):
         assert self._source is not None, "before_pass comes before the first batch"
         keys = self.rng.of_samples(index, view)
         words = rng.bits(keys, 2)
-        other = self._source.to_input(self._source.batch(rng.integers(words[:, 0], len(self._source)))).to(x)
+        drawn = self._source.batch(rng.integers(words[:, 0], len(self._source)))
+        other = without_mask(self._source.to_input(drawn), "DACL").to(x)
         if other.shape != x.shape:
             raise UserError(f"DACL mixes a view {tuple(x.shape[1:])} with rows {tuple(other.shape[1:])}: no crops here")
         own = (self.alpha + (1 - self.alpha) * rng.uniforms(words[:, 1])).to(x)

@@ -95,7 +95,7 @@ class DISSL(Method):
 
     def forward(self, views: MultiView) -> Outputs:
         """Return logits "student" of all views and "teacher" of the global ones, and their "marginal", each (B, C)."""
-        count = len(views.global_views.tensors)
+        count = len(views.global_views.inputs)
         if count < 2:
             raise UserError(
                 "DISSL's teachers compare two views of the first view's size and these "

@@ -75,7 +75,7 @@ class LeJEPA(Method):
 
     def forward(self, views: MultiView) -> Outputs:
         """Return "large" and "small": the embedded views of the first view's size, and the others, each (B, D)."""
-        large = len(views.global_views.tensors)
+        large = len(views.global_views.inputs)
         z = [self.projector(h) for h in views.through(self.encoder)]
         return {"large": z[:large], "small": z[large:]}
 

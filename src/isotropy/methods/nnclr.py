@@ -83,7 +83,7 @@ class NNCLR(Method):
         # What is looked up gets no gradient; the projector learns through the predictor.
         return {
             "prediction": [self.predictor(x) for x in z],
-            "z": [x.detach() for x in z[: len(views.global_views.tensors)]],
+            "z": [x.detach() for x in z[: len(views.global_views.inputs)]],
         }
 
     def loss(self, z: list[Tensor], prediction: list[Tensor]) -> dict[str, Tensor]:

@@ -62,7 +62,7 @@ class SimSiam(Method):
         z = [self.projector(h) for h in views.through(self.encoder)]
         return {
             "prediction": [self.predictor(x) for x in z],
-            "target": [x.detach() for x in z[: len(views.global_views.tensors)]],
+            "target": [x.detach() for x in z[: len(views.global_views.inputs)]],
         }
 
     def loss(self, prediction: list[Tensor], target: list[Tensor]) -> dict[str, Tensor]:

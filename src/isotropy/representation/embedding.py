@@ -2,13 +2,16 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from math import prod
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from isotropy.batch import Batch, map_rows, tensors_of, unwrap
 from isotropy.data.batched import batched
 
 # Rows of a chunk for networks without and with convolutions or attention: the latter gain nothing from more, and
@@ -20,7 +23,7 @@ _LEAST = 8
 
 
 def embed_rows(
-    encoder: nn.Module, to_input: Callable[[Tensor], Tensor], rows: Tensor, chunk: int | None = None
+    encoder: nn.Module, to_input: Callable[[Any], Tensor | Batch], rows: Tensor | Batch, chunk: int | None = None
 ) -> NDArray[np.float32]:
     """Return the embeddings of `rows`, (N, width) float32; the encoder's modes are as before afterwards.
 
@@ -30,7 +33,8 @@ def embed_rows(
     Args:
         encoder: any network that gives one vector per row; works on the device that it is on.
         to_input: turns stored rows into the encoder's input.
-        rows: (N, ...) as they are stored, on any device; a file's map is read chunk by chunk.
+        rows: (N, ...) as they are stored, on any device; a file's map is read chunk by chunk. Of a `Batch` the
+            encoder gets the mask too.
         chunk: rows that go through the encoder at once; by default `chunk_size` of them.
 
     Example:
@@ -40,17 +44,19 @@ def embed_rows(
         >>> whole.shape, bool((whole[7:9] == embed_rows(encoder, lambda x: x, rows[7:9], 256)).all())
         ((300, 2), True)
     """
+    rows = unwrap(rows)
     chunk = chunk or chunk_size(encoder, tuple(rows.shape[1:]))
     place = next(encoder.parameters(), rows).device
     # A buffer of torch's own begins at a multiple of 64 bytes, which a slice of a user's array may not.
-    buffer = torch.zeros((chunk, *rows.shape[1:]), dtype=rows.dtype, device=place)
+    buffer = map_rows(rows, lambda x: torch.zeros((chunk, *x.shape[1:]), dtype=x.dtype, device=place))
     embeddings: NDArray[np.float32] | None = None
     for places in batched(max(len(rows), 1), rows=chunk):
         part = rows[places]
         # What stands behind a last, shorter part changes nothing in its rows.
-        buffer[: len(part)] = part
+        for kept, new in zip(tensors_of(buffer), tensors_of(part), strict=True):
+            kept[: len(part)] = new
         with _evaluating(encoder, place):
-            output = encoder(to_input(buffer))[: len(part)].to("cpu", torch.float32)
+            output = encoder(unwrap(to_input(buffer)))[: len(part)].to("cpu", torch.float32)
         if embeddings is None:
             embeddings = np.empty((len(rows), *output.shape[1:]), dtype=np.float32)
         embeddings[places.start : places.start + len(part)] = output.numpy()
@@ -71,7 +77,7 @@ def chunk_size(encoder: nn.Module, shape: tuple[int, ...]) -> int:
     return chunk
 
 
-def steady_chunk(encoder: nn.Module, to_input: Callable[[Tensor], Tensor], example: Tensor) -> int:
+def steady_chunk(encoder: nn.Module, to_input: Callable[[Any], Tensor | Batch], example: Tensor | Batch) -> int:
     """Return a chunk size at which a row's bits do not depend on its place in the chunk: `len(example)`, or 1.
 
     Matrix products give every place of a batch the same bits where layers are about a dozen units wide or
@@ -86,7 +92,7 @@ def steady_chunk(encoder: nn.Module, to_input: Callable[[Tensor], Tensor], examp
     chunk = len(example)
     once = embed_rows(encoder, to_input, example, chunk)
     for places in (1, chunk // 2 + 1):
-        moved = embed_rows(encoder, to_input, example.roll(places, 0), chunk)
+        moved = embed_rows(encoder, to_input, map_rows(example, partial(torch.roll, shifts=places, dims=0)), chunk)
         if not np.array_equal(np.roll(once, places, axis=0), moved, equal_nan=True):
             return 1
     return chunk

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from isotropy import encoders
+from isotropy.batch import Batch
 from isotropy.data import PREPROCESS, Data, Preprocess, read
 from isotropy.data.batched import batched
 from isotropy.data.infer import infer_modality
@@ -149,7 +150,7 @@ class Representation:
             if progress is not None:
                 progress(part.stop, len(values))
 
-    def embed_stored(self, rows: Tensor) -> NDArray[np.float32]:
+    def embed_stored(self, rows: Tensor | Batch) -> NDArray[np.float32]:
         """Return the embeddings (N, width) float32 of rows as the preprocessing stores them."""
         return embed_rows(self.encoder, self.preprocess.to_input, rows, self.chunk)
 
@@ -174,7 +175,7 @@ class Representation:
         """
         return self.codes_stored(self.preprocess.transform(self._values(values)))
 
-    def codes_stored(self, rows: Tensor) -> NDArray[np.int64]:
+    def codes_stored(self, rows: Tensor | Batch) -> NDArray[np.int64]:
         """Return the codes (N, S) int64 of rows as the preprocessing stores them; raises what `codes` raises."""
         coder = self._coder()
         logits = embed_rows(nn.Sequential(self.encoder, coder), self.preprocess.to_input, rows, self.chunk)

@@ -13,6 +13,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from isotropy.batch import Batch, tensors_of
 from isotropy.data import PREPROCESS, Preprocess
 from isotropy.data.batched import batched
 from isotropy.errors import UserError
@@ -134,7 +135,7 @@ class Run:
         """Whether a resume would begin later than at the start."""
         return bool(checkpoint.listed(self.checkpoints))
 
-    def refuse_other_data(self, rows: Tensor) -> None:
+    def refuse_other_data(self, rows: Tensor | Batch) -> None:
         """Refuse to go on with rows that are not those the run began with.
 
         Raises:
@@ -306,10 +307,13 @@ def _renamed(written: Any) -> Any:
     return {_RENAMED.get(key, key): value for key, value in written.items()} if isinstance(written, dict) else written
 
 
-def fingerprint(rows: Tensor) -> str:
+def fingerprint(rows: Tensor | Batch) -> str:
     """Return a digest of a thousand rows spread over the data, as they are stored."""
     places = torch.linspace(0, len(rows) - 1, min(len(rows), 1000)).long()
-    return hashlib.sha256(rows[places].cpu().numpy().tobytes()).hexdigest()[:16]
+    digest = hashlib.sha256()
+    for tensor in tensors_of(rows):
+        digest.update(tensor[places].cpu().numpy().tobytes())
+    return digest.hexdigest()[:16]
 
 
 def _metrics(step: Step) -> dict[str, Any]:

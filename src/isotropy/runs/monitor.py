@@ -1,11 +1,13 @@
 """What is recorded of a run while it trains: cheap metrics of a step's outputs, expensive ones of the encoder."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from isotropy.batch import Batch
 from isotropy.diagnostics import encoder_numbers, followed, step_numbers, views_rank
 from isotropy.methods.method import Method
 from isotropy.representation.embedding import embed_rows
@@ -41,7 +43,11 @@ class Monitor:
     """
 
     def __init__(
-        self, method: Method, rows: Tensor, to_input: Callable[[Tensor], Tensor], untrained: nn.Module
+        self,
+        method: Method,
+        rows: Tensor | Batch,
+        to_input: Callable[[Any], Tensor | Batch],
+        untrained: nn.Module,
     ) -> None:
         self.method, self.rows, self.to_input = method, rows, to_input
         self._before = self._embedded(untrained)

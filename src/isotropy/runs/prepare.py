@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from isotropy import encoders
+from isotropy.batch import Batch
 from isotropy.data import ArrayDataset, Data, Preprocess
 from isotropy.encoders import Encoder
 from isotropy.errors import UserError
@@ -44,7 +45,7 @@ class Prepared:
     recipe: Recipe
     data: Data
     preprocess: Preprocess
-    rows: Tensor
+    rows: Tensor | Batch
     train: NDArray[np.int64]
     test: NDArray[np.int64]
     dataset: ArrayDataset

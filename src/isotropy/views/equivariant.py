@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from isotropy import rng
+from isotropy.batch import without_mask
 from isotropy.encoders.equivariant.space import BaseSpace
 from isotropy.errors import UserError
 from isotropy.validation import at_least
@@ -168,7 +169,7 @@ class MovedViews:
         base, size = self.offsets.base, self.offsets.base_size
 
         def make() -> list[Tensor]:
-            plain = dataset.to_input(dataset.batch(index))
+            plain = without_mask(dataset.to_input(dataset.batch(index)), "moved views")
             return [base.transformed(plain, offset, size) for offset in drawn]
 
         return _Moved(index, make, self.offsets)

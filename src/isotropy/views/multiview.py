@@ -1,11 +1,13 @@
 """What a method gets of a batch: its views, and their features through a module. There is no field for labels."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from time import perf_counter
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
+
+from isotropy.batch import Batch, unwrap, without_mask
 
 
 class Dataset(Protocol):
@@ -17,11 +19,11 @@ class Dataset(Protocol):
         """Return the number of rows."""
         ...
 
-    def batch(self, index: Tensor) -> Tensor:
-        """Return the rows `index` (B,) as they are stored, on the device of the source."""
+    def batch(self, index: Tensor) -> Tensor | Batch:
+        """Return the rows `index` (B,) as they are stored, on the device of the source; a batch has a mask."""
         ...
 
-    def to_input(self, rows: Tensor) -> Tensor:
+    def to_input(self, rows: Any) -> Tensor | Batch:
         """Return stored rows as the floating-point input that an encoder takes."""
         ...
 
@@ -31,25 +33,38 @@ class MultiView:
 
     Args:
         index: (B,) int64 on the CPU, the rows' places in the data set.
-        make: returns the list of views, each (B, ...), all with the same number of rows.
+        make: returns the list of views, each (B, ...), all with the same number of rows; a `Batch` where values
+            are missing.
 
     A method that works on cached features asks for no view, and then none is made.
     """
 
-    def __init__(self, index: Tensor, make: Callable[[], list[Tensor]]) -> None:
+    def __init__(self, index: Tensor, make: Callable[[], Sequence[Tensor | Batch]]) -> None:
         self.index = index
         self.seconds = 0.0
         self._make = make
-        self._views: list[Tensor] | None = None
+        self._views: list[Tensor | Batch] | None = None
+
+    @property
+    def inputs(self) -> list[Tensor | Batch]:
+        """The views as an encoder takes them: a tensor (B, ...), or a `Batch` with a mask.
+
+        The time that making them took is added to `seconds`.
+        """
+        if self._views is None:
+            start = perf_counter()
+            self._views = [unwrap(view) for view in self._make()]
+            self.seconds += perf_counter() - start
+        return self._views
 
     @property
     def tensors(self) -> list[Tensor]:
-        """The views, each (B, ...); the time that making them took is added to `seconds`."""
-        if self._views is None:
-            start = perf_counter()
-            self._views = self._make()
-            self.seconds += perf_counter() - start
-        return self._views
+        """The views, each (B, ...), for a method that reads their values and knows of no mask.
+
+        Raises:
+            UserError: a view has a mask.
+        """
+        return [without_mask(view, "the method") for view in self.inputs]
 
     @property
     def global_views(self) -> "MultiView":
@@ -60,26 +75,26 @@ class MultiView:
             >>> len(views.global_views.tensors)
             2
         """
-        shapes = [view.shape for view in self.tensors]
+        shapes = [view.shape for view in self.inputs]
         count = shapes.count(shapes[0])
-        return self if count == len(shapes) else MultiView(self.index, lambda: self.tensors[:count])
+        return self if count == len(shapes) else MultiView(self.index, lambda: self.inputs[:count])
 
-    def through(self, module: Callable[[Tensor], Tensor]) -> list[Tensor]:
+    def through(self, module: Callable[[Any], Tensor]) -> list[Tensor]:
         """Return `module`'s output for every view, in their order; views of one shape share one run.
 
         One run per crop size is what multi-crop methods need, and it is what a batch norm in `module`
         sees: the statistics are those of all views of one size together.
         """
-        tensors = self.tensors
+        inputs = self.inputs
         groups: dict[torch.Size, list[int]] = {}
-        for place, view in enumerate(tensors):
+        for place, view in enumerate(inputs):
             groups.setdefault(view.shape[1:], []).append(place)
         features: dict[int, Tensor] = {}
         for places in groups.values():
-            rows = tensors[places[0]] if len(places) == 1 else torch.cat([tensors[place] for place in places])
+            rows = inputs[places[0]] if len(places) == 1 else Batch.cat([inputs[place] for place in places])
             for place, part in zip(places, module(rows).chunk(len(places)), strict=True):
                 features[place] = part
-        return [features[place] for place in range(len(tensors))]
+        return [features[place] for place in range(len(inputs))]
 
 
 class ViewMaker(Protocol):

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from isotropy import rng
+from isotropy.batch import without_mask
 from isotropy.errors import UserError
 from isotropy.validation import at_least, per_view
 from isotropy.views.multiview import Dataset, MultiView
@@ -72,7 +73,9 @@ class TableViews:
 
     def __call__(self, dataset: Dataset, index: Tensor, *, seed: int, pass_: int) -> MultiView:
         """Return the views of the rows `index` (B,) in pass number `pass_`, made at first use."""
-        return MultiView(index, lambda: self.make(dataset.batch(index), index, seed=seed, pass_=pass_))
+        return MultiView(
+            index, lambda: self.make(without_mask(dataset.batch(index), "table views"), index, seed=seed, pass_=pass_)
+        )
 
     def make(self, x: Tensor, index: Tensor, *, seed: int, pass_: int) -> list[Tensor]:
         """Return the views, each (B, D) float32 on the device of `x`.

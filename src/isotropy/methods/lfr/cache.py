@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from isotropy.batch import without_mask
 from isotropy.methods.lfr.projectors import targets
 from isotropy.views.multiview import Dataset
 
@@ -96,7 +97,7 @@ class Cache:
 
     def _rows(self, index: Tensor) -> Tensor:
         assert self._source is not None, "before_pass comes before forward"
-        return self._source.to_input(self._source.batch(index))
+        return without_mask(self._source.to_input(self._source.batch(index)), "LFR")
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "Cache":
         return Cache()

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from isotropy import rng
+from isotropy.batch import without_mask
 from isotropy.errors import UserError
 from isotropy.methods.checks import width_of
 from isotropy.methods.lfr.cache import Cache
@@ -156,7 +157,8 @@ class LFR(Method):
 
     def _choose(self, dataset: Dataset) -> Callable[[int], nn.Module]:
         """Choose the projectors if nobody has, and return what makes one by its number for the source's rows."""
-        rows = dataset.to_input(dataset.batch(rng.order(self.rng.seed, 0, len(dataset))[:_PROBE]))
+        sample = dataset.batch(rng.order(self.rng.seed, 0, len(dataset))[:_PROBE])
+        rows = without_mask(dataset.to_input(sample), "LFR")
         shape = tuple(candidate(self._make, self.rng.seed, 0).to(rows.device, rows.dtype)(rows[:2]).shape)
         if shape != (len(rows[:2]), self.target_width):
             raise UserError(f"the projector makes {shape} of 2 rows, and target_width is {self.target_width}")

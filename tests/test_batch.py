@@ -1,0 +1,223 @@
+"""A batch may carry a mask: unequal series with missing values, from the data set to the loss.
+
+The data, the views, the encoder and the method are toys; everything between them is the library's.
+"""
+
+import pytest
+import torch
+from torch import nn
+
+from isotropy import rng
+from isotropy.batch import Batch
+from isotropy.data import ArrayDataset, Preprocess, SeriesPreprocess
+from isotropy.encoders import Encoder, SeriesCNN, wrap
+from isotropy.errors import UserError
+from isotropy.evaluation.evidence import in_pieces
+from isotropy.methods import DACL, LFR, Autoencoder, Masked, SimCLR
+from isotropy.methods.method import Method
+from isotropy.objectives import reconstruction
+from isotropy.representation import Representation
+from isotropy.representation.embedding import embed_rows, steady_chunk
+from isotropy.runs.directory import fingerprint
+from isotropy.training import fit
+from isotropy.views import MultiView, Plain, SeriesViews
+
+LONGEST = 20
+# What stands under a mask, and must not matter.
+PADDING, MISSING = 1e6, float("nan")
+
+
+def series() -> list[torch.Tensor]:
+    """Thirty series of 3 to 11 values, of which some are NaN (never the first)."""
+    generator = torch.Generator().manual_seed(0)
+    drawn = [torch.randn(3 + number % 9, generator=generator, dtype=torch.float64) for number in range(30)]
+    for row in drawn[::2]:
+        row[2] = MISSING
+    return drawn
+
+
+def padded(rows: list[torch.Tensor], length: int) -> Batch:
+    values = torch.full((len(rows), 1, length), PADDING, dtype=torch.float64)
+    for place, row in enumerate(rows):
+        values[place, 0, : len(row)] = row
+    there = torch.arange(length) < torch.tensor([len(row) for row in rows])[:, None, None]
+    return Batch(values, there & ~values.isnan())
+
+
+class Stored(Preprocess):
+    modality = "series"
+
+
+class MaskedMean(Encoder):
+    """The mean over the values that are there of what a small network makes of each."""
+
+    modality = "series"
+
+    def __init__(self, width: int = 8) -> None:
+        super().__init__()
+        self.width = width
+        self.layers = nn.Sequential(nn.Linear(1, 16), nn.ReLU(), nn.Linear(16, width))
+
+    def forward(self, x: torch.Tensor | Batch) -> torch.Tensor:
+        if isinstance(x, torch.Tensor):
+            return self.layers(x.transpose(1, 2)).mean(1)
+        there = x.mask.transpose(1, 2)
+        features = self.layers(x.values.transpose(1, 2).masked_fill(~there, 0.0)) * there
+        return features.sum(1) / there.sum(1).clamp_min(1)
+
+
+class Jitter:
+    """Two views with noise on every value, which passes the mask on."""
+
+    count = 2
+
+    def __call__(self, dataset, index, *, seed, pass_):
+        def view(number):
+            x = dataset.to_input(dataset.batch(index))
+            noise = rng.normals(rng.halves(rng.keys(seed, pass_, number, index), x.shape[2])).to(x.values)
+            return Batch(x.values + 0.3 * noise[:, None], x.mask)
+
+        return MultiView(index, lambda: [view(number) for number in range(self.count)])
+
+
+class Reconstruction(Method):
+    """An autoencoder that is asked for the values that are there, and for no other."""
+
+    def __init__(self, encoder: nn.Module) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.decoder = nn.Linear(encoder.width, LONGEST)
+
+    def forward(self, views):
+        inputs = views.inputs
+        return {
+            "prediction": [self.decoder(h)[:, None, : x.shape[2]] for h, x in zip(views.through(self.encoder), inputs)],
+            "target": [x.values.masked_fill(~x.mask, 0.0) for x in inputs],
+            "there": [x.mask for x in inputs],
+        }
+
+    def loss(self, prediction, target, there):
+        errors = [reconstruction(p, x, hidden=cells) for p, x, cells in zip(prediction, target, there)]
+        return {"error": torch.stack(errors).mean()}
+
+
+def losses(kind, length: int, *, epochs: int = 3, **options) -> list[float]:
+    torch.manual_seed(0)
+    method = (SimCLR(MaskedMean(), projector=(16, 4)) if kind is SimCLR else kind(MaskedMean())).double()
+    dataset = ArrayDataset(padded(series(), length), Stored())
+    return [step.loss for step in fit(method, dataset, Jitter(), epochs=epochs, batch_size=10, **options)]
+
+
+def refused(action) -> str:
+    with pytest.raises(UserError) as error:
+        action()
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
+def test_a_padded_series_has_the_embedding_of_the_values_that_it_has():
+    encoder = MaskedMean().double()
+    rows = series()
+    embedded = torch.from_numpy(embed_rows(encoder, lambda x: x, padded(rows, LONGEST), 8))
+    for row, z in zip(rows, embedded, strict=True):
+        alone = embed_rows(encoder, lambda x: x, row[~row.isnan()].view(1, 1, -1))
+        torch.testing.assert_close(z, torch.from_numpy(alone[0]), rtol=0, atol=1e-6)
+    assert embedded.std(0).min() > 1e-3
+
+
+def test_a_representation_and_the_probes_take_rows_with_a_mask():
+    made = Representation(MaskedMean(), Stored(), method="simclr", chunk=8)
+    rows = padded(series(), LONGEST).to(torch.float32)
+    whole = made.embed_stored(rows)
+    places = torch.tensor([4, 29, 4]).numpy()
+    assert (in_pieces(made.embed_stored, rows, places) == whole[places]).all()
+    assert steady_chunk(made.encoder, lambda x: x, rows[:16]) in (1, 16)
+
+
+@pytest.mark.parametrize("kind", [SimCLR, Reconstruction])
+def test_the_amount_of_padding_changes_no_loss(kind):
+    less, more = losses(kind, 11, epochs=30), losses(kind, LONGEST, epochs=30)
+    assert less == pytest.approx(more, rel=0, abs=1e-10)
+    assert sum(less[-9:]) < sum(less[:9])
+
+
+@pytest.mark.parametrize("chunk", [1, 4])
+def test_micro_batches_equal_the_whole_batch(chunk):
+    whole = losses(Reconstruction, LONGEST)
+    assert losses(Reconstruction, LONGEST, micro_batch=chunk) == pytest.approx(whole, rel=0, abs=1e-11)
+
+
+def test_views_of_one_shape_share_one_run_with_or_without_a_mask():
+    runs = []
+
+    def module(x):
+        runs.append(x)
+        return x.values.flatten(1)
+
+    first, second = padded(series()[:4], 11), torch.randn(4, 1, 11, dtype=torch.float64)
+    z = MultiView(torch.arange(4), lambda: [first, second]).through(module)
+    assert len(runs) == 1 and runs[0].mask[4:].all() and torch.equal(runs[0].mask[:4], first.mask)
+    assert torch.equal(z[1], second.flatten(1))
+
+
+def test_a_batch_without_a_mask_is_its_tensor():
+    values = torch.randn(40, 2, 16).numpy()
+    preprocess = SeriesPreprocess.learn(values)
+    stored = preprocess.transform(values)
+    ends = []
+    for rows in (stored, Batch(stored)):
+        torch.manual_seed(0)
+        method = SimCLR(SeriesCNN(channels=2, length=16), projector=(16, 4))
+        dataset = ArrayDataset(rows, preprocess)
+        steps = [step.loss for step in fit(method, dataset, SeriesViews(), epochs=2, batch_size=16)]
+        ends.append((steps, embed_rows(method.encoder, lambda x: x, rows).tolist(), fingerprint(rows)))
+        assert torch.equal(Plain()(dataset, torch.arange(2), seed=0, pass_=0).tensors[0], stored[:2])
+    assert ends[0] == ends[1]
+
+
+def makes(width: int) -> nn.Module:
+    return nn.Linear(width, LONGEST)
+
+
+@pytest.mark.parametrize(
+    ("method", "reader"),
+    [
+        (Autoencoder(MaskedMean(), make_decoder=makes), "the method"),
+        (Masked(MaskedMean(), make_decoder=makes), "the method"),
+        (DACL(MaskedMean()), "the method"),
+        (LFR(MaskedMean(), make_projector=MaskedMean), "LFR"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_a_method_that_reads_values_refuses_a_mask(method, reader):
+    dataset = ArrayDataset(padded(series(), LONGEST).to(torch.float32), Stored())
+    said = refused(lambda: list(fit(method, dataset, Plain(), epochs=1, batch_size=10)))
+    assert said == f"{reader} cannot read a mask, and the data have missing values: fill them in first"
+
+
+def test_the_views_of_series_refuse_a_mask():
+    dataset = ArrayDataset(padded(series(), LONGEST), Stored())
+    views = SeriesViews()(dataset, torch.arange(4), seed=0, pass_=0)
+    assert "series views cannot read a mask" in refused(lambda: views.tensors)
+
+
+def test_a_wrapped_network_may_read_a_mask():
+    rows = padded(series(), LONGEST).to(torch.float32)
+    wrapped = wrap(MaskedMean(), example=rows[:2])
+    assert wrapped.width == 8
+
+
+def test_data_with_another_mask_are_other_data():
+    rows = padded(series(), LONGEST)
+    assert fingerprint(rows) != fingerprint(Batch(rows.values, rows.mask.flip(2))) != fingerprint(rows.values)
+
+
+def test_a_mask_has_the_shape_of_the_values_and_is_of_booleans():
+    assert "give booleans of the values' shape (2, 3)" in refused(lambda: Batch(torch.ones(2, 3), torch.ones(2, 3)))
+    refused(lambda: Batch(torch.ones(2, 3), torch.ones(2, dtype=torch.bool)))
+
+
+def test_a_batch_moves_its_mask_but_not_the_masks_type():
+    rows = padded(series(), LONGEST).to(torch.float32)
+    assert rows.values.dtype == torch.float32 and rows.mask.dtype == torch.bool
+    assert isinstance(Batch.cat([rows.values, Batch(rows.values)]), torch.Tensor)
