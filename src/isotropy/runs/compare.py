@@ -11,7 +11,7 @@ from isotropy.runs.diagnose import diagnose
 from isotropy.runs.directory import Run
 
 # Spearman's correlation with a linear probe, mean and 95% interval on data sets that the number was not chosen on
-# (experiments/ranking.py, docs/results/ranking.json): inside one method, and across methods. A number would have to
+# (papers/diagnostics): inside one method, and across methods. A number would have to
 # reach NEEDED with the lower end to name a winner.
 NEEDED = 0.5
 WITHIN = {"number": "alignment", "mean": 0.353, "low": -0.477, "high": 1.0}

