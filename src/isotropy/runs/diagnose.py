@@ -31,6 +31,6 @@ def diagnose(folder: Path | str) -> Verdict:
 def run_facts(method: str, about: dict[str, Any]) -> RunFacts:
     """Return what a verdict has to know of a run, from `Prepared.facts` or what data.json holds of it."""
     mechanism = METHODS[method].mechanism if method in METHODS else ""
-    # Runs of older versions do not say how long they are: their verdict is "unrun_facts".
+    # Runs of older versions do not say how long they are: their verdict is "unknown".
     training = about.get("training", {"steps": 0, "batch_size": 0, "width": 0})
     return RunFacts(method, mechanism=mechanism, reference_losses=about.get("reference_losses", {}), **training)
