@@ -41,7 +41,7 @@ from isotropy.methods.method import Outputs
 from isotropy.methods.pairs import crossed
 from isotropy.objectives import swav
 from isotropy.representation import embed_rows
-from isotropy.runs.diagnose import known
+from isotropy.runs.diagnose import run_facts
 from isotropy.runs.monitor import Monitor
 from isotropy.runs.prepare import Prepared, prepare
 from isotropy.runs.recipe import Recipe
@@ -175,7 +175,7 @@ def judged(case: Row, recipe: Recipe, folder: Path | None, quick: bool) -> Row:
         numbers = {"cpu_seconds": train_once(prepared, quick=quick, at_step=at_step).row["cpu_seconds"]}
     except Diverged as stopped:
         records.append({"step": records[-1]["step"], "diverged": str(stopped)})
-    return numbers | judgement(case["expected"], records, known(case["base"], prepared.facts()))
+    return numbers | judgement(case["expected"], records, run_facts(case["base"], prepared.facts()))
 
 
 def judgement(expected: list[str], records: Rows, training: Any) -> Row:

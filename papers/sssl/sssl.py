@@ -40,7 +40,7 @@ import data as sets
 from isotropy.data import ArrayDataset, ImagePreprocess, SeriesPreprocess
 from isotropy.encoders import C4CNN, CyclicCNN, CyclicSeriesCNN, DilationCNN, ScaleCNN
 from isotropy.encoders.equivariant.space import BaseSpace, Rotations, Translations, act
-from isotropy.evaluation.probe import linear_probe
+from isotropy.evaluation import linear_probe
 from isotropy.methods import SimCLR
 from isotropy.training import Optim, fit
 from isotropy.views import MovedViews, StructuredViews
