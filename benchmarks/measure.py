@@ -2,9 +2,9 @@
 
 The rule: the sides of a comparison run in one process and take turns, the first turn warms up and is dropped, every
 other turn gives one ratio, and the median of these ratios must reach the threshold. The smallest and the largest are
-recorded beside it, and the share of the cores that other programs took meanwhile: they say how noisy the machine was.
+recorded beside it, and the fraction of the cores that other programs took meanwhile: how noisy the machine was.
 
-On a machine that others use the clock times the queue for its cores. There `--busy` counts processor seconds instead,
+On a machine that others use the clock times the queue for its cores. There `--busy` counts CPU seconds instead,
 of one thread, those of a loader's workers included: the work that either side does, whoever else is at work.
 """
 
@@ -83,7 +83,7 @@ def row(
 
 
 def busy_seconds() -> tuple[float, float]:
-    """Return the processor seconds that all programs took so far, and those of this one and its ended children."""
+    """Return the CPU seconds that all programs took so far, and those of this one and its ended children."""
     stat = Path("/proc/stat")
     if not stat.exists():
         return 0.0, 0.0
@@ -92,7 +92,7 @@ def busy_seconds() -> tuple[float, float]:
 
 
 def own_seconds() -> float:
-    """Return the processor seconds of this program and its ended children, to microseconds."""
+    """Return the CPU seconds of this program and its ended children, to microseconds."""
     usages = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     return sum(usage.ru_utime + usage.ru_stime for usage in usages)
 
@@ -101,7 +101,7 @@ START = (perf_counter(), *busy_seconds())
 
 
 def taken_by_others() -> float:
-    """Return the share of all cores that other programs took since this module was imported (0 where unknown)."""
+    """Return the fraction of all cores that other programs took since this module was imported (0 where unknown)."""
     seconds, everyone, own = (now - then for now, then in zip((perf_counter(), *busy_seconds()), START))
     return round(max(0.0, everyone - own) / (seconds * (os.cpu_count() or 1)), 3)
 
@@ -121,7 +121,7 @@ def machine() -> dict[str, Any]:
 
 
 def write(name: str, rows: list[Row], out: Path, **more: Any) -> float:
-    """Write the record of benchmark `name` to `out` and return the share of the cores that other programs took."""
+    """Write the record of benchmark `name` to `out` and return the fraction of the cores that other programs took."""
     arguments = [argument for argument in sys.argv[1:] if argument in ("--full", "--busy")]
     record = {
         "command": " ".join(["python", f"benchmarks/{name}.py", *arguments]),
@@ -152,7 +152,7 @@ def parser(name: str, description: str) -> argparse.ArgumentParser:
     """Return a parser with the options that every benchmark has."""
     made = argparse.ArgumentParser(description=description)
     made.add_argument("--out", type=Path, default=RESULTS / f"{name}.json")
-    made.add_argument("--busy", action="store_true", help="count the processor seconds of one thread")
+    made.add_argument("--busy", action="store_true", help="count the CPU seconds of one thread")
     return made
 
 

@@ -12,7 +12,7 @@ series of 9 x 128; nothing is asked of these. The record is written after every 
   a ready gradient; with the forward pass of a second encoder on all views where the method has a teacher. No head, no
   loss, no optimiser, no data. TS2Vec's crops are shorter than the two whole series that its bare side takes.
 
-What a step takes beside that is told apart with an encoder that hands out ready features, in shares of the bare
+What a step takes beside that is told apart with an encoder that hands out ready features, in fractions of the bare
 side: "heads" is forward and backward of everything between features and outputs (projectors, predictors,
 prototypes, decoders, targets), "loss" all else of the loop (loss, optimiser of the heads, buffers, teachers of the
 heads), "optimiser" the AdamW step of the encoder, "teacher" the move of the teacher's encoder. The first is the
@@ -184,7 +184,7 @@ def seconds(run: Callable[[], object]) -> float:
 
 
 def parts(name: str, ready: Ready, teacher: bool, whole: float) -> dict[str, float]:
-    """Return what a step takes beside the bare encoder's `whole` seconds, in shares of these."""
+    """Return what a step takes beside the bare encoder's `whole` seconds, in fractions of these."""
     encoder = resnet().to(memory_format=torch.channels_last)
     for parameter in encoder.parameters():
         parameter.grad = torch.zeros_like(parameter)
@@ -202,7 +202,7 @@ def parts(name: str, ready: Ready, teacher: bool, whole: float) -> dict[str, flo
 
 
 def measured(name: str, batch: int, pairs: int) -> tuple[measure.Row, dict[str, float] | None]:
-    """Return the row of a method, and for images what a step takes beside the bare encoder, in shares of that."""
+    """Return the row of a method, and for images what a step takes beside the bare encoder, in fractions of that."""
     method = METHODS[name]
     image = "image" in method.modalities
     # STab and DACL make two views of their one, TS2Vec two crops.

@@ -42,6 +42,12 @@ COVERED = [
     "docs/decisions/*.md",
     "src/isotropy/**/*.py",
     "recipes/*.toml",
+    "papers/**/*.py",
+    "papers/**/README.md",
+    "examples/*.py",
+    "benchmarks/*.py",
+    "docs/claims.md",
+    "docs/stability.md",
 ]
 READS_OLD_NAMES = {"directory.py", "settings.py", "0018-rooms.md"}
 PATHS = sorted(p for pattern in COVERED for p in ROOT.glob(pattern) if p.name not in READS_OLD_NAMES)

@@ -1,0 +1,144 @@
+"""Make the pages of the methods: docs/methods/NAME.md and the index, from docstrings, recipes and results.
+
+    python docs/build_methods.py            write them anew
+    python docs/build_methods.py --check    exit with 1 where one is stale
+
+What stands from "## What was measured" on is written by hand and kept.
+"""
+
+import argparse
+import importlib.util
+import inspect
+import re
+import sys
+import tomllib
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from isotropy.data import read
+from isotropy.methods import METHODS
+from isotropy.runs.prepare import prepare
+from isotropy.runs.recipe import Recipe
+
+ROOT = Path(__file__).parents[1]
+PAGES, BY_HAND = ROOT / "docs" / "methods", "## What was measured"
+NOTE = "<!-- made by docs/build_methods.py; written by hand from What was measured on -->"
+# Small rows of each modality, to build a method with its defaults.
+ROWS = {"table": (512, 3), "series": (512, 1, 32), "image": (512, 8, 8)}
+
+
+def matrix() -> ModuleType:
+    """Return papers/matrix/matrix.py, which makes the tables."""
+    spec = importlib.util.spec_from_file_location("matrix", ROOT / "papers/matrix/matrix.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def idea(name: str) -> str:
+    """Return a method in one line: its module's docstring without the name."""
+    text = (inspect.getmodule(METHODS[name]).__doc__ or "").strip().partition("\n")[0]
+    return text.partition(": ")[2].rstrip(".") or text.rstrip(".")
+
+
+def described(name: str) -> str:
+    """Return the class docstring as Markdown: the text, and the arguments as a table."""
+    text = inspect.cleandoc(METHODS[name].__doc__ or "")
+    body, _, rest = text.partition("\nArgs:\n")
+    arguments = re.split(r"\n\n?(?:Raises|Example|Returns|Attributes):", "\n" + rest)[0]
+    entries = re.findall(r"^    (\w+(?:, \w+)*): (.*(?:\n {5,}.*)*)", arguments, re.MULTILINE)
+    defaults = inspect.signature(METHODS[name]).parameters
+    lines = ["| argument | default | meaning |", "|---|---|---|"]
+    for names, meaning in entries:
+        values = [defaults[one].default for one in names.split(", ") if one in defaults]
+        shown = ", ".join(f"`{value}`" for value in values if value is not inspect.Parameter.empty)
+        lines.append(f"| {names} | {shown} | {' '.join(meaning.split())} |".replace("|x|", "\\|x\\|"))
+    text = re.split(r"\n(?:Raises|Example):\n", body)[0].strip()
+    return text + ("\n\n" + "\n".join(lines) if entries else "")
+
+
+def reference_losses(name: str) -> str:
+    """Return the losses in known situations with the default settings."""
+    kind: Any = METHODS[name]
+    modality = kind.modalities[0]
+    data = read(np.random.default_rng(0).integers(256, size=ROWS[modality]).astype(np.uint8), modality=modality)
+    prepared = prepare(Recipe.default(name, modality), data)
+    batch = prepared.recipe.train.batch_size
+    said = " ".join(inspect.cleandoc(kind.reference_losses.__doc__ or "").split("\n\n")[0].split())
+    values = [f"- {situation}: {value:.4g}" for situation, value in prepared.method.reference_losses(batch).items()]
+    said = said.removeprefix("Return ")
+    return f"{said[:1].upper()}{said[1:]} With the defaults and a batch of {batch}:\n\n" + "\n".join(values)
+
+
+def recipes(name: str) -> str:
+    """Return the recipes of a method with their scores and settings."""
+    lines = []
+    for path in sorted((ROOT / "recipes").glob("*.toml")):
+        content = tomllib.loads(path.read_text())
+        if content["method"]["name"] == name:
+            record, settings = content["record"], {k: v for k, v in content["method"].items() if k != "name"}
+            score = f"published {record['published']}; " if "published" in record else ""
+            shown = ", ".join(f"{key} = {value}" for key, value in settings.items()) or "the defaults"
+            lines.append(f"- [{path.name}](../../recipes/{path.name}): {score}{record['status']}; {shown}")
+    return "\n".join(lines)
+
+
+def page(name: str, rows: list[dict[str, Any]], tables: ModuleType, old: str) -> str:
+    """Return a method's page; the part that is written by hand is that of `old`."""
+    parts = [f"# {METHODS[name].__name__}", NOTE, described(name), "## Reference losses", reference_losses(name)]
+    parts += ["## Recipes", recipes(name), "## Results"]
+    parts += [
+        "Trained minus the same encoder before training, means over seeds after 40 CPU seconds; + and - where every "
+        "seed's 95% interval says so. \"free\" is the best of what needs no training. "
+        "[All methods](../../papers/matrix/README.md).",
+        tables.method_table(rows, name),
+    ]  # fmt: skip
+    by_hand = old[old.index(BY_HAND) :].rstrip() if BY_HAND in old else ""
+    return "\n\n".join([*parts, by_hand] if by_hand else parts) + "\n"
+
+
+def index(rows: list[dict[str, Any]], tables: ModuleType) -> str:
+    """Return the index of all methods."""
+    lines = ["| method | in one line | data |", "|---|---|---|"]
+    for name, kind in METHODS.items():
+        lines.append(f"| [{kind.__name__}]({name}.md) | {idea(name)} | {', '.join(kind.modalities)} |")
+    return "\n\n".join([
+        "# Methods", NOTE, "`isotropy methods` lists the names; `--method NAME` takes one.", "\n".join(lines),
+        "## Where a method beats its untrained encoder",
+        "At equal budget (40 CPU seconds, three seeds): in one probe at least, and loses in neither. All "
+        "scores, beside what needs no training: [the matrix](../../papers/matrix/README.md). What the papers claim: [claims](../claims.md).",
+        tables.where(rows),
+    ]) + "\n"  # fmt: skip
+
+
+def pages() -> dict[Path, str]:
+    """Return the text of every page."""
+    tables = matrix()
+    rows = sys.modules["runner"].read_rows(ROOT / "papers/matrix/results.jsonl")
+    made = {PAGES / "README.md": index(rows, tables)}
+    for name in METHODS:
+        path = PAGES / f"{name}.md"
+        made[path] = page(name, rows, tables, path.read_text() if path.exists() else "")
+    return made
+
+
+def main() -> None:
+    """Write the pages, or say which are stale."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--check", action="store_true", help="write nothing")
+    options = parser.parse_args()
+    stale = {path: text for path, text in pages().items() if not path.exists() or path.read_text() != text}
+    for path, text in stale.items():
+        if not options.check:
+            path.write_text(text)
+        print(path.relative_to(ROOT))
+    if options.check and stale:
+        raise SystemExit(1)
+
+
+if __name__ == "__main__":
+    main()

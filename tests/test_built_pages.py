@@ -1,0 +1,27 @@
+"""The pages of the methods are what docstrings, recipes and results say."""
+
+import importlib.util
+import sys
+from pathlib import Path
+
+from isotropy.methods import METHODS
+
+ROOT = Path(__file__).parents[1]
+
+
+def test_the_pages_of_the_methods_are_up_to_date():
+    spec = importlib.util.spec_from_file_location("build_methods", ROOT / "docs/build_methods.py")
+    module = importlib.util.module_from_spec(spec)
+    path = list(sys.path)
+    try:
+        spec.loader.exec_module(module)
+        pages = module.pages()
+    finally:
+        sys.path[:] = path
+        for name in ("runner", "data"):
+            sys.modules.pop(name, None)
+    assert (
+        {page.stem for page in pages} == {"README", *METHODS} == {p.stem for p in (ROOT / "docs/methods").glob("*.md")}
+    )
+    stale = [page.stem for page, text in pages.items() if page.read_text() != text]
+    assert stale == [], "python docs/build_methods.py writes them anew"
