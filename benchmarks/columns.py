@@ -36,7 +36,7 @@ FORMS = [  # A table, the new column, the column whose place it takes, and how o
     ("california_housing", "thousands", "total_rooms", "{:,.0f}".format),
     ("california_housing", "decimal comma", "latitude", lambda degrees: f"{degrees:.2f}".replace(".", ",")),
     ("california_housing", "parentheses", "longitude", lambda degrees: f"({-degrees:.2f})"),
-    ("adult", "date in words", "age", lambda age: BORN[age].strftime("%B %d, %Y")),
+    ("adult", "date with month names", "age", lambda age: BORN[age].strftime("%B %d, %Y")),
     ("adult", "percent", "hours-per-week", lambda hours: f"{hours / 0.4:.1f}%"),
     ("adult", "time of day", "education-num", lambda level: f"{6 + level // 2:02}:{level % 2 * 30:02}"),
     ("adult", "identifier", "fnlwgt", "C{:07}".format),

@@ -110,7 +110,8 @@ def index(rows: list[dict[str, Any]], tables: ModuleType) -> str:
         "# Methods", NOTE, "`isotropy methods` lists the names; `--method NAME` takes one.", "\n".join(lines),
         "## Where a method beats its untrained encoder",
         "At equal budget (40 CPU seconds, three seeds): in one probe at least, and loses in neither. All "
-        "scores, beside what needs no training: [the matrix](../../papers/matrix/README.md). What the papers claim: [claims](../claims.md).",
+        "scores, beside what needs no training: [the matrix](../../papers/matrix/README.md). "
+        "What the papers claim: [claims](../claims.md).",
         tables.where(rows),
     ]) + "\n"  # fmt: skip
 
