@@ -216,7 +216,7 @@ def test_beta_weights_follow_the_arcsine_law():
         assert torch.equal(p, before[name]) == (name not in convolutions)
 
 
-def test_sparse_weights_have_exactly_the_share_of_zeros():
+def test_sparse_weights_have_exactly_the_fraction_of_zeros():
     projector = series_projector(HAR, 33)
     biases = [p.clone() for name, p in projector.named_parameters() if name.endswith("bias")]
     projectors.sparse_init_(projector, 0.4, torch.Generator().manual_seed(0))
@@ -236,13 +236,13 @@ def test_zeros_last_through_beta_when_it_goes_first():
     assert convolution.weight.abs().max() > 0.9
 
 
-def test_initialisations_repeat_from_the_generator_and_refuse_a_wrong_share():
+def test_initialisations_repeat_from_the_generator_and_refuse_a_wrong_fraction():
     pair = [nn.Conv1d(4, 8, 3) for _ in range(2)]
     for network in pair:
         generator = torch.Generator().manual_seed(3)
         projectors.sparse_init_(projectors.beta_init_(network, generator), 0.25, generator)
     assert torch.equal(pair[0].weight, pair[1].weight)
-    with pytest.raises(UserError, match="share of zeros"):
+    with pytest.raises(UserError, match="fraction of zeros"):
         projectors.sparse_init_(pair[0], 1.5)
 
 
