@@ -90,13 +90,18 @@ def recipes(name: str) -> str:
 def page(name: str, rows: list[dict[str, Any]], tables: ModuleType, old: str) -> str:
     """Return a method's page; the part that is written by hand is that of `old`."""
     parts = [f"# {METHODS[name].__name__}", NOTE, described(name), "## Reference losses", reference_losses(name)]
-    parts += ["## Recipes", recipes(name), "## Results"]
-    parts += [
-        "Trained minus the same encoder before training, means over seeds after 40 CPU seconds; + and - where every "
-        "seed's 95% interval says so. \"free\" is the best of what needs no training. "
-        "[All methods](../../papers/matrix/README.md).",
-        tables.method_table(rows, name),
-    ]  # fmt: skip
+    if found := recipes(name):
+        parts += ["## Recipes", found]
+    parts += ["## Results"]
+    if any(row["study"] == "matrix" and row["variant"] == name for row in rows):
+        parts += [
+            "Trained minus the same encoder before training, mean of the seeds after 40 CPU seconds; + and - where "
+            'seed\'s 95% interval says so. "free" is the best of what needs no training. '
+            "[All methods](../../papers/matrix/README.md).",
+            tables.method_table(rows, name),
+        ]
+    else:
+        parts += ["Not measured yet."]
     by_hand = old[old.index(BY_HAND) :].rstrip() if BY_HAND in old else ""
     return "\n\n".join([*parts, by_hand] if by_hand else parts) + "\n"
 
