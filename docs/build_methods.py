@@ -96,7 +96,7 @@ def page(name: str, rows: list[dict[str, Any]], tables: ModuleType, old: str) ->
     if any(row["study"] == "matrix" and row["variant"] == name for row in rows):
         parts += [
             "Trained minus the same encoder before training, mean of the seeds after 40 CPU seconds; + and - where "
-            'seed\'s 95% interval says so. "free" is the best of what needs no training. '
+            'every seed\'s 95% interval says so. "free" is the best of what needs no training. '
             "[All methods](../../papers/matrix/README.md).",
             tables.method_table(rows, name),
         ]
