@@ -172,3 +172,8 @@ def test_verdicts_are_due_at_the_same_records_after_a_resumption_and_ever_more_s
     gaps = [later - before for before, later in zip(due, due[1:], strict=False)]
     assert max(gap / before for before, gap in zip(due, gaps, strict=False) if before >= 50) < 0.05, "never much later"
     assert sum(due) < 120_000, "all verdicts together read far fewer records than 2000 x 2000 / 2"
+
+
+def test_a_label_is_scored_by_the_evaluators_that_were_named_and_the_first_decides():
+    *_, evaluated, _ = train(ROWS, RECIPE, label=LABELS, evaluators=("knn", "few_labels"))
+    assert list(dict.fromkeys(score["evaluator"] for score in evaluated.evidence["scores"])) == ["knn", "few_labels"]
