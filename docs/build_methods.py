@@ -64,7 +64,7 @@ def described(name: str) -> str:
 def reference_losses(name: str) -> str:
     """Return the losses in known situations with the default settings."""
     kind: Any = METHODS[name]
-    modality = kind.modalities[0]
+    modality = next(name for name in ROWS if kind.takes(name))
     data = read(np.random.default_rng(0).integers(256, size=ROWS[modality]).astype(np.uint8), modality=modality)
     prepared = prepare(Recipe.default(name, modality), data)
     batch = prepared.recipe.train.batch_size
@@ -110,7 +110,7 @@ def index(rows: list[dict[str, Any]], tables: ModuleType) -> str:
     """Return the index of all methods."""
     lines = ["| method | in one line | data |", "|---|---|---|"]
     for name, kind in METHODS.items():
-        lines.append(f"| [{kind.__name__}]({name}.md) | {idea(name)} | {', '.join(kind.modalities)} |")
+        lines.append(f"| [{kind.__name__}]({name}.md) | {idea(name)} | {', '.join(filter(kind.takes, ROWS))} |")
     return "\n\n".join([
         "# Methods", NOTE, "`isotropy methods` lists the names; `--method NAME` takes one.", "\n".join(lines),
         "## Where a method beats its untrained encoder",

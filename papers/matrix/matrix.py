@@ -79,7 +79,7 @@ ALSO = {
     "stab",
     "diet",
 }
-ALSO |= {name for name, kind in METHODS.items() if len(kind.modalities) == 1}
+ALSO |= {name for name, kind in METHODS.items() if kind.modalities}
 LONGER = {"har": ("simsiam", "barlow_twins", "music", "center"), "fashion": ("diet", "stab")}
 # Views in feature space and the same transformations of the input, on equivariant encoders.
 HOSTS = ("simclr", "byol", "vicreg")
@@ -164,7 +164,7 @@ def runs(folder: Path | None, seeds: int) -> Iterator[Run]:
                 for which in ("raw features", "PCA", *(("summary features",) if modality == "series" else ())):
                     yield Run("baselines", name, which, 0, partial(baseline, name, which, 0, folder))
             for method, kind in METHODS.items():
-                if modality in kind.modalities and (name in FOR_ALL or method in ALSO):
+                if kind.takes(modality) and (name in FOR_ALL or method in ALSO):
                     recipe = recipe_of(method, name, seed)
                     for end, longer in (
                         ("", 1),
