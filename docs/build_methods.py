@@ -3,7 +3,7 @@
     python docs/build_methods.py            write them anew
     python docs/build_methods.py --check    exit with 1 where one is stale
 
-What stands from "## What was measured" on is written by hand and kept.
+What stands from "## Departures from the paper" on is written by hand and kept.
 """
 
 import argparse
@@ -24,8 +24,8 @@ from isotropy.runs.prepare import prepare
 from isotropy.runs.recipe import Recipe
 
 ROOT = Path(__file__).parents[1]
-PAGES, BY_HAND = ROOT / "docs" / "methods", "## What was measured"
-NOTE = "<!-- made by docs/build_methods.py; written by hand from What was measured on -->"
+PAGES, BY_HAND = ROOT / "docs" / "methods", "## Departures from the paper"
+NOTE = "<!-- made by docs/build_methods.py; written by hand from Departures on -->"
 # Small rows of each modality, to build a method with its defaults.
 ROWS = {"table": (512, 3), "series": (512, 1, 32), "image": (512, 8, 8)}
 

@@ -22,16 +22,9 @@ class Autoencoder(Method):
     Hinton and Salakhutdinov, "Reducing the Dimensionality of Data with Neural Networks" (Science 2006); the baseline
     of Sui et al., ICLR 2024 (arXiv 2310.07756).
 
-    Departures: no pretraining layer by layer, as everywhere today; categories have a cross entropy of their own
-    instead of a squared error on their ones and zeros; where a recipe asks for several views, each one is given back.
-
     Args:
-        encoder: f.
         make_decoder: makes d, a network from (B, width) to rows (as the encoder takes them), given the width. One
             with `categories`, as `isotropy.nn.decoders.TableDecoder`, gives a logit per category in place of its code.
-
-    Raises:
-        UserError: an encoder without a width, or (in training) a decoder whose output is no row.
 
     Example:
         >>> from isotropy.encoders import TableMLP

@@ -22,17 +22,10 @@ class BarlowTwins(Method):
     Zbontar et al., "Barlow Twins: Self-Supervised Learning via Redundancy Reduction" (ICML 2021, arXiv 2103.03230),
     equations 1 and 2.
 
-    Departures: `scale` is solo-learn's, the paper has none; with more than two views the loss is a mean over pairs;
-    the default projector is small (the paper's is 8192 three times), for batches of a few hundred rows.
-
     Args:
-        encoder: f.
         projector: hidden and output widths of g (Linear, BatchNorm, ReLU, ..., Linear without bias).
         off_diagonal_weight: weight of the redundancy, at least 0.
         loss_scale: weight of the whole loss, above 0.
-
-    Raises:
-        UserError: an argument out of its range, or an encoder without a width.
 
     Example:
         >>> import torch

@@ -23,18 +23,10 @@ class BYOL(Method):
     and after every step f' <- m f' + (1 - m) f (g' likewise), m = 1 - (1 - momentum)(cos(pi progress) + 1) / 2.
     Grill et al., "Bootstrap Your Own Latent" (NeurIPS 2020, arXiv 2006.07733), equation 2 and section 3.
 
-    Departures: with crops of several sizes (large views first) the teacher sees only the views of the first
-    view's size, and all pairs are summed (solo-learn's form); the default heads are small (the paper's are 4096
-    wide) and the first momentum is .99, which suits short runs (the paper's is .996 for 1000 epochs).
-
     Args:
-        encoder: f.
         projector: hidden and output widths of g (Linear, BatchNorm, ReLU, ..., Linear).
         predictor_hidden: width of the hidden layer of h, which is built alike.
         momentum: m at the start, in [0, 1]; it ends at 1.
-
-    Raises:
-        UserError: an argument out of its range, or an encoder without a width.
 
     Example:
         >>> import torch

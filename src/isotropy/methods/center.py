@@ -23,17 +23,9 @@ class Center(Method):
     "Common stability mechanism behind self-supervised learning" (arXiv 2402.14957), the Lagrangian of its
     constrained problem.
 
-    Departures: the penalty is the squared length of the centre, estimated without bias over the whole batch
-    (whether the paper squares it, and its lambda, we do not know); head, optimiser and data are ours. A short
-    centre does not mean many dimensions: two opposite points have none. Watch the effective rank.
-
     Args:
-        encoder: f.
         projector: hidden and output widths of g (Linear, BatchNorm, ReLU, ..., Linear).
         center_weight: lambda, above 0 (where collapse is best) and below 1 (from where differing views are rewarded).
-
-    Raises:
-        UserError: an argument out of its range, or an encoder without a width.
 
     Example:
         >>> import torch

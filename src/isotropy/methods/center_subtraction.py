@@ -25,17 +25,10 @@ class CenterSubtraction(Method):
     over both directions, c = 0 at first. Derived from "Common stability mechanism behind self-supervised learning"
     (arXiv 2402.14957) and SimSiam (Chen and He, arXiv 2011.10566).
 
-    Departures: the paper states the mechanism and not this method; it is a test of it. A short centre does not
-    mean many dimensions: two opposite points have none. Watch the effective rank.
-
     Args:
-        encoder: f.
         projector: hidden and output widths of g (Linear, BatchNorm, ReLU, ..., Linear).
         center_fraction: lambda, above 0 (without it everything collapses) and at most 1 (the whole centre).
         momentum: m, at least 0 and below 1.
-
-    Raises:
-        UserError: an argument out of its range, or an encoder without a width.
 
     Example:
         >>> import torch

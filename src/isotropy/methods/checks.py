@@ -6,10 +6,7 @@ from isotropy.errors import UserError
 
 
 def width_of(encoder: nn.Module) -> int:
-    """Return the length of an encoder's output vectors.
-
-    Raises:
-        UserError: the module does not say it.
+    """Return the length of an encoder's output vectors, or raise a UserError where it does not say it.
 
     Example:
         >>> from isotropy.encoders import TableMLP
@@ -26,10 +23,7 @@ def width_of(encoder: nn.Module) -> int:
 
 
 def frame_width_of(encoder: nn.Module) -> int:
-    """Return the length of the feature vectors that an encoder gives along time.
-
-    Raises:
-        UserError: the encoder gives none.
+    """Return the length of an encoder's feature vectors along time, or raise a UserError where it gives none.
 
     Example:
         >>> from isotropy.encoders import SeriesCNN

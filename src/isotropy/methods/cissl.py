@@ -24,19 +24,11 @@ class CISSL(Method):
     Dubois et al., "Improving Self-Supervised Learning by Characterizing Idealized Representations" (NeurIPS 2022,
     arXiv 2209.06235), equation 7, with the self-positive of the authors' code.
 
-    Departures: with crops of several sizes (large views first) the teachers are the U views of the first view's
-    size, each with target 1/U, and all views are students; weights are initialised as torch does; the default
-    temperature is .2, which suits a few hundred samples (the paper's is .07 on TinyImageNet, .1 on ImageNet).
-
     Args:
-        encoder: f.
         projector: hidden and output widths of the teacher's g (Linear, BatchNorm, ReLU, ..., Linear, BatchNorm).
         student_hidden: hidden widths of the student's head, which ends like g. Empty is the linear A, for
             linear probes; the widths of an MLP probe make features for that probe.
         temperature: T, in units of cosine, above 0.
-
-    Raises:
-        UserError: an argument out of its range, or an encoder without a width.
 
     Example:
         >>> import torch

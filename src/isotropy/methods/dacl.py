@@ -27,20 +27,12 @@ class DACL(Method):
     Verma et al., "Towards Domain-Agnostic Contrastive Learning" (ICML 2021, arXiv 2011.04419), section 3 and
     algorithm 1. No augmentation is needed, so it takes tables, series and images alike.
 
-    Departures: x' comes from the whole data and not from the batch, so that a view is a function of the sample, the
-    pass and the seed alone; a category cannot be mixed: it is that of x' with probability 1 - m; views that a recipe
-    asks for are mixed after they were made.
-
     Args:
-        encoder: f.
         numeric: how many columns of a table are numbers (they come first, codes of categories last); None for data
             that are numbers alone. A recipe takes it from the data.
         projector: hidden and output widths of g (Linear, BatchNorm, ReLU, ..., Linear).
         temperature: t, in units of cosine, above 0.
         alpha: the least fraction of the row itself, in [0, 1).
-
-    Raises:
-        UserError: an argument out of its range, an encoder without a width, or views of another size than the data.
 
     Example:
         >>> from isotropy.encoders import TableMLP

@@ -21,16 +21,9 @@ class DCL(Method):
 
     averaged over all views. Yeh et al., "Decoupled Contrastive Learning" (ECCV 2022, arXiv 2110.06848), equation 5.
 
-    Departures: without the weights of its variant DCLW; with more than two views the positives are averaged; the
-    default head is small, as SimCLR's.
-
     Args:
-        encoder: f.
         projector: hidden and output widths of g (Linear, BatchNorm, ReLU, ..., Linear).
         temperature: t, in units of cosine, above 0.
-
-    Raises:
-        UserError: an argument out of its range, or an encoder without a width.
 
     Example:
         >>> import torch

@@ -30,16 +30,9 @@ class DIET(Method):
     The layer has N * width weights: 10 MB for 10,000 rows and width 256, 1 GB for a million, four times that in
     training. More than 2^28 weights are refused. Its logits are never held for all rows at once.
 
-    Departures: none known in the loss; the views are those of the recipe, and without any the row itself ("DIET"
-    of LFR's tables, where "DIET-aug" has one augmented view); with several views their losses are averaged.
-
     Args:
-        encoder: f.
         n_samples: N; a recipe takes it from the data.
         label_smoothing: s, in [0, 1).
-
-    Raises:
-        UserError: an argument out of its range, a head that is too large, or an encoder without a width.
 
     Example:
         >>> from isotropy.encoders import TableMLP

@@ -34,15 +34,7 @@ class DINO(Method):
     the categories, sharpening alone would leave one of them. Caron et al., "Emerging Properties in Self-Supervised
     Vision Transformers" (ICCV 2021, arXiv 2104.14294), equations 1 to 4 and algorithm 1.
 
-    Departures: gradients are not clipped (the authors clip each parameter's to norm 3 for transformers) and
-    weight decay is constant, since both belong to the loop; the last layer's gain stays 1 (their
-    `norm_last_layer`); weights start as the library's layers do and not from a truncated normal; the warm-up of t_t
-    is a fraction of training and the last layer rests for whole passes; the teacher sees all views of the first
-    view's size; g has batch norm, without which short runs of small networks end at uniform categories; the
-    defaults are small (the paper has K = 65536, g 2048, 2048, 256, momentum .996).
-
     Args:
-        encoder: f.
         projector: hidden and output widths of g (Linear, GELU, ..., Linear), run once on all views.
         num_prototypes: K, the categories, at least 2.
         batch_norm: batch norm in g's hidden layers, which the paper leaves out.
@@ -53,9 +45,6 @@ class DINO(Method):
         momentum: m at the start, in [0, 1]; it ends at 1.
         center_momentum: m_c, in [0, 1).
         frozen_passes: passes over the data at the beginning in which W does not move.
-
-    Raises:
-        UserError: an argument out of its range, or an encoder without a width.
 
     Example:
         >>> from isotropy.encoders import TableMLP

@@ -31,15 +31,7 @@ class DISSL(Method):
     Dubois et al., "Improving Self-Supervised Learning by Characterizing Idealized Representations" (NeurIPS 2022,
     arXiv 2209.06235), equation 9, with the weights' names of the authors' code.
 
-    Departures: C is 1024 and the low rank 256 by default, which suits a few thousand samples (the paper's are
-    16384 and 512; C counts kinds of samples that the views cannot tell apart, so it grows with the data and
-    shrinks with coarser views); weights are initialised as torch does (the logits' deviation at the start is .6;
-    the authors' .45). Where the batch is smaller than C and lambda above 1 + beta, the best a batch can do is to
-    spread every sample over about C / B categories: not a failure. With crops of several sizes (large views
-    first) the teachers are the views of the first view's size.
-
     Args:
-        encoder: f.
         num_categories: C, at least 2.
         bottleneck_width: rank of both heads' last maps: Linear to it without bias, BatchNorm, Linear to C.
         teacher_hidden: hidden widths of g before the bottleneck (Linear, BatchNorm, ReLU each).
@@ -48,9 +40,6 @@ class DISSL(Method):
         balance_weight: lambda, at least 0; below 1 + beta the teacher has no reason of its own to use many categories.
         certainty_weight: weight of the teacher's determinism, at least 0.
         temperature: T_t above 0; T_s is twice that, as in the paper.
-
-    Raises:
-        UserError: an argument out of its range, an encoder without a width, or (in training) a single large view.
 
     Example:
         >>> import torch

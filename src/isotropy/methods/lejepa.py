@@ -30,19 +30,11 @@ class LeJEPA(Method):
     Embeddings are gathered: at D = 64 a view of 256 rows is 16 thousand numbers and its characteristic functions are
     8 thousand, but to average those, `forward` would apply the directions to every row and knot, with a graph.
 
-    Departures: directions are drawn from a table of the normal distribution that ends at 4.3; the default head is
-    small. The reference loss "perfection" is the statistic's floor, 1.05 lambda, which no sample of a Gaussian
-    beats on average; see `isotropy.objectives.sigreg` for what the statistic does not see.
-
     Args:
-        encoder: f.
         projector: hidden and output widths of g (Linear, BatchNorm, ReLU, ..., Linear).
         gaussian_weight: lambda, in (0, 1); the statistic grows with the batch, so lambda times N is what counts.
         num_slices: how many directions a step draws.
         num_knots: of the quadrature on [0, 3], at least 2.
-
-    Raises:
-        UserError: an argument out of its range, or an encoder without a width.
 
     Example:
         >>> import torch

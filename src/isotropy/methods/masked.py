@@ -28,19 +28,11 @@ class Masked(Method):
     count; on images x is normalised within each patch. The rows of MAE: He et al., "Masked Autoencoders Are Scalable
     Vision Learners" (CVPR 2022, arXiv 2111.06377), section 3.
 
-    Departures: any encoder works: it sees the whole row with zeros (the mean of a number, the code of an unknown
-    category) where the paper's sees the visible patches alone, and the decoder gets one vector instead of one per
-    patch; tables and series have the same rule with their own cells and without the normalisation of patches.
-
     Args:
-        encoder: f.
         make_decoder: makes d, as `Autoencoder` takes it.
         mask_ratio: of the columns or patches that is hidden, in (0, 1); visible are the whole number below the rest, at
             least one.
         patch_size: length of a hidden piece of a series, or side of a patch of an image.
-
-    Raises:
-        UserError: a number out of its range, an encoder without a width, or (in training) rows of one patch.
 
     Example:
         >>> from isotropy.encoders import TableMLP

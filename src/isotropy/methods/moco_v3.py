@@ -27,19 +27,11 @@ class MoCoV3(Method):
     Chen, Xie and He, "An Empirical Study of Training Self-Supervised Vision Transformers" (ICCV 2021, arXiv
     2104.02057), equation 1 and algorithm 1.
 
-    Departures: the teacher moves after the optimiser's step and not before the next one's keys, which is the same;
-    with more than two views, or crops of several sizes (large views first), all pairs of a view and another, large
-    one are summed; the default heads are small (the paper's are 4096 wide, for batches of 4096 rows).
-
     Args:
-        encoder: f.
         projector: hidden and output widths of g (Linear, BatchNorm, ReLU, ..., Linear, BatchNorm without affine).
         predictor_hidden: width of the hidden layer of h (Linear, BatchNorm, ReLU, Linear).
         temperature: t, in units of cosine, above 0.
         momentum: m at the start, in [0, 1]; it ends at 1.
-
-    Raises:
-        UserError: an argument out of its range, or an encoder without a width.
 
     Example:
         >>> from isotropy.encoders import TableMLP

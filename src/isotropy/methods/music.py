@@ -28,18 +28,11 @@ class MUSIC(Method):
     Niu and Wang, "MUlti-Segmental Informational Coding for Self-Supervised Representation Learning" (2022, arXiv
     2206.06461); the terms as exact as in Niu et al. (2025, arXiv 2501.03469), section 3.
 
-    Departures: with more than two views the terms are means over pairs of views; probabilities are clamped inside the
-    logarithm of P alone; the default embedding is 128 wide (the paper's is 8160), so that B^2 <= N at a batch of 256.
-
     Args:
-        encoder: f.
         projector: hidden and output widths of g (Linear, BatchNorm, ReLU, ..., Linear without bias).
         num_segments: S; divides the output's width into segments of B >= 3 units.
         temperature: t > 0.
         diagonal_weight, off_diagonal_weight, transform_weight: the terms' weights, at least 0.
-
-    Raises:
-        UserError: an argument out of its range, segments that do not fit, or an encoder without a width.
 
     Example:
         >>> import torch

@@ -29,19 +29,11 @@ class NNCLR(Method):
     queue. Dwibedi et al., "With a Little Help from My Friends: Nearest-Neighbor Contrastive Learning of Visual
     Representations" (ICCV 2021, arXiv 2104.14548), equations 2 to 4 and figure 2's pseudo-code.
 
-    Departures: with more than two views, or crops of several sizes (large views first), it is the mean over all pairs
-    of a view and the neighbour of another, large one; the heads and the queue are small by default (the paper's have
-    2048, 4096 and 98,304), since a queue takes its length in rows to fill and a long one is stale on small data.
-
     Args:
-        encoder: f.
         projector: hidden and output widths of g (Linear, BatchNorm, ReLU, ..., Linear, BatchNorm).
         predictor_hidden: width of the hidden layer of h (Linear, BatchNorm, ReLU, Linear).
         queue_size: rows of the queue, at least those of a batch.
         temperature: t, in units of cosine, above 0.
-
-    Raises:
-        UserError: an argument out of its range, or an encoder without a width.
 
     Example:
         >>> from isotropy.encoders import TableMLP

@@ -17,18 +17,9 @@ class SCARF(SimCLR):
     Bahri et al., "SCARF: Self-Supervised Contrastive Learning using Random Feature Corruption" (ICLR 2022, arXiv
     2106.15147), section 3 and algorithm 1. The views are the default ones of tables (views.corrupt = [0.0, 0.6]).
 
-    Departures: the paper's candidates are the views of the other kind alone; here every other view of the batch is
-    one, in both directions, as in the baseline of LFR (whose donor is one row for all cells, not the paper's). The
-    projector has batch norms and the temperature is .5 where the paper's has none and 1: from there, where all vectors
-    point one way at first, 40 seconds taught Adult's encoder nothing that a probe could use (docs/log.md).
-
     Args:
-        encoder: f.
         projector: hidden and output widths of g (Linear, BatchNorm, ReLU, ..., Linear).
         temperature: t, in units of cosine, above 0.
-
-    Raises:
-        UserError: an argument out of its range, or an encoder without a width.
 
     Example:
         >>> import torch

@@ -22,17 +22,9 @@ class SimCLR(Method):
     averaged over all views. Chen et al., "A Simple Framework for Contrastive Learning of Visual
     Representations" (ICML 2020, arXiv 2002.05709), equation 1.
 
-    Departures: with more than two views the positives are summed inside the logarithm (solo-learn's form); the
-    default head is small (the paper's is 2048, 128, which ImageNet needs), and the default temperature is the
-    authors' for CIFAR-10.
-
     Args:
-        encoder: f.
         projector: hidden and output widths of g (Linear, BatchNorm, ReLU, ..., Linear).
         temperature: t, in units of cosine, above 0.
-
-    Raises:
-        UserError: an argument out of its range, or an encoder without a width.
 
     Example:
         >>> import torch

@@ -24,16 +24,9 @@ class SimSiam(Method):
     The predictor's learning rate stays constant. Chen and He, "Exploring Simple Siamese Representation Learning"
     (CVPR 2021, arXiv 2011.10566), equations 1 to 4 and section 4.
 
-    Departures: with more than two views, or crops of several sizes (large views first), it is the mean over all pairs
-    of a view and another, large one; the default heads are small (the paper's are 2048 wide, 512 inside h).
-
     Args:
-        encoder: f.
         projector: hidden and output widths of g (Linear, BatchNorm, ReLU, ..., Linear, BatchNorm without affine).
         predictor_hidden: width of the hidden layer of h (Linear, BatchNorm, ReLU, Linear); a bottleneck.
-
-    Raises:
-        UserError: widths below 1, or an encoder without a width.
 
     Example:
         >>> from isotropy.encoders import TableMLP

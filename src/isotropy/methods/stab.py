@@ -30,20 +30,11 @@ class STab(Method):
     the baseline's published code the masked weights were new leaves, and the encoder's own got none). The encoder
     that comes out has all its weights.
 
-    Departures: the projector g, as SimSiam's, which that baseline leaves out: its batch norm keeps the vectors of an
-    encoder that has none from falling onto a line (docs/log.md); it is not masked. A mask is drawn for a step and not
-    for a row; matrices and kernels are masked and vectors (biases, norms) are not; with several views, view v goes
-    through mask v, and all ordered pairs are averaged.
-
     Args:
-        encoder: f.
         drop_rate: p, in [0, 1).
         projector: hidden and output widths of g (Linear, BatchNorm, ReLU, ..., Linear, BatchNorm without affine);
             none leaves it out.
         predictor_hidden: width of the hidden layer of h (Linear, BatchNorm, ReLU, Linear); none makes it linear.
-
-    Raises:
-        UserError: an argument out of its range, or an encoder without a width.
 
     Example:
         >>> import torch

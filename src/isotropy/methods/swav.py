@@ -30,13 +30,7 @@ class SwAV(Method):
     today, take part in Sinkhorn and in nothing else. Caron et al., "Unsupervised Learning of Visual Features by
     Contrasting Cluster Assignments" (NeurIPS 2020, arXiv 2006.09882), equations 1 to 6 and appendix A.
 
-    Departures: prototypes are normalised where they are used, not after each step (`Prototypes` says why); the
-    queue starts at a fraction of training instead of an epoch, is filled from the first step, and is one for all
-    ranks; `frozen_passes` counts whole passes; the defaults are small (the paper has K = 3000, a hidden width of
-    2048, and at batch 256 a queue of 3840, which is of use only to data with many more rows than that).
-
     Args:
-        encoder: f.
         projector: hidden and output widths of g (Linear, BatchNorm, ReLU, ..., Linear), run once on all views.
         num_prototypes: K, at least 2.
         temperature: t, above 0.
@@ -46,9 +40,6 @@ class SwAV(Method):
         queue_size: rows that each queue holds, at least the batch's (a multiple of nothing: it wraps); 0 for none.
         queue_start: fraction of training, in [0, 1), before which the queue is not used; nor is one that is not full.
         frozen_passes: passes over the data at the beginning in which the prototypes do not move.
-
-    Raises:
-        UserError: an argument out of its range, or an encoder without a width.
 
     Example:
         >>> from isotropy.encoders import TableMLP

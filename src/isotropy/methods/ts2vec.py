@@ -26,19 +26,11 @@ class TS2Vec(Method):
     Yue et al., "TS2Vec: Towards Universal Representation of Time Series" (AAAI 2022, arXiv 2106.10466), equations 1
     to 3 and algorithm 1.
 
-    Departures: what is masked is the input (0 is the training mean) and not its projection: for `dilated_resnet`,
-    whose projection has no bias, it is the same. Products are divided by a temperature, since features behind a
-    batch norm are long. Crops are drawn once per batch. Vectors of whole series are what the encoder's own pooling
-    makes of its frames (a mean), where the paper takes the maximum over time. Weights are not averaged.
-
     Args:
         encoder: f, for series of any length, with one frame for each time step.
         instance_weight: weight of the contrast over instances, in [0, 1]; that over time has 1 - alpha.
         mask_ratio: probability that a time step of a crop is hidden, in [0, 1).
         temperature: what products are divided by, above 0; 1 in the paper.
-
-    Raises:
-        UserError: an argument out of its range, or an encoder of one length or without a frame for each step.
 
     Example:
         >>> import torch

@@ -32,10 +32,6 @@ class TSTCC(Method):
     views. Eldele et al., "Time-Series Representation Learning via Temporal and Contextual Contrasting" (IJCAI 2021,
     arXiv 2106.14112), equations 1 to 6.
 
-    Departures: both views pass the encoder together, so that batch norm sees them as one batch; frames have unit
-    length and heads and weights are those of the authors' code; views are drawn anew in every pass, where that code
-    draws them once; the softmax is over futures as in the paper's equation (that code's is over predictions).
-
     Args:
         encoder: f, with frames along time; its first view should be weak, its second strong.
         timesteps: K, future frames that are predicted.
@@ -44,9 +40,6 @@ class TSTCC(Method):
         projector: hidden and output widths of g (Linear, BatchNorm, ReLU, Linear).
         temporal_weight, contextual_weight: of the two contrasts, at least 0 and not both 0.
         temperature: of the contextual contrast, in units of cosine, above 0.
-
-    Raises:
-        UserError: an argument out of its range, or an encoder without frames or with K of them or fewer.
 
     Example:
         >>> from isotropy.encoders import SeriesCNN

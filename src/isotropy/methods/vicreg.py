@@ -23,19 +23,11 @@ class VICReg(Method):
     Bardes et al., "VICReg: Variance-Invariance-Covariance Regularization for Self-Supervised Learning" (ICLR
     2022, arXiv 2105.04906), equations 1 to 6.
 
-    Departures: the factor 1/2 on the variance is the authors' code's, the paper has none; with more than two
-    views invariance is a mean over pairs; the default expander is small (the paper's is 8192 three times), so
-    that its dimensions can be decorrelated with batches of a few hundred rows.
-
     Args:
-        encoder: f.
         projector: hidden and output widths of g (Linear, BatchNorm, ReLU, ..., Linear without bias).
         invariance_weight: lambda, at least 0.
         variance_weight: mu, at least 0.
         covariance_weight: nu, at least 0.
-
-    Raises:
-        UserError: an argument out of its range, or an encoder without a width.
 
     Example:
         >>> import torch

@@ -23,21 +23,12 @@ class WMSE(Method):
     The batch is partitioned w_iter times, each time in another random way, the same for all views. Ermolov et al.,
     "Whitening for Self-Supervised Representation Learning" (ICML 2021, arXiv 2007.06346), equations 1 to 5.
 
-    Departures: `eps` of the mean variance is added to every variance, so that a factor exists for any rows (the
-    authors' code mixes with the identity, by 0). Rows that are left when w_size does not divide the batch are in no
-    sub-batch of that partition; a last, smaller batch of a pass is one sub-batch. Over several ranks the sub-batches
-    are of the whole batch.
-
     Args:
-        encoder: f.
         projector_hidden: width of the hidden layer of g (Linear, BatchNorm, ReLU, Linear).
         projector_width: width of g's output.
         sub_batch_size: rows of a sub-batch, above emb; the covariance is good from twice as many on.
         num_partitions: partitions a step.
         eps: above 0.
-
-    Raises:
-        UserError: an argument out of its range, or an encoder without a width.
 
     Example:
         >>> import torch

@@ -39,12 +39,7 @@ class LFR(Method):
     fit into `lfr_cache.MOST_BYTES`, 4 GiB each; beyond it every batch computes its own, so that memory stays
     bounded), the frozen half gets no gradient, and the K predictors are one product.
 
-    Departures: targets are `target_width` wide (the paper's are as wide as the encoder: far dearer for wide
-    encoders); candidates are compared on 256 rows whatever the batch; `sparse_init` is applied after
-    `beta_init` (the authors' code lets the second undo the first on convolutions).
-
     Args:
-        encoder: f.
         make_projector: makes one untrained projector from rows to (B, width), given the width.
         num_projectors: K.
         num_candidates: how many random projectors to choose from; K of K takes all.
@@ -54,9 +49,6 @@ class LFR(Method):
         predictor_hidden: width of the predictors' hidden layer; none makes them linear.
         beta_init: draw the projectors' convolutions from 2 Beta(1/2, 1/2) - 1.
         sparse_fraction: fraction of the projectors' weights that is zero, in [0, 1).
-
-    Raises:
-        UserError: an argument out of its range, or an encoder without a width.
 
     Example:
         >>> from isotropy.encoders import TableMLP
