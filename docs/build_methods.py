@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from isotropy import objectives
 from isotropy.data import read
 from isotropy.methods import METHODS
 from isotropy.runs.prepare import prepare
@@ -61,6 +62,14 @@ def described(name: str) -> str:
     return text + ("\n\n" + "\n".join(lines) if entries else "")
 
 
+def losses(name: str) -> str:
+    """Return what the objectives say of themselves that a method's docstring names."""
+    named = re.findall(r"`objectives\.(\w+)`", METHODS[name].__doc__ or "")
+    docs = {one: inspect.getdoc(getattr(objectives, one)) or "" for one in named}
+    texts = {one: re.split(r"\n(?:Args|Returns|Raises|Example):\n", text)[0].strip() for one, text in docs.items()}
+    return "\n\n".join(f"`objectives.{one}`: {text.removeprefix('Return ')}" for one, text in texts.items())
+
+
 def reference_losses(name: str) -> str:
     """Return the losses in known situations with the default settings."""
     kind: Any = METHODS[name]
@@ -89,7 +98,10 @@ def recipes(name: str) -> str:
 
 def page(name: str, rows: list[dict[str, Any]], tables: ModuleType, old: str) -> str:
     """Return a method's page; the part that is written by hand is that of `old`."""
-    parts = [f"# {METHODS[name].__name__}", NOTE, described(name), "## Reference losses", reference_losses(name)]
+    parts = [f"# {METHODS[name].__name__}", NOTE, described(name)]
+    if said := losses(name):
+        parts += ["## Loss", said]
+    parts += ["## Reference losses", reference_losses(name)]
     if found := recipes(name):
         parts += ["## Recipes", found]
     parts += ["## Results"]

@@ -15,16 +15,12 @@ from isotropy.views.multiview import MultiView
 class BarlowTwins(Method):
     """The correlations between the dimensions of two views, over the batch, are to be the identity.
 
-    With z = g(f(x)) standardised per dimension over the N samples and C = Z' Z~ / N (D, D), the loss is
-
-        scale * ( sum over i of (C_ii - 1)^2 + lambda * sum over i != j of C_ij^2 ).
-
-    Zbontar et al., "Barlow Twins: Self-Supervised Learning via Redundancy Reduction" (ICML 2021, arXiv 2103.03230),
-    equations 1 and 2.
+    The loss is `objectives.barlow_twins` of z = g(f(x)). Zbontar et al., "Barlow Twins: Self-Supervised Learning via
+    Redundancy Reduction" (ICML 2021, arXiv 2103.03230), equations 1 and 2.
 
     Args:
         projector: hidden and output widths of g (Linear, BatchNorm, ReLU, ..., Linear without bias).
-        off_diagonal_weight: weight of the redundancy, at least 0.
+        off_diagonal_weight: lambda, the weight of the redundancy, at least 0.
         loss_scale: weight of the whole loss, above 0.
 
     Example:
@@ -63,11 +59,8 @@ class BarlowTwins(Method):
         return barlow_twins(*z, lambda_=self.off_diagonal_weight, scale=self.loss_scale)
 
     def reference_losses(self, batch_size: int) -> dict[str, float]:
-        """Return the loss of two views of one point, that are equal, and that have nothing to do with each other.
-
-        Perfection is equal views whose dimensions correlate no more than they must: B rows span B - 1 centred
-        directions. Independence is the expected loss of independent normal views.
-        """
+        """Return the loss of two views of one point, that are equal, and that have nothing to do with each other."""
+        # B rows span B - 1 centred directions, so more dimensions correlate; independence is normal and an expectation.
         width, free = self.dimensions, batch_size - 1
         crowding = max(0.0, width / free - 1)
         return {

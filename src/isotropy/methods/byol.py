@@ -16,12 +16,8 @@ from isotropy.views.multiview import MultiView
 class BYOL(Method):
     """The student predicts, from one view, the teacher's projection of another; the teacher follows the student.
 
-    With the student's prediction p_v = h(g(f(x_v))) and the teacher's projection y_u = g'(f'(x_u)), the loss is
-
-        sum over views v != u of 2 - 2 cos(p_v, y_u),
-
-    and after every step f' <- m f' + (1 - m) f (g' likewise), m = 1 - (1 - momentum)(cos(pi progress) + 1) / 2.
-    Grill et al., "Bootstrap Your Own Latent" (NeurIPS 2020, arXiv 2006.07733), equation 2 and section 3.
+    The loss is `objectives.byol` of h(g(f(x))) for g'(f'(x')), and after every step f' <- m f' + (1 - m) f, g'
+    likewise. Grill et al., "Bootstrap Your Own Latent" (NeurIPS 2020, arXiv 2006.07733), equation 2 and section 3.
 
     Args:
         projector: hidden and output widths of g (Linear, BatchNorm, ReLU, ..., Linear).
@@ -63,18 +59,12 @@ class BYOL(Method):
         """Return "prediction" of all views and "target" of the global ones, each (B, D)."""
         # The teacher first: where the student's activations are held already, it takes a quarter longer.
         target = [self.teacher_projector(h) for h in views.global_views.through(self.teacher_encoder)]
-        return {
-            "prediction": [self.predictor(self.projector(h)) for h in views.through(self.encoder)],
-            "target": target,
-        }
+        prediction = [self.predictor(self.projector(h)) for h in views.through(self.encoder)]
+        return {"prediction": prediction, "target": target}
 
     def loss(self, prediction: list[Tensor], target: list[Tensor]) -> dict[str, Tensor]:
         """Return "distance", the mean over rows of the summed distances, in [0, 4] for each directed pair."""
         return {"distance": byol(prediction, target)}
-
-    def ema_encoder(self) -> nn.Module:
-        """Return the teacher's encoder."""
-        return self.teacher_encoder
 
     def reference_losses(self, batch_size: int) -> dict[str, float]:
         """Return 0 twice: BYOL's loss cannot tell perfection from collapse."""

@@ -15,13 +15,8 @@ from isotropy.views.multiview import MultiView
 class Center(Method):
     """A sample's expected embedding shall be long and the expected embedding of all samples, the centre, short.
 
-    With unit rows z = g(f(x)) / |g(f(x))|, z' from another view of the same sample and z'' from another sample, the
-    loss is
-
-        -a + lambda c2,  a = E[z . z'] = E |E[z given the sample]|^2,  c2 = E[z . z''] = |E[z]|^2.
-
-    "Common stability mechanism behind self-supervised learning" (arXiv 2402.14957), the Lagrangian of its
-    constrained problem.
+    The loss is `objectives.center` of z = g(f(x)), the Lagrangian of the constrained problem in "Common stability
+    mechanism behind self-supervised learning" (arXiv 2402.14957).
 
     Args:
         projector: hidden and output widths of g (Linear, BatchNorm, ReLU, ..., Linear).

@@ -18,12 +18,9 @@ from isotropy.views.multiview import MultiView
 class CenterSubtraction(Method):
     """SimSiam whose predictor is replaced by what it is said to do: taking the centre off the target.
 
-    With unit rows z = g(f(x)) / |g(f(x))|, z' from another view, sg without gradient, the loss is
-
-        -E[ z . normalise(sg(z') - lambda c) ],  and after each step  c <- m c + (1 - m) E[z],
-
-    over both directions, c = 0 at first. Derived from "Common stability mechanism behind self-supervised learning"
-    (arXiv 2402.14957) and SimSiam (Chen and He, arXiv 2011.10566).
+    The loss is `objectives.center_subtraction` of z = g(f(x)), with c <- m c + (1 - m) E[z / |z|] after each step, c =
+    0 at first. Derived from "Common stability mechanism behind self-supervised learning" (arXiv 2402.14957) and
+    SimSiam.
 
     Args:
         projector: hidden and output widths of g (Linear, BatchNorm, ReLU, ..., Linear).
@@ -69,10 +66,8 @@ class CenterSubtraction(Method):
         return {"agreement": center_subtraction(*z, centre=self.centre, lambd=self.center_fraction)}
 
     def reference_losses(self, batch_size: int) -> dict[str, float]:
-        """Return -1 twice: the loss cannot tell perfection from collapse.
-
-        At lambda = 1 too: a moving mean comes ever closer to the point from behind, and what it leaves is normalised.
-        """
+        """Return -1 twice: the loss cannot tell perfection from collapse."""
+        # At lambda = 1 too: the moving mean is always behind the point, and what is left of the target is normalised.
         return {"point collapse": -1.0, "perfection": -1.0}
 
     def update(self, **outputs: Any) -> None:

@@ -16,18 +16,13 @@ from isotropy.views.multiview import MultiView
 class CISSL(Method):
     """Only one side is projected, so that the features themselves and not their projection are linearly readable.
 
-    With s = normalise(BN(A f(x))), t = normalise(g(f(x))) and N = 2B views of B samples, the loss is
-
-        -(1/N) sum over i of 1/2 [ log q_i(i) + log q_i(i') ],  q_i = softmax over all N views j of s_i . t_j / T,
-
-    i' being the other view of the sample of i. Nothing is masked and there is no stop-gradient.
-    Dubois et al., "Improving Self-Supervised Learning by Characterizing Idealized Representations" (NeurIPS 2022,
-    arXiv 2209.06235), equation 7, with the self-positive of the authors' code.
+    The loss is `objectives.cissl` of students BN(A f(x)) and teachers g(f(x)). Dubois et al., "Improving
+    Self-Supervised Learning by Characterizing Idealized Representations" (NeurIPS 2022, arXiv 2209.06235), equation 7,
+    and authors' code.
 
     Args:
         projector: hidden and output widths of the teacher's g (Linear, BatchNorm, ReLU, ..., Linear, BatchNorm).
-        student_hidden: hidden widths of the student's head, which ends like g. Empty is the linear A, for
-            linear probes; the widths of an MLP probe make features for that probe.
+        student_hidden: hidden widths in the place of A; empty for linear probes, an MLP probe's widths for that one.
         temperature: T, in units of cosine, above 0.
 
     Example:

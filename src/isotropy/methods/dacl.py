@@ -19,13 +19,9 @@ from isotropy.views.multiview import Dataset, MultiView
 class DACL(Method):
     """Two mixtures of a row, each with another random row, must pick each other out of the batch.
 
-    With rows x' drawn from the data, z = g(f(m x + (1 - m) x')) and m ~ U(alpha, 1), both drawn anew for each view,
-    and s the cosine, the loss of view i whose sample's other view is j is
-
-        -log( exp(s(z_i, z_j) / t) / sum over k != i of exp(s(z_i, z_k) / t) ).
-
-    Verma et al., "Towards Domain-Agnostic Contrastive Learning" (ICML 2021, arXiv 2011.04419), section 3 and
-    algorithm 1. No augmentation is needed, so it takes tables, series and images alike.
+    The loss is `objectives.nt_xent` of z = g(f(m x + (1 - m) x')), with m ~ U(alpha, 1) and x' from the data drawn for
+    each view; no augmentation is needed. Verma et al., "Towards Domain-Agnostic Contrastive Learning" (ICML 2021, arXiv
+    2011.04419), section 3 and algorithm 1.
 
     Args:
         numeric: how many columns of a table are numbers (they come first, codes of categories last); None for data
@@ -55,7 +51,8 @@ class DACL(Method):
     ) -> None:
         super().__init__()
         positive(temperature=temperature)
-        at_least(0, **({} if numeric is None else {"numeric": numeric}))
+        if numeric is not None:
+            at_least(0, numeric=numeric)
         fraction(alpha=alpha)
         self.encoder = encoder
         self.projector = mlp((width_of(encoder), *projector))

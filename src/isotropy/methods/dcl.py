@@ -15,11 +15,8 @@ from isotropy.views.multiview import MultiView
 class DCL(Method):
     """Two views of a sample are pulled together and all views of other samples pushed away, each by its own term.
 
-    With z = g(f(x)), s the cosine, and 2N views of N samples, the loss of view i whose sample's other view is j is
-
-        -s(z_i, z_j) / t + log( sum over views k of other samples of exp(s(z_i, z_k) / t) ),
-
-    averaged over all views. Yeh et al., "Decoupled Contrastive Learning" (ECCV 2022, arXiv 2110.06848), equation 5.
+    The loss is `objectives.decoupled_contrast` of z = g(f(x)). Yeh et al., "Decoupled Contrastive Learning" (ECCV 2022,
+    arXiv 2110.06848), equation 5.
 
     Args:
         projector: hidden and output widths of g (Linear, BatchNorm, ReLU, ..., Linear).

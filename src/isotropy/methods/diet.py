@@ -20,18 +20,11 @@ MOST_WEIGHTS = 1 << 28
 class DIET(Method):
     """A linear layer on the encoder classifies each of the N rows of the data as a class of its own.
 
-    With W of N rows and a smoothing s, the loss of row n is
-
-        -sum over m of t_m log softmax( W f(x) )_m,   t_m = (1 - s) [m = n] + s / N.
-
-    Balestriero, "Unsupervised Learning on a DIET: Datum IndEx as Target, Free of Self-Supervision, Reconstruction,
-    Projector Head" (2023, arXiv 2302.10260).
-
-    The layer has N * width weights: 10 MB for 10,000 rows and width 256, 1 GB for a million, four times that in
-    training. More than 2^28 weights are refused. Its logits are never held for all rows at once.
+    The loss is `objectives.instance_classification` of f(x). Balestriero, "Unsupervised Learning on a DIET: Datum IndEx
+    as Target, Free of Self-Supervision, Reconstruction, Projector Head" (2023, arXiv 2302.10260).
 
     Args:
-        n_samples: N; a recipe takes it from the data.
+        n_samples: N, at most 2^28 / width; a recipe takes it from the data.
         label_smoothing: s, in [0, 1).
 
     Example:

@@ -18,17 +18,8 @@ from isotropy.views.multiview import MultiView
 class LeJEPA(Method):
     """All views move to their mean, and along random directions the embeddings must be N(0, 1): no other trick.
 
-    With z = g(f(x)), mu a sample's mean over its large views, and f_a(t) = mean over samples of exp(i t a.z), the
-    loss is
-
-        (1 - lambda) mean of (z - mu)^2
-        + lambda mean over views and directions a of N integral |f_a(t) - exp(-t^2/2)|^2 exp(-t^2/2) dt.
-
-    No stop-gradient, no teacher, no predictor. Balestriero and LeCun, "LeJEPA: Provable and Scalable Self-Supervised
-    Learning Without the Heuristics" (2025), the algorithm's convex form and the authors' quadrature.
-
-    Embeddings are gathered: at D = 64 a view of 256 rows is 16 thousand numbers and its characteristic functions are
-    8 thousand, but to average those, `forward` would apply the directions to every row and knot, with a graph.
+    The loss is `objectives.lejepa` of z = g(f(x)), on directions drawn for each step. Balestriero and LeCun, "LeJEPA:
+    Provable and Scalable Self-Supervised Learning Without the Heuristics" (2025), the algorithm's convex form.
 
     Args:
         projector: hidden and output widths of g (Linear, BatchNorm, ReLU, ..., Linear).
@@ -85,10 +76,7 @@ class LeJEPA(Method):
         return {"views": [*large, *small]}
 
     def reference_losses(self, batch_size: int) -> dict[str, float]:
-        """Return the loss where all rows are at the origin, and of equal views of samples of N(0, I).
-
-        Of all points the origin is the cheapest to collapse to. Perfection is an expectation.
-        """
+        """Return the loss at the origin, the cheapest point, and what is expected of equal views of N(0, I)."""
         knots = quadrature(self.num_knots)
         collapse = sum(weight * (1 - target) ** 2 for _, target, weight in knots)
         return {

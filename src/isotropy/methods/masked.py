@@ -19,19 +19,13 @@ from isotropy.views.multiview import MultiView
 class Masked(Method):
     """From a row of which a share is hidden, encoder and decoder must tell what was there.
 
-    With x_m the row whose hidden cells are 0 and d the decoder, the loss is the mean over rows and their hidden
-    cells of
-
-        ( d(f(x_m)) - x )^2   for a number,   -log softmax( d(f(x_m)) )[x]   for a category.
-
-    Hidden are columns of a table, pieces of one channel of a series, square patches of an image, always the same
-    count; on images x is normalised within each patch. The rows of MAE: He et al., "Masked Autoencoders Are Scalable
-    Vision Learners" (CVPR 2022, arXiv 2111.06377), section 3.
+    The loss is `objectives.reconstruction` of d(f(x)), hidden cells of x being 0, for those cells: columns of a table,
+    pieces of one channel of a series, square patches (normalised) of an image. The rows of MAE: He et al., "Masked
+    Autoencoders Are Scalable Vision Learners" (CVPR 2022, arXiv 2111.06377), section 3.
 
     Args:
         make_decoder: makes d, as `Autoencoder` takes it.
-        mask_ratio: of the columns or patches that is hidden, in (0, 1); visible are the whole number below the rest, at
-            least one.
+        mask_ratio: fraction of the columns or patches that is hidden, in (0, 1), rounded up; at least one is visible.
         patch_size: length of a hidden piece of a series, or side of a patch of an image.
 
     Example:

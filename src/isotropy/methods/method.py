@@ -17,7 +17,8 @@ class Method(nn.Module):
 
     `forward` uses parameters and never writes them; `loss` sees the whole batch (the rows of all ranks where
     `gathered` names them), reads parameters detached at most, and is deterministic. An argument out of its range and
-    an encoder without a width are refused (UserError). docs/methods says where a method departs from its paper.
+    an encoder without a width are refused (UserError). docs/methods says where a method departs from its paper. In what
+    they say of themselves f is the encoder, g the projector, h the predictor, and x' another view than x.
 
     Attributes:
         encoder: the module to export; has a `width`.

@@ -18,14 +18,9 @@ from isotropy.views.multiview import MultiView
 class MoCoV3(Method):
     """A view's prediction must pick out the teacher's key of the other view among the keys of all samples.
 
-    With the student's query q = h(g(f(x))), the teacher's key k = g'(f'(x)), s the cosine and N samples, the loss is
-
-        2 t * sum over both directions of the mean over i of
-            -log( exp(s(q_i, k_i) / t) / sum over j of exp(s(q_i, k_j) / t) ),
-
-    and after every step f' <- m f' + (1 - m) f (g' likewise), m = 1 - (1 - momentum)(cos(pi progress) + 1) / 2.
-    Chen, Xie and He, "An Empirical Study of Training Self-Supervised Vision Transformers" (ICCV 2021, arXiv
-    2104.02057), equation 1 and algorithm 1.
+    The loss is 2 t times `objectives.info_nce` of h(g(f(x))) and g'(f'(x')), summed over both directions, and after
+    every step f' <- m f' + (1 - m) f, g' likewise. Chen, Xie and He, "An Empirical Study of Training Self-Supervised
+    Vision Transformers" (ICCV 2021, arXiv 2104.02057), equation 1 and algorithm 1.
 
     Args:
         projector: hidden and output widths of g (Linear, BatchNorm, ReLU, ..., Linear, BatchNorm without affine).
@@ -70,19 +65,13 @@ class MoCoV3(Method):
         """Return "query" of all views and "key" of the global ones, each (B, D)."""
         # The teacher first: where the student's activations are held already, it takes a quarter longer.
         key = [self.teacher_projector(h) for h in views.global_views.through(self.teacher_encoder)]
-        return {
-            "query": [self.predictor(self.projector(h)) for h in views.through(self.encoder)],
-            "key": key,
-        }
+        query = [self.predictor(self.projector(h)) for h in views.through(self.encoder)]
+        return {"query": query, "key": key}
 
     def loss(self, query: list[Tensor], key: list[Tensor]) -> dict[str, Tensor]:
         """Return "contrast", 2 t times the cross entropies (in nats), summed over directed pairs of views."""
         entropies = [info_nce(q, k.detach(), temperature=self.temperature) for q, k in crossed(query, key)]
         return {"contrast": 2 * self.temperature * torch.stack(entropies).sum()}
-
-    def ema_encoder(self) -> nn.Module:
-        """Return the teacher's encoder."""
-        return self.teacher_encoder
 
     def reference_losses(self, batch_size: int) -> dict[str, float]:
         """Return the loss of two views where all rows are one point, and where the samples form a simplex."""

@@ -18,15 +18,8 @@ from isotropy.views.multiview import MultiView
 class MUSIC(Method):
     """Views of a sample get the same codes, the codes of a segment are used alike, and segments are independent.
 
-    With p[s] the softmax of segment s of g(f(x)) / t, S segments of B units, and
-    P[(s,i),(r,j)] = mean over samples of p[s,i] p'[r,j] across two views, the loss is
-
-        diagonal (1 / S) sum over s, i of P[(s,i),(s,i)] log P[(s,i),(s,i)]
-        + off_diagonal (1 / S (S - 1)) sum over s != r, i, j of P[(s,i),(r,j)] log P[(s,i),(r,j)]
-        - transform mean over samples and s of log sum over i of p[s,i] p'[s,i].
-
-    Niu and Wang, "MUlti-Segmental Informational Coding for Self-Supervised Representation Learning" (2022, arXiv
-    2206.06461); the terms as exact as in Niu et al. (2025, arXiv 2501.03469), section 3.
+    The loss is `objectives.music` of g(f(x)). Niu and Wang, "MUlti-Segmental Informational Coding for Self-Supervised
+    Representation Learning" (2022, arXiv 2206.06461); the terms as in Niu et al. (2025, arXiv 2501.03469), section 3.
 
     Args:
         projector: hidden and output widths of g (Linear, BatchNorm, ReLU, ..., Linear without bias).
@@ -86,11 +79,8 @@ class MUSIC(Method):
         return {"assignments": [*(segments / self.temperature).softmax(2).unbind(1)]}
 
     def reference_losses(self, batch_size: int) -> dict[str, float]:
-        """Return the loss where all units are equally likely, where all rows have one code, and at best.
-
-        Perfection is what hard codes can reach at most: B^2 combinations of two segments, of which a batch has no
-        more than its rows.
-        """
+        """Return the loss where all units are equally likely, where all rows have one code, and at best."""
+        # At best codes are hard, and two segments have B^2 combinations, of which a batch holds no more than its rows.
         units, rows = self.projector.units, batch_size
         diagonal, transform = self.weights["diagonal"], self.weights["transform"]
         pairs = self.weights["off_diagonal"] if self.projector.num_segments > 1 else 0.0
@@ -105,8 +95,5 @@ class MUSIC(Method):
         return self.projector
 
     def codes(self, x: Tensor) -> Tensor:
-        """Return one cluster per segment, (N, S) int64 in [0, B), for rows x as the encoder takes them.
-
-        The networks work in the mode they are in: call `eval()` first.
-        """
+        """Return one code per segment, (N, S) int64 in [0, B), for the encoder's inputs; call `eval()` first."""
         return self.projector.codes(self.projector(self.encoder(x)))

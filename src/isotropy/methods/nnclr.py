@@ -20,14 +20,10 @@ from isotropy.views.multiview import MultiView
 class NNCLR(Method):
     """A prediction must pick out, among those of all samples, the nearest neighbour of its other view in a queue.
 
-    With z = g(f(x)), p = h(z), s the cosine, NN(z) the row of the queue with the largest s, and N samples, the loss is
-
-        mean over both directions and over i of
-            -log( exp(s(NN(z_i), p~_i) / t) / sum over j of exp(s(NN(z_i), p~_j) / t) ),
-
-    with p~ of the other view. After every step the unit projections of the first view replace the oldest rows of the
-    queue. Dwibedi et al., "With a Little Help from My Friends: Nearest-Neighbor Contrastive Learning of Visual
-    Representations" (ICCV 2021, arXiv 2104.14548), equations 2 to 4 and figure 2's pseudo-code.
+    The loss is `objectives.info_nce` of the row of the queue nearest to z = g(f(x)) and h(z') of another view; after
+    every step the unit z of the first view replace the oldest rows. Dwibedi et al., "With a Little Help from My
+    Friends: Nearest-Neighbor Contrastive Learning of Visual Representations" (ICCV 2021, arXiv 2104.14548), equations 2
+    to 4.
 
     Args:
         projector: hidden and output widths of g (Linear, BatchNorm, ReLU, ..., Linear, BatchNorm).

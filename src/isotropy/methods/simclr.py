@@ -15,11 +15,7 @@ from isotropy.views.multiview import MultiView
 class SimCLR(Method):
     """Every view must pick out the other view of its sample among all views of the batch.
 
-    With z = g(f(x)), s the cosine, and 2N views of N samples, the loss of view i whose sample's other view is j is
-
-        -log( exp(s(z_i, z_j) / t) / sum over k != i of exp(s(z_i, z_k) / t) ),
-
-    averaged over all views. Chen et al., "A Simple Framework for Contrastive Learning of Visual
+    The loss is `objectives.nt_xent` of z = g(f(x)). Chen et al., "A Simple Framework for Contrastive Learning of Visual
     Representations" (ICML 2020, arXiv 2002.05709), equation 1.
 
     Args:

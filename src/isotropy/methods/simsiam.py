@@ -17,12 +17,9 @@ from isotropy.views.multiview import MultiView
 class SimSiam(Method):
     """A predictor must turn one view's projection into the other's, which counts as a constant: BYOL without a teacher.
 
-    With z = g(f(x)), p = h(z), and sg for the stopped gradient, the loss is
-
-        -( cos(p_1, sg(z_2)) + cos(p_2, sg(z_1)) ) / 2.
-
-    The predictor's learning rate stays constant. Chen and He, "Exploring Simple Siamese Representation Learning"
-    (CVPR 2021, arXiv 2011.10566), equations 1 to 4 and section 4.
+    The loss is -cos(h(z), sg(z')) of z = g(f(x)), averaged over both directions; sg stops the gradient. The predictor's
+    learning rate stays constant. Chen and He, "Exploring Simple Siamese Representation Learning" (CVPR 2021, arXiv
+    2011.10566), equations 1 to 4 and section 4.
 
     Args:
         projector: hidden and output widths of g (Linear, BatchNorm, ReLU, ..., Linear, BatchNorm without affine).

@@ -17,18 +17,10 @@ from isotropy.views.multiview import MultiView
 class STab(Method):
     """The randomness stands in the weights and not in the data: no augmentation is needed.
 
-    With w the encoder's weights, m_1 and m_2 random masks of zeros and ones, 1 with probability 1 - p,
-    z_v = g(f(x; m_v w / (1 - p))), a predictor h and sg for the stopped gradient, the loss is SimSiam's,
-
-        -( cos(h(z_1), sg(z_2)) + cos(h(z_2), sg(z_1)) ) / 2.
-
-    Hajiramezanali et al., "STab: Self-supervised Learning for Tabular Data" (NeurIPS 2022 workshop on table
-    representation learning), as Sui et al. (ICLR 2024, arXiv 2310.07756) use it as a baseline. The predictor's
-    learning rate stays constant.
-
-    The masks multiply the weights inside the graph, so the gradient of a weight is that of its two masked copies (in
-    the baseline's published code the masked weights were new leaves, and the encoder's own got none). The encoder
-    that comes out has all its weights.
+    The loss is SimSiam's, -cos(h(z), sg(z')), of z = g(f(x; m w / (1 - p))): a random mask m for each view drops the
+    encoder's weights w with probability p. Hajiramezanali et al., "STab: Self-supervised Learning for Tabular Data"
+    (NeurIPS 2022 workshop on table representation learning), as the baseline of Sui et al. (ICLR 2024, arXiv
+    2310.07756).
 
     Args:
         drop_rate: p, in [0, 1).

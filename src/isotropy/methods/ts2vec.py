@@ -17,18 +17,12 @@ from isotropy.views.multiview import MultiView
 class TS2Vec(Method):
     """Two overlapping crops of a series, with steps masked at random, agree on the steps that they share.
 
-    With features r_it and r'_it of the shared steps from the two crops, products as similarities, the loss is the
-    mean over scales (features max-pooled over 1, 2, 4, ... steps, down to one) and over anchors of
-
-        alpha (-log exp(r_it . r'_it) / sum over j  of (exp(r_it . r'_jt)  + [j != i]  exp(r_it . r_jt)))
-        + (1 - alpha) (the same over other steps t' of series i instead of other series j).
-
-    Yue et al., "TS2Vec: Towards Universal Representation of Time Series" (AAAI 2022, arXiv 2106.10466), equations 1
-    to 3 and algorithm 1.
+    The loss is `objectives.hierarchical_contrast` of the shared steps' frames. Yue et al., "TS2Vec: Towards Universal
+    Representation of Time Series" (AAAI 2022, arXiv 2106.10466), equations 1 to 3 and algorithm 1.
 
     Args:
-        encoder: f, for series of any length, with one frame for each time step.
-        instance_weight: weight of the contrast over instances, in [0, 1]; that over time has 1 - alpha.
+        encoder: for series of any length, with one frame for each time step.
+        instance_weight: alpha, in [0, 1]; the contrast over time has 1 - alpha.
         mask_ratio: probability that a time step of a crop is hidden, in [0, 1).
         temperature: what products are divided by, above 0; 1 in the paper.
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from math import log
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -23,19 +22,16 @@ from isotropy.views.multiview import MultiView
 class TSTCC(Method):
     """The context of a weak view's past predicts a strong view's future and the reverse; contexts are contrasted.
 
-    With frames z_t of a view (unit length), a transformer's context c_t of the frames up to a random t, and linear
-    W_k, the temporal contrast of one view's context with the other view's frames z' is
-
-        mean over k = 1..K of -log( exp(W_k c_t . z'_{t+k}) / sum over samples n of exp(W_k c_t . z'_{n,t+k}) ),
-
-    and the loss is lambda1 times its sum over both directions plus lambda2 times NT-Xent of g(c_t) between the
-    views. Eldele et al., "Time-Series Representation Learning via Temporal and Contextual Contrasting" (IJCAI 2021,
-    arXiv 2106.14112), equations 1 to 6.
+    With c_t a transformer's context of a view's unit frames up to a random t, the loss is the weighted sum of
+    `objectives.temporal_contrast` of W_k c_t for the other view's frames t + k, and `objectives.nt_xent` of g(c_t).
+    Eldele et al., "Time-Series Representation Learning via Temporal and Contextual Contrasting" (IJCAI 2021, arXiv
+    2106.14112), equations 1 to 6.
 
     Args:
         encoder: f, with frames along time; its first view should be weak, its second strong.
         timesteps: K, future frames that are predicted.
-        context_width: width of the context; depth: blocks of its transformer; heads: of the attention, a divisor of it.
+        context_width: width of the context, which `num_heads` divides.
+        depth, num_heads: blocks of the context's transformer, and heads of their attention.
         dropout: fraction of each block's additions that is dropped in training, in [0, 1).
         projector: hidden and output widths of g (Linear, BatchNorm, ReLU, Linear).
         temporal_weight, contextual_weight: of the two contrasts, at least 0 and not both 0.
@@ -98,19 +94,16 @@ class TSTCC(Method):
         contextual = nt_xent(context[0], context[1], temperature=self.temperature)
         return {"temporal": self.temporal_weight * across, "contextual": self.contextual_weight * contextual}
 
-    def monitored(
-        self, prediction: list[Tensor], future: list[Tensor], context: list[Tensor], **_: Any
-    ) -> dict[str, list[Tensor]]:
+    def monitored(self, **outputs: list[Tensor]) -> dict[str, list[Tensor]]:
         """Return what diagnostics read: the contexts, and each view's predictions beside the other's future."""
-        futures = [x.flatten(1) for x in reversed(future)]
-        return {"views": context, "prediction": [x.flatten(1) for x in prediction], "target": futures}
+        predictions = [x.flatten(1) for x in outputs["prediction"]]
+        futures = [x.flatten(1) for x in reversed(outputs["future"])]
+        return {"views": outputs["context"], "prediction": predictions, "target": futures}
 
     def reference_losses(self, batch_size: int) -> dict[str, float]:
         """Return the loss where all samples are one point."""
-        return {
-            "point collapse": 2 * self.temporal_weight * log(batch_size)
-            + self.contextual_weight * log(2 * batch_size - 1)
-        }
+        temporal, contextual = 2 * log(batch_size), log(2 * batch_size - 1)
+        return {"point collapse": self.temporal_weight * temporal + self.contextual_weight * contextual}
 
     def _now(self, frames: int) -> int:
         if frames <= self.timesteps:

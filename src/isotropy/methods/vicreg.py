@@ -15,19 +15,12 @@ from isotropy.views.multiview import MultiView
 class VICReg(Method):
     """Views of a sample are pulled together, while variance and decorrelation forbid every collapse in the open.
 
-    With z = g(f(x)) and z' from the other view, N samples, D dimensions, and Cov unbiased, the loss is
-
-        lambda |z - z'|^2 / (N D) + mu / 2 sum over views of mean over d of max(0, 1 - sqrt(Cov(z)_dd + 1e-4))
-                                  + nu sum over views of (sum over i != j of Cov(z)_ij^2) / D.
-
-    Bardes et al., "VICReg: Variance-Invariance-Covariance Regularization for Self-Supervised Learning" (ICLR
-    2022, arXiv 2105.04906), equations 1 to 6.
+    The loss is `objectives.vicreg` of z = g(f(x)). Bardes et al., "VICReg: Variance-Invariance-Covariance
+    Regularization for Self-Supervised Learning" (ICLR 2022, arXiv 2105.04906), equations 1 to 6.
 
     Args:
         projector: hidden and output widths of g (Linear, BatchNorm, ReLU, ..., Linear without bias).
-        invariance_weight: lambda, at least 0.
-        variance_weight: mu, at least 0.
-        covariance_weight: nu, at least 0.
+        invariance_weight, variance_weight, covariance_weight: lambda, mu and nu, at least 0 and not all 0.
 
     Example:
         >>> import torch
@@ -66,13 +59,8 @@ class VICReg(Method):
         return vicreg(*z, **self.weights)
 
     def reference_losses(self, batch_size: int) -> dict[str, float]:
-        """Return the loss where all rows are one point, and where it is met as far as B rows allow.
-
-        Perfection is equal views of unit variance whose dimensions correlate no more than they must: B rows
-        span B - 1 centred directions, so D > B - 1 dimensions cannot all be uncorrelated.
-        """
+        """Return the loss where all rows are one point, and where it is met as far as B rows allow."""
+        # B rows span B - 1 centred directions: more dimensions than that cannot all be uncorrelated.
         crowding = max(0.0, self.dimensions / (batch_size - 1) - 1)
-        return {
-            "point collapse": 0.99 * self.weights["variance"],
-            "perfection": 2 * self.weights["covariance"] * crowding,
-        }
+        weights = self.weights
+        return {"point collapse": 0.99 * weights["variance"], "perfection": 2 * weights["covariance"] * crowding}

@@ -15,19 +15,14 @@ from isotropy.views.multiview import MultiView
 class WMSE(Method):
     """Each view's embeddings are whitened over random sub-batches, and views of a sample are pulled together there.
 
-    With z = g(f(x)), mu and L L' the mean and the covariance of z over a sub-batch of w_size rows, and
-    v = L^-1 (z - mu), the loss is the mean over rows, sub-batches and pairs of views of
-
-        2 - 2 cos(v, v~).
-
-    The batch is partitioned w_iter times, each time in another random way, the same for all views. Ermolov et al.,
-    "Whitening for Self-Supervised Representation Learning" (ICML 2021, arXiv 2007.06346), equations 1 to 5.
+    The loss is `objectives.w_mse` of z = g(f(x)), whitened over random sub-batches that are the same for all views.
+    Ermolov et al., "Whitening for Self-Supervised Representation Learning" (ICML 2021, arXiv 2007.06346), equations 1
+    to 5.
 
     Args:
-        projector_hidden: width of the hidden layer of g (Linear, BatchNorm, ReLU, Linear).
-        projector_width: width of g's output.
-        sub_batch_size: rows of a sub-batch, above emb; the covariance is good from twice as many on.
-        num_partitions: partitions a step.
+        projector_hidden, projector_width: hidden and output width of g (Linear, BatchNorm, ReLU, Linear).
+        sub_batch_size: rows of a sub-batch, above `projector_width`; the covariance is good from twice as many on.
+        num_partitions: of the batch, in each step.
         eps: above 0.
 
     Example:
@@ -65,7 +60,7 @@ class WMSE(Method):
         self.sub_batch_size, self.num_partitions, self.eps = sub_batch_size, num_partitions, eps
 
     def forward(self, views: MultiView) -> Outputs:
-        """Return "z": the projected views, each (B, emb), not whitened."""
+        """Return "z": the projected views, each (B, D), not whitened."""
         return {"z": [self.projector(h) for h in views.through(self.encoder)]}
 
     def loss(self, z: list[Tensor]) -> dict[str, Tensor]:
@@ -73,7 +68,7 @@ class WMSE(Method):
         return {"distance": w_mse(*z, parts=self._parts(len(z[0])).to(z[0].device), eps=self.eps)}
 
     def _parts(self, rows: int) -> Tensor:
-        """Return the sub-batches of this step as row numbers, (K, w_size) or (w_iter, rows) of a smaller batch."""
+        """Return the sub-batches of this step as row numbers, each (sub_batch_size,) or all of a smaller batch."""
         orders = rng.orders(rng.bits(self.rng.of_step(self.num_partitions), rows))
         size = min(self.sub_batch_size, rows)
         return orders[:, : rows // size * size].reshape(-1, size)

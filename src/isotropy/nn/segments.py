@@ -1,4 +1,4 @@
-"""A head whose output is segments of logits: each is a soft clustering, and its largest unit is the code."""
+"""A head whose output is segments of logits (MUSIC)."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,17 +10,11 @@ from isotropy.nn.mlp import mlp
 
 
 class SegmentHead(nn.Module):
-    """An MLP whose output, D = `num_segments` times B wide, holds one group of B logits per segment.
+    """An MLP whose output is S segments of B logits, each a soft clustering whose largest unit is the code.
 
     Args:
-        widths: of the input, hidden layers and output, as `isotropy.nn.mlp.mlp` takes them; the last layer has no bias.
-        num_segments: how many groups; 1 makes one clustering.
-
-    Attributes:
-        num_segments, units: S and B.
-
-    Raises:
-        UserError: segments that do not divide the output's width.
+        widths: of the input, hidden layers and output, S B; the last layer has no bias.
+        num_segments: S; where it does not divide the output's width, that is a UserError.
 
     Example:
         >>> head = SegmentHead((8, 16, 12), num_segments=3)
@@ -40,7 +34,7 @@ class SegmentHead(nn.Module):
 
     @property
     def units(self) -> int:
-        """How many codes a segment has."""
+        """B, how many codes a segment has."""
         return self.widths[-1] // self.num_segments
 
     def forward(self, features: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""LFR: learning from random data projectors, with its projectors, its predictors and its cache."""
+"""LFR with its projectors, its predictors and its cache."""
 
 from isotropy.methods.lfr.lfr import LFR
 

@@ -25,19 +25,10 @@ _PROBE = 256
 class LFR(Method):
     """From the encoder's vector of a row, K predictors must tell what K fixed random projectors make of that row.
 
-    With z = f(x), predictions P_k = h_k(z), targets Y_k = g_k(x), unit rows, and C = P_k Y_k' the cosines of a
-    batch, the loss is the mean over k of
-
-        sum over i of (1 - C_ii)^2 + offdiagonal * sum over i != j of C_ij^2.
-
-    Training alternates: one pass moves the encoder and `predictor_passes` passes move the predictors. The K
-    projectors are chosen for diversity from `num_candidates` random ones, by a greedy DPP. Sui et al.,
-    "Self-supervised Representation Learning from Random Data Projectors" (ICLR 2024, arXiv 2310.07756),
-    section 3, and the authors' code.
-
-    Same mathematics, less work: targets are computed once, the frozen encoder's vectors once a cycle (where they
-    fit into `lfr_cache.MOST_BYTES`, 4 GiB each; beyond it every batch computes its own, so that memory stays
-    bounded), the frozen half gets no gradient, and the K predictors are one product.
+    The loss is the mean over k of `objectives.batchwise_barlow_twins` of predictions h_k(f(x)) for targets g_k(x). One
+    pass moves the encoder and `predictor_passes` passes move the predictors; a greedy DPP chooses the projectors from
+    random ones. Sui et al., "Self-supervised Representation Learning from Random Data Projectors" (ICLR 2024, arXiv
+    2310.07756), section 3, and authors' code.
 
     Args:
         make_projector: makes one untrained projector from rows to (B, width), given the width.
@@ -80,13 +71,8 @@ class LFR(Method):
     ) -> None:
         super().__init__()
         nonnegative(off_diagonal_weight=off_diagonal_weight)
-        at_least(
-            1,
-            num_projectors=num_projectors,
-            num_candidates=num_candidates,
-            target_width=target_width,
-            predictor_passes=predictor_passes,
-        )
+        at_least(1, num_projectors=num_projectors, num_candidates=num_candidates)
+        at_least(1, target_width=target_width, predictor_passes=predictor_passes)
         fraction(sparse_fraction=sparse_fraction)
         if num_candidates < num_projectors:
             raise UserError(
@@ -148,7 +134,7 @@ class LFR(Method):
         return pass_ % self.passes_per_epoch == 0
 
     def _choose(self, dataset: Dataset) -> Callable[[int], nn.Module]:
-        """Choose the projectors if nobody has, and return what makes one by its number for the source's rows."""
+        """Choose the projectors if that was not done, and return what makes one by its number for the data's rows."""
         sample = dataset.batch(rng.order(self.rng.seed, 0, len(dataset))[:_PROBE])
         rows = without_mask(dataset.to_input(sample), "LFR")
         shape = tuple(candidate(self._make, self.rng.seed, 0).to(rows.device, rows.dtype)(rows[:2]).shape)
