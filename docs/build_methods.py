@@ -79,6 +79,8 @@ def reference_losses(name: str) -> str:
     batch = prepared.recipe.train.batch_size
     said = " ".join(inspect.cleandoc(kind.reference_losses.__doc__ or "").split("\n\n")[0].split())
     values = [f"- {situation}: {value:.4g}" for situation, value in prepared.method.reference_losses(batch).items()]
+    if not values:
+        return "None: they have no closed form, or depend on more than the batch size."
     said = said.removeprefix("Return ")
     return f"{said[:1].upper()}{said[1:]} With the defaults and a batch of {batch}:\n\n" + "\n".join(values)
 

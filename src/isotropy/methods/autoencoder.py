@@ -5,8 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from isotropy.methods.checks import width_of
-from isotropy.methods.method import Method, Outputs
+from isotropy.methods.method import Method, Outputs, width_of
 from isotropy.nn.decoders import categories_of, decode
 from isotropy.objectives import reconstruction
 from isotropy.views.multiview import MultiView

@@ -1,12 +1,9 @@
 """Barlow Twins: each dimension agrees with itself in the other view and with no other dimension."""
 
-from collections.abc import Sequence
-
 from torch import Tensor, nn
 
-from isotropy.methods.checks import width_of
-from isotropy.methods.method import Method, Outputs
-from isotropy.nn.mlp import mlp
+from isotropy.methods.method import Method, Outputs, width_of
+from isotropy.nn.mlp import Widths, mlp
 from isotropy.objectives import barlow_twins
 from isotropy.validation import nonnegative, positive
 from isotropy.views.multiview import MultiView
@@ -38,7 +35,7 @@ class BarlowTwins(Method):
         self,
         encoder: nn.Module,
         *,
-        projector: Sequence[int] = (512, 512, 512),
+        projector: Widths = (512, 512, 512),
         off_diagonal_weight: float = 0.005,
         loss_scale: float = 0.1,
     ) -> None:

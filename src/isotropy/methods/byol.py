@@ -1,13 +1,10 @@
 """BYOL: predict what a slowly moving copy of yourself sees in another view; nothing is pushed away."""
 
-from collections.abc import Sequence
-
 from torch import Tensor, nn
 
-from isotropy.methods.checks import width_of
-from isotropy.methods.method import Method, Outputs
+from isotropy.methods.method import Method, Outputs, width_of
 from isotropy.nn.ema import Teacher, cosine
-from isotropy.nn.mlp import mlp
+from isotropy.nn.mlp import Widths, mlp
 from isotropy.objectives import byol
 from isotropy.validation import at_least, within
 from isotropy.views.multiview import MultiView
@@ -41,7 +38,7 @@ class BYOL(Method):
         self,
         encoder: nn.Module,
         *,
-        projector: Sequence[int] = (1024, 256),
+        projector: Widths = (1024, 256),
         predictor_hidden: int = 1024,
         momentum: float = 0.99,
     ) -> None:

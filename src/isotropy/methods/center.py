@@ -1,12 +1,9 @@
 """Center: views of a sample agree, samples do not; the shortest objective that cannot fall to one point."""
 
-from collections.abc import Sequence
-
 from torch import Tensor, nn
 
-from isotropy.methods.checks import width_of
-from isotropy.methods.method import Method, Outputs
-from isotropy.nn.mlp import mlp
+from isotropy.methods.method import Method, Outputs, width_of
+from isotropy.nn.mlp import Widths, mlp
 from isotropy.objectives import center
 from isotropy.validation import inside
 from isotropy.views.multiview import MultiView
@@ -23,19 +20,14 @@ class Center(Method):
         center_weight: lambda, above 0 (where collapse is best) and below 1 (from where differing views are rewarded).
 
     Example:
-        >>> import torch
         >>> from isotropy.encoders import TableMLP
-        >>> method = Center(TableMLP(numeric=3, width=8), projector=(16, 4))
-        >>> outputs = method(MultiView(torch.arange(32), lambda: [torch.randn(32, 3), torch.randn(32, 3)]))
-        >>> list(method.loss(**outputs))
-        ['alignment', 'centre']
+        >>> Center(TableMLP(numeric=3, width=8), projector=(16, 4)).reference_losses(11)
+        {'point collapse': -0.5, 'perfection': -1.05}
     """
 
     gathered = ("z",)
 
-    def __init__(
-        self, encoder: nn.Module, *, projector: Sequence[int] = (512, 128), center_weight: float = 0.5
-    ) -> None:
+    def __init__(self, encoder: nn.Module, *, projector: Widths = (512, 128), center_weight: float = 0.5) -> None:
         super().__init__()
         inside(0, 1, center_weight=center_weight)
         self.encoder = encoder

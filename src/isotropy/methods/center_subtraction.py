@@ -1,14 +1,12 @@
 """CenterSubtraction: chase another view of yourself, less what all samples share; no predictor, no negatives."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from isotropy.methods.checks import width_of
-from isotropy.methods.method import Method, Outputs
-from isotropy.nn.mlp import mlp
+from isotropy.methods.method import Method, Outputs, width_of
+from isotropy.nn.mlp import Widths, mlp
 from isotropy.objectives import center_subtraction
 from isotropy.objectives.rows import l2_normalize, upcast
 from isotropy.validation import fraction, positive, within
@@ -28,12 +26,9 @@ class CenterSubtraction(Method):
         momentum: m, at least 0 and below 1.
 
     Example:
-        >>> import torch
         >>> from isotropy.encoders import TableMLP
-        >>> method = CenterSubtraction(TableMLP(numeric=3, width=8), projector=(16, 4))
-        >>> outputs = method(MultiView(torch.arange(32), lambda: [torch.randn(32, 3), torch.randn(32, 3)]))
-        >>> list(outputs), list(method.loss(**outputs))
-        (['z', 'mean'], ['agreement'])
+        >>> CenterSubtraction(TableMLP(numeric=3, width=8), projector=(16, 4)).reference_losses(32)
+        {'point collapse': -1.0, 'perfection': -1.0}
     """
 
     averaged = ("mean",)
@@ -42,7 +37,7 @@ class CenterSubtraction(Method):
         self,
         encoder: nn.Module,
         *,
-        projector: Sequence[int] = (512, 128),
+        projector: Widths = (512, 128),
         center_fraction: float = 0.5,
         momentum: float = 0.9,
     ) -> None:

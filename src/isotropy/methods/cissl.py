@@ -1,13 +1,10 @@
 """CISSL: a student as weak as the probe must recognise its sample among a strong teacher's embeddings."""
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor, nn
 
-from isotropy.methods.checks import width_of
-from isotropy.methods.method import Method, Outputs
-from isotropy.nn.mlp import mlp
+from isotropy.methods.method import Method, Outputs, width_of
+from isotropy.nn.mlp import Widths, mlp
 from isotropy.objectives import cissl, cissl_references
 from isotropy.validation import positive
 from isotropy.views.multiview import MultiView
@@ -43,8 +40,8 @@ class CISSL(Method):
         self,
         encoder: nn.Module,
         *,
-        projector: Sequence[int] = (1024, 128),
-        student_hidden: Sequence[int] = (),
+        projector: Widths = (1024, 128),
+        student_hidden: Widths = (),
         temperature: float = 0.2,
     ) -> None:
         super().__init__()

@@ -1,16 +1,13 @@
 """DACL: know a row after a little of another row was mixed into it; for any data."""
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor, nn
 
 from isotropy import rng
 from isotropy.batch import without_mask
 from isotropy.errors import UserError
-from isotropy.methods.checks import width_of
-from isotropy.methods.method import Method, Outputs
-from isotropy.nn.mlp import mlp
+from isotropy.methods.method import Method, Outputs, width_of
+from isotropy.nn.mlp import Widths, mlp
 from isotropy.objectives import nt_xent, nt_xent_references
 from isotropy.validation import at_least, fraction, positive
 from isotropy.views.multiview import Dataset, MultiView
@@ -45,7 +42,7 @@ class DACL(Method):
         encoder: nn.Module,
         *,
         numeric: int | None = None,
-        projector: Sequence[int] = (512, 128),
+        projector: Widths = (512, 128),
         temperature: float = 0.5,
         alpha: float = 0.5,
     ) -> None:

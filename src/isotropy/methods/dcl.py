@@ -1,12 +1,9 @@
 """DCL: SimCLR without the positive among the candidates, for batches that are small."""
 
-from collections.abc import Sequence
-
 from torch import Tensor, nn
 
-from isotropy.methods.checks import width_of
-from isotropy.methods.method import Method, Outputs
-from isotropy.nn.mlp import mlp
+from isotropy.methods.method import Method, Outputs, width_of
+from isotropy.nn.mlp import Widths, mlp
 from isotropy.objectives.contrastive import decoupled_contrast, decoupled_contrast_references
 from isotropy.validation import positive
 from isotropy.views.multiview import MultiView
@@ -34,7 +31,7 @@ class DCL(Method):
     mechanism = "contrast"
     gathered = ("z",)
 
-    def __init__(self, encoder: nn.Module, *, projector: Sequence[int] = (512, 128), temperature: float = 0.1) -> None:
+    def __init__(self, encoder: nn.Module, *, projector: Widths = (512, 128), temperature: float = 0.1) -> None:
         super().__init__()
         positive(temperature=temperature)
         self.encoder = encoder

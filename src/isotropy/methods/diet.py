@@ -6,8 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from isotropy.errors import UserError
-from isotropy.methods.checks import width_of
-from isotropy.methods.method import Method, Outputs
+from isotropy.methods.method import Method, Outputs, width_of
 from isotropy.objectives import instance_classification
 from isotropy.objectives.rows import upcast
 from isotropy.validation import at_least, fraction

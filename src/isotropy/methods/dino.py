@@ -1,6 +1,5 @@
 """DINO: match the categories that a slowly moving copy of yourself sees in another view."""
 
-from collections.abc import Sequence
 from math import exp, log
 from typing import Any
 
@@ -8,11 +7,10 @@ import torch
 from torch import Tensor, nn
 
 from isotropy.errors import UserError
-from isotropy.methods.checks import width_of
-from isotropy.methods.method import Method, Outputs
+from isotropy.methods.method import Method, Outputs, width_of
 from isotropy.methods.pairs import crossed
 from isotropy.nn.ema import Teacher, cosine
-from isotropy.nn.mlp import mlp
+from isotropy.nn.mlp import Widths, mlp
 from isotropy.nn.prototypes import Prototypes
 from isotropy.objectives import dino
 from isotropy.objectives.rows import l2_normalize, upcast
@@ -55,7 +53,7 @@ class DINO(Method):
         self,
         encoder: nn.Module,
         *,
-        projector: Sequence[int] = (512, 512, 128),
+        projector: Widths = (512, 512, 128),
         num_prototypes: int = 1024,
         batch_norm: bool = True,
         student_temperature: float = 0.1,
@@ -109,7 +107,7 @@ class DINO(Method):
         start, end = self.temperatures
         return start + (end - start) * min(1.0, self.progress / self.warmup_fraction) if self.warmup_fraction else end
 
-    def monitored(self, student: list[Tensor], teacher: list[Tensor], **_: Any) -> dict[str, list[Tensor]]:
+    def monitored(self, student: list[Tensor], teacher: list[Tensor], **_: object) -> dict[str, list[Tensor]]:
         """Return what diagnostics read: the logits, and the categories' probabilities of a teacher and its student."""
         taught, teaching = next(iter(crossed(student, teacher)))
         p = ((teaching - self.centre) / self.teacher_temperature).softmax(1)

@@ -1,18 +1,15 @@
 """DISSL: a strong head sorts the samples into many categories and a weak one must follow; nothing is stopped."""
 
 import warnings
-from collections.abc import Sequence
 from math import log
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from isotropy.errors import UserError
-from isotropy.methods.checks import width_of
-from isotropy.methods.method import Method, Outputs
+from isotropy.methods.method import Method, Outputs, width_of
 from isotropy.methods.pairs import crossed
-from isotropy.nn.mlp import mlp
+from isotropy.nn.mlp import Widths, mlp
 from isotropy.objectives import dissl
 from isotropy.objectives.rows import upcast
 from isotropy.validation import at_least, nonnegative, positive
@@ -53,8 +50,8 @@ class DISSL(Method):
         *,
         num_categories: int = 1024,
         bottleneck_width: int = 256,
-        teacher_hidden: Sequence[int] = (1024,),
-        student_hidden: Sequence[int] = (),
+        teacher_hidden: Widths = (1024,),
+        student_hidden: Widths = (),
         balance_weight: float = 2.3,
         certainty_weight: float = 0.8,
         temperature: float = 0.5,
@@ -105,7 +102,7 @@ class DISSL(Method):
             marginal=[p.mean(dim=0) for p in marginal],
         )
 
-    def monitored(self, student: list[Tensor], teacher: list[Tensor], **_: Any) -> dict[str, list[Tensor]]:
+    def monitored(self, student: list[Tensor], teacher: list[Tensor], **_: object) -> dict[str, list[Tensor]]:
         """Return what diagnostics read: a teacher's probabilities, and those of a student of it."""
         taught, teaching = next(iter(crossed(student, teacher)))
         p, q = (teaching / self.temperature).softmax(1), (taught / (2 * self.temperature)).softmax(1)
@@ -121,6 +118,6 @@ class DISSL(Method):
         return {"one code": 0.0, "uniform codes": -surplus * whole, "perfection": perfection}
 
 
-def _low_rank(widths: Sequence[int], categories: int) -> nn.Sequential:
+def _low_rank(widths: Widths, categories: int) -> nn.Sequential:
     """Return a head whose logits have rank `widths[-1]` at most; the norm stands at the bottleneck alone."""
     return nn.Sequential(mlp(widths, norm_last=True, bias_last=False), nn.Linear(widths[-1], categories))

@@ -1,14 +1,10 @@
 """LeJEPA: predict the mean of a sample's views, and keep the embeddings an isotropic Gaussian."""
 
-from collections.abc import Sequence
-from typing import Any
-
 from torch import Tensor, nn
 
 from isotropy import rng
-from isotropy.methods.checks import width_of
-from isotropy.methods.method import Method, Outputs
-from isotropy.nn.mlp import mlp
+from isotropy.methods.method import Method, Outputs, width_of
+from isotropy.nn.mlp import Widths, mlp
 from isotropy.objectives import lejepa
 from isotropy.objectives.sigreg import quadrature
 from isotropy.validation import at_least, inside
@@ -42,7 +38,7 @@ class LeJEPA(Method):
         self,
         encoder: nn.Module,
         *,
-        projector: Sequence[int] = (512, 64),
+        projector: Widths = (512, 64),
         gaussian_weight: float = 0.05,
         num_slices: int = 256,
         num_knots: int = 17,
@@ -71,7 +67,7 @@ class LeJEPA(Method):
         """Return this step's directions (M, D) on the CPU: a function of seed and step, the same on all ranks."""
         return rng.normals(rng.halves(self.rng.of_step(self.slices), self.dimensions))
 
-    def monitored(self, large: list[Tensor], small: list[Tensor], **_: Any) -> dict[str, list[Tensor]]:
+    def monitored(self, large: list[Tensor], small: list[Tensor], **_: object) -> dict[str, list[Tensor]]:
         """Return what diagnostics read: the embedded views."""
         return {"views": [*large, *small]}
 

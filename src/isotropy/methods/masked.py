@@ -8,8 +8,7 @@ from torch import Tensor, nn
 
 from isotropy import rng
 from isotropy.errors import UserError
-from isotropy.methods.checks import width_of
-from isotropy.methods.method import Method, Outputs
+from isotropy.methods.method import Method, Outputs, width_of
 from isotropy.nn.decoders import categories_of, decode
 from isotropy.objectives import normalise_patches, reconstruction
 from isotropy.validation import at_least, inside

@@ -1,15 +1,12 @@
 """MoCo v3: know what a slowly moving copy of yourself makes of the other view, among the whole batch."""
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor, nn
 
-from isotropy.methods.checks import width_of
-from isotropy.methods.method import Method, Outputs
+from isotropy.methods.method import Method, Outputs, width_of
 from isotropy.methods.pairs import crossed
 from isotropy.nn.ema import Teacher, cosine
-from isotropy.nn.mlp import mlp
+from isotropy.nn.mlp import Widths, mlp
 from isotropy.objectives import info_nce, info_nce_references
 from isotropy.validation import at_least, positive, within
 from isotropy.views.multiview import MultiView
@@ -45,7 +42,7 @@ class MoCoV3(Method):
         self,
         encoder: nn.Module,
         *,
-        projector: Sequence[int] = (1024, 256),
+        projector: Widths = (1024, 256),
         predictor_hidden: int = 1024,
         temperature: float = 0.2,
         momentum: float = 0.99,

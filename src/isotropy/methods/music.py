@@ -1,14 +1,12 @@
 """MUSIC: split the embedding into segments, each a clustering that agrees between views and repeats no other."""
 
-from collections.abc import Sequence
 from math import log
-from typing import Any
 
 from torch import Tensor, nn
 
 from isotropy.errors import UserError
-from isotropy.methods.checks import width_of
-from isotropy.methods.method import Method, Outputs
+from isotropy.methods.method import Method, Outputs, width_of
+from isotropy.nn.mlp import Widths
 from isotropy.nn.segments import SegmentHead
 from isotropy.objectives import music
 from isotropy.validation import at_least, positive, some_weight
@@ -43,7 +41,7 @@ class MUSIC(Method):
         self,
         encoder: nn.Module,
         *,
-        projector: Sequence[int] = (256, 128),
+        projector: Widths = (256, 128),
         num_segments: int = 16,
         temperature: float = 1.0,
         diagonal_weight: float = 1.0,
@@ -73,7 +71,7 @@ class MUSIC(Method):
         """Return "diagonal", "off_diagonal" and "transform", weighted, in nats."""
         return music(*z, num_segments=self.projector.num_segments, temperature=self.temperature, **self.weights)
 
-    def monitored(self, z: list[Tensor], **_: Any) -> dict[str, list[Tensor]]:
+    def monitored(self, z: list[Tensor], **_: object) -> dict[str, list[Tensor]]:
         """Return what diagnostics read: the units' probabilities in every segment of the first view."""
         segments = z[0].view(len(z[0]), self.projector.num_segments, -1)
         return {"assignments": [*(segments / self.temperature).softmax(2).unbind(1)]}

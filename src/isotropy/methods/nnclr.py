@@ -1,16 +1,14 @@
 """NNCLR: the positive of a view is the nearest neighbour of the other view among samples seen lately."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from isotropy.errors import UserError
-from isotropy.methods.checks import width_of
-from isotropy.methods.method import Method, Outputs
+from isotropy.methods.method import Method, Outputs, width_of
 from isotropy.methods.pairs import crossed
-from isotropy.nn.mlp import mlp
+from isotropy.nn.mlp import Widths, mlp
 from isotropy.objectives import info_nce, info_nce_references
 from isotropy.objectives.rows import l2_normalize
 from isotropy.validation import at_least, positive
@@ -49,7 +47,7 @@ class NNCLR(Method):
         self,
         encoder: nn.Module,
         *,
-        projector: Sequence[int] = (1024, 1024, 256),
+        projector: Widths = (1024, 1024, 256),
         predictor_hidden: int = 1024,
         queue_size: int = 4096,
         temperature: float = 0.1,

@@ -1,10 +1,9 @@
 """SCARF: know a table's row by its values although most of them were exchanged."""
 
-from collections.abc import Sequence
-
 from torch import nn
 
 from isotropy.methods.simclr import SimCLR
+from isotropy.nn.mlp import Widths
 
 
 class SCARF(SimCLR):
@@ -26,5 +25,5 @@ class SCARF(SimCLR):
 
     modalities = ("table",)
 
-    def __init__(self, encoder: nn.Module, *, projector: Sequence[int] = (256, 256), temperature: float = 0.5) -> None:
+    def __init__(self, encoder: nn.Module, *, projector: Widths = (256, 256), temperature: float = 0.5) -> None:
         super().__init__(encoder, projector=projector, temperature=temperature)

@@ -1,14 +1,11 @@
 """SimSiam: predict your own projection of another view, and let no gradient through what is predicted."""
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor, nn
 
-from isotropy.methods.checks import width_of
-from isotropy.methods.method import Method, Outputs
+from isotropy.methods.method import Method, Outputs, width_of
 from isotropy.methods.pairs import crossed
-from isotropy.nn.mlp import mlp
+from isotropy.nn.mlp import Widths, mlp
 from isotropy.objectives import cosine_distance
 from isotropy.validation import at_least
 from isotropy.views.multiview import MultiView
@@ -38,9 +35,7 @@ class SimSiam(Method):
     compared = "target"
     predicts = ("prediction", "target")
 
-    def __init__(
-        self, encoder: nn.Module, *, projector: Sequence[int] = (512, 512, 512), predictor_hidden: int = 128
-    ) -> None:
+    def __init__(self, encoder: nn.Module, *, projector: Widths = (512, 512, 512), predictor_hidden: int = 128) -> None:
         super().__init__()
         at_least(1, predictor_hidden=predictor_hidden)
         self.encoder = encoder

@@ -1,14 +1,11 @@
 """STab: two copies of the encoder with other weights dropped must agree on a row."""
 
-from collections.abc import Sequence
-
 from torch import Tensor, nn
 from torch.func import functional_call
 
 from isotropy import rng
-from isotropy.methods.checks import width_of
-from isotropy.methods.method import Method, Outputs
-from isotropy.nn.mlp import mlp
+from isotropy.methods.method import Method, Outputs, width_of
+from isotropy.nn.mlp import Widths, mlp
 from isotropy.objectives import byol
 from isotropy.validation import at_least, fraction
 from isotropy.views.multiview import MultiView
@@ -48,7 +45,7 @@ class STab(Method):
         encoder: nn.Module,
         *,
         drop_rate: float = 0.1,
-        projector: Sequence[int] = (512, 256),
+        projector: Widths = (512, 256),
         predictor_hidden: int | None = 128,
     ) -> None:
         super().__init__()

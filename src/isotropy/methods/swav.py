@@ -1,6 +1,5 @@
 """SwAV: view one predicts the cluster of view two, while all clusters are kept equally full."""
 
-from collections.abc import Sequence
 from math import exp, log
 from typing import Any
 
@@ -8,9 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from isotropy.errors import UserError
-from isotropy.methods.checks import width_of
-from isotropy.methods.method import Method, Outputs
-from isotropy.nn.mlp import mlp
+from isotropy.methods.method import Method, Outputs, width_of
+from isotropy.nn.mlp import Widths, mlp
 from isotropy.nn.prototypes import Prototypes
 from isotropy.objectives import sinkhorn, swav
 from isotropy.objectives.rows import l2_normalize, upcast
@@ -53,7 +51,7 @@ class SwAV(Method):
         self,
         encoder: nn.Module,
         *,
-        projector: Sequence[int] = (512, 128),
+        projector: Widths = (512, 128),
         num_prototypes: int = 512,
         temperature: float = 0.1,
         sinkhorn_epsilon: float = 0.05,
@@ -95,7 +93,7 @@ class SwAV(Method):
         codes = [sinkhorn(scored, epsilon=epsilon, iterations=iterations)[:rows] for scored in each]
         return {"prediction": swav(scores, codes, temperature=self.temperature)}
 
-    def monitored(self, scores: list[Tensor], z: list[Tensor], **_: Any) -> dict[str, list[Tensor]]:
+    def monitored(self, scores: list[Tensor], z: list[Tensor], **_: object) -> dict[str, list[Tensor]]:
         """Return what diagnostics read: the projections, and the prototypes' probabilities."""
         return {"views": z, "assignments": [(one / self.temperature).softmax(1) for one in scores[: self.num_assigned]]}
 

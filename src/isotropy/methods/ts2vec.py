@@ -1,14 +1,11 @@
 """TS2Vec: a time step means the same in two crops of its series, at every scale, and differs from all others."""
 
-from typing import Any
-
 from torch import Tensor, nn
 
 from isotropy import rng
 from isotropy.encoders.encoder import Encoder
 from isotropy.errors import UserError
-from isotropy.methods.checks import frame_width_of
-from isotropy.methods.method import Method, Outputs
+from isotropy.methods.method import Method, Outputs, frame_width_of
 from isotropy.objectives import hierarchical_contrast
 from isotropy.validation import fraction, positive, within
 from isotropy.views.multiview import MultiView
@@ -69,13 +66,9 @@ class TS2Vec(Method):
         """Return "instance" and "temporal", weighted, in nats."""
         return hierarchical_contrast(frames[0], frames[1], alpha=self.instance_weight, temperature=self.temperature)
 
-    def monitored(self, frames: list[Tensor], **_: Any) -> dict[str, list[Tensor]]:
+    def monitored(self, frames: list[Tensor], **_: object) -> dict[str, list[Tensor]]:
         """Return what diagnostics read: the mean of each crop's shared frames."""
         return {"views": [x.mean(dim=1) for x in frames]}
-
-    def reference_losses(self, batch_size: int) -> dict[str, float]:
-        """Return none: what collapse costs depends on the length of the shared crop, too."""
-        return {}
 
     def _crops(self, length: int) -> tuple[tuple[int, int], tuple[int, int]]:
         """Return a <= b and c <= d such that the crops [a, c) and [b, d) share [b, c), of two steps or more."""

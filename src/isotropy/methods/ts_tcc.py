@@ -1,6 +1,5 @@
 """TS-TCC: from one view's past predict the other view's future, and tell the contexts of samples apart."""
 
-from collections.abc import Sequence
 from math import log
 
 import torch
@@ -9,10 +8,9 @@ from torch import Tensor, nn
 from isotropy import rng
 from isotropy.encoders.encoder import Encoder
 from isotropy.errors import UserError
-from isotropy.methods.checks import frame_width_of
-from isotropy.methods.method import Method, Outputs
+from isotropy.methods.method import Method, Outputs, frame_width_of
 from isotropy.nn.attention import Block
-from isotropy.nn.mlp import mlp
+from isotropy.nn.mlp import Widths, mlp
 from isotropy.objectives import nt_xent, temporal_contrast
 from isotropy.objectives.rows import l2_normalize
 from isotropy.validation import at_least, fraction, positive, some_weight
@@ -60,7 +58,7 @@ class TSTCC(Method):
         depth: int = 4,
         num_heads: int = 4,
         dropout: float = 0.1,
-        projector: Sequence[int] = (64, 32),
+        projector: Widths = (64, 32),
         temporal_weight: float = 1.0,
         contextual_weight: float = 0.7,
         temperature: float = 0.2,

@@ -6,9 +6,11 @@ from torch import nn
 
 from isotropy.errors import UserError
 
+Widths = Sequence[int]
+
 
 def mlp(
-    widths: Sequence[int],
+    widths: Widths,
     *,
     norm: bool = True,
     norm_last: bool = False,

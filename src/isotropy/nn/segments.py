@@ -1,12 +1,11 @@
 """A head whose output is segments of logits (MUSIC)."""
 
-from collections.abc import Sequence
 from typing import Any
 
 from torch import Tensor, nn
 
 from isotropy.errors import UserError
-from isotropy.nn.mlp import mlp
+from isotropy.nn.mlp import Widths, mlp
 
 
 class SegmentHead(nn.Module):
@@ -22,7 +21,7 @@ class SegmentHead(nn.Module):
         4
     """
 
-    def __init__(self, widths: Sequence[int], *, num_segments: int) -> None:
+    def __init__(self, widths: Widths, *, num_segments: int) -> None:
         super().__init__()
         if num_segments < 1 or widths[-1] % num_segments:
             raise UserError(

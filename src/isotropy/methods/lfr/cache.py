@@ -1,7 +1,6 @@
 """What LFR needs of rows that do not change: kept for all of them where that fits, else made batch by batch."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -48,7 +47,7 @@ class Cache:
             return
         self._targets = rows.new_empty(len(dataset), len(chosen), width)
         for k, number in enumerate(chosen):  # one at a time: projectors can be large
-            self._targets[:, k] = targets([make(number)], dataset)[0]
+            self._targets[:, k] = targets(make(number), dataset)
 
     @torch.no_grad()
     def make_codes(self, encoder: nn.Module, width: int) -> None:
@@ -90,9 +89,6 @@ class Cache:
     def _rows(self, index: Tensor) -> Tensor:
         assert self._source is not None, "before_pass comes before forward"
         return without_mask(self._source.to_input(self._source.batch(index)), "LFR")
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> "Cache":
-        return Cache()
 
     def __reduce__(self) -> tuple[type["Cache"], tuple[()]]:
         return (Cache, ())

@@ -1,7 +1,6 @@
 """LFR: learn to predict what random networks make of a row; no views, no augmentation."""
 
 from collections.abc import Callable
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -9,11 +8,10 @@ from torch import Tensor, nn
 from isotropy import rng
 from isotropy.batch import without_mask
 from isotropy.errors import UserError
-from isotropy.methods.checks import width_of
 from isotropy.methods.lfr.cache import Cache
 from isotropy.methods.lfr.predictors import hidden_predictors, linear_predictors
 from isotropy.methods.lfr.projectors import beta_init_, candidate, choose, sparse_init_
-from isotropy.methods.method import Method, Outputs
+from isotropy.methods.method import Method, Outputs, width_of
 from isotropy.objectives import batchwise_barlow_twins
 from isotropy.validation import at_least, fraction, nonnegative
 from isotropy.views.multiview import Dataset, MultiView
@@ -106,7 +104,7 @@ class LFR(Method):
         """Return "bbt", the batch-wise Barlow Twins loss: a sum over the batch, a mean over the projectors."""
         return {"bbt": batchwise_barlow_twins(prediction, target, offdiagonal=self.off_diagonal_weight)}
 
-    def monitored(self, prediction: Tensor, target: Tensor, **_: Any) -> dict[str, list[Tensor]]:
+    def monitored(self, prediction: Tensor, target: Tensor, **_: object) -> dict[str, list[Tensor]]:
         """Return what diagnostics read: all predictors' outputs of a row as one vector, beside their targets."""
         return {"prediction": [prediction.flatten(1)], "target": [target.flatten(1)]}
 

@@ -90,8 +90,6 @@ def choose(make: Callable[[], nn.Module], rows: Tensor, *, count: int, candidate
 
     `candidate(make, seed, number)` makes a chosen one again. Fewer different candidates than `count` are a UserError.
     """
-    if count > candidates:
-        raise UserError(f"cannot choose {count} projectors from {candidates} candidates; give more")
     if count == candidates:
         return list(range(count))
     rows = rows[:1000]
@@ -157,19 +155,10 @@ def greedy_dpp(kernel: Tensor | ArrayLike, count: int) -> list[int]:
 
 
 @torch.no_grad()
-def targets(projectors: Sequence[nn.Module], dataset: Dataset, *, chunk: int = 1024) -> Tensor:
-    """Return the unit outputs (K, N, width) of K projectors of all N rows, made in chunks on the data's device."""
-    held: Tensor | None = None
-    for start in range(0, len(dataset), chunk):
-        index = torch.arange(start, min(start + chunk, len(dataset)))
-        rows = dataset.to_input(dataset.batch(index))
-        for k, projector in enumerate(projectors):
-            output = functional.normalize(projector(rows), dim=1)
-            if held is None:
-                held = output.new_empty(len(projectors), len(dataset), output.shape[1])
-            held[k, start : start + chunk] = output
-    assert held is not None, "no rows or no projectors"
-    return held
+def targets(projector: nn.Module, dataset: Dataset, *, chunk: int = 1024) -> Tensor:
+    """Return the unit outputs (N, width) of a projector for all N rows, made in chunks on the data's device."""
+    batches = (dataset.to_input(dataset.batch(index)) for index in torch.arange(len(dataset)).split(chunk))
+    return torch.cat([functional.normalize(projector(rows), dim=1) for rows in batches])
 
 
 @torch.no_grad()
