@@ -41,9 +41,8 @@ def matrix() -> ModuleType:
 
 
 def idea(name: str) -> str:
-    """Return a method in one line: its module's docstring without the name."""
-    text = (inspect.getmodule(METHODS[name]).__doc__ or "").strip().partition("\n")[0]
-    return text.partition(": ")[2].rstrip(".") or text.rstrip(".")
+    """Return a method in one line, the first of its docstring."""
+    return (METHODS[name].__doc__ or "").partition("\n")[0].rstrip(".")
 
 
 def described(name: str) -> str:

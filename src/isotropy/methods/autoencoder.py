@@ -1,5 +1,3 @@
-"""Autoencoder: give the row back from its vector."""
-
 from collections.abc import Callable
 
 import torch

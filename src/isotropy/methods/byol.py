@@ -1,5 +1,3 @@
-"""BYOL: predict what a slowly moving copy of yourself sees in another view; nothing is pushed away."""
-
 from torch import Tensor, nn
 
 from isotropy.methods.method import Method, Outputs, width_of
@@ -17,8 +15,7 @@ class BYOL(Method):
     likewise. Grill et al., "Bootstrap Your Own Latent" (NeurIPS 2020, arXiv 2006.07733), equation 2 and section 3.
 
     Args:
-        projector: hidden and output widths of g (Linear, BatchNorm, ReLU, ..., Linear).
-        predictor_hidden: width of the hidden layer of h, which is built alike.
+        projector, predictor_hidden: widths of g (Linear, BatchNorm, ReLU, ..., Linear) and inside h, built alike.
         momentum: m at the start, in [0, 1]; it ends at 1.
 
     Example:

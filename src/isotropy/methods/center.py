@@ -1,5 +1,3 @@
-"""Center: views of a sample agree, samples do not; the shortest objective that cannot fall to one point."""
-
 from torch import Tensor, nn
 
 from isotropy.methods.method import Method, Outputs, width_of

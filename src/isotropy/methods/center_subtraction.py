@@ -1,5 +1,3 @@
-"""CenterSubtraction: chase another view of yourself, less what all samples share; no predictor, no negatives."""
-
 from typing import Any
 
 import torch

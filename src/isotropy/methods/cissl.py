@@ -1,5 +1,3 @@
-"""CISSL: a student as weak as the probe must recognise its sample among a strong teacher's embeddings."""
-
 import torch
 from torch import Tensor, nn
 

@@ -1,5 +1,3 @@
-"""DACL: know a row after a little of another row was mixed into it; for any data."""
-
 import torch
 from torch import Tensor, nn
 
@@ -21,8 +19,7 @@ class DACL(Method):
     2011.04419), section 3 and algorithm 1.
 
     Args:
-        numeric: how many columns of a table are numbers (they come first, codes of categories last); None for data
-            that are numbers alone. A recipe takes it from the data.
+        numeric: how many columns of a table, the first ones, are numbers; None for data of numbers alone.
         projector: hidden and output widths of g (Linear, BatchNorm, ReLU, ..., Linear).
         temperature: t, in units of cosine, above 0.
         alpha: the least fraction of the row itself, in [0, 1).

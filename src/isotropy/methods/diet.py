@@ -1,5 +1,3 @@
-"""DIET: tell every row from all others, as if each were a class of its own."""
-
 from math import log
 
 import torch

@@ -1,5 +1,3 @@
-"""DINO: match the categories that a slowly moving copy of yourself sees in another view."""
-
 from math import exp, log
 from typing import Any
 

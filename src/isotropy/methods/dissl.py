@@ -1,5 +1,3 @@
-"""DISSL: a strong head sorts the samples into many categories and a weak one must follow; nothing is stopped."""
-
 import warnings
 from math import log
 

@@ -1,5 +1,3 @@
-"""LeJEPA: predict the mean of a sample's views, and keep the embeddings an isotropic Gaussian."""
-
 from torch import Tensor, nn
 
 from isotropy import rng
@@ -20,8 +18,7 @@ class LeJEPA(Method):
     Args:
         projector: hidden and output widths of g (Linear, BatchNorm, ReLU, ..., Linear).
         gaussian_weight: lambda, in (0, 1); the statistic grows with the batch, so lambda times N is what counts.
-        num_slices: how many directions a step draws.
-        num_knots: of the quadrature on [0, 3], at least 2.
+        num_slices, num_knots: directions of a step, and knots of the quadrature on [0, 3], at least 2.
 
     Example:
         >>> import torch

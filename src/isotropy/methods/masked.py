@@ -1,5 +1,3 @@
-"""Masked reconstruction: hide parts of a row and tell them from the rest."""
-
 from collections.abc import Callable
 from math import ceil
 

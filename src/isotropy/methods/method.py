@@ -112,13 +112,7 @@ class Method(nn.Module):
 
 
 def width_of(encoder: nn.Module) -> int:
-    """Return the length of an encoder's output vectors, or raise a UserError where it does not say it.
-
-    Example:
-        >>> from isotropy.encoders import TableMLP
-        >>> width_of(TableMLP(numeric=3, width=8))
-        8
-    """
+    """Return the length of an encoder's output vectors, or raise a UserError where it does not say it."""
     width = getattr(encoder, "width", None)
     if not isinstance(width, int):
         raise UserError(
@@ -129,13 +123,7 @@ def width_of(encoder: nn.Module) -> int:
 
 
 def frame_width_of(encoder: nn.Module) -> int:
-    """Return the length of an encoder's feature vectors along time, or raise a UserError where it gives none.
-
-    Example:
-        >>> from isotropy.encoders import SeriesCNN
-        >>> frame_width_of(SeriesCNN(channels=9, length=128))
-        128
-    """
+    """Return the length of an encoder's feature vectors along time, or raise a UserError where it gives none."""
     width = getattr(encoder, "frame_width", None)
     if not isinstance(width, int):
         raise UserError(

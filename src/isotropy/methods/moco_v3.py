@@ -1,5 +1,3 @@
-"""MoCo v3: know what a slowly moving copy of yourself makes of the other view, among the whole batch."""
-
 import torch
 from torch import Tensor, nn
 
@@ -20,8 +18,7 @@ class MoCoV3(Method):
     Vision Transformers" (ICCV 2021, arXiv 2104.02057), equation 1 and algorithm 1.
 
     Args:
-        projector: hidden and output widths of g (Linear, BatchNorm, ReLU, ..., Linear, BatchNorm without affine).
-        predictor_hidden: width of the hidden layer of h (Linear, BatchNorm, ReLU, Linear).
+        projector, predictor_hidden: widths of g (Linear, BatchNorm, ReLU, ..., Linear, BatchNorm) and inside h.
         temperature: t, in units of cosine, above 0.
         momentum: m at the start, in [0, 1]; it ends at 1.
 

@@ -1,5 +1,3 @@
-"""NNCLR: the positive of a view is the nearest neighbour of the other view among samples seen lately."""
-
 from typing import Any
 
 import torch
@@ -24,8 +22,7 @@ class NNCLR(Method):
     to 4.
 
     Args:
-        projector: hidden and output widths of g (Linear, BatchNorm, ReLU, ..., Linear, BatchNorm).
-        predictor_hidden: width of the hidden layer of h (Linear, BatchNorm, ReLU, Linear).
+        projector, predictor_hidden: widths of g (Linear, BatchNorm, ReLU, ..., Linear, BatchNorm) and inside h.
         queue_size: rows of the queue, at least those of a batch.
         temperature: t, in units of cosine, above 0.
 

@@ -1,5 +1,3 @@
-"""SCARF: know a table's row by its values although most of them were exchanged."""
-
 from torch import nn
 
 from isotropy.methods.simclr import SimCLR

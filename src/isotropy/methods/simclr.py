@@ -1,5 +1,3 @@
-"""SimCLR: pull two views of a sample together and push all other samples away."""
-
 from torch import Tensor, nn
 
 from isotropy.methods.method import Method, Outputs, width_of

@@ -1,5 +1,3 @@
-"""SimSiam: predict your own projection of another view, and let no gradient through what is predicted."""
-
 import torch
 from torch import Tensor, nn
 

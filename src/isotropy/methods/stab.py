@@ -1,5 +1,3 @@
-"""STab: two copies of the encoder with other weights dropped must agree on a row."""
-
 from torch import Tensor, nn
 from torch.func import functional_call
 
@@ -21,8 +19,7 @@ class STab(Method):
 
     Args:
         drop_rate: p, in [0, 1).
-        projector: hidden and output widths of g (Linear, BatchNorm, ReLU, ..., Linear, BatchNorm without affine);
-            none leaves it out.
+        projector: widths of g (Linear, BatchNorm, ReLU, ..., Linear, BatchNorm without affine); none leaves it out.
         predictor_hidden: width of the hidden layer of h (Linear, BatchNorm, ReLU, Linear); none makes it linear.
 
     Example:

@@ -1,5 +1,3 @@
-"""SwAV: view one predicts the cluster of view two, while all clusters are kept equally full."""
-
 from math import exp, log
 from typing import Any
 

@@ -1,5 +1,3 @@
-"""TS2Vec: a time step means the same in two crops of its series, at every scale, and differs from all others."""
-
 from torch import Tensor, nn
 
 from isotropy import rng

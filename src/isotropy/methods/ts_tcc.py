@@ -1,5 +1,3 @@
-"""TS-TCC: from one view's past predict the other view's future, and tell the contexts of samples apart."""
-
 from math import log
 
 import torch

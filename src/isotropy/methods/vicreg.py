@@ -1,5 +1,3 @@
-"""VICReg: the views agree, every dimension varies, and no two dimensions say the same."""
-
 from torch import Tensor, nn
 
 from isotropy.methods.method import Method, Outputs, width_of

@@ -1,5 +1,3 @@
-"""W-MSE: views agree after whitening, which leaves no room for collapse and needs no negatives."""
-
 from torch import Tensor, nn
 
 from isotropy import rng

@@ -1,6 +1,6 @@
 """What LFR needs of rows that do not change: kept for all of them where that fits, else made batch by batch."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -27,19 +27,17 @@ class Cache:
         self._codes: Tensor | None = None
         self._weights: list[Tensor] = []
 
-    def is_of(self, dataset: Dataset, chosen: Sequence[int]) -> bool:
+    def is_of(self, dataset: Dataset, chosen: list[int]) -> bool:
         """Return whether it holds the targets that these projectors make of this data set."""
-        return self._source is dataset and self._chosen == list(chosen)
+        return self._source is dataset and self._chosen == chosen
 
     @torch.no_grad()
-    def make_targets(
-        self, dataset: Dataset, chosen: Sequence[int], make: Callable[[int], nn.Module], width: int
-    ) -> None:
+    def make_targets(self, dataset: Dataset, chosen: list[int], make: Callable[[int], nn.Module], width: int) -> None:
         """Compute the targets (`width` each) of all rows, or keep the projectors where those would be too many.
 
         `make` returns each of the `chosen` projectors by its number, frozen and on the data's device.
         """
-        self._source, self._chosen, self._codes = dataset, list(chosen), None
+        self._source, self._chosen, self._codes = dataset, chosen, None
         self._projectors, self._targets = [], None
         rows = self._rows(torch.arange(1))
         if not _fits(len(dataset), len(chosen) * width, rows):

@@ -1,5 +1,3 @@
-"""LFR: learn to predict what random networks make of a row; no views, no augmentation."""
-
 from collections.abc import Callable
 
 import torch
@@ -30,8 +28,7 @@ class LFR(Method):
 
     Args:
         make_projector: makes one untrained projector from rows to (B, width), given the width.
-        num_projectors: K.
-        num_candidates: how many random projectors to choose from; K of K takes all.
+        num_projectors, num_candidates: K, and how many random projectors to choose from; K of K takes all.
         target_width: length of a target.
         predictor_passes: passes that move the predictors after each that moves the encoder.
         off_diagonal_weight: lambda, at least 0; its pressure on a row grows with the batch, as lambda (B - 1).

@@ -7,12 +7,7 @@ from torch import Tensor, nn
 
 
 class StackedLinear(nn.Module):
-    """K independent linear maps of K inputs, (B, K, inputs) to (B, K, outputs), initialised as K `nn.Linear`.
-
-    Example:
-        >>> StackedLinear(6, 4, 3)(torch.zeros(8, 6, 4)).shape
-        torch.Size([8, 6, 3])
-    """
+    """K independent linear maps of K inputs, (B, K, inputs) to (B, K, outputs), initialised as K `nn.Linear`."""
 
     def __init__(self, count: int, inputs: int, outputs: int) -> None:
         super().__init__()
@@ -34,10 +29,6 @@ def hidden_predictors(count: int, inputs: int, hidden: int, outputs: int) -> nn.
     """Return K predictors with a hidden layer, (B, inputs) to (B, K, outputs) (Sui et al. 2024, appendix).
 
     The norm keeps no running statistics: the published loop stays in train mode, too.
-
-    Example:
-        >>> hidden_predictors(6, 4, 16, 3)(torch.zeros(8, 4)).shape
-        torch.Size([8, 6, 3])
     """
     return nn.Sequential(
         nn.Linear(inputs, count * hidden, bias=False),

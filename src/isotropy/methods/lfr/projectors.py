@@ -28,23 +28,13 @@ def table_projector(shape: Mapping[str, Any], width: int) -> nn.Module:
 
 
 def series_projector(shape: Mapping[str, Any], width: int) -> nn.Module:
-    """Return an untrained projector of series of a shape {"channels", "length"}.
-
-    Two blocks of convolution and max-pooling -> 256 -> width, with nothing between the linear layers.
-
-    Example:
-        >>> series_projector({"channels": 9, "length": 128}, 256)(torch.zeros(2, 9, 128)).shape
-        torch.Size([2, 256])
-    """
+    """Return an untrained projector of series {"channels", "length"}: two blocks of one convolution -> 256 -> width."""
     channels, steps = shape["channels"], shape["length"]
     # 2-D convolutions of height 1: the same arithmetic and initial weights as 1-D ones, and faster.
     layers: list[nn.Module] = [nn.Unflatten(1, (channels, 1))]
     for before, after in ((channels, 16), (16, 32)):
-        layers += [
-            nn.Conv2d(before, after, (1, 8), padding=(0, 4), bias=False),
-            nn.ReLU(),
-            nn.MaxPool2d((1, 2), padding=(0, 1)),
-        ]
+        layers += [nn.Conv2d(before, after, (1, 8), padding=(0, 4), bias=False), nn.ReLU()]
+        layers.append(nn.MaxPool2d((1, 2), padding=(0, 1)))
         steps = (steps + 1) // 2 + 1
     if steps > _MOST_STEPS:
         layers.append(nn.AdaptiveAvgPool2d((1, _MOST_STEPS)))
@@ -53,10 +43,7 @@ def series_projector(shape: Mapping[str, Any], width: int) -> nn.Module:
 
 
 def image_projector(shape: Mapping[str, Any], width: int) -> nn.Module:
-    """Return an untrained projector of images of a shape {"channels", "size"}.
-
-    Three blocks of two convolutions and a max-pooling -> width.
-    """
+    """Return an untrained projector of images {"channels", "size"}: three blocks of two convolutions -> width."""
     height, breadth = shape["size"]
     layers: list[nn.Module] = []
     for before, middle, after in ((shape["channels"], 8, 16), (16, 32, 32), (32, 32, 32)):
@@ -72,13 +59,10 @@ def image_projector(shape: Mapping[str, Any], width: int) -> nn.Module:
 
 
 def candidate(make: Callable[[], nn.Module], seed: int, number: int) -> nn.Module:
-    """Return candidate `number` of those that `make` draws from `seed`: frozen, in eval mode, on the CPU.
-
-    A function of its arguments alone, which neither reads nor moves the global generators.
-    """
+    """Return candidate `number` of those that `make` draws from `seed`, frozen, on the CPU."""
     state = np.random.SeedSequence((seed, number)).generate_state(1, np.uint64)[0]
     with torch.random.fork_rng(devices=[]), torch.device("cpu"):
-        # Not torch.manual_seed: that would reseed the generators of all devices too.
+        # Global generators are not moved, nor, as torch.manual_seed would, reseeded on all devices.
         torch.default_generator.manual_seed(int(state) >> 1)
         network = make()
     return network.requires_grad_(False).eval()
