@@ -12,8 +12,8 @@ from isotropy.views.multiview import MultiView
 class Autoencoder(Method):
     """From the encoder's vector of a row a decoder must give the row back; no views, no augmentation.
 
-    With a decoder d, the loss is `objectives.reconstruction` of d(f(x)) for x. Hinton and Salakhutdinov, "Reducing the
-    Dimensionality of Data with Neural Networks" (Science 2006); a baseline of Sui et al. (ICLR 2024, arXiv 2310.07756).
+    With a decoder d, the loss is `objectives.reconstruction` of d(f(x)) for x.
+    Hinton and Salakhutdinov, "Reducing the Dimensionality of Data with Neural Networks" (Science 2006).
 
     Args:
         make_decoder: makes d, a network from (B, width) to rows (as the encoder takes them), given the width. One

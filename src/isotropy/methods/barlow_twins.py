@@ -10,8 +10,9 @@ from isotropy.views.multiview import MultiView
 class BarlowTwins(Method):
     """The correlations between the dimensions of two views, over the batch, are to be the identity.
 
-    The loss is `objectives.barlow_twins` of z = g(f(x)). Zbontar et al., "Barlow Twins: Self-Supervised Learning via
-    Redundancy Reduction" (ICML 2021, arXiv 2103.03230), equations 1 and 2.
+    The loss is `objectives.barlow_twins` of z = g(f(x)).
+    Zbontar et al., "Barlow Twins: Self-Supervised Learning via Redundancy Reduction" (ICML 2021, arXiv 2103.03230),
+    equations 1 and 2.
 
     Args:
         projector: hidden and output widths of g (Linear, BatchNorm, ReLU, ..., Linear without bias).

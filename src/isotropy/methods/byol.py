@@ -11,8 +11,8 @@ from isotropy.views.multiview import MultiView
 class BYOL(Method):
     """The student predicts, from one view, the teacher's projection of another; the teacher follows the student.
 
-    The loss is `objectives.byol` of h(g(f(x))) for g'(f'(x')), and after every step f' <- m f' + (1 - m) f, g'
-    likewise. Grill et al., "Bootstrap Your Own Latent" (NeurIPS 2020, arXiv 2006.07733), equation 2 and section 3.
+    The loss is `objectives.byol` of h(g(f(x))) for g'(f'(x')); after every step f' <- m f' + (1 - m) f, g' likewise.
+    Grill et al., "Bootstrap Your Own Latent" (NeurIPS 2020, arXiv 2006.07733), equation 2 and section 3.
 
     Args:
         projector, predictor_hidden: widths of g (Linear, BatchNorm, ReLU, ..., Linear) and inside h, built alike.

@@ -14,9 +14,8 @@ from isotropy.views.multiview import MultiView
 class CenterSubtraction(Method):
     """SimSiam whose predictor is replaced by what it is said to do: taking the centre off the target.
 
-    The loss is `objectives.center_subtraction` of z = g(f(x)), with c <- m c + (1 - m) E[z / |z|] after each step, c =
-    0 at first. Derived from "Common stability mechanism behind self-supervised learning" (arXiv 2402.14957) and
-    SimSiam.
+    The loss is `objectives.center_subtraction` of z = g(f(x)), with c <- m c + (1 - m) E[z / |z|] after each step.
+    Derived from "Common stability mechanism behind self-supervised learning" (arXiv 2402.14957) and SimSiam.
 
     Args:
         projector: hidden and output widths of g (Linear, BatchNorm, ReLU, ..., Linear).

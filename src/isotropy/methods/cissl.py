@@ -11,9 +11,9 @@ from isotropy.views.multiview import MultiView
 class CISSL(Method):
     """Only one side is projected, so that the features themselves and not their projection are linearly readable.
 
-    The loss is `objectives.cissl` of students BN(A f(x)) and teachers g(f(x)). Dubois et al., "Improving
-    Self-Supervised Learning by Characterizing Idealized Representations" (NeurIPS 2022, arXiv 2209.06235), equation 7,
-    and authors' code.
+    The loss is `objectives.cissl` of students BN(A f(x)) and teachers g(f(x)).
+    Dubois et al., "Improving Self-Supervised Learning by Characterizing Idealized Representations" (NeurIPS 2022, arXiv
+    2209.06235), equation 7, and authors' code.
 
     Args:
         projector: hidden and output widths of the teacher's g (Linear, BatchNorm, ReLU, ..., Linear, BatchNorm).
@@ -21,7 +21,6 @@ class CISSL(Method):
         temperature: T, in units of cosine, above 0.
 
     Example:
-        >>> import torch
         >>> from isotropy.encoders import TableMLP
         >>> method = CISSL(TableMLP(numeric=3, width=8), projector=(16, 4))
         >>> outputs = method(MultiView(torch.arange(32), lambda: [torch.randn(32, 3), torch.randn(32, 3)]))

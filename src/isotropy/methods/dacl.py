@@ -15,8 +15,8 @@ class DACL(Method):
     """Two mixtures of a row, each with another random row, must pick each other out of the batch.
 
     The loss is `objectives.nt_xent` of z = g(f(m x + (1 - m) x')), with m ~ U(alpha, 1) and x' from the data drawn for
-    each view; no augmentation is needed. Verma et al., "Towards Domain-Agnostic Contrastive Learning" (ICML 2021, arXiv
-    2011.04419), section 3 and algorithm 1.
+    each view; no augmentation is needed.
+    Verma et al., "Towards Domain-Agnostic Contrastive Learning" (ICML 2021, arXiv 2011.04419), section 3.
 
     Args:
         numeric: how many columns of a table, the first ones, are numbers; None for data of numbers alone.

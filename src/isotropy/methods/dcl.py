@@ -10,8 +10,8 @@ from isotropy.views.multiview import MultiView
 class DCL(Method):
     """Two views of a sample are pulled together and all views of other samples pushed away, each by its own term.
 
-    The loss is `objectives.decoupled_contrast` of z = g(f(x)). Yeh et al., "Decoupled Contrastive Learning" (ECCV 2022,
-    arXiv 2110.06848), equation 5.
+    The loss is `objectives.decoupled_contrast` of z = g(f(x)).
+    Yeh et al., "Decoupled Contrastive Learning" (ECCV 2022, arXiv 2110.06848), equation 5.
 
     Args:
         projector: hidden and output widths of g (Linear, BatchNorm, ReLU, ..., Linear).

@@ -17,8 +17,9 @@ MOST_WEIGHTS = 1 << 28
 class DIET(Method):
     """A linear layer on the encoder classifies each of the N rows of the data as a class of its own.
 
-    The loss is `objectives.instance_classification` of f(x). Balestriero, "Unsupervised Learning on a DIET: Datum IndEx
-    as Target, Free of Self-Supervision, Reconstruction, Projector Head" (2023, arXiv 2302.10260).
+    The loss is `objectives.instance_classification` of f(x).
+    Balestriero, "Unsupervised Learning on a DIET: Datum IndEx as Target, Free of Self-Supervision, Reconstruction,
+    Projector Head" (2023, arXiv 2302.10260).
 
     Args:
         n_samples: N, at most 2^28 / width; a recipe takes it from the data.

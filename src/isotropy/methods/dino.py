@@ -19,10 +19,10 @@ from isotropy.views.multiview import MultiView
 class DINO(Method):
     """The student's soft categories of a view match the teacher's of another, which are centred and sharpened.
 
-    The loss is `objectives.dino` of logits W g(f(x)), rows of g and W having length 1. After every step c <- m_c c + (1
-    - m_c) (the mean l'), and the teacher moves as BYOL's. Centring alone would flatten the categories, sharpening alone
-    would leave one of them. Caron et al., "Emerging Properties in Self-Supervised Vision Transformers" (ICCV 2021,
-    arXiv 2104.14294), equations 1 to 4 and algorithm 1.
+    The loss is `objectives.dino` of logits W g(f(x)), rows of g and W having length 1. After every step c <- m_c c +
+    (1 - m_c) (the mean l'), and the teacher moves as BYOL's.
+    Caron et al., "Emerging Properties in Self-Supervised Vision Transformers" (ICCV 2021, arXiv 2104.14294), equations
+    1 to 4 and algorithm 1.
 
     Args:
         projector: hidden and output widths of g (Linear, GELU, ..., Linear), run once on all views.

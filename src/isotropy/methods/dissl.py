@@ -17,9 +17,9 @@ from isotropy.views.multiview import MultiView
 class DISSL(Method):
     """The teacher invents a task that is sure, invariant and balanced; a student as weak as the probe solves it.
 
-    The loss is `objectives.dissl` of students h(f(x)) and teachers g(f(x)): no stop-gradient, no moving average, no
-    centring. Dubois et al., "Improving Self-Supervised Learning by Characterizing Idealized Representations" (NeurIPS
-    2022, arXiv 2209.06235), equation 9.
+    The loss is `objectives.dissl` of students h(f(x)) and teachers g(f(x)): no stop-gradient, no moving average.
+    Dubois et al., "Improving Self-Supervised Learning by Characterizing Idealized Representations" (NeurIPS 2022, arXiv
+    2209.06235), equation 9.
 
     Args:
         num_categories: C, at least 2.
@@ -27,11 +27,10 @@ class DISSL(Method):
         teacher_hidden: hidden widths of g before the bottleneck (Linear, BatchNorm, ReLU each).
         student_hidden: likewise of h; empty for features for linear probes, an MLP probe's widths for that one.
         balance_weight: lambda, at least 0; below 1 + beta the teacher has no reason of its own to use many categories.
-        certainty_weight: weight of the teacher's determinism, at least 0.
+        certainty_weight: beta, at least 0, the weight of the teacher's determinism.
         temperature: T_t above 0; T_s is twice that, as in the paper.
 
     Example:
-        >>> import torch
         >>> from isotropy.encoders import TableMLP
         >>> method = DISSL(TableMLP(numeric=3, width=8), num_categories=32, bottleneck_width=8, teacher_hidden=(16,))
         >>> outputs = method(MultiView(torch.arange(64), lambda: [torch.randn(64, 3), torch.randn(64, 3)]))

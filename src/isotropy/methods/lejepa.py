@@ -12,8 +12,8 @@ from isotropy.views.multiview import MultiView
 class LeJEPA(Method):
     """All views move to their mean, and along random directions the embeddings must be N(0, 1): no other trick.
 
-    The loss is `objectives.lejepa` of z = g(f(x)), on directions drawn for each step. Balestriero and LeCun, "LeJEPA:
-    Provable and Scalable Self-Supervised Learning Without the Heuristics" (2025), the algorithm's convex form.
+    The loss is `objectives.lejepa` of z = g(f(x)), on directions drawn for each step.
+    Balestriero and LeCun, "LeJEPA: Provable and Scalable Self-Supervised Learning Without the Heuristics" (2025).
 
     Args:
         projector: hidden and output widths of g (Linear, BatchNorm, ReLU, ..., Linear).

@@ -17,8 +17,8 @@ class Masked(Method):
     """From a row of which a share is hidden, encoder and decoder must tell what was there.
 
     The loss is `objectives.reconstruction` of d(f(x)), hidden cells of x being 0, for those cells: columns of a table,
-    pieces of one channel of a series, square patches (normalised) of an image. The rows of MAE: He et al., "Masked
-    Autoencoders Are Scalable Vision Learners" (CVPR 2022, arXiv 2111.06377), section 3.
+    pieces of one channel of a series, square patches (normalised) of an image.
+    He et al., "Masked Autoencoders Are Scalable Vision Learners" (MAE; CVPR 2022, arXiv 2111.06377), section 3.
 
     Args:
         make_decoder: makes d, as `Autoencoder` takes it.

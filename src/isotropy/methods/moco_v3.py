@@ -14,8 +14,9 @@ class MoCoV3(Method):
     """A view's prediction must pick out the teacher's key of the other view among the keys of all samples.
 
     The loss is 2 t times `objectives.info_nce` of h(g(f(x))) and g'(f'(x')), summed over both directions, and after
-    every step f' <- m f' + (1 - m) f, g' likewise. Chen, Xie and He, "An Empirical Study of Training Self-Supervised
-    Vision Transformers" (ICCV 2021, arXiv 2104.02057), equation 1 and algorithm 1.
+    every step f' <- m f' + (1 - m) f, g' likewise.
+    Chen, Xie and He, "An Empirical Study of Training Self-Supervised Vision Transformers" (ICCV 2021, arXiv
+    2104.02057), equation 1 and algorithm 1.
 
     Args:
         projector, predictor_hidden: widths of g (Linear, BatchNorm, ReLU, ..., Linear, BatchNorm) and inside h.

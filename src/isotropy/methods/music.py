@@ -14,8 +14,9 @@ from isotropy.views.multiview import MultiView
 class MUSIC(Method):
     """Views of a sample get the same codes, the codes of a segment are used alike, and segments are independent.
 
-    The loss is `objectives.music` of g(f(x)). Niu and Wang, "MUlti-Segmental Informational Coding for Self-Supervised
-    Representation Learning" (2022, arXiv 2206.06461); the terms as in Niu et al. (2025, arXiv 2501.03469), section 3.
+    The loss is `objectives.music` of g(f(x)).
+    Niu and Wang, "MUlti-Segmental Informational Coding for Self-Supervised Representation Learning" (2022, arXiv
+    2206.06461); the terms as in Niu et al. (2025, arXiv 2501.03469), section 3.
 
     Args:
         projector: hidden and output widths of g (Linear, BatchNorm, ReLU, ..., Linear without bias).

@@ -17,9 +17,9 @@ class NNCLR(Method):
     """A prediction must pick out, among those of all samples, the nearest neighbour of its other view in a queue.
 
     The loss is `objectives.info_nce` of the row of the queue nearest to z = g(f(x)) and h(z') of another view; after
-    every step the unit z of the first view replace the oldest rows. Dwibedi et al., "With a Little Help from My
-    Friends: Nearest-Neighbor Contrastive Learning of Visual Representations" (ICCV 2021, arXiv 2104.14548), equations 2
-    to 4.
+    every step the unit z of the first view replace the oldest rows.
+    Dwibedi et al., "With a Little Help from My Friends: Nearest-Neighbor Contrastive Learning of Visual
+    Representations" (ICCV 2021, arXiv 2104.14548), equations 2 to 4.
 
     Args:
         projector, predictor_hidden: widths of g (Linear, BatchNorm, ReLU, ..., Linear, BatchNorm) and inside h.

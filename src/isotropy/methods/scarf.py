@@ -7,9 +7,9 @@ from isotropy.nn.mlp import Widths
 class SCARF(SimCLR):
     """A row and a copy with 60% of its cells drawn anew from their columns must pick each other out of the batch.
 
-    The loss is SimCLR's, `objectives.nt_xent`, of a table's default views (views.corrupt = [0.0, 0.6]). Bahri et al.,
-    "SCARF: Self-Supervised Contrastive Learning using Random Feature Corruption" (ICLR 2022, arXiv 2106.15147), section
-    3 and algorithm 1.
+    The loss is SimCLR's, `objectives.nt_xent`, of a table's default views (views.corrupt = [0.0, 0.6]).
+    Bahri et al., "SCARF: Self-Supervised Contrastive Learning using Random Feature Corruption" (ICLR 2022, arXiv
+    2106.15147), section 3 and algorithm 1.
 
     Args:
         projector: hidden and output widths of g (Linear, BatchNorm, ReLU, ..., Linear).

@@ -10,8 +10,9 @@ from isotropy.views.multiview import MultiView
 class SimCLR(Method):
     """Every view must pick out the other view of its sample among all views of the batch.
 
-    The loss is `objectives.nt_xent` of z = g(f(x)). Chen et al., "A Simple Framework for Contrastive Learning of Visual
-    Representations" (ICML 2020, arXiv 2002.05709), equation 1.
+    The loss is `objectives.nt_xent` of z = g(f(x)).
+    Chen et al., "A Simple Framework for Contrastive Learning of Visual Representations" (ICML 2020, arXiv 2002.05709),
+    equation 1.
 
     Args:
         projector: hidden and output widths of g (Linear, BatchNorm, ReLU, ..., Linear).

@@ -12,9 +12,8 @@ from isotropy.views.multiview import MultiView
 class SimSiam(Method):
     """A predictor must turn one view's projection into the other's, which counts as a constant: BYOL without a teacher.
 
-    The loss is -cos(h(z), sg(z')) of z = g(f(x)), averaged over both directions; sg stops the gradient. The predictor's
-    learning rate stays constant. Chen and He, "Exploring Simple Siamese Representation Learning" (CVPR 2021, arXiv
-    2011.10566), equations 1 to 4 and section 4.
+    The loss is -cos(h(z), sg(z')) of z = g(f(x)), averaged over both directions; sg stops the gradient.
+    Chen and He, "Exploring Simple Siamese Representation Learning" (CVPR 2021, arXiv 2011.10566), equations 1 to 4.
 
     Args:
         projector: hidden and output widths of g (Linear, BatchNorm, ReLU, ..., Linear, BatchNorm without affine).

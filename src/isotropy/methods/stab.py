@@ -13,9 +13,9 @@ class STab(Method):
     """The randomness stands in the weights and not in the data: no augmentation is needed.
 
     The loss is SimSiam's, -cos(h(z), sg(z')), of z = g(f(x; m w / (1 - p))): a random mask m for each view drops the
-    encoder's weights w with probability p. Hajiramezanali et al., "STab: Self-supervised Learning for Tabular Data"
-    (NeurIPS 2022 workshop on table representation learning), as the baseline of Sui et al. (ICLR 2024, arXiv
-    2310.07756).
+    encoder's weights w with probability p.
+    Hajiramezanali et al., "STab: Self-supervised Learning for Tabular Data" (NeurIPS 2022 workshop on table
+    representation learning), as the baseline of Sui et al. (ICLR 2024, arXiv 2310.07756).
 
     Args:
         drop_rate: p, in [0, 1).

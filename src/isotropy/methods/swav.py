@@ -19,8 +19,9 @@ class SwAV(Method):
 
     The loss is `objectives.swav` of scores C z, with unit rows z = g(f(x)) and unit prototypes C, for codes that are
     `objectives.sinkhorn` of them over the whole batch, without gradient. With a queue, the last projections of each
-    large view take part in Sinkhorn and in nothing else. Caron et al., "Unsupervised Learning of Visual Features by
-    Contrasting Cluster Assignments" (NeurIPS 2020, arXiv 2006.09882), equations 1 to 6 and appendix A.
+    large view take part in Sinkhorn and in nothing else.
+    Caron et al., "Unsupervised Learning of Visual Features by Contrasting Cluster Assignments" (NeurIPS 2020, arXiv
+    2006.09882), equations 1 to 6 and appendix A.
 
     Args:
         projector: hidden and output widths of g (Linear, BatchNorm, ReLU, ..., Linear), run once on all views.

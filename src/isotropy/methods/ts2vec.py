@@ -12,8 +12,8 @@ from isotropy.views.multiview import MultiView
 class TS2Vec(Method):
     """Two overlapping crops of a series, with steps masked at random, agree on the steps that they share.
 
-    The loss is `objectives.hierarchical_contrast` of the shared steps' frames. Yue et al., "TS2Vec: Towards Universal
-    Representation of Time Series" (AAAI 2022, arXiv 2106.10466), equations 1 to 3 and algorithm 1.
+    The loss is `objectives.hierarchical_contrast` of the shared steps' frames.
+    Yue et al., "TS2Vec: Towards Universal Representation of Time Series" (AAAI 2022, arXiv 2106.10466), equations 1-3.
 
     Args:
         encoder: for series of any length, with one frame for each time step.

@@ -10,12 +10,13 @@ from isotropy.views.multiview import MultiView
 class VICReg(Method):
     """Views of a sample are pulled together, while variance and decorrelation forbid every collapse in the open.
 
-    The loss is `objectives.vicreg` of z = g(f(x)). Bardes et al., "VICReg: Variance-Invariance-Covariance
-    Regularization for Self-Supervised Learning" (ICLR 2022, arXiv 2105.04906), equations 1 to 6.
+    The loss is `objectives.vicreg` of z = g(f(x)).
+    Bardes et al., "VICReg: Variance-Invariance-Covariance Regularization for Self-Supervised Learning" (ICLR 2022,
+    arXiv 2105.04906), equations 1 to 6.
 
     Args:
         projector: hidden and output widths of g (Linear, BatchNorm, ReLU, ..., Linear without bias).
-        invariance_weight, variance_weight, covariance_weight: lambda, mu and nu, at least 0 and not all 0.
+        invariance_weight, variance_weight, covariance_weight: of the three terms, at least 0 and not all 0.
 
     Example:
         >>> from isotropy.encoders import TableMLP

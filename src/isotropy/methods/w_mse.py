@@ -13,8 +13,8 @@ class WMSE(Method):
     """Each view's embeddings are whitened over random sub-batches, and views of a sample are pulled together there.
 
     The loss is `objectives.w_mse` of z = g(f(x)), whitened over random sub-batches that are the same for all views.
-    Ermolov et al., "Whitening for Self-Supervised Representation Learning" (ICML 2021, arXiv 2007.06346), equations 1
-    to 5.
+    Ermolov et al., "Whitening for Self-Supervised Representation Learning" (ICML 2021, arXiv 2007.06346), equations
+    1 to 5.
 
     Args:
         projector_hidden, projector_width: hidden and output width of g (Linear, BatchNorm, ReLU, Linear).

@@ -78,10 +78,7 @@ def categories_of(decoder: nn.Module) -> tuple[int, ...]:
 
 
 def decode(decoder: nn.Module, h: Tensor, like: Tensor) -> Tensor:
-    """Return the decoder's output for vectors `h`, or raise a UserError where it has not the shape of the rows `like`.
-
-    With categories, that is a logit per category in place of the code.
-    """
+    """Return the decoder's output for vectors `h`, or raise a UserError where it does not fit the rows `like`."""
     output: Tensor = decoder(h)
     categories = categories_of(decoder)
     wanted = tuple(like.shape)

@@ -35,8 +35,7 @@ class Teacher(nn.Module):
     def fibres(self) -> Callable[[Tensor], Tensor]:
         """The copy's feature map, without a graph; no attribute where the copy has none."""
         module: Any = self.module
-        made: Callable[[Tensor], Tensor] = torch.no_grad()(module.fibres)
-        return made
+        return torch.no_grad()(module.fibres)
 
     @torch.no_grad()
     def update(self, module: nn.Module, momentum: float) -> None:

@@ -38,8 +38,7 @@ class SegmentHead(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Return logits (N, S B) for features (N, widths[0])."""
-        logits: Tensor = self.layers(features)
-        return logits
+        return self.layers(features)
 
     def codes(self, logits: Tensor) -> Tensor:
         """Return the likeliest unit of every segment, (N, S) int64 in [0, B), of logits (N, S B)."""

@@ -81,8 +81,7 @@ class Cache:
             return self._codes.index_select(0, index.to(self._codes.device))
         rows = self._rows(index)
         with torch.autocast(rows.device.type, enabled=False):
-            codes: Tensor = encoder(rows)
-            return codes
+            return encoder(rows)
 
     def _rows(self, index: Tensor) -> Tensor:
         assert self._source is not None, "before_pass comes before forward"

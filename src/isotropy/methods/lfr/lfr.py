@@ -23,8 +23,9 @@ class LFR(Method):
 
     The loss is the mean over k of `objectives.batchwise_barlow_twins` of predictions h_k(f(x)) for targets g_k(x). One
     pass moves the encoder and `predictor_passes` passes move the predictors; a greedy DPP chooses the projectors from
-    random ones. Sui et al., "Self-supervised Representation Learning from Random Data Projectors" (ICLR 2024, arXiv
-    2310.07756), section 3, and authors' code.
+    random ones.
+    Sui et al., "Self-supervised Representation Learning from Random Data Projectors" (ICLR 2024, arXiv 2310.07756),
+    section 3, and authors' code.
 
     Args:
         make_projector: makes one untrained projector from rows to (B, width), given the width.
