@@ -9,7 +9,7 @@ from isotropy.views.multiview import MultiView
 
 
 class CISSL(Method):
-    """Only one side is projected, so that the features themselves and not their projection are linearly readable.
+    """A student as weak as the probe must recognise its sample among the embeddings of a strong teacher.
 
     The loss is `objectives.cissl` of students BN(A f(x)) and teachers g(f(x)).
     Dubois et al., "Improving Self-Supervised Learning by Characterizing Idealized Representations" (NeurIPS 2022, arXiv

@@ -14,7 +14,7 @@ from isotropy.views.multiview import MultiView
 
 
 class Masked(Method):
-    """From a row of which a share is hidden, encoder and decoder must tell what was there.
+    """Parts of a row are hidden, and encoder and decoder must tell them from the rest.
 
     The loss is `objectives.reconstruction` of d(f(x)), hidden cells of x being 0, for those cells: columns of a table,
     pieces of one channel of a series, square patches (normalised) of an image.

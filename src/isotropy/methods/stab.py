@@ -10,7 +10,7 @@ from isotropy.views.multiview import MultiView
 
 
 class STab(Method):
-    """The randomness stands in the weights and not in the data: no augmentation is needed.
+    """Two copies of the encoder with different weights dropped must agree on a row: no augmentation is needed.
 
     The loss is SimSiam's, -cos(h(z), sg(z')), of z = g(f(x; m w / (1 - p))): a random mask m for each view drops the
     encoder's weights w with probability p.
