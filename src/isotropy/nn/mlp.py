@@ -22,7 +22,7 @@ def mlp(
 
     Args:
         widths: input, hidden and output widths; two or more whole numbers of at least 1, else a UserError.
-        norm: batch norm in the hidden layers, whose Linear then has no bias: the norm would cancel it.
+        norm: batch norm between each hidden Linear (then without bias, which the norm would cancel) and its activation.
         norm_last, affine_last: batch norm after the last Linear, with a scale and a shift of its own.
         bias_last: whether the last Linear has a bias.
 
