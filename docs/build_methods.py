@@ -95,7 +95,9 @@ def page(name: str, rows: list[dict[str, Any]], tables: ModuleType, old: str) ->
     parts += ["## Results"]
     if any(row["study"] == "matrix" and row["variant"] == name for row in rows):
         table = tables.method_table(rows, name)
-        dagger = " † The seed did not reach the method's own random draws (CHANGELOG, Numerics)." if "†" in table else ""
+        dagger = (
+            " † The seed did not reach the method's own random draws (CHANGELOG, Numerics)." if "†" in table else ""
+        )
         parts += [
             "The gain is the trained minus the untrained encoder after 40 CPU seconds, mean of the seeds; + or - where "
             "the 95% interval of every seed says so, = otherwise. The baselines need no training. "
