@@ -100,7 +100,7 @@ def page(name: str, rows: list[dict[str, Any]], tables: ModuleType, old: str) ->
         )
         parts += [
             "The gain is the trained minus the untrained encoder after 40 CPU seconds, mean of the seeds; + or - where "
-            "the 95% interval of every seed says so, = otherwise. The baselines need no training. "
+            "the 95% interval of every seed excludes zero, = otherwise. The baselines need no training. "
             f"[All methods](../../papers/matrix/README.md).{dagger}",
             table,
         ]
