@@ -108,7 +108,8 @@ def _unlabelled(methods: set[str]) -> str:
         "No winner can be named without a label that all were probed on, with the same test rows: "
         + ("inside one method" if within else "across methods")
         + f" the best number that needs none ({of['number']}) ranks runs with a correlation of {of['mean']:+.2f} "
-        f"[{of['low']:+.2f}, {of['high']:+.2f}] with later probes, and {NEEDED:+.2f} is asked of the lower end. "
+        f"[{of['low']:+.2f}, {of['high']:+.2f}] with later probes; to name a winner, {NEEDED:+.2f} at the lower end "
+        "would be needed. "
         "Probe a label: isotropy probe RUN PATH --label NAME"
     )
 
