@@ -1,9 +1,9 @@
-"""Make the pages of the methods: docs/methods/NAME.md and the index, from docstrings, recipes and results.
+"""Build the pages of the methods, docs/methods/NAME.md, and their index from docstrings, recipes and results.
 
-    python docs/build_methods.py            write them anew
-    python docs/build_methods.py --check    exit with 1 where one is stale
+    python docs/build_methods.py            write the pages
+    python docs/build_methods.py --check    exit with 1 if a page is stale
 
-What stands from "## Departures from the paper" on is written by hand and kept.
+Everything from the section "## Departures from the paper" on is written by hand and kept.
 """
 
 import argparse
@@ -107,11 +107,15 @@ def page(name: str, rows: list[dict[str, Any]], tables: ModuleType, old: str) ->
         parts += ["## Recipes", found]
     parts += ["## Results"]
     if any(row["study"] == "matrix" and row["variant"] == name for row in rows):
+        table = tables.method_table(rows, name)
+        dagger = (
+            " † The seed did not reach the method's own random draws (CHANGELOG, Numerics)." if "†" in table else ""
+        )
         parts += [
-            "Trained minus the same encoder before training, mean of the seeds after 40 CPU seconds; + and - where "
-            'every seed\'s 95% interval says so. "free" is the best of what needs no training. '
-            "[All methods](../../papers/matrix/README.md).",
-            tables.method_table(rows, name),
+            "The gain is the trained minus the untrained encoder after 40 CPU seconds, mean of the seeds; + or - where "
+            "the 95% interval of every seed excludes zero, = otherwise. The baselines need no training. "
+            f"[All methods](../../papers/matrix/README.md).{dagger}",
+            table,
         ]
     else:
         parts += ["Not measured yet."]
@@ -127,9 +131,11 @@ def index(rows: list[dict[str, Any]], tables: ModuleType) -> str:
     return "\n\n".join([
         "# Methods", NOTE, "`isotropy methods` lists the names; `--method NAME` takes one.", "\n".join(lines),
         "## Where a method beats its untrained encoder",
-        "At equal budget (40 CPU seconds, three seeds): in one probe at least, and loses in neither. All "
-        "scores, beside what needs no training: [the matrix](../../papers/matrix/README.md). "
-        "What the papers claim: [claims](../claims.md).",
+        "All methods have the same budget: 40 CPU seconds, three seeds. A method beats its untrained encoder on a "
+        "data set if it gains in at least one probe (linear, k-NN) and loses in neither. Mixed: it gains in one and "
+        'loses in the other. Neither: no measurable difference.\n\n'
+        "All scores and baselines: [the matrix](../../papers/matrix/README.md). The papers' claims: "
+        "[claims](../claims.md).",
         tables.where(rows),
     ]) + "\n"  # fmt: skip
 

@@ -275,12 +275,12 @@ def method_table(rows: Rows, method: str) -> str:
     heads = [
         "data",
         "seeds, epochs",
-        "linear, untrained",
+        "linear probe, untrained",
         "gain",
         "k-NN, untrained",
         "gain",
-        "free, linear",
-        "free, k-NN",
+        "best baseline, linear probe",
+        "best baseline, k-NN",
     ]
     return markdown(heads, lines)
 

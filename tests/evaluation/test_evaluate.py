@@ -135,4 +135,4 @@ def test_an_evaluator_that_a_user_registers_is_shown_everywhere(monkeypatch, lab
         assert run.read_comparisons() == [found]
         assert "first column (0)" in render(summarise(run.folder))
         runs.append(run.folder)
-    assert "first column evaluator" in isotropy.compare(runs).sentence
+    assert "best by first column:" in isotropy.compare(runs).sentence

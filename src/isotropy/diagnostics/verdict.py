@@ -13,7 +13,7 @@ VERDICTS = MappingProxyType(
     {
         HEALTHY: "No known failure detected.",
         **{rule.name: rule.sentence for rule in RULES.values()},
-        UNKNOWN: "No verdict: the run is outside of what verdicts were tested on.",
+        UNKNOWN: "No verdict: the run is outside the range on which verdicts were tested.",
     }
 )
 # Outside of these no verdict is given: (least, most).

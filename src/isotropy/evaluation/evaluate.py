@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from isotropy.errors import UserError, nearest
 from isotropy.evaluation.evaluators import DEFAULT, EVALUATORS
 from isotropy.evaluation.intervals import LEVEL, RESAMPLES, difference, interval
-from isotropy.evaluation.score import Measurement, Score, deciding, number
+from isotropy.evaluation.score import Measurement, Score, deciding, evaluator_title, number
 from isotropy.evaluation.splits import stratified
 from isotropy.evaluation.task import Task, encode, has_label, task_of
 
@@ -90,7 +90,7 @@ def evaluate(
             start = time.perf_counter()
             measurements = EVALUATORS[evaluator](train_z, train_labels, test_z, test_labels, task=task, seed=seed)
             for measured in measurements:
-                notes += [f"{evaluator.replace('_', ' ')} on {name}: {note}." for note in measured.notes]
+                notes += [f"{evaluator_title(evaluator)} on {name}: {note}." for note in measured.notes]
                 key = (evaluator, measured.metric, measured.labels)
                 beside = next((s for s in scores if (s.evaluator, s.metric, s.labels) == key), None)
                 seconds, start = time.perf_counter() - start, time.perf_counter()

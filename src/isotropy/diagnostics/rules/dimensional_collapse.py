@@ -46,7 +46,7 @@ def _when(records: Records, facts: RunFacts) -> Evidence:
 
 RULE = Rule(
     name="dimensional collapse",
-    sentence="The vectors are falling into few directions: most of their width says nothing.",
+    sentence="The embeddings are falling into few directions: most of their dimensions are unused.",
     when=_when,
     alarm=True,
     advice={

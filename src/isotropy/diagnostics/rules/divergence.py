@@ -19,7 +19,7 @@ def _when(records: Records, facts: RunFacts) -> Evidence:
 
 RULE = Rule(
     name="divergence",
-    sentence="The training diverges: its loss has left the range that it began in.",
+    sentence="Training diverges: the loss has left its initial range.",
     when=_when,
     alarm=True,
     advice={

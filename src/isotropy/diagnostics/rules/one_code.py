@@ -14,7 +14,7 @@ def _when(records: Records, facts: RunFacts) -> Evidence:
 
 RULE = Rule(
     name="one code",
-    sentence="All samples fall into one category, or into few: the codes tell hardly anything apart.",
+    sentence="All samples fall into one category or a few: the codes hardly distinguish samples.",
     when=_when,
     alarm=True,
     advice={

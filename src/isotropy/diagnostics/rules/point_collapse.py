@@ -58,7 +58,7 @@ def _losing(records: Records) -> Evidence:
 
 RULE = Rule(
     name="point collapse",
-    sentence="All samples are becoming one point: what the loss compares tells nothing apart.",
+    sentence="All samples are becoming one point: the vectors that the loss compares no longer differ.",
     when=_when,
     alarm=True,
     advice={

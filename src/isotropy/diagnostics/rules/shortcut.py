@@ -22,7 +22,7 @@ def _when(records: Records, facts: RunFacts) -> Evidence:
 
 RULE = Rule(
     name="shortcut",
-    sentence="The loss falls, and the vectors grow poorer: views agree by something that says little else.",
+    sentence="The loss falls, but the embeddings lose rank: the views may agree by a shortcut.",
     when=_when,
     advice={
         "": (

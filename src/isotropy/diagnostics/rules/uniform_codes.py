@@ -45,7 +45,7 @@ def _when(records: Records, facts: RunFacts) -> Evidence:
 
 RULE = Rule(
     name="uniform codes",
-    sentence="Every sample is spread evenly over all categories: the codes tell nothing apart.",
+    sentence="Every sample is spread evenly over all categories: the codes do not distinguish samples.",
     when=_when,
     alarm=True,
     advice={
