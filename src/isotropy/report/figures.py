@@ -99,13 +99,10 @@ def whisker(entry: dict[str, float], low: float, high: float) -> str:
 
     value, start, end = (400 * (entry[key] - low) / (high - low) for key in ("value", "low", "high"))
     said = f"{number(entry['value'])}, interval {number(entry['low'])} to {number(entry['high'])}"
-    strokes = [
-        stroke("grid", 0, 400, 10, 10),
-        stroke("whisker", start, end, 10, 10),
-        stroke("whisker point", value, value, 2, 18),
-    ]
     return (
-        f'<svg viewBox="0 0 400 20" preserveAspectRatio="none" role="img" aria-label="{said}">{"".join(strokes)}</svg>'
+        f'<svg viewBox="0 0 400 20" preserveAspectRatio="none" role="img" aria-label="{said}">'
+        f"{stroke('grid', 0, 400, 10, 10)}{stroke('whisker', start, end, 10, 10)}"
+        f"{stroke('whisker point', value, value, 2, 18)}</svg>"
     )
 
 
