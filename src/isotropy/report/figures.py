@@ -41,22 +41,20 @@ def line(
 ) -> tuple[str, list[str]]:
     """Return the SVG of a curve over epochs, with reference losses as labelled lines, and the names of those not drawn.
 
-    Points are [epoch, value] or [epoch, mean, low, high]; the latter get a band. A reference loss further away than
-    the curve's own height is left out, so that it does not flatten the curve.
+    Points are [epoch, value] or, with a band, [epoch, mean, low, high]. A reference loss further away than the curve's
+    own height is not drawn, so that it does not flatten the curve.
     """
     width, height = (WIDTH, HEIGHT) if wide else (WIDTH // 2 + 20, 210)
     ranges = [point[2:] or point[1:] for point in points]
     low, high = min(map(min, ranges)), max(map(max, ranges))
-    if floor:
-        low = min(low, 0.0)
+    low = min(low, 0.0) if floor else low
     span = (high - low) or max(abs(high), 1.0) * 0.1
     drawn = {name: value for name, value in reference_losses.items() if low - span <= value <= high + span}
     low, high = min([low, *drawn.values()]), max([high, *drawn.values()])
     margin = 0.06 * ((high - low) or span)
     low, high = (low if floor and low == 0 else low - margin), high + margin
-    first, last = points[0][0], points[-1][0]
-    if last <= first:
-        last = first + 1
+    first = points[0][0]
+    last = points[-1][0] if points[-1][0] > first else first + 1
 
     def x(value: float) -> str:
         return f"{LEFT + (value - first) / (last - first) * (width - LEFT - RIGHT):.1f}"
@@ -69,8 +67,8 @@ def line(
 
     out = [f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="{escape(what)} over epochs">']
     for tick in ticks(low, high):
-        out.append(level("grid", tick))
-        out.append(f'<text x="{LEFT - 8}" y="{y(tick)}" dy=".32em" text-anchor="end">{tick:.6g}</text>')
+        label = f'<text x="{LEFT - 8}" y="{y(tick)}" dy=".32em" text-anchor="end">{tick:.6g}</text>'
+        out += [level("grid", tick), label]
     out.append(f'<text x="{LEFT - 16}" y="{height - 8}" text-anchor="end">epoch</text>')
     for tick in ticks(first, last, 5 if wide else 3):
         out.append(f'<text x="{x(tick)}" y="{height - 8}" text-anchor="middle">{tick:g}</text>')
@@ -82,21 +80,14 @@ def line(
     if len(points) == 1:
         out.append(f'<circle class="ours dot" cx="{x(first)}" cy="{y(points[0][1])}" r="3"/>')
     for name, value in drawn.items():
-        out.append(level("reference", value))
-        said = f"{escape(name)} {value:.4g}"
-        out.append(
-            f'<text class="marked" x="{width - RIGHT}" y="{y(value)}" dy="-.4em" text-anchor="end">{said}</text>'
-        )
+        place = f'class="marked" x="{width - RIGHT}" y="{y(value)}" dy="-.4em" text-anchor="end"'
+        out += [level("reference", value), f"<text {place}>{escape(name)} {value:.4g}</text>"]
     return "".join([*out, "</svg>"]), [name for name in reference_losses if name not in drawn]
 
 
 def whisker(entry: dict[str, float], low: float, high: float) -> str:
     """Return a score as a mark on its interval, on the axis from `low` to `high`."""
-
-    def stroke(kind: str, left: float, right: float, top: int, bottom: int) -> str:
-        where = f'x1="{left:.1f}" x2="{right:.1f}" y1="{top}" y2="{bottom}"'
-        return f'<line class="{kind}" {where} vector-effect="non-scaling-stroke"/>'
-
+    stroke = '<line class="{}" x1="{:.1f}" x2="{:.1f}" y1="{}" y2="{}" vector-effect="non-scaling-stroke"/>'.format
     value, start, end = (400 * (entry[key] - low) / (high - low) for key in ("value", "low", "high"))
     said = f"{number(entry['value'])}, interval {number(entry['low'])} to {number(entry['high'])}"
     return (
@@ -125,7 +116,7 @@ def _classes(values: list[str | None]) -> tuple[list[str], Legend]:
     counted = Counter(value for value in values if value is not None)
     palette = [colour for colour in COLOURS if colour != GREY]
     colours = dict(zip(sorted(name for name, _ in counted.most_common(len(palette))), palette))
-    if len(counted) == len(COLOURS):  # the grey is a colour too
+    if len(counted) == len(COLOURS):  # grey is a colour, too
         colours |= {name: GREY for name in counted if name not in colours}
     legend = [(colour, name) for name, colour in sorted(colours.items())]
     grey = [f"{others} other classes"] if (others := len(counted) - len(colours)) else []

@@ -29,6 +29,10 @@ HEALTH = {
     "spread": ("Spread of the views", "0 is point collapse, 1 is even"),
     "information": ("Information of the codes", "what a code says of its sample, in nats; 0 is collapse"),
 }
+LAYOUTS = {
+    "t-SNE": "t-SNE keeps neighbours together; distances between groups and their sizes mean nothing.",
+    "PCA": "The two principal axes.",
+}
 DOT = " \N{MIDDLE DOT} "
 
 
@@ -56,13 +60,11 @@ def render(summary: dict[str, Any]) -> str:
 
 def _head(summary: dict[str, Any]) -> str:
     outcome, said = OUTCOMES[summary["headline"]["outcome"]]
-    facts = {}
-    for what in ("method", "encoder"):
-        part = summary.get("recipe", {}).get(what)
-        if name := part.get("name") if isinstance(part, dict) else part:
-            facts[what.capitalize()] = str(name)
+    recipe = summary.get("recipe", {})
+    named = {part: recipe[part] for part in ("method", "encoder") if isinstance(recipe.get(part), dict)}
+    facts = {part.capitalize(): str(settings["name"]) for part, settings in named.items() if "name" in settings}
     if "description" in summary.get("data", {}):
-        facts["Data"] = str(summary["data"]["description"])
+        facts["Data"] = summary["data"]["description"]
     if training := summary.get("training"):
         facts["Trained for"] = f"{training['epochs']:.3g} epochs"
     if "map" in summary:
@@ -97,15 +99,13 @@ def _scores(entry: dict[str, Any]) -> str:
     rows = []
     for name, scores in sorted(pivot(entry).items(), key=lambda row: -decisive[row[0]]["value"]):
         ours, decider, gap = name == entry["ours"], decisive[name], decisive[name]["difference"]
-        values = {key: number(scores[key]["value"]) if key in scores else "" for key in others}
-        cells = "".join(f'<td class="n extra" data-name="{others[key]}">{said}</td>' for key, said in values.items())
+        more = {others[key]: number(scores[key]["value"]) if key in scores else "" for key in others}
+        more["" if ours else "trained minus this:"] = _difference(gap) if gap else ""
+        cells = "".join(f'<td class="n extra" data-name="{title}">{said}</td>' for title, said in more.items())
         rows.append(
             f'<tr class="{"ours" if ours else "base"}"><td>{escape(name)} '
-            f'<span class="range">{decider["width"]:,} wide</span></td>'
-            f'<td class="n">{number(decider["value"])}</td>'
-            f'<td class="bar">{whisker(decider, low, high)}</td>{cells}'
-            f'<td class="n extra" data-name="{"" if ours else "trained minus this:"}">'
-            f"{_difference(gap) if gap else ''}</td></tr>"
+            f'<span class="range">{decider["width"]:,} wide</span></td><td class="n">{number(decider["value"])}</td>'
+            f'<td class="bar">{whisker(decider, low, high)}</td>{cells}</tr>'
         )
     heads = "".join(f'<th class="n">{title}</th>' for title in others.values())
     axis = "".join(
@@ -131,36 +131,30 @@ def _about(entry: dict[str, Any]) -> str:
 
 
 def _training(found: dict[str, Any]) -> str:
-    parts = []
-    curves = {name: points for name, points in found["curves"].items() if points}
+    curves, references, parts = dict(found["curves"]), found["reference_losses"], []
     if loss := curves.pop("loss", None):
-        references = found["reference_losses"]
         drawing, far = line(loss, references, what="loss")
-        last = f" <span>ends at {found['loss']:.5g}</span>" if found["loss"] is not None else ""
-        marks = " Dashed lines are what the loss is worth in known states." if references else ""
+        note = "Over epochs; the line is the mean and the band the lowest and highest step of each stretch."
+        note += " Dashed lines are what the loss is worth in known states." if references else ""
         outside = ", ".join(f"{name} at {references[name]:.4g}" for name in far)
-        beyond = f" Out of the drawn range: {outside}." if far else ""
-        parts = [
-            f'<figure class="wide"><figcaption>Loss{last}</figcaption>{drawing}</figure>'
-            '<p class="note">Over epochs; the line is the mean and the band the lowest and highest step of each '
-            f"stretch.{marks}{escape(beyond)}</p>"
-        ]
-    small = [_figure(escape(name), line(points, {}, what=name, wide=False)[0]) for name, points in curves.items()]
-    if small:
-        parts.append(f'<h3>Its terms</h3><div class="pair">{"".join(small)}</div>')
+        note += f" Out of the drawn range: {outside}." if far else ""
+        caption = f"<figcaption>Loss <span>ends at {found['loss']:.5g}</span></figcaption>"
+        parts.append(f'<figure class="wide">{caption}{drawing}</figure><p class="note">{escape(note)}</p>')
+    if curves:
+        drawn = [_figure(escape(name), line(points, {}, what=name, wide=False)[0]) for name, points in curves.items()]
+        parts.append(f'<h3>Its terms</h3><div class="pair">{"".join(drawn)}</div>')
     return _section("Training", *parts)
 
 
 def _health(found: dict[str, Any]) -> str:
     figures = []
     for name, points in found["curves"].items():
-        if points:
-            title, meaning = HEALTH.get(name, (name.replace("_", " "), ""))
-            last = found["last"].get(name)
-            value = "undefined at the end" if last is None else f"{last:.4g} at the end"
-            said = escape(f"{value}; {meaning}" if meaning else value)
-            drawing, _ = line(points, {}, what=title, floor=True, wide=False)
-            figures.append(_figure(f"{escape(title)}<br/><span>{said}</span>", drawing))
+        title, meaning = HEALTH.get(name, (name.replace("_", " "), ""))
+        last = found["last"][name]
+        value = "undefined at the end" if last is None else f"{last:.4g} at the end"
+        said = escape(f"{value}; {meaning}" if meaning else value)
+        drawing, _ = line(points, {}, what=title, floor=True, wide=False)
+        figures.append(_figure(f"{escape(title)}<br/><span>{said}</span>", drawing))
     return _section("Health", f'<div class="pair">{"".join(figures)}</div>')
 
 
@@ -192,13 +186,8 @@ def _map(found: dict[str, Any]) -> str:
     listed = "".join(f'<li><i style="background:{colour}"></i>{escape(name)}</li>' for colour, name in legend)
     which = f"{found['rows']:,} of {found['of']:,} embeddings" if found["rows"] < found["of"] else "All embeddings"
     coloured = f", coloured by {found['label']}" if found.get("label") else ""
-    tsne = "t-SNE keeps neighbours together; distances between groups and their sizes mean nothing."
-    meaning = tsne if found["how"] == "t-SNE" else "The two principal axes."
-    return _section(
-        "Map",
-        f"<p>{which}{escape(coloured)}. {meaning}</p>"
-        f'<ul class="legend">{listed}</ul><figure class="map">{drawing}</figure>',
-    )
+    about = f"<p>{which}{escape(coloured)}. {LAYOUTS[found['how']]}</p>"
+    return _section("Map", about, f'<ul class="legend">{listed}</ul><figure class="map">{drawing}</figure>')
 
 
 def _use(summary: dict[str, Any]) -> str:

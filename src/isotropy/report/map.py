@@ -17,7 +17,6 @@ from isotropy.evaluation.task import has_label, task_of
 
 ROWS = 2000
 TSNE_FROM = 100  # rows; below, t-SNE has too few neighbours to arrange
-PERPLEXITY = 30.0
 STEPS = 500
 
 
@@ -46,14 +45,8 @@ def embedding_map(path: str | Path, *, labels: list[str], rows: int = ROWS) -> d
     spaced = np.arange(min(rows, total)) * total // min(rows, total)
     frame = file.take(spaced, columns=[*columns, *([label] if label else [])], batch_size=4096).to_pandas()
     points, how = layout(frame[columns].to_numpy(dtype=np.float32))
-    found = {
-        "points": points.round(4).tolist(),
-        "rows": len(frame),
-        "of": total,
-        "width": len(columns),
-        "how": how,
-        "label": label,
-    }
+    found = {"points": points.round(4).tolist(), "how": how, "label": label}
+    found |= {"rows": len(frame), "of": total, "width": len(columns)}
     if label:
         values = frame[label].to_numpy(dtype=object)
         found["task"] = task_of(values)
@@ -65,9 +58,8 @@ def embedding_map(path: str | Path, *, labels: list[str], rows: int = ROWS) -> d
 def layout(x: NDArray[Any], *, seed: int = 0) -> tuple[NDArray[np.float64], str]:
     """Return positions (N, 2) in the unit square, keeping proportions, and the name of what made them.
 
-    From 100 rows on t-SNE (perplexity 30, started from the two principal axes, on the first 50 of them), which shows
-    neighbourhoods; 3 to 6 s for 2000 rows. Below that, or where the embeddings use fewer than 3 directions, where t-SNE
-    would draw a pattern out of noise, the two principal axes.
+    From 100 rows on t-SNE (perplexity 30, from the first 50 principal axes; 3 to 6 s for 2000 rows), below that, or
+    where the embeddings use fewer than 3 directions, of which t-SNE would make a pattern, the two principal axes.
 
     Source: van der Maaten and Hinton, Visualizing Data using t-SNE (2008).
 
@@ -85,7 +77,7 @@ def layout(x: NDArray[Any], *, seed: int = 0) -> tuple[NDArray[np.float64], str]
     if len(x) >= TSNE_FROM and rank >= 3:
         # One thread: on cores that others use too, t-SNE's threads wait for each other (45 s instead of 6 s).
         with threadpool_limits(limits=1):
-            model = TSNE(perplexity=PERPLEXITY, init="pca", max_iter=STEPS, random_state=seed)
+            model = TSNE(init="pca", max_iter=STEPS, random_state=seed)
             flat, how = model.fit_transform(wide.astype(np.float32)), "t-SNE"
     low, span = flat.min(axis=0), np.ptp(flat, axis=0)
     return np.asarray(0.5 + (flat - low - span / 2) / max(span.max(), 1e-12), dtype=np.float64), how

@@ -25,9 +25,8 @@ def summarise(run_dir: str | Path) -> dict[str, Any]:
 
     Sections: name; headline {outcome, sentences}; training {steps, epochs, loss, curves {name: [[epoch, mean, low,
     high], ...]}, reference_losses}; verdict (`isotropy.diagnose`); health {curves {name: [[epoch, value], ...]}, last};
-    evidence (the list of probes.json); codes (codes.json, of methods that give codes); data {description, rows,
-    training_rows, reference_losses}; map (see `map.embedding_map`); recipe (nested) and recipe_text;
-    model (model.json); commands [[what, command], ...].
+    evidence, codes, model (the files probes, codes and model.json); data {description, rows, training_rows,
+    reference_losses}; map (`embedding_map`); recipe and recipe_text; commands [[what, command], ...].
 
     Raises:
         UserError: where the directory is not a run, or one of its files cannot be read.
@@ -107,13 +106,9 @@ def _training(metrics: list[dict[str, Any]], reference_losses: dict[str, float])
     curves = {"loss": curve(zip(epochs, losses))}
     if len(names) > 1:
         curves |= {name: curve(zip(epochs, (_number(line.get(name)) for line in terms))) for name in names}
-    return {
-        "steps": metrics[-1]["step"],
-        "epochs": epochs[-1],
-        "loss": next(filter(isfinite, reversed(losses)), None),
-        "curves": curves,
-        "reference_losses": reference_losses,
-    }
+    curves = {name: points for name, points in curves.items() if points}
+    found = {"steps": metrics[-1]["step"], "epochs": epochs[-1], "loss": next(filter(isfinite, reversed(losses)), None)}
+    return found | {"curves": curves, "reference_losses": reference_losses}
 
 
 def _health(records: list[dict[str, Any]]) -> dict[str, Any]:
@@ -121,8 +116,9 @@ def _health(records: list[dict[str, Any]]) -> dict[str, Any]:
     curves, last = {}, {}
     for name in names:
         points = [(record["epoch"], _number(record[name])) for record in records if name in record]
-        curves[name] = [[x, mean] for x, mean, _, _ in curve(points)]
         last[name] = points[-1][1] if isfinite(points[-1][1]) else None
+        if drawn := curve(points):
+            curves[name] = [[x, mean] for x, mean, _, _ in drawn]
     return {"curves": curves, "last": last}
 
 
