@@ -1,7 +1,7 @@
 """A summary as one HTML page that needs nothing else: no request, no script, light and dark, wide and narrow."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from html import escape
 from importlib import resources
 from typing import Any
@@ -47,7 +47,9 @@ def render(summary: dict[str, Any]) -> str:
         (False, True)
     """
     style = resources.files("isotropy.report").joinpath("style.css").read_text(encoding="utf-8")
-    sections = {"evidence": _evidence, "training": _training, "health": _health, "codes": _codes, "map": _map}
+    sections: dict[str, Callable[[Any], str]] = dict(
+        evidence=_evidence, training=_training, health=_health, codes=_codes, map=_map
+    )
     found = [section(summary[name]) for name, section in sections.items() if summary.get(name)]
     body = "\n".join([_head(summary), *found, _use(summary)])
     return (
@@ -165,7 +167,7 @@ def _codes(found: dict[str, Any]) -> str:
         "Entropy of their use": f"{sum(entropy) / len(entropy):.3g} on average; 1 where all are used alike",
     }
     if pairs := found.get("mutual_information"):
-        facts["Two segments share"] = (
+        facts["Shared by two segments"] = (
             f"{pairs['mean']:.3g} of their information on average, {pairs['highest']:.3g} at most "
             f"(segments {' and '.join(map(str, pairs['segments']))}); 0 is independent, 1 the same clustering"
         )

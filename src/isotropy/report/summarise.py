@@ -102,7 +102,7 @@ def curve(points: Iterable[tuple[float, float]], limit: int = POINTS) -> Curve:
 def _training(metrics: list[dict[str, Any]], reference_losses: dict[str, float]) -> dict[str, Any]:
     epochs, losses = [line["epoch"] for line in metrics], [_number(line.get("loss")) for line in metrics]
     terms = [line.get("terms", {}) for line in metrics]
-    names = list(dict.fromkeys(name for line in terms for name in line))
+    names = dict.fromkeys(name for line in terms for name in line)
     curves = {"loss": curve(zip(epochs, losses))}
     if len(names) > 1:
         curves |= {name: curve(zip(epochs, (_number(line.get(name)) for line in terms))) for name in names}
@@ -112,9 +112,8 @@ def _training(metrics: list[dict[str, Any]], reference_losses: dict[str, float])
 
 
 def _health(records: list[dict[str, Any]]) -> dict[str, Any]:
-    names = list(dict.fromkeys(name for record in records for name in record if name not in _NO_METRIC))
     curves, last = {}, {}
-    for name in names:
+    for name in dict.fromkeys(name for record in records for name in record if name not in _NO_METRIC):
         points = [(record["epoch"], _number(record[name])) for record in records if name in record]
         last[name] = points[-1][1] if isfinite(points[-1][1]) else None
         if drawn := curve(points):
