@@ -2,6 +2,7 @@
 
 import tomllib
 from collections.abc import Collection, Iterable
+from itertools import pairwise
 from math import isfinite, nan
 from pathlib import Path
 from shlex import quote
@@ -92,11 +93,8 @@ def curve(points: Iterable[tuple[float, float]], limit: int = POINTS) -> Curve:
     points = [(x, y) for x, y in points if isfinite(x) and isfinite(y)]
     count = min(limit, len(points))
     ends = [len(points) * number // count for number in range(count + 1)] if count else []
-    out = []
-    for start, end in zip(ends, ends[1:]):
-        epochs, values = zip(*points[start:end])
-        out.append([fmean(epochs), fmean(values), min(values), max(values)])
-    return out
+    stretches = [zip(*points[start:end]) for start, end in pairwise(ends)]
+    return [[fmean(xs), fmean(ys), min(ys), max(ys)] for xs, ys in stretches]
 
 
 def _training(metrics: list[dict[str, Any]], reference_losses: dict[str, float]) -> dict[str, Any]:
