@@ -29,11 +29,12 @@ from scipy.stats import spearmanr, t
 from torch import Tensor, nn
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
+from measures import alpha_req, lidar, uniformity
 from runner import Claim, Row, Rows, Run, features, main, markdown, select, train_once, verdicts
 
 import data as sets
 from isotropy.data import Data
-from isotropy.diagnostics import alpha_req, encoder_numbers, lidar, stability, uniformity, views_rank
+from isotropy.diagnostics import encoder_numbers, stability, views_rank
 from isotropy.diagnostics.verdict import verdict
 from isotropy.evaluation import linear_probe
 from isotropy.methods import BYOL, DINO, METHODS, WMSE, CenterSubtraction, Method, SimSiam, SwAV

@@ -37,6 +37,7 @@ from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
+from measures import effective_dimension, invariance_ratio, unseen_mass, worst_invariant_task
 from runner import (
     Claim,
     Row,
@@ -56,13 +57,7 @@ from runner import (
 
 import data as sets
 from isotropy import rng
-from isotropy.diagnostics import (
-    effective_dimension,
-    effective_rank,
-    invariance_ratio,
-    unseen_mass,
-    worst_invariant_task,
-)  # fmt: skip
+from isotropy.diagnostics import effective_rank
 from isotropy.encoders import SmallResNet, wrap
 from isotropy.evaluation import linear_probe, mlp_probe
 from isotropy.methods import BYOL, CISSL, DISSL, Method, SimCLR

@@ -36,10 +36,11 @@ from scipy.stats import kruskal, spearmanr
 from torch import Tensor, nn
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
+from measures import entropy_rank
 from runner import Claim, Row, Rows, Run, Table, block, main, select, train_once
 
 import data as sets
-from isotropy.diagnostics import assignments, entropy_rank, predictor_gap, stability
+from isotropy.diagnostics import assignments, predictor_gap, stability
 from isotropy.evaluation import knn_probe
 from isotropy.methods import BYOL, Center, CenterSubtraction, Method, SimSiam
 from isotropy.objectives import center, cosine_distance

@@ -42,7 +42,7 @@ def few_labels(
     Raises:
         UserError: no size that is there, or fewer than two draws.
 
-    Source: Dubois et al. 2022 (arXiv 2209.06235), figure 7a; compare with 1 - `diagnostics.unseen_mass`.
+    Source: Dubois et al. 2022 (arXiv 2209.06235), figure 7a; compare with 1 - (1 - 1/K)^labels.
 
     Example:
         >>> x, y = np.repeat(np.eye(2), 8, axis=0), np.repeat([0, 1], 8)
