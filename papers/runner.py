@@ -152,6 +152,7 @@ def train_once(
     *,
     cpu_seconds: float | None = None,
     quick: bool = False,
+    change: Callable[[Any], object] | None = None,
     watch: Callable[[Prepared, Any], object] | None = None,
 ) -> Trained:
     """Train once, for the recipe's epochs or for a budget.
@@ -159,6 +160,7 @@ def train_once(
     Args:
         cpu_seconds: the budget. A schedule that decays ends with it; a constant rate is cut off by it.
         quick: train for a moment, to see that it runs.
+        change: what is done to the method before it trains, such as a fault injected.
         watch: called before the first step with None, and after every one with it; its time is not counted.
     """
     constant = recipe.optim.final == 1.0
@@ -171,6 +173,8 @@ def train_once(
     for event in train(data, recipe, monitor=False):
         if isinstance(event, Planned):
             prepared, step = event.prepared, None
+            if change is not None:
+                change(prepared.method)
         elif isinstance(event, Stepped):
             spent, step = spent + process_time() - begin, event.step
             if constant and cpu_seconds is not None and spent > cpu_seconds:
@@ -435,16 +439,12 @@ class Paper:
 
     def pages(self) -> dict[Path, str]:
         """Return the text of both pages, made from the results."""
-        rows, readme = read_rows(self.path("results.jsonl")), self.path("README.md")
-        name = readme.read_text().partition("\n")[0]
-        parts = [
-            f"{name}: the tables",
-            "Made from results.jsonl by the script; claims and verdicts: [README](README.md).",
-        ]
-        parts += self.back(rows) + [table(self.prepare(rows), each) for each in self.tables]
+        rows, readme = read_rows(self.path("results.jsonl")), self.path("README.md").read_text()
+        made = self.back(rows) + [table(self.prepare(rows), each) for each in self.tables]
+        title, note = readme.partition("\n")[0], "Made from results.jsonl; claims and verdicts: [README](README.md)."
         return {
-            readme: between_marks(readme.read_text(), verdicts(rows, self.claims)),
-            self.path("tables.md"): "\n\n".join(parts) + "\n",
+            self.path("README.md"): between_marks(readme, verdicts(rows, self.claims)),
+            self.path("tables.md"): "\n\n".join([f"{title}: the tables", note, *made]) + "\n",
         }
 
     def main(self) -> None:

@@ -4,7 +4,6 @@ import json
 import sys
 from collections.abc import Iterator
 from copy import deepcopy
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,7 @@ import data as sets
 from isotropy.diagnostics import alpha_req, encoder_numbers, lidar, stability, uniformity, views_rank
 from isotropy.diagnostics.verdict import verdict
 from isotropy.evaluation import linear_probe
-from isotropy.methods import BYOL, DINO, METHODS, WMSE, CenterSubtraction, Method, SimSiam, SwAV
+from isotropy.methods import METHODS
 from isotropy.methods.method import Outputs
 from isotropy.methods.pairs import crossed
 from isotropy.objectives import swav
@@ -41,93 +40,79 @@ SMALL: dict[str, dict[str, Any]] = {
     "table": {"encoder.width": 64, "encoder.hidden": 64, "encoder.depth": 3},
 }
 
-# Faults: each leaves out what keeps its method from collapse.
+# Faults: each leaves out, of a method that is about to train, what keeps it from collapse.
 
 
-class SimSiamWithGradient(SimSiam):
-    """SimSiam whose targets carry a gradient."""
+def _with_gradient(method: Any) -> None:
+    def forward(views: MultiView) -> Outputs:
+        z = [method.projector(h) for h in views.through(method.encoder)]
+        return {"prediction": [method.predictor(x) for x in z], "target": z}
 
-    def forward(self, views: MultiView) -> Outputs:
-        """Return predictions and targets, neither detached."""
-        z = [self.projector(h) for h in views.through(self.encoder)]
-        return {"prediction": [self.predictor(x) for x in z], "target": z}
-
-    def loss(self, prediction: list[Tensor], target: list[Tensor]) -> dict[str, Tensor]:
-        """Return the distance through which both sides learn."""
+    def loss(prediction: list[Tensor], target: list[Tensor]) -> dict[str, Tensor]:
         pairs = [1 - torch.cosine_similarity(p, z, dim=1).mean() for p, z in crossed(prediction, target)]
         return {"distance": torch.stack(pairs).mean() - 1}
 
-
-class _NoPredictor:
-    def __init__(self, encoder: nn.Module, **options: Any) -> None:
-        super().__init__(encoder, **options)
-        self.predictor = nn.Sequential()
+    method.forward, method.loss = forward, loss
 
 
-class SimSiamWithoutPredictor(_NoPredictor, SimSiam):
-    """SimSiam whose predictor is the identity."""
+def _without_predictor(method: Any) -> None:
+    method.predictor = nn.Sequential()
 
 
-class BYOLWithoutPredictor(_NoPredictor, BYOL):
-    """BYOL whose predictor is the identity."""
+def _without_sinkhorn(method: Any) -> None:
+    """Take the softmax of the scores for codes: nothing makes clusters equally full."""
+
+    def loss(scores: list[Tensor], z: list[Tensor]) -> dict[str, Tensor]:
+        codes = [(view.detach() / method.sinkhorn_epsilon).softmax(1) for view in scores[: method.num_assigned]]
+        return {"prediction": swav(scores, codes, temperature=method.temperature)}
+
+    method.loss = loss
 
 
-class SwAVWithoutSinkhorn(SwAV):
-    """SwAV whose codes are the softmax of the scores: nothing makes clusters equally full."""
-
-    def loss(self, scores: list[Tensor], z: list[Tensor]) -> dict[str, Tensor]:
-        """Return the cross entropy with codes that are not balanced."""
-        codes = [(view.detach() / self.sinkhorn_epsilon).softmax(1) for view in scores[: self.num_assigned]]
-        return {"prediction": swav(scores, codes, temperature=self.temperature)}
+def _without_centring(method: Any) -> None:
+    update = method.update
+    method.update = lambda **outputs: update(**outputs | {"level": torch.zeros_like(outputs["level"])})
 
 
-class DINOWithoutCentring(DINO):
-    """DINO whose centre stays at 0."""
-
-    def update(self, **outputs: Any) -> None:
-        """Move the teacher alone."""
-        super().update(**outputs | {"level": torch.zeros_like(outputs["level"])})
-
-
-class WMSEWithoutWhitening(WMSE):
-    """W-MSE whose views are compared as they are."""
-
-    def loss(self, z: list[Tensor]) -> dict[str, Tensor]:
-        """Return the mean distance of the unit rows."""
+def _without_whitening(method: Any) -> None:
+    def loss(z: list[Tensor]) -> dict[str, Tensor]:
         pairs = [2 - 2 * torch.cosine_similarity(x, y, dim=1).mean() for x, y in crossed(z, z)]
         return {"distance": torch.stack(pairs).mean()}
 
-
-class CenterSubtractionWithoutCentre(CenterSubtraction):
-    """Center subtraction whose centre stays at 0."""
-
-    def update(self, **_: Any) -> None:
-        """Leave the centre where it is."""
+    method.loss = loss
 
 
-def _of_one_row(_: Method, given: tuple[MultiView]) -> tuple[MultiView]:
-    """Return views of the first row of the batch, given for every sample: a hook before a method's forward."""
-    views = given[0]
-    return (MultiView(views.index, lambda: [view[:1].expand_as(view).contiguous() for view in views.tensors]),)
+def _without_centre(method: Any) -> None:
+    method.update = lambda **_: None
 
 
-FAULTS: dict[str, type[Method]] = {
-    kind.__name__: kind
-    for kind in (
-        SimSiamWithGradient, SimSiamWithoutPredictor, BYOLWithoutPredictor, SwAVWithoutSinkhorn, DINOWithoutCentring,
-        WMSEWithoutWhitening, CenterSubtractionWithoutCentre,
-    )
-}  # fmt: skip
+def _of_one_row(method: Any) -> None:
+    """Show views of the first row of the batch for every sample."""
+
+    def shown(_: Any, given: tuple[MultiView]) -> tuple[MultiView]:
+        views = given[0]
+        return (MultiView(views.index, lambda: [view[:1].expand_as(view).contiguous() for view in views.tensors]),)
+
+    method.register_forward_pre_hook(shown)
+
+
+FAULTS = {
+    "SimSiamWithGradient": _with_gradient,
+    "SimSiamWithoutPredictor": _without_predictor,
+    "BYOLWithoutPredictor": _without_predictor,
+    "SwAVWithoutSinkhorn": _without_sinkhorn,
+    "DINOWithoutCentring": _without_centring,
+    "WMSEWithoutWhitening": _without_whitening,
+    "CenterSubtractionWithoutCentre": _without_centre,
+    "SameRow": _of_one_row,
+}
 
 
 def _case_recipe(case: Row) -> Recipe:
-    """Return the recipe of a case; its method is the class with the fault."""
     modality, settings = sets.UNLABELLED[case["data"]][0], case.get("settings", {})
     base: dict[str, Any] = {"train.batch_size": 128, "train.precision": "float32"}
     base |= ({} if "encoder" in settings else SMALL[modality]) | (sets.DIGIT_VIEWS if case["data"] == "digits" else {})
-    recipe = Recipe.default(case["base"], modality).changed(base | settings)
-    fault: Any = FAULTS.get(case.get("fault", ""))
-    return replace(recipe, method=fault) if fault else recipe
+    return Recipe.default(case["base"], modality).changed(base | settings)
 
 
 class _Monitored:
@@ -136,14 +121,12 @@ class _Monitored:
     Not the session's own: it yields no record of the start, and none of them are left where a run diverges.
     """
 
-    def __init__(self, fault: str | None) -> None:
-        self.fault, self.records = fault, list[Row]()
+    def __init__(self) -> None:
+        self.records = list[Row]()
 
     def __call__(self, prepared: Prepared, step: Any) -> None:
         if step is None:
             self.facts = prepared.facts()
-            if self.fault == "SameRow":
-                prepared.method.register_forward_pre_hook(_of_one_row)
             rows = prepared.dataset.batch(torch.from_numpy(runner.spread_rows(prepared, MONITORED)))
             untrained = deepcopy(prepared.method.encoder)
             self.monitor = Monitor(prepared.method, rows, prepared.preprocess.to_input, untrained)
@@ -154,11 +137,12 @@ class _Monitored:
 
 def _judged(case: Row, recipe: Recipe, folder: Path | None, quick: bool) -> Row:
     """Train, and return the verdicts after every record of the monitor."""
-    data, seen = sets.unlabelled(case["data"], folder), _Monitored(case.get("fault"))
+    data, seen, fault = sets.unlabelled(case["data"], folder), _Monitored(), FAULTS.get(case.get("fault", ""))
     epochs = case["steps"] / (len(data) // min(recipe.train.batch_size, len(data)))
     numbers: Row = {}
     try:
-        made = runner.train_once(recipe.changed({"train.epochs": epochs}), data, quick=quick, watch=seen)
+        recipe = recipe.changed({"train.epochs": epochs})
+        made = runner.train_once(recipe, data, quick=quick, change=fault, watch=seen)
         numbers = {"cpu_seconds": made.row["cpu_seconds"]}
     except Diverged as stopped:
         seen.records.append({"step": seen.records[-1]["step"], "diverged": str(stopped)})

@@ -47,7 +47,7 @@ MAKERS: dict[str, Callable[[nn.Module], Method]] = {
 OPTIM = Optim(name="adam", lr=2e-3, weight_decay=0.0, warmup=0.0)
 
 
-class Flips:
+class _Flips:
     """Rows that are the centres of K orbits, 64 of each, and their views: the sign flipped at random, and noise."""
 
     modality, count = "table", 2
@@ -61,24 +61,20 @@ class Flips:
         return len(self.labels)
 
     def batch(self, index: Tensor) -> Tensor:
-        """Return the centres of rows `index`."""
         return self.centres[self.labels[index]]
 
     def to_input(self, rows: Tensor) -> Tensor:
-        """Return the rows: they are input already."""
         return rows
 
     def __call__(self, dataset: Any, index: Tensor, *, seed: int, pass_: int) -> MultiView:
-        """Return two views of the rows `index`."""
         return MultiView(index, lambda: [self.view(index, rng.keys(seed, pass_, number, index)) for number in (0, 1)])
 
     def view(self, index: Tensor, keys: Any) -> Tensor:
-        """Return one view."""
         noise = rng.normals(rng.halves(keys, INPUTS + 1)).float()
         return noise[:, :1].sign() * self.batch(index) + 0.1 * noise[:, 1:]
 
 
-class Turns(Flips):
+class _Turns(_Flips):
     """Ten digits, one of each kind, in one of four quarter turns, and noise."""
 
     def __init__(self, orbits: int, seed: int) -> None:
@@ -90,7 +86,6 @@ class Turns(Flips):
         self.centres = 2 * nn.functional.normalize(pixels - pixels.mean(), dim=1)
 
     def view(self, index: Tensor, keys: Any) -> Tensor:
-        """Return one view."""
         noise = rng.normals(rng.halves(keys, 64, start=1)).float()
         images = self.batch(index).view(-1, 8, 8)
         turned = torch.stack([torch.rot90(images, quarter, (1, 2)) for quarter in range(4)])
@@ -109,7 +104,7 @@ class _Skip(nn.Module):
         return self.linear(x) + self.bent(x)
 
 
-def _toy(make: Any, rows: Flips, width: int, steps: int, batch: int, seed: int, quick: bool) -> Any:
+def _toy(make: Any, rows: _Flips, width: int, steps: int, batch: int, seed: int, quick: bool) -> Any:
     """Return the method after its steps (the encoder alone without one), in eval mode.
 
     By `fit`: the views of a toy are its own, and `isotropy.train` takes views by name.
@@ -125,18 +120,18 @@ def _toy(make: Any, rows: Flips, width: int, steps: int, batch: int, seed: int, 
 
 
 @torch.no_grad()
-def _new_views(module: nn.Module, rows: Flips) -> list[Tensor]:
+def _new_views(module: nn.Module, rows: _Flips) -> list[Tensor]:
     return rows(rows, torch.arange(len(rows)), seed=99, pass_=0).through(module)
 
 
-def _halves(one: Tensor, rows: Flips) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def _halves(one: Tensor, rows: _Flips) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     half, y = len(rows) // 2, rows.labels
     return one[:half], y[:half], one[half:], y[half:]
 
 
 def _heads(name: str, width: int, seed: int, quick: bool) -> Row:
     """Return which heads make the features themselves, and not their projection, linearly readable."""
-    rows = Flips(60, seed)
+    rows = _Flips(60, seed)
     one, other = _new_views(_toy(MAKERS[name], rows, width, 600, 128, seed, quick).encoder, rows)
     found = _gap(*_halves(one, rows), seed=seed)
     return _rounded(found | {"invariance": invariance_ratio(one, other), "rank": effective_rank(one)})
@@ -180,7 +175,7 @@ def _labellings(width: int, seed: int, quick: bool) -> Row:
 
 def _categories(weight: float, orbits: int, count: int, batch: int, steps: int, seed: int, quick: bool) -> Row:
     """Train DISSL and return what its teacher makes of a new view of every row."""
-    rows = Flips(orbits, seed)
+    rows = _Flips(orbits, seed)
     options = DISSL_HEADS | {"num_categories": count, "balance_weight": weight}
     method = _toy(lambda f: DISSL(f, **options), rows, 32, steps, batch, seed, quick)
     logits = _new_views(nn.Sequential(method.encoder, method.teacher), rows)[0] / method.temperature
@@ -198,7 +193,7 @@ def _unseen(orbits: int, samples: int, seed: int, quick: bool) -> Row:
     return {"expected": unseen_mass(samples, orbits), "found": found}
 
 
-def _conditions(kind: type[Flips], name: str, width: int, seed: int, quick: bool) -> Row:
+def _conditions(kind: type[_Flips], name: str, width: int, seed: int, quick: bool) -> Row:
     """Train an encoder, or leave it as it is, and measure the three conditions."""
     rows = kind(K, seed)
     made = _toy(MAKERS.get(name), rows, width, 1000, 128, seed, quick)
@@ -227,7 +222,7 @@ COARSER = {
 }  # fmt: skip
 
 
-class Expanded(SmallResNet):
+class _Expanded(SmallResNet):
     """A small residual network whose feature maps a bottleneck block widens before they are pooled.
 
     The block is 1x1, 3x3 (both as wide as the network) and 1x1 to `width`, with batch norm each and ReLU between; the
@@ -244,7 +239,6 @@ class Expanded(SmallResNet):
         self.width = width
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return (B, width) for images (B, channels, height, width)."""
         maps = self.layers(x)
         return torch.relu(self.block(maps) + maps.repeat(1, self.width // WIDTH, 1, 1)).mean(dim=(2, 3))
 
@@ -252,7 +246,7 @@ class Expanded(SmallResNet):
 def _rung_recipe(family: str, rung: str, seed: int) -> Recipe:
     method = FAMILIES[family][rung != "base"]
     place = RUNGS.index(rung) if rung in RUNGS else 1
-    settings: dict[str, Any] = {"encoder": Expanded} if place > 1 else {"encoder.width": WIDTH}
+    settings: dict[str, Any] = {"encoder": _Expanded} if place > 1 else {"encoder.width": WIDTH}
     settings |= VIEWS | {"encoder.stem": 8, "train.batch_size": 128, "train.seed": seed}
     settings |= {"train.epochs": 15.0 if place >= RUNGS.index("length") else 6.0}
     settings |= {"method.projector": [1024, 128], "method.temperature": 0.2} if method == "simclr" else {}
@@ -289,7 +283,7 @@ def runs(folder: Path | None, seed: int) -> Iterator[Run]:
             yield Run(study, "flips", f"lambda = {weight}", seed, partial(_categories, weight, *sizes, seed))
     for orbits, samples in ((10, 5), (10, 20), (50, 50)):
         yield Run("labels", "theory", f"K = {orbits}, n = {samples}", seed, partial(_unseen, orbits, samples, seed))
-    for data, kind in (("flips", Flips), ("turns", Turns)):
+    for data, kind in (("flips", _Flips), ("turns", _Turns)):
         for name in ("untrained", "given", "simclr", "cissl", "dissl", "byol"):
             for width in (4, 9, 16):
                 make = partial(_conditions, kind, name, width, seed)

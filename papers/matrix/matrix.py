@@ -51,12 +51,8 @@ def _recipe_of(method: str, name: str, seed: int) -> Recipe:
     recipe = Recipe.default(method, MODALITY.get(base, "image")).changed({"train.seed": seed} | settings)
     if name == "cifar10":
         return recipe.changed({"encoder.stem": 8, "encoder.width": 128, "train.batch_size": 256})
-    if name == "digits" and (METHODS[method].min_views > 1 or recipe.views):
-        views = {
-            key: value for key, value in sets.DIGIT_VIEWS.items() if key.removeprefix("views.") not in recipe.views
-        }
-        return recipe.changed(views)
-    return recipe
+    digit = sets.DIGIT_VIEWS if name == "digits" and (METHODS[method].min_views > 1 or recipe.views) else {}
+    return recipe.changed({key: x for key, x in digit.items() if key.removeprefix("views.") not in recipe.views})
 
 
 def _rows_of(name: str, folder: Path | None) -> Data:

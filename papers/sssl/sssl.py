@@ -29,18 +29,17 @@ from isotropy.views.equivariant import Offsets
 TRAIN, ROWS = 1300, 10_000
 
 
-class CalledMap(Equivariant):
+class _CalledMap(Equivariant):
     """A network without the structure: its output is cut into pieces that are called positions of a base space."""
 
     modality, width, fibre_width, read = "image", 32, 32, 1
 
     def fibres(self, x: Tensor) -> Tensor:
-        """Return (B, width, *base.shape)."""
         maps: Tensor = self.network(x).unflatten(1, (self.width, *self.base.shape))
         return maps
 
 
-class PlainTurns(CalledMap):
+class _PlainTurns(_CalledMap):
     """An ordinary network with as many channels, called four turns of 32 fields."""
 
     def __init__(self) -> None:
@@ -55,7 +54,7 @@ class PlainTurns(CalledMap):
         )
 
 
-class PlainShifts(CalledMap):
+class _PlainShifts(_CalledMap):
     """Two dense layers whose output is called a map of 32 channels at 6 x 6 positions."""
 
     def __init__(self) -> None:
@@ -164,9 +163,9 @@ BOUNDS: dict[str, Callable[[], nn.Module]] = {
 TORUS = {"encoder": "cyclic_cnn", "encoder.width": 32, "encoder.halvings": 1}
 DIGITS: list[tuple[str, str, dict[str, Any], float, tuple[Any, ...]]] = [
     ("rotation", "C4", {"encoder": "c4_cnn", "encoder.width": 32, "encoder.read": 1}, 2e-3, (None,)),
-    ("rotation", "plain", {"encoder": PlainTurns}, 2e-3, (None,)),
+    ("rotation", "plain", {"encoder": _PlainTurns}, 2e-3, (None,)),
     ("translation", "torus", TORUS, 3e-3, ((0, 1), (1, 1), (2, 1), (3, 1), (1, 2), (1, 3))),
-    ("translation", "dense", {"encoder": PlainShifts}, 3e-3, ((3, 1),)),
+    ("translation", "dense", {"encoder": _PlainShifts}, 3e-3, ((3, 1),)),
 ]
 REAL: dict[str, tuple[str, dict[str, Any]]] = {
     "fashion": ("image", {"encoder": "c4_cnn", "train.epochs": 6.0}),

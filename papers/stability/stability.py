@@ -2,8 +2,7 @@
 
 import copy
 import sys
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,6 @@ from runner import Checkpoints, Claim, Paper, Row, Rows, Run, Table, mean, selec
 import data as sets
 from isotropy.diagnostics import entropy_rank, stability
 from isotropy.evaluation import knn_probe
-from isotropy.methods import BYOL, CenterSubtraction, Method, SimSiam
 from isotropy.objectives import center, cosine_distance
 from isotropy.runs.prepare import Prepared
 from isotropy.runs.recipe import Recipe
@@ -50,56 +48,54 @@ DATA: dict[str, tuple[str, dict[str, Any]]] = {
 }  # fmt: skip
 
 
-class WithoutPredictor(SimSiam):
-    """SimSiam that compares projections, its last batch norm kept."""
-
-    def __init__(self, encoder: nn.Module, *, projector: Sequence[int] = (), predictor_hidden: int = 0) -> None:
-        super().__init__(encoder, projector=projector, predictor_hidden=predictor_hidden)
-        self.predictor = nn.Sequential()
+def _without_predictor(method: Any) -> None:
+    """Compare projections; their last batch norm is kept."""
+    method.predictor = nn.Sequential()
 
 
-class WithoutRemoval(CenterSubtraction):
-    """CenterSubtraction at lambda = 0: chase the other view's projection itself."""
+def _without_removal(method: Any) -> None:
+    """Chase the other view's projection itself (lambda = 0), which counts as a constant."""
 
-    def loss(self, z: list[Tensor], **_: Tensor) -> dict[str, Tensor]:
-        """Return the mean of minus the cosine with the other view, which counts as a constant."""
+    def loss(z: list[Tensor], **_: Tensor) -> dict[str, Tensor]:
         return {"agreement": (cosine_distance(z[0], z[1]) + cosine_distance(z[1], z[0])) / 4 - 1}
 
-
-class Steady(BYOL):
-    """BYOL whose momentum stays as it is."""
-
-    def update(self, **_: object) -> None:
-        """Move the teacher towards the student."""
-        self.teacher_encoder.update(self.encoder, self.momentum)
-        self.teacher_projector.update(self.projector, self.momentum)
+    method.loss = loss
 
 
-# Variant -> the method whose recipe it takes, its settings, and the class in its place.
-VARIANTS: dict[str, tuple[str, dict[str, Any], type[Method] | None]] = {name: (name, {}, None) for name in SIX} | {
-    "no predictor": ("simsiam", {}, WithoutPredictor),
-    "nothing removed": ("center_subtraction", {}, WithoutRemoval),
+def _steady(method: Any) -> None:
+    """Keep the momentum as it is."""
+
+    def update(**_: object) -> None:
+        method.teacher_encoder.update(method.encoder, method.momentum)
+        method.teacher_projector.update(method.projector, method.momentum)
+
+    method.update = update
+
+
+# Variant -> the method, its settings, and what is done to it before it trains.
+VARIANTS: dict[str, tuple[str, dict[str, Any], Any]] = {name: (name, {}, None) for name in SIX} | {
+    "no predictor": ("simsiam", {}, _without_predictor),
+    "nothing removed": ("center_subtraction", {}, _without_removal),
     "T1 penalty": ("center", {"method.center_weight": 0.5}, None),
     "T2 subtraction": ("center_subtraction", {"method.center_fraction": 0.5}, None),
     "no off-diagonal": ("barlow_twins", {"method.off_diagonal_weight": 0.0}, None),
     "fixed prototypes": ("swav", {"method.frozen_passes": 10_000}, None),
-    **{f"momentum {m:g}": ("byol", {"method.momentum": m}, Steady) for m in MOMENTA},
+    **{f"momentum {m:g}": ("byol", {"method.momentum": m}, _steady) for m in MOMENTA},
 }
 
 
 def _recipe_of(data: str, variant: str, seed: int) -> Recipe:
-    name, more, other = VARIANTS[variant]
+    name, more, _ = VARIANTS[variant]
     modality, settings = DATA[data]
     settings = settings | COMMON | HEADS.get(name, {}) | more | {"train.seed": seed}
-    recipe = Recipe.default(name, modality).changed(settings)
-    put: Any = other or name
-    return replace(recipe, method=put)
+    return Recipe.default(name, modality).changed(settings)
 
 
-def _trajectory(recipe: Recipe, data: str, folder: Path | None, quick: bool) -> Row:
+def _trajectory(recipe: Recipe, variant: str, data: str, folder: Path | None, quick: bool) -> Row:
     """Train once and return the checkpoints: what the centre was, and what the encoder was worth."""
     seen = Checkpoints(DONE, _checkpoint)
-    made = runner.train_once(recipe, sets.subset(data, folder), quick=quick, watch=seen)
+    change = VARIANTS[variant][2]
+    made = runner.train_once(recipe, sets.subset(data, folder), quick=quick, change=change, watch=seen)
     return {name: made.row[name] for name in ("steps", "cpu_seconds")} | seen.columns(".4f")
 
 
@@ -162,7 +158,8 @@ def runs(folder: Path | None, seed: int) -> Iterator[Run]:
     for data in DATA:
         for variant in VARIANTS:
             recipe = _recipe_of(data, variant, seed)
-            yield Run("runs", data, variant, seed, partial(_trajectory, recipe, data, folder), recipe.to_toml())
+            make = partial(_trajectory, recipe, variant, data, folder)
+            yield Run("runs", data, variant, seed, make, recipe.to_toml() + variant)
 
 
 # Criteria
