@@ -1,5 +1,6 @@
 """Rows of a batch as objectives take them: float32 at least, and L2-normalized."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -67,3 +68,28 @@ def same_shape(*rows: Tensor) -> None:
     shapes = [tuple(x.shape) for x in rows]
     if len(shapes[0]) < 2 or any(shape != shapes[0] for shape in shapes):
         raise ValueError(f"the views must be arrays (rows, features) of one shape, got {shapes}")
+
+
+def check_views(name: str, views: Sequence[Tensor], *, rows: int = 0) -> None:
+    """Raise `ValueError` unless the objective `name` got two or more views of one shape, of at least `rows` rows."""
+    if len(views) < 2:
+        raise ValueError(f"{name} compares at least two views, got {len(views)}")
+    same_shape(*views)
+    if len(views[0]) < rows:
+        raise ValueError(f"{name} needs at least {rows} rows, got {len(views[0])}")
+
+
+def check_sides(name: str, views: Sequence[Tensor], targets: Sequence[Tensor], *, least: int = 1) -> None:
+    """Raise `ValueError` unless `targets` belong to the first `least` or more of two or more `views`, in shape too."""
+    if len(views) < 2 or not least <= len(targets) <= len(views):
+        raise ValueError(
+            f"{name} needs at least two views and targets for {least} or more of the first of them, "
+            f"got {len(views)} views and {len(targets)} targets"
+        )
+    same_shape(*views, *targets)
+
+
+def check_temperature(*temperatures: float) -> None:
+    """Raise `ValueError` unless all temperatures are above 0."""
+    if not all(temperature > 0 for temperature in temperatures):
+        raise ValueError(f"a temperature must be positive, got {' and '.join(map(str, temperatures))}")
