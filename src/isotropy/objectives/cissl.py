@@ -36,9 +36,8 @@ def cissl(student: Sequence[Tensor], teacher: Sequence[Tensor], *, temperature: 
     check_temperature(temperature)
     rows = len(student[0])
     with torch.autocast(student[0].device.type, enabled=False):
-        logits = (l2_normalize(upcast(torch.cat([*student]))) @ l2_normalize(upcast(torch.cat([*teacher]))).T).div_(
-            temperature
-        )
+        s, t = (l2_normalize(upcast(torch.cat([*side]))) for side in (student, teacher))
+        logits = (s @ t.T).div_(temperature)
         log_q = logits.log_softmax(dim=1).view(len(student), rows, len(teacher), rows)
         return -log_q.diagonal(dim1=1, dim2=3).mean()
 

@@ -17,11 +17,7 @@ _ROUNDING = 1e-3
 
 @contextmanager
 def unwritten(method: Method) -> Iterator[None]:
-    """Refuse a `forward` that moves parameters: a replayed micro-batch or another rank would see other ones.
-
-    Raises:
-        UserError: in one line, when the context ends.
-    """
+    """Refuse a `forward` that moves parameters: a replayed micro-batch or another rank would see other ones."""
     before = _sums(method)
     yield
     for name, total in _sums(method).items():
@@ -39,14 +35,9 @@ def _sums(method: Method) -> dict[str, Tensor]:
 
 
 def check_outputs(method: Method, outputs: Any, rows: int) -> None:
-    """Refuse what `forward` returned where `gather` or `loss` would fail on it later, or train on it in silence.
+    """Refuse what `forward` returned for `rows` rows where `gather` or `loss` would fail, or train on it in silence.
 
-    Args:
-        method: whose `forward` it is.
-        outputs: what it returned for `rows` rows.
-
-    Raises:
-        UserError: in one line.
+    Raises: UserError, in one line.
     """
     name = type(method).__name__
     if not isinstance(outputs, dict) or not outputs:
@@ -76,12 +67,7 @@ def check_outputs(method: Method, outputs: Any, rows: int) -> None:
 def check_terms(method: Method, terms: Any, outputs: Outputs) -> None:
     """Refuse what `loss` returned where it is no dictionary of scalars, or couples rows that are not gathered.
 
-    Args:
-        method: whose `loss` it is.
-        terms: what it returned for `outputs`, gathered and averaged as the loop does.
-
-    Raises:
-        UserError: in one line.
+    Raises: UserError, in one line.
     """
     name = type(method).__name__
     if not isinstance(terms, dict) or not terms:
@@ -104,11 +90,8 @@ def _check_parameters(method: Method, outputs: Outputs) -> None:
             if key not in named:
                 raise UserError(f"{name}.loss has no argument for the output {key!r} of forward{nearest(key, named)}")
     for key, parameter in named.items():
-        needed = parameter.default is parameter.empty and parameter.kind not in (
-            parameter.VAR_POSITIONAL,
-            parameter.VAR_KEYWORD,
-        )
-        if needed and key not in outputs:
+        variadic = parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+        if parameter.default is parameter.empty and not variadic and key not in outputs:
             raise UserError(f"{name}.loss asks for {key!r}, which forward does not return{nearest(key, outputs)}")
 
 

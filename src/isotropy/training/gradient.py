@@ -44,8 +44,7 @@ class Gradient:
             counts: rows of every rank.
             step: number of the step, from 0.
 
-        Raises:
-            Diverged: a term is not finite, on all ranks together.
+        Raises: Diverged for a term that is not finite, on all ranks together.
         """
         with torch.no_grad() if self.chunked else nullcontext():
             parts = [self._forward(views, step, place) for place, views in enumerate(pieces)]
@@ -103,8 +102,7 @@ def share(counts: list[int]) -> float:
 def refuse_batch_statistics(method: nn.Module) -> None:
     """Refuse chunks for a method whose modules would normalise by a micro-batch's statistics.
 
-    Raises:
-        UserError: naming the first such module.
+    Raises: UserError that names the first such module.
     """
     for name, module in method.named_modules():
         if isinstance(module, _BatchNorm) and (module.training or module.running_mean is None):
