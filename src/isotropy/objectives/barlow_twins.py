@@ -6,8 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import batch_norm
 
-from isotropy.objectives.gram import gram
-from isotropy.objectives.rows import check_views, upcast
+from isotropy.objectives.rows import check_views, gram, upcast
 
 __all__ = ["barlow_twins"]
 

@@ -5,8 +5,7 @@ from math import exp, log
 import torch
 from torch import Tensor
 
-from isotropy.objectives.gram import gram
-from isotropy.objectives.rows import check_temperature, check_views, l2_normalize, same_shape, upcast
+from isotropy.objectives.rows import check_temperature, check_views, gram, l2_normalize, same_shape, upcast
 
 __all__ = [
     "decoupled_contrast",

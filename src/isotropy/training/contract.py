@@ -1,8 +1,9 @@
 """What the loop asks of a method, checked once on the first step: one line says what was found and what to write."""
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from operator import itemgetter
 from typing import Any
 
 import torch
@@ -46,7 +47,7 @@ def check_outputs(method: Method, outputs: Any, rows: int) -> None:
             '{"z": [projected for each view]}, each (B, ...)'
         )
     for key, value in outputs.items():
-        for tensor in value if isinstance(value, list) else [value]:
+        for tensor in as_list(value):
             if not isinstance(tensor, Tensor):
                 raise UserError(
                     f"{name}.forward: output {key!r} is {_kind(value)}: give a tensor (B, ...), or a list of such, one "
@@ -99,11 +100,13 @@ def _check_parameters(method: Method, outputs: Outputs) -> None:
 def _check_mean(method: Method, terms: dict[str, Tensor], outputs: Outputs) -> None:
     """Refuse a loss over the rows of one rank that is no mean over rows: ranks would not add up to the whole batch."""
     rows = {key: value for key, value in outputs.items() if key not in method.averaged}
-    count = min((len(x) for value in rows.values() for x in (value if isinstance(value, list) else [value])), default=0)
+    count = min((len(x) for value in rows.values() for x in as_list(value)), default=0)
     if count < 4:
         return
     halves = [slice(0, count // 2), slice(count // 2, count)]
-    parts = [method.loss(**outputs | {key: _rows(value, half) for key, value in rows.items()}) for half in halves]
+    parts = [
+        method.loss(**outputs | {key: each(value, itemgetter(half)) for key, value in rows.items()}) for half in halves
+    ]
     for key, term in terms.items():
         mean = sum(float(part[key]) * (half.stop - half.start) for part, half in zip(parts, halves)) / count
         if abs(mean - float(term)) > _ROUNDING * max(abs(mean), abs(float(term)), 1e-6):
@@ -114,8 +117,14 @@ def _check_mean(method: Method, terms: dict[str, Tensor], outputs: Outputs) -> N
             )
 
 
-def _rows(value: Tensor | list[Tensor], rows: slice) -> Tensor | list[Tensor]:
-    return [x[rows] for x in value] if isinstance(value, list) else value[rows]
+def as_list(value: Any) -> list[Any]:
+    """Return an output as the list of its views, of one where it is a tensor."""
+    return value if isinstance(value, list) else [value]
+
+
+def each(value: Tensor | list[Tensor], function: Callable[[Tensor], Any]) -> Any:
+    """Return `function` of an output, or of every view of it where it is a list."""
+    return [function(x) for x in value] if isinstance(value, list) else function(value)
 
 
 def _kind(value: Any) -> str:
