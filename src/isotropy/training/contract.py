@@ -18,7 +18,7 @@ _ROUNDING = 1e-3
 
 @contextmanager
 def unwritten(method: Method) -> Iterator[None]:
-    """Refuse a `forward` that moves parameters: a replayed micro-batch or another rank would see other ones."""
+    """Refuse, with a UserError, a `forward` that moves parameters: another rank or a replay would see other ones."""
     before = _sums(method)
     yield
     for name, total in _sums(method).items():
