@@ -20,8 +20,7 @@ class Batch:
         values: (B, ...); what stands where the mask is False must change nothing.
         mask: booleans of the shape of `values`, True where a value is there; None for everywhere.
 
-    Raises:
-        UserError: a mask of another shape or type.
+    Raises: UserError for a mask of another shape or type.
 
     Example:
         >>> batch = Batch(torch.zeros(3, 1, 5), torch.ones(3, 1, 5, dtype=torch.bool))
@@ -112,8 +111,7 @@ def unwrap(rows: Tensor | Batch) -> Tensor | Batch:
 def without_mask(rows: Tensor | Batch, reader: str) -> Tensor:
     """Return the rows as a tensor, for a `reader` that knows of no mask.
 
-    Raises:
-        UserError: there is a mask: what stands under it would be taken for data.
+    Raises: UserError where there is a mask: what stands under it would be taken for data.
     """
     rows = unwrap(rows)
     if isinstance(rows, Batch):
