@@ -1,5 +1,6 @@
 """Preprocessing of images: kept as uint8, normalised by the training mean and deviation of each channel."""
 
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 import numpy as np
@@ -8,9 +9,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from isotropy.data.levels import LEVELS, SCALES, UNIT, pieces, scale_of, to_levels
+from isotropy.batch import batched
+from isotropy.data.levels import LEVELS, SCALES, UNIT, scale_of, to_levels
 from isotropy.data.preprocess import Preprocess
-from isotropy.data.tensors import as_array, as_tensor
+from isotropy.data.tensors import as_array, as_tensor, pieces
 from isotropy.errors import UserError
 
 # Raw features of larger images are averaged down to this side: a baseline needs no more, and must fit.
@@ -18,6 +20,7 @@ FEATURE_SIDE = 32
 CHANNELS = (1, 3)
 
 
+@dataclass(kw_only=True, eq=False)
 class ImagePreprocess(Preprocess):
     """Images (samples, channels, height, width), one grey channel or three, kept as uint8.
 
@@ -34,8 +37,21 @@ class ImagePreprocess(Preprocess):
         tensor([[[[1.]]]])
     """
 
+    channels: int
+    size: tuple[int, int]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    scale: str = LEVELS
+    _normal: dict[torch.device, tuple[Tensor, Tensor]] = field(default_factory=dict, init=False, repr=False)
+
     modality = "image"
     noun = "images"
+
+    def __post_init__(self) -> None:
+        if len(self.size) != 2 or not len(self.mean) == len(self.std) == self.channels:
+            raise ValueError("size, or mean and std, of another length")
+        if self.scale not in SCALES:
+            raise ValueError(f"unknown scale {self.scale!r}")
 
     @classmethod
     def infers(cls, array: NDArray[Any]) -> bool:
@@ -44,13 +60,9 @@ class ImagePreprocess(Preprocess):
 
     @classmethod
     def arrange(cls, array: NDArray[Any], scale: str | None = None) -> tuple[NDArray[Any], str]:
-        """Return images as a view (N, channels, H, W) of their own type; (N, H, W) is grey.
+        """Return images as a view (N, channels, H, W) of their own type; (N, H, W) is grey. See `Preprocess.arrange`.
 
-        How images are scaled is found and said here, but decided in training alone: where it was, `scale` says so,
-        and the numbers are not read.
-
-        Raises:
-            UserError: another shape, or numbers that are no levels.
+        With a `scale` the numbers are not read.
         """
         images, description = _channels_first(array)
         return images, description + ("" if scale else _scale_in_words(images))
@@ -63,29 +75,9 @@ class ImagePreprocess(Preprocess):
             first, second = (to_levels(part, scale_of(part)) for part in (first, second))
         return np.concatenate([first, second])
 
-    def __init__(
-        self,
-        *,
-        channels: int,
-        size: tuple[int, int],
-        mean: tuple[float, ...],
-        std: tuple[float, ...],
-        scale: str = LEVELS,
-    ) -> None:
-        self.channels = channels
-        self.size = size
-        self.mean = mean
-        self.std = std
-        self.scale = scale
-        self._normal: dict[torch.device, tuple[Tensor, Tensor]] = {}
-
     @classmethod
     def learn(cls, values: Any, rows: NDArray[np.int64] | None = None, *, any_length: bool = False) -> Self:
-        """Learn on training images (N, C, H, W); exact, and in constant memory.
-
-        Args:
-            values: uint8, floats in [0, 1], whole numbers in 0 to 255, or truth values.
-            rows: (M,) the training rows among them; None for all.
+        """Learn on images (N, C, H, W) of whole numbers, floats or truth values; exact, and in constant memory.
 
         Raises:
             UserError: fewer than two images, every pixel the same, or numbers of another range.
@@ -97,7 +89,7 @@ class ImagePreprocess(Preprocess):
         _, channels, height, width = array.shape
         scale = scale_of(array, rows)
         counts = np.zeros((channels, 256), dtype=np.int64)
-        for piece in pieces(array, rows):
+        for _, piece in pieces(array, rows):
             levels = to_levels(piece, scale)
             for channel in range(channels):
                 counts[channel] += np.bincount(levels[:, channel].reshape(-1), minlength=256)
@@ -109,13 +101,8 @@ class ImagePreprocess(Preprocess):
         std = np.sqrt((share * (greys - mean[:, None]) ** 2).sum(axis=1))
         # A channel that is constant in training is kept (colours need all three), in steps of one level.
         std = np.maximum(std, 1 / 255)
-        return cls(
-            channels=channels,
-            size=(height, width),
-            mean=tuple(mean.tolist()),
-            std=tuple(std.tolist()),
-            scale=scale,
-        )
+        moments = {"mean": tuple(mean.tolist()), "std": tuple(std.tolist())}
+        return cls(channels=channels, size=(height, width), scale=scale, **moments)
 
     @property
     def shape(self) -> dict[str, Any]:
@@ -128,7 +115,7 @@ class ImagePreprocess(Preprocess):
         return {"scale": self.scale, **sized}
 
     def transform(self, values: Any) -> Tensor:
-        """Return images (N, C, H, W) as a uint8 tensor; uint8 shares its memory where it can (a file's map, too).
+        """Return images (N, C, H, W) as a uint8 tensor that shares the memory of uint8 where it can.
 
         Raises:
             UserError: another number of channels, another size or another range than in training.
@@ -158,39 +145,10 @@ class ImagePreprocess(Preprocess):
         """Return stored images as (N, F) float32 pixels in [0, 1], averaged down to at most 32 a side."""
         side = (min(self.size[0], FEATURE_SIDE), min(self.size[1], FEATURE_SIDE))
         out = np.empty((len(rows), self.channels * side[0] * side[1]), dtype=np.float32)
-        for start in range(0, len(rows), 256):
-            pixels = rows[start : start + 256].cpu().float().div_(255)
-            small = functional.adaptive_avg_pool2d(pixels, side)
-            out[start : start + 256] = small.flatten(1).numpy()
+        for part in batched(len(rows), rows=256):
+            pixels = rows[part].cpu().float().div_(255)
+            out[part] = functional.adaptive_avg_pool2d(pixels, side).flatten(1).numpy()
         return out
-
-    def to_json(self) -> dict[str, Any]:
-        """Return what was learnt as plain JSON values."""
-        return {
-            "modality": "image",
-            "channels": self.channels,
-            "size": list(self.size),
-            "mean": list(self.mean),
-            "std": list(self.std),
-            "scale": self.scale,
-        }
-
-    @classmethod
-    def from_json(cls, data: dict[str, Any]) -> Self:
-        """Return the preprocessing that `to_json` wrote; UserError if it is not one."""
-        try:
-            height, width = data["size"]
-            if data["scale"] not in SCALES:
-                raise ValueError(f"unknown scale {data['scale']!r}")
-            return cls(
-                channels=data["channels"],
-                size=(height, width),
-                mean=tuple(data["mean"]),
-                std=tuple(data["std"]),
-                scale=data["scale"],
-            )
-        except (KeyError, TypeError, ValueError) as error:
-            raise UserError(f"this is no image preprocessing of isotropy: {error}") from error
 
 
 def _images(values: Any) -> NDArray[Any]:

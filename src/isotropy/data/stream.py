@@ -7,10 +7,10 @@ from typing import Any
 
 import pandas as pd
 
-from isotropy.data.batched import batched
+from isotropy.batch import batched
+from isotropy.data import readers
 from isotropy.data.preprocess import Preprocess
-from isotropy.data.read import find_reader, mask_values, read
-from isotropy.data.readers import reader
+from isotropy.data.read import mask_values, read
 from isotropy.errors import UserError
 
 
@@ -52,7 +52,7 @@ def stream(
         UserError: what `read` raises, or data of another modality.
     """
     place = Path(path).expanduser()
-    pieces_of = find_reader(place).pieces if place.is_file() else None
+    pieces_of = readers.find_reader(place).pieces if place.is_file() else None
     if preprocess.takes_frames and pieces_of is not None:
         # A piece without its odd value would have another type than the whole column: names of levels are text.
         rows, frames = pieces_of(place, na, preprocess.text_columns)
@@ -67,7 +67,7 @@ def stream(
         )
     values = data.values
     if isinstance(values, pd.DataFrame):
-        slices = (values.iloc[part] for part in batched(len(values), rows=reader.PIECE_ROWS))
+        slices = (values.iloc[part] for part in batched(len(values), rows=readers.PIECE_ROWS))
     else:
         slices = (values[part] for part in batched(len(values), row_bytes=values[:1].nbytes))
     return Stream(data.description, len(values), slices)
