@@ -58,7 +58,7 @@ def test_a_full_disk_is_one_line(run, files, cli, tmp_path, monkeypatch):
     def full(self, embeddings):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(writers._Npy, "write", full)
+    monkeypatch.setattr(writers.Npy, "write", full)
     said = cli("embed", "run", files / "people.csv", "--out", "all.npy")
     assert (said.code, said.err) == (2, "isotropy: all.npy: could not be written (No space left on device)\n")
     assert {path.name for path in tmp_path.iterdir()} == {"run"}

@@ -1,5 +1,6 @@
 """One column of a table: what kind it is, and its values as numbers or as names."""
 
+from collections.abc import Callable
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -40,20 +41,17 @@ def kind_of(column: "pd.Series[Any]") -> Kind:
     Raises:
         UserError: a few values are text where all others are numbers; the cells hold lists or other objects.
     """
-    kind: Kind
-    if types.is_bool_dtype(column.dtype) and not isinstance(column.dtype, pd.CategoricalDtype):
-        kind = "boolean"
-    elif isinstance(column.dtype, pd.CategoricalDtype):
-        kind = "categorical"
-    elif types.is_datetime64_any_dtype(column.dtype):
-        kind = "datetime"
-    elif types.is_complex_dtype(column.dtype):
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        return "categorical"
+    if types.is_bool_dtype(column.dtype):
+        return "boolean"
+    if types.is_datetime64_any_dtype(column.dtype):
+        return "datetime"
+    if types.is_complex_dtype(column.dtype):
         raise UserError(f"column {column.name!r} holds complex numbers: split it into two real columns")
-    elif types.is_numeric_dtype(column.dtype) or types.is_timedelta64_dtype(column.dtype):
-        kind = "numeric"
-    else:
-        kind = _kind_of_objects(column)
-    return kind
+    if types.is_numeric_dtype(column.dtype) or types.is_timedelta64_dtype(column.dtype):
+        return "numeric"
+    return _kind_of_objects(column)
 
 
 def _kind_of_objects(column: "pd.Series[Any]") -> Kind:
@@ -95,16 +93,17 @@ def as_numbers(column: "pd.Series[Any]", kind: Kind) -> NDArray[np.float64]:
     Raises:
         UserError: a value that is none of this kind, or is infinite; column, row and value are named.
     """
+    dtype = column.dtype
     if kind == "datetime":
-        numbers = _seconds(column)
+        numbers = _spread(column, _seconds, "a date")
     elif kind == "boolean":
-        numbers = _truth(column)
-    elif types.is_timedelta64_dtype(column.dtype):
+        numbers = _spread(column, _truth, "true or false")
+    elif types.is_timedelta64_dtype(dtype):
         numbers = column.dt.total_seconds().to_numpy(np.float64)
-    elif types.is_numeric_dtype(column.dtype) and not types.is_complex_dtype(column.dtype):
+    elif types.is_numeric_dtype(dtype) and not types.is_complex_dtype(dtype):
         numbers = column.to_numpy(np.float64, na_value=np.nan)
     else:
-        numbers = _parsed(column)
+        numbers = _spread(column, _parsed, "a number")
     infinite = np.isinf(numbers)
     if infinite.any():
         raise UserError(
@@ -114,46 +113,12 @@ def as_numbers(column: "pd.Series[Any]", kind: Kind) -> NDArray[np.float64]:
     return numbers
 
 
-def _parsed(column: "pd.Series[Any]") -> NDArray[np.float64]:
-    if isinstance(column.dtype, pd.CategoricalDtype) or types.is_datetime64_any_dtype(column.dtype):
-        column = column.astype(object)
+def _spread(
+    column: "pd.Series[Any]", parse: Callable[["pd.Series[Any]"], "pd.Series[Any]"], wanted: str
+) -> NDArray[np.float64]:
+    """Return what `parse` makes of the values that are there, NaN elsewhere; refuse the first that it does not know."""
     present = column.dropna()
-    # A date would be parsed to nanoseconds: as text it is what it is here, no number.
-    text = present.map(lambda value: str(value) if hasattr(value, "isoformat") else value)
-    if types.infer_dtype(text, skipna=True) in ("timedelta", "timedelta64"):
-        text = pd.to_timedelta(text).dt.total_seconds()
-    parsed = pd.to_numeric(text, errors="coerce").astype(np.float64)
-    _refuse_first(present, parsed, "a number")
-    return _spread(column, parsed)
-
-
-def _spread(column: "pd.Series[Any]", parsed: "pd.Series[Any]") -> NDArray[np.float64]:
-    numbers = np.full(len(column), np.nan)
-    numbers[column.notna().to_numpy()] = parsed.to_numpy(np.float64)
-    return numbers
-
-
-def _seconds(column: "pd.Series[Any]") -> NDArray[np.float64]:
-    present = column.dropna()
-    if types.is_numeric_dtype(column.dtype) and len(present):
-        raise UserError(
-            f"column {column.name!r}, row {present.index[0]}: {_shown(present.iloc[0])} is not a date, "
-            "as the column was in training"
-        )
-    text = types.infer_dtype(present, skipna=True) == "string"
-    parsed = pd.to_datetime(present, utc=True, errors="coerce", format="ISO8601" if text else None)
-    _refuse_first(present, parsed, "a date")
-    return _spread(column, (parsed - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(seconds=1))
-
-
-def _truth(column: "pd.Series[Any]") -> NDArray[np.float64]:
-    present = column.dropna()
-    parsed = present.astype(str).str.strip().str.lower().map(TRUTH).astype(np.float64)
-    _refuse_first(present, parsed, "true or false")
-    return _spread(column, parsed)
-
-
-def _refuse_first(present: "pd.Series[Any]", parsed: "pd.Series[Any]", wanted: str) -> None:
+    parsed = parse(present)
     wrong = parsed.isna().to_numpy()
     if wrong.any():
         place = int(wrong.argmax())
@@ -161,6 +126,34 @@ def _refuse_first(present: "pd.Series[Any]", parsed: "pd.Series[Any]", wanted: s
             f"column {present.name!r}, row {present.index[place]}: {_shown(present.iloc[place])} is not {wanted}, "
             "as the column was in training: fix it, or name it as missing (na)"
         )
+    numbers = np.full(len(column), np.nan)
+    numbers[column.notna().to_numpy()] = parsed.to_numpy(np.float64)
+    return numbers
+
+
+def _parsed(present: "pd.Series[Any]") -> "pd.Series[Any]":
+    if isinstance(present.dtype, pd.CategoricalDtype) or types.is_datetime64_any_dtype(present.dtype):
+        present = present.astype(object)
+    # A date would be parsed to nanoseconds: as text it is what it is here, no number.
+    text = present.map(lambda value: str(value) if hasattr(value, "isoformat") else value)
+    if types.infer_dtype(text, skipna=True) in ("timedelta", "timedelta64"):
+        text = pd.to_timedelta(text).dt.total_seconds()
+    return pd.to_numeric(text, errors="coerce").astype(np.float64)
+
+
+def _seconds(present: "pd.Series[Any]") -> "pd.Series[Any]":
+    if types.is_numeric_dtype(present.dtype) and len(present):
+        raise UserError(
+            f"column {present.name!r}, row {present.index[0]}: {_shown(present.iloc[0])} is not a date, "
+            "as the column was in training"
+        )
+    text = types.infer_dtype(present, skipna=True) == "string"
+    dates = pd.to_datetime(present, utc=True, errors="coerce", format="ISO8601" if text else None)
+    return (dates - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(seconds=1)
+
+
+def _truth(present: "pd.Series[Any]") -> "pd.Series[Any]":
+    return present.astype(str).str.strip().str.lower().map(TRUTH).astype(np.float64)
 
 
 def _shown(value: Any) -> str:

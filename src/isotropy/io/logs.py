@@ -48,7 +48,7 @@ class Log:
                     raise UserError(f"{path}, line {number} is not JSON: is the run damaged?") from None
 
     def add(self, entry: dict[str, Any]) -> dict[str, Any]:
-        """Append one line, and return what is in it; a number that is not finite becomes null: JSON knows no other."""
+        """Append one line, and return what is in it; a number that is not finite becomes null."""
         written: dict[str, Any] = finite(entry)
         self._file.write(json.dumps(written, allow_nan=False).encode() + b"\n")
         return written
