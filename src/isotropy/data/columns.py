@@ -17,26 +17,15 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 STRAY = 0.05
 ISO_DATE = r"\d{4}-\d{2}-\d{2}(?:[T ].*)?"
 TRUTH = {"true": 1.0, "false": 0.0, "1": 1.0, "0": 0.0, "1.0": 1.0, "0.0": 0.0}
-OBJECT_KINDS: dict[str, Kind] = {
-    "boolean": "boolean",
-    "integer": "numeric",
-    "floating": "numeric",
-    "mixed-integer-float": "numeric",
-    "decimal": "numeric",
-    "timedelta": "numeric",
-    "timedelta64": "numeric",
-    "empty": "numeric",
-    "datetime": "datetime",
-    "datetime64": "datetime",
-    "date": "datetime",
-}
+# What pandas calls the values of a column of objects.
+NUMBERS = ("integer", "floating", "mixed-integer-float", "decimal", "timedelta", "timedelta64", "empty")
+DATES = ("datetime", "datetime64", "date")
 
 
 def kind_of(column: "pd.Series[Any]") -> Kind:
     """Return the kind of a training column: by its type and, for text and objects, by its values.
 
-    Text that is a number in every row is numeric, as it would be in a CSV file; text that is an ISO date in
-    every row is a date; all other text, and pandas categories, are categorical.
+    Text that is a number in every row is numeric, an ISO date in every row a date, and all else categorical.
 
     Raises:
         UserError: a few values are text where all others are numbers; the cells hold lists or other objects.
@@ -57,8 +46,10 @@ def kind_of(column: "pd.Series[Any]") -> Kind:
 def _kind_of_objects(column: "pd.Series[Any]") -> Kind:
     present = column.dropna()
     inferred = types.infer_dtype(present, skipna=True)
-    if inferred in OBJECT_KINDS:
-        return OBJECT_KINDS[inferred]
+    if inferred == "boolean":
+        return "boolean"
+    if inferred in NUMBERS + DATES:
+        return "numeric" if inferred in NUMBERS else "datetime"
     if inferred != "string":
         _refuse_containers(present)
     text = present.astype(str).str.strip()
@@ -86,9 +77,7 @@ def _refuse_containers(present: "pd.Series[Any]") -> None:
 
 
 def as_numbers(column: "pd.Series[Any]", kind: Kind) -> NDArray[np.float64]:
-    """Return a numeric, boolean or date column as (N,) float64, NaN where a value is missing.
-
-    Dates are seconds since 1970 (UTC), durations seconds, booleans 0 and 1.
+    """Return a column as (N,) float64, NaN where missing: dates as seconds since 1970 (UTC), durations as seconds.
 
     Raises:
         UserError: a value that is none of this kind, or is infinite; column, row and value are named.
@@ -165,10 +154,7 @@ def as_names(column: "pd.Series[Any]") -> tuple[NDArray[np.intp], list[str]]:
     """Return a categorical column as places (N,) in a list of names, -1 where a value is missing, and the list.
 
     A whole number has one name whether it came as 1, 1.0 or "1" (a missing value turns integers to floats),
-    so a name may stand in the list twice.
-
-    Raises:
-        UserError: a cell holds a list or another object that cannot be a name.
+    so a name may stand in the list twice. UserError where a cell holds a list or the like.
     """
     try:
         places, values = pd.factorize(column.astype(object))
@@ -178,6 +164,5 @@ def as_names(column: "pd.Series[Any]") -> tuple[NDArray[np.intp], list[str]]:
 
 
 def _name(value: Any) -> str:
-    if isinstance(value, (float, np.floating)) and float(value).is_integer():
-        return str(int(value))
-    return str(value)
+    whole = isinstance(value, (float, np.floating)) and float(value).is_integer()
+    return str(int(value) if whole else value)

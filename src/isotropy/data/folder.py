@@ -33,13 +33,9 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class ImageFolder:
-    """A decoded folder.
+    """A decoded folder: images (N, channels, size, size), mapped to memory, and the paths of their files below it.
 
-    Attributes:
-        values: (N, channels, size, size) uint8, mapped to memory.
-        files: N paths relative to the folder, in the order of the rows.
-        bad: (path, reason) of the images that could not be read.
-        ignored: number of files that are no images.
+    `bad` are (path, reason) of the images that could not be read, `ignored` the number of files that are no images.
     """
 
     values: NDArray[np.uint8]
@@ -105,16 +101,13 @@ def cache() -> Path:
 
 
 def _listing(folder: Path) -> tuple[list[str], int]:
-    files, ignored = [], 0
+    """Return the images below a folder, in order, and how many other files there are."""
+    found = []
     for root, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith(".")]
-        for name in names:
-            path = Path(root, name)
-            if path.suffix.lower() in SUFFIXES and not name.startswith("."):
-                files.append(path.relative_to(folder).as_posix())
-            else:
-                ignored += 1
-    return sorted(files), ignored
+        found += [Path(root, name) for name in names]
+    images = [path for path in found if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")]
+    return sorted(path.relative_to(folder).as_posix() for path in images), len(found) - len(images)
 
 
 def _digest(text: str) -> str:

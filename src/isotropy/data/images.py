@@ -115,11 +115,7 @@ class ImagePreprocess(Preprocess):
         return {"scale": self.scale, **sized}
 
     def transform(self, values: Any) -> Tensor:
-        """Return images (N, C, H, W) as a uint8 tensor that shares the memory of uint8 where it can.
-
-        Raises:
-            UserError: another number of channels, another size or another range than in training.
-        """
+        """Return images (N, C, H, W) of the form of training as uint8; the memory of uint8 is shared where it can be."""
         array = _images(values)
         if array.shape[1] != self.channels:
             raise UserError(f"the images have {array.shape[1]} channels; the training had {self.channels}")
@@ -133,8 +129,7 @@ class ImagePreprocess(Preprocess):
     def to_input(self, rows: Tensor) -> Tensor:
         """Return uint8 images (B, C, H, W) as float32, scaled to [0, 1], then normalised per channel."""
         if rows.device not in self._normal:
-            mean = torch.tensor(self.mean, dtype=torch.float64)[:, None, None]
-            std = torch.tensor(self.std, dtype=torch.float64)[:, None, None]
+            mean, std = torch.tensor([self.mean, self.std], dtype=torch.float64)[..., None, None]
             # (x / 255 - mean) / std as one product and one sum.
             pair = ((1 / (255 * std)).float(), (-mean / std).float())
             self._normal[rows.device] = (pair[0].to(rows.device), pair[1].to(rows.device))
@@ -166,14 +161,12 @@ def _channels_first(array: NDArray[Any]) -> tuple[NDArray[Any], str]:
         raise UserError(
             f"images have the shape (samples, height, width) or four dimensions; this array has {array.shape}"
         )
-    order = ""
     if array.ndim == 3:
-        array = array[:, None]
+        array, order = array[:, None], ""
     elif array.shape[1] in CHANNELS:
         order = ", channels first"
     elif array.shape[3] in CHANNELS:
-        array = array.transpose(0, 3, 1, 2)
-        order = ", channels last"
+        array, order = array.transpose(0, 3, 1, 2), ", channels last"
     else:
         raise UserError(
             f"images have 1 or 3 channels, first or last; this array has shape {array.shape}: "

@@ -23,11 +23,8 @@ def infer_modality(
 ) -> tuple[NDArray[Any], str, str]:
     """Return the array in the form of its modality, the modality, and words for what was taken for what.
 
-    Without `modality`, (N, D) is a table; (N, C, T) floats or signed integers are series; (N, H, W) uint8 and
-    four dimensions are images. Named, `Preprocess.arrange` of that modality says what fits.
-
     Raises:
-        UserError: a shape or type that is none of these, or not what `modality` says.
+        UserError: a shape or type of no modality, or not of the one that is named.
     """
     if modality is not None:
         known_modality(modality)

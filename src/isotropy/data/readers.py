@@ -1,6 +1,6 @@
 """File formats by their suffix: how a file is read, whole and in pieces."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,11 +45,6 @@ def opening(path: Path) -> Iterator[None]:
         raise UserError(f"{path} is damaged or no {path.suffix} file: {reason[:120]}") from error
 
 
-def _guarded(path: Path, pieces: Iterable[pd.DataFrame]) -> Iterator[pd.DataFrame]:
-    with opening(path):
-        yield from pieces
-
-
 class Archive:
     """The arrays of a .npz file, read one by one; `shapes` says of each what it is."""
 
@@ -89,10 +84,9 @@ class Reader:
     """A file format; registered under its suffix in `READERS`.
 
     Attributes:
-        read: returns a file's content: a DataFrame, an array, or an archive of arrays. The texts `na` mean a
-            missing value beside the format's usual ones; a format that knows none ignores them.
-        pieces: returns how many rows a file has (None where only reading it would tell) and its frames of at most
-            `PIECE_ROWS` rows; the columns `text` are read as text. None where a file is read whole or mapped.
+        read: returns the content of (path, na), where the texts `na` mean a missing value beside the format's own.
+        pieces: returns of (path, na, text) how many rows there are (None where only reading would tell) and frames
+            of at most `PIECE_ROWS`; the columns `text` are read as text. None for a format without pieces.
     """
 
     read: Callable[[Path, Sequence[str]], pd.DataFrame | NDArray[Any] | Archive]
@@ -127,10 +121,10 @@ def _csv_pieces(path: Path, na: Sequence[str], text: Sequence[str]) -> tuple[Non
     options: Any = {"na_values": list(na), "skipinitialspace": True, "low_memory": False, "dtype": types}
 
     def frames() -> Iterator[pd.DataFrame]:
-        with pd.read_csv(path, chunksize=PIECE_ROWS, **options) as parts:
+        with opening(path), pd.read_csv(path, chunksize=PIECE_ROWS, **options) as parts:
             yield from parts
 
-    return None, _guarded(path, frames())
+    return None, frames()
 
 
 def _parquet(path: Path, na: Sequence[str]) -> pd.DataFrame:
@@ -141,8 +135,13 @@ def _parquet(path: Path, na: Sequence[str]) -> pd.DataFrame:
 def _parquet_pieces(path: Path, na: Sequence[str], text: Sequence[str]) -> tuple[int, Iterator[pd.DataFrame]]:
     with opening(path):
         file = pq.ParquetFile(path)
-        batches = file.iter_batches(PIECE_ROWS)
-        return file.metadata.num_rows, _guarded(path, (batch.to_pandas() for batch in batches))
+
+    def frames() -> Iterator[pd.DataFrame]:
+        with opening(path):
+            for batch in file.iter_batches(PIECE_ROWS):
+                yield batch.to_pandas()
+
+    return file.metadata.num_rows, frames()
 
 
 READERS: dict[str, Reader] = {

@@ -69,11 +69,7 @@ class SeriesPreprocess(Preprocess):
 
     @classmethod
     def learn(cls, values: Any, rows: NDArray[np.int64] | None = None, *, any_length: bool = False) -> Self:
-        """Learn on series (N, C, T) in constant memory; channels without values that differ are dropped with a warning.
-
-        Raises:
-            UserError: fewer than two rows, infinities, or no channel left.
-        """
+        """Learn on series (N, C, T) in constant memory; channels without values that differ are dropped with a warning."""
         array = _series(values)
         series = len(array) if rows is None else len(rows)
         if series < 2:
@@ -99,14 +95,8 @@ class SeriesPreprocess(Preprocess):
         if not np.isfinite(std).all():
             raise UserError("the values of the series are too large to standardise: scale them down")
         std[std == 0] = 1.0
-        return cls(
-            channels=channels,
-            length=array.shape[2],
-            kept=tuple(kept.tolist()),
-            mean=tuple(mean.tolist()),
-            std=tuple(std.tolist()),
-            any_length=any_length,
-        )
+        learnt: Any = {"kept": tuple(kept.tolist()), "mean": tuple(mean.tolist()), "std": tuple(std.tolist())}
+        return cls(channels=channels, length=array.shape[2], any_length=any_length, **learnt)
 
     @property
     def shape(self) -> dict[str, Any]:
@@ -114,11 +104,7 @@ class SeriesPreprocess(Preprocess):
         return {"channels": len(self.kept), "length": self.length}
 
     def transform(self, values: Any) -> Tensor:
-        """Return series (N, C, T) as float32 (N, kept channels, T), standardised.
-
-        Raises:
-            UserError: another number of channels or time steps than in training, or infinities.
-        """
+        """Return finite series (N, C, T) of the form of training as float32 (N, kept channels, T), standardised."""
         array = _series(values)
         if array.shape[1] != self.channels:
             raise UserError(f"the series have {array.shape[1]} channels; the training had {self.channels}")
@@ -128,7 +114,7 @@ class SeriesPreprocess(Preprocess):
                 "train an encoder that takes any length (--encoder dilated_resnet)"
             )
         kept = list(self.kept)
-        mean, std = np.array(self.mean)[:, None], np.array(self.std)[:, None]
+        mean, std = np.array([self.mean, self.std])[..., None]
         rows = np.empty((len(array), len(kept), array.shape[2]), dtype=np.float32)
         for part, piece in _finite(array):
             scaled = np.clip((interpolate(piece[:, kept]) - mean) / std, -LIMIT, LIMIT)
@@ -158,9 +144,7 @@ def _finite(array: NDArray[Any], rows: NDArray[np.int64] | None = None) -> Itera
 
 
 def interpolate(series: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return series (N, C, T) with NaN interpolated linearly along the last axis, the ends held.
-
-    A row of a channel with no value at all stays NaN.
+    """Return series (N, C, T) with NaN interpolated along the last axis, the ends held; no value at all stays NaN.
 
     Example:
         >>> interpolate(np.array([[[np.nan, 1.0, np.nan, 3.0]]])).tolist()

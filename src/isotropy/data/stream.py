@@ -16,13 +16,7 @@ from isotropy.errors import UserError
 
 @dataclass(frozen=True)
 class Stream:
-    """Pieces of values, in the order of the rows.
-
-    Attributes:
-        description: one line: what was taken for what.
-        rows: how many rows there are, or None where only reading them would tell (.csv).
-        pieces: yields values as `preprocess.transform` takes them.
-    """
+    """Values as `preprocess.transform` takes them, in pieces; `rows` is None where only reading would tell (.csv)."""
 
     description: str
     rows: int | None
@@ -38,15 +32,11 @@ def stream(
     max_bad: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> Stream:
-    """Return the rows behind `path` in pieces that take bounded memory.
-
-    A .parquet or .csv file is read piece by piece, a .npy file and a decoded folder of images are mapped; the
-    array of a .npz is unpacked whole. Columns of labels or parts may be there: a schema takes only its own.
+    """Return the rows behind a path in pieces that take bounded memory; but the array of a .npz is unpacked whole.
 
     Args:
-        path: as `read` takes it.
+        path, key, na, max_bad, progress: as for `read`; columns of labels or parts may be there.
         preprocess: learnt in training; its modality is what the file must hold.
-        key, na, max_bad, progress: as for `read`.
 
     Raises:
         UserError: what `read` raises, or data of another modality.

@@ -27,11 +27,7 @@ def pop_column(frame: pd.DataFrame, column: Any, what: str) -> tuple[pd.DataFram
 
 
 def as_labels(values: Any, rows: int, na: Sequence[str] = ()) -> NDArray[Any]:
-    """Return labels (N,): numbers, booleans, or objects; missing ones are NaN or None, texts in `na` too.
-
-    Raises:
-        UserError: not one label per row, or none at all.
-    """
+    """Return labels (N,): numbers, booleans, or objects; missing ones are NaN or None, texts in `na` too."""
     if not isinstance(values, pd.Series):
         array = as_array(values)
         array = array[:, 0] if array.ndim == 2 and array.shape[1] == 1 else array
@@ -58,13 +54,7 @@ def as_labels(values: Any, rows: int, na: Sequence[str] = ()) -> NDArray[Any]:
 
 
 def as_split(values: Any, rows: int, name: str = "split") -> NDArray[np.str_]:
-    """Return which part each row belongs to, (N,) "train" or "test".
-
-    Booleans are read by the name of their column: true is the part that the name mentions.
-
-    Raises:
-        UserError: another value, or a part without rows.
-    """
+    """Return which part each row belongs to, (N,) "train" or "test"; true is the part that the column's name mentions."""
     column = pd.Series(as_array(values)) if not isinstance(values, pd.Series) else values
     if len(column) != rows:
         raise UserError(f"the split {name!r} has {len(column)} values for {rows} rows")
@@ -74,8 +64,7 @@ def as_split(values: Any, rows: int, name: str = "split") -> NDArray[np.str_]:
             raise UserError(
                 f"the split {name!r} is true or false, and its name does not say whether true is the test part"
             )
-        other = PARTS[1 - PARTS.index(named[0])]
-        column = column.map({True: named[0], False: other})
+        column = column.map({True: named[0], False: PARTS[1 - PARTS.index(named[0])]})
     parts = column.astype(str).str.strip().str.lower()
     wrong = ~parts.isin(PARTS).to_numpy()
     if wrong.any():

@@ -29,11 +29,7 @@ class Log:
 
     @staticmethod
     def read(path: Path) -> Iterator[dict[str, Any]]:
-        """Yield the lines of a file, none where there is no file; a last line cut short by a kill is left out.
-
-        Raises:
-            UserError: a line that is not JSON, or a file that is no text.
-        """
+        """Yield the lines of a file, none where there is no file; a last line cut short by a kill is left out."""
         if not path.is_file():
             return
         try:

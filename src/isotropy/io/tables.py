@@ -20,10 +20,6 @@ class Writer(Protocol):
         """Append rows (B, width), and of every text column as many strings, None where missing."""
         ...
 
-    def close(self) -> None:
-        """Finish the file."""
-        ...
-
 
 @contextmanager
 def writing(
@@ -48,18 +44,15 @@ class _Parquet:
 
     def __init__(self, path: Path, names: Sequence[str], texts: Sequence[str], dtype: type[np.generic]) -> None:
         number = pa.from_numpy_dtype(np.dtype(dtype))
-        columns = [(name, pa.string()) for name in texts] + [(name, number) for name in names]
-        self.schema = pa.schema(columns)
+        self.schema = pa.schema([(name, pa.string()) for name in texts] + [(name, number) for name in names])
         self.file = pq.ParquetWriter(path, self.schema)
 
     def write(self, embeddings: NDArray[Any], *texts: Any) -> None:
-        """Append rows."""
         columns = [pa.array(text, pa.string(), from_pandas=True) for text in texts]
         columns += [pa.array(column) for column in np.ascontiguousarray(embeddings.T)]
         self.file.write_table(pa.table(columns, schema=self.schema))
 
     def close(self) -> None:
-        """Finish the file."""
         self.file.close()
 
 
