@@ -146,7 +146,8 @@ def _decode(
         warnings.simplefilter("ignore")
         if size is None or channels is None:
             heads = [head for head in _mapped(_head, [folder / name for name in files]) if head is not None]
-            size = size or _size([side for side, _ in heads])
+            sides = sorted(side for side, _ in heads) or [0]
+            size = size or max((s for s in SIZES if s <= sides[len(sides) // 2]), default=SIZES[0])
             channels = channels or (1 if heads and all(grey for _, grey in heads) else 3)
         free, need = shutil.disk_usage(place).free, len(files) * channels * size * size
         if need > free:
@@ -192,11 +193,6 @@ def _mapped(function: Callable[[Path], Any], paths: Sequence[Path]) -> Iterator[
     with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
         for part in batched(len(paths), rows=CHUNK):
             yield from pool.map(function, paths[part])
-
-
-def _size(sides: Sequence[int]) -> int:
-    middle = sorted(sides)[len(sides) // 2] if sides else 0
-    return max([size for size in SIZES if size <= middle], default=SIZES[0])
 
 
 def _head(path: Path) -> tuple[int, bool] | None:

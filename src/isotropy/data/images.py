@@ -79,8 +79,7 @@ class ImagePreprocess(Preprocess):
     def learn(cls, values: Any, rows: NDArray[np.int64] | None = None, *, any_length: bool = False) -> Self:
         """Learn on images (N, C, H, W) of whole numbers, floats or truth values; exact, and in constant memory.
 
-        Raises:
-            UserError: fewer than two images, every pixel the same, or numbers of another range.
+        UserError: fewer than two images, every pixel the same, or numbers of another range.
         """
         array = _images(values)
         count = len(array) if rows is None else len(rows)
@@ -115,7 +114,7 @@ class ImagePreprocess(Preprocess):
         return {"scale": self.scale, **sized}
 
     def transform(self, values: Any) -> Tensor:
-        """Return images (N, C, H, W) of the form of training as uint8; the memory of uint8 is shared where it can be."""
+        """Return images (N, C, H, W) as uint8, whose memory is shared where it can be; UserError for another form."""
         array = _images(values)
         if array.shape[1] != self.channels:
             raise UserError(f"the images have {array.shape[1]} channels; the training had {self.channels}")

@@ -26,12 +26,10 @@ def infer_modality(
     Raises:
         UserError: a shape or type of no modality, or not of the one that is named.
     """
-    if modality is not None:
-        known_modality(modality)
     if array.dtype.names or array.dtype.kind not in "biufOSU":
         raise UserError(f"an array of type {array.dtype} is not read: give numbers")
     name = modality or _infer(array)
-    kind = PREPROCESS[name]
+    kind = known_modality(name)
     if not kind.takes_frames and array.dtype.kind in "OSU":
         raise UserError(f"an array of type {array.dtype} cannot be {kind.noun}: give numbers")
     arranged, description = kind.arrange(array, scale)

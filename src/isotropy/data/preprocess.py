@@ -38,12 +38,7 @@ class Preprocess:
     def arrange(cls, array: NDArray[Any], scale: str | None = None) -> tuple[NDArray[Any], str]:
         """Return an array in the form that `learn` and `transform` take, and words for what it was taken for.
 
-        Args:
-            array: named or inferred to be of this modality.
-            scale: how numbers are read, where training has decided; None says how they would be.
-
-        Raises:
-            UserError: a shape that is none of this modality.
+        With `scale` training has decided how numbers are read. UserError: a shape that is none of this modality.
         """
         raise NotImplementedError
 
@@ -54,12 +49,9 @@ class Preprocess:
 
     @classmethod
     def learn(cls, values: Any, rows: NDArray[np.int64] | None = None, *, any_length: bool = False) -> Self:
-        """Return what is learnt on the training rows alone.
+        """Return what is learnt on the training rows alone, which are `rows` (M,) of the values, or None for all.
 
-        Args:
-            values: all rows.
-            rows: (M,) the training rows among them; None for all.
-            any_length: whether the encoder takes rows of another length, where a row has one.
+        With `any_length` the encoder takes rows of another length, where a row has one.
         """
         raise NotImplementedError
 

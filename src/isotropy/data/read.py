@@ -130,6 +130,7 @@ def _table(frame: pd.DataFrame, name: str, modality: str | None, label: Any, na:
     frame, labels = pop_target(frame, label, "label")
     frame, parts = pop_target(frame, split, "split")
     frame = mask_values(frame, na)
+    values: Any
     values, kind, description = frame, modality or "table", f"a table of {_columns(frame)}"
     if not known_modality(kind).takes_frames:
         values, kind, description = infer_modality(frame.to_numpy(), modality)

@@ -50,8 +50,6 @@ class ColumnSchema:
     """What was learnt about one column.
 
     Attributes:
-        name: the column's name.
-        kind: "numeric", "boolean", "datetime" or "categorical".
         mean, std: of the training values, where they are standardised (0 and 1 for booleans).
         missing: whether training rows had missing values.
         levels: names of a categorical column's levels; level i has code i + 1.

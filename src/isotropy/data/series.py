@@ -69,7 +69,10 @@ class SeriesPreprocess(Preprocess):
 
     @classmethod
     def learn(cls, values: Any, rows: NDArray[np.int64] | None = None, *, any_length: bool = False) -> Self:
-        """Learn on series (N, C, T) in constant memory; channels without values that differ are dropped with a warning."""
+        """Learn on series (N, C, T) in constant memory; a channel without two values is dropped with a warning.
+
+        UserError: fewer than two rows, infinities, or no channel left.
+        """
         array = _series(values)
         series = len(array) if rows is None else len(rows)
         if series < 2:
@@ -104,7 +107,10 @@ class SeriesPreprocess(Preprocess):
         return {"channels": len(self.kept), "length": self.length}
 
     def transform(self, values: Any) -> Tensor:
-        """Return finite series (N, C, T) of the form of training as float32 (N, kept channels, T), standardised."""
+        """Return series (N, C, T) as float32 (N, kept channels, T), standardised.
+
+        UserError: another number of channels or time steps than in training, or infinities.
+        """
         array = _series(values)
         if array.shape[1] != self.channels:
             raise UserError(f"the series have {array.shape[1]} channels; the training had {self.channels}")

@@ -55,9 +55,8 @@ def stream(
         raise UserError(
             f"{place}: holds {data.modality} data, and the encoder was trained on {preprocess.modality} data"
         )
-    values = data.values
-    if isinstance(values, pd.DataFrame):
-        slices = (values.iloc[part] for part in batched(len(values), rows=readers.PIECE_ROWS))
+    if isinstance(data.values, pd.DataFrame):
+        parts = batched(len(data), rows=readers.PIECE_ROWS)
     else:
-        slices = (values[part] for part in batched(len(values), row_bytes=values[:1].nbytes))
-    return Stream(data.description, len(values), slices)
+        parts = batched(len(data), row_bytes=data.values[:1].nbytes)
+    return Stream(data.description, len(data), (data.take(part).values for part in parts))

@@ -27,7 +27,10 @@ def pop_column(frame: pd.DataFrame, column: Any, what: str) -> tuple[pd.DataFram
 
 
 def as_labels(values: Any, rows: int, na: Sequence[str] = ()) -> NDArray[Any]:
-    """Return labels (N,): numbers, booleans, or objects; missing ones are NaN or None, texts in `na` too."""
+    """Return labels (N,): numbers, booleans, or objects; missing ones are NaN or None, texts in `na` too.
+
+    UserError: not one label per row, or none at all.
+    """
     if not isinstance(values, pd.Series):
         array = as_array(values)
         array = array[:, 0] if array.ndim == 2 and array.shape[1] == 1 else array
@@ -54,7 +57,10 @@ def as_labels(values: Any, rows: int, na: Sequence[str] = ()) -> NDArray[Any]:
 
 
 def as_split(values: Any, rows: int, name: str = "split") -> NDArray[np.str_]:
-    """Return which part each row belongs to, (N,) "train" or "test"; true is the part that the column's name mentions."""
+    """Return which part each row belongs to, (N,) "train" or "test"; true is the part that the name mentions.
+
+    UserError: another value, or a part without rows.
+    """
     column = pd.Series(as_array(values)) if not isinstance(values, pd.Series) else values
     if len(column) != rows:
         raise UserError(f"the split {name!r} has {len(column)} values for {rows} rows")

@@ -29,7 +29,10 @@ class Log:
 
     @staticmethod
     def read(path: Path) -> Iterator[dict[str, Any]]:
-        """Yield the lines of a file, none where there is no file; a last line cut short by a kill is left out."""
+        """Yield the lines of a file, none where there is no file; a last line cut short by a kill is left out.
+
+        UserError: a line that is not JSON, or a file that is no text.
+        """
         if not path.is_file():
             return
         try:
