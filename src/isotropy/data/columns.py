@@ -57,10 +57,9 @@ def _kind_of_objects(column: "pd.Series[Any]") -> Kind:
     if not stray.any():
         return "numeric"
     if len(text) >= 5 and stray.sum() <= max(1, STRAY * len(text)):
-        place = int(stray.argmax())
         raise UserError(
-            f"column {column.name!r}, row {present.index[place]}: {_shown(present.iloc[place])} is not a number, but "
-            f"{len(text) - int(stray.sum())} other values are: fix it, or name it as missing (na)"
+            f"{_cell(present, int(stray.argmax()))} is not a number, but {len(text) - int(stray.sum())} other values "
+            "are: fix it, or name it as missing (na)"
         )
     return "datetime" if text.str.fullmatch(ISO_DATE).all() else "categorical"
 
@@ -110,10 +109,9 @@ def _spread(
     parsed = parse(present)
     wrong = parsed.isna().to_numpy()
     if wrong.any():
-        place = int(wrong.argmax())
         raise UserError(
-            f"column {present.name!r}, row {present.index[place]}: {_shown(present.iloc[place])} is not {wanted}, "
-            "as the column was in training: fix it, or name it as missing (na)"
+            f"{_cell(present, int(wrong.argmax()))} is not {wanted}, as the column was in training: fix it, or name it "
+            "as missing (na)"
         )
     numbers = np.full(len(column), np.nan)
     numbers[column.notna().to_numpy()] = parsed.to_numpy(np.float64)
@@ -132,10 +130,7 @@ def _parsed(present: "pd.Series[Any]") -> "pd.Series[Any]":
 
 def _seconds(present: "pd.Series[Any]") -> "pd.Series[Any]":
     if types.is_numeric_dtype(present.dtype) and len(present):
-        raise UserError(
-            f"column {present.name!r}, row {present.index[0]}: {_shown(present.iloc[0])} is not a date, "
-            "as the column was in training"
-        )
+        raise UserError(f"{_cell(present, 0)} is not a date, as the column was in training")
     text = types.infer_dtype(present, skipna=True) == "string"
     dates = pd.to_datetime(present, utc=True, errors="coerce", format="ISO8601" if text else None)
     return (dates - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(seconds=1)
@@ -145,9 +140,11 @@ def _truth(present: "pd.Series[Any]") -> "pd.Series[Any]":
     return present.astype(str).str.strip().str.lower().map(TRUTH).astype(np.float64)
 
 
-def _shown(value: Any) -> str:
-    """Return a cell as the user wrote it: numpy's own numbers print their type."""
-    return repr(value.item() if isinstance(value, np.generic) else value)
+def _cell(column: "pd.Series[Any]", place: int) -> str:
+    """Return where a cell is and what the user wrote there: numpy's own numbers print their type."""
+    value = column.iloc[place]
+    shown = value.item() if isinstance(value, np.generic) else value
+    return f"column {column.name!r}, row {column.index[place]}: {shown!r}"
 
 
 def as_names(column: "pd.Series[Any]") -> tuple[NDArray[np.intp], list[str]]:

@@ -13,8 +13,8 @@ class Data:
     """Rows with what is known about them kept apart.
 
     Attributes:
-        values: the rows. A table: a DataFrame, or (N, D) from an array. Series: (N, channels, time). Images:
-            (N, channels, height, width) of any numeric type, which may be a file mapped to memory.
+        values: the rows: a DataFrame or (N, D); series (N, channels, time); images (N, channels, height, width) of
+            any numeric type, which may be a file mapped to memory.
         modality: "table", "series" or "image".
         labels: (N,) or None. A missing label is NaN among floats and None among objects; such rows are
             kept for training, and probes use the rows of `labelled`.

@@ -18,9 +18,9 @@ class ArrayDataset:
         device: where batches are wanted; None keeps them where the rows are.
         index: (M,) the rows that this source is about (a training part, say), in order; None for all.
 
-    The rows move to the device once if they take less than half of its free memory; otherwise they stay and
-    each batch moves. Of a file mapped to memory, on a CPU, only the rows that a batch asks for are read.
-    What is kept of them is in `rows`, not a copy, and the places in it of those that are meant in `index`.
+    The rows move to the device once if they take less than half of its free memory; otherwise each batch moves.
+    Of a file mapped to memory, on a CPU, only the rows that a batch asks for are read. What is kept is in `rows`,
+    not a copy, and in `index` the places there of those that are meant.
 
     Example:
         >>> import numpy as np

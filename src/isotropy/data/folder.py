@@ -28,7 +28,7 @@ VERSION = 1
 # Images in flight at a time: bounds the memory while all cores decode.
 CHUNK = 256
 
-Progress = Callable[[int, int], None]
+Progress = Callable[[int, int], None] | None
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ def read_folder(
     channels: int | None = None,
     max_bad: int = 0,
     store: Path | None = None,
-    progress: Progress | None = None,
+    progress: Progress = None,
 ) -> ImageFolder:
     """Return the images below `folder`, hidden folders apart, decoded now or at an earlier call.
 
@@ -137,7 +137,7 @@ def _decode(
     key: str,
     size: int | None,
     channels: int | None,
-    progress: Progress | None,
+    progress: Progress,
 ) -> dict[str, Any]:
     """Decode all files into `place` and return the index; what is there already stays valid until the end."""
     place.mkdir(parents=True, exist_ok=True)
@@ -170,7 +170,7 @@ def _decode(
 
 
 def _write(
-    path: Path, folder: Path, files: Sequence[str], size: int, channels: int, progress: Progress | None
+    path: Path, folder: Path, files: Sequence[str], size: int, channels: int, progress: Progress
 ) -> tuple[list[str], list[tuple[str, str]]]:
     """Write the decoded images to one .npy file; return the names of the good ones, and (name, reason) of the bad."""
     good: list[str] = []

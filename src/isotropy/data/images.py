@@ -172,8 +172,7 @@ def _channels_first(array: NDArray[Any]) -> tuple[NDArray[Any], str]:
             "drop further channels (an alpha channel: x[..., :3])"
         )
     _, channels, height, width = array.shape
-    colour = "RGB" if channels == 3 else "grey"
-    return array, f"{colour} images of {height}x{width}{order}"
+    return array, f"{'RGB' if channels == 3 else 'grey'} images of {height}x{width}{order}"
 
 
 def _scale_in_words(images: NDArray[Any]) -> str:

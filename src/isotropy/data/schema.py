@@ -232,9 +232,8 @@ def _learn_column(column: "pd.Series[Any]") -> ColumnSchema | str:
         centred = present - present[0]
         mean, std = float(present[0] + centred.mean()), float(centred.std())
     if not np.isfinite(std):
-        raise UserError(
-            f"column {column.name!r}: values up to {np.abs(present).max():.3g} are too large to standardise"
-        )
+        largest = np.abs(present).max()
+        raise UserError(f"column {column.name!r}: values up to {largest:.3g} are too large to standardise")
     return ColumnSchema(str(column.name), kind, mean=mean, std=std or 1.0, missing=missing)
 
 
