@@ -133,6 +133,9 @@ def _seconds(present: "pd.Series[Any]") -> "pd.Series[Any]":
         raise UserError(f"{_cell(present, 0)} is not a date, as the column was in training")
     text = types.infer_dtype(present, skipna=True) == "string"
     dates = pd.to_datetime(present, utc=True, errors="coerce", format="ISO8601" if text else None)
+    if dates.isna().any():
+        # To be refused; of values none of which is a date pandas forgets the time zone.
+        return dates
     return (dates - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(seconds=1)
 
 

@@ -1,6 +1,7 @@
 """The door of the library: whatever a user has becomes `Data`."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -170,7 +171,7 @@ def _array(
 def _archive(
     arrays: Archive, modality: str | None, keys: dict[str, Any], na: Sequence[str], split: Any, scale: str | None
 ) -> Data:
-    key, label_key, test_key, test_label_key = keys.values()
+    key, label_key, test_key, test_label_key = (keys[k] for k in ("key", "label_key", "test_key", "test_label_key"))
     key = arrays.choose() if key is None else key
     _check_keys(key, label_key, split, test_key, test_label_key)
     data = _array(arrays[key], f"{arrays.path.name}, {key}", modality, None, na, None, scale)
@@ -239,4 +240,5 @@ def _folder(images: ImageFolder, name: str, label: Any, split: Any) -> Data:
     count, height, width = images.values.shape[1:]
     colour = "RGB" if count == 3 else "grey"
     description = f"{name}: {colour} images brought to {height}x{width}, {_rows(len(images.values), name)}"
-    return with_targets(images.values, "image", description, labels, parts, notes=notes)
+    data = with_targets(images.values, "image", description, split=parts)
+    return replace(with_targets(images.values, "image", data.description, labels, notes=notes), split=data.split)

@@ -98,6 +98,9 @@ class Target:
     source: str = "given"
 
 
+NO_TARGET = Target(None)
+
+
 def pop_target(frame: pd.DataFrame, given: Any, what: str) -> tuple[pd.DataFrame, Target]:
     """Return a target that is given by value, or by a column's name; and the frame without that column."""
     if not isinstance(given, str):
@@ -110,8 +113,8 @@ def with_targets(
     values: Any,
     modality: str,
     description: str,
-    label: Target,
-    split: Target,
+    label: Target = NO_TARGET,
+    split: Target = NO_TARGET,
     na: Sequence[str] = (),
     notes: Sequence[str] = (),
 ) -> Data:
