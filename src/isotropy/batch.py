@@ -1,6 +1,6 @@
 """Rows together, and which of their values are there."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,6 +8,9 @@ import torch
 from torch import Tensor
 
 from isotropy.errors import UserError
+
+# Memory that a part takes where nobody says how many rows it has.
+PART_BYTES = 1 << 27
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,3 +120,15 @@ def without_mask(rows: Tensor | Batch, reader: str) -> Tensor:
     if isinstance(rows, Batch):
         raise UserError(f"{reader} cannot read a mask, and the data have missing values: fill them in first")
     return rows
+
+
+def batched(count: int, *, rows: int | None = None, row_bytes: int = 1) -> Iterator[slice]:
+    """Yield slices that cover `count` rows in order, `rows` at a time, or as many as take `PART_BYTES` (128 MiB).
+
+    Example:
+        >>> list(batched(5, rows=2)), list(batched(2, row_bytes=1 << 30))
+        ([slice(0, 2, None), slice(2, 4, None), slice(4, 5, None)], [slice(0, 1, None), slice(1, 2, None)])
+    """
+    step = rows or max(1, PART_BYTES // max(1, row_bytes))
+    for start in range(0, count, step):
+        yield slice(start, min(start + step, count))
