@@ -11,8 +11,9 @@ import isotropy
 from isotropy.errors import UserError
 from isotropy.runs import prepare, session
 from isotropy.runs.directory import Run
+from isotropy.runs.monitor import verdict_due
 from isotropy.runs.recipe import Recipe
-from isotropy.runs.session import Evaluated, Finished, Planned, Recorded, Stepped, Stopped, Trained, train, verdict_due
+from isotropy.runs.session import Evaluated, Finished, Planned, Recorded, Stepped, Stopped, Trained, train
 from isotropy.training import checkpoint
 
 RECIPE = Recipe.default("simclr", "table").changed(

@@ -35,10 +35,9 @@ class Prepared:
     """Everything that a run trains with.
 
     Attributes:
-        recipe: what is trained and how. data: as it was read; labels stay here.
-        preprocess: learnt on the training rows. rows: all rows as they are stored.
+        data: as it was read; labels stay here. rows: all of them as they are stored.
         train, test: sorted row numbers; `test` is empty where nothing is held out.
-        dataset: the training rows. method, views: as the recipe says.
+        dataset: the training rows, on which `preprocess` was learnt. method, views: as the recipe says.
         network: the user's own that is trained a copy of, None for the recipe's encoder.
     """
 
@@ -93,9 +92,7 @@ def prepare(
     and nothing if there are none.
 
     Args:
-        recipe: of the data's modality.
-        data: as `isotropy.data.read` gave it.
-        device: where training will run.
+        recipe: of the data's modality. data: as `isotropy.read` gave it. device: where training will run.
         preprocess: one learnt before, for a run that is resumed.
         network: one of the user's own, of which a copy is trained instead of the recipe's encoder.
 
@@ -152,7 +149,7 @@ def seconds_per_epoch(prepared: Prepared) -> float:
     sample = ArrayDataset(prepared.dataset.batch(torch.arange(few)), prepared.preprocess, device=prepared.device)
     arguments = train.arguments() | {"epochs": 3, "compile": False}
     begin = perf_counter()
-    starts, seconds = [begin], []
+    seconds: list[float] = []
     for step in fit(
         copy.deepcopy(prepared.method),
         sample,
@@ -162,10 +159,10 @@ def seconds_per_epoch(prepared: Prepared) -> float:
         **arguments,
     ):
         if step.epoch == int(step.epoch):
-            starts.append(perf_counter())
-            seconds.append(starts[-1] - starts[-2])
+            passed = perf_counter() - begin
+            seconds.append(passed - sum(seconds))
             patience = _MEASURED_SECONDS if len(seconds) > 1 else _WARM_UP_SECONDS
-            if comm.any_rank(starts[-1] - begin > patience):
+            if comm.any_rank(passed > patience):
                 break
     counted = seconds[1:] or seconds
     per_row = sum(counted) / len(counted) / few
