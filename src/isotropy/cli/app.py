@@ -31,6 +31,9 @@ app = typer.Typer(
 Label = Annotated[str | None, typer.Option(help="Column with labels: for probes only, no method sees it.")]
 LabelKey = Annotated[str | None, typer.Option(help="Array of an .npz with the labels, as y_train.")]
 Key = Annotated[str | None, typer.Option(help="Array of an .npz to read, as X_train.")]
+TestKey = Annotated[str | None, typer.Option(help="Array of an .npz with test rows, as X_test.")]
+TestLabelKey = Annotated[str | None, typer.Option(help="Array of an .npz with their labels.")]
+Split = Annotated[str | None, typer.Option(help='Column or array that says "train" or "test".')]
 Modality = Annotated[str | None, typer.Option(help="table, series or image, where the data would be taken otherwise.")]
 Missing = Annotated[list[str] | None, typer.Option("--na", help="Text that means a missing value; repeatable.")]
 MaxBad = Annotated[int, typer.Option(min=0, help="Unreadable images to skip, at most.")]
@@ -50,9 +53,9 @@ def fit(
     label: Label = None,
     label_key: LabelKey = None,
     key: Key = None,
-    test_key: Annotated[str | None, typer.Option(help="Array of an .npz with test rows, as X_test.")] = None,
-    test_label_key: Annotated[str | None, typer.Option(help="Array of an .npz with their labels.")] = None,
-    split: Annotated[str | None, typer.Option(help='Column or array that says "train" or "test".')] = None,
+    test_key: TestKey = None,
+    test_label_key: TestLabelKey = None,
+    split: Split = None,
     modality: Modality = None,
     na: Missing = None,
     drop: Annotated[list[str] | None, typer.Option(help="Column to leave out, as an identifier; repeatable.")] = None,
@@ -78,41 +81,18 @@ def fit(
     from isotropy.cli import fit as verb
 
     data = {
-        "path": path,
-        "modality": modality,
-        "key": key,
-        "label": label,
-        "label_key": label_key,
-        "test_key": test_key,
-        "test_label_key": test_label_key,
-        "split": split,
-        "na": na or [],
-        "drop": drop or [],
-        "size": size,
+        "path": path, "modality": modality, "key": key, "label": label, "label_key": label_key, "test_key": test_key,
+        "test_label_key": test_label_key, "split": split, "na": na or [], "drop": drop or [], "size": size,
         "max_bad": max_bad,
-    }
-    settings = verb.Settings(
-        method=method,
-        encoder=encoder,
-        epochs=epochs,
-        budget=budget,
-        seed=seed,
-        precision=precision,
-        changes=set_ or [],
-        recipe=recipe,
-    )
-    how: dict[str, Any] = {
-        "evaluators": _names(evaluate),
-        "device": device,
-        "out": out,
-        "stop_on_collapse": stop_on_collapse,
-    }
-    if resume is not None:
-        verb.go_on(resume, data, settings, **how)
-    elif path is None:
-        raise UserError("fit needs the PATH of the data (or --resume RUN)")
-    else:
-        verb.begin(data, settings, **how)
+    }  # fmt: skip
+    settings = {
+        "method": method, "encoder": encoder, "epochs": epochs, "budget": budget, "seed": seed, "precision": precision,
+        "set": set_ or [], "recipe": recipe,
+    }  # fmt: skip
+    verb.fit(
+        data, settings, resume=resume, out=out, evaluators=_names(evaluate), device=device,
+        stop_on_collapse=stop_on_collapse,
+    )  # fmt: skip
 
 
 @app.command()
@@ -139,9 +119,9 @@ def probe(
     label: Label = None,
     label_key: LabelKey = None,
     key: Key = None,
-    test_key: Annotated[str | None, typer.Option(help="Array of an .npz with test rows.")] = None,
-    test_label_key: Annotated[str | None, typer.Option(help="Array of an .npz with their labels.")] = None,
-    split: Annotated[str | None, typer.Option(help='Column or array that says "train" or "test".')] = None,
+    test_key: TestKey = None,
+    test_label_key: TestLabelKey = None,
+    split: Split = None,
     na: Missing = None,
     max_bad: MaxBad = 0,
     evaluate: Evaluate = "linear,knn",
@@ -152,16 +132,9 @@ def probe(
     from isotropy.cli import probe as verb
 
     data = {
-        "path": path,
-        "key": key,
-        "label": label,
-        "label_key": label_key,
-        "test_key": test_key,
-        "test_label_key": test_label_key,
-        "split": split,
-        "na": na or [],
-        "max_bad": max_bad,
-    }
+        "path": path, "key": key, "label": label, "label_key": label_key, "test_key": test_key,
+        "test_label_key": test_label_key, "split": split, "na": na or [], "max_bad": max_bad,
+    }  # fmt: skip
     verb.probe(run, data, evaluators=_names(evaluate), seed=seed, device=device)
 
 
