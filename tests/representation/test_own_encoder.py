@@ -1,4 +1,4 @@
-"""A run whose encoder is a class of the user's own is loaded by the class's name, from any process that can import it."""
+"""A run whose encoder is a class of the user's own is loaded by the class's name, where it can be imported."""
 
 import subprocess
 import sys
@@ -57,7 +57,9 @@ def test_a_class_that_is_gone_is_named_and_the_network_can_be_passed(own, tmp_pa
     kind, right = own
     (tmp_path / "own_networks.py").unlink()
     monkeypatch.delitem(sys.modules, "own_networks")
-    with pytest.raises(UserError, match=r"'own_networks:Small' cannot be imported.*pass the network when loading") as said:
+    with pytest.raises(
+        UserError, match=r"'own_networks:Small' cannot be imported.*pass the network when loading"
+    ) as said:
         isotropy.load("run")
     assert "\n" not in str(said.value)
     assert np.array_equal(isotropy.load("run", kind(3, 5)).transform(ROWS), right)

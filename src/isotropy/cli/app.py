@@ -170,6 +170,7 @@ def methods() -> None:
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line; a user's error is one line on stderr and exit code 2."""
     arguments = sys.argv[1:] if arguments is None else arguments
+    problem = ""
     with warnings.catch_warnings():
         warnings.showwarning = _as_note
         warnings.simplefilter("ignore")
@@ -178,18 +179,18 @@ def main(arguments: list[str] | None = None) -> None:
             # Not standalone: typer would print a usage error as several lines.
             code = app(arguments or ["--help"], prog_name="isotropy", standalone_mode=False)
         except UserError as error:
-            complain(str(error))
-            sys.exit(2)
+            code, problem = 2, str(error)
         except OSError as error:
-            complain(f"{error.filename or 'a file'}: {error.strerror or error}")
-            sys.exit(2)
+            code, problem = 2, f"{error.filename or 'a file'}: {error.strerror or error}"
         except _UsageError as error:
-            complain(f"{error.format_message()} (see: {error.ctx.command_path if error.ctx else 'isotropy'} --help)")
-            sys.exit(2)
+            help_of = error.ctx.command_path if error.ctx else "isotropy"
+            code, problem = 2, f"{error.format_message()} (see: {help_of} --help)"
         except (KeyboardInterrupt, typer.Abort):
             code = INTERRUPTED
         if code == INTERRUPTED:
-            complain("interrupted; nothing was left half-written")
+            problem = "interrupted; nothing was left half-written"
+        if problem:
+            complain(problem)
         if code:
             sys.exit(code)
 

@@ -11,7 +11,7 @@ from rich.status import Status
 
 from isotropy import report
 from isotropy.cli.diagnose import show as show_verdict
-from isotropy.cli.inputs import pick_device, read_with_bar, remembered
+from isotropy.cli.inputs import pick_device, read_with_bar
 from isotropy.cli.live import LiveLine
 from isotropy.cli.show import COLLAPSED, INTERRUPTED, OUT, counted, duration, note, say
 from isotropy.cli.table import show_evidence
@@ -20,7 +20,18 @@ from isotropy.evaluation.evaluate import check_evaluators
 from isotropy.methods import find_method
 from isotropy.runs.diagnose import diagnose
 from isotropy.runs.directory import Run
-from isotropy.runs.session import Evaluated, Event, Finished, Planned, Recorded, Stepped, Stopped, Trained, train
+from isotropy.runs.session import (
+    Evaluated,
+    Event,
+    Finished,
+    Planned,
+    Recorded,
+    Stepped,
+    Stopped,
+    Trained,
+    read_again,
+    train,
+)
 from isotropy.runs.settings import parse_setting
 from isotropy.training import Diverged, comm
 from isotropy.training.precision import choose
@@ -84,7 +95,7 @@ def _beginning(origin: dict[str, Any], settings: dict[str, Any], out: Path | Non
     if out is not None:
         Run(out).refuse_if_taken()
     named = {name: value for name, value in settings.items() if name != "set"}
-    return named | {"budget": seconds, "settings": changes, "out": out or "auto", "origin": remembered(origin)}
+    return named | {"budget": seconds, "settings": changes, "out": out or "auto", "origin": read_again(**origin)}
 
 
 def _resumption(
@@ -104,10 +115,7 @@ def _resumption(
 
 
 def seconds_of(text: str) -> float:
-    """Return the seconds of "90s", "10m", "1h30m" or "2h".
-
-    Raises:
-        UserError: anything else, or no time at all.
+    """Return the seconds of "90s", "10m", "1h30m" or "2h"; raise UserError for anything else, or no time at all.
 
     Example:
         >>> seconds_of("1h30m"), seconds_of("90s"), seconds_of("2m 5s")

@@ -51,8 +51,7 @@ class Monitor:
 
     Args:
         method: what is trained; `monitored` says what is read of its outputs.
-        rows: a few hundred stored rows, that the encoder is monitored on.
-        to_input: turns stored rows into the encoder's input.
+        rows: a few hundred stored rows that the encoder is monitored on; `to_input` turns them into its input.
         untrained: the encoder as it was before training; kept where there is a teacher, which began with it too.
     """
 

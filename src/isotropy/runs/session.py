@@ -196,9 +196,13 @@ def train(
             "train.precision": precision,
         }
         changes = {name: value for name, value in named.items() if value is not None} | dict(settings or {})
-        origin = dict(origin or {}) or _origin(data, reading)
+        if isinstance(data, (str, Path)):
+            origin = origin or read_again(data, **reading)
+        else:
+            # Of what is in memory the names alone.
+            origin = origin or {name: value for name, value in reading.items() if isinstance(value, str)}
         network = encoder if isinstance(encoder, nn.Module) else None
-        plan = partial(_plan, data, reading, origin, recipe, changes, budget, network, out)
+        plan = partial(_plan, data, reading, dict(origin), recipe, changes, budget, network, out)
     return _events(plan, device, monitor, evaluators, progress)
 
 
@@ -225,12 +229,10 @@ def _check(
         Run(out).refuse_if_taken()
 
 
-def _origin(data: Any, reading: Mapping[str, Any]) -> dict[str, Any]:
-    """Return how the data is read again from any folder; of what is in memory, the names alone."""
-    if not isinstance(data, (str, Path)):
-        return {name: value for name, value in reading.items() if isinstance(value, str)}
+def read_again(path: Path | str, **reading: Any) -> dict[str, Any]:
+    """Return the keywords of `isotropy.read` that find the data again from any folder."""
     kept = {name: value for name, value in reading.items() if value not in (None, [], ())}
-    return kept | {"path": str(Path(data).expanduser().resolve())}
+    return kept | {"path": str(Path(path).expanduser().resolve())}
 
 
 def _read(data: Any, reading: Mapping[str, Any]) -> Data:
@@ -332,19 +334,11 @@ def _events(
 
 def _steps(prepared: Prepared, recorder: Recorder, watch: Monitor | None, resume: Path | None) -> Any:
     """Yield the events of all steps that are left; return `Stopped` where the caller stopped them."""
-    recipe, first = prepared.recipe, comm.rank() == 0
-    facts = run_facts(recipe.method, prepared.facts()) if watch else None
+    first = comm.rank() == 0
+    facts = run_facts(prepared.recipe.method, prepared.facts()) if watch else None
     health = {name: value for record in recorder.records for name, value in record.items()}
     newest = None
-    for step in fit(
-        prepared.method,
-        prepared.dataset,
-        prepared.views,
-        optim=recipe.optim,
-        device=prepared.device,
-        resume=resume,
-        **recipe.train.arguments(),
-    ):
+    for step in fit(prepared.method, prepared.dataset, prepared.views, resume=resume, **prepared.arguments()):
         recorder.step(step)
         seen = watch.at(step) if watch else None
         last, recorded = step.number == step.steps, None
