@@ -2,7 +2,6 @@
 
 from collections import deque
 from time import perf_counter
-from types import TracebackType
 from typing import Any
 
 from rich.live import Live
@@ -32,9 +31,7 @@ class LiveLine:
             self._live.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._live:
             self._live.stop()
 
