@@ -4,7 +4,7 @@ import inspect
 from collections.abc import Mapping
 from typing import Any
 
-from isotropy.encoders.encoder import Encoder
+from isotropy.encoders.encoder import Encoder, FrameEncoder
 from isotropy.encoders.equivariant.c4 import C4CNN, D4CNN, C4ResNet
 from isotropy.encoders.equivariant.cyclic import CyclicCNN, CyclicSeriesCNN
 from isotropy.encoders.equivariant.equivariant import Equivariant, equivariance_error
@@ -20,19 +20,19 @@ from isotropy.registry import find, name_of
 
 __all__ = [
     "C4CNN",
+    "D4CNN",
+    "ENCODERS",
+    "GRU",
     "C4ResNet",
     "CyclicCNN",
     "CyclicSeriesCNN",
-    "D4CNN",
-    "DilationCNN",
-    "Equivariant",
-    "ScaleCNN",
-    "equivariance_error",
-    "ENCODERS",
-    "GRU",
     "DilatedResNet",
+    "DilationCNN",
     "Encoder",
+    "Equivariant",
+    "FrameEncoder",
     "OneHot",
+    "ScaleCNN",
     "SeriesCNN",
     "SeriesMLP",
     "SeriesTransformer",
@@ -44,6 +44,7 @@ __all__ = [
     "any_length",
     "build",
     "encoder_name",
+    "equivariance_error",
     "from_spec",
     "spec",
     "wrap",

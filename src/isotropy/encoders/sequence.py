@@ -4,25 +4,22 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from isotropy.encoders.encoder import Encoder
+from isotropy.encoders.encoder import Encoder, FrameEncoder
 from isotropy.errors import UserError
 from isotropy.nn.attention import Block
+from isotropy.nn.mlp import mlp
 from isotropy.validation import at_least
 
 
-class GRU(Encoder):
+class GRU(FrameEncoder):
     """A gated recurrent network that reads a series in both directions, averaged over time.
 
-    Cho et al. 2014 (arXiv 1406.1078), section 2.3, in PyTorch's form. The series is averaged over `stride` steps
-    before it is read: a recurrent network is slow in the number of steps.
+    Cho et al. 2014 (arXiv 1406.1078), section 2.3, in PyTorch's form.
 
     Args:
-        channels: how many values a time step has.
+        channels: values per time step.
         width: length of the output vector, even: half of it for each direction.
-        stride: steps that are averaged into one.
-
-    Raises:
-        UserError: where a number is out of range.
+        stride: time steps that are averaged into one before they are read, which is slow.
 
     Example:
         >>> GRU(channels=3)(torch.zeros(4, 3, 50)).shape
@@ -47,26 +44,19 @@ class GRU(Encoder):
         frames: Tensor = self.layers(self.pool(x).transpose(1, 2))[0]
         return frames.transpose(1, 2)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Return (B, width) for series (B, channels, time)."""
-        return self.frames(x).mean(2)
 
-
-class SeriesTransformer(Encoder):
+class SeriesTransformer(FrameEncoder):
     """A small transformer over patches of time, averaged over them; takes series of any length.
 
     Patches that do not overlap become tokens by one linear map (as in Dosovitskiy et al. 2021, equation 1), the
     place of each is added as sines and cosines (Vaswani et al. 2017, section 3.5), and pre-norm blocks follow.
 
     Args:
-        channels: how many values a time step has.
+        channels: values per time step.
         width: of the tokens and of the output vector.
-        patch: steps of a patch; the end of a series is filled up with zeros.
+        patch: time steps of a patch; the end of a series is filled up with zeros.
         depth: number of blocks.
         heads: of the attention, a divisor of the width.
-
-    Raises:
-        UserError: where a number is out of range.
 
     Example:
         >>> SeriesTransformer(channels=3)(torch.zeros(4, 3, 50)).shape
@@ -94,23 +84,16 @@ class SeriesTransformer(Encoder):
         tokens = self.embed(patches) + places(patches.shape[1], self.width).to(x)
         return self.norm(self.blocks(tokens)).transpose(1, 2)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Return (B, width) for series (B, channels, time)."""
-        return self.frames(x).mean(2)
-
 
 class SeriesMLP(Encoder):
     """An MLP on the flattened series, without any notion of time.
 
     Args:
-        channels: how many values a time step has.
-        length: how many steps the series have.
+        channels: values per time step.
+        length: time steps.
         width: length of the output vector.
         hidden: width of the hidden layers.
         depth: number of linear layers.
-
-    Raises:
-        UserError: where a number is too small.
 
     Example:
         >>> SeriesMLP(channels=3, length=50)(torch.zeros(4, 3, 50)).shape
@@ -125,11 +108,7 @@ class SeriesMLP(Encoder):
         shape = {"channels": channels, "length": length}
         self.arguments = {**shape, "width": width, "hidden": hidden, "depth": depth}
         self.width = width
-        widths = [channels * length] + [hidden] * (depth - 1) + [width]
-        layers: list[nn.Module] = [nn.Flatten()]
-        for before, after in zip(widths, widths[1:]):
-            layers += [nn.Linear(before, after), nn.ReLU()]
-        self.layers = nn.Sequential(*layers[:-1])
+        self.layers = nn.Sequential(nn.Flatten(), *mlp((channels * length, *[hidden] * (depth - 1), width), norm=False))
 
     def forward(self, x: Tensor) -> Tensor:
         """Return (B, width) for series (B, channels, length)."""
@@ -139,7 +118,7 @@ class SeriesMLP(Encoder):
 def places(count: int, width: int) -> Tensor:
     """Return (count, width) float64: sines and cosines of each place, of wave lengths from 2 pi to 10000 * 2 pi.
 
-    Source: Vaswani et al. 2017 (arXiv 1706.03762), section 3.5, with all sines before all cosines.
+    Vaswani et al. 2017 (arXiv 1706.03762), section 3.5, with all sines before all cosines.
 
     Example:
         >>> places(2, 4).round(decimals=2).tolist()

@@ -1,32 +1,28 @@
-"""Encoders for series (B, channels, time). Convolutions run as 2-D ones of height 1.
+"""Encoders for series (B, channels, time) of convolutions, which run as 2-D ones of height 1.
 
-A convolution of height 1 is the same arithmetic with the same initial weights as a 1-D one, and PyTorch has its
-faster kernels (bf16, channels-last) for the 2-D form.
+That is the same arithmetic with the same initial weights as in 1-D, and PyTorch has its faster kernels (bf16,
+channels-last) for the 2-D form.
 """
 
 import torch
 from torch import Tensor, nn
 
-from isotropy.encoders.encoder import Encoder
+from isotropy.encoders.encoder import FrameEncoder
 from isotropy.errors import UserError
 from isotropy.validation import at_least, fraction
 
 
-class SeriesCNN(Encoder):
+class SeriesCNN(FrameEncoder):
     """The convolutional network of LFR for sensor series (Sui et al. 2024, appendix; that of TS-TCC).
 
     Three blocks of convolution (8 wide, no bias), batch norm, ReLU and max-pooling by 2, dropout after the first,
-    flattened. HAR (9 x 128) gives width 2304, Epilepsy (1 x 178) gives 3072. Feature maps longer than `steps`
-    (series of more than about 240 steps) are averaged down to it, so that the width stays at 128 * steps.
+    flattened. HAR (9 x 128) gives width 2304, Epilepsy (1 x 178) gives 3072.
 
     Args:
-        channels: how many values a time step has.
-        length: how many steps the series have.
+        channels: values per time step.
+        length: time steps.
         dropout: fraction of the first block's outputs that is dropped in training.
-        steps: the most steps that the flattened feature map has.
-
-    Raises:
-        UserError: where a number is out of range.
+        steps: longer feature maps (of series of more than about 240 steps) are averaged down to it: the most frames.
 
     Example:
         >>> SeriesCNN(channels=9, length=128)(torch.zeros(4, 9, 128)).shape
@@ -35,6 +31,7 @@ class SeriesCNN(Encoder):
 
     modality = "series"
     convolutional = True
+    frame_width = 128
 
     def __init__(self, *, channels: int, length: int, dropout: float = 0.35, steps: int = 32) -> None:
         super().__init__()
@@ -54,15 +51,14 @@ class SeriesCNN(Encoder):
         if length > steps:
             layers.append(nn.AdaptiveAvgPool2d((1, steps)))
         self.layers = nn.Sequential(*layers)
-        self.frame_width = 128
         self.width = 128 * min(length, steps)
 
     def frames(self, x: Tensor) -> Tensor:
-        """Return (B, 128, steps) for series (B, channels, length): one frame for about 8 steps."""
+        """Return (B, 128, steps) for series (B, channels, length): one frame for about 8 time steps."""
         return self.layers(x.unsqueeze(2)).squeeze(2)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return (B, width) for series (B, channels, length): the frames, flattened."""
+        """Return (B, width): the frames, flattened."""
         return self.frames(x).flatten(1)
 
 
@@ -85,21 +81,18 @@ def _dilated(hidden: int, dilation: int) -> nn.Module:
     return nn.Conv2d(hidden, hidden, (1, 3), padding=(0, dilation), dilation=(1, dilation), bias=False)
 
 
-class DilatedResNet(Encoder):
+class DilatedResNet(FrameEncoder):
     """A residual network of dilated convolutions for series of any length, pooled over time.
 
-    Like the encoder of TS2Vec (Yue et al. 2022, section 2.3), with batch norm and a lighter last layer: block i
-    has dilation 2^i, so `depth` blocks see 4 * 2^depth - 3 steps (253 with the default).
+    Like the encoder of TS2Vec (Yue et al. 2022, section 2.3), with batch norm and a lighter last layer: block i has
+    dilation 2^i, so `depth` blocks see 4 * 2^depth - 3 steps (253 with the default).
 
     Args:
-        channels: how many values a time step has.
+        channels: values per time step.
         width: length of the output vector.
         hidden: channels of the blocks.
         depth: number of blocks.
         pooling: over time, "mean" or "max" (TS2Vec's own).
-
-    Raises:
-        UserError: where a number is too small, or another pooling.
 
     Example:
         >>> encoder = DilatedResNet(channels=3)
@@ -136,6 +129,6 @@ class DilatedResNet(Encoder):
         return self.layers(x.unsqueeze(2)).squeeze(2)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return (B, width) for series (B, channels, time): the mean or the maximum of the frames."""
+        """Return (B, width): the mean or the maximum of the frames."""
         frames = self.frames(x)
         return frames.mean(2) if self.pooling == "mean" else frames.amax(2)
