@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from isotropy.encoders import C4CNN, D4CNN, CyclicSeriesCNN, wrap
+from isotropy.encoders import C4CNN, D4CNN, CyclicSeriesCNN, Equivariant, wrap
 from isotropy.encoders.equivariant.space import Rotations, Scales, Translations
 from isotropy.errors import UserError
 from isotropy.methods import METHODS
@@ -97,7 +97,7 @@ def test_a_network_without_the_structure_breaks_the_identity():
     torch.manual_seed(0)
     plain = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 32), torch.nn.Tanh()).double()
 
-    class Reshaped(torch.nn.Module):
+    class Reshaped(Equivariant):
         width = 8
         base = Rotations(mirrors=False)
 
