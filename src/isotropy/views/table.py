@@ -7,16 +7,15 @@ import torch
 from torch import Tensor
 
 from isotropy import rng
-from isotropy.batch import without_mask
 from isotropy.errors import UserError
 from isotropy.validation import at_least, per_view
-from isotropy.views.multiview import Dataset, MultiView
+from isotropy.views.multiview import RandomViews
 
 _PARTNER, _PARAMETERS = range(2)  # the first columns of a view's draw
 
 
-class TableViews:
-    """Random views of table rows, each a pure function of (seed, pass, sample index, view).
+class TableViews(RandomViews):
+    """Random views of table rows.
 
     In this order: corruption, mixup, masking. Other rows come from `values`, never from the batch. The defaults are
     those of SCARF: one clean view and one of which 60% of the columns are corrupted (Bahri et al., ICLR 2022,
@@ -44,6 +43,8 @@ class TableViews:
         True
     """
 
+    name = "table views"
+
     def __init__(
         self,
         *,
@@ -61,38 +62,17 @@ class TableViews:
         self.numeric = numeric
         self.index = None if index is None else index.to(values.device)
         at_least(1, num_views=num_views)
-        self._count = num_views
+        self.count = num_views
         self.corrupt = per_view("corrupt", corrupt, num_views)
         self.mixup = per_view("mixup", mixup, num_views, high=math.inf)
         self.mask = per_view("mask", mask, num_views)
 
-    @property
-    def count(self) -> int:
-        """How many views a sample gets."""
-        return self._count
-
-    def __call__(self, dataset: Dataset, index: Tensor, *, seed: int, pass_: int) -> MultiView:
-        """Return the views of the rows `index` (B,) in pass number `pass_`, made at first use."""
-        return MultiView(
-            index, lambda: self.make(without_mask(dataset.batch(index), "table views"), index, seed=seed, pass_=pass_)
-        )
-
     def make(self, x: Tensor, index: Tensor, *, seed: int, pass_: int) -> list[Tensor]:
-        """Return the views, each (B, D) float32 on the device of `x`.
-
-        Args:
-            x: (B, D) float32 rows as stored.
-            index: (B,) int64 on the CPU, the samples' places in the data set.
-            seed: of the run.
-            pass_: number of the pass over the data.
-
-        Raises:
-            UserError: where `x` has other columns than `values`.
-        """
+        """Return the views, each (B, D) float32, of rows `x` (B, D) float32 as stored."""
         if x.ndim != 2 or x.shape[1] != self.values.shape[1]:
             raise UserError(f"table views: rows {tuple(x.shape)}, but values {tuple(self.values.shape)}")
-        keys = [rng.keys(seed, pass_, view, index.to(x.device)) for view in range(self.count)]
-        return [self._view(x, key, view) for view, key in enumerate(keys)]
+        index = index.to(x.device)
+        return [self._view(x, rng.keys(seed, pass_, view, index), view) for view in range(self.count)]
 
     def _cells(self, rows: Tensor, columns: Tensor | slice) -> Tensor:
         """Return cells of training rows, by number among these, on the device of `rows`."""
