@@ -10,7 +10,10 @@ from torch import Tensor, nn
 class Encoder(nn.Module):
     """A network that turns a batch of inputs into vectors (B, width).
 
-    The constructors of the encoders here refuse an argument out of its range (UserError).
+    An argument means the same in all encoders: `width` the length of a vector, the others the shape of the data:
+    `channels` and `length` (time steps) of series, `channels` and `size` (height, width) of images, `numeric` (how many
+    numeric columns) and `categories` (the cardinality of each category column) of tables. One out of its range is
+    refused (UserError).
 
     Attributes:
         modality: what it takes: the name of a modality, or "any".

@@ -57,15 +57,10 @@ class SmallResNet(Encoder):
     """A small residual network for images of about 28 to 64 pixels; takes any size from 8.
 
     A 3x3 stem at full size, three stages that each halve the size and double the channels (the first keeps the size
-    of images below 16 pixels), a 1x1 convolution to the width, and the mean over the pixels that are left. It has 0.4
-    million weights with the defaults.
+    of images below 16 pixels), a 1x1 convolution to the width, and the mean over the pixels that are left.
 
     Args:
-        channels: of the images.
-        size: (height, width) that it is made for, from 8 pixels; others work too.
-        width: length of the output vector.
-        stem: channels of the stem; the stages have 2, 4 and 8 times as many.
-        blocks: residual blocks per stage.
+        stem, blocks: channels of the stem, and residual blocks per stage.
 
     Example:
         >>> SmallResNet(channels=1, size=(28, 28))(torch.zeros(4, 1, 28, 28)).shape

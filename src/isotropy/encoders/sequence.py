@@ -17,8 +17,7 @@ class GRU(FrameEncoder):
     Cho et al. 2014 (arXiv 1406.1078), section 2.3, in PyTorch's form.
 
     Args:
-        channels: values per time step.
-        width: length of the output vector, even: half of it for each direction.
+        width: even: half of it for each direction.
         stride: time steps that are averaged into one before they are read, which is slow.
 
     Example:
@@ -52,11 +51,8 @@ class SeriesTransformer(FrameEncoder):
     place of each is added as sines and cosines (Vaswani et al. 2017, section 3.5), and pre-norm blocks follow.
 
     Args:
-        channels: values per time step.
-        width: of the tokens and of the output vector.
         patch: time steps of a patch; the end of a series is filled up with zeros.
-        depth: number of blocks.
-        heads: of the attention, a divisor of the width.
+        depth, heads: number of blocks, and of heads of their attention: a divisor of the width.
 
     Example:
         >>> SeriesTransformer(channels=3)(torch.zeros(4, 3, 50)).shape
@@ -89,11 +85,7 @@ class SeriesMLP(Encoder):
     """An MLP on the flattened series, without any notion of time.
 
     Args:
-        channels: values per time step.
-        length: time steps.
-        width: length of the output vector.
-        hidden: width of the hidden layers.
-        depth: number of linear layers.
+        hidden, depth: width of the hidden layers, and number of linear layers.
 
     Example:
         >>> SeriesMLP(channels=3, length=50)(torch.zeros(4, 3, 50)).shape

@@ -19,8 +19,6 @@ class SeriesCNN(FrameEncoder):
     flattened. HAR (9 x 128) gives width 2304, Epilepsy (1 x 178) gives 3072.
 
     Args:
-        channels: values per time step.
-        length: time steps.
         dropout: fraction of the first block's outputs that is dropped in training.
         steps: longer feature maps (of series of more than about 240 steps) are averaged down to it: the most frames.
 
@@ -88,10 +86,7 @@ class DilatedResNet(FrameEncoder):
     dilation 2^i, so `depth` blocks see 4 * 2^depth - 3 steps (253 with the default).
 
     Args:
-        channels: values per time step.
-        width: length of the output vector.
-        hidden: channels of the blocks.
-        depth: number of blocks.
+        hidden, depth: channels of the blocks, and number of blocks.
         pooling: over time, "mean" or "max" (TS2Vec's own).
 
     Example:

@@ -1,7 +1,4 @@
-"""Encoders for tables. A row is a float vector: numeric columns first, then one integer code per category column.
-
-A category column is given by its cardinality; its codes are 0 to cardinality - 1.
-"""
+"""Encoders for tables. A row is a float vector: numeric columns, then a code (0 to cardinality - 1) per category."""
 
 from collections.abc import Sequence
 from itertools import accumulate
@@ -25,10 +22,6 @@ def _places(numeric: int, categories: Sequence[int], first: int) -> Tensor:
 
 class OneHot(nn.Module):
     """Expands the category codes of a row: (B, numeric + c) -> (B, numeric + sum of cardinalities).
-
-    Args:
-        numeric: how many numeric columns come first; they pass unchanged.
-        categories: the cardinality of each category column.
 
     Example:
         >>> OneHot(1, [2, 3])(torch.tensor([[0.5, 1.0, 2.0]]))
@@ -58,11 +51,7 @@ class TableMLP(Encoder):
     With the defaults (in -> 256 -> 256 -> 256 -> 256) it is the Income encoder of LFR (Sui et al. 2024, appendix).
 
     Args:
-        numeric: how many numeric columns a row has.
-        categories: the cardinality of each category column.
-        width: length of the output vector.
-        hidden: width of the hidden layers.
-        depth: number of linear layers.
+        hidden, depth: width of the hidden layers, and number of linear layers.
 
     Example:
         >>> TableMLP(numeric=2, categories=[4])(torch.zeros(8, 3)).shape
@@ -107,10 +96,7 @@ class TableResNet(Encoder):
     Deep Learning Models for Tabular Data" (2021), section 3.2.
 
     Args:
-        numeric: how many numeric columns a row has.
-        categories: the cardinality of each category column.
-        width: length of the output vector, and of the hidden state.
-        depth: number of residual blocks.
+        depth: number of residual blocks, as wide as the output.
         dropout: fraction of the blocks' hidden units that is dropped in training.
 
     Example:

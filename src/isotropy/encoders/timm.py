@@ -21,8 +21,6 @@ class Timm(Encoder):
 
     Args:
         model: name in timm, such as "resnet18".
-        channels: of the images.
-        size: (height, width) of the images.
         pretrained: load timm's weights (needs a network).
         small_stem: force or forbid the 3x3 stem; by default it follows the size.
 

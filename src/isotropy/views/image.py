@@ -52,24 +52,17 @@ class ImageViews(RandomViews):
 
     Args:
         size: pixels of a view's side, or (height, width).
-        mean: per channel, of values in [0, 1].
-        std: per channel.
+        mean, std: per channel, of values in [0, 1].
         num_views: how many views of `size` a sample gets.
-        scale: least and largest fraction of the source's area that a crop covers.
-        ratio: least and largest width / height of a crop.
+        scale, ratio: least and largest fraction of the source's area that a crop covers, and its width / height.
         interpolation: "bilinear" or "bicubic".
-        flip: probability of a left-right flip.
+        flip, jitter_p, grey, blur, solarise: probability that a sample is flipped left to right, jittered, made grey,
+            blurred, and that its values from 128/255 on are inverted: one number for all views or one per view.
         jitter: strengths of brightness, contrast, saturation (factors U(1 - s, 1 + s)) and hue (U(-s, s) turns,
             at most 0.5). With other than three channels the last two and `grey` do nothing.
-        jitter_p: probability that a sample is jittered.
-        grey: probability of greyscale.
-        blur: probability of blur.
         sigma: least and largest standard deviation of the blur, in pixels.
-        solarise: probability that values from 128/255 on are inverted.
         hue: "rotation" about the grey axis (fast; within 2 to 4 grey levels of HSV) or "exact" in HSV.
         crops: further views: mappings with "count", and any of the settings above for these views alone.
-
-    `flip`, `jitter_p`, `grey`, `blur` and `solarise` are one number for all views or one per view.
 
     Example:
         >>> views = ImageViews(size=32, mean=[0.5] * 3, std=[0.25] * 3, solarise=[0.0, 0.2],

@@ -88,7 +88,7 @@ class MultiView:
 
 
 class ViewMaker(Protocol):
-    """Makes the views of a batch; a pure function of (seed, pass, sample index)."""
+    """Makes the views of a batch, a pure function of (seed, pass, sample index)."""
 
     @property
     def count(self) -> int:

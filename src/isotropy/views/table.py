@@ -17,13 +17,12 @@ _PARTNER, _PARAMETERS = range(2)  # the first columns of a view's draw
 class TableViews(RandomViews):
     """Random views of table rows.
 
-    In this order: corruption, mixup, masking. Other rows come from `values`, never from the batch. The defaults are
-    those of SCARF: one clean view and one of which 60% of the columns are corrupted (Bahri et al., ICLR 2022,
-    section 3). Two corrupted views are `corrupt=0.3`.
+    In this order: corruption, mixup, masking; other rows come from `values`, never from the batch. The defaults are
+    those of SCARF: a clean view, and one with 60% of the columns corrupted (Bahri et al., ICLR 2022, section 3).
 
     Args:
-        values: (N, D) float32, the training rows as stored: numeric columns, then categories as codes. They are
-            neither copied nor moved; drawing is fastest where they are on the device of the rows.
+        values: (N, D) float32, the training rows as stored: numeric columns, then categories as codes. Drawing is
+            fastest where they are on the device of the rows.
         numeric: how many of the columns are numeric.
         index: (M,) int64, which of `values` are the training rows; None for all.
         num_views: how many views a sample gets.

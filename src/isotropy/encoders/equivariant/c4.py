@@ -34,12 +34,10 @@ class C4CNN(Equivariant):
     four orientations each, halved twice between; then the mean over the pixels that are left.
 
     Args:
-        channels: of the images.
         size: (height, width), equal.
-        width: K, the features at one orientation; a multiple of 4.
+        width: K, a multiple of 4.
         halvings: "pool" or "stride" for each halving; by default two, each as the size asks for, as long as 4 pixels
-            stay. What breaks the equivariance is refused with the measured error.
-        read: 0 makes `forward` the mean over the orientations, b what stands at the first b of them.
+            stay.
 
     Example:
         >>> encoder = C4CNN(channels=1, size=(28, 28))
@@ -50,6 +48,7 @@ class C4CNN(Equivariant):
 
     modality = "image"
     convolutional = True
+    layers: nn.ModuleList
     mirrors: ClassVar[bool] = False
 
     def __init__(
@@ -98,7 +97,7 @@ class C4ResNet(Equivariant):
     The stages have K / 4, K / 2 and K fields; the maps are halved before the second and the third.
 
     Args:
-        channels, size, width, halvings, read: as for `C4CNN`.
+        size, width, halvings: as for `C4CNN`.
         blocks: residual blocks per stage.
 
     Example:

@@ -45,12 +45,8 @@ class CyclicCNN(Equivariant):
     """A small 3x3 convolutional network for images on a torus; its base space is the positions of its feature map.
 
     Args:
-        channels: of the images.
-        size: (height, width).
-        width: K, the features at one position; a multiple of 4.
-        halvings: 0 to 3; by default as many, up to 2, as divide both sides evenly and leave 4 positions. What breaks
-            the equivariance is refused with the measured error.
-        read: 0 makes `forward` the mean over the positions, b what stands in b x b of them.
+        width: K, a multiple of 4.
+        halvings: 0 to 3; by default as many, up to 2, as divide both sides evenly and leave 4 positions.
 
     Example:
         >>> CyclicCNN(channels=1, size=(28, 28)).fibres(torch.randn(2, 1, 28, 28)).shape
@@ -73,21 +69,13 @@ class CyclicCNN(Equivariant):
         base = Translations((size[0] // stride, size[1] // stride), stride=stride)
         self._settle(base, width, read, example_of(5, channels, *size), reason=_REASON)
 
-    def fibres(self, x: Tensor) -> Tensor:
-        """Return (B, width, H', W') for images (B, channels, height, width)."""
-        return self.layers(x)
-
 
 class CyclicSeriesCNN(Equivariant, FrameEncoder):
     """A small convolutional network, 7 wide, for series that go round their end; its base space is its map's steps.
 
     Args:
-        channels: values per time step.
-        length: time steps.
-        width: K, the features at one place; a multiple of 4.
-        halvings: 0 to 3; by default as many as divide the length evenly and leave 4 places. What breaks the
-            equivariance is refused with the measured error.
-        read: 0 makes `forward` the mean over the places, b what stands at b of them.
+        width: K, a multiple of 4.
+        halvings: 0 to 3; by default as many as divide the length evenly and leave 4 places.
 
     Example:
         >>> CyclicSeriesCNN(channels=9, length=128).fibres(torch.randn(2, 9, 128)).shape

@@ -3,7 +3,7 @@
 from copy import deepcopy
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from isotropy.encoders.encoder import Encoder
 from isotropy.encoders.equivariant.space import BaseSpace
@@ -19,12 +19,14 @@ class Equivariant(Encoder):
 
     Attributes:
         base: the base space.
-        fibre_width: K, the features per position.
+        fibre_width: K, the features per position: the argument `width` of its class.
         read: 0 makes the vector the mean over the base space (K long, and the same for a transformed input where the
             base space is a cyclic group), b the crop of b positions per axis at the origin (K b^axes long).
-        equivariance_error: the relative error of (E) on a random input, measured at construction.
+        equivariance_error: the relative error of (E) on a random input, measured at construction. An encoder whose
+            layers break an exact equivariance is refused with it.
     """
 
+    layers: nn.Module
     base: BaseSpace
     fibre_width: int
     read: int
@@ -32,7 +34,7 @@ class Equivariant(Encoder):
 
     def fibres(self, x: Tensor) -> Tensor:
         """Return the feature map (B, fibre_width, *base.shape)."""
-        raise NotImplementedError
+        return self.layers(x)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return (B, width): the mean over the base space, or the crop at the origin."""

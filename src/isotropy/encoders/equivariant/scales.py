@@ -48,11 +48,7 @@ class ScaleCNN(Equivariant):
     """A small convolutional network for images with an axis of sizes, a factor 2 apart.
 
     Args:
-        channels: of the images.
-        size: (height, width).
-        width: K, the features at one level.
         levels: how many sizes it looks at, at least 2.
-        read: 0 makes `forward` the mean over the levels, b what stands at the middle b of them.
 
     Example:
         >>> encoder = ScaleCNN(channels=1, size=(28, 28))
@@ -71,18 +67,12 @@ class ScaleCNN(Equivariant):
         self.layers = _Levels(channels, width, (3, 3), levels)
         self._settle(Scales(levels, axes=2), width, read, _smooth(levels, channels, *size))
 
-    def fibres(self, x: Tensor) -> Tensor:
-        """Return (B, width, levels) for images (B, channels, height, width)."""
-        return self.layers(x)
-
 
 class DilationCNN(Equivariant):
     """A small convolutional network for series with an axis of speeds, a factor 2 apart.
 
     Args:
-        channels: values per time step.
-        length: time steps that it is made for; others work too.
-        width, levels, read: as for `ScaleCNN`.
+        levels: how many speeds it looks at, at least 2.
 
     Example:
         >>> DilationCNN(channels=9, length=128).fibres(torch.randn(2, 9, 128)).shape

@@ -34,10 +34,6 @@ class BaseSpace(ABC):
     exact: bool = True
 
     @abstractmethod
-    def offsets(self, size: int) -> Tensor:
-        """Return all offsets (M, axes) int64 of crops of `size` positions per axis."""
-
-    @abstractmethod
     def distances(self) -> tuple[Tensor, Tensor]:
         """Return all displacements (M, axes) int64, and the topographic distance (M,) of each."""
 
@@ -52,6 +48,11 @@ class BaseSpace(ABC):
     @abstractmethod
     def transformed(self, x: Tensor, offset: Tensor, size: int) -> Tensor:
         """Return the inputs transformed so that their crop at `origin` equals the crop of `x` at `offset`."""
+
+    def offsets(self, size: int) -> Tensor:
+        """Return all offsets (M, axes) int64 of crops of `size` positions per axis that lie inside."""
+        positions = torch.tensor(list(product(*map(range, self.shape))))
+        return positions[self.inside(positions, size)]
 
     def origin(self, size: int) -> Tensor:
         """Return the offset (axes,) int64 at which a transformed input is cropped: zero, or the identity."""
@@ -70,7 +71,10 @@ class BaseSpace(ABC):
         return candidates[wanted]
 
     def inside(self, offset: Tensor, size: int) -> Tensor:
-        """Return (B,) booleans: whether a crop of `size` positions per axis at `offset` (B, axes) lies inside."""
+        """Return (B,) booleans: whether a crop of `size` positions per axis at `offset` (B, axes) lies inside.
+
+        All do in a base space that wraps around, or is a group.
+        """
         return torch.ones(len(offset), dtype=torch.bool)
 
     def crop(self, maps: Tensor, offset: Tensor, size: int) -> Tensor:
@@ -114,10 +118,6 @@ class Rotations(BaseSpace):
         """The (n,) inverses."""
         return _tables()[1][: self.shape[0]]
 
-    def offsets(self, size: int) -> Tensor:
-        """Return all elements."""
-        return torch.arange(self.shape[0]).unsqueeze(1)
-
     def distances(self) -> tuple[Tensor, Tensor]:
         """Return all elements, and how many quarter turns and flips each needs."""
         turns = torch.arange(4)
@@ -157,10 +157,6 @@ class Translations(BaseSpace):
 
     def __init__(self, shape: tuple[int, ...], *, stride: int) -> None:
         self.shape, self.stride = shape, stride
-
-    def offsets(self, size: int) -> Tensor:
-        """Return all positions: crops wrap around."""
-        return torch.tensor(list(product(*map(range, self.shape))))
 
     def distances(self) -> tuple[Tensor, Tensor]:
         """Return all translations, and the length of each along its longest axis, the short way round."""
@@ -212,10 +208,6 @@ class Scales(BaseSpace):
     def origin(self, size: int) -> Tensor:
         """Return the middle, so that inputs are as often stretched as shrunk."""
         return torch.tensor([(self.shape[0] - size) // 2])
-
-    def offsets(self, size: int) -> Tensor:
-        """Return the offsets whose crops of `size` levels lie inside."""
-        return torch.arange(self.shape[0] - size + 1).unsqueeze(1)
 
     def distances(self) -> tuple[Tensor, Tensor]:
         """Return the displacements down and up, and how many levels each passes."""
