@@ -21,7 +21,8 @@ class Encoder(nn.Module):
         fast_in_bf16: it was measured to gain from bf16 on a CPU although it has none of these.
         any_length: it takes series of another length than those that it was trained on.
         width: length of an output vector.
-        arguments: the keyword arguments, JSON-able, with which its class makes one of the same architecture.
+        arguments: the keyword arguments, JSON-able, with which its class makes one of the same architecture; the
+            constructor hands them to this one.
     """
 
     modality: str = "any"
@@ -30,6 +31,11 @@ class Encoder(nn.Module):
     any_length: bool = False
     width: int
     arguments: dict[str, Any]
+
+    def __init__(self, **arguments: Any) -> None:
+        super().__init__()
+        if arguments:
+            self.arguments = arguments
 
 
 class FrameEncoder(Encoder, ABC):

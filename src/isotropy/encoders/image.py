@@ -21,14 +21,8 @@ class BasicBlock(nn.Module):
     """Two 3x3 convolutions with norms around a skip connection (He et al. 2016, figure 5, left).
 
     Args:
-        before, after: channels of its input and of its output.
-        stride: of the first convolution.
-        conv: makes a layer from (before, after, kernel=, stride=); a plain convolution without bias by default.
-        norm: makes a norm of so many channels.
-
-    Example:
-        >>> BasicBlock(4, 8, stride=2)(torch.zeros(2, 4, 6, 6)).shape
-        torch.Size([2, 8, 3, 3])
+        before, after, stride: channels of its input and of its output; the output's sides are smaller by the stride.
+        conv, norm: make a convolution of (before, after, kernel=, stride=), and a norm of so many channels.
     """
 
     def __init__(
@@ -48,7 +42,7 @@ class BasicBlock(nn.Module):
             self.skip = nn.Sequential(conv(before, after, kernel=1, stride=stride), norm(after))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the block's output; a stride of 2 halves its sides."""
+        """Return the output, for an input (B, before, ...)."""
         inner = torch.relu(self.first_norm(self.first(x)))
         return torch.relu(self.second_norm(self.second(inner)) + self.skip(x))
 
@@ -73,12 +67,11 @@ class SmallResNet(Encoder):
     def __init__(
         self, *, channels: int, size: Sequence[int], width: int = 256, stem: int = 16, blocks: int = 1
     ) -> None:
-        super().__init__()
+        super().__init__(channels=channels, size=list(size), width=width, stem=stem, blocks=blocks)
         at_least(1, channels=channels, width=width, stem=stem, blocks=blocks)
         if min(size) < LEAST:
             shown = "x".join(map(str, size))
             raise UserError(f"images of {shown}: small_resnet takes images from {LEAST}x{LEAST} pixels: enlarge them")
-        self.arguments = {"channels": channels, "size": list(size), "width": width, "stem": stem, "blocks": blocks}
         self.width = width
         layers: list[nn.Module] = [_conv(channels, stem), nn.BatchNorm2d(stem), nn.ReLU()]
         # Three halvings of 8 pixels would leave one: its 3x3 convolutions would see nothing but padding around it.

@@ -29,11 +29,10 @@ class GRU(FrameEncoder):
     any_length = True
 
     def __init__(self, *, channels: int, width: int = 256, stride: int = 2) -> None:
-        super().__init__()
+        super().__init__(channels=channels, width=width, stride=stride)
         at_least(1, channels=channels, width=width, stride=stride)
         if width % 2:
             raise UserError(f"gru halves its width between two directions: {width} is odd")
-        self.arguments = {"channels": channels, "width": width, "stride": stride}
         self.width = self.frame_width = width
         self.pool = nn.AvgPool1d(stride, ceil_mode=True)
         self.layers = nn.GRU(channels, width // 2, batch_first=True, bidirectional=True)
@@ -64,9 +63,8 @@ class SeriesTransformer(FrameEncoder):
     any_length = True
 
     def __init__(self, *, channels: int, width: int = 128, patch: int = 8, depth: int = 3, heads: int = 4) -> None:
-        super().__init__()
+        super().__init__(channels=channels, width=width, patch=patch, depth=depth, heads=heads)
         at_least(1, channels=channels, width=width, patch=patch, depth=depth, heads=heads)
-        self.arguments = {"channels": channels, "width": width, "patch": patch, "depth": depth, "heads": heads}
         self.width = self.frame_width = width
         self.patch = patch
         self.embed = nn.Linear(channels * patch, width)
@@ -95,12 +93,11 @@ class SeriesMLP(Encoder):
     modality = "series"
 
     def __init__(self, *, channels: int, length: int, width: int = 256, hidden: int = 256, depth: int = 4) -> None:
-        super().__init__()
+        super().__init__(channels=channels, length=length, width=width, hidden=hidden, depth=depth)
         at_least(1, channels=channels, length=length, width=width, hidden=hidden, depth=depth)
-        shape = {"channels": channels, "length": length}
-        self.arguments = {**shape, "width": width, "hidden": hidden, "depth": depth}
         self.width = width
-        self.layers = nn.Sequential(nn.Flatten(), *mlp((channels * length, *[hidden] * (depth - 1), width), norm=False))
+        widths = (channels * length, *[hidden] * (depth - 1), width)
+        self.layers = nn.Sequential(nn.Flatten(), *mlp(widths, norm=False))
 
     def forward(self, x: Tensor) -> Tensor:
         """Return (B, width) for series (B, channels, length)."""

@@ -32,10 +32,9 @@ class SeriesCNN(FrameEncoder):
     frame_width = 128
 
     def __init__(self, *, channels: int, length: int, dropout: float = 0.35, steps: int = 32) -> None:
-        super().__init__()
+        super().__init__(channels=channels, length=length, dropout=dropout, steps=steps)
         at_least(1, channels=channels, length=length, steps=steps)
         fraction(dropout=dropout)
-        self.arguments = {"channels": channels, "length": length, "dropout": dropout, "steps": steps}
         layers: list[nn.Module] = []
         for before, after in ((channels, 32), (32, 64), (64, 128)):
             layers += [
@@ -102,11 +101,10 @@ class DilatedResNet(FrameEncoder):
     def __init__(
         self, *, channels: int, width: int = 256, hidden: int = 64, depth: int = 6, pooling: str = "mean"
     ) -> None:
-        super().__init__()
+        super().__init__(channels=channels, width=width, hidden=hidden, depth=depth, pooling=pooling)
         at_least(1, channels=channels, width=width, hidden=hidden, depth=depth)
         if pooling not in ("mean", "max"):
             raise UserError(f'pooling must be "mean" or "max", not {pooling!r}')
-        self.arguments = {"channels": channels, "width": width, "hidden": hidden, "depth": depth, "pooling": pooling}
         self.width = self.frame_width = width
         self.pooling = pooling
         self.layers = nn.Sequential(

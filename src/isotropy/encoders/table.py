@@ -64,10 +64,8 @@ class TableMLP(Encoder):
     def __init__(
         self, *, numeric: int, categories: Sequence[int] = (), width: int = 256, hidden: int = 256, depth: int = 4
     ) -> None:
-        super().__init__()
+        super().__init__(numeric=numeric, categories=list(categories), width=width, hidden=hidden, depth=depth)
         at_least(1, width=width, hidden=hidden, depth=depth)
-        columns = {"numeric": numeric, "categories": list(categories)}
-        self.arguments = {**columns, "width": width, "hidden": hidden, "depth": depth}
         self.width = width
         self.expand = OneHot(numeric, categories)
         self.layers = mlp((self.expand.width, *[hidden] * (depth - 1), width), norm=False)
@@ -111,15 +109,13 @@ class TableResNet(Encoder):
     def __init__(
         self, *, numeric: int, categories: Sequence[int] = (), width: int = 256, depth: int = 3, dropout: float = 0.0
     ) -> None:
-        super().__init__()
-        self.register_buffer("places", _places(numeric, categories, first=0), persistent=False)
+        super().__init__(numeric=numeric, categories=list(categories), width=width, depth=depth, dropout=dropout)
         at_least(1, width=width, depth=depth)
         fraction(dropout=dropout)
-        columns = {"numeric": numeric, "categories": list(categories)}
-        self.arguments = {**columns, "width": width, "depth": depth, "dropout": dropout}
+        self.register_buffer("places", _places(numeric, categories, first=0), persistent=False)
         self.width, self.numeric = width, numeric
         self.numbers = nn.Linear(numeric, width) if numeric else None
-        # The sum of one embedding per column is what a linear layer on the one-hot row computes, but a look-up costs
+        # The sum of one embedding per column is what a linear layer on the one-hot row computes, but a lookup costs
         # the same whatever the cardinality.
         self.codes = nn.EmbeddingBag(sum(categories), width, mode="sum") if categories else None
         if self.codes is not None:

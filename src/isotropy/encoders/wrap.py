@@ -74,8 +74,7 @@ def wrap(
             output in eval mode does not depend on the other rows.
         any_length: whether it takes series of any length, with the same width.
 
-    Raises:
-        UserError: with neither width nor example, or where the output has not one row per input.
+    Raises: UserError with neither width nor example, or where the output has not one row per input.
 
     Example:
         >>> wrap(nn.GRU(3, 5, batch_first=True), example=torch.randn(2, 7, 3)).width

@@ -127,7 +127,8 @@ def with_frames(encoder: nn.Module) -> FrameEncoder:
     """Return the encoder, or raise a UserError where it gives no features along time."""
     if not isinstance(encoder, FrameEncoder):
         raise UserError(
-            f"the encoder {type(encoder).__name__} has no features along time: take series_cnn, dilated_resnet, gru or "
-            "series_transformer, or wrap a network that has frame_width and frames(x) -> (B, frame_width, steps)"
+            f"the encoder {type(encoder).__name__} has no features along time: take series_cnn, dilated_resnet, gru, "
+            "series_transformer or another FrameEncoder, or wrap a network that has frame_width and "
+            "frames(x) -> (B, frame_width, steps)"
         )
     return encoder

@@ -227,17 +227,12 @@ def _settings(number: int, given: Mapping[str, Any]) -> list[ViewSettings]:
     sigma = _pair("sigma", given["sigma"])
     if any(per["blur"]) and min(height, width) <= blur.radius(sigma[1]):
         raise UserError(f"blur: sigma {sigma[1]:g} needs more than {blur.radius(sigma[1])} px; lower sigma or blur 0")
-    same = partial(
-        ViewSettings,
-        size=(height, width),
-        scale=_pair("scale", given["scale"], most=1.0),
-        ratio=_pair("ratio", given["ratio"]),
-        interpolation=given["interpolation"],
-        jitter=jitter,
-        sigma=sigma,
-        exact_hue=given["hue"] == "exact",
-    )
-    return [same(**{name: values[view] for name, values in per.items()}) for view in range(number)]
+    same: dict[str, Any] = {
+        "size": (height, width), "scale": _pair("scale", given["scale"], most=1.0), "sigma": sigma, "jitter": jitter,
+        "ratio": _pair("ratio", given["ratio"]), "interpolation": given["interpolation"],
+        "exact_hue": given["hue"] == "exact",
+    }  # fmt: skip
+    return [ViewSettings(**same, **{name: values[view] for name, values in per.items()}) for view in range(number)]
 
 
 def _known(name: str, value: Any, choices: Sequence[str]) -> None:

@@ -60,11 +60,10 @@ class C4CNN(Equivariant):
         halvings: Sequence[str] | None = None,
         read: int = 0,
     ) -> None:
-        super().__init__()
+        halvings = _halvings(size, halvings)
+        super().__init__(channels=channels, size=list(size), width=width, halvings=halvings, read=read)
         at_least(1, channels=channels)
         check_width(width)
-        halvings = _halvings(size, halvings)
-        self.arguments = {"channels": channels, "size": list(size), "width": width, "halvings": halvings, "read": read}
         group, widths = Rotations(mirrors=self.mirrors), (width // 4, width // 2, width)
         self.pooled, strides = _places(halvings)
         self.layers = nn.ModuleList([Lift(group, channels, widths[0])])
@@ -118,12 +117,10 @@ class C4ResNet(Equivariant):
         halvings: Sequence[str] | None = None,
         read: int = 0,
     ) -> None:
-        super().__init__()
+        halvings = _halvings(size, halvings)
+        super().__init__(channels=channels, size=list(size), width=width, blocks=blocks, halvings=halvings, read=read)
         at_least(1, channels=channels, blocks=blocks)
         check_width(width)
-        halvings = _halvings(size, halvings)
-        self.arguments = {"channels": channels, "size": list(size), "width": width, "halvings": halvings, "read": read}
-        self.arguments |= {"blocks": blocks}
         group, widths = Rotations(mirrors=False), (width // 4, width // 4, width // 2, width)
         self.pooled, strides = _places(halvings)
         self.stem, self.stem_norm = Lift(group, channels, widths[0]), GroupNorm(widths[0])

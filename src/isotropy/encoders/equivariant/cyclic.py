@@ -59,11 +59,10 @@ class CyclicCNN(Equivariant):
     def __init__(
         self, *, channels: int, size: Sequence[int], width: int = 64, halvings: int | None = None, read: int = 0
     ) -> None:
-        super().__init__()
+        halvings = _halvings(halvings, size, most=2)
+        super().__init__(channels=channels, size=list(size), width=width, halvings=halvings, read=read)
         at_least(1, channels=channels)
         check_width(width)
-        halvings = _halvings(halvings, size, most=2)
-        self.arguments = {"channels": channels, "size": list(size), "width": width, "halvings": halvings, "read": read}
         self.layers = _Round(channels, width, (3, 3), halvings)
         stride = 2**halvings
         base = Translations((size[0] // stride, size[1] // stride), stride=stride)
@@ -88,12 +87,10 @@ class CyclicSeriesCNN(Equivariant, FrameEncoder):
     def __init__(
         self, *, channels: int, length: int, width: int = 128, halvings: int | None = None, read: int = 0
     ) -> None:
-        super().__init__()
+        halvings = _halvings(halvings, [length], most=3)
+        super().__init__(channels=channels, length=length, width=width, halvings=halvings, read=read)
         at_least(1, channels=channels)
         check_width(width)
-        halvings = _halvings(halvings, [length], most=3)
-        shape = {"channels": channels, "length": length}
-        self.arguments = {**shape, "width": width, "halvings": halvings, "read": read}
         self.frame_width = width
         self.layers = _Round(channels, width, (1, 7), halvings)
         base = Translations((length // 2**halvings,), stride=2**halvings)

@@ -74,12 +74,8 @@ def check_width(width: int) -> None:
 def equivariance_error(encoder: Equivariant, x: Tensor) -> float:
     """Return the largest difference between both sides of (E), relative to the largest feature.
 
-    Left: transformed inputs, each row by another element, cropped at the origin. Right: plain inputs, cropped at the
-    offset of that element. In float64, with batch norms in train mode, on a copy.
-
-    Args:
-        encoder: what is measured.
-        x: inputs (B, ...) with several rows.
+    Left: inputs `x` (B, ...), each row transformed by another element, cropped at the origin. Right: plain inputs,
+    cropped at the offset of that element. In float64, with batch norms in train mode, on a copy.
 
     Example:
         >>> from isotropy.encoders import C4CNN

@@ -73,10 +73,6 @@ class GroupNorm(nn.Module):
     """Batch norm whose statistics are those of all elements of the group together: what equivariance asks for.
 
     Separate statistics per element break it as soon as images of a batch are turned differently (an error of 1.7e-2).
-
-    Example:
-        >>> GroupNorm(8)(torch.randn(2, 8, 4, 6, 6)).shape
-        torch.Size([2, 8, 4, 6, 6])
     """
 
     def __init__(self, channels: int) -> None:

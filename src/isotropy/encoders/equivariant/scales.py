@@ -60,10 +60,9 @@ class ScaleCNN(Equivariant):
     convolutional = True
 
     def __init__(self, *, channels: int, size: Sequence[int], width: int = 64, levels: int = 3, read: int = 0) -> None:
-        super().__init__()
+        super().__init__(channels=channels, size=list(size), width=width, levels=levels, read=read)
         at_least(1, channels=channels, width=width)
         at_least(2, levels=levels)
-        self.arguments = {"channels": channels, "size": list(size), "width": width, "levels": levels, "read": read}
         self.layers = _Levels(channels, width, (3, 3), levels)
         self._settle(Scales(levels, axes=2), width, read, _smooth(levels, channels, *size))
 
@@ -84,10 +83,9 @@ class DilationCNN(Equivariant):
     any_length = True
 
     def __init__(self, *, channels: int, length: int, width: int = 128, levels: int = 3, read: int = 0) -> None:
-        super().__init__()
+        super().__init__(channels=channels, length=length, width=width, levels=levels, read=read)
         at_least(1, channels=channels, length=length, width=width)
         at_least(2, levels=levels)
-        self.arguments = {"channels": channels, "length": length, "width": width, "levels": levels, "read": read}
         self.layers = _Levels(channels, width, (1, 7), levels)
         self._settle(Scales(levels, axes=1), width, read, _smooth(levels, channels, length))
 

@@ -61,8 +61,7 @@ class BaseSpace(ABC):
     def displacements(self, distance: int | None) -> Tensor:
         """Return the displacements (M, axes) int64 of this topographic distance; None: all but zero.
 
-        Raises:
-            UserError: no position is that far.
+        Raises: UserError where no position is that far.
         """
         candidates, distances = self.distances()
         wanted = distances > 0 if distance is None else distances == distance
@@ -101,8 +100,8 @@ class Rotations(BaseSpace):
         mirrors: with reflections (D4, 8 elements) or without (C4, 4).
 
     Example:
-        >>> Rotations(mirrors=False).shape, Rotations(mirrors=True).shape
-        ((4,), (8,))
+        >>> Rotations(mirrors=True).table[1, 3]  # a quarter turn after three
+        tensor(0)
     """
 
     def __init__(self, *, mirrors: bool) -> None:
