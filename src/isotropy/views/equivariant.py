@@ -142,11 +142,6 @@ class MovedViews:
 
     Args:
         base, num_views, distance, base_size: as for `Offsets`.
-
-    Example:
-        >>> from isotropy.encoders.equivariant.space import Rotations
-        >>> MovedViews(base=Rotations(mirrors=False)).count
-        2
     """
 
     def __init__(self, *, base: BaseSpace, num_views: int = 2, distance: int | None = None, base_size: int = 1) -> None:

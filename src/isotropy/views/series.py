@@ -18,9 +18,7 @@ class SeriesViews(RandomViews):
     """Random views of series.
 
     In this order: crop, permutation of segments, scale, jitter, time mask, channel mask. The defaults keep time as it
-    is, since the default encoder does: two views of standardised series, amplitudes N(1, 0.3) per channel, noise
-    N(0, 0.3) per value; no permutation, no crop, no masks (docs/log.md says what these did). Weak and strong views:
-    `permute=[1, 8], jitter=[0.0, 0.8]`.
+    is, since the default encoder does (docs/log.md says what permuting and cropping did).
 
     Args:
         num_views: how many views a sample gets.
@@ -114,8 +112,7 @@ def segment_order(cut_words: Tensor, rank_words: Tensor, number: Tensor, length:
     """Return the time steps of series whose segments are permuted, (B, T) int64: a permutation of 0..T-1 each.
 
     Args:
-        cut_words: (B, S) int64 random bits that place the cuts (S - 1 are used).
-        rank_words: (B, S) int64 random bits that order the segments.
+        cut_words, rank_words: (B, S) int64 random bits that place the cuts (S - 1 are used), and order the segments.
         number: (B,) int64, how many segments each series is cut into, 1..S.
         length: T, at least S; no segment is empty.
     """
@@ -130,12 +127,9 @@ def segment_order(cut_words: Tensor, rank_words: Tensor, number: Tensor, length:
 
 
 def stretch(x: Tensor, width: Tensor, start: Tensor) -> Tensor:
-    """Return (B, C, T) windows of `x` stretched to its whole length, linear between time steps.
+    """Return (B, C, T) windows of `x` (B, C, T) stretched to its whole length, linear between time steps.
 
-    Args:
-        x: (B, C, T).
-        width: (B,) float64, time steps that the window covers.
-        start: (B,) float64, in [0, T - width].
+    A window covers `width` (B,) float64 time steps from `start` (B,) float64 in [0, T - width].
     """
     length = x.shape[2]
     place = start[:, None] + (torch.arange(length, dtype=torch.float64) + 0.5) * (width / length)[:, None] - 0.5

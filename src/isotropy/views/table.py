@@ -26,9 +26,8 @@ class TableViews(RandomViews):
         numeric: how many of the columns are numeric.
         index: (M,) int64, which of `values` are the training rows; None for all.
         num_views: how many views a sample gets.
-        corrupt: fraction of the columns (the whole number below, at least one unless it is 0; chosen at random
-            per row) whose value is replaced by that of a training row drawn for this cell alone, so from the
-            column's marginal.
+        corrupt: fraction of the columns (the whole number below, at least one unless it is 0; chosen at random per row)
+            whose value is replaced by that of a training row drawn for this cell, so from the column's marginal.
         mixup: a of l ~ Beta(a, a), 0 for none: a row becomes m x + (1 - m) x' with a training row x' and
             m = max(l, 1 - l); a category is that of x' with probability 1 - m.
         mask: probability that a cell is hidden: a number becomes 0 (the mean), a category code 0 (unknown).

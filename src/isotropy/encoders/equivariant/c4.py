@@ -36,14 +36,11 @@ class C4CNN(Equivariant):
     Args:
         size: (height, width), equal.
         width: K, a multiple of 4.
-        halvings: "pool" or "stride" for each halving; by default two, each as the size asks for, as long as 4 pixels
-            stay.
+        halvings: "pool" or "stride" for each; by default two, each as the size asks for, as long as 4 pixels stay.
 
     Example:
-        >>> encoder = C4CNN(channels=1, size=(28, 28))
-        >>> x = torch.randn(2, 1, 28, 28)
-        >>> encoder.fibres(x).shape, encoder(x).shape
-        (torch.Size([2, 64, 4]), torch.Size([2, 64]))
+        >>> C4CNN(channels=1, size=(28, 28)).fibres(torch.randn(2, 1, 28, 28)).shape
+        torch.Size([2, 64, 4])
     """
 
     modality = "image"

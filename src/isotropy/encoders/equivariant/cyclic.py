@@ -108,11 +108,8 @@ class CyclicSeriesCNN(Equivariant, FrameEncoder):
 def _halvings(halvings: int | None, sides: Sequence[int], *, most: int) -> int:
     """Return the number of halvings, chosen by the sides where not said."""
     if halvings is None:
-        halvings = 0
-        while halvings < most and all(side % 2 ** (halvings + 1) == 0 for side in sides):
-            if min(sides) // 2 ** (halvings + 1) < 4:
-                break
-            halvings += 1
+        even = [n for n in range(1, most + 1) if all(side % 2**n == 0 for side in sides) and min(sides) >= 4 * 2**n]
+        halvings = max(even, default=0)
     at_least(0, halvings=halvings)
     if halvings > 3 or min(sides) < 2**halvings:
         raise UserError(f"halvings = {halvings}: there are three layers, and a side of {min(sides)}")
