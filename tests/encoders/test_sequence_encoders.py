@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from isotropy.encoders import ENCODERS, GRU, FrameEncoder, SeriesMLP, SeriesTransformer, build, wrap
-from isotropy.encoders.sequence import places
+from isotropy.encoders.series import places
 from isotropy.errors import UserError
 from isotropy.nn.attention import Block
 

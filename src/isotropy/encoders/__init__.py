@@ -11,8 +11,7 @@ from isotropy.encoders.equivariant.cyclic import CyclicCNN, CyclicSeriesCNN
 from isotropy.encoders.equivariant.equivariant import Equivariant, equivariance_error
 from isotropy.encoders.equivariant.scales import DilationCNN, ScaleCNN
 from isotropy.encoders.image import SmallResNet
-from isotropy.encoders.sequence import GRU, SeriesMLP, SeriesTransformer
-from isotropy.encoders.series import DilatedResNet, SeriesCNN
+from isotropy.encoders.series import GRU, DilatedResNet, SeriesCNN, SeriesMLP, SeriesTransformer
 from isotropy.encoders.table import OneHot, TableMLP, TableResNet
 from isotropy.encoders.timm import Timm
 from isotropy.encoders.wrap import Wrapped, wrap

@@ -97,8 +97,7 @@ def weigh_rows(rows: Tensor, index: Tensor, weight: Tensor) -> Tensor:
 
     Args:
         rows: (B, R, *) float32, contiguous.
-        index: (B, out, T) int32 in [0, R).
-        weight: (B, out, T) float32.
+        index, weight: (B, out, T) int32 in [0, R), and float32.
 
     Every sum is made by itself, in the order of its taps, so its bits depend on nothing else.
     """

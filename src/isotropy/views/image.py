@@ -212,7 +212,7 @@ def _alike(name: str, value: Any, group: Mapping[str, Any]) -> Any:
 def _settings(number: int, given: Mapping[str, Any]) -> list[ViewSettings]:
     """Return the settings of so many views, checked."""
     at_least(1, num_views=number)
-    per = {name: per_view(name, given[name], number) for name in _PER_VIEW}
+    per: dict[str, Any] = {name: per_view(name, given[name], number) for name in _PER_VIEW}
     _known("interpolation", given["interpolation"], crop.INTERPOLATIONS)
     _known("hue", given["hue"], ("rotation", "exact"))
     size = given["size"]
