@@ -50,11 +50,9 @@ class BasicBlock(nn.Module):
 class SmallResNet(Encoder):
     """A small residual network for images of about 28 to 64 pixels; takes any size from 8.
 
-    A 3x3 stem at full size, three stages that each halve the size and double the channels (the first keeps the size
-    of images below 16 pixels), a 1x1 convolution to the width, and the mean over the pixels that are left.
-
-    Args:
-        stem, blocks: channels of the stem, and residual blocks per stage.
+    A 3x3 convolution to `stem` channels at full size, three stages of `blocks` residual blocks that each halve the size
+    and double the channels (the first keeps the size of images below 16 pixels), a 1x1 convolution to the width, and
+    the mean over the pixels that are left.
 
     Example:
         >>> SmallResNet(channels=1, size=(28, 28))(torch.zeros(4, 1, 28, 28)).shape

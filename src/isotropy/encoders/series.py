@@ -199,10 +199,7 @@ class SeriesTransformer(FrameEncoder):
 
 
 class SeriesMLP(Encoder):
-    """An MLP on the flattened series, without any notion of time.
-
-    Args:
-        hidden, depth: width of the hidden layers, and number of linear layers.
+    """An MLP of `depth` linear layers, `hidden` wide inside, on the flattened series, without any notion of time.
 
     Example:
         >>> SeriesMLP(channels=3, length=50)(torch.zeros(4, 3, 50)).shape

@@ -46,12 +46,9 @@ class OneHot(nn.Module):
 
 
 class TableMLP(Encoder):
-    """A multi-layer perceptron on the one-hot row, with ReLU between its layers.
+    """A perceptron of `depth` linear layers, `hidden` wide inside, with ReLU between them, on the one-hot row.
 
     With the defaults (in -> 256 -> 256 -> 256 -> 256) it is the Income encoder of LFR (Sui et al. 2024, appendix).
-
-    Args:
-        hidden, depth: width of the hidden layers, and number of linear layers.
 
     Example:
         >>> TableMLP(numeric=2, categories=[4])(torch.zeros(8, 3)).shape
@@ -90,12 +87,9 @@ class _ResidualBlock(nn.Module):
 class TableResNet(Encoder):
     """A residual perceptron with batch norm, and a learned embedding for every category column.
 
-    The block is x + Linear(dropout(ReLU(Linear(BatchNorm(x))))), twice as wide inside: Gorishniy et al., "Revisiting
-    Deep Learning Models for Tabular Data" (2021), section 3.2.
-
-    Args:
-        depth: number of residual blocks, as wide as the output.
-        dropout: fraction of the blocks' hidden units that is dropped in training.
+    Each of `depth` blocks is x + Linear(dropout(ReLU(Linear(BatchNorm(x))))), twice as wide inside; `dropout` is the
+    fraction of these units that is dropped in training. Gorishniy et al., "Revisiting Deep Learning Models for Tabular
+    Data" (2021), section 3.2.
 
     Example:
         >>> TableResNet(numeric=2, categories=[4])(torch.zeros(8, 3)).shape

@@ -137,11 +137,8 @@ class _Cropped(MultiView):
 class MovedViews:
     """Views in input space: the input is transformed by the encoder's own group, and cropped at a fixed offset.
 
-    The same draws as `StructuredViews` of the same base space, so both are the same views where the encoder's
+    The draws are those of `StructuredViews` with the same arguments, so both are the same views where the encoder's
     equivariance is exact. A network without a feature map gives its output vector.
-
-    Args:
-        base, num_views, distance, base_size: as for `Offsets`.
     """
 
     def __init__(self, *, base: BaseSpace, num_views: int = 2, distance: int | None = None, base_size: int = 1) -> None:

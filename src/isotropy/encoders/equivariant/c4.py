@@ -90,11 +90,8 @@ class D4CNN(C4CNN):
 class C4ResNet(Equivariant):
     """A residual network that is equivariant to quarter turns: a lifting stem and three stages of residual blocks.
 
-    The stages have K / 4, K / 2 and K fields; the maps are halved before the second and the third.
-
-    Args:
-        size, width, halvings: as for `C4CNN`.
-        blocks: residual blocks per stage.
+    The stages have `blocks` blocks of K / 4, K / 2 and K fields; the maps are halved before the second and the third.
+    The other arguments are those of `C4CNN`.
 
     Example:
         >>> C4ResNet(channels=3, size=(32, 32), width=16).fibres(torch.randn(2, 3, 32, 32)).shape

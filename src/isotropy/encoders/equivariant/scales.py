@@ -45,10 +45,7 @@ class _Levels(nn.Module):
 
 
 class ScaleCNN(Equivariant):
-    """A small convolutional network for images with an axis of sizes, a factor 2 apart.
-
-    Args:
-        levels: how many sizes it looks at, at least 2.
+    """A small convolutional network for images with an axis of `levels` (at least 2) sizes, a factor 2 apart.
 
     Example:
         >>> ScaleCNN(channels=1, size=(28, 28)).fibres(torch.randn(2, 1, 28, 28)).shape
@@ -67,10 +64,7 @@ class ScaleCNN(Equivariant):
 
 
 class DilationCNN(Equivariant):
-    """A small convolutional network for series with an axis of speeds, a factor 2 apart.
-
-    Args:
-        levels: how many speeds it looks at, at least 2.
+    """A small convolutional network for series with an axis of `levels` (at least 2) speeds, a factor 2 apart.
 
     Example:
         >>> DilationCNN(channels=9, length=128).fibres(torch.randn(2, 9, 128)).shape

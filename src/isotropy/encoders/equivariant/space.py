@@ -92,12 +92,9 @@ class BaseSpace(ABC):
 
 
 class Rotations(BaseSpace):
-    """Rotations of square images by multiples of 90 degrees, with or without reflections: the groups C4 and D4.
+    """Rotations of square images by multiples of 90 degrees: the group C4, or with `mirrors` the group D4.
 
     Element k < 4 rotates by 90 k degrees (as `torch.rot90`); element 4 + k flips left to right first.
-
-    Args:
-        mirrors: with reflections (D4, 8 elements) or without (C4, 4).
 
     Example:
         >>> Rotations(mirrors=True).table[1, 3]  # a quarter turn after three
@@ -144,10 +141,6 @@ class Rotations(BaseSpace):
 class Translations(BaseSpace):
     """Cyclic translations along the last axes of the input; one position of the map is `stride` steps of the input.
 
-    Args:
-        shape: lengths of the feature map's axes.
-        stride: steps of the input per position.
-
     Example:
         >>> x = torch.arange(32.0).view(1, 1, 32)
         >>> Translations((8,), stride=4).transformed(x, torch.tensor([[1]]), 1)[0, 0, :2]
@@ -186,13 +179,9 @@ class Translations(BaseSpace):
 
 
 class Scales(BaseSpace):
-    """Sizes in steps of 2: level s sees the input as level 0 sees it shrunk by 2^s. Does not wrap.
+    """Sizes in steps of 2: each of `levels` levels s sees the input as level 0 sees it shrunk by 2^s. Does not wrap.
 
-    Inputs are resampled, so (E) holds approximately; what would lie outside is zero.
-
-    Args:
-        levels: how many there are.
-        axes: how many axes of the input are resampled: 1 (series) or 2 (images).
+    The last `axes` (1 or 2) axes of inputs are resampled, so (E) holds approximately; what would lie outside is zero.
 
     Example:
         >>> Scales(3, axes=1).offsets(2).tolist()
