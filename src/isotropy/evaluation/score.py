@@ -1,13 +1,16 @@
 """A score and what it was measured with: flat, so that whoever shows scores need not know what was measured."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from isotropy.evaluation.task import Task
+from isotropy.evaluation.metrics import first
+
+if TYPE_CHECKING:
+    from isotropy.evaluation.problem import Problem
 
 
 @dataclass(frozen=True)
@@ -17,10 +20,13 @@ class Measurement:
     Attributes:
         metric: what it is, as "accuracy" or "R2".
         labels: how many training labels were used.
-        terms: (M, c), one row per test row (or draw), whose mean makes the score: see `task.score`. The rows are the
-            same for every representation, so that differences can be paired.
+        terms: (M, c), one row per test row, whose means make the score; or (D, M, c), one such table per draw of the
+            training labels. The rows and draws are the same for every representation, so that differences are paired.
         detail: what was chosen and how, for JSON.
         notes: what a reader has to know, each to follow the name of the representation.
+        value: the score from means of the terms, (..., c) -> (...); by default the mean of the only one.
+        validation: the same score on training rows that were held out, where probes are to be chosen among.
+        higher_is_better: whether it is a score and not an error.
     """
 
     metric: str
@@ -28,22 +34,16 @@ class Measurement:
     terms: NDArray[np.float64]
     detail: dict[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    value: Callable[[NDArray[np.float64]], NDArray[np.float64]] = first
+    validation: float | None = None
+    higher_is_better: bool = True
 
 
 class Evaluator(Protocol):
-    """Measures frozen features: training features (N, D) and labels (N,), test features (M, D) and labels (M,)."""
+    """Measures a candidate: `Features` of a representation, or what another baseline learns from (see `baselines`)."""
 
-    def __call__(
-        self,
-        train_z: NDArray[Any],
-        train_y: NDArray[Any],
-        test_z: NDArray[Any],
-        test_y: NDArray[Any],
-        *,
-        task: Task,
-        seed: int,
-    ) -> Iterable[Measurement]:
-        """Return or yield measurements, the same number of them for every representation of the same labels."""
+    def __call__(self, candidate: Any, problem: "Problem") -> Iterable[Measurement]:
+        """Return or yield measurements, the same ones for every representation; none of what it cannot read."""
         ...
 
 
@@ -53,7 +53,7 @@ class Score:
 
     Attributes:
         representation, width: whose features, and how many columns they have.
-        evaluator: its name in `EVALUATORS`. metric, labels, terms, detail: as in `Measurement`.
+        evaluator: its name in `EVALUATORS`. metric, labels, validation, detail: as in `Measurement`.
         value, low, high: the score and its interval.
         difference: value, low and high of the trained representation minus this one, paired; None for itself.
         seconds: wall time of the evaluator.
@@ -67,14 +67,14 @@ class Score:
     value: float
     low: float
     high: float
-    terms: NDArray[np.float64]
     difference: dict[str, float] | None = None
+    validation: float | None = None
     seconds: float = 0.0
     detail: dict[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the score as a dictionary that JSON can hold, without the terms."""
-        return {name: value for name, value in vars(self).items() if name != "terms"}
+        """Return the score as a dictionary that JSON can hold."""
+        return dict(vars(self))
 
 
 Column = tuple[str, str, int]

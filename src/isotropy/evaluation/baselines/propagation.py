@@ -1,0 +1,99 @@
+"""Label propagation over the neighbours of all rows: what few labels give without training an encoder."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from isotropy.evaluation.features import Form
+from isotropy.evaluation.neighbours import most_similar
+from isotropy.evaluation.problem import Problem, Rows
+
+NEIGHBOURS = 10
+ALPHA = 0.99
+STEPS = 50
+ROWS = 5000  # unlabelled training rows in the graph, beside the drawn and the test rows
+
+
+@dataclass(frozen=True)
+class Propagation:
+    """The graph of nearest neighbours on one form of the features.
+
+    Attributes:
+        form: training and test rows in the form that they are compared in.
+    """
+
+    form: Form
+
+    @property
+    def width(self) -> int:
+        """How many columns the rows are compared by."""
+        return self.form.train.shape[1]
+
+    @cached_property
+    def rows(self) -> NDArray[np.float32]:
+        """Training rows, then test rows."""
+        return np.concatenate([self.form.train, self.form.test])
+
+
+def propagate(graph: Propagation, problem: Problem, rows: NDArray[np.int64], test: Rows) -> NDArray[np.float32]:
+    """Return the classes that labels of each draw of `rows` (D, n) spread to the test rows, (D, M, K).
+
+    Ten neighbours by cosine, weights exp((cosine - 1) / 0.1), 50 steps of F <- 0.99 S F + 0.01 Y with S the
+    symmetrically normalised weights. A test row that no label reaches takes the class of the most similar drawn row
+    (scikit-learn's `LabelSpreading` gives it the first class). Numbers spread alike, about their mean.
+
+    Source: Zhou et al., Learning with Local and Global Consistency (NIPS 2003), section 2.
+    """
+    used = np.unique(np.concatenate([rows.ravel(), _spread(len(problem.train_y), ROWS)]))
+    x = torch.from_numpy(np.concatenate([graph.form.train[used], graph.form.test[test]]))
+    weights = _normalised(*most_similar(x, x, min(NEIGHBOURS, len(x) - 1), among_themselves=True))
+    place = np.searchsorted(used, rows)
+    classes = len(problem.classes) if problem.task == "classes" else 2
+    start = torch.zeros(len(x), len(rows), classes)
+    for number, (draw, places) in enumerate(zip(rows, place)):
+        if problem.task == "classes":
+            start[places, number, problem.train_y[draw]] = 1
+        else:  # the sum of the numbers that reach a row, and of what they weigh
+            start[places, number, 0] = torch.from_numpy(problem.train_y[draw] - problem.train_y[draw].mean()).float()
+            start[places, number, 1] = 1
+    flat = start.flatten(1)
+    spread = flat
+    for _ in range(STEPS):
+        spread = ALPHA * (weights @ spread) + (1 - ALPHA) * flat
+    found = spread.view_as(start)[len(used) :].transpose(0, 1).clone()  # (D, M, K)
+    _reach_the_rest(found, x, place, start, len(used))
+    if problem.task == "classes":
+        return (found / found.sum(2, keepdim=True).clamp(min=1e-30)).numpy()
+    means = np.array([problem.train_y[draw].mean() for draw in rows])
+    return (found[..., 0] / found[..., 1]).numpy() + means[:, None]
+
+
+def _reach_the_rest(found: Tensor, x: Tensor, place: NDArray[np.int64], start: Tensor, first: int) -> None:
+    """Give the test rows that nothing reached what the most similar drawn row has."""
+    for number, places in enumerate(place):
+        weight = found[number].sum(1) if found.shape[2] > 2 else found[number].abs().sum(1)
+        lost = torch.nonzero(weight <= 1e-12)[:, 0]
+        if len(lost):
+            drawn = torch.from_numpy(places)
+            _, nearest = most_similar(x[first:][lost], x[drawn], 1)
+            found[number, lost] = start[drawn[nearest[:, 0]], number]
+
+
+def _normalised(similarity: Tensor, neighbour: Tensor) -> Tensor:
+    count, k = neighbour.shape
+    weight = torch.exp((similarity - 1) / 0.1).flatten()
+    own = torch.arange(count).repeat_interleave(k)
+    places = torch.stack([torch.cat([own, neighbour.flatten()]), torch.cat([neighbour.flatten(), own])])
+    matrix = torch.sparse_coo_tensor(places, torch.cat([weight, weight]), (count, count)).coalesce()
+    degree = torch.sparse.sum(matrix, dim=1).to_dense().clamp(min=1e-12)
+    row, column = matrix.indices()
+    scaled = matrix.values() / (degree[row] * degree[column]).sqrt()
+    return torch.sparse_coo_tensor(matrix.indices(), scaled, (count, count)).to_sparse_csr()
+
+
+def _spread(count: int, most: int) -> Rows:
+    return np.unique(np.linspace(0, count - 1, min(count, most)).astype(np.int64))
