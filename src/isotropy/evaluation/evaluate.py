@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from isotropy.errors import UserError, nearest
+from isotropy.evaluation.baselines.propagation import Propagation
 from isotropy.evaluation.conclusion import conclude
 from isotropy.evaluation.evaluators import DEFAULT, EVALUATORS
 from isotropy.evaluation.features import Features
@@ -21,6 +22,7 @@ from isotropy.evaluation.task import Task, encode, has_label, task_of
 FORMAT = 3
 TRAIN_ROWS = 10_000
 TEST_ROWS = 20_000
+PROPAGATION = "label propagation"
 Array = NDArray[Any]
 Progress = Callable[[str], None]
 Found = tuple[str, int, str, Measurement, float]
@@ -95,12 +97,17 @@ def evaluate(
         *labels, task=task, seed=seed, sizes=tuple(sizes) if sizes else None, draws=draws, device=device
     )
     found: list[Found] = []
+    candidates: dict[str, Any] = {}
     for name in [ours, *(name for name in representations if name != ours)]:
         if progress is not None:
             progress(name)
-        candidate = _candidate(name, representations[name], (len(train_y), len(test_y)), rows)
+        candidates[name] = _candidate(name, representations[name], (len(train_y), len(test_y)), rows)
         for evaluator in evaluators:
-            found += _measured(name, candidate, evaluator, problem)
+            found += _measured(name, candidates[name], evaluator, problem)
+    if "few_labels" in evaluators:
+        if progress is not None:
+            progress(PROPAGATION)
+        found += _measured(PROPAGATION, _propagation(candidates, found, problem, ours), "few_labels", problem)
     comparison = {
         "format": FORMAT,
         "label": label,
@@ -180,6 +187,17 @@ def _measured(name: str, candidate: Any, evaluator: str, problem: Problem) -> It
     for measurement in EVALUATORS[evaluator](candidate, problem):
         seconds, start = time.perf_counter() - start, time.perf_counter()
         yield name, candidate.width, evaluator, measurement, round(seconds, 3)
+
+
+def _propagation(candidates: Mapping[str, Any], found: Sequence[Found], problem: Problem, ours: str) -> Propagation:
+    """Return label propagation on the free features, and in the form, with which training rows find each other best."""
+    free = {name: one for name, one in candidates.items() if name != ours and isinstance(one, Features)}
+    best, features = -np.inf, next(iter(free.values()))
+    form = features.standardised
+    for name, _, evaluator, one, _ in found:
+        if evaluator == "search" and name in free and (one.validation or -np.inf) > best:
+            best, form = one.validation or 0.0, next(f for f in free[name].forms() if f.name == one.detail["form"])
+    return Propagation(form, problem.drawn_test_rows())
 
 
 def _scores(found: Sequence[Found], ours: str, seed: int) -> tuple[list[Score], list[Resampled]]:

@@ -11,9 +11,11 @@ from torch import Tensor, nn
 from isotropy.batch import Batch, take, tensors_of
 from isotropy.diagnostics.codes import bins_used, mutual_information, purity, usage
 from isotropy.evaluation import baselines
+from isotropy.evaluation.baselines import trees
 from isotropy.evaluation.evaluate import TEST_ROWS, chosen_rows, evaluate
 from isotropy.evaluation.evaluators import DEFAULT
-from isotropy.evaluation.task import encode, task_of
+from isotropy.evaluation.problem import Size
+from isotropy.evaluation.task import Task, encode, task_of
 from isotropy.modalities import MODALITIES
 from isotropy.representation import Representation
 
@@ -32,7 +34,9 @@ def evidence(
     test: Rows,
     *,
     label: str,
+    task: Task | None = None,
     evaluators: Sequence[str] = DEFAULT,
+    sizes: Sequence[Size] | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> dict[str, Any]:
     """Return the scores of the trained encoder beside its baselines; see `evaluation.evaluate`.
@@ -44,14 +48,16 @@ def evidence(
         labels: (N,), missing ones NaN or None.
         train: the rows that probes learn from. test: the rows that they are scored on.
         label: what the label is called.
-        evaluators: names in `EVALUATORS`; the first decides.
+        task: "classes" or "numbers"; by default what all labels look like.
+        evaluators: names in `EVALUATORS`. sizes: of the few-label curve.
         progress: called with the name of each representation before it is evaluated.
 
     Raises:
         UserError: labels that cannot be probed (one class), named.
     """
     # Features are made for the probed rows alone: those of large images would not fit otherwise.
-    chosen = chosen_rows(labels[train], labels[test])
+    task = task or task_of(labels)
+    chosen = chosen_rows(labels[train], labels[test], task=task)
     train, test = train[chosen[0]], test[chosen[1]]
     preprocess = trained.preprocess
     initial = Representation(untrained, preprocess, method=trained.method)
@@ -62,23 +68,28 @@ def evidence(
         return in_pieces(vectors, rows, train), in_pieces(vectors, rows, test)
 
     raw = both(preprocess.features)
-    as_series = MODALITIES[preprocess.modality].as_series
-    pairs = {
+    modality = MODALITIES[preprocess.modality]
+    candidates: dict[str, Any] = {
         trained.title: both(trained.embed_stored),
         **baselines.collect(
             *raw,
             width=trained.width,
             untrained=both(initial.embed_stored),
-            series=None if as_series is None else both(as_series),
+            series=None if modality.as_series is None else both(modality.as_series),
         ),
     }
+    if modality.as_columns is not None:
+        parts = [modality.as_columns(preprocess, take(rows, torch.from_numpy(part))) for part in (train, test)]
+        candidates[trees.NAME] = trees.Columns(parts[0][0], parts[1][0], parts[0][1])
     return evaluate(
-        pairs,
+        candidates,
         labels[train],
         labels[test],
         ours=trained.title,
         label=label,
+        task=task,
         evaluators=evaluators,
+        sizes=sizes,
         progress=progress,
     )
 
@@ -103,8 +114,8 @@ def codes_evidence(
     assert made.coder is not None, "only a method with codes has evidence for them"
     scored = test if len(test) else train
     learnt = train[:0]
-    if labels is not None and len(test) and task_of(labels[train]) == "classes":
-        chosen = chosen_rows(labels[train], labels[test])
+    if labels is not None and len(test) and task_of(labels) == "classes":
+        chosen = chosen_rows(labels[train], labels[test], task="classes")
         learnt, scored = train[chosen[0]], test[chosen[1]]
     elif len(scored) > TEST_ROWS:
         scored = scored[np.linspace(0, len(scored) - 1, TEST_ROWS).astype(np.int64)]

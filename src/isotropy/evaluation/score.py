@@ -112,17 +112,15 @@ def pivot(comparison: dict[str, Any]) -> dict[str, dict[Column, dict[str, Any]]]
 
 
 def deciding(comparison: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Return representation -> the score that decides: the deciding evaluator's first one with the most labels."""
-    decisive: dict[str, dict[str, Any]] = {}
-    for score in comparison["scores"]:
-        best = decisive.get(score["representation"])
-        if score["evaluator"] == comparison["decided_by"] and (best is None or score["labels"] > best["labels"]):
-            decisive[score["representation"]] = score
-    return decisive
+    """Return representation -> its line of the ranking with all labels, or at the largest size that was measured."""
+    if comparison["ranking"]:
+        return {line["representation"]: line for line in comparison["ranking"]}
+    most = max(score["labels"] for score in comparison["scores"])
+    return {score["representation"]: score for score in comparison["scores"] if score["labels"] == most}
 
 
 def read_comparison(written: dict[str, Any]) -> dict[str, Any]:
-    """Return an entry of probes.json in format 2, whether it was written in that format or in format 1.
+    """Return an entry of probes.json in format 3, whichever format it was written in.
 
     Example:
         >>> row = {"name": "us", "width": 2, "linear": {"score": 0.5, "low": 0.4, "high": 0.6, "C": 1.0}}
@@ -130,8 +128,10 @@ def read_comparison(written: dict[str, Any]) -> dict[str, Any]:
         >>> read_comparison(old)["scores"][0]["value"]
         0.5
     """
-    if "scores" in written:
+    if "ranking" in written:
         return written
+    if "scores" in written:
+        return _ranked(written)
     scores = []
     for row in written["representations"]:
         gaps = row.get("difference", {})
@@ -153,7 +153,22 @@ def read_comparison(written: dict[str, Any]) -> dict[str, Any]:
                 }
             )
     facts = {key: value for key, value in written.items() if key != "representations"}
-    return {**facts, "format": 2, "decided_by": "linear", "scores": scores}
+    return _ranked({**facts, "decided_by": "linear", "scores": scores})
+
+
+def _ranked(written: dict[str, Any]) -> dict[str, Any]:
+    """Return an entry of format 2, where one evaluator decided for all representations, in format 3."""
+    decisive: dict[str, dict[str, Any]] = {}
+    for score in written["scores"]:
+        best = decisive.get(score["representation"])
+        if score["evaluator"] == written["decided_by"] and (best is None or score["labels"] > best["labels"]):
+            decisive[score["representation"]] = score
+    names = ("representation", "evaluator", "value", "low", "high", "difference")
+    ranking = [{name: score[name] for name in names} for score in decisive.values()]
+    metric = next((score["metric"] for score in decisive.values()), "")
+    facts = {name: value for name, value in written.items() if name not in ("decided_by", "chance")}
+    lines = sorted(ranking, key=lambda line: -float(line["value"]))
+    return {**facts, "format": 3, "metric": metric, "majority": written.get("chance"), "ranking": lines, "few_labels": []}
 
 
 def _renamed(old: dict[str, float]) -> dict[str, float]:

@@ -33,4 +33,5 @@ TABLE = Modality(
     decoder=table_decoder,
     random_projector=table_projector,
     example_rows=_example_rows,
+    as_columns=TablePreprocess.columns,
 )

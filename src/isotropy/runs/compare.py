@@ -123,7 +123,7 @@ def _common(probes: Sequence[list[dict[str, Any]]]) -> str | None:
 
 
 def _conditions(comparison: dict[str, Any]) -> tuple[Any, ...]:
-    return comparison["rows"], comparison["seed"], comparison["decided_by"]
+    return comparison["rows"], comparison["seed"], comparison["metric"]
 
 
 def _of(probes: list[dict[str, Any]], label: str) -> dict[str, Any]:

@@ -13,20 +13,20 @@ from isotropy.evaluation.neighbours import most_similar
 from isotropy.evaluation.problem import Problem, Rows
 
 NEIGHBOURS = 10
-ALPHA = 0.99
-STEPS = 50
-ROWS = 5000  # unlabelled training rows in the graph, beside the drawn and the test rows
+ALPHA = 0.95
+STEPS = 20
 
 
 @dataclass(frozen=True)
 class Propagation:
-    """The graph of nearest neighbours on one form of the features.
+    """The graph of nearest neighbours among all training rows and the test rows that few labels are scored on.
 
     Attributes:
-        form: training and test rows in the form that they are compared in.
+        form: the features that rows are compared by. test: the numbers of these test rows.
     """
 
     form: Form
+    test: Rows
 
     @property
     def width(self) -> int:
@@ -34,24 +34,28 @@ class Propagation:
         return self.form.train.shape[1]
 
     @cached_property
-    def rows(self) -> NDArray[np.float32]:
+    def rows(self) -> Tensor:
         """Training rows, then test rows."""
-        return np.concatenate([self.form.train, self.form.test])
+        return torch.from_numpy(np.concatenate([self.form.train, self.form.test[self.test]]))
+
+    @cached_property
+    def weights(self) -> Tensor:
+        """The symmetrically normalised weights of the ten nearest neighbours, sparse."""
+        k = min(NEIGHBOURS, len(self.rows) - 1)
+        return _normalised(*most_similar(self.rows, self.rows, k, among_themselves=True))
 
 
 def propagate(graph: Propagation, problem: Problem, rows: NDArray[np.int64], test: Rows) -> NDArray[np.float32]:
     """Return the classes that labels of each draw of `rows` (D, n) spread to the test rows, (D, M, K).
 
-    Ten neighbours by cosine, weights exp((cosine - 1) / 0.1), 50 steps of F <- 0.99 S F + 0.01 Y with S the
+    Ten neighbours by cosine, weights exp((cosine - 1) / 0.1), 20 steps of F <- 0.95 S F + 0.05 Y with S the
     symmetrically normalised weights. A test row that no label reaches takes the class of the most similar drawn row
     (scikit-learn's `LabelSpreading` gives it the first class). Numbers spread alike, about their mean.
 
     Source: Zhou et al., Learning with Local and Global Consistency (NIPS 2003), section 2.
     """
-    used = np.unique(np.concatenate([rows.ravel(), _spread(len(problem.train_y), ROWS)]))
-    x = torch.from_numpy(np.concatenate([graph.form.train[used], graph.form.test[test]]))
-    weights = _normalised(*most_similar(x, x, min(NEIGHBOURS, len(x) - 1), among_themselves=True))
-    place = np.searchsorted(used, rows)
+    x = graph.rows
+    place, used = rows, len(problem.train_y)
     classes = len(problem.classes) if problem.task == "classes" else 2
     start = torch.zeros(len(x), len(rows), classes)
     for number, (draw, places) in enumerate(zip(rows, place)):
@@ -63,9 +67,9 @@ def propagate(graph: Propagation, problem: Problem, rows: NDArray[np.int64], tes
     flat = start.flatten(1)
     spread = flat
     for _ in range(STEPS):
-        spread = ALPHA * (weights @ spread) + (1 - ALPHA) * flat
-    found = spread.view_as(start)[len(used) :].transpose(0, 1).clone()  # (D, M, K)
-    _reach_the_rest(found, x, place, start, len(used))
+        spread = ALPHA * (graph.weights @ spread) + (1 - ALPHA) * flat
+    found = spread.view_as(start)[used :].transpose(0, 1).clone()  # (D, M, K)
+    _reach_the_rest(found, x, place, start, used)
     if problem.task == "classes":
         return (found / found.sum(2, keepdim=True).clamp(min=1e-30)).numpy()
     means = np.array([problem.train_y[draw].mean() for draw in rows])
@@ -94,6 +98,3 @@ def _normalised(similarity: Tensor, neighbour: Tensor) -> Tensor:
     scaled = matrix.values() / (degree[row] * degree[column]).sqrt()
     return torch.sparse_coo_tensor(matrix.indices(), scaled, (count, count)).to_sparse_csr()
 
-
-def _spread(count: int, most: int) -> Rows:
-    return np.unique(np.linspace(0, count - 1, min(count, most)).astype(np.int64))
