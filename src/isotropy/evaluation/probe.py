@@ -26,6 +26,7 @@ class Probe:
         task: "classes" or "numbers". metric: the one that decides.
         score: its value: accuracy, R2, or for imbalanced classes AUROC or balanced accuracy.
         scores: every metric of the task by name.
+        predicted: class codes or numbers, (M,).
         terms: per-row terms of the score, (M, c): for the accuracy one column, 1 where right.
         seconds: wall time.
         detail: what was chosen: form, C and convergence, or k.
@@ -35,6 +36,7 @@ class Probe:
     metric: str
     score: float
     scores: dict[str, float]
+    predicted: NDArray[Any]
     terms: NDArray[np.float64]
     seconds: float
     detail: dict[str, Any] = field(default_factory=dict)
@@ -135,5 +137,6 @@ def _probed(
     found = list(evaluator(Features(parts[0], parts[2]), problem))
     scores = {one.metric: float(one.value(one.terms.mean(axis=0))) for one in found}
     first = found[0]
+    assert first.predicted is not None
     seconds = time.perf_counter() - start
-    return Probe(problem.task, first.metric, scores[first.metric], scores, first.terms, seconds, first.detail)
+    return Probe(problem.task, first.metric, scores[first.metric], scores, first.predicted, first.terms, seconds, first.detail)

@@ -98,7 +98,8 @@ class Problem:
             lead = name == self.leading
             yield Measurement(
                 name, labels, metric.terms(self.test_y, predicted), detail or {}, notes if lead else (),
-                value=metric.value, validation=validation if lead else None,
+                value=metric.value, validation=validation if lead else None, higher_is_better=metric.higher_is_better,
+                predicted=predicted.argmax(axis=1) if self.task == "classes" else predicted,
             )  # fmt: skip
 
     def drawn_test_rows(self) -> Rows:

@@ -27,6 +27,7 @@ class Measurement:
         value: the score from means of the terms, (..., c) -> (...); by default the mean of the only one.
         validation: the same score on training rows that were held out, where probes are to be chosen among.
         higher_is_better: whether it is a score and not an error.
+        predicted: classes or numbers of the test rows (M,), where they are predicted.
     """
 
     metric: str
@@ -37,6 +38,7 @@ class Measurement:
     value: Callable[[NDArray[np.float64]], NDArray[np.float64]] = first
     validation: float | None = None
     higher_is_better: bool = True
+    predicted: NDArray[Any] | None = None
 
 
 class Evaluator(Protocol):

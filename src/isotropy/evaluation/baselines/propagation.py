@@ -6,6 +6,7 @@ from functools import cached_property
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.sparse import csr_array, diags_array
 from torch import Tensor
 
 from isotropy.evaluation.features import Form
@@ -39,10 +40,16 @@ class Propagation:
         return torch.from_numpy(np.concatenate([self.form.train, self.form.test[self.test]]))
 
     @cached_property
-    def weights(self) -> Tensor:
+    def weights(self) -> csr_array:
         """The symmetrically normalised weights of the ten nearest neighbours, sparse."""
-        k = min(NEIGHBOURS, len(self.rows) - 1)
-        return _normalised(*most_similar(self.rows, self.rows, k, among_themselves=True))
+        count = len(self.rows)
+        similarity, neighbour = most_similar(self.rows, self.rows, min(NEIGHBOURS, count - 1), among_themselves=True)
+        weight = torch.exp((similarity - 1) / 0.1).flatten().numpy()
+        own = np.repeat(np.arange(count), similarity.shape[1])
+        one_way = csr_array((weight, (own, neighbour.flatten().numpy())), shape=(count, count))
+        both = one_way + one_way.T
+        scale = diags_array(1 / np.sqrt(np.maximum(both.sum(axis=1), 1e-12))).tocsr()
+        return csr_array(scale @ both @ scale, dtype=np.float32)
 
 
 def propagate(graph: Propagation, problem: Problem, rows: NDArray[np.int64], test: Rows) -> NDArray[np.float32]:
@@ -64,11 +71,11 @@ def propagate(graph: Propagation, problem: Problem, rows: NDArray[np.int64], tes
         else:  # the sum of the numbers that reach a row, and of what they weigh
             start[places, number, 0] = torch.from_numpy(problem.train_y[draw] - problem.train_y[draw].mean()).float()
             start[places, number, 1] = 1
-    flat = start.flatten(1)
+    flat = start.flatten(1).numpy()
     spread = flat
     for _ in range(STEPS):
         spread = ALPHA * (graph.weights @ spread) + (1 - ALPHA) * flat
-    found = spread.view_as(start)[used :].transpose(0, 1).clone()  # (D, M, K)
+    found = torch.from_numpy(spread).view_as(start)[used :].transpose(0, 1).clone()  # (D, M, K)
     _reach_the_rest(found, x, place, start, used)
     if problem.task == "classes":
         return (found / found.sum(2, keepdim=True).clamp(min=1e-30)).numpy()
@@ -85,16 +92,3 @@ def _reach_the_rest(found: Tensor, x: Tensor, place: NDArray[np.int64], start: T
             drawn = torch.from_numpy(places)
             _, nearest = most_similar(x[first:][lost], x[drawn], 1)
             found[number, lost] = start[drawn[nearest[:, 0]], number]
-
-
-def _normalised(similarity: Tensor, neighbour: Tensor) -> Tensor:
-    count, k = neighbour.shape
-    weight = torch.exp((similarity - 1) / 0.1).flatten()
-    own = torch.arange(count).repeat_interleave(k)
-    places = torch.stack([torch.cat([own, neighbour.flatten()]), torch.cat([neighbour.flatten(), own])])
-    matrix = torch.sparse_coo_tensor(places, torch.cat([weight, weight]), (count, count)).coalesce()
-    degree = torch.sparse.sum(matrix, dim=1).to_dense().clamp(min=1e-12)
-    row, column = matrix.indices()
-    scaled = matrix.values() / (degree[row] * degree[column]).sqrt()
-    return torch.sparse_coo_tensor(matrix.indices(), scaled, (count, count)).to_sparse_csr()
-
