@@ -95,10 +95,10 @@ def resnet() -> nn.Module:
 
 def own(name: str) -> nn.Module:
     """Return the encoder that the method is timed on."""
-    if "image" in METHODS[name].modalities:
+    if METHODS[name].takes("image"):
         return resnet()
     torch.manual_seed(0)
-    if "table" in METHODS[name].modalities:
+    if METHODS[name].takes("table"):
         return TableMLP(numeric=ROWS["table"][0])
     channels, length = ROWS["series"]
     return DilatedResNet(channels=channels) if name == "ts2vec" else SeriesCNN(channels=channels, length=length)
@@ -204,10 +204,10 @@ def parts(name: str, ready: Ready, teacher: bool, whole: float) -> dict[str, flo
 def measured(name: str, batch: int, pairs: int) -> tuple[measure.Row, dict[str, float] | None]:
     """Return the row of a method, and for images what a step takes beside the bare encoder, in fractions of that."""
     method = METHODS[name]
-    image = "image" in method.modalities
+    image = method.takes("image")
     # STab and DACL make two views of their one, TS2Vec two crops.
     views = 2 if name in ("stab", "dacl", "ts2vec") else method.min_views
-    ready = Ready(views, batch if image else OTHERS, "image" if image else method.modalities[0])
+    ready = Ready(views, batch if image else OTHERS, next(filter(method.takes, ("image", "table", "series"))))
     steps = training(name, own(name), ready)
     if method is LFR:
         sides = {"step": lambda: list(islice(steps, 6 * BATCHES)), "bare": cycle(ready)}

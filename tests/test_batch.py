@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from isotropy import rng
-from isotropy.batch import Batch
+from isotropy.batch import PART_BYTES, Batch, batched
 from isotropy.data import ArrayDataset, Preprocess, SeriesPreprocess
 from isotropy.encoders import Encoder, SeriesCNN, wrap
 from isotropy.errors import UserError
@@ -221,3 +221,15 @@ def test_a_batch_moves_its_mask_but_not_the_masks_type():
     rows = padded(series(), LONGEST).to(torch.float32)
     assert rows.values.dtype == torch.float32 and rows.mask.dtype == torch.bool
     assert isinstance(Batch.cat([rows.values, Batch(rows.values)]), torch.Tensor)
+
+
+@pytest.mark.parametrize(("count", "step"), [(0, 3), (1, 3), (6, 3), (7, 3), (5, 1)])
+def test_parts_cover_all_rows_in_order(count, step):
+    for parts in (list(batched(count, rows=step)), list(batched(count, row_bytes=PART_BYTES // step))):
+        assert [row for part in parts for row in range(count)[part]] == list(range(count))
+        assert all(part.stop - part.start <= step for part in parts) and len(parts) == -(-count // step)
+
+
+def test_a_part_has_one_row_at_least_and_rows_may_take_no_memory():
+    assert len(list(batched(2, row_bytes=2 * PART_BYTES))) == 2
+    assert list(batched(2, row_bytes=0)) == [slice(0, 2)]

@@ -1,9 +1,10 @@
-"""The pages of the methods are what docstrings, recipes and results say."""
+"""Pages say what the code says: the methods' pages by a script, the verdicts' sentences by hand."""
 
 import importlib.util
 import sys
 from pathlib import Path
 
+from isotropy.diagnostics.verdict import VERDICTS
 from isotropy.methods import METHODS
 
 ROOT = Path(__file__).parents[1]
@@ -25,3 +26,8 @@ def test_the_pages_of_the_methods_are_up_to_date():
     )
     stale = [page.stem for page, text in pages.items() if page.read_text() != text]
     assert stale == [], "python docs/build_methods.py writes them anew"
+
+
+def test_the_page_of_the_verdicts_has_their_sentences():
+    rows = {f"| {name} | {sentence} |" for name, sentence in VERDICTS.items()}
+    assert rows <= set((ROOT / "docs/diagnostics.md").read_text().splitlines())

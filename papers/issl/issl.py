@@ -1,28 +1,7 @@
-"""CISSL and DISSL, and the theory of ideal representations (Dubois et al., NeurIPS 2022, arXiv 2209.06235).
+"""CISSL, DISSL and the theory of ideal representations: toys of the theorems, and the ladder of table 1."""
 
-    python papers/issl/issl.py --data DIR
-
-Toys: K centres on a sphere of radius 2 in 8 dimensions ("flips"); a view is plus or minus its centre plus .1 noise,
-so that the class is an even function of the input and no linear read-out of it tells it. "turns": ten digits in one
-of four quarter turns. Encoder: a linear map plus one hidden layer of 128; Adam at 2e-3; 3 seeds.
-- "heads": 60 orbits, batch 128, 600 steps, probes on new views. The gap is MLP minus linear accuracy.
-- "labellings": 8 random points, every labelling in two by a linear programme, beside Cover's count.
-- "categories": DISSL on 20 orbits with 20 categories, 800 steps, over lambda (above 1 + beta = 1.8 and below).
-- "softness": 200 orbits, 256 categories, batch 32, 1200 steps (derived here, not the paper's).
-- "labels": features that are the class, 20,000 draws of n labels, the probe errs on what it has not seen.
-- "conditions": K = 10, d = 4, 9, 16, SimCLR, CISSL, DISSL, BYOL (1000 steps), the untrained encoder and ideal
-  features ("given"). Ideal: linear >= .99, invariance <= .1, dimension >= 9. Good on all tasks: worst of 16 random
-  merges >= .99. Lawful: error from n labels within .03 of (1 - 1/K)^n.
-- "ladder": table 1 on 3000 rows of Fashion-MNIST at 14 px: base (SimCLR or DINO, 6 epochs), head (CISSL or DISSL),
-  dimension (256 through a bottleneck block), length (15 epochs), coarser (stronger views); beside it "mlp", a student
-  with the hidden layers of an MLP probe. A rung is reproduced where the 95% t-interval of its gain is above 0. All
-  criteria were written before the runs.
-"""
-
-import copy
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from functools import partial
 from math import comb, log
 from pathlib import Path
@@ -37,37 +16,18 @@ from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from runner import (
-    Claim,
-    Row,
-    Rows,
-    Run,
-    Table,
-    block,
-    by_seed,
-    features,
-    main,
-    mean,
-    measured,
-    paired,
-    reproduced,
-    select,
-)  # fmt: skip
+import runner
+from measures import effective_dimension, invariance_ratio, unseen_mass, worst_invariant_task
+from runner import Claim, Paper, Row, Rows, Run, Table, by_seed, mean, reproduced, select
 
 import data as sets
 from isotropy import rng
-from isotropy.diagnostics import (
-    effective_dimension,
-    effective_rank,
-    invariance_ratio,
-    unseen_mass,
-    worst_invariant_task,
-)  # fmt: skip
+from isotropy.diagnostics import effective_rank
 from isotropy.encoders import SmallResNet, wrap
 from isotropy.evaluation import linear_probe, mlp_probe
 from isotropy.methods import BYOL, CISSL, DISSL, Method, SimCLR
-from isotropy.runs.prepare import Prepared, prepare
-from isotropy.runs.recipe import Recipe, build
+from isotropy.runs.prepare import Prepared
+from isotropy.runs.recipe import Recipe
 from isotropy.training import Optim, fit
 from isotropy.views.multiview import MultiView
 
@@ -77,14 +37,12 @@ MAKERS: dict[str, Callable[[nn.Module], Method]] = {
     "simclr": lambda f: SimCLR(f, projector=(HIDDEN, HEAD), temperature=0.2),
     "cissl": lambda f: CISSL(f, projector=(HIDDEN, HEAD), temperature=0.2),
     "dissl": lambda f: DISSL(f, **DISSL_HEADS),
-    "cissl, student MLP": lambda f: CISSL(f, projector=(HIDDEN, HEAD), student_hidden=(HIDDEN,), temperature=0.2),
-    "dissl, student MLP": lambda f: DISSL(f, **DISSL_HEADS, student_hidden=(HIDDEN,)),
     "byol": lambda f: BYOL(f, projector=(HIDDEN, HEAD), predictor_hidden=HIDDEN),
 }
 OPTIM = Optim(name="adam", lr=2e-3, weight_decay=0.0, warmup=0.0)
 
 
-class Flips:
+class _Flips:
     """Rows that are the centres of K orbits, 64 of each, and their views: the sign flipped at random, and noise."""
 
     modality, count = "table", 2
@@ -98,24 +56,20 @@ class Flips:
         return len(self.labels)
 
     def batch(self, index: Tensor) -> Tensor:
-        """Return the centres of rows `index`."""
         return self.centres[self.labels[index]]
 
     def to_input(self, rows: Tensor) -> Tensor:
-        """Return the rows: they are input already."""
         return rows
 
     def __call__(self, dataset: Any, index: Tensor, *, seed: int, pass_: int) -> MultiView:
-        """Return two views of the rows `index`."""
         return MultiView(index, lambda: [self.view(index, rng.keys(seed, pass_, number, index)) for number in (0, 1)])
 
     def view(self, index: Tensor, keys: Any) -> Tensor:
-        """Return one view."""
         noise = rng.normals(rng.halves(keys, INPUTS + 1)).float()
         return noise[:, :1].sign() * self.batch(index) + 0.1 * noise[:, 1:]
 
 
-class Turns(Flips):
+class _Turns(_Flips):
     """Ten digits, one of each kind, in one of four quarter turns, and noise."""
 
     def __init__(self, orbits: int, seed: int) -> None:
@@ -127,14 +81,13 @@ class Turns(Flips):
         self.centres = 2 * nn.functional.normalize(pixels - pixels.mean(), dim=1)
 
     def view(self, index: Tensor, keys: Any) -> Tensor:
-        """Return one view."""
         noise = rng.normals(rng.halves(keys, 64, start=1)).float()
         images = self.batch(index).view(-1, 8, 8)
         turned = torch.stack([torch.rot90(images, quarter, (1, 2)) for quarter in range(4)])
         return turned[rng.integers(rng.bits(keys, 1)[:, 0], 4), torch.arange(len(index))].flatten(1) + 0.1 * noise
 
 
-class Skip(nn.Module):
+class _Skip(nn.Module):
     """A linear map plus one hidden layer."""
 
     def __init__(self, inputs: int, width: int) -> None:
@@ -143,16 +96,16 @@ class Skip(nn.Module):
         self.bent = nn.Sequential(nn.Linear(inputs, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, width))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return (B, width)."""
         return self.linear(x) + self.bent(x)
 
 
-def toy(
-    make: Callable[[nn.Module], Method] | None, rows: Flips, width: int, steps: int, batch: int, seed: int, quick: bool
-) -> Any:
-    """Return the method after its steps (the encoder alone without one), in eval mode."""
+def _toy(make: Any, rows: _Flips, width: int, steps: int, batch: int, seed: int, quick: bool) -> Any:
+    """Return the method after its steps (the encoder alone without one), in eval mode.
+
+    By `fit`: the views of a toy are its own, and `isotropy.train` takes views by name.
+    """
     torch.manual_seed(seed)
-    encoder = wrap(Skip(rows.centres.shape[1], width), width=width)
+    encoder = wrap(_Skip(rows.centres.shape[1], width), width=width)
     if make is None:
         return encoder.eval()
     method, epochs = make(encoder), (2 if quick else steps) / (len(rows) // batch)
@@ -162,29 +115,31 @@ def toy(
 
 
 @torch.no_grad()
-def new_views(module: nn.Module, rows: Flips) -> list[Tensor]:
-    """Return the module's outputs for two new views of every row."""
+def _new_views(module: nn.Module, rows: _Flips) -> list[Tensor]:
     return rows(rows, torch.arange(len(rows)), seed=99, pass_=0).through(module)
 
 
-def heads(name: str, width: int, seed: int, quick: bool) -> Row:
-    """Return which heads make the features themselves, and not their projection, linearly readable."""
-    rows = Flips(60, seed)
-    one, other = new_views(toy(MAKERS[name], rows, width, 600, 128, seed, quick).encoder, rows)
+def _halves(one: Tensor, rows: _Flips) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     half, y = len(rows) // 2, rows.labels
-    scores = gap(one[:half], y[:half], one[half:], y[half:], seed=seed)
-    return rounded(scores | {"invariance": invariance_ratio(one, other), "rank": effective_rank(one)})
+    return one[:half], y[:half], one[half:], y[half:]
 
 
-def gap(*parts: Any, seed: int) -> Row:
-    """Return the scores of a linear and of an MLP probe, and what the second gains."""
+def _heads(name: str, width: int, seed: int, quick: bool) -> Row:
+    """Return which heads make the features themselves, and not their projection, linearly readable."""
+    rows = _Flips(60, seed)
+    one, other = _new_views(_toy(MAKERS[name], rows, width, 600, 128, seed, quick).encoder, rows)
+    found = _gap(*_halves(one, rows), seed=seed)
+    return _rounded(found | {"invariance": invariance_ratio(one, other), "rank": effective_rank(one)})
+
+
+def _gap(*parts: Any, seed: int) -> Row:
     linear, mlp = (probe(*parts, seed=seed).score for probe in (linear_probe, mlp_probe))
     return {"linear": linear, "mlp": mlp, "gap": mlp - linear}
 
 
-def few_label_curve(train: Any, classes: Any, test: Any, test_classes: Any, *, seed: int) -> dict[int, float]:
-    """Return the mean accuracy with n labels drawn at random, ten times, for each n of LABELS."""
-    random, curve = np.random.default_rng(seed), {}
+def _errors(train: Any, classes: Any, test: Any, test_classes: Any, *, seed: int) -> Row:
+    """Return the mean error with n labels drawn at random, ten times, for each n of LABELS."""
+    random, found = np.random.default_rng(seed), {}
     train, classes, test, test_classes = (np.asarray(part) for part in (train, classes, test, test_classes))
     for n in LABELS:
         scores = []
@@ -194,16 +149,15 @@ def few_label_curve(train: Any, classes: Any, test: Any, test_classes: Any, *, s
                 scores.append(float(np.mean(test_classes == classes[rows[0]])))
             else:
                 scores.append(linear_probe(train[rows], classes[rows], test, test_classes, seed=seed).score)
-        curve[n] = float(np.mean(scores))
-    return curve
+        found[f"error_{n}"] = 1 - float(np.mean(scores))
+    return found
 
 
-def rounded(row: Row) -> Row:
-    """Return the numbers with four digits."""
+def _rounded(row: Row) -> Row:
     return {name: round(float(value), 4) for name, value in row.items()}
 
 
-def labellings(width: int, seed: int, quick: bool) -> Row:
+def _labellings(width: int, seed: int, quick: bool) -> Row:
     """Return the fraction of all labellings in two of 8 points that some affine plane realises, and Cover's count."""
     orbits, count = 8, 0
     rows = np.column_stack([np.random.default_rng(seed).normal(size=(orbits, width)), np.ones(orbits)])
@@ -214,39 +168,37 @@ def labellings(width: int, seed: int, quick: bool) -> Row:
     return {"expected": cover, "found": count / 2 ** (orbits - 1)}
 
 
-def categories(weight: float, orbits: int, count: int, batch: int, steps: int, seed: int, quick: bool) -> Row:
+def _categories(weight: float, orbits: int, count: int, batch: int, steps: int, seed: int, quick: bool) -> Row:
     """Train DISSL and return what its teacher makes of a new view of every row."""
-    rows = Flips(orbits, seed)
+    rows = _Flips(orbits, seed)
     options = DISSL_HEADS | {"num_categories": count, "balance_weight": weight}
-    method = toy(lambda f: DISSL(f, **options), rows, 32, steps, batch, seed, quick)
-    logits = new_views(nn.Sequential(method.encoder, method.teacher), rows)[0] / method.temperature
+    method = _toy(lambda f: DISSL(f, **options), rows, 32, steps, batch, seed, quick)
+    logits = _new_views(nn.Sequential(method.encoder, method.teacher), rows)[0] / method.temperature
     p = logits.double().softmax(dim=1)
     marginal = p.mean(dim=0)
     entropy = -float((marginal * marginal.clamp_min(1e-300).log()).sum())
     given = -float((p * p.clamp_min(1e-300).log()).sum(dim=1).mean())
-    return rounded({"used": len(p.argmax(dim=1).unique()), "marginal": entropy, "given": given})
+    return _rounded({"used": len(p.argmax(dim=1).unique()), "marginal": entropy, "given": given})
 
 
-def unseen(orbits: int, samples: int, seed: int, quick: bool) -> Row:
+def _unseen(orbits: int, samples: int, seed: int, quick: bool) -> Row:
     """Return the error of an ideal representation after n labels beside the law."""
     seen = np.sort(np.random.default_rng(seed).integers(orbits, size=(20_000, samples)), axis=1)
     found = 1 - float(np.mean((np.diff(seen, axis=1) > 0).sum(axis=1) + 1)) / orbits
     return {"expected": unseen_mass(samples, orbits), "found": found}
 
 
-def conditions(kind: type[Flips], name: str, width: int, seed: int, quick: bool) -> Row:
+def _conditions(kind: type[_Flips], name: str, width: int, seed: int, quick: bool) -> Row:
     """Train an encoder, or leave it as it is, and measure the three conditions."""
     rows = kind(K, seed)
-    made = toy(MAKERS.get(name), rows, width, 1000, 128, seed, quick)
-    one, other = new_views(made.encoder if name in MAKERS else made, rows)
+    made = _toy(MAKERS.get(name), rows, width, 1000, 128, seed, quick)
+    one, other = _new_views(made.encoder if name in MAKERS else made, rows)
     if name == "given":
         one = other = nn.init.orthogonal_(torch.empty(K, width))[rows.labels]
-    half, y = len(rows) // 2, rows.labels
-    parts = (one[:half], y[:half], one[half:], y[half:])
-    curve = few_label_curve(*parts, seed=seed)
-    found = gap(*parts, seed=seed) | {"invariance": invariance_ratio(one, other)}
+    parts = _halves(one, rows)
+    found = _gap(*parts, seed=seed) | {"invariance": invariance_ratio(one, other)}
     found |= {"dimension": effective_dimension(one)} | worst_invariant_task(*parts, seed=seed)
-    return {"width": width} | rounded(found | {f"error_{n}": 1 - accuracy for n, accuracy in curve.items()})
+    return {"width": width} | _rounded(found | _errors(*parts, seed=seed))
 
 
 # The ladder
@@ -265,140 +217,114 @@ COARSER = {
 }  # fmt: skip
 
 
-class Expanded(nn.Module):
+class _Expanded(SmallResNet):
     """A small residual network whose feature maps a bottleneck block widens before they are pooled.
 
     The block is 1x1, 3x3 (both as wide as the network) and 1x1 to `width`, with batch norm each and ReLU between; the
     maps, tiled along the channels, are added to its output before a last ReLU.
     """
 
-    def __init__(self, network: SmallResNet, width: int) -> None:
-        super().__init__()
-        narrow = network.width
-        self.layers, self.width, self.times = network.layers, width, width // narrow
-        first = nn.Conv2d(narrow, narrow, 1, bias=False)
-        nn.init.normal_(first.weight, std=narrow**-0.5)
-        second, third = nn.Conv2d(narrow, narrow, 3, padding=1, bias=False), nn.Conv2d(narrow, width, 1, bias=False)
-        norms = [nn.BatchNorm2d(size) for size in (narrow, narrow, width)]
+    def __init__(self, *, channels: int, size: tuple[int, int], width: int = WIDE, stem: int = 8) -> None:
+        super().__init__(channels=channels, size=size, width=WIDTH, stem=stem)
+        first = nn.Conv2d(WIDTH, WIDTH, 1, bias=False)
+        nn.init.normal_(first.weight, std=WIDTH**-0.5)
+        second, third = nn.Conv2d(WIDTH, WIDTH, 3, padding=1, bias=False), nn.Conv2d(WIDTH, width, 1, bias=False)
+        norms = [nn.BatchNorm2d(size) for size in (WIDTH, WIDTH, width)]
         self.block = nn.Sequential(first, norms[0], nn.ReLU(), second, norms[1], nn.ReLU(), third, norms[2])
+        self.width = width
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return (B, width) for images (B, channels, height, width)."""
         maps = self.layers(x)
-        return torch.relu(self.block(maps) + maps.repeat(1, self.times, 1, 1)).mean(dim=(2, 3))
+        return torch.relu(self.block(maps) + maps.repeat(1, self.width // WIDTH, 1, 1)).mean(dim=(2, 3))
 
 
-def rung_recipe(family: str, rung: str, seed: int) -> Recipe:
-    """Return the recipe of a rung; the wider encoder is put in by `prepared_for`."""
+def _rung_recipe(family: str, rung: str, seed: int) -> Recipe:
     method = FAMILIES[family][rung != "base"]
     place = RUNGS.index(rung) if rung in RUNGS else 1
-    settings: dict[str, Any] = {"encoder.stem": 8, "encoder.width": WIDTH, "train.batch_size": 128, "train.seed": seed}
-    settings |= VIEWS | {"train.epochs": 15.0 if place >= RUNGS.index("length") else 6.0}
+    settings: dict[str, Any] = {"encoder": _Expanded} if place > 1 else {"encoder.width": WIDTH}
+    settings |= VIEWS | {"encoder.stem": 8, "train.batch_size": 128, "train.seed": seed}
+    settings |= {"train.epochs": 15.0 if place >= RUNGS.index("length") else 6.0}
     settings |= {"method.projector": [1024, 128], "method.temperature": 0.2} if method == "simclr" else {}
     settings |= {"method.student_hidden": list(PROBE)} if rung == "mlp" else {}
     return Recipe.default(method, "image").changed(settings | (COARSER if rung == "coarser" else {}))
 
 
-def prepared_for(recipe: Recipe, rung: str, folder: Path | None) -> Prepared:
-    """Return what a rung trains with; from "dimension" on its encoder is expanded."""
-    prepared = prepare(recipe, sets.fashion(folder))
-    if rung not in RUNGS[2:]:
-        return prepared
-    torch.manual_seed(recipe.train.seed)
-    network: Any = copy.deepcopy(prepared.method.encoder)
-    method, views = build(recipe, prepared.preprocess, prepared.dataset, Expanded(network, WIDE))
-    return replace(prepared, method=method, views=views)
+def _fixed_mlp(prepared: Prepared) -> float:
+    """Return the accuracy of an MLP probe of fixed settings."""
+    x, y, x_test, y_test = runner.features(prepared)
+    scaler = StandardScaler().fit(x)
+    model = MLPClassifier(PROBE, alpha=1e-3, max_iter=60, n_iter_no_change=60, random_state=0)
+    return float(model.fit(scaler.transform(x), y).score(scaler.transform(x_test), y_test))
 
 
-def ladder(recipe: Recipe, rung: str, folder: Path | None, quick: bool) -> Row:
-    """Train one rung; "head" and "mlp" have an MLP probe of fixed settings, too."""
-    prepared = prepared_for(recipe, rung, folder)
-    row = measured(prepared, None, quick=quick)
-    if rung in ("head", "mlp"):
-        x, y, x_test, y_test = features(prepared)
-        scaler = StandardScaler().fit(x)
-        model = MLPClassifier(PROBE, alpha=1e-3, max_iter=60, n_iter_no_change=60, random_state=0)
-        row["mlp"] = model.fit(scaler.transform(x), y).score(scaler.transform(x_test), y_test)
-    return row
+def _ladder(recipe: Recipe, rung: str, folder: Path | None, quick: bool) -> Row:
+    made = runner.train_once(recipe, sets.fashion(folder), quick=quick)
+    more = {"mlp": _fixed_mlp(made.prepared)} if rung in ("head", "mlp") else {}
+    return made.row | runner.beside_untrained(made.prepared) | more
 
 
-def runs(folder: Path | None, seeds: int) -> Iterator[Run]:
-    """Return all runs."""
-    for seed in range(seeds):
-        for width in (4, 8):
-            for name in (
-                "simclr",
-                "cissl",
-                "dissl",
-                *(("cissl, student MLP", "dissl, student MLP") if width == 8 else ()),
-            ):
-                yield Run("heads", "flips", f"{name}, d = {width}", seed, partial(heads, name, width, seed))
-        for width in range(1, 8):
-            yield Run("labellings", "theory", f"d = {width}", seed, partial(labellings, width, seed))
-        for study, weights, sizes in (
-            ("categories", (2.3, 1.5, 0.9, 0.0), (20, 20, 128, 800)),
-            ("softness", (2.3, 1.5), (200, 256, 32, 1200)),
-        ):
-            for weight in weights:
-                yield Run(study, "flips", f"lambda = {weight}", seed, partial(categories, weight, *sizes, seed))
-        for orbits, samples in ((10, 5), (10, 20), (50, 50)):
-            yield Run("labels", "theory", f"K = {orbits}, n = {samples}", seed, partial(unseen, orbits, samples, seed))
-        for data, kind in (("flips", Flips), ("turns", Turns)):
-            for name in ("untrained", "given", "simclr", "cissl", "dissl", "byol"):
-                for width in (4, 9, 16):
-                    make = partial(conditions, kind, name, width, seed)
-                    yield Run("conditions", data, f"{name}, d = {width}", seed, make)
-        for family in FAMILIES:
-            for rung in (*RUNGS, "mlp"):
-                recipe = rung_recipe(family, rung, seed)
-                make = partial(ladder, recipe, rung, folder)
-                yield Run("ladder", "fashion", f"{family}, {rung}", seed, make, recipe.to_toml())
+def runs(folder: Path | None, seed: int) -> Iterator[Run]:
+    """Return all runs of a seed."""
+    for width in (4, 8):
+        for name in ("simclr", "cissl", "dissl"):
+            yield Run("heads", "flips", f"{name}, d = {width}", seed, partial(_heads, name, width, seed))
+    for width in range(1, 8):
+        yield Run("labellings", "theory", f"d = {width}", seed, partial(_labellings, width, seed))
+    for study, weights, sizes in (
+        ("categories", (2.3, 1.5, 0.9, 0.0), (20, 20, 128, 800)),
+        ("softness", (2.3, 1.5), (200, 256, 32, 1200)),
+    ):
+        for weight in weights:
+            yield Run(study, "flips", f"lambda = {weight}", seed, partial(_categories, weight, *sizes, seed))
+    for orbits, samples in ((10, 5), (10, 20), (50, 50)):
+        yield Run("labels", "theory", f"K = {orbits}, n = {samples}", seed, partial(_unseen, orbits, samples, seed))
+    for data, kind in (("flips", _Flips), ("turns", _Turns)):
+        for name in ("untrained", "given", "simclr", "cissl", "dissl", "byol"):
+            for width in (4, 9, 16):
+                make = partial(_conditions, kind, name, width, seed)
+                yield Run("conditions", data, f"{name}, d = {width}", seed, make)
+    for family in FAMILIES:
+        for rung in (*RUNGS, "mlp"):
+            recipe = _rung_recipe(family, rung, seed)
+            make = partial(_ladder, recipe, rung, folder)
+            yield Run("ladder", "fashion", f"{family}, {rung}", seed, make, recipe.to_toml())
 
 
 # Criteria
 
 
-def readable(rows: Rows) -> tuple[str, str]:
-    """Judge the gaps at d = 8."""
-    gaps = {
-        name: list(by_seed(rows, "gap", variant=f"{name}, d = 8").values()) for name in ("simclr", "cissl", "dissl")
-    }
+def _readable(rows: Rows) -> tuple[str, str]:
+    gaps = {m: list(by_seed(rows, "gap", variant=f"{m}, d = 8").values()) for m in ("simclr", "cissl", "dissl")}
     said = ", ".join(f"{name} {np.mean(values):.3f}" for name, values in gaps.items())
     return f"gap: {said}", reproduced(min(gaps["simclr"]) > 0.4 and max(gaps["cissl"]) < 0.02)
 
 
-def covers(rows: Rows) -> tuple[str, str]:
-    """Judge the count of labellings."""
+def _covers(rows: Rows) -> tuple[str, str]:
     error = max(abs(row["found"] - row["expected"]) for row in rows)
     whole = all(row["found"] == 1 for row in select(rows, variant="d = 7"))
     less = select(rows, variant="d = 6")[0]["expected"] < 1
     return f"equal to Cover's count within {error:.0e}, 1.0 from d = 7", reproduced(error < 1e-12 and whole and less)
 
 
-def uses_all(rows: Rows) -> tuple[str, str]:
-    """Judge how many categories are used over lambda."""
+def _uses_all(rows: Rows) -> tuple[str, str]:
     used = [mean(rows, "used", variant=f"lambda = {weight}") for weight in (2.3, 1.5, 0.9, 0.0)]
     said = ", ".join(f"{count:.1f}" for count in used) + " at lambda 2.3, 1.5, .9, 0; at most 14 at 1.5 was expected"
     holds = used[0] >= 18 and used[1] <= 14 and all(more > fewer for more, fewer in zip(used, used[1:]))
     return said, reproduced(holds)
 
 
-def spreads(rows: Rows) -> tuple[str, str]:
-    """Judge how a sample spreads over categories."""
+def _spreads(rows: Rows) -> tuple[str, str]:
     above, below = (mean(rows, "given", variant=f"lambda = {weight}") for weight in (2.3, 1.5))
-    used = mean(rows, "used", variant="lambda = 2.3")
-    return f"H[M|X] {above:.2f} nats at 2.3, {below:.2f} at 1.5", reproduced(
-        used > 150 and above > 0.5 * log(8) and below < 0.3
-    )
+    holds = mean(rows, "used", variant="lambda = 2.3") > 150 and above > 0.5 * log(8) and below < 0.3
+    return f"H[M|X] {above:.2f} nats at 2.3, {below:.2f} at 1.5", reproduced(holds)
 
 
-def follows_the_law(rows: Rows) -> tuple[str, str]:
-    """Judge the error after n labels."""
+def _follows_the_law(rows: Rows) -> tuple[str, str]:
     error = max(abs(row["found"] - row["expected"]) for row in rows)
     return f"within {error:.4f}", reproduced(error < 0.005)
 
 
-def unmet(row: Row) -> list[str]:
+def _unmet(row: Row) -> list[str]:
     """Return the conditions that an encoder misses."""
     met = {
         "predictability": row["linear"] >= 0.99,
@@ -408,22 +334,26 @@ def unmet(row: Row) -> list[str]:
     return [name for name, holds in met.items() if not holds]
 
 
-def excess(row: Row) -> float:
+def _excess(row: Row) -> float:
     """Return how far the error is above the law, the mean over numbers of labels."""
     return float(np.mean([row[f"error_{n}"] - unseen_mass(n, K) for n in LABELS]))
 
 
-def without_exception(choose: Callable[[Row], bool], wrong: Callable[[Row], bool], rows: Rows) -> tuple[str, str]:
+def _good(row: Row) -> bool:
+    return row["worst"] >= 0.99
+
+
+def _without_exception(choose: Callable[[Row], bool], wrong: Callable[[Row], bool], rows: Rows) -> tuple[str, str]:
     """Judge a statement about all chosen encoders: undecided where no run could have contradicted it."""
     chosen = [row for row in rows if choose(row)]
     exceptions = sum(wrong(row) for row in chosen)
     return f"{exceptions} of {len(chosen)} do not", reproduced(not exceptions) if chosen else "undecided: no such run"
 
 
-def rung_gains(family: str, rung: str, rows: Rows) -> tuple[str, str] | None:
+def _rung_gains(family: str, rung: str, rows: Rows) -> tuple[str, str] | None:
     """Judge a rung of the ladder beside the one before."""
     kind = "mlp" if rung == "mlp" else "linear"
-    gain = paired(*(by_seed(rows, kind, variant=f"{family}, {name}") for name in (rung, BEFORE[rung])))
+    gain = runner.paired(rows, f"{family}, {rung}", f"{family}, {BEFORE[rung]}", kind)
     if gain is None:
         return None
     published = PUBLISHED[family].get(rung)
@@ -433,32 +363,27 @@ def rung_gains(family: str, rung: str, rows: Rows) -> tuple[str, str] | None:
     return said, reproduced(gain.low > 0) + (" (the interval contains 0)" if gain.low <= 0 <= gain.high else "")
 
 
-def good(row: Row) -> bool:
-    """Return whether an encoder is good on all tasks."""
-    return row["worst"] >= 0.99
-
-
 CLAIMS = [
     Claim("SimCLR hides classes from a linear probe (gap to an MLP above .4), CISSL does not (below .02)", "section 4",
-          "heads", readable),
+          "heads", _readable),
     Claim("a linear probe realises every labelling of K classes if and only if the features span K - 1 dimensions",
-          "theorem 1", "labellings", covers),
-    Claim("DISSL uses all categories where lambda > 1 + beta, fewer below", "section 5", "categories", uses_all),
-    Claim("above the threshold a sample spreads over about C / B categories", "derived here", "softness", spreads),
-    Claim("the worst risk after n labels is (1 - 1/K)^n", "proposition 2", "labels", follows_the_law),
+          "theorem 1", "labellings", _covers),
+    Claim("DISSL uses all categories where lambda > 1 + beta, fewer below", "section 5", "categories", _uses_all),
+    Claim("above the threshold a sample spreads over about C / B categories", "derived here", "softness", _spreads),
+    Claim("the worst risk after n labels is (1 - 1/K)^n", "proposition 2", "labels", _follows_the_law),
     Claim("an encoder that meets all three conditions is good on all tasks", "theorem 1", "conditions",
-          partial(without_exception, lambda r: not unmet(r), lambda r: not good(r))),
+          partial(_without_exception, lambda r: not _unmet(r), lambda r: not _good(r))),
     Claim("one that misses a condition is not good on all tasks", "theorem 1", "conditions",
-          partial(without_exception, lambda r: bool(unmet(r)), good)),
+          partial(_without_exception, _unmet, _good)),
     Claim("where all conditions are met, the error follows (1 - 1/K)^n", "proposition 2", "conditions",
-          partial(without_exception, lambda r: not unmet(r), lambda r: abs(excess(r)) > 0.03)),
+          partial(_without_exception, lambda r: not _unmet(r), lambda r: abs(_excess(r)) > 0.03)),
     Claim("where one is missed, the error is above it", "proposition 2", "conditions",
-          partial(without_exception, lambda r: bool(unmet(r)), lambda r: excess(r) <= 0.03)),
+          partial(_without_exception, _unmet, lambda r: _excess(r) <= 0.03)),
     *(Claim(f"one that misses {name} alone is not good on all tasks", "theorem 1", "conditions",
-            partial(without_exception, lambda r, name=name: unmet(r) == [name], good))
+            partial(_without_exception, lambda r, name=name: _unmet(r) == [name], _good))
       for name in ("predictability", "invariance", "dimension")),
     *(Claim(f"{family}: {rung} gains over {before}", "table 2" if rung == "mlp" else "table 1", "ladder",
-            partial(rung_gains, family, rung)) for family in FAMILIES for rung, before in BEFORE.items()),
+            partial(_rung_gains, family, rung)) for family in FAMILIES for rung, before in BEFORE.items()),
 ]  # fmt: skip
 TABLES = [
     Table("Heads on sign flips", "heads", {"linear": "linear", "MLP": "mlp", "gap": "gap", "invariance": "invariance",
@@ -471,12 +396,7 @@ TABLES = [
     Table("The ladder on Fashion-MNIST", "ladder", {"width": "width", "CPU seconds": "cpu_seconds", "linear": "linear",
           "untrained": "untrained_linear", "k-NN": "knn", "MLP probe": "mlp"}, ("variant",)),
 ]  # fmt: skip
-
-
-def page(rows: Rows) -> str:
-    """Return what stands in the README."""
-    return block(rows, CLAIMS, TABLES)
-
+PAPER = Paper(__file__, __doc__, runs, CLAIMS, TABLES)
 
 if __name__ == "__main__":
-    main(__file__, __doc__, runs, page)
+    PAPER.main()

@@ -1,22 +1,4 @@
-"""LFR (Sui et al., ICLR 2024, arXiv 2310.07756): beside other methods without augmentation, where an augmentation
-destroys the label, and on every kind of encoder.
-
-    python papers/lfr/lfr.py --data DIR
-
-"peers", the authors' protocol: official test rows of HAR and Income (Income without rows that miss a value), random
-ones of Epilepsy; of the training rows of HAR and Epilepsy 80%; their encoders, Adam, batch 128, constant rates;
-linear evaluation on frozen, unscaled vectors (HAR and Epilepsy: one layer, Adam 3e-4, 100 epochs; Income: logistic
-regression, C = 1, at most 1000 steps). Not the authors': targets 256 wide, and 12 CPU seconds a run ("fraction" of
-their epochs). Criterion: "best" where the 95% t-interval of LFR minus another over 3 seeds is above 0 for every peer
-and the random encoder; a score where LFR's mean is within .01 of the published one.
-
-"destroyed label": the label is what SimCLR's view changes. shoes and digits: mirrored or not, and flips; amplitude:
-one second of EEG at one of five amplitudes, and scaling ("longer": four times); gains: HAR windows under one of five
-gains. Criterion: SimCLR with the view ends below its untrained encoder, LFR does not and is above that SimCLR, and
-SimCLR without the view is above SimCLR with it, by the t-intervals.
-
-"encoders": LFR on HAR with five kinds of encoder, 40 CPU seconds each. All criteria were written before the runs.
-"""
+"""LFR beside other methods without augmentation, where an augmentation destroys the label, and on five encoders."""
 
 import sys
 from collections.abc import Iterator
@@ -30,31 +12,12 @@ from sklearn.linear_model import LogisticRegression
 from torch import nn
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from runner import (
-    Claim,
-    Difference,
-    Row,
-    Rows,
-    Run,
-    Table,
-    block,
-    by_seed,
-    features,
-    main,
-    mean,
-    measured,
-    paired,
-    probe,
-    raw_features,
-    reproduced,
-    select,
-    train_once,
-)  # fmt: skip
+import runner
+from runner import Claim, Paper, Row, Rows, Run, Table, by_seed, features, mean, paired, reproduced, select
 
 import data as sets
 from isotropy.data import Data, read
 from isotropy.evaluation import knn_probe
-from isotropy.evaluation.intervals import interval
 from isotropy.runs.prepare import prepare
 from isotropy.runs.recipe import Recipe
 
@@ -76,7 +39,7 @@ BASELINES: dict[str, dict[str, Any]] = {
     "diet": {"train.epochs": 500.0, "method.label_smoothing": 0.8},
 }
 WITH, WITHOUT, LFR = "simclr with the view", "simclr without the view", "lfr"
-GAINS, SHOES, TRAIN, TEST = (0.7, 0.84, 1.0, 1.19, 1.41), (5, 7, 9), 4000, 2000
+LEVELS, SHOES, TRAIN, TEST = (0.7, 0.84, 1.0, 1.19, 1.41), (5, 7, 9), 4000, 2000
 ENCODERS = ("series_cnn", "dilated_resnet", "gru", "series_transformer", "series_mlp")
 
 
@@ -84,8 +47,7 @@ ENCODERS = ("series_cnn", "dilated_resnet", "gru", "series_transformer", "series
 
 
 @cache
-def authors_rows(name: str, folder: Path | None) -> Data:
-    """Return a data set with the authors' training and test rows."""
+def _authors_rows(name: str, folder: Path | None) -> Data:
     if name == "income":
         data = read(sets.path(folder, "adult.parquet"), label="income", split="split")
         return data.take(np.flatnonzero(~(data.values == "?").any(axis=1).to_numpy()))
@@ -100,8 +62,7 @@ def authors_rows(name: str, folder: Path | None) -> Data:
     return data.take(np.sort(np.concatenate([train[: round(0.8 * len(train))], data.part("test")])))
 
 
-def peer_recipe(method: str, name: str, seed: int) -> Recipe:
-    """Return the authors' settings of a method on a data set, with targets of 256."""
+def _peer_recipe(method: str, name: str, seed: int) -> Recipe:
     if method in BASELINES and name != "income":
         recipe = Recipe.default(method, "series").changed({**SERIES, **BASELINES[method]})
     else:
@@ -109,7 +70,7 @@ def peer_recipe(method: str, name: str, seed: int) -> Recipe:
     return recipe.changed({"train.seed": seed, **({"method.target_width": 256} if method == "lfr" else {})})
 
 
-def layer(train_x: torch.Tensor, train_y: torch.Tensor, test_x: torch.Tensor, seed: int) -> Any:
+def _layer(train_x: torch.Tensor, train_y: torch.Tensor, test_x: torch.Tensor, seed: int) -> Any:
     """Return what one linear layer, trained as the authors do, predicts of the test rows."""
     torch.manual_seed(seed)
     model = nn.Linear(train_x.shape[1], int(train_y.max()) + 1)
@@ -124,7 +85,7 @@ def layer(train_x: torch.Tensor, train_y: torch.Tensor, test_x: torch.Tensor, se
         return model(test_x).argmax(dim=1).numpy()
 
 
-def authors_evaluation(name: str, vectors: Any, seed: int) -> Row:
+def _authors_evaluation(name: str, vectors: Any, seed: int) -> Row:
     """Return the authors' linear evaluation and, beside it, k-NN."""
     train_x, labels, test_x, truth = vectors
     classes, train_y = np.unique(labels, return_inverse=True)
@@ -133,42 +94,38 @@ def authors_evaluation(name: str, vectors: Any, seed: int) -> Row:
         model = LogisticRegression(C=1.0, max_iter=1000).fit(train_x, train_y)
         predicted, more["probe_steps"] = model.predict(test_x), int(model.n_iter_[0])
     else:
-        predicted = layer(torch.from_numpy(train_x), torch.from_numpy(train_y), torch.from_numpy(test_x), seed)
-    found = interval("classes", (classes[predicted] == truth).astype(np.float64)[:, None])
-    more |= {f"linear{end}": round(found[k], 4) for k, end in (("score", ""), ("low", "_low"), ("high", "_high"))}
+        predicted = _layer(torch.from_numpy(train_x), torch.from_numpy(train_y), torch.from_numpy(test_x), seed)
+    more |= runner.scored("linear", (classes[predicted] == truth).astype(np.float64)[:, None])
     return more | {"knn": round(knn_probe(train_x, labels, test_x, truth).score, 4)}
 
 
-def peer(recipe: Recipe, method: str, name: str, folder: Path | None, quick: bool) -> Row:
-    """Train one method, or none."""
-    prepared, seed = prepare(recipe, authors_rows(name, folder)), recipe.train.seed
-    if method == RAW:
-        encoder = prepared.untrained().expand if name == "income" else nn.Flatten()
-        return authors_evaluation(name, features(prepared, encoder), seed)
-    if method == RANDOM:
-        return authors_evaluation(name, features(prepared, prepared.untrained().eval()), seed)
-    made = train_once(prepared, cpu_seconds=BUDGET, quick=quick)
+def _peer(recipe: Recipe, method: str, name: str, folder: Path | None, quick: bool) -> Row:
+    rows, seed = _authors_rows(name, folder), recipe.train.seed
+    if method in (RAW, RANDOM):
+        prepared = prepare(recipe, rows)
+        untrained: Any = prepared.untrained().eval()
+        raw = untrained.expand if name == "income" else nn.Flatten()
+        return _authors_evaluation(name, features(prepared, raw if method == RAW else untrained), seed)
+    made = runner.train_once(recipe, rows, cpu_seconds=BUDGET, quick=quick)
     fraction = {"fraction": round(made.row["epochs"] / recipe.train.epochs, 4), "budget": BUDGET}
-    return made.row | fraction | authors_evaluation(name, features(made.prepared), seed)
+    return made.row | fraction | _authors_evaluation(name, features(made.prepared), seed)
 
 
 # Labels that an augmentation destroys
 
 
-def mirrored(data: Data) -> Data:
-    """Return the images, each mirrored with probability 1/2, labelled by whether it is."""
+def _mirrored(data: Data) -> Data:
     flipped = np.random.default_rng(0).integers(2, size=len(data.values))
     pixels = np.where(flipped[:, None, None], data.values[..., ::-1].squeeze(), data.values.squeeze())
     return read(pixels, modality="image", label=flipped, split=data.split)
 
 
-def shoes(folder: Path | None) -> Data:
-    """Return shoes of Fashion-MNIST that point left (0) or right (1)."""
+def _shoes(folder: Path | None) -> Data:
     data = sets.fashion(folder, 8000, 5000)
-    return mirrored(data.take(np.flatnonzero(np.isin(data.labels, SHOES))))
+    return _mirrored(data.take(np.flatnonzero(np.isin(data.labels, SHOES))))
 
 
-def amplitude(folder: Path | None) -> Data:
+def _amplitude(folder: Path | None) -> Data:
     """Return windows of one channel at five amplitudes, labelled by the amplitude; the parts share no recording."""
     content, draw = np.load(sets.path(folder, "epilepsy.npz")), np.random.default_rng(0)
     held_out = content["is_test_recording"].astype(bool)
@@ -176,114 +133,88 @@ def amplitude(folder: Path | None) -> Data:
     index = np.concatenate([draw.permutation(np.flatnonzero(held_out == part))[:count] for part, count in pairs])
     windows = content["X"][index].astype(np.float32)[:, None]
     shapes = (windows - windows.mean(2, keepdims=True)) / windows.std(2, keepdims=True)
-    level = draw.integers(len(GAINS), size=len(index))
-    values = shapes * np.asarray(GAINS, dtype=np.float32)[level, None, None]
+    level = draw.integers(len(LEVELS), size=len(index))
+    values = shapes * np.asarray(LEVELS, dtype=np.float32)[level, None, None]
     return read(values, label=level, split=np.where(held_out[index], "test", "train"), modality="series")
-
-
-def gains(folder: Path | None) -> Data:
-    """Return HAR windows under random gains, labelled by the gain; the parts share no subject."""
-    content, draw, found = np.load(sets.path(folder, "uci_har.npz")), np.random.default_rng(0), []
-    for part, count in (("train", TRAIN), ("test", TEST)):
-        windows = content[f"X_{part}"]
-        found.append(windows[draw.permutation(len(windows))[:count]] * content["scale"][:, None])
-    device = draw.integers(len(GAINS), size=TRAIN + TEST)
-    values = np.concatenate(found) * np.asarray(GAINS, dtype=np.float32)[device, None, None]
-    where = np.repeat(["train", "test"], [TRAIN, TEST])
-    return read(values.astype(np.float32), label=device, split=where, modality="series")
 
 
 SMALL = {"encoder.stem": 8, "encoder.width": 64, "train.batch_size": 128}
 CROPS = {"views.scale": [0.5, 1.0], "views.jitter": [0.4, 0.4, 0.4, 0.1]}
 # Rows, modality, CPU seconds, what all arms share, SimCLR's views, and the view that destroys the label.
 TASKS: dict[str, tuple[Any, str, float, dict[str, Any], dict[str, Any], str]] = {
-    "shoes": (shoes, "image", 8.0, SMALL, CROPS, "views.flip"),
-    "digits": (lambda _: mirrored(sets.digits()), "image", 8.0, SMALL, CROPS, "views.flip"),
-    "amplitude": (amplitude, "series", 8.0, {}, {"views.jitter": 0.05}, "views.scale"),
-    "amplitude, longer": (amplitude, "series", 32.0, {}, {"views.jitter": 0.05}, "views.scale"),
-    "gains": (gains, "series", 20.0, {}, {"views.jitter": 0.05, "views.permute": 4}, "views.scale"),
+    "shoes": (_shoes, "image", 8.0, SMALL, CROPS, "views.flip"),
+    "digits": (lambda _: _mirrored(sets.digits()), "image", 8.0, SMALL, CROPS, "views.flip"),
+    "amplitude": (_amplitude, "series", 8.0, {}, {"views.jitter": 0.05}, "views.scale"),
+    "amplitude, longer": (_amplitude, "series", 32.0, {}, {"views.jitter": 0.05}, "views.scale"),
 }
 
 
-def arm(recipe: Recipe, task: str, seconds: float, folder: Path | None, quick: bool) -> Row:
-    """Train one arm of a task."""
-    return measured(recipe, TASKS[task][0](folder), quick=quick, cpu_seconds=seconds)
+def _arm(recipe: Recipe, task: str, seconds: float, folder: Path | None, quick: bool) -> Row:
+    return runner.measured(recipe, TASKS[task][0](folder), seconds, quick=quick)
 
 
-def raw_values(task: str, folder: Path | None, quick: bool) -> Row:
-    """Score the values themselves."""
+def _raw_values(task: str, folder: Path | None, quick: bool) -> Row:
     data = TASKS[task][0](folder)
-    return probe(raw_features(prepare(Recipe.default("simclr", data.modality), data)))
+    return runner.probe(runner.baseline(prepare(Recipe.default("simclr", data.modality), data), "raw"))
 
 
-def on_har(recipe: Recipe, folder: Path | None, quick: bool) -> Row:
-    """Train LFR on HAR."""
-    return measured(recipe, sets.whole("har", folder), quick=quick, cpu_seconds=40.0)
+def _on_har(recipe: Recipe, folder: Path | None, quick: bool) -> Row:
+    return runner.measured(recipe, sets.whole("har", folder), 40.0, quick=quick)
 
 
-def runs(folder: Path | None, seeds: int) -> Iterator[Run]:
-    """Return all runs."""
-    for seed in range(seeds):
-        for name, methods in PEERS.items():
-            for method in (*([RAW] if seed == 0 else []), RANDOM, *methods):
-                recipe = peer_recipe("lfr" if method in (RANDOM, RAW) else method, name, seed)
-                yield Run("peers", name, method, seed, partial(peer, recipe, method, name, folder), recipe.to_toml())
-        for task, (_, modality, seconds, shared, views, view) in TASKS.items():
-            if seed == 0:
-                yield Run("destroyed label", task, "raw values", 0, partial(raw_values, task, folder))
-            for name in (WITH, WITHOUT, LFR):
-                settings = shared | {"train.seed": seed}
-                settings |= {} if name == LFR else views | {view: 0.5 if name == WITH else 0.0}
-                recipe = Recipe.default("lfr" if name == LFR else "simclr", modality).changed(settings)
-                make = partial(arm, recipe, task, seconds, folder)
-                yield Run("destroyed label", task, name, seed, make, recipe.to_toml())
-        for encoder in ENCODERS:
-            recipe = Recipe.default("lfr", "series").changed({"encoder": encoder, "train.seed": seed})
-            yield Run("encoders", "har", encoder, seed, partial(on_har, recipe, folder), recipe.to_toml())
+def runs(folder: Path | None, seed: int) -> Iterator[Run]:
+    """Return all runs of a seed."""
+    for name, methods in PEERS.items():
+        for method in (*([RAW] if seed == 0 else []), RANDOM, *methods):
+            recipe = _peer_recipe("lfr" if method in (RANDOM, RAW) else method, name, seed)
+            yield Run("peers", name, method, seed, partial(_peer, recipe, method, name, folder), recipe.to_toml())
+    for task, (_, modality, seconds, shared, views, view) in TASKS.items():
+        if seed == 0:
+            yield Run("destroyed label", task, "raw values", 0, partial(_raw_values, task, folder))
+        for name in (WITH, WITHOUT, LFR):
+            settings = shared | {"train.seed": seed}
+            settings |= {} if name == LFR else views | {view: 0.5 if name == WITH else 0.0}
+            recipe = Recipe.default("lfr" if name == LFR else "simclr", modality).changed(settings)
+            make = partial(_arm, recipe, task, seconds, folder)
+            yield Run("destroyed label", task, name, seed, make, recipe.to_toml())
+    for encoder in ENCODERS:
+        recipe = Recipe.default("lfr", "series").changed({"encoder": encoder, "train.seed": seed})
+        yield Run("encoders", "har", encoder, seed, partial(_on_har, recipe, folder), recipe.to_toml())
 
 
 # Criteria
 
 
-def reaches(name: str, rows: Rows) -> tuple[str, str]:
-    """Judge LFR's score beside the published one."""
+def _reaches(name: str, rows: Rows) -> tuple[str, str]:
     score = mean(rows, "linear", data=name, variant="lfr")
-    return f"{score:.3f} (published {PUBLISHED[name]:.3f})", reproduced(abs(score - PUBLISHED[name]) <= 0.01) + length(
-        rows
-    )
+    said = f"{score:.3f} (published {PUBLISHED[name]:.3f})"
+    return said, reproduced(abs(score - PUBLISHED[name]) <= 0.01) + _length(rows)
 
 
-def length(rows: Rows) -> str:
-    """Return how a verdict says that runs did not reach the authors' epochs."""
+def _length(rows: Rows) -> str:
     return "" if min(row.get("fraction", 1.0) for row in rows) > 0.99 else f" at {BUDGET:g} s (not the authors' length)"
 
 
-def best(name: str, rows: Rows) -> tuple[str, str]:
+def _best(name: str, rows: Rows) -> tuple[str, str]:
     """Judge LFR beside all others; the difference to the raw features decides nothing, as in the paper."""
-    own = by_seed(rows, "linear", data=name, variant="lfr")
-    others = (*PEERS[name][1:], RANDOM)
-    differences = {other: paired(own, by_seed(rows, "linear", data=name, variant=other)) for other in others}
-    complete = all(gap is not None and gap.pairs >= 3 for gap in differences.values())
-    holds = all(gap is not None and gap.low > 0 for gap in differences.values())
-    raw = by_seed(rows, "linear", data=name, variant=RAW)
-    differences[RAW] = paired(own, dict.fromkeys(own, raw[0])) if raw else None
-    said = ", ".join(f"{gap} to {other}" for other, gap in differences.items() if gap)
-    return said, (reproduced(holds) + length(rows)) if complete else "open: seeds are missing"
+    gaps = {other: paired(rows, "lfr", other, data=name) for other in (*PEERS[name][1:], RANDOM)}
+    complete = all(gap is not None and gap.pairs >= 3 for gap in gaps.values())
+    holds = all(gap is not None and gap.low > 0 for gap in gaps.values())
+    own, raw = (by_seed(rows, "linear", data=name, variant=variant) for variant in ("lfr", RAW))
+    gaps[RAW] = runner.differences(own, dict.fromkeys(own, raw[0])) if raw else None
+    said = ", ".join(f"{gap} to {other}" for other, gap in gaps.items() if gap)
+    return said, (reproduced(holds) + _length(rows)) if complete else "open: seeds are missing"
 
 
-def destroyed(task: str, rows: Rows) -> tuple[str, str] | None:
+def _destroyed(task: str, rows: Rows) -> tuple[str, str] | None:
     """Judge whether SimCLR loses the label and LFR keeps it."""
     rows = select(rows, data=task)
-
-    def gap(one: str, other: str, column: str = "linear") -> Difference | None:
-        return paired(by_seed(rows, "linear", variant=one), by_seed(rows, column, variant=other))
-
     found = {
-        "SimCLR with the view minus untrained": gap(WITH, WITH, "untrained_linear"),
-        "LFR minus untrained": gap(LFR, LFR, "untrained_linear"),
-        "LFR minus SimCLR with the view": gap(LFR, WITH),
-        "SimCLR without minus with the view": gap(WITHOUT, WITH),
-        "LFR minus SimCLR without the view": gap(LFR, WITHOUT),
+        "SimCLR with the view minus untrained": paired(rows, WITH, WITH, than="untrained_linear"),
+        "LFR minus untrained": paired(rows, LFR, LFR, than="untrained_linear"),
+        "LFR minus SimCLR with the view": paired(rows, LFR, WITH),
+        "SimCLR without minus with the view": paired(rows, WITHOUT, WITH),
+        "LFR minus SimCLR without the view": paired(rows, LFR, WITHOUT),
     }
     there = [each for each in found.values() if each is not None]
     if len(there) < len(found):
@@ -294,29 +225,26 @@ def destroyed(task: str, rows: Rows) -> tuple[str, str] | None:
     return ", ".join(f"{name} {each}" for name, each in found.items()), verdict
 
 
-def on_every_encoder(rows: Rows) -> tuple[str, str]:
-    """Say what training adds to every kind of encoder."""
+def _on_every_encoder(rows: Rows) -> tuple[str, str]:
     said, gained = [], []
     for encoder in ENCODERS:
-        values = [
-            mean(rows, kind, variant=encoder) - mean(rows, f"untrained_{kind}", variant=encoder)
-            for kind in ("linear", "knn")
-        ]
+        of = select(rows, variant=encoder)
+        values = [mean(of, kind) - mean(of, f"untrained_{kind}") for kind in ("linear", "knn")]
         said.append(f"{encoder} {values[0]:+.3f} / {values[1]:+.3f}")
         gained += [encoder] if min(values) > 0.01 else []
-    return "linear / k-NN minus untrained: " + ", ".join(
-        said
-    ), f"holds; a clear benefit in both probes for {', '.join(gained)}"
+    verdict = f"holds; a clear benefit in both probes for {', '.join(gained)}"
+    return "linear / k-NN minus untrained: " + ", ".join(said), verdict
 
 
 CLAIMS = [
-    *(Claim(f"{name}: LFR reaches {score:.3f}", "table 1", "peers", partial(reaches, name))
+    *(Claim(f"{name}: LFR reaches {score:.3f}", "table 1", "peers", partial(_reaches, name))
       for name, score in PUBLISHED.items()),
-    *(Claim(f"{name}: LFR is the best", "table 1", "peers", partial(best, name)) for name in PUBLISHED),
+    *(Claim(f"{name}: LFR is the best", "table 1", "peers", partial(_best, name)) for name in PUBLISHED),
+    # "gains", a failed first set-up, was broken off: it has rows and no runs.
     *(Claim(f"{task}: SimCLR loses the label, LFR does not", "introduction", "destroyed label",
-            partial(destroyed, task))
-      for task in TASKS),
-    Claim("it runs on every kind of encoder", "section 3", "encoders", on_every_encoder),
+            partial(_destroyed, task))
+      for task in (*TASKS, "gains")),
+    Claim("it runs on every kind of encoder", "section 3", "encoders", _on_every_encoder),
 ]  # fmt: skip
 SCORES = {"linear": "linear", "untrained": "untrained_linear", "k-NN": "knn", "untrained k-NN": "untrained_knn"}
 TABLES = [
@@ -326,12 +254,7 @@ TABLES = [
     Table("Where a view destroys the label", "destroyed label", SCORES),
     Table("On five encoders (HAR, 40 CPU seconds)", "encoders", {"width": "width", "epochs": "epochs"} | SCORES),
 ]  # fmt: skip
-
-
-def page(rows: Rows) -> str:
-    """Return what stands in the README."""
-    return block(rows, CLAIMS, TABLES)
-
+PAPER = Paper(__file__, __doc__, runs, CLAIMS, TABLES)
 
 if __name__ == "__main__":
-    main(__file__, __doc__, runs, page)
+    PAPER.main()

@@ -1,6 +1,6 @@
 """Rows together, and which of their values are there."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,6 +8,9 @@ import torch
 from torch import Tensor
 
 from isotropy.errors import UserError
+
+# Memory that a part takes where nobody says how many rows it has.
+PART_BYTES = 1 << 27
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,8 +23,7 @@ class Batch:
         values: (B, ...); what stands where the mask is False must change nothing.
         mask: booleans of the shape of `values`, True where a value is there; None for everywhere.
 
-    Raises:
-        UserError: a mask of another shape or type.
+    Raises: UserError for a mask of another shape or type.
 
     Example:
         >>> batch = Batch(torch.zeros(3, 1, 5), torch.ones(3, 1, 5, dtype=torch.bool))
@@ -112,10 +114,21 @@ def unwrap(rows: Tensor | Batch) -> Tensor | Batch:
 def without_mask(rows: Tensor | Batch, reader: str) -> Tensor:
     """Return the rows as a tensor, for a `reader` that knows of no mask.
 
-    Raises:
-        UserError: there is a mask: what stands under it would be taken for data.
+    Raises: UserError where there is a mask: what stands under it would be taken for data.
     """
     rows = unwrap(rows)
     if isinstance(rows, Batch):
         raise UserError(f"{reader} cannot read a mask, and the data have missing values: fill them in first")
     return rows
+
+
+def batched(count: int, *, rows: int | None = None, row_bytes: int = 1) -> Iterator[slice]:
+    """Yield slices that cover `count` rows in order, `rows` at a time, or as many as take `PART_BYTES` (128 MiB).
+
+    Example:
+        >>> list(batched(5, rows=2)), list(batched(2, row_bytes=1 << 30))
+        ([slice(0, 2, None), slice(2, 4, None), slice(4, 5, None)], [slice(0, 1, None), slice(1, 2, None)])
+    """
+    step = rows or max(1, PART_BYTES // max(1, row_bytes))
+    for start in range(0, count, step):
+        yield slice(start, min(start + step, count))

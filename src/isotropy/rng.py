@@ -50,9 +50,7 @@ def _fold(*integers: int) -> int:
 
 
 def mix(*integers: int) -> int:
-    """Return a seed derived from integers (order and count matter), for generators that must be seeded.
-
-    Range: [0, 2^63).
+    """Return a seed in [0, 2^63) derived from integers (order and count matter), for generators that must be seeded.
 
     Example:
         >>> mix(0, 1) != mix(1, 0)
@@ -71,12 +69,12 @@ def keys(seed: int, pass_: int, view: int, index: Tensor) -> Tensor:
 class Stream:
     """What a method draws from in one step: a function of (run's seed, method's name, pass, step), and no state.
 
-    The training loop hands it over before every pass and step, as it hands over `progress`. So two seeds differ in
-    every draw, all ranks and every replay of a micro-batch see the same one, and a resumed run needs no counter.
+    The training loop hands it over before every pass and step. So two seeds differ in every draw, all ranks and every
+    replay of a micro-batch see the same one, and a resumed run needs no counter.
 
     Attributes:
         seed: of everything that this method draws in this run, in [0, 2^63); not that of the views.
-        pass_: number of the pass over the data, from 0. step: number of the step, from 0.
+        pass_, step: numbers of the pass over the data and of the step, from 0.
 
     Example:
         >>> Stream.of(0, "LFR").seed != Stream.of(1, "LFR").seed != Stream.of(1, "STab").seed
@@ -141,10 +139,8 @@ def masks(halves: Tensor, probability: float) -> Tensor:
 
 
 def orders(words: Tensor) -> Tensor:
-    """Return a random permutation of the last axis's places, int64 of the shape of `words`.
-
-    It sorts the 64-bit words themselves, stably: floats would tie.
-    """
+    """Return a random permutation of the last axis's places, int64 of the shape of `words`."""
+    # The 64-bit words themselves, stably: floats would tie.
     return torch.argsort(words, dim=-1, stable=True)
 
 

@@ -4,7 +4,7 @@ Comparisons let NaN and infinity pass (min(nan, 1) < 0 is false, and infinity is
 finite number first.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import isfinite
 from numbers import Real
 
@@ -25,6 +25,13 @@ def finite(**values: float) -> None:
             raise UserError(f"{name} must be a finite number, not {value!r}")
 
 
+def _refuse(values: dict[str, float], fits: Callable[[float], bool], wanted: str) -> None:
+    finite(**values)
+    for name, value in values.items():
+        if not fits(value):
+            raise UserError(f"{name} must be {wanted}, not {value!r}")
+
+
 def positive(**values: float) -> None:
     """Raise a UserError that names the first of `values` that is not a finite number above 0.
 
@@ -33,10 +40,7 @@ def positive(**values: float) -> None:
         Traceback (most recent call last):
         isotropy.errors.UserError: temperature must be above 0, not 0.0
     """
-    finite(**values)
-    for name, value in values.items():
-        if value <= 0:
-            raise UserError(f"{name} must be above 0, not {value!r}")
+    _refuse(values, lambda value: value > 0, "above 0")
 
 
 def nonnegative(**values: float) -> None:
@@ -47,10 +51,7 @@ def nonnegative(**values: float) -> None:
         Traceback (most recent call last):
         isotropy.errors.UserError: covariance must be at least 0, not -1.0
     """
-    finite(**values)
-    for name, value in values.items():
-        if value < 0:
-            raise UserError(f"{name} must be at least 0, not {value!r}")
+    _refuse(values, lambda value: value >= 0, "at least 0")
 
 
 def fraction(**values: float) -> None:
@@ -61,10 +62,7 @@ def fraction(**values: float) -> None:
         Traceback (most recent call last):
         isotropy.errors.UserError: dropout must be at least 0 and below 1, not 1.0
     """
-    finite(**values)
-    for name, value in values.items():
-        if not 0.0 <= value < 1.0:
-            raise UserError(f"{name} must be at least 0 and below 1, not {value!r}")
+    _refuse(values, lambda value: 0 <= value < 1, "at least 0 and below 1")
 
 
 def inside(low: float, high: float, /, **values: float) -> None:
@@ -75,10 +73,7 @@ def inside(low: float, high: float, /, **values: float) -> None:
         Traceback (most recent call last):
         isotropy.errors.UserError: mask_ratio must be above 0 and below 1, not 1.0
     """
-    finite(**values)
-    for name, value in values.items():
-        if not low < value < high:
-            raise UserError(f"{name} must be above {low:g} and below {high:g}, not {value!r}")
+    _refuse(values, lambda value: low < value < high, f"above {low:g} and below {high:g}")
 
 
 def some_weight(**values: float) -> None:
@@ -125,14 +120,11 @@ def per_view(
 ) -> tuple[float, ...]:
     """Return one float per view from one number for all views or a sequence of `views` numbers.
 
-    Raises:
-        UserError: where the count is wrong or a number is not within [low, high].
+    Raises: UserError where the count is wrong or a number is not within [low, high].
 
     Example:
-        >>> per_view("blur", 0.5, 2)
-        (0.5, 0.5)
-        >>> per_view("blur", [1.0, 0.1], 2)
-        (1.0, 0.1)
+        >>> per_view("blur", 0.5, 2), per_view("blur", [1.0, 0.1], 2)
+        ((0.5, 0.5), (1.0, 0.1))
     """
     values = tuple(float(v) for v in value) if isinstance(value, Sequence) else (float(value),) * views
     if len(values) != views:

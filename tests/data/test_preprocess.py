@@ -5,8 +5,7 @@ import pytest
 import torch
 
 from isotropy.data import PREPROCESS, ImagePreprocess, SeriesPreprocess
-from isotropy.data import levels as levels_module
-from isotropy.data import series as series_module
+from isotropy.data import tensors as tensors_module
 from isotropy.data.series import interpolate
 from isotropy.errors import UserError
 
@@ -41,7 +40,7 @@ def test_pieces_change_nothing(monkeypatch, dtype):
     values = (waves() * 100).astype(dtype)
     whole = SeriesPreprocess.learn(values)
     stored = whole.transform(values)
-    monkeypatch.setattr(series_module, "PIECE", 200)
+    monkeypatch.setattr(tensors_module, "PIECE", 200)
     pieces = SeriesPreprocess.learn(values)
     np.testing.assert_allclose(pieces.mean, whole.mean, rtol=1e-12)
     np.testing.assert_allclose(pieces.std, whole.std, rtol=1e-12)
@@ -50,7 +49,7 @@ def test_pieces_change_nothing(monkeypatch, dtype):
 
 
 def test_a_channel_that_moves_in_one_piece_only_is_kept(monkeypatch):
-    monkeypatch.setattr(series_module, "PIECE", 200)
+    monkeypatch.setattr(tensors_module, "PIECE", 200)
     values = waves(rows=12)
     values[3:, 1] = values[0, 1, 0]
     values[6:, 2] = np.nan
@@ -136,7 +135,7 @@ def test_image_statistics_are_those_of_all_training_pixels(monkeypatch):
     scaled = values[:15].astype(np.float64) / 255
     np.testing.assert_allclose(learnt.mean, scaled.mean(axis=(0, 2, 3)), rtol=1e-12)
     np.testing.assert_allclose(learnt.std, scaled.std(axis=(0, 2, 3)), rtol=1e-12)
-    monkeypatch.setattr(levels_module, "PIECE", 500)
+    monkeypatch.setattr(tensors_module, "PIECE", 500)
     assert ImagePreprocess.learn(values[:15]).to_json() == learnt.to_json()
     assert ImagePreprocess.learn(values[:15] / 255).to_json() == {**learnt.to_json(), "scale": "unit"}
 

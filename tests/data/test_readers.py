@@ -23,7 +23,7 @@ def test_a_format_of_ones_own_is_read_and_streamed(feather, monkeypatch):
     assert list(data.values.columns) == ["a", "b"] and data.labels.tolist() == [0, 1, 1] * 3
     assert data.values["b"].isna().sum() == 1
     learnt = TablePreprocess.learn(data.values)
-    monkeypatch.setattr("isotropy.data.readers.reader.PIECE_ROWS", 4)
+    monkeypatch.setattr("isotropy.data.readers.PIECE_ROWS", 4)
     pieces = [learnt.transform(piece).numpy() for piece in stream(feather, learnt, na=["?"]).pieces]
     assert [len(piece) for piece in pieces] == [4, 4, 1]
     assert np.array_equal(np.concatenate(pieces), learnt.transform(data.values).numpy())

@@ -126,6 +126,8 @@ def test_what_is_no_date_is_named():
         table.transform(pd.DataFrame({"day": ["2020-01-05", "soon"]}))
     with pytest.raises(UserError, match="column 'day', row 0: 7 is not a date"):
         table.transform(pd.DataFrame({"day": [7, 8]}))
+    with pytest.raises(UserError, match=r"column 'day', row 0: Timedelta\('1 days 00:00:00'\) is not a date"):
+        table.transform(pd.DataFrame({"day": pd.to_timedelta([1, 2], "D")}))
 
 
 @pytest.mark.parametrize(

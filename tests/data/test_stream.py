@@ -6,8 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from isotropy.data import ImagePreprocess, SeriesPreprocess, TablePreprocess, read, stream
-from isotropy.data.readers import reader
+from isotropy.data import ImagePreprocess, SeriesPreprocess, TablePreprocess, read, readers, stream
 from isotropy.errors import UserError
 
 # Every column has a piece of three rows that looks like another kind: numbers among names, gaps, bare integers.
@@ -40,7 +39,7 @@ def test_pieces_of_odd_columns_are_the_rows_of_the_whole(suffix, size, tmp_path,
     write(ODD, path)
     whole = read(path).values
     learnt = TablePreprocess.learn(whole)
-    monkeypatch.setattr(reader, "PIECE_ROWS", size)
+    monkeypatch.setattr(readers, "PIECE_ROWS", size)
     rows, pieces = stored(path, learnt)
     assert pieces == -(-len(ODD) // size)
     assert np.array_equal(rows, learnt.transform(whole).numpy())
@@ -53,7 +52,7 @@ def test_texts_that_mean_missing_are_missing_in_every_piece(suffix, tmp_path, mo
     write(frame, path)
     whole = read(path, na=["?"]).values
     learnt = TablePreprocess.learn(whole)
-    monkeypatch.setattr(reader, "PIECE_ROWS", 2)
+    monkeypatch.setattr(readers, "PIECE_ROWS", 2)
     rows, pieces = stored(path, learnt, na=["?"])
     assert pieces == 2
     assert np.array_equal(rows, learnt.transform(whole).numpy())
@@ -72,7 +71,7 @@ def test_arrays_come_in_pieces_of_bounded_size(tmp_path, monkeypatch):
     learnt = SeriesPreprocess.learn(series)
     np.save(tmp_path / "x.npy", series)
     np.savez(tmp_path / "x.npz", X=series)
-    monkeypatch.setattr("isotropy.data.batched.PART_BYTES", 3 * series[:1].nbytes)
+    monkeypatch.setattr("isotropy.batch.PART_BYTES", 3 * series[:1].nbytes)
     for name in ("x.npy", "x.npz"):
         rows, pieces = stored(tmp_path / name, learnt)
         assert pieces == 4
@@ -103,7 +102,7 @@ def test_data_of_another_kind_is_refused(tmp_path):
 
 
 def test_a_piece_that_is_damaged_is_named(tmp_path, monkeypatch):
-    monkeypatch.setattr(reader, "PIECE_ROWS", 2)
+    monkeypatch.setattr(readers, "PIECE_ROWS", 2)
     (tmp_path / "torn.csv").write_text("a,b\n1,2\n3,4\n5,6,7,8\n")
     learnt = TablePreprocess.learn(pd.DataFrame({"a": [1, 2], "b": [3, 5]}))
     with pytest.raises(UserError, match=r"torn\.csv is damaged"):
@@ -116,7 +115,7 @@ def test_large_images_with_channels_last_are_never_copied_whole(tmp_path, monkey
     np.save(tmp_path / "x.npy", values)
     learnt = ImagePreprocess.learn(read(values).values)
     whole = learnt.transform(read(values).values).numpy()
-    monkeypatch.setattr("isotropy.data.batched.PART_BYTES", 100 * values[:1].nbytes)
+    monkeypatch.setattr("isotropy.batch.PART_BYTES", 100 * values[:1].nbytes)
     tracemalloc.start()
     for place, piece in enumerate(stream.stream(tmp_path / "x.npy", learnt).pieces):
         assert np.array_equal(learnt.transform(piece), whole[place * 100 : place * 100 + 100])

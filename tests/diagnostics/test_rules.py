@@ -12,7 +12,7 @@ import pytest
 
 from diagnostics.sequences import CASES, case
 from isotropy.diagnostics.rules import RULES
-from isotropy.diagnostics.rules.records import Records, RunFacts, Series, running_median
+from isotropy.diagnostics.rules.records import Records, RunFacts, Series
 from isotropy.diagnostics.verdict import VERDICTS, verdict
 
 STEPS = (1, 10, 20, 30, 40)
@@ -236,5 +236,5 @@ def judged(number):
 
 def test_a_running_median_leaves_step_1_out_and_begins_with_the_third_record():
     series = Series("loss", ((1, 9.0), (10, 1.0), (20, 5.0), (30, 2.0), (40, 3.0)))
-    assert running_median(series).points == ((30, 2.0), (40, 3.0))
-    assert not running_median(Series("loss", ((1, 9.0), (10, 1.0), (20, 5.0))))
+    assert series.running_median().points == ((30, 2.0), (40, 3.0))
+    assert not Series("loss", ((1, 9.0), (10, 1.0), (20, 5.0))).running_median()

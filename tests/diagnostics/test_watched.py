@@ -64,6 +64,16 @@ def test_the_numbers_are_those_of_the_functions_that_they_come_from():
     assert step_numbers({}) == {}
 
 
+def test_divergence_is_cross_entropy_less_entropy():
+    t, s = (rows(seed).softmax(1) for seed in (5, 6))
+    cross = -(t * s.log()).sum(1).mean()
+    found = step_numbers({"teacher": [t], "student": [s]})["divergence"]
+    assert found == pytest.approx(float(cross) - assignments(t)["entropy"], abs=1e-12)
+    assert step_numbers({"teacher": [t], "student": [t]})["divergence"] == pytest.approx(0, abs=1e-12)
+    sure = {"teacher": [torch.tensor([[1.0, 0.0]])], "student": [torch.tensor([[0.5, 0.5]])]}
+    assert step_numbers(sure)["divergence"] == pytest.approx(np.log(2))
+
+
 def test_a_single_row_has_no_centre():
     assert step_numbers({"views": [rows(1)[:1]] * 2}) == {}
 

@@ -44,7 +44,7 @@ def test_small_resnet_halves_images_below_16_twice_with_the_same_weights():
     assert shapes[0] == shapes[1]
 
 
-@pytest.mark.parametrize("method", [name for name, kind in METHODS.items() if "image" in kind.modalities])
+@pytest.mark.parametrize("method", [name for name, kind in METHODS.items() if kind.takes("image")])
 def test_images_of_8_pixels_are_trained_on(method):
     images = np.random.default_rng(0).integers(0, 256, (20, 8, 8), dtype=np.uint8)
     options = {"lfr": {"num_candidates": 6, "target_width": 16}, "w_mse": {"projector_width": 2, "sub_batch_size": 4}}

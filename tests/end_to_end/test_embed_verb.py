@@ -6,8 +6,8 @@ import pytest
 
 from end_to_end.conftest import SMALL_IMAGES, SMALL_TABLE
 from end_to_end.test_fit_and_use import embeddings
-from isotropy.data import batched
-from isotropy.data.readers import reader
+from isotropy import batch
+from isotropy.data import readers
 from isotropy.io import tables as writers
 
 
@@ -25,7 +25,7 @@ def run(dataset, files, cli):
 @pytest.mark.parametrize("piece", [65_536, 10])
 @pytest.mark.parametrize("dataset", ["people.csv", "people.parquet"])
 def test_pieces_of_a_table_give_the_embeddings_of_the_run(dataset, piece, run, files, cli, monkeypatch):
-    monkeypatch.setattr(reader, "PIECE_ROWS", piece)
+    monkeypatch.setattr(readers, "PIECE_ROWS", piece)
     said = cli("embed", "run", files / dataset, "--out", "all.parquet")
     assert (said.code, said.err) == (0, "")
     assert said.out.splitlines()[-1] == "all.parquet: 96 embeddings of width 16"
@@ -44,7 +44,7 @@ def test_an_existing_file_is_replaced_whole_or_kept(run, files, cli, tmp_path):
     infinite.loc[90, "pay"] = np.inf
     infinite.to_csv("infinite.csv", index=False)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(reader, "PIECE_ROWS", 10)
+        patch.setattr(readers, "PIECE_ROWS", 10)
         said = cli("embed", "run", "infinite.csv", "--out", "all.npy")
     assert said.code == 2
     assert "column 'pay', row 90: infinite value" in said.err
@@ -58,7 +58,7 @@ def test_a_full_disk_is_one_line(run, files, cli, tmp_path, monkeypatch):
     def full(self, embeddings):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(writers._Npy, "write", full)
+    monkeypatch.setattr(writers.Npy, "write", full)
     said = cli("embed", "run", files / "people.csv", "--out", "all.npy")
     assert (said.code, said.err) == (2, "isotropy: all.npy: could not be written (No space left on device)\n")
     assert {path.name for path in tmp_path.iterdir()} == {"run"}
@@ -68,7 +68,7 @@ def test_a_full_disk_is_one_line(run, files, cli, tmp_path, monkeypatch):
 def test_pieces_of_images_give_the_embeddings_of_the_run(piece, files, cli, monkeypatch):
     fitted = cli("fit", files / "pets", "--method", "simclr", "--size", 16, "--epochs", 1, *SMALL_IMAGES, "--out", "r")
     assert fitted.code == 0, fitted.err
-    monkeypatch.setattr(batched, "PART_BYTES", piece)
+    monkeypatch.setattr(batch, "PART_BYTES", piece)
     said = cli("embed", "r", files / "pets", "--out", "all.npy")
     assert said.code == 0, said.err
     assert np.array_equal(np.load("all.npy"), embeddings("r/embeddings.parquet"))

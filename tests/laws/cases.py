@@ -64,8 +64,8 @@ class Jitter:
 
 
 def modality(kind: type[Method] | Method) -> str:
-    """Return what the case of a method is made of: tables where it takes them, else its first modality."""
-    return "table" if "table" in kind.modalities else kind.modalities[0]
+    """Return what the case of a method is made of: tables where it takes them, else series or images."""
+    return next(name for name in ("table", "series", "image") if kind.takes(name))
 
 
 def dataset(dtype: torch.dtype = torch.float64, modality: str = "table") -> Rows:

@@ -89,7 +89,7 @@ def example_rows(shape, count):
 
 
 class CountsSimCLR(SimCLR):
-    modalities = ("counts",)
+    """A method of a user's own: it takes every registered modality, as most do."""
 
 
 class CountsAutoencoder(Autoencoder):
@@ -138,6 +138,12 @@ def test_the_estimator_takes_it_and_its_method_and_encoder_as_classes():
         method=CountsSimCLR, encoder=CountsMLP, modality="counts", epochs=1, batch_size=40, random_state=0
     )
     assert model.fit(VALUES).transform(VALUES).shape == (80, 16)
+
+
+def test_a_method_takes_it_unless_it_names_other_modalities():
+    assert Recipe.default("vicreg", "counts").encoder == "counts_mlp"
+    with pytest.raises(UserError, match="'ts2vec' takes series data, and this is counts data"):
+        Recipe.default("ts2vec", "counts")
 
 
 def test_a_method_that_needs_a_decoder_is_told_that_there_is_none():

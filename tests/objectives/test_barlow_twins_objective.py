@@ -133,7 +133,7 @@ def test_mistakes_are_named():
     z = torch.ones(4, 3)
     with pytest.raises(ValueError, match="at least two views, got 1"):
         barlow_twins(z)
-    with pytest.raises(ValueError, match="at least two rows, got 1"):
+    with pytest.raises(ValueError, match="at least 2 rows, got 1"):
         barlow_twins(z[:1], z[:1])
     with pytest.raises(ValueError, match="one shape"):
         barlow_twins(z, z[:, :2])

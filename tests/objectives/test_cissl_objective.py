@@ -113,9 +113,9 @@ def test_finite_in_value_and_gradient(dtype, temperature, z):
 
 def test_mistakes_are_named():
     z = torch.ones(4, 3)
-    with pytest.raises(ValueError, match="got 1 and 1"):
+    with pytest.raises(ValueError, match="got 1 views and 1 targets"):
         cissl([z], [z], temperature=0.5)
-    with pytest.raises(ValueError, match="got 2 and 3"):
+    with pytest.raises(ValueError, match="got 2 views and 3 targets"):
         cissl([z, z], [z, z, z], temperature=0.5)
     with pytest.raises(ValueError, match="temperature must be positive, got 0"):
         cissl([z, z], [z], temperature=0)

@@ -93,9 +93,9 @@ def test_finite_in_value_and_gradient(dtype, logits):
 
 def test_mistakes_are_named():
     x = torch.zeros(4, 3)
-    with pytest.raises(ValueError, match="temperatures must be positive, got 0.1 and 0"):
+    with pytest.raises(ValueError, match="temperature must be positive, got 0.1 and 0"):
         dino([x, x], [x], centre=x[:1], teacher_temperature=0)
-    with pytest.raises(ValueError, match="got 1 views and 1 codes"):
+    with pytest.raises(ValueError, match="got 1 views and 1 targets"):
         dino([x], [x], centre=x[:1])
     with pytest.raises(ValueError, match=r"\(4, 3\), \(2, 3\)"):
         dino([x, x], [x[:2]], centre=x[:1])

@@ -150,11 +150,11 @@ def test_finite_in_value_and_gradient(dtype, z):
 
 def test_mistakes_are_named():
     z = torch.ones(4, 3)
-    with pytest.raises(ValueError, match="got 2 and 1"):
+    with pytest.raises(ValueError, match="got 2 views and 1 targets"):
         dissl([z, z], [z])
-    with pytest.raises(ValueError, match="got 2 and 3"):
+    with pytest.raises(ValueError, match="got 2 views and 3 targets"):
         dissl([z, z], [z, z, z])
-    with pytest.raises(ValueError, match="temperatures must be positive, got 0.0 and 1.0"):
+    with pytest.raises(ValueError, match="temperature must be positive, got 0.0 and 1.0"):
         dissl([z, z], [z, z], temperature=0.0)
     with pytest.raises(ValueError, match=r"\(3, 3\)"):
         dissl([z, z], [z, z[:3]])

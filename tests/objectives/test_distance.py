@@ -65,9 +65,9 @@ def test_finite_at_every_scale(dtype, scale):
 
 def test_mistakes_are_named():
     x = torch.ones(2, 3)
-    with pytest.raises(ValueError, match="got 1 predictions and 1 targets"):
+    with pytest.raises(ValueError, match="got 1 views and 1 targets"):
         byol([x], [x])
-    with pytest.raises(ValueError, match="got 2 predictions and 3 targets"):
+    with pytest.raises(ValueError, match="got 2 views and 3 targets"):
         byol([x, x], [x, x, x])
     with pytest.raises(ValueError, match="one shape"):
         cosine_distance(x, x[:1])

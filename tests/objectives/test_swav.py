@@ -137,9 +137,9 @@ def test_mistakes_are_named():
     x = torch.zeros(4, 3)
     with pytest.raises(ValueError, match="temperature must be positive, got 0"):
         swav([x, x], [x], temperature=0)
-    with pytest.raises(ValueError, match="got 1 views and 1 codes"):
+    with pytest.raises(ValueError, match="got 1 views and 1 targets"):
         predicted_codes([x], [x])
-    with pytest.raises(ValueError, match="got 2 views and 3 codes"):
+    with pytest.raises(ValueError, match="got 2 views and 3 targets"):
         predicted_codes([x, x], [x, x, x])
     with pytest.raises(ValueError, match=r"\(4, 3\), \(4, 2\)"):
         predicted_codes([x, x], [x[:, :2]])

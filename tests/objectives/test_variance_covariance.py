@@ -118,7 +118,7 @@ def test_mistakes_are_named():
     z = torch.ones(4, 3)
     with pytest.raises(ValueError, match="at least two views, got 1"):
         vicreg(z)
-    with pytest.raises(ValueError, match="at least two rows, got 1"):
+    with pytest.raises(ValueError, match="at least 2 rows, got 1"):
         vicreg(z[:1], z[:1])
     with pytest.raises(ValueError, match="one shape"):
         vicreg(z, z[:, :2])

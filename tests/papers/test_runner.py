@@ -21,7 +21,7 @@ def load(monkeypatch):
     monkeypatch.syspath_prepend(PAPERS)
 
     def load(path):
-        for name in ("runner", "data"):
+        for name in ("runner", "data", "measures"):
             monkeypatch.delitem(sys.modules, name, raising=False)
         spec = importlib.util.spec_from_file_location(path.stem, path)
         module = importlib.util.module_from_spec(spec)
@@ -32,7 +32,7 @@ def load(monkeypatch):
     path = list(sys.path)
     yield load
     sys.path[:] = path
-    for name in ("runner", "data"):
+    for name in ("runner", "data", "measures"):
         sys.modules.pop(name, None)
 
 
@@ -88,12 +88,19 @@ def test_a_finished_row_is_not_made_again_and_a_stale_one_is(runner, tmp_path):
     assert len(runner.read_rows(path)) == 2
 
 
-def test_a_row_from_before_there_were_digests_counts(runner):
-    run = runner.Run("s", "d", "v", 0, lambda quick: {}, "settings")
+def test_a_row_without_a_digest_counts_and_is_named_in_one_line(runner, tmp_path, capsys):
+    made = []
+    run = runner.Run("s", "d", "v", 0, lambda quick: made.append(quick) or {}, "settings")
     row = {"study": "s", "data": "d", "variant": "v", "seed": 0}
-    assert runner.finished([row], run) and not runner.finished([row | {"seed": 1}], run)
-    assert runner.finished([row | {"digest": runner.digest("settings")}], run)
-    assert not runner.finished([row | {"digest": "another"}], run)
+    path = tmp_path / "results.jsonl"
+    path.write_text(json.dumps(row) + "\n")
+    runner.fill(path, [run])
+    said = capsys.readouterr().out.splitlines()
+    assert made == [] and len(said) == 1 and str(run.key) in said[0] and "no digest" in said[0]
+    assert runner.read_rows(path) == [row]
+    path.write_text(json.dumps(row | {"digest": "another"}) + "\n")
+    runner.fill(path, [run])
+    assert made == [False] and runner.read_rows(path) == [row | {"digest": runner.digest("settings")}]
 
 
 def test_the_digest_is_of_the_recipe_without_its_seed(runner):
@@ -103,13 +110,13 @@ def test_the_digest_is_of_the_recipe_without_its_seed(runner):
 
 
 def test_paired_differences_have_the_t_interval_of_their_common_seeds(runner):
-    gap = runner.paired({0: 0.5, 1: 0.7, 2: 0.9, 3: 9.0}, {0: 0.4, 1: 0.5, 2: 0.6})
+    gap = runner.differences({0: 0.5, 1: 0.7, 2: 0.9, 3: 9.0}, {0: 0.4, 1: 0.5, 2: 0.6})
     assert (gap.mean, gap.pairs) == (pytest.approx(0.2), 3)
     # The 97.5% quantile of Student's t with two degrees of freedom is 4.3027; the differences are .1, .2 and .3.
     assert gap.high - gap.mean == pytest.approx(4.302653 * 0.1 / 3**0.5, rel=1e-6)
     assert gap.mean - gap.low == pytest.approx(gap.high - gap.mean)
-    assert runner.paired({0: 0.5}, {0: 0.4}).low == -np.inf
-    assert runner.paired({0: 0.5}, {1: 0.4}) is None
+    assert runner.differences({0: 0.5}, {0: 0.4}).low == -np.inf
+    assert runner.differences({0: 0.5}, {1: 0.4}) is None
 
 
 def test_tables_and_verdicts_are_made_from_rows_and_marked(runner):
@@ -121,11 +128,12 @@ def test_tables_and_verdicts_are_made_from_rows_and_marked(runner):
     ]
 
     def better(rows):
-        gap = runner.paired(*(runner.by_seed(rows, "linear", variant=name) for name in ("lfr", "simclr")))
+        gap = runner.paired(rows, "lfr", "simclr")
         return str(gap), runner.reproduced(gap.low > 0)
 
     claims = [runner.Claim("better", "table 1", "s", better), runner.Claim("open", "table 2", "none", better)]
-    text = runner.block(found, claims, [runner.Table("Scores", "s", {"linear": "linear"}, ("variant",))])
+    text = runner.verdicts(found, claims)
+    text += runner.table(found, runner.Table("Scores", "s", {"linear": "linear"}, ("variant",)))
     assert "| better | table 1 | +0.100 [+0.100, +0.100] | reproduced † |" in text
     assert "| open | table 2 |  | open: no runs |" in text
     assert "| lfr † | 3 | 0.700 (0.600 to 0.800) |" in text and "| simclr | 3 |" in text
@@ -138,23 +146,27 @@ def test_a_budget_becomes_epochs_of_all_rows(runner, monkeypatch):
     """With a clock that ticks once a step, an epoch of 64 training rows in batches of 16 costs four ticks."""
     ticks = iter(range(10**6))
     monkeypatch.setattr(runner, "process_time", lambda: float(next(ticks)))
-    prepared = runner.prepare(small(), rows())
-    assert len(prepared.train) == 64
-    assert runner.epochs_within(prepared, 10.0) == 2.5
+    assert runner.epochs_within(small(), rows(), 10.0) == 2.5
+
+
+def test_a_watch_sees_the_start_and_every_step_and_a_constant_rate_is_cut_off(runner, monkeypatch):
+    """With a clock that ticks whenever it is read, a step takes one tick: a budget of three ends with the fourth."""
+    ticks = iter(range(10**6))
+    monkeypatch.setattr(runner, "process_time", lambda: float(next(ticks)))
+    seen = []
+    recipe = small(**{"optim.final": 1.0, "train.epochs": 9.0})
+    made = runner.train_once(recipe, rows(), cpu_seconds=3.0, watch=lambda prepared, step: seen.append(step))
+    assert seen[0] is None and [step.number for step in seen[1:]] == [1, 2, 3, 4]
+    assert made.row["steps"] == 4 and made.row["epochs"] == 1.0 and not made.prepared.method.encoder.training
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
-def test_the_readme_of_a_paper_is_up_to_date(load, script):
-    module = load(script)
-    runner = sys.modules["runner"]
-    text = script.with_name("README.md").read_text()
-    page = module.page(runner.read_rows(script.with_name("results.jsonl")))
-    assert runner.between_marks(text, page) == text, (
-        f"python {script.relative_to(PAPERS.parent)} --table writes it anew"
-    )
+def test_the_pages_of_a_paper_are_up_to_date(load, script):
+    for path, text in load(script).PAPER.pages().items():
+        assert path.read_text() == text, f"python {script.relative_to(PAPERS.parent)} --table writes it anew"
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
 def test_every_run_of_a_paper_has_a_valid_recipe_and_a_name_of_its_own(load, script):
-    names = [run.key for run in load(script).runs(None, 2)]
+    names = [run.key for seed in range(2) for run in load(script).runs(None, seed)]
     assert names and len(names) == len(set(names))

@@ -155,6 +155,14 @@ def test_reference_losses_far_away_do_not_flatten_the_curve():
     assert far == ["far"] and "near 2.5" in drawing and "far" not in drawing
 
 
+def test_every_kind_of_line_has_a_style(run):
+    page = report.write(run).read_text(encoding="utf-8")
+    style, body = page.split("</style>")
+    kinds = set(re.findall(r'<line class="(\w+)', body)) | set(re.findall(r'<poly\w+ class="(\w+)', body))
+    assert kinds == {"grid", "reference", "whisker", "curve", "band"}
+    assert all(re.search(rf"\.{kind} \{{[^}}]*(stroke|fill):", style) for kind in kinds)
+
+
 def test_one_point_and_a_constant_curve_can_be_drawn():
     for points in ([[0.0, 1.0]], [[0, 0.0], [1, 0.0]]):
         ElementTree.fromstring(line(points, {}, what="x")[0])

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import torch
 
-from isotropy.data import PREPROCESS, levels, read
+from isotropy.data import PREPROCESS, read, tensors
 from isotropy.errors import UserError
 from isotropy.evaluation import evidence
 from isotropy.runs import prepare
@@ -124,7 +124,7 @@ def test_a_map_of_images_is_learnt_and_probed_in_bounded_memory(tmp_path, monkey
     labels = np.arange(3000) % 2
     recipe = Recipe.default("simclr", "image").changed({"encoder": "small_resnet", "encoder.width": 4})
     data = read(tmp_path / "x.npy", label=labels)
-    monkeypatch.setattr(levels, "PIECE", 1 << 20)
+    monkeypatch.setattr(tensors, "PIECE", 1 << 20)
     monkeypatch.setattr(evidence, "PIECE_BYTES", 1 << 20)
 
     def first(rows):

@@ -1,4 +1,4 @@
-"""The command line: every verb, its options, and nothing else; what they do stands in the files beside."""
+"""The commands and their options; each command is in a file of its own."""
 
 import os
 import sys
@@ -21,22 +21,20 @@ if "OMP_WAIT_POLICY" not in os.environ:
 
 app = typer.Typer(
     name="isotropy",
-    help="Self-supervised representations for any data, with the evidence that they are good.",
+    help="Self-supervised representation learning, compared with baselines.",
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
 
 # Verbs import what they need when they run: `isotropy --help` answers without loading torch.
-Label = Annotated[str | None, typer.Option(help="Column with labels: for probes only, no method sees it.")]
-LabelKey = Annotated[str | None, typer.Option(help="Array of an .npz with the labels, as y_train.")]
-Key = Annotated[str | None, typer.Option(help="Array of an .npz to read, as X_train.")]
-Modality = Annotated[str | None, typer.Option(help="table, series or image, where the data would be taken otherwise.")]
-Missing = Annotated[list[str] | None, typer.Option("--na", help="Text that means a missing value; repeatable.")]
-MaxBad = Annotated[int, typer.Option(min=0, help="Unreadable images to skip, at most.")]
-Evaluate = Annotated[
-    str, typer.Option(help="Evaluators of the label, the first decides: linear, knn, few_labels, mlp.")
-]
+Label = Annotated[str | None, typer.Option(help="Column with labels, for evaluation only: no method sees it.")]
+LabelKey = Annotated[str | None, typer.Option(help="Array of an .npz with the labels, for example y_train.")]
+Key = Annotated[str | None, typer.Option(help="Array of an .npz to read, for example X_train.")]
+Modality = Annotated[str | None, typer.Option(help="table, series or image, if it is not recognised correctly.")]
+Missing = Annotated[list[str] | None, typer.Option("--na", help="Text of a missing value; repeatable.")]
+MaxBad = Annotated[int, typer.Option(min=0, help="Number of unreadable images to skip, at most.")]
+Evaluate = Annotated[str, typer.Option(help="Evaluators: linear, knn, few_labels, mlp. The first one decides.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
 
 
@@ -45,36 +43,40 @@ def fit(
     path: Annotated[
         str | None, typer.Argument(help="A .csv, .parquet, .npy or .npz file, or a folder of images.")
     ] = None,
-    method: Annotated[str | None, typer.Option(help="What to train with; `isotropy methods` lists them.")] = None,
-    encoder: Annotated[str | None, typer.Option(help="The network, as table_resnet or timm:resnet18.")] = None,
+    method: Annotated[str | None, typer.Option(help="Method; `isotropy methods` lists them.")] = None,
+    encoder: Annotated[str | None, typer.Option(help="Network, for example table_resnet or timm:resnet18.")] = None,
     label: Label = None,
     label_key: LabelKey = None,
     key: Key = None,
-    test_key: Annotated[str | None, typer.Option(help="Array of an .npz with test rows, as X_test.")] = None,
+    test_key: Annotated[str | None, typer.Option(help="Array of an .npz with test rows, for example X_test.")] = None,
     test_label_key: Annotated[str | None, typer.Option(help="Array of an .npz with their labels.")] = None,
     split: Annotated[str | None, typer.Option(help='Column or array that says "train" or "test".')] = None,
     modality: Modality = None,
     na: Missing = None,
-    drop: Annotated[list[str] | None, typer.Option(help="Column to leave out, as an identifier; repeatable.")] = None,
-    size: Annotated[int | None, typer.Option(help="Side in pixels to which images of a folder are brought.")] = None,
-    max_bad: Annotated[int | None, typer.Option(min=0, help="Unreadable images to skip, at most (default: 0).")] = None,
+    drop: Annotated[
+        list[str] | None, typer.Option(help="Column to leave out, for example an identifier; repeatable.")
+    ] = None,
+    size: Annotated[int | None, typer.Option(help="Side in pixels to which images of a folder are resized.")] = None,
+    max_bad: Annotated[
+        int | None, typer.Option(min=0, help="Number of unreadable images to skip, at most (default: 0).")
+    ] = None,
     epochs: Annotated[float | None, typer.Option(help="Epochs of the encoder.")] = None,
-    budget: Annotated[str | None, typer.Option(help="Time to train for, as 90s, 10m or 1h30m.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Every random choice is a function of it.")] = None,
+    budget: Annotated[str | None, typer.Option(help="Time to train for, for example 90s, 10m or 1h30m.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Random seed of the whole run.")] = None,
     evaluate: Evaluate = "linear,knn",
     device: Device = "auto",
     precision: Annotated[str | None, typer.Option(help="auto, float32 or bf16.")] = None,
     set_: Annotated[
-        list[str] | None, typer.Option("--set", help="A setting, as method.temperature=0.2; repeatable.")
+        list[str] | None, typer.Option("--set", help="A setting, for example method.temperature=0.2; repeatable.")
     ] = None,
-    recipe: Annotated[Path | None, typer.Option(help="A recipe in TOML to begin from.")] = None,
+    recipe: Annotated[Path | None, typer.Option(help="A recipe in TOML to start from.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for the run (default: runs/NAME-METHOD).")] = None,
-    resume: Annotated[Path | None, typer.Option(help="A run directory to go on with.")] = None,
+    resume: Annotated[Path | None, typer.Option(help="A run directory to continue.")] = None,
     stop_on_collapse: Annotated[
-        bool, typer.Option("--stop-on-collapse", help="End with exit code 3 where training collapses.")
+        bool, typer.Option("--stop-on-collapse", help="End with exit code 3 if training collapses.")
     ] = False,
 ) -> None:
-    """Train an encoder on unlabelled data and show what it is worth."""
+    """Train an encoder, and compare it with baselines."""
     from isotropy.cli import fit as verb
 
     data = {
@@ -126,7 +128,7 @@ def embed(
     max_bad: MaxBad = 0,
     device: Device = "auto",
 ) -> None:
-    """Write the embeddings of data, in constant memory."""
+    """Write the embeddings of new data, in constant memory."""
     from isotropy.cli import embed as verb
 
     verb.embed(run, {"path": path, "key": key, "na": na or [], "max_bad": max_bad}, out, codes=codes, device=device)
@@ -145,10 +147,10 @@ def probe(
     na: Missing = None,
     max_bad: MaxBad = 0,
     evaluate: Evaluate = "linear,knn",
-    seed: Annotated[int, typer.Option(min=0, help="Of the split, the folds and the resamples.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Random seed of the split, the folds and the resamples.")] = 0,
     device: Device = "auto",
 ) -> None:
-    """Probe a label on frozen embeddings, beside the baselines."""
+    """Evaluate a run on a label, and compare it with baselines."""
     from isotropy.cli import probe as verb
 
     data = {
@@ -167,12 +169,10 @@ def probe(
 
 @app.command()
 def diagnose(
-    runs: Annotated[
-        list[Path], typer.Argument(metavar="RUN", help="Run directories, of finished runs or running ones.")
-    ],
-    json: Annotated[bool, typer.Option("--json", help="Print what is said as JSON.")] = False,
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN", help="Run directories of finished or current runs.")],
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Say whether a training is healthy, by which numbers, and what to try; of several runs, which one is best."""
+    """Say if a run is healthy and what to try, or compare runs."""
     from isotropy.cli import diagnose as verb
 
     verb.diagnose(runs, as_json=json)
@@ -180,7 +180,7 @@ def diagnose(
 
 @app.command()
 def report(run: Annotated[Path, typer.Argument(help="A run directory.")]) -> None:
-    """Write report.html anew from what the run directory holds."""
+    """Write report.html again from the run directory."""
     from isotropy.cli import report as verb
 
     verb.report(run)
@@ -188,7 +188,7 @@ def report(run: Annotated[Path, typer.Argument(help="A run directory.")]) -> Non
 
 @app.command()
 def methods() -> None:
-    """List the methods and what each is for."""
+    """List the methods, their data and their ideas."""
     from isotropy.cli import methods as verb
 
     verb.methods()

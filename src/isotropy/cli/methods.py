@@ -17,7 +17,7 @@ def methods() -> None:
     for name, kind in METHODS.items():
         defaults = [modality.name for modality in MODALITIES.values() if modality.default_method == name]
         views = "none" if kind.min_views == 1 else f"{kind.min_views} or more"
-        data = "any" if set(MODALITIES) <= set(kind.modalities) else ", ".join(kind.modalities)
+        data = "any" if kind.modalities is None else ", ".join(kind.modalities)
         idea = (inspect.getdoc(kind) or "").split("\n\n")[0].replace("\n", " ")
         table.add_row(name, data, views, ", ".join(defaults), idea)
     OUT.print(table, soft_wrap=False)

@@ -1,5 +1,6 @@
 """One column of a table: what kind it is, and its values as numbers or as names."""
 
+from collections.abc import Callable
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -16,51 +17,39 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 STRAY = 0.05
 ISO_DATE = r"\d{4}-\d{2}-\d{2}(?:[T ].*)?"
 TRUTH = {"true": 1.0, "false": 0.0, "1": 1.0, "0": 0.0, "1.0": 1.0, "0.0": 0.0}
-OBJECT_KINDS: dict[str, Kind] = {
-    "boolean": "boolean",
-    "integer": "numeric",
-    "floating": "numeric",
-    "mixed-integer-float": "numeric",
-    "decimal": "numeric",
-    "timedelta": "numeric",
-    "timedelta64": "numeric",
-    "empty": "numeric",
-    "datetime": "datetime",
-    "datetime64": "datetime",
-    "date": "datetime",
-}
+# What pandas calls the values of a column of objects.
+NUMBERS = ("integer", "floating", "mixed-integer-float", "decimal", "timedelta", "timedelta64", "empty")
+DATES = ("datetime", "datetime64", "date")
 
 
 def kind_of(column: "pd.Series[Any]") -> Kind:
     """Return the kind of a training column: by its type and, for text and objects, by its values.
 
-    Text that is a number in every row is numeric, as it would be in a CSV file; text that is an ISO date in
-    every row is a date; all other text, and pandas categories, are categorical.
+    Text that is a number in every row is numeric, an ISO date in every row a date, and all else categorical.
 
     Raises:
         UserError: a few values are text where all others are numbers; the cells hold lists or other objects.
     """
-    kind: Kind
-    if types.is_bool_dtype(column.dtype) and not isinstance(column.dtype, pd.CategoricalDtype):
-        kind = "boolean"
-    elif isinstance(column.dtype, pd.CategoricalDtype):
-        kind = "categorical"
-    elif types.is_datetime64_any_dtype(column.dtype):
-        kind = "datetime"
-    elif types.is_complex_dtype(column.dtype):
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        return "categorical"
+    if types.is_bool_dtype(column.dtype):
+        return "boolean"
+    if types.is_datetime64_any_dtype(column.dtype):
+        return "datetime"
+    if types.is_complex_dtype(column.dtype):
         raise UserError(f"column {column.name!r} holds complex numbers: split it into two real columns")
-    elif types.is_numeric_dtype(column.dtype) or types.is_timedelta64_dtype(column.dtype):
-        kind = "numeric"
-    else:
-        kind = _kind_of_objects(column)
-    return kind
+    if types.is_numeric_dtype(column.dtype) or types.is_timedelta64_dtype(column.dtype):
+        return "numeric"
+    return _kind_of_objects(column)
 
 
 def _kind_of_objects(column: "pd.Series[Any]") -> Kind:
     present = column.dropna()
     inferred = types.infer_dtype(present, skipna=True)
-    if inferred in OBJECT_KINDS:
-        return OBJECT_KINDS[inferred]
+    if inferred == "boolean":
+        return "boolean"
+    if inferred in NUMBERS + DATES:
+        return "numeric" if inferred in NUMBERS else "datetime"
     if inferred != "string":
         _refuse_containers(present)
     text = present.astype(str).str.strip()
@@ -68,10 +57,9 @@ def _kind_of_objects(column: "pd.Series[Any]") -> Kind:
     if not stray.any():
         return "numeric"
     if len(text) >= 5 and stray.sum() <= max(1, STRAY * len(text)):
-        place = int(stray.argmax())
         raise UserError(
-            f"column {column.name!r}, row {present.index[place]}: {_shown(present.iloc[place])} is not a number, but "
-            f"{len(text) - int(stray.sum())} other values are: fix it, or name it as missing (na)"
+            f"{_cell(present, int(stray.argmax()))} is not a number, but {len(text) - int(stray.sum())} other values "
+            "are: fix it, or name it as missing (na)"
         )
     return "datetime" if text.str.fullmatch(ISO_DATE).all() else "categorical"
 
@@ -88,23 +76,22 @@ def _refuse_containers(present: "pd.Series[Any]") -> None:
 
 
 def as_numbers(column: "pd.Series[Any]", kind: Kind) -> NDArray[np.float64]:
-    """Return a numeric, boolean or date column as (N,) float64, NaN where a value is missing.
-
-    Dates are seconds since 1970 (UTC), durations seconds, booleans 0 and 1.
+    """Return a column as (N,) float64, NaN where missing: dates as seconds since 1970 (UTC), durations as seconds.
 
     Raises:
         UserError: a value that is none of this kind, or is infinite; column, row and value are named.
     """
+    dtype = column.dtype
     if kind == "datetime":
-        numbers = _seconds(column)
+        numbers = _spread(column, _seconds, "a date")
     elif kind == "boolean":
-        numbers = _truth(column)
-    elif types.is_timedelta64_dtype(column.dtype):
+        numbers = _spread(column, _truth, "true or false")
+    elif types.is_timedelta64_dtype(dtype):
         numbers = column.dt.total_seconds().to_numpy(np.float64)
-    elif types.is_numeric_dtype(column.dtype) and not types.is_complex_dtype(column.dtype):
+    elif types.is_numeric_dtype(dtype) and not types.is_complex_dtype(dtype):
         numbers = column.to_numpy(np.float64, na_value=np.nan)
     else:
-        numbers = _parsed(column)
+        numbers = _spread(column, _parsed, "a number")
     infinite = np.isinf(numbers)
     if infinite.any():
         raise UserError(
@@ -114,68 +101,60 @@ def as_numbers(column: "pd.Series[Any]", kind: Kind) -> NDArray[np.float64]:
     return numbers
 
 
-def _parsed(column: "pd.Series[Any]") -> NDArray[np.float64]:
-    if isinstance(column.dtype, pd.CategoricalDtype) or types.is_datetime64_any_dtype(column.dtype):
-        column = column.astype(object)
+def _spread(
+    column: "pd.Series[Any]", parse: Callable[["pd.Series[Any]"], "pd.Series[Any]"], wanted: str
+) -> NDArray[np.float64]:
+    """Return what `parse` makes of the values that are there, NaN elsewhere; refuse the first that it does not know."""
     present = column.dropna()
-    # A date would be parsed to nanoseconds: as text it is what it is here, no number.
-    text = present.map(lambda value: str(value) if hasattr(value, "isoformat") else value)
-    if types.infer_dtype(text, skipna=True) in ("timedelta", "timedelta64"):
-        text = pd.to_timedelta(text).dt.total_seconds()
-    parsed = pd.to_numeric(text, errors="coerce").astype(np.float64)
-    _refuse_first(present, parsed, "a number")
-    return _spread(column, parsed)
-
-
-def _spread(column: "pd.Series[Any]", parsed: "pd.Series[Any]") -> NDArray[np.float64]:
+    parsed = parse(present)
+    wrong = parsed.isna().to_numpy()
+    if wrong.any():
+        raise UserError(
+            f"{_cell(present, int(wrong.argmax()))} is not {wanted}, as the column was in training: fix it, or name it "
+            "as missing (na)"
+        )
     numbers = np.full(len(column), np.nan)
     numbers[column.notna().to_numpy()] = parsed.to_numpy(np.float64)
     return numbers
 
 
-def _seconds(column: "pd.Series[Any]") -> NDArray[np.float64]:
-    present = column.dropna()
-    if types.is_numeric_dtype(column.dtype) and len(present):
-        raise UserError(
-            f"column {column.name!r}, row {present.index[0]}: {_shown(present.iloc[0])} is not a date, "
-            "as the column was in training"
-        )
+def _parsed(present: "pd.Series[Any]") -> "pd.Series[Any]":
+    if isinstance(present.dtype, pd.CategoricalDtype) or types.is_datetime64_any_dtype(present.dtype):
+        present = present.astype(object)
+    # A date would be parsed to nanoseconds: as text it is what it is here, no number.
+    text = present.map(lambda value: str(value) if hasattr(value, "isoformat") else value)
+    if types.infer_dtype(text, skipna=True) in ("timedelta", "timedelta64"):
+        text = pd.to_timedelta(text).dt.total_seconds()
+    return pd.to_numeric(text, errors="coerce").astype(np.float64)
+
+
+def _seconds(present: "pd.Series[Any]") -> "pd.Series[Any]":
+    if types.is_numeric_dtype(present.dtype) and len(present):
+        raise UserError(f"{_cell(present, 0)} is not a date, as the column was in training")
     text = types.infer_dtype(present, skipna=True) == "string"
-    parsed = pd.to_datetime(present, utc=True, errors="coerce", format="ISO8601" if text else None)
-    _refuse_first(present, parsed, "a date")
-    return _spread(column, (parsed - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(seconds=1))
+    dates = pd.to_datetime(present, utc=True, errors="coerce", format="ISO8601" if text else None)
+    if dates.isna().any():
+        # To be refused; of values none of which is a date pandas forgets the time zone.
+        return dates
+    return (dates - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(seconds=1)
 
 
-def _truth(column: "pd.Series[Any]") -> NDArray[np.float64]:
-    present = column.dropna()
-    parsed = present.astype(str).str.strip().str.lower().map(TRUTH).astype(np.float64)
-    _refuse_first(present, parsed, "true or false")
-    return _spread(column, parsed)
+def _truth(present: "pd.Series[Any]") -> "pd.Series[Any]":
+    return present.astype(str).str.strip().str.lower().map(TRUTH).astype(np.float64)
 
 
-def _refuse_first(present: "pd.Series[Any]", parsed: "pd.Series[Any]", wanted: str) -> None:
-    wrong = parsed.isna().to_numpy()
-    if wrong.any():
-        place = int(wrong.argmax())
-        raise UserError(
-            f"column {present.name!r}, row {present.index[place]}: {_shown(present.iloc[place])} is not {wanted}, "
-            "as the column was in training: fix it, or name it as missing (na)"
-        )
-
-
-def _shown(value: Any) -> str:
-    """Return a cell as the user wrote it: numpy's own numbers print their type."""
-    return repr(value.item() if isinstance(value, np.generic) else value)
+def _cell(column: "pd.Series[Any]", place: int) -> str:
+    """Return where a cell is and what the user wrote there: numpy's own numbers print their type."""
+    value = column.iloc[place]
+    shown = value.item() if isinstance(value, np.generic) else value
+    return f"column {column.name!r}, row {column.index[place]}: {shown!r}"
 
 
 def as_names(column: "pd.Series[Any]") -> tuple[NDArray[np.intp], list[str]]:
     """Return a categorical column as places (N,) in a list of names, -1 where a value is missing, and the list.
 
     A whole number has one name whether it came as 1, 1.0 or "1" (a missing value turns integers to floats),
-    so a name may stand in the list twice.
-
-    Raises:
-        UserError: a cell holds a list or another object that cannot be a name.
+    so a name may stand in the list twice. UserError where a cell holds a list or the like.
     """
     try:
         places, values = pd.factorize(column.astype(object))
@@ -185,6 +164,5 @@ def as_names(column: "pd.Series[Any]") -> tuple[NDArray[np.intp], list[str]]:
 
 
 def _name(value: Any) -> str:
-    if isinstance(value, (float, np.floating)) and float(value).is_integer():
-        return str(int(value))
-    return str(value)
+    whole = isinstance(value, (float, np.floating)) and float(value).is_integer()
+    return str(int(value) if whole else value)

@@ -1,6 +1,6 @@
 """Data as they were read: values, and beside them, never in them, labels and parts."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,15 +13,12 @@ class Data:
     """Rows with what is known about them kept apart.
 
     Attributes:
-        values: the rows. A table: a DataFrame, or (N, D) from an array. Series: (N, channels, time). Images:
-            (N, channels, height, width) of any numeric type, which may be a file mapped to memory; levels 0 to
-            255 are made of them by `ImagePreprocess.store`. Labels, and the column that says which part a row
-            belongs to, are never in here.
+        values: the rows: a DataFrame or (N, D); series (N, channels, time); images (N, channels, height, width) of
+            any numeric type, which may be a file mapped to memory.
         modality: "table", "series" or "image".
         labels: (N,) or None. A missing label is NaN among floats and None among objects; such rows are
             kept for training, and probes use the rows of `labelled`.
-        split: (N,) "train" or "test", or None. A part read from an array of its own stands behind the
-            training rows.
+        split: (N,) "train" or "test", or None.
         description: one line: what was taken for what.
     """
 
@@ -51,10 +48,5 @@ class Data:
     def take(self, rows: NDArray[Any] | slice) -> "Data":
         """Return the data of some rows: (M,) places, (N,) booleans, or a slice (of arrays a view)."""
         values = self.values.iloc[rows] if isinstance(self.values, pd.DataFrame) else self.values[rows]
-        return Data(
-            values,
-            self.modality,
-            None if self.labels is None else self.labels[rows],
-            None if self.split is None else self.split[rows],
-            self.description,
-        )
+        labels = None if self.labels is None else self.labels[rows]
+        return replace(self, values=values, labels=labels, split=None if self.split is None else self.split[rows])

@@ -18,8 +18,9 @@ class ArrayDataset:
         device: where batches are wanted; None keeps them where the rows are.
         index: (M,) the rows that this source is about (a training part, say), in order; None for all.
 
-    The rows move to the device once if they take less than half of its free memory; otherwise they stay and
-    each batch moves. Of a file mapped to memory, on a CPU, only the rows that a batch asks for are read.
+    The rows move to the device once if they take less than half of its free memory; otherwise each batch moves.
+    Of a file mapped to memory, on a CPU, only the rows that a batch asks for are read. What is kept is in `rows`,
+    not a copy, and in `index` the places there of those that are meant.
 
     Example:
         >>> import numpy as np
@@ -45,29 +46,18 @@ class ArrayDataset:
         if self.device != rows.device and fits(rows, self.device):
             rows = (rows if index is None else take(rows, index)).to(self.device)
             index = None
-        self._rows = map_rows(unwrap(rows), Tensor.contiguous)
-        self._index = None if index is None else index.to("cpu", torch.int64)
-        self._length = len(rows) if index is None else len(index)
+        self.rows = map_rows(unwrap(rows), Tensor.contiguous)
+        self.index = None if index is None else index.to("cpu", torch.int64)
 
     def __len__(self) -> int:
         """Return the number of rows."""
-        return self._length
-
-    @property
-    def rows(self) -> Tensor | Batch:
-        """The stored rows that batches are drawn from, not a copy; those that `index` leaves out are among them."""
-        return self._rows
-
-    @property
-    def index(self) -> Tensor | None:
-        """Places (M,) int64 in `rows` of the rows that this source is about, on the CPU; None for all."""
-        return self._index
+        return len(self.rows if self.index is None else self.index)
 
     def batch(self, index: Tensor) -> Tensor | Batch:
         """Return the rows `index` (B,) int64 as they are stored, (B, ...), on the source's device."""
-        if self._index is not None:
-            index = self._index[index]
-        return take(self._rows, index).to(self.device)
+        if self.index is not None:
+            index = self.index[index]
+        return take(self.rows, index).to(self.device)
 
     def to_input(self, rows: Any) -> Tensor | Batch:
         """Return stored rows as the float32 input of an encoder."""

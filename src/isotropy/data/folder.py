@@ -7,6 +7,7 @@ import shutil
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
+from isotropy.batch import batched
 from isotropy.errors import UserError
 from isotropy.io.atomic import replacing, write_atomically
+from isotropy.io.tables import Npy
 
 SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm"))
 SIZES = (32, 64, 96, 128, 224)
@@ -25,18 +28,14 @@ VERSION = 1
 # Images in flight at a time: bounds the memory while all cores decode.
 CHUNK = 256
 
-Progress = Callable[[int, int], None]
+Progress = Callable[[int, int], None] | None
 
 
 @dataclass(frozen=True)
 class ImageFolder:
-    """A decoded folder.
+    """A decoded folder: images (N, channels, size, size), mapped to memory, and the paths of their files below it.
 
-    Attributes:
-        values: (N, channels, size, size) uint8, mapped to memory.
-        files: N paths relative to the folder, in the order of the rows.
-        bad: (path, reason) of the images that could not be read.
-        ignored: number of files that are no images.
+    `bad` are (path, reason) of the images that could not be read, `ignored` the number of files that are no images.
     """
 
     values: NDArray[np.uint8]
@@ -52,21 +51,19 @@ def read_folder(
     channels: int | None = None,
     max_bad: int = 0,
     store: Path | None = None,
-    progress: Progress | None = None,
+    progress: Progress = None,
 ) -> ImageFolder:
-    """Return the images below `folder`, decoded now or at an earlier call.
+    """Return the images below `folder`, hidden folders apart, decoded now or at an earlier call.
 
     Every image is turned upright (EXIF), resized (antialiased) so that its shorter side is `size`, and cut to
     the central square.
 
     Args:
-        folder: searched with all folders below, hidden ones apart.
         size: None takes the largest of 32, 64, 96, 128 and 224 that the median shorter side reaches.
         channels: 1 for grey, 3 for RGB; None takes grey if all images are.
         max_bad: how many images may be unreadable; they are left out.
-        store: folder for the decoded array and its index; None takes one in the user's cache
-            (`ISOTROPY_CACHE`, or `isotropy` in `XDG_CACHE_HOME` or ~/.cache). It is decoded anew when a file
-            name, size or time has changed. A decode that is interrupted leaves nothing behind.
+        store: folder for the decoded array and its index; None takes one in `cache`. It is decoded anew when a
+            file name, size or time has changed. A decode that is interrupted leaves nothing behind.
         progress: called as (images done, images in all).
 
     Raises:
@@ -97,24 +94,20 @@ def read_folder(
 
 
 def cache() -> Path:
-    """Return the folder for what can be made again."""
-    own = os.environ.get("ISOTROPY_CACHE")
-    if own:
+    """Return the folder for what can be made again: `ISOTROPY_CACHE`, or isotropy in `XDG_CACHE_HOME` or ~/.cache."""
+    if own := os.environ.get("ISOTROPY_CACHE"):
         return Path(own)
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "isotropy"
 
 
 def _listing(folder: Path) -> tuple[list[str], int]:
-    files, ignored = [], 0
+    """Return the images below a folder, in order, and how many other files there are."""
+    found = []
     for root, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith(".")]
-        for name in names:
-            path = Path(root, name)
-            if path.suffix.lower() in SUFFIXES and not name.startswith("."):
-                files.append(path.relative_to(folder).as_posix())
-            else:
-                ignored += 1
-    return sorted(files), ignored
+        found += [Path(root, name) for name in names]
+    images = [path for path in found if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")]
+    return sorted(path.relative_to(folder).as_posix() for path in images), len(found) - len(images)
 
 
 def _digest(text: str) -> str:
@@ -122,11 +115,9 @@ def _digest(text: str) -> str:
 
 
 def _key(folder: Path, files: Sequence[str], size: int | None, channels: int | None) -> str:
-    lines = [f"{VERSION} {size} {channels}"]
-    for name in files:
-        stat = (folder / name).stat()
-        lines.append(f"{name} {stat.st_size} {stat.st_mtime_ns}")
-    return _digest("\n".join(lines))
+    stats = [(name, (folder / name).stat()) for name in files]
+    lines = [f"{name} {stat.st_size} {stat.st_mtime_ns}" for name, stat in stats]
+    return _digest("\n".join([f"{VERSION} {size} {channels}", *lines]))
 
 
 def _index(place: Path, key: str) -> dict[str, Any] | None:
@@ -146,7 +137,7 @@ def _decode(
     key: str,
     size: int | None,
     channels: int | None,
-    progress: Progress | None,
+    progress: Progress,
 ) -> dict[str, Any]:
     """Decode all files into `place` and return the index; what is there already stays valid until the end."""
     place.mkdir(parents=True, exist_ok=True)
@@ -155,10 +146,10 @@ def _decode(
         warnings.simplefilter("ignore")
         if size is None or channels is None:
             heads = [head for head in _mapped(_head, [folder / name for name in files]) if head is not None]
-            size = size or _size([side for side, _ in heads])
+            sides = sorted(side for side, _ in heads) or [0]
+            size = size or max((s for s in SIZES if s <= sides[len(sides) // 2]), default=SIZES[0])
             channels = channels or (1 if heads and all(grey for _, grey in heads) else 3)
-        free = shutil.disk_usage(place).free
-        need = len(files) * channels * size * size
+        free, need = shutil.disk_usage(place).free, len(files) * channels * size * size
         if need > free:
             raise UserError(
                 f"the decoded images take {need / 1e9:.1f} GB and {place} has {free / 1e9:.1f} GB free: choose "
@@ -166,8 +157,8 @@ def _decode(
             )
         array = f"images-{key}.npy"
         try:
-            with replacing(place / array) as temporary, open(temporary, "wb") as file:
-                good, bad = _write(file, folder, files, size, channels, progress)
+            with replacing(place / array) as temporary:
+                good, bad = _write(temporary, folder, files, size, channels, progress)
             index = {"key": key, "array": array, "files": good, "bad": bad}
             write_atomically(place / "index.json", json.dumps(index).encode())
         except OSError as error:
@@ -179,48 +170,29 @@ def _decode(
 
 
 def _write(
-    file: Any, folder: Path, files: Sequence[str], size: int, channels: int, progress: Progress | None
+    path: Path, folder: Path, files: Sequence[str], size: int, channels: int, progress: Progress
 ) -> tuple[list[str], list[tuple[str, str]]]:
-    """Write the decoded images as one .npy file; return the names of the good ones, and (name, reason)."""
+    """Write the decoded images to one .npy file; return the names of the good ones, and (name, reason) of the bad."""
     good: list[str] = []
     bad: list[tuple[str, str]] = []
-    shape = (channels, size, size)
-    _write_header(file, len(files), shape)
-    start = file.tell()
     decoded = _mapped(lambda path: decode(path, size, channels), [folder / name for name in files])
-    for done, (name, image) in enumerate(zip(files, decoded, strict=True), start=1):
-        if isinstance(image, str):
-            bad.append((name, image))
-        else:
-            file.write(image.tobytes())
-            good.append(name)
-        if progress is not None:
-            progress(done, len(files))
-    if bad:
-        file.seek(0)
-        _write_header(file, len(good), shape)
-        # numpy leaves room in a header for the number of rows to change.
-        assert file.tell() == start
+    with closing(Npy(path, (channels, size, size), np.uint8)) as file:
+        for done, (name, image) in enumerate(zip(files, decoded, strict=True), start=1):
+            if isinstance(image, str):
+                bad.append((name, image))
+            else:
+                file.write(image[None])
+                good.append(name)
+            if progress is not None:
+                progress(done, len(files))
     return good, bad
-
-
-def _write_header(file: Any, count: int, shape: tuple[int, int, int]) -> None:
-    header = {"descr": "|u1", "fortran_order": False, "shape": (count, *shape)}
-    np.lib.format.write_array_header_1_0(file, header)
 
 
 def _mapped(function: Callable[[Path], Any], paths: Sequence[Path]) -> Iterator[Any]:
     """Yield `function` of each path in order, on all cores (Pillow decodes outside the interpreter's lock)."""
     with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
-        for start in range(0, len(paths), CHUNK):
-            yield from pool.map(function, paths[start : start + CHUNK])
-
-
-def _size(sides: Sequence[int]) -> int:
-    if not sides:
-        return SIZES[0]
-    middle = sorted(sides)[len(sides) // 2]
-    return max([size for size in SIZES if size <= middle], default=SIZES[0])
+        for part in batched(len(paths), rows=CHUNK):
+            yield from pool.map(function, paths[part])
 
 
 def _head(path: Path) -> tuple[int, bool] | None:
@@ -228,15 +200,15 @@ def _head(path: Path) -> tuple[int, bool] | None:
     try:
         with Image.open(path) as image:
             return min(image.size), image.mode in GREY_MODES
-    except Exception as error:
+    except MemoryError:
+        raise
+    except Exception:
         # Decoders of damaged files raise nearly anything; the decode itself tells the reason.
-        if isinstance(error, MemoryError):
-            raise
         return None
 
 
 def decode(path: Path, size: int, channels: int) -> NDArray[np.uint8] | str:
-    """Return an image file as (channels, size, size) uint8, or the reason why it cannot be read."""
+    """Return an image file as (channels, size, size) uint8, or why it cannot be read."""
     try:
         with Image.open(path) as opened:
             # A JPEG file can be decoded at a half, a quarter or an eighth, still above the size wanted.
@@ -245,13 +217,12 @@ def decode(path: Path, size: int, channels: int) -> NDArray[np.uint8] | str:
             if image.mode.startswith("I"):
                 levels = np.clip(np.asarray(image).astype(np.int64) >> 8, 0, 255)
                 image = Image.fromarray(levels.astype(np.uint8))
-            image = ImageOps.fit(
-                image.convert("L" if channels == 1 else "RGB"), (size, size), Image.Resampling.BILINEAR
-            )
-            pixels = np.asarray(image, dtype=np.uint8).reshape(size, size, channels)
+            image = image.convert("L" if channels == 1 else "RGB")
+            square = ImageOps.fit(image, (size, size), Image.Resampling.BILINEAR)
+            pixels = np.asarray(square, dtype=np.uint8).reshape(size, size, channels)
             return np.ascontiguousarray(pixels.transpose(2, 0, 1))
+    except MemoryError:
+        raise
     except Exception as error:
-        if isinstance(error, MemoryError):
-            raise
         reason = " ".join(str(error).replace(repr(str(path)), "the file").split())
         return reason[:100] or type(error).__name__

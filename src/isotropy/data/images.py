@@ -1,5 +1,6 @@
 """Preprocessing of images: kept as uint8, normalised by the training mean and deviation of each channel."""
 
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 import numpy as np
@@ -8,9 +9,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from isotropy.data.levels import LEVELS, SCALES, UNIT, pieces, scale_of, to_levels
+from isotropy.batch import batched
+from isotropy.data.levels import LEVELS, SCALES, UNIT, scale_of, to_levels
 from isotropy.data.preprocess import Preprocess
-from isotropy.data.tensors import as_array, as_tensor
+from isotropy.data.tensors import as_array, as_tensor, pieces
 from isotropy.errors import UserError
 
 # Raw features of larger images are averaged down to this side: a baseline needs no more, and must fit.
@@ -18,6 +20,7 @@ FEATURE_SIDE = 32
 CHANNELS = (1, 3)
 
 
+@dataclass(kw_only=True, eq=False)
 class ImagePreprocess(Preprocess):
     """Images (samples, channels, height, width), one grey channel or three, kept as uint8.
 
@@ -34,8 +37,21 @@ class ImagePreprocess(Preprocess):
         tensor([[[[1.]]]])
     """
 
+    channels: int
+    size: tuple[int, int]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    scale: str = LEVELS
+    _normal: dict[torch.device, tuple[Tensor, Tensor]] = field(default_factory=dict, init=False, repr=False)
+
     modality = "image"
     noun = "images"
+
+    def __post_init__(self) -> None:
+        if len(self.size) != 2 or not len(self.mean) == len(self.std) == self.channels:
+            raise ValueError("size, or mean and std, of another length")
+        if self.scale not in SCALES:
+            raise ValueError(f"unknown scale {self.scale!r}")
 
     @classmethod
     def infers(cls, array: NDArray[Any]) -> bool:
@@ -44,13 +60,9 @@ class ImagePreprocess(Preprocess):
 
     @classmethod
     def arrange(cls, array: NDArray[Any], scale: str | None = None) -> tuple[NDArray[Any], str]:
-        """Return images as a view (N, channels, H, W) of their own type; (N, H, W) is grey.
+        """Return images as a view (N, channels, H, W) of their own type; (N, H, W) is grey. See `Preprocess.arrange`.
 
-        How images are scaled is found and said here, but decided in training alone: where it was, `scale` says so,
-        and the numbers are not read.
-
-        Raises:
-            UserError: another shape, or numbers that are no levels.
+        With a `scale` the numbers are not read.
         """
         images, description = _channels_first(array)
         return images, description + ("" if scale else _scale_in_words(images))
@@ -63,32 +75,11 @@ class ImagePreprocess(Preprocess):
             first, second = (to_levels(part, scale_of(part)) for part in (first, second))
         return np.concatenate([first, second])
 
-    def __init__(
-        self,
-        *,
-        channels: int,
-        size: tuple[int, int],
-        mean: tuple[float, ...],
-        std: tuple[float, ...],
-        scale: str = LEVELS,
-    ) -> None:
-        self.channels = channels
-        self.size = size
-        self.mean = mean
-        self.std = std
-        self.scale = scale
-        self._normal: dict[torch.device, tuple[Tensor, Tensor]] = {}
-
     @classmethod
     def learn(cls, values: Any, rows: NDArray[np.int64] | None = None, *, any_length: bool = False) -> Self:
-        """Learn on training images (N, C, H, W); exact, and in constant memory.
+        """Learn on images (N, C, H, W) of whole numbers, floats or truth values; exact, and in constant memory.
 
-        Args:
-            values: uint8, floats in [0, 1], whole numbers in 0 to 255, or truth values.
-            rows: (M,) the training rows among them; None for all.
-
-        Raises:
-            UserError: fewer than two images, every pixel the same, or numbers of another range.
+        UserError: fewer than two images, every pixel the same, or numbers of another range.
         """
         array = _images(values)
         count = len(array) if rows is None else len(rows)
@@ -97,7 +88,7 @@ class ImagePreprocess(Preprocess):
         _, channels, height, width = array.shape
         scale = scale_of(array, rows)
         counts = np.zeros((channels, 256), dtype=np.int64)
-        for piece in pieces(array, rows):
+        for _, piece in pieces(array, rows):
             levels = to_levels(piece, scale)
             for channel in range(channels):
                 counts[channel] += np.bincount(levels[:, channel].reshape(-1), minlength=256)
@@ -109,13 +100,8 @@ class ImagePreprocess(Preprocess):
         std = np.sqrt((share * (greys - mean[:, None]) ** 2).sum(axis=1))
         # A channel that is constant in training is kept (colours need all three), in steps of one level.
         std = np.maximum(std, 1 / 255)
-        return cls(
-            channels=channels,
-            size=(height, width),
-            mean=tuple(mean.tolist()),
-            std=tuple(std.tolist()),
-            scale=scale,
-        )
+        moments = {"mean": tuple(mean.tolist()), "std": tuple(std.tolist())}
+        return cls(channels=channels, size=(height, width), scale=scale, **moments)
 
     @property
     def shape(self) -> dict[str, Any]:
@@ -128,11 +114,7 @@ class ImagePreprocess(Preprocess):
         return {"scale": self.scale, **sized}
 
     def transform(self, values: Any) -> Tensor:
-        """Return images (N, C, H, W) as a uint8 tensor; uint8 shares its memory where it can (a file's map, too).
-
-        Raises:
-            UserError: another number of channels, another size or another range than in training.
-        """
+        """Return images (N, C, H, W) as uint8, whose memory is shared where it can be; UserError for another form."""
         array = _images(values)
         if array.shape[1] != self.channels:
             raise UserError(f"the images have {array.shape[1]} channels; the training had {self.channels}")
@@ -146,8 +128,7 @@ class ImagePreprocess(Preprocess):
     def to_input(self, rows: Tensor) -> Tensor:
         """Return uint8 images (B, C, H, W) as float32, scaled to [0, 1], then normalised per channel."""
         if rows.device not in self._normal:
-            mean = torch.tensor(self.mean, dtype=torch.float64)[:, None, None]
-            std = torch.tensor(self.std, dtype=torch.float64)[:, None, None]
+            mean, std = torch.tensor([self.mean, self.std], dtype=torch.float64)[..., None, None]
             # (x / 255 - mean) / std as one product and one sum.
             pair = ((1 / (255 * std)).float(), (-mean / std).float())
             self._normal[rows.device] = (pair[0].to(rows.device), pair[1].to(rows.device))
@@ -158,39 +139,10 @@ class ImagePreprocess(Preprocess):
         """Return stored images as (N, F) float32 pixels in [0, 1], averaged down to at most 32 a side."""
         side = (min(self.size[0], FEATURE_SIDE), min(self.size[1], FEATURE_SIDE))
         out = np.empty((len(rows), self.channels * side[0] * side[1]), dtype=np.float32)
-        for start in range(0, len(rows), 256):
-            pixels = rows[start : start + 256].cpu().float().div_(255)
-            small = functional.adaptive_avg_pool2d(pixels, side)
-            out[start : start + 256] = small.flatten(1).numpy()
+        for part in batched(len(rows), rows=256):
+            pixels = rows[part].cpu().float().div_(255)
+            out[part] = functional.adaptive_avg_pool2d(pixels, side).flatten(1).numpy()
         return out
-
-    def to_json(self) -> dict[str, Any]:
-        """Return what was learnt as plain JSON values."""
-        return {
-            "modality": "image",
-            "channels": self.channels,
-            "size": list(self.size),
-            "mean": list(self.mean),
-            "std": list(self.std),
-            "scale": self.scale,
-        }
-
-    @classmethod
-    def from_json(cls, data: dict[str, Any]) -> Self:
-        """Return the preprocessing that `to_json` wrote; UserError if it is not one."""
-        try:
-            height, width = data["size"]
-            if data["scale"] not in SCALES:
-                raise ValueError(f"unknown scale {data['scale']!r}")
-            return cls(
-                channels=data["channels"],
-                size=(height, width),
-                mean=tuple(data["mean"]),
-                std=tuple(data["std"]),
-                scale=data["scale"],
-            )
-        except (KeyError, TypeError, ValueError) as error:
-            raise UserError(f"this is no image preprocessing of isotropy: {error}") from error
 
 
 def _images(values: Any) -> NDArray[Any]:
@@ -208,22 +160,19 @@ def _channels_first(array: NDArray[Any]) -> tuple[NDArray[Any], str]:
         raise UserError(
             f"images have the shape (samples, height, width) or four dimensions; this array has {array.shape}"
         )
-    order = ""
     if array.ndim == 3:
-        array = array[:, None]
+        array, order = array[:, None], ""
     elif array.shape[1] in CHANNELS:
         order = ", channels first"
     elif array.shape[3] in CHANNELS:
-        array = array.transpose(0, 3, 1, 2)
-        order = ", channels last"
+        array, order = array.transpose(0, 3, 1, 2), ", channels last"
     else:
         raise UserError(
             f"images have 1 or 3 channels, first or last; this array has shape {array.shape}: "
             "drop further channels (an alpha channel: x[..., :3])"
         )
     _, channels, height, width = array.shape
-    colour = "RGB" if channels == 3 else "grey"
-    return array, f"{colour} images of {height}x{width}{order}"
+    return array, f"{'RGB' if channels == 3 else 'grey'} images of {height}x{width}{order}"
 
 
 def _scale_in_words(images: NDArray[Any]) -> str:

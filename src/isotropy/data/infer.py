@@ -23,18 +23,13 @@ def infer_modality(
 ) -> tuple[NDArray[Any], str, str]:
     """Return the array in the form of its modality, the modality, and words for what was taken for what.
 
-    Without `modality`, (N, D) is a table; (N, C, T) floats or signed integers are series; (N, H, W) uint8 and
-    four dimensions are images. Named, `Preprocess.arrange` of that modality says what fits.
-
     Raises:
-        UserError: a shape or type that is none of these, or not what `modality` says.
+        UserError: a shape or type of no modality, or not of the one that is named.
     """
-    if modality is not None:
-        known_modality(modality)
     if array.dtype.names or array.dtype.kind not in "biufOSU":
         raise UserError(f"an array of type {array.dtype} is not read: give numbers")
     name = modality or _infer(array)
-    kind = PREPROCESS[name]
+    kind = known_modality(name)
     if not kind.takes_frames and array.dtype.kind in "OSU":
         raise UserError(f"an array of type {array.dtype} cannot be {kind.noun}: give numbers")
     arranged, description = kind.arrange(array, scale)

@@ -1,34 +1,25 @@
 """Which grey levels 0 to 255 the numbers of an image mean: found once, in training, and kept."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from isotropy.data.batched import batched
+from isotropy.data.tensors import pieces
 from isotropy.errors import UserError
 
 # What floats are: fractions of white in [0, 1], or levels as they are. A type of whole numbers always holds levels.
 UNIT, LEVELS = "unit", "levels"
 SCALES = (UNIT, LEVELS)
-# Numbers per piece in which a large array is read.
-PIECE = 1 << 22
 
 
 def scale_of(images: NDArray[Any], rows: NDArray[np.int64] | None = None) -> str:
-    """Return "unit" or "levels": how the floats of images are to be read; in constant memory.
+    """Return "unit" or "levels": how the floats of images (N, C, H, W), or of `rows` (M,) of them, are to be read.
 
-    Floats that all lie in [0, 1] are fractions of white, and so are truth values; all else must be whole numbers
-    in 0 to 255. One batch of images cannot tell (a dark one has levels 0 and 1 alone), so this is asked of the
-    training rows, and the answer holds for all others.
-
-    Args:
-        images: (N, channels, height, width) of numbers.
-        rows: (M,) the rows to look at; None for all.
+    One batch of images cannot tell (a dark one has levels 0 and 1 alone), so this is asked of the training rows.
 
     Raises:
-        UserError: numbers that are neither.
+        UserError: numbers that are neither all in [0, 1] nor whole and in 0 to 255.
 
     Example:
         >>> scale_of(np.array([0.0, 0.5]).reshape(2, 1, 1, 1)), scale_of(np.array([0, 7]).reshape(2, 1, 1, 1))
@@ -39,7 +30,7 @@ def scale_of(images: NDArray[Any], rows: NDArray[np.int64] | None = None) -> str
     if images.dtype == np.uint8 or images.size == 0:
         return LEVELS
     low, high, whole = np.inf, -np.inf, True
-    for piece in pieces(images, rows):
+    for _, piece in pieces(images, rows):
         low, high = np.minimum(low, piece.min()), np.maximum(high, piece.max())
         whole = whole and _whole(piece)
     # NaN fails all comparisons.
@@ -54,30 +45,17 @@ def scale_of(images: NDArray[Any], rows: NDArray[np.int64] | None = None) -> str
 
 
 def to_levels(images: NDArray[Any], scale: str) -> NDArray[np.uint8]:
-    """Return images as uint8 levels, read as `scale` says; uint8 comes back as it is.
-
-    Raises:
-        UserError: numbers outside the scale that the training had.
-    """
+    """Return images as uint8 levels; UserError where numbers lie outside the scale that the training had."""
     if images.dtype == np.uint8:
         return images
     if images.dtype == np.bool_:
         return images.astype(np.uint8) * np.uint8(255)
     out = np.empty(images.shape, dtype=np.uint8)
-    start = 0
-    for piece in pieces(images):
+    for part, piece in pieces(images):
         unit = scale == UNIT and piece.dtype.kind == "f"
         _refuse_outside(piece, unit)
-        out[start : start + len(piece)] = np.rint(piece.astype(np.float32) * 255) if unit else piece
-        start += len(piece)
+        out[part] = np.rint(piece.astype(np.float32) * 255) if unit else piece
     return out
-
-
-def pieces(images: NDArray[Any], rows: NDArray[np.int64] | None = None) -> Iterator[NDArray[Any]]:
-    """Yield the images, or those of `rows`, in order and in pieces of bounded size."""
-    count = len(images) if rows is None else len(rows)
-    for part in batched(count, row_bytes=int(np.prod(images.shape[1:])), part_bytes=PIECE):
-        yield images[part if rows is None else rows[part]]
 
 
 def _whole(piece: NDArray[Any]) -> bool:

@@ -1,6 +1,7 @@
 """What is learnt on the training rows before any network sees them; one subclass per modality."""
 
 from collections.abc import Sequence
+from inspect import signature
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -8,6 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from isotropy.batch import Batch, without_mask
+from isotropy.errors import UserError
 
 
 class Preprocess:
@@ -29,19 +31,14 @@ class Preprocess:
 
     @classmethod
     def infers(cls, array: NDArray[Any]) -> bool:
-        """Return whether an array without a named modality is of this one; a modality may always have to be named."""
+        """Return whether an array without a named modality is of this one; by default it must be named."""
         return False
 
     @classmethod
     def arrange(cls, array: NDArray[Any], scale: str | None = None) -> tuple[NDArray[Any], str]:
         """Return an array in the form that `learn` and `transform` take, and words for what it was taken for.
 
-        Args:
-            array: said or inferred to be of this modality.
-            scale: how numbers are read, where training has decided; None decides nothing and says what it would be.
-
-        Raises:
-            UserError: a shape that is none of this modality.
+        With `scale` training has decided how numbers are read. UserError: a shape that is none of this modality.
         """
         raise NotImplementedError
 
@@ -52,12 +49,9 @@ class Preprocess:
 
     @classmethod
     def learn(cls, values: Any, rows: NDArray[np.int64] | None = None, *, any_length: bool = False) -> Self:
-        """Return what is learnt on the training rows alone.
+        """Return what is learnt on the training rows alone, which are `rows` (M,) of the values, or None for all.
 
-        Args:
-            values: all rows.
-            rows: (M,) the training rows among them; None for all.
-            any_length: whether the encoder takes rows of another length, where a row has one.
+        With `any_length` the encoder takes rows of another length, where a row has one.
         """
         raise NotImplementedError
 
@@ -84,10 +78,16 @@ class Preprocess:
         return np.asarray(values.detach().cpu().flatten(1).numpy(), dtype=np.float32)
 
     def to_json(self) -> dict[str, Any]:
-        """Return what was learnt as plain JSON values, "modality" among them; every number survives exactly."""
-        raise NotImplementedError
+        """Return the modality and what was learnt as JSON values, exactly; by default the arguments of `__init__`."""
+        learnt = {name: getattr(self, name) for name in signature(type(self)).parameters}
+        lists = {name: list(value) if isinstance(value, tuple) else value for name, value in learnt.items()}
+        return {"modality": self.modality, **lists}
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Self:
         """Return the preprocessing that `to_json` wrote; UserError if it is not one."""
-        raise NotImplementedError
+        try:
+            learnt = {name: data[name] for name in signature(cls).parameters}
+            return cls(**{name: tuple(v) if isinstance(v, list) else v for name, v in learnt.items()})
+        except (KeyError, TypeError, ValueError) as error:
+            raise UserError(f"this is no {cls.modality} preprocessing of isotropy: {error}") from error

@@ -1,6 +1,7 @@
 """The door of the library: whatever a user has becomes `Data`."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +11,11 @@ import pandas as pd
 from isotropy.data.data import Data
 from isotropy.data.folder import ImageFolder, read_folder
 from isotropy.data.infer import infer_modality, known_modality
-from isotropy.data.readers import READERS, Archive, Reader
-from isotropy.data.readers.npz import check_keys
+from isotropy.data.readers import Archive, find_reader
 from isotropy.data.schema import as_frame, listed
-from isotropy.data.target_columns import TargetColumns, as_labels, is_split, pop_column
+from isotropy.data.target_columns import Target, as_labels, is_split, pop_column, pop_target, with_targets
 from isotropy.data.tensors import as_array
 from isotropy.errors import UserError, nearest
-from isotropy.registry import find
 
 # What the test part of an image set is called where its folders are its parts.
 TEST_FOLDERS = ("test", "val", "valid", "validation")
@@ -41,11 +40,11 @@ def read(
     store: str | Path | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Data:
-    """Return the data behind `source`, with labels and parts kept apart from the values.
+    """Return a data set with labels and parts kept apart from the values.
 
     Args:
-        source: an array, a tensor, a DataFrame, or a path: .npy, .npz, .csv, .parquet, or a folder of images.
-        modality: "table", "series" or "image" where the array's shape says otherwise; see `arrays.taken`.
+        dataset: an array, a tensor, a DataFrame, or a path: .npy, .npz, .csv, .parquet, or a folder of images.
+        modality: "table", "series" or "image" where the array's shape says otherwise; see `infer_modality`.
         key: the array of a .npz to read. Without it the only one, X_train, X, data or x is taken.
         label: a table's column of labels; "folder" for images in class folders; one value per row for what
             is in memory already. For a .npz it means `label_key`.
@@ -69,71 +68,46 @@ def read(
     """
     if modality is not None:
         known_modality(modality)
+    content, name = _opened(dataset, na)
+    whose = {"the frame": "a frame", "the array": "an array"}.get(name, name)
     keys = {"key": key, "label_key": label_key, "test_key": test_key, "test_label_key": test_label_key}
-    content, name = dataset, "the frame" if isinstance(dataset, pd.DataFrame) else "the array"
-    path = Path(dataset).expanduser() if isinstance(dataset, (str, Path)) else None
-    if path is not None:
-        if not path.exists():
-            raise UserError(f"{path} does not exist{_similar_name(path)}")
-        name = path.name
-        content = None if path.is_dir() else find_reader(path).read(path, na)
     if not isinstance(content, Archive):
-        whose = {"the frame": "a frame", "the array": "an array"}.get(name, name)
         _refuse(whose, "arrays of a .npz file", keys)
+    if not isinstance(content, pd.DataFrame):
+        _refuse(whose, "columns by name", {"drop": drop or None})
     if isinstance(content, pd.DataFrame):
-        return _table(_without_dropped(content, drop), name, modality, label, na, split)
-    _refuse("an array" if path is None else name, "columns by name", {"drop": drop or None})
+        for column in [drop] if isinstance(drop, str) else drop:
+            content, _ = pop_column(content, column, "to drop")
+        return _table(content, name, modality, label, na, split)
     if isinstance(content, Archive):
-        keys["label_key"] = label_key if label_key is not None else label
+        keys["label_key"] = label if label_key is None else label_key
         return _archive(content, modality, keys, na, split, scale)
-    if path is None or not path.is_dir():
+    if not isinstance(content, Path):
         return _array(content, name, modality, label, na, split, scale)
     if modality not in (None, "image"):
-        raise UserError(f"{path} is a folder, which is read as images, not as {modality}")
-    where = None if store is None else Path(store)
-    images = read_folder(path, size=size, channels=channels, max_bad=max_bad, store=where, progress=progress)
-    return _folder(images, path.name, label, split)
+        raise UserError(f"{content} is a folder, which is read as images, not as {modality}")
+    place = None if store is None else Path(store)
+    images = read_folder(content, size=size, channels=channels, max_bad=max_bad, store=place, progress=progress)
+    return _folder(images, name, label, split)
 
 
-def find_reader(path: Path) -> Reader:
-    """Return the reader of a file by its suffix.
-
-    Raises:
-        UserError: no reader of this suffix is registered or installed.
-    """
-    reader = find(READERS, path.suffix.lower(), "reader")
-    if reader is None:
-        raise UserError(
-            f"{path.name} cannot be read: {', '.join(READERS)} files and folders of images are (of one image give the "
-            "folder)"
-        )
-    return reader
+def _opened(dataset: Any, na: Sequence[str]) -> tuple[Any, str]:
+    """Return the content of a file, or a folder's path, or what is in memory already; and its name."""
+    if not isinstance(dataset, (str, Path)):
+        return dataset, "the frame" if isinstance(dataset, pd.DataFrame) else "the array"
+    path = Path(dataset).expanduser()
+    if path.exists():
+        return path if path.is_dir() else find_reader(path).read(path, na), path.name
+    if not path.parent.is_dir():
+        raise UserError(f"{path} does not exist (nor does the folder {path.parent})")
+    hint = nearest(path.name, [other.name for other in path.parent.iterdir()])
+    raise UserError(f"{path} does not exist{hint if 'did you mean' in hint else ''}")
 
 
 def _refuse(name: str, what: str, options: dict[str, Any]) -> None:
     given = [option for option, value in options.items() if value is not None]
     if given:
         raise UserError(f"{given[0]} names {what}; {name} has none")
-
-
-def _similar_name(path: Path) -> str:
-    """Return a hint at the most similar name in the same folder."""
-    if not path.parent.is_dir():
-        return f" (nor does the folder {path.parent})"
-    hint = nearest(path.name, [other.name for other in path.parent.iterdir()])
-    return hint if "did you mean" in hint else ""
-
-
-def _without_dropped(frame: pd.DataFrame, drop: Sequence[str]) -> pd.DataFrame:
-    """Return the frame without the columns that the user leaves out."""
-    for name in [drop] if isinstance(drop, str) else drop:
-        frame, _ = pop_column(frame, name, "to drop")
-    return frame
-
-
-def _data(values: Any, modality: str, name: str, what: str, targets: TargetColumns) -> Data:
-    description = "; ".join([f"{name}: {what}", *targets.notes])
-    return Data(values, modality, targets.labels, targets.split, description)
 
 
 def _rows(count: int, name: str) -> str:
@@ -145,30 +119,23 @@ def _rows(count: int, name: str) -> str:
 def _table(frame: pd.DataFrame, name: str, modality: str | None, label: Any, na: Sequence[str], split: Any) -> Data:
     rows = _rows(len(frame), name)
     frame, _ = as_frame(frame)
-    targets = TargetColumns(len(frame), na)
     # Pandas counts columns without names: their numbers are names, too.
     label, split = (str(given) if isinstance(given, int) else given for given in (label, split))
     if split is None and "split" in frame.columns and label != "split" and is_split(frame["split"]):
         split = "split"
     if isinstance(label, str) and isinstance(split, str) and label == split:
         raise UserError(f"column {label!r} cannot be both the label and the split")
-    if isinstance(label, str):
-        frame, column = pop_column(frame, label, "label")
-        targets.label(column, label)
-    elif label is not None:
-        targets.label(label)
+    if getattr(label, "name", None) is not None:
         # A label that was given beside the frame may still stand in it.
-        frame = frame.drop(columns=str(getattr(label, "name", "")), errors="ignore")
-    if isinstance(split, str):
-        frame, column = pop_column(frame, split, "split")
-        targets.part(column, split)
-    elif split is not None:
-        targets.part(split)
+        frame = frame.drop(columns=str(label.name), errors="ignore")
+    frame, labels = pop_target(frame, label, "label")
+    frame, parts = pop_target(frame, split, "split")
     frame = mask_values(frame, na)
-    if modality is not None and not known_modality(modality).takes_frames:
+    values: Any
+    values, kind, description = frame, modality or "table", f"a table of {_columns(frame)}"
+    if not known_modality(kind).takes_frames:
         values, kind, description = infer_modality(frame.to_numpy(), modality)
-        return _data(values, kind, name, f"{description}, {rows}", targets)
-    return _data(frame, modality or "table", name, f"a table of {_columns(frame)}, {rows}", targets)
+    return with_targets(values, kind, f"{name}: {description}, {rows}", labels, parts, na)
 
 
 def mask_values(frame: pd.DataFrame, na: Sequence[str]) -> pd.DataFrame:
@@ -195,62 +162,68 @@ def _array(
             raise UserError(f"{name} has no column names, so no {given!r}: give one value per row instead")
     values: Any
     values, kind, description = infer_modality(array, modality, scale=scale)
-    description = f"{description}, {_rows(len(values), name)} ({array.dtype})"
-    targets = TargetColumns(len(values), na)
-    if label is not None:
-        targets.label(label)
-    if split is not None:
-        targets.part(split)
+    description = f"{name}: {description}, {_rows(len(values), name)} ({array.dtype})"
     if array.dtype.kind in "OSU":
         values = mask_values(as_frame(values)[0], na)
-    return _data(values, kind, name, description, targets)
+    return with_targets(values, kind, description, Target(label), Target(split), na)
 
 
 def _archive(
     arrays: Archive, modality: str | None, keys: dict[str, Any], na: Sequence[str], split: Any, scale: str | None
 ) -> Data:
-    key = keys["key"] if keys["key"] is not None else arrays.choose()
-    label_key, test_key, test_label_key = keys["label_key"], keys["test_key"], keys["test_label_key"]
-    check_keys(key, label_key, split, test_key, test_label_key)
+    key, label_key, test_key, test_label_key = (keys[k] for k in ("key", "label_key", "test_key", "test_label_key"))
+    key = arrays.choose() if key is None else key
+    _check_keys(key, label_key, split, test_key, test_label_key)
     data = _array(arrays[key], f"{arrays.path.name}, {key}", modality, None, na, None, scale)
-    rows, values, description, label = len(data), data.values, data.description, label_key
-    if label_key is not None:
-        label = as_labels(arrays[label_key] if isinstance(label_key, str) else label_key, rows, na)
+    values, label = data.values, arrays[label_key] if isinstance(label_key, str) else label_key
     if test_key is not None:
         test = _array(arrays[test_key], f"{arrays.path.name}, {test_key}", modality, None, na, None, scale)
-        if data.modality != test.modality or data.values.shape[1:] != test.values.shape[1:]:
-            raise UserError(f"the parts differ in form: {data.description}; {test.description}")
+        values = _joined(data, test)
         if label is not None:
-            label = np.concatenate([label, as_labels(arrays[test_label_key], len(test), na)])
-        frames = isinstance(values, pd.DataFrame)
-        parts = (values, test.values)
-        values = pd.concat(parts) if frames else known_modality(data.modality).concatenate(*parts)
-        split = np.repeat(["train", "test"], [rows, len(test)])
+            test_label = as_labels(arrays[test_label_key], len(test), na)
+            label = np.concatenate([as_labels(label, len(data), na), test_label])
+        split = np.repeat(["train", "test"], [len(data), len(test)])
     elif split is None and "split" in arrays.shapes and "split" not in (key, label_key) and is_split(arrays["split"]):
         split = "split"
-    targets = TargetColumns(len(values), na)
-    if label is not None:
-        names = [name for name in (label_key, test_label_key) if isinstance(name, str)]
-        targets.label(label, " and ".join(names) or "given")
-    if split is not None:
-        name = split if isinstance(split, str) else test_key or "given"
-        targets.part(arrays[split] if isinstance(split, str) else split, name)
-    elif "train" in key and key.replace("train", "test") in arrays.shapes:
-        targets.notes.append(f"{key.replace('train', 'test')} is not read (test_key names a test part)")
-    return Data(values, data.modality, targets.labels, targets.split, "; ".join([description, *targets.notes]))
+    labels = Target(label, " and ".join(k for k in (label_key, test_label_key) if isinstance(k, str)) or "given")
+    parts = Target(arrays[split], split) if isinstance(split, str) else Target(split, test_key or "given")
+    unread = key.replace("train", "test")
+    unused = split is None and unread != key and unread in arrays.shapes
+    notes = [f"{unread} is not read (test_key names a test part)"] if unused else []
+    return with_targets(values, data.modality, data.description, labels, parts, na, notes)
+
+
+def _check_keys(key: str, label_key: Any, split: Any, test_key: str | None, test_label_key: str | None) -> None:
+    """Raise UserError unless every array is read as one thing, and a test part comes whole."""
+    named = [name for name in (key, label_key, split, test_key, test_label_key) if isinstance(name, str)]
+    twice = [name for name in named if named.count(name) > 1]
+    if twice:
+        raise UserError(f"array {twice[0]!r} cannot be read as two things: values, labels and parts are kept apart")
+    if test_label_key is not None and (test_key is None or label_key is None):
+        raise UserError("test_label_key needs test_key and label_key beside it")
+    if test_key is not None and label_key is not None and test_label_key is None:
+        raise UserError("test_key beside label_key needs test_label_key: the labels of the test part")
+    if test_key is not None and split is not None:
+        raise UserError("test_key and split both say what the test part is: give one of them")
+
+
+def _joined(train: Data, test: Data) -> Any:
+    if train.modality != test.modality or train.values.shape[1:] != test.values.shape[1:]:
+        raise UserError(f"the parts differ in form: {train.description}; {test.description}")
+    if isinstance(train.values, pd.DataFrame):
+        return pd.concat([train.values, test.values])
+    return known_modality(train.modality).concatenate(train.values, test.values)
 
 
 def _folder(images: ImageFolder, name: str, label: Any, split: Any) -> Data:
-    targets = TargetColumns(len(images.values))
     folders = [file.split("/")[:-1] for file in images.files]
     tops = {path[0] if path else "" for path in folders}
+    labels, parts = Target(label), Target(split)
     if isinstance(split, str):
         raise UserError("the parts of a folder are its folders train and test, or one value per image")
-    if split is not None:
-        targets.part(split)
-    elif len(tops) == 2 and "train" in tops and tops & set(TEST_FOLDERS):
-        parts = np.array(["train" if path[0] == "train" else "test" for path in folders])
-        targets.part(parts, " and ".join(sorted(tops, key=lambda top: top != "train")))
+    if split is None and len(tops) == 2 and "train" in tops and tops & set(TEST_FOLDERS):
+        which = np.array(["train" if path[0] == "train" else "test" for path in folders])
+        parts = Target(which, " and ".join(sorted(tops, key=lambda top: top != "train")))
         folders = [path[1:] for path in folders]
     if isinstance(label, str):
         if label != "folder":
@@ -258,13 +231,14 @@ def _folder(images: ImageFolder, name: str, label: Any, split: Any) -> Data:
         classes = pd.Series([path[0] if path else None for path in folders], dtype=object)
         if classes.isna().all():
             raise UserError(f"{name} has no class folders to take labels from")
-        targets.label(classes, "the folders' names")
-    elif label is not None:
-        targets.label(label)
+        labels = Target(classes, "the folders' names")
+    notes = []
     if images.bad:
-        targets.notes.append(f"{len(images.bad)} unreadable left out: {listed([bad for bad, _ in images.bad], 5)}")
+        notes.append(f"{len(images.bad)} unreadable left out: {listed([bad for bad, _ in images.bad], 5)}")
     if images.ignored:
-        targets.notes.append(f"{images.ignored} other files ignored")
+        notes.append(f"{images.ignored} other files ignored")
     count, height, width = images.values.shape[1:]
-    description = f"{'RGB' if count == 3 else 'grey'} images brought to {height}x{width}, {_rows(targets.rows, name)}"
-    return _data(images.values, "image", name, description, targets)
+    colour = "RGB" if count == 3 else "grey"
+    description = f"{name}: {colour} images brought to {height}x{width}, {_rows(len(images.values), name)}"
+    data = with_targets(images.values, "image", description, split=parts)
+    return replace(with_targets(images.values, "image", data.description, labels, notes=notes), split=data.split)

@@ -1,8 +1,10 @@
 """The schema of a table: learnt on training rows alone, kept as JSON, applied to any rows."""
 
 import warnings
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -23,13 +25,7 @@ Table = pd.DataFrame | NDArray[Any] | Tensor
 
 
 def as_frame(values: Table) -> tuple[pd.DataFrame, bool]:
-    """Return `values` (N, D) as a frame with text names, and whether the names are the user's own.
-
-    Columns of arrays and tensors are called x0, x1, ...
-
-    Raises:
-        UserError: not two-dimensional, or two columns of one name.
-    """
+    """Return a table (N, D) as a frame with text names (an array's: x0, x1, ...), and whether these are the user's."""
     if isinstance(values, pd.DataFrame):
         frame = values.rename(columns=str)
         twice = frame.columns[frame.columns.duplicated()]
@@ -44,12 +40,7 @@ def as_frame(values: Table) -> tuple[pd.DataFrame, bool]:
 
 
 def listed(names: Sequence[str], limit: int = 8) -> str:
-    """Return names in quotes, the first `limit` of them.
-
-    Example:
-        >>> listed(["age", "sex"])
-        "'age', 'sex'"
-    """
+    """Return names in quotes, the first `limit` of them."""
     shown = ", ".join(repr(str(name)) for name in names[:limit])
     return shown if len(names) <= limit else f"{shown} and {len(names) - limit} more"
 
@@ -59,8 +50,6 @@ class ColumnSchema:
     """What was learnt about one column.
 
     Attributes:
-        name: the column's name.
-        kind: "numeric", "boolean", "datetime" or "categorical".
         mean, std: of the training values, where they are standardised (0 and 1 for booleans).
         missing: whether training rows had missing values.
         levels: names of a categorical column's levels; level i has code i + 1.
@@ -112,19 +101,18 @@ class Schema:
     columns: tuple[ColumnSchema, ...]
     seen: tuple[str, ...]
     named: bool
-    _by_kind: dict[str, list[ColumnSchema]] = field(init=False, repr=False, compare=False)
 
-    def __post_init__(self) -> None:
-        categorical = [column for column in self.columns if column.kind == "categorical"]
-        numeric = [column for column in self.columns if column.kind != "categorical"]
-        object.__setattr__(self, "_by_kind", {"numeric": numeric, "categorical": categorical})
+    @cached_property
+    def _numeric(self) -> list[ColumnSchema]:
+        return [column for column in self.columns if column.kind != "categorical"]
+
+    @cached_property
+    def _categorical(self) -> list[ColumnSchema]:
+        return [column for column in self.columns if column.kind == "categorical"]
 
     @classmethod
     def learn(cls, values: Table) -> "Schema":
-        """Learn a schema on training rows (N, D).
-
-        Columns that are all missing or constant, and text columns with a name of its own for most rows,
-        are dropped with one warning.
+        """Learn on training rows (N, D); columns with nothing to learn from are dropped with one warning.
 
         Raises:
             UserError: fewer than two rows, infinities, text among numbers, or no column left.
@@ -132,44 +120,40 @@ class Schema:
         frame, named = as_frame(values)
         if len(frame) < 2:
             raise UserError(f"training needs at least two rows; the table has {len(frame)}")
-        columns: list[ColumnSchema] = []
+        learnt = {name: _learn_column(frame[name]) for name in frame.columns}
+        columns = [column for column in learnt.values() if isinstance(column, ColumnSchema)]
         dropped: dict[str, list[str]] = {}
-        for name in frame.columns:
-            learnt = _learn_column(frame[name])
-            if isinstance(learnt, str):
-                dropped.setdefault(learnt, []).append(str(name))
-            else:
-                columns.append(learnt)
+        for name, reason in learnt.items():
+            if isinstance(reason, str):
+                dropped.setdefault(reason, []).append(name)
         reasons = "; ".join(f"{reason}: {listed(names)}" for reason, names in dropped.items())
         if not columns:
             raise UserError(f"no column is left to learn from ({reasons or 'the table has none'})")
         if dropped:
             warnings.warn(f"columns dropped ({reasons})", stacklevel=3)
-        return cls(tuple(columns), tuple(str(name) for name in frame.columns), named)
+        return cls(tuple(columns), tuple(frame.columns), named)
 
     @property
     def numeric(self) -> int:
         """Number of leading numeric columns of a stored row, missing indicators among them."""
-        numeric = self._by_kind["numeric"]
-        return len(numeric) + sum(column.missing for column in numeric)
+        return len(self._numeric) + sum(column.missing for column in self._numeric)
 
     @property
     def categories(self) -> list[int]:
         """Cardinality of each trailing code column of a stored row."""
-        return [column.cardinality for column in self._by_kind["categorical"]]
+        return [column.cardinality for column in self._categorical]
 
     @property
     def stored_names(self) -> list[str]:
         """Name of each column of a stored row."""
-        numeric, categorical = self._by_kind["numeric"], self._by_kind["categorical"]
-        gone = [f"{column.name} missing" for column in numeric if column.missing]
-        return [column.name for column in numeric] + gone + [column.name for column in categorical]
+        gone = [f"{column.name} missing" for column in self._numeric if column.missing]
+        return [column.name for column in self._numeric] + gone + [column.name for column in self._categorical]
 
     @property
     def expanded_names(self) -> list[str]:
         """Name of each column after codes were expanded one-hot, as in `workclass=Private`."""
         names = self.stored_names[: self.numeric]
-        for column in self._by_kind["categorical"]:
+        for column in self._categorical:
             levels = ["(unknown)", *column.levels] + ["(missing)"] * column.missing
             names += [f"{column.name}={level}" for level in levels]
         return names
@@ -178,21 +162,20 @@ class Schema:
         """Return rows (N, numeric + categories) float32 as they are stored.
 
         First the numeric columns: standardised, 0 where missing, booleans 0 and 1; then one indicator for
-        each of them that had missing values in training; then one integer code per categorical column.
+        each of them that had missing values in training; then one code per categorical column.
 
         Raises:
             UserError: columns that differ from the schema, text where numbers were, infinities.
         """
         frame = self._matched(values)
-        numeric, categorical = self._by_kind["numeric"], self._by_kind["categorical"]
-        rows = np.empty((len(frame), self.numeric + len(categorical)), dtype=np.float32)
-        indicator = len(numeric)
-        for place, column in enumerate(numeric):
+        rows = np.empty((len(frame), self.numeric + len(self._categorical)), dtype=np.float32)
+        indicator = len(self._numeric)
+        for place, column in enumerate(self._numeric):
             rows[:, place], gone = column.numbers(frame[column.name])
             if column.missing:
                 rows[:, indicator] = gone
                 indicator += 1
-        for place, column in enumerate(categorical, start=self.numeric):
+        for place, column in enumerate(self._categorical, start=self.numeric):
             rows[:, place] = column.codes(frame[column.name])
         return rows
 
@@ -202,7 +185,7 @@ class Schema:
         if named and not absent:
             return frame
         if named and self.named:
-            hint = nearest(absent[0], [str(name) for name in frame.columns])
+            hint = nearest(absent[0], frame.columns)
             hint = hint if "did you mean" in hint else f" (found {listed(list(frame.columns))})"
             raise UserError(f"the data lack {len(absent)} column(s) of the training: {listed(absent)}{hint}")
         if len(frame.columns) != len(self.seen):
@@ -218,11 +201,7 @@ class Schema:
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> "Schema":
-        """Return the schema that `to_json` wrote.
-
-        Raises:
-            UserError: the data are not a schema.
-        """
+        """Return the schema that `to_json` wrote; UserError if it is not one."""
         try:
             columns = tuple(ColumnSchema(**{**column, "levels": tuple(column["levels"])}) for column in data["columns"])
             schema = cls(columns, tuple(data["seen"]), bool(data["named"]))
@@ -253,17 +232,16 @@ def _learn_column(column: "pd.Series[Any]") -> ColumnSchema | str:
         centred = present - present[0]
         mean, std = float(present[0] + centred.mean()), float(centred.std())
     if not np.isfinite(std):
-        raise UserError(
-            f"column {column.name!r}: values up to {np.abs(present).max():.3g} are too large to standardise"
-        )
+        largest = np.abs(present).max()
+        raise UserError(f"column {column.name!r}: values up to {largest:.3g} are too large to standardise")
     return ColumnSchema(str(column.name), kind, mean=mean, std=std or 1.0, missing=missing)
 
 
 def _learn_levels(column: "pd.Series[Any]", missing: bool) -> ColumnSchema | str:
     places, names = as_names(column)
-    counts: dict[str, int] = {}
+    counts = Counter[str]()
     for name, count in zip(names, np.bincount(places[places >= 0], minlength=len(names)), strict=True):
-        counts[name] = counts.get(name, 0) + int(count)
+        counts[name] += int(count)
     if len(counts) == 1 and not missing:
         return "constant"
     frequent = sorted(counts, key=lambda name: (-counts[name], name))[:MAX_LEVELS]

@@ -2,30 +2,29 @@
 
 import warnings
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from isotropy.data.batched import batched
 from isotropy.data.preprocess import Preprocess
-from isotropy.data.tensors import as_array, as_tensor
+from isotropy.data.tensors import as_array, as_tensor, pieces
 from isotropy.errors import UserError
 
-# Values per piece in which a large array is read.
-PIECE = 1 << 22
 # As for tables: training values never reach it.
 LIMIT = 1e6
 
 
+@dataclass(kw_only=True, eq=False)
 class SeriesPreprocess(Preprocess):
     """Series (samples, channels, time): each channel standardised by its training mean and deviation.
 
     Args:
         channels: number of channels of the data as they come.
         length: number of time steps.
-        kept: places of the channels that are used (the others were constant or all missing in training).
+        kept: the channels that are used (the others were constant or all missing in training).
         mean, std: of each kept channel.
         any_length: whether new series may have another length.
 
@@ -39,8 +38,19 @@ class SeriesPreprocess(Preprocess):
         tensor([[[-1., -1.]]])
     """
 
+    channels: int
+    length: int
+    kept: tuple[int, ...]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    any_length: bool = False
+
     modality = "series"
     noun = "series"
+
+    def __post_init__(self) -> None:
+        if not len(self.kept) == len(self.mean) == len(self.std):
+            raise ValueError("kept, mean and std differ in length")
 
     @classmethod
     def infers(cls, array: NDArray[Any]) -> bool:
@@ -57,83 +67,49 @@ class SeriesPreprocess(Preprocess):
         count = array.shape[1]
         return array, f"series of {count} channel{'s' * (count != 1)} and {array.shape[2]} steps"
 
-    def __init__(
-        self,
-        *,
-        channels: int,
-        length: int,
-        kept: tuple[int, ...],
-        mean: tuple[float, ...],
-        std: tuple[float, ...],
-        any_length: bool = False,
-    ) -> None:
-        self.channels = channels
-        self.length = length
-        self.kept = kept
-        self.mean = mean
-        self.std = std
-        self.any_length = any_length
-
     @classmethod
     def learn(cls, values: Any, rows: NDArray[np.int64] | None = None, *, any_length: bool = False) -> Self:
-        """Learn on series (N, C, T) of numbers; reads a large array in pieces.
+        """Learn on series (N, C, T) in constant memory; a channel without two values is dropped with a warning.
 
-        Constant or all-missing channels are dropped with one warning.
-
-        Args:
-            values: the series.
-            rows: (M,) the training rows among them; None for all.
-            any_length: whether new series may have another length.
-
-        Raises:
-            UserError: fewer than two rows, infinities, or no channel left.
+        UserError: fewer than two rows, infinities, or no channel left.
         """
         array = _series(values)
         series = len(array) if rows is None else len(rows)
         if series < 2:
             raise UserError(f"training needs at least two series; there are {series}")
         channels = array.shape[1]
-        count = np.zeros(channels)
-        total = np.zeros(channels)
+        count, total = np.zeros(channels), np.zeros(channels)
         low, high = np.full(channels, np.inf), np.full(channels, -np.inf)
-        for piece, _ in _pieces(array, rows):
+        for _, piece in _finite(array, rows):
             count += (~np.isnan(piece)).sum(axis=(0, 2))
             total += np.nansum(piece, axis=(0, 2))
             low = np.fmin(low, np.fmin.reduce(piece, axis=(0, 2)))
             high = np.fmax(high, np.fmax.reduce(piece, axis=(0, 2)))
-        flat = np.flatnonzero(~(low < high))
-        if len(flat) == channels:
+        kept, flat = np.flatnonzero(low < high), np.flatnonzero(~(low < high))
+        if not len(kept):
             raise UserError("no channel is left to learn from: every one is constant or all missing")
         if len(flat):
             warnings.warn(f"channels dropped (constant or all missing): {', '.join(map(str, flat))}", stacklevel=2)
-        kept = np.flatnonzero(low < high)
         mean = total[kept] / count[kept]
         squares = np.zeros(len(kept))
-        for piece, _ in _pieces(array, rows):
+        for _, piece in _finite(array, rows):
             squares += np.nansum((piece[:, kept] - mean[:, None]) ** 2, axis=(0, 2))
         std = np.sqrt(squares / count[kept])
         if not np.isfinite(std).all():
             raise UserError("the values of the series are too large to standardise: scale them down")
         std[std == 0] = 1.0
-        return cls(
-            channels=channels,
-            length=array.shape[2],
-            kept=tuple(kept.tolist()),
-            mean=tuple(mean.tolist()),
-            std=tuple(std.tolist()),
-            any_length=any_length,
-        )
+        learnt: Any = {"kept": tuple(kept.tolist()), "mean": tuple(mean.tolist()), "std": tuple(std.tolist())}
+        return cls(channels=channels, length=array.shape[2], any_length=any_length, **learnt)
 
     @property
     def shape(self) -> dict[str, Any]:
-        """The number of channels and of time steps of a stored row."""
+        """The numbers of channels and time steps of a stored row."""
         return {"channels": len(self.kept), "length": self.length}
 
     def transform(self, values: Any) -> Tensor:
         """Return series (N, C, T) as float32 (N, kept channels, T), standardised.
 
-        Raises:
-            UserError: another number of channels or time steps than in training, or infinities.
+        UserError: another number of channels or time steps than in training, or infinities.
         """
         array = _series(values)
         if array.shape[1] != self.channels:
@@ -144,40 +120,12 @@ class SeriesPreprocess(Preprocess):
                 "train an encoder that takes any length (--encoder dilated_resnet)"
             )
         kept = list(self.kept)
-        mean, std = np.array(self.mean)[:, None], np.array(self.std)[:, None]
+        mean, std = np.array([self.mean, self.std])[..., None]
         rows = np.empty((len(array), len(kept), array.shape[2]), dtype=np.float32)
-        for piece, start in _pieces(array):
-            filled = interpolate(piece[:, kept])
-            scaled = np.clip((filled - mean) / std, -LIMIT, LIMIT)
-            rows[start : start + len(piece)] = np.nan_to_num(scaled, nan=0.0)
+        for part, piece in _finite(array):
+            scaled = np.clip((interpolate(piece[:, kept]) - mean) / std, -LIMIT, LIMIT)
+            rows[part] = np.nan_to_num(scaled, nan=0.0)
         return as_tensor(rows)
-
-    def to_json(self) -> dict[str, Any]:
-        """Return what was learnt as plain JSON values."""
-        return {
-            "modality": "series",
-            "channels": self.channels,
-            "length": self.length,
-            "kept": list(self.kept),
-            "mean": list(self.mean),
-            "std": list(self.std),
-            "any_length": self.any_length,
-        }
-
-    @classmethod
-    def from_json(cls, data: dict[str, Any]) -> Self:
-        """Return the preprocessing that `to_json` wrote; UserError if it is not one."""
-        try:
-            return cls(
-                channels=data["channels"],
-                length=data["length"],
-                kept=tuple(data["kept"]),
-                mean=tuple(data["mean"]),
-                std=tuple(data["std"]),
-                any_length=data["any_length"],
-            )
-        except (KeyError, TypeError) as error:
-            raise UserError(f"this is no series preprocessing of isotropy: {error}") from error
 
 
 def _series(values: Any) -> NDArray[Any]:
@@ -187,26 +135,22 @@ def _series(values: Any) -> NDArray[Any]:
     return array
 
 
-def _pieces(array: NDArray[Any], rows: NDArray[np.int64] | None = None) -> Iterator[tuple[NDArray[np.float64], int]]:
-    """Yield (rows as float64, place of the first) in pieces of bounded size; infinities are refused."""
-    count = len(array) if rows is None else len(rows)
-    for part in batched(count, row_bytes=array.shape[1] * array.shape[2], part_bytes=PIECE):
-        start = part.start
-        piece = array[part if rows is None else rows[part]].astype(np.float64)
+def _finite(array: NDArray[Any], rows: NDArray[np.int64] | None = None) -> Iterator[tuple[slice, NDArray[np.float64]]]:
+    """Yield what `pieces` does as float64; infinities are refused."""
+    for part, values in pieces(array, rows):
+        piece = values.astype(np.float64)
         infinite = np.isinf(piece)
         if infinite.any():
             row, channel, time = np.argwhere(infinite)[0].tolist()
-            place = start + row if rows is None else rows[start + row]
+            place = part.start + row if rows is None else rows[part.start + row]
             raise UserError(
                 f"series {place}, channel {channel}, step {time}: infinite value: replace it by a number or NaN"
             )
-        yield piece, start
+        yield part, piece
 
 
 def interpolate(series: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return series (N, C, T) with NaN interpolated linearly along the last axis, the ends held.
-
-    A row of a channel with no value at all stays NaN.
+    """Return series (N, C, T) with NaN interpolated along the last axis, the ends held; no value at all stays NaN.
 
     Example:
         >>> interpolate(np.array([[[np.nan, 1.0, np.nan, 3.0]]])).tolist()

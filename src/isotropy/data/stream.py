@@ -7,22 +7,16 @@ from typing import Any
 
 import pandas as pd
 
-from isotropy.data.batched import batched
+from isotropy.batch import batched
+from isotropy.data import readers
 from isotropy.data.preprocess import Preprocess
-from isotropy.data.read import find_reader, mask_values, read
-from isotropy.data.readers import reader
+from isotropy.data.read import mask_values, read
 from isotropy.errors import UserError
 
 
 @dataclass(frozen=True)
 class Stream:
-    """Pieces of values, in the order of the rows.
-
-    Attributes:
-        description: one line: what was taken for what.
-        rows: how many rows there are, or None where only reading them would tell (.csv).
-        pieces: yields values as `preprocess.transform` takes them.
-    """
+    """Values as `preprocess.transform` takes them, in pieces; `rows` is None where only reading would tell (.csv)."""
 
     description: str
     rows: int | None
@@ -38,21 +32,17 @@ def stream(
     max_bad: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> Stream:
-    """Return the rows behind `path` in pieces that take bounded memory.
-
-    A .parquet or .csv file is read piece by piece, a .npy file and a decoded folder of images are mapped; the
-    array of a .npz is unpacked whole. Columns of labels or parts may be there: a schema takes only its own.
+    """Return the rows behind a path in pieces that take bounded memory; but the array of a .npz is unpacked whole.
 
     Args:
-        path: as `read` takes it.
+        path, key, na, max_bad, progress: as for `read`; columns of labels or parts may be there.
         preprocess: learnt in training; its modality is what the file must hold.
-        key, na, max_bad, progress: as for `read`.
 
     Raises:
         UserError: what `read` raises, or data of another modality.
     """
     place = Path(path).expanduser()
-    pieces_of = find_reader(place).pieces if place.is_file() else None
+    pieces_of = readers.find_reader(place).pieces if place.is_file() else None
     if preprocess.takes_frames and pieces_of is not None:
         # A piece without its odd value would have another type than the whole column: names of levels are text.
         rows, frames = pieces_of(place, na, preprocess.text_columns)
@@ -65,9 +55,8 @@ def stream(
         raise UserError(
             f"{place}: holds {data.modality} data, and the encoder was trained on {preprocess.modality} data"
         )
-    values = data.values
-    if isinstance(values, pd.DataFrame):
-        slices = (values.iloc[part] for part in batched(len(values), rows=reader.PIECE_ROWS))
+    if isinstance(data.values, pd.DataFrame):
+        parts = batched(len(data), rows=readers.PIECE_ROWS)
     else:
-        slices = (values[part] for part in batched(len(values), row_bytes=values[:1].nbytes))
-    return Stream(data.description, len(values), slices)
+        parts = batched(len(data), row_bytes=data.values[:1].nbytes)
+    return Stream(data.description, len(data), (data.take(part).values for part in parts))

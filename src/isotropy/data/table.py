@@ -57,7 +57,7 @@ class TablePreprocess(Preprocess):
 
     @classmethod
     def learn(cls, values: Table, rows: NDArray[np.int64] | None = None, *, any_length: bool = False) -> Self:
-        """Learn the schema on the training rows of (N, D), or on all; see `Schema.learn` for warnings and errors."""
+        """Learn the schema on the training rows of (N, D); see `Schema.learn` for warnings and errors."""
         if rows is not None:
             values = values.iloc[rows] if isinstance(values, pd.DataFrame) else values[rows]
         return cls(Schema.learn(values))
@@ -90,9 +90,8 @@ class TablePreprocess(Preprocess):
     def features(self, rows: Tensor) -> NDArray[np.float32]:
         """Return stored rows as (N, F) float32, codes expanded one-hot (unknown and missing included)."""
         stored = rows.detach().cpu().numpy()
-        numeric = self.schema.numeric
-        parts = [stored[:, :numeric]]
-        for place, cardinality in enumerate(self.schema.categories, start=numeric):
+        parts = [stored[:, : self.schema.numeric]]
+        for place, cardinality in enumerate(self.schema.categories, start=self.schema.numeric):
             parts.append(np.eye(cardinality, dtype=np.float32)[stored[:, place].astype(np.intp)])
         return np.concatenate(parts, axis=1)
 

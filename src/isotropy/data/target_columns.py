@@ -1,13 +1,14 @@
 """Labels and parts: brought to one form, and kept away from the values."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from isotropy.data.data import Data
 from isotropy.data.tensors import as_array
 from isotropy.errors import UserError, nearest
 
@@ -28,13 +29,11 @@ def pop_column(frame: pd.DataFrame, column: Any, what: str) -> tuple[pd.DataFram
 def as_labels(values: Any, rows: int, na: Sequence[str] = ()) -> NDArray[Any]:
     """Return labels (N,): numbers, booleans, or objects; missing ones are NaN or None, texts in `na` too.
 
-    Raises:
-        UserError: not one label per row, or none at all.
+    UserError: not one label per row, or none at all.
     """
     if not isinstance(values, pd.Series):
         array = as_array(values)
-        if array.ndim == 2 and array.shape[1] == 1:
-            array = array[:, 0]
+        array = array[:, 0] if array.ndim == 2 and array.shape[1] == 1 else array
         if array.ndim != 1:
             raise UserError(f"labels are one value per row; this array has shape {array.shape}")
         values = pd.Series(array)
@@ -58,12 +57,9 @@ def as_labels(values: Any, rows: int, na: Sequence[str] = ()) -> NDArray[Any]:
 
 
 def as_split(values: Any, rows: int, name: str = "split") -> NDArray[np.str_]:
-    """Return which part each row belongs to, (N,) "train" or "test".
+    """Return which part each row belongs to, (N,) "train" or "test"; true is the part that the name mentions.
 
-    Booleans are read by the name of their column: true is the part that the name mentions.
-
-    Raises:
-        UserError: another value, or a part without rows.
+    UserError: another value, or a part without rows.
     """
     column = pd.Series(as_array(values)) if not isinstance(values, pd.Series) else values
     if len(column) != rows:
@@ -74,8 +70,7 @@ def as_split(values: Any, rows: int, name: str = "split") -> NDArray[np.str_]:
             raise UserError(
                 f"the split {name!r} is true or false, and its name does not say whether true is the test part"
             )
-        other = PARTS[1 - PARTS.index(named[0])]
-        column = column.map({True: named[0], False: other})
+        column = column.map({True: named[0], False: PARTS[1 - PARTS.index(named[0])]})
     parts = column.astype(str).str.strip().str.lower()
     wrong = ~parts.isin(PARTS).to_numpy()
     if wrong.any():
@@ -95,30 +90,42 @@ def is_split(values: Any) -> bool:
     return set(pd.unique(pd.Series(values).astype(object))) == set(PARTS)
 
 
-@dataclass
-class TargetColumns:
-    """Labels and parts that stand beside the values, collected while data are read.
+@dataclass(frozen=True)
+class Target:
+    """Labels or parts as they were found (None where there are none), and the name of where that was."""
 
-    Attributes:
-        rows: the number of rows that labels and parts must have.
-        na: texts that mean a missing label.
-        notes: what was taken for what, so far.
-    """
+    values: Any
+    source: str = "given"
 
-    rows: int
-    na: Sequence[str] = ()
-    labels: NDArray[Any] | None = None
-    split: NDArray[np.str_] | None = None
-    notes: list[str] = field(default_factory=list)
 
-    def label(self, values: Any, name: str = "given") -> None:
-        """Take labels, from the column or array `name`."""
-        self.labels = as_labels(values, self.rows, self.na)
-        missing = int(pd.isna(self.labels).sum())
-        self.notes.append(f"labels from {name}" + (f" ({missing} missing)" if missing else ""))
+NO_TARGET = Target(None)
 
-    def part(self, values: Any, name: str = "given") -> None:
-        """Take the parts, from the column or array `name`."""
-        self.split = as_split(values, self.rows, name)
-        counts = ", ".join(f"{int((self.split == part).sum())} {part}" for part in PARTS)
-        self.notes.append(f"parts from {name} ({counts})")
+
+def pop_target(frame: pd.DataFrame, given: Any, what: str) -> tuple[pd.DataFrame, Target]:
+    """Return a target that is given by value, or by a column's name; and the frame without that column."""
+    if not isinstance(given, str):
+        return frame, Target(given)
+    frame, column = pop_column(frame, given, what)
+    return frame, Target(column, given)
+
+
+def with_targets(
+    values: Any,
+    modality: str,
+    description: str,
+    label: Target = NO_TARGET,
+    split: Target = NO_TARGET,
+    na: Sequence[str] = (),
+    notes: Sequence[str] = (),
+) -> Data:
+    """Return data with labels and parts brought to one form; the description says where they come from."""
+    said, labels, parts = [description], None, None
+    if label.values is not None:
+        labels = as_labels(label.values, len(values), na)
+        missing = int(pd.isna(labels).sum())
+        said.append(f"labels from {label.source}" + (f" ({missing} missing)" if missing else ""))
+    if split.values is not None:
+        parts = as_split(split.values, len(values), split.source)
+        counts = ", ".join(f"{int((parts == part).sum())} {part}" for part in PARTS)
+        said.append(f"parts from {split.source} ({counts})")
+    return Data(values, modality, labels, parts, "; ".join([*said, *notes]))

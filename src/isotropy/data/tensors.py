@@ -1,11 +1,17 @@
-"""Between numpy arrays and tensors."""
+"""Arrays of numbers: from and to tensors, and in pieces."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+
+from isotropy.batch import batched
+
+# Values per piece in which a large array is read.
+PIECE = 1 << 22
 
 
 def as_array(values: Any) -> NDArray[Any]:
@@ -24,3 +30,15 @@ def as_tensor(values: NDArray[Any]) -> Tensor:
     """
     values = np.ascontiguousarray(values)
     return torch.from_numpy(values if values.flags.writeable else values.copy())
+
+
+def pieces(array: NDArray[Any], rows: NDArray[np.int64] | None = None) -> Iterator[tuple[slice, NDArray[Any]]]:
+    """Yield an array, or those of its rows, piece by piece: where a piece stands in the whole, and the piece.
+
+    Example:
+        >>> list(pieces(np.array([5, 6, 7]), np.array([2, 0])))
+        [(slice(0, 2, None), array([7, 5]))]
+    """
+    size = max(1, int(np.prod(array.shape[1:])))
+    for part in batched(len(array) if rows is None else len(rows), rows=max(1, PIECE // size)):
+        yield part, array[part if rows is None else rows[part]]

@@ -1,17 +1,19 @@
-"""Do discrete codes use all their values, say what a label says, and repeat each other? Arrays in, numbers out."""
+"""Do discrete codes use all their values, say what a label says, and repeat each other? Arrays in, numbers out.
+
+Codes are whole numbers (N, S), N > 0: one of B values for each of S segments; others raise ValueError.
+"""
+
+from math import ceil
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 # Rows whose one-hot codes are in memory at once.
-_PIECE = 4096
+_ROWS = 4096
 
 
 def bins_used(codes: ArrayLike) -> NDArray[np.int64]:
     """Return how many different values every segment's codes take, (S,) in 1 to B.
-
-    Args:
-        codes: (N, S) whole numbers, N > 0.
 
     Example:
         >>> bins_used([[0, 1], [3, 1]]).tolist()
@@ -21,14 +23,9 @@ def bins_used(codes: ArrayLike) -> NDArray[np.int64]:
 
 
 def usage(codes: ArrayLike, bins: int) -> NDArray[np.float64]:
-    """Return the entropy of every segment's use of its values over the largest possible, (S,).
+    """Return the entropy of every segment's use of its values over log B, the largest possible, (S,).
 
-    -sum over values of q log q, divided by log B, with q the fractions of the rows. Range 0 (one value for all rows) to
-    1 (all B values used alike); N rows reach log N / log B at most.
-
-    Args:
-        codes: (N, S) whole numbers in [0, bins), N > 0.
-        bins: B, at least 2.
+    Range 0 (one value for all rows) to 1 (all B = `bins` > 1 values used alike); N rows reach log N / log B at most.
 
     Source: the normalised entropy that Niu and Wang 2022 (MUSIC, arXiv 2206.06461) drive to 1; Pielou 1966.
 
@@ -38,20 +35,18 @@ def usage(codes: ArrayLike, bins: int) -> NDArray[np.float64]:
     """
     if bins < 2:
         raise ValueError(f"usage needs at least 2 bins, got {bins}")
-    shares = [np.unique(column, return_counts=True)[1] / len(column) for column in _columns(codes)]
-    return np.array([-(q * np.log(q)).sum() / np.log(bins) + 0.0 for q in shares])
+    fractions = [np.unique(column, return_counts=True)[1] / len(column) for column in _columns(codes)]
+    return np.array([-(q * np.log(q)).sum() / np.log(bins) + 0.0 for q in fractions])
 
 
 def purity(codes: ArrayLike, labels: ArrayLike, *, learnt_on: tuple[ArrayLike, ArrayLike]) -> NDArray[np.float64]:
     """Return how often a code's majority label is a row's label, for every segment, (S,) in 0 to 1.
 
     The majority is learnt on other rows, so that many values with a row each are worth nothing; of a tie the first
-    label in order is taken. A value that none of those rows has stands for their commonest label. A segment that knows
-    nothing scores the fraction of that label.
+    label in order is taken. A value that none of those rows has stands for their commonest label.
 
     Args:
-        codes: (N, S) of the rows that are scored, N > 0.
-        labels: (N,) their classes.
+        codes: (N, S) of the rows that are scored. labels: (N,), their classes.
         learnt_on: codes (M, S) and labels (M,) of the rows that the majorities are learnt on.
 
     Source: Manning, Raghavan and Schuetze 2008, section 16.3, there on the clustered rows themselves.
@@ -76,15 +71,10 @@ def purity(codes: ArrayLike, labels: ArrayLike, *, learnt_on: tuple[ArrayLike, A
 
 
 def mutual_information(codes: ArrayLike, bins: int) -> NDArray[np.float64]:
-    """Return the normalised mutual information of all pairs of segments, (S, S).
+    """Return the normalised mutual information 2 I(s; r) / (H(s) + H(r)) of all pairs of segments, (S, S).
 
-    2 I(s; r) / (H(s) + H(r)), from the counts of pairs of values. Range 0 (independent) to 1 (the same clustering
-    under other names: the diagonal); NaN where both segments take one value. From N rows independent segments give
-    about (B - 1)^2 / (2 N log B), not 0.
-
-    Args:
-        codes: (N, S) whole numbers in [0, bins), N > 0.
-        bins: B.
+    Range 0 (independent) to 1 (the same clustering under other names: the diagonal); NaN where both segments take one
+    value. From N rows independent segments give about (B - 1)^2 / (2 N log B), not 0; B = `bins`.
 
     Source: Strehl and Ghosh 2002, with the arithmetic mean of the entropies (Kvalseth 1987).
 
@@ -96,22 +86,21 @@ def mutual_information(codes: ArrayLike, bins: int) -> NDArray[np.float64]:
     segments = rows.shape[1]
     offsets = np.arange(segments) * bins
     counts = np.zeros((segments * bins, segments * bins))
-    for start in range(0, len(rows), _PIECE):
-        piece = rows[start : start + _PIECE]
-        one_hot = np.zeros((len(piece), segments * bins), dtype=np.float32)
-        np.put_along_axis(one_hot, piece + offsets, 1.0, axis=1)
+    for part in np.array_split(rows, ceil(len(rows) / _ROWS)):
+        one_hot = np.zeros((len(part), segments * bins), dtype=np.float32)
+        np.put_along_axis(one_hot, part + offsets, 1.0, axis=1)
         counts += one_hot.T @ one_hot
     joint = counts.reshape(segments, bins, segments, bins) / len(rows)
     pair = _negentropy(joint.transpose(0, 2, 1, 3).reshape(segments, segments, -1))
     own = _negentropy(joint.sum(axis=3)[:, :, 0])  # (S,): the fractions of every segment's values
     information = pair - own[:, None] - own[None, :]
     with np.errstate(invalid="ignore"):
-        share = -2 * information / (own[:, None] + own[None, :])
-    return np.clip(share, 0.0, 1.0)
+        normalised = -2 * information / (own[:, None] + own[None, :])
+    return np.clip(normalised, 0.0, 1.0)
 
 
-def _negentropy(shares: NDArray[np.float64]) -> NDArray[np.float64]:
-    result: NDArray[np.float64] = (shares * np.log(np.where(shares > 0, shares, 1.0))).sum(axis=-1)
+def _negentropy(fractions: NDArray[np.float64]) -> NDArray[np.float64]:
+    result: NDArray[np.float64] = (fractions * np.log(np.where(fractions > 0, fractions, 1.0))).sum(axis=-1)
     return result
 
 

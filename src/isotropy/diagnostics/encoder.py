@@ -12,10 +12,9 @@ from isotropy.diagnostics.rank import effective_rank, mean_norm
 def encoder_numbers(embeddings: ArrayLike | Tensor, untrained: ArrayLike | Tensor) -> dict[str, float]:
     """Return what the embeddings of some rows say, beside those of the same rows by the encoder before training.
 
-    - "effective_rank" and "mean_norm": see there.
+    - "effective_rank", "mean_norm", "linear_cka": as the functions of these names.
     - "variation": the fraction of the rows' mean square that is not their mean's, 0 (point collapse) to 1.
     - "uncentred_rank": the participation ratio of the second moment, 1 (one direction, or one point) to min(N, D).
-    - "linear CKA": how alike the two sets of embeddings are, see `linear CKA`; 1 before training.
 
     All are NaN where an embedding is not finite.
 
@@ -43,13 +42,10 @@ def encoder_numbers(embeddings: ArrayLike | Tensor, untrained: ArrayLike | Tenso
 
 
 def linear_cka(one: ArrayLike | Tensor, other: ArrayLike | Tensor) -> float:
-    """Return the linear centred kernel alignment |X'Y|^2 / (|X'X| |Y'Y|) of two embeddings of the same rows.
+    """Return the linear centred kernel alignment |X'Y|^2 / (|X'X| |Y'Y|) of embeddings (N, D) and (N, E) of N > 1 rows.
 
     X and Y are centred, the norms Frobenius'. Range 0 to 1; 1 where one is the other turned, scaled and shifted.
     NaN where one of them is a point.
-
-    Args:
-        one: (N, D), N > 1. other: (N, E), of the same rows.
 
     Raises:
         ValueError: another number of rows.

@@ -9,55 +9,60 @@ from torch import Tensor
 
 
 def effective_rank(embeddings: ArrayLike | Tensor) -> float:
-    """Return exp(-sum p ln p) with p the singular values of the centred embeddings over their sum.
+    """Return exp(-sum p ln p) with p the singular values of the centred embeddings (N, D) over their sum.
 
-    The number of directions that the embeddings use: k equal singular values give k. Range 1 to min(N - 1, D);
-    unchanged by shift, scale and rotation. NaN at point collapse, where no direction is left (the centred
-    embeddings have less than 1e-6 of the norm of the embeddings): undefined is never a good value. An
-    isotropic Gaussian gives about D exp(-D / 8N), so take N of several times D. Float64, through the smaller
-    Gram matrix; 0 ln 0 = 0 and no constant added. RankMe (2023) is the same without the centring, which a
-    common mean (after a ReLU, for one) pulls down.
-
-    Args:
-        embeddings: (N, D), an array or a tensor.
+    Range 1 to min(N - 1, D): k equal singular values give k. Unchanged by shift, scale and rotation. NaN at point
+    collapse (less than 1e-6 of the norm is left by centring). An isotropic Gaussian gives about D exp(-D / 8N), so take
+    N of several times D.
 
     Source: Roy and Vetterli, The Effective Rank (2007), definition 1.
 
     Example:
         >>> round(effective_rank([[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, -1.0]]), 6)
         2.0
-        >>> effective_rank([[1.0, 2.0], [1.0, 2.0]])
-        nan
     """
     z = _rows(embeddings)
     centred = z - z.mean(dim=0)
-    if centred.norm() <= 1e-6 * z.norm():
-        return math.nan
-    gram = centred.T @ centred if len(z) >= z.shape[1] else centred @ centred.T
-    squares = torch.linalg.eigvalsh(gram)
-    # Rounding leaves eigenvalues of about 1e-16 of the largest, whose roots would count as directions.
-    squares = squares[squares > squares[-1] * len(gram) * torch.finfo(torch.float64).eps]
-    p = squares.sqrt() / squares.sqrt().sum()
-    return float(torch.exp(-(p * p.log()).sum()))
+    return math.nan if centred.norm() <= 1e-6 * z.norm() else _entropy_rank(centred)
+
+
+def rankme(embeddings: ArrayLike | Tensor) -> float:
+    """Return `effective_rank` of the embeddings (N, D) as they are: without the centring.
+
+    Range 1 to min(N, D), NaN where all are 0. A common mean, as after a ReLU, pulls it down. The paper adds a constant
+    to p, which makes 2345 of 2048 equal singular values; here there is none.
+
+    Source: Garrido et al. 2023 (arXiv 2210.02885), equation 1.
+
+    Example:
+        >>> round(rankme(torch.eye(4)), 6)
+        4.0
+    """
+    z = _rows(embeddings)
+    return _entropy_rank(z) if z.any() else math.nan
 
 
 def mean_norm(embeddings: ArrayLike | Tensor) -> float:
-    """Return the norm of the mean of the embeddings, each first scaled to length 1.
+    """Return the norm of the mean of the embeddings (N, D), each first scaled to length 1; a row of zeros stays zero.
 
-    Range 0 to 1: 1 is point collapse (all point one way); N rows in random directions give about 1 / sqrt(N).
-    A row of zeros stays zero.
+    Range 0 to 1: 1 is point collapse; N rows in random directions give about 1 / sqrt(N).
 
-    Args:
-        embeddings: (N, D), an array or a tensor.
-
-    Source: the mean resultant length of directional statistics (Mardia and Jupp 2000, section 2.3.1, there for
-    circles).
+    Source: the mean resultant length (Mardia and Jupp 2000, section 2.3.1, there for circles).
 
     Example:
         >>> mean_norm([[3.0, 0.0], [1.0, 0.0]]), mean_norm([[1.0, 0.0], [-2.0, 0.0]])
         (1.0, 0.0)
     """
     return float(F.normalize(_rows(embeddings), dim=1).mean(dim=0).norm())
+
+
+def _entropy_rank(z: Tensor) -> float:
+    gram = z.T @ z if len(z) >= z.shape[1] else z @ z.T
+    squares = torch.linalg.eigvalsh(gram)
+    # Rounding leaves eigenvalues of about 1e-16 of the largest, whose roots would count as directions.
+    squares = squares[squares > squares[-1] * len(gram) * torch.finfo(torch.float64).eps]
+    p = squares.sqrt() / squares.sqrt().sum()
+    return float(torch.exp(-(p * p.log()).sum()))
 
 
 def _rows(embeddings: ArrayLike | Tensor) -> Tensor:

@@ -13,7 +13,7 @@ VERDICTS = MappingProxyType(
     {
         HEALTHY: "No known failure detected.",
         **{rule.name: rule.sentence for rule in RULES.values()},
-        UNKNOWN: "No verdict: the run is outside of what verdicts were tested on.",
+        UNKNOWN: "No verdict: the run is outside the range on which verdicts were tested.",
     }
 )
 # Outside of these no verdict is given: (least, most).
@@ -23,12 +23,7 @@ _PROBE = ("without a verdict, probe a label: isotropy probe RUN PATH --label NAM
 
 @dataclass(frozen=True)
 class Verdict:
-    """What is said of a run, as plain data.
-
-    Attributes:
-        name: one of `VERDICTS`. sentence: the same as a sentence. evidence: the numbers that it rests on.
-        advice: one or two things to try, that name settings of the method.
-    """
+    """What is said of a run: a name in `VERDICTS`, its sentence, the numbers that it rests on, and what to try."""
 
     name: str
     sentence: str
@@ -54,8 +49,7 @@ def verdict(
     A loss that is not finite is a divergence in any run; the others need a run inside of `RANGES`.
 
     Args:
-        lines: of diagnostics.jsonl, in order.
-        facts: what is trained and how long.
+        lines: of diagnostics.jsonl, in order. facts: what is trained and how long.
         probes: the comparisons of probes.json (format 2), where a label was probed.
 
     Example:

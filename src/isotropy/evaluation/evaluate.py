@@ -15,7 +15,7 @@ from isotropy.evaluation.features import Features
 from isotropy.evaluation.intervals import LEVEL, RESAMPLES
 from isotropy.evaluation.problem import DRAWS, Problem, Size, size_text
 from isotropy.evaluation.resampling import Resampled, resample
-from isotropy.evaluation.score import Measurement, Score
+from isotropy.evaluation.score import Measurement, Score, evaluator_title
 from isotropy.evaluation.splits import stratified
 from isotropy.evaluation.task import Task, encode, has_label, task_of
 
@@ -265,7 +265,7 @@ def _notes(train_y: Array, test_y: Array, problem: Problem, rows: tuple[Array, A
 
 def _said(found: Sequence[Found]) -> list[str]:
     return [
-        f"{evaluator.replace('_', ' ')} on {name}: {note}." for name, _, evaluator, one, _ in found for note in one.notes
+        f"{evaluator_title(evaluator)} on {name}: {note}." for name, _, evaluator, one, _ in found for note in one.notes
     ]
 
 

@@ -82,6 +82,20 @@ class Score:
 Column = tuple[str, str, int]
 
 
+# Titles of evaluators as users read them; another evaluator is called by its name.
+_TITLES = {"linear": "linear probe", "knn": "k-NN", "mlp": "MLP probe"}
+
+
+def evaluator_title(name: str) -> str:
+    """Return the title of an evaluator as tables and sentences say it.
+
+    Example:
+        >>> evaluator_title("linear"), evaluator_title("few_labels")
+        ('linear probe', 'few labels')
+    """
+    return _TITLES.get(name, name.replace("_", " "))
+
+
 def column(score: dict[str, Any]) -> Column:
     """Return what scores in one column of a table have in common: evaluator, metric and number of labels."""
     return score["evaluator"], score["metric"], score["labels"]
@@ -99,7 +113,7 @@ def columns(comparison: dict[str, Any]) -> dict[Column, str]:
     titles = {}
     for name, metric, labels in keys:
         same = [key for key in keys if key[0] == name]
-        title = name.replace("_", " ")
+        title = evaluator_title(name)
         title += f" {metric}" if len({key[1] for key in same}) > 1 else ""
         titles[name, metric, labels] = title + (f" ({labels:,})" if len({key[2] for key in same}) > 1 else "")
     return titles

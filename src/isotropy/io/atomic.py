@@ -9,10 +9,7 @@ from pathlib import Path
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Give an empty file beside `path` that takes its place when the block ends, and is removed on any error.
-
-    Until then, whatever happens, `path` holds what it held before.
-    """
+    """Give an empty file beside `path` that takes its place when the block ends; on any error it is removed."""
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     os.close(handle)
     try:

@@ -31,8 +31,7 @@ class Log:
     def read(path: Path) -> Iterator[dict[str, Any]]:
         """Yield the lines of a file, none where there is no file; a last line cut short by a kill is left out.
 
-        Raises:
-            UserError: a line that is not JSON, or a file that is no text.
+        UserError: a line that is not JSON, or a file that is no text.
         """
         if not path.is_file():
             return
@@ -48,7 +47,7 @@ class Log:
                     raise UserError(f"{path}, line {number} is not JSON: is the run damaged?") from None
 
     def add(self, entry: dict[str, Any]) -> dict[str, Any]:
-        """Append one line, and return what is in it; a number that is not finite becomes null: JSON knows no other."""
+        """Append one line, and return what is in it; a number that is not finite becomes null."""
         written: dict[str, Any] = finite(entry)
         self._file.write(json.dumps(written, allow_nan=False).encode() + b"\n")
         return written

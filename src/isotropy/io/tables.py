@@ -1,4 +1,4 @@
-"""Files of embeddings, written in pieces: any number of rows, constant memory, atomic."""
+"""Files of rows, written in pieces: any number of rows, constant memory, atomic."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -14,14 +14,10 @@ from isotropy.io.atomic import replacing
 
 
 class Writer(Protocol):
-    """Takes the rows of a file in their order."""
+    """Takes the rows of a file of embeddings in their order."""
 
     def write(self, embeddings: NDArray[Any], *texts: Any) -> None:
         """Append rows (B, width), and of every text column as many strings, None where missing."""
-        ...
-
-    def close(self) -> None:
-        """Finish the file."""
         ...
 
 
@@ -33,9 +29,8 @@ def writing(
 
     Args:
         path: ends in one of `WRITERS`.
-        names: of the numbers' columns.
+        names: of the columns of numbers, of type `dtype`.
         texts: names of columns of strings that come before them; a .npy file has none.
-        dtype: of the numbers.
 
     Raises:
         OSError: the disk does not take it.
@@ -49,46 +44,47 @@ class _Parquet:
 
     def __init__(self, path: Path, names: Sequence[str], texts: Sequence[str], dtype: type[np.generic]) -> None:
         number = pa.from_numpy_dtype(np.dtype(dtype))
-        columns = [(name, pa.string()) for name in texts] + [(name, number) for name in names]
-        self.schema = pa.schema(columns)
+        self.schema = pa.schema([(name, pa.string()) for name in texts] + [(name, number) for name in names])
         self.file = pq.ParquetWriter(path, self.schema)
 
     def write(self, embeddings: NDArray[Any], *texts: Any) -> None:
-        """Append rows."""
         columns = [pa.array(text, pa.string(), from_pandas=True) for text in texts]
         columns += [pa.array(column) for column in np.ascontiguousarray(embeddings.T)]
         self.file.write_table(pa.table(columns, schema=self.schema))
 
     def close(self) -> None:
-        """Finish the file."""
         self.file.close()
 
 
-class _Npy:
-    """A .npy file whose header is written last, when the number of rows is known."""
+class Npy:
+    """A .npy file of rows of one shape, whose header is written last, when their number is known."""
 
-    def __init__(self, path: Path, names: Sequence[str], texts: Sequence[str], dtype: type[np.generic]) -> None:
-        assert not texts, "a .npy file holds numbers"
-        self.width, self.rows = len(names), 0
+    def __init__(self, path: Path, shape: tuple[int, ...], dtype: type[np.generic]) -> None:
+        self.shape, self.rows = shape, 0
         self.dtype = np.dtype(dtype).newbyteorder("<")
         self.file = open(path, "wb")  # noqa: SIM115 (closed by `close`)
         self._header()
 
-    def write(self, embeddings: NDArray[Any], *texts: Any) -> None:
-        """Append rows."""
-        self.file.write(np.ascontiguousarray(embeddings, dtype=self.dtype).tobytes())
-        self.rows += len(embeddings)
+    def write(self, rows: NDArray[Any]) -> None:
+        """Append rows (B, *shape)."""
+        self.file.write(np.ascontiguousarray(rows, dtype=self.dtype).tobytes())
+        self.rows += len(rows)
 
     def close(self) -> None:
-        """Write the header over the first one, which is of the same length, and close."""
+        """Write the header over the first one, and close."""
         with self.file:
             self.file.seek(0)
             self._header()
 
     def _header(self) -> None:
         # numpy leaves room in a header for a growing first axis: its length stays the same.
-        header = {"descr": self.dtype.str, "fortran_order": False, "shape": (self.rows, self.width)}
+        header = {"descr": self.dtype.str, "fortran_order": False, "shape": (self.rows, *self.shape)}
         np.lib.format.write_array_header_1_0(self.file, header)
 
 
-WRITERS: dict[str, Any] = {".parquet": _Parquet, ".npy": _Npy}
+def _npy(path: Path, names: Sequence[str], texts: Sequence[str], dtype: type[np.generic]) -> Npy:
+    assert not texts, "a .npy file holds numbers"
+    return Npy(path, (len(names),), dtype)
+
+
+WRITERS: dict[str, Any] = {".parquet": _Parquet, ".npy": _npy}

@@ -1,4 +1,4 @@
-"""Where a method is: one file each, and this list of them: an import that exports it, and its name."""
+"""The methods, one file each: an import that exports the class, and its name in `METHODS`."""
 
 from isotropy.errors import UserError, nearest
 from isotropy.methods.autoencoder import Autoencoder as Autoencoder
@@ -61,11 +61,7 @@ METHODS: dict[str, type[Method]] = {
 
 
 def find_method(name: str) -> type[Method]:
-    """Return a method's class by its name in `METHODS`, from an installed package, or by "module:Class".
-
-    Raises:
-        UserError: nothing of this name, with the nearest one.
-    """
+    """Return the class of a name: in `METHODS`, of an installed package, or "module:Class"; or raise a UserError."""
     kind = find(METHODS, name, "method")
     if kind is None:
         raise UserError(f"method {name!r} is unknown{nearest(name, METHODS)}")

@@ -1,12 +1,9 @@
-"""Autoencoder: give the row back from its vector."""
-
 from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 
-from isotropy.methods.checks import width_of
-from isotropy.methods.method import Method, Outputs
+from isotropy.methods.method import Method, Outputs, width_of
 from isotropy.nn.decoders import categories_of, decode
 from isotropy.objectives import reconstruction
 from isotropy.views.multiview import MultiView
@@ -15,23 +12,12 @@ from isotropy.views.multiview import MultiView
 class Autoencoder(Method):
     """From the encoder's vector of a row a decoder must give the row back; no views, no augmentation.
 
-    With the decoder d, the loss is the mean over rows and their cells of
-
-        ( d(f(x)) - x )^2   for a number,   -log softmax( d(f(x)) )[x]   for a category.
-
-    Hinton and Salakhutdinov, "Reducing the Dimensionality of Data with Neural Networks" (Science 2006); the baseline
-    of Sui et al., ICLR 2024 (arXiv 2310.07756).
-
-    Departures: no pretraining layer by layer, as everywhere today; categories have a cross entropy of their own
-    instead of a squared error on their ones and zeros; where a recipe asks for several views, each one is given back.
+    With a decoder d, the loss is `objectives.reconstruction` of d(f(x)) for x.
+    Hinton and Salakhutdinov, "Reducing the Dimensionality of Data with Neural Networks" (Science 2006).
 
     Args:
-        encoder: f.
         make_decoder: makes d, a network from (B, width) to rows (as the encoder takes them), given the width. One
             with `categories`, as `isotropy.nn.decoders.TableDecoder`, gives a logit per category in place of its code.
-
-    Raises:
-        UserError: an encoder without a width, or (in training) a decoder whose output is no row.
 
     Example:
         >>> from isotropy.encoders import TableMLP

@@ -1,12 +1,7 @@
-"""Barlow Twins: each dimension agrees with itself in the other view and with no other dimension."""
-
-from collections.abc import Sequence
-
 from torch import Tensor, nn
 
-from isotropy.methods.checks import width_of
-from isotropy.methods.method import Method, Outputs
-from isotropy.nn.mlp import mlp
+from isotropy.methods.method import Method, Outputs, width_of
+from isotropy.nn.mlp import Widths, mlp
 from isotropy.objectives import barlow_twins
 from isotropy.validation import nonnegative, positive
 from isotropy.views.multiview import MultiView
@@ -15,32 +10,19 @@ from isotropy.views.multiview import MultiView
 class BarlowTwins(Method):
     """The correlations between the dimensions of two views, over the batch, are to be the identity.
 
-    With z = g(f(x)) standardised per dimension over the N samples and C = Z' Z~ / N (D, D), the loss is
-
-        scale * ( sum over i of (C_ii - 1)^2 + lambda * sum over i != j of C_ij^2 ).
-
+    The loss is `objectives.barlow_twins` of z = g(f(x)).
     Zbontar et al., "Barlow Twins: Self-Supervised Learning via Redundancy Reduction" (ICML 2021, arXiv 2103.03230),
     equations 1 and 2.
 
-    Departures: `scale` is solo-learn's, the paper has none; with more than two views the loss is a mean over pairs;
-    the default projector is small (the paper's is 8192 three times), for batches of a few hundred rows.
-
     Args:
-        encoder: f.
         projector: hidden and output widths of g (Linear, BatchNorm, ReLU, ..., Linear without bias).
-        off_diagonal_weight: weight of the redundancy, at least 0.
+        off_diagonal_weight: lambda, the weight of the redundancy, at least 0.
         loss_scale: weight of the whole loss, above 0.
 
-    Raises:
-        UserError: an argument out of its range, or an encoder without a width.
-
     Example:
-        >>> import torch
         >>> from isotropy.encoders import TableMLP
-        >>> method = BarlowTwins(TableMLP(numeric=3, width=8), projector=(16, 16))
-        >>> outputs = method(MultiView(torch.arange(32), lambda: [torch.randn(32, 3), torch.randn(32, 3)]))
-        >>> list(method.loss(**outputs))
-        ['invariance', 'redundancy']
+        >>> BarlowTwins(TableMLP(numeric=3, width=8), projector=(16, 20)).reference_losses(11)["point collapse"]
+        2.0
     """
 
     gathered = ("z",)
@@ -49,7 +31,7 @@ class BarlowTwins(Method):
         self,
         encoder: nn.Module,
         *,
-        projector: Sequence[int] = (512, 512, 512),
+        projector: Widths = (512, 512, 512),
         off_diagonal_weight: float = 0.005,
         loss_scale: float = 0.1,
     ) -> None:
@@ -70,11 +52,8 @@ class BarlowTwins(Method):
         return barlow_twins(*z, lambda_=self.off_diagonal_weight, scale=self.loss_scale)
 
     def reference_losses(self, batch_size: int) -> dict[str, float]:
-        """Return the loss of two views of one point, that are equal, and that have nothing to do with each other.
-
-        Perfection is equal views whose dimensions correlate no more than they must: B rows span B - 1 centred
-        directions. Independence is the expected loss of independent normal views.
-        """
+        """Return the loss of two views of one point, that are equal, and that have nothing to do with each other."""
+        # B rows span B - 1 centred directions, so more dimensions correlate; independence is normal and an expectation.
         width, free = self.dimensions, batch_size - 1
         crowding = max(0.0, width / free - 1)
         return {

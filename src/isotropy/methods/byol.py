@@ -1,13 +1,8 @@
-"""BYOL: predict what a slowly moving copy of yourself sees in another view; nothing is pushed away."""
-
-from collections.abc import Sequence
-
 from torch import Tensor, nn
 
-from isotropy.methods.checks import width_of
-from isotropy.methods.method import Method, Outputs
+from isotropy.methods.method import Method, Outputs, width_of
 from isotropy.nn.ema import Teacher, cosine
-from isotropy.nn.mlp import mlp
+from isotropy.nn.mlp import Widths, mlp
 from isotropy.objectives import byol
 from isotropy.validation import at_least, within
 from isotropy.views.multiview import MultiView
@@ -16,25 +11,12 @@ from isotropy.views.multiview import MultiView
 class BYOL(Method):
     """The student predicts, from one view, the teacher's projection of another; the teacher follows the student.
 
-    With the student's prediction p_v = h(g(f(x_v))) and the teacher's projection y_u = g'(f'(x_u)), the loss is
-
-        sum over views v != u of 2 - 2 cos(p_v, y_u),
-
-    and after every step f' <- m f' + (1 - m) f (g' likewise), m = 1 - (1 - momentum)(cos(pi progress) + 1) / 2.
+    The loss is `objectives.byol` of h(g(f(x))) for g'(f'(x')); after every step f' <- m f' + (1 - m) f, g' likewise.
     Grill et al., "Bootstrap Your Own Latent" (NeurIPS 2020, arXiv 2006.07733), equation 2 and section 3.
 
-    Departures: with crops of several sizes (large views first) the teacher sees only the views of the first
-    view's size, and all pairs are summed (solo-learn's form); the default heads are small (the paper's are 4096
-    wide) and the first momentum is .99, which suits short runs (the paper's is .996 for 1000 epochs).
-
     Args:
-        encoder: f.
-        projector: hidden and output widths of g (Linear, BatchNorm, ReLU, ..., Linear).
-        predictor_hidden: width of the hidden layer of h, which is built alike.
+        projector, predictor_hidden: widths of g (Linear, BatchNorm, ReLU, ..., Linear) and inside h, built alike.
         momentum: m at the start, in [0, 1]; it ends at 1.
-
-    Raises:
-        UserError: an argument out of its range, or an encoder without a width.
 
     Example:
         >>> import torch
@@ -53,7 +35,7 @@ class BYOL(Method):
         self,
         encoder: nn.Module,
         *,
-        projector: Sequence[int] = (1024, 256),
+        projector: Widths = (1024, 256),
         predictor_hidden: int = 1024,
         momentum: float = 0.99,
     ) -> None:
@@ -71,18 +53,12 @@ class BYOL(Method):
         """Return "prediction" of all views and "target" of the global ones, each (B, D)."""
         # The teacher first: where the student's activations are held already, it takes a quarter longer.
         target = [self.teacher_projector(h) for h in views.global_views.through(self.teacher_encoder)]
-        return {
-            "prediction": [self.predictor(self.projector(h)) for h in views.through(self.encoder)],
-            "target": target,
-        }
+        prediction = [self.predictor(self.projector(h)) for h in views.through(self.encoder)]
+        return {"prediction": prediction, "target": target}
 
     def loss(self, prediction: list[Tensor], target: list[Tensor]) -> dict[str, Tensor]:
         """Return "distance", the mean over rows of the summed distances, in [0, 4] for each directed pair."""
         return {"distance": byol(prediction, target)}
-
-    def ema_encoder(self) -> nn.Module:
-        """Return the teacher's encoder."""
-        return self.teacher_encoder
 
     def reference_losses(self, batch_size: int) -> dict[str, float]:
         """Return 0 twice: BYOL's loss cannot tell perfection from collapse."""

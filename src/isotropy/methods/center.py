@@ -1,12 +1,7 @@
-"""Center: views of a sample agree, samples do not; the shortest objective that cannot fall to one point."""
-
-from collections.abc import Sequence
-
 from torch import Tensor, nn
 
-from isotropy.methods.checks import width_of
-from isotropy.methods.method import Method, Outputs
-from isotropy.nn.mlp import mlp
+from isotropy.methods.method import Method, Outputs, width_of
+from isotropy.nn.mlp import Widths, mlp
 from isotropy.objectives import center
 from isotropy.validation import inside
 from isotropy.views.multiview import MultiView
@@ -15,40 +10,22 @@ from isotropy.views.multiview import MultiView
 class Center(Method):
     """A sample's expected embedding shall be long and the expected embedding of all samples, the centre, short.
 
-    With unit rows z = g(f(x)) / |g(f(x))|, z' from another view of the same sample and z'' from another sample, the
-    loss is
-
-        -a + lambda c2,  a = E[z . z'] = E |E[z given the sample]|^2,  c2 = E[z . z''] = |E[z]|^2.
-
-    "Common stability mechanism behind self-supervised learning" (arXiv 2402.14957), the Lagrangian of its
-    constrained problem.
-
-    Departures: the penalty is the squared length of the centre, estimated without bias over the whole batch
-    (whether the paper squares it, and its lambda, we do not know); head, optimiser and data are ours. A short
-    centre does not mean many dimensions: two opposite points have none. Watch the effective rank.
+    The loss is `objectives.center` of z = g(f(x)), the Lagrangian of the constrained problem in "Common stability
+    mechanism behind self-supervised learning" (arXiv 2402.14957).
 
     Args:
-        encoder: f.
         projector: hidden and output widths of g (Linear, BatchNorm, ReLU, ..., Linear).
         center_weight: lambda, above 0 (where collapse is best) and below 1 (from where differing views are rewarded).
 
-    Raises:
-        UserError: an argument out of its range, or an encoder without a width.
-
     Example:
-        >>> import torch
         >>> from isotropy.encoders import TableMLP
-        >>> method = Center(TableMLP(numeric=3, width=8), projector=(16, 4))
-        >>> outputs = method(MultiView(torch.arange(32), lambda: [torch.randn(32, 3), torch.randn(32, 3)]))
-        >>> list(method.loss(**outputs))
-        ['alignment', 'centre']
+        >>> Center(TableMLP(numeric=3, width=8), projector=(16, 4)).reference_losses(11)
+        {'point collapse': -0.5, 'perfection': -1.05}
     """
 
     gathered = ("z",)
 
-    def __init__(
-        self, encoder: nn.Module, *, projector: Sequence[int] = (512, 128), center_weight: float = 0.5
-    ) -> None:
+    def __init__(self, encoder: nn.Module, *, projector: Widths = (512, 128), center_weight: float = 0.5) -> None:
         super().__init__()
         inside(0, 1, center_weight=center_weight)
         self.encoder = encoder

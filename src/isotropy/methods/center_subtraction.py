@@ -1,14 +1,10 @@
-"""CenterSubtraction: chase another view of yourself, less what all samples share; no predictor, no negatives."""
-
-from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from isotropy.methods.checks import width_of
-from isotropy.methods.method import Method, Outputs
-from isotropy.nn.mlp import mlp
+from isotropy.methods.method import Method, Outputs, width_of
+from isotropy.nn.mlp import Widths, mlp
 from isotropy.objectives import center_subtraction
 from isotropy.objectives.rows import l2_normalize, upcast
 from isotropy.validation import fraction, positive, within
@@ -18,32 +14,18 @@ from isotropy.views.multiview import MultiView
 class CenterSubtraction(Method):
     """SimSiam whose predictor is replaced by what it is said to do: taking the centre off the target.
 
-    With unit rows z = g(f(x)) / |g(f(x))|, z' from another view, sg without gradient, the loss is
-
-        -E[ z . normalise(sg(z') - lambda c) ],  and after each step  c <- m c + (1 - m) E[z],
-
-    over both directions, c = 0 at first. Derived from "Common stability mechanism behind self-supervised learning"
-    (arXiv 2402.14957) and SimSiam (Chen and He, arXiv 2011.10566).
-
-    Departures: the paper states the mechanism and not this method; it is a test of it. A short centre does not
-    mean many dimensions: two opposite points have none. Watch the effective rank.
+    The loss is `objectives.center_subtraction` of z = g(f(x)), with c <- m c + (1 - m) E[z / |z|] after each step.
+    Derived from "Common stability mechanism behind self-supervised learning" (arXiv 2402.14957) and SimSiam.
 
     Args:
-        encoder: f.
         projector: hidden and output widths of g (Linear, BatchNorm, ReLU, ..., Linear).
         center_fraction: lambda, above 0 (without it everything collapses) and at most 1 (the whole centre).
         momentum: m, at least 0 and below 1.
 
-    Raises:
-        UserError: an argument out of its range, or an encoder without a width.
-
     Example:
-        >>> import torch
         >>> from isotropy.encoders import TableMLP
-        >>> method = CenterSubtraction(TableMLP(numeric=3, width=8), projector=(16, 4))
-        >>> outputs = method(MultiView(torch.arange(32), lambda: [torch.randn(32, 3), torch.randn(32, 3)]))
-        >>> list(outputs), list(method.loss(**outputs))
-        (['z', 'mean'], ['agreement'])
+        >>> CenterSubtraction(TableMLP(numeric=3, width=8), projector=(16, 4)).reference_losses(32)
+        {'point collapse': -1.0, 'perfection': -1.0}
     """
 
     averaged = ("mean",)
@@ -52,7 +34,7 @@ class CenterSubtraction(Method):
         self,
         encoder: nn.Module,
         *,
-        projector: Sequence[int] = (512, 128),
+        projector: Widths = (512, 128),
         center_fraction: float = 0.5,
         momentum: float = 0.9,
     ) -> None:
@@ -76,10 +58,8 @@ class CenterSubtraction(Method):
         return {"agreement": center_subtraction(*z, centre=self.centre, lambd=self.center_fraction)}
 
     def reference_losses(self, batch_size: int) -> dict[str, float]:
-        """Return -1 twice: the loss cannot tell perfection from collapse.
-
-        At lambda = 1 too: a moving mean comes ever closer to the point from behind, and what it leaves is normalised.
-        """
+        """Return -1 twice: the loss cannot tell perfection from collapse."""
+        # At lambda = 1 too: the moving mean is always behind the point, and what is left of the target is normalised.
         return {"point collapse": -1.0, "perfection": -1.0}
 
     def update(self, **outputs: Any) -> None:

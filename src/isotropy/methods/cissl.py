@@ -1,45 +1,26 @@
-"""CISSL: a student as weak as the probe must recognise its sample among a strong teacher's embeddings."""
-
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor, nn
 
-from isotropy.methods.checks import width_of
-from isotropy.methods.method import Method, Outputs
-from isotropy.nn.mlp import mlp
+from isotropy.methods.method import Method, Outputs, width_of
+from isotropy.nn.mlp import Widths, mlp
 from isotropy.objectives import cissl, cissl_references
 from isotropy.validation import positive
 from isotropy.views.multiview import MultiView
 
 
 class CISSL(Method):
-    """Only one side is projected, so that the features themselves and not their projection are linearly readable.
+    """A student as weak as the probe must recognise its sample among the embeddings of a strong teacher.
 
-    With s = normalise(BN(A f(x))), t = normalise(g(f(x))) and N = 2B views of B samples, the loss is
-
-        -(1/N) sum over i of 1/2 [ log q_i(i) + log q_i(i') ],  q_i = softmax over all N views j of s_i . t_j / T,
-
-    i' being the other view of the sample of i. Nothing is masked and there is no stop-gradient.
-    Dubois et al., "Improving Self-Supervised Learning by Characterizing Idealized Representations" (NeurIPS 2022,
-    arXiv 2209.06235), equation 7, with the self-positive of the authors' code.
-
-    Departures: with crops of several sizes (large views first) the teachers are the U views of the first view's
-    size, each with target 1/U, and all views are students; weights are initialised as torch does; the default
-    temperature is .2, which suits a few hundred samples (the paper's is .07 on TinyImageNet, .1 on ImageNet).
+    The loss is `objectives.cissl` of students BN(A f(x)) and teachers g(f(x)).
+    Dubois et al., "Improving Self-Supervised Learning by Characterizing Idealized Representations" (NeurIPS 2022, arXiv
+    2209.06235), equation 7, and authors' code.
 
     Args:
-        encoder: f.
         projector: hidden and output widths of the teacher's g (Linear, BatchNorm, ReLU, ..., Linear, BatchNorm).
-        student_hidden: hidden widths of the student's head, which ends like g. Empty is the linear A, for
-            linear probes; the widths of an MLP probe make features for that probe.
+        student_hidden: hidden widths in the place of A; empty for linear probes, an MLP probe's widths for that one.
         temperature: T, in units of cosine, above 0.
 
-    Raises:
-        UserError: an argument out of its range, or an encoder without a width.
-
     Example:
-        >>> import torch
         >>> from isotropy.encoders import TableMLP
         >>> method = CISSL(TableMLP(numeric=3, width=8), projector=(16, 4))
         >>> outputs = method(MultiView(torch.arange(32), lambda: [torch.randn(32, 3), torch.randn(32, 3)]))
@@ -56,8 +37,8 @@ class CISSL(Method):
         self,
         encoder: nn.Module,
         *,
-        projector: Sequence[int] = (1024, 128),
-        student_hidden: Sequence[int] = (),
+        projector: Widths = (1024, 128),
+        student_hidden: Widths = (),
         temperature: float = 0.2,
     ) -> None:
         super().__init__()

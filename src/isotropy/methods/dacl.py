@@ -1,16 +1,11 @@
-"""DACL: know a row after a little of another row was mixed into it; for any data."""
-
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor, nn
 
 from isotropy import rng
 from isotropy.batch import without_mask
 from isotropy.errors import UserError
-from isotropy.methods.checks import width_of
-from isotropy.methods.method import Method, Outputs
-from isotropy.nn.mlp import mlp
+from isotropy.methods.method import Method, Outputs, width_of
+from isotropy.nn.mlp import Widths, mlp
 from isotropy.objectives import nt_xent, nt_xent_references
 from isotropy.validation import at_least, fraction, positive
 from isotropy.views.multiview import Dataset, MultiView
@@ -19,28 +14,15 @@ from isotropy.views.multiview import Dataset, MultiView
 class DACL(Method):
     """Two mixtures of a row, each with another random row, must pick each other out of the batch.
 
-    With rows x' drawn from the data, z = g(f(m x + (1 - m) x')) and m ~ U(alpha, 1), both drawn anew for each view,
-    and s the cosine, the loss of view i whose sample's other view is j is
-
-        -log( exp(s(z_i, z_j) / t) / sum over k != i of exp(s(z_i, z_k) / t) ).
-
-    Verma et al., "Towards Domain-Agnostic Contrastive Learning" (ICML 2021, arXiv 2011.04419), section 3 and
-    algorithm 1. No augmentation is needed, so it takes tables, series and images alike.
-
-    Departures: x' comes from the whole data and not from the batch, so that a view is a function of the sample, the
-    pass and the seed alone; a category cannot be mixed: it is that of x' with probability 1 - m; views that a recipe
-    asks for are mixed after they were made.
+    The loss is `objectives.nt_xent` of z = g(f(m x + (1 - m) x')), with m ~ U(alpha, 1) and x' from the data drawn for
+    each view; no augmentation is needed.
+    Verma et al., "Towards Domain-Agnostic Contrastive Learning" (ICML 2021, arXiv 2011.04419), section 3.
 
     Args:
-        encoder: f.
-        numeric: how many columns of a table are numbers (they come first, codes of categories last); None for data
-            that are numbers alone. A recipe takes it from the data.
+        numeric: how many columns of a table, the first ones, are numbers; None for data of numbers alone.
         projector: hidden and output widths of g (Linear, BatchNorm, ReLU, ..., Linear).
         temperature: t, in units of cosine, above 0.
         alpha: the least fraction of the row itself, in [0, 1).
-
-    Raises:
-        UserError: an argument out of its range, an encoder without a width, or views of another size than the data.
 
     Example:
         >>> from isotropy.encoders import TableMLP
@@ -57,13 +39,14 @@ class DACL(Method):
         encoder: nn.Module,
         *,
         numeric: int | None = None,
-        projector: Sequence[int] = (512, 128),
+        projector: Widths = (512, 128),
         temperature: float = 0.5,
         alpha: float = 0.5,
     ) -> None:
         super().__init__()
         positive(temperature=temperature)
-        at_least(0, **({} if numeric is None else {"numeric": numeric}))
+        if numeric is not None:
+            at_least(0, numeric=numeric)
         fraction(alpha=alpha)
         self.encoder = encoder
         self.projector = mlp((width_of(encoder), *projector))

@@ -1,13 +1,10 @@
-"""DIET: tell every row from all others, as if each were a class of its own."""
-
 from math import log
 
 import torch
 from torch import Tensor, nn
 
 from isotropy.errors import UserError
-from isotropy.methods.checks import width_of
-from isotropy.methods.method import Method, Outputs
+from isotropy.methods.method import Method, Outputs, width_of
 from isotropy.objectives import instance_classification
 from isotropy.objectives.rows import upcast
 from isotropy.validation import at_least, fraction
@@ -20,26 +17,13 @@ MOST_WEIGHTS = 1 << 28
 class DIET(Method):
     """A linear layer on the encoder classifies each of the N rows of the data as a class of its own.
 
-    With W of N rows and a smoothing s, the loss of row n is
-
-        -sum over m of t_m log softmax( W f(x) )_m,   t_m = (1 - s) [m = n] + s / N.
-
+    The loss is `objectives.instance_classification` of f(x).
     Balestriero, "Unsupervised Learning on a DIET: Datum IndEx as Target, Free of Self-Supervision, Reconstruction,
     Projector Head" (2023, arXiv 2302.10260).
 
-    The layer has N * width weights: 10 MB for 10,000 rows and width 256, 1 GB for a million, four times that in
-    training. More than 2^28 weights are refused. Its logits are never held for all rows at once.
-
-    Departures: none known in the loss; the views are those of the recipe, and without any the row itself ("DIET"
-    of LFR's tables, where "DIET-aug" has one augmented view); with several views their losses are averaged.
-
     Args:
-        encoder: f.
-        n_samples: N; a recipe takes it from the data.
+        n_samples: N, at most 2^28 / width; a recipe takes it from the data.
         label_smoothing: s, in [0, 1).
-
-    Raises:
-        UserError: an argument out of its range, a head that is too large, or an encoder without a width.
 
     Example:
         >>> from isotropy.encoders import TableMLP

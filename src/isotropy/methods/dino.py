@@ -1,6 +1,3 @@
-"""DINO: match the categories that a slowly moving copy of yourself sees in another view."""
-
-from collections.abc import Sequence
 from math import exp, log
 from typing import Any
 
@@ -8,11 +5,10 @@ import torch
 from torch import Tensor, nn
 
 from isotropy.errors import UserError
-from isotropy.methods.checks import width_of
-from isotropy.methods.method import Method, Outputs
+from isotropy.methods.method import Method, Outputs, width_of
 from isotropy.methods.pairs import crossed
 from isotropy.nn.ema import Teacher, cosine
-from isotropy.nn.mlp import mlp
+from isotropy.nn.mlp import Widths, mlp
 from isotropy.nn.prototypes import Prototypes
 from isotropy.objectives import dino
 from isotropy.objectives.rows import l2_normalize, upcast
@@ -23,39 +19,21 @@ from isotropy.views.multiview import MultiView
 class DINO(Method):
     """The student's soft categories of a view match the teacher's of another, which are centred and sharpened.
 
-    With logits l = W g(f(x)) of unit rows g and unit rows of W, the teacher's l' alike from its own weights, its
-    centre c, and P_u = softmax((l'_u - c) / t_t), the loss is the mean over the teacher's large views u, the
-    student's views v != u, and rows of
-
-        -sum_k P_u,k log softmax(l_v / t_s)_k.
-
-    After every step c <- m_c c + (1 - m_c) (the mean l' over large views and all rows), and the teacher moves as
-    BYOL's: f' <- m f' + (1 - m) f, with m on a half cosine from `momentum` to 1. Centring alone would flatten
-    the categories, sharpening alone would leave one of them. Caron et al., "Emerging Properties in Self-Supervised
-    Vision Transformers" (ICCV 2021, arXiv 2104.14294), equations 1 to 4 and algorithm 1.
-
-    Departures: gradients are not clipped (the authors clip each parameter's to norm 3 for transformers) and
-    weight decay is constant, since both belong to the loop; the last layer's gain stays 1 (their
-    `norm_last_layer`); weights start as the library's layers do and not from a truncated normal; the warm-up of t_t
-    is a fraction of training and the last layer rests for whole passes; the teacher sees all views of the first
-    view's size; g has batch norm, without which short runs of small networks end at uniform categories; the
-    defaults are small (the paper has K = 65536, g 2048, 2048, 256, momentum .996).
+    The loss is `objectives.dino` of logits W g(f(x)), rows of g and W having length 1. After every step c <- m_c c +
+    (1 - m_c) (the mean l'), and the teacher moves as BYOL's.
+    Caron et al., "Emerging Properties in Self-Supervised Vision Transformers" (ICCV 2021, arXiv 2104.14294), equations
+    1 to 4 and algorithm 1.
 
     Args:
-        encoder: f.
         projector: hidden and output widths of g (Linear, GELU, ..., Linear), run once on all views.
         num_prototypes: K, the categories, at least 2.
         batch_norm: batch norm in g's hidden layers, which the paper leaves out.
         student_temperature: t_s, above 0.
-        teacher_temperature: t_t after its warm-up, above 0 and at most t_s.
-        warmup_temperature: t_t at the start, above 0 and at most t_s.
+        teacher_temperature, warmup_temperature: t_t after its warm-up and at the start, above 0 and at most t_s.
         warmup_fraction: fraction of training, in [0, 1], in which t_t grows linearly.
         momentum: m at the start, in [0, 1]; it ends at 1.
         center_momentum: m_c, in [0, 1).
         frozen_passes: passes over the data at the beginning in which W does not move.
-
-    Raises:
-        UserError: an argument out of its range, or an encoder without a width.
 
     Example:
         >>> from isotropy.encoders import TableMLP
@@ -73,7 +51,7 @@ class DINO(Method):
         self,
         encoder: nn.Module,
         *,
-        projector: Sequence[int] = (512, 512, 128),
+        projector: Widths = (512, 512, 128),
         num_prototypes: int = 1024,
         batch_norm: bool = True,
         student_temperature: float = 0.1,
@@ -113,21 +91,12 @@ class DINO(Method):
         logits = self.prototypes(l2_normalize(upcast(self.projector(torch.cat(student)))))
         targets = self.teacher_prototypes(l2_normalize(upcast(self.teacher_projector(torch.cat(teacher)))))
         each = targets.chunk(len(teacher))
-        return {
-            "student": list(logits.chunk(len(student))),
-            "teacher": list(each),
-            "level": torch.stack(each).mean(0),
-        }
+        return {"student": [*logits.chunk(len(student))], "teacher": [*each], "level": torch.stack(each).mean(0)}
 
     def loss(self, student: list[Tensor], teacher: list[Tensor], **_: object) -> dict[str, Tensor]:
         """Return "distillation", the mean cross entropy over pairs and rows, in nats."""
-        loss = dino(
-            student,
-            teacher,
-            centre=self.centre,
-            student_temperature=self.student_temperature,
-            teacher_temperature=self.teacher_temperature,
-        )
+        soft, sharp = self.student_temperature, self.teacher_temperature
+        loss = dino(student, teacher, centre=self.centre, student_temperature=soft, teacher_temperature=sharp)
         return {"distillation": loss}
 
     @property
@@ -136,23 +105,17 @@ class DINO(Method):
         start, end = self.temperatures
         return start + (end - start) * min(1.0, self.progress / self.warmup_fraction) if self.warmup_fraction else end
 
-    def monitored(self, student: list[Tensor], teacher: list[Tensor], **_: Any) -> dict[str, list[Tensor]]:
+    def monitored(self, student: list[Tensor], teacher: list[Tensor], **_: object) -> dict[str, list[Tensor]]:
         """Return what diagnostics read: the logits, and the categories' probabilities of a teacher and its student."""
         taught, teaching = next(iter(crossed(student, teacher)))
         p = ((teaching - self.centre) / self.teacher_temperature).softmax(1)
         q = (taught / self.student_temperature).softmax(1)
         return {"views": student, "assignments": [p], "teacher": [p], "student": [q]}
 
-    def ema_encoder(self) -> nn.Module:
-        """Return the teacher's encoder."""
-        return self.teacher_encoder
-
     def reference_losses(self, batch_size: int) -> dict[str, float]:
-        """Return the loss at best where all rows are one point, at uniform categories, and where they are sharp.
-
-        At one point the centre cancels the teacher, whose uniform P cost log K or more. "perfection" is unit rows
-        spread evenly over K orthogonal directions, the warm-up being over.
-        """
+        """Return the loss at best where all rows are one point, at uniform categories, and where they are sharp."""
+        # At one point the centre cancels the teacher, and a uniform P costs log K or more; perfection is unit rows
+        # spread evenly over K orthogonal directions, after the warm-up.
         count, sharp = self.centre.shape[1], 1 / self.student_temperature
         own = 1 / (1 + (count - 1) * exp(-1 / self.temperatures[1]))
         return {

@@ -1,18 +1,13 @@
-"""DISSL: a strong head sorts the samples into many categories and a weak one must follow; nothing is stopped."""
-
 import warnings
-from collections.abc import Sequence
 from math import log
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from isotropy.errors import UserError
-from isotropy.methods.checks import width_of
-from isotropy.methods.method import Method, Outputs
+from isotropy.methods.method import Method, Outputs, width_of
 from isotropy.methods.pairs import crossed
-from isotropy.nn.mlp import mlp
+from isotropy.nn.mlp import Widths, mlp
 from isotropy.objectives import dissl
 from isotropy.objectives.rows import upcast
 from isotropy.validation import at_least, nonnegative, positive
@@ -22,38 +17,20 @@ from isotropy.views.multiview import MultiView
 class DISSL(Method):
     """The teacher invents a task that is sure, invariant and balanced; a student as weak as the probe solves it.
 
-    With t = softmax(g(f(x)) / T_t) of the teacher and s = softmax(h(f(x)) / T_s) of the student over C categories,
-    t~ and s~ of another view, and CE and H the cross entropy and the entropy, the loss is
-
-        E[ CE(t, s~) ] + beta E[ CE(t, t~) ] - lambda H( E[ t ] ),
-
-    one marginal E[t] per view, over the whole batch. No stop-gradient, no moving average, no centring.
-    Dubois et al., "Improving Self-Supervised Learning by Characterizing Idealized Representations" (NeurIPS 2022,
-    arXiv 2209.06235), equation 9, with the weights' names of the authors' code.
-
-    Departures: C is 1024 and the low rank 256 by default, which suits a few thousand samples (the paper's are
-    16384 and 512; C counts kinds of samples that the views cannot tell apart, so it grows with the data and
-    shrinks with coarser views); weights are initialised as torch does (the logits' deviation at the start is .6;
-    the authors' .45). Where the batch is smaller than C and lambda above 1 + beta, the best a batch can do is to
-    spread every sample over about C / B categories: not a failure. With crops of several sizes (large views
-    first) the teachers are the views of the first view's size.
+    The loss is `objectives.dissl` of students h(f(x)) and teachers g(f(x)): no stop-gradient, no moving average.
+    Dubois et al., "Improving Self-Supervised Learning by Characterizing Idealized Representations" (NeurIPS 2022, arXiv
+    2209.06235), equation 9.
 
     Args:
-        encoder: f.
         num_categories: C, at least 2.
         bottleneck_width: rank of both heads' last maps: Linear to it without bias, BatchNorm, Linear to C.
         teacher_hidden: hidden widths of g before the bottleneck (Linear, BatchNorm, ReLU each).
-        student_hidden: likewise of h. Empty is linear, for linear probes; the widths of an MLP probe make
-            features for that probe.
+        student_hidden: likewise of h; empty for features for linear probes, an MLP probe's widths for that one.
         balance_weight: lambda, at least 0; below 1 + beta the teacher has no reason of its own to use many categories.
-        certainty_weight: weight of the teacher's determinism, at least 0.
+        certainty_weight: beta, at least 0, the weight of the teacher's determinism.
         temperature: T_t above 0; T_s is twice that, as in the paper.
 
-    Raises:
-        UserError: an argument out of its range, an encoder without a width, or (in training) a single large view.
-
     Example:
-        >>> import torch
         >>> from isotropy.encoders import TableMLP
         >>> method = DISSL(TableMLP(numeric=3, width=8), num_categories=32, bottleneck_width=8, teacher_hidden=(16,))
         >>> outputs = method(MultiView(torch.arange(64), lambda: [torch.randn(64, 3), torch.randn(64, 3)]))
@@ -70,8 +47,8 @@ class DISSL(Method):
         *,
         num_categories: int = 1024,
         bottleneck_width: int = 256,
-        teacher_hidden: Sequence[int] = (1024,),
-        student_hidden: Sequence[int] = (),
+        teacher_hidden: Widths = (1024,),
+        student_hidden: Widths = (),
         balance_weight: float = 2.3,
         certainty_weight: float = 0.8,
         temperature: float = 0.5,
@@ -95,16 +72,15 @@ class DISSL(Method):
 
     def forward(self, views: MultiView) -> Outputs:
         """Return logits "student" of all views and "teacher" of the global ones, and their "marginal", each (B, C)."""
-        count = len(views.global_views.inputs)
-        if count < 2:
+        large = len(views.global_views.inputs)
+        if large < 2:
             raise UserError(
                 "DISSL's teachers compare two views of the first view's size and these "
                 f"{len(views.tensors)} views have one: set views.num_views = 2"
             )
         features = views.through(self.encoder)
-        large = features[:count]
         # Views go through a head together, so that its batch statistics span them.
-        teacher = self.teacher(torch.cat(large)).chunk(len(large))
+        teacher = self.teacher(torch.cat(features[:large])).chunk(large)
         return {
             "student": [*self.student(torch.cat(features)).chunk(len(features))],
             "teacher": [*teacher],
@@ -113,7 +89,6 @@ class DISSL(Method):
 
     def loss(self, student: list[Tensor], teacher: list[Tensor], marginal: list[Tensor]) -> dict[str, Tensor]:
         """Return "distillation", "determinism" and "maximality", weighted, in nats."""
-        means = [p.mean(dim=0) for p in marginal]
         return dissl(
             student,
             teacher,
@@ -121,10 +96,10 @@ class DISSL(Method):
             beta=self.certainty_weight,
             temperature=self.temperature,
             student_temperature=2 * self.temperature,
-            marginal=means,
+            marginal=[p.mean(dim=0) for p in marginal],
         )
 
-    def monitored(self, student: list[Tensor], teacher: list[Tensor], **_: Any) -> dict[str, list[Tensor]]:
+    def monitored(self, student: list[Tensor], teacher: list[Tensor], **_: object) -> dict[str, list[Tensor]]:
         """Return what diagnostics read: a teacher's probabilities, and those of a student of it."""
         taught, teaching = next(iter(crossed(student, teacher)))
         p, q = (teaching / self.temperature).softmax(1), (taught / (2 * self.temperature)).softmax(1)
@@ -132,20 +107,14 @@ class DISSL(Method):
 
     def reference_losses(self, batch_size: int) -> dict[str, float]:
         """Return the loss where one category takes all, where none is preferred, and the least of any batch."""
-        c, most, surplus = (
-            log(self.num_categories),
-            log(min(batch_size, self.num_categories)),
-            self.balance_weight - 1 - self.certainty_weight,
-        )
-        return {
-            "one code": 0.0,
-            "uniform codes": -surplus * c,
-            "perfection": -(1 + self.certainty_weight) * most - surplus * c
-            if surplus > 0
-            else -self.balance_weight * most,
-        }
+        whole, most = log(self.num_categories), log(min(batch_size, self.num_categories))
+        surplus = self.balance_weight - 1 - self.certainty_weight
+        perfection = -self.balance_weight * most
+        if surplus > 0:
+            perfection = -(1 + self.certainty_weight) * most - surplus * whole
+        return {"one code": 0.0, "uniform codes": -surplus * whole, "perfection": perfection}
 
 
-def _low_rank(widths: Sequence[int], categories: int) -> nn.Sequential:
+def _low_rank(widths: Widths, categories: int) -> nn.Sequential:
     """Return a head whose logits have rank `widths[-1]` at most; the norm stands at the bottleneck alone."""
     return nn.Sequential(mlp(widths, norm_last=True, bias_last=False), nn.Linear(widths[-1], categories))

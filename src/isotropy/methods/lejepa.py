@@ -1,14 +1,8 @@
-"""LeJEPA: predict the mean of a sample's views, and keep the embeddings an isotropic Gaussian."""
-
-from collections.abc import Sequence
-from typing import Any
-
 from torch import Tensor, nn
 
 from isotropy import rng
-from isotropy.methods.checks import width_of
-from isotropy.methods.method import Method, Outputs
-from isotropy.nn.mlp import mlp
+from isotropy.methods.method import Method, Outputs, width_of
+from isotropy.nn.mlp import Widths, mlp
 from isotropy.objectives import lejepa
 from isotropy.objectives.sigreg import quadrature
 from isotropy.validation import at_least, inside
@@ -18,31 +12,13 @@ from isotropy.views.multiview import MultiView
 class LeJEPA(Method):
     """All views move to their mean, and along random directions the embeddings must be N(0, 1): no other trick.
 
-    With z = g(f(x)), mu a sample's mean over its large views, and f_a(t) = mean over samples of exp(i t a.z), the
-    loss is
-
-        (1 - lambda) mean of (z - mu)^2
-        + lambda mean over views and directions a of N integral |f_a(t) - exp(-t^2/2)|^2 exp(-t^2/2) dt.
-
-    No stop-gradient, no teacher, no predictor. Balestriero and LeCun, "LeJEPA: Provable and Scalable Self-Supervised
-    Learning Without the Heuristics" (2025), the algorithm's convex form and the authors' quadrature.
-
-    Embeddings are gathered: at D = 64 a view of 256 rows is 16 thousand numbers and its characteristic functions are
-    8 thousand, but to average those, `forward` would apply the directions to every row and knot, with a graph.
-
-    Departures: directions are drawn from a table of the normal distribution that ends at 4.3; the default head is
-    small. The reference loss "perfection" is the statistic's floor, 1.05 lambda, which no sample of a Gaussian
-    beats on average; see `isotropy.objectives.sigreg` for what the statistic does not see.
+    The loss is `objectives.lejepa` of z = g(f(x)), on directions drawn for each step.
+    Balestriero and LeCun, "LeJEPA: Provable and Scalable Self-Supervised Learning Without the Heuristics" (2025).
 
     Args:
-        encoder: f.
         projector: hidden and output widths of g (Linear, BatchNorm, ReLU, ..., Linear).
         gaussian_weight: lambda, in (0, 1); the statistic grows with the batch, so lambda times N is what counts.
-        num_slices: how many directions a step draws.
-        num_knots: of the quadrature on [0, 3], at least 2.
-
-    Raises:
-        UserError: an argument out of its range, or an encoder without a width.
+        num_slices, num_knots: directions of a step, and knots of the quadrature on [0, 3], at least 2.
 
     Example:
         >>> import torch
@@ -59,7 +35,7 @@ class LeJEPA(Method):
         self,
         encoder: nn.Module,
         *,
-        projector: Sequence[int] = (512, 64),
+        projector: Widths = (512, 64),
         gaussian_weight: float = 0.05,
         num_slices: int = 256,
         num_knots: int = 17,
@@ -88,15 +64,12 @@ class LeJEPA(Method):
         """Return this step's directions (M, D) on the CPU: a function of seed and step, the same on all ranks."""
         return rng.normals(rng.halves(self.rng.of_step(self.slices), self.dimensions))
 
-    def monitored(self, large: list[Tensor], small: list[Tensor], **_: Any) -> dict[str, list[Tensor]]:
+    def monitored(self, large: list[Tensor], small: list[Tensor], **_: object) -> dict[str, list[Tensor]]:
         """Return what diagnostics read: the embedded views."""
         return {"views": [*large, *small]}
 
     def reference_losses(self, batch_size: int) -> dict[str, float]:
-        """Return the loss where all rows are at the origin, and of equal views of samples of N(0, I).
-
-        Of all points the origin is the cheapest to collapse to. Perfection is an expectation.
-        """
+        """Return the loss at the origin, the cheapest point, and what is expected of equal views of N(0, I)."""
         knots = quadrature(self.num_knots)
         collapse = sum(weight * (1 - target) ** 2 for _, target, weight in knots)
         return {

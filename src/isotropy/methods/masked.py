@@ -1,5 +1,3 @@
-"""Masked reconstruction: hide parts of a row and tell them from the rest."""
-
 from collections.abc import Callable
 from math import ceil
 
@@ -8,8 +6,7 @@ from torch import Tensor, nn
 
 from isotropy import rng
 from isotropy.errors import UserError
-from isotropy.methods.checks import width_of
-from isotropy.methods.method import Method, Outputs
+from isotropy.methods.method import Method, Outputs, width_of
 from isotropy.nn.decoders import categories_of, decode
 from isotropy.objectives import normalise_patches, reconstruction
 from isotropy.validation import at_least, inside
@@ -17,30 +14,16 @@ from isotropy.views.multiview import MultiView
 
 
 class Masked(Method):
-    """From a row of which a share is hidden, encoder and decoder must tell what was there.
+    """Parts of a row are hidden, and encoder and decoder must tell them from the rest.
 
-    With x_m the row whose hidden cells are 0 and d the decoder, the loss is the mean over rows and their hidden
-    cells of
-
-        ( d(f(x_m)) - x )^2   for a number,   -log softmax( d(f(x_m)) )[x]   for a category.
-
-    Hidden are columns of a table, pieces of one channel of a series, square patches of an image, always the same
-    count; on images x is normalised within each patch. The rows of MAE: He et al., "Masked Autoencoders Are Scalable
-    Vision Learners" (CVPR 2022, arXiv 2111.06377), section 3.
-
-    Departures: any encoder works: it sees the whole row with zeros (the mean of a number, the code of an unknown
-    category) where the paper's sees the visible patches alone, and the decoder gets one vector instead of one per
-    patch; tables and series have the same rule with their own cells and without the normalisation of patches.
+    The loss is `objectives.reconstruction` of d(f(x)), hidden cells of x being 0, for those cells: columns of a table,
+    pieces of one channel of a series, square patches (normalised) of an image.
+    He et al., "Masked Autoencoders Are Scalable Vision Learners" (MAE; CVPR 2022, arXiv 2111.06377), section 3.
 
     Args:
-        encoder: f.
         make_decoder: makes d, as `Autoencoder` takes it.
-        mask_ratio: of the columns or patches that is hidden, in (0, 1); visible are the whole number below the rest, at
-            least one.
+        mask_ratio: fraction of the columns or patches that is hidden, in (0, 1), rounded up; at least one is visible.
         patch_size: length of a hidden piece of a series, or side of a patch of an image.
-
-    Raises:
-        UserError: a number out of its range, an encoder without a width, or (in training) rows of one patch.
 
     Example:
         >>> from isotropy.encoders import TableMLP

@@ -1,15 +1,10 @@
-"""MoCo v3: know what a slowly moving copy of yourself makes of the other view, among the whole batch."""
-
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor, nn
 
-from isotropy.methods.checks import width_of
-from isotropy.methods.method import Method, Outputs
+from isotropy.methods.method import Method, Outputs, width_of
 from isotropy.methods.pairs import crossed
 from isotropy.nn.ema import Teacher, cosine
-from isotropy.nn.mlp import mlp
+from isotropy.nn.mlp import Widths, mlp
 from isotropy.objectives import info_nce, info_nce_references
 from isotropy.validation import at_least, positive, within
 from isotropy.views.multiview import MultiView
@@ -18,28 +13,15 @@ from isotropy.views.multiview import MultiView
 class MoCoV3(Method):
     """A view's prediction must pick out the teacher's key of the other view among the keys of all samples.
 
-    With the student's query q = h(g(f(x))), the teacher's key k = g'(f'(x)), s the cosine and N samples, the loss is
-
-        2 t * sum over both directions of the mean over i of
-            -log( exp(s(q_i, k_i) / t) / sum over j of exp(s(q_i, k_j) / t) ),
-
-    and after every step f' <- m f' + (1 - m) f (g' likewise), m = 1 - (1 - momentum)(cos(pi progress) + 1) / 2.
+    The loss is 2 t times `objectives.info_nce` of h(g(f(x))) and g'(f'(x')), summed over both directions, and after
+    every step f' <- m f' + (1 - m) f, g' likewise.
     Chen, Xie and He, "An Empirical Study of Training Self-Supervised Vision Transformers" (ICCV 2021, arXiv
     2104.02057), equation 1 and algorithm 1.
 
-    Departures: the teacher moves after the optimiser's step and not before the next one's keys, which is the same;
-    with more than two views, or crops of several sizes (large views first), all pairs of a view and another, large
-    one are summed; the default heads are small (the paper's are 4096 wide, for batches of 4096 rows).
-
     Args:
-        encoder: f.
-        projector: hidden and output widths of g (Linear, BatchNorm, ReLU, ..., Linear, BatchNorm without affine).
-        predictor_hidden: width of the hidden layer of h (Linear, BatchNorm, ReLU, Linear).
+        projector, predictor_hidden: widths of g (Linear, BatchNorm, ReLU, ..., Linear, BatchNorm) and inside h.
         temperature: t, in units of cosine, above 0.
         momentum: m at the start, in [0, 1]; it ends at 1.
-
-    Raises:
-        UserError: an argument out of its range, or an encoder without a width.
 
     Example:
         >>> from isotropy.encoders import TableMLP
@@ -58,7 +40,7 @@ class MoCoV3(Method):
         self,
         encoder: nn.Module,
         *,
-        projector: Sequence[int] = (1024, 256),
+        projector: Widths = (1024, 256),
         predictor_hidden: int = 1024,
         temperature: float = 0.2,
         momentum: float = 0.99,
@@ -78,19 +60,13 @@ class MoCoV3(Method):
         """Return "query" of all views and "key" of the global ones, each (B, D)."""
         # The teacher first: where the student's activations are held already, it takes a quarter longer.
         key = [self.teacher_projector(h) for h in views.global_views.through(self.teacher_encoder)]
-        return {
-            "query": [self.predictor(self.projector(h)) for h in views.through(self.encoder)],
-            "key": key,
-        }
+        query = [self.predictor(self.projector(h)) for h in views.through(self.encoder)]
+        return {"query": query, "key": key}
 
     def loss(self, query: list[Tensor], key: list[Tensor]) -> dict[str, Tensor]:
         """Return "contrast", 2 t times the cross entropies (in nats), summed over directed pairs of views."""
         entropies = [info_nce(q, k.detach(), temperature=self.temperature) for q, k in crossed(query, key)]
         return {"contrast": 2 * self.temperature * torch.stack(entropies).sum()}
-
-    def ema_encoder(self) -> nn.Module:
-        """Return the teacher's encoder."""
-        return self.teacher_encoder
 
     def reference_losses(self, batch_size: int) -> dict[str, float]:
         """Return the loss of two views where all rows are one point, and where the samples form a simplex."""

@@ -1,14 +1,10 @@
-"""MUSIC: split the embedding into segments, each a clustering that agrees between views and repeats no other."""
-
-from collections.abc import Sequence
 from math import log
-from typing import Any
 
 from torch import Tensor, nn
 
 from isotropy.errors import UserError
-from isotropy.methods.checks import width_of
-from isotropy.methods.method import Method, Outputs
+from isotropy.methods.method import Method, Outputs, width_of
+from isotropy.nn.mlp import Widths
 from isotropy.nn.segments import SegmentHead
 from isotropy.objectives import music
 from isotropy.validation import at_least, positive, some_weight
@@ -18,36 +14,22 @@ from isotropy.views.multiview import MultiView
 class MUSIC(Method):
     """Views of a sample get the same codes, the codes of a segment are used alike, and segments are independent.
 
-    With p[s] the softmax of segment s of g(f(x)) / t, S segments of B units, and
-    P[(s,i),(r,j)] = mean over samples of p[s,i] p'[r,j] across two views, the loss is
-
-        diagonal (1 / S) sum over s, i of P[(s,i),(s,i)] log P[(s,i),(s,i)]
-        + off_diagonal (1 / S (S - 1)) sum over s != r, i, j of P[(s,i),(r,j)] log P[(s,i),(r,j)]
-        - transform mean over samples and s of log sum over i of p[s,i] p'[s,i].
-
+    The loss is `objectives.music` of g(f(x)).
     Niu and Wang, "MUlti-Segmental Informational Coding for Self-Supervised Representation Learning" (2022, arXiv
-    2206.06461); the terms as exact as in Niu et al. (2025, arXiv 2501.03469), section 3.
-
-    Departures: with more than two views the terms are means over pairs of views; probabilities are clamped inside the
-    logarithm of P alone; the default embedding is 128 wide (the paper's is 8160), so that B^2 <= N at a batch of 256.
+    2206.06461); the terms as in Niu et al. (2025, arXiv 2501.03469), section 3.
 
     Args:
-        encoder: f.
         projector: hidden and output widths of g (Linear, BatchNorm, ReLU, ..., Linear without bias).
         num_segments: S; divides the output's width into segments of B >= 3 units.
         temperature: t > 0.
         diagonal_weight, off_diagonal_weight, transform_weight: the terms' weights, at least 0.
 
-    Raises:
-        UserError: an argument out of its range, segments that do not fit, or an encoder without a width.
-
     Example:
         >>> import torch
         >>> from isotropy.encoders import TableMLP
         >>> method = MUSIC(TableMLP(numeric=3, width=8), projector=(16, 12), num_segments=3)
-        >>> outputs = method(MultiView(torch.arange(32), lambda: [torch.randn(32, 3), torch.randn(32, 3)]))
-        >>> list(method.loss(**outputs)), tuple(method.codes(torch.randn(5, 3)).shape)
-        (['diagonal', 'off_diagonal', 'transform'], (5, 3))
+        >>> method.codes(torch.randn(5, 3)).shape
+        torch.Size([5, 3])
     """
 
     mechanism = "codes"
@@ -57,7 +39,7 @@ class MUSIC(Method):
         self,
         encoder: nn.Module,
         *,
-        projector: Sequence[int] = (256, 128),
+        projector: Widths = (256, 128),
         num_segments: int = 16,
         temperature: float = 1.0,
         diagonal_weight: float = 1.0,
@@ -87,17 +69,14 @@ class MUSIC(Method):
         """Return "diagonal", "off_diagonal" and "transform", weighted, in nats."""
         return music(*z, num_segments=self.projector.num_segments, temperature=self.temperature, **self.weights)
 
-    def monitored(self, z: list[Tensor], **_: Any) -> dict[str, list[Tensor]]:
+    def monitored(self, z: list[Tensor], **_: object) -> dict[str, list[Tensor]]:
         """Return what diagnostics read: the units' probabilities in every segment of the first view."""
         segments = z[0].view(len(z[0]), self.projector.num_segments, -1)
         return {"assignments": [*(segments / self.temperature).softmax(2).unbind(1)]}
 
     def reference_losses(self, batch_size: int) -> dict[str, float]:
-        """Return the loss where all units are equally likely, where all rows have one code, and at best.
-
-        Perfection is what hard codes can reach at most: B^2 combinations of two segments, of which a batch has no
-        more than its rows.
-        """
+        """Return the loss where all units are equally likely, where all rows have one code, and at best."""
+        # At best codes are hard, and two segments have B^2 combinations, of which a batch holds no more than its rows.
         units, rows = self.projector.units, batch_size
         diagonal, transform = self.weights["diagonal"], self.weights["transform"]
         pairs = self.weights["off_diagonal"] if self.projector.num_segments > 1 else 0.0
@@ -112,8 +91,5 @@ class MUSIC(Method):
         return self.projector
 
     def codes(self, x: Tensor) -> Tensor:
-        """Return one cluster per segment, (N, S) int64 in [0, B), for rows x as the encoder takes them.
-
-        The networks work in the mode they are in: call `eval()` first.
-        """
+        """Return one code per segment, (N, S) int64 in [0, B), for the encoder's inputs; call `eval()` first."""
         return self.projector.codes(self.projector(self.encoder(x)))

@@ -1,16 +1,12 @@
-"""NNCLR: the positive of a view is the nearest neighbour of the other view among samples seen lately."""
-
-from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from isotropy.errors import UserError
-from isotropy.methods.checks import width_of
-from isotropy.methods.method import Method, Outputs
+from isotropy.methods.method import Method, Outputs, width_of
 from isotropy.methods.pairs import crossed
-from isotropy.nn.mlp import mlp
+from isotropy.nn.mlp import Widths, mlp
 from isotropy.objectives import info_nce, info_nce_references
 from isotropy.objectives.rows import l2_normalize
 from isotropy.validation import at_least, positive
@@ -20,28 +16,15 @@ from isotropy.views.multiview import MultiView
 class NNCLR(Method):
     """A prediction must pick out, among those of all samples, the nearest neighbour of its other view in a queue.
 
-    With z = g(f(x)), p = h(z), s the cosine, NN(z) the row of the queue with the largest s, and N samples, the loss is
-
-        mean over both directions and over i of
-            -log( exp(s(NN(z_i), p~_i) / t) / sum over j of exp(s(NN(z_i), p~_j) / t) ),
-
-    with p~ of the other view. After every step the unit projections of the first view replace the oldest rows of the
-    queue. Dwibedi et al., "With a Little Help from My Friends: Nearest-Neighbor Contrastive Learning of Visual
-    Representations" (ICCV 2021, arXiv 2104.14548), equations 2 to 4 and figure 2's pseudo-code.
-
-    Departures: with more than two views, or crops of several sizes (large views first), it is the mean over all pairs
-    of a view and the neighbour of another, large one; the heads and the queue are small by default (the paper's have
-    2048, 4096 and 98,304), since a queue takes its length in rows to fill and a long one is stale on small data.
+    The loss is `objectives.info_nce` of the row of the queue nearest to z = g(f(x)) and h(z') of another view; after
+    every step the unit z of the first view replace the oldest rows.
+    Dwibedi et al., "With a Little Help from My Friends: Nearest-Neighbor Contrastive Learning of Visual
+    Representations" (ICCV 2021, arXiv 2104.14548), equations 2 to 4.
 
     Args:
-        encoder: f.
-        projector: hidden and output widths of g (Linear, BatchNorm, ReLU, ..., Linear, BatchNorm).
-        predictor_hidden: width of the hidden layer of h (Linear, BatchNorm, ReLU, Linear).
+        projector, predictor_hidden: widths of g (Linear, BatchNorm, ReLU, ..., Linear, BatchNorm) and inside h.
         queue_size: rows of the queue, at least those of a batch.
         temperature: t, in units of cosine, above 0.
-
-    Raises:
-        UserError: an argument out of its range, or an encoder without a width.
 
     Example:
         >>> from isotropy.encoders import TableMLP
@@ -61,7 +44,7 @@ class NNCLR(Method):
         self,
         encoder: nn.Module,
         *,
-        projector: Sequence[int] = (1024, 1024, 256),
+        projector: Widths = (1024, 1024, 256),
         predictor_hidden: int = 1024,
         queue_size: int = 4096,
         temperature: float = 0.1,

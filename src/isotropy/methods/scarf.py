@@ -1,46 +1,27 @@
-"""SCARF: know a table's row by its values although most of them were exchanged."""
-
-from collections.abc import Sequence
-
 from torch import nn
 
 from isotropy.methods.simclr import SimCLR
+from isotropy.nn.mlp import Widths
 
 
 class SCARF(SimCLR):
     """A row and a copy with 60% of its cells drawn anew from their columns must pick each other out of the batch.
 
-    With z = g(f(x)), the row x and its corrupted copy as the two views, and s the cosine, it is SimCLR's loss
-
-        -log( exp(s(z_i, z_j) / t) / sum over k != i of exp(s(z_i, z_k) / t) ).
-
+    The loss is SimCLR's, `objectives.nt_xent`, of a table's default views (views.corrupt = [0.0, 0.6]).
     Bahri et al., "SCARF: Self-Supervised Contrastive Learning using Random Feature Corruption" (ICLR 2022, arXiv
-    2106.15147), section 3 and algorithm 1. The views are the default ones of tables (views.corrupt = [0.0, 0.6]).
-
-    Departures: the paper's candidates are the views of the other kind alone; here every other view of the batch is
-    one, in both directions, as in the baseline of LFR (whose donor is one row for all cells, not the paper's). The
-    projector has batch norms and the temperature is .5 where the paper's has none and 1: from there, where all vectors
-    point one way at first, 40 seconds taught Adult's encoder nothing that a probe could use (docs/log.md).
+    2106.15147), section 3 and algorithm 1.
 
     Args:
-        encoder: f.
         projector: hidden and output widths of g (Linear, BatchNorm, ReLU, ..., Linear).
         temperature: t, in units of cosine, above 0.
 
-    Raises:
-        UserError: an argument out of its range, or an encoder without a width.
-
     Example:
-        >>> import torch
-        >>> from isotropy.views.multiview import MultiView
         >>> from isotropy.encoders import TableMLP
-        >>> method = SCARF(TableMLP(numeric=3, width=8), projector=(16, 4))
-        >>> outputs = method(MultiView(torch.arange(5), lambda: [torch.randn(5, 3), torch.randn(5, 3)]))
-        >>> [tuple(z.shape) for z in outputs["z"]], list(method.loss(**outputs))
-        ([(5, 4), (5, 4)], ['contrast'])
+        >>> SCARF(TableMLP(numeric=3, width=8)).modalities
+        ('table',)
     """
 
     modalities = ("table",)
 
-    def __init__(self, encoder: nn.Module, *, projector: Sequence[int] = (256, 256), temperature: float = 0.5) -> None:
+    def __init__(self, encoder: nn.Module, *, projector: Widths = (256, 256), temperature: float = 0.5) -> None:
         super().__init__(encoder, projector=projector, temperature=temperature)

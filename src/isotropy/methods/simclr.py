@@ -1,12 +1,7 @@
-"""SimCLR: pull two views of a sample together and push all other samples away."""
-
-from collections.abc import Sequence
-
 from torch import Tensor, nn
 
-from isotropy.methods.checks import width_of
-from isotropy.methods.method import Method, Outputs
-from isotropy.nn.mlp import mlp
+from isotropy.methods.method import Method, Outputs, width_of
+from isotropy.nn.mlp import Widths, mlp
 from isotropy.objectives import nt_xent, nt_xent_references
 from isotropy.validation import positive
 from isotropy.views.multiview import MultiView
@@ -15,24 +10,13 @@ from isotropy.views.multiview import MultiView
 class SimCLR(Method):
     """Every view must pick out the other view of its sample among all views of the batch.
 
-    With z = g(f(x)), s the cosine, and 2N views of N samples, the loss of view i whose sample's other view is j is
-
-        -log( exp(s(z_i, z_j) / t) / sum over k != i of exp(s(z_i, z_k) / t) ),
-
-    averaged over all views. Chen et al., "A Simple Framework for Contrastive Learning of Visual
-    Representations" (ICML 2020, arXiv 2002.05709), equation 1.
-
-    Departures: with more than two views the positives are summed inside the logarithm (solo-learn's form); the
-    default head is small (the paper's is 2048, 128, which ImageNet needs), and the default temperature is the
-    authors' for CIFAR-10.
+    The loss is `objectives.nt_xent` of z = g(f(x)).
+    Chen et al., "A Simple Framework for Contrastive Learning of Visual Representations" (ICML 2020, arXiv 2002.05709),
+    equation 1.
 
     Args:
-        encoder: f.
         projector: hidden and output widths of g (Linear, BatchNorm, ReLU, ..., Linear).
         temperature: t, in units of cosine, above 0.
-
-    Raises:
-        UserError: an argument out of its range, or an encoder without a width.
 
     Example:
         >>> import torch
@@ -46,7 +30,7 @@ class SimCLR(Method):
     mechanism = "contrast"
     gathered = ("z",)
 
-    def __init__(self, encoder: nn.Module, *, projector: Sequence[int] = (512, 128), temperature: float = 0.5) -> None:
+    def __init__(self, encoder: nn.Module, *, projector: Widths = (512, 128), temperature: float = 0.5) -> None:
         super().__init__()
         positive(temperature=temperature)
         self.encoder = encoder

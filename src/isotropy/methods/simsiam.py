@@ -1,14 +1,9 @@
-"""SimSiam: predict your own projection of another view, and let no gradient through what is predicted."""
-
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor, nn
 
-from isotropy.methods.checks import width_of
-from isotropy.methods.method import Method, Outputs
+from isotropy.methods.method import Method, Outputs, width_of
 from isotropy.methods.pairs import crossed
-from isotropy.nn.mlp import mlp
+from isotropy.nn.mlp import Widths, mlp
 from isotropy.objectives import cosine_distance
 from isotropy.validation import at_least
 from isotropy.views.multiview import MultiView
@@ -17,23 +12,12 @@ from isotropy.views.multiview import MultiView
 class SimSiam(Method):
     """A predictor must turn one view's projection into the other's, which counts as a constant: BYOL without a teacher.
 
-    With z = g(f(x)), p = h(z), and sg for the stopped gradient, the loss is
-
-        -( cos(p_1, sg(z_2)) + cos(p_2, sg(z_1)) ) / 2.
-
-    The predictor's learning rate stays constant. Chen and He, "Exploring Simple Siamese Representation Learning"
-    (CVPR 2021, arXiv 2011.10566), equations 1 to 4 and section 4.
-
-    Departures: with more than two views, or crops of several sizes (large views first), it is the mean over all pairs
-    of a view and another, large one; the default heads are small (the paper's are 2048 wide, 512 inside h).
+    The loss is -cos(h(z), sg(z')) of z = g(f(x)), averaged over both directions; sg stops the gradient.
+    Chen and He, "Exploring Simple Siamese Representation Learning" (CVPR 2021, arXiv 2011.10566), equations 1 to 4.
 
     Args:
-        encoder: f.
         projector: hidden and output widths of g (Linear, BatchNorm, ReLU, ..., Linear, BatchNorm without affine).
         predictor_hidden: width of the hidden layer of h (Linear, BatchNorm, ReLU, Linear); a bottleneck.
-
-    Raises:
-        UserError: widths below 1, or an encoder without a width.
 
     Example:
         >>> from isotropy.encoders import TableMLP
@@ -48,9 +32,7 @@ class SimSiam(Method):
     compared = "target"
     predicts = ("prediction", "target")
 
-    def __init__(
-        self, encoder: nn.Module, *, projector: Sequence[int] = (512, 512, 512), predictor_hidden: int = 128
-    ) -> None:
+    def __init__(self, encoder: nn.Module, *, projector: Widths = (512, 512, 512), predictor_hidden: int = 128) -> None:
         super().__init__()
         at_least(1, predictor_hidden=predictor_hidden)
         self.encoder = encoder

@@ -1,49 +1,26 @@
-"""STab: two copies of the encoder with other weights dropped must agree on a row."""
-
-from collections.abc import Sequence
-
 from torch import Tensor, nn
 from torch.func import functional_call
 
 from isotropy import rng
-from isotropy.methods.checks import width_of
-from isotropy.methods.method import Method, Outputs
-from isotropy.nn.mlp import mlp
+from isotropy.methods.method import Method, Outputs, width_of
+from isotropy.nn.mlp import Widths, mlp
 from isotropy.objectives import byol
 from isotropy.validation import at_least, fraction
 from isotropy.views.multiview import MultiView
 
 
 class STab(Method):
-    """The randomness stands in the weights and not in the data: no augmentation is needed.
+    """Two copies of the encoder with different weights dropped must agree on a row: no augmentation is needed.
 
-    With w the encoder's weights, m_1 and m_2 random masks of zeros and ones, 1 with probability 1 - p,
-    z_v = g(f(x; m_v w / (1 - p))), a predictor h and sg for the stopped gradient, the loss is SimSiam's,
-
-        -( cos(h(z_1), sg(z_2)) + cos(h(z_2), sg(z_1)) ) / 2.
-
+    The loss is SimSiam's, -cos(h(z), sg(z')), of z = g(f(x; m w / (1 - p))): a random mask m for each view drops the
+    encoder's weights w with probability p.
     Hajiramezanali et al., "STab: Self-supervised Learning for Tabular Data" (NeurIPS 2022 workshop on table
-    representation learning), as Sui et al. (ICLR 2024, arXiv 2310.07756) use it as a baseline. The predictor's
-    learning rate stays constant.
-
-    The masks multiply the weights inside the graph, so the gradient of a weight is that of its two masked copies (in
-    the baseline's published code the masked weights were new leaves, and the encoder's own got none). The encoder
-    that comes out has all its weights.
-
-    Departures: the projector g, as SimSiam's, which that baseline leaves out: its batch norm keeps the vectors of an
-    encoder that has none from falling onto a line (docs/log.md); it is not masked. A mask is drawn for a step and not
-    for a row; matrices and kernels are masked and vectors (biases, norms) are not; with several views, view v goes
-    through mask v, and all ordered pairs are averaged.
+    representation learning), as the baseline of Sui et al. (ICLR 2024, arXiv 2310.07756).
 
     Args:
-        encoder: f.
         drop_rate: p, in [0, 1).
-        projector: hidden and output widths of g (Linear, BatchNorm, ReLU, ..., Linear, BatchNorm without affine);
-            none leaves it out.
+        projector: widths of g (Linear, BatchNorm, ReLU, ..., Linear, BatchNorm without affine); none leaves it out.
         predictor_hidden: width of the hidden layer of h (Linear, BatchNorm, ReLU, Linear); none makes it linear.
-
-    Raises:
-        UserError: an argument out of its range, or an encoder without a width.
 
     Example:
         >>> import torch
@@ -65,7 +42,7 @@ class STab(Method):
         encoder: nn.Module,
         *,
         drop_rate: float = 0.1,
-        projector: Sequence[int] = (512, 256),
+        projector: Widths = (512, 256),
         predictor_hidden: int | None = 128,
     ) -> None:
         super().__init__()

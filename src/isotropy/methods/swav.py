@@ -1,6 +1,3 @@
-"""SwAV: view one predicts the cluster of view two, while all clusters are kept equally full."""
-
-from collections.abc import Sequence
 from math import exp, log
 from typing import Any
 
@@ -8,9 +5,8 @@ import torch
 from torch import Tensor, nn
 
 from isotropy.errors import UserError
-from isotropy.methods.checks import width_of
-from isotropy.methods.method import Method, Outputs
-from isotropy.nn.mlp import mlp
+from isotropy.methods.method import Method, Outputs, width_of
+from isotropy.nn.mlp import Widths, mlp
 from isotropy.nn.prototypes import Prototypes
 from isotropy.objectives import sinkhorn, swav
 from isotropy.objectives.rows import l2_normalize, upcast
@@ -21,34 +17,21 @@ from isotropy.views.multiview import MultiView
 class SwAV(Method):
     """Every view predicts the codes of the other large views: their equally shared assignment to K prototypes.
 
-    With unit rows z = g(f(x)), unit prototypes C, scores s = C z, and codes q = Sinkhorn(s / epsilon) over the
-    whole batch, which no gradient reaches, the loss is the mean over large views u, views v != u and rows of
-
-        -sum_k q_u,k log softmax(s_v / t)_k.
-
-    Small batches borrow: the last `queue_size` projections of each large view, scored with the prototypes of
-    today, take part in Sinkhorn and in nothing else. Caron et al., "Unsupervised Learning of Visual Features by
-    Contrasting Cluster Assignments" (NeurIPS 2020, arXiv 2006.09882), equations 1 to 6 and appendix A.
-
-    Departures: prototypes are normalised where they are used, not after each step (`Prototypes` says why); the
-    queue starts at a fraction of training instead of an epoch, is filled from the first step, and is one for all
-    ranks; `frozen_passes` counts whole passes; the defaults are small (the paper has K = 3000, a hidden width of
-    2048, and at batch 256 a queue of 3840, which is of use only to data with many more rows than that).
+    The loss is `objectives.swav` of scores C z, with unit rows z = g(f(x)) and unit prototypes C, for codes that are
+    `objectives.sinkhorn` of them over the whole batch, without gradient. With a queue, the last projections of each
+    large view take part in Sinkhorn and in nothing else.
+    Caron et al., "Unsupervised Learning of Visual Features by Contrasting Cluster Assignments" (NeurIPS 2020, arXiv
+    2006.09882), equations 1 to 6 and appendix A.
 
     Args:
-        encoder: f.
         projector: hidden and output widths of g (Linear, BatchNorm, ReLU, ..., Linear), run once on all views.
         num_prototypes: K, at least 2.
         temperature: t, above 0.
-        sinkhorn_epsilon: softness of the codes, above 0.
-        sinkhorn_iterations: of Sinkhorn, at least 1.
+        sinkhorn_epsilon, sinkhorn_iterations: softness of the codes, above 0, and steps of Sinkhorn, at least 1.
         num_assigned: how many views, the first ones, get codes: the large crops.
-        queue_size: rows that each queue holds, at least the batch's (a multiple of nothing: it wraps); 0 for none.
+        queue_size: rows that each queue holds, at least the batch's; 0 for none.
         queue_start: fraction of training, in [0, 1), before which the queue is not used; nor is one that is not full.
         frozen_passes: passes over the data at the beginning in which the prototypes do not move.
-
-    Raises:
-        UserError: an argument out of its range, or an encoder without a width.
 
     Example:
         >>> from isotropy.encoders import TableMLP
@@ -67,7 +50,7 @@ class SwAV(Method):
         self,
         encoder: nn.Module,
         *,
-        projector: Sequence[int] = (512, 128),
+        projector: Widths = (512, 128),
         num_prototypes: int = 512,
         temperature: float = 0.1,
         sinkhorn_epsilon: float = 0.05,
@@ -85,11 +68,8 @@ class SwAV(Method):
         self.encoder = encoder
         self.projector = mlp((width_of(encoder), *projector))
         self.prototypes = Prototypes(projector[-1], num_prototypes)
-        self.temperature, self.sinkhorn_epsilon, self.sinkhorn_iterations = (
-            temperature,
-            sinkhorn_epsilon,
-            sinkhorn_iterations,
-        )
+        self.temperature = temperature
+        self.sinkhorn_epsilon, self.sinkhorn_iterations = sinkhorn_epsilon, sinkhorn_iterations
         self.num_assigned, self.min_views = num_assigned, max(2, num_assigned)
         self.queue_start, self.frozen_passes = queue_start, frozen_passes
         self.register_buffer("queue", torch.zeros(num_assigned, queue_size, projector[-1]))
@@ -107,26 +87,19 @@ class SwAV(Method):
         rows, held = len(z[0]), self.queue.shape[1]
         used = held if self.progress >= self.queue_start and self.pushed >= held else 0
         prototypes = self.prototypes.directions().detach().T
-        codes = [
-            sinkhorn(
-                torch.cat([new, old[:used]]) @ prototypes,
-                epsilon=self.sinkhorn_epsilon,
-                iterations=self.sinkhorn_iterations,
-            )[:rows]
-            for new, old in zip(z, self.queue, strict=True)
-        ]
+        each = (torch.cat([new, old[:used]]) @ prototypes for new, old in zip(z, self.queue, strict=True))
+        epsilon, iterations = self.sinkhorn_epsilon, self.sinkhorn_iterations
+        codes = [sinkhorn(scored, epsilon=epsilon, iterations=iterations)[:rows] for scored in each]
         return {"prediction": swav(scores, codes, temperature=self.temperature)}
 
-    def monitored(self, scores: list[Tensor], z: list[Tensor], **_: Any) -> dict[str, list[Tensor]]:
+    def monitored(self, scores: list[Tensor], z: list[Tensor], **_: object) -> dict[str, list[Tensor]]:
         """Return what diagnostics read: the projections, and the prototypes' probabilities."""
         return {"views": z, "assignments": [(one / self.temperature).softmax(1) for one in scores[: self.num_assigned]]}
 
     def reference_losses(self, batch_size: int) -> dict[str, float]:
-        """Return the loss at best where all rows are one point, and where the scores or the codes are sharp.
-
-        One point gets uniform codes, which cost log K or more. "one code" is all rows on one of K orthogonal
-        prototypes; "perfection" is rows spread evenly over them, for a batch that K divides.
-        """
+        """Return the loss at best where all rows are one point, and where the scores or the codes are sharp."""
+        # One point gets uniform codes, which cost log K or more; one code is all rows on one of K orthogonal
+        # prototypes, and perfection rows spread evenly over them, in a batch that K divides.
         count, sharp = self.prototypes.weight.shape[0], exp(1 / self.temperature)
         own = 1 / (1 + (count - 1) * exp(-1 / self.sinkhorn_epsilon))
         level = 1 / self.temperature + log(1 + (count - 1) / sharp)
@@ -147,12 +120,13 @@ class SwAV(Method):
 
     def update(self, **outputs: Any) -> None:
         """Push the projections of this batch into the queues, over the oldest ones."""
-        z: list[Tensor] = outputs["z"]
         if held := self.queue.shape[1]:
-            assert len(z[0]) <= held, "check_batch_size refuses such batches"
-            places = (self.pushed + torch.arange(len(z[0]), device=self.queue.device)) % held
-            self.queue[:, places] = torch.stack(z).to(self.queue.dtype)
-            self.pushed += len(z[0])
+            z = torch.stack(outputs["z"])
+            rows = z.shape[1]
+            assert rows <= held, "check_batch_size refuses such batches"
+            places = (self.pushed + torch.arange(rows, device=self.queue.device)) % held
+            self.queue[:, places] = z.to(self.queue.dtype)
+            self.pushed += rows
 
     def frozen(self, pass_: int) -> tuple[nn.Module, ...]:
         """Return the prototypes for the first passes: fixed random directions are a stable beginning."""

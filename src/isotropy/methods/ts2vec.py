@@ -1,14 +1,9 @@
-"""TS2Vec: a time step means the same in two crops of its series, at every scale, and differs from all others."""
-
-from typing import Any
-
 from torch import Tensor, nn
 
 from isotropy import rng
 from isotropy.encoders.encoder import Encoder
 from isotropy.errors import UserError
-from isotropy.methods.checks import frame_width_of
-from isotropy.methods.method import Method, Outputs
+from isotropy.methods.method import Method, Outputs, frame_width_of
 from isotropy.objectives import hierarchical_contrast
 from isotropy.validation import fraction, positive, within
 from isotropy.views.multiview import MultiView
@@ -17,28 +12,14 @@ from isotropy.views.multiview import MultiView
 class TS2Vec(Method):
     """Two overlapping crops of a series, with steps masked at random, agree on the steps that they share.
 
-    With features r_it and r'_it of the shared steps from the two crops, products as similarities, the loss is the
-    mean over scales (features max-pooled over 1, 2, 4, ... steps, down to one) and over anchors of
-
-        alpha (-log exp(r_it . r'_it) / sum over j  of (exp(r_it . r'_jt)  + [j != i]  exp(r_it . r_jt)))
-        + (1 - alpha) (the same over other steps t' of series i instead of other series j).
-
-    Yue et al., "TS2Vec: Towards Universal Representation of Time Series" (AAAI 2022, arXiv 2106.10466), equations 1
-    to 3 and algorithm 1.
-
-    Departures: what is masked is the input (0 is the training mean) and not its projection: for `dilated_resnet`,
-    whose projection has no bias, it is the same. Products are divided by a temperature, since features behind a
-    batch norm are long. Crops are drawn once per batch. Vectors of whole series are what the encoder's own pooling
-    makes of its frames (a mean), where the paper takes the maximum over time. Weights are not averaged.
+    The loss is `objectives.hierarchical_contrast` of the shared steps' frames.
+    Yue et al., "TS2Vec: Towards Universal Representation of Time Series" (AAAI 2022, arXiv 2106.10466), equations 1-3.
 
     Args:
-        encoder: f, for series of any length, with one frame for each time step.
-        instance_weight: weight of the contrast over instances, in [0, 1]; that over time has 1 - alpha.
+        encoder: for series of any length, with one frame for each time step.
+        instance_weight: alpha, in [0, 1]; the contrast over time has 1 - alpha.
         mask_ratio: probability that a time step of a crop is hidden, in [0, 1).
         temperature: what products are divided by, above 0; 1 in the paper.
-
-    Raises:
-        UserError: an argument out of its range, or an encoder of one length or without a frame for each step.
 
     Example:
         >>> import torch
@@ -83,13 +64,9 @@ class TS2Vec(Method):
         """Return "instance" and "temporal", weighted, in nats."""
         return hierarchical_contrast(frames[0], frames[1], alpha=self.instance_weight, temperature=self.temperature)
 
-    def monitored(self, frames: list[Tensor], **_: Any) -> dict[str, list[Tensor]]:
+    def monitored(self, frames: list[Tensor], **_: object) -> dict[str, list[Tensor]]:
         """Return what diagnostics read: the mean of each crop's shared frames."""
         return {"views": [x.mean(dim=1) for x in frames]}
-
-    def reference_losses(self, batch_size: int) -> dict[str, float]:
-        """Return none: what collapse costs depends on the length of the shared crop, too."""
-        return {}
 
     def _crops(self, length: int) -> tuple[tuple[int, int], tuple[int, int]]:
         """Return a <= b and c <= d such that the crops [a, c) and [b, d) share [b, c), of two steps or more."""

@@ -1,8 +1,4 @@
-"""TS-TCC: from one view's past predict the other view's future, and tell the contexts of samples apart."""
-
-from collections.abc import Sequence
 from math import log
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -10,10 +6,9 @@ from torch import Tensor, nn
 from isotropy import rng
 from isotropy.encoders.encoder import Encoder
 from isotropy.errors import UserError
-from isotropy.methods.checks import frame_width_of
-from isotropy.methods.method import Method, Outputs
+from isotropy.methods.method import Method, Outputs, frame_width_of
 from isotropy.nn.attention import Block
-from isotropy.nn.mlp import mlp
+from isotropy.nn.mlp import Widths, mlp
 from isotropy.objectives import nt_xent, temporal_contrast
 from isotropy.objectives.rows import l2_normalize
 from isotropy.validation import at_least, fraction, positive, some_weight
@@ -23,30 +18,20 @@ from isotropy.views.multiview import MultiView
 class TSTCC(Method):
     """The context of a weak view's past predicts a strong view's future and the reverse; contexts are contrasted.
 
-    With frames z_t of a view (unit length), a transformer's context c_t of the frames up to a random t, and linear
-    W_k, the temporal contrast of one view's context with the other view's frames z' is
-
-        mean over k = 1..K of -log( exp(W_k c_t . z'_{t+k}) / sum over samples n of exp(W_k c_t . z'_{n,t+k}) ),
-
-    and the loss is lambda1 times its sum over both directions plus lambda2 times NT-Xent of g(c_t) between the
-    views. Eldele et al., "Time-Series Representation Learning via Temporal and Contextual Contrasting" (IJCAI 2021,
-    arXiv 2106.14112), equations 1 to 6.
-
-    Departures: both views pass the encoder together, so that batch norm sees them as one batch; frames have unit
-    length and heads and weights are those of the authors' code; views are drawn anew in every pass, where that code
-    draws them once; the softmax is over futures as in the paper's equation (that code's is over predictions).
+    With c_t a transformer's context of a view's unit frames up to a random t, the loss is the weighted sum of
+    `objectives.temporal_contrast` of W_k c_t for the other view's frames t + k, and `objectives.nt_xent` of g(c_t).
+    Eldele et al., "Time-Series Representation Learning via Temporal and Contextual Contrasting" (IJCAI 2021, arXiv
+    2106.14112), equations 1 to 6.
 
     Args:
         encoder: f, with frames along time; its first view should be weak, its second strong.
         timesteps: K, future frames that are predicted.
-        context_width: width of the context; depth: blocks of its transformer; heads: of the attention, a divisor of it.
+        context_width: width of the context, which `num_heads` divides.
+        depth, num_heads: blocks of the context's transformer, and heads of their attention.
         dropout: fraction of each block's additions that is dropped in training, in [0, 1).
         projector: hidden and output widths of g (Linear, BatchNorm, ReLU, Linear).
         temporal_weight, contextual_weight: of the two contrasts, at least 0 and not both 0.
         temperature: of the contextual contrast, in units of cosine, above 0.
-
-    Raises:
-        UserError: an argument out of its range, or an encoder without frames or with K of them or fewer.
 
     Example:
         >>> from isotropy.encoders import SeriesCNN
@@ -71,7 +56,7 @@ class TSTCC(Method):
         depth: int = 4,
         num_heads: int = 4,
         dropout: float = 0.1,
-        projector: Sequence[int] = (64, 32),
+        projector: Widths = (64, 32),
         temporal_weight: float = 1.0,
         contextual_weight: float = 0.7,
         temperature: float = 0.2,
@@ -105,19 +90,16 @@ class TSTCC(Method):
         contextual = nt_xent(context[0], context[1], temperature=self.temperature)
         return {"temporal": self.temporal_weight * across, "contextual": self.contextual_weight * contextual}
 
-    def monitored(
-        self, prediction: list[Tensor], future: list[Tensor], context: list[Tensor], **_: Any
-    ) -> dict[str, list[Tensor]]:
+    def monitored(self, **outputs: list[Tensor]) -> dict[str, list[Tensor]]:
         """Return what diagnostics read: the contexts, and each view's predictions beside the other's future."""
-        futures = [x.flatten(1) for x in reversed(future)]
-        return {"views": context, "prediction": [x.flatten(1) for x in prediction], "target": futures}
+        predictions = [x.flatten(1) for x in outputs["prediction"]]
+        futures = [x.flatten(1) for x in reversed(outputs["future"])]
+        return {"views": outputs["context"], "prediction": predictions, "target": futures}
 
     def reference_losses(self, batch_size: int) -> dict[str, float]:
         """Return the loss where all samples are one point."""
-        return {
-            "point collapse": 2 * self.temporal_weight * log(batch_size)
-            + self.contextual_weight * log(2 * batch_size - 1)
-        }
+        temporal, contextual = 2 * log(batch_size), log(2 * batch_size - 1)
+        return {"point collapse": self.temporal_weight * temporal + self.contextual_weight * contextual}
 
     def _now(self, frames: int) -> int:
         if frames <= self.timesteps:

@@ -1,12 +1,7 @@
-"""VICReg: the views agree, every dimension varies, and no two dimensions say the same."""
-
-from collections.abc import Sequence
-
 from torch import Tensor, nn
 
-from isotropy.methods.checks import width_of
-from isotropy.methods.method import Method, Outputs
-from isotropy.nn.mlp import mlp
+from isotropy.methods.method import Method, Outputs, width_of
+from isotropy.nn.mlp import Widths, mlp
 from isotropy.objectives import vicreg
 from isotropy.validation import some_weight
 from isotropy.views.multiview import MultiView
@@ -15,35 +10,18 @@ from isotropy.views.multiview import MultiView
 class VICReg(Method):
     """Views of a sample are pulled together, while variance and decorrelation forbid every collapse in the open.
 
-    With z = g(f(x)) and z' from the other view, N samples, D dimensions, and Cov unbiased, the loss is
-
-        lambda |z - z'|^2 / (N D) + mu / 2 sum over views of mean over d of max(0, 1 - sqrt(Cov(z)_dd + 1e-4))
-                                  + nu sum over views of (sum over i != j of Cov(z)_ij^2) / D.
-
-    Bardes et al., "VICReg: Variance-Invariance-Covariance Regularization for Self-Supervised Learning" (ICLR
-    2022, arXiv 2105.04906), equations 1 to 6.
-
-    Departures: the factor 1/2 on the variance is the authors' code's, the paper has none; with more than two
-    views invariance is a mean over pairs; the default expander is small (the paper's is 8192 three times), so
-    that its dimensions can be decorrelated with batches of a few hundred rows.
+    The loss is `objectives.vicreg` of z = g(f(x)).
+    Bardes et al., "VICReg: Variance-Invariance-Covariance Regularization for Self-Supervised Learning" (ICLR 2022,
+    arXiv 2105.04906), equations 1 to 6.
 
     Args:
-        encoder: f.
         projector: hidden and output widths of g (Linear, BatchNorm, ReLU, ..., Linear without bias).
-        invariance_weight: lambda, at least 0.
-        variance_weight: mu, at least 0.
-        covariance_weight: nu, at least 0.
-
-    Raises:
-        UserError: an argument out of its range, or an encoder without a width.
+        invariance_weight, variance_weight, covariance_weight: of the three terms, at least 0 and not all 0.
 
     Example:
-        >>> import torch
         >>> from isotropy.encoders import TableMLP
-        >>> method = VICReg(TableMLP(numeric=3, width=8), projector=(16, 16))
-        >>> outputs = method(MultiView(torch.arange(32), lambda: [torch.randn(32, 3), torch.randn(32, 3)]))
-        >>> list(method.loss(**outputs))
-        ['invariance', 'variance', 'covariance']
+        >>> VICReg(TableMLP(numeric=3, width=8), projector=(16, 16)).reference_losses(32)
+        {'point collapse': 24.75, 'perfection': 0.0}
     """
 
     gathered = ("z",)
@@ -52,7 +30,7 @@ class VICReg(Method):
         self,
         encoder: nn.Module,
         *,
-        projector: Sequence[int] = (512, 512, 512),
+        projector: Widths = (512, 512, 512),
         invariance_weight: float = 25.0,
         variance_weight: float = 25.0,
         covariance_weight: float = 1.0,
@@ -74,13 +52,8 @@ class VICReg(Method):
         return vicreg(*z, **self.weights)
 
     def reference_losses(self, batch_size: int) -> dict[str, float]:
-        """Return the loss where all rows are one point, and where it is met as far as B rows allow.
-
-        Perfection is equal views of unit variance whose dimensions correlate no more than they must: B rows
-        span B - 1 centred directions, so D > B - 1 dimensions cannot all be uncorrelated.
-        """
+        """Return the loss where all rows are one point, and where it is met as far as B rows allow."""
+        # B rows span B - 1 centred directions: more dimensions than that cannot all be uncorrelated.
         crowding = max(0.0, self.dimensions / (batch_size - 1) - 1)
-        return {
-            "point collapse": 0.99 * self.weights["variance"],
-            "perfection": 2 * self.weights["covariance"] * crowding,
-        }
+        weights = self.weights
+        return {"point collapse": 0.99 * weights["variance"], "perfection": 2 * weights["covariance"] * crowding}

@@ -15,10 +15,6 @@ from isotropy.views import OF_THE_ENCODER
 Maker = Callable[[Mapping[str, Any], int], nn.Module]
 
 
-def _nothing(preprocess: Preprocess, dataset: ArrayDataset) -> dict[str, Any]:
-    return {}
-
-
 @dataclass(frozen=True, kw_only=True)
 class Modality:
     """A kind of data; in use once it is registered.
@@ -41,7 +37,7 @@ class Modality:
     default_encoder: str
     default_method: str
     example_rows: Callable[[Mapping[str, Any], int], Tensor]
-    view_arguments: Callable[[Any, ArrayDataset], dict[str, Any]] = _nothing
+    view_arguments: Callable[[Any, ArrayDataset], dict[str, Any]] = lambda preprocess, dataset: {}
     decoder: Maker | None = None
     random_projector: Maker | None = None
     as_series: Callable[[Tensor], NDArray[Any]] | None = None
@@ -53,11 +49,7 @@ class Modality:
         return self.preprocess.modality
 
     def view_maker(self, name: str = "") -> Callable[..., Any]:
-        """Return the class of view makers of this name; where it is empty, the modality's augmentations.
-
-        Raises:
-            UserError: an unknown name, with the nearest valid one.
-        """
+        """Return the class of view makers of this name; the modality's augmentations where it is empty."""
         if not name:
             return self.views
         if name not in OF_THE_ENCODER:
@@ -69,6 +61,6 @@ MODALITIES: dict[str, Modality] = {}
 
 
 def register(modality: Modality) -> None:
-    """Let the library take data of a modality: `read`, recipes, the estimator and saved encoders know it from here."""
+    """Let `read`, recipes, the estimator and saved encoders take data of a modality."""
     MODALITIES[modality.name] = modality
     PREPROCESS[modality.name] = modality.preprocess

@@ -1,4 +1,4 @@
-"""The transformer block that series networks are made of."""
+"""The transformer block of networks for series."""
 
 import torch
 from torch import Tensor, nn
@@ -13,12 +13,9 @@ class Block(nn.Module):
     The pre-norm form of Vaswani et al. 2017 (Xiong et al. 2020, figure 1, right).
 
     Args:
-        width: of the tokens. heads: of the attention, a divisor of the width.
+        width: of the tokens, which `heads` divides (else a UserError).
         hidden: width of the perceptron's hidden layer.
         dropout: fraction of what each half adds that is dropped in training.
-
-    Raises:
-        UserError: heads that do not divide the width.
 
     Example:
         >>> Block(8, heads=2, hidden=16)(torch.zeros(3, 5, 8)).shape

@@ -1,4 +1,4 @@
-"""Decoders: small networks from an encoder's vector back to the row, for methods that reconstruct."""
+"""Decoders: small networks from an encoder's vector back to the row."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -13,12 +13,7 @@ _MOST_PIXELS = 16
 
 
 class TableDecoder(nn.Sequential):
-    """Vector -> 256 -> the numeric columns and a block of logits for every category.
-
-    Args:
-        width: of the vector.
-        numeric: how many numeric columns come first.
-        categories: the cardinality of each category column.
+    """Vectors (B, width) -> 256 -> `numeric` columns, then a block of logits for each of `categories` (cardinalities).
 
     Example:
         >>> import torch
@@ -40,8 +35,7 @@ def series_decoder(shape: Mapping[str, Any], width: int) -> nn.Module:
     """Return a decoder with fresh weights from vectors (B, width) to series of a shape {"channels", "length"}.
 
     A linear layer to 32 small feature maps, then twice ReLU, nearest-neighbour enlargement and a convolution
-    (32 -> 16 -> channels), after the decoders of LFR's baselines (Sui et al. 2024, published code) without their
-    batch norms and without their last linear layer, which is as wide as the row is long.
+    (32 -> 16 -> channels): LFR's baselines (Sui et al. 2024, code) without batch norms and a last linear layer.
 
     Example:
         >>> import torch
@@ -51,9 +45,8 @@ def series_decoder(shape: Mapping[str, Any], width: int) -> nn.Module:
     channels, length = shape["channels"], shape["length"]
     start = min(-(-length // 4), _MOST_STEPS)
     # 2-D convolutions of height 1: the same arithmetic as 1-D ones, and faster.
-    return nn.Sequential(
-        *_enlarged(width, channels, [(1, start), (1, -(-length // 2)), (1, length)], (1, 9)), nn.Flatten(2)
-    )
+    sizes = [(1, start), (1, -(-length // 2)), (1, length)]
+    return nn.Sequential(*_enlarged(width, channels, sizes, (1, 9)), nn.Flatten(2))
 
 
 def image_decoder(shape: Mapping[str, Any], width: int) -> nn.Module:
@@ -85,11 +78,7 @@ def categories_of(decoder: nn.Module) -> tuple[int, ...]:
 
 
 def decode(decoder: nn.Module, h: Tensor, like: Tensor) -> Tensor:
-    """Return the decoder's output for vectors `h`, which must be of the shape of the rows `like`.
-
-    Raises:
-        UserError: another shape; with categories a row has one logit per category in place of its code.
-    """
+    """Return the decoder's output for vectors `h`, or raise a UserError where it does not fit the rows `like`."""
     output: Tensor = decoder(h)
     categories = categories_of(decoder)
     wanted = tuple(like.shape)

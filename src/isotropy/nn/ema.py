@@ -1,4 +1,4 @@
-"""EMA teacher: a copy of a network that follows it by an exponential moving average, without gradients."""
+"""EMA teacher: a copy of a network that follows it by an exponential moving average, and the momentum's schedule."""
 
 from collections.abc import Callable
 from copy import deepcopy
@@ -10,14 +10,9 @@ from torch import Tensor, nn
 
 
 class Teacher(nn.Module):
-    """A frozen copy of `module` that moves towards it by `update` alone.
+    """A frozen copy of `module` that moves towards it by `update` alone (Grill et al. 2020, section 3.2, appendix J).
 
-    The parameters are an exponential moving average; the buffers (batch norm's running statistics) are not
-    averaged: they come from the teacher's own forward passes in train mode, as in BYOL (Grill et al. 2020,
-    section 3.2 and appendix J).
-
-    Args:
-        module: what to copy; the copy shares no storage with it.
+    Parameters are averaged; buffers (batch norm's statistics) come from the copy's own forward passes in train mode.
 
     Example:
         >>> student = nn.Linear(2, 2)
@@ -40,16 +35,13 @@ class Teacher(nn.Module):
     def fibres(self) -> Callable[[Tensor], Tensor]:
         """The copy's feature map, without a graph; no attribute where the copy has none."""
         module: Any = self.module
-        made: Callable[[Tensor], Tensor] = torch.no_grad()(module.fibres)
-        return made
+        return torch.no_grad()(module.fibres)
 
     @torch.no_grad()
     def update(self, module: nn.Module, momentum: float) -> None:
-        """Move every parameter t of the teacher to momentum * t + (1 - momentum) * s, in place.
+        """Move every parameter t to momentum * t + (1 - momentum) * s of the student `module`, in place.
 
-        Args:
-            module: the student, with the parameters s of the same shapes in the same order.
-            momentum: in [0, 1]; 1 leaves the teacher as it is, bit for bit, and 0 makes it the student.
+        A momentum of 1 leaves the teacher as it is, bit for bit, and 0 makes it the student.
         """
         mine: list[Tensor] = list(self.module.parameters())
         theirs: list[Tensor] = list(module.parameters())
@@ -58,9 +50,7 @@ class Teacher(nn.Module):
 
 
 def cosine(start: float, end: float, progress: float) -> float:
-    """Return the value on the half cosine from `start` (progress 0) to `end` (progress 1).
-
-    BYOL's schedule of the momentum (Grill et al. 2020, section 3.3): 1 - (1 - m)(cos(pi k / K) + 1) / 2.
+    """Return the half cosine from `start` to `end` at `progress` in [0, 1] (Grill et al. 2020, section 3.3).
 
     Example:
         >>> [round(cosine(0.99, 1.0, k / 4), 6) for k in range(5)]

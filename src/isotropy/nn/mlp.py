@@ -6,9 +6,11 @@ from torch import nn
 
 from isotropy.errors import UserError
 
+Widths = Sequence[int]
+
 
 def mlp(
-    widths: Sequence[int],
+    widths: Widths,
     *,
     norm: bool = True,
     norm_last: bool = False,
@@ -18,19 +20,11 @@ def mlp(
 ) -> nn.Sequential:
     """Return the multi-layer perceptron that maps (B, widths[0]) to (B, widths[-1]).
 
-    Every hidden layer is Linear, BatchNorm1d (where `norm`; the Linear then has no bias, which the norm would
-    cancel), activation; the last layer is Linear alone, with BatchNorm1d where `norm_last`.
-
     Args:
-        widths: input, hidden and output widths; two or more whole numbers of at least 1.
-        norm: batch norm in the hidden layers.
-        norm_last: batch norm after the last Linear.
-        affine_last: whether that last norm has a scale and a shift of its own.
+        widths: input, hidden and output widths; two or more whole numbers of at least 1, else a UserError.
+        norm: batch norm between each hidden Linear (then without bias, which the norm would cancel) and its activation.
+        norm_last, affine_last: batch norm after the last Linear, with a scale and a shift of its own.
         bias_last: whether the last Linear has a bias.
-        activation: makes the module between the layers.
-
-    Raises:
-        UserError: with fewer than two widths or one that is no such number.
 
     Example:
         >>> head = mlp((512, 2048, 128))

@@ -1,4 +1,4 @@
-"""Prototypes (SwAV), which are also a weight-normalised last layer of gain 1 (DINO)."""
+"""Prototypes (SwAV), or a weight-normalised last layer of gain 1 (DINO)."""
 
 import torch
 from torch import Tensor, nn
@@ -9,20 +9,9 @@ from isotropy.objectives.rows import l2_normalize
 
 
 class Prototypes(nn.Module):
-    """K directions, learnt; unit rows (B, width) get their cosines (B, K) with them.
+    """K = `count` learnt directions, at least 2: unit rows (B, width) get their cosines (B, K) with them.
 
-    Only the direction of a weight row counts: it is divided by its length here, in every forward pass. SwAV's
-    authors renormalise the weights themselves after each step instead; then a method would write parameters
-    outside the optimiser, a frozen layer would move by a rounding, and momentum would carry the part that the
-    renormalisation takes away. Rows start at length 1, where both have the same gradient. A weight
-    normalisation whose gain stays 1 (DINO) is this layer too.
-
-    Args:
-        width: length of the rows.
-        count: K, at least 2.
-
-    Raises:
-        UserError: fewer than two directions.
+    Only the direction of a weight counts, which is divided by its length in every forward pass.
 
     Example:
         >>> Prototypes(3, 5)(functional.normalize(torch.randn(4, 3))).abs().max() <= 1

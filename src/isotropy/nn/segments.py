@@ -1,26 +1,19 @@
-"""A head whose output is segments of logits: each is a soft clustering, and its largest unit is the code."""
+"""A head whose output is segments of logits (MUSIC)."""
 
-from collections.abc import Sequence
 from typing import Any
 
 from torch import Tensor, nn
 
 from isotropy.errors import UserError
-from isotropy.nn.mlp import mlp
+from isotropy.nn.mlp import Widths, mlp
 
 
 class SegmentHead(nn.Module):
-    """An MLP whose output, D = `num_segments` times B wide, holds one group of B logits per segment.
+    """An MLP whose output is S segments of B logits, each a soft clustering whose largest unit is the code.
 
     Args:
-        widths: of the input, hidden layers and output, as `isotropy.nn.mlp.mlp` takes them; the last layer has no bias.
-        num_segments: how many groups; 1 makes one clustering.
-
-    Attributes:
-        num_segments, units: S and B.
-
-    Raises:
-        UserError: segments that do not divide the output's width.
+        widths: of the input, hidden layers and output, S B; the last layer has no bias.
+        num_segments: S; where it does not divide the output's width, that is a UserError.
 
     Example:
         >>> head = SegmentHead((8, 16, 12), num_segments=3)
@@ -28,7 +21,7 @@ class SegmentHead(nn.Module):
         4
     """
 
-    def __init__(self, widths: Sequence[int], *, num_segments: int) -> None:
+    def __init__(self, widths: Widths, *, num_segments: int) -> None:
         super().__init__()
         if num_segments < 1 or widths[-1] % num_segments:
             raise UserError(
@@ -40,13 +33,12 @@ class SegmentHead(nn.Module):
 
     @property
     def units(self) -> int:
-        """How many codes a segment has."""
+        """B, how many codes a segment has."""
         return self.widths[-1] // self.num_segments
 
     def forward(self, features: Tensor) -> Tensor:
         """Return logits (N, S B) for features (N, widths[0])."""
-        logits: Tensor = self.layers(features)
-        return logits
+        return self.layers(features)
 
     def codes(self, logits: Tensor) -> Tensor:
         """Return the likeliest unit of every segment, (N, S) int64 in [0, B), of logits (N, S B)."""

@@ -6,47 +6,34 @@ import torch
 from torch import Tensor
 from torch.nn.functional import batch_norm
 
-from isotropy.objectives.gram import gram
-from isotropy.objectives.rows import same_shape, upcast
+from isotropy.objectives.rows import check_views, gram, upcast
 
 __all__ = ["barlow_twins"]
 
 
 def barlow_twins(*z: Tensor, lambda_: float = 0.005, scale: float = 1.0) -> dict[str, Tensor]:
-    """Return Barlow Twins' two weighted terms for V views of the same N rows.
+    """Return Barlow Twins' two weighted terms for V views of the same N rows; means over pairs where V > 2.
 
-    With every dimension of a view standardised over the rows (biased variance + 1e-5) and C = Z' Z~ / N the
-    correlations (D, D) of the dimensions of two views,
+    With C = Z' Z~ / N of two views whose dimensions are standardised over the rows (biased variance + 1e-5),
 
         invariance = scale * sum over i of (C_ii - 1)^2
         redundancy = scale * lambda * sum over i != j of C_ij^2
-
-    With more than two views both are means over pairs.
 
     Args:
         z: V >= 2 views, each (N, D) with N >= 2; of any shift and scale.
         lambda_: weight of the redundancy.
         scale: weight of both.
 
-    Returns:
-        "invariance" and "redundancy": scalars >= 0 (the last up to rounding), float32 at least. At point collapse
-        they are `scale` D and 0.
-
-    Raises:
-        ValueError: fewer than two views or rows, or views of different shapes.
-
+    Returns: scalars >= 0 (the last up to rounding), float32 at least; `scale` D and 0 at point collapse.
+    Raises: ValueError for fewer than two views or rows, or views of different shapes.
     Source: Zbontar et al. 2021 (arXiv 2103.03230), equations 1 and 2; eps and scale as in the authors' code.
 
     Example:
         >>> {name: round(term.item(), 4) for name, term in barlow_twins(torch.ones(8, 4), torch.ones(8, 4)).items()}
         {'invariance': 4.0, 'redundancy': 0.0}
     """
-    if len(z) < 2:
-        raise ValueError(f"barlow_twins compares at least two views, got {len(z)}")
-    same_shape(*z)
+    check_views("barlow_twins", z, rows=2)
     rows, width = z[0].shape
-    if rows < 2:
-        raise ValueError(f"a correlation needs at least two rows, got {rows}")
     with torch.autocast(z[0].device.type, enabled=False):
         standard = [batch_norm(upcast(x), None, None, training=True, eps=1e-5) for x in z]
         pairs = list(combinations(range(len(z)), 2))

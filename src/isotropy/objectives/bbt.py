@@ -14,25 +14,20 @@ __all__ = ["batchwise_barlow_twins"]
 def batchwise_barlow_twins(prediction: Tensor, target: Tensor, *, offdiagonal: float) -> Tensor:
     """Return the batch-wise Barlow Twins loss of predictions for fixed targets.
 
-    With unit rows P and Y and the cosine matrix C = P Y' (B, B) of the batch,
+    With the cosine matrix C = P Y' (B, B) of unit rows P and Y,
 
         L = sum over i of (1 - C_ii)^2 + offdiagonal * sum over i != j of C_ij^2.
 
-    It is a *sum* over the batch, as published, so that it grows with B, and the weight of the
-    off-diagonal per row is `offdiagonal` (B - 1).
+    It is a *sum* over the batch, as published: it grows with B, and the second term's weight per row with B - 1.
 
     Args:
         prediction: (B, D), or (B, K, D) for K pairs, whose losses are averaged; of any length.
         target: the same shape; no gradient reaches it.
         offdiagonal: lambda >= 0.
 
-    Returns:
-        A scalar >= 0 (up to rounding), float32 at least: 0 for orthonormal targets met exactly, B where all
+    Returns: a scalar >= 0 (up to rounding), float32 at least: 0 for orthonormal targets met exactly, B where all
         cosines are 0, offdiagonal B (B - 1) where all rows are one direction.
-
-    Raises:
-        ValueError: the shapes differ, or are not (B, D) or (B, K, D).
-
+    Raises: ValueError for shapes that differ or are not (B, D) or (B, K, D).
     Source: Sui et al. 2024 (arXiv 2310.07756), section 3 (batch-wise Barlow Twins), as in the authors' code.
 
     Example:

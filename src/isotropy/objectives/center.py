@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from isotropy.objectives.rows import l2_normalize, same_shape, upcast
+from isotropy.objectives.rows import check_views, l2_normalize, upcast
 
 __all__ = ["center", "center_subtraction"]
 
@@ -11,27 +11,21 @@ __all__ = ["center", "center_subtraction"]
 def center(*z: Tensor, lambd: float) -> dict[str, Tensor]:
     """Return -a and lambda c2: agreement of views of one sample against agreement between samples.
 
-    With unit rows z_vi of view v at sample i, both means being over ordered pairs of different views v != w,
+    With unit rows z_vi of view v at sample i, both means being over ordered pairs of views v != w,
 
-        a  = mean over i of z_vi . z_wi
-        c2 = mean over i != j of z_vi . z_wj
+        a  = mean over i of z_vi . z_wi           squared length of a sample's expected embedding
+        c2 = mean over i != j of z_vi . z_wj      that of the centre of all samples, without bias
 
-    a estimates the squared length of a sample's expected embedding and c2, without bias, that of the
-    centre of all samples. With within = 1 - a and between = a - c2 the sum of the terms is
-    (lambda - 1) + (1 - lambda) within - lambda between: at lambda >= 1 differences between views would be
-    rewarded, at 0 collapse would be an optimum.
+    With within = 1 - a and between = a - c2 the sum is (lambda - 1) + (1 - lambda) within - lambda between: lambda >= 1
+    would reward views that differ, and 0 has collapse as an optimum.
 
     Args:
-        z: V >= 2 views, each (N, D) with N >= 2, of any length (rows are normalised here).
+        z: V >= 2 views, each (N, D) with N >= 2, of any length.
         lambd: lambda, above 0 and below 1.
 
-    Returns:
-        "alignment", -a in [-1, 1], and "centre", lambda c2: scalars, float32 at least. Their sum is lambda - 1
-        at point collapse and at least -1 - lambda / (N - 1), where the samples form a simplex.
-
-    Raises:
-        ValueError: fewer than two views or two rows, shapes that differ, or lambda outside (0, 1).
-
+    Returns: "alignment" in [-1, 1] and "centre", scalars, float32 at least. Their sum is lambda - 1 at point collapse
+        and at least -1 - lambda / (N - 1), where the samples form a simplex.
+    Raises: ValueError for fewer than two views or rows, shapes that differ, or lambda outside (0, 1).
     Source: the Lagrangian of the constrained problem of arXiv 2402.14957, with the squared length of the centre.
 
     Example:
@@ -41,7 +35,7 @@ def center(*z: Tensor, lambd: float) -> dict[str, Tensor]:
     """
     if not 0 < lambd < 1:
         raise ValueError(f"lambda must be above 0 and below 1, got {lambd}")
-    _check(z, least=2)
+    check_views("center", z, rows=2)
     views, rows = len(z), len(z[0])
     with torch.autocast(z[0].device.type, enabled=False):
         u = l2_normalize(upcast(torch.stack(z)))  # (V, N, D)
@@ -57,17 +51,13 @@ def center_subtraction(*z: Tensor, centre: Tensor, lambd: float) -> Tensor:
     """Return -cos(z_v, sg(z_w) - lambda c), the mean over rows and over all pairs of views v != w.
 
     Args:
-        z: V >= 2 views, each (N, D), of any length (rows are normalised here).
+        z: V >= 2 views, each (N, D), of any length.
         centre: c, (D,) or (1, D): the moving mean of the unit rows; no gradient reaches it.
         lambd: lambda, above 0 and at most 1: the fraction of the centre that is subtracted.
 
-    Returns:
-        A scalar in [-1, 1], float32 at least: -1 where views agree and c = 0, and also at point collapse while
+    Returns: a scalar in [-1, 1], float32 at least: -1 where views agree and c = 0, and also at point collapse while
         lambda c is shorter than a row; 0 there where lambda c is that row, exactly.
-
-    Raises:
-        ValueError: fewer than two views or no row, shapes that differ, or lambda outside (0, 1].
-
+    Raises: ValueError for fewer than two views or no row, shapes that differ, or lambda outside (0, 1].
     Source: SimSiam without its predictor and with the centre of arXiv 2402.14957 subtracted.
 
     Example:
@@ -77,7 +67,7 @@ def center_subtraction(*z: Tensor, centre: Tensor, lambd: float) -> Tensor:
     """
     if not 0 < lambd <= 1:
         raise ValueError(f"lambda must be above 0 and at most 1, got {lambd}")
-    _check(z, least=1)
+    check_views("center_subtraction", z, rows=1)
     views, rows = len(z), len(z[0])
     if centre.numel() != z[0].shape[1]:
         raise ValueError(f"the centre must have the views' {z[0].shape[1]} features, got {tuple(centre.shape)}")
@@ -86,11 +76,3 @@ def center_subtraction(*z: Tensor, centre: Tensor, lambd: float) -> Tensor:
         target = l2_normalize(u.detach() - lambd * centre.detach().to(u))
         both = u.sum(dim=0) * target.sum(dim=0)
         return -(both.sum() - (u * target).sum()) / (views * (views - 1) * rows)
-
-
-def _check(z: tuple[Tensor, ...], *, least: int) -> None:
-    if len(z) < 2:
-        raise ValueError(f"the centre is estimated from at least two views, got {len(z)}")
-    same_shape(*z)
-    if (rows := len(z[0])) < least:
-        raise ValueError(f"the centre is estimated from at least {least} rows, got {rows}")

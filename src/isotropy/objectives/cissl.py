@@ -6,7 +6,7 @@ from math import exp, log
 import torch
 from torch import Tensor
 
-from isotropy.objectives.rows import l2_normalize, same_shape, upcast
+from isotropy.objectives.rows import check_sides, check_temperature, l2_normalize, upcast
 
 __all__ = ["cissl", "cissl_references"]
 
@@ -14,26 +14,17 @@ __all__ = ["cissl", "cissl_references"]
 def cissl(student: Sequence[Tensor], teacher: Sequence[Tensor], *, temperature: float) -> Tensor:
     """Return the contrastive loss of the students of V views and the teachers of the first U of them.
 
-    With unit rows s and t, N samples, and q = softmax(s_vi . t / T) over all U N teachers' rows as candidates, the
-    loss of the student of view v of sample i is
-
-        -(1/U) sum over views u <= U of log q(t_ui)
-
-    and the mean is over all V N students. Nothing is masked: the teacher's embedding of the very same view is
-    one of the U positives. Two views, both with teachers, give the authors' loss with target 1/2 + 1/2.
+    With unit rows s and t, and q = softmax(s_vi . t / T) over all U N teachers' rows, it is the mean over all V N
+    students of -(1/U) sum over u <= U of log q(t_ui). Nothing is masked: the teacher of the very same view is one of
+    the positives.
 
     Args:
-        student: V >= 2 views, each (N, D), of any length (rows are normalised here).
+        student: V >= 2 views, each (N, D), of any length.
         teacher: the first U views, 1 <= U <= V, each (N, D). Gradient reaches both sides.
         temperature: T > 0, in units of cosine.
 
-    Returns:
-        A scalar in nats, float32 at least, never below log(U); log(U N) where all rows are one point.
-
-    Raises:
-        ValueError: fewer than two students, no teacher or more than students, shapes that differ, or a
-            temperature that is not positive.
-
+    Returns: a scalar in nats, float32 at least, never below log(U); log(U N) where all rows are one point.
+    Raises: ValueError for numbers of views or shapes that do not fit, or a temperature that is not positive.
     Source: Dubois et al. 2022 (arXiv 2209.06235), equation 7 and the authors' code; crops as in their ImageNet code.
 
     Example:
@@ -41,19 +32,12 @@ def cissl(student: Sequence[Tensor], teacher: Sequence[Tensor], *, temperature: 
         >>> torch.allclose(cissl([same, same], [same, same], temperature=0.5), torch.tensor(8.0).log())
         True
     """
-    if len(student) < 2 or not 0 < len(teacher) <= len(student):
-        raise ValueError(
-            "cissl needs at least two students and teachers for one or more of the first of them, "
-            f"got {len(student)} and {len(teacher)}"
-        )
-    if not temperature > 0:
-        raise ValueError(f"temperature must be positive, got {temperature}")
-    same_shape(*student, *teacher)
+    check_sides("cissl", student, teacher)
+    check_temperature(temperature)
     rows = len(student[0])
     with torch.autocast(student[0].device.type, enabled=False):
-        logits = (l2_normalize(upcast(torch.cat([*student]))) @ l2_normalize(upcast(torch.cat([*teacher]))).T).div_(
-            temperature
-        )
+        s, t = (l2_normalize(upcast(torch.cat([*side]))) for side in (student, teacher))
+        logits = (s @ t.T).div_(temperature)
         log_q = logits.log_softmax(dim=1).view(len(student), rows, len(teacher), rows)
         return -log_q.diagonal(dim1=1, dim2=3).mean()
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from isotropy.objectives.rows import same_shape, upcast
+from isotropy.objectives.rows import check_sides, upcast
 
 __all__ = ["predicted_codes"]
 
@@ -34,17 +34,12 @@ def predicted_codes(logits: Sequence[Tensor], codes: Sequence[Tensor], *, temper
     """Return the mean over rows and over pairs v != u of -sum_k q_u,k log softmax(logits_v / t)_k.
 
     Args:
-        logits: V views, each (N, K).
-        codes: for the first U <= V of these views, each (N, K), rows of probabilities; view u's are what every
-            view v != u must predict. No gradient reaches them.
+        logits: V >= 2 views, each (N, K).
+        codes: of the first U <= V of these views, each (N, K), rows of probabilities, without gradient.
         temperature: t > 0, which the logits are divided by.
 
-    Returns:
-        A scalar in nats, at least 0, float32 at least.
-
-    Raises:
-        ValueError: there is no pair, more codes than views, or the shapes differ.
-
+    Returns: a scalar in nats, at least 0, float32 at least.
+    Raises: ValueError for numbers of views or shapes that do not fit.
     Source: Caron et al. 2020 (arXiv 2006.09882), equation 6; Caron et al. 2021 (arXiv 2104.14294), equation 3.
 
     Example:
@@ -52,18 +47,12 @@ def predicted_codes(logits: Sequence[Tensor], codes: Sequence[Tensor], *, temper
         >>> torch.allclose(predicted_codes([flat, flat], [uniform]), torch.tensor(8.0).log())
         True
     """
+    check_sides("predicted_codes", logits, codes)
     pairs = [[q for u, q in enumerate(codes) if u != v] for v in range(len(logits))]
-    count = sum(map(len, pairs))
-    if not count or len(codes) > len(logits):
-        raise ValueError(
-            "needs at least two views and codes of one or more of the first of them, "
-            f"got {len(logits)} views and {len(codes)} codes"
-        )
-    same_shape(*logits, *codes)
     with torch.autocast(logits[0].device.type, enabled=False):
         losses = []
         for view, (first, *others) in ((view, wanted) for view, wanted in zip(logits, pairs, strict=True) if wanted):
             # One pass over a view's scores, whatever the number of codes that it predicts.
             everything = sum((upcast(q.detach()) for q in others), start=upcast(first.detach()))
             losses.append(_CrossEntropy.apply(upcast(view), everything, temperature))
-        return torch.stack(losses).sum() / count
+        return torch.stack(losses).sum() / sum(map(len, pairs))

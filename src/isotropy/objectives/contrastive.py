@@ -5,8 +5,7 @@ from math import exp, log
 import torch
 from torch import Tensor
 
-from isotropy.objectives.gram import gram
-from isotropy.objectives.rows import l2_normalize, same_shape, upcast
+from isotropy.objectives.rows import check_temperature, check_views, gram, l2_normalize, same_shape, upcast
 
 __all__ = [
     "decoupled_contrast",
@@ -19,27 +18,18 @@ __all__ = [
 
 
 def nt_xent(*z: Tensor, temperature: float) -> Tensor:
-    """Return the normalised-temperature cross entropy of V views of the same N rows.
-
-    With unit rows and `s` their cosines, an anchor's loss is
+    """Return the normalised-temperature cross entropy of V views of the same N rows, the mean over all VN anchors of
 
         -log( sum over its V-1 other views of exp(s/t) / sum over all VN-1 other rows of exp(s/t) )
 
-    and the mean is over all VN anchors. Two views give SimCLR's loss; with more, the positives are summed
-    inside the logarithm.
+    with `s` the cosines of rows.
 
     Args:
-        z: V >= 2 views, each (N, D), of any length (rows are normalised here); row i of every view is
-            the same sample.
+        z: V >= 2 views, each (N, D), of any length; row i of every view is the same sample.
         temperature: t > 0, in units of cosine.
 
-    Returns:
-        A scalar in nats, float32 at least: at best log(1 + 2(N-1) exp(-N / ((N-1)t))) for two views, and
-        log((VN-1) / (V-1)) where all rows are one point.
-
-    Raises:
-        ValueError: fewer than two views, views of different shapes, or a temperature that is not positive.
-
+    Returns: a scalar in nats, float32 at least: log((VN-1) / (V-1)) at point collapse; see `nt_xent_references`.
+    Raises: ValueError for fewer than two views, views of different shapes, or a temperature that is not positive.
     Source: Chen et al. 2020 (arXiv 2002.05709), equation 1; several views as in solo-learn.
 
     Example:
@@ -47,11 +37,8 @@ def nt_xent(*z: Tensor, temperature: float) -> Tensor:
         >>> torch.allclose(nt_xent(same, same, temperature=0.5), torch.tensor(7.0).log())
         True
     """
-    if len(z) < 2:
-        raise ValueError(f"nt_xent contrasts at least two views, got {len(z)}")
-    if not temperature > 0:
-        raise ValueError(f"temperature must be positive, got {temperature}")
-    same_shape(*z)
+    check_views("nt_xent", z)
+    check_temperature(temperature)
     views, rows = len(z), len(z[0])
     with torch.autocast(z[0].device.type, enabled=False):
         logits = gram(l2_normalize(upcast(torch.cat(z)))).div_(temperature)
@@ -63,25 +50,18 @@ def nt_xent(*z: Tensor, temperature: float) -> Tensor:
 
 
 def decoupled_contrast(*z: Tensor, temperature: float) -> Tensor:
-    """Return the decoupled contrastive loss of V views of the same N rows: `nt_xent` without the positive below.
-
-    With unit rows and `s` their cosines, an anchor's loss, averaged over its V - 1 other views p, is
+    """Return `nt_xent` without the positive below: the mean over all anchors and their V - 1 other views p of
 
         -s_p/t + log( sum over the V(N-1) views of other samples of exp(s/t) ).
 
-    Without its own positive in the sum, the gradient of an anchor does not vanish as its negatives become easy,
-    which small batches suffer from most.
+    So an anchor's gradient does not vanish as its negatives become easy, which small batches suffer from most.
 
     Args:
-        z: V >= 2 views, each (N, D) with N >= 2, of any length (rows are normalised here).
+        z: V >= 2 views, each (N, D) with N >= 2, of any length.
         temperature: t > 0, in units of cosine.
 
-    Returns:
-        A scalar in nats, float32 at least; see `decoupled_contrast_references`.
-
-    Raises:
-        ValueError: fewer than two views or rows, views of different shapes, or a temperature that is not positive.
-
+    Returns: a scalar in nats, float32 at least; see `decoupled_contrast_references`.
+    Raises: ValueError for fewer than two views or rows, shapes that differ, or a temperature that is not positive.
     Source: Yeh et al. 2022 (ECCV, arXiv 2110.06848), equation 5 (L_DC).
 
     Example:
@@ -89,11 +69,8 @@ def decoupled_contrast(*z: Tensor, temperature: float) -> Tensor:
         >>> torch.allclose(decoupled_contrast(same, same, temperature=0.5), torch.tensor(6.0).log())
         True
     """
-    if len(z) < 2 or len(z[0]) < 2:
-        raise ValueError("decoupled_contrast needs at least two views of two rows")
-    if not temperature > 0:
-        raise ValueError(f"temperature must be positive, got {temperature}")
-    same_shape(*z)
+    check_views("decoupled_contrast", z, rows=2)
+    check_temperature(temperature)
     views, rows = len(z), len(z[0])
     with torch.autocast(z[0].device.type, enabled=False):
         logits = gram(l2_normalize(upcast(torch.cat(z)))).div_(temperature).view(views, rows, views, rows)
@@ -143,34 +120,27 @@ def _simplex(rows: int, temperature: float) -> float:
 
 
 def info_nce(query: Tensor, key: Tensor, *, temperature: float) -> Tensor:
-    """Return the cross entropy of picking each query's own key among all N keys.
+    """Return the cross entropy of picking each query's own key among all N keys, the mean over i of
 
-    With unit rows and `s` their cosines it is the mean over i of
-
-        -log( exp(s(q_i, k_i)/t) / sum over all j of exp(s(q_i, k_j)/t) ).
+        -log( exp(s(q_i, k_i)/t) / sum over all j of exp(s(q_i, k_j)/t) )    with s the cosines.
 
     Args:
-        query: (N, D), of any length (rows are normalised here).
+        query: (N, D), of any length.
         key: (N, D), of any length; row i belongs to query i. Gradients reach both: detach what is fixed.
         temperature: t > 0, in units of cosine.
 
-    Returns:
-        A scalar in nats, float32 at least: log N where all rows are one point, log(1 + (N-1) exp(-1/t)) where
-        queries and keys are equal and orthonormal.
-
-    Raises:
-        ValueError: the shapes differ, or a temperature that is not positive.
-
-    Source: van den Oord et al. 2018 (arXiv 1807.03748), equation 4, with cosines and a temperature as in He et al.
-    2020 (arXiv 1911.05722), equation 1.
+    Returns: a scalar in nats, float32 at least: log N at point collapse, log(1 + (N-1) exp(-1/t)) where queries and
+        keys are equal and orthonormal.
+    Raises: ValueError for shapes that differ, or a temperature that is not positive.
+    Source: van den Oord et al. 2018 (arXiv 1807.03748), equation 4, with cosines and a temperature as in He et al. 2020
+        (arXiv 1911.05722), equation 1.
 
     Example:
         >>> same = torch.ones(4, 3)
         >>> torch.allclose(info_nce(same, same, temperature=0.5), torch.tensor(4.0).log())
         True
     """
-    if not temperature > 0:
-        raise ValueError(f"temperature must be positive, got {temperature}")
+    check_temperature(temperature)
     same_shape(query, key)
     with torch.autocast(query.device.type, enabled=False):
         logits = (l2_normalize(upcast(query)) @ l2_normalize(upcast(key)).T).div_(temperature)

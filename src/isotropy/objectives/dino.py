@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from isotropy.objectives.codes import predicted_codes
-from isotropy.objectives.rows import upcast
+from isotropy.objectives.rows import check_temperature, upcast
 
 __all__ = ["dino"]
 
@@ -30,14 +30,9 @@ def dino(
         student_temperature: t_s > 0.
         teacher_temperature: t_t > 0, below t_s: it sharpens.
 
-    Returns:
-        A scalar in nats, float32 at least: at least the mean entropy of the P_u, and that where the student's
+    Returns: a scalar in nats, float32 at least: at least the mean entropy of the P_u, met where the student's
         probabilities are the teacher's; log K where the student's are uniform.
-
-    Raises:
-        ValueError: there is no pair, more teacher views than student views, the shapes differ, or a temperature
-            is not positive.
-
+    Raises: ValueError for numbers of views or shapes that do not fit, or a temperature that is not positive.
     Source: Caron et al. 2021 (arXiv 2104.14294), equations 1 to 3 and algorithm 1.
 
     Example:
@@ -45,8 +40,7 @@ def dino(
         >>> torch.allclose(dino([flat, flat], [flat, flat], centre=torch.zeros(8)), torch.tensor(8.0).log())
         True
     """
-    if not (student_temperature > 0 and teacher_temperature > 0):
-        raise ValueError(f"temperatures must be positive, got {student_temperature} and {teacher_temperature}")
+    check_temperature(student_temperature, teacher_temperature)
     with torch.no_grad():
         targets = [(upcast(view) - upcast(centre)).div_(teacher_temperature).softmax(1) for view in teacher]
     return predicted_codes(student, targets, temperature=student_temperature)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from isotropy.objectives.rows import same_shape, upcast
+from isotropy.objectives.rows import check_sides, check_temperature, upcast
 
 __all__ = ["dissl"]
 
@@ -22,33 +22,27 @@ def dissl(
 ) -> dict[str, Tensor]:
     """Return DISSL's three weighted terms for the students of V views and the teachers of the first U of them.
 
-    With s = softmax(student logits / T_s) and t = softmax(teacher logits / T_t), both over C categories:
+    With s = softmax(student logits / T_s), t = softmax(teacher logits / T_t) and CE the mean over rows of -sum p log q,
 
         distillation  mean over a <= U, b <= V, a != b, of CE(t_a, s_b)
         determinism   beta * mean over a, b <= U, a != b, of CE(t_a, t_b)
         maximality    -lambda * mean over a <= U of H( mean over rows of t_a )
 
-    CE(p, q) is the mean over rows of -sum p log q. Gradient reaches the teacher through all terms: no
-    stop-gradient. Their sum is -(1 + beta) I(M; X) - (lambda - 1 - beta) H(M) plus Kullback-Leibler distances,
-    so that the entropy of the marginal is rewarded on its own only where lambda > 1 + beta.
+    Their sum is -(1 + beta) I(M; X) - (lambda - 1 - beta) H(M) plus Kullback-Leibler distances, so that the entropy of
+    the marginal is rewarded on its own only where lambda > 1 + beta.
 
     Args:
         student: V >= 2 views of logits, each (N, C).
-        teacher: logits of the first U views, 2 <= U <= V, each (N, C).
+        teacher: logits of the first U views, 2 <= U <= V, each (N, C). Gradient reaches them through all terms.
         lambd: lambda, the weight of maximality.
         beta: weight of determinism.
         temperature: T_t > 0.
         student_temperature: T_s > 0.
-        marginal: U probabilities (C,) or (1, C) instead of the means of t over these rows: those over the rows
-            of all processes, with gradient.
+        marginal: U probabilities (C,) or (1, C) instead of the means of t over these rows: those over the rows of all
+            processes, with gradient.
 
-    Returns:
-        "distillation", "determinism" and "maximality" in nats, float32 at least. All in one category: 0.
-
-    Raises:
-        ValueError: too few views, more teachers than students, shapes that differ, or a temperature that is
-            not positive.
-
+    Returns: the terms in nats, float32 at least. All in one category: 0.
+    Raises: ValueError for numbers of views or shapes that do not fit, or a temperature that is not positive.
     Source: Dubois et al. 2022 (arXiv 2209.06235), equation 9 and the authors' code.
 
     Example:
@@ -56,15 +50,8 @@ def dissl(
         >>> {name: round(term.item(), 4) for name, term in dissl(flat, flat).items()}
         {'distillation': 2.0794, 'determinism': 1.6636, 'maximality': -4.7827}
     """
-    students, teachers = len(student), len(teacher)
-    if not 2 <= teachers <= students:
-        raise ValueError(
-            "dissl needs at least two students and teachers for two or more of the first of them, "
-            f"got {students} and {teachers}"
-        )
-    if not (temperature > 0 and student_temperature > 0):
-        raise ValueError(f"temperatures must be positive, got {temperature} and {student_temperature}")
-    same_shape(*student, *teacher)
+    check_sides("dissl", student, teacher, least=2)
+    check_temperature(temperature, student_temperature)
     with torch.autocast(student[0].device.type, enabled=False):
         log_s = [(upcast(x) / student_temperature).log_softmax(dim=1) for x in student]
         log_t = [(upcast(x) / temperature).log_softmax(dim=1) for x in teacher]

@@ -18,24 +18,19 @@ def hierarchical_contrast(
 
         -log( exp(r_it . r'_it) / sum over j of (exp(r_it . r'_jt) + [j != i] exp(r_it . r_jt)) )
 
-    and the temporal contrast the same with the sum over other steps t' of series i. Both are means over the anchors
-    of both views, and then over scales: the features as they are, max-pooled over two steps, over four, ..., down
-    to one step (an odd last step is dropped, as pooling does).
+    and the temporal contrast the same with the sum over other steps t' of series i. Both are means over the anchors of
+    both views, then over scales: max-pooled over 1, 2, 4, ... steps, down to one (an odd last step is dropped).
 
     Args:
         first, second: (N, T, D), the same steps of the same series in two contexts.
         alpha: weight of the instance contrast in [0, 1]; the temporal contrast has 1 - alpha.
         temperature: what products are divided by, above 0; 1 in the paper.
 
-    Returns:
-        {"instance", "temporal"}, weighted scalars in nats, float32 at least. Where all features are one point the
-        first is alpha log(2N - 1), the second (1 - alpha) times the mean over scales of log(2T - 1).
-
-    Raises:
-        ValueError: shapes that differ or are not (N, T, D), or a number out of its range.
-
-    Source: Yue et al. 2022 (arXiv 2106.10466), equations 1 to 3 and algorithm 1, with anchors from both views
-    and the weights 1/2 and 1/2 as in the authors' code.
+    Returns: {"instance", "temporal"}, weighted scalars in nats, float32 at least. Where all features are one point,
+        alpha log(2N - 1) and (1 - alpha) times the mean over scales of log(2T - 1).
+    Raises: ValueError for shapes that differ or are not (N, T, D), or a number out of its range.
+    Source: Yue et al. 2022 (arXiv 2106.10466), equations 1 to 3 and algorithm 1, with anchors from both views and the
+        weights 1/2 and 1/2 as in the authors' code.
 
     Example:
         >>> same = torch.ones(4, 1, 3)

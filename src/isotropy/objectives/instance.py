@@ -55,8 +55,7 @@ class _BlockedCrossEntropy(torch.autograd.Function):
 def instance_classification(h: Tensor, weight: Tensor, index: Tensor, *, smoothing: float = 0.0) -> Tensor:
     """Return every row's -sum_m t_m log softmax(W h)_m, with t_m = (1 - s) [m = own] + s / M.
 
-    Memory does not grow with N M: logits are computed in blocks, and again for the gradient. Under autocast they
-    are products in autocast's dtype.
+    Memory does not grow with N M. Under autocast the logits are products in autocast's dtype.
 
     Args:
         h: (N, D), the rows' vectors.
@@ -64,13 +63,8 @@ def instance_classification(h: Tensor, weight: Tensor, index: Tensor, *, smoothi
         index: (N,) int64, every row's own class, in [0, M).
         smoothing: s, in [0, 1].
 
-    Returns:
-        (N,) in nats, float32 at least: log M where all logits are equal, for any smoothing, and never below the
-        entropy of t.
-
-    Raises:
-        ValueError: shapes that do not fit, or a smoothing out of its range.
-
+    Returns: (N,) in nats, float32 at least: at least the entropy of t; log M where all logits are equal.
+    Raises: ValueError for shapes that do not fit, or a smoothing out of its range.
     Source: Balestriero 2023 (arXiv 2302.10260); the targets are those of label smoothing.
 
     Example:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from isotropy.objectives.rows import same_shape, upcast
+from isotropy.objectives.rows import check_temperature, check_views, upcast
 
 __all__ = ["music"]
 
@@ -48,38 +48,32 @@ def music(
     off_diagonal: float = 1.0,
     transform: float = 1.0,
 ) -> dict[str, Tensor]:
-    """Return MUSIC's three weighted terms for V views of the same N rows.
+    """Return MUSIC's three weighted terms for V views of the same N rows; means over pairs of views where V > 2.
 
     A row's D numbers are S segments of B units; p is the softmax of each segment at the temperature, and
 
         P[(s,i),(r,j)] = mean over rows of p[s,i] p'[r,j]
 
-    holds the joint probabilities of all pairs of segments across two views, from one matrix product. The terms are
+    are the joint probabilities of all pairs of segments across two views. The terms are
 
         diagonal      mean over s of sum over i of P[(s,i),(s,i)] log P[(s,i),(s,i)]
         off_diagonal  mean over s != r of sum over i, j of P[(s,i),(r,j)] log P[(s,i),(r,j)]
         transform     mean over rows and s of -log sum over i of p[s,i] p'[s,i]
 
-    each times its weight, and with more than two views averaged over pairs of views. The first asks for balance,
-    confidence and agreement at once, the second for segments that are independent of each other, the third for the
+    The first asks for balance, confidence and agreement at once, the second for independent segments, the third for the
     agreement of every row.
 
     Args:
         z: V >= 2 views, each (N, D): logits, not normalised.
-        num_segments: S; divides D into segments of B >= 3 units.
+        num_segments: S; divides D into segments of B >= 3 units (with two the diagonal's best is not one-hot).
         temperature: t > 0; the logits are divided by it.
         diagonal, off_diagonal, transform: weights.
 
-    Returns:
-        "diagonal", "off_diagonal" and "transform": scalars in nats, float32 at least, times their weights at least
-        -log B, -2 log B and 0; all at once where codes are one-hot, equal between views and an orthogonal array of
-        strength 2, which takes N >= B^2 rows. With one segment "off_diagonal" is 0. They depend on N: compare runs
-        of one batch size.
-
-    Raises:
-        ValueError: fewer than two views, views of different shapes, segments that do not divide D or have fewer than
-            three units (with two the diagonal's best is not one-hot), or a temperature that is not positive.
-
+    Returns: scalars in nats, float32 at least, times their weights at least -log B, -2 log B and 0: all at once where
+        codes are one-hot, equal between views and an orthogonal array of strength 2, which takes N >= B^2 rows. With
+        one segment "off_diagonal" is 0. They depend on N: compare runs of one batch size.
+    Raises: ValueError for fewer than two views, shapes or segments that do not fit, or a temperature that is not
+        positive.
     Source: Niu and Wang 2022 (arXiv 2206.06461); exact terms as in Niu et al. 2025 (arXiv 2501.03469).
 
     Example:
@@ -87,11 +81,8 @@ def music(
         >>> {name: round(term.item(), 4) for name, term in music(same, same, num_segments=2).items()}
         {'diagonal': -0.6931, 'off_diagonal': -2.7726, 'transform': 1.3863}
     """
-    if len(z) < 2:
-        raise ValueError(f"music compares at least two views, got {len(z)}")
-    if not temperature > 0:
-        raise ValueError(f"temperature must be positive, got {temperature}")
-    same_shape(*z)
+    check_views("music", z)
+    check_temperature(temperature)
     rows, width = z[0].shape
     if num_segments < 1 or width % num_segments or width // num_segments < 3:
         raise ValueError(f"{num_segments} segments do not divide {width} dimensions into segments of 3 units or more")

@@ -34,8 +34,7 @@ def reconstruction(
 ) -> Tensor:
     """Return the mean over rows of the mean error of a row's cells, or of its hidden cells alone.
 
-    The error of a number is its squared difference; that of a category is the cross entropy of its code under the
-    softmax of that column's logits, in nats.
+    The error of a number is its squared difference, that of a category the cross entropy of its code, in nats.
 
     Args:
         prediction: of the shape of `target`; with categories (N, numeric + sum of cardinalities), the logits of the
@@ -45,13 +44,9 @@ def reconstruction(
             cells are hidden together (an image's channels), which is faster. None for all.
         categories: cardinality of each code column, the last columns of `target`.
 
-    Returns:
-        A scalar, float32 at least, 0 at best. A constant prediction of the means of standardised columns gives 1,
-        zero logits give log of the cardinality.
-
-    Raises:
-        ValueError: shapes that do not fit.
-
+    Returns: a scalar >= 0, float32 at least. The means of standardised columns give 1, zero logits log of the
+        cardinality.
+    Raises: ValueError for shapes that do not fit.
     Source: squared error on hidden patches alone as in He et al. 2022 (arXiv 2111.06377), section 3.
 
     Example:
@@ -95,15 +90,14 @@ def _of_codes(prediction: Tensor, target: Tensor, numeric: int, categories: Sequ
 
 
 def normalise_patches(images: Tensor, patch: int) -> Tensor:
-    """Return images of which every patch has mean 0 and variance 1 over its pixels and channels.
+    """Return images (N, C, H, W) of which every patch has mean 0 and variance 1 over its M pixels and channels.
+
+    They are (x - mean) / sqrt(variance + 1e-6) with the unbiased variance, so that a prediction of 0 has a squared
+    error of (M-1)/M where a patch is no constant.
 
     Args:
         images: (N, C, H, W); patches at the right and lower edge may be smaller.
         patch: side of a patch in pixels.
-
-    Returns:
-        (N, C, H, W): (x - mean) / sqrt(variance + 1e-6) with the unbiased variance of M values; so a prediction of 0
-        has a squared error of (M-1)/M where the patches are no constants.
 
     Source: He et al. 2022 (arXiv 2111.06377), section 3, and its published settings for the variance.
 

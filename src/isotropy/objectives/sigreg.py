@@ -43,8 +43,8 @@ class _EppsPulley(torch.autograd.Function):
 def quadrature(knots: int = 17, reach: float = 3.0) -> tuple[tuple[float, float, float], ...]:
     """Return (t, exp(-t^2/2), weight) at the knots t > 0 of the trapezoid rule of SIGReg's integral.
 
-    The integrand is even, so knots in [0, reach] stand for [-reach, reach]; the weight holds the window
-    exp(-t^2/2). At t = 0 both characteristic functions are 1, and the knot there is left out.
+    The integrand is even, so that knots in [0, reach] stand for [-reach, reach]; it is 0 at t = 0, and that knot is
+    left out. The weight holds the window exp(-t^2/2).
 
     Example:
         >>> round(3 / 16 + sum(weight for *_, weight in quadrature()), 5)  # that of t = 0 added
@@ -58,32 +58,24 @@ def quadrature(knots: int = 17, reach: float = 3.0) -> tuple[tuple[float, float,
 
 
 def sigreg(z: Tensor, directions: Tensor, *, knots: int = 17, reach: float = 3.0) -> Tensor:
-    """Return the mean over directions of the Epps-Pulley statistic of the embeddings against N(0, 1).
+    """Return the mean over directions a of the Epps-Pulley statistic of x_n = z_n . a / |a| against N(0, 1),
 
-    With x_n = z_n . a for a direction a of length one, and f(t) = mean over n of exp(i t x_n), it is
+        N * integral of |f(t) - exp(-t^2/2)|^2 exp(-t^2/2) dt    with    f(t) = mean over n of exp(i t x_n).
 
-        N * integral of |f(t) - exp(-t^2/2)|^2 exp(-t^2/2) dt,
-
-    by the trapezoid rule with `knots` knots on [0, reach], doubled.
-
-    The floor is not 0: embeddings that are N(0, I) give 1.05 on average at any N, with a standard deviation of about
-    1 per direction; all rows at the origin give 0.40 N; far smaller values mean a sample forced onto quantiles. Blind
-    spots: (a) with a trace of D spread over D/2 of D dimensions the excess over the floor is 4 at D = 16 and .12
-    at D = 512 (N = 256), lost in the noise: keep D small, or watch a rank beside it; (b) exact collapse is a
-    stationary point, and rows beyond about 5 feel no pull; (c) knots h apart cannot tell x from x + 2 pi / h (33.5
-    by default), so keep a norm before the last layer.
+    The floor is not 0: embeddings that are N(0, I) give 1.05 on average at any N, with a standard deviation of about 1
+    per direction; all rows at the origin give 0.40 N; far smaller values mean a sample forced onto quantiles. Blind
+    spots: (a) with a trace of D spread over D/2 of D dimensions the excess over the floor is 4 at D = 16 and .12 at D =
+    512 (N = 256), lost in the noise: keep D small, or watch a rank beside it; (b) exact collapse is a stationary point,
+    and rows beyond about 5 feel no pull; (c) knots h apart cannot tell x from x + 2 pi / h (33.5 by default): keep a
+    norm before the last layer.
 
     Args:
         z: (N, D) embeddings, of all ranks together: half of the rows give another statistic.
         directions: (M, D), of any length; fresh ones every step, the same on all ranks.
         knots, reach: number of quadrature points, and the largest one (see `quadrature`).
 
-    Returns:
-        A scalar >= 0, float32 at least.
-
-    Raises:
-        ValueError: shapes that do not fit, or no quadrature.
-
+    Returns: a scalar >= 0, float32 at least.
+    Raises: ValueError for shapes that do not fit, or no quadrature.
     Source: Balestriero and LeCun 2025 (LeJEPA); the quadrature of the authors' code. Epps and Pulley 1983.
 
     Example:
@@ -106,21 +98,14 @@ def lejepa(
         prediction  (1 - lambda) mean over views, rows and dimensions of (z - mu)^2
         gaussian    lambda mean over views of `sigreg`
 
-    mu is a row's mean over its first `centre` views; the gradient flows through it.
-
     Args:
         z: V >= 2 views, each (N, D), large ones first.
-        directions: (M, D), as for `sigreg`.
-        centre: how many views make the mean, 1 to V.
+        directions, knots, reach: as for `sigreg`.
+        centre: over how many views, 1 to V, a row's mean mu is; the gradient flows through it.
         lambda_: in [0, 1].
-        knots, reach: number of quadrature points, and the largest one (see `quadrature`).
 
-    Returns:
-        "prediction" and "gaussian": scalars >= 0, float32 at least.
-
-    Raises:
-        ValueError: fewer than two views, views of different shapes, a number out of its range.
-
+    Returns: scalars >= 0, float32 at least.
+    Raises: ValueError for fewer than two views, views of different shapes, or a number out of its range.
     Source: Balestriero and LeCun 2025 (LeJEPA), the algorithm's convex form.
 
     Example:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from isotropy.objectives.codes import predicted_codes
-from isotropy.objectives.rows import upcast
+from isotropy.objectives.rows import check_temperature, upcast
 
 __all__ = ["sinkhorn", "swav"]
 
@@ -16,27 +16,19 @@ _SPREAD = 60.0
 
 @torch.no_grad()
 def sinkhorn(scores: Tensor, *, epsilon: float = 0.05, iterations: int = 3) -> Tensor:
-    """Return codes: soft assignments of B rows to K prototypes that use all prototypes about equally.
+    """Return codes (B, K): soft assignments of B rows to K prototypes that use all prototypes about equally.
 
-    Q = exp(scores / epsilon); then, `iterations` times, columns are normalised to mass 1/K and rows to mass 1/B;
-    the result is multiplied by B. It ends on rows, so each sums to exactly 1, and
-    the prototypes are balanced only as far as so few iterations go. Adding a constant to all scores changes
-    nothing; at convergence, adding one to a prototype's does not either.
-
-    Safe for any finite scores: where they span more than exponentials in float32 do, the first round is made of
-    logarithms, and after it every prototype has a row of at least 1 / (B K), so that the others can be divisions.
+    Q = exp(scores / epsilon); then, `iterations` times, columns are normalised to mass 1/K and rows to mass 1/B; the
+    result is multiplied by B. Each row sums to exactly 1, the prototypes are balanced as far as so few iterations go.
+    Any finite scores are safe, and a constant added to all of them changes nothing.
 
     Args:
         scores: (B, K), of *all* ranks and of the queue: plans of parts are another plan.
         epsilon: above 0, in the units of the scores; the smaller, the harder the codes.
         iterations: at least 1.
 
-    Returns:
-        (B, K), float32 at least, without gradient.
-
-    Raises:
-        ValueError: not (B, K) with a row, or epsilon or iterations out of range.
-
+    Returns: (B, K), float32 at least, without gradient.
+    Raises: ValueError for scores that are not (B, K) with a row, or epsilon or iterations out of range.
     Source: Caron et al. 2020 (arXiv 2006.09882), section 3.1, equations 3 to 5, and listing 1.
 
     Example:
@@ -54,6 +46,7 @@ def sinkhorn(scores: Tensor, *, epsilon: float = 0.05, iterations: int = 3) -> T
     if most - least < _SPREAD:
         codes = codes.sub_(most).exp_()
     else:
+        # In logarithms: after one round every prototype has a row of at least 1 / (B K), and the rest can be divisions.
         highest = codes.amax(0)
         codes = codes.sub_(highest + (codes - highest).exp_().sum(0).log_()).softmax(1)
         iterations -= 1
@@ -67,17 +60,12 @@ def swav(scores: Sequence[Tensor], codes: Sequence[Tensor], *, temperature: floa
     """Return SwAV's loss: the mean cross entropy of every view's scores with the codes of the other views.
 
     Args:
-        scores: V views, each (N, K): cosines with the prototypes.
-        codes: of the first U <= V of these views, each (N, K), rows of probabilities (`sinkhorn`); every view
-            v != u predicts view u's. No gradient reaches them.
+        scores: V >= 2 views, each (N, K): cosines with the prototypes.
+        codes: of the first U <= V of these views, each (N, K), rows of probabilities (`sinkhorn`), without gradient.
         temperature: t > 0, which the scores are divided by.
 
-    Returns:
-        A scalar in nats, at least 0, float32 at least: log K for uniform scores whatever the codes.
-
-    Raises:
-        ValueError: there is no pair, more codes than views, the shapes differ, or t is not positive.
-
+    Returns: a scalar in nats, at least 0, float32 at least: log K for uniform scores whatever the codes.
+    Raises: ValueError for numbers of views or shapes that do not fit, or a temperature that is not positive.
     Source: Caron et al. 2020 (arXiv 2006.09882), equations 1, 2 and 6.
 
     Example:
@@ -86,6 +74,5 @@ def swav(scores: Sequence[Tensor], codes: Sequence[Tensor], *, temperature: floa
         >>> round(swav([scores, scores], [codes, codes], temperature=0.1).item(), 5)
         0.00014
     """
-    if not temperature > 0:
-        raise ValueError(f"temperature must be positive, got {temperature}")
+    check_temperature(temperature)
     return predicted_codes(scores, codes, temperature=temperature)

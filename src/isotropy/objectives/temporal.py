@@ -9,22 +9,16 @@ __all__ = ["temporal_contrast"]
 
 
 def temporal_contrast(prediction: Tensor, future: Tensor) -> Tensor:
-    """Return the cross entropy of predicted features of K later time steps among those of all N rows.
-
-    For predictions p and features z, neither normalised,
+    """Return the cross entropy of predicted features of K later time steps among those of all N rows,
 
         L = mean over i and k of -log( exp(p_ik . z_ik) / sum over n of exp(p_ik . z_nk) ).
 
     Args:
-        prediction: (N, K, D), made from one view's past.
-        future: (N, K, D), the features of the other view; its gradient flows too.
+        prediction: p, (N, K, D), made from one view's past; not normalised.
+        future: z, (N, K, D), the features of the other view, not normalised; its gradient flows too.
 
-    Returns:
-        A scalar in nats, float32 at least, at least 0; log N where all rows are one point.
-
-    Raises:
-        ValueError: shapes that differ or are not (N, K, D).
-
+    Returns: a scalar in nats, float32 at least, at least 0; log N where all rows are one point.
+    Raises: ValueError for shapes that differ or are not (N, K, D).
     Source: Eldele et al. 2021 (arXiv 2106.14112), equations 1 and 2.
 
     Example:

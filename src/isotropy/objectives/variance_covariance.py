@@ -5,7 +5,7 @@ from itertools import combinations
 import torch
 from torch import Tensor
 
-from isotropy.objectives.rows import same_shape, upcast
+from isotropy.objectives.rows import check_views, upcast
 
 __all__ = ["vicreg"]
 
@@ -17,34 +17,22 @@ def vicreg(*z: Tensor, invariance: float = 25.0, variance: float = 25.0, covaria
         variance   * mean over views and over dimensions of max(0, 1 - sqrt(var + 1e-4))
         covariance * 2 * mean over views of (sum of the squared off-diagonal covariances) / D
 
-    var and covariances are unbiased. For two views this is the paper's sum over branches with the authors'
-    factor 1/2 on the variance.
+    var and covariances are unbiased. Two views give the paper's sum with the authors' factor 1/2 on the variance.
 
     Args:
         z: V >= 2 views, each (N, D) with N >= 2; not normalised.
-        invariance: weight lambda.
-        variance: weight mu.
-        covariance: weight nu.
+        invariance, variance, covariance: weights lambda, mu and nu.
 
-    Returns:
-        "invariance", "variance" and "covariance": scalars >= 0 (the last up to rounding), float32 at least.
-        At point collapse their sum is 0.99 `variance`.
-
-    Raises:
-        ValueError: fewer than two views, fewer than two rows, or views of different shapes.
-
+    Returns: scalars >= 0 (the last up to rounding), float32 at least; in sum 0.99 `variance` at point collapse.
+    Raises: ValueError for fewer than two views or rows, or views of different shapes.
     Source: Bardes et al. 2022 (arXiv 2105.04906), equations 1 to 6; factor 1/2 from the authors' code.
 
     Example:
         >>> {name: round(term.item(), 4) for name, term in vicreg(torch.ones(8, 4), torch.ones(8, 4)).items()}
         {'invariance': 0.0, 'variance': 24.75, 'covariance': 0.0}
     """
-    if len(z) < 2:
-        raise ValueError(f"vicreg compares at least two views, got {len(z)}")
-    same_shape(*z)
+    check_views("vicreg", z, rows=2)
     views, (rows, width) = len(z), z[0].shape
-    if rows < 2:
-        raise ValueError(f"a variance needs at least two rows, got {rows}")
     with torch.autocast(z[0].device.type, enabled=False):
         pairs = list(combinations([upcast(x) for x in z], 2))
         distance = torch.stack([(x - y).square().sum() for x, y in pairs]).sum() / (len(pairs) * rows * width)

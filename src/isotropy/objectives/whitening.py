@@ -5,7 +5,7 @@ from itertools import combinations
 import torch
 from torch import Tensor
 
-from isotropy.objectives.rows import l2_normalize, same_shape, upcast
+from isotropy.objectives.rows import check_views, l2_normalize, upcast
 
 __all__ = ["w_mse", "whiten"]
 
@@ -17,10 +17,8 @@ def whiten(z: Tensor, *, eps: float = 0.0) -> Tensor:
         z: (..., w, D), sub-batches of w rows each.
         eps: fraction of the mean variance that is added to every variance, so that L exists for any rows.
 
-    Returns:
-        The shape of `z`, float32 at least; with w = D + 1 rows and eps 0 the corners of a regular simplex. Where L
-        does not exist (w <= D and eps 0, or rows that are not finite) it is NaN.
-
+    Returns: the shape of `z`, float32 at least; with w = D + 1 rows and eps 0 the corners of a regular simplex. NaN
+        where L does not exist (w <= D and eps 0, or rows that are not finite).
     Source: Ermolov et al. 2021 (arXiv 2007.06346), equations 3 and 4.
 
     Example:
@@ -42,24 +40,17 @@ def whiten(z: Tensor, *, eps: float = 0.0) -> Tensor:
 
 
 def w_mse(*z: Tensor, parts: Tensor, eps: float = 0.0) -> Tensor:
-    """Return the mean squared distance of whitened, normalised views of the same rows.
-
-    Each view's sub-batches are whitened by themselves; the distance 2 - 2 cos is averaged over rows, sub-batches and
-    pairs of views, and its gradient reaches both views of a pair.
+    """Return the mean of 2 - 2 cos of whitened views of the same rows, over rows, sub-batches and pairs of views.
 
     Args:
-        z: V >= 2 views, each (N, D).
+        z: V >= 2 views, each (N, D); the gradient reaches all.
         parts: (K, w) int64: the rows of K sub-batches, the same for all views; rows that are in none are left out.
         eps: see `whiten`.
 
-    Returns:
-        A scalar in [0, 4], float32 at least: 0 for equal views, about 2 for unrelated ones, 2 where all rows are
+    Returns: a scalar in [0, 4], float32 at least: 0 for equal views, about 2 for unrelated ones, 2 where all rows are
         one point (with eps above 0).
-
-    Raises:
-        ValueError: fewer than two views, views of different shapes, or sub-batches of one row, or of no more rows
-            than dimensions with eps 0.
-
+    Raises: ValueError for fewer than two views, shapes that differ, or sub-batches of one row, or of no more rows than
+        dimensions with eps 0.
     Source: Ermolov et al. 2021 (arXiv 2007.06346), equations 1 to 4.
 
     Example:
@@ -67,9 +58,7 @@ def w_mse(*z: Tensor, parts: Tensor, eps: float = 0.0) -> Tensor:
         >>> w_mse(x, 3 * x + 1, parts=torch.arange(4).view(1, 4)).abs().item() < 1e-6
         True
     """
-    if len(z) < 2:
-        raise ValueError(f"w_mse compares at least two views, got {len(z)}")
-    same_shape(*z)
+    check_views("w_mse", z)
     size, width = parts.shape[1], z[0].shape[1]
     if size < 2 or (size <= width and not eps > 0):
         raise ValueError(f"{width} dimensions of sub-batches of {size} rows have no inverse covariance without eps")

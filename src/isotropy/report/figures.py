@@ -1,16 +1,22 @@
 """Inline SVG: curves, intervals and the map, drawn with the colours of the page's style sheet."""
 
 import math
-from collections import Counter
+from bisect import bisect
+from collections import Counter, defaultdict
 from html import escape
+from itertools import pairwise
 from typing import Any
 
 from isotropy.evaluation.score import number
 
 WIDTH, HEIGHT = 800, 300
 LEFT, RIGHT, TOP, BOTTOM = 52, 12, 10, 28
-COLOURS = 10
-GREY = 7  # of the ten colours: everything that has none of its own
+MAP_SIZE = 560
+# Ten colours; grey is for everything that has none of its own.
+COLOURS = [f"var(--c{n})" for n in range(10)]
+GREY = COLOURS[7]
+SHADES = [f"color-mix(in oklab, var(--c0) {25 * fifth}%, var(--c1))" for fifth in range(5)]
+Legend = list[tuple[str, str]]
 
 
 def ticks(low: float, high: float, count: int = 4) -> list[float]:
@@ -35,22 +41,20 @@ def line(
 ) -> tuple[str, list[str]]:
     """Return the SVG of a curve over epochs, with reference losses as labelled lines, and the names of those not drawn.
 
-    Points are [epoch, value] or [epoch, mean, low, high]; the latter get a band. A reference loss further away than
-    the curve's own height is left out, so that it does not flatten the curve.
+    Points are [epoch, value] or, with a band, [epoch, mean, low, high]. A reference loss further away than the curve's
+    own height is not drawn, so that it does not flatten the curve.
     """
-    width = WIDTH if wide else WIDTH // 2 + 20
-    height = HEIGHT if wide else 210
-    lows = [point[2] if len(point) > 2 else point[1] for point in points]
-    highs = [point[3] if len(point) > 2 else point[1] for point in points]
-    low, high = min(lows), max(highs)
-    if floor:
-        low = min(low, 0.0)
+    width, height = (WIDTH, HEIGHT) if wide else (WIDTH // 2 + 20, 210)
+    ranges = [point[2:] or point[1:] for point in points]
+    low, high = min(map(min, ranges)), max(map(max, ranges))
+    low = min(low, 0.0) if floor else low
     span = (high - low) or max(abs(high), 1.0) * 0.1
     drawn = {name: value for name, value in reference_losses.items() if low - span <= value <= high + span}
     low, high = min([low, *drawn.values()]), max([high, *drawn.values()])
     margin = 0.06 * ((high - low) or span)
     low, high = (low if floor and low == 0 else low - margin), high + margin
-    first, last = points[0][0], points[-1][0] if points[-1][0] > points[0][0] else points[0][0] + 1
+    first = points[0][0]
+    last = points[-1][0] if points[-1][0] > first else first + 1
 
     def x(value: float) -> str:
         return f"{LEFT + (value - first) / (last - first) * (width - LEFT - RIGHT):.1f}"
@@ -58,10 +62,13 @@ def line(
     def y(value: float) -> str:
         return f"{TOP + (high - value) / (high - low) * (height - TOP - BOTTOM):.1f}"
 
+    def level(kind: str, value: float) -> str:
+        return f'<line class="{kind}" x1="{LEFT}" x2="{width - RIGHT}" y1="{y(value)}" y2="{y(value)}"/>'
+
     out = [f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="{escape(what)} over epochs">']
     for tick in ticks(low, high):
-        out.append(f'<line class="grid" x1="{LEFT}" x2="{width - RIGHT}" y1="{y(tick)}" y2="{y(tick)}"/>')
-        out.append(f'<text x="{LEFT - 8}" y="{y(tick)}" dy=".32em" text-anchor="end">{tick:.6g}</text>')
+        label = f'<text x="{LEFT - 8}" y="{y(tick)}" dy=".32em" text-anchor="end">{tick:.6g}</text>'
+        out += [level("grid", tick), label]
     out.append(f'<text x="{LEFT - 16}" y="{height - 8}" text-anchor="end">epoch</text>')
     for tick in ticks(first, last, 5 if wide else 3):
         out.append(f'<text x="{x(tick)}" y="{height - 8}" text-anchor="middle">{tick:g}</text>')
@@ -73,73 +80,57 @@ def line(
     if len(points) == 1:
         out.append(f'<circle class="ours dot" cx="{x(first)}" cy="{y(points[0][1])}" r="3"/>')
     for name, value in drawn.items():
-        out.append(f'<line class="reference loss" x1="{LEFT}" x2="{width - RIGHT}" y1="{y(value)}" y2="{y(value)}"/>')
-        out.append(
-            f'<text class="marked" x="{width - RIGHT}" y="{y(value)}" dy="-.4em" text-anchor="end">'
-            f"{escape(name)} {value:.4g}</text>"
-        )
+        place = f'class="marked" x="{width - RIGHT}" y="{y(value)}" dy="-.4em" text-anchor="end"'
+        out += [level("reference", value), f"<text {place}>{escape(name)} {value:.4g}</text>"]
     return "".join([*out, "</svg>"]), [name for name in reference_losses if name not in drawn]
 
 
 def whisker(entry: dict[str, float], low: float, high: float) -> str:
-    """Return a score as a dot on its interval, on the axis from `low` to `high`."""
-    at = {key: 400 * (entry[key] - low) / (high - low) for key in ("value", "low", "high")}
+    """Return a score as a mark on its interval, on the axis from `low` to `high`."""
+    stroke = '<line class="{}" x1="{:.1f}" x2="{:.1f}" y1="{}" y2="{}" vector-effect="non-scaling-stroke"/>'.format
+    value, start, end = (400 * (entry[key] - low) / (high - low) for key in ("value", "low", "high"))
     said = f"{number(entry['value'])}, interval {number(entry['low'])} to {number(entry['high'])}"
     return (
         f'<svg viewBox="0 0 400 20" preserveAspectRatio="none" role="img" aria-label="{said}">'
-        '<line class="grid" x1="0" x2="400" y1="10" y2="10" vector-effect="non-scaling-stroke"/>'
-        f'<line class="whisker" x1="{at["low"]:.1f}" x2="{at["high"]:.1f}" y1="10" y2="10" '
-        'vector-effect="non-scaling-stroke"/>'
-        f'<line class="whisker point" x1="{at["value"]:.1f}" x2="{at["value"]:.1f}" y1="2" y2="18" '
-        'vector-effect="non-scaling-stroke"/></svg>'
+        f"{stroke('grid', 0, 400, 10, 10)}{stroke('whisker', start, end, 10, 10)}"
+        f"{stroke('whisker point', value, value, 2, 18)}</svg>"
     )
 
 
-def scatter(found: dict[str, Any]) -> tuple[str, list[tuple[str, str]]]:
+def scatter(found: dict[str, Any]) -> tuple[str, Legend]:
     """Return the SVG of the map and its legend as (CSS colour, name); every colour is one path of dots."""
-    size = 560
     points, values = found["points"], found.get("values")
-    legend: list[tuple[str, str]] = []
-    if values is None:
-        groups = [0] * len(points)
-    elif found["task"] == "classes":
-        groups, legend = _classes(values)
-    else:
-        groups, legend = _shades(values)
-    out = [f'<svg viewBox="0 0 {size} {size}" role="img" aria-label="map of {len(points)} embeddings">']
-    for group in sorted(set(groups)):
-        dots = [p for p, g in zip(points, groups) if g == group]
-        path = "".join(f"M{8 + x * (size - 16):.0f} {size - 8 - y * (size - 16):.0f}h0" for x, y in dots)
-        colour = f"var(--c{group})" if found.get("task") != "numbers" else _shade(group)
-        out.append(f'<path class="points" style="stroke:{colour}" d="{path}"/>')
-    return "".join([*out, "</svg>"]), legend
+    colours, legend = COLOURS[:1] * len(points), Legend()
+    if values is not None:
+        colours, legend = _classes(values) if found["task"] == "classes" else _shades(values)
+    dots = defaultdict(list)
+    for (x, y), colour in zip(points, colours):
+        dots[colour].append(f"M{8 + x * (MAP_SIZE - 16):.0f} {MAP_SIZE - 8 - y * (MAP_SIZE - 16):.0f}h0")
+    paths = [f'<path class="points" style="stroke:{c}" d="{"".join(path)}"/>' for c, path in sorted(dots.items())]
+    opening = f'<svg viewBox="0 0 {MAP_SIZE} {MAP_SIZE}" role="img" aria-label="map of {len(points)} embeddings">'
+    return "".join([opening, *paths, "</svg>"]), legend
 
 
-def _classes(values: list[str | None]) -> tuple[list[int], list[tuple[str, str]]]:
+def _classes(values: list[str | None]) -> tuple[list[str], Legend]:
     """The commonest classes get a colour each, the rest and the missing ones share the grey."""
     counted = Counter(value for value in values if value is not None)
-    palette = [c for c in range(COLOURS) if c != GREY]
-    names = sorted(name for name, _ in sorted(counted.items(), key=lambda item: -item[1])[: len(palette)])
-    colour = dict(zip(names, palette))
-    if len(counted) == COLOURS:  # exactly ten: the grey is a colour too
-        colour |= {name: GREY for name in counted if name not in colour}
-    legend = [(f"var(--c{c})", name) for name, c in sorted(colour.items())]
-    others = len(counted) - len(colour)
-    if others or None in values:
-        said = [f"{others} other classes"] if others else []
-        legend.append((f"var(--c{GREY})", " and ".join([*said, *(["no label"] if None in values else [])])))
-    return [colour.get(value, GREY) if value is not None else GREY for value in values], legend
+    palette = [colour for colour in COLOURS if colour != GREY]
+    colours = dict(zip(sorted(name for name, _ in counted.most_common(len(palette))), palette))
+    if len(counted) == len(COLOURS):  # grey is a colour, too
+        colours |= {name: GREY for name in counted if name not in colours}
+    legend = [(colour, name) for name, colour in sorted(colours.items())]
+    grey = [f"{others} other classes"] if (others := len(counted) - len(colours)) else []
+    grey += ["no label"] if None in values else []
+    if grey:
+        legend.append((GREY, " and ".join(grey)))
+    return [GREY if value is None else colours.get(value, GREY) for value in values], legend
 
 
-def _shade(step: int) -> str:
-    return f"color-mix(in oklab, var(--c0) {step * 25}%, var(--c1))" if step <= 4 else f"var(--c{GREY})"
-
-
-def _shades(values: list[float | None]) -> tuple[list[int], list[tuple[str, str]]]:
+def _shades(values: list[float | None]) -> tuple[list[str], Legend]:
     """Numbers are coloured by fifths of their order, missing ones grey."""
     known = sorted(value for value in values if value is not None)
-    edges = [known[len(known) * part // 5] for part in range(1, 5)] if known else []
-    groups = [5 if value is None else sum(value >= edge for edge in edges) for value in values]
-    spans = [min(known), *edges, max(known)] if known else []
-    legend = [(_shade(part), f"{spans[part]:.3g} to {spans[part + 1]:.3g}") for part in range(5) if known]
-    return groups, [*legend, *([(_shade(5), "no label")] if None in values else [])]
+    edges = [known[len(known) * fifth // 5] for fifth in range(1, 5)] if known else []
+    spans = pairwise([*known[:1], *edges, *known[-1:]])
+    legend = [(shade, f"{low:.3g} to {high:.3g}") for shade, (low, high) in zip(SHADES, spans)]
+    legend += [(GREY, "no label")] if None in values else []
+    return [GREY if value is None else SHADES[bisect(edges, value)] for value in values], legend

@@ -11,8 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from isotropy.batch import Batch, map_rows, tensors_of, unwrap
-from isotropy.data.batched import batched
+from isotropy.batch import Batch, batched, map_rows, tensors_of, unwrap
 
 # Rows of a chunk for networks without and with convolutions or attention: the latter gain nothing from more, and
 # a single row costs a whole chunk.

@@ -15,9 +15,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from isotropy import encoders
-from isotropy.batch import Batch
+from isotropy.batch import Batch, batched
 from isotropy.data import PREPROCESS, Data, Preprocess, read
-from isotropy.data.batched import batched
 from isotropy.data.infer import infer_modality
 from isotropy.data.tensors import as_array
 from isotropy.encoders import Encoder, wrap

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from isotropy.errors import UserError
-from isotropy.evaluation.score import deciding
+from isotropy.evaluation.score import deciding, evaluator_title
 from isotropy.runs.diagnose import diagnose
 from isotropy.runs.directory import Run
 
@@ -93,8 +93,8 @@ def compare(folders: Sequence[Path | str]) -> Comparison:
     ordered = tuple(replace(one, score=s["value"], low=s["low"], high=s["high"]) for one, s in pairs)
     first, second = ordered[:2]
     clear = all(pairs[0][1]["low"] > other["high"] for _, other in pairs[1:])
-    evaluator = pairs[0][1]["evaluator"].replace("_", " ")
-    said = f"On {label} {first.run} is best by the {evaluator} evaluator: "
+    evaluator = evaluator_title(pairs[0][1]["evaluator"])
+    said = f"On {label} {first.run} is best by {evaluator}: "
     said += f"{first.score:.3f} [{first.low:.3f}, {first.high:.3f}]"
     said += f"; next {second.run} with {second.score:.3f} [{second.low:.3f}, {second.high:.3f}]"
     said += "." if clear else ": the intervals overlap, so that no winner can be named."
@@ -108,7 +108,8 @@ def _unlabelled(methods: set[str]) -> str:
         "No winner can be named without a label that all were probed on, with the same test rows: "
         + ("inside one method" if within else "across methods")
         + f" the best number that needs none ({of['number']}) ranks runs with a correlation of {of['mean']:+.2f} "
-        f"[{of['low']:+.2f}, {of['high']:+.2f}] with later probes, and {NEEDED:+.2f} is asked of the lower end. "
+        f"[{of['low']:+.2f}, {of['high']:+.2f}] with later probes; to name a winner, {NEEDED:+.2f} at the lower end "
+        "would be needed. "
         "Probe a label: isotropy probe RUN PATH --label NAME"
     )
 

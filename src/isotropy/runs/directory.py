@@ -13,9 +13,8 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from isotropy.batch import Batch, tensors_of
+from isotropy.batch import Batch, batched, tensors_of
 from isotropy.data import PREPROCESS, Preprocess
-from isotropy.data.batched import batched
 from isotropy.errors import UserError
 from isotropy.evaluation.score import read_comparison
 from isotropy.io.atomic import write_atomically

@@ -100,7 +100,7 @@ class Recipe:
         if isinstance(self.encoder, type):
             object.__setattr__(self, "encoder", encoders.encoder_name(self.encoder))
         method = find_method(self.method)
-        if self.modality not in method.modalities:
+        if not method.takes(self.modality):
             raise UserError(_takes_no(self.method, method, self.modality))
         if not self.encoder:
             object.__setattr__(self, "encoder", modality.default_encoder)
@@ -289,8 +289,8 @@ _GIVEN_VIEWS = ("mean", "std", "values", "index", "numeric", "base")
 
 
 def _takes_no(method: str, kind: type[Method], modality: str) -> str:
-    taken = " and ".join(kind.modalities)
-    others = ", ".join([name for name, other in METHODS.items() if modality in other.modalities][:3])
+    taken = " and ".join(kind.modalities or MODALITIES)
+    others = ", ".join([name for name, other in METHODS.items() if other.takes(modality)][:3])
     return f"method {method!r} takes {taken} data, and this is {modality} data: use another ({others}, ...)"
 
 

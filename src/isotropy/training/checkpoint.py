@@ -27,9 +27,8 @@ def save(
 ) -> Path:
     """Write the checkpoint of `step` into `folder` and keep the last two.
 
-    Raises:
-        Diverged: a weight is not finite; nothing is written.
-        UserError: the disk does not take the file; the earlier checkpoints stay.
+    Raises: Diverged for a weight that is not finite, and nothing is written; UserError where the disk does not take the
+        file, and the earlier checkpoints stay.
     """
     tensors = _tensors(method, optimizer)
     for name, tensor in tensors.items():
@@ -64,8 +63,7 @@ def listed(folder: Path) -> list[Path]:
 def last_good(folder: Path) -> Path | None:
     """Return the newest checkpoint that can be read, None without any: from an older one a run ends in the same bits.
 
-    Raises:
-        UserError: there are some, and none can be read.
+    Raises: UserError where there are some and none can be read.
     """
     path = None
     for path in reversed(listed(folder)):
@@ -82,8 +80,7 @@ def last_good(folder: Path) -> Path | None:
 def about(path: Path) -> dict[str, Any]:
     """Return what the checkpoint says of itself.
 
-    Raises:
-        UserError: no such file, or not a checkpoint of this library.
+    Raises: UserError for no such file, or one that is not a checkpoint of this library.
     """
     if not path.is_file():
         raise UserError(f"{path}: no such checkpoint")
@@ -101,11 +98,7 @@ def about(path: Path) -> dict[str, Any]:
 def load(path: Path, method: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
     """Copy the checkpoint into `method` and `optimizer`; return what it says of itself.
 
-    Tensors are copied into existing ones of the parameter's own memory format: a fused optimiser pairs
-    channels-last weights with contiguous states wrongly, and silently.
-
-    Raises:
-        UserError: a damaged or foreign file, or one of another network.
+    Raises: UserError for a damaged or foreign file, or one of another network.
     """
     header = about(path)
     with safe_open(path, "pt") as file:
@@ -128,6 +121,8 @@ def load(path: Path, method: nn.Module, optimizer: torch.optim.Optimizer) -> dic
 
 
 def _like(parameter: Tensor, saved: Tensor) -> Tensor:
+    # In the parameter's own memory format: a fused optimiser pairs channels-last weights with contiguous states
+    # wrongly, and silently.
     if saved.shape == parameter.shape:
         return torch.empty_like(parameter, dtype=saved.dtype).copy_(saved)
     return saved.to(parameter.device)

@@ -84,12 +84,7 @@ def all_reduce_sum(x: Tensor) -> Tensor:
 
 
 def gather(x: Tensor, counts: list[int]) -> Tensor:
-    """Return the rows of all ranks in their order, with gradient.
-
-    Args:
-        x: (counts[rank()], ...) this rank's rows.
-        counts: the number of rows of every rank; ragged ones are padded for the way and trimmed.
-    """
+    """Return the rows of all ranks in their order, with gradient, from this rank's `x` (counts[rank()], ...)."""
     return x if world() == 1 else _Gather.apply(x, counts)
 
 
@@ -112,8 +107,7 @@ def distributed(method: nn.Module, *, find_unused: bool) -> nn.Module:
 def make_batch_norms_global(module: nn.Module) -> None:
     """Replace every batch norm inside `module`, in place, by one whose statistics are those of all ranks.
 
-    Raises:
-        UserError: a batch norm of another library that does more than normalise, in a way not known here.
+    Raises: UserError for a batch norm of another library that does more than normalise, in a way not known here.
     """
     for name, child in module.named_children():
         if isinstance(child, _BatchNorm) and not isinstance(child, GlobalBatchNorm):
@@ -197,15 +191,11 @@ class _Total(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
-        out = x.clone(memory_format=torch.contiguous_format)
-        dist.all_reduce(out)
-        return out
+        return _sum_over_ranks(x)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> Tensor:
-        grad = grads[0].clone(memory_format=torch.contiguous_format)
-        dist.all_reduce(grad)
-        return grad
+        return _sum_over_ranks(grads[0])
 
 
 class _Gather(torch.autograd.Function):
@@ -214,9 +204,9 @@ class _Gather(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, counts: list[int]) -> Tensor:
         ctx.counts = counts
-        most = max(counts)
         mine = x.flatten(1) if x.dim() > 1 else x.unsqueeze(1)
-        mine = F.pad(mine, (0, 0, 0, most - len(x)))
+        # Ragged rows are padded for the way and trimmed.
+        mine = F.pad(mine, (0, 0, 0, max(counts) - len(x)))
         parts = [torch.empty_like(mine, memory_format=torch.contiguous_format) for _ in counts]
         dist.all_gather(parts, mine.contiguous())
         rows = torch.cat([part[:count] for part, count in zip(parts, counts, strict=True)])
@@ -224,9 +214,13 @@ class _Gather(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
-        grad = grads[0].clone(memory_format=torch.contiguous_format)
-        dist.all_reduce(grad)
-        return grad.split(ctx.counts)[rank()], None
+        return _sum_over_ranks(grads[0]).split(ctx.counts)[rank()], None
+
+
+def _sum_over_ranks(x: Tensor) -> Tensor:
+    total = x.clone(memory_format=torch.contiguous_format)
+    dist.all_reduce(total)
+    return total
 
 
 def _device() -> torch.device:

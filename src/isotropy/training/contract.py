@@ -1,8 +1,9 @@
 """What the loop asks of a method, checked once on the first step: one line says what was found and what to write."""
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from operator import itemgetter
 from typing import Any
 
 import torch
@@ -17,11 +18,7 @@ _ROUNDING = 1e-3
 
 @contextmanager
 def unwritten(method: Method) -> Iterator[None]:
-    """Refuse a `forward` that moves parameters: a replayed micro-batch or another rank would see other ones.
-
-    Raises:
-        UserError: in one line, when the context ends.
-    """
+    """Refuse, with a UserError, a `forward` that moves parameters: another rank or a replay would see other ones."""
     before = _sums(method)
     yield
     for name, total in _sums(method).items():
@@ -39,14 +36,9 @@ def _sums(method: Method) -> dict[str, Tensor]:
 
 
 def check_outputs(method: Method, outputs: Any, rows: int) -> None:
-    """Refuse what `forward` returned where `gather` or `loss` would fail on it later, or train on it in silence.
+    """Refuse what `forward` returned for `rows` rows where `gather` or `loss` would fail, or train on it in silence.
 
-    Args:
-        method: whose `forward` it is.
-        outputs: what it returned for `rows` rows.
-
-    Raises:
-        UserError: in one line.
+    Raises: UserError, in one line.
     """
     name = type(method).__name__
     if not isinstance(outputs, dict) or not outputs:
@@ -55,7 +47,7 @@ def check_outputs(method: Method, outputs: Any, rows: int) -> None:
             '{"z": [projected for each view]}, each (B, ...)'
         )
     for key, value in outputs.items():
-        for tensor in value if isinstance(value, list) else [value]:
+        for tensor in as_list(value):
             if not isinstance(tensor, Tensor):
                 raise UserError(
                     f"{name}.forward: output {key!r} is {_kind(value)}: give a tensor (B, ...), or a list of such, one "
@@ -76,12 +68,7 @@ def check_outputs(method: Method, outputs: Any, rows: int) -> None:
 def check_terms(method: Method, terms: Any, outputs: Outputs) -> None:
     """Refuse what `loss` returned where it is no dictionary of scalars, or couples rows that are not gathered.
 
-    Args:
-        method: whose `loss` it is.
-        terms: what it returned for `outputs`, gathered and averaged as the loop does.
-
-    Raises:
-        UserError: in one line.
+    Raises: UserError, in one line.
     """
     name = type(method).__name__
     if not isinstance(terms, dict) or not terms:
@@ -104,11 +91,8 @@ def _check_parameters(method: Method, outputs: Outputs) -> None:
             if key not in named:
                 raise UserError(f"{name}.loss has no argument for the output {key!r} of forward{nearest(key, named)}")
     for key, parameter in named.items():
-        needed = parameter.default is parameter.empty and parameter.kind not in (
-            parameter.VAR_POSITIONAL,
-            parameter.VAR_KEYWORD,
-        )
-        if needed and key not in outputs:
+        variadic = parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+        if parameter.default is parameter.empty and not variadic and key not in outputs:
             raise UserError(f"{name}.loss asks for {key!r}, which forward does not return{nearest(key, outputs)}")
 
 
@@ -116,11 +100,13 @@ def _check_parameters(method: Method, outputs: Outputs) -> None:
 def _check_mean(method: Method, terms: dict[str, Tensor], outputs: Outputs) -> None:
     """Refuse a loss over the rows of one rank that is no mean over rows: ranks would not add up to the whole batch."""
     rows = {key: value for key, value in outputs.items() if key not in method.averaged}
-    count = min((len(x) for value in rows.values() for x in (value if isinstance(value, list) else [value])), default=0)
+    count = min((len(x) for value in rows.values() for x in as_list(value)), default=0)
     if count < 4:
         return
     halves = [slice(0, count // 2), slice(count // 2, count)]
-    parts = [method.loss(**outputs | {key: _rows(value, half) for key, value in rows.items()}) for half in halves]
+    parts = [
+        method.loss(**outputs | {key: each(value, itemgetter(half)) for key, value in rows.items()}) for half in halves
+    ]
     for key, term in terms.items():
         mean = sum(float(part[key]) * (half.stop - half.start) for part, half in zip(parts, halves)) / count
         if abs(mean - float(term)) > _ROUNDING * max(abs(mean), abs(float(term)), 1e-6):
@@ -131,8 +117,14 @@ def _check_mean(method: Method, terms: dict[str, Tensor], outputs: Outputs) -> N
             )
 
 
-def _rows(value: Tensor | list[Tensor], rows: slice) -> Tensor | list[Tensor]:
-    return [x[rows] for x in value] if isinstance(value, list) else value[rows]
+def as_list(value: Any) -> list[Any]:
+    """Return an output as the list of its views, of one where it is a tensor."""
+    return value if isinstance(value, list) else [value]
+
+
+def each(value: Tensor | list[Tensor], function: Callable[[Tensor], Any]) -> Any:
+    """Return `function` of an output, or of every view of it where it is a list."""
+    return [function(x) for x in value] if isinstance(value, list) else function(value)
 
 
 def _kind(value: Any) -> str:

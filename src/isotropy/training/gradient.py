@@ -1,6 +1,6 @@
 """The gradient of a loss on the whole batch, whoever holds its rows: one process, many ranks, many chunks."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from math import isfinite
 from typing import Any
@@ -14,7 +14,7 @@ from isotropy.errors import UserError
 from isotropy.methods.method import Method, Outputs
 from isotropy.training import comm
 from isotropy.training.checkpoint import Diverged
-from isotropy.training.contract import check_outputs, check_terms, unwritten
+from isotropy.training.contract import as_list, check_outputs, check_terms, each, unwritten
 from isotropy.views.multiview import MultiView
 
 
@@ -44,17 +44,16 @@ class Gradient:
             counts: rows of every rank.
             step: number of the step, from 0.
 
-        Raises:
-            Diverged: a term is not finite, on all ranks together.
+        Raises: Diverged for a term that is not finite, on all ranks together.
         """
         with torch.no_grad() if self.chunked else nullcontext():
             parts = [self._forward(views, step, place) for place, views in enumerate(pieces)]
         own = _as_leaves(parts) if self.chunked else parts[0]
         outputs = dict(own)
         for name in self.method.gathered:
-            outputs[name] = _each(own[name], lambda x: comm.gather(x, counts))
+            outputs[name] = each(own[name], lambda x: comm.gather(x, counts))
         for name in self.method.averaged:
-            outputs[name] = _each(own[name], lambda x: comm.mean(x, counts))
+            outputs[name] = each(own[name], lambda x: comm.mean(x, counts))
         terms = self.method.loss(**outputs)
         if not self._checked:
             check_terms(self.method, terms, outputs)
@@ -65,7 +64,7 @@ class Gradient:
         (torch.stack(list(terms.values())).sum() * weight).backward()
         if self.chunked:
             self._replay(pieces, own, step)
-        return values, {name: _each(value, Tensor.detach) for name, value in outputs.items()}
+        return values, {name: each(value, Tensor.detach) for name, value in outputs.items()}
 
     def _forward(self, views: MultiView, step: int, place: int) -> Outputs:
         autocast = torch.autocast(self.device.type, torch.bfloat16) if self.bf16 else nullcontext()
@@ -74,7 +73,7 @@ class Gradient:
             outputs: Outputs = self.model(views)
         if not self._checked:
             check_outputs(self.method, outputs, len(views.index))
-        return {name: _each(value, _at_least_float32) for name, value in outputs.items()}
+        return {name: each(value, _at_least_float32) for name, value in outputs.items()}
 
     def _replay(self, pieces: list[MultiView], own: Outputs, step: int) -> None:
         first = 0
@@ -85,7 +84,7 @@ class Gradient:
                 pairs = [
                     (output, leaf.grad[rows])
                     for name, value in again.items()
-                    for output, leaf in zip(_list(value), _list(own[name]), strict=True)
+                    for output, leaf in zip(as_list(value), as_list(own[name]), strict=True)
                     if leaf.grad is not None and output.requires_grad
                 ]
                 torch.autograd.backward([output for output, _ in pairs], [grad for _, grad in pairs])
@@ -103,8 +102,7 @@ def share(counts: list[int]) -> float:
 def refuse_batch_statistics(method: nn.Module) -> None:
     """Refuse chunks for a method whose modules would normalise by a micro-batch's statistics.
 
-    Raises:
-        UserError: naming the first such module.
+    Raises: UserError that names the first such module.
     """
     for name, module in method.named_modules():
         if isinstance(module, _BatchNorm) and (module.training or module.running_mean is None):
@@ -141,14 +139,6 @@ def _seeded(device: torch.device, *key: int) -> Iterator[None]:
         generator.set_state(state)
 
 
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]
-
-
-def _each(value: Tensor | list[Tensor], function: Callable[[Tensor], Any]) -> Any:
-    return [function(x) for x in value] if isinstance(value, list) else function(value)
-
-
 def _at_least_float32(x: Tensor) -> Tensor:
     return x.float() if x.dtype in (torch.bfloat16, torch.float16) else x
 
@@ -157,7 +147,7 @@ def _as_leaves(parts: list[Outputs]) -> Outputs:
     """Join the pieces' outputs into whole-batch leaves that take the loss's gradient."""
     joined: Outputs = {}
     for name, value in parts[0].items():
-        columns = [torch.cat(rows) for rows in zip(*(_list(part[name]) for part in parts), strict=True)]
+        columns = [torch.cat(rows) for rows in zip(*(as_list(part[name]) for part in parts), strict=True)]
         for leaf in columns:
             leaf.requires_grad_(leaf.is_floating_point())
         joined[name] = columns if isinstance(value, list) else columns[0]

@@ -27,14 +27,14 @@ class Step:
     """One step that was taken.
 
     Attributes:
-        number: steps taken so far, from 1; `steps`: how many there will be.
-        pass_: number of the pass over the data, from 0; `ends_pass`: whether this was its last step.
+        number, steps: steps taken so far, from 1, and how many there will be.
+        pass_, ends_pass: number of the pass over the data, from 0, and whether this was its last step.
         epoch: epochs of the encoder done so far.
-        terms: the loss's named terms over the rows of all ranks; `loss`: their sum.
+        terms, loss: the loss's named terms over the rows of all ranks, and their sum.
         outputs: what `forward` returned, detached, gathered where the method gathers.
         lr: the scheduled learning rate.
         rows: rows of the batch over all ranks.
-        seconds: time that the step took; `waited`: the part of it spent on data and views.
+        seconds, waited: time that the step took, and the part of it spent on data and views.
     """
 
     number: int
@@ -52,13 +52,11 @@ class Step:
     _state: "_State"
 
     def save(self, folder: Path, **about: Any) -> Path | None:
-        """Write a checkpoint of this step into `folder` (rank 0 only) and return its path.
+        """Write a checkpoint of this step, before the next is taken, into `folder` (rank 0 only) and return its path.
 
-        `about` is kept as JSON beside what the loop itself writes. To be called before the next step is taken.
+        `about` is kept as JSON beside what the loop itself writes.
 
-        Raises:
-            Diverged: a weight is not finite.
-            UserError: the disk does not take the file. Nothing is left half-written.
+        Raises: Diverged for a weight that is not finite; UserError where the disk does not take the file.
         """
         assert self._state.done == self.number, "a step is saved before the next one is taken"
         return self._state.save(folder, about)
@@ -80,11 +78,11 @@ def fit(
     device: torch.device | str = "cpu",
     resume: Path | None = None,
 ) -> Iterator[Step]:
-    """Train `method` on `source`, yielding every step.
+    """Train `method` on `dataset`, yielding every step.
 
     Args:
         method: moved to `device` and trained in place; in eval mode at the end.
-        source: unlabelled rows on `device`.
+        dataset: unlabelled rows on `device`.
         views: makes the views of a batch.
         optim: the optimiser and its schedule, AdamW by default.
         epochs: epochs of the encoder, above 0.
@@ -98,12 +96,9 @@ def fit(
         device: where training runs.
         resume: a checkpoint of the same training, which goes on bit-identically under the same conditions.
 
-    Raises:
-        UserError: arguments that do not fit, named.
-        Diverged: the loss is not finite; names the step and the term.
+    Raises: UserError for arguments that do not fit; Diverged where the loss is not finite.
 
     Example:
-        >>> import torch
         >>> from isotropy.data import ArrayDataset, TablePreprocess
         >>> from isotropy.encoders import TableMLP
         >>> from isotropy.methods import SimCLR
@@ -201,16 +196,11 @@ def _steps(
 
 def _check(method: Method, views: ViewMaker, plan: Plan, micro_batch: int | None) -> None:
     name = type(method).__name__
+    made = f"of a sample and the views make {views.count}: set views.num_views"
     if views.count < method.min_views:
-        raise UserError(
-            f"{name} compares at least {method.min_views} views of a sample and the views make {views.count}: "
-            f"set views.num_views = {method.min_views}"
-        )
+        raise UserError(f"{name} compares at least {method.min_views} views {made} = {method.min_views}")
     if method.max_views is not None and views.count > method.max_views:
-        raise UserError(
-            f"{name} uses at most {method.max_views} view(s) of a sample and the views make {views.count}: "
-            f"set views.num_views = {method.max_views}"
-        )
+        raise UserError(f"{name} uses at most {method.max_views} view(s) {made} = {method.max_views}")
     if micro_batch is not None and micro_batch < 1:
         raise UserError(f"micro_batch = {micro_batch} must be at least 1 row")
     method.check_batch_size(min(plan.batch_size, plan.rows))

@@ -26,8 +26,7 @@ class Optim:
         decay_vectors: apply weight decay to one-dimensional parameters too.
         trust: "lars" only, the trust coefficient eta.
 
-    Raises:
-        UserError: an unknown name, or a number outside its range.
+    Raises: UserError for an unknown name, or a number outside its range.
     """
 
     name: str = "adamw"
@@ -75,18 +74,11 @@ class Optim:
             if parameter.requires_grad:
                 kind = (not f"{name}.".startswith(constant), self.decay_vectors or parameter.ndim > 1)
                 groups.setdefault(kind, []).append(parameter)
-        return OPTIMISERS[self.name](
-            [
-                {
-                    "params": parameters,
-                    "scheduled": scheduled,
-                    "matrices": decayed,
-                    "weight_decay": self.weight_decay if decayed else 0.0,
-                }
-                for (scheduled, decayed), parameters in groups.items()
-            ],
-            self,
-        )
+        options = []
+        for (scheduled, decayed), own in groups.items():
+            decay = self.weight_decay if decayed else 0.0
+            options.append({"params": own, "scheduled": scheduled, "matrices": decayed, "weight_decay": decay})
+        return OPTIMISERS[self.name](options, self)
 
     def set_rate(self, optimizer: torch.optim.Optimizer, progress: float) -> float:
         """Set every group's learning rate for `progress` in [0, 1]; return the scheduled one."""

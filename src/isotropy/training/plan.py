@@ -17,11 +17,10 @@ class Plan:
         batch_size: rows of one step over all ranks, at least 2.
         epochs: passes over the data that the encoder makes, above 0; a part of one is allowed.
         passes_per_epoch: passes of the method that make one epoch of the encoder.
-        keep_last: keep the last, smaller batch of a pass; else it is dropped, unless the data is smaller than
-            a batch. A last batch of a single row is always dropped: nothing in it can be compared.
+        keep_last: keep the last, smaller batch of a pass; else it is dropped, unless the data is smaller than a batch.
+            A last batch of a single row is always dropped: nothing in it can be compared.
 
-    Raises:
-        UserError: a number outside its range.
+    Raises: UserError for a number outside its range.
 
     Example:
         >>> plan = Plan(rows=100, batch_size=32, epochs=2)

@@ -28,8 +28,7 @@ def choose(precision: str, device: torch.device, encoder: nn.Module) -> str:
     On a CPU bfloat16 also needs an encoder that was measured to gain: with convolutions or attention (its attribute
     `convolutional`), or one that says so (`fast_in_bf16`, those of tables; decisions 0010 and 0011).
 
-    Raises:
-        UserError: an unknown precision.
+    Raises: UserError for an unknown precision.
     """
     if precision not in PRECISIONS:
         raise UserError(f"precision = {precision!r} is unknown{nearest(precision, PRECISIONS)}")

@@ -2,7 +2,7 @@
 
 from isotropy.diagnostics.rules.loss import loss_progress, loss_towards
 from isotropy.diagnostics.rules.predictor import has_predictor, idle_predictor
-from isotropy.diagnostics.rules.records import Evidence, Records, RunFacts, all_of, at_least, at_most, running_median
+from isotropy.diagnostics.rules.records import Evidence, Records, RunFacts, all_of
 from isotropy.diagnostics.rules.rule import BEGUN, Rule
 
 # Effective rank over that of the untrained encoder on the same rows: so extreme a number is enough alone.
@@ -27,7 +27,7 @@ _WEAKER_VIEWS = (
 
 def _when(records: Records, facts: RunFacts) -> Evidence:
     untrained = records.untrained("effective_rank") or 0.0
-    if rank := at_most(records.series("effective_rank"), RANK * untrained, records=2):
+    if rank := records.series("effective_rank").at_most(RANK * untrained, records=2):
         return (rank,)
     if not records.progressed(BEGUN, facts):
         return ()
@@ -36,17 +36,17 @@ def _when(records: Records, facts: RunFacts) -> Evidence:
         second = idle_predictor(records)
         limit = ONE_LINE if len(second) == 1 else FEW_DIRECTIONS
     else:
-        second = all_of(at_least(loss_progress(records, facts), HALF_WAY))
+        second = all_of(loss_progress(records, facts).at_least(HALF_WAY))
         # Codes begin at what point collapse costs, so that it says nothing of them.
         if not second and not records.series("information"):
-            second = all_of(at_least(loss_towards("point collapse", records, facts), COST))
-    flat = at_most(running_median(records.series("views_rank")), limit)
+            second = all_of(loss_towards("point collapse", records, facts).at_least(COST))
+    flat = records.series("views_rank").running_median().at_most(limit)
     return (flat, *second) if flat and second else ()
 
 
 RULE = Rule(
     name="dimensional collapse",
-    sentence="The vectors are falling into few directions: most of their width says nothing.",
+    sentence="The embeddings are falling into few directions: most of their dimensions are unused.",
     when=_when,
     alarm=True,
     advice={

@@ -1,16 +1,6 @@
 """How far a loss has come: signs that several rules read."""
 
-from isotropy.diagnostics.rules.records import (
-    Evidence,
-    Records,
-    RunFacts,
-    Series,
-    all_of,
-    at_least,
-    at_most,
-    relative_progress,
-    running_median,
-)
+from isotropy.diagnostics.rules.records import Evidence, Records, RunFacts, Series, all_of
 
 # Progress of the loss up to which it has not fallen. Healthy: .07, or .01 where no views are compared (DIET, which is
 # why a loss alone is no evidence there); faults: .02.
@@ -36,7 +26,7 @@ def loss_progress(records: Records, facts: RunFacts) -> Series:
     # Small batches may begin below the best that is known of them: then nothing can be said.
     if facts.best_loss is None or facts.best_loss >= first:
         return Series(name, ())
-    return running_median(relative_progress(records.series("loss"), name, start=first, end=first - scale))
+    return records.series("loss").progress(name, start=first, end=first - scale).running_median()
 
 
 def loss_towards(state: str, records: Records, facts: RunFacts) -> Series:
@@ -45,18 +35,18 @@ def loss_towards(state: str, records: Records, facts: RunFacts) -> Series:
     best, worst = facts.best_loss, facts.reference_losses.get(state)
     if best is None or worst is None or worst <= best:
         return Series(name, ())
-    return running_median(relative_progress(records.series("loss"), name, start=best, end=worst))
+    return records.series("loss").progress(name, start=best, end=worst).running_median()
 
 
 def stagnation(records: Records, facts: RunFacts) -> Evidence:
     """Return the evidence that the loss has never fallen, and that views, if any are compared, came no nearer."""
     first, scale = first_and_scale(records, facts)
-    losses = running_median(records.series("loss"))
-    flat = at_least(losses, first - NO_PROGRESS * scale, records=max(1, len(losses.points)))
+    losses = records.series("loss").running_median()
+    flat = losses.at_least(first - NO_PROGRESS * scale, records=max(1, len(losses.points)))
     alignment = records.series("alignment")
     if not alignment:
         return all_of(flat)
     # The loss of codes that grow more certain, or of a teacher that moves, may be flat while views come together.
     start = alignment.first
-    nearer = relative_progress(alignment, "progress of the alignment to 1", start=start, end=max(1.0, start + 1e-9))
-    return all_of(flat, at_most(running_median(nearer), NO_ALIGNMENT))
+    nearer = alignment.progress("progress of the alignment to 1", start=start, end=max(1.0, start + 1e-9))
+    return all_of(flat, nearer.running_median().at_most(NO_ALIGNMENT))

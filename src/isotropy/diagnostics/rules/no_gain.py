@@ -1,7 +1,7 @@
 """Nothing shows that the encoder is better than before training: its teacher is random, or it does not move."""
 
 from isotropy.diagnostics.rules.loss import stagnation
-from isotropy.diagnostics.rules.records import Evidence, Records, RunFacts, at_least, at_most
+from isotropy.diagnostics.rules.records import Evidence, Records, RunFacts
 from isotropy.diagnostics.rules.rule import BEGUN, CHECK_VIEWS, TRAIN_LONGER, Rule
 
 # Fraction of its student's way that a teacher has come: one that never moves teaches what a random encoder knows.
@@ -15,9 +15,9 @@ LINEAR_CKA = 0.995
 def _when(records: Records, facts: RunFacts) -> Evidence:
     if not records.progressed(BEGUN, facts):
         return ()
-    if teacher := at_most(records.series("teacher_way"), TEACHER_WAY, records=2):
+    if teacher := records.series("teacher_way").at_most(TEACHER_WAY, records=2):
         return (teacher,)
-    unmoved, flat = at_least(records.series("linear_cka"), LINEAR_CKA, records=2), stagnation(records, facts)
+    unmoved, flat = records.series("linear_cka").at_least(LINEAR_CKA, records=2), stagnation(records, facts)
     return (unmoved, *flat) if unmoved and flat else ()
 
 

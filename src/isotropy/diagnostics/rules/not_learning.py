@@ -14,7 +14,7 @@ def _when(records: Records, facts: RunFacts) -> Evidence:
 
 RULE = Rule(
     name="not yet learning",
-    sentence="The loss is where it began: nothing is learnt yet.",
+    sentence="The loss is where it began: nothing has been learnt yet.",
     when=_when,
     advice={
         "": (TRAIN_LONGER, "weaken the views (the views' settings): they may have nothing in common"),

@@ -1,6 +1,6 @@
 """All samples fall into one category, or into few (SwAV, DINO, DISSL, MUSIC)."""
 
-from isotropy.diagnostics.rules.records import Evidence, Records, RunFacts, all_of, at_most, running_median
+from isotropy.diagnostics.rules.records import Evidence, Records, RunFacts, all_of
 from isotropy.diagnostics.rules.rule import CHECK_VIEWS, LOWER_RATE, Rule
 
 # Marginal entropy of the codes, over the most that a batch can show: so extreme a number is enough alone.
@@ -9,12 +9,12 @@ FEW_CODES = 0.6
 
 
 def _when(records: Records, facts: RunFacts) -> Evidence:
-    return all_of(at_most(running_median(records.marginal_entropy()), FEW_CODES))
+    return all_of(records.marginal_entropy().running_median().at_most(FEW_CODES))
 
 
 RULE = Rule(
     name="one code",
-    sentence="All samples fall into one category, or into few: the codes tell hardly anything apart.",
+    sentence="All samples fall into one category or a few: the codes hardly distinguish samples.",
     when=_when,
     alarm=True,
     advice={

@@ -1,15 +1,7 @@
 """All samples are mapped to nearly one point: the centre that they share is all that is left of the views."""
 
 from isotropy.diagnostics.rules.predictor import has_predictor, idle_predictor
-from isotropy.diagnostics.rules.records import (
-    Evidence,
-    Records,
-    RunFacts,
-    all_of,
-    at_least,
-    at_most,
-    running_median,
-)
+from isotropy.diagnostics.rules.records import Evidence, Records, RunFacts, all_of
 from isotropy.diagnostics.rules.rule import BEGUN, CHECK_VIEWS, LOWER_RATE, Rule
 
 # Variation of the embeddings over that of the untrained encoder. Healthy: .3; in no injected fault did the encoder's
@@ -31,20 +23,20 @@ FEWER_CODES = 0.9
 def _when(records: Records, facts: RunFacts) -> Evidence:
     untrained = records.untrained("variation")
     limit = VARIATION * (1.0 if untrained is None else untrained)
-    if constant := at_most(records.series("variation"), limit, records=2):
+    if constant := records.series("variation").at_most(limit, records=2):
         return (constant,)
     ratio = records.collapse_ratio()
-    near = at_least(running_median(ratio), NEAR_ONE_POINT)
+    near = ratio.running_median().at_least(NEAR_ONE_POINT)
     if near is None or not records.progressed(BEGUN, facts):
         return ()
-    one = at_least(running_median(ratio), ONE_POINT)
+    one = ratio.running_median().at_least(ONE_POINT)
     # Views that were one point from the first step have nothing to lose, so that no second number could agree.
     if one and ratio.first >= ONE_POINT:
         return (one,)
     second = idle_predictor(records) if has_predictor(records) else _losing(records)
     if not records.series("information"):
         return (near, *second) if second else ()
-    fewer = at_most(running_median(records.marginal_entropy()), FEWER_CODES)
+    fewer = records.marginal_entropy().running_median().at_most(FEWER_CODES)
     return (near, *second, fewer) if second and fewer else ()
 
 
@@ -53,12 +45,12 @@ def _losing(records: Records) -> Evidence:
     apart = records.collapse_ratio().map("", lambda ratio: 1 - ratio)
     first = max(apart.first, 1e-9)
     relative = apart.map("1 - collapse ratio / its first value", lambda rest: rest / first)
-    return all_of(at_most(running_median(relative), LOST))
+    return all_of(relative.running_median().at_most(LOST))
 
 
 RULE = Rule(
     name="point collapse",
-    sentence="All samples are becoming one point: what the loss compares tells nothing apart.",
+    sentence="All samples are becoming one point: the vectors that the loss compares no longer differ.",
     when=_when,
     alarm=True,
     advice={

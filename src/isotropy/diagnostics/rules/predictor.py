@@ -1,6 +1,6 @@
 """Does a predictor (BYOL, SimSiam) keep its method from collapse? It does by pulling the common centre back."""
 
-from isotropy.diagnostics.rules.records import Evidence, Records, Series, all_of, at_least, at_most, running_median
+from isotropy.diagnostics.rules.records import Evidence, Records, Series, all_of
 
 # eta, the predictor's pull on the centre (about a half in SimSiam). Healthy: .06 late in BYOL, which is why it says
 # nothing alone, and .20 while the centre is high; faults: .10, .2 in runs of 200 steps.
@@ -19,11 +19,12 @@ def has_predictor(records: Records) -> bool:
 
 def idle_predictor(records: Records) -> Evidence:
     """Return the evidence that the predictor has stopped to pull: eta alone where there never was a centre."""
-    idle, ratios = at_most(running_median(records.series("eta")), NO_PULL), running_median(records.collapse_ratio())
+    idle = records.series("eta").running_median().at_most(NO_PULL)
+    ratios = records.collapse_ratio().running_median()
     if not ratios:
         return ()
     peak = max(ratios.values)
     if peak < SOME_CENTRE:
         return all_of(idle)
-    last = Series("collapse ratio / its maximum", tuple((step, ratio / peak) for step, ratio in ratios.points[-1:]))
-    return all_of(idle, at_least(last, NOT_PULLED_BACK))
+    last = Series("collapse ratio / its maximum", ((ratios.points[-1][0], ratios.last / peak),))
+    return all_of(idle, last.at_least(NOT_PULLED_BACK))

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 from math import isfinite
 from statistics import median
 from typing import Any
@@ -58,6 +59,11 @@ class Series:
         return bool(self.points)
 
     @property
+    def values(self) -> list[float]:
+        """All values."""
+        return [value for _, value in self.points]
+
+    @property
     def first(self) -> float:
         """The first value."""
         return self.points[0][1]
@@ -67,11 +73,6 @@ class Series:
         """The last value."""
         return self.points[-1][1]
 
-    @property
-    def values(self) -> list[float]:
-        """All values."""
-        return [value for _, value in self.points]
-
     def map(self, name: str, function: Callable[[float], float]) -> "Series":
         """Return the series of a function of every value."""
         return Series(name, tuple((step, function(value)) for step, value in self.points))
@@ -80,6 +81,38 @@ class Series:
         """Return this over another one, at the steps where the other is above 0."""
         divisors = dict(other.points)
         return Series(name, tuple((s, value / divisors[s]) for s, value in self.points if divisors.get(s, 0) > 0))
+
+    def progress(self, name: str, *, start: float, end: float) -> "Series":
+        """Return how far every value has come from `start` (0) to `end` (1)."""
+        return self.map(name, lambda value: (value - start) / (end - start))
+
+    def running_median(self) -> "Series":
+        """Return the median of every value and the two before it, without step 1, at which nothing was learnt."""
+        points = [point for point in self.points if point[0] > 1]
+        windows = [points[end - WINDOW : end] for end in range(WINDOW, len(points) + 1)]
+        return Series(self.name, tuple((window[-1][0], median(value for _, value in window)) for window in windows))
+
+    def at_least(self, threshold: float, *, records: int = 1) -> Finding | None:
+        """Return the finding that the last `records` values or more are at least a threshold, else None."""
+        return self._persists("at least", threshold, lambda value: value >= threshold, records)
+
+    def at_most(self, threshold: float, *, records: int = 1) -> Finding | None:
+        """Return the finding that the last `records` values or more are at most a threshold, else None."""
+        return self._persists("at most", threshold, lambda value: value <= threshold, records)
+
+    def _persists(
+        self, relation: str, threshold: float, passes: Callable[[float], bool], records: int
+    ) -> Finding | None:
+        passing = list(takewhile(lambda point: passes(point[1]), reversed(self.points)))
+        if len(passing) < records:
+            return None
+        return Finding(self.name, round(self.last, 6), relation, round(threshold, 6), since=passing[-1][0])
+
+
+def all_of(*findings: Finding | None) -> Evidence:
+    """Return the findings as evidence where none of them is missing, else none at all."""
+    present = tuple(finding for finding in findings if finding is not None)
+    return present if len(present) == len(findings) else ()
 
 
 class Records:
@@ -109,44 +142,3 @@ class Records:
     def progressed(self, fraction: float, facts: RunFacts) -> bool:
         """Return whether this fraction of the training is done."""
         return self.series("loss").points[-1][0] >= fraction * facts.steps
-
-
-def running_median(series: Series) -> Series:
-    """Return the median of every value and the two before it, without step 1, at which nothing was learnt."""
-    points = [point for point in series.points if point[0] > 1]
-    windows = [points[end - WINDOW : end] for end in range(WINDOW, len(points) + 1)]
-    return Series(series.name, tuple((window[-1][0], median(value for _, value in window)) for window in windows))
-
-
-def relative_progress(series: Series, name: str, *, start: float, end: float) -> Series:
-    """Return how far every value has come from `start` (0) to `end` (1)."""
-    return series.map(name, lambda value: (value - start) / (end - start))
-
-
-def at_least(series: Series, threshold: float, *, records: int = 1) -> Finding | None:
-    """Return the finding that the last `records` values or more are at least a threshold, else None."""
-    return _persists(series, "at least", threshold, lambda value: value >= threshold, records)
-
-
-def at_most(series: Series, threshold: float, *, records: int = 1) -> Finding | None:
-    """Return the finding that the last `records` values or more are at most a threshold, else None."""
-    return _persists(series, "at most", threshold, lambda value: value <= threshold, records)
-
-
-def all_of(*findings: Finding | None) -> Evidence:
-    """Return the findings as evidence where none of them is missing, else none at all."""
-    present = tuple(finding for finding in findings if finding is not None)
-    return present if len(present) == len(findings) else ()
-
-
-def _persists(
-    series: Series, relation: str, threshold: float, passes: Callable[[float], bool], records: int
-) -> Finding | None:
-    count, since = 0, 0
-    for step, value in reversed(series.points):
-        if not passes(value):
-            break
-        count, since = count + 1, step
-    if count < records:
-        return None
-    return Finding(series.name, round(series.last, 6), relation, round(threshold, 6), since)

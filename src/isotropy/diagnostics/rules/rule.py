@@ -19,7 +19,7 @@ class Rule:
     """One failure.
 
     Attributes:
-        name: of the verdict. sentence: what it says. when: returns the evidence for it, empty where there is none.
+        name, sentence: of the verdict. when: returns the evidence for it, empty where there is none.
         advice: one or two things to try, by method, by mechanism or by "" for any; settings that they name exist.
         alarm: whether going on as it is cannot help.
     """

@@ -1,7 +1,7 @@
 """Views agree by something that says little else: the loss is met, and the embeddings have grown poor."""
 
 from isotropy.diagnostics.rules.loss import loss_progress
-from isotropy.diagnostics.rules.records import Evidence, Records, RunFacts, all_of, at_least, at_most
+from isotropy.diagnostics.rules.records import Evidence, Records, RunFacts, all_of
 from isotropy.diagnostics.rules.rule import Rule
 
 # Effective rank over that of the untrained encoder, about a seventh. Healthy: .21 (STab); no such fault was injected.
@@ -15,14 +15,14 @@ def _when(records: Records, facts: RunFacts) -> Evidence:
     if untrained is None:
         return ()
     return all_of(
-        at_most(records.series("effective_rank"), POOR_RANK * untrained, records=2),
-        at_least(loss_progress(records, facts), MET),
+        records.series("effective_rank").at_most(POOR_RANK * untrained, records=2),
+        loss_progress(records, facts).at_least(MET),
     )
 
 
 RULE = Rule(
     name="shortcut",
-    sentence="The loss falls, and the vectors grow poorer: views agree by something that says little else.",
+    sentence="The loss falls, but the embeddings lose rank: the views may agree by a shortcut.",
     when=_when,
     advice={
         "": (

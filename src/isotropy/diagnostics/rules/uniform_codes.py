@@ -3,16 +3,7 @@
 from math import log
 
 from isotropy.diagnostics.rules.loss import loss_towards
-from isotropy.diagnostics.rules.records import (
-    WINDOW,
-    Evidence,
-    Records,
-    RunFacts,
-    Series,
-    all_of,
-    at_least,
-    running_median,
-)
+from isotropy.diagnostics.rules.records import WINDOW, Evidence, Records, RunFacts, Series, all_of
 from isotropy.diagnostics.rules.rule import CHECK_VIEWS, LOWER_RATE, Rule
 
 # Fraction of the training before which even codes are expected: SwAV may begin so.
@@ -34,18 +25,17 @@ def _when(records: Records, facts: RunFacts) -> Evidence:
     most = log(records.series("categories").last)
     entropy = records.series("entropy").map("entropy of a row / ln K", lambda value: value / most)
     # One record more than elsewhere: codes are even for a while in healthy runs, too.
-    lasting = at_least(Series(entropy.name, entropy.points[1:]), EVEN, records=WINDOW + 1)
+    lasting = Series(entropy.name, entropy.points[1:]).at_least(EVEN, records=WINDOW + 1)
     rising = information.last > REGAINED * max(min(information.values), 1e-9)
     if lasting is None or rising:
         return ()
-    return all_of(
-        at_least(running_median(entropy), EVEN), at_least(loss_towards("uniform codes", records, facts), COST)
-    )
+    costly = loss_towards("uniform codes", records, facts).at_least(COST)
+    return all_of(entropy.running_median().at_least(EVEN), costly)
 
 
 RULE = Rule(
     name="uniform codes",
-    sentence="Every sample is spread evenly over all categories: the codes tell nothing apart.",
+    sentence="Every sample is spread evenly over all categories: the codes do not distinguish samples.",
     when=_when,
     alarm=True,
     advice={

@@ -1,5 +1,3 @@
-"""LFR: learning from random data projectors, with its projectors, its predictors and its cache."""
+"""LFR with its projectors, its predictors and its cache."""
 
-from isotropy.methods.lfr.lfr import LFR
-
-__all__ = ["LFR"]
+from isotropy.methods.lfr.lfr import LFR as LFR

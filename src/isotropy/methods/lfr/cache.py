@@ -1,7 +1,6 @@
 """What LFR needs of rows that do not change: kept for all of them where that fits, else made batch by batch."""
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -11,18 +10,14 @@ from isotropy.batch import without_mask
 from isotropy.methods.lfr.projectors import targets
 from isotropy.views.multiview import Dataset
 
-# Memory for what is kept of all rows. Beyond it nothing is kept, and every batch computes its own: the same numbers
-# up to rounding (1e-6), in more time. A training stays on its side of the line: its rows do not change.
+# Memory for what is kept of all rows. Beyond it every batch computes its own: the same numbers up to rounding (1e-6).
 MOST_BYTES = 4 << 30
 # Rows that the frozen encoder embeds at once: fixed, so that a resumed run finds the same bits.
 _CHUNK = 256
 
 
 class Cache:
-    """The targets of a source's rows, and the frozen encoder's vectors of them.
-
-    Made again from the weights where it is missing, so a copy or a pickle starts empty.
-    """
+    """The targets of a data set's rows, and the frozen encoder's vectors of them; a copy or a pickle starts empty."""
 
     def __init__(self) -> None:
         self._source: Dataset | None = None
@@ -32,22 +27,17 @@ class Cache:
         self._codes: Tensor | None = None
         self._weights: list[Tensor] = []
 
-    def is_of(self, dataset: Dataset, chosen: Sequence[int]) -> bool:
-        """Return whether it holds the targets that these projectors make of this source."""
-        return self._source is dataset and self._chosen == list(chosen)
+    def is_of(self, dataset: Dataset, chosen: list[int]) -> bool:
+        """Return whether it holds the targets that these projectors make of this data set."""
+        return self._source is dataset and self._chosen == chosen
 
     @torch.no_grad()
-    def make_targets(
-        self, dataset: Dataset, chosen: Sequence[int], make: Callable[[int], nn.Module], width: int
-    ) -> None:
-        """Compute the targets of all rows, or keep the projectors where those would be too many.
+    def make_targets(self, dataset: Dataset, chosen: list[int], make: Callable[[int], nn.Module], width: int) -> None:
+        """Compute the targets (`width` each) of all rows, or keep the projectors where those would be too many.
 
-        Args:
-            source: the rows. chosen: numbers of the K projectors.
-            make: returns a projector, frozen and on the source's device, by its number.
-            width: length of a target.
+        `make` returns each of the `chosen` projectors by its number, frozen and on the data's device.
         """
-        self._source, self._chosen, self._codes = dataset, list(chosen), None
+        self._source, self._chosen, self._codes = dataset, chosen, None
         self._projectors, self._targets = [], None
         rows = self._rows(torch.arange(1))
         if not _fits(len(dataset), len(chosen) * width, rows):
@@ -55,7 +45,7 @@ class Cache:
             return
         self._targets = rows.new_empty(len(dataset), len(chosen), width)
         for k, number in enumerate(chosen):  # one at a time: projectors can be large
-            self._targets[:, k] = targets([make(number)], dataset)[0]
+            self._targets[:, k] = targets(make(number), dataset)
 
     @torch.no_grad()
     def make_codes(self, encoder: nn.Module, width: int) -> None:
@@ -77,7 +67,6 @@ class Cache:
     @torch.no_grad()
     def targets(self, index: Tensor) -> Tensor:
         """Return the targets (B, K, width), unit rows, of the rows `index`."""
-        assert self._source is not None, "before_pass comes before forward"
         if self._targets is not None:
             return self._targets.index_select(0, index.to(self._targets.device))
         rows = self._rows(index)
@@ -92,15 +81,11 @@ class Cache:
             return self._codes.index_select(0, index.to(self._codes.device))
         rows = self._rows(index)
         with torch.autocast(rows.device.type, enabled=False):
-            codes: Tensor = encoder(rows)
-            return codes
+            return encoder(rows)
 
     def _rows(self, index: Tensor) -> Tensor:
         assert self._source is not None, "before_pass comes before forward"
         return without_mask(self._source.to_input(self._source.batch(index)), "LFR")
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> "Cache":
-        return Cache()
 
     def __reduce__(self) -> tuple[type["Cache"], tuple[()]]:
         return (Cache, ())

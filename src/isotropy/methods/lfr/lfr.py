@@ -1,7 +1,4 @@
-"""LFR: learn to predict what random networks make of a row; no views, no augmentation."""
-
 from collections.abc import Callable
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -9,11 +6,10 @@ from torch import Tensor, nn
 from isotropy import rng
 from isotropy.batch import without_mask
 from isotropy.errors import UserError
-from isotropy.methods.checks import width_of
 from isotropy.methods.lfr.cache import Cache
 from isotropy.methods.lfr.predictors import hidden_predictors, linear_predictors
 from isotropy.methods.lfr.projectors import beta_init_, candidate, choose, sparse_init_
-from isotropy.methods.method import Method, Outputs
+from isotropy.methods.method import Method, Outputs, width_of
 from isotropy.objectives import batchwise_barlow_twins
 from isotropy.validation import at_least, fraction, nonnegative
 from isotropy.views.multiview import Dataset, MultiView
@@ -25,38 +21,21 @@ _PROBE = 256
 class LFR(Method):
     """From the encoder's vector of a row, K predictors must tell what K fixed random projectors make of that row.
 
-    With z = f(x), predictions P_k = h_k(z), targets Y_k = g_k(x), unit rows, and C = P_k Y_k' the cosines of a
-    batch, the loss is the mean over k of
-
-        sum over i of (1 - C_ii)^2 + offdiagonal * sum over i != j of C_ij^2.
-
-    Training alternates: one pass moves the encoder and `predictor_passes` passes move the predictors. The K
-    projectors are chosen for diversity from `num_candidates` random ones, by a greedy DPP. Sui et al.,
-    "Self-supervised Representation Learning from Random Data Projectors" (ICLR 2024, arXiv 2310.07756),
-    section 3, and the authors' code.
-
-    Same mathematics, less work: targets are computed once, the frozen encoder's vectors once a cycle (where they
-    fit into `lfr_cache.MOST_BYTES`, 4 GiB each; beyond it every batch computes its own, so that memory stays
-    bounded), the frozen half gets no gradient, and the K predictors are one product.
-
-    Departures: targets are `target_width` wide (the paper's are as wide as the encoder: far dearer for wide
-    encoders); candidates are compared on 256 rows whatever the batch; `sparse_init` is applied after
-    `beta_init` (the authors' code lets the second undo the first on convolutions).
+    The loss is the mean over k of `objectives.batchwise_barlow_twins` of predictions h_k(f(x)) for targets g_k(x). One
+    pass moves the encoder and `predictor_passes` passes move the predictors; a greedy DPP chooses the projectors from
+    random ones.
+    Sui et al., "Self-supervised Representation Learning from Random Data Projectors" (ICLR 2024, arXiv 2310.07756),
+    section 3, and authors' code.
 
     Args:
-        encoder: f.
         make_projector: makes one untrained projector from rows to (B, width), given the width.
-        num_projectors: K.
-        num_candidates: how many random projectors to choose from; K of K takes all.
+        num_projectors, num_candidates: K, and how many random projectors to choose from; K of K takes all.
         target_width: length of a target.
         predictor_passes: passes that move the predictors after each that moves the encoder.
         off_diagonal_weight: lambda, at least 0; its pressure on a row grows with the batch, as lambda (B - 1).
         predictor_hidden: width of the predictors' hidden layer; none makes them linear.
         beta_init: draw the projectors' convolutions from 2 Beta(1/2, 1/2) - 1.
         sparse_fraction: fraction of the projectors' weights that is zero, in [0, 1).
-
-    Raises:
-        UserError: an argument out of its range, or an encoder without a width.
 
     Example:
         >>> from isotropy.encoders import TableMLP
@@ -88,13 +67,8 @@ class LFR(Method):
     ) -> None:
         super().__init__()
         nonnegative(off_diagonal_weight=off_diagonal_weight)
-        at_least(
-            1,
-            num_projectors=num_projectors,
-            num_candidates=num_candidates,
-            target_width=target_width,
-            predictor_passes=predictor_passes,
-        )
+        at_least(1, num_projectors=num_projectors, num_candidates=num_candidates)
+        at_least(1, target_width=target_width, predictor_passes=predictor_passes)
         fraction(sparse_fraction=sparse_fraction)
         if num_candidates < num_projectors:
             raise UserError(
@@ -128,7 +102,7 @@ class LFR(Method):
         """Return "bbt", the batch-wise Barlow Twins loss: a sum over the batch, a mean over the projectors."""
         return {"bbt": batchwise_barlow_twins(prediction, target, offdiagonal=self.off_diagonal_weight)}
 
-    def monitored(self, prediction: Tensor, target: Tensor, **_: Any) -> dict[str, list[Tensor]]:
+    def monitored(self, prediction: Tensor, target: Tensor, **_: object) -> dict[str, list[Tensor]]:
         """Return what diagnostics read: all predictors' outputs of a row as one vector, beside their targets."""
         return {"prediction": [prediction.flatten(1)], "target": [target.flatten(1)]}
 
@@ -156,7 +130,7 @@ class LFR(Method):
         return pass_ % self.passes_per_epoch == 0
 
     def _choose(self, dataset: Dataset) -> Callable[[int], nn.Module]:
-        """Choose the projectors if nobody has, and return what makes one by its number for the source's rows."""
+        """Choose the projectors if that was not done, and return what makes one by its number for the data's rows."""
         sample = dataset.batch(rng.order(self.rng.seed, 0, len(dataset))[:_PROBE])
         rows = without_mask(dataset.to_input(sample), "LFR")
         shape = tuple(candidate(self._make, self.rng.seed, 0).to(rows.device, rows.dtype)(rows[:2]).shape)

@@ -1,4 +1,4 @@
-"""K predictors of the same input as one network: one matrix product where a loop would make K."""
+"""K predictors of one input as one network: one matrix product where a loop would make K."""
 
 from math import sqrt
 
@@ -7,12 +7,7 @@ from torch import Tensor, nn
 
 
 class StackedLinear(nn.Module):
-    """K independent linear maps of K inputs, (B, K, inputs) to (B, K, outputs), initialised as K `nn.Linear`.
-
-    Example:
-        >>> StackedLinear(6, 4, 3)(torch.zeros(8, 6, 4)).shape
-        torch.Size([8, 6, 3])
-    """
+    """K independent linear maps of K inputs, (B, K, inputs) to (B, K, outputs), initialised as K `nn.Linear`."""
 
     def __init__(self, count: int, inputs: int, outputs: int) -> None:
         super().__init__()
@@ -26,27 +21,14 @@ class StackedLinear(nn.Module):
 
 
 def linear_predictors(count: int, inputs: int, outputs: int) -> nn.Sequential:
-    """Return K linear predictors of one input as one network, (B, inputs) to (B, K, outputs).
-
-    They share their input, so they are one `nn.Linear`, whose initial weights depend on `inputs` alone and are
-    thus those of K separate ones.
-
-    Example:
-        >>> linear_predictors(6, 4, 3)(torch.zeros(8, 4)).shape
-        torch.Size([8, 6, 3])
-    """
+    """Return K linear predictors, (B, inputs) to (B, K, outputs), which start as K separate ones do."""
     return nn.Sequential(nn.Linear(inputs, count * outputs), nn.Unflatten(1, (count, outputs)))
 
 
 def hidden_predictors(count: int, inputs: int, hidden: int, outputs: int) -> nn.Sequential:
-    """Return K predictors with a hidden layer as one network, (B, inputs) to (B, K, outputs).
+    """Return K predictors with a hidden layer, (B, inputs) to (B, K, outputs) (Sui et al. 2024, appendix).
 
-    Each is Linear without bias, BatchNorm, ReLU, Linear (Sui et al. 2024, appendix). The norm keeps no running
-    statistics: it normalises by its batch in every mode, as the published loop's, which stays in train mode.
-
-    Example:
-        >>> hidden_predictors(6, 4, 16, 3)(torch.zeros(8, 4)).shape
-        torch.Size([8, 6, 3])
+    The norm keeps no running statistics: the published loop stays in train mode, too.
     """
     return nn.Sequential(
         nn.Linear(inputs, count * hidden, bias=False),

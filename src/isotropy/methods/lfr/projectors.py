@@ -1,8 +1,4 @@
-"""Random projectors: the frozen networks whose outputs LFR predicts, and how a diverse set of them is chosen.
-
-Source: Sui et al., "Self-supervised Representation Learning from Random Data Projectors" (ICLR 2024),
-section 3 and appendix, with the authors' released code for the details.
-"""
+"""Random projectors, whose outputs LFR predicts, and the choice of a diverse set (Sui et al. 2024, section 3)."""
 
 from collections.abc import Callable, Mapping, Sequence
 from math import pi
@@ -20,47 +16,25 @@ from isotropy.views.multiview import Dataset
 
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
-# Feature maps larger than these are averaged down to them before they are flattened, so that the last layers
-# stay small for long series and large images. Every size of the paper lies below.
+# Larger feature maps than these, and than any in the paper, are averaged down to them, so that last layers stay small.
 _MOST_STEPS = 256
 _MOST_PIXELS = 16
 
 
 def table_projector(shape: Mapping[str, Any], width: int) -> nn.Module:
-    """Return the paper's projector for tables with fresh random weights: one-hot -> 256 -> width.
-
-    This one and the next two are lighter versions of the encoders, without norms (appendix).
-
-    Args:
-        shape: of the data, {"numeric", "categories"}.
-        width: length of the output.
-    """
+    """Return an untrained projector of tables of a shape {"numeric", "categories"}: one-hot -> 256 -> width."""
     expand = OneHot(shape["numeric"], shape["categories"])
     return nn.Sequential(expand, nn.Linear(expand.width, 256), nn.ReLU(), nn.Linear(256, width))
 
 
 def series_projector(shape: Mapping[str, Any], width: int) -> nn.Module:
-    """Return the paper's projector for series: two blocks of convolution and max-pooling -> 256 -> width.
-
-    There is nothing between the last two linear layers.
-
-    Args:
-        shape: of the data, {"channels", "length"}.
-        width: length of the output.
-
-    Example:
-        >>> series_projector({"channels": 9, "length": 128}, 256)(torch.zeros(2, 9, 128)).shape
-        torch.Size([2, 256])
-    """
+    """Return an untrained projector of series {"channels", "length"}: two blocks of one convolution -> 256 -> width."""
     channels, steps = shape["channels"], shape["length"]
     # 2-D convolutions of height 1: the same arithmetic and initial weights as 1-D ones, and faster.
     layers: list[nn.Module] = [nn.Unflatten(1, (channels, 1))]
     for before, after in ((channels, 16), (16, 32)):
-        layers += [
-            nn.Conv2d(before, after, (1, 8), padding=(0, 4), bias=False),
-            nn.ReLU(),
-            nn.MaxPool2d((1, 2), padding=(0, 1)),
-        ]
+        layers += [nn.Conv2d(before, after, (1, 8), padding=(0, 4), bias=False), nn.ReLU()]
+        layers.append(nn.MaxPool2d((1, 2), padding=(0, 1)))
         steps = (steps + 1) // 2 + 1
     if steps > _MOST_STEPS:
         layers.append(nn.AdaptiveAvgPool2d((1, _MOST_STEPS)))
@@ -69,12 +43,7 @@ def series_projector(shape: Mapping[str, Any], width: int) -> nn.Module:
 
 
 def image_projector(shape: Mapping[str, Any], width: int) -> nn.Module:
-    """Return the paper's projector for images: three blocks of two convolutions and a max-pooling -> width.
-
-    Args:
-        shape: of the data, {"channels", "size"}.
-        width: length of the output.
-    """
+    """Return an untrained projector of images {"channels", "size"}: three blocks of two convolutions -> width."""
     height, breadth = shape["size"]
     layers: list[nn.Module] = []
     for before, middle, after in ((shape["channels"], 8, 16), (16, 32, 32), (32, 32, 32)):
@@ -90,19 +59,10 @@ def image_projector(shape: Mapping[str, Any], width: int) -> nn.Module:
 
 
 def candidate(make: Callable[[], nn.Module], seed: int, number: int) -> nn.Module:
-    """Return candidate `number` of those that `make` gives from `seed`: frozen, in eval mode, on the CPU.
-
-    A function of its arguments: the global generators are neither read nor moved, so a chosen projector can
-    be made again from its number alone.
-
-    Args:
-        make: returns a new network and draws its weights from torch's CPU generator.
-        seed: of the whole set of candidates, at least 0.
-        number: which one, from 0.
-    """
+    """Return candidate `number` of those that `make` draws from `seed`, frozen, on the CPU."""
     state = np.random.SeedSequence((seed, number)).generate_state(1, np.uint64)[0]
     with torch.random.fork_rng(devices=[]), torch.device("cpu"):
-        # Not torch.manual_seed: that would reseed the generators of all devices too.
+        # Global generators are not moved, nor, as torch.manual_seed would, reseeded on all devices.
         torch.default_generator.manual_seed(int(state) >> 1)
         network = make()
     return network.requires_grad_(False).eval()
@@ -110,22 +70,10 @@ def candidate(make: Callable[[], nn.Module], seed: int, number: int) -> nn.Modul
 
 @torch.no_grad()
 def choose(make: Callable[[], nn.Module], rows: Tensor, *, count: int, candidates: int, seed: int) -> list[int]:
-    """Return the numbers of the `count` most diverse of `candidates` projectors, judged on `rows`.
+    """Return the numbers of the `count` most diverse of `candidates` projectors on `rows` (b, ...), 1000 at most.
 
-    The candidates exist one at a time; `candidate(make, seed, number)` makes the chosen ones again.
-
-    Args:
-        make: see `candidate`.
-        rows: (b, ...) prepared inputs, a shuffled batch; of more than 1000 the first 1000 are used.
-        count: how many to choose.
-        candidates: how many there are to choose from; where equal to `count`, all are taken.
-        seed: of the candidates.
-
-    Raises:
-        UserError: where there are fewer candidates than are asked for, or fewer different ones.
+    `candidate(make, seed, number)` makes a chosen one again. Fewer different candidates than `count` are a UserError.
     """
-    if count > candidates:
-        raise UserError(f"cannot choose {count} projectors from {candidates} candidates; give more")
     if count == candidates:
         return list(range(count))
     rows = rows[:1000]
@@ -135,14 +83,10 @@ def choose(make: Callable[[], nn.Module], rows: Tensor, *, count: int, candidate
 
 
 def similarity(outputs: Sequence[Tensor]) -> Tensor:
-    """Return how alike the geometries of N outputs of the same rows are, as (N, N) float64.
+    """Return how alike the geometries of N outputs (b, d) of the same rows are, as (N, N) float64 in [0, 1].
 
-    The uncentred linear CKA of the row-normalised outputs R_n: the cosine between the Gram matrices
-    R_n R_n^T, equal to |R_n^T R_m|^2 / (|R_n^T R_n| |R_m^T R_m|) in Frobenius norms. In [0, 1] with ones on
-    the diagonal; positive semi-definite; the same when rows are rescaled or an output is rotated (section 3).
-
-    Args:
-        outputs: N tensors (b, d) of one shape.
+    The uncentred linear CKA of the row-normalised outputs R_n, that is the cosine between their Gram matrices,
+    |R_n^T R_m|^2 / (|R_n^T R_n| |R_m^T R_m|) in Frobenius norms (section 3).
     """
     rows = functional.normalize(torch.stack([output.double() for output in outputs]), dim=2)
     number, b, d = rows.shape
@@ -168,11 +112,8 @@ def greedy_dpp(kernel: Tensor | ArrayLike, count: int) -> list[int]:
     equals), kept by an incremental Cholesky factor (Chen et al. 2018, algorithm 1).
 
     Args:
-        kernel: (N, N) symmetric, positive semi-definite.
-        count: how many to take.
-
-    Raises:
-        UserError: where fewer than `count` items are linearly independent (d^2 below 1e-10).
+        kernel: S, (N, N) symmetric, positive semi-definite.
+        count: how many to take; a UserError where fewer are linearly independent (d^2 below 1e-10).
 
     Example:
         >>> greedy_dpp([[1.0, 0.9, 0.1], [0.9, 1.0, 0.2], [0.1, 0.2, 1.0]], 2)
@@ -198,32 +139,17 @@ def greedy_dpp(kernel: Tensor | ArrayLike, count: int) -> list[int]:
 
 
 @torch.no_grad()
-def targets(projectors: Sequence[nn.Module], dataset: Dataset, *, chunk: int = 1024) -> Tensor:
-    """Return the outputs of K projectors for all N rows of a source, rows normalised: (K, N, width).
-
-    Runs in chunks of `chunk` rows in order, so that equal weights give equal bits, on the device of the
-    source, where the projectors must be. Rows are divided by their L2 norm (eps 1e-12), not centred.
-    """
-    held: Tensor | None = None
-    for start in range(0, len(dataset), chunk):
-        index = torch.arange(start, min(start + chunk, len(dataset)))
-        rows = dataset.to_input(dataset.batch(index))
-        for k, projector in enumerate(projectors):
-            output = functional.normalize(projector(rows), dim=1)
-            if held is None:
-                held = output.new_empty(len(projectors), len(dataset), output.shape[1])
-            held[k, start : start + chunk] = output
-    assert held is not None, "no rows or no projectors"
-    return held
+def targets(projector: nn.Module, dataset: Dataset, *, chunk: int = 1024) -> Tensor:
+    """Return the unit outputs (N, width) of a projector for all N rows, made in chunks on the data's device."""
+    batches = (dataset.to_input(dataset.batch(index)) for index in torch.arange(len(dataset)).split(chunk))
+    return torch.cat([functional.normalize(projector(rows), dim=1) for rows in batches])
 
 
 @torch.no_grad()
 def beta_init_(module: nn.Module, generator: torch.Generator | None = None) -> nn.Module:
     """Draw every convolution's weights from 2 Beta(1/2, 1/2) - 1, in place, and return the module.
 
-    The arcsine law on [-1, 1]: mean 0, variance 1/2; -cos(pi u) of a uniform u. Not scaled by the fan-in, so
-    activations grow large (about 2e4 after the image projector): harmless once rows are normalised in float32
-    or bf16, but fp16 overflows. Linear weights and all biases stay (the authors' Kvasir setting).
+    That is -cos(pi u) of a uniform u. Not scaled by the fan-in: activations of images reach 2e4, and fp16 overflows.
     """
     for part in module.modules():
         if isinstance(part, _CONVOLUTIONS):
@@ -234,14 +160,7 @@ def beta_init_(module: nn.Module, generator: torch.Generator | None = None) -> n
 
 @torch.no_grad()
 def sparse_init_(module: nn.Module, share: float, generator: torch.Generator | None = None) -> nn.Module:
-    """Set round(share * numel) random entries of every Linear and convolution weight to zero, in place.
-
-    Biases stay. Call it after `beta_init_`, which would overwrite the zeros (as it does in the authors'
-    released code, where only the last Linear keeps them; the paper means both).
-
-    Raises:
-        UserError: where `share` is outside [0, 1].
-    """
+    """Set the fraction `share`, in [0, 1], of every Linear and convolution weight to zero, in place."""
     if not 0.0 <= share <= 1.0:
         raise UserError(f"the fraction of zeros must be in [0, 1], not {share}")
     for part in module.modules():

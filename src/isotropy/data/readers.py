@@ -1,0 +1,163 @@
+"""File formats by their suffix: how a file is read, whole and in pieces."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile, ZipFile
+from zlib import error as ZlibError
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+from pyarrow import ArrowException
+
+from isotropy.errors import UserError, nearest
+from isotropy.registry import find
+
+# Rows of a table in one piece; a wide table of 1000 numbers takes half a gigabyte.
+PIECE_ROWS = 65_536
+# Arrays that are taken without being asked for, in this order, from a file of several.
+USUAL_KEYS = ("X_train", "X", "data", "x")
+
+
+@contextmanager
+def opening(path: Path) -> Iterator[None]:
+    """Turn what reading a damaged or foreign file raises into one line that names the file."""
+    try:
+        yield
+    except UserError:
+        raise
+    except PermissionError as error:
+        raise UserError(f"{path} cannot be read: permission denied") from error
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path} is not UTF-8 text (byte {error.start}): save it as UTF-8") from error
+    except pd.errors.EmptyDataError as error:
+        raise UserError(f"{path} is empty") from error
+    except (ValueError, OSError, EOFError, KeyError, BadZipFile, ZlibError, ArrowException) as error:
+        if any(word in str(error) for word in ("pickle", "Object arrays", "Python objects")):
+            raise UserError(
+                f"{path} holds Python objects (a pickle), which are never read: save an array of plain numbers"
+            ) from error
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise UserError(f"{path} is damaged or no {path.suffix} file: {reason[:120]}") from error
+
+
+class Archive:
+    """The arrays of a .npz file, read one by one; `shapes` says of each what it is."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        with opening(path), ZipFile(path) as archive:
+            members = [name for name in archive.namelist() if name.endswith(".npy")]
+            self.shapes = {name.removesuffix(".npy"): _header(archive, name) for name in members}
+
+    def __getitem__(self, key: str) -> NDArray[Any]:
+        """Return one array; UserError with the nearest name where there is none of this name."""
+        if key not in self.shapes:
+            raise UserError(f"{self.path} has no array {key!r}{nearest(key, self.shapes)}")
+        with opening(self.path), np.load(self.path, allow_pickle=False) as arrays:
+            return np.asarray(arrays[key])
+
+    def choose(self) -> str:
+        """Return the key of the only array, or of one with a usual name; UserError lists the arrays otherwise."""
+        usual = [key for key in USUAL_KEYS if key in self.shapes]
+        if usual or len(self.shapes) == 1:
+            return (usual or list(self.shapes))[0]
+        found = ", ".join(f"{key} {shape}" for key, shape in self.shapes.items())
+        raise UserError(f"{self.path} holds {found or 'no array'}: name one with key")
+
+
+def _header(archive: ZipFile, name: str) -> str:
+    """Return shape and type of a member, from its header alone."""
+    with archive.open(name) as member:
+        old = np.lib.format.read_magic(member) == (1, 0)
+        read = np.lib.format.read_array_header_1_0 if old else np.lib.format.read_array_header_2_0
+        shape, _, dtype = read(member)
+    return f"{shape} {dtype}"
+
+
+@dataclass(frozen=True)
+class Reader:
+    """A file format; registered under its suffix in `READERS`.
+
+    Attributes:
+        read: returns the content of (path, na), where the texts `na` mean a missing value beside the format's own.
+        pieces: returns of (path, na, text) how many rows there are (None where only reading would tell) and frames
+            of at most `PIECE_ROWS`; the columns `text` are read as text. None for a format without pieces.
+    """
+
+    read: Callable[[Path, Sequence[str]], pd.DataFrame | NDArray[Any] | Archive]
+    pieces: Callable[[Path, Sequence[str], Sequence[str]], tuple[int | None, Iterator[pd.DataFrame]]] | None = None
+
+
+def _npy(path: Path, na: Sequence[str]) -> NDArray[Any]:
+    """Map an array copy-on-write: only what is used is read."""
+    with opening(path):
+        if path.stat().st_size == 0:
+            raise UserError(f"{path} is empty")
+        array = np.load(path, mmap_mode="c", allow_pickle=False)
+        if not isinstance(array, np.ndarray):
+            raise UserError(f"{path} is not a .npy file inside (an .npz archive?): rename it")
+        return array
+
+
+def _csv(path: Path, na: Sequence[str]) -> pd.DataFrame:
+    with opening(path):
+        frame = pd.read_csv(path, na_values=list(na), skipinitialspace=True, low_memory=False)
+    first = frame.columns[0]
+    # A first column without a name that only counts the rows is the index that pandas writes.
+    if str(first) == "Unnamed: 0" and np.array_equal(frame[first].to_numpy(), np.arange(len(frame))):
+        frame = frame.drop(columns=first)
+    return frame
+
+
+def _csv_pieces(path: Path, na: Sequence[str], text: Sequence[str]) -> tuple[None, Iterator[pd.DataFrame]]:
+    with opening(path):
+        head = pd.read_csv(path, nrows=0, skipinitialspace=True)
+    types: Any = {name: "str" for name in text if name in head.columns}
+    options: Any = {"na_values": list(na), "skipinitialspace": True, "low_memory": False, "dtype": types}
+
+    def frames() -> Iterator[pd.DataFrame]:
+        with opening(path), pd.read_csv(path, chunksize=PIECE_ROWS, **options) as parts:
+            yield from parts
+
+    return None, frames()
+
+
+def _parquet(path: Path, na: Sequence[str]) -> pd.DataFrame:
+    with opening(path):
+        return pd.read_parquet(path)
+
+
+def _parquet_pieces(path: Path, na: Sequence[str], text: Sequence[str]) -> tuple[int, Iterator[pd.DataFrame]]:
+    with opening(path):
+        file = pq.ParquetFile(path)
+
+    def frames() -> Iterator[pd.DataFrame]:
+        with opening(path):
+            for batch in file.iter_batches(PIECE_ROWS):
+                yield batch.to_pandas()
+
+    return file.metadata.num_rows, frames()
+
+
+READERS: dict[str, Reader] = {
+    ".npy": Reader(_npy),
+    ".npz": Reader(lambda path, na: Archive(path)),
+    ".csv": Reader(_csv, _csv_pieces),
+    ".parquet": Reader(_parquet, _parquet_pieces),
+}
+
+
+def find_reader(path: Path) -> Reader:
+    """Return the reader of a file by its suffix; UserError where none is registered or installed."""
+    reader = find(READERS, path.suffix.lower(), "reader")
+    if reader is None:
+        raise UserError(
+            f"{path.name} cannot be read: {', '.join(READERS)} files and folders of images are (of one image give the "
+            "folder)"
+        )
+    return reader

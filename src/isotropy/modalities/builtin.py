@@ -1,0 +1,70 @@
+"""Tables, series and images: the kinds of data that the library comes with."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Generator, Tensor
+
+from isotropy.data import ArrayDataset, ImagePreprocess, SeriesPreprocess, TablePreprocess
+from isotropy.methods.lfr.projectors import image_projector, series_projector, table_projector
+from isotropy.modalities.modality import Modality
+from isotropy.nn.decoders import image_decoder, series_decoder, table_decoder
+from isotropy.views import ImageViews, SeriesViews, TableViews
+
+
+def _table_rows(shape: Mapping[str, Any], count: int) -> Tensor:
+    generator = Generator().manual_seed(0)
+    numbers = torch.randn(count, shape["numeric"], generator=generator)
+    codes = [torch.randint(levels, (count, 1), generator=generator) for levels in shape["categories"]]
+    return torch.cat([numbers, *codes], dim=1)
+
+
+def _series_rows(shape: Mapping[str, Any], count: int) -> Tensor:
+    return torch.randn(count, shape["channels"], shape["length"], generator=Generator().manual_seed(0))
+
+
+def _image_rows(shape: Mapping[str, Any], count: int) -> Tensor:
+    size = (count, shape["channels"], *shape["size"])
+    return torch.randint(256, size, generator=Generator().manual_seed(0), dtype=torch.uint8)
+
+
+def _table_arguments(preprocess: TablePreprocess, dataset: ArrayDataset) -> dict[str, Any]:
+    return {"values": dataset.rows, "index": dataset.index, "numeric": preprocess.schema.numeric}
+
+
+def _image_arguments(preprocess: ImagePreprocess, dataset: ArrayDataset) -> dict[str, Any]:
+    return {"size": preprocess.size, "mean": preprocess.mean, "std": preprocess.std}
+
+
+TABLE = Modality(
+    preprocess=TablePreprocess,
+    views=TableViews,
+    view_arguments=_table_arguments,
+    default_encoder="table_mlp",
+    default_method="lfr",
+    decoder=table_decoder,
+    random_projector=table_projector,
+    example_rows=_table_rows,
+    as_columns=TablePreprocess.columns,
+)
+SERIES = Modality(
+    preprocess=SeriesPreprocess,
+    views=SeriesViews,
+    default_encoder="series_cnn",
+    default_method="lfr",
+    decoder=series_decoder,
+    random_projector=series_projector,
+    example_rows=_series_rows,
+    as_series=Tensor.numpy,
+)
+IMAGE = Modality(
+    preprocess=ImagePreprocess,
+    views=ImageViews,
+    view_arguments=_image_arguments,
+    default_encoder="small_resnet",
+    default_method="simclr",
+    decoder=image_decoder,
+    random_projector=image_projector,
+    example_rows=_image_rows,
+)
