@@ -17,7 +17,18 @@ from rich.console import Console
 from rich.table import Table
 
 HERE = Path(__file__).parent
-BENCHMARKS = ("views", "step", "table", "lfr", "precision", "structured", "objectives", "methods", "diagnostics")
+BENCHMARKS = (
+    "views",
+    "step",
+    "table",
+    "estimator",
+    "lfr",
+    "precision",
+    "structured",
+    "objectives",
+    "methods",
+    "diagnostics",
+)
 
 
 def run(name: str) -> tuple[list[measure.Row], bool]:

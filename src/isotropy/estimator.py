@@ -34,31 +34,25 @@ _OPTIONS = {
 class SelfSupervisedEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     """Learns an encoder from unlabelled rows and turns rows into vectors.
 
-    Tables are (N, D): DataFrames with numbers, categories, booleans, dates and missing values, or arrays. Series
-    are (N, channels, time) floats. Images are (N, height, width) uint8 or four-dimensional. Labels given to `fit`
-    are never looked at.
+    Tables are (N, D) DataFrames or arrays, series (N, channels, time) floats, images (N, height, width) uint8 or
+    four-dimensional.
 
     Args:
-        method: a name of `isotropy.METHODS` or a class. By default the modality's, as for `isotropy fit`.
+        method: a name of `isotropy.METHODS` or a class; by default the modality's.
         encoder: a name (`isotropy.encoders.ENCODERS`, or "timm:MODEL"), a class, or a network of your own, of which a
-            copy is trained from the weights that it has. By default what suits the modality.
+            copy is trained; by default the modality's.
         modality: "table", "series", "image" or one of your own, where the shape of the data says otherwise.
-        epochs: passes of the encoder over the data. By default as many as make about 10,000 batches, but at
-            least one and at most 200 (`isotropy.runs.defaults`).
+        epochs: of the encoder; by default about 10,000 batches, in 1 to 200 epochs (`isotropy.runs.defaults`).
         batch_size: rows of a step; by default the method's.
         method_options, encoder_options, view_options, optim_options: settings of these parts, such as
-            `method_options={"temperature": 0.2}`. A single one is reached as `method_options__temperature` in
-            `set_params` and in the grid of a search.
+            {"temperature": 0.2}; `set_params` and searches reach a single one as `method_options__temperature`.
         device: where training and `transform` run.
         precision: of training: "auto", "float32" or "bf16". Embeddings are always made in float32.
         random_state: an int, a RandomState, or None for another training every time.
 
     Attributes:
-        representation_: the trained `Representation`, which can be saved and used alone.
+        representation_: the trained `Representation`. recipe_: the `Recipe` that was trained.
         history_: one dictionary per pass over the data: step, epoch, loss and the loss's terms, as means.
-        recipe_: the `Recipe` that was trained.
-        n_features_in_: columns of a table; the length of the second dimension of other data.
-        feature_names_in_: names of a DataFrame's columns.
 
     Raises:
         ValueError: `fit` and `transform` say in a line what does not fit.
@@ -174,22 +168,13 @@ class SelfSupervisedEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
                 return X, self.modality or "table"
             X = X.to_numpy()
         else:
-            X = validate_data(
-                self,
-                as_array(X) if isinstance(X, Tensor) else X,
-                reset=reset,
-                dtype=None,
-                allow_nd=True,
-                ensure_all_finite="allow-nan",
-                ensure_min_samples=2 if reset else 1,
-            )
+            X = as_array(X) if isinstance(X, Tensor) else X
+            allowed: dict[str, Any] = {"dtype": None, "allow_nd": True, "ensure_all_finite": "allow-nan"}
+            X = validate_data(self, X, reset=reset, ensure_min_samples=2 if reset else 1, **allowed)
         if reset:
-            values, modality, _ = infer_modality(X, self.modality)
-        else:
-            preprocess = self.representation_.preprocess
-            scale = preprocess.read_options(folder=False).get("scale")
-            values, modality, _ = infer_modality(X, preprocess.modality, scale=scale)
-        return values, modality
+            return infer_modality(X, self.modality)[:2]
+        preprocess = self.representation_.preprocess
+        return infer_modality(X, preprocess.modality, scale=preprocess.read_options(folder=False).get("scale"))[:2]
 
     def _recipe(self, modality: str, rows: int) -> Recipe:
         settings: dict[str, Any] = {"train.precision": self.precision}

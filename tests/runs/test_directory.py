@@ -132,7 +132,7 @@ def test_the_weights_are_kept_before_what_can_fail(prepared, tmp_path, monkeypat
     run = Run(tmp_path)
     with monkeypatch.context() as patch, pytest.raises(UserError, match="No space"):
         patch.setattr(isotropy.runs.directory, "writing", full)
-        run.save_weights(represented(prepared))
+        represented(prepared).save_weights(tmp_path)
         run.export(prepared, represented(prepared), [], None)
     assert {path.name for path in tmp_path.iterdir()} == {"encoder.safetensors"}
     assert not run.finished

@@ -11,8 +11,9 @@ import isotropy
 from isotropy.errors import UserError
 from isotropy.runs import prepare, session
 from isotropy.runs.directory import Run
+from isotropy.runs.monitor import verdict_due
 from isotropy.runs.recipe import Recipe
-from isotropy.runs.session import Evaluated, Finished, Planned, Recorded, Stepped, Stopped, Trained, train, verdict_due
+from isotropy.runs.session import Evaluated, Finished, Planned, Recorded, Stepped, Stopped, Trained, train
 from isotropy.training import checkpoint
 
 RECIPE = Recipe.default("simclr", "table").changed(
@@ -177,3 +178,10 @@ def test_verdicts_are_due_at_the_same_records_after_a_resumption_and_ever_more_s
 def test_a_label_is_scored_by_the_evaluators_that_were_named_and_the_first_decides():
     *_, evaluated, _ = train(ROWS, RECIPE, label=LABELS, evaluators=("knn", "few_labels"))
     assert list(dict.fromkeys(score["evaluator"] for score in evaluated.evidence["scores"])) == ["knn", "few_labels"]
+
+
+def test_each_representation_is_named_before_it_is_probed():
+    names = []
+    *_, finished = train(ROWS, RECIPE, label=LABELS, progress=names.append)
+    assert names[0] == finished.representation.title
+    assert len(names) == len(set(names)) > 1

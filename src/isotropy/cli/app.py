@@ -31,6 +31,9 @@ app = typer.Typer(
 Label = Annotated[str | None, typer.Option(help="Column with labels, for evaluation only: no method sees it.")]
 LabelKey = Annotated[str | None, typer.Option(help="Array of an .npz with the labels, for example y_train.")]
 Key = Annotated[str | None, typer.Option(help="Array of an .npz to read, for example X_train.")]
+TestKey = Annotated[str | None, typer.Option(help="Array of an .npz with test rows, for example X_test.")]
+TestLabelKey = Annotated[str | None, typer.Option(help="Array of an .npz with their labels.")]
+Split = Annotated[str | None, typer.Option(help='Column or array that says "train" or "test".')]
 Modality = Annotated[str | None, typer.Option(help="table, series or image, if it is not recognised correctly.")]
 Missing = Annotated[list[str] | None, typer.Option("--na", help="Text of a missing value; repeatable.")]
 MaxBad = Annotated[int, typer.Option(min=0, help="Number of unreadable images to skip, at most.")]
@@ -48,9 +51,9 @@ def fit(
     label: Label = None,
     label_key: LabelKey = None,
     key: Key = None,
-    test_key: Annotated[str | None, typer.Option(help="Array of an .npz with test rows, for example X_test.")] = None,
-    test_label_key: Annotated[str | None, typer.Option(help="Array of an .npz with their labels.")] = None,
-    split: Annotated[str | None, typer.Option(help='Column or array that says "train" or "test".')] = None,
+    test_key: TestKey = None,
+    test_label_key: TestLabelKey = None,
+    split: Split = None,
     modality: Modality = None,
     na: Missing = None,
     drop: Annotated[
@@ -80,41 +83,18 @@ def fit(
     from isotropy.cli import fit as verb
 
     data = {
-        "path": path,
-        "modality": modality,
-        "key": key,
-        "label": label,
-        "label_key": label_key,
-        "test_key": test_key,
-        "test_label_key": test_label_key,
-        "split": split,
-        "na": na or [],
-        "drop": drop or [],
-        "size": size,
+        "path": path, "modality": modality, "key": key, "label": label, "label_key": label_key, "test_key": test_key,
+        "test_label_key": test_label_key, "split": split, "na": na or [], "drop": drop or [], "size": size,
         "max_bad": max_bad,
-    }
-    settings = verb.Settings(
-        method=method,
-        encoder=encoder,
-        epochs=epochs,
-        budget=budget,
-        seed=seed,
-        precision=precision,
-        changes=set_ or [],
-        recipe=recipe,
-    )
-    how: dict[str, Any] = {
-        "evaluators": _names(evaluate),
-        "device": device,
-        "out": out,
-        "stop_on_collapse": stop_on_collapse,
-    }
-    if resume is not None:
-        verb.go_on(resume, data, settings, **how)
-    elif path is None:
-        raise UserError("fit needs the PATH of the data (or --resume RUN)")
-    else:
-        verb.begin(data, settings, **how)
+    }  # fmt: skip
+    settings = {
+        "method": method, "encoder": encoder, "epochs": epochs, "budget": budget, "seed": seed, "precision": precision,
+        "set": set_ or [], "recipe": recipe,
+    }  # fmt: skip
+    verb.fit(
+        data, settings, resume=resume, out=out, evaluators=_names(evaluate), device=device,
+        stop_on_collapse=stop_on_collapse,
+    )  # fmt: skip
 
 
 @app.command()
@@ -141,9 +121,9 @@ def probe(
     label: Label = None,
     label_key: LabelKey = None,
     key: Key = None,
-    test_key: Annotated[str | None, typer.Option(help="Array of an .npz with test rows.")] = None,
-    test_label_key: Annotated[str | None, typer.Option(help="Array of an .npz with their labels.")] = None,
-    split: Annotated[str | None, typer.Option(help='Column or array that says "train" or "test".')] = None,
+    test_key: TestKey = None,
+    test_label_key: TestLabelKey = None,
+    split: Split = None,
     na: Missing = None,
     max_bad: MaxBad = 0,
     evaluate: Evaluate = "linear,knn",
@@ -154,16 +134,9 @@ def probe(
     from isotropy.cli import probe as verb
 
     data = {
-        "path": path,
-        "key": key,
-        "label": label,
-        "label_key": label_key,
-        "test_key": test_key,
-        "test_label_key": test_label_key,
-        "split": split,
-        "na": na or [],
-        "max_bad": max_bad,
-    }
+        "path": path, "key": key, "label": label, "label_key": label_key, "test_key": test_key,
+        "test_label_key": test_label_key, "split": split, "na": na or [], "max_bad": max_bad,
+    }  # fmt: skip
     verb.probe(run, data, evaluators=_names(evaluate), seed=seed, device=device)
 
 
@@ -197,6 +170,7 @@ def methods() -> None:
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line; a user's error is one line on stderr and exit code 2."""
     arguments = sys.argv[1:] if arguments is None else arguments
+    problem = ""
     with warnings.catch_warnings():
         warnings.showwarning = _as_note
         warnings.simplefilter("ignore")
@@ -205,18 +179,18 @@ def main(arguments: list[str] | None = None) -> None:
             # Not standalone: typer would print a usage error as several lines.
             code = app(arguments or ["--help"], prog_name="isotropy", standalone_mode=False)
         except UserError as error:
-            complain(str(error))
-            sys.exit(2)
+            code, problem = 2, str(error)
         except OSError as error:
-            complain(f"{error.filename or 'a file'}: {error.strerror or error}")
-            sys.exit(2)
+            code, problem = 2, f"{error.filename or 'a file'}: {error.strerror or error}"
         except _UsageError as error:
-            complain(f"{error.format_message()} (see: {error.ctx.command_path if error.ctx else 'isotropy'} --help)")
-            sys.exit(2)
+            help_of = error.ctx.command_path if error.ctx else "isotropy"
+            code, problem = 2, f"{error.format_message()} (see: {help_of} --help)"
         except (KeyboardInterrupt, typer.Abort):
             code = INTERRUPTED
         if code == INTERRUPTED:
-            complain("interrupted; nothing was left half-written")
+            problem = "interrupted; nothing was left half-written"
+        if problem:
+            complain(problem)
         if code:
             sys.exit(code)
 

@@ -3,14 +3,15 @@
 import signal
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
 from pathlib import Path
 from re import fullmatch
 from typing import Any
 
+from rich.status import Status
+
 from isotropy import report
 from isotropy.cli.diagnose import show as show_verdict
-from isotropy.cli.inputs import pick_device, read_with_bar, remembered
+from isotropy.cli.inputs import pick_device, read_with_bar
 from isotropy.cli.live import LiveLine
 from isotropy.cli.show import COLLAPSED, INTERRUPTED, OUT, counted, duration, note, say
 from isotropy.cli.table import show_evidence
@@ -19,124 +20,102 @@ from isotropy.evaluation.evaluate import check_evaluators
 from isotropy.methods import find_method
 from isotropy.runs.diagnose import diagnose
 from isotropy.runs.directory import Run
-from isotropy.runs.session import Evaluated, Event, Finished, Planned, Recorded, Stepped, Stopped, Trained, train
+from isotropy.runs.session import (
+    Evaluated,
+    Event,
+    Finished,
+    Planned,
+    Recorded,
+    Stepped,
+    Stopped,
+    Trained,
+    read_again,
+    train,
+)
 from isotropy.runs.settings import parse_setting
 from isotropy.training import Diverged, comm
 from isotropy.training.precision import choose
 
 
-@dataclass(frozen=True)
-class Settings:
-    """What the command line asks of the recipe."""
-
-    method: str | None
-    encoder: str | None
-    epochs: float | None
-    budget: str | None
-    seed: int | None
-    precision: str | None
-    changes: list[str]
-    recipe: Path | None
-
-    def __post_init__(self) -> None:
-        if self.epochs is not None and self.budget is not None:
-            raise UserError("give --epochs or --budget, not both")
-        if self.budget is not None:
-            seconds_of(self.budget)
-        if self.epochs is not None and not 0 < self.epochs < float("inf"):
-            raise UserError(f"--epochs {self.epochs:g} must be a number above 0")
-        if self.sets_epochs and (self.epochs is not None or self.budget is not None):
-            raise UserError("--set train.epochs says what --epochs and --budget say: give one of them")
-        if self.method is not None:
-            find_method(self.method)
-
-    @property
-    def sets_epochs(self) -> bool:
-        """Whether --set says how long to train."""
-        return any(parse_setting(text)[0] == "train.epochs" for text in self.changes)
-
-    def arguments(self) -> dict[str, Any]:
-        """Return the keyword arguments of `isotropy.train`."""
-        return {
-            "recipe": self.recipe,
-            "method": self.method,
-            "encoder": self.encoder,
-            "settings": dict(parse_setting(text) for text in self.changes),
-            "epochs": self.epochs,
-            "budget": None if self.budget is None else seconds_of(self.budget),
-            "seed": self.seed,
-            "precision": self.precision,
-        }
-
-
-def begin(
+def fit(
     origin: dict[str, Any],
-    settings: Settings,
+    settings: dict[str, Any],
     *,
+    resume: Path | None,
+    out: Path | None,
     evaluators: Sequence[str],
     device: str,
-    out: Path | None,
     stop_on_collapse: bool,
 ) -> None:
-    """Run `isotropy fit PATH`."""
+    """Run `isotropy fit PATH`, or `isotropy fit --resume RUN [PATH]`, whose path is where the data moved to.
+
+    Args:
+        origin: the path and how it is read. settings: what the command line asks of the recipe; None says nothing.
+    """
     check_evaluators(evaluators)
+    if resume is None:
+        arguments = _beginning(origin, settings, out)
+    else:
+        origin, arguments = _resumption(resume, origin, settings, out)
     place = comm.local_device(pick_device(device))
     with comm.process_group(place):
-        if out is not None:
-            Run(out).refuse_if_taken()
         data = read_with_bar(origin)
-        say(data.description)
+        if resume is None:
+            say(data.description)
+        probing = Status("probing and embedding", console=OUT)
         events = train(
             data,
-            **settings.arguments(),
             device=place,
-            out=out or "auto",
             evaluators=evaluators,
-            origin=remembered(origin),
+            progress=lambda name: probing.update(f"probing {name}"),
+            **arguments,
         )
         planned = next(events)
         assert isinstance(planned, Planned)
-        _show_plan(planned, settings)
-        _show(planned, events, stop_on_collapse=stop_on_collapse)
+        if resume is None:
+            _show_plan(planned, settings)
+        _show(planned, events, probing, stop_on_collapse=stop_on_collapse)
 
 
-def go_on(
-    folder: Path,
-    origin: dict[str, Any],
-    settings: Settings,
-    *,
-    evaluators: Sequence[str],
-    device: str,
-    out: Path | None,
-    stop_on_collapse: bool,
-) -> None:
-    """Run `isotropy fit --resume RUN [PATH]`; a path is where the data moved to."""
-    check_evaluators(evaluators)
-    path = origin.pop("path")
-    given = {**origin, **settings.__dict__, "set": settings.changes, "changes": None, "out": out}
+def _beginning(origin: dict[str, Any], settings: dict[str, Any], out: Path | None) -> dict[str, Any]:
+    """Return the keyword arguments of `isotropy.train` for a new run."""
+    if origin["path"] is None:
+        raise UserError("fit needs the PATH of the data (or --resume RUN)")
+    epochs, budget = settings["epochs"], settings["budget"]
+    if epochs is not None and budget is not None:
+        raise UserError("give --epochs or --budget, not both")
+    seconds = None if budget is None else seconds_of(budget)
+    if epochs is not None and not 0 < epochs < float("inf"):
+        raise UserError(f"--epochs {epochs:g} must be a number above 0")
+    changes = dict(parse_setting(text) for text in settings["set"])
+    if "train.epochs" in changes and (epochs is not None or budget is not None):
+        raise UserError("--set train.epochs says what --epochs and --budget say: give one of them")
+    if settings["method"] is not None:
+        find_method(settings["method"])
+    if out is not None:
+        Run(out).refuse_if_taken()
+    named = {name: value for name, value in settings.items() if name != "set"}
+    return named | {"budget": seconds, "settings": changes, "out": out or "auto", "origin": read_again(**origin)}
+
+
+def _resumption(
+    folder: Path, origin: dict[str, Any], settings: dict[str, Any], out: Path | None
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return where the data of a run is, and the keyword arguments of `isotropy.train` to go on with it."""
+    given = {**origin, "path": None, **settings, "out": out}
     names = [f"--{name.replace('_', '-')}" for name, value in given.items() if value is not None and value != []]
     if names:
         raise UserError(f"--resume goes on with the settings of the run: leave out {', '.join(names)}")
     run = Run.opened(folder)
     run.refuse_if_finished()
-    place = comm.local_device(pick_device(device))
-    with comm.process_group(place):
-        origin = {**run.recipe.data, **({"path": path} if path else {})}
-        if "path" not in origin:
-            raise UserError(
-                f"{folder}: its data was in memory: go on with isotropy.train(data, resume={str(folder)!r})"
-            )
-        events = train(read_with_bar(origin), resume=folder, device=place, evaluators=evaluators)
-        planned = next(events)
-        assert isinstance(planned, Planned)
-        _show(planned, events, stop_on_collapse=stop_on_collapse)
+    kept = run.recipe.data | ({"path": origin["path"]} if origin["path"] else {})
+    if "path" not in kept:
+        raise UserError(f"{folder}: its data was in memory: go on with isotropy.train(data, resume={str(folder)!r})")
+    return kept, {"resume": folder}
 
 
 def seconds_of(text: str) -> float:
-    """Return the seconds of "90s", "10m", "1h30m" or "2h".
-
-    Raises:
-        UserError: anything else, or no time at all.
+    """Return the seconds of "90s", "10m", "1h30m" or "2h"; raise UserError for anything else, or no time at all.
 
     Example:
         >>> seconds_of("1h30m"), seconds_of("90s"), seconds_of("2m 5s")
@@ -149,14 +128,14 @@ def seconds_of(text: str) -> float:
     return total
 
 
-def _show_plan(planned: Planned, settings: Settings) -> None:
+def _show_plan(planned: Planned, settings: dict[str, Any]) -> None:
     """Say what will be trained, for how many epochs, how long that takes, and what decided it."""
     prepared = planned.prepared
     recipe, encoder = prepared.recipe, prepared.method.encoder
     precision = choose(recipe.train.precision, prepared.device, encoder)
     reason = {
-        "budget": f"--budget {settings.budget}",
-        "epochs": f"epochs set by {'--set train.epochs' if settings.sets_epochs else '--epochs'}",
+        "budget": f"--budget {settings['budget']}",
+        "epochs": f"epochs set by {'--set train.epochs' if settings['epochs'] is None else '--epochs'}",
         "recipe": "epochs set by --recipe",
         "default": "the default; --epochs or --budget change it",
     }[planned.reason]
@@ -167,7 +146,7 @@ def _show_plan(planned: Planned, settings: Settings) -> None:
     )
 
 
-def _show(planned: Planned, events: Iterator[Event], *, stop_on_collapse: bool) -> None:
+def _show(planned: Planned, events: Iterator[Event], probing: Status, *, stop_on_collapse: bool) -> None:
     """Show a run to its end; a run that was stopped ends with an exit code."""
     folder = planned.folder
     assert folder is not None
@@ -177,7 +156,7 @@ def _show(planned: Planned, events: Iterator[Event], *, stop_on_collapse: bool) 
             last = _show_training(events, live, stop, stop_on_collapse=stop_on_collapse)
         if isinstance(last, Stopped):
             _end_stopped(last, folder, resume)
-        _show_result(events)
+        _show_result(events, probing)
     except Diverged as error:
         kept = f"in {folder / 'recipe.toml'}; the last good checkpoint is kept, {resume}"
         raise UserError(
@@ -222,14 +201,15 @@ def _end_stopped(stopped: Stopped, folder: Path, resume: str) -> None:
     raise SystemExit(COLLAPSED)
 
 
-def _show_result(events: Iterator[Event]) -> None:
+def _show_result(events: Iterator[Event], probing: Status) -> None:
     """Show the evidence, the verdict and where everything is; write the report."""
-    with OUT.status("probing and embedding") if OUT.is_terminal else nullcontext():
+    with probing if OUT.is_terminal else nullcontext():
         for event in events:
             match event:
                 case Evaluated(evidence=evidence):
                     say("")
                     show_evidence(evidence)
+                    probing.update("embedding")
                 case Finished(folder=Path() as folder) if comm.rank() == 0:
                     page = report.write(folder)
                     finished = event

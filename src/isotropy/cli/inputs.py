@@ -14,11 +14,7 @@ from isotropy.runs.directory import on_first
 
 
 def pick_device(device: str) -> torch.device:
-    """Return the device by name; "auto" is a GPU where there is one.
-
-    Raises:
-        UserError: a name that torch does not know, or a GPU that is not there.
-    """
+    """Return the device by name, "auto" a GPU where there is one; raise UserError where it is not there."""
     if device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
@@ -44,33 +40,22 @@ def read_with_bar(origin: dict[str, Any]) -> Data:
 
     Of several ranks the first one decodes, and the others then find the decoded images.
     """
+    path = origin["path"]
     options = {name: value for name, value in origin.items() if name != "path" and value not in (None, [])}
+    if not Path(path).is_dir():
+        return read(path, **options)
     bar = Progress(
         TextColumn("decoding images"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
         console=OUT, transient=True, disable=not OUT.is_terminal,
     )  # fmt: skip
-    if not Path(origin["path"]).is_dir():
-        return read(origin["path"], **options)
     found: list[Data] = []
 
     def decode() -> None:
         with bar:
             task = bar.add_task("")
-            found.append(
-                read(
-                    origin["path"],
-                    progress=lambda done, total: bar.update(task, completed=done, total=total),
-                    **options,
-                )
-            )
+            found.append(read(path, progress=lambda n, total: bar.update(task, completed=n, total=total), **options))
 
     on_first(decode)
     if not found:
         decode()
     return found[0]
-
-
-def remembered(origin: dict[str, Any]) -> dict[str, Any]:
-    """Return where the data came from in a form that a resume finds again from any folder."""
-    kept = {name: value for name, value in origin.items() if value not in (None, [])}
-    return kept | {"path": str(Path(origin["path"]).resolve())}

@@ -2,7 +2,6 @@
 
 from collections import deque
 from time import perf_counter
-from types import TracebackType
 from typing import Any
 
 from rich.live import Live
@@ -15,14 +14,9 @@ _SECONDS_BETWEEN_LINES = 10.0
 
 
 class LiveLine:
-    """Shows every step: one line that changes on a terminal, a line every ten seconds elsewhere.
+    """Shows every step of so many epochs: one line that changes on a terminal, a line every ten seconds elsewhere.
 
-    Args:
-        epochs: how many the training has.
-        shown: whether this process shows anything (one of several ranks does).
-
-    Attributes:
-        label: the verdict so far, shown in the line.
+    Of several ranks one has `shown` set. `label` is the verdict so far.
     """
 
     def __init__(self, epochs: float, *, shown: bool = True) -> None:
@@ -37,14 +31,12 @@ class LiveLine:
             self._live.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._live:
             self._live.stop()
 
     def show(self, step: Step, health: dict[str, Any]) -> None:
-        """Show a step, as it passes; `health` is the newest of every number that is recorded."""
+        """Show a step; `health` is the newest of every number that is recorded."""
         self._first = self._first or step.number
         now = perf_counter()
         self._recent.append((now, step.rows, step.waited / max(step.seconds, 1e-9)))

@@ -14,9 +14,8 @@ from isotropy.data import ArrayDataset
 from isotropy.errors import UserError
 from isotropy.evaluation.evaluate import check_evaluators
 from isotropy.evaluation.evidence import evidence
-from isotropy.evaluation.splits import split
 from isotropy.runs.directory import Run
-from isotropy.runs.prepare import TEST_SHARE, refuse_unprobeable
+from isotropy.runs.prepare import parts
 from isotropy.runs.recipe import build
 
 
@@ -37,11 +36,7 @@ def probe(folder: Path, origin: dict[str, Any], *, evaluators: Sequence[str], se
     say(data.description)
     assert data.labels is not None
     rows = made.preprocess.transform(data.values)
-    if data.split is not None:
-        train, test = data.part("train"), data.part("test")
-    else:
-        train, test = split(data.labels, test=TEST_SHARE, seed=seed)
-    refuse_unprobeable(data.labels[train], data.labels[test])
+    train, test = parts(data, seed)
     if data.split is None:
         note("no test part is named: a fifth of the rows is held out from the probes (the encoder may have seen it)")
     initial = build(run.recipe, made.preprocess, ArrayDataset(rows, made.preprocess))[0].encoder

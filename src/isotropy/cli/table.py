@@ -28,12 +28,11 @@ def show_evidence(found: dict[str, Any]) -> None:
         padding=(0, 2 if wide else 1, 0, 0),
     )
     lines = _lines(found, widths=wide and not many)
-    for title, *cells in zip(*lines) if many else lines:
-        if not table.columns:
-            for column in (title, *cells):
-                table.add_column(column, no_wrap=True)
-        else:
-            table.add_row(title, *cells)
+    titles, *cells = zip(*lines) if many else lines
+    for title in titles:
+        table.add_column(title, no_wrap=True)
+    for row in cells:
+        table.add_row(*row)
     OUT.print(table)
     for text in found["notes"]:
         say(text, "dim")

@@ -98,7 +98,10 @@ def build(name: str, modality: str, shape: Mapping[str, Any], /, **options: Any)
     arguments = {key: value for key, value in shape.items() if key in named} | options
     if kind is Timm:
         arguments["model"] = name.removeprefix("timm:")
-    return kind(**arguments)
+    encoder = kind(**arguments)
+    # A class of the user's may not keep what it was made with.
+    encoder.arguments = getattr(encoder, "arguments", arguments)
+    return encoder
 
 
 def any_length(name: str) -> bool:
@@ -114,7 +117,7 @@ def any_length(name: str) -> bool:
 def spec(encoder: Encoder) -> dict[str, Any]:
     """Return what `from_spec` rebuilds the encoder's architecture from: {"name", "arguments"}, JSON-able.
 
-    A wrapped network is named "custom"; it cannot be rebuilt without its code.
+    A class of the user's is named "module:Class"; a wrapped network and what no other process can import is "custom".
 
     Example:
         >>> spec(TableMLP(numeric=3, width=8))["name"]
@@ -123,8 +126,17 @@ def spec(encoder: Encoder) -> dict[str, Any]:
     if isinstance(encoder, Timm):
         name = f"timm:{encoder.arguments['model']}"
     else:
-        name = next((name for name, kind in ENCODERS.items() if type(encoder) is kind), "custom")
+        name = _importable_name(encoder)
     return {"name": name, "arguments": dict(encoder.arguments) if name != "custom" else {}}
+
+
+def _importable_name(encoder: Encoder) -> str:
+    if isinstance(encoder, Wrapped) or not hasattr(encoder, "arguments") or type(encoder).__module__ == "__main__":
+        return "custom"
+    try:
+        return encoder_name(type(encoder))
+    except UserError:
+        return "custom"
 
 
 def from_spec(spec: Mapping[str, Any]) -> Encoder:
@@ -135,7 +147,10 @@ def from_spec(spec: Mapping[str, Any]) -> Encoder:
     """
     if spec.get("name") == "custom":
         raise UserError("the encoder is a network of your own: make it, wrap it, and pass it when loading")
-    kind = _kind(str(spec.get("name")))
+    try:
+        kind = _kind(str(spec.get("name")))
+    except UserError as error:
+        raise UserError(f"{error}; make it importable, or pass the network when loading") from error
     try:
         inspect.signature(kind).bind(**spec["arguments"])
     except (KeyError, TypeError) as error:
@@ -149,6 +164,8 @@ def _kind(name: str) -> type[Encoder]:
     kind = find(ENCODERS, name, "encoder")
     if kind is None:
         raise UserError(f"unknown encoder {name!r}{nearest(name, [*ENCODERS, 'timm:resnet18'])}")
+    if not (isinstance(kind, type) and issubclass(kind, Encoder)):
+        raise UserError(f"encoder {name!r} is no subclass of isotropy.encoders.Encoder")
     return kind
 
 

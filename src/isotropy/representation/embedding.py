@@ -30,10 +30,9 @@ def embed_rows(
     size, or at another memory alignment, can differ in the last bits.
 
     Args:
-        encoder: any network that gives one vector per row; works on the device that it is on.
+        encoder: any network that gives one vector per row, on any device.
         to_input: turns stored rows into the encoder's input.
-        rows: (N, ...) as they are stored, on any device; a file's map is read chunk by chunk. Of a `Batch` the
-            encoder gets the mask too.
+        rows: (N, ...) as they are stored; a file's map is read chunk by chunk. Of a `Batch` the mask is used too.
         chunk: rows that go through the encoder at once; by default `chunk_size` of them.
 
     Example:
@@ -79,14 +78,9 @@ def chunk_size(encoder: nn.Module, shape: tuple[int, ...]) -> int:
 def steady_chunk(encoder: nn.Module, to_input: Callable[[Any], Tensor | Batch], example: Tensor | Batch) -> int:
     """Return a chunk size at which a row's bits do not depend on its place in the chunk: `len(example)`, or 1.
 
-    Matrix products give every place of a batch the same bits where layers are about a dozen units wide or
-    more. In narrower ones some kernels start a row's sum at its memory alignment (measured: MKL, outputs of
-    2 to 11 units from inputs whose number is no multiple of 4). So it is tried, on rows moved along by one
-    and by half a chunk; where a bit differs, rows go through one by one, which is always steady.
-
-    Args:
-        encoder, to_input: as for `embed_rows`.
-        example: (chunk, ...) varied rows as they are stored.
+    In narrow layers some kernels start a row's sum at its memory alignment (measured: MKL, 2 to 11 outputs of inputs
+    whose number is no multiple of 4). So it is tried, on rows moved along by one and by half a chunk of the varied rows
+    `example`; where a bit differs, rows go through one by one, which is always steady.
     """
     chunk = len(example)
     once = embed_rows(encoder, to_input, example, chunk)

@@ -22,7 +22,7 @@ MODEL, WEIGHTS, CODER = "model.json", "encoder.safetensors", "coder.safetensors"
 
 
 def write_weights(module: nn.Module, path: Path) -> str:
-    """Write a network's weights, and return their checksum; raise UserError where the disk does not take them."""
+    """Write a network's weights and return their checksum; raises what `write` raises."""
     state = {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in module.state_dict().items()}
     weights = to_bytes(state)
     write(path, weights)

@@ -41,13 +41,11 @@ class Representation:
     Args:
         encoder: a copy of it is kept, in float32 and eval mode, on its device.
         preprocess: as it was learnt on the training rows.
-        method: the name of the method that trained it.
-        scores: what is known of its quality, JSON-able.
-        chunk: rows that go through the encoder at once; by default found as `isotropy.representation.embedding` says.
-        coder: the head on it that gives codes, for methods that have one; copied likewise.
+        method: the name of the method that trained it. scores: what is known of its quality, JSON-able.
+        chunk: rows that go through the encoder at once; by default what `steady_chunk` finds.
+        coder: the head that gives codes, for methods that have one; copied likewise.
 
     Attributes:
-        width: length of an embedding. names: of its columns, z0, z1, ...
         made_with: versions and device, of where it was made.
 
     Raises:
@@ -79,11 +77,8 @@ class Representation:
         self.preprocess = preprocess
         self.method = method
         self.scores = list(scores)
-        self.made_with = {
-            "isotropy": version("isotropy"),
-            "torch": str(torch.__version__),
-            "device": self.device.type,
-        }
+        versions = {"isotropy": version("isotropy"), "torch": str(torch.__version__)}
+        self.made_with = {**versions, "device": self.device.type}
         if chunk is None:
             example_rows = partial(MODALITIES[preprocess.modality].example_rows, preprocess.shape)
             rows = example_rows(chunk_size(self.encoder, tuple(example_rows(1).shape[1:])))
@@ -127,21 +122,15 @@ class Representation:
         """Return the embeddings (N, width) float32 of rows as the user has them.
 
         Args:
-            values: a DataFrame, an array, a tensor, `Data`, or a path as `isotropy.data.read` takes it; of
-                the training's columns, channels or size.
+            values: a DataFrame, an array, a tensor, `Data`, or a path as `isotropy.read` takes it.
 
         Raises:
-            UserError: rows that differ in form from those of the training, named.
+            UserError: rows whose columns, channels or size are not those of the training, named.
         """
         return self.embed_stored(self.preprocess.transform(self._values(values)))
 
     def iterate(self, values: Any, progress: Callable[[int, int], None] | None = None) -> Iterator[NDArray[np.float32]]:
-        """Yield what `transform` returns in pieces, so that memory does not grow with the number of rows.
-
-        Args:
-            values: as for `transform`.
-            progress: called with the rows done and all rows after each piece.
-        """
+        """Yield what `transform` returns in pieces, in constant memory; `progress` hears the rows done and all rows."""
         values = self._values(values)
         for part in batched(len(values), rows=self.chunk * _CHUNKS):
             piece = values.iloc[part] if isinstance(values, pd.DataFrame) else values[part]
@@ -170,7 +159,7 @@ class Representation:
         """Return one cluster per segment, (N, S) int64, of rows as `transform` takes them.
 
         Raises:
-            UserError: the method gave no codes, or rows of another form.
+            UserError: what `transform` raises, or the method gave no codes.
         """
         return self.codes_stored(self.preprocess.transform(self._values(values)))
 
@@ -183,7 +172,7 @@ class Representation:
 
     @property
     def code_names(self) -> list[str]:
-        """Names of the codes' columns, c0, c1, ...; raises what `codes` raises."""
+        """Names of the codes' columns, c0, c1, ..."""
         return [f"c{place}" for place in range(self._coder().num_segments)]
 
     def _coder(self) -> SegmentHead:
@@ -192,11 +181,7 @@ class Representation:
         return self.coder
 
     def save(self, folder: Path | str) -> None:
-        """Write the weights and model.json into `folder`, each file whole or not at all.
-
-        Raises:
-            UserError: the disk does not take them.
-        """
+        """Write the weights and model.json, each file whole or not at all; raise UserError where the disk is full."""
         checksums = self.save_weights(folder)
         about: dict[str, Any] = {
             "format": FORMAT,
@@ -214,10 +199,7 @@ class Representation:
         write(Path(folder) / MODEL, json.dumps(about, indent=1, allow_nan=False).encode())
 
     def save_weights(self, folder: Path | str) -> dict[str, str]:
-        """Write the weights alone, encoder.safetensors and coder.safetensors where there are codes.
-
-        Returns their checksums by file; raises what `save` raises.
-        """
+        """Write the weights alone and return their checksums by file; raises what `save` raises."""
         networks = {WEIGHTS: self.encoder} | ({} if self.coder is None else {CODER: self.coder})
         return {name: write_weights(network, Path(folder) / name) for name, network in networks.items()}
 
@@ -229,11 +211,11 @@ def load(
 
     Args:
         folder: a run's directory, or where `Representation.save` wrote.
-        encoder: the network, where it was one of the user's own; its weights are read from the file.
+        encoder: the network, where it was one of the user's own whose class cannot be imported by name.
         device: where it shall work; by default the kind that it was made on, or else the CPU.
 
     Raises:
-        UserError: a missing, damaged or foreign file, named.
+        UserError: a missing, damaged or foreign file, or an encoder that has to be passed, named.
     """
     folder = Path(folder)
     about = read_about(folder / MODEL)
@@ -263,12 +245,9 @@ def load(
 
 
 def _canonical(network: Network) -> Network:
-    """Return the network with every tensor in one memory layout, whatever happened to it before.
-
-    The layout decides which kernel runs, and so the last bits; a loaded encoder begins contiguous, a trained one
-    may hold its tensors in any order. So each is written anew before the network as a whole takes channels-last.
-    """
+    """Return the network with every tensor in one memory layout, whatever happened to it before."""
     network.float().eval()
+    # The layout decides which kernel runs, and so the last bits, and a trained network may have any.
     for tensor in [*network.parameters(), *network.buffers()]:
         tensor.data = torch.empty(tensor.shape, dtype=tensor.dtype, device=tensor.device).copy_(tensor.data)
     if isinstance(network, Encoder) and network.convolutional:

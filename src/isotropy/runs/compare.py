@@ -23,7 +23,7 @@ class Compared:
     """One of the runs.
 
     Attributes:
-        run: its directory. method: what was trained. verdict: the name of its verdict.
+        run: its directory. verdict: the name of its verdict.
         score, low, high: the deciding evaluator's score on the common label with its interval; None without one.
     """
 

@@ -34,27 +34,15 @@ _RENAMED = {"said": "description", "landmarks": "reference_losses", "kinship": "
 
 
 class Run:
-    """A run directory.
-
-    Args:
-        folder: where it is; nothing is written before `create`.
-
-    Attributes:
-        records: what was seen in `train` so far, the lines of diagnostics.jsonl; empty on other ranks than the first.
-    """
+    """The run directory `folder`; nothing is written before `create`."""
 
     def __init__(self, folder: Path | str) -> None:
         self.folder = Path(folder)
         self.checkpoints = self.folder / "checkpoints"
-        self.records: list[dict[str, Any]] = []
 
     @classmethod
     def opened(cls, folder: Path | str) -> "Run":
-        """Return the run in `folder`.
-
-        Raises:
-            UserError: there is none.
-        """
+        """Return the run in `folder`; raise UserError where there is none."""
         run = cls(folder)
         if not run.folder.is_dir():
             raise UserError(f"{folder}: no such run directory")
@@ -63,11 +51,7 @@ class Run:
         return run
 
     def refuse_if_taken(self) -> None:
-        """Refuse a folder that holds a run already, or a file in its place.
-
-        Raises:
-            UserError: saying how to go on.
-        """
+        """Raise UserError where the folder holds a run already, or a file is in its place."""
         if self.folder.exists() and not self.folder.is_dir():
             raise UserError(f"{self.folder}: is a file; --out needs a folder")
         if (self.folder / "recipe.toml").exists():
@@ -77,11 +61,7 @@ class Run:
             )
 
     def refuse_if_finished(self) -> None:
-        """Refuse to go on with a run that is at its end.
-
-        Raises:
-            UserError: saying how to look at it.
-        """
+        """Raise UserError where the run is at its end."""
         if self.finished:
             raise UserError(f"{self.folder}: is finished; look at it with: isotropy report {self.folder}")
 
@@ -98,7 +78,7 @@ class Run:
                 **prepared.facts(),
                 "preprocess": prepared.preprocess.to_json(),
             }
-            self._write("data.json", json.dumps(about, indent=1))
+            self._write("data.json", about)
             self._write("recipe.toml", prepared.recipe.to_toml())
 
     @property
@@ -135,11 +115,7 @@ class Run:
         return bool(checkpoint.listed(self.checkpoints))
 
     def refuse_other_data(self, rows: Tensor | Batch) -> None:
-        """Refuse to go on with rows that are not those the run began with.
-
-        Raises:
-            UserError: the data changed.
-        """
+        """Raise UserError where the rows are not those that the run began with."""
         about = self.about
         if about.get("rows") != len(rows) or about.get("fingerprint") != fingerprint(rows):
             raise UserError(
@@ -149,28 +125,19 @@ class Run:
 
     @contextmanager
     def recording(self, offsets: dict[str, int]) -> Iterator["Recorder"]:
-        """Open the logs where the checkpoint left them, for one training; on other ranks than the first none is opened.
-
-        Raises:
-            UserError: a disk that does not take a file.
-        """
+        """Open the logs where the checkpoint left them, for one training; only the first rank has logs and records."""
         with self._writing(), ExitStack() as stack:
             logs = {
                 name: stack.enter_context(closing(Log(self.folder / f"{name}.jsonl", offsets.get(name, 0))))
                 for name in (_LOGS if comm.rank() == 0 else ())
             }
-            self.records = self.read_records() if logs else []
             recorder = Recorder(logs, self)
             try:
                 yield recorder
             except Diverged as error:
-                if logs and self.records:
-                    logs["diagnostics"].add({"step": self.records[-1]["step"], "diverged": str(error)})
+                if logs and recorder.records:
+                    logs["diagnostics"].add({"step": recorder.records[-1]["step"], "diverged": str(error)})
                 raise
-
-    def save_weights(self, made: Representation) -> None:
-        """Write encoder.safetensors (and coder.safetensors) first of all: they cannot be made again."""
-        made.save_weights(self.folder)
 
     def export(
         self,
@@ -179,12 +146,11 @@ class Run:
         found: list[dict[str, Any]],
         codes: dict[str, Any] | None,
     ) -> None:
-        """Write embeddings.parquet piece by piece, probes.json, codes.json and, last, model.json.
+        """Write embeddings.parquet, probes.json, codes.json and, last, model.json.
 
         What is killed here is not finished, and a resume does it again.
 
         Args:
-            prepared: the data. made: the trained encoder.
             found: the evidence for each label. codes: for the codes, where the method has some.
 
         Raises:
@@ -194,7 +160,7 @@ class Run:
             self._write_embeddings(prepared, made)
             self.keep_evidence(found)
             if codes is not None:
-                self._write("codes.json", json.dumps(codes, indent=1))
+                self._write("codes.json", codes)
         made.scores = [{key: entry[key] for key in ("label", "outcome", "sentence")} for entry in found]
         made.save(self.folder)
 
@@ -212,7 +178,7 @@ class Run:
     def keep_evidence(self, found: list[dict[str, Any]]) -> None:
         """Write probes.json: one entry per label, the newest in place of an older one of the same name."""
         kept = [old for old in self.read_json("probes.json", []) if old["label"] not in {e["label"] for e in found}]
-        self._write("probes.json", json.dumps(kept + found, indent=1))
+        self._write("probes.json", kept + found)
 
     def read_comparisons(self) -> list[dict[str, Any]]:
         """Return what probes.json holds, in format 2 (see `evaluation.evaluate`): one comparison per label."""
@@ -224,7 +190,8 @@ class Run:
                 f"{self.folder / 'probes.json'}: missing or damaged ({error!r}): probe the label again"
             ) from error
 
-    def _write(self, name: str, text: str) -> None:
+    def _write(self, name: str, content: Any) -> None:
+        text = content if isinstance(content, str) else json.dumps(content, indent=1)
         write_atomically(self.folder / name, text.encode())
 
     @contextmanager
@@ -254,7 +221,7 @@ class Recorder:
 
     def __init__(self, logs: dict[str, Log], run: Run | None) -> None:
         self._logs, self.run = logs, run
-        self.records: list[dict[str, Any]] = run.records if run else []
+        self.records = run.read_records() if run and logs else []
         self._saved = perf_counter()
 
     def step(self, step: Step) -> None:

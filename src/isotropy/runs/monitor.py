@@ -1,9 +1,11 @@
 """What is recorded of a run while it trains: cheap metrics of a step's outputs, expensive ones of the encoder."""
 
 from collections.abc import Callable
-from typing import Any
+from math import log
+from typing import Any, Self
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
@@ -11,11 +13,14 @@ from isotropy.batch import Batch
 from isotropy.diagnostics import encoder_numbers, followed, step_numbers, views_rank
 from isotropy.methods.method import Method
 from isotropy.representation.embedding import embed_rows
+from isotropy.runs.prepare import Prepared
 from isotropy.training import Step, comm
 
 CHEAP_EVERY = 10
 # At most this many expensive records are spread over a run, and none is nearer to the last than this many steps.
 _MOST_EXPENSIVE, _LEAST_STEPS = 50, 20
+# Rows on which the encoder is monitored: twice as many cost more than 3% of a short training.
+_ROWS = 256
 
 
 def expensive_every(steps: int) -> int:
@@ -28,6 +33,15 @@ def expensive_every(steps: int) -> int:
     return max(_LEAST_STEPS, CHEAP_EVERY * -(-steps // (CHEAP_EVERY * _MOST_EXPENSIVE)))
 
 
+def verdict_due(records: int) -> bool:
+    """Return whether a verdict is due after so many records: the first fifty, then a fiftieth more each time.
+
+    A verdict reads every record, so this keeps its cost down in a long training. It depends on the number alone, so
+    that a run that was interrupted is judged at the same steps.
+    """
+    return records <= 50 or int(log(records) / log(1.02)) > int(log(records - 1) / log(1.02))
+
+
 class Monitor:
     """Records the health of a run: every `CHEAP_EVERY` steps, at the first and at the last one.
 
@@ -37,8 +51,7 @@ class Monitor:
 
     Args:
         method: what is trained; `monitored` says what is read of its outputs.
-        rows: a few hundred stored rows, that the encoder is monitored on.
-        to_input: turns stored rows into the encoder's input.
+        rows: a few hundred stored rows that the encoder is monitored on; `to_input` turns them into its input.
         untrained: the encoder as it was before training; kept where there is a teacher, which began with it too.
     """
 
@@ -53,6 +66,14 @@ class Monitor:
         self._before = self._embedded(untrained)
         self._teacher = method.ema_encoder()
         self._start = untrained if self._teacher is not None else None
+
+    @classmethod
+    def of(cls, prepared: Prepared) -> Self:
+        """Return the monitor of a run, on rows spread over the data: those that stand together are often of a class."""
+        rows = len(prepared.dataset)
+        chosen = prepared.dataset.batch(torch.linspace(0, rows - 1, min(_ROWS, rows)).long())
+        untrained = prepared.untrained().to(prepared.device)
+        return cls(prepared.method, chosen, prepared.preprocess.to_input, untrained)
 
     def at_start(self) -> dict[str, float]:
         """Return the record of step 0: what the untrained encoder is like."""

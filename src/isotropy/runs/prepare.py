@@ -24,7 +24,7 @@ from isotropy.runs.recipe import Recipe, build
 from isotropy.training import Plan, comm, fit
 from isotropy.views.multiview import ViewMaker
 
-TEST_SHARE = 0.2
+_TEST_FRACTION = 0.2
 _MEASURED_BATCHES = 3
 _MEASURED_SECONDS = 12.0
 _WARM_UP_SECONDS = 60.0
@@ -35,10 +35,9 @@ class Prepared:
     """Everything that a run trains with.
 
     Attributes:
-        recipe: what is trained and how. data: as it was read; labels stay here.
-        preprocess: learnt on the training rows. rows: all rows as they are stored.
+        data: as it was read; labels stay here. rows: all of them as they are stored.
         train, test: sorted row numbers; `test` is empty where nothing is held out.
-        dataset: the training rows. method, views: as the recipe says.
+        dataset: the training rows, on which `preprocess` was learnt. method, views: as the recipe says.
         network: the user's own that is trained a copy of, None for the recipe's encoder.
     """
 
@@ -57,6 +56,10 @@ class Prepared:
     def with_epochs(self, epochs: float) -> "Prepared":
         """Return the same with another length of training."""
         return replace(self, recipe=self.recipe.changed({"train.epochs": float(epochs)}))
+
+    def arguments(self) -> dict[str, Any]:
+        """Return the keyword arguments of `isotropy.training.fit`."""
+        return {"optim": self.recipe.optim, "device": self.device, **self.recipe.train.arguments()}
 
     def facts(self) -> dict[str, Any]:
         """Return what a reader of a run's numbers has to know: reference losses, steps, batch and width."""
@@ -93,18 +96,14 @@ def prepare(
     and nothing if there are none.
 
     Args:
-        recipe: of the data's modality.
-        data: as `isotropy.data.read` gave it.
-        device: where training will run.
+        recipe: of the data's modality. data: as `isotropy.read` gave it. device: where training will run.
         preprocess: one learnt before, for a run that is resumed.
         network: one of the user's own, of which a copy is trained instead of the recipe's encoder.
 
     Raises:
         UserError: data or options that do not fit, named.
     """
-    train, test = _parts(data, recipe.train.seed)
-    if data.labels is not None:
-        refuse_unprobeable(data.labels[train], data.labels[test])
+    train, test = parts(data, recipe.train.seed)
     if preprocess is None:
         own = isinstance(network, Encoder) and network.any_length
         any_length = encoders.any_length(recipe.encoder) if network is None else own
@@ -125,12 +124,22 @@ def _wrapped(network: nn.Module | None, dataset: ArrayDataset) -> Encoder | None
     return encoders.wrap(copy.deepcopy(network), example=dataset.to_input(dataset.batch(torch.arange(2))))
 
 
-def refuse_unprobeable(train: NDArray[Any], test: NDArray[Any]) -> None:
-    """Refuse labels that no probe can learn or be scored on: found before hours of training, not after.
+def parts(data: Data, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the row numbers of the training and the test part; raises what `refuse_unprobeable` raises."""
+    if data.split is not None:
+        held_out = np.asarray(data.split) == "test"
+        train, test = np.flatnonzero(~held_out), np.flatnonzero(held_out)
+    elif data.labels is not None:
+        train, test = split(data.labels, test=_TEST_FRACTION, seed=seed)
+    else:
+        return np.arange(len(data)), np.arange(0)
+    if data.labels is not None:
+        refuse_unprobeable(data.labels[train], data.labels[test])
+    return train, test
 
-    Raises:
-        UserError: one class alone, or no label in one part, named.
-    """
+
+def refuse_unprobeable(train: NDArray[Any], test: NDArray[Any]) -> None:
+    """Raise UserError for labels that no probe can learn or be scored on: before hours of training, not after."""
     for part, labels in (("training", train), ("test", test)):
         if not has_label(labels).any():
             raise UserError(f"no row of the {part} part has a label: a probe needs some")
@@ -150,22 +159,15 @@ def seconds_per_epoch(prepared: Prepared) -> float:
     train = prepared.recipe.train
     few = min(_MEASURED_BATCHES * train.batch_size, len(prepared.dataset))
     sample = ArrayDataset(prepared.dataset.batch(torch.arange(few)), prepared.preprocess, device=prepared.device)
-    arguments = train.arguments() | {"epochs": 3, "compile": False}
+    arguments = prepared.arguments() | {"epochs": 3, "compile": False}
     begin = perf_counter()
-    starts, seconds = [begin], []
-    for step in fit(
-        copy.deepcopy(prepared.method),
-        sample,
-        prepared.views,
-        optim=prepared.recipe.optim,
-        device=prepared.device,
-        **arguments,
-    ):
+    seconds: list[float] = []
+    for step in fit(copy.deepcopy(prepared.method), sample, prepared.views, **arguments):
         if step.epoch == int(step.epoch):
-            starts.append(perf_counter())
-            seconds.append(starts[-1] - starts[-2])
+            passed = perf_counter() - begin
+            seconds.append(passed - sum(seconds))
             patience = _MEASURED_SECONDS if len(seconds) > 1 else _WARM_UP_SECONDS
-            if comm.any_rank(starts[-1] - begin > patience):
+            if comm.any_rank(passed > patience):
                 break
     counted = seconds[1:] or seconds
     per_row = sum(counted) / len(counted) / few
@@ -194,12 +196,3 @@ def epochs_within(seconds: float, per_epoch: float, *, most: float = float("inf"
     """
     exact = min(seconds / per_epoch, most)
     return float(int(exact)) if exact >= 2 else max(round(exact, 3), 0.001)
-
-
-def _parts(data: Data, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    if data.split is not None:
-        held_out = np.asarray(data.split) == "test"
-        return np.flatnonzero(~held_out), np.flatnonzero(held_out)
-    if data.labels is not None:
-        return split(data.labels, test=TEST_SHARE, seed=seed)
-    return np.arange(len(data)), np.arange(0)

@@ -62,8 +62,7 @@ class Recipe:
 
     Args:
         modality: a name of `MODALITIES`.
-        method: a name of `METHODS` or a class (kept by its name, or as "module:Class"), and `method_options`: its
-            constructor's arguments.
+        method: a name of `METHODS`, or a class (kept as "module:Class"), and `method_options`, its arguments.
         encoder: a name of `ENCODERS`, "timm:MODEL" or a class, and `encoder_options`.
         views: arguments of the modality's view maker; with "name" "structured" or "moved", of those of the encoder's
             own group.
@@ -115,11 +114,24 @@ class Recipe:
         settings = DEFAULTS.get((method, modality), {}) or DEFAULTS.get((method, ""), {})
         return cls(modality=modality, method=method).changed(settings)
 
-    def changed(self, settings: Mapping[str, Any]) -> "Recipe":
-        """Return this recipe with "section.key" settings replaced.
+    @classmethod
+    def chosen(cls, recipe: "Recipe | Path | str | None", modality: str, settings: Mapping[str, Any]) -> "Recipe":
+        """Return a recipe or the one in a file, or the default of the method in `settings`, with the settings.
 
-        Sections are method, encoder, views, optim and train; "method" and "encoder" alone name another one.
+        Raises:
+            UserError: a recipe for another modality, or a setting that does not fit.
         """
+        if recipe is None:
+            found = cls.default(settings.get("method") or MODALITIES[modality].default_method, modality)
+        else:
+            found = recipe if isinstance(recipe, Recipe) else cls.from_toml(Path(recipe), modality)
+        if found.modality != modality:
+            where = "the recipe" if isinstance(recipe, Recipe) else recipe
+            raise UserError(f"{where}: is for {found.modality} data, and this is {modality} data")
+        return found.changed(settings)
+
+    def changed(self, settings: Mapping[str, Any]) -> "Recipe":
+        """Return this recipe with settings replaced: "section.key", or another "method", "encoder" or "views"."""
         recipe = self
         for name, value in settings.items():
             recipe = recipe._with(name, value)
@@ -210,9 +222,7 @@ def build(
     """Return the recipe's method, with weights drawn from the recipe's seed, and its view maker.
 
     Args:
-        recipe: what to build.
-        preprocess: learnt on the training rows; knows the shape of the data.
-        dataset: the training rows.
+        recipe: what to build. preprocess: learnt on the training rows, `dataset`.
         encoder: a network of the user's own instead of the recipe's.
 
     Raises:
@@ -244,14 +254,11 @@ def _view_maker(recipe: Recipe, preprocess: Preprocess, dataset: ArrayDataset, m
     if method.min_views == 1 and not recipe.views:
         return Plain()
     num_views = recipe.views.get("num_views", method.min_views)
+    got = f"of a sample: views.num_views = {num_views}"
     if num_views < method.min_views:
-        raise UserError(
-            f"{recipe.method} compares at least {method.min_views} views of a sample: views.num_views = {num_views}"
-        )
+        raise UserError(f"{recipe.method} compares at least {method.min_views} views {got}")
     if method.max_views is not None and num_views > method.max_views:
-        raise UserError(
-            f"{recipe.method} uses at most {method.max_views} view(s) of a sample: views.num_views = {num_views}"
-        )
+        raise UserError(f"{recipe.method} uses at most {method.max_views} view(s) {got}")
     options = {key: value for key, value in recipe.views.items() if key != "name"}
     if method.max_views is not None:
         options["num_views"] = num_views

@@ -1,12 +1,11 @@
 """A run as a generator of events: plan, steps, records, evidence and result, for the caller's loop."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
-from functools import cached_property
-from math import log
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import nn
@@ -17,18 +16,14 @@ from isotropy.errors import UserError
 from isotropy.evaluation.evaluate import check_evaluators
 from isotropy.evaluation.evaluators import DEFAULT
 from isotropy.evaluation.evidence import codes_evidence, evidence
-from isotropy.modalities import MODALITIES
 from isotropy.representation import Representation
 from isotropy.runs import defaults, prepare
 from isotropy.runs.diagnose import run_facts
 from isotropy.runs.directory import Recorder, Run, free_folder, on_first
-from isotropy.runs.monitor import Monitor
+from isotropy.runs.monitor import Monitor, verdict_due
 from isotropy.runs.prepare import Prepared
 from isotropy.runs.recipe import Recipe
 from isotropy.training import Step, checkpoint, comm, fit
-
-# Rows on which the encoder is watched: twice as many cost more than 3% of a short training.
-_MONITORED_ROWS = 256
 
 
 @dataclass(frozen=True)
@@ -66,11 +61,9 @@ class _Stoppable:
 
 @dataclass
 class Recorded(_Stoppable):
-    """The monitor's newest record, a line of diagnostics.jsonl; on the first rank alone.
+    """The monitor's newest record, a line of diagnostics.jsonl, and the newest verdict; on the first rank alone.
 
-    Attributes:
-        record: step, epoch, loss and numbers of outputs and encoder; None stands for what is not finite.
-        verdict: the newest, None before there is one.
+    In `record` None stands for what is not finite.
     """
 
     record: dict[str, Any]
@@ -79,12 +72,7 @@ class Recorded(_Stoppable):
 
 @dataclass
 class Stepped(_Stoppable):
-    """One step of training.
-
-    Attributes:
-        step: as `isotropy.training.fit` yields it.
-        health: the newest of every number that the monitor records.
-    """
+    """One step of training, and in `health` the newest of every number that the monitor records."""
 
     step: Step
     health: dict[str, Any]
@@ -92,12 +80,7 @@ class Stepped(_Stoppable):
 
 @dataclass(frozen=True)
 class Stopped:
-    """The run was stopped before its end; nothing follows.
-
-    Attributes:
-        step: the last step that was taken. saved: whether `resume` goes on after it.
-        folder: the run directory, if there is one.
-    """
+    """The run was stopped after `step`, before its end; nothing follows. `saved`: whether `resume` goes on after it."""
 
     step: Step
     saved: bool
@@ -113,11 +96,7 @@ class Trained:
 
 @dataclass(frozen=True)
 class Evaluated:
-    """A label was probed on the test rows; on the first rank alone.
-
-    Attributes:
-        evidence: an entry of probes.json: the scores of the encoder beside its baselines, and a sentence.
-    """
+    """A label was probed on the test rows: `evidence` is an entry of probes.json; on the first rank alone."""
 
     evidence: dict[str, Any]
 
@@ -161,6 +140,7 @@ def train(
     resume: Path | str | None = None,
     monitor: bool = True,
     evaluators: Sequence[str] = DEFAULT,
+    progress: Callable[[str], None] | None = None,
     origin: Mapping[str, Any] | None = None,
     **reading: Any,
 ) -> Iterator[Event]:
@@ -182,6 +162,7 @@ def train(
         resume: a run directory to go on with; its recipe holds, and `data` is where its data moved to.
         monitor: whether to measure the training's health: without it there is no `Recorded` and no verdict.
         evaluators: names in `isotropy.evaluation.EVALUATORS`, by which a label is scored; the first one decides.
+        progress: called with the name of each representation before it is probed.
         origin: where a `Data` came from, as keywords of `isotropy.read`: kept in the recipe, for a resume.
         reading: keywords of `isotropy.read`, such as `label` and `split`.
 
@@ -198,17 +179,45 @@ def train(
         (150, 256) label
     """
     check_evaluators(evaluators)
-    measured = _Measured(monitor, tuple(evaluators))
     if resume is not None:
         given = (recipe, method, encoder, settings, epochs, budget, seed, precision, out, origin, *reading.values())
         if any(value is not None for value in given):
             raise UserError("resume goes on with the settings of the run: give data and device alone beside it")
         run = Run.opened(resume)
         run.refuse_if_finished()
-        return _resumed(run, data, device, measured)
+        plan = partial(_plan_resumed, run, data)
+    else:
+        _check(data, encoder, settings or {}, epochs, budget, out, reading)
+        named = {
+            "method": method,
+            "encoder": encoder if isinstance(encoder, str) else None,
+            "train.epochs": epochs,
+            "train.seed": seed,
+            "train.precision": precision,
+        }
+        changes = {name: value for name, value in named.items() if value is not None} | dict(settings or {})
+        if isinstance(data, (str, Path)):
+            origin = origin or read_again(data, **reading)
+        else:
+            # Of what is in memory the names alone.
+            origin = origin or {name: value for name, value in reading.items() if isinstance(value, str)}
+        network = encoder if isinstance(encoder, nn.Module) else None
+        plan = partial(_plan, data, reading, dict(origin), recipe, changes, budget, network, out)
+    return _events(plan, device, monitor, evaluators, progress)
+
+
+def _check(
+    data: Any,
+    encoder: Any,
+    settings: Mapping[str, Any],
+    epochs: float | None,
+    budget: float | None,
+    out: Path | str | None,
+    reading: Mapping[str, Any],
+) -> None:
     if data is None:
         raise UserError("train needs data, or resume: the run directory to go on with")
-    if budget is not None and (epochs is not None or "train.epochs" in (settings or {})):
+    if budget is not None and (epochs is not None or "train.epochs" in settings):
         raise UserError("give epochs or budget, not both")
     if budget is not None and not budget > 0:
         raise UserError(f"budget = {budget:g} must be a number of seconds above 0")
@@ -218,54 +227,12 @@ def train(
         raise UserError(f"the data is read already: give {next(iter(reading))} to isotropy.read")
     if out not in (None, "auto"):
         Run(out).refuse_if_taken()
-    named = {
-        "method": method,
-        "encoder": encoder if isinstance(encoder, str) else None,
-        "train.epochs": epochs,
-        "train.seed": seed,
-        "train.precision": precision,
-    }
-    changes = {name: value for name, value in named.items() if value is not None} | dict(settings or {})
-    reason = "budget" if budget else "epochs" if "train.epochs" in changes else "recipe" if recipe else "default"
-    network = encoder if isinstance(encoder, nn.Module) else None
-    origin = dict(origin or {}) or _origin(data, reading)
-    return _begun(data, reading, recipe, changes, reason, budget, network, device, out, origin, measured)
 
 
-class _Measured(NamedTuple):
-    """What is measured of a run beside its losses."""
-
-    monitor: bool
-    evaluators: tuple[str, ...]
-
-
-def choose_recipe(data: Data, recipe: Recipe | Path | str | None, changes: Mapping[str, Any]) -> Recipe:
-    """Return the recipe, or the default one of the method in `changes` (or of the modality), with the changes.
-
-    Raises:
-        UserError: a recipe for another modality, or a change that does not fit.
-    """
-    if recipe is None:
-        name = changes.get("method") or MODALITIES[data.modality].default_method
-        chosen = Recipe.default(name, data.modality)
-    else:
-        chosen = recipe if isinstance(recipe, Recipe) else Recipe.from_toml(Path(recipe), data.modality)
-        if chosen.modality != data.modality:
-            where = "the recipe" if isinstance(recipe, Recipe) else recipe
-            raise UserError(f"{where}: is for {chosen.modality} data, and this is {data.modality} data")
-    return chosen.changed(changes)
-
-
-def _origin(data: Any, reading: Mapping[str, Any]) -> dict[str, Any]:
-    """Return how the data is read again from any folder; of what is in memory, the names alone."""
-    options = {name: value for name, value in reading.items() if value not in (None, [], ())} if _on_disk(data) else {
-        name: value for name, value in reading.items() if isinstance(value, str)
-    }  # fmt: skip
-    return options | ({"path": str(Path(data).expanduser().resolve())} if _on_disk(data) else {})
-
-
-def _on_disk(data: Any) -> bool:
-    return isinstance(data, (str, Path))
+def read_again(path: Path | str, **reading: Any) -> dict[str, Any]:
+    """Return the keywords of `isotropy.read` that find the data again from any folder."""
+    kept = {name: value for name, value in reading.items() if value not in (None, [], ())}
+    return kept | {"path": str(Path(path).expanduser().resolve())}
 
 
 def _read(data: Any, reading: Mapping[str, Any]) -> Data:
@@ -277,115 +244,101 @@ def _read(data: Any, reading: Mapping[str, Any]) -> Data:
     return read(data, **reading)
 
 
-def _begun(
+def _plan(
     data: Any,
     reading: Mapping[str, Any],
+    origin: dict[str, Any],
     recipe: Recipe | Path | str | None,
     changes: Mapping[str, Any],
-    reason: str,
     budget: float | None,
     network: nn.Module | None,
-    device: torch.device | str,
     out: Path | str | None,
-    origin: dict[str, Any],
-    measured: "_Measured",
+    place: torch.device,
+) -> Planned:
+    """Plan a new run."""
+    data = _read(data, reading)
+    chosen = replace(Recipe.chosen(recipe, data.modality, changes), data=origin)
+    prepared = prepare.prepare(chosen, data, device=place, network=network)
+    if budget is not None:
+        reason = "budget"
+        epochs = prepare.epochs_within(budget, prepare.seconds_per_epoch(prepared))
+    elif recipe or "train.epochs" in changes:
+        reason = "epochs" if "train.epochs" in changes else "recipe"
+        epochs = chosen.train.epochs
+    else:
+        reason = "default"
+        most = prepare.default_epochs(chosen, len(prepared.dataset))
+        epochs = prepare.epochs_within(defaults.DEFAULT_BUDGET, prepare.seconds_per_epoch(prepared), most=most)
+    if out == "auto":
+        out = free_folder(origin.get("path", "data"), chosen.method) if comm.rank() == 0 else None
+        out = comm.broadcast_object(out)
+    return Planned(prepared.with_epochs(epochs), epochs, reason, None if out is None else Path(out))
+
+
+def _plan_resumed(run: Run, data: Any, place: torch.device) -> Planned:
+    """Plan what is left of a run."""
+    recipe = run.recipe
+    if data is None and "path" not in recipe.data:
+        raise UserError(f"{run.folder}: its data was in memory: give it again beside resume")
+    options = {name: value for name, value in recipe.data.items() if name != "path"}
+    data = _read(recipe.data["path"] if data is None else data, options)
+    prepared = prepare.prepare(recipe, data, device=place, preprocess=run.preprocess)
+    run.refuse_other_data(prepared.rows)
+    return Planned(prepared, recipe.train.epochs, "resume", run.folder)
+
+
+def _events(
+    plan: Callable[[torch.device], Planned],
+    device: torch.device | str,
+    monitor: bool,
+    evaluators: Sequence[str],
+    progress: Callable[[str], None] | None,
 ) -> Iterator[Event]:
+    """Plan, train from the run's last checkpoint if there is one, then evaluate and export."""
     place = comm.local_device(torch.device(device))
     with comm.process_group(place):
-        data = _read(data, reading)
-        chosen = replace(choose_recipe(data, recipe, changes), data=origin)
-        prepared = prepare.prepare(chosen, data, device=place, network=network)
-        if reason == "budget":
-            assert budget is not None
-            epochs = prepare.epochs_within(budget, prepare.seconds_per_epoch(prepared))
-        elif reason == "default":
-            epochs = prepare.epochs_within(
-                defaults.DEFAULT_BUDGET,
-                prepare.seconds_per_epoch(prepared),
-                most=prepare.default_epochs(chosen, len(prepared.dataset)),
-            )
-        else:
-            epochs = chosen.train.epochs
-        prepared = prepared.with_epochs(epochs)
-        if out == "auto":
-            out = free_folder(origin.get("path", "data"), chosen.method) if comm.rank() == 0 else None
-            out = comm.broadcast_object(out)
-        run = None if out is None else Run(out)
-        yield Planned(prepared, epochs, reason, run.folder if run else None)
-        if run is not None:
+        planned = plan(place)
+        yield planned
+        prepared, folder = planned.prepared, planned.folder
+        run = None if folder is None else Run(folder)
+        if run is not None and planned.reason != "resume":
             on_first(lambda: run.create(prepared))
-        yield from _events(prepared, run, measured)
-
-
-def _resumed(run: Run, data: Any, device: torch.device | str, measured: "_Measured") -> Iterator[Event]:
-    place = comm.local_device(torch.device(device))
-    with comm.process_group(place):
-        recipe = run.recipe
-        if data is None and "path" not in recipe.data:
-            raise UserError(f"{run.folder}: its data was in memory: give it again beside resume")
-        options = {name: value for name, value in recipe.data.items() if name != "path"}
-        data = _read(recipe.data["path"] if data is None else data, options)
-        prepared = prepare.prepare(recipe, data, device=place, preprocess=run.preprocess)
-        run.refuse_other_data(prepared.rows)
-        yield Planned(prepared, recipe.train.epochs, "resume", run.folder)
-        yield from _events(prepared, run, measured)
-
-
-def _events(prepared: Prepared, run: Run | None, measured: "_Measured") -> Iterator[Event]:
-    """Train, from the last checkpoint of the run if there is one, then evaluate and export."""
-    resume = checkpoint.last_good(run.checkpoints) if run else None
-    offsets = checkpoint.about(resume)["about"]["offsets"] if resume else {}
-    with run.recording(offsets) if run else nullcontext(Recorder({}, None)) as recorder:
-        watch = _monitor(prepared) if measured.monitor else None
-        if watch is not None and comm.rank() == 0 and not recorder.records:
-            recorder.record(watch.at_start())
-        stopped = yield from _steps(prepared, recorder, watch, resume)
-    folder = run.folder if run else None
-    if stopped is not None:
-        yield replace(stopped, folder=folder)
-        return
-    yield Trained(prepared)
-    method = prepared.method
-    made = Representation(method.encoder, prepared.preprocess, method=prepared.recipe.method, coder=method.coder())
-    found, coded, said = [], None, None
-    if comm.rank() == 0:
-        if run is not None:
-            run.save_weights(made)
-        for entry in _evidence(prepared, made, measured.evaluators):
-            found.append(entry)
-            yield Evaluated(entry)
-        if made.coder:
-            coded = codes_evidence(made, prepared.rows, prepared.data.labels, prepared.train, prepared.test)
-        if run is not None:
-            run.export(prepared, made, found, coded)
-        if measured.monitor:
-            said = verdict(recorder.records, run_facts(prepared.recipe.method, prepared.facts()), probes=found)
-    yield Finished(made, prepared, recorder.records, found, coded, said, folder)
-
-
-def _monitor(prepared: Prepared) -> Monitor:
-    # Spread over the data: rows that stand together are often of one class.
-    rows = len(prepared.dataset)
-    chosen = prepared.dataset.batch(torch.linspace(0, rows - 1, min(_MONITORED_ROWS, rows)).long())
-    untrained = prepared.untrained().to(prepared.device)
-    return Monitor(prepared.method, chosen, prepared.preprocess.to_input, untrained)
+        resume = checkpoint.last_good(run.checkpoints) if run else None
+        offsets = checkpoint.about(resume)["about"]["offsets"] if resume else {}
+        with run.recording(offsets) if run else nullcontext(Recorder({}, None)) as recorder:
+            watch = Monitor.of(prepared) if monitor else None
+            if watch is not None and comm.rank() == 0 and not recorder.records:
+                recorder.record(watch.at_start())
+            stopped = yield from _steps(prepared, recorder, watch, resume)
+        if stopped is not None:
+            yield replace(stopped, folder=folder)
+            return
+        yield Trained(prepared)
+        method, name = prepared.method, prepared.recipe.method
+        made = Representation(method.encoder, prepared.preprocess, method=name, coder=method.coder())
+        found, codes, said = [], None, None
+        if comm.rank() == 0:
+            if run is not None:
+                made.save_weights(run.folder)
+            if prepared.data.labels is not None and len(prepared.test):
+                found = [_evidence(prepared, made, evaluators, progress)]
+                yield Evaluated(found[0])
+            if made.coder:
+                codes = codes_evidence(made, prepared.rows, prepared.data.labels, prepared.train, prepared.test)
+            if run is not None:
+                run.export(prepared, made, found, codes)
+            if monitor:
+                said = verdict(recorder.records, run_facts(name, prepared.facts()), probes=found)
+        yield Finished(made, prepared, recorder.records, found, codes, said, folder)
 
 
 def _steps(prepared: Prepared, recorder: Recorder, watch: Monitor | None, resume: Path | None) -> Any:
     """Yield the events of all steps that are left; return `Stopped` where the caller stopped them."""
-    recipe, first = prepared.recipe, comm.rank() == 0
-    facts = run_facts(recipe.method, prepared.facts()) if watch else None
+    first = comm.rank() == 0
+    facts = run_facts(prepared.recipe.method, prepared.facts()) if watch else None
     health = {name: value for record in recorder.records for name, value in record.items()}
     newest = None
-    for step in fit(
-        prepared.method,
-        prepared.dataset,
-        prepared.views,
-        optim=recipe.optim,
-        device=prepared.device,
-        resume=resume,
-        **recipe.train.arguments(),
-    ):
+    for step in fit(prepared.method, prepared.dataset, prepared.views, resume=resume, **prepared.arguments()):
         recorder.step(step)
         seen = watch.at(step) if watch else None
         last, recorded = step.number == step.steps, None
@@ -411,25 +364,19 @@ def _steps(prepared: Prepared, recorder: Recorder, watch: Monitor | None, resume
     return None
 
 
-def verdict_due(records: int) -> bool:
-    """Return whether a verdict is due after so many records: the first fifty, then a fiftieth more each time.
-
-    A verdict reads every record, so this keeps its cost down in a long training. It depends on the number alone, so
-    that a run that was interrupted is judged at the same steps.
-    """
-    return records <= 50 or int(log(records) / log(1.02)) > int(log(records - 1) / log(1.02))
-
-
-def _evidence(prepared: Prepared, made: Representation, evaluators: Sequence[str]) -> Iterator[dict[str, Any]]:
+def _evidence(
+    prepared: Prepared, made: Representation, evaluators: Sequence[str], progress: Callable[[str], None] | None
+) -> dict[str, Any]:
     labels, origin = prepared.data.labels, prepared.recipe.data
-    if labels is not None and len(prepared.test):
-        yield evidence(
-            made,
-            prepared.untrained(),
-            prepared.rows,
-            labels,
-            prepared.train,
-            prepared.test,
-            label=origin.get("label") or origin.get("label_key") or "label",
-            evaluators=evaluators,
-        )
+    assert labels is not None
+    return evidence(
+        made,
+        prepared.untrained(),
+        prepared.rows,
+        labels,
+        prepared.train,
+        prepared.test,
+        label=origin.get("label") or origin.get("label_key") or "label",
+        evaluators=evaluators,
+        progress=progress,
+    )

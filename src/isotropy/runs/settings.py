@@ -76,11 +76,7 @@ def parse_setting(text: str) -> tuple[str, Any]:
 
 
 def current_name(name: str, method: str = "") -> str:
-    """Return the name that a setting has today; an old one is answered by a warning of one line that says the new one.
-
-    Args:
-        name: "section.key", as a recipe or `--set` names it.
-        method: the method that it is for, where one name became two.
+    """Return the name that a setting "section.key" of a method has today; warn in one line where it had another.
 
     Example:
         >>> current_name("train.epochs")
@@ -94,15 +90,9 @@ def current_name(name: str, method: str = "") -> str:
 
 
 def check_options(kind: Callable[..., Any], options: Mapping[str, Any], given: Sequence[str], section: str) -> None:
-    """Refuse options that the constructor `kind` does not name or whose types are not those it asks for.
+    """Raise UserError for options of a `section` that the constructor `kind` does not name or whose types do not fit.
 
-    Args:
-        kind: a class. options: what the user set.
-        given: arguments that are not the user's to set.
-        section: what the options are called together, for the message.
-
-    Raises:
-        UserError: the option, and the nearest valid one or what its value must be.
+    Arguments that are `given` are not the user's to set.
     """
     named = {k: p for k, p in inspect.signature(kind, eval_str=True).parameters.items() if k not in given}
     for name, value in options.items():
@@ -112,10 +102,7 @@ def check_options(kind: Callable[..., Any], options: Mapping[str, Any], given: S
 
 
 def check_type(name: str, value: Any, wanted: Any) -> None:
-    """Refuse a value that an annotation of numbers, texts, truth values and sequences of them does not allow.
-
-    Raises:
-        UserError: naming the setting and what it must be.
+    """Raise UserError for a value that an annotation of numbers, texts, truth values and lists of them does not allow.
 
     Example:
         >>> check_type("train.seed", 3, int)

@@ -1,0 +1,79 @@
+"""A run whose encoder is a class of the user's own is loaded by the class's name, where it can be imported."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from torch import nn
+
+import isotropy
+from isotropy import encoders
+from isotropy.encoders import Encoder
+from isotropy.errors import UserError
+
+MODULE = """
+from torch import nn
+from isotropy.encoders import Encoder
+
+class Small(Encoder):
+    modality = "table"
+
+    def __init__(self, numeric, width=8):
+        super().__init__()
+        self.width = width
+        self.layer = nn.Linear(numeric, width)
+
+    def forward(self, x):
+        return self.layer(x).tanh()
+"""
+ROWS = np.random.default_rng(0).normal(size=(40, 3)).astype(np.float32)
+TINY = {"train.batch_size": 16, "encoder.width": 5}
+
+
+@pytest.fixture
+def own(tmp_path, monkeypatch):
+    """Train with an encoder of a module in the working folder; return the class and the run's embeddings."""
+    (tmp_path / "own_networks.py").write_text(MODULE)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "own_networks", raising=False)
+    *_, finished = isotropy.train(
+        ROWS, method="simclr", encoder="own_networks:Small", settings=TINY, epochs=1, out="run"
+    )  # fmt: skip
+    yield sys.modules["own_networks"].Small, finished.representation.transform(ROWS)
+    sys.modules.pop("own_networks", None)
+
+
+def test_a_class_that_can_be_imported_needs_not_be_passed(own):
+    assert np.array_equal(isotropy.load("run").transform(ROWS), own[1])
+    np.save("rows.npy", ROWS)
+    code = "import numpy as np, isotropy; np.save('z.npy', isotropy.load('run').transform(np.load('rows.npy')))"
+    subprocess.run([sys.executable, "-c", code], check=True)
+    assert np.allclose(np.load("z.npy"), own[1], atol=1e-5)
+
+
+def test_a_class_that_is_gone_is_named_and_the_network_can_be_passed(own, tmp_path, monkeypatch):
+    kind, right = own
+    (tmp_path / "own_networks.py").unlink()
+    monkeypatch.delitem(sys.modules, "own_networks")
+    with pytest.raises(
+        UserError, match=r"'own_networks:Small' cannot be imported.*pass the network when loading"
+    ) as said:
+        isotropy.load("run")
+    assert "\n" not in str(said.value)
+    assert np.array_equal(isotropy.load("run", kind(3, 5)).transform(ROWS), right)
+
+
+def test_what_cannot_be_named_is_custom():
+    class Inner(Encoder):
+        width = 3
+        arguments = {}
+
+    assert encoders.spec(Inner()) == encoders.spec(encoders.wrap(nn.Linear(3, 2), width=2)) == {
+        "name": "custom", "arguments": {},
+    }  # fmt: skip
+    with pytest.raises(UserError, match="pass it when loading"):
+        encoders.from_spec(encoders.spec(Inner()))
+    with pytest.raises(UserError, match="'collections:Counter' is no subclass"):
+        encoders.build("collections:Counter", "table", {})
