@@ -107,7 +107,11 @@ def test_ours_is_compared_with_the_best_over_all_probes_of_what_is_free():
     y = (x[:, 0] * x[:, 1] > 0).astype(int)
     ours = y[:, None] + 1.0 * rng.normal(size=(1200, 1))
     found = evaluate(
-        {"us": (ours[:600], ours[600:]), "raw": (x[:600], x[600:])}, y[:600], y[600:], ours="us", evaluators=["linear", "knn"]
+        {"us": (ours[:600], ours[600:]), "raw": (x[:600], x[600:])},
+        y[:600],
+        y[600:],
+        ours="us",
+        evaluators=["linear", "knn"],
     )
     scores = {(s["representation"], s["evaluator"], s["metric"]): s["value"] for s in found["scores"]}
     assert scores["us", "linear", "accuracy"] > scores["raw", "linear", "accuracy"]
@@ -127,7 +131,11 @@ def test_the_label_factor_is_what_was_planted():
     factor = line["label_factor"]
     assert factor["value"] > 2 and factor["low"] > 1 and factor["low"] <= factor["value"] <= (factor["high"] or 1e9)
     same = evaluate(pairs | {"raw": pairs["us"]}, y[:2000], y[2000:], ours="us", evaluators=["few_labels"])
-    assert all(row["label_factor"]["value"] == pytest.approx(1, abs=0.5) for row in same["few_labels"][1:] if row["best"] == "raw")
+    assert all(
+        row["label_factor"]["value"] == pytest.approx(1, abs=0.5)
+        for row in same["few_labels"][1:]
+        if row["best"] == "raw"
+    )
 
 
 def test_imbalanced_classes_are_not_led_by_the_accuracy():

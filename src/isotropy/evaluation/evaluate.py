@@ -17,7 +17,7 @@ from isotropy.evaluation.problem import DRAWS, Problem, Size, size_text
 from isotropy.evaluation.resampling import Resampled, resample
 from isotropy.evaluation.score import Measurement, Score, evaluator_title
 from isotropy.evaluation.splits import stratified
-from isotropy.evaluation.task import Task, encode, has_label, task_of
+from isotropy.evaluation.task import Task, has_label, task_of
 
 FORMAT = 3
 TRAIN_ROWS = 10_000
@@ -255,7 +255,9 @@ def _notes(train_y: Array, test_y: Array, problem: Problem, rows: tuple[Array, A
         share = float(np.bincount(problem.train_y).max() / len(problem.train_y))
         if problem.leading != "accuracy":
             commonest = problem.classes[int(np.bincount(problem.train_y).argmax())]
-            notes.append(f"{share:.0%} of the training rows are {commonest!r}: {problem.leading} decides, not accuracy.")
+            notes.append(
+                f"{share:.0%} of the training rows are {commonest!r}: {problem.leading} decides, not accuracy."
+            )
     elif task_of(_together(train_y, test_y)) == "classes":
         notes.append("Taken as numbers, as asked.")
     if len(problem.test_y) < 100:

@@ -116,7 +116,9 @@ METRICS: dict[Task, dict[str, Metric]] = {
     },
     "numbers": {
         "R2": Metric(_squares, _explained),
-        "RMSE": Metric(lambda truth, predicted: ((truth - predicted) ** 2)[:, None], lambda m: np.sqrt(m[..., 0]), False),
+        "RMSE": Metric(
+            lambda truth, predicted: ((truth - predicted) ** 2)[:, None], lambda m: np.sqrt(m[..., 0]), False
+        ),
         "MAE": Metric(lambda truth, predicted: np.abs(truth - predicted)[:, None], first, False),
     },
 }

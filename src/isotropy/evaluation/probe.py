@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from isotropy.errors import UserError
-from isotropy.evaluation.evaluators.knn import NEIGHBOURS, TEMPERATURE, knn, vote
+from isotropy.evaluation.evaluators.knn import NEIGHBOURS, TEMPERATURE, vote
 from isotropy.evaluation.evaluators.linear import linear
 from isotropy.evaluation.evaluators.mlp import mlp
 from isotropy.evaluation.features import Features
@@ -43,7 +43,13 @@ class Probe:
 
 
 def linear_probe(
-    train_x: ArrayLike, train_y: ArrayLike, test_x: ArrayLike, test_y: ArrayLike, *, task: Task | None = None, seed: int = 0
+    train_x: ArrayLike,
+    train_y: ArrayLike,
+    test_x: ArrayLike,
+    test_y: ArrayLike,
+    *,
+    task: Task | None = None,
+    seed: int = 0,
 ) -> Probe:
     """Fit a linear model on frozen training features and score it on the test rows; see `evaluators.linear`.
 
@@ -67,7 +73,13 @@ def linear_probe(
 
 
 def mlp_probe(
-    train_x: ArrayLike, train_y: ArrayLike, test_x: ArrayLike, test_y: ArrayLike, *, task: Task | None = None, seed: int = 0
+    train_x: ArrayLike,
+    train_y: ArrayLike,
+    test_x: ArrayLike,
+    test_y: ArrayLike,
+    *,
+    task: Task | None = None,
+    seed: int = 0,
 ) -> Probe:
     """Fit a network with one hidden layer on frozen training features; arguments and errors as of `linear_probe`.
 
@@ -139,4 +151,6 @@ def _probed(
     first = found[0]
     assert first.predicted is not None
     seconds = time.perf_counter() - start
-    return Probe(problem.task, first.metric, scores[first.metric], scores, first.predicted, first.terms, seconds, first.detail)
+    return Probe(
+        problem.task, first.metric, scores[first.metric], scores, first.predicted, first.terms, seconds, first.detail
+    )

@@ -79,9 +79,6 @@ class Score:
         return dict(vars(self))
 
 
-Column = tuple[str, str, int]
-
-
 # Titles of evaluators as users read them; another evaluator is called by its name.
 _TITLES = {"linear": "linear probe", "knn": "k-NN", "mlp": "MLP probe"}
 
@@ -96,35 +93,43 @@ def evaluator_title(name: str) -> str:
     return _TITLES.get(name, name.replace("_", " "))
 
 
-def column(score: dict[str, Any]) -> Column:
-    """Return what scores in one column of a table have in common: evaluator, metric and number of labels."""
-    return score["evaluator"], score["metric"], score["labels"]
-
-
-def columns(comparison: dict[str, Any]) -> dict[Column, str]:
-    """Return the columns of a table of scores with their titles, in the order in which they were measured.
+def extras(comparison: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return what was measured beside the ranking and the few-label curve: the first metric of each other evaluator.
 
     Example:
-        >>> scores = [{"evaluator": "few_labels", "metric": "R2", "labels": rows} for rows in (20, 50)]
-        >>> list(columns({"scores": scores}).values())
-        ['few labels (20)', 'few labels (50)']
+        >>> scores = [{"evaluator": "linear", "metric": "R2"}, {"evaluator": "search", "metric": "precision at 10"}]
+        >>> extras({"scores": scores, "ranking": [{"evaluator": "linear"}]})
+        [('search', 'precision at 10')]
     """
-    keys = list(dict.fromkeys(column(score) for score in comparison["scores"]))
-    titles = {}
-    for name, metric, labels in keys:
-        same = [key for key in keys if key[0] == name]
-        title = evaluator_title(name)
-        title += f" {metric}" if len({key[1] for key in same}) > 1 else ""
-        titles[name, metric, labels] = title + (f" ({labels:,})" if len({key[2] for key in same}) > 1 else "")
-    return titles
-
-
-def pivot(comparison: dict[str, Any]) -> dict[str, dict[Column, dict[str, Any]]]:
-    """Return the scores of a comparison as representation -> column -> score, the trained representation first."""
-    rows: dict[str, dict[Column, dict[str, Any]]] = {comparison["ours"]: {}}
+    ranked = {line["evaluator"] for line in comparison["ranking"]} | {"linear", "knn", "trees", "mlp", "few_labels"}
+    found: dict[str, str] = {}
     for score in comparison["scores"]:
-        rows.setdefault(score["representation"], {})[column(score)] = score
-    return rows
+        if score["evaluator"] not in ranked:
+            found.setdefault(score["evaluator"], score["metric"])
+    return list(found.items())
+
+
+def lookup(comparison: dict[str, Any], representation: str, evaluator: str, metric: str) -> dict[str, Any] | None:
+    """Return the score of a representation by an evaluator, None where it was not measured."""
+    wanted = representation, evaluator, metric
+    found = (s for s in comparison["scores"] if (s["representation"], s["evaluator"], s["metric"]) == wanted)
+    return next(found, None)
+
+
+def curves(comparison: dict[str, Any]) -> dict[str, dict[str, dict[str, Any]]]:
+    """Return the few-label curves as representation -> size, as "10 a class" -> score; fewest labels first.
+
+    Example:
+        >>> few = {"representation": "us", "evaluator": "few_labels"}
+        >>> scores = [few | {"labels": n, "detail": {"size": f"{n // 2} a class"}} for n in (20, 2)]
+        >>> list(curves({"scores": scores})["us"])
+        ['1 a class', '10 a class']
+    """
+    found: dict[str, dict[str, dict[str, Any]]] = {}
+    few = [score for score in comparison["scores"] if score["evaluator"] == "few_labels"]
+    for score in sorted(few, key=lambda one: int(one["labels"])):
+        found.setdefault(score["representation"], {})[score["detail"].get("size", f"{score['labels']} labels")] = score
+    return found
 
 
 def deciding(comparison: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -184,7 +189,14 @@ def _ranked(written: dict[str, Any]) -> dict[str, Any]:
     metric = next((score["metric"] for score in decisive.values()), "")
     facts = {name: value for name, value in written.items() if name not in ("decided_by", "chance")}
     lines = sorted(ranking, key=lambda line: -float(line["value"]))
-    return {**facts, "format": 3, "metric": metric, "majority": written.get("chance"), "ranking": lines, "few_labels": []}
+    return {
+        **facts,
+        "format": 3,
+        "metric": metric,
+        "majority": written.get("chance"),
+        "ranking": lines,
+        "few_labels": [],
+    }
 
 
 def _renamed(old: dict[str, float]) -> dict[str, float]:

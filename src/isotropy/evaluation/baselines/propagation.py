@@ -75,7 +75,7 @@ def propagate(graph: Propagation, problem: Problem, rows: NDArray[np.int64], tes
     spread = flat
     for _ in range(STEPS):
         spread = ALPHA * (graph.weights @ spread) + (1 - ALPHA) * flat
-    found = torch.from_numpy(spread).view_as(start)[used :].transpose(0, 1).clone()  # (D, M, K)
+    found = torch.from_numpy(spread).view_as(start)[used:].transpose(0, 1).clone()  # (D, M, K)
     _reach_the_rest(found, x, place, start, used)
     if problem.task == "classes":
         return (found / found.sum(2, keepdim=True).clamp(min=1e-30)).numpy()

@@ -72,7 +72,9 @@ def random_convolutions(
 def _series(values: ArrayLike) -> Tensor:
     x = np.asarray(values, dtype=np.float32)
     if x.ndim != 3 or x.shape[2] < 3:
-        raise UserError(f"series have shape {x.shape}: random convolutions need (rows, channels, time), 3 steps or more")
+        raise UserError(
+            f"series have shape {x.shape}: random convolutions need (rows, channels, time), 3 steps or more"
+        )
     gone = np.isnan(x)
     if gone.any():
         x, steps = x.copy(), np.arange(x.shape[2])

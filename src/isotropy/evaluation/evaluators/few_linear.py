@@ -21,9 +21,7 @@ CHOICE_STEPS, FINAL_STEPS = 25, 100
 _CELLS = 1 << 25
 
 
-def few_linear(
-    features: Features, problem: Problem, rows: NDArray[np.int64], test: Rows
-) -> NDArray[Any]:
+def few_linear(features: Features, problem: Problem, rows: NDArray[np.int64], test: Rows) -> NDArray[Any]:
     """Return what a linear probe on each draw of `rows` (D, n) predicts of the test rows: (D, M, K), or (D, M).
 
     Every draw chooses its form of the features and its strength by cross-validation among its own labels; with one
@@ -122,5 +120,3 @@ def _ridge(features: Features, target: NDArray[np.float64], rows: Rows, test: Ro
         if search.best_score_ > best:
             best, predicted = search.best_score_, search.predict(form.test[test] * scale)
     return predicted
-
-
