@@ -1,4 +1,4 @@
-"""Frozen features of one representation, in the forms in which they can be read: as they are, standardised, whitened."""
+"""Frozen features of one representation, in the forms in which probes read them: as is, standardised, whitened."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

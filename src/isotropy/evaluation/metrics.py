@@ -100,6 +100,14 @@ def _squares(truth: Array, predicted: Array) -> Floats:
     return np.stack([error**2, centred**2, centred], axis=1)
 
 
+def _squared(truth: Array, predicted: Array) -> Floats:
+    return np.asarray((truth - predicted) ** 2)[:, None]
+
+
+def _absolute(truth: Array, predicted: Array) -> Floats:
+    return np.abs(truth - predicted)[:, None]
+
+
 def _explained(means: Floats) -> Floats:
     variance = means[..., 1] - means[..., 2] ** 2
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -116,10 +124,8 @@ METRICS: dict[Task, dict[str, Metric]] = {
     },
     "numbers": {
         "R2": Metric(_squares, _explained),
-        "RMSE": Metric(
-            lambda truth, predicted: ((truth - predicted) ** 2)[:, None], lambda m: np.sqrt(m[..., 0]), False
-        ),
-        "MAE": Metric(lambda truth, predicted: np.abs(truth - predicted)[:, None], first, False),
+        "RMSE": Metric(_squared, lambda means: np.sqrt(means[..., 0]), higher_is_better=False),
+        "MAE": Metric(_absolute, first, higher_is_better=False),
     },
 }
 

@@ -1,4 +1,4 @@
-"""A label to be read from frozen features: its rows, its classes, how predictions are scored, and the draws of few labels."""
+"""A label to be read from frozen features: its rows and classes, how predictions are scored, draws of few labels."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
