@@ -180,4 +180,4 @@ def test_an_evaluator_that_a_user_registers_is_shown_everywhere(monkeypatch, lab
         assert run.read_comparisons() == [found]
         assert "agreement" in render(summarise(run.folder))
         runs.append(run.folder)
-    assert "accuracy" in isotropy.compare(runs).sentence
+    assert "best by" in isotropy.compare(runs).sentence

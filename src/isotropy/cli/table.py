@@ -42,7 +42,7 @@ def _print(title: str, heads: Sequence[str], lines: Iterable[Sequence[str | Text
 def _all_labels(found: dict[str, Any]) -> tuple[list[str], list[list[str | Text]]]:
     """Return the heads and the lines of the table with all labels: the ranking, and what was measured beside it."""
     beside = extras(found)[: max(0, (OUT.width - _NARROW) // _COLUMN)]
-    lines = []
+    lines: list[list[str | Text]] = []
     for line in found["ranking"]:
         name, gap = line["representation"], line["difference"]
         others = (lookup(found, name, *column) for column in beside)
@@ -66,7 +66,7 @@ def _few_labels(found: dict[str, Any]) -> tuple[list[str], list[list[str | Text]
         sizes = sizes[1::2]
     order = [line["representation"] for line in found["ranking"]]
     names = sorted(drawn, key=lambda name: order.index(name) if name in order else len(order))
-    cells = [
+    cells: list[list[str | Text]] = [
         [_named(name, found), *(_halved(drawn[name][size]) if size in drawn[name] else "" for size in sizes)]
         for name in names
     ]

@@ -25,7 +25,7 @@ def conclude(comparison: dict[str, Any], scores: Sequence[Score], samples: Seque
             difference, and label_factor: with how many times as many labels the best free baseline of each size reaches
             our score, with low and high; None where no number of labels that was measured does.
         best, outcome: the strongest baseline of the ranking; "beats", "loses" or "no measurable difference".
-        sentence: all of it in words.
+        sentence: all of it as text.
     """
     pairs = list(zip(scores, samples, strict=True))
     ours, metric = comparison["ours"], comparison["metric"]

@@ -258,8 +258,6 @@ def _notes(train_y: Array, test_y: Array, problem: Problem, rows: tuple[Array, A
             notes.append(
                 f"{share:.0%} of the training rows are {commonest!r}: {problem.leading} decides, not accuracy."
             )
-    elif task_of(_together(train_y, test_y)) == "classes":
-        notes.append("Taken as numbers, as asked.")
     if len(problem.test_y) < 100:
         notes.append(f"Only {len(problem.test_y)} test rows: the intervals are rough.")
     return notes

@@ -12,7 +12,7 @@ from isotropy.evaluation.task import Task
 
 Array = NDArray[Any]
 Floats = NDArray[np.float64]
-# Above this share of the commonest class accuracy says little: always giving that class already scores as much.
+# Above this fraction of the commonest class accuracy says little: always giving that class already scores as much.
 IMBALANCED = 0.8
 _SMALLEST = 1e-15  # a probability; the logarithm of zero is no score
 
@@ -138,7 +138,7 @@ def leading_first(task: Task, majority: float, classes: int) -> list[str]:
 
     Args:
         task: "classes" or "numbers".
-        majority: the share of the commonest class among the training rows.
+        majority: the fraction of the commonest class among the training rows.
         classes: how many there are.
 
     Example:

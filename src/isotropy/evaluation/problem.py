@@ -58,6 +58,9 @@ class Problem:
         """
         train_y, test_y = np.asarray(train_y), np.asarray(test_y)
         task = task or task_of(train_y)
+        train: NDArray[Any]
+        test: NDArray[Any]
+        classes: list[Any]
         if task == "numbers":
             train, test = (_numbers(part) for part in (train_y, test_y))
             if np.ptp(test) == 0:

@@ -75,7 +75,8 @@ def resample(measurements: Sequence[Measurement], *, seed: int = 0, resamples: i
 def _groups(tables: Sequence[Floats]) -> Iterator[list[int]]:
     """Yield the numbers of tables with as many rows each, few enough to be resampled together."""
     for rows in dict.fromkeys(table.shape[1] for table in tables):
-        group, columns = [], 0
+        group: list[int] = []
+        columns = 0
         for number, table in enumerate(tables):
             if table.shape[1] != rows:
                 continue

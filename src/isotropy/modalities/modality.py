@@ -41,7 +41,7 @@ class Modality:
     decoder: Maker | None = None
     random_projector: Maker | None = None
     as_series: Callable[[Tensor], NDArray[Any]] | None = None
-    as_columns: Callable[[Any, Tensor], tuple[NDArray[Any], NDArray[Any]]] | None = None
+    as_columns: Callable[[Any, Any], tuple[NDArray[Any], NDArray[Any]]] | None = None
 
     @property
     def name(self) -> str:
