@@ -38,7 +38,8 @@ Modality = Annotated[str | None, typer.Option(help="table, series or image, if i
 Missing = Annotated[list[str] | None, typer.Option("--na", help="Text of a missing value; repeatable.")]
 MaxBad = Annotated[int, typer.Option(min=0, help="Number of unreadable images to skip, at most.")]
 Evaluate = Annotated[
-    str, typer.Option(help="Evaluators: linear, knn, trees, few_labels, search, clusters, mlp (all but mlp by default).")
+    str,
+    typer.Option(help="Evaluators: linear, knn, trees, few_labels, search, clusters (the default), mlp."),
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
 
@@ -66,7 +67,9 @@ def fit(
         int | None, typer.Option(min=0, help="Number of unreadable images to skip, at most (default: 0).")
     ] = None,
     epochs: Annotated[float | None, typer.Option(help="Epochs of the encoder.")] = None,
-    budget: Annotated[str | None, typer.Option(help="Time for training, embedding and evidence, for example 90s, 10m or 1h30m.")] = None,
+    budget: Annotated[
+        str | None, typer.Option(help="Time for training, embedding and evidence, for example 90s, 10m or 1h30m.")
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="Random seed of the whole run.")] = None,
     evaluate: Evaluate = "linear,knn,trees,few_labels,search,clusters",
     device: Device = "auto",

@@ -21,8 +21,8 @@ _OTHER_BASELINES = 3  # beside the trained and the untrained encoder, about as w
 def seconds_left_for_training(prepared: Prepared, budget: float) -> float:
     """Return how many seconds of a budget training may take, so that embedding and evidence fit into it too.
 
-    At least half of the budget. Estimated from one batch through the encoder and the sizes of what is measured; the mean
-    over ranks.
+    At least half of the budget. Estimated from one batch through the encoder and the sizes of what is measured, as the
+    mean over ranks.
     """
     after = _embedding(prepared)
     if prepared.data.labels is not None and len(prepared.test):
