@@ -133,8 +133,9 @@ def _show_plan(planned: Planned, settings: dict[str, Any]) -> None:
     prepared = planned.prepared
     recipe, encoder = prepared.recipe, prepared.method.encoder
     precision = choose(recipe.train.precision, prepared.device, encoder)
+    kept = f", {duration(planned.reserved)} of it for embedding and evidence" if planned.reserved else ""
     reason = {
-        "budget": f"--budget {settings['budget']}, which also pays for embedding and evidence",
+        "budget": f"--budget {settings['budget']}{kept}",
         "epochs": f"epochs set by {'--set train.epochs' if settings['epochs'] is None else '--epochs'}",
         "recipe": "epochs set by --recipe",
         "default": "the default; --epochs or --budget change it",

@@ -10,6 +10,7 @@ from isotropy.training import comm
 
 # Of the budget, at least; evidence is cheap beside any training that is worth its time.
 LEAST_TRAINING = 0.5
+NEGLIGIBLE = 0.02  # of the budget: no reason to train shorter
 _MEASURED_ROWS = 512
 # Seconds that all evaluators take on two cores: to begin with, and for 30,000 probed rows of a representation with no
 # columns and for each further column (measured from 37 to 1,024 columns; benchmarks/results/evidence.json).
@@ -30,7 +31,8 @@ def seconds_left_for_training(prepared: Prepared, budget: float) -> float:
         width = min(int(prepared.method.encoder.width), _WIDEST)
         columns = 2 * width + _OTHER_BASELINES * min(_raw_width(prepared), _WIDEST)
         after += _BEGIN + probed / (TRAIN_ROWS + TEST_ROWS) * ((2 + _OTHER_BASELINES) * _ROWS + _COLUMN * columns)
-    return max(budget - _over_ranks(after, prepared), LEAST_TRAINING * budget)
+    after = _over_ranks(after, prepared)
+    return budget if after < NEGLIGIBLE * budget else max(budget - after, LEAST_TRAINING * budget)
 
 
 def _embedding(prepared: Prepared) -> float:

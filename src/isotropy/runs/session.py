@@ -35,12 +35,14 @@ class Planned:
         prepared: the data, its division, and the method; `prepared.recipe` is the recipe as it will be run.
         epochs: of the encoder. reason: what decided them: "epochs", "budget", "recipe", "default" or "resume".
         folder: the run directory, None where there will be none.
+        reserved: seconds of the budget, or of the default length, that are kept for embedding and evidence.
     """
 
     prepared: Prepared
     epochs: float
     reason: str
     folder: Path | None
+    reserved: float = 0.0
 
     @cached_property
     def seconds(self) -> float:
@@ -260,9 +262,11 @@ def _plan(
     data = _read(data, reading)
     chosen = replace(Recipe.chosen(recipe, data.modality, changes), data=origin)
     prepared = prepare.prepare(chosen, data, device=place, network=network)
+    reserved = 0.0
     if budget is not None:
         reason = "budget"
         seconds = seconds_left_for_training(prepared, budget)
+        reserved = budget - seconds
         epochs = prepare.epochs_within(seconds, prepare.seconds_per_epoch(prepared))
     elif recipe or "train.epochs" in changes:
         reason = "epochs" if "train.epochs" in changes else "recipe"
@@ -271,11 +275,12 @@ def _plan(
         reason = "default"
         most = prepare.default_epochs(chosen, len(prepared.dataset))
         seconds = seconds_left_for_training(prepared, defaults.DEFAULT_BUDGET)
+        reserved = defaults.DEFAULT_BUDGET - seconds
         epochs = prepare.epochs_within(seconds, prepare.seconds_per_epoch(prepared), most=most)
     if out == "auto":
         out = free_folder(origin.get("path", "data"), chosen.method) if comm.rank() == 0 else None
         out = comm.broadcast_object(out)
-    return Planned(prepared.with_epochs(epochs), epochs, reason, None if out is None else Path(out))
+    return Planned(prepared.with_epochs(epochs), epochs, reason, None if out is None else Path(out), reserved)
 
 
 def _plan_resumed(run: Run, data: Any, place: torch.device) -> Planned:

@@ -45,26 +45,29 @@ def boost(columns: Columns, problem: Problem, rows: Rows, test: Rows, seed: int 
 
     Source: Friedman 2001; Ke et al. 2017 (histograms).
     """
+    # scikit-learn 1.9.1 ends in "window shape cannot be larger" at a column without any value.
+    there = np.isfinite(columns.train[rows]).any(axis=0)
+    train, tested = columns.train[rows][:, there], columns.test[test][:, there]
     small = len(rows) < _SMALL
     few = {
         "max_iter": 50 if small else 100,
         "learning_rate": 0.2 if small else 0.1,
         "min_samples_leaf": int(np.clip(len(rows) // 20, 1, 20)),
         "early_stopping": False,
-        "categorical_features": columns.categorical & (np.nanmax(columns.train, axis=0, initial=0) < MOST_LEVELS),
+        "categorical_features": columns.categorical[there] & (np.nanmax(columns.train[:, there], axis=0) < MOST_LEVELS),
         "random_state": seed,
     }
     with threadpool_limits(limits=1):
         if problem.task == "numbers":
-            regressor = HistGradientBoostingRegressor(**few).fit(columns.train[rows], problem.train_y[rows])
-            return np.asarray(regressor.predict(columns.test[test]))
+            regressor = HistGradientBoostingRegressor(**few).fit(train, problem.train_y[rows])
+            return np.asarray(regressor.predict(tested))
         codes = problem.train_y[rows]
         out = np.zeros((len(test), len(problem.classes)), dtype=np.float32)
-        if np.ptp(codes) == 0:
-            out[:, codes[0]] = 1
+        if np.ptp(codes) == 0 or not there.any():
+            out[:, np.bincount(codes).argmax()] = 1
             return out
-        classifier = HistGradientBoostingClassifier(**few).fit(columns.train[rows], codes)
-        out[:, classifier.classes_] = classifier.predict_proba(columns.test[test])
+        classifier = HistGradientBoostingClassifier(**few).fit(train, codes)
+        out[:, classifier.classes_] = classifier.predict_proba(tested)
         return out
 
 
