@@ -56,7 +56,7 @@ def random_convolutions(
         seed: of channels and of the series that biases come from.
 
     Raises:
-        UserError: series of another shape or shorter than 3 steps.
+        UserError: series of another shape or shorter than 3 steps, or fewer than 84 features.
 
     Source: Dempster, Schmidt and Webb, MiniRocket (KDD 2021), section 3; several channels as in the authors' code.
 
@@ -66,6 +66,8 @@ def random_convolutions(
         >>> found.shape, bool(0 <= found.min() and found.max() <= 1)
         ((2, 168), True)
     """
+    if features < len(_KERNELS):
+        raise UserError(f"{features} features: random convolutions have at least {len(_KERNELS)}, one a kernel")
     parts = [_series(part) for part in (train, test)]
     if parts[0].shape[1:] != parts[1].shape[1:]:
         raise UserError(f"training series are {tuple(parts[0].shape[1:])} and test series {tuple(parts[1].shape[1:])}")
@@ -93,7 +95,7 @@ def dilations(length: int, features: int) -> list[tuple[int, int]]:
 
     Example:
         >>> dilations(50, 10_000)[:3], sum(count for _, count in dilations(50, 10_000))
-        ([(1, 45), (2, 22), (3, 19)], 119)
+        ([(1, 45), (2, 27), (3, 19)], 119)
     """
     each = max(1, features // len(_KERNELS))
     most = min(each, _DILATIONS)
