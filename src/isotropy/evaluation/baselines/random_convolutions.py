@@ -47,7 +47,7 @@ def random_convolutions(
     """Return MiniRocket's features of training and test series, each (N, about `features`) in [0, 1].
 
     84 kernels of length 9 with weights -1 and 2, at up to 32 dilations up to the length of the series; a feature is the
-    share of positions where a response is above a bias, and biases are quantiles of the responses to training series. A
+    fraction of positions where a response is above a bias, and biases are quantiles of the responses to training series. A
     kernel reads a random set of at most 9 channels. Missing values are interpolated along time.
 
     Args:
@@ -100,17 +100,17 @@ def dilations(length: int, features: int) -> list[tuple[int, int]]:
     each = max(1, features // len(_KERNELS))
     most = min(each, _DILATIONS)
     highest = max(0.0, log2(max(1, length - 1) / (_TAPS - 1)))
-    steps, counts = np.unique(np.logspace(0, highest, most, base=2).astype(int), return_counts=True)
-    shares = (counts * (each / most)).astype(int)
-    for place in range(each - shares.sum()):
-        shares[place % len(shares)] += 1
-    return [(int(step), int(share)) for step, share in zip(steps, shares) if share]
+    steps, times = np.unique(np.logspace(0, highest, most, base=2).astype(int), return_counts=True)
+    features_each = (times * (each / most)).astype(int)
+    for place in range(each - features_each.sum()):
+        features_each[place % len(features_each)] += 1
+    return list(zip(steps.tolist(), features_each.tolist(), strict=True))
 
 
 def _learn(train: Floats, features: int, rng: np.random.Generator) -> list[_Dilation]:
     count, channels, length = train.shape
     bank, used = [], 0
-    for place, (step, share) in enumerate(dilations(length, features)):
+    for place, (step, each) in enumerate(dilations(length, features)):
         reads = tuple(_some_channels(channels, rng) for _ in _KERNELS)
         # Every other kernel looks at the valid part alone, if there is one; which ones alternates with the dilation.
         whole = (place + np.arange(len(_KERNELS))) % 2 == 0
@@ -120,7 +120,7 @@ def _learn(train: Floats, features: int, rng: np.random.Generator) -> list[_Dila
         responses = np.empty((len(_KERNELS), length), dtype=np.float32)
         for kernel, start, piece in _responses(everywhere, np.ascontiguousarray(seen.transpose(1, 2, 0))):
             responses[kernel, start : start + len(piece)] = piece[:, kernel]
-        places = np.arange(used + 1, used + len(_KERNELS) * share + 1).reshape(len(_KERNELS), share)
+        places = np.arange(used + 1, used + len(_KERNELS) * each + 1).reshape(len(_KERNELS), each)
         bank.append(_Dilation(step, reads, whole, _quantiles(responses, places * _GOLDEN % 1)))
         used += places.size
     return bank
@@ -167,7 +167,7 @@ def _responses(one: _Dilation, x: Floats) -> Iterator[tuple[int, int, Floats]]:
         held, paired = None, None
         for kernel, (first, second, third) in enumerate(_KERNELS):
             reads = one.channels[kernel]
-            # Kernels come in the order of their taps: those that share channels and taps share sums.
+            # Kernels come in the order of their taps: those of the same channels and taps have the same sums.
             if held != (reads, first):
                 held, paired = (reads, first), None
                 _add_up([part[c] for c in reads for part in (base, threes[first])], single)
@@ -185,8 +185,8 @@ def _add_up(terms: Sequence[Floats], out: Floats) -> None:
         np.add(out, term, out=out)
 
 
-def _shares_above(one: _Dilation, x: Floats) -> Floats:
-    """Return the share of positions where responses to series (C, T, B) are above each bias, (84, F, B)."""
+def _fractions_above(one: _Dilation, x: Floats) -> Floats:
+    """Return the fraction of positions where responses to series (C, T, B) are above each bias, (84, F, B)."""
     _, length, rows = x.shape
     kernels, count = one.biases.shape
     # Comparisons that write bytes, and sums of bytes: several times faster than means of booleans.
@@ -214,8 +214,8 @@ def _apply(bank: Sequence[_Dilation], x: Floats) -> Floats:
     out = np.empty((len(x), ends[-1]), dtype=np.float32)
 
     def fill(one: _Dilation, end: int, start: int) -> None:
-        shares = _shares_above(one, np.ascontiguousarray(x[start : start + _ROWS].transpose(1, 2, 0)))
-        out[start : start + _ROWS, end - one.biases.size : end] = shares.reshape(one.biases.size, -1).T
+        found = _fractions_above(one, np.ascontiguousarray(x[start : start + _ROWS].transpose(1, 2, 0)))
+        out[start : start + _ROWS, end - one.biases.size : end] = found.reshape(one.biases.size, -1).T
 
     # numpy holds no lock while it computes: each thread takes one dilation after the other.
     with ThreadPoolExecutor(torch.get_num_threads()) as threads:
