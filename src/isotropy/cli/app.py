@@ -38,6 +38,7 @@ Modality = Annotated[str | None, typer.Option(help="table, series or image, if i
 Missing = Annotated[list[str] | None, typer.Option("--na", help="Text of a missing value; repeatable.")]
 MaxBad = Annotated[int, typer.Option(min=0, help="Number of unreadable images to skip, at most.")]
 Evaluate = Annotated[str, typer.Option(help="Evaluators: linear, knn, few_labels, mlp. The first one decides.")]
+Baselines = Annotated[str, typer.Option(help="Baselines on request beside those always there: patches (images).")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
 
 
@@ -67,6 +68,7 @@ def fit(
     budget: Annotated[str | None, typer.Option(help="Time to train for, for example 90s, 10m or 1h30m.")] = None,
     seed: Annotated[int | None, typer.Option(help="Random seed of the whole run.")] = None,
     evaluate: Evaluate = "linear,knn",
+    baselines: Baselines = "",
     device: Device = "auto",
     precision: Annotated[str | None, typer.Option(help="auto, float32 or bf16.")] = None,
     set_: Annotated[
@@ -92,7 +94,7 @@ def fit(
         "set": set_ or [], "recipe": recipe,
     }  # fmt: skip
     verb.fit(
-        data, settings, resume=resume, out=out, evaluators=_names(evaluate), device=device,
+        data, settings, resume=resume, out=out, evaluators=_names(evaluate), baselines=_names(baselines), device=device,
         stop_on_collapse=stop_on_collapse,
     )  # fmt: skip
 
@@ -127,6 +129,7 @@ def probe(
     na: Missing = None,
     max_bad: MaxBad = 0,
     evaluate: Evaluate = "linear,knn",
+    baselines: Baselines = "",
     seed: Annotated[int, typer.Option(min=0, help="Random seed of the split, the folds and the resamples.")] = 0,
     device: Device = "auto",
 ) -> None:
@@ -137,7 +140,7 @@ def probe(
         "path": path, "key": key, "label": label, "label_key": label_key, "test_key": test_key,
         "test_label_key": test_label_key, "split": split, "na": na or [], "max_bad": max_bad,
     }  # fmt: skip
-    verb.probe(run, data, evaluators=_names(evaluate), seed=seed, device=device)
+    verb.probe(run, data, evaluators=_names(evaluate), baselines=_names(baselines), seed=seed, device=device)
 
 
 @app.command()

@@ -5,7 +5,14 @@ import pytest
 import torch
 
 from isotropy.errors import UserError
-from isotropy.evaluation.baselines.random_convolutions import _apply, _learn, dilations, random_convolutions
+from isotropy.evaluation.baselines import random_convolutions as module
+from isotropy.evaluation.baselines.random_convolutions import (
+    _apply,
+    _learn,
+    affordable,
+    dilations,
+    random_convolutions,
+)
 
 KERNELS = list(combinations(range(9), 3))
 
@@ -151,3 +158,14 @@ def test_wrong_shapes_are_said_in_one_line(train, test, said):
 def test_too_few_features_are_refused():
     with pytest.raises(UserError, match="at least 84"):
         random_convolutions(np.zeros((2, 1, 9)), np.zeros((2, 1, 9)), features=50)
+
+
+def test_many_and_long_series_get_fewer_features_and_then_shorter_ones(monkeypatch):
+    x = whole_numbers(4, 1, 100)
+    assert affordable(x, x)[0].shape == (4, 9996)
+    monkeypatch.setattr(module, "AFFORDABLE", 800 * 2100)
+    train, test = affordable(x, x[:4])
+    assert np.array_equal(train, random_convolutions(x, x, features=2100)[0]) and train.shape == (4, 2100)
+    monkeypatch.setattr(module, "AFFORDABLE", 800 * 1008 / 2)
+    averaged = x.reshape(4, 1, 50, 2).mean(axis=3)
+    assert np.array_equal(affordable(x, x)[1], random_convolutions(averaged, averaged, features=1008)[1])

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import combinations
-from math import log2
+from math import ceil, log2
 
 import numpy as np
 import torch
@@ -16,6 +16,8 @@ Floats = NDArray[np.float32]
 
 NAME = "random convolutions"
 FEATURES = 10_000
+FEWEST = 1008  # that many or long series are described by
+AFFORDABLE = 2e10  # comparisons: a few seconds of one core
 _TAPS = 9
 _KERNELS = tuple(combinations(range(_TAPS), 3))  # where each of the 84 kernels has weight 2, and not -1
 _DILATIONS = 32
@@ -47,8 +49,8 @@ def random_convolutions(
     """Return MiniRocket's features of training and test series, each (N, about `features`) in [0, 1].
 
     84 kernels of length 9 with weights -1 and 2, at up to 32 dilations up to the length of the series; a feature is the
-    fraction of positions where a response is above a bias, and biases are quantiles of the responses to training series. A
-    kernel reads a random set of at most 9 channels. Missing values are interpolated along time.
+    fraction of positions where a response is above a bias, and biases are quantiles of the responses to training
+    series. A kernel reads a random set of at most 9 channels. Missing values are interpolated along time.
 
     Args:
         train: series (N, C, T), T from 3 on. test: (M, C, T).
@@ -73,6 +75,32 @@ def random_convolutions(
         raise UserError(f"training series are {tuple(parts[0].shape[1:])} and test series {tuple(parts[1].shape[1:])}")
     bank = _learn(parts[0], features, np.random.default_rng(seed))
     return _apply(bank, parts[0]), _apply(bank, parts[1])
+
+
+def affordable(train: ArrayLike, test: ArrayLike, *, seed: int = 0) -> tuple[Floats, Floats]:
+    """Return `random_convolutions` at a cost of seconds, however many and long the series are.
+
+    10,000 features where rows x steps x features stay within 2e10 comparisons; otherwise fewer, down to 1,008; where
+    that is still too much, so many neighbouring steps are averaged that it is not.
+
+    Args:
+        train: series (N, C, T), T from 3 on. test: (M, C, T).
+        seed: as in `random_convolutions`.
+
+    Example:
+        >>> train, test = affordable(np.zeros((3, 1, 20)), np.zeros((2, 1, 20)))
+        >>> train.shape, test.shape
+        ((3, 9996), (2, 9996))
+    """
+    parts = [_series(part) for part in (train, test)]
+    steps = parts[0].shape[2]
+    values = sum(len(part) for part in parts) * steps
+    features = int(np.clip(AFFORDABLE / max(values, 1), FEWEST, FEATURES))
+    block = min(ceil(values * features / AFFORDABLE), steps // _TAPS)
+    if block > 1:
+        kept = steps // block * block
+        parts = [part[..., :kept].reshape(*part.shape[:2], -1, block).mean(axis=3) for part in parts]
+    return random_convolutions(*parts, features=features, seed=seed)
 
 
 def _series(values: ArrayLike) -> Floats:
@@ -163,7 +191,10 @@ def _responses(one: _Dilation, x: Floats) -> Iterator[tuple[int, int, Floats]]:
             np.subtract(base, padded[:, tap], out=base)
         threes = [list(tripled[:, tap]) for tap in taps]
         valid = slice(max(margin - start, 0), max(min(length - margin, stop) - start, 0))
-        parts = [(start + part.start, pair[part], [[three[part] for three in tap] for tap in threes], response[part]) for part in (valid, slice(0, stop - start))]
+        parts = [
+            (start + part.start, pair[part], [[three[part] for three in tap] for tap in threes], response[part])
+            for part in (valid, slice(0, stop - start))
+        ]
         held, paired = None, None
         for kernel, (first, second, third) in enumerate(_KERNELS):
             reads = one.channels[kernel]
@@ -197,7 +228,7 @@ def _fractions_above(one: _Dilation, x: Floats) -> Floats:
     biases, found_of = list(one.biases[:, :, None]), list(found)
     for kernel, _, response in _responses(one, x):
         if len(response) not in above:
-            flags = buffer[: count * response.size].reshape(count, -1) if response.size else buffer[:0].reshape(count, 0)
+            flags = buffer[: count * response.size].reshape(count, response.size)
             above[len(response)] = flags, flags.view(np.uint8).reshape(count, len(response), rows)
         flags, ones = above[len(response)]
         np.greater(response.reshape(1, -1), biases[kernel], out=flags)
