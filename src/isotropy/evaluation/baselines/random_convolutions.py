@@ -17,13 +17,13 @@ Floats = NDArray[np.float32]
 NAME = "random convolutions"
 FEATURES = 10_000
 FEWEST = 1008  # that many or long series are described by
-AFFORDABLE = 2e10  # comparisons: a few seconds of one core
+AFFORDABLE = 1e10  # comparisons: a few seconds of one core
 _TAPS = 9
 _KERNELS = tuple(combinations(range(_TAPS), 3))  # where each of the 84 kernels has weight 2, and not -1
 _DILATIONS = 32
 _CHANNELS = 9  # that one kernel reads at most
-_ROWS = 2048  # series at a time
-_CELLS = 1 << 18  # responses at a time: 1 MB stays in the cache
+_ROWS, _VALUES = 2048, 1 << 22  # series at a time, and their values
+_CELLS = 1 << 19  # responses at a time: 2 MB, below which calls cost more than caches save
 _STEPS = 255  # at a time: so many fit a count of one byte
 _GOLDEN = (5**0.5 + 1) / 2
 
@@ -80,7 +80,7 @@ def random_convolutions(
 def affordable(train: ArrayLike, test: ArrayLike, *, seed: int = 0) -> tuple[Floats, Floats]:
     """Return `random_convolutions` at a cost of seconds, however many and long the series are.
 
-    10,000 features where rows x steps x features stay within 2e10 comparisons; otherwise fewer, down to 1,008; where
+    10,000 features where rows x steps x features stay within 1e10 comparisons; otherwise fewer, down to 1,008; where
     that is still too much, so many neighbouring steps are averaged that it is not.
 
     Args:
@@ -216,16 +216,16 @@ def _add_up(terms: Sequence[Floats], out: Floats) -> None:
         np.add(out, term, out=out)
 
 
-def _fractions_above(one: _Dilation, x: Floats) -> Floats:
-    """Return the fraction of positions where responses to series (C, T, B) are above each bias, (84, F, B)."""
+def _count_above(one: _Dilation, x: Floats, out: Floats) -> None:
+    """Write the fraction of positions where responses to series (C, T, B) are above each bias into `out` (84, F, B)."""
     _, length, rows = x.shape
     kernels, count = one.biases.shape
     # Comparisons that write bytes, and sums of bytes: several times faster than means of booleans.
     buffer = np.empty(count * max(_CELLS, rows), dtype=np.bool_)
     above: dict[int, tuple[NDArray[np.bool_], NDArray[np.uint8]]] = {}
     found = np.empty((kernels, count, rows), dtype=np.uint8)
-    total = np.zeros((kernels, count, rows), dtype=np.float32)
     biases, found_of = list(one.biases[:, :, None]), list(found)
+    out[:] = 0
     for kernel, _, response in _responses(one, x):
         if len(response) not in above:
             flags = buffer[: count * response.size].reshape(count, response.size)
@@ -234,22 +234,23 @@ def _fractions_above(one: _Dilation, x: Floats) -> Floats:
         np.greater(response.reshape(1, -1), biases[kernel], out=flags)
         np.add.reduce(ones, 1, None, found_of[kernel])
         if kernel == kernels - 1:
-            total += found
+            out += found
     positions = np.where(one.whole, length, length - one.step * (_TAPS - 1))
-    total *= (1 / positions).astype(np.float32)[:, None, None]
-    return total
+    out *= (1 / positions).astype(np.float32)[:, None, None]
 
 
 def _apply(bank: Sequence[_Dilation], x: Floats) -> Floats:
-    ends = np.cumsum([one.biases.size for one in bank])
-    out = np.empty((len(x), ends[-1]), dtype=np.float32)
+    ends = np.cumsum([one.biases.size for one in bank]).tolist()
+    out = np.empty((ends[-1], len(x)), dtype=np.float32)
+    most = max(1, min(_ROWS, _VALUES // (x.shape[1] * x.shape[2])))
 
     def fill(one: _Dilation, end: int, start: int) -> None:
-        found = _fractions_above(one, np.ascontiguousarray(x[start : start + _ROWS].transpose(1, 2, 0)))
-        out[start : start + _ROWS, end - one.biases.size : end] = found.reshape(one.biases.size, -1).T
+        rows = x[start : start + most]
+        block = out[end - one.biases.size : end].reshape(*one.biases.shape, -1)[..., start : start + len(rows)]
+        _count_above(one, np.ascontiguousarray(rows.transpose(1, 2, 0)), block)
 
     # numpy holds no lock while it computes: each thread takes one dilation after the other.
     with ThreadPoolExecutor(torch.get_num_threads()) as threads:
-        jobs = [(one, end, start) for start in range(0, len(x), _ROWS) for one, end in zip(bank, ends, strict=True)]
+        jobs = [(one, end, start) for start in range(0, len(x), most) for one, end in zip(bank, ends, strict=True)]
         list(threads.map(lambda job: fill(*job), jobs))
-    return out
+    return out.T
