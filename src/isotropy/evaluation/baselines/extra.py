@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 
 from isotropy.errors import UserError, nearest
 from isotropy.evaluation.baselines import patches
@@ -25,7 +24,7 @@ class Extra:
 
     title: str
     modality: str
-    learn: Callable[[Tensor], Vectors]
+    learn: Callable[[Any], Vectors]
     rows: int
 
 

@@ -95,8 +95,8 @@ def patches(images: Tensor, *, centroids: int = CENTROIDS, seed: int = 0) -> Cal
 def _small(images: Tensor) -> Tensor:
     """Return the images as floats in [0, 1], no larger than 32 pixels a side."""
     x = images.float() / 255 if images.dtype == torch.uint8 else images.float()
-    size = [min(side, LARGEST) for side in x.shape[2:]]
-    return x if size == list(x.shape[2:]) else torch.nn.functional.adaptive_avg_pool2d(x, size)
+    size = min(x.shape[2], LARGEST), min(x.shape[3], LARGEST)
+    return x if size == x.shape[2:] else torch.nn.functional.adaptive_avg_pool2d(x, size)
 
 
 def _cut(images: Tensor, side: int) -> Tensor:

@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import combinations
 from math import ceil, log2
+from typing import Any
 
 import numpy as np
 import torch
@@ -161,7 +162,7 @@ def _some_channels(channels: int, rng: np.random.Generator) -> tuple[int, ...]:
     return tuple(sorted(rng.choice(channels, size, replace=False).tolist()))
 
 
-def _quantiles(values: Floats, at: NDArray[np.float64]) -> Floats:
+def _quantiles(values: Floats, at: NDArray[Any]) -> Floats:
     """Return the quantiles (K, F) of each row of values (K, T), interpolated as numpy does."""
     ordered = np.sort(values, axis=1).astype(np.float64)
     place = at * (values.shape[1] - 1)
@@ -232,7 +233,7 @@ def _count_above(one: _Dilation, x: Floats, out: Floats) -> None:
             above[len(response)] = flags, flags.view(np.uint8).reshape(count, len(response), rows)
         flags, ones = above[len(response)]
         np.greater(response.reshape(1, -1), biases[kernel], out=flags)
-        np.add.reduce(ones, 1, None, found_of[kernel])
+        np.add.reduce(ones, axis=1, out=found_of[kernel])
         if kernel == kernels - 1:
             out += found
     positions = np.where(one.whole, length, length - one.step * (_TAPS - 1))
