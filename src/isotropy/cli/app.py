@@ -41,6 +41,7 @@ Evaluate = Annotated[
     str,
     typer.Option(help="Evaluators: linear, knn, trees, few_labels, search, clusters (the default), mlp."),
 ]
+Baselines = Annotated[str, typer.Option(help="Baselines on request beside those always there: patches (images).")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
 
 
@@ -72,6 +73,7 @@ def fit(
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Random seed of the whole run.")] = None,
     evaluate: Evaluate = "linear,knn,trees,few_labels,search,clusters",
+    baselines: Baselines = "",
     device: Device = "auto",
     precision: Annotated[str | None, typer.Option(help="auto, float32 or bf16.")] = None,
     set_: Annotated[
@@ -97,7 +99,7 @@ def fit(
         "set": set_ or [], "recipe": recipe,
     }  # fmt: skip
     verb.fit(
-        data, settings, resume=resume, out=out, evaluators=_names(evaluate), device=device,
+        data, settings, resume=resume, out=out, evaluators=_names(evaluate), baselines=_names(baselines), device=device,
         stop_on_collapse=stop_on_collapse,
     )  # fmt: skip
 
@@ -132,6 +134,7 @@ def probe(
     na: Missing = None,
     max_bad: MaxBad = 0,
     evaluate: Evaluate = "linear,knn,trees,few_labels,search,clusters",
+    baselines: Baselines = "",
     seed: Annotated[int, typer.Option(min=0, help="Random seed of the split, the folds and the resamples.")] = 0,
     device: Device = "auto",
 ) -> None:
@@ -142,7 +145,7 @@ def probe(
         "path": path, "key": key, "label": label, "label_key": label_key, "test_key": test_key,
         "test_label_key": test_label_key, "split": split, "na": na or [], "max_bad": max_bad,
     }  # fmt: skip
-    verb.probe(run, data, evaluators=_names(evaluate), seed=seed, device=device)
+    verb.probe(run, data, evaluators=_names(evaluate), baselines=_names(baselines), seed=seed, device=device)
 
 
 @app.command()

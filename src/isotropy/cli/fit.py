@@ -16,6 +16,7 @@ from isotropy.cli.live import LiveLine
 from isotropy.cli.show import COLLAPSED, INTERRUPTED, OUT, counted, duration, note, say
 from isotropy.cli.table import show_evidence
 from isotropy.errors import UserError
+from isotropy.evaluation.baselines import check_baselines
 from isotropy.evaluation.evaluate import check_evaluators
 from isotropy.methods import find_method
 from isotropy.runs.diagnose import diagnose
@@ -44,6 +45,7 @@ def fit(
     resume: Path | None,
     out: Path | None,
     evaluators: Sequence[str],
+    baselines: Sequence[str],
     device: str,
     stop_on_collapse: bool,
 ) -> None:
@@ -53,6 +55,7 @@ def fit(
         origin: the path and how it is read. settings: what the command line asks of the recipe; None says nothing.
     """
     check_evaluators(evaluators)
+    check_baselines(baselines)
     if resume is None:
         arguments = _beginning(origin, settings, out)
     else:
@@ -67,6 +70,7 @@ def fit(
             data,
             device=place,
             evaluators=evaluators,
+            baselines=baselines,
             progress=lambda name: probing.update(f"probing {name}"),
             **arguments,
         )

@@ -12,6 +12,7 @@ from isotropy.cli.show import OUT, note, say
 from isotropy.cli.table import show_evidence
 from isotropy.data import ArrayDataset
 from isotropy.errors import UserError
+from isotropy.evaluation.baselines import check_baselines
 from isotropy.evaluation.evaluate import check_evaluators
 from isotropy.evaluation.evidence import evidence
 from isotropy.runs.directory import Run
@@ -19,13 +20,22 @@ from isotropy.runs.prepare import parts
 from isotropy.runs.recipe import build
 
 
-def probe(folder: Path, origin: dict[str, Any], *, evaluators: Sequence[str], seed: int, device: str) -> None:
+def probe(
+    folder: Path,
+    origin: dict[str, Any],
+    *,
+    evaluators: Sequence[str],
+    baselines: Sequence[str],
+    seed: int,
+    device: str,
+) -> None:
     """Run `isotropy probe RUN PATH --label NAME`."""
     if origin["label"] is None and origin["label_key"] is None:
         raise UserError("probe needs labels: --label COLUMN, or --label-key ARRAY for an .npz")
     check_evaluators(evaluators)
     run = Run.opened(folder)
     made = load_on(run.folder, device)
+    check_baselines(baselines, made.preprocess.modality)
     label = origin["label"]
     if label in made.preprocess.column_names:
         raise UserError(
@@ -44,7 +54,7 @@ def probe(folder: Path, origin: dict[str, Any], *, evaluators: Sequence[str], se
     with OUT.status("") if OUT.is_terminal else nullcontext() as status:
         found = evidence(
             made, initial, rows, np.asarray(data.labels), train, test, label=name, evaluators=evaluators,
-            progress=lambda what: status.update(f"probing {what}") if status else None,
+            baselines=baselines, progress=lambda what: status.update(f"probing {what}") if status else None,
         )  # fmt: skip
     run.keep_evidence([found])
     show_evidence(found)

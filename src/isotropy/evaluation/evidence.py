@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from isotropy.batch import Batch, take, tensors_of
 from isotropy.diagnostics.codes import bins_used, mutual_information, purity, usage
-from isotropy.evaluation import baselines
-from isotropy.evaluation.baselines import trees
+from isotropy.evaluation.baselines import collect, trees
+from isotropy.evaluation.baselines.extra import EXTRAS, check_baselines
 from isotropy.evaluation.evaluate import TEST_ROWS, chosen_rows, evaluate
 from isotropy.evaluation.evaluators import DEFAULT
 from isotropy.evaluation.problem import Size
@@ -37,6 +37,7 @@ def evidence(
     task: Task | None = None,
     evaluators: Sequence[str] = DEFAULT,
     sizes: Sequence[Size] | None = None,
+    baselines: Sequence[str] = (),
     progress: Callable[[str], None] | None = None,
 ) -> dict[str, Any]:
     """Return the scores of the trained encoder beside its baselines; see `evaluation.evaluate`.
@@ -50,11 +51,13 @@ def evidence(
         label: what the label is called.
         task: "classes" or "numbers"; by default what all labels look like.
         evaluators: names in `EVALUATORS`. sizes: of the few-label curve.
+        baselines: names in `baselines.EXTRAS` of those on request, beside those that are always there.
         progress: called with the name of each representation before it is evaluated.
 
     Raises:
-        UserError: labels that cannot be probed (one class), named.
+        UserError: labels that cannot be probed (one class) and baselines of other data, named.
     """
+    check_baselines(baselines, trained.preprocess.modality)
     # Features are made for the probed rows alone: those of large images would not fit otherwise.
     task = task or task_of(labels)
     chosen = chosen_rows(labels[train], labels[test], task=task)
@@ -71,7 +74,7 @@ def evidence(
     modality = MODALITIES[preprocess.modality]
     candidates: dict[str, Any] = {
         trained.title: both(trained.embed_stored),
-        **baselines.collect(
+        **collect(
             *raw,
             width=trained.width,
             untrained=both(initial.embed_stored),
@@ -81,6 +84,9 @@ def evidence(
     if modality.as_columns is not None:
         parts = [modality.as_columns(preprocess, take(rows, torch.from_numpy(part))) for part in (train, test)]
         candidates[trees.NAME] = trees.Columns(parts[0][0], parts[1][0], parts[0][1])
+    for extra in (EXTRAS[name] for name in baselines):
+        some = train[np.unique(np.linspace(0, len(train) - 1, min(len(train), extra.rows)).astype(np.int64))]
+        candidates[extra.title] = both(extra.learn(take(rows, torch.from_numpy(some))))
     return evaluate(
         candidates,
         labels[train],

@@ -13,6 +13,7 @@ from torch import nn
 from isotropy.data import Data, read
 from isotropy.diagnostics.verdict import Verdict, verdict
 from isotropy.errors import UserError
+from isotropy.evaluation.baselines import check_baselines
 from isotropy.evaluation.evaluate import check_evaluators
 from isotropy.evaluation.evaluators import DEFAULT
 from isotropy.evaluation.evidence import codes_evidence, evidence
@@ -143,6 +144,7 @@ def train(
     resume: Path | str | None = None,
     monitor: bool = True,
     evaluators: Sequence[str] = DEFAULT,
+    baselines: Sequence[str] = (),
     progress: Callable[[str], None] | None = None,
     origin: Mapping[str, Any] | None = None,
     **reading: Any,
@@ -165,6 +167,7 @@ def train(
         resume: a run directory to go on with; its recipe holds, and `data` is where its data moved to.
         monitor: whether to measure the training's health: without it there is no `Recorded` and no verdict.
         evaluators: names in `isotropy.evaluation.EVALUATORS`, by which a label is scored; the first one decides.
+        baselines: names in `isotropy.evaluation.baselines.EXTRAS` of those on request, such as "patches" for images.
         progress: called with the name of each representation before it is probed.
         origin: where a `Data` came from, as keywords of `isotropy.read`: kept in the recipe, for a resume.
         reading: keywords of `isotropy.read`, such as `label` and `split`.
@@ -182,6 +185,7 @@ def train(
         (150, 256) label
     """
     check_evaluators(evaluators)
+    check_baselines(baselines, data.modality if isinstance(data, Data) else None)
     if resume is not None:
         given = (recipe, method, encoder, settings, epochs, budget, seed, precision, out, origin, *reading.values())
         if any(value is not None for value in given):
@@ -206,7 +210,7 @@ def train(
             origin = origin or {name: value for name, value in reading.items() if isinstance(value, str)}
         network = encoder if isinstance(encoder, nn.Module) else None
         plan = partial(_plan, data, reading, dict(origin), recipe, changes, budget, network, out)
-    return _events(plan, device, monitor, evaluators, progress)
+    return _events(plan, device, monitor, evaluators, baselines, progress)
 
 
 def _check(
@@ -300,12 +304,14 @@ def _events(
     device: torch.device | str,
     monitor: bool,
     evaluators: Sequence[str],
+    baselines: Sequence[str],
     progress: Callable[[str], None] | None,
 ) -> Iterator[Event]:
     """Plan, train from the run's last checkpoint if there is one, then evaluate and export."""
     place = comm.local_device(torch.device(device))
     with comm.process_group(place):
         planned = plan(place)
+        check_baselines(baselines, planned.prepared.preprocess.modality)
         yield planned
         prepared, folder = planned.prepared, planned.folder
         run = None if folder is None else Run(folder)
@@ -329,7 +335,7 @@ def _events(
             if run is not None:
                 made.save_weights(run.folder)
             if prepared.data.labels is not None and len(prepared.test):
-                found = [_evidence(prepared, made, evaluators, progress)]
+                found = [_evidence(prepared, made, evaluators, baselines, progress)]
                 yield Evaluated(found[0])
             if made.coder:
                 codes = codes_evidence(made, prepared.rows, prepared.data.labels, prepared.train, prepared.test)
@@ -373,7 +379,11 @@ def _steps(prepared: Prepared, recorder: Recorder, watch: Monitor | None, resume
 
 
 def _evidence(
-    prepared: Prepared, made: Representation, evaluators: Sequence[str], progress: Callable[[str], None] | None
+    prepared: Prepared,
+    made: Representation,
+    evaluators: Sequence[str],
+    baselines: Sequence[str],
+    progress: Callable[[str], None] | None,
 ) -> dict[str, Any]:
     labels, origin = prepared.data.labels, prepared.recipe.data
     assert labels is not None
@@ -386,5 +396,6 @@ def _evidence(
         prepared.test,
         label=origin.get("label") or origin.get("label_key") or "label",
         evaluators=evaluators,
+        baselines=baselines,
         progress=progress,
     )

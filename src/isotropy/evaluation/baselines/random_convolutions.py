@@ -1,24 +1,31 @@
 """MiniRocket: random convolutions of series, no training; what a representation of series has to beat."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import combinations
-from math import log2
+from math import ceil, log2
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from torch import Tensor
 
 from isotropy.errors import UserError
 
+Floats = NDArray[np.float32]
+
 NAME = "random convolutions"
 FEATURES = 10_000
+FEWEST = 1008  # that many or long series are described by
+AFFORDABLE = 1e10  # comparisons: a few seconds of one core
 _TAPS = 9
-_KERNELS = np.array(list(combinations(range(_TAPS), 3)))  # where each of the 84 kernels has weight 2, and not -1
+_KERNELS = tuple(combinations(range(_TAPS), 3))  # where each of the 84 kernels has weight 2, and not -1
 _DILATIONS = 32
 _CHANNELS = 9  # that one kernel reads at most
-_CELLS = 1 << 19  # responses held at a time: 2 MB stay in the cache
+_ROWS, _VALUES = 2048, 1 << 22  # series at a time, and their values
+_CELLS = 1 << 19  # responses at a time: 2 MB, below which calls cost more than caches save
+_STEPS = 255  # at a time: so many fit a count of one byte
 _GOLDEN = (5**0.5 + 1) / 2
 
 
@@ -27,14 +34,14 @@ class _Dilation:
     """The kernels at one dilation.
 
     Attributes:
-        step: between taps. weights: (84, C * 9). biases: (84, F). whole: which kernels count over the padded series and
-            not over its valid part alone, (84,).
+        step: between taps. channels: what each of the 84 kernels reads. whole: which kernels count over the padded
+            series and not over its valid part alone, (84,). biases: (84, F).
     """
 
     step: int
-    weights: Tensor
-    biases: Tensor
+    channels: tuple[tuple[int, ...], ...]
     whole: NDArray[np.bool_]
+    biases: Floats
 
 
 def random_convolutions(
@@ -52,7 +59,7 @@ def random_convolutions(
         seed: of channels and of the series that biases come from.
 
     Raises:
-        UserError: series of another shape or shorter than 3 steps.
+        UserError: series of another shape or shorter than 3 steps, or fewer than 84 features.
 
     Source: Dempster, Schmidt and Webb, MiniRocket (KDD 2021), section 3; several channels as in the authors' code.
 
@@ -62,6 +69,8 @@ def random_convolutions(
         >>> found.shape, bool(0 <= found.min() and found.max() <= 1)
         ((2, 168), True)
     """
+    if features < len(_KERNELS):
+        raise UserError(f"{features} features: random convolutions have at least {len(_KERNELS)}, one a kernel")
     parts = [_series(part) for part in (train, test)]
     if parts[0].shape[1:] != parts[1].shape[1:]:
         raise UserError(f"training series are {tuple(parts[0].shape[1:])} and test series {tuple(parts[1].shape[1:])}")
@@ -69,7 +78,33 @@ def random_convolutions(
     return _apply(bank, parts[0]), _apply(bank, parts[1])
 
 
-def _series(values: ArrayLike) -> Tensor:
+def affordable(train: ArrayLike, test: ArrayLike, *, seed: int = 0) -> tuple[Floats, Floats]:
+    """Return `random_convolutions` at a cost of seconds, however many and long the series are.
+
+    10,000 features where rows x steps x features stay within 1e10 comparisons; otherwise fewer, down to 1,008; where
+    that is still too much, so many neighbouring steps are averaged that it is not.
+
+    Args:
+        train: series (N, C, T), T from 3 on. test: (M, C, T).
+        seed: as in `random_convolutions`.
+
+    Example:
+        >>> train, test = affordable(np.zeros((3, 1, 20)), np.zeros((2, 1, 20)))
+        >>> train.shape, test.shape
+        ((3, 9996), (2, 9996))
+    """
+    parts = [_series(part) for part in (train, test)]
+    steps = parts[0].shape[2]
+    values = sum(len(part) for part in parts) * steps
+    features = int(np.clip(AFFORDABLE / max(values, 1), FEWEST, FEATURES))
+    block = min(ceil(values * features / AFFORDABLE), steps // _TAPS)
+    if block > 1:
+        kept = steps // block * block
+        parts = [part[..., :kept].reshape(*part.shape[:2], -1, block).mean(axis=3) for part in parts]
+    return random_convolutions(*parts, features=features, seed=seed)
+
+
+def _series(values: ArrayLike) -> Floats:
     x = np.asarray(values, dtype=np.float32)
     if x.ndim != 3 or x.shape[2] < 3:
         raise UserError(
@@ -81,7 +116,7 @@ def _series(values: ArrayLike) -> Tensor:
         for row, channel in np.argwhere(gone.any(axis=2)):
             there = ~gone[row, channel]
             x[row, channel] = np.interp(steps, steps[there], x[row, channel, there]) if there.any() else 0.0
-    return torch.from_numpy(np.ascontiguousarray(x))
+    return x
 
 
 def dilations(length: int, features: int) -> list[tuple[int, int]]:
@@ -94,79 +129,129 @@ def dilations(length: int, features: int) -> list[tuple[int, int]]:
     each = max(1, features // len(_KERNELS))
     most = min(each, _DILATIONS)
     highest = max(0.0, log2(max(1, length - 1) / (_TAPS - 1)))
-    steps, counts = np.unique(np.logspace(0, highest, most, base=2).astype(int), return_counts=True)
-    shares = (counts * (each / most)).astype(int)
-    for place in range(each - shares.sum()):
-        shares[place % len(shares)] += 1
-    return [(int(step), int(share)) for step, share in zip(steps, shares) if share]
+    steps, times = np.unique(np.logspace(0, highest, most, base=2).astype(int), return_counts=True)
+    features_each = (times * (each / most)).astype(int)
+    for place in range(each - features_each.sum()):
+        features_each[place % len(features_each)] += 1
+    return list(zip(steps.tolist(), features_each.tolist(), strict=True))
 
 
-def _learn(train: Tensor, features: int, rng: np.random.Generator) -> list[_Dilation]:
-    _, channels, length = train.shape
+def _learn(train: Floats, features: int, rng: np.random.Generator) -> list[_Dilation]:
+    count, channels, length = train.shape
     bank, used = [], 0
-    for place, (step, share) in enumerate(dilations(length, features)):
-        reads = np.zeros((len(_KERNELS), channels), dtype=np.float32)
-        for row in reads:
-            size = int(2 ** rng.uniform(0, log2(min(channels, _CHANNELS) + 1)))
-            row[rng.choice(channels, size, replace=False)] = 1
-        taps = -np.ones((len(_KERNELS), _TAPS), dtype=np.float32)
-        np.put_along_axis(taps, _KERNELS, 2.0, axis=1)
-        weights = torch.from_numpy((reads[:, :, None] * taps[:, None]).reshape(len(_KERNELS), -1))
+    for place, (step, each) in enumerate(dilations(length, features)):
+        reads = tuple(_some_channels(channels, rng) for _ in _KERNELS)
         # Every other kernel looks at the valid part alone, if there is one; which ones alternates with the dilation.
         whole = (place + np.arange(len(_KERNELS))) % 2 == 0
         whole |= length <= (_TAPS - 1) * step
-        seen = torch.from_numpy(rng.integers(len(train), size=len(_KERNELS)))
-        responses = _responses(train[seen], step, weights)[np.arange(len(_KERNELS)), np.arange(len(_KERNELS))].numpy()
-        biases = np.empty((len(_KERNELS), share), dtype=np.float32)
-        for kernel, response in enumerate(responses):
-            part = response if whole[kernel] else response[_valid(step)]
-            at = (np.arange(used + 1, used + share + 1) * _GOLDEN) % 1
-            biases[kernel] = np.quantile(part, at)
-            used += share
-        bank.append(_Dilation(step, weights, torch.from_numpy(biases), whole))
+        seen = train[rng.integers(count, size=len(_KERNELS))]
+        everywhere = _Dilation(step, reads, np.ones_like(whole), np.empty((len(_KERNELS), 0), dtype=np.float32))
+        responses = np.empty((len(_KERNELS), length), dtype=np.float32)
+        for kernel, start, piece in _responses(everywhere, np.ascontiguousarray(seen.transpose(1, 2, 0))):
+            responses[kernel, start : start + len(piece)] = piece[:, kernel]
+        places = np.arange(used + 1, used + len(_KERNELS) * each + 1).reshape(len(_KERNELS), each)
+        bank.append(_Dilation(step, reads, whole, _quantiles(responses, places * _GOLDEN % 1)))
+        used += places.size
     return bank
 
 
-def _valid(step: int) -> slice:
-    return slice(step * (_TAPS // 2), -step * (_TAPS // 2))
+def _some_channels(channels: int, rng: np.random.Generator) -> tuple[int, ...]:
+    if channels == 1:
+        return (0,)
+    size = int(2 ** rng.uniform(0, log2(min(channels, _CHANNELS) + 1)))
+    return tuple(sorted(rng.choice(channels, size, replace=False).tolist()))
 
 
-def _responses(x: Tensor, step: int, weights: Tensor) -> Tensor:
-    """Return the responses of the kernels to zero-padded series (B, C, T), as (84, B, T)."""
-    rows, channels, length = x.shape
-    margin = step * (_TAPS // 2)
-    padded = torch.nn.functional.pad(x, (margin, margin))
-    shifted = torch.stack([padded[:, :, tap * step : tap * step + length] for tap in range(_TAPS)])  # (9, B, C, T)
-    return (weights @ shifted.permute(2, 0, 1, 3).reshape(channels * _TAPS, -1)).view(-1, rows, length)
+def _quantiles(values: Floats, at: NDArray[Any]) -> Floats:
+    """Return the quantiles (K, F) of each row of values (K, T), interpolated as numpy does."""
+    ordered = np.sort(values, axis=1).astype(np.float64)
+    place = at * (values.shape[1] - 1)
+    below = np.floor(place).astype(np.int64)
+    low, high = (np.take_along_axis(ordered, one, axis=1) for one in (below, np.ceil(place).astype(np.int64)))
+    return (low + (high - low) * (place - below)).astype(np.float32)
 
 
-def _apply(bank: Sequence[_Dilation], x: Tensor) -> NDArray[np.float32]:
-    rows, _, length = x.shape
-    out = np.empty((rows, sum(one.biases.numel() for one in bank)), dtype=np.float32)
-    piece = max(1, _CELLS // (len(_KERNELS) * length))
-    above = torch.empty(len(_KERNELS), piece, length)
-    for start in range(0, rows, piece):
-        part, column = x[start : start + piece], 0
-        for one in bank:
-            responses = _responses(part, one.step, one.weights)
-            ends = column + one.biases.numel()
-            shares = np.empty((*one.biases.shape, len(part)), dtype=np.float32)
-            for whole in (True, False):
-                chosen = np.flatnonzero(one.whole == whole)
-                if len(chosen):
-                    places = slice(None) if whole else _valid(one.step)
-                    _shares_above(responses[chosen][..., places], one.biases[chosen], above, shares, chosen)
-            out[start : start + piece, column:ends] = shares.reshape(-1, len(part)).T
-            column = ends
-    return out
+def _responses(one: _Dilation, x: Floats) -> Iterator[tuple[int, int, Floats]]:
+    """Yield kernel, first step and responses (L, B) of series (C, T, B), piece by piece along time.
+
+    Time comes first, so that a shift by a tap is a view. What is yielded is overwritten by the next.
+    """
+    channels, length, rows = x.shape
+    margin = one.step * (_TAPS // 2)
+    padded = np.zeros((channels, length + 2 * margin, rows), dtype=np.float32)
+    padded[:, margin:-margin] = x
+    tripled = 3 * padded
+    most = max(1, min(_STEPS, _CELLS // rows))
+    buffers = np.empty((channels + 3, most, rows), dtype=np.float32)
+    for start in range(0, length, most):
+        stop = min(start + most, length)
+        base, single, pair, response = buffers[:channels, : stop - start], *buffers[channels:, : stop - start]
+        taps = [slice(start + tap * one.step, stop + tap * one.step) for tap in range(_TAPS)]
+        np.negative(padded[:, taps[0]], out=base)
+        for tap in taps[1:]:
+            np.subtract(base, padded[:, tap], out=base)
+        threes = [list(tripled[:, tap]) for tap in taps]
+        valid = slice(max(margin - start, 0), max(min(length - margin, stop) - start, 0))
+        parts = [
+            (start + part.start, pair[part], [[three[part] for three in tap] for tap in threes], response[part])
+            for part in (valid, slice(0, stop - start))
+        ]
+        held, paired = None, None
+        for kernel, (first, second, third) in enumerate(_KERNELS):
+            reads = one.channels[kernel]
+            # Kernels come in the order of their taps: those of the same channels and taps have the same sums.
+            if held != (reads, first):
+                held, paired = (reads, first), None
+                _add_up([part[c] for c in reads for part in (base, threes[first])], single)
+            if paired != second:
+                paired = second
+                _add_up([single, *(threes[second][c] for c in reads)], pair)
+            begin, partial, thirds, out = parts[int(one.whole[kernel])]
+            _add_up([partial, *(thirds[third][c] for c in reads)], out)
+            yield kernel, begin, out
 
 
-def _shares_above(
-    responses: Tensor, biases: Tensor, above: Tensor, shares: NDArray[np.float32], chosen: NDArray[np.int64]
-) -> None:
-    """Write the fraction of positions above each bias into `shares` (84, F, B), for the chosen kernels."""
-    buffer = above.view(-1)[: responses.numel()].view(responses.shape)
-    for number in range(biases.shape[1]):
-        # Ones and zeros as floats: their mean is several times faster than that of booleans.
-        torch.gt(responses, biases[:, number, None, None], out=buffer)
-        shares[chosen, number] = buffer.mean(dim=2).numpy()
+def _add_up(terms: Sequence[Floats], out: Floats) -> None:
+    np.add(terms[0], terms[1], out=out)
+    for term in terms[2:]:
+        np.add(out, term, out=out)
+
+
+def _count_above(one: _Dilation, x: Floats, out: Floats) -> None:
+    """Write the fraction of positions where responses to series (C, T, B) are above each bias into `out` (84, F, B)."""
+    _, length, rows = x.shape
+    kernels, count = one.biases.shape
+    # Comparisons that write bytes, and sums of bytes: several times faster than means of booleans.
+    buffer = np.empty(count * max(_CELLS, rows), dtype=np.bool_)
+    above: dict[int, tuple[NDArray[np.bool_], NDArray[np.uint8]]] = {}
+    found = np.empty((kernels, count, rows), dtype=np.uint8)
+    biases, found_of = list(one.biases[:, :, None]), list(found)
+    out[:] = 0
+    for kernel, _, response in _responses(one, x):
+        if len(response) not in above:
+            flags = buffer[: count * response.size].reshape(count, response.size)
+            above[len(response)] = flags, flags.view(np.uint8).reshape(count, len(response), rows)
+        flags, ones = above[len(response)]
+        np.greater(response.reshape(1, -1), biases[kernel], out=flags)
+        np.add.reduce(ones, axis=1, out=found_of[kernel])
+        if kernel == kernels - 1:
+            out += found
+    positions = np.where(one.whole, length, length - one.step * (_TAPS - 1))
+    out *= (1 / positions).astype(np.float32)[:, None, None]
+
+
+def _apply(bank: Sequence[_Dilation], x: Floats) -> Floats:
+    ends = np.cumsum([one.biases.size for one in bank]).tolist()
+    out = np.empty((ends[-1], len(x)), dtype=np.float32)
+    most = max(1, min(_ROWS, _VALUES // (x.shape[1] * x.shape[2])))
+
+    def fill(one: _Dilation, end: int, start: int) -> None:
+        rows = x[start : start + most]
+        block = out[end - one.biases.size : end].reshape(*one.biases.shape, -1)[..., start : start + len(rows)]
+        _count_above(one, np.ascontiguousarray(rows.transpose(1, 2, 0)), block)
+
+    # numpy holds no lock while it computes: each thread takes one dilation after the other.
+    with ThreadPoolExecutor(torch.get_num_threads()) as threads:
+        jobs = [(one, end, start) for start in range(0, len(x), most) for one, end in zip(bank, ends, strict=True)]
+        list(threads.map(lambda job: fill(*job), jobs))
+    return out.T
