@@ -34,6 +34,7 @@ Key = Annotated[str | None, typer.Option(help="Array of an .npz to read, for exa
 TestKey = Annotated[str | None, typer.Option(help="Array of an .npz with test rows, for example X_test.")]
 TestLabelKey = Annotated[str | None, typer.Option(help="Array of an .npz with their labels.")]
 Split = Annotated[str | None, typer.Option(help='Column or array that says "train" or "test".')]
+Task = Annotated[str | None, typer.Option(help="classes or numbers: what the label is, if it is not recognised.")]
 Modality = Annotated[str | None, typer.Option(help="table, series or image, if it is not recognised correctly.")]
 Missing = Annotated[list[str] | None, typer.Option("--na", help="Text of a missing value; repeatable.")]
 MaxBad = Annotated[int, typer.Option(min=0, help="Number of unreadable images to skip, at most.")]
@@ -54,6 +55,7 @@ def fit(
     test_key: TestKey = None,
     test_label_key: TestLabelKey = None,
     split: Split = None,
+    task: Task = None,
     modality: Modality = None,
     na: Missing = None,
     drop: Annotated[
@@ -84,8 +86,8 @@ def fit(
 
     data = {
         "path": path, "modality": modality, "key": key, "label": label, "label_key": label_key, "test_key": test_key,
-        "test_label_key": test_label_key, "split": split, "na": na or [], "drop": drop or [], "size": size,
-        "max_bad": max_bad,
+        "test_label_key": test_label_key, "split": split, "task": task, "na": na or [], "drop": drop or [],
+        "size": size, "max_bad": max_bad,
     }  # fmt: skip
     settings = {
         "method": method, "encoder": encoder, "epochs": epochs, "budget": budget, "seed": seed, "precision": precision,
@@ -124,6 +126,7 @@ def probe(
     test_key: TestKey = None,
     test_label_key: TestLabelKey = None,
     split: Split = None,
+    task: Task = None,
     na: Missing = None,
     max_bad: MaxBad = 0,
     evaluate: Evaluate = "linear,knn",
@@ -135,7 +138,7 @@ def probe(
 
     data = {
         "path": path, "key": key, "label": label, "label_key": label_key, "test_key": test_key,
-        "test_label_key": test_label_key, "split": split, "na": na or [], "max_bad": max_bad,
+        "test_label_key": test_label_key, "split": split, "task": task, "na": na or [], "max_bad": max_bad,
     }  # fmt: skip
     verb.probe(run, data, evaluators=_names(evaluate), seed=seed, device=device)
 

@@ -144,6 +144,8 @@ def _show_plan(planned: Planned, settings: dict[str, Any]) -> None:
         f"{counted(planned.epochs, 'epoch')}, about {duration(planned.seconds)} on {prepared.device} in {precision} "
         f"({reason})"
     )
+    for line in prepared.division.notes:
+        note(line)
 
 
 def _show(planned: Planned, events: Iterator[Event], probing: Status, *, stop_on_collapse: bool) -> None:
@@ -156,7 +158,7 @@ def _show(planned: Planned, events: Iterator[Event], probing: Status, *, stop_on
             last = _show_training(events, live, stop, stop_on_collapse=stop_on_collapse)
         if isinstance(last, Stopped):
             _end_stopped(last, folder, resume)
-        _show_result(events, probing)
+        _show_result(events, probing, () if planned.reason == "resume" else planned.prepared.division.notes)
     except Diverged as error:
         kept = f"in {folder / 'recipe.toml'}; the last good checkpoint is kept, {resume}"
         raise UserError(
@@ -201,14 +203,14 @@ def _end_stopped(stopped: Stopped, folder: Path, resume: str) -> None:
     raise SystemExit(COLLAPSED)
 
 
-def _show_result(events: Iterator[Event], probing: Status) -> None:
-    """Show the evidence, the verdict and where everything is; write the report."""
+def _show_result(events: Iterator[Event], probing: Status, said: Sequence[str]) -> None:
+    """Show the evidence (without the notes that were `said` before), the verdict and where everything is."""
     with probing if OUT.is_terminal else nullcontext():
         for event in events:
             match event:
                 case Evaluated(evidence=evidence):
                     say("")
-                    show_evidence(evidence)
+                    show_evidence({**evidence, "notes": [one for one in evidence["notes"] if one not in said]})
                     probing.update("embedding")
                 case Finished(folder=Path() as folder) if comm.rank() == 0:
                     page = report.write(folder)

@@ -5,8 +5,6 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from isotropy.cli.inputs import load_on, read_with_bar
 from isotropy.cli.show import OUT, note, say
 from isotropy.cli.table import show_evidence
@@ -15,8 +13,8 @@ from isotropy.errors import UserError
 from isotropy.evaluation.evaluate import check_evaluators
 from isotropy.evaluation.evidence import evidence
 from isotropy.runs.directory import Run
-from isotropy.runs.prepare import parts
-from isotropy.runs.recipe import build
+from isotropy.runs.division import divide
+from isotropy.runs.recipe import build, label_names
 
 
 def probe(folder: Path, origin: dict[str, Any], *, evaluators: Sequence[str], seed: int, device: str) -> None:
@@ -26,6 +24,7 @@ def probe(folder: Path, origin: dict[str, Any], *, evaluators: Sequence[str], se
     check_evaluators(evaluators)
     run = Run.opened(folder)
     made = load_on(run.folder, device)
+    _repeat(run.recipe.data, origin)
     label = origin["label"]
     if label in made.preprocess.column_names:
         raise UserError(
@@ -34,17 +33,24 @@ def probe(folder: Path, origin: dict[str, Any], *, evaluators: Sequence[str], se
         )
     data = read_with_bar({**origin, "modality": made.preprocess.modality})
     say(data.description)
-    assert data.labels is not None
     rows = made.preprocess.transform(data.values)
-    train, test = parts(data, seed)
+    division = divide(data, seed, label_names(origin))
     if data.split is None:
         note("no test part is named: a fifth of the rows is held out from the probes (the encoder may have seen it)")
     initial = build(run.recipe, made.preprocess, ArrayDataset(rows, made.preprocess))[0].encoder
-    name = origin["label"] or origin["label_key"]
+    wanted = division.labels[0]
     with OUT.status("") if OUT.is_terminal else nullcontext() as status:
         found = evidence(
-            made, initial, rows, np.asarray(data.labels), train, test, label=name, evaluators=evaluators,
+            made, initial, rows, wanted.values, division.train, division.test, label=wanted.name, task=wanted.task,
+            evaluators=evaluators, notes=division.notes,
             progress=lambda what: status.update(f"probing {what}") if status else None,
         )  # fmt: skip
     run.keep_evidence([found])
     show_evidence(found)
+
+
+def _repeat(before: dict[str, Any], origin: dict[str, Any]) -> None:
+    """Read the label as the run did, where it is the same one and nothing else is said."""
+    same = label_names(before) == label_names(origin)
+    if same and origin["task"] is None:
+        origin["task"] = before.get("task")

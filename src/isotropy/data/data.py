@@ -20,6 +20,7 @@ class Data:
             kept for training, and probes use the rows of `labelled`.
         split: (N,) "train" or "test", or None.
         description: one line: what was taken for what.
+        task: "classes" or "numbers" where the user says what the labels are.
     """
 
     values: Any
@@ -27,6 +28,7 @@ class Data:
     labels: NDArray[Any] | None = None
     split: NDArray[np.str_] | None = None
     description: str = ""
+    task: str | None = None
 
     def __len__(self) -> int:
         """Return the number of rows."""

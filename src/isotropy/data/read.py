@@ -18,6 +18,7 @@ from isotropy.data.tensors import as_array
 from isotropy.errors import UserError, nearest
 
 # What the test part of an image set is called where its folders are its parts.
+TASKS = ("classes", "numbers")
 TEST_FOLDERS = ("test", "val", "valid", "validation")
 
 
@@ -36,6 +37,7 @@ def read(
     size: int | None = None,
     channels: int | None = None,
     scale: str | None = None,
+    task: str | None = None,
     max_bad: int = 0,
     store: str | Path | None = None,
     progress: Callable[[int, int], None] | None = None,
@@ -55,6 +57,7 @@ def read(
             called "split" that holds nothing else is taken without being named.
         drop: a table's columns to leave out, an identifier for example.
         test_key, test_label_key: arrays of a .npz that become the test part, behind the rows of `key`.
+        task: "classes" or "numbers", where the labels could be taken for the other; see `evaluation.task.task_of`.
         scale: how floats are read in images of an array, where training has decided (`ImagePreprocess.scale`).
         size, channels, max_bad, store, progress: for folders of images; see `folder.read_folder`.
 
@@ -68,6 +71,8 @@ def read(
     """
     if modality is not None:
         known_modality(modality)
+    if task is not None:
+        _check_task(task, labelled=label is not None or label_key is not None)
     content, name = _opened(dataset, na)
     whose = {"the frame": "a frame", "the array": "an array"}.get(name, name)
     keys = {"key": key, "label_key": label_key, "test_key": test_key, "test_label_key": test_label_key}
@@ -78,17 +83,26 @@ def read(
     if isinstance(content, pd.DataFrame):
         for column in [drop] if isinstance(drop, str) else drop:
             content, _ = pop_column(content, column, "to drop")
-        return _table(content, name, modality, label, na, split)
-    if isinstance(content, Archive):
+        data = _table(content, name, modality, label, na, split)
+    elif isinstance(content, Archive):
         keys["label_key"] = label if label_key is None else label_key
-        return _archive(content, modality, keys, na, split, scale)
-    if not isinstance(content, Path):
-        return _array(content, name, modality, label, na, split, scale)
-    if modality not in (None, "image"):
+        data = _archive(content, modality, keys, na, split, scale)
+    elif not isinstance(content, Path):
+        data = _array(content, name, modality, label, na, split, scale)
+    elif modality in (None, "image"):
+        place = None if store is None else Path(store)
+        images = read_folder(content, size=size, channels=channels, max_bad=max_bad, store=place, progress=progress)
+        data = _folder(images, name, label, split)
+    else:
         raise UserError(f"{content} is a folder, which is read as images, not as {modality}")
-    place = None if store is None else Path(store)
-    images = read_folder(content, size=size, channels=channels, max_bad=max_bad, store=place, progress=progress)
-    return _folder(images, name, label, split)
+    return replace(data, task=task)
+
+
+def _check_task(task: str, *, labelled: bool) -> None:
+    if task not in TASKS:
+        raise UserError(f"task {task!r} is unknown{nearest(task, TASKS)}")
+    if not labelled:
+        raise UserError(f"task {task!r} says what a label is: name the label, too")
 
 
 def _opened(dataset: Any, na: Sequence[str]) -> tuple[Any, str]:

@@ -15,7 +15,7 @@ from isotropy.evaluation.baselines import trees
 from isotropy.evaluation.evaluate import TEST_ROWS, chosen_rows, evaluate
 from isotropy.evaluation.evaluators import DEFAULT
 from isotropy.evaluation.problem import Size
-from isotropy.evaluation.task import Task, encode, task_of
+from isotropy.evaluation.task import Task, decided, encode
 from isotropy.modalities import MODALITIES
 from isotropy.representation import Representation
 
@@ -37,6 +37,7 @@ def evidence(
     task: Task | None = None,
     evaluators: Sequence[str] = DEFAULT,
     sizes: Sequence[Size] | None = None,
+    notes: Sequence[str] = (),
     progress: Callable[[str], None] | None = None,
 ) -> dict[str, Any]:
     """Return the scores of the trained encoder beside its baselines; see `evaluation.evaluate`.
@@ -50,13 +51,14 @@ def evidence(
         label: what the label is called.
         task: "classes" or "numbers"; by default what all labels look like.
         evaluators: names in `EVALUATORS`. sizes: of the few-label curve.
+        notes: what a reader of the scores has to know, before the notes of the evaluation.
         progress: called with the name of each representation before it is evaluated.
 
     Raises:
         UserError: labels that cannot be probed (one class), named.
     """
     # Features are made for the probed rows alone: those of large images would not fit otherwise.
-    task = task or task_of(labels)
+    task = decided(labels, task, label)
     chosen = chosen_rows(labels[train], labels[test], task=task)
     train, test = train[chosen[0]], test[chosen[1]]
     preprocess = trained.preprocess
@@ -81,7 +83,7 @@ def evidence(
     if modality.as_columns is not None:
         parts = [modality.as_columns(preprocess, take(rows, torch.from_numpy(part))) for part in (train, test)]
         candidates[trees.NAME] = trees.Columns(parts[0][0], parts[1][0], parts[0][1])
-    return evaluate(
+    found = evaluate(
         candidates,
         labels[train],
         labels[test],
@@ -92,10 +94,17 @@ def evidence(
         sizes=sizes,
         progress=progress,
     )
+    return {**found, "notes": [*notes, *found["notes"]]}
 
 
 def codes_evidence(
-    made: Representation, rows: Tensor | Batch, labels: NDArray[Any] | None, train: Rows, test: Rows
+    made: Representation,
+    rows: Tensor | Batch,
+    labels: NDArray[Any] | None,
+    train: Rows,
+    test: Rows,
+    *,
+    task: Task | None = None,
 ) -> dict[str, Any]:
     """Return what the codes of a representation that has some are worth, as a dictionary that JSON can hold.
 
@@ -105,6 +114,7 @@ def codes_evidence(
     Args:
         made: has a coder. rows: all rows as they are stored.
         labels: (N,) or None. train, test: row numbers; `test` may be empty.
+        task: of the labels; by default what all of them look like.
 
     Returns:
         segments, units, rows; bins_used and usage, one per segment; mutual_information: {mean, highest, segments: the
@@ -114,7 +124,7 @@ def codes_evidence(
     assert made.coder is not None, "only a method with codes has evidence for them"
     scored = test if len(test) else train
     learnt = train[:0]
-    if labels is not None and len(test) and task_of(labels) == "classes":
+    if labels is not None and len(test) and decided(labels, task) == "classes":
         chosen = chosen_rows(labels[train], labels[test], task="classes")
         learnt, scored = train[chosen[0]], test[chosen[1]]
     elif len(scored) > TEST_ROWS:

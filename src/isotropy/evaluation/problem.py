@@ -57,7 +57,7 @@ class Problem:
             UserError: one class only, or a number that is the same in every test row.
         """
         train_y, test_y = np.asarray(train_y), np.asarray(test_y)
-        task = task or task_of(train_y)
+        task = task or task_of(np.concatenate([train_y.astype(object), test_y.astype(object)]))
         train: NDArray[Any]
         test: NDArray[Any]
         classes: list[Any]

@@ -8,13 +8,18 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.model_selection import GroupShuffleSplit
 
 from isotropy.errors import UserError
-from isotropy.evaluation.task import task_of
+from isotropy.evaluation.task import Task, task_of
 
 Index = NDArray[np.int64]
 
 
 def split(
-    labels_or_n: ArrayLike | int, *, test: float = 0.2, seed: int = 0, groups: ArrayLike | None = None
+    labels_or_n: ArrayLike | int,
+    *,
+    test: float = 0.2,
+    seed: int = 0,
+    groups: ArrayLike | None = None,
+    task: Task | None = None,
 ) -> tuple[Index, Index]:
     """Return sorted row numbers of the training and the test part, the same ones for the same seed.
 
@@ -27,6 +32,7 @@ def split(
         test: the fraction of the rows to test on, in (0, 1).
         seed: of the draw.
         groups: one group per row, (N,).
+        task: of the labels; by default what `task_of` says.
 
     Raises:
         UserError: where there is nothing to divide (one row, one group) or the share is not in (0, 1).
@@ -45,7 +51,7 @@ def split(
     rng = np.random.default_rng(seed)
     if groups is not None:
         chosen = _whole_groups(np.asarray(groups), count, test, seed)
-    elif labels is not None and task_of(labels) == "classes":
+    elif labels is not None and (task or task_of(labels)) == "classes":
         chosen = stratified(labels, max(1, round(test * count)), seed=seed, leave=1)
     else:
         chosen = np.sort(rng.permutation(count)[: min(max(1, round(test * count)), count - 1)])

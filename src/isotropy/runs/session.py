@@ -320,11 +320,13 @@ def _events(
         if comm.rank() == 0:
             if run is not None:
                 made.save_weights(run.folder)
-            if prepared.data.labels is not None and len(prepared.test):
+            labels = prepared.division.labels
+            if labels and len(prepared.test):
                 found = [_evidence(prepared, made, evaluators, progress)]
                 yield Evaluated(found[0])
             if made.coder:
-                codes = codes_evidence(made, prepared.rows, prepared.data.labels, prepared.train, prepared.test)
+                values, task = (labels[0].values, labels[0].task) if labels else (None, None)
+                codes = codes_evidence(made, prepared.rows, values, prepared.train, prepared.test, task=task)
             if run is not None:
                 run.export(prepared, made, found, codes)
             if monitor:
@@ -367,16 +369,17 @@ def _steps(prepared: Prepared, recorder: Recorder, watch: Monitor | None, resume
 def _evidence(
     prepared: Prepared, made: Representation, evaluators: Sequence[str], progress: Callable[[str], None] | None
 ) -> dict[str, Any]:
-    labels, origin = prepared.data.labels, prepared.recipe.data
-    assert labels is not None
+    label = prepared.division.labels[0]
     return evidence(
         made,
         prepared.untrained(),
         prepared.rows,
-        labels,
+        label.values,
         prepared.train,
         prepared.test,
-        label=origin.get("label") or origin.get("label_key") or "label",
+        label=label.name,
+        task=label.task,
+        notes=prepared.division.notes,
         evaluators=evaluators,
         progress=progress,
     )
