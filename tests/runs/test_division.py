@@ -67,3 +67,22 @@ def test_a_resume_repeats_the_task(people, tmp_path):
     planned = next(iter(train(people.drop(columns="when"), resume="run")))
     assert isinstance(planned, Planned)
     assert planned.prepared.division.labels[0].task == "numbers"
+
+
+def test_a_label_budget_names_the_sizes_and_says_which_are_not_there(people):
+    def curve(found):
+        return sorted({score["detail"]["size"] for score in found["scores"] if score["evaluator"] == "few_labels"})
+
+    main(["fit", "people.csv", "--label", "kind", "--drop", "when", "--drop", "who", *FAST, "--out", "run"]
+         + ["--evaluate", "knn", "--label-budget", "2,10%,5000"])  # fmt: skip
+    found = entry("run", "kind")
+    assert curve(found) == ["10 %", "2 a class"]
+    assert "Too few training labels for 5,000 a class on the few-label curve; shown: 2 a class, 10 %." in found["notes"]
+    main(["probe", "run", "people.csv", "--label", "kind", "--evaluate", "knn", "--label-budget", "3"])
+    assert curve(entry("run", "kind")) == ["3 a class"]
+
+
+@pytest.mark.parametrize("budget", ["0", "1,,5", "ten", "1.5", "100%", [], [0], [1.5], [-3]])
+def test_a_label_budget_that_is_none_is_refused_at_once(budget):
+    with pytest.raises(UserError, match="label budget"):
+        train(np.zeros((9, 3)), label_budget=budget)

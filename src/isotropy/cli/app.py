@@ -39,6 +39,10 @@ Modality = Annotated[str | None, typer.Option(help="table, series or image, if i
 Missing = Annotated[list[str] | None, typer.Option("--na", help="Text of a missing value; repeatable.")]
 MaxBad = Annotated[int, typer.Option(min=0, help="Number of unreadable images to skip, at most.")]
 Evaluate = Annotated[str, typer.Option(help="Evaluators: linear, knn, few_labels, mlp. The first one decides.")]
+LabelBudget = Annotated[
+    str | None,
+    typer.Option(help="Sizes of the few-label curve, for example 1,10,50,1%: labels a class or percentages."),
+]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
 
 
@@ -69,6 +73,7 @@ def fit(
     budget: Annotated[str | None, typer.Option(help="Time to train for, for example 90s, 10m or 1h30m.")] = None,
     seed: Annotated[int | None, typer.Option(help="Random seed of the whole run.")] = None,
     evaluate: Evaluate = "linear,knn",
+    label_budget: LabelBudget = None,
     device: Device = "auto",
     precision: Annotated[str | None, typer.Option(help="auto, float32 or bf16.")] = None,
     set_: Annotated[
@@ -94,8 +99,8 @@ def fit(
         "set": set_ or [], "recipe": recipe,
     }  # fmt: skip
     verb.fit(
-        data, settings, resume=resume, out=out, evaluators=_names(evaluate), device=device,
-        stop_on_collapse=stop_on_collapse,
+        data, settings, resume=resume, out=out, evaluators=_names(evaluate), label_budget=label_budget,
+        device=device, stop_on_collapse=stop_on_collapse,
     )  # fmt: skip
 
 
@@ -130,6 +135,7 @@ def probe(
     na: Missing = None,
     max_bad: MaxBad = 0,
     evaluate: Evaluate = "linear,knn",
+    label_budget: LabelBudget = None,
     seed: Annotated[int, typer.Option(min=0, help="Random seed of the split, the folds and the resamples.")] = 0,
     device: Device = "auto",
 ) -> None:
@@ -140,7 +146,7 @@ def probe(
         "path": path, "key": key, "label": label, "label_key": label_key, "test_key": test_key,
         "test_label_key": test_label_key, "split": split, "task": task, "na": na or [], "max_bad": max_bad,
     }  # fmt: skip
-    verb.probe(run, data, evaluators=_names(evaluate), seed=seed, device=device)
+    verb.probe(run, data, evaluators=_names(evaluate), label_budget=label_budget, seed=seed, device=device)
 
 
 @app.command()

@@ -16,7 +16,8 @@ from isotropy.cli.live import LiveLine
 from isotropy.cli.show import COLLAPSED, INTERRUPTED, OUT, counted, duration, note, say
 from isotropy.cli.table import show_evidence
 from isotropy.errors import UserError
-from isotropy.evaluation.evaluate import check_evaluators
+from isotropy.evaluation.evaluate import with_budget
+from isotropy.evaluation.problem import label_budget as sizes_of
 from isotropy.methods import find_method
 from isotropy.runs.diagnose import diagnose
 from isotropy.runs.directory import Run
@@ -44,6 +45,7 @@ def fit(
     resume: Path | None,
     out: Path | None,
     evaluators: Sequence[str],
+    label_budget: str | None,
     device: str,
     stop_on_collapse: bool,
 ) -> None:
@@ -52,7 +54,8 @@ def fit(
     Args:
         origin: the path and how it is read. settings: what the command line asks of the recipe; None says nothing.
     """
-    check_evaluators(evaluators)
+    sizes = sizes_of(label_budget)
+    evaluators = with_budget(evaluators, sizes)
     if resume is None:
         arguments = _beginning(origin, settings, out)
     else:
@@ -67,6 +70,7 @@ def fit(
             data,
             device=place,
             evaluators=evaluators,
+            label_budget=sizes,
             progress=lambda name: probing.update(f"probing {name}"),
             **arguments,
         )

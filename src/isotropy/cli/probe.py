@@ -10,18 +10,28 @@ from isotropy.cli.show import OUT, note, say
 from isotropy.cli.table import show_evidence
 from isotropy.data import ArrayDataset
 from isotropy.errors import UserError
-from isotropy.evaluation.evaluate import check_evaluators
+from isotropy.evaluation.evaluate import with_budget
 from isotropy.evaluation.evidence import evidence
+from isotropy.evaluation.problem import label_budget as sizes_of
 from isotropy.runs.directory import Run
 from isotropy.runs.division import divide
 from isotropy.runs.recipe import build, label_names
 
 
-def probe(folder: Path, origin: dict[str, Any], *, evaluators: Sequence[str], seed: int, device: str) -> None:
+def probe(
+    folder: Path,
+    origin: dict[str, Any],
+    *,
+    evaluators: Sequence[str],
+    label_budget: str | None,
+    seed: int,
+    device: str,
+) -> None:
     """Run `isotropy probe RUN PATH --label NAME`."""
     if origin["label"] is None and origin["label_key"] is None:
         raise UserError("probe needs labels: --label COLUMN, or --label-key ARRAY for an .npz")
-    check_evaluators(evaluators)
+    sizes = sizes_of(label_budget)
+    evaluators = with_budget(evaluators, sizes)
     run = Run.opened(folder)
     made = load_on(run.folder, device)
     _repeat(run.recipe.data, origin)
@@ -42,7 +52,7 @@ def probe(folder: Path, origin: dict[str, Any], *, evaluators: Sequence[str], se
     with OUT.status("") if OUT.is_terminal else nullcontext() as status:
         found = evidence(
             made, initial, rows, wanted.values, division.train, division.test, label=wanted.name, task=wanted.task,
-            evaluators=evaluators, notes=division.notes,
+            evaluators=evaluators, notes=division.notes, sizes=sizes,
             progress=lambda what: status.update(f"probing {what}") if status else None,
         )  # fmt: skip
     run.keep_evidence([found])

@@ -126,6 +126,12 @@ def evaluate(
     return {**comparison, "scores": [score.to_json() for score in scores], **conclude(comparison, scores, samples)}
 
 
+def with_budget(names: Sequence[str], sizes: Sequence[Size] | None) -> tuple[str, ...]:
+    """Return the evaluators, checked, with the few-label curve where its sizes are given."""
+    check_evaluators(names)
+    return tuple(names) if sizes is None or "few_labels" in names else (*names, "few_labels")
+
+
 def check_evaluators(names: Sequence[str]) -> None:
     """Refuse names that are not in `EVALUATORS`, names given twice, and none at all."""
     if not names:

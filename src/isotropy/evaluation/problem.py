@@ -1,6 +1,6 @@
 """A label to be read from frozen features: its rows and classes, how predictions are scored, draws of few labels."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -185,6 +185,26 @@ def parse_sizes(text: str) -> tuple[Size, ...]:
             raise UserError(f"label budget {part!r} is no size: write labels a class or a percentage, as in 1,10,50,1%")
         sizes.append(size)
     return tuple(dict.fromkeys(sizes))
+
+
+def label_budget(given: str | Sequence[Size] | None) -> tuple[Size, ...] | None:
+    """Return the sizes of a few-label curve that a user gives as text ("1,10,1%") or as numbers; None for None.
+
+    Raises:
+        UserError: no size, or what is neither a whole number from 1 on nor a fraction between 0 and 1.
+
+    Example:
+        >>> label_budget("1,10,1%"), label_budget([50, 0.1]), label_budget(None)
+        ((1, 10, 0.01), (50, 0.1), None)
+    """
+    if given is None or isinstance(given, str):
+        return None if given is None else parse_sizes(given)
+    sizes = tuple(dict.fromkeys(given))
+    wrong = [size for size in sizes if not (0 < size < 1 or (size >= 1 and size == int(size)))]
+    if wrong or not sizes:
+        what = f"{wrong[0]!r} is no size" if wrong else "has no size"
+        raise UserError(f"label budget {what}: give labels a class, or fractions of the rows, as in [1, 10, 0.01]")
+    return tuple(int(size) if size >= 1 else float(size) for size in sizes)
 
 
 def labelled(labels: ArrayLike) -> Rows:

@@ -13,9 +13,11 @@ from torch import nn
 from isotropy.data import Data, read
 from isotropy.diagnostics.verdict import Verdict, verdict
 from isotropy.errors import UserError
-from isotropy.evaluation.evaluate import check_evaluators
+from isotropy.evaluation.evaluate import with_budget
 from isotropy.evaluation.evaluators import DEFAULT
 from isotropy.evaluation.evidence import codes_evidence, evidence
+from isotropy.evaluation.problem import Size
+from isotropy.evaluation.problem import label_budget as sizes_of
 from isotropy.representation import Representation
 from isotropy.runs import defaults, prepare
 from isotropy.runs.diagnose import run_facts
@@ -121,6 +123,15 @@ class Finished:
     folder: Path | None
 
 
+@dataclass(frozen=True)
+class _Probing:
+    """How labels are evaluated; `sizes` are those of the few-label curve."""
+
+    evaluators: Sequence[str]
+    sizes: Sequence[Size] | None
+    progress: Callable[[str], None] | None
+
+
 Event = Planned | Recorded | Stepped | Stopped | Trained | Evaluated | Finished
 
 
@@ -140,6 +151,7 @@ def train(
     resume: Path | str | None = None,
     monitor: bool = True,
     evaluators: Sequence[str] = DEFAULT,
+    label_budget: str | Sequence[Size] | None = None,
     progress: Callable[[str], None] | None = None,
     origin: Mapping[str, Any] | None = None,
     **reading: Any,
@@ -162,6 +174,8 @@ def train(
         resume: a run directory to go on with; its recipe holds, and `data` is where its data moved to.
         monitor: whether to measure the training's health: without it there is no `Recorded` and no verdict.
         evaluators: names in `isotropy.evaluation.EVALUATORS`, by which a label is scored; the first one decides.
+        label_budget: sizes of the few-label curve, "1,10,50,1%" or [1, 10, 50, 0.01]: labels a class (rows, where the
+            label is a number) or a fraction of the training rows.
         progress: called with the name of each representation before it is probed.
         origin: where a `Data` came from, as keywords of `isotropy.read`: kept in the recipe, for a resume.
         reading: keywords of `isotropy.read`, such as `label` and `split`.
@@ -178,7 +192,8 @@ def train(
         ...         print(event.representation.transform(rows).shape, event.evidence[0]["label"])
         (150, 256) label
     """
-    check_evaluators(evaluators)
+    sizes = sizes_of(label_budget)
+    evaluators = with_budget(evaluators, sizes)
     if resume is not None:
         given = (recipe, method, encoder, settings, epochs, budget, seed, precision, out, origin, *reading.values())
         if any(value is not None for value in given):
@@ -203,7 +218,7 @@ def train(
             origin = origin or {name: value for name, value in reading.items() if isinstance(value, str)}
         network = encoder if isinstance(encoder, nn.Module) else None
         plan = partial(_plan, data, reading, dict(origin), recipe, changes, budget, network, out)
-    return _events(plan, device, monitor, evaluators, progress)
+    return _events(plan, device, monitor, _Probing(evaluators, sizes, progress))
 
 
 def _check(
@@ -291,8 +306,7 @@ def _events(
     plan: Callable[[torch.device], Planned],
     device: torch.device | str,
     monitor: bool,
-    evaluators: Sequence[str],
-    progress: Callable[[str], None] | None,
+    probing: "_Probing",
 ) -> Iterator[Event]:
     """Plan, train from the run's last checkpoint if there is one, then evaluate and export."""
     place = comm.local_device(torch.device(device))
@@ -322,7 +336,7 @@ def _events(
                 made.save_weights(run.folder)
             labels = prepared.division.labels
             if labels and len(prepared.test):
-                found = [_evidence(prepared, made, evaluators, progress)]
+                found = [_evidence(prepared, made, probing)]
                 yield Evaluated(found[0])
             if made.coder:
                 values, task = (labels[0].values, labels[0].task) if labels else (None, None)
@@ -366,9 +380,7 @@ def _steps(prepared: Prepared, recorder: Recorder, watch: Monitor | None, resume
     return None
 
 
-def _evidence(
-    prepared: Prepared, made: Representation, evaluators: Sequence[str], progress: Callable[[str], None] | None
-) -> dict[str, Any]:
+def _evidence(prepared: Prepared, made: Representation, probing: _Probing) -> dict[str, Any]:
     label = prepared.division.labels[0]
     return evidence(
         made,
@@ -380,6 +392,7 @@ def _evidence(
         label=label.name,
         task=label.task,
         notes=prepared.division.notes,
-        evaluators=evaluators,
-        progress=progress,
+        evaluators=probing.evaluators,
+        sizes=probing.sizes,
+        progress=probing.progress,
     )
