@@ -86,3 +86,46 @@ def test_a_label_budget_names_the_sizes_and_says_which_are_not_there(people):
 def test_a_label_budget_that_is_none_is_refused_at_once(budget):
     with pytest.raises(UserError, match="label budget"):
         train(np.zeros((9, 3)), label_budget=budget)
+
+
+def test_groups_divide_a_run_its_resume_and_its_probes(people, capsys):
+    main(["fit", "people.csv", "--label", "kind", "--group", "who", "--drop", "when", *FAST, "--out", "run"]
+         + ["--evaluate", "knn"])  # fmt: skip
+    run = Run("run")
+    assert run.recipe.data["group"] == "who"
+    assert run.preprocess.column_names == ["a", "b", "c", "d"], "a group is no input"
+    division = divide(read("people.csv", label="kind", group="who"), run.recipe.train.seed)
+    who = people["who"].to_numpy()
+    assert not set(who[division.train]) & set(who[division.test])
+    part = pd.read_parquet("run/embeddings.parquet", columns=["part"])["part"].to_numpy()
+    assert np.array_equal(np.flatnonzero(part == "test"), division.test)
+    before = entry("run", "kind")["rows"]
+    capsys.readouterr()
+    main(["probe", "run", "people.csv", "--label", "kind", "--evaluate", "knn"])
+    said = capsys.readouterr()
+    assert "groups from who (40)" in said.out and "a fifth of the groups is held out" in said.err
+    assert entry("run", "kind")["rows"] == before
+    people.drop(columns="who").to_csv("other.csv", index=False)
+    main(["probe", "run", "other.csv", "--label", "kind", "--evaluate", "knn"])
+    assert "the run's rows were divided by the group who, and these are not" in capsys.readouterr().err
+
+
+def test_a_resume_repeats_groups_and_times(people):
+    for option in ("group", "time"):
+        column, other = {"group": ("who", "when"), "time": ("when", "who")}[option]
+        asked = {"label": "kind", option: column, "drop": [other], "method": "simclr", "epochs": 2, "out": option}
+        for event in train("people.csv", **asked):
+            if isinstance(event, Planned):
+                division = event.prepared.division
+            if isinstance(event, Stepped):
+                event.stop()
+        again = next(iter(train(resume=option))).prepared.division
+        assert np.array_equal(again.test, division.test)
+    assert np.array_equal(division.test, np.arange(192, 240)), "the last fifth in time"
+
+
+def test_a_class_in_the_test_part_alone_is_named(people):
+    late = people.assign(kind=np.where(people.index < 192, people["kind"], "late"))
+    division = divide(read(late, label="kind", time="when"), 0, ["kind"])
+    assert division.notes == ("label kind: in the test part alone: 'late' (48 rows), which no probe can learn",)
+    assert divide(read(people, label="kind", time="when"), 0).notes == ()

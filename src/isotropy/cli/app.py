@@ -34,6 +34,10 @@ Key = Annotated[str | None, typer.Option(help="Array of an .npz to read, for exa
 TestKey = Annotated[str | None, typer.Option(help="Array of an .npz with test rows, for example X_test.")]
 TestLabelKey = Annotated[str | None, typer.Option(help="Array of an .npz with their labels.")]
 Split = Annotated[str | None, typer.Option(help='Column or array that says "train" or "test".')]
+Group = Annotated[
+    str | None, typer.Option(help="Column or array of a subject, session or machine: each is on one side of the split.")
+]
+Time = Annotated[str | None, typer.Option(help="Column or array of times: earlier rows train, later ones test.")]
 Task = Annotated[str | None, typer.Option(help="classes or numbers: what the label is, if it is not recognised.")]
 Modality = Annotated[str | None, typer.Option(help="table, series or image, if it is not recognised correctly.")]
 Missing = Annotated[list[str] | None, typer.Option("--na", help="Text of a missing value; repeatable.")]
@@ -59,6 +63,8 @@ def fit(
     test_key: TestKey = None,
     test_label_key: TestLabelKey = None,
     split: Split = None,
+    group: Group = None,
+    time: Time = None,
     task: Task = None,
     modality: Modality = None,
     na: Missing = None,
@@ -91,8 +97,8 @@ def fit(
 
     data = {
         "path": path, "modality": modality, "key": key, "label": label, "label_key": label_key, "test_key": test_key,
-        "test_label_key": test_label_key, "split": split, "task": task, "na": na or [], "drop": drop or [],
-        "size": size, "max_bad": max_bad,
+        "test_label_key": test_label_key, "split": split, "group": group, "time": time, "task": task,
+        "na": na or [], "drop": drop or [], "size": size, "max_bad": max_bad,
     }  # fmt: skip
     settings = {
         "method": method, "encoder": encoder, "epochs": epochs, "budget": budget, "seed": seed, "precision": precision,
@@ -131,6 +137,8 @@ def probe(
     test_key: TestKey = None,
     test_label_key: TestLabelKey = None,
     split: Split = None,
+    group: Group = None,
+    time: Time = None,
     task: Task = None,
     na: Missing = None,
     max_bad: MaxBad = 0,
@@ -144,7 +152,8 @@ def probe(
 
     data = {
         "path": path, "key": key, "label": label, "label_key": label_key, "test_key": test_key,
-        "test_label_key": test_label_key, "split": split, "task": task, "na": na or [], "max_bad": max_bad,
+        "test_label_key": test_label_key, "split": split, "group": group, "time": time, "task": task,
+        "na": na or [], "max_bad": max_bad,
     }  # fmt: skip
     verb.probe(run, data, evaluators=_names(evaluate), label_budget=label_budget, seed=seed, device=device)
 

@@ -1,21 +1,22 @@
 """`isotropy probe`: is a label easier to read from the embeddings than from what costs nothing?"""
 
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
 from isotropy.cli.inputs import load_on, read_with_bar
 from isotropy.cli.show import OUT, note, say
 from isotropy.cli.table import show_evidence
-from isotropy.data import ArrayDataset
+from isotropy.data import ArrayDataset, Data
 from isotropy.errors import UserError
 from isotropy.evaluation.evaluate import with_budget
 from isotropy.evaluation.evidence import evidence
 from isotropy.evaluation.problem import label_budget as sizes_of
 from isotropy.runs.directory import Run
 from isotropy.runs.division import divide
-from isotropy.runs.recipe import build, label_names
+from isotropy.runs.recipe import build
+from isotropy.runs.settings import label_names
 
 
 def probe(
@@ -34,19 +35,18 @@ def probe(
     evaluators = with_budget(evaluators, sizes)
     run = Run.opened(folder)
     made = load_on(run.folder, device)
-    _repeat(run.recipe.data, origin)
     label = origin["label"]
     if label in made.preprocess.column_names:
         raise UserError(
             f"--label {label}: the encoder was trained with this column as an input, so a probe would only read it "
             f"back; train another run with --drop {label}"
         )
-    data = read_with_bar({**origin, "modality": made.preprocess.modality})
+    data = _read(run.recipe.data, {**origin, "modality": made.preprocess.modality})
     say(data.description)
     rows = made.preprocess.transform(data.values)
     division = divide(data, seed, label_names(origin))
     if data.split is None:
-        note("no test part is named: a fifth of the rows is held out from the probes (the encoder may have seen it)")
+        note(f"no test part is named: {_held_out(data)} held out from the probes (the encoder may have seen it)")
     initial = build(run.recipe, made.preprocess, ArrayDataset(rows, made.preprocess))[0].encoder
     wanted = division.labels[0]
     with OUT.status("") if OUT.is_terminal else nullcontext() as status:
@@ -59,8 +59,23 @@ def probe(
     show_evidence(found)
 
 
-def _repeat(before: dict[str, Any], origin: dict[str, Any]) -> None:
-    """Read the label as the run did, where it is the same one and nothing else is said."""
-    same = label_names(before) == label_names(origin)
-    if same and origin["task"] is None:
-        origin["task"] = before.get("task")
+def _read(before: dict[str, Any], origin: dict[str, Any]) -> Data:
+    """Read the data as the run did: a label by the same name is the same task, and the same groups or times divide."""
+    if origin["task"] is None and label_names(before) == label_names(origin):
+        origin = {**origin, "task": before.get("task")}
+    by = [name for name in ("group", "time") if isinstance(before.get(name), str)]
+    if not by or any(origin[name] is not None for name in ("split", "test_key", "group", "time")):
+        return read_with_bar(origin)
+    column = before[by[0]]
+    if column not in label_names(origin):
+        with suppress(UserError):
+            return read_with_bar({**origin, by[0]: column})
+    data = read_with_bar(origin)
+    note(f"the run's rows were divided by the {by[0]} {column}, and these are not: {by[0]} could be on both sides")
+    return data
+
+
+def _held_out(data: Data) -> str:
+    if data.times is not None:
+        return "the last fifth in time is"
+    return "a fifth of the rows is" if data.groups is None else "a fifth of the groups is"

@@ -21,6 +21,8 @@ class Data:
         split: (N,) "train" or "test", or None.
         description: one line: what was taken for what.
         task: "classes" or "numbers" where the user says what the labels are.
+        groups: (N,) what whole groups of rows belong to (a subject, a machine), or None.
+        times: (N,) numbers that sort as the rows were recorded, or None.
     """
 
     values: Any
@@ -29,6 +31,8 @@ class Data:
     split: NDArray[np.str_] | None = None
     description: str = ""
     task: str | None = None
+    groups: NDArray[Any] | None = None
+    times: NDArray[Any] | None = None
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -50,5 +54,5 @@ class Data:
     def take(self, rows: NDArray[Any] | slice) -> "Data":
         """Return the data of some rows: (M,) places, (N,) booleans, or a slice (of arrays a view)."""
         values = self.values.iloc[rows] if isinstance(self.values, pd.DataFrame) else self.values[rows]
-        labels = None if self.labels is None else self.labels[rows]
-        return replace(self, values=values, labels=labels, split=None if self.split is None else self.split[rows])
+        beside = {name: getattr(self, name) for name in ("labels", "split", "groups", "times")}
+        return replace(self, values=values, **{name: x if x is None else x[rows] for name, x in beside.items()})

@@ -10,6 +10,7 @@ import pandas as pd
 
 from isotropy.data.data import Data
 from isotropy.data.folder import ImageFolder, read_folder
+from isotropy.data.grouping import check_division, with_division
 from isotropy.data.infer import infer_modality, known_modality
 from isotropy.data.readers import Archive, find_reader
 from isotropy.data.schema import as_frame, listed
@@ -31,6 +32,8 @@ def read(
     label_key: str | None = None,
     na: Sequence[str] = (),
     split: Any = None,
+    group: Any = None,
+    time: Any = None,
     drop: Sequence[str] = (),
     test_key: str | None = None,
     test_label_key: str | None = None,
@@ -55,6 +58,9 @@ def read(
         split: a table's column, or a .npz's array, that says "train" or "test" (or is true or false, and
             named after what true means); one value per row for what is in memory. A column or an array
             called "split" that holds nothing else is taken without being named.
+        group: a table's column, a .npz's array, "folder" for images in folders, or one value per row: rows of one group
+            (subject, machine, session) are on one side of the split. time: likewise; rows before a point in time train,
+            and rows from then on test. Neither is ever an input.
         drop: a table's columns to leave out, an identifier for example.
         test_key, test_label_key: arrays of a .npz that become the test part, behind the rows of `key`.
         task: "classes" or "numbers", where the labels could be taken for the other; see `evaluation.task.task_of`.
@@ -76,6 +82,7 @@ def read(
     content, name = _opened(dataset, na)
     whose = {"the frame": "a frame", "the array": "an array"}.get(name, name)
     keys = {"key": key, "label_key": label_key, "test_key": test_key, "test_label_key": test_label_key}
+    check_division({"label": label, "split": split, "group": group, "time": time, **keys})
     if not isinstance(content, Archive):
         _refuse(whose, "arrays of a .npz file", keys)
     if not isinstance(content, pd.DataFrame):
@@ -83,19 +90,27 @@ def read(
     if isinstance(content, pd.DataFrame):
         for column in [drop] if isinstance(drop, str) else drop:
             content, _ = pop_column(content, column, "to drop")
+        content, groups = _pop_beside(content, group, "group")
+        content, times = _pop_beside(content, time, "time")
         data = _table(content, name, modality, label, na, split)
     elif isinstance(content, Archive):
         keys["label_key"] = label if label_key is None else label_key
+        groups, times = (
+            Target(content[given], given) if isinstance(given, str) else Target(given) for given in (group, time)
+        )
         data = _archive(content, modality, keys, na, split, scale)
     elif not isinstance(content, Path):
+        groups, times = Target(group), Target(time)
         data = _array(content, name, modality, label, na, split, scale)
+        _refuse_names(name, group, time)
     elif modality in (None, "image"):
         place = None if store is None else Path(store)
         images = read_folder(content, size=size, channels=channels, max_bad=max_bad, store=place, progress=progress)
         data = _folder(images, name, label, split)
+        groups, times = _folder_groups(images, label, group), Target(time)
     else:
         raise UserError(f"{content} is a folder, which is read as images, not as {modality}")
-    return replace(data, task=task)
+    return replace(with_division(data, groups, times), task=task)
 
 
 def _check_task(task: str, *, labelled: bool) -> None:
@@ -133,16 +148,12 @@ def _rows(count: int, name: str) -> str:
 def _table(frame: pd.DataFrame, name: str, modality: str | None, label: Any, na: Sequence[str], split: Any) -> Data:
     rows = _rows(len(frame), name)
     frame, _ = as_frame(frame)
-    # Pandas counts columns without names: their numbers are names, too.
-    label, split = (str(given) if isinstance(given, int) else given for given in (label, split))
+    label, split = (_named(given) for given in (label, split))
     if split is None and "split" in frame.columns and label != "split" and is_split(frame["split"]):
         split = "split"
     if isinstance(label, str) and isinstance(split, str) and label == split:
         raise UserError(f"column {label!r} cannot be both the label and the split")
-    if getattr(label, "name", None) is not None:
-        # A label that was given beside the frame may still stand in it.
-        frame = frame.drop(columns=str(label.name), errors="ignore")
-    frame, labels = pop_target(frame, label, "label")
+    frame, labels = _pop_beside(frame, label, "label")
     frame, parts = pop_target(frame, split, "split")
     frame = mask_values(frame, na)
     values: Any
@@ -150,6 +161,18 @@ def _table(frame: pd.DataFrame, name: str, modality: str | None, label: Any, na:
     if not known_modality(kind).takes_frames:
         values, kind, description = infer_modality(frame.to_numpy(), modality)
     return with_targets(values, kind, f"{name}: {description}, {rows}", labels, parts, na)
+
+
+def _named(given: Any) -> Any:
+    """Return a column's name: pandas counts columns without names, and their numbers are names, too."""
+    return str(given) if isinstance(given, int) else given
+
+
+def _pop_beside(frame: pd.DataFrame, given: Any, what: str) -> tuple[pd.DataFrame, Target]:
+    """Return what `pop_target` does; a column that is given beside the frame may still stand in it."""
+    if getattr(given, "name", None) is not None:
+        frame = frame.drop(columns=[name for name in frame.columns if str(name) == str(given.name)])
+    return pop_target(frame, _named(given), what)
 
 
 def mask_values(frame: pd.DataFrame, na: Sequence[str]) -> pd.DataFrame:
@@ -171,15 +194,19 @@ def _array(
     dataset: Any, name: str, modality: str | None, label: Any, na: Sequence[str], split: Any, scale: str | None
 ) -> Data:
     array = as_array(dataset)
-    for given in (label, split):
-        if isinstance(given, str):
-            raise UserError(f"{name} has no column names, so no {given!r}: give one value per row instead")
+    _refuse_names(name, label, split)
     values: Any
     values, kind, description = infer_modality(array, modality, scale=scale)
     description = f"{name}: {description}, {_rows(len(values), name)} ({array.dtype})"
     if array.dtype.kind in "OSU":
         values = mask_values(as_frame(values)[0], na)
     return with_targets(values, kind, description, Target(label), Target(split), na)
+
+
+def _refuse_names(name: str, *given: Any) -> None:
+    for one in given:
+        if isinstance(one, str):
+            raise UserError(f"{name} has no column names, so no {one!r}: give one value per row instead")
 
 
 def _archive(
@@ -256,3 +283,13 @@ def _folder(images: ImageFolder, name: str, label: Any, split: Any) -> Data:
     description = f"{name}: {colour} images brought to {height}x{width}, {_rows(len(images.values), name)}"
     data = with_targets(images.values, "image", description, split=parts)
     return replace(with_targets(images.values, "image", data.description, labels, notes=notes), split=data.split)
+
+
+def _folder_groups(images: ImageFolder, label: Any, group: Any) -> Target:
+    if not isinstance(group, str):
+        return Target(group)
+    if group != "folder":
+        raise UserError(f"a folder of images has no group {group!r}: group='folder' takes the folders' names")
+    if isinstance(label, str):
+        raise UserError("the folders' names cannot be both the label and the group")
+    return Target(pd.Series([file.rpartition("/")[0] for file in images.files], dtype=object), "the folders' names")

@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from isotropy.data import Data
+from isotropy.data.schema import listed
 from isotropy.errors import UserError
 from isotropy.evaluation.splits import split
 from isotropy.evaluation.task import Task, decided, encode, has_label, task_note
@@ -42,7 +44,10 @@ class Division:
 
 
 def divide(data: Data, seed: int, names: Sequence[str] = ("label",)) -> Division:
-    """Return the parts that the data names; else a fifth of the rows is held out, and nothing where there is no label.
+    """Return the parts that the data names or makes; nothing is held out where there is neither a label nor parts.
+
+    Without named parts a fifth is held out: of the groups where the data has groups, the last rows where it has times,
+    else of the rows, in each class of the first label.
 
     Args:
         data: as `isotropy.read` gave it. seed: of the draw. names: what the labels are called.
@@ -55,12 +60,16 @@ def divide(data: Data, seed: int, names: Sequence[str] = ("label",)) -> Division
         held_out = np.asarray(data.split) == "test"
         train, test = np.flatnonzero(~held_out), np.flatnonzero(held_out)
     elif labels:
-        train, test = split(labels[0].values, test=_TEST_FRACTION, seed=seed, task=labels[0].task)
+        first = labels[0]
+        train, test = split(
+            first.values, test=_TEST_FRACTION, seed=seed, task=first.task, groups=data.groups, times=data.times
+        )
     else:
         return Division(np.arange(len(data)), np.arange(0))
     for label in labels:
         refuse_unprobeable(label.values[train], label.values[test], label.task)
-    return Division(train, test, labels, _task_notes(data, labels))
+    notes = [*_task_notes(data, labels), *(note for label in labels for note in _unseen_notes(label, train, test))]
+    return Division(train, test, labels, tuple(notes))
 
 
 def refuse_unprobeable(train: NDArray[Any], test: NDArray[Any], task: Task) -> None:
@@ -81,8 +90,20 @@ def _labels(data: Data, names: Sequence[str]) -> tuple[Label, ...]:
     return (Label(names[0], data.labels, decided(data.labels, data.task, names[0])),)
 
 
-def _task_notes(data: Data, labels: Sequence[Label]) -> tuple[str, ...]:
+def _task_notes(data: Data, labels: Sequence[Label]) -> list[str]:
     if data.task is not None:
-        return ()
+        return []
     notes = [task_note(label.values, label.task, label.name) for label in labels]
-    return tuple(note for note in notes if note)
+    return [note for note in notes if note]
+
+
+def _unseen_notes(label: Label, train: Rows, test: Rows) -> list[str]:
+    """Return a line where classes are in the test part alone."""
+    if label.task == "numbers":
+        return []
+    known, asked = (pd.Series(label.values[part]).dropna() for part in (train, test))
+    alone = asked[~asked.isin(known)].value_counts()
+    if not len(alone):
+        return []
+    names = listed(alone.index.tolist(), 3)
+    return [f"label {label.name}: in the test part alone: {names} ({alone.sum():,} rows), which no probe can learn"]

@@ -19,6 +19,7 @@ from isotropy.modalities import MODALITIES
 from isotropy.runs.defaults import DEFAULT_STEPS, MOST_EPOCHS
 from isotropy.runs.division import Division, divide
 from isotropy.runs.recipe import Recipe, build
+from isotropy.runs.settings import label_names
 from isotropy.training import Plan, comm, fit
 from isotropy.views.multiview import ViewMaker
 
@@ -109,7 +110,7 @@ def prepare(
     Raises:
         UserError: data or options that do not fit, named.
     """
-    division = divide(data, recipe.train.seed, recipe.label_names)
+    division = divide(data, recipe.train.seed, label_names(recipe.data))
     train, test = division.train, division.test
     if preprocess is None:
         own = isinstance(network, Encoder) and network.any_length

@@ -107,11 +107,6 @@ class Recipe:
         views = {key: value for key, value in self.views.items() if key != "name"}
         check_options(modality.view_maker(self.views.get("name", "")), views, _GIVEN_VIEWS, "views")
 
-    @property
-    def label_names(self) -> tuple[str, ...]:
-        """What the labels of the data are called."""
-        return label_names(self.data)
-
     @classmethod
     def default(cls, method: str | type[Method], modality: str) -> "Recipe":
         """Return the recipe that suits `method` on `modality` on one small machine."""
@@ -219,17 +214,6 @@ class Recipe:
             raise UserError(f"{path}: every setting stands in a section ([method], [train], ...)") from None
         except UserError as error:
             raise UserError(f"{path}: {error}") from error
-
-
-def label_names(origin: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return what the labels are called that keywords of `isotropy.read` name.
-
-    Example:
-        >>> label_names({"label": "kind"}), label_names({})
-        (('kind',), ('label',))
-    """
-    given = origin.get("label") or origin.get("label_key") or "label"
-    return (given,) if isinstance(given, str) else tuple(given)
 
 
 def build(
