@@ -52,7 +52,10 @@ def test_largest_remainders_take_exactly_the_count():
         assert len(stratified(labels, count)) == count
 
 
-@pytest.mark.parametrize("call", [lambda: split(1), lambda: split(9, test=1.0), lambda: split(4, groups=[1] * 4), lambda: split(4, times=[1] * 4)])
+@pytest.mark.parametrize(
+    "call",
+    [lambda: split(1), lambda: split(9, test=1.0), lambda: split(4, groups=[1] * 4), lambda: split(4, times=[1] * 4)],
+)
 def test_what_cannot_be_divided_is_refused(call):
     with pytest.raises(UserError):
         call()

@@ -129,3 +129,53 @@ def test_a_class_in_the_test_part_alone_is_named(people):
     division = divide(read(late, label="kind", time="when"), 0, ["kind"])
     assert division.notes == ("label kind: in the test part alone: 'late' (48 rows), which no probe can learn",)
     assert divide(read(people, label="kind", time="when"), 0).notes == ()
+
+
+def recordings(hop=10, count=30):
+    """Return windows of 40 steps of four recordings, and a label of each."""
+    rng = np.random.default_rng(0)
+    signals = rng.normal(size=(4, 2, hop * count + 40)).astype(np.float32)
+    series = np.concatenate([[one[:, hop * n : hop * n + 40] for n in range(count)] for one in signals])
+    return series, np.repeat(["up", "down", "up", "down"], count)
+
+
+def test_overlapping_windows_are_kept_on_one_side():
+    series, label = recordings()
+    division = divide(read(series, label=label), 0)
+    steps = np.concatenate([np.arange(30) * 10 + 1000 * n for n in range(4)])
+    gaps = np.abs(steps[division.train][:, None] - steps[division.test])
+    assert gaps.min() >= 40, "no training window shares a step with a test window"
+    assert 0.1 < len(division.test) / 120 < 0.3 and len(division.train) > 60
+    (note,) = division.notes
+    assert note.startswith(
+        "rows are overlapping windows, 10 steps apart and 40 long: blocks of them are kept on one side"
+    )
+    shuffled = np.random.default_rng(0).permutation(120)
+    division = divide(read(series[shuffled], label=label[shuffled]), 0)
+    assert division.notes == () and len(division.train) + len(division.test) == 120
+
+
+def test_windows_that_overlap_across_named_parts_are_counted():
+    series, label = recordings()
+    parts = np.where(np.arange(120) % 30 < 24, "train", "test")
+    division = divide(read(series, label=label, split=parts), 0)
+    assert division.notes == (
+        "rows are overlapping windows, 10 steps apart and 40 long: 12 of 24 test rows overlap training rows",
+    )
+    assert len(division.train) == 96
+
+
+def test_a_column_in_blocks_is_named_unless_it_is_the_group(people):
+    table = people.drop(columns="when").assign(kind=np.random.default_rng(0).integers(0, 2, 240))
+    (note,) = divide(read(table, label="kind"), 0).notes
+    assert note == (
+        "column 'who' stands in long blocks of rows, as subjects, files or sessions do, with each on both sides of the "
+        "split: --group who keeps them apart"
+    )
+    assert divide(read(table, label="kind", group="who"), 0).notes == ()
+    assert divide(read(table, label="kind", drop=["who"]), 0).notes == ()
+    whole = np.where(table["who"] < 32, "train", "test")
+    assert divide(read(table, label="kind", split=whole), 0).notes == ()
+    assert divide(read(table.sample(frac=1, random_state=0), label="kind"), 0).notes == ()
+    numbers = table.assign(kind=np.random.default_rng(0).normal(size=240))
+    assert divide(read(numbers, label="kind"), 0).notes == (note,)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from isotropy.batch import Batch, take, tensors_of
 from isotropy.diagnostics.codes import bins_used, mutual_information, purity, usage
-from isotropy.evaluation import baselines
+from isotropy.evaluation import baselines, leaks
 from isotropy.evaluation.baselines import trees
 from isotropy.evaluation.evaluate import TEST_ROWS, chosen_rows, evaluate
 from isotropy.evaluation.evaluators import DEFAULT
@@ -60,7 +60,7 @@ def evidence(
     # Features are made for the probed rows alone: those of large images would not fit otherwise.
     task = decided(labels, task, label)
     chosen = chosen_rows(labels[train], labels[test], task=task)
-    train, test = train[chosen[0]], test[chosen[1]]
+    parts, (train, test) = (train, test), (train[chosen[0]], test[chosen[1]])
     preprocess = trained.preprocess
     initial = Representation(untrained, preprocess, method=trained.method)
 
@@ -70,6 +70,7 @@ def evidence(
         return in_pieces(vectors, rows, train), in_pieces(vectors, rows, test)
 
     raw = both(preprocess.features)
+    notes = [*notes, *leaks.duplicates(rows, parts, (train, test), raw)]
     modality = MODALITIES[preprocess.modality]
     candidates: dict[str, Any] = {
         trained.title: both(trained.embed_stored),
@@ -81,8 +82,10 @@ def evidence(
         ),
     }
     if modality.as_columns is not None:
-        parts = [modality.as_columns(preprocess, take(rows, torch.from_numpy(part))) for part in (train, test)]
-        candidates[trees.NAME] = trees.Columns(parts[0][0], parts[1][0], parts[0][1])
+        (columns, kinds), (others, _) = (
+            modality.as_columns(preprocess, take(rows, torch.from_numpy(part))) for part in (train, test)
+        )
+        candidates[trees.NAME] = trees.Columns(columns, others, kinds)
     found = evaluate(
         candidates,
         labels[train],

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from isotropy.data import Data
 from isotropy.data.schema import listed
 from isotropy.errors import UserError
+from isotropy.evaluation import leaks
 from isotropy.evaluation.splits import split
 from isotropy.evaluation.task import Task, decided, encode, has_label, task_note
 
@@ -56,20 +57,24 @@ def divide(data: Data, seed: int, names: Sequence[str] = ("label",)) -> Division
         UserError: labels that no probe can learn or be scored on.
     """
     labels = _labels(data, names)
+    linked, hop = _overlaps(data) if labels else (np.zeros(0, dtype=bool), 0)
     if data.split is not None:
         held_out = np.asarray(data.split) == "test"
         train, test = np.flatnonzero(~held_out), np.flatnonzero(held_out)
     elif labels:
         first = labels[0]
+        blocks = leaks.window_blocks(linked) if hop and data.times is None else None
+        groups = blocks if data.groups is None else data.groups
         train, test = split(
-            first.values, test=_TEST_FRACTION, seed=seed, task=first.task, groups=data.groups, times=data.times
+            first.values, test=_TEST_FRACTION, seed=seed, task=first.task, groups=groups, times=data.times
         )
     else:
         return Division(np.arange(len(data)), np.arange(0))
+    train, notes = _apart(data, train, test, linked, hop) if hop else (train, [])
     for label in labels:
         refuse_unprobeable(label.values[train], label.values[test], label.task)
-    notes = [*_task_notes(data, labels), *(note for label in labels for note in _unseen_notes(label, train, test))]
-    return Division(train, test, labels, tuple(notes))
+    notes += [note for label in labels for note in _unseen_notes(label, train, test)]
+    return Division(train, test, labels, (*_task_notes(data, labels), *notes, *_block_notes(data, labels, test)))
 
 
 def refuse_unprobeable(train: NDArray[Any], test: NDArray[Any], task: Task) -> None:
@@ -107,3 +112,51 @@ def _unseen_notes(label: Label, train: Rows, test: Rows) -> list[str]:
         return []
     names = listed(alone.index.tolist(), 3)
     return [f"label {label.name}: in the test part alone: {names} ({alone.sum():,} rows), which no probe can learn"]
+
+
+def _overlaps(data: Data) -> tuple[NDArray[np.bool_], int]:
+    """Return which rows overlap the next one, and the hop, 0 where they are no overlapping windows."""
+    if data.modality != "series" or not isinstance(data.values, np.ndarray):
+        return np.zeros(0, dtype=bool), 0
+    return leaks.overlapping_windows(data.values)
+
+
+def _apart(data: Data, train: Rows, test: Rows, linked: NDArray[np.bool_], hop: int) -> tuple[Rows, list[str]]:
+    """Return the training rows without those that overlap test rows, where the split is ours to make, and a note."""
+    steps = data.values.shape[-1]
+    held_out = np.zeros(len(data), dtype=bool)
+    held_out[test] = True
+    overlapping = leaks.across(linked, held_out, reach=-(-steps // hop) - 1)
+    windows = f"rows are overlapping windows, {hop} steps apart and {steps} long"
+    if data.split is not None:
+        count = int((overlapping & held_out).sum())
+        return train, [f"{windows}: {count:,} of {len(test):,} test rows overlap training rows"] if count else []
+    left_out = train[overlapping[train]]
+    said = f" ({len(left_out):,} training rows that overlap test rows are left out)" if len(left_out) else ""
+    return np.setdiff1d(train, left_out), [f"{windows}: blocks of them are kept on one side of the split{said}"]
+
+
+def _block_notes(data: Data, labels: Sequence[Label], test: Rows) -> list[str]:
+    """Return a line where columns look like subjects or sessions and are on both sides of the split."""
+    if data.groups is not None or data.times is not None or not isinstance(data.values, pd.DataFrame):
+        return []
+    first = labels[0]
+    kinds = first.values if first.task == "classes" else _tenths(first.values)
+    held_out = np.zeros(len(data), dtype=bool)
+    held_out[test] = True
+    found = []
+    for name in leaks.blocked_columns(data.values, kinds):
+        column = data.values[next(one for one in data.values.columns if str(one) == name)]
+        if column[held_out].isin(column[~held_out]).any():
+            found.append(name)
+    if not found:
+        return []
+    what = f"column {found[0]!r} stands" if len(found) == 1 else f"columns {listed(found, 3)} stand"
+    return [
+        f"{what} in long blocks of rows, as subjects, files or sessions do, with each on both sides of the split: "
+        f"--group {found[0]} keeps them apart"
+    ]
+
+
+def _tenths(numbers: NDArray[Any]) -> NDArray[Any]:
+    return np.asarray(pd.qcut(pd.to_numeric(pd.Series(numbers)), 10, labels=False, duplicates="drop"))
