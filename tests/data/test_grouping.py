@@ -102,3 +102,28 @@ def test_names_need_something_that_has_names(tmp_path):
         read(tmp_path / "x.npz", group="subject")
     with pytest.raises(UserError, match="test_key and group both say"):
         read(tmp_path / "x.npz", key="X", test_key="X", group="y")
+
+
+def test_several_labels_are_taken_out_and_stay_beside_each_other(tmp_path):
+    data = read(frame(), label=["kind", "who"], drop=["when"])
+    assert list(data.values.columns) == ["a"] and data.labels.tolist() == list("uvuvuv")
+    assert data.more_labels["who"].tolist() == list("xxyyzz")
+    assert data.take(np.array([5, 0])).more_labels["who"].tolist() == ["z", "x"]
+    assert read(frame(), label=list("uvuvuv")).more_labels == {}, "one text per row is a label by value"
+    assert read(frame(), label=["kind"]).more_labels == {}
+    np.savez(tmp_path / "x.npz", X=np.zeros((6, 2, 9)), y=np.arange(6) % 2, z=np.arange(6))
+    assert read(tmp_path / "x.npz", label=["y", "z"]).more_labels["z"].tolist() == list(range(6))
+
+
+@pytest.mark.parametrize(
+    ("options", "line"),
+    [
+        ({"label": ["kind", "kind"]}, "label 'kind' is given twice"),
+        ({"label": ["kind", "whoo"]}, "there is no column 'whoo' .label. .did you mean 'who'"),
+        ({"label": ["kind", "who"], "group": "who"}, "'who' cannot be both the label and the group"),
+        ({"label": ["kind", "who"], "split": "who"}, "'who' cannot be both the label and the split"),
+    ],
+)
+def test_labels_that_are_no_columns_or_something_else_are_refused(options, line):
+    with pytest.raises(UserError, match=line):
+        read(frame(), **options)

@@ -64,7 +64,7 @@ def test_a_resume_repeats_the_task(people, tmp_path):
     for event in train(people, label="who", drop=["when"], task="numbers", method="simclr", epochs=2, out="run"):
         if isinstance(event, Stepped):
             event.stop()
-    planned = next(iter(train(people.drop(columns="when"), resume="run")))
+    planned = next(iter(train(people, resume="run")))
     assert isinstance(planned, Planned)
     assert planned.prepared.division.labels[0].task == "numbers"
 
@@ -179,3 +179,38 @@ def test_a_column_in_blocks_is_named_unless_it_is_the_group(people):
     assert divide(read(table.sample(frac=1, random_state=0), label="kind"), 0).notes == ()
     numbers = table.assign(kind=np.random.default_rng(0).normal(size=240))
     assert divide(read(numbers, label="kind"), 0).notes == (note,)
+
+
+def test_several_labels_are_probed_one_by_one_and_never_an_input(people, capsys):
+    table = people.assign(even=people["who"] % 2 == 0, size=people["a"] * 2 + people["b"])
+    table.to_csv("several.csv", index=False)
+    asked = ["--label", "kind", "--label", "even", "--label", "size", "--drop", "when", "--group", "who"]
+    main(["fit", "several.csv", *asked, *FAST, "--out", "run", "--evaluate", "knn"])
+    said = capsys.readouterr().out
+    run = Run("run")
+    assert run.preprocess.column_names == ["a", "b", "c", "d"]
+    assert run.recipe.data["label"] == ["kind", "even", "size"]
+    assert [one["label"] for one in run.read_json("probes.json")] == ["kind", "even", "size"]
+    assert [one["task"] for one in run.read_json("probes.json")] == ["classes", "classes", "numbers"]
+    assert "labels from kind; labels from even; labels from size; groups from who" in said
+    assert said.count("mean accuracy over 2 labels (kind, even): ") == 1 and "mean R2" not in said
+    main(["probe", "run", "several.csv", "--label", "even", "--label", "who", "--group", "when", "--evaluate", "knn"])
+    found = run.read_json("probes.json")
+    assert [one["label"] for one in found] == ["kind", "size", "even", "who"]
+    assert [any("label who:" in note for note in one["notes"]) for one in found[2:]] == [False, True]
+
+
+def test_several_labels_from_python_are_kept_for_a_resume(people):
+    events = train(people, label=["kind", "who"], drop=["when"], method="simclr", epochs=2, out="run")
+    for event in events:
+        if isinstance(event, Planned):
+            assert [label.name for label in event.prepared.division.labels] == ["kind", "who"]
+        if isinstance(event, Stepped):
+            event.stop()
+    planned = next(iter(train(people, resume="run")))
+    assert [label.name for label in planned.prepared.division.labels] == ["kind", "who"]
+
+
+def test_one_of_several_labels_that_cannot_be_probed_is_named(people):
+    with pytest.raises(UserError, match="flat: the label has only the class 'x'"):
+        divide(read(people.assign(flat="x"), label=["kind", "flat"]), 0, ["kind", "flat"])

@@ -28,7 +28,9 @@ app = typer.Typer(
 )
 
 # Verbs import what they need when they run: `isotropy --help` answers without loading torch.
-Label = Annotated[str | None, typer.Option(help="Column with labels, for evaluation only: no method sees it.")]
+Label = Annotated[
+    list[str] | None, typer.Option(help="Column with labels, for evaluation only: no method sees it; repeatable.")
+]
 LabelKey = Annotated[str | None, typer.Option(help="Array of an .npz with the labels, for example y_train.")]
 Key = Annotated[str | None, typer.Option(help="Array of an .npz to read, for example X_train.")]
 TestKey = Annotated[str | None, typer.Option(help="Array of an .npz with test rows, for example X_test.")]
@@ -96,9 +98,9 @@ def fit(
     from isotropy.cli import fit as verb
 
     data = {
-        "path": path, "modality": modality, "key": key, "label": label, "label_key": label_key, "test_key": test_key,
-        "test_label_key": test_label_key, "split": split, "group": group, "time": time, "task": task,
-        "na": na or [], "drop": drop or [], "size": size, "max_bad": max_bad,
+        "path": path, "modality": modality, "key": key, "label": _one_or_several(label), "label_key": label_key,
+        "test_key": test_key, "test_label_key": test_label_key, "split": split, "group": group, "time": time,
+        "task": task, "na": na or [], "drop": drop or [], "size": size, "max_bad": max_bad,
     }  # fmt: skip
     settings = {
         "method": method, "encoder": encoder, "epochs": epochs, "budget": budget, "seed": seed, "precision": precision,
@@ -151,7 +153,7 @@ def probe(
     from isotropy.cli import probe as verb
 
     data = {
-        "path": path, "key": key, "label": label, "label_key": label_key, "test_key": test_key,
+        "path": path, "key": key, "label": _one_or_several(label), "label_key": label_key, "test_key": test_key,
         "test_label_key": test_label_key, "split": split, "group": group, "time": time, "task": task,
         "na": na or [], "max_bad": max_bad,
     }  # fmt: skip
@@ -215,6 +217,10 @@ def main(arguments: list[str] | None = None) -> None:
 
 def _names(text: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def _one_or_several(names: list[str] | None) -> str | list[str] | None:
+    return names[0] if names and len(names) == 1 else names or None
 
 
 def _as_note(message: Warning | str, *_: Any, **__: Any) -> None:

@@ -18,6 +18,7 @@ from isotropy.cli.table import show_evidence
 from isotropy.errors import UserError
 from isotropy.evaluation.evaluate import with_budget
 from isotropy.evaluation.problem import label_budget as sizes_of
+from isotropy.evaluation.together import mean_lines
 from isotropy.methods import find_method
 from isotropy.runs.diagnose import diagnose
 from isotropy.runs.directory import Run
@@ -221,6 +222,9 @@ def _show_result(events: Iterator[Event], probing: Status, said: Sequence[str]) 
                     finished = event
     if comm.rank() != 0:
         return
+    for line in mean_lines(finished.evidence):
+        say("")
+        say(line, "bold")
     assert finished.verdict is not None
     say("")
     show_verdict(finished.verdict)

@@ -13,6 +13,7 @@ from isotropy.errors import UserError
 from isotropy.evaluation.evaluate import with_budget
 from isotropy.evaluation.evidence import evidence
 from isotropy.evaluation.problem import label_budget as sizes_of
+from isotropy.evaluation.together import mean_lines
 from isotropy.runs.directory import Run
 from isotropy.runs.division import divide
 from isotropy.runs.recipe import build
@@ -35,8 +36,7 @@ def probe(
     evaluators = with_budget(evaluators, sizes)
     run = Run.opened(folder)
     made = load_on(run.folder, device)
-    label = origin["label"]
-    if label in made.preprocess.column_names:
+    for label in set(label_names(origin)) & set(made.preprocess.column_names):
         raise UserError(
             f"--label {label}: the encoder was trained with this column as an input, so a probe would only read it "
             f"back; train another run with --drop {label}"
@@ -48,15 +48,20 @@ def probe(
     if data.split is None:
         note(f"no test part is named: {_held_out(data)} held out from the probes (the encoder may have seen it)")
     initial = build(run.recipe, made.preprocess, ArrayDataset(rows, made.preprocess))[0].encoder
-    wanted = division.labels[0]
     with OUT.status("") if OUT.is_terminal else nullcontext() as status:
-        found = evidence(
-            made, initial, rows, wanted.values, division.train, division.test, label=wanted.name, task=wanted.task,
-            evaluators=evaluators, notes=division.notes, sizes=sizes,
-            progress=lambda what: status.update(f"probing {what}") if status else None,
-        )  # fmt: skip
-    run.keep_evidence([found])
-    show_evidence(found)
+        found = [
+            evidence(
+                made, initial, rows, wanted.values, division.train, division.test, label=wanted.name, task=wanted.task,
+                evaluators=evaluators, notes=division.notes_on(wanted), sizes=sizes,
+                progress=lambda what: status.update(f"probing {what}") if status else None,
+            )
+            for wanted in division.labels
+        ]  # fmt: skip
+    run.keep_evidence(found)
+    for entry in found:
+        show_evidence(entry)
+    for line in mean_lines(found):
+        say(line, "bold")
 
 
 def _read(before: dict[str, Any], origin: dict[str, Any]) -> Data:

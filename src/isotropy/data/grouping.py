@@ -23,6 +23,9 @@ def check_division(names: dict[str, Any]) -> None:
     given = [name for name in ("split", "test_key", "group", "time") if names[name] is not None]
     if len(given) > 1 and given != ["split", "test_key"]:
         raise UserError(f"{given[0]} and {given[1]} both say what the test part is: give one of them")
+    label, split = names["label"], names["split"]
+    if isinstance(label, list | tuple) and isinstance(split, str) and split in label:
+        raise UserError(f"{split!r} cannot be both the label and the split")
     for option in ("group", "time"):
         column = names[option]
         for other, given_there in (("label", names["label"]), ("label", names["label_key"]), ("values", names["key"])):

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -43,6 +43,11 @@ class Division:
     labels: tuple[Label, ...] = ()
     notes: tuple[str, ...] = ()
 
+    def notes_on(self, label: Label) -> list[str]:
+        """Return the notes without those that are about another label."""
+        others = tuple(f"label {one.name}:" for one in self.labels if one.name != label.name)
+        return [note for note in self.notes if not note.startswith(others)]
+
 
 def divide(data: Data, seed: int, names: Sequence[str] = ("label",)) -> Division:
     """Return the parts that the data names or makes; nothing is held out where there is neither a label nor parts.
@@ -72,7 +77,10 @@ def divide(data: Data, seed: int, names: Sequence[str] = ("label",)) -> Division
         return Division(np.arange(len(data)), np.arange(0))
     train, notes = _apart(data, train, test, linked, hop) if hop else (train, [])
     for label in labels:
-        refuse_unprobeable(label.values[train], label.values[test], label.task)
+        try:
+            refuse_unprobeable(label.values[train], label.values[test], label.task)
+        except UserError as error:
+            raise UserError(f"{label.name}: {error}" if len(labels) > 1 else str(error)) from None
     notes += [note for label in labels for note in _unseen_notes(label, train, test)]
     return Division(train, test, labels, (*_task_notes(data, labels), *notes, *_block_notes(data, labels, test)))
 
@@ -92,7 +100,9 @@ def refuse_unprobeable(train: NDArray[Any], test: NDArray[Any], task: Task) -> N
 def _labels(data: Data, names: Sequence[str]) -> tuple[Label, ...]:
     if data.labels is None:
         return ()
-    return (Label(names[0], data.labels, decided(data.labels, data.task, names[0])),)
+    values = {names[0]: data.labels, **data.more_labels}
+    task = cast(Task | None, data.task)
+    return tuple(Label(name, labels, decided(labels, task, name)) for name, labels in values.items())
 
 
 def _task_notes(data: Data, labels: Sequence[Label]) -> list[str]:

@@ -22,6 +22,7 @@ from isotropy.representation import Representation
 from isotropy.runs import defaults, prepare
 from isotropy.runs.diagnose import run_facts
 from isotropy.runs.directory import Recorder, Run, free_folder, on_first
+from isotropy.runs.division import Label
 from isotropy.runs.monitor import Monitor, verdict_due
 from isotropy.runs.prepare import Prepared
 from isotropy.runs.recipe import Recipe
@@ -98,7 +99,7 @@ class Trained:
 
 @dataclass(frozen=True)
 class Evaluated:
-    """A label was probed on the test rows: `evidence` is an entry of probes.json; on the first rank alone."""
+    """One of the labels was probed on the test rows: `evidence` is an entry of probes.json; on the first rank alone."""
 
     evidence: dict[str, Any]
 
@@ -214,8 +215,7 @@ def train(
         if isinstance(data, (str, Path)):
             origin = origin or read_again(data, **reading)
         else:
-            # Of what is in memory the names alone.
-            origin = origin or {name: value for name, value in reading.items() if isinstance(value, str)}
+            origin = origin or {name: value for name, value in reading.items() if _is_name(value, data)}
         network = encoder if isinstance(encoder, nn.Module) else None
         plan = partial(_plan, data, reading, dict(origin), recipe, changes, budget, network, out)
     return _events(plan, device, monitor, _Probing(evaluators, sizes, progress))
@@ -248,6 +248,13 @@ def read_again(path: Path | str, **reading: Any) -> dict[str, Any]:
     """Return the keywords of `isotropy.read` that find the data again from any folder."""
     kept = {name: value for name, value in reading.items() if value not in (None, [], ())}
     return kept | {"path": str(Path(path).expanduser().resolve())}
+
+
+def _is_name(value: Any, data: Any) -> bool:
+    """Return whether an option names columns of what is in memory: values are not kept."""
+    columns = [str(name) for name in getattr(data, "columns", ())]
+    names = isinstance(value, list | tuple) and len(value) > 0 and all(name in columns for name in value)
+    return isinstance(value, str) or names
 
 
 def _read(data: Any, reading: Mapping[str, Any]) -> Data:
@@ -330,14 +337,16 @@ def _events(
         yield Trained(prepared)
         method, name = prepared.method, prepared.recipe.method
         made = Representation(method.encoder, prepared.preprocess, method=name, coder=method.coder())
-        found, codes, said = [], None, None
+        found: list[dict[str, Any]] = []
+        codes, said = None, None
         if comm.rank() == 0:
             if run is not None:
                 made.save_weights(run.folder)
             labels = prepared.division.labels
             if labels and len(prepared.test):
-                found = [_evidence(prepared, made, probing)]
-                yield Evaluated(found[0])
+                for label in labels:
+                    found.append(_evidence(prepared, made, label, probing))
+                    yield Evaluated(found[-1])
             if made.coder:
                 values, task = (labels[0].values, labels[0].task) if labels else (None, None)
                 codes = codes_evidence(made, prepared.rows, values, prepared.train, prepared.test, task=task)
@@ -380,8 +389,7 @@ def _steps(prepared: Prepared, recorder: Recorder, watch: Monitor | None, resume
     return None
 
 
-def _evidence(prepared: Prepared, made: Representation, probing: _Probing) -> dict[str, Any]:
-    label = prepared.division.labels[0]
+def _evidence(prepared: Prepared, made: Representation, label: Label, probing: _Probing) -> dict[str, Any]:
     return evidence(
         made,
         prepared.untrained(),
@@ -391,7 +399,7 @@ def _evidence(prepared: Prepared, made: Representation, probing: _Probing) -> di
         prepared.test,
         label=label.name,
         task=label.task,
-        notes=prepared.division.notes,
+        notes=prepared.division.notes_on(label),
         evaluators=probing.evaluators,
         sizes=probing.sizes,
         progress=probing.progress,
