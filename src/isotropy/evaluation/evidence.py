@@ -37,6 +37,7 @@ def evidence(
     task: Task | None = None,
     evaluators: Sequence[str] = DEFAULT,
     sizes: Sequence[Size] | None = None,
+    groups: NDArray[Any] | None = None,
     notes: Sequence[str] = (),
     progress: Callable[[str], None] | None = None,
 ) -> dict[str, Any]:
@@ -51,6 +52,7 @@ def evidence(
         label: what the label is called.
         task: "classes" or "numbers"; by default what all labels look like.
         evaluators: names in `EVALUATORS`. sizes: of the few-label curve.
+        groups: of all rows, (N,), where whole groups are on one side of the split.
         notes: what a reader of the scores has to know, before the notes of the evaluation.
         progress: called with the name of each representation before it is evaluated.
 
@@ -95,6 +97,7 @@ def evidence(
         task=task,
         evaluators=evaluators,
         sizes=sizes,
+        groups=None if groups is None else groups[train],
         progress=progress,
     )
     return {**found, "notes": [*notes, *found["notes"]]}

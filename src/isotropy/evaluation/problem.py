@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from isotropy.errors import UserError
@@ -34,6 +35,7 @@ class Problem:
         sizes: of a few-label curve: labels a class (or rows, where the label is a number), or fractions of the rows.
         draws: how many times few labels are drawn.
         device: where large fits are computed.
+        groups: of the training rows, (N,) codes, for choices among them that keep groups apart; or None.
     """
 
     task: Task
@@ -45,13 +47,14 @@ class Problem:
     sizes: tuple[Size, ...] = ()
     draws: int = DRAWS
     device: str = field(default="cpu", compare=False)
+    groups: Rows | None = None
 
     @classmethod
     def of(
         cls, train_y: ArrayLike, test_y: ArrayLike, *, task: Task | None = None, seed: int = 0,
-        sizes: tuple[Size, ...] | None = None, draws: int = DRAWS, device: str = "cpu",
+        sizes: tuple[Size, ...] | None = None, draws: int = DRAWS, device: str = "cpu", groups: ArrayLike | None = None,
     ) -> "Problem":  # fmt: skip
-        """Return the problem of labels (N,) and (M,), none of them missing.
+        """Return the problem of labels (N,) and (M,), none of them missing; `groups` are those of the training rows.
 
         Raises:
             UserError: one class only, or a number that is the same in every test row.
@@ -71,7 +74,8 @@ class Problem:
             majority = float(np.bincount(train).max() / len(train))
         metrics = tuple(leading_first(task, majority, len(classes)))
         sizes = sizes or (PER_CLASS if task == "classes" else OF_NUMBERS)
-        return cls(task, train, test, tuple(classes), metrics, seed, sizes, draws, device)
+        codes = None if groups is None else pd.factorize(np.asarray(groups), use_na_sentinel=False)[0].astype(np.int64)
+        return cls(task, train, test, tuple(classes), metrics, seed, sizes, draws, device, codes)
 
     @property
     def leading(self) -> str:
@@ -104,6 +108,20 @@ class Problem:
                 value=metric.value, validation=validation if lead else None, higher_is_better=metric.higher_is_better,
                 predicted=predicted.argmax(axis=1) if self.task == "classes" else predicted,
             )  # fmt: skip
+
+    def group_folds(self, folds: int) -> Rows | None:
+        """Return the fold of each training row, (N,), whole groups in each; None without groups, or with too few.
+
+        Example:
+            >>> Problem.of([0, 1] * 3, [0, 1], groups=list("aabbcc")).group_folds(3).tolist()
+            [1, 1, 2, 2, 0, 0]
+        """
+        number = 0 if self.groups is None else int(self.groups.max()) + 1
+        if self.groups is None or number < folds:
+            return None
+        fold = np.empty(number, dtype=np.int64)
+        fold[np.random.default_rng(self.seed).permutation(number)] = np.arange(number) % folds
+        return fold[self.groups]
 
     def drawn_test_rows(self) -> Rows:
         """Return the test rows on which few labels are scored: at most 5,000, the same for every draw."""

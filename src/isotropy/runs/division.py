@@ -36,12 +36,14 @@ class Division:
         train, test: sorted row numbers; `test` is empty where nothing is held out.
         labels: to be probed, the one that the split is stratified by first.
         notes: what a reader of the scores has to know of them, one line each.
+        groups: (N,) what whole groups of rows are on one side by, or None.
     """
 
     train: Rows
     test: Rows
     labels: tuple[Label, ...] = ()
     notes: tuple[str, ...] = ()
+    groups: NDArray[Any] | None = None
 
     def notes_on(self, label: Label) -> list[str]:
         """Return the notes without those that are about another label."""
@@ -63,13 +65,14 @@ def divide(data: Data, seed: int, names: Sequence[str] = ("label",)) -> Division
     """
     labels = _labels(data, names)
     linked, hop = _overlaps(data) if labels else (np.zeros(0, dtype=bool), 0)
+    groups = data.groups
     if data.split is not None:
         held_out = np.asarray(data.split) == "test"
         train, test = np.flatnonzero(~held_out), np.flatnonzero(held_out)
     elif labels:
         first = labels[0]
-        blocks = leaks.window_blocks(linked) if hop and data.times is None else None
-        groups = blocks if data.groups is None else data.groups
+        if hop and groups is None and data.times is None:
+            groups = leaks.window_blocks(linked)
         train, test = split(
             first.values, test=_TEST_FRACTION, seed=seed, task=first.task, groups=groups, times=data.times
         )
@@ -82,7 +85,9 @@ def divide(data: Data, seed: int, names: Sequence[str] = ("label",)) -> Division
         except UserError as error:
             raise UserError(f"{label.name}: {error}" if len(labels) > 1 else str(error)) from None
     notes += [note for label in labels for note in _unseen_notes(label, train, test)]
-    return Division(train, test, labels, (*_task_notes(data, labels), *notes, *_block_notes(data, labels, test)))
+    return Division(
+        train, test, labels, (*_task_notes(data, labels), *notes, *_block_notes(data, labels, test)), groups
+    )
 
 
 def refuse_unprobeable(train: NDArray[Any], test: NDArray[Any], task: Task) -> None:

@@ -402,6 +402,7 @@ def _evidence(prepared: Prepared, made: Representation, label: Label, probing: _
         prepared.test,
         label=label.name,
         task=label.task,
+        groups=prepared.division.groups,
         notes=prepared.division.notes_on(label),
         evaluators=probing.evaluators,
         sizes=probing.sizes,
