@@ -58,5 +58,5 @@ class Data:
         values = self.values.iloc[rows] if isinstance(self.values, pd.DataFrame) else self.values[rows]
         beside = {name: getattr(self, name) for name in ("labels", "split", "groups", "times")}
         more = {name: x[rows] for name, x in self.more_labels.items()}
-        taken = {name: x if x is None else x[rows] for name, x in beside.items()}
+        taken: dict[str, Any] = {name: x if x is None else x[rows] for name, x in beside.items()}
         return replace(self, values=values, more_labels=more, **taken)
