@@ -28,15 +28,26 @@ app = typer.Typer(
 )
 
 # Verbs import what they need when they run: `isotropy --help` answers without loading torch.
-Label = Annotated[str | None, typer.Option(help="Column with labels, for evaluation only: no method sees it.")]
+Label = Annotated[
+    list[str] | None, typer.Option(help="Column with labels, for evaluation only: no method sees it; repeatable.")
+]
 LabelKey = Annotated[str | None, typer.Option(help="Array of an .npz with the labels, for example y_train.")]
 Key = Annotated[str | None, typer.Option(help="Array of an .npz to read, for example X_train.")]
 TestKey = Annotated[str | None, typer.Option(help="Array of an .npz with test rows, for example X_test.")]
 TestLabelKey = Annotated[str | None, typer.Option(help="Array of an .npz with their labels.")]
 Split = Annotated[str | None, typer.Option(help='Column or array that says "train" or "test".')]
+Group = Annotated[
+    str | None, typer.Option(help="Column or array of a subject, session or machine: each is on one side of the split.")
+]
+Time = Annotated[str | None, typer.Option(help="Column or array of times: earlier rows train, later ones test.")]
+Task = Annotated[str | None, typer.Option(help="classes or numbers: what the label is, if it is not recognised.")]
 Modality = Annotated[str | None, typer.Option(help="table, series or image, if it is not recognised correctly.")]
 Missing = Annotated[list[str] | None, typer.Option("--na", help="Text of a missing value; repeatable.")]
 MaxBad = Annotated[int, typer.Option(min=0, help="Number of unreadable images to skip, at most.")]
+LabelBudget = Annotated[
+    str | None,
+    typer.Option(help="Sizes of the few-label curve, for example 1,10,50,1%: labels a class or percentages."),
+]
 Evaluate = Annotated[
     str,
     typer.Option(help="Evaluators: linear, knn, trees, few_labels, search, clusters (the default), mlp."),
@@ -58,6 +69,9 @@ def fit(
     test_key: TestKey = None,
     test_label_key: TestLabelKey = None,
     split: Split = None,
+    group: Group = None,
+    time: Time = None,
+    task: Task = None,
     modality: Modality = None,
     na: Missing = None,
     drop: Annotated[
@@ -74,6 +88,7 @@ def fit(
     seed: Annotated[int | None, typer.Option(help="Random seed of the whole run.")] = None,
     evaluate: Evaluate = "linear,knn,trees,few_labels,search,clusters",
     baselines: Baselines = "",
+    label_budget: LabelBudget = None,
     device: Device = "auto",
     precision: Annotated[str | None, typer.Option(help="auto, float32 or bf16.")] = None,
     set_: Annotated[
@@ -90,17 +105,17 @@ def fit(
     from isotropy.cli import fit as verb
 
     data = {
-        "path": path, "modality": modality, "key": key, "label": label, "label_key": label_key, "test_key": test_key,
-        "test_label_key": test_label_key, "split": split, "na": na or [], "drop": drop or [], "size": size,
-        "max_bad": max_bad,
+        "path": path, "modality": modality, "key": key, "label": _one_or_several(label), "label_key": label_key,
+        "test_key": test_key, "test_label_key": test_label_key, "split": split, "group": group, "time": time,
+        "task": task, "na": na or [], "drop": drop or [], "size": size, "max_bad": max_bad,
     }  # fmt: skip
     settings = {
         "method": method, "encoder": encoder, "epochs": epochs, "budget": budget, "seed": seed, "precision": precision,
         "set": set_ or [], "recipe": recipe,
     }  # fmt: skip
     verb.fit(
-        data, settings, resume=resume, out=out, evaluators=_names(evaluate), baselines=_names(baselines), device=device,
-        stop_on_collapse=stop_on_collapse,
+        data, settings, resume=resume, out=out, evaluators=_names(evaluate), baselines=_names(baselines),
+        label_budget=label_budget, device=device, stop_on_collapse=stop_on_collapse,
     )  # fmt: skip
 
 
@@ -131,10 +146,14 @@ def probe(
     test_key: TestKey = None,
     test_label_key: TestLabelKey = None,
     split: Split = None,
+    group: Group = None,
+    time: Time = None,
+    task: Task = None,
     na: Missing = None,
     max_bad: MaxBad = 0,
     evaluate: Evaluate = "linear,knn,trees,few_labels,search,clusters",
     baselines: Baselines = "",
+    label_budget: LabelBudget = None,
     seed: Annotated[int, typer.Option(min=0, help="Random seed of the split, the folds and the resamples.")] = 0,
     device: Device = "auto",
 ) -> None:
@@ -142,10 +161,14 @@ def probe(
     from isotropy.cli import probe as verb
 
     data = {
-        "path": path, "key": key, "label": label, "label_key": label_key, "test_key": test_key,
-        "test_label_key": test_label_key, "split": split, "na": na or [], "max_bad": max_bad,
+        "path": path, "key": key, "label": _one_or_several(label), "label_key": label_key, "test_key": test_key,
+        "test_label_key": test_label_key, "split": split, "group": group, "time": time, "task": task,
+        "na": na or [], "max_bad": max_bad,
     }  # fmt: skip
-    verb.probe(run, data, evaluators=_names(evaluate), baselines=_names(baselines), seed=seed, device=device)
+    verb.probe(
+        run, data, evaluators=_names(evaluate), baselines=_names(baselines), label_budget=label_budget, seed=seed,
+        device=device,
+    )  # fmt: skip
 
 
 @app.command()
@@ -205,6 +228,10 @@ def main(arguments: list[str] | None = None) -> None:
 
 def _names(text: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def _one_or_several(names: list[str] | None) -> str | list[str] | None:
+    return names[0] if names and len(names) == 1 else names or None
 
 
 def _as_note(message: Warning | str, *_: Any, **__: Any) -> None:

@@ -17,7 +17,9 @@ from isotropy.cli.show import COLLAPSED, INTERRUPTED, OUT, counted, duration, no
 from isotropy.cli.table import show_evidence
 from isotropy.errors import UserError
 from isotropy.evaluation.baselines import check_baselines
-from isotropy.evaluation.evaluate import check_evaluators
+from isotropy.evaluation.evaluate import with_budget
+from isotropy.evaluation.problem import label_budget as sizes_of
+from isotropy.evaluation.together import mean_lines
 from isotropy.methods import find_method
 from isotropy.runs.diagnose import diagnose
 from isotropy.runs.directory import Run
@@ -46,6 +48,7 @@ def fit(
     out: Path | None,
     evaluators: Sequence[str],
     baselines: Sequence[str],
+    label_budget: str | None,
     device: str,
     stop_on_collapse: bool,
 ) -> None:
@@ -54,8 +57,9 @@ def fit(
     Args:
         origin: the path and how it is read. settings: what the command line asks of the recipe; None says nothing.
     """
-    check_evaluators(evaluators)
     check_baselines(baselines)
+    sizes = sizes_of(label_budget)
+    evaluators = with_budget(evaluators, sizes)
     if resume is None:
         arguments = _beginning(origin, settings, out)
     else:
@@ -71,6 +75,7 @@ def fit(
             device=place,
             evaluators=evaluators,
             baselines=baselines,
+            label_budget=sizes,
             progress=lambda name: probing.update(f"probing {name}"),
             **arguments,
         )
@@ -149,6 +154,8 @@ def _show_plan(planned: Planned, settings: dict[str, Any]) -> None:
         f"{counted(planned.epochs, 'epoch')}, about {duration(planned.seconds)} on {prepared.device} in {precision} "
         f"({reason})"
     )
+    for line in prepared.division.notes:
+        note(line)
 
 
 def _show(planned: Planned, events: Iterator[Event], probing: Status, *, stop_on_collapse: bool) -> None:
@@ -161,7 +168,7 @@ def _show(planned: Planned, events: Iterator[Event], probing: Status, *, stop_on
             last = _show_training(events, live, stop, stop_on_collapse=stop_on_collapse)
         if isinstance(last, Stopped):
             _end_stopped(last, folder, resume)
-        _show_result(events, probing)
+        _show_result(events, probing, () if planned.reason == "resume" else planned.prepared.division.notes)
     except Diverged as error:
         kept = f"in {folder / 'recipe.toml'}; the last good checkpoint is kept, {resume}"
         raise UserError(
@@ -206,20 +213,23 @@ def _end_stopped(stopped: Stopped, folder: Path, resume: str) -> None:
     raise SystemExit(COLLAPSED)
 
 
-def _show_result(events: Iterator[Event], probing: Status) -> None:
-    """Show the evidence, the verdict and where everything is; write the report."""
+def _show_result(events: Iterator[Event], probing: Status, said: Sequence[str]) -> None:
+    """Show the evidence (without the notes that were `said` before), the verdict and where everything is."""
     with probing if OUT.is_terminal else nullcontext():
         for event in events:
             match event:
                 case Evaluated(evidence=evidence):
                     say("")
-                    show_evidence(evidence)
+                    show_evidence({**evidence, "notes": [one for one in evidence["notes"] if one not in said]})
                     probing.update("embedding")
                 case Finished(folder=Path() as folder) if comm.rank() == 0:
                     page = report.write(folder)
                     finished = event
     if comm.rank() != 0:
         return
+    for line in mean_lines(finished.evidence):
+        say("")
+        say(line, "bold")
     assert finished.verdict is not None
     say("")
     show_verdict(finished.verdict)

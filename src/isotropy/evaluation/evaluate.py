@@ -39,6 +39,7 @@ def evaluate(
     evaluators: Sequence[str] = DEFAULT,
     sizes: Sequence[Size] | None = None,
     draws: int = DRAWS,
+    groups: ArrayLike | None = None,
     device: str = "cpu",
     seed: int = 0,
     progress: Progress | None = None,
@@ -62,6 +63,7 @@ def evaluate(
         evaluators: names in `EVALUATORS`.
         sizes: of the few-label curve: labels a class (rows, for numbers), or fractions of the training rows.
         draws: how many times few labels are drawn.
+        groups: of the training rows (N,): linear probe and k-NN then choose by rows of other groups.
         device: where large fits are computed.
         seed: of subsamples, folds, draws and resamples.
         progress: called with the name of each representation before it is evaluated.
@@ -94,7 +96,13 @@ def evaluate(
     labels = train_y[rows[0]], test_y[rows[1]]
     _refuse_empty(*labels)
     problem = Problem.of(
-        *labels, task=task, seed=seed, sizes=tuple(sizes) if sizes else None, draws=draws, device=device
+        *labels,
+        task=task,
+        seed=seed,
+        sizes=tuple(sizes) if sizes else None,
+        draws=draws,
+        device=device,
+        groups=None if groups is None else np.asarray(groups)[rows[0]],
     )
     found: list[Found] = []
     candidates: dict[str, Any] = {}
@@ -124,6 +132,12 @@ def evaluate(
     }
     scores, samples = _scores(found, ours, seed)
     return {**comparison, "scores": [score.to_json() for score in scores], **conclude(comparison, scores, samples)}
+
+
+def with_budget(names: Sequence[str], sizes: Sequence[Size] | None) -> tuple[str, ...]:
+    """Return the evaluators, checked, with the few-label curve where its sizes are given."""
+    check_evaluators(names)
+    return tuple(names) if sizes is None or "few_labels" in names else (*names, "few_labels")
 
 
 def check_evaluators(names: Sequence[str]) -> None:

@@ -10,12 +10,13 @@ from torch import Tensor, nn
 
 from isotropy.batch import Batch, take, tensors_of
 from isotropy.diagnostics.codes import bins_used, mutual_information, purity, usage
+from isotropy.evaluation import leaks
 from isotropy.evaluation.baselines import collect, trees
 from isotropy.evaluation.baselines.extra import EXTRAS, check_baselines
 from isotropy.evaluation.evaluate import TEST_ROWS, chosen_rows, evaluate
 from isotropy.evaluation.evaluators import DEFAULT
 from isotropy.evaluation.problem import Size
-from isotropy.evaluation.task import Task, encode, task_of
+from isotropy.evaluation.task import Task, decided, encode
 from isotropy.modalities import MODALITIES
 from isotropy.representation import Representation
 
@@ -38,6 +39,8 @@ def evidence(
     evaluators: Sequence[str] = DEFAULT,
     sizes: Sequence[Size] | None = None,
     baselines: Sequence[str] = (),
+    groups: NDArray[Any] | None = None,
+    notes: Sequence[str] = (),
     progress: Callable[[str], None] | None = None,
 ) -> dict[str, Any]:
     """Return the scores of the trained encoder beside its baselines; see `evaluation.evaluate`.
@@ -52,6 +55,8 @@ def evidence(
         task: "classes" or "numbers"; by default what all labels look like.
         evaluators: names in `EVALUATORS`. sizes: of the few-label curve.
         baselines: names in `baselines.EXTRAS` of those on request, beside those that are always there.
+        groups: of all rows, (N,), where whole groups are on one side of the split.
+        notes: what a reader of the scores has to know, before the notes of the evaluation.
         progress: called with the name of each representation before it is evaluated.
 
     Raises:
@@ -59,9 +64,9 @@ def evidence(
     """
     check_baselines(baselines, trained.preprocess.modality)
     # Features are made for the probed rows alone: those of large images would not fit otherwise.
-    task = task or task_of(labels)
+    task = decided(labels, task, label)
     chosen = chosen_rows(labels[train], labels[test], task=task)
-    train, test = train[chosen[0]], test[chosen[1]]
+    parts, (train, test) = (train, test), (train[chosen[0]], test[chosen[1]])
     preprocess = trained.preprocess
     initial = Representation(untrained, preprocess, method=trained.method)
 
@@ -71,6 +76,7 @@ def evidence(
         return in_pieces(vectors, rows, train), in_pieces(vectors, rows, test)
 
     raw = both(preprocess.features)
+    notes = [*notes, *leaks.duplicates(rows, parts, (train, test), raw)]
     modality = MODALITIES[preprocess.modality]
     candidates: dict[str, Any] = {
         trained.title: both(trained.embed_stored),
@@ -82,12 +88,14 @@ def evidence(
         ),
     }
     if modality.as_columns is not None:
-        parts = [modality.as_columns(preprocess, take(rows, torch.from_numpy(part))) for part in (train, test)]
-        candidates[trees.NAME] = trees.Columns(parts[0][0], parts[1][0], parts[0][1])
+        (columns, kinds), (others, _) = (
+            modality.as_columns(preprocess, take(rows, torch.from_numpy(part))) for part in (train, test)
+        )
+        candidates[trees.NAME] = trees.Columns(columns, others, kinds)
     for extra in (EXTRAS[name] for name in baselines):
         some = train[np.unique(np.linspace(0, len(train) - 1, min(len(train), extra.rows)).astype(np.int64))]
         candidates[extra.title] = both(extra.learn(take(rows, torch.from_numpy(some))))
-    return evaluate(
+    found = evaluate(
         candidates,
         labels[train],
         labels[test],
@@ -96,12 +104,20 @@ def evidence(
         task=task,
         evaluators=evaluators,
         sizes=sizes,
+        groups=None if groups is None else groups[train],
         progress=progress,
     )
+    return {**found, "notes": [*notes, *found["notes"]]}
 
 
 def codes_evidence(
-    made: Representation, rows: Tensor | Batch, labels: NDArray[Any] | None, train: Rows, test: Rows
+    made: Representation,
+    rows: Tensor | Batch,
+    labels: NDArray[Any] | None,
+    train: Rows,
+    test: Rows,
+    *,
+    task: Task | None = None,
 ) -> dict[str, Any]:
     """Return what the codes of a representation that has some are worth, as a dictionary that JSON can hold.
 
@@ -111,6 +127,7 @@ def codes_evidence(
     Args:
         made: has a coder. rows: all rows as they are stored.
         labels: (N,) or None. train, test: row numbers; `test` may be empty.
+        task: of the labels; by default what all of them look like.
 
     Returns:
         segments, units, rows; bins_used and usage, one per segment; mutual_information: {mean, highest, segments: the
@@ -120,7 +137,7 @@ def codes_evidence(
     assert made.coder is not None, "only a method with codes has evidence for them"
     scored = test if len(test) else train
     learnt = train[:0]
-    if labels is not None and len(test) and task_of(labels) == "classes":
+    if labels is not None and len(test) and decided(labels, task) == "classes":
         chosen = chosen_rows(labels[train], labels[test], task="classes")
         learnt, scored = train[chosen[0]], test[chosen[1]]
     elif len(scored) > TEST_ROWS:

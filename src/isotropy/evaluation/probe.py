@@ -58,7 +58,7 @@ def linear_probe(
         train_y: labels (N,); rows with a missing one (NaN, None) are dropped.
         test_x: features (M, D), finite.
         test_y: labels (M,); rows with a missing one are dropped.
-        task: "classes" or "numbers"; by default what `task.task_of` says of the training labels.
+        task: "classes" or "numbers"; by default what `task.task_of` says of all labels.
         seed: of the rows and folds on which form and strength are chosen.
 
     Raises:

@@ -1,10 +1,11 @@
 """A label to be read from frozen features: its rows and classes, how predictions are scored, draws of few labels."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from isotropy.errors import UserError
@@ -34,6 +35,7 @@ class Problem:
         sizes: of a few-label curve: labels a class (or rows, where the label is a number), or fractions of the rows.
         draws: how many times few labels are drawn.
         device: where large fits are computed.
+        groups: of the training rows, (N,) codes, for choices among them that keep groups apart; or None.
     """
 
     task: Task
@@ -45,19 +47,20 @@ class Problem:
     sizes: tuple[Size, ...] = ()
     draws: int = DRAWS
     device: str = field(default="cpu", compare=False)
+    groups: Rows | None = None
 
     @classmethod
     def of(
         cls, train_y: ArrayLike, test_y: ArrayLike, *, task: Task | None = None, seed: int = 0,
-        sizes: tuple[Size, ...] | None = None, draws: int = DRAWS, device: str = "cpu",
+        sizes: tuple[Size, ...] | None = None, draws: int = DRAWS, device: str = "cpu", groups: ArrayLike | None = None,
     ) -> "Problem":  # fmt: skip
-        """Return the problem of labels (N,) and (M,), none of them missing.
+        """Return the problem of labels (N,) and (M,), none of them missing; `groups` are those of the training rows.
 
         Raises:
             UserError: one class only, or a number that is the same in every test row.
         """
         train_y, test_y = np.asarray(train_y), np.asarray(test_y)
-        task = task or task_of(train_y)
+        task = task or task_of(np.concatenate([train_y.astype(object), test_y.astype(object)]))
         train: NDArray[Any]
         test: NDArray[Any]
         classes: list[Any]
@@ -71,7 +74,8 @@ class Problem:
             majority = float(np.bincount(train).max() / len(train))
         metrics = tuple(leading_first(task, majority, len(classes)))
         sizes = sizes or (PER_CLASS if task == "classes" else OF_NUMBERS)
-        return cls(task, train, test, tuple(classes), metrics, seed, sizes, draws, device)
+        codes = None if groups is None else pd.factorize(np.asarray(groups), use_na_sentinel=False)[0].astype(np.int64)
+        return cls(task, train, test, tuple(classes), metrics, seed, sizes, draws, device, codes)
 
     @property
     def leading(self) -> str:
@@ -104,6 +108,20 @@ class Problem:
                 value=metric.value, validation=validation if lead else None, higher_is_better=metric.higher_is_better,
                 predicted=predicted.argmax(axis=1) if self.task == "classes" else predicted,
             )  # fmt: skip
+
+    def group_folds(self, folds: int) -> Rows | None:
+        """Return the fold of each training row, (N,), whole groups in each; None without groups, or with too few.
+
+        Example:
+            >>> Problem.of([0, 1] * 3, [0, 1], groups=list("aabbcc")).group_folds(3).tolist()
+            [1, 1, 2, 2, 0, 0]
+        """
+        number = 0 if self.groups is None else int(self.groups.max()) + 1
+        if self.groups is None or number < folds:
+            return None
+        fold = np.empty(number, dtype=np.int64)
+        fold[np.random.default_rng(self.seed).permutation(number)] = np.arange(number) % folds
+        return fold[self.groups]
 
     def drawn_test_rows(self) -> Rows:
         """Return the test rows on which few labels are scored: at most 5,000, the same for every draw."""
@@ -185,6 +203,26 @@ def parse_sizes(text: str) -> tuple[Size, ...]:
             raise UserError(f"label budget {part!r} is no size: write labels a class or a percentage, as in 1,10,50,1%")
         sizes.append(size)
     return tuple(dict.fromkeys(sizes))
+
+
+def label_budget(given: str | Sequence[Size] | None) -> tuple[Size, ...] | None:
+    """Return the sizes of a few-label curve that a user gives as text ("1,10,1%") or as numbers; None for None.
+
+    Raises:
+        UserError: no size, or what is neither a whole number from 1 on nor a fraction between 0 and 1.
+
+    Example:
+        >>> label_budget("1,10,1%"), label_budget([50, 0.1]), label_budget(None)
+        ((1, 10, 0.01), (50, 0.1), None)
+    """
+    if given is None or isinstance(given, str):
+        return None if given is None else parse_sizes(given)
+    sizes = tuple(dict.fromkeys(given))
+    wrong = [size for size in sizes if not (0 < size < 1 or (size >= 1 and size == int(size)))]
+    if wrong or not sizes:
+        what = f"{wrong[0]!r} is no size" if wrong else "has no size"
+        raise UserError(f"label budget {what}: give labels a class, or fractions of the rows, as in [1, 10, 0.01]")
+    return tuple(int(size) if size >= 1 else float(size) for size in sizes)
 
 
 def labelled(labels: ArrayLike) -> Rows:

@@ -1,6 +1,7 @@
 """How a budget of seconds is divided: training gets what embedding and evidence leave of it."""
 
 from time import perf_counter
+from typing import cast
 
 import torch
 
@@ -26,11 +27,13 @@ def seconds_left_for_training(prepared: Prepared, budget: float) -> float:
     mean over ranks.
     """
     after = _embedding(prepared)
-    if prepared.data.labels is not None and len(prepared.test):
+    labels = len(prepared.division.labels)
+    if labels and len(prepared.test):
         probed = min(len(prepared.train), TRAIN_ROWS) + min(len(prepared.test), TEST_ROWS)
-        width = min(int(prepared.method.encoder.width), _WIDEST)
+        width = min(cast(int, prepared.method.encoder.width), _WIDEST)
         columns = 2 * width + _OTHER_BASELINES * min(_raw_width(prepared), _WIDEST)
-        after += _BEGIN + probed / (TRAIN_ROWS + TEST_ROWS) * ((2 + _OTHER_BASELINES) * _ROWS + _COLUMN * columns)
+        rows = probed / (TRAIN_ROWS + TEST_ROWS)
+        after += labels * (_BEGIN + rows * ((2 + _OTHER_BASELINES) * _ROWS + _COLUMN * columns))
     after = _over_ranks(after, prepared)
     return budget if after < NEGLIGIBLE * budget else max(budget - after, LEAST_TRAINING * budget)
 
@@ -48,7 +51,7 @@ def _embedding(prepared: Prepared) -> float:
         seconds = (perf_counter() - start) / rows
     encoder.train(was)
     probed = min(len(prepared.train), TRAIN_ROWS) + min(len(prepared.test), TEST_ROWS)
-    return seconds * (len(prepared.rows) + 2 * probed)
+    return seconds * (len(prepared.rows) + 2 * max(1, len(prepared.division.labels)) * probed)
 
 
 def _raw_width(prepared: Prepared) -> int:

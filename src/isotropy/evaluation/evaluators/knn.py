@@ -15,6 +15,7 @@ from isotropy.evaluation.problem import Problem
 from isotropy.evaluation.score import Measurement
 
 NEIGHBOURS = 20
+FOLDS = 3  # where rows have groups
 TEMPERATURE = 0.07
 CHOICE_ROWS = 2000  # training rows that choose the form, each by its neighbours among all the others
 
@@ -23,7 +24,8 @@ def knn(candidate: Any, problem: Problem) -> Iterator[Measurement]:
     """Measure the vote of the 20 most similar training rows, in the form that suits the training rows best.
 
     Each neighbour weighs exp(cosine / 0.07); numbers are averaged alike. The form is the one with which training rows
-    are best predicted from the other training rows; nothing else is fitted. Exact: every pair is compared.
+    are best predicted from the other training rows (of other groups, where rows have groups); nothing else is fitted.
+    Exact: every pair is compared.
 
     Source: Wu et al., Unsupervised Feature Learning via Non-Parametric Instance Discrimination (2018), section 3.4
     (k = 200 there; 20 as in DINO, 2021, section 4).
@@ -31,9 +33,10 @@ def knn(candidate: Any, problem: Problem) -> Iterator[Measurement]:
     if not isinstance(candidate, Features):
         return
     k = min(NEIGHBOURS, len(problem.train_y))
-    best, chosen = -np.inf, candidate.as_is
+    best, chosen, folds = -np.inf, candidate.as_is, problem.group_folds(FOLDS)
     for form in candidate.forms():
-        value = score_of(problem.task, problem.leading, *_left_out(form.train, problem, k))
+        left_out = _left_out(form.train, problem, k) if folds is None else _fold_left_out(form.train, problem, k, folds)
+        value = score_of(problem.task, problem.leading, *left_out)
         if not value <= best:
             best, chosen = value, form
     predicted = vote(chosen.train, problem, chosen.test, k)
@@ -66,6 +69,21 @@ def _left_out(train: NDArray[np.float32], problem: Problem, k: int) -> tuple[NDA
         return problem.train_y[some], np.zeros((len(some), max(1, len(problem.classes))))
     similarity, neighbour = similarity[other].view(-1, width), neighbour[other].view(-1, width)
     return problem.train_y[some], _weighted(similarity, neighbour, problem, TEMPERATURE)
+
+
+def _fold_left_out(
+    train: NDArray[np.float32], problem: Problem, k: int, folds: NDArray[np.int64]
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return the truth and the vote for some training rows, from the rows of other folds: whole groups are left out."""
+    some = np.unique(np.linspace(0, len(train) - 1, min(len(train), CHOICE_ROWS)).astype(np.int64))
+    x = torch.from_numpy(train)
+    truth, votes = [], []
+    for fold in np.unique(folds[some]):
+        asked, keys = some[folds[some] == fold], np.flatnonzero(folds != fold)
+        similarity, place = most_similar(x[asked], x[torch.from_numpy(keys)], min(k, len(keys)))
+        truth.append(problem.train_y[asked])
+        votes.append(_weighted(similarity, torch.from_numpy(keys)[place], problem, TEMPERATURE))
+    return np.concatenate(truth), np.concatenate(votes)
 
 
 def _weighted(similarity: Tensor, neighbour: Tensor, problem: Problem, temperature: float) -> NDArray[np.float64]:

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from sklearn.linear_model import Ridge, RidgeCV
-from sklearn.model_selection import StratifiedKFold
+from sklearn.model_selection import PredefinedSplit, StratifiedKFold
 from torch import Tensor
 
 from isotropy.evaluation.features import Features, Form
@@ -70,7 +70,8 @@ def _logistic(features: Features, problem: Problem) -> tuple[NDArray[Any], float
 def _cross_validated(form: Form, rows: NDArray[np.int64], problem: Problem) -> tuple[float, float]:
     """Return the best leading metric on held-out training rows, and the C that reaches it."""
     codes, classes = problem.train_y[rows], len(problem.classes)
-    folds = _folds(codes, problem.seed)
+    whole = problem.group_folds(FOLDS)
+    folds = _folds(codes, problem.seed) if whole is None else whole[rows]
     learnt = np.repeat(folds[:, None] != np.arange(FOLDS), len(C_GRID), axis=1)
     x = torch.from_numpy(form.train[rows])[None] @ _axes(form.train[rows])
     fitted = fit_logistic(
@@ -119,8 +120,12 @@ def _ridge(features: Features, problem: Problem) -> tuple[NDArray[Any], float | 
     chosen_by = "default: too few rows for leave-one-out"
     if len(y) >= 3 and features.train[rows].any():
         found = []
+        whole = problem.group_folds(FOLDS)
+        divided: dict[str, Any] = {}
+        if whole is not None:
+            divided = {"cv": PredefinedSplit(whole[rows]), "scoring": "neg_mean_squared_error"}
         for one in features.forms():
-            search = RidgeCV(alphas=ALPHA_GRID, scoring=None).fit(one.train[rows].astype(np.float64), y[rows])
+            search = RidgeCV(alphas=ALPHA_GRID, **divided).fit(one.train[rows].astype(np.float64), y[rows])
             spread = float(np.var(y[rows])) or 1.0
             found.append((1 + float(search.best_score_) / spread, float(search.alpha_), one))
         validation, strength, form = max(found, key=lambda one: one[0])
