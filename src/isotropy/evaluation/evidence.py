@@ -59,30 +59,9 @@ def evidence(
     task = task or task_of(labels)
     chosen = chosen_rows(labels[train], labels[test], task=task)
     train, test = train[chosen[0]], test[chosen[1]]
-    preprocess = trained.preprocess
-    initial = Representation(untrained, preprocess, method=trained.method)
-
-    def both(
-        vectors: Callable[[Any], NDArray[np.float32]],
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        return in_pieces(vectors, rows, train), in_pieces(vectors, rows, test)
-
-    raw = both(preprocess.features)
-    modality = MODALITIES[preprocess.modality]
-    candidates: dict[str, Any] = {
-        trained.title: both(trained.embed_stored),
-        **baselines.collect(
-            *raw,
-            width=trained.width,
-            untrained=both(initial.embed_stored),
-            series=None if modality.as_series is None else both(modality.as_series),
-        ),
-    }
-    if modality.as_columns is not None:
-        parts = [modality.as_columns(preprocess, take(rows, torch.from_numpy(part))) for part in (train, test)]
-        candidates[trees.NAME] = trees.Columns(parts[0][0], parts[1][0], parts[0][1])
+    initial = Representation(untrained, trained.preprocess, method=trained.method)
     return evaluate(
-        candidates,
+        {trained.title: both_parts(trained.embed_stored, rows, train, test), **free(initial, rows, train, test)},
         labels[train],
         labels[test],
         ours=trained.title,
@@ -92,6 +71,34 @@ def evidence(
         sizes=sizes,
         progress=progress,
     )
+
+
+def free(untrained: Representation, rows: Tensor | Batch, train: Rows, test: Rows) -> dict[str, Any]:
+    """Return everything that needs no training, by name, on training and test rows: what a representation has to beat.
+
+    Args:
+        untrained: the encoder as it was before training; PCA is as wide as it.
+        rows: all rows as they are stored. train, test: row numbers.
+    """
+    preprocess = untrained.preprocess
+    modality = MODALITIES[preprocess.modality]
+    found: dict[str, Any] = baselines.collect(
+        *both_parts(preprocess.features, rows, train, test),
+        width=untrained.width,
+        untrained=both_parts(untrained.embed_stored, rows, train, test),
+        series=None if modality.as_series is None else both_parts(modality.as_series, rows, train, test),
+    )
+    if modality.as_columns is not None:
+        parts = [modality.as_columns(preprocess, take(rows, torch.from_numpy(part))) for part in (train, test)]
+        found[trees.NAME] = trees.Columns(parts[0][0], parts[1][0], parts[0][1])
+    return found
+
+
+def both_parts(
+    vectors: Callable[[Any], NDArray[Number]], rows: Tensor | Batch, train: Rows, test: Rows
+) -> tuple[NDArray[Number], NDArray[Number]]:
+    """Return `vectors` of training and of test rows; see `in_pieces`."""
+    return in_pieces(vectors, rows, train), in_pieces(vectors, rows, test)
 
 
 def codes_evidence(
