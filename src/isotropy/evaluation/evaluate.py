@@ -206,7 +206,7 @@ def propagation_of(free: Mapping[str, Any], forms: Mapping[str, tuple[float, str
 
     Args:
         free: baselines by name, of which one at least is `Features`.
-        forms: name -> how well training rows find each other, and the form in which they do; what is not free is not read.
+        forms: name -> how well training rows find each other, and the form in which they do; may hold others.
     """
     features = {name: one for name, one in free.items() if isinstance(one, Features)}
     searched = {name: found for name, found in forms.items() if name in features}

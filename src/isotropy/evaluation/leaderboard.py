@@ -20,19 +20,19 @@ COLUMNS = ("all", "few", "search")
 def scored_rows(methods: Mapping[str, Sequence[Measured]], free: Sequence[Measured], metric: str) -> list[Row]:
     """Return a row for every method and everything free, best with all labels first; what has no such score is last.
 
-    A method's score is the mean over its seeds, and its interval is over test rows, draws and seeds. Its evaluator is the
-    one that does best on held-out training rows; what is free is read by what suits it best on the test rows.
+    A method's score is the mean over its seeds, and its interval is over test rows, draws and seeds. Its evaluator is
+    the one that does best on held-out training rows; what is free is read by what suits it best on the test rows.
 
     Args:
         methods: name -> what was measured of each seed. free: of everything that needs no training.
         metric: the one that decides.
 
     Returns:
-        Rows with name, kind ("method" or "free"), width, and under "all", "few" and "search" a score or None: value, low,
-        high; of a method also validation (the mean on training rows, None where there is none), best (the free
-        row with the highest score) and difference to it (value, low, high; paired); "all" with its evaluator, "few"
-        with its size. A method has few_labels, a line per size as in `conclusion.conclude`, its factor from the
-        lowest to the highest seed.
+        Rows with name, kind ("method" or "free"), width, and under "all", "few" and "search" a score or None: value,
+        low, high; of a method also validation (the mean on training rows, None where there is none), best (the free row
+        with the highest score) and difference to it (value, low, high; paired); "all" with its evaluator, "few" with
+        its size. A method has few_labels, a line per size as in `conclusion.conclude`, its factor from the lowest to
+        the highest seed.
     """
     size = _shown_size(list(methods.values()), free)
     picks: dict[str, Callable[[Measured, bool], Picked | None]] = {
@@ -124,7 +124,7 @@ def _curve(runs: Sequence[Measured], free: Sequence[Measured], metric: str) -> l
 
 
 def _factor(seeds: Sequence[dict[str, float | None]]) -> dict[str, float | None]:
-    """Return the geometric mean of the factors, from the lowest to the highest seed; None where a seed's is not reached."""
+    """Return the geometric mean of the factors, and their extremes; None where a seed's is not reached."""
     found: dict[str, float | None] = {"measured_to": seeds[0]["measured_to"]}
     for name, over in (("value", np.mean), ("low", np.min), ("high", np.max)):
         values = [seed[name] for seed in seeds]

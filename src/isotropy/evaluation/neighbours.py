@@ -32,7 +32,7 @@ def most_similar(queries: Tensor, keys: Tensor, k: int, *, among_themselves: boo
 
 
 def overlap(one: Tensor, other: Tensor, k: int = 10) -> Tensor:
-    """Return which fraction of each row's k nearest neighbours two representations of the same rows share, (N,) in [0, 1].
+    """Return which fraction of a row's k nearest neighbours two representations share, (N,) in [0, 1].
 
     Args:
         one: (N, d). other: (N, e). k: at most N - 1 are taken.

@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -71,10 +72,10 @@ class Leaderboard:
 
     Attributes:
         rows: of every method and everything free; see `evaluation.leaderboard.scored_rows`. Of a method also
-            training_seconds (CPU, the mean over seeds), verdict, seeds and runs; where it is known, embedding_seconds, CPU
-            seconds per 1,000 rows; without a label stability, the overlap of neighbours of two seeds.
+            training_seconds (CPU, the mean over seeds), verdict, seeds and runs; where it is known, embedding_seconds,
+            CPU seconds per 1,000 rows; without a label stability, the overlap of neighbours of two seeds.
         recommendation: outcome, method, use, sentence; see `runs.recommendation.recommend`.
-        about: label, metric, task, rows, methods, seeds, budget, spent, share and notes.
+        about: label, metric, task, rows_used, methods, budget, spent, share and notes.
     """
 
     folder: Path
@@ -101,24 +102,26 @@ def compare_methods(
     device: torch.device | str = "cpu",
     out: Path | str | None = None,
     spent: float = 0.0,
+    origin: Mapping[str, Any] | None = None,
     **reading: Any,
 ) -> Iterator[ComparisonEvent]:
     """Train several methods at equal budget and compare them with everything free: what `isotropy compare` does.
 
-    Yields `Measuring` and `Shared`; `Underway` for every event of every run; and `Leaderboard`. All are trained on the same
-    rows and scored on the same test rows. The same call goes on with what an earlier one left unfinished.
+    Yields `Measuring` and `Shared`; `Underway` for every event of every run; and `Leaderboard`. All are trained on the
+    same rows and scored on the same test rows. The same call goes on with what an earlier one left unfinished.
 
     Args:
         data: a path, a DataFrame, an array or a tensor, as `isotropy.read` takes it, or the `Data` that it gave.
         methods: names; by default a few that suit the modality (`runs.defaults.COMPARED`).
         seeds: of every method; by default 1, and 2 without a label, where stability is all that is measured.
-        budget: CPU seconds for everything (on a GPU seconds): reading, evidence, and what is left in equal parts for runs.
+        budget: CPU seconds (on a GPU seconds) for everything: reading, evidence, and in equal parts for runs the rest.
         seed: the first one, and that of the split.
         settings: changes of every method's recipe, such as {"encoder.width": 64}.
         device: where training runs.
         out: the folder; by default runs/NAME-compare. Each run has a run directory in it.
         spent: of the budget before this call, as for data that is read already.
-        reading: keywords of `isotropy.read`, such as `label` and `split`; for `Data` the name of the label alone.
+        origin: where a `Data` came from, as keywords of `isotropy.read`: it names the folder and the label.
+        reading: keywords of `isotropy.read`, such as `label` and `split`.
 
     Raises:
         UserError: what does not fit, named; a budget that is too small, with the smallest one that is not.
@@ -139,16 +142,32 @@ def compare_methods(
         if name in (methods or ())[:number]:
             raise UserError(f"method {name!r} is given twice")
     clock = time.perf_counter if torch.device(device).type == "cuda" else time.process_time
-    return _events(data, methods, seeds, budget, seed, settings or {}, device, out, spent, reading, clock)
+    if isinstance(data, Data) and reading:
+        raise UserError(f"the data is read already: give {next(iter(reading))} to isotropy.read")
+    if isinstance(data, (str, Path)):
+        origin = {"path": data, **reading}
+    origin = origin or reading
+    ask = partial(_events, methods=methods, seeds=seeds, budget=budget, seed=seed, settings=settings or {}, out=out)
+    return ask(data, reading, origin, device, clock, clock() - spent)
 
 
 def _events(
-    data: Any, methods: Sequence[str] | None, seeds: int | None, budget: float, seed: int, settings: Mapping[str, Any],
-    device: torch.device | str, out: Path | str | None, spent: float, reading: dict[str, Any], clock: Callable[[], float],
-) -> Iterator[ComparisonEvent]:  # fmt: skip
-    begun = clock() - spent
-    name = Path(str(data)).resolve().stem if isinstance(data, (str, Path)) else str(reading.get("name", "data"))
-    label = next((v for v in (reading.get("label"), reading.get("label_key")) if isinstance(v, str)), "label")
+    data: Any,
+    reading: Mapping[str, Any],
+    origin: Mapping[str, Any],
+    device: torch.device | str,
+    clock: Callable[[], float],
+    begun: float,
+    *,
+    methods: Sequence[str] | None,
+    seeds: int | None,
+    budget: float,
+    seed: int,
+    settings: Mapping[str, Any],
+    out: Path | str | None,
+) -> Iterator[ComparisonEvent]:
+    name = Path(origin.get("path", "data")).resolve().stem
+    label = next((v for v in (origin.get("label"), origin.get("label_key")) if isinstance(v, str)), "label")
     if not isinstance(data, Data):
         data = read(data, **reading)
     chosen = list(methods or COMPARED.get(data.modality, ()))
@@ -208,9 +227,9 @@ def _divide(contest: Contest, budget: float, runs: int) -> None:
     if share < least:
         needed = math.ceil(1.1 * (folder.spent + evidence + runs * least)) + 1
         raise UserError(
-            f"a budget of {budget:g} seconds is too small for {runs} run(s): {folder.spent:.0f} were spent on what needs no "
-            f"training, and scoring the runs takes about {evidence:.0f}; the smallest that works here is {needed}s, or name "
-            "fewer methods"
+            f"a budget of {budget:g} seconds is too small for {runs} run(s): what needs no training took "
+            f"{folder.spent:.0f}, scoring the runs takes about {evidence:.0f}; the smallest that works here is {needed}s, "
+            "or name fewer methods"
         )
     folder.share = share
     contest.spend()

@@ -214,8 +214,10 @@ class Contest:
             elif row["name"] == UNTRAINED:
                 row |= {"embedding_seconds": folder.costs["embedding"], "width": self.prepared.method.encoder.width}
         facts = facts_of(self.problem, ours="", label=self.label, notes=self.notes) if self.label else {"label": ""}
-        shown = ("label", "task", "classes", "majority", "metric", "rows", "level", "notes")
+        shown = ("label", "task", "classes", "majority", "metric", "level", "notes")
         about = {name: facts[name] for name in shown if name in facts}
+        if self.label:
+            about["rows_used"] = facts["rows"]
         about |= {"description": self.data.description, "methods": list(self.recipes), "spent": folder.spent}
         return rows, recommend(rows, label=self.label), about | {"share": folder.share, "test_rows": len(self.test)}
 

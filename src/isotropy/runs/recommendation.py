@@ -24,7 +24,8 @@ def recommend(rows: Sequence[Row], *, label: str) -> dict[str, Any]:
         train, None for none; use: what is free and best for the rest, None where there is none; sentence.
 
     Example:
-        >>> ours = {"value": 0.8, "validation": 0.8, "best": "PCA (2)", "difference": {"value": -0.1, "low": -0.2, "high": 0}}
+        >>> ours = {"value": 0.8, "validation": 0.8, "best": "PCA (2)"}
+        >>> ours |= {"difference": {"value": -0.1, "low": -0.2, "high": 0.0}}
         >>> rows = [{"name": "lfr", "kind": "method", "all": ours, "few": None, "search": None, "few_labels": []},
         ...         {"name": "PCA (2)", "kind": "free", "all": {"value": 0.9, "evaluator": "knn"}}]
         >>> found = recommend(rows, label="kind")
@@ -34,7 +35,7 @@ def recommend(rows: Sequence[Row], *, label: str) -> dict[str, Any]:
     methods = [row for row in rows if row["kind"] == "method"]
     scored = [row for row in methods if row.get("all") or row.get("few_labels")]
     if not label or not scored:
-        return _found("no label", None, None, unlabelled({row["name"] for row in methods}))
+        return _found("no label", None, None, _unlabelled(methods))
     free = {row["name"]: row for row in rows if row["kind"] == "free"}
     all_, how = _chosen(scored, "all", "all")
     few, _ = _chosen(scored, "few", "search")
@@ -56,6 +57,13 @@ def recommend(rows: Sequence[Row], *, label: str) -> dict[str, Any]:
     said = f"Do not train an encoder for {label}.{instead}{_few_instead(few, use, free)}"
     best = f" Of {len(scored)} methods {all_['name']} was chosen on {how}." if len(scored) > 1 else ""
     return _found("do not train", None, use or (few["few"] or {}).get("best"), said + best)
+
+
+def _unlabelled(methods: Sequence[Row]) -> str:
+    said = f"{unlabelled({row['name'] for row in methods})} With a label: isotropy compare PATH --label NAME."
+    if any(row.get("stability") for row in methods):
+        said += " The overlap of neighbours says how far two seeds agree, and nothing of how good they are."
+    return said
 
 
 def _found(outcome: str, method: str | None, use: str | None, sentence: str) -> dict[str, Any]:
@@ -89,13 +97,19 @@ def _ahead(lines: Sequence[Row]) -> list[Row]:
 
 
 def _range(span: Sequence[Row]) -> str:
-    first, last = (line["size"].replace(" a class", " labels a class") for line in (span[0], span[-1]))
-    return first if len(span) == 1 else f"{first.removesuffix(' labels a class')} to {last}"
+    first, last = span[0]["size"], _labels(span[-1]["size"])
+    return last if len(span) == 1 else f"{first.removesuffix(' a class')} to {last}"
+
+
+def _labels(size: str) -> str:
+    """Return a size as a sentence says it: "10 labels a class", "10 % of the labels"."""
+    return f"{size} of the labels" if size.endswith("%") else size.replace(" a class", " labels a class")
 
 
 def _at(span: Sequence[Row], row: Row) -> str:
     line = next((one for one in span if row.get("few") and one["size"] == row["few"]["size"]), span[len(span) // 2])
-    return f"with {line['size']} it reaches {number(line['ours'])}, {named(line['best'])} {number(line['value'])}{_worth(line)}"
+    theirs = f"{named(line['best'])} {number(line['value'])}"
+    return f"with {_labels(line['size'])} it reaches {number(line['ours'])}, {theirs}{_worth(line)}"
 
 
 def _worth(line: Row) -> str:
@@ -138,7 +152,7 @@ def _instead(row: Row, free: dict[str, Row]) -> str:
         return ""
     best = free[cell["best"]]["all"]
     reader = best.get("evaluator", "")
-    how = "" if reader in ("", "trees") else f" with a {evaluator_title(reader)}"
+    how = "" if reader in ("", "trees") else f" ({evaluator_title(reader)})"
     verb = "is behind" if cell["difference"]["high"] < 0 else "is not measurably ahead"
     return (
         f" With all labels use {named(cell['best'])}{how}: {number(best['value'])}; {row['name']} reaches "
@@ -151,7 +165,7 @@ def _few_instead(row: Row, use: str | None, free: dict[str, Row]) -> str:
     if not cell or not cell["best"] or cell["best"] == use:
         return ""
     theirs = number(free[cell["best"]]["few"]["value"])
-    return f" With {cell['size']} use {named(cell['best'])}: {theirs}; {row['name']} reaches {number(cell['value'])}."
+    return f" With {_labels(cell['size'])} use {named(cell['best'])}: {theirs}; {row['name']} reaches {number(cell['value'])}."
 
 
 def named(free: str) -> str:
