@@ -3,6 +3,7 @@
 import os
 import sys
 import warnings
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -218,7 +219,7 @@ def main(arguments: list[str] | None = None) -> None:
     problem = ""
     _given[:] = arguments
     with warnings.catch_warnings():
-        warnings.showwarning = _as_note
+        warnings.showwarning = partial(_as_note, set())
         warnings.simplefilter("ignore")
         warnings.filterwarnings("default", category=UserWarning, module="isotropy")
         try:
@@ -248,5 +249,8 @@ def _names(text: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
-def _as_note(message: Warning | str, *_: Any, **__: Any) -> None:
-    note(str(message))
+def _as_note(heard: set[str], message: Warning | str, *_: Any, **__: Any) -> None:
+    # Several runs of one command prepare the same data.
+    if str(message) not in heard:
+        heard.add(str(message))
+        note(str(message))

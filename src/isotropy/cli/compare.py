@@ -1,4 +1,4 @@
-"""`isotropy compare`: options into `isotropy.compare_methods`, its events onto the terminal, endings into exit codes."""
+"""`isotropy compare`: options into `isotropy.compare_methods`, its events onto the terminal, endings as exit codes."""
 
 import json
 import sys
@@ -73,9 +73,7 @@ def compare(
     say("")
     show_leaderboard(board.to_json())
     say("")
-    say(
-        f"runs        {board.folder}/{board.about['methods'][0]}-{seed}, ...: isotropy probe, embed and report work on them"
-    )
+    say(f"runs        {board.folder}/METHOD-SEED (isotropy embed, probe and report take them)")
     say(f"report      {page}")
 
 

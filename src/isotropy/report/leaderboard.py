@@ -53,7 +53,8 @@ def _parts(folder: Path, board: dict[str, Any]) -> list[str]:
     listed = "".join(f"<div><dt>{what}</dt><dd>{escape(value)}</dd></div>" for what, value in facts.items())
     parts = [
         f'<header><p class="kicker">isotropy{DOT}{escape(folder.resolve().name)}</p>'
-        f'<p class="outcome {kind}">{outcome}</p><h1>{escape(found["sentence"])}</h1><dl class="facts">{listed}</dl></header>',
+        f'<p class="outcome {kind}">{outcome}</p><h1>{escape(found["sentence"])}</h1>'
+        f'<dl class="facts">{listed}</dl></header>',
         _section("Leaderboard", _about(board), _table(board), _notes(board)),
     ]
     if curves := [row for row in board["rows"] if row.get("few_labels")]:
@@ -67,14 +68,14 @@ def _parts(folder: Path, board: dict[str, Any]) -> list[str]:
 def _about(board: dict[str, Any]) -> str:
     if not board["label"]:
         return (
-            f"<p>On {board['test_rows']:,} held-out rows: the fraction of a row's ten nearest neighbours (by cosine) that "
-            "two seeds of a method share. It says how far two runs agree, not which method is better.</p>"
+            f"<p>On {board['test_rows']:,} held-out rows: the fraction of a row's ten nearest neighbours (by cosine) "
+            "that two seeds of a method share. It says how far two runs agree, not which method is better.</p>"
         )
     rows = board["rows_used"]
     return (
         f"<p>{escape(board['metric'])} of {escape(board['label'])} on {rows['test']:,} test rows, learnt from "
-        f"{rows['train']:,} rows, the same for all. Intervals are 95% intervals over test rows, draws of labels and seeds. "
-        "Few labels and search are beside; the label factor says how many times as many labels the best free baseline "
+        f"{rows['train']:,} rows, the same for all. Intervals are 95% intervals over test rows, draws of labels and "
+        "seeds. Few labels and search are beside; the label factor says how many times as many labels the best free baseline "
         "needs. Times are CPU time: of the training, and of embedding 1,000 rows.</p>"
     )
 
@@ -126,7 +127,8 @@ def _few_labels(curves: Sequence[Row]) -> str:
     return (
         "<p>Each method minus the best of everything free at that number of labels, paired over test rows and draws; "
         "above 0 outside the interval, training pays.</p>"
-        f'<table class="scores"><thead><tr><th>Difference</th>{heads}</tr></thead><tbody>{"".join(rows)}</tbody></table>'
+        f'<table class="scores"><thead><tr><th>Difference</th>{heads}</tr></thead>'
+        f"<tbody>{''.join(rows)}</tbody></table>"
     )
 
 

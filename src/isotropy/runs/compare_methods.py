@@ -191,8 +191,11 @@ def _events(
     if folder.share is None:
         for one in chosen:
             yield Measuring(f"the speed of {one}")
-            _time(contest, one, device)
-        _divide(contest, budget, len(runs))
+            try:
+                _time(contest, one, device)
+            except Diverged as error:
+                folder.runs |= {run: _failed(*runs[run], error) for run in runs if runs[run][0] == one}
+        _divide(contest, budget, [method for run, (method, _) in runs.items() if run not in folder.runs])
     assert folder.share is not None
     left = tuple(run for run in runs if not folder.runs.get(run, {}).get("finished"))
     yield Shared(folder.folder, tuple(runs), left, folder.share)
@@ -218,18 +221,23 @@ def _time(contest: Contest, method: str, device: torch.device | str) -> None:
     contest.spend()
 
 
-def _divide(contest: Contest, budget: float, runs: int) -> None:
+def _failed(method: str, seed: int, error: Diverged) -> dict[str, Any]:
+    times = {"cpu_seconds": 0.0, "seconds": 0.0}
+    return {"method": method, "seed": seed, **times, "finished": True, "failed": str(error), "verdict": "diverged"}
+
+
+def _divide(contest: Contest, budget: float, methods: Sequence[str]) -> None:
     """Give every run an equal part of what the evidence leaves; refuse a budget that lets one take no step."""
-    folder = contest.folder
+    folder, runs = contest.folder, max(1, len(methods))
     evidence = runs * contest.evidence_cost()
     share = (budget - folder.spent - evidence) / runs
-    least = max(folder.costs[f"beginning {one}"] + folder.costs[f"step {one}"] for one in contest.recipes)
+    least = max((folder.costs[f"beginning {one}"] + folder.costs[f"step {one}"] for one in methods), default=0.0)
     if share < least:
         needed = math.ceil(1.1 * (folder.spent + evidence + runs * least)) + 1
         raise UserError(
             f"a budget of {budget:g} seconds is too small for {runs} run(s): what needs no training took "
-            f"{folder.spent:.0f}, scoring the runs takes about {evidence:.0f}; the smallest that works here is {needed}s, "
-            "or name fewer methods"
+            f"{folder.spent:.0f}, scoring the runs takes about {evidence:.0f}; the smallest that works here is "
+            f"{needed}s, or name fewer methods"
         )
     folder.share = share
     contest.spend()
@@ -248,7 +256,7 @@ def _run(contest: Contest, name: str, method: str, seed: int, device: torch.devi
             interrupted = isinstance(event, Stopped) and not state.get("full")
             yield Underway(name, event)
     except Diverged as error:
-        state |= {"finished": True, "failed": str(error), "verdict": "diverged"}
+        folder.runs[name] = _failed(method, seed, error) | {k: state[k] for k in ("cpu_seconds", "seconds")}
         contest.spend()
         return False
     if interrupted:

@@ -34,9 +34,11 @@ def recommend(rows: Sequence[Row], *, label: str) -> dict[str, Any]:
     """
     methods = [row for row in rows if row["kind"] == "method"]
     scored = [row for row in methods if row.get("all") or row.get("few_labels")]
-    if not label or not scored:
+    if not label:
         return _found("no label", None, None, _unlabelled(methods))
     free = {row["name"]: row for row in rows if row["kind"] == "free"}
+    if not scored:
+        return _nothing_trained(free, label)
     all_, how = _chosen(scored, "all", "all")
     few, _ = _chosen(scored, "few", "search")
     searching, _ = _chosen([row for row in scored if row.get("search")], "search", "search")
@@ -68,6 +70,12 @@ def _unlabelled(methods: Sequence[Row]) -> str:
 
 def _found(outcome: str, method: str | None, use: str | None, sentence: str) -> dict[str, Any]:
     return {"outcome": outcome, "method": method, "use": use, "sentence": sentence}
+
+
+def _nothing_trained(free: dict[str, Row], label: str) -> dict[str, Any]:
+    best = max((row for row in free.values() if row.get("all")), key=lambda row: float(row["all"]["value"]))
+    said = f"Do not train an encoder for {label}: every run diverged. With all labels use {named(best['name'])}: "
+    return _found("do not train", None, best["name"], f"{said}{number(best['all']['value'])}.")
 
 
 def _chosen(rows: Sequence[Row], column: str, by: str) -> tuple[Any, str]:
