@@ -4,7 +4,7 @@ import json
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from shlex import join
 from typing import Any
@@ -16,7 +16,7 @@ from isotropy.cli.fit import polite_stop, seconds_of
 from isotropy.cli.inputs import pick_device, read_with_bar
 from isotropy.cli.leaderboard import show_leaderboard
 from isotropy.cli.live import LiveLine
-from isotropy.cli.show import INTERRUPTED, OUT, duration, say
+from isotropy.cli.show import INTERRUPTED, OUT, complain, duration, say
 from isotropy.runs.compare_methods import (
     ComparisonEvent,
     Interrupted,
@@ -53,37 +53,54 @@ def compare(
     begun = clock()
     changes = dict(parse_setting(text) for text in settings)
     seconds = seconds_of(budget)
-    data = read_with_bar(origin)
-    OUT.quiet = OUT.quiet or as_json
-    say(data.description)
-    events = compare_methods(
-        data, methods=methods or None, seeds=seeds, budget=seconds, seed=seed, settings=changes, device=place, out=out,
-        spent=clock() - begun, origin=origin,
-    )  # fmt: skip
-    go_on = f"go on with the same command: {join(['isotropy', *again])}"
-    try:
-        board = _show(events, go_on)
-    except KeyboardInterrupt:
-        say(f"interrupted; {go_on}")
-        raise SystemExit(INTERRUPTED) from None
-    page = report.write(board.folder)
+    with _quiet(as_json):
+        data = read_with_bar(origin)
+        say(data.description)
+        events = compare_methods(
+            data, methods=methods or None, seeds=seeds, budget=seconds, seed=seed, settings=changes, device=place,
+            out=out, spent=clock() - begun, origin=origin,
+        )  # fmt: skip
+        board = _show(events, f"go on with the same command: {join(['isotropy', *again])}")
+        page = report.write(board.folder)
+        say("")
+        show_leaderboard(board.to_json())
+        say("")
+        say(f"runs        {board.folder}/METHOD-SEED (isotropy embed, probe and report take them)")
+        say(f"report      {page}")
     if as_json:
         sys.stdout.write(json.dumps(board.to_json(), indent=1) + "\n")
-        return
-    say("")
-    show_leaderboard(board.to_json())
-    say("")
-    say(f"runs        {board.folder}/METHOD-SEED (isotropy embed, probe and report take them)")
-    say(f"report      {page}")
+
+
+@contextmanager
+def _quiet(wanted: bool) -> Iterator[None]:
+    before = OUT.quiet
+    OUT.quiet = before or wanted
+    try:
+        yield
+    finally:
+        OUT.quiet = before
 
 
 def _show(events: Iterator[ComparisonEvent], go_on: str) -> Leaderboard:
     """Show a comparison to its end; one that was stopped ends with an exit code."""
+    try:
+        for event in _shown(events):
+            if isinstance(event, Leaderboard):
+                return event
+            assert isinstance(event, Interrupted)
+            complain(f"stopped in {event.run}, whose step was saved; {go_on}")
+    except KeyboardInterrupt:
+        complain(f"interrupted; {go_on}")
+    raise SystemExit(INTERRUPTED)
+
+
+def _shown(events: Iterator[ComparisonEvent]) -> Iterator[Leaderboard | Interrupted]:
+    """Show the events as they pass, and yield the one that ends them."""
     live: LiveLine | None = None
     waiting = Status("", console=OUT)
     with polite_stop() as stop, ExitStack() as shown:
         for event in events:
-            if live is not None and not isinstance(event, Underway):
+            if not isinstance(event, Underway):
                 shown.close()
                 live = None
             match event:
@@ -91,11 +108,8 @@ def _show(events: Iterator[ComparisonEvent], go_on: str) -> Leaderboard:
                     waiting.update(f"measuring {name}")
                     shown.enter_context(waiting)
                 case Shared() if event.left:
-                    shown.close()
-                    say(
-                        f"{len(event.left)} of {len(event.runs)} runs to train, {duration(event.share)} each, in "
-                        f"{event.folder}"
-                    )
+                    runs = f"{len(event.left)} of {len(event.runs)} runs to train"
+                    say(f"{runs}, {duration(event.share)} of CPU time each, in {event.folder}")
                 case Underway(run=run, event=Planned() as planned):
                     shown.close()
                     say(f"{run}:")
@@ -106,11 +120,7 @@ def _show(events: Iterator[ComparisonEvent], go_on: str) -> Leaderboard:
                     live.show(stepped.step, stepped.health)
                     if stop.wanted:
                         stepped.stop()
-                case Interrupted(run=run):
-                    say(f"stopped in {run}, whose step was saved; {go_on}")
-                    raise SystemExit(INTERRUPTED)
-                case Leaderboard():
-                    return event
+                case Interrupted() | Leaderboard():
+                    yield event
             if stop.wanted and not isinstance(event, Underway):
                 raise KeyboardInterrupt
-    raise AssertionError("a comparison ends in Leaderboard or Interrupted")

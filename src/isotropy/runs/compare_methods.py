@@ -189,7 +189,7 @@ def _events(
         yield Measuring(measured)
     runs = contestants(chosen, range(seed, seed + count))
     if folder.share is None:
-        for one in chosen:
+        for one in (one for one in chosen if f"step {one}" not in folder.costs):
             yield Measuring(f"the speed of {one}")
             try:
                 _time(contest, one, device)
