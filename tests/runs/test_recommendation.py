@@ -19,7 +19,8 @@ def cell(value, difference=None, *, best="boosted trees", validation=None, **mor
 def line(size, labels, ours, difference, factor=2.0):
     return {
         "size": size, "labels": labels, "ours": ours, "best": "label propagation", "value": ours - difference,
-        "difference": gap(difference), "label_factor": {"value": factor, "measured_to": 20.0, "low": None, "high": None},
+        "difference": gap(difference),
+        "label_factor": {"value": factor, "measured_to": 20.0, "low": None, "high": None},
     }  # fmt: skip
 
 
@@ -59,8 +60,8 @@ def test_one_that_is_ahead_with_few_labels_alone_is_to_be_trained_for_these():
     assert (found["outcome"], found["method"], found["use"]) == ("train for few labels", "lfr", "boosted trees")
     assert found["sentence"].startswith(
         "Train lfr if you have 1 to 10 labels a class: with 10 labels a class it reaches .700, label propagation .600 "
-        "(worth 2 times as many labels). With all labels use boosted trees on the raw columns: .900; lfr reaches .800 and "
-        "is behind (-.100 [-.110, -.090])."
+        "(worth 2 times as many labels). With all labels use boosted trees on the raw columns: .900; lfr reaches .800 "
+        "and is behind (-.100 [-.110, -.090])."
     )
 
 

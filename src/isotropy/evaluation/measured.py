@@ -37,7 +37,7 @@ class Measured:
     def save(self, path: Path) -> None:
         """Write it to an .npz file, whole or not at all."""
         about = {"name": self.name, "notes": self.notes, "scores": [score.to_json() for score in self.scores]}
-        arrays = {"about": np.array(json.dumps(about))}
+        arrays: dict[str, Any] = {"about": np.array(json.dumps(about))}
         for number, sample in enumerate(self.samples):
             arrays |= {f"point{number}": sample.point, f"samples{number}": sample.samples}
         held = io.BytesIO()
@@ -83,6 +83,7 @@ def measure(name: str, candidate: Any, problem: Problem, evaluators: Sequence[st
             metric=one.metric,
             labels=one.labels,
             **sample.interval(),
+            difference=None,
             validation=one.validation,
             seconds=seconds,
             detail=one.detail,

@@ -75,8 +75,8 @@ def _about(board: dict[str, Any]) -> str:
     return (
         f"<p>{escape(board['metric'])} of {escape(board['label'])} on {rows['test']:,} test rows, learnt from "
         f"{rows['train']:,} rows, the same for all. Intervals are 95% intervals over test rows, draws of labels and "
-        "seeds. Few labels and search are beside; the label factor says how many times as many labels the best free baseline "
-        "needs. Times are CPU time: of the training, and of embedding 1,000 rows.</p>"
+        "seeds. Few labels and search are beside; the label factor says how many times as many labels the best free "
+        "baseline needs. Times are CPU time: of the training, and of embedding 1,000 rows.</p>"
     )
 
 

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -243,7 +243,9 @@ def _divide(contest: Contest, budget: float, methods: Sequence[str]) -> None:
     contest.spend()
 
 
-def _run(contest: Contest, name: str, method: str, seed: int, device: torch.device | str) -> Iterator[ComparisonEvent]:
+def _run(
+    contest: Contest, name: str, method: str, seed: int, device: torch.device | str
+) -> Generator[ComparisonEvent, None, bool]:
     """Train one run to its end or its part of the budget, and measure it; return whether the caller stopped it."""
     folder = contest.folder
     state = folder.runs.setdefault(name, {"method": method, "seed": seed, "cpu_seconds": 0.0, "seconds": 0.0})

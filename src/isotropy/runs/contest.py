@@ -106,15 +106,15 @@ class Contest:
         initial = Representation(self.prepared.untrained(), self.prepared.preprocess, method="")
         costs["embedding"] = self._per_thousand(initial, self.prepared)
         if self.label:
-            candidates = free(initial, self.prepared.rows, self.train, self.test)
-            forms = {}
-            for name, candidate in self._features(candidates).items():
+            candidates = self._features(free(initial, self.prepared.rows, self.train, self.test))
+            forms: dict[str, tuple[float, str]] = {}
+            for name, candidate in candidates.items():
                 yield name
-                measured = self._measured(name, candidate)
-                searched = next((s for s in measured.scores if s.evaluator == "search" and s.validation), None)
-                forms |= {} if searched is None else {name: (searched.validation, searched.detail["form"])}
+                for score in self._measured(name, candidate).scores:
+                    if score.evaluator == "search" and score.validation is not None:
+                        forms.setdefault(name, (score.validation, score.detail["form"]))
             yield PROPAGATION
-            self._measured(PROPAGATION, propagation_of(self._features(candidates), forms, self.problem))
+            self._measured(PROPAGATION, propagation_of(candidates, forms, self.problem))
             for name, prepared in self._other_encoders().items():
                 yield name
                 other = Representation(prepared.untrained(), prepared.preprocess, method="")

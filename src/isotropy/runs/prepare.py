@@ -152,7 +152,7 @@ def refuse_unprobeable(train: NDArray[Any], test: NDArray[Any]) -> None:
 
 
 def seconds_per_epoch(prepared: Prepared, clock: Callable[[], float] | None = None) -> float:
-    """Return about how long one epoch of the encoder takes by a clock (the wall's), measured on a copy and a few batches.
+    """Return about how long one epoch of the encoder takes by a clock, measured on a copy and a few batches.
 
     The first epoch over them warms up (libraries load, kernels are chosen, LFR picks its projectors) and is not
     counted, unless it alone takes a minute.

@@ -173,7 +173,8 @@ def _few_instead(row: Row, use: str | None, free: dict[str, Row]) -> str:
     if not cell or not cell["best"] or cell["best"] == use:
         return ""
     theirs = number(free[cell["best"]]["few"]["value"])
-    return f" With {_labels(cell['size'])} use {named(cell['best'])}: {theirs}; {row['name']} reaches {number(cell['value'])}."
+    ours = f"{row['name']} reaches {number(cell['value'])}"
+    return f" With {_labels(cell['size'])} use {named(cell['best'])}: {theirs}; {ours}."
 
 
 def named(free: str) -> str:
