@@ -101,7 +101,7 @@ def test_an_interval_across_zero_is_no_difference(labels, noise, outcome):
 
 
 def test_ours_is_compared_with_the_best_over_all_probes_of_what_is_free():
-    """Opposite quadrants: no line through the raw features tells them apart, neighbours do; ours is better than the line alone."""
+    """No line through the raw features tells opposite quadrants apart, neighbours do; ours beats the line alone."""
     rng = np.random.default_rng(0)
     x = rng.normal(size=(1200, 2))
     y = (x[:, 0] * x[:, 1] > 0).astype(int)
@@ -180,4 +180,4 @@ def test_an_evaluator_that_a_user_registers_is_shown_everywhere(monkeypatch, lab
         assert run.read_comparisons() == [found]
         assert "agreement" in render(summarise(run.folder))
         runs.append(run.folder)
-    assert "accuracy" in isotropy.compare(runs).sentence
+    assert "best by" in isotropy.compare(runs).sentence

@@ -19,10 +19,9 @@ def show_evidence(found: dict[str, Any]) -> None:
     """Print the scores of one label, every representation's with its interval, and the conclusion."""
     rows = found["rows"]
     if found["ranking"]:
-        title = (
-            f"{found['label']}: {found['metric']} on {rows['test']:,} test rows (learnt from at most {rows['train']:,} "
-        )
-        _print(title + "rows); 95% intervals", *_all_labels(found))
+        learnt = f"(learnt from at most {rows['train']:,} rows); 95% intervals"
+        title = f"{found['label']}: {found['metric']} on {rows['test']:,} test rows {learnt}"
+        _print(title, *_all_labels(found))
     if curves(found):
         draws = max(score["detail"]["draws"] for curve in curves(found).values() for score in curve.values())
         _print(f"few labels: mean {found['metric']} of {draws} draws, and half its 95% interval", *_few_labels(found))
@@ -43,7 +42,7 @@ def _print(title: str, heads: Sequence[str], lines: Iterable[Sequence[str | Text
 def _all_labels(found: dict[str, Any]) -> tuple[list[str], list[list[str | Text]]]:
     """Return the heads and the lines of the table with all labels: the ranking, and what was measured beside it."""
     beside = extras(found)[: max(0, (OUT.width - _NARROW) // _COLUMN)]
-    lines = []
+    lines: list[list[str | Text]] = []
     for line in found["ranking"]:
         name, gap = line["representation"], line["difference"]
         others = (lookup(found, name, *column) for column in beside)
@@ -67,11 +66,11 @@ def _few_labels(found: dict[str, Any]) -> tuple[list[str], list[list[str | Text]
         sizes = sizes[1::2]
     order = [line["representation"] for line in found["ranking"]]
     names = sorted(drawn, key=lambda name: order.index(name) if name in order else len(order))
-    cells = [
+    cells: list[list[str | Text]] = [
         [_named(name, found), *(_halved(drawn[name][size]) if size in drawn[name] else "" for size in sizes)]
         for name in names
     ]
-    return ["labels", *(size.replace(" ", "\n", 1) for size in sizes)], cells
+    return ["labels", *(size.replace(" a ", "\na ") for size in sizes)], cells
 
 
 def _named(name: str, found: dict[str, Any]) -> Text:

@@ -19,13 +19,13 @@ def conclude(comparison: dict[str, Any], scores: Sequence[Score], samples: Seque
 
     Returns:
         ranking: with all labels, the best score of every representation, best first: representation, evaluator,
-            value, low, high, and difference (ours minus this one, None for ours). Ours is the one whose evaluator did best
+            value, low, high, and difference (ours minus this one, None for ours). Ours is read by what did best
             on held-out training rows.
         few_labels: per size: size, labels, ours, best (the free baseline with the highest score: its name and value),
             difference, and label_factor: with how many times as many labels the best free baseline of each size reaches
             our score, with low and high; None where no number of labels that was measured does.
         best, outcome: the strongest baseline of the ranking; "beats", "loses" or "no measurable difference".
-        sentence: all of it in words.
+        sentence: all of it as text.
     """
     pairs = list(zip(scores, samples, strict=True))
     ours, metric = comparison["ours"], comparison["metric"]
@@ -153,10 +153,12 @@ def _of_all(mine: dict[str, Any], best: dict[str, Any], outcome: str) -> str:
     subject, verb = _subject(best["representation"])
     ours, theirs = number(mine["value"]), number(best["value"])
     if outcome == "beats":
-        return f"with all labels the trained encoder reaches {ours} and beats the best free baseline, {subject} with {theirs}."
+        beaten = f"the best free baseline, {subject} with {theirs}"
+        return f"with all labels the trained encoder reaches {ours} and beats {beaten}."
     if outcome == "loses":
         return f"with all labels {subject} {verb} {theirs}, the trained encoder {ours}: training did not help."
-    return f"with all labels the trained encoder reaches {ours}, the best free baseline, {subject}, {theirs}: no measurable difference."
+    both = f"the trained encoder reaches {ours}, the best free baseline, {subject}, {theirs}"
+    return f"with all labels {both}: no measurable difference."
 
 
 def _subject(name: str) -> tuple[str, str]:

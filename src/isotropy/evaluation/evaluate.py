@@ -46,8 +46,8 @@ def evaluate(
     """Evaluate every representation on the same rows and say whether `ours` beats the strongest of the others.
 
     All are evaluated on the same rows: those with a label, at most 10,000 stratified training and 20,000 test rows
-    (`chosen_rows`). Each is probed in the form that suits it best (as it is, standardised, whitened), chosen on training
-    rows. Intervals are 95% bootstrap intervals over the test rows, and for few labels over their draws too;
+    (`chosen_rows`). Each is probed in the form that suits it best (as it is, standardised, whitened), chosen on
+    training rows. Intervals are 95% bootstrap intervals over the test rows, and for few labels over their draws too;
     differences are paired. With all labels, ours is read by the evaluator that does best on held-out training rows and
     compared with the best score of anything free: taking the best of many on the test rows favours them, not us.
 
@@ -68,8 +68,8 @@ def evaluate(
 
     Returns:
         A dictionary that JSON can hold: format, label, task, classes, majority (the score of always giving the
-        commonest class, in the leading metric), rows, seed, level, resamples, ours, metric, notes, scores (a flat list of
-        `Score.to_json`, ours first), and what `conclusion.conclude` draws from them.
+        commonest class, in the leading metric), rows, seed, level, resamples, ours, metric, notes, scores (a flat list
+        of `Score.to_json`, ours first), and what `conclusion.conclude` draws from them.
 
     Raises:
         UserError: one class only, no baseline, a name that does not exist, features that are not finite.
@@ -275,8 +275,6 @@ def notes_on(train_y: Array, test_y: Array, problem: Problem, rows: tuple[Array,
             notes.append(
                 f"{share:.0%} of the training rows are {commonest!r}: {problem.leading} decides, not accuracy."
             )
-    elif task_of(_together(train_y, test_y)) == "classes":
-        notes.append("Taken as numbers, as asked.")
     if len(problem.test_y) < 100:
         notes.append(f"Only {len(problem.test_y)} test rows: the intervals are rough.")
     return notes

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 _HISTORY = 5
-_HALVINGS = 12
+_HALVINGS = 5
 _DECREASE = 1e-4  # of Armijo's rule
 
 
@@ -68,8 +68,9 @@ def fit_logistic(
         log_odds = torch.log_softmax(logits, dim=-1)
         loss = -(share * (log_odds * target).sum(-1)).sum(1) + 0.5 * penalty * (weights**2).sum((2, 3))
         slope = (log_odds.exp_() - target) * share[..., None]
-        gradient = torch.bmm(x.transpose(1, 2), slope.view(groups, count, -1))
-        gradient = gradient.view(groups, x.shape[2], jobs, classes).transpose(1, 2)
+        # This order reads x row by row, which is twice as fast where the classes are few.
+        gradient = torch.bmm(slope.view(groups, count, -1).transpose(1, 2), x)
+        gradient = gradient.view(groups, jobs, classes, -1).transpose(2, 3)
         return loss, gradient + penalty[..., None, None] * weights
 
     start = x.new_zeros(groups, jobs, x.shape[2], classes)
@@ -98,7 +99,7 @@ def _minimise(objective, point, scale, steps, tolerance):  # type: ignore[no-unt
         new_loss, new_gradient = objective(point + _wide(length) * direction)
         for _ in range(_HALVINGS):
             # The last digits of a float32 sum are no reason to shorten a step.
-            bad = ~(new_loss <= loss + _DECREASE * length * slope + 1e-6 * loss.abs()) & ~done
+            bad = ~(new_loss <= loss + _DECREASE * length * slope + 3e-6 * loss.abs()) & ~done
             if not bool(bad.any()):
                 break
             length = torch.where(bad, length / 2, length)

@@ -12,7 +12,7 @@ from isotropy.evaluation.task import Task
 
 Array = NDArray[Any]
 Floats = NDArray[np.float64]
-# Above this share of the commonest class accuracy says little: always giving that class already scores as much.
+# Above this fraction of the commonest class accuracy says little: always giving that class already scores as much.
 IMBALANCED = 0.8
 _SMALLEST = 1e-15  # a probability; the logarithm of zero is no score
 
@@ -100,6 +100,14 @@ def _squares(truth: Array, predicted: Array) -> Floats:
     return np.stack([error**2, centred**2, centred], axis=1)
 
 
+def _squared(truth: Array, predicted: Array) -> Floats:
+    return np.asarray((truth - predicted) ** 2)[:, None]
+
+
+def _absolute(truth: Array, predicted: Array) -> Floats:
+    return np.abs(truth - predicted)[:, None]
+
+
 def _explained(means: Floats) -> Floats:
     variance = means[..., 1] - means[..., 2] ** 2
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -116,10 +124,8 @@ METRICS: dict[Task, dict[str, Metric]] = {
     },
     "numbers": {
         "R2": Metric(_squares, _explained),
-        "RMSE": Metric(
-            lambda truth, predicted: ((truth - predicted) ** 2)[:, None], lambda m: np.sqrt(m[..., 0]), False
-        ),
-        "MAE": Metric(lambda truth, predicted: np.abs(truth - predicted)[:, None], first, False),
+        "RMSE": Metric(_squared, lambda means: np.sqrt(means[..., 0]), higher_is_better=False),
+        "MAE": Metric(_absolute, first, higher_is_better=False),
     },
 }
 
@@ -132,7 +138,7 @@ def leading_first(task: Task, majority: float, classes: int) -> list[str]:
 
     Args:
         task: "classes" or "numbers".
-        majority: the share of the commonest class among the training rows.
+        majority: the fraction of the commonest class among the training rows.
         classes: how many there are.
 
     Example:

@@ -151,6 +151,5 @@ def _probed(
     first = found[0]
     assert first.predicted is not None
     seconds = time.perf_counter() - start
-    return Probe(
-        problem.task, first.metric, scores[first.metric], scores, first.predicted, first.terms, seconds, first.detail
-    )
+    value = scores[first.metric]
+    return Probe(problem.task, first.metric, value, scores, first.predicted, first.terms, seconds, first.detail)

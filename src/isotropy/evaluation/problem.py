@@ -1,4 +1,4 @@
-"""A label to be read from frozen features: its rows, its classes, how predictions are scored, and the draws of few labels."""
+"""A label to be read from frozen features: its rows and classes, how predictions are scored, draws of few labels."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -58,6 +58,9 @@ class Problem:
         """
         train_y, test_y = np.asarray(train_y), np.asarray(test_y)
         task = task or task_of(train_y)
+        train: NDArray[Any]
+        test: NDArray[Any]
+        classes: list[Any]
         if task == "numbers":
             train, test = (_numbers(part) for part in (train_y, test_y))
             if np.ptp(test) == 0:

@@ -86,9 +86,8 @@ def resample(measurements: Sequence[Measurement], *, seed: int = 0, resamples: i
     tables = [one.terms if one.terms.ndim == 3 else one.terms[None] for one in measurements]
     found: list[Resampled | None] = [None] * len(tables)
     for group in _groups(tables):
-        wide = np.concatenate(
-            [np.moveaxis(tables[number], 0, 1).reshape(tables[number].shape[1], -1) for number in group], 1
-        )
+        by_row = [np.moveaxis(tables[number], 0, 1) for number in group]
+        wide = np.concatenate([table.reshape(len(table), -1) for table in by_row], axis=1)
         means = resampled_means(wide, resamples=resamples, seed=seed)
         start = 0
         for number in group:
@@ -103,7 +102,8 @@ def resample(measurements: Sequence[Measurement], *, seed: int = 0, resamples: i
 def _groups(tables: Sequence[Floats]) -> Iterator[list[int]]:
     """Yield the numbers of tables with as many rows each, few enough to be resampled together."""
     for rows in dict.fromkeys(table.shape[1] for table in tables):
-        group, columns = [], 0
+        group: list[int] = []
+        columns = 0
         for number, table in enumerate(tables):
             if table.shape[1] != rows:
                 continue

@@ -1,4 +1,4 @@
-"""The evidence of one label on the page: the ranking with all labels, the few-label curve, and what else was measured."""
+"""The evidence of one label on the page: the ranking with all labels and what stands beside it, the few-label curve."""
 
 import math
 from html import escape
@@ -60,21 +60,14 @@ def _ranking(entry: dict[str, Any]) -> str:
         f'<span style="left:{100 * (tick - low) / (high - low):.1f}%">{_tick(tick)}</span>'
         for tick in ticks(low, high, 3)
     )
-    empty = "<td></td>" * (len(beside) + 1)
-    out.append(
-        f'<tr class="axis" aria-hidden="true"><td></td><td></td><td class="bar"><div>{axis}</div></td>{empty}</tr>'
-    )
-    return "".join([*out, "</tbody></table>"])
+    axis = f'<td></td><td></td><td class="bar"><div>{axis}</div></td>{"<td></td>" * (len(beside) + 1)}'
+    return "".join([*out, f'<tr class="axis" aria-hidden="true">{axis}</tr></tbody></table>'])
 
 
 def _few_labels(entry: dict[str, Any]) -> str:
     drawn, ours = curves(entry), entry["ours"]
     sizes = list(next(iter(drawn.values())))
-    names = (
-        [ours, *sorted((n for n in drawn if n != ours), key=lambda n: -_mean(drawn[n]))]
-        if ours in drawn
-        else list(drawn)
-    )
+    names = sorted(drawn, key=lambda name: (name != ours, -_mean(drawn[name])))
     colours = {name: "var(--ours)" if name == ours else COLOURS[1 + place % 9] for place, name in enumerate(names)}
     shown = names[: _SHOWN + 1]
     points = {
@@ -87,20 +80,24 @@ def _few_labels(entry: dict[str, Any]) -> str:
     heads = "".join(f'<th class="n">{escape(size)}</th>' for size in sizes)
     rows = "".join(
         f'<tr class="{"ours" if name == ours else "base"}"><td>{escape(name)}</td>'
-        + "".join(
-            f'<td class="n extra" data-name="{escape(size)}:">{_with_range(drawn[name][size]) if size in drawn[name] else ""}</td>'
-            for size in sizes
-        )
-        + "</tr>"
+        f"{_cells({size: _with_range(score) for size, score in drawn[name].items()}, sizes)}</tr>"
         for name in names
     )
-    return (
-        f'<figure class="wide"><figcaption>Few labels <span>mean {escape(entry["metric"])} of {draws} draws of the labels, '
-        "the same for all; the band is a 95% interval over draws and test rows</span></figcaption>"
-        f'{lines(points, colours, what="score over number of labels")}<ul class="legend">{listed}</ul></figure>'
-        f'<details><summary>Numbers, and how many labels the free baselines need</summary><table class="scores"><thead><tr>'
-        f"<th>Few labels</th>{heads}</tr></thead><tbody>{rows}{_factors(entry, sizes)}</tbody></table></details>"
+    said = (
+        f"mean {escape(entry['metric'])} of {draws} draws of the labels, the same for all; the band is a 95% interval"
     )
+    return (
+        f'<figure class="wide"><figcaption>Few labels <span>{said} over draws and test rows</span></figcaption>'
+        f'{lines(points, colours, what="score over number of labels")}<ul class="legend">{listed}</ul></figure>'
+        '<details><summary>Numbers, and how many labels the free baselines need</summary><table class="scores"><thead>'
+        f"<tr><th>Few labels</th>{heads}</tr></thead><tbody>{rows}{_factors(entry, sizes)}</tbody></table></details>"
+    )
+
+
+def _cells(texts: dict[str, str], sizes: list[str]) -> str:
+    """Return one cell per size, empty where there is nothing."""
+    cell = '<td class="n extra" data-name="{}:">{}</td>'.format
+    return "".join(cell(escape(size), texts.get(size, "")) for size in sizes)
 
 
 def _factors(entry: dict[str, Any], sizes: list[str]) -> str:
@@ -108,15 +105,11 @@ def _factors(entry: dict[str, Any], sizes: list[str]) -> str:
     found = {line["size"]: line["label_factor"] for line in entry["few_labels"]}
     if not found:
         return ""
-    cells = "".join(
-        f'<td class="n extra" data-name="{escape(size)}:">{_factor(found.get(size))}</td>' for size in sizes
-    )
+    cells = _cells({size: _factor(factor) for size, factor in found.items()}, sizes)
     return f"<tr><td>labels that the best baseline needs</td>{cells}</tr>"
 
 
-def _factor(factor: dict[str, float | None] | None) -> str:
-    if factor is None:
-        return ""
+def _factor(factor: dict[str, float | None]) -> str:
     if factor["value"] is None:
         return f"over {factor['measured_to']:.2g}\N{MULTIPLICATION SIGN}"
     return f"{factor['value']:.2g}\N{MULTIPLICATION SIGN}"

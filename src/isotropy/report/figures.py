@@ -86,7 +86,7 @@ def line(
 
 
 def lines(series: dict[str, list[list[float]]], colours: dict[str, str], *, what: str) -> str:
-    """Return the SVG of curves of [x, value, low, high] over a logarithmic axis, each with its band, the first on top."""
+    """Return the SVG of curves of [x, value, low, high] with bands over a logarithmic axis, the first one on top."""
     every = [point for points in series.values() for point in points]
     low, high = min(point[2] for point in every), max(point[3] for point in every)
     margin = 0.05 * ((high - low) or 0.1)

@@ -43,7 +43,7 @@ def random_convolutions(
     """Return MiniRocket's features of training and test series, each (N, about `features`) in [0, 1].
 
     84 kernels of length 9 with weights -1 and 2, at up to 32 dilations up to the length of the series; a feature is the
-    share of positions where a response is above a bias, and biases are quantiles of the responses to training series. A
+    fraction of positions where a response is above a bias, and biases are quantiles of the responses to training series. A
     kernel reads a random set of at most 9 channels. Missing values are interpolated along time.
 
     Args:
@@ -89,7 +89,7 @@ def dilations(length: int, features: int) -> list[tuple[int, int]]:
 
     Example:
         >>> dilations(50, 10_000)[:3], sum(count for _, count in dilations(50, 10_000))
-        ([(1, 45), (2, 22), (3, 19)], 119)
+        ([(1, 45), (2, 27), (3, 19)], 119)
     """
     each = max(1, features // len(_KERNELS))
     most = min(each, _DILATIONS)
@@ -164,7 +164,7 @@ def _apply(bank: Sequence[_Dilation], x: Tensor) -> NDArray[np.float32]:
 def _shares_above(
     responses: Tensor, biases: Tensor, above: Tensor, shares: NDArray[np.float32], chosen: NDArray[np.int64]
 ) -> None:
-    """Write the share of positions above each bias into `shares` (84, F, B), for the chosen kernels."""
+    """Write the fraction of positions above each bias into `shares` (84, F, B), for the chosen kernels."""
     buffer = above.view(-1)[: responses.numel()].view(responses.shape)
     for number in range(biases.shape[1]):
         # Ones and zeros as floats: their mean is several times faster than that of booleans.

@@ -18,6 +18,7 @@ ALPHAS = tuple(10.0**power for power in range(-3, 4))
 FOLDS = 3
 ONE_FOLD = 200  # rows; from here on one held-out third tells as much as is needed
 CHOICE_STEPS, FINAL_STEPS = 25, 100
+_MOST_ROTATED = 200  # rows; of more the rotation costs more than it saves
 _CELLS = 1 << 25
 
 
@@ -63,7 +64,7 @@ class _Space:
         x = x - self.mean
         self.scale = (x**2).sum(2).mean(1).clamp(min=1e-12).rsqrt()[:, None, None]
         self.axes: Tensor | None = None
-        if x.shape[1] < x.shape[2]:
+        if x.shape[1] < min(x.shape[2], _MOST_ROTATED):
             values, vectors = torch.linalg.eigh((x @ x.transpose(1, 2)).double())
             values = values.clamp(min=0)
             there = values > 1e-9 * values[:, -1:].clamp(min=1e-30)

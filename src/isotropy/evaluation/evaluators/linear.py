@@ -21,8 +21,8 @@ C_GRID = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0)
 ALPHA_GRID = tuple(10.0**power for power in range(-2, 6))
 FOLDS = 3
 CHOICE_ROWS = 3000  # training rows on which the form and the strength are chosen
-CHOICE_STEPS, FINAL_STEPS = 60, 300
-TOLERANCE = 3e-4
+CHOICE_STEPS, FINAL_STEPS = 40, 200
+TOLERANCE = 1e-3
 
 
 def linear(candidate: Any, problem: Problem) -> Iterator[Measurement]:
@@ -30,9 +30,9 @@ def linear(candidate: Any, problem: Problem) -> Iterator[Measurement]:
 
     Classes: multinomial logistic regression. Form and C (1e-4, 1e-3, ..., 100) are chosen by the leading metric in
     3-fold cross-validation on at most 3,000 stratified training rows (the first form and the smaller C where two tie);
-    the final fit takes all training rows, at most 300 steps of L-BFGS, to a gradient of 3e-4. Numbers: ridge regression,
-    form and strength by leave-one-out on at most 3,000 training rows. `detail` holds the choice; a final fit that stops
-    early is scored as it is and said.
+    the final fit takes all training rows, at most 200 steps of L-BFGS, to a gradient of 1e-3. Numbers: ridge
+    regression, form and strength by leave-one-out on at most 3,000 training rows. `detail` holds the choice; a final
+    fit that stops early is scored as it is and said.
     """
     if not isinstance(candidate, Features):
         return
@@ -75,7 +75,7 @@ def _cross_validated(form: Form, rows: NDArray[np.int64], problem: Problem) -> t
     x = torch.from_numpy(form.train[rows])[None] @ _axes(form.train[rows])
     fitted = fit_logistic(
         x.to(problem.device), torch.from_numpy(codes)[None].to(problem.device), classes,
-        torch.tensor(C_GRID).repeat(FOLDS), rows=torch.from_numpy(learnt)[None], steps=CHOICE_STEPS, tolerance=1e-3,
+        torch.tensor(C_GRID).repeat(FOLDS), rows=torch.from_numpy(learnt)[None], steps=CHOICE_STEPS, tolerance=3e-3,
     )  # fmt: skip
     scores = np.empty((FOLDS, len(C_GRID)))
     for number in range(FOLDS):
@@ -91,7 +91,7 @@ def _cross_validated(form: Form, rows: NDArray[np.int64], problem: Problem) -> t
 
 
 def _axes(x: NDArray[np.float32]) -> Tensor:
-    """Return the principal axes (d, d): along them L-BFGS starts from nearly the right curvature, and the fit is the same."""
+    """Return the principal axes (d, d): along them L-BFGS starts near the right curvature; the fit is the same."""
     some = torch.from_numpy(x[:: max(1, len(x) // CHOICE_ROWS)])
     some = some - some.mean(0)
     return torch.linalg.eigh((some.T @ some).double())[1].float()

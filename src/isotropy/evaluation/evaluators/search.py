@@ -22,8 +22,8 @@ def search(candidate: Features, problem: Problem) -> Iterator[Measurement]:
     """Measure how many of the training rows that are most similar to a test row, by cosine, have its class.
 
     "precision at 10" decides, "precision at 1" and "R-precision" (the precision among as many rows as the class has)
-    stand beside it. At most 2,000 stratified test rows ask; all training rows answer. The form of the features is the one
-    in which training rows find each other best. A label that is a number has no relevant rows, and nothing is measured.
+    stand beside it. At most 2,000 stratified test rows ask; all training rows answer. The form of the features is the
+    one in which training rows find each other best. A label that is a number has no relevant rows: nothing is measured.
 
     Source: Manning, Raghavan and Schuetze, Introduction to Information Retrieval (2008), section 8.4.
 
