@@ -19,6 +19,13 @@ SMALL = {"encoder.width": 16, "encoder.hidden": 16, "train.batch_size": 32}
 METHODS = ["simclr", "masked"]
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _warm():
+    """Load what a process loads once, which is no budget's."""
+    few = ("linear", "few_labels", "search")
+    assert [*isotropy.train(ROWS, label=LABELS, method="simclr", settings=SMALL, epochs=1, evaluators=few)]
+
+
 @pytest.fixture(autouse=True)
 def _quick_evidence(monkeypatch):
     monkeypatch.setattr(contest, "DEFAULT", ("linear", "search"))

@@ -1,6 +1,5 @@
 """Which method, if any, is worth training on this data: several at equal budget, beside everything free."""
 
-import math
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,10 +16,10 @@ from isotropy.runs.comparison_folder import LEADERBOARD, ComparisonFolder, defau
 from isotropy.runs.contest import Contest, contestants, divided
 from isotropy.runs.defaults import COMPARED, COMPARED_BUDGET
 from isotropy.runs.directory import fingerprint
-from isotropy.runs.monitor import Monitor
-from isotropy.runs.prepare import Prepared, epochs_within, prepare, seconds_per_epoch
+from isotropy.runs.prepare import Prepared, epochs_within, prepare
 from isotropy.runs.recipe import Recipe
 from isotropy.runs.session import Event, Planned, Stepped, Stopped, Trained, train
+from isotropy.runs.shares import divide, time_method, try_out
 from isotropy.training import Diverged
 
 # A run stops where it has used so much of its budget, though it was planned for less: measured steps differ.
@@ -192,10 +191,10 @@ def _events(
         for one in (one for one in chosen if f"step {one}" not in folder.costs):
             yield Measuring(f"the speed of {one}")
             try:
-                _time(contest, one, device)
+                time_method(contest, one, device)
             except Diverged as error:
                 folder.runs |= {run: _failed(*runs[run], error) for run in runs if runs[run][0] == one}
-        _divide(contest, budget, [method for run, (method, _) in runs.items() if run not in folder.runs])
+        divide(contest, budget, [method for run, (method, _) in runs.items() if run not in folder.runs])
     assert folder.share is not None
     left = tuple(run for run in runs if not folder.runs.get(run, {}).get("finished"))
     yield Shared(folder.folder, tuple(runs), left, folder.share)
@@ -209,38 +208,9 @@ def _events(
     yield board
 
 
-def _time(contest: Contest, method: str, device: torch.device | str) -> None:
-    """Measure what a run of a method costs before its first step, and an epoch and a step of it."""
-    costs, clock = contest.folder.costs, contest.clock
-    start = clock()
-    prepared = prepare(contest.recipes[method], contest.data, device=device)
-    Monitor.of(prepared).at_start()
-    costs[f"beginning {method}"] = clock() - start
-    costs[f"epoch {method}"] = epoch = seconds_per_epoch(prepared, clock)
-    costs[f"step {method}"] = epoch * min(1.0, prepared.recipe.train.batch_size / len(prepared.dataset))
-    contest.spend()
-
-
 def _failed(method: str, seed: int, error: Diverged) -> dict[str, Any]:
     times = {"cpu_seconds": 0.0, "seconds": 0.0}
     return {"method": method, "seed": seed, **times, "finished": True, "failed": str(error), "verdict": "diverged"}
-
-
-def _divide(contest: Contest, budget: float, methods: Sequence[str]) -> None:
-    """Give every run an equal part of what the evidence leaves; refuse a budget that lets one take no step."""
-    folder, runs = contest.folder, max(1, len(methods))
-    evidence = runs * contest.evidence_cost()
-    share = (budget - folder.spent - evidence) / runs
-    least = max((folder.costs[f"beginning {one}"] + folder.costs[f"step {one}"] for one in methods), default=0.0)
-    if share < least:
-        needed = math.ceil(1.1 * (folder.spent + evidence + runs * least)) + 1
-        raise UserError(
-            f"a budget of {budget:g} seconds is too small for {runs} run(s): what needs no training took "
-            f"{folder.spent:.0f}, scoring the runs takes about {evidence:.0f}; the smallest that works here is "
-            f"{needed}s, or name fewer methods"
-        )
-    folder.share = share
-    contest.spend()
 
 
 def _run(
@@ -277,9 +247,10 @@ def _training(contest: Contest, name: str, method: str, seed: int, device: torch
     if (place / "recipe.toml").is_file():
         events = train(contest.data, resume=place, device=device)
     else:
-        seconds = max(folder.share - folder.costs[f"beginning {method}"], 0.0) * _PLANNED
-        epochs = epochs_within(seconds, folder.costs[f"epoch {method}"])
-        recipe = contest.recipes[method].changed({"train.seed": seed, "train.epochs": epochs})
+        recipe = contest.recipes[method].changed({"train.seed": seed})
+        per_epoch = try_out(contest, recipe, device)
+        seconds = _PLANNED * folder.share - (clock() - start) - folder.costs[f"beginning {method}"]
+        recipe = recipe.changed({"train.epochs": epochs_within(max(seconds, 0.0), per_epoch)})
         events = train(contest.data, recipe, out=place, device=device, origin=contest.origin)
     try:
         for event in events:
