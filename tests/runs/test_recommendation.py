@@ -109,7 +109,13 @@ def test_where_training_rows_cannot_choose_the_sentence_says_that_test_rows_did(
 
 def test_the_stretch_of_sizes_is_the_longest_and_has_no_gap():
     assert "if you have 10 to 50 labels a class" in said(method(few=(-0.1, 0.1, 0.1)))["sentence"]
-    assert "if you have 1 labels a class" in said(method(few=(0.1, -0.1, 0.1)))["sentence"]
+
+
+def test_one_size_alone_among_several_may_be_chance():
+    assert said(method(few=(-0.1, 0.1, -0.1)))["outcome"] == "do not train"
+    alone = method(few=(-0.1, 0.1, -0.1))
+    alone["few_labels"] = alone["few_labels"][1:2]
+    assert "if you have 10 labels a class" in said(alone)["sentence"]
 
 
 def test_a_factor_that_is_not_reached_is_said_as_more_than_what_was_measured():

@@ -95,13 +95,16 @@ def _is_ahead(cell: Row | None) -> bool:
 
 
 def _ahead(lines: Sequence[Row]) -> list[Row]:
-    """Return the longest stretch of sizes at which the method is ahead of everything free."""
+    """Return the longest stretch of sizes at which the method is ahead of everything free.
+
+    One size alone among several is none: among eight intervals one lies above 0 by chance too often.
+    """
     best: list[Row] = []
     run: list[Row] = []
     for line in lines:
         run = [*run, line] if line["difference"]["low"] > 0 else []
         best = run if len(run) > len(best) else best
-    return best
+    return best if len(best) > 1 or len(lines) <= 2 else []
 
 
 def _range(span: Sequence[Row]) -> str:
