@@ -24,7 +24,7 @@ ALLOWED = {
         # Parts of a training. Views and encoders know nothing of methods, methods nothing of the loop or of data.
         "nn": "objectives errors validation",
         "encoders": f"nn registry {_GROUND}",
-        "views": f"encoders {_GROUND}",
+        "views": f"encoders nn {_GROUND}",
         "methods": f"objectives nn encoders views registry {_GROUND}",
         "training": f"methods encoders views io {_GROUND}",
         # Data, what is made of it, and what that is worth. Nothing here knows a method or the loop.

@@ -1,7 +1,9 @@
 import pytest
 import torch
+from torch import nn
 
-from isotropy.encoders import DilatedResNet
+from isotropy.encoders import DilatedResNet, wrap
+from isotropy.errors import UserError
 from isotropy.methods import TS2Vec
 from isotropy.objectives import hierarchical_contrast
 from isotropy.rng import Stream
@@ -22,6 +24,30 @@ def test_the_loss_is_the_papers_on_the_shared_steps():
     expected = hierarchical_contrast(*shared, alpha=0.3, temperature=2.0)
     terms = method.loss(**method(views_of(x)))
     assert all(terms[name].item() == pytest.approx(expected[name].item(), abs=1e-12) for name in expected)
+
+
+class Steps(nn.Module):
+    """A user's network whose frames each see one time step."""
+
+    frame_width = 6
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Conv1d(2, 6, 1)
+
+    def frames(self, x):
+        return self.layer(x)
+
+    def forward(self, x):
+        return self.frames(x).mean(2)
+
+
+def test_a_wrapped_network_that_takes_any_length_is_trained():
+    method = small(wrap(Steps(), example=normal(2, 2, 9).float(), any_length=True))
+    early, late = method(views_of(normal(4, 2, 30)))["frames"]
+    assert early.shape == late.shape and early.shape[2] == 6
+    with pytest.raises(UserError, match="Wrapped.* takes one length: take dilated_resnet, or give wrap any_length"):
+        small(wrap(Steps(), width=6))
 
 
 class Raw(DilatedResNet):

@@ -3,10 +3,11 @@
 import pytest
 import torch
 
-from isotropy.encoders import C4CNN, D4CNN, CyclicSeriesCNN, wrap
+from isotropy.encoders import C4CNN, D4CNN, CyclicSeriesCNN, Equivariant, wrap
 from isotropy.encoders.equivariant.space import Rotations, Scales, Translations
 from isotropy.errors import UserError
 from isotropy.methods import METHODS
+from isotropy.nn.ema import Teacher
 from isotropy.views.equivariant import MovedViews, Offsets, StructuredViews
 
 HOSTS = ["simclr", "byol", "simsiam", "barlow_twins", "vicreg", "music"]
@@ -97,7 +98,7 @@ def test_a_network_without_the_structure_breaks_the_identity():
     torch.manual_seed(0)
     plain = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 32), torch.nn.Tanh()).double()
 
-    class Reshaped(torch.nn.Module):
+    class Reshaped(Equivariant):
         width = 8
         base = Rotations(mirrors=False)
 
@@ -202,7 +203,8 @@ def test_a_network_without_a_map_is_refused_in_feature_space_and_welcome_in_inpu
     net = wrap(torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 6)).double(), width=6)
     _, dataset, index = case("c4")
     base = Rotations(mirrors=False)
-    with pytest.raises(UserError, match="Wrapped has none: take an equivariant encoder"):
-        StructuredViews(base=base)(dataset, index, seed=0, pass_=0).through(net)
-    tensors = MovedViews(base=base)(dataset, index, seed=0, pass_=0).through(net)
-    assert [view.shape for view in tensors] == [(24, 6)] * 2
+    for module, name in ((net, "Wrapped"), (Teacher(net), "Teacher")):
+        with pytest.raises(UserError, match=f"{name} has none: take an equivariant encoder"):
+            StructuredViews(base=base)(dataset, index, seed=0, pass_=0).through(module)
+        tensors = MovedViews(base=base)(dataset, index, seed=0, pass_=0).through(module)
+        assert [view.shape for view in tensors] == [(24, 6)] * 2

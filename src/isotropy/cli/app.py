@@ -38,7 +38,10 @@ Split = Annotated[str | None, typer.Option(help='Column or array that says "trai
 Modality = Annotated[str | None, typer.Option(help="table, series or image, if it is not recognised correctly.")]
 Missing = Annotated[list[str] | None, typer.Option("--na", help="Text of a missing value; repeatable.")]
 MaxBad = Annotated[int, typer.Option(min=0, help="Number of unreadable images to skip, at most.")]
-Evaluate = Annotated[str, typer.Option(help="Evaluators: linear, knn, few_labels, mlp. The first one decides.")]
+Evaluate = Annotated[
+    str,
+    typer.Option(help="Evaluators: linear, knn, trees, few_labels, search, clusters (the default), mlp."),
+]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
 
 
@@ -65,9 +68,11 @@ def fit(
         int | None, typer.Option(min=0, help="Number of unreadable images to skip, at most (default: 0).")
     ] = None,
     epochs: Annotated[float | None, typer.Option(help="Epochs of the encoder.")] = None,
-    budget: Annotated[str | None, typer.Option(help="Time to train for, for example 90s, 10m or 1h30m.")] = None,
+    budget: Annotated[
+        str | None, typer.Option(help="Time for training, embedding and evidence, for example 90s, 10m or 1h30m.")
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="Random seed of the whole run.")] = None,
-    evaluate: Evaluate = "linear,knn",
+    evaluate: Evaluate = "linear,knn,trees,few_labels,search,clusters",
     device: Device = "auto",
     precision: Annotated[str | None, typer.Option(help="auto, float32 or bf16.")] = None,
     set_: Annotated[
@@ -127,7 +132,7 @@ def probe(
     split: Split = None,
     na: Missing = None,
     max_bad: MaxBad = 0,
-    evaluate: Evaluate = "linear,knn",
+    evaluate: Evaluate = "linear,knn,trees,few_labels,search,clusters",
     seed: Annotated[int, typer.Option(min=0, help="Random seed of the split, the folds and the resamples.")] = 0,
     device: Device = "auto",
 ) -> None:

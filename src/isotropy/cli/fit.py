@@ -134,7 +134,7 @@ def _show_plan(planned: Planned, settings: dict[str, Any]) -> None:
     recipe, encoder = prepared.recipe, prepared.method.encoder
     precision = choose(recipe.train.precision, prepared.device, encoder)
     reason = {
-        "budget": f"--budget {settings['budget']}",
+        "budget": f"--budget {settings['budget']}, which also pays for embedding and evidence",
         "epochs": f"epochs set by {'--set train.epochs' if settings['epochs'] is None else '--epochs'}",
         "recipe": "epochs set by --recipe",
         "default": "the default; --epochs or --budget change it",

@@ -2,16 +2,16 @@
 
 import inspect
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
-from isotropy.encoders.encoder import Encoder
+from isotropy.encoders.encoder import Encoder, FrameEncoder
 from isotropy.encoders.equivariant.c4 import C4CNN, D4CNN, C4ResNet
 from isotropy.encoders.equivariant.cyclic import CyclicCNN, CyclicSeriesCNN
 from isotropy.encoders.equivariant.equivariant import Equivariant, equivariance_error
 from isotropy.encoders.equivariant.scales import DilationCNN, ScaleCNN
 from isotropy.encoders.image import SmallResNet
-from isotropy.encoders.sequence import GRU, SeriesMLP, SeriesTransformer
-from isotropy.encoders.series import DilatedResNet, SeriesCNN
+from isotropy.encoders.series import GRU, DilatedResNet, SeriesCNN, SeriesMLP, SeriesTransformer
 from isotropy.encoders.table import OneHot, TableMLP, TableResNet
 from isotropy.encoders.timm import Timm
 from isotropy.encoders.wrap import Wrapped, wrap
@@ -20,19 +20,19 @@ from isotropy.registry import find, name_of
 
 __all__ = [
     "C4CNN",
+    "D4CNN",
+    "ENCODERS",
+    "GRU",
     "C4ResNet",
     "CyclicCNN",
     "CyclicSeriesCNN",
-    "D4CNN",
-    "DilationCNN",
-    "Equivariant",
-    "ScaleCNN",
-    "equivariance_error",
-    "ENCODERS",
-    "GRU",
     "DilatedResNet",
+    "DilationCNN",
     "Encoder",
+    "Equivariant",
+    "FrameEncoder",
     "OneHot",
+    "ScaleCNN",
     "SeriesCNN",
     "SeriesMLP",
     "SeriesTransformer",
@@ -44,6 +44,7 @@ __all__ = [
     "any_length",
     "build",
     "encoder_name",
+    "equivariance_error",
     "from_spec",
     "spec",
     "wrap",
@@ -73,12 +74,10 @@ def build(name: str, modality: str, shape: Mapping[str, Any], /, **options: Any)
 
     Args:
         name: a key of `ENCODERS`, "timm:MODEL" for any image model of timm, or "module:Class".
-        modality: of the data.
-        shape: of the data, as `Preprocess.shape` says it.
+        modality, shape: of the data, as `Preprocess` says them.
         options: keyword arguments of the encoder's constructor beyond the shape.
 
-    Raises:
-        UserError: for an unknown name or option (with the nearest valid one), or an encoder of another modality.
+    Raises: UserError for an unknown name or option (with the nearest valid one), or an encoder of another modality.
 
     Example:
         >>> build("series_cnn", "series", {"channels": 9, "length": 128}, dropout=0.0).width
@@ -123,27 +122,19 @@ def spec(encoder: Encoder) -> dict[str, Any]:
         >>> spec(TableMLP(numeric=3, width=8))["name"]
         'table_mlp'
     """
+    kind = type(encoder)
     if isinstance(encoder, Timm):
-        name = f"timm:{encoder.arguments['model']}"
-    else:
-        name = _importable_name(encoder)
-    return {"name": name, "arguments": dict(encoder.arguments) if name != "custom" else {}}
-
-
-def _importable_name(encoder: Encoder) -> str:
-    if isinstance(encoder, Wrapped) or not hasattr(encoder, "arguments") or type(encoder).__module__ == "__main__":
-        return "custom"
-    try:
-        return encoder_name(type(encoder))
-    except UserError:
-        return "custom"
+        return {"name": f"timm:{encoder.arguments['model']}", "arguments": dict(encoder.arguments)}
+    if not isinstance(encoder, Wrapped) and hasattr(encoder, "arguments") and kind.__module__ != "__main__":
+        with suppress(UserError):
+            return {"name": encoder_name(kind), "arguments": dict(encoder.arguments)}
+    return {"name": "custom", "arguments": {}}
 
 
 def from_spec(spec: Mapping[str, Any]) -> Encoder:
     """Return a new encoder of the architecture that `spec` says, with fresh weights.
 
-    Raises:
-        UserError: for a custom network, an unknown name, or arguments that do not fit.
+    Raises: UserError for a custom network, an unknown name, or arguments that do not fit.
     """
     if spec.get("name") == "custom":
         raise UserError("the encoder is a network of your own: make it, wrap it, and pass it when loading")

@@ -1,15 +1,19 @@
-"""What every encoder offers."""
+"""What every encoder offers, and what encoders with features along time offer besides."""
 
+from abc import ABC, abstractmethod
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from isotropy.errors import UserError
-
 
 class Encoder(nn.Module):
-    """A network that turns a batch of inputs into vectors (B, width); the encoders stand directly under it.
+    """A network that turns a batch of inputs into vectors (B, width).
+
+    An argument means the same in all encoders: `width` the length of a vector, the others the shape of the data:
+    `channels` and `length` (time steps) of series, `channels` and `size` (height, width) of images, `numeric` (how many
+    numeric columns) and `categories` (the cardinality of each category column) of tables. One out of its range is
+    refused (UserError).
 
     Attributes:
         modality: what it takes: the name of a modality, or "any".
@@ -17,10 +21,8 @@ class Encoder(nn.Module):
         fast_in_bf16: it was measured to gain from bf16 on a CPU although it has none of these.
         any_length: it takes series of another length than those that it was trained on.
         width: length of an output vector.
-        frame_width: length of a feature vector of one stretch of time, for encoders that have such: they offer
-            `frames`, which gives (B, frame_width, steps), and `forward` pools or flattens that.
-        arguments: the keyword arguments that it was made with; `type(encoder)(**encoder.arguments)` makes
-            one of the same architecture. JSON-able.
+        arguments: the keyword arguments, JSON-able, with which its class makes one of the same architecture; the
+            constructor hands them to this one.
     """
 
     modality: str = "any"
@@ -28,16 +30,30 @@ class Encoder(nn.Module):
     fast_in_bf16: bool = False
     any_length: bool = False
     width: int
-    frame_width: int | None = None
     arguments: dict[str, Any]
 
-    def frames(self, x: Tensor) -> Tensor:
-        """Return (B, frame_width, steps): the features along time that `forward` makes its vector of.
+    def __init__(self, **arguments: Any) -> None:
+        super().__init__()
+        if arguments:
+            self.arguments = arguments
 
-        Raises:
-            UserError: the encoder has none.
-        """
-        raise UserError(f"the encoder {type(self).__name__} has no features along time: its frame_width is None")
+
+class FrameEncoder(Encoder, ABC):
+    """An encoder of series whose vector is made of features along time (frames): their mean, unless it says otherwise.
+
+    Attributes:
+        frame_width: length of a frame.
+    """
+
+    frame_width: int
+
+    @abstractmethod
+    def frames(self, x: Tensor) -> Tensor:
+        """Return (B, frame_width, steps) for series (B, channels, time)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (B, width): the mean of the frames."""
+        return self.frames(x).mean(2)
 
 
 def to_channels_last(module: nn.Module) -> None:

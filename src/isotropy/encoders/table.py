@@ -1,4 +1,4 @@
-"""Encoders for tables. A row is a float vector: numeric columns first, then one integer code per category."""
+"""Encoders for tables. A row is a float vector: numeric columns, then a code (0 to cardinality - 1) per category."""
 
 from collections.abc import Sequence
 from itertools import accumulate
@@ -7,22 +7,21 @@ import torch
 from torch import Tensor, nn
 
 from isotropy.encoders.encoder import Encoder
+from isotropy.nn.mlp import mlp
 from isotropy.validation import at_least, fraction
 
 
-def _check_columns(numeric: int, categories: Sequence[int]) -> None:
+def _places(numeric: int, categories: Sequence[int], first: int) -> Tensor:
+    """Return where each category column's block of codes begins, the first at `first`; the columns are checked."""
     at_least(0, numeric=numeric)
     for cardinality in categories:
         at_least(1, categories=cardinality)
     at_least(1, columns=numeric + len(categories))
+    return torch.tensor(list(accumulate(categories, initial=first))[:-1], dtype=torch.int64)
 
 
 class OneHot(nn.Module):
     """Expands the category codes of a row: (B, numeric + c) -> (B, numeric + sum of cardinalities).
-
-    Args:
-        numeric: how many numeric columns come first; they pass unchanged.
-        categories: the cardinality of each category column; its codes are 0 to cardinality - 1.
 
     Example:
         >>> OneHot(1, [2, 3])(torch.tensor([[0.5, 1.0, 2.0]]))
@@ -33,12 +32,9 @@ class OneHot(nn.Module):
 
     def __init__(self, numeric: int, categories: Sequence[int]) -> None:
         super().__init__()
-        _check_columns(numeric, categories)
+        self.register_buffer("places", _places(numeric, categories, first=numeric), persistent=False)
         self.numeric = numeric
         self.width = numeric + sum(categories)
-        # Where each column's block of ones and zeros begins.
-        starts = list(accumulate(categories, initial=numeric))[:-1]
-        self.register_buffer("places", torch.tensor(starts, dtype=torch.int64), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the rows `x` with every code as ones and zeros."""
@@ -50,20 +46,9 @@ class OneHot(nn.Module):
 
 
 class TableMLP(Encoder):
-    """A multi-layer perceptron on the one-hot row, with ReLU between its layers.
+    """A perceptron of `depth` linear layers, `hidden` wide inside, with ReLU between them, on the one-hot row.
 
-    With the defaults it is the Income encoder of LFR (Sui et al. 2024, appendix):
-    in -> 256 -> 256 -> 256 -> 256.
-
-    Args:
-        numeric: how many numeric columns a row has.
-        categories: the cardinality of each category column.
-        width: length of the output vector.
-        hidden: width of the hidden layers.
-        depth: number of linear layers.
-
-    Raises:
-        UserError: where a number is too small.
+    With the defaults (in -> 256 -> 256 -> 256 -> 256) it is the Income encoder of LFR (Sui et al. 2024, appendix).
 
     Example:
         >>> TableMLP(numeric=2, categories=[4])(torch.zeros(8, 3)).shape
@@ -74,30 +59,13 @@ class TableMLP(Encoder):
     fast_in_bf16 = True
 
     def __init__(
-        self,
-        *,
-        numeric: int,
-        categories: Sequence[int] = (),
-        width: int = 256,
-        hidden: int = 256,
-        depth: int = 4,
+        self, *, numeric: int, categories: Sequence[int] = (), width: int = 256, hidden: int = 256, depth: int = 4
     ) -> None:
-        super().__init__()
+        super().__init__(numeric=numeric, categories=list(categories), width=width, hidden=hidden, depth=depth)
         at_least(1, width=width, hidden=hidden, depth=depth)
-        self.arguments = {
-            "numeric": numeric,
-            "categories": list(categories),
-            "width": width,
-            "hidden": hidden,
-            "depth": depth,
-        }
         self.width = width
         self.expand = OneHot(numeric, categories)
-        widths = [self.expand.width] + [hidden] * (depth - 1) + [width]
-        layers: list[nn.Module] = []
-        for before, after in zip(widths, widths[1:]):
-            layers += [nn.Linear(before, after), nn.ReLU()]
-        self.layers = nn.Sequential(*layers[:-1])
+        self.layers = mlp((self.expand.width, *[hidden] * (depth - 1), width), norm=False)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return (B, width) for rows (B, numeric + categories)."""
@@ -105,8 +73,6 @@ class TableMLP(Encoder):
 
 
 class _ResidualBlock(nn.Module):
-    """x + Linear(dropout(ReLU(Linear(BatchNorm(x)))))."""
-
     def __init__(self, width: int, dropout: float) -> None:
         super().__init__()
         self.norm = nn.BatchNorm1d(width)
@@ -121,18 +87,9 @@ class _ResidualBlock(nn.Module):
 class TableResNet(Encoder):
     """A residual perceptron with batch norm, and a learned embedding for every category column.
 
-    The block is that of Gorishniy et al., "Revisiting Deep Learning Models for Tabular Data" (2021, section
-    3.2): x + Linear(dropout(ReLU(Linear(BatchNorm(x))))), with a hidden layer of twice the width.
-
-    Args:
-        numeric: how many numeric columns a row has.
-        categories: the cardinality of each category column.
-        width: length of the output vector, and of the hidden state.
-        depth: number of residual blocks.
-        dropout: fraction of the blocks' hidden units that is dropped in training.
-
-    Raises:
-        UserError: where a number is out of range.
+    Each of `depth` blocks is x + Linear(dropout(ReLU(Linear(BatchNorm(x))))), twice as wide inside; `dropout` is the
+    fraction of these units that is dropped in training. Gorishniy et al., "Revisiting Deep Learning Models for Tabular
+    Data" (2021), section 3.2.
 
     Example:
         >>> TableResNet(numeric=2, categories=[4])(torch.zeros(8, 3)).shape
@@ -144,33 +101,17 @@ class TableResNet(Encoder):
     places: Tensor
 
     def __init__(
-        self,
-        *,
-        numeric: int,
-        categories: Sequence[int] = (),
-        width: int = 256,
-        depth: int = 3,
-        dropout: float = 0.0,
+        self, *, numeric: int, categories: Sequence[int] = (), width: int = 256, depth: int = 3, dropout: float = 0.0
     ) -> None:
-        super().__init__()
-        _check_columns(numeric, categories)
+        super().__init__(numeric=numeric, categories=list(categories), width=width, depth=depth, dropout=dropout)
         at_least(1, width=width, depth=depth)
         fraction(dropout=dropout)
-        self.arguments = {
-            "numeric": numeric,
-            "categories": list(categories),
-            "width": width,
-            "depth": depth,
-            "dropout": dropout,
-        }
-        self.width = width
-        # The sum of one embedding per column is what a linear layer on the one-hot row computes, but a
-        # look-up costs the same whatever the cardinality.
-        starts = list(accumulate(categories, initial=0))
-        self.numeric = numeric
-        self.register_buffer("places", torch.tensor(starts[:-1], dtype=torch.int64), persistent=False)
+        self.register_buffer("places", _places(numeric, categories, first=0), persistent=False)
+        self.width, self.numeric = width, numeric
         self.numbers = nn.Linear(numeric, width) if numeric else None
-        self.codes = nn.EmbeddingBag(starts[-1], width, mode="sum") if categories else None
+        # The sum of one embedding per column is what a linear layer on the one-hot row computes, but a lookup costs
+        # the same whatever the cardinality.
+        self.codes = nn.EmbeddingBag(sum(categories), width, mode="sum") if categories else None
         if self.codes is not None:
             nn.init.normal_(self.codes.weight, std=(numeric + len(categories)) ** -0.5)
         self.blocks = nn.Sequential(*[_ResidualBlock(width, dropout) for _ in range(depth)])

@@ -21,13 +21,10 @@ class Timm(Encoder):
 
     Args:
         model: name in timm, such as "resnet18".
-        channels: of the images.
-        size: (height, width) of the images.
         pretrained: load timm's weights (needs a network).
         small_stem: force or forbid the 3x3 stem; by default it follows the size.
 
-    Raises:
-        UserError: where timm is not installed, does not know the model, or the model cannot take the size.
+    Raises: UserError where timm is not installed, does not know the model, or the model cannot take the size.
     """
 
     modality = "image"
@@ -66,12 +63,7 @@ class Timm(Encoder):
             self.model.conv1 = _small_stem(self.model.conv1)
             self.model.maxpool = nn.Identity()
         # Rebuilt ones get their weights from a file, so `pretrained` is not of the architecture.
-        self.arguments = {
-            "model": model,
-            "channels": channels,
-            "size": list(size),
-            "small_stem": small_stem,
-        }
+        self.arguments = {"model": model, "channels": channels, "size": list(size), "small_stem": small_stem}
         self.width = self._measured_width(torch.zeros(1, channels, *size))
 
     def forward(self, x: Tensor) -> Tensor:

@@ -1,34 +1,37 @@
 """Any module of the user as an encoder."""
 
-from typing import Any, cast
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 
 from isotropy.batch import Batch, map_rows, unwrap
-from isotropy.encoders.encoder import Encoder
+from isotropy.encoders.encoder import Encoder, FrameEncoder
 from isotropy.errors import UserError
 from isotropy.validation import at_least
 
 _CONVOLUTIONAL = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.MultiheadAttention)
 
 
+@runtime_checkable
+class HasFrames(Protocol):
+    """A user's module with features along time."""
+
+    frame_width: int
+
+    def frames(self, x: Tensor) -> Tensor:
+        """Return (B, frame_width, steps)."""
+        ...
+
+
 class Wrapped(Encoder):
     """A user's module as an encoder; made by `wrap`."""
 
-    def __init__(self, module: nn.Module, width: int) -> None:
+    def __init__(self, module: nn.Module, width: int, *, any_length: bool = False) -> None:
         super().__init__()
         self.arguments = {}
-        self.module = module
-        self.width = width
-        self.frame_width = getattr(module, "frame_width", None)
+        self.module, self.width, self.any_length = module, width, any_length
         self.convolutional = any(isinstance(part, _CONVOLUTIONAL) for part in module.modules())
-
-    def frames(self, x: Tensor) -> Tensor:
-        """Return (B, frame_width, steps): what the module's own `frames` gives, if it has that and a `frame_width`."""
-        if self.frame_width is None:
-            return super().frames(x)
-        return cast(Encoder, self.module).frames(x)
 
     def forward(self, x: Tensor | Batch) -> Tensor:
         """Return (B, width): the module's output, flattened."""
@@ -41,21 +44,37 @@ class Wrapped(Encoder):
         return output
 
 
-def wrap(module: nn.Module, width: int | None = None, example: Tensor | Batch | None = None) -> Encoder:
+class WrappedFrames(Wrapped, FrameEncoder):
+    """A user's module with features along time as an encoder; made by `wrap`."""
+
+    module: Any
+
+    def __init__(self, module: nn.Module, width: int, *, any_length: bool = False) -> None:
+        super().__init__(module, width, any_length=any_length)
+        self.frame_width = self.module.frame_width
+
+    def frames(self, x: Tensor) -> Tensor:
+        """Return (B, frame_width, steps): what the module's own `frames` gives."""
+        return self.module.frames(x)
+
+
+def wrap(
+    module: nn.Module, width: int | None = None, example: Tensor | Batch | None = None, *, any_length: bool = False
+) -> Encoder:
     """Return an encoder around `module`, so that any method can train it.
 
-    The output is the module's tensor (of a tuple or list, as recurrent modules give, the first), flattened to
-    (B, width) where it has more dimensions. Nothing is pooled: a module whose output grows with the input must
-    pool itself. The module is not copied and keeps its mode.
+    The output is the module's tensor (of a tuple or list, as recurrent modules give, the first), flattened to (B,
+    width); a module whose output grows with the input must pool itself. The module is not copied and keeps its mode.
+    One with `frame_width` and `frames(x) -> (B, frame_width, steps)` becomes a `FrameEncoder`.
 
     Args:
         module: takes a batch, gives one output per row.
         width: length of a flattened output; measured on `example` where it is not given.
-        example: a batch of inputs (b, ...), two or more rows that differ are best: it is then checked too that
-            a row's output does not depend on the other rows in eval mode.
+        example: a batch of inputs (b, ...), best two or more rows that differ: it is then checked too that a row's
+            output in eval mode does not depend on the other rows.
+        any_length: whether it takes series of any length, with the same width.
 
-    Raises:
-        UserError: with neither width nor example, or where the output has not one row per input.
+    Raises: UserError with neither width nor example, or where the output has not one row per input.
 
     Example:
         >>> wrap(nn.GRU(3, 5, batch_first=True), example=torch.randn(2, 7, 3)).width
@@ -63,15 +82,16 @@ def wrap(module: nn.Module, width: int | None = None, example: Tensor | Batch | 
     """
     if isinstance(module, Encoder):
         return module
-    if example is None:
-        if width is None:
-            raise UserError("wrap needs the width of the network's output, or an example batch to measure it")
-        at_least(1, width=width)
-        return Wrapped(module, width)
-    measured = _measure(module, example)
-    if width is not None and width != measured:
-        raise UserError(f"the network's output has width {measured} for the example, not {width}")
-    return Wrapped(module, measured)
+    if example is not None:
+        measured = _measure(module, example)
+        if width not in (None, measured):
+            raise UserError(f"the network's output has width {measured} for the example, not {width}")
+        width = measured
+    if width is None:
+        raise UserError("wrap needs the width of the network's output, or an example batch to measure it")
+    at_least(1, width=width)
+    kind = WrappedFrames if isinstance(module, HasFrames) else Wrapped
+    return kind(module, width, any_length=any_length)
 
 
 def flat(output: Any, rows: int) -> Tensor:

@@ -26,8 +26,9 @@ def fit_logistic(
 ) -> Fitted:  # fmt: skip
     """Fit logistic regressions by L-BFGS; the problems of one group share their features.
 
-    Each minimises C * sum of the cross entropies + |W|^2 / 2, as scikit-learn's `LogisticRegression` does; intercepts
-    are not penalised. A problem has converged where no gradient of that sum / (C * rows) is above `tolerance`.
+    Each minimises C * sum of the cross entropies + |W|^2 / 2, as scikit-learn's `LogisticRegression` does for more than
+    two classes (for two it has one vector of weights, and the same fit at 2C); intercepts are not penalised. A problem
+    has converged where no gradient of that sum / (C * rows) is above `tolerance`.
 
     Args:
         x: features (G, n, d), on the device to compute on.

@@ -4,6 +4,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from isotropy.encoders.encoder import FrameEncoder
 from isotropy.errors import UserError
 from isotropy.methods.pairs import crossed
 from isotropy.nn.segments import SegmentHead
@@ -122,12 +123,12 @@ def width_of(encoder: nn.Module) -> int:
     return width
 
 
-def frame_width_of(encoder: nn.Module) -> int:
-    """Return the length of an encoder's feature vectors along time, or raise a UserError where it gives none."""
-    width = getattr(encoder, "frame_width", None)
-    if not isinstance(width, int):
+def with_frames(encoder: nn.Module) -> FrameEncoder:
+    """Return the encoder, or raise a UserError where it gives no features along time."""
+    if not isinstance(encoder, FrameEncoder):
         raise UserError(
-            f"the encoder {type(encoder).__name__} has no features along time: take series_cnn, dilated_resnet, gru or "
-            "series_transformer, or wrap a network that has frame_width and frames(x) -> (B, frame_width, steps)"
+            f"the encoder {type(encoder).__name__} has no features along time: take series_cnn, dilated_resnet, gru, "
+            "series_transformer or another FrameEncoder, or wrap a network that has frame_width and "
+            "frames(x) -> (B, frame_width, steps)"
         )
-    return width
+    return encoder

@@ -1,9 +1,9 @@
 from torch import Tensor, nn
 
 from isotropy import rng
-from isotropy.encoders.encoder import Encoder
+from isotropy.encoders.encoder import FrameEncoder
 from isotropy.errors import UserError
-from isotropy.methods.method import Method, Outputs, frame_width_of
+from isotropy.methods.method import Method, Outputs, with_frames
 from isotropy.objectives import hierarchical_contrast
 from isotropy.validation import fraction, positive, within
 from isotropy.views.multiview import MultiView
@@ -31,7 +31,7 @@ class TS2Vec(Method):
     """
 
     mechanism = "contrast"
-    encoder: Encoder
+    encoder: FrameEncoder
     modalities = ("series",)
     gathered = ("frames",)
     min_views = 1
@@ -44,12 +44,12 @@ class TS2Vec(Method):
         positive(temperature=temperature)
         fraction(mask_ratio=mask_ratio)
         within(0, 1, instance_weight=instance_weight)
-        frame_width_of(encoder)
-        if not getattr(encoder, "any_length", False):
+        self.encoder = with_frames(encoder)
+        if not self.encoder.any_length:
             raise UserError(
-                f"TS2Vec crops series, and the encoder {type(encoder).__name__} takes one length: take dilated_resnet"
+                f"TS2Vec crops series, and the encoder {type(encoder).__name__} takes one length: take dilated_resnet, "
+                "or give wrap any_length=True"
             )
-        self.encoder = encoder  # type: ignore[assignment]  # the lines above refuse what has no frames
         self.instance_weight, self.mask_ratio, self.temperature = instance_weight, mask_ratio, temperature
 
     def forward(self, views: MultiView) -> Outputs:

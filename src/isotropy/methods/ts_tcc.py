@@ -4,9 +4,9 @@ import torch
 from torch import Tensor, nn
 
 from isotropy import rng
-from isotropy.encoders.encoder import Encoder
+from isotropy.encoders.encoder import FrameEncoder
 from isotropy.errors import UserError
-from isotropy.methods.method import Method, Outputs, frame_width_of
+from isotropy.methods.method import Method, Outputs, with_frames
 from isotropy.nn.attention import Block
 from isotropy.nn.mlp import Widths, mlp
 from isotropy.objectives import nt_xent, temporal_contrast
@@ -42,7 +42,7 @@ class TSTCC(Method):
     """
 
     mechanism = "contrast"
-    encoder: Encoder
+    encoder: FrameEncoder
     modalities = ("series",)
     gathered = ("prediction", "future", "context")
     max_views = 2
@@ -66,8 +66,8 @@ class TSTCC(Method):
         fraction(dropout=dropout)
         some_weight(temporal_weight=temporal_weight, contextual_weight=contextual_weight)
         positive(temperature=temperature)
-        self.encoder = encoder  # type: ignore[assignment]  # the line below refuses what has no frames
-        self.width, self.timesteps = frame_width_of(encoder), timesteps
+        self.encoder = with_frames(encoder)
+        self.width, self.timesteps = self.encoder.frame_width, timesteps
         self.context = _Context(self.width, context_width, depth, num_heads, dropout)
         self.predictor = nn.Linear(context_width, timesteps * self.width)
         self.projector = mlp((context_width, *projector))

@@ -1,6 +1,5 @@
 """EMA teacher: a copy of a network that follows it by an exponential moving average, and the momentum's schedule."""
 
-from collections.abc import Callable
 from copy import deepcopy
 from math import cos, pi
 from typing import Any
@@ -30,12 +29,6 @@ class Teacher(nn.Module):
     def forward(self, *inputs: Any) -> Any:
         """Return the copy's output, without a graph."""
         return self.module(*inputs)
-
-    @property
-    def fibres(self) -> Callable[[Tensor], Tensor]:
-        """The copy's feature map, without a graph; no attribute where the copy has none."""
-        module: Any = self.module
-        return torch.no_grad()(module.fibres)
 
     @torch.no_grad()
     def update(self, module: nn.Module, momentum: float) -> None:

@@ -18,6 +18,7 @@ from isotropy.evaluation.evaluators import DEFAULT
 from isotropy.evaluation.evidence import codes_evidence, evidence
 from isotropy.representation import Representation
 from isotropy.runs import defaults, prepare
+from isotropy.runs.budget import seconds_left_for_training
 from isotropy.runs.diagnose import run_facts
 from isotropy.runs.directory import Recorder, Run, free_folder, on_first
 from isotropy.runs.monitor import Monitor, verdict_due
@@ -154,8 +155,8 @@ def train(
         recipe: or the path of one in TOML; by default what suits the method and the modality.
         method: by default the modality's. encoder: by default the modality's; a network of your own is copied.
         settings: changes of the recipe, such as {"method.temperature": 0.2}.
-        epochs: of the encoder. budget: seconds to train for. With neither, the recipe's where one is given, else the
-            default length (`isotropy.runs.defaults`).
+        epochs: of the encoder. budget: seconds for all of it: training, embedding and evidence. With neither, the
+            recipe's epochs where one is given, else the default length (`isotropy.runs.defaults`).
         seed: every random choice is a function of it. precision: "auto", "float32" or "bf16".
         device: where training runs.
         out: the run directory to write, "auto" for one under runs/; None keeps everything in memory.
@@ -261,14 +262,16 @@ def _plan(
     prepared = prepare.prepare(chosen, data, device=place, network=network)
     if budget is not None:
         reason = "budget"
-        epochs = prepare.epochs_within(budget, prepare.seconds_per_epoch(prepared))
+        seconds = seconds_left_for_training(prepared, budget)
+        epochs = prepare.epochs_within(seconds, prepare.seconds_per_epoch(prepared))
     elif recipe or "train.epochs" in changes:
         reason = "epochs" if "train.epochs" in changes else "recipe"
         epochs = chosen.train.epochs
     else:
         reason = "default"
         most = prepare.default_epochs(chosen, len(prepared.dataset))
-        epochs = prepare.epochs_within(defaults.DEFAULT_BUDGET, prepare.seconds_per_epoch(prepared), most=most)
+        seconds = seconds_left_for_training(prepared, defaults.DEFAULT_BUDGET)
+        epochs = prepare.epochs_within(seconds, prepare.seconds_per_epoch(prepared), most=most)
     if out == "auto":
         out = free_folder(origin.get("path", "data"), chosen.method) if comm.rank() == 0 else None
         out = comm.broadcast_object(out)

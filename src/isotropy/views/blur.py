@@ -14,12 +14,9 @@ def radius(sigma: float) -> int:
 
 
 def blur(images: Tensor, sigma: Tensor, radius: int) -> Tensor:
-    """Return (B, C, H, W) images blurred by Gaussians, borders reflected.
+    """Return images (B, C, H, W) float32 blurred by Gaussians of `sigma` (B,) float64 pixels, borders reflected.
 
-    Args:
-        images: (B, C, H, W) float32.
-        sigma: (B,) float64 in pixels.
-        radius: of the kernel, in pixels, below both sides; the kernel is cut there and sums to 1.
+    The kernel is cut at `radius` pixels, less than both sides, and sums to 1.
     """
     steps = torch.arange(-radius, radius + 1, dtype=torch.int32, device=images.device)
     kernel = torch.exp(-0.5 * (steps / sigma[:, None]) ** 2)

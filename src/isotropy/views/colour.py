@@ -115,14 +115,10 @@ def _greyscale(affine: Affine, weights: Tensor, grey: Tensor) -> Affine:
 
 
 def apply(images: Tensor, own: Tensor, offset: Tensor, *, out: Tensor | None = None) -> Tensor:
-    """Return `own x + offset` for every pixel x, (B, C, P) float32, in `out` where that is given.
+    """Return `own x + offset` for every pixel x of `images` (B, C, P) float32, in `out` where that is given.
 
-    Args:
-        images: (B, C, P) float32.
-        own: (B, C, C) float32.
-        offset: (B, C) float32.
-
-    A sum over channels of whole planes, not a matrix product: its bits do not depend on the batch.
+    The maps are `own` (B, C, C) and `offset` (B, C), float32. It is a sum over channels of whole planes, not a matrix
+    product: its bits do not depend on the batch.
     """
     mixed = torch.mul(images[:, :1], own[:, :, :1], out=out)
     for channel in range(1, images.shape[1]):
@@ -136,11 +132,7 @@ def mean_pixel(images: Tensor) -> Tensor:
 
 
 def shift_hue_(images: Tensor, turns: Tensor) -> Tensor:
-    """Turn the hue of RGB images in HSV, in place, and return them.
-
-    Args:
-        images: (B, 3, P) float32 in [0, 1].
-        turns: (B,) float32, fractions of a full turn.
+    """Turn the hue of RGB images (B, 3, P) float32 in [0, 1] in HSV by `turns` (B,) float32, in place; return them.
 
     Value and chroma (the largest channel and its distance to the smallest) stay; with hue h in turns, a channel is
     `smallest + chroma * clamp(2 - 6 d, 0, 1)`, d the distance of h + (0, 2/3, 1/3) to the next whole number.

@@ -25,10 +25,8 @@ def boxes(
 
     Args:
         uniforms: (B, 22) float64 in [0, 1): ten areas, ten aspects, top, left.
-        height: of the source, in pixels.
-        width: of the source, in pixels.
-        scale: least and largest fraction of the source's area.
-        ratio: least and largest width / height.
+        height, width: of the source, in pixels.
+        scale, ratio: least and largest fraction of the source's area, and width / height.
 
     The law is that of torchvision's RandomResizedCrop: the first of ten tries (area uniform, aspect log-uniform,
     sides rounded) that fits inside the source, else the largest central box of an allowed aspect.
@@ -52,13 +50,12 @@ def boxes(
 
 
 def taps(
-    start: Tensor, length: Tensor, dataset: int, out: int, *, interpolation: str, flip: Tensor | None = None
+    start: Tensor, length: Tensor, source: int, out: int, *, interpolation: str, flip: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
     """Return one axis of a resize as sparse matrices: indices (B, out, T) int32 and weights (B, out, T) float32.
 
     Args:
-        start: (B,) int64, the first source pixel of each box.
-        length: (B,) int64, the number of source pixels of each box.
+        start, length: (B,) int64, the first source pixel of each box, and how many it has.
         source: pixels of the source along this axis; with `out` it fixes T, whatever the batch.
         out: pixels of the result.
         interpolation: "bilinear" (triangle) or "bicubic" (Keys, a = -0.5), both widened where they shrink.
@@ -71,7 +68,7 @@ def taps(
     wide = step.clamp(min=1.0)
     centre = start[:, None] + (place + 0.5) * step
     first = torch.floor(centre - _SUPPORT[interpolation] * wide + 0.5)
-    number = math.ceil(2 * _SUPPORT[interpolation] * max(dataset / out, 1.0))
+    number = math.ceil(2 * _SUPPORT[interpolation] * max(source / out, 1.0))
     # Distances are small numbers, which float32 holds well. Taps lead, and are summed one by one, because torch's sum
     # is slow over a short last axis, and over a first one its order, and so its bits, depends on the batch.
     tap = torch.arange(number, dtype=torch.int32)[:, None, None]
@@ -82,7 +79,7 @@ def taps(
     start, end = start.to(torch.int32)[:, None], (start + length).to(torch.int32)[:, None]
     weight *= (index >= start) & (index < end)
     weight /= functools.reduce(torch.add, weight)
-    return index.clamp_(0, dataset - 1).movedim(0, 2).contiguous(), weight.movedim(0, 2).contiguous()
+    return index.clamp_(0, source - 1).movedim(0, 2).contiguous(), weight.movedim(0, 2).contiguous()
 
 
 def _triangle(distance: Tensor) -> Tensor:
@@ -100,8 +97,7 @@ def weigh_rows(rows: Tensor, index: Tensor, weight: Tensor) -> Tensor:
 
     Args:
         rows: (B, R, *) float32, contiguous.
-        index: (B, out, T) int32 in [0, R).
-        weight: (B, out, T) float32.
+        index, weight: (B, out, T) int32 in [0, R), and float32.
 
     Every sum is made by itself, in the order of its taps, so its bits depend on nothing else.
     """
@@ -121,8 +117,7 @@ def resample(images: Tensor, vertical: tuple[Tensor, Tensor], horizontal: tuple[
 
     Args:
         images: (B, C, H, W), uint8 or float.
-        vertical: indices and weights of A_y, from `taps`.
-        horizontal: indices and weights of A_x.
+        vertical, horizontal: indices and weights of A_y and of A_x, from `taps`.
     """
     rows = images.permute(0, 2, 1, 3).to(torch.float32, memory_format=torch.contiguous_format)
     rows = weigh_rows(rows, *vertical)

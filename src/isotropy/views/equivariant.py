@@ -12,8 +12,10 @@ from torch import Tensor
 
 from isotropy import rng
 from isotropy.batch import without_mask
+from isotropy.encoders.equivariant.equivariant import Equivariant
 from isotropy.encoders.equivariant.space import BaseSpace
 from isotropy.errors import UserError
+from isotropy.nn.ema import Teacher
 from isotropy.validation import at_least
 from isotropy.views.multiview import Dataset, MultiView
 
@@ -25,11 +27,11 @@ class Offsets:
 
     Args:
         base: the encoder's base space. num_views: how many a sample gets.
-        distance: topographic distance (lambda) of a view from the first, in positions; none for any other position.
-        base_size: positions per axis of a view.
+        distance: topographic distance (lambda) of a view from the first, in positions: the strength of the
+            augmentation; none for any other position.
+        base_size: positions per axis of a view; as many as the encoder's `read`.
 
-    Raises:
-        UserError: a base size or a distance that the base space does not have.
+    Raises: UserError for a base size or a distance that the base space does not have.
 
     Example:
         >>> from isotropy.encoders.equivariant.space import Rotations
@@ -40,9 +42,8 @@ class Offsets:
 
     def __init__(self, base: BaseSpace, *, num_views: int = 2, distance: int | None = None, base_size: int = 1) -> None:
         at_least(1, num_views=num_views, base_size=base_size)
-        self.count = num_views
         base.check(base_size)
-        self.base, self.base_size = base, base_size
+        self.base, self.count, self.base_size = base, num_views, base_size
         offsets, displacements = base.offsets(base_size), base.displacements(distance)
         inside = torch.stack(
             [base.inside(base.add(offsets, d.expand_as(offsets)), base_size) for d in displacements], 1
@@ -75,15 +76,9 @@ class StructuredViews:
     """Views in feature space: the encoder sees the plain input once, and every view is another crop of its feature map.
 
     Args:
-        base: the encoder's base space. num_views: how many a sample gets.
-        distance: topographic distance of a view from the first (the strength of the augmentation), in positions of
-            the base space; none for any other position.
-        base_size: positions per axis of a view; as many as the encoder's `read`.
+        base, num_views, distance, base_size: as for `Offsets`.
         pooled: for all views or per view, whether it is the mean of the whole map instead: one local and one
             pooled view are local-to-global Deep InfoMax.
-
-    Raises:
-        UserError: a base size or a distance that the base space does not have, or numbers that do not fit the views.
 
     Example:
         >>> from isotropy.encoders import C4CNN
@@ -102,16 +97,12 @@ class StructuredViews:
         pooled: bool | Sequence[bool] = False,
     ) -> None:
         self.offsets = Offsets(base, num_views=num_views, distance=distance, base_size=base_size)
+        self.count = num_views
         self.pooled = (pooled,) * num_views if isinstance(pooled, bool) else tuple(pooled)
         if len(self.pooled) != num_views:
             raise UserError(f"pooled: {len(self.pooled)} values for {num_views} views; give one, or one per view")
         if any(self.pooled) and base_size > 1:
             raise UserError(f"pooled views have the width of one position, and base_size = {base_size}: set it to 1")
-
-    @property
-    def count(self) -> int:
-        """How many views a sample gets."""
-        return self.offsets.count
 
     def __call__(self, dataset: Dataset, index: Tensor, *, seed: int, pass_: int) -> MultiView:
         """Return the views of the rows `index` (B,) in pass number `pass_`."""
@@ -125,14 +116,20 @@ class _Cropped(MultiView):
         self, dataset: Dataset, index: Tensor, offsets: Offsets, pooled: tuple[bool, ...], drawn: list[Tensor]
     ) -> None:
         super().__init__(index, lambda: [dataset.to_input(dataset.batch(index))] * offsets.count)
-        self._offsets, self._pooled, self._drawn = offsets, pooled, drawn
+        self._base, self._size, self._pooled, self._drawn = offsets.base, offsets.base_size, pooled, drawn
 
     def through(self, module: Callable[[Tensor], Tensor]) -> list[Tensor]:
         """Return the crop of each view, (B, K base_size^axes); `module` runs once."""
-        maps = _fibres(module, self.tensors[0])
-        base, size = self._offsets.base, self._offsets.base_size
+        fibres = _fibres(module)
+        if fibres is None:
+            raise UserError(
+                f"structured views are crops of a feature map, and {type(module).__name__} has none: "
+                "take an equivariant encoder "
+                "(c4_cnn, d4_cnn, c4_resnet, cyclic_cnn, scale_cnn, cyclic_series_cnn, dilation_cnn)"
+            )
+        maps = fibres(self.tensors[0])
         return [
-            maps.flatten(2).mean(dim=2) if pooled else base.crop(maps, offset, size)
+            maps.flatten(2).mean(dim=2) if pooled else self._base.crop(maps, offset, self._size)
             for offset, pooled in zip(self._drawn, self._pooled, strict=True)
         ]
 
@@ -140,64 +137,44 @@ class _Cropped(MultiView):
 class MovedViews:
     """Views in input space: the input is transformed by the encoder's own group, and cropped at a fixed offset.
 
-    The same draws as `StructuredViews` of the same base space, so both are the same views where the encoder's
+    The draws are those of `StructuredViews` with the same arguments, so both are the same views where the encoder's
     equivariance is exact. A network without a feature map gives its output vector.
-
-    Args:
-        base: the base space. num_views, distance, base_size: as for `StructuredViews`.
-
-    Raises:
-        UserError: a base size or a distance that the base space does not have.
-
-    Example:
-        >>> from isotropy.encoders.equivariant.space import Rotations
-        >>> MovedViews(base=Rotations(mirrors=False)).count
-        2
     """
 
     def __init__(self, *, base: BaseSpace, num_views: int = 2, distance: int | None = None, base_size: int = 1) -> None:
         self.offsets = Offsets(base, num_views=num_views, distance=distance, base_size=base_size)
-
-    @property
-    def count(self) -> int:
-        """How many views a sample gets."""
-        return self.offsets.count
+        self.count = num_views
 
     def __call__(self, dataset: Dataset, index: Tensor, *, seed: int, pass_: int) -> MultiView:
         """Return the views of the rows `index` (B,) in pass number `pass_`."""
-        drawn = self.offsets(index, seed=seed, pass_=pass_)
-        base, size = self.offsets.base, self.offsets.base_size
-
-        def make() -> list[Tensor]:
-            plain = without_mask(dataset.to_input(dataset.batch(index)), "moved views")
-            return [base.transformed(plain, offset, size) for offset in drawn]
-
-        return _Moved(index, make, self.offsets)
+        return _Moved(dataset, index, self.offsets, self.offsets(index, seed=seed, pass_=pass_))
 
 
 class _Moved(MultiView):
     """Transformed inputs, cropped at the origin where the module has a feature map."""
 
-    def __init__(self, index: Tensor, make: Callable[[], list[Tensor]], offsets: Offsets) -> None:
+    def __init__(self, dataset: Dataset, index: Tensor, offsets: Offsets, drawn: list[Tensor]) -> None:
+        self._base, self._size = offsets.base, offsets.base_size
+
+        def make() -> list[Tensor]:
+            plain = without_mask(dataset.to_input(dataset.batch(index)), "moved views")
+            return [self._base.transformed(plain, offset, self._size) for offset in drawn]
+
         super().__init__(index, make)
-        self._offsets = offsets
 
     def through(self, module: Callable[[Tensor], Tensor]) -> list[Tensor]:
         """Return each view's crop at the origin, (B, K base_size^axes); without a feature map, the module's output."""
-        if not hasattr(module, "fibres"):
+        fibres = _fibres(module)
+        if fibres is None:
             return super().through(module)
-        maps = _fibres(module, torch.cat(self.tensors))
-        base, size = self._offsets.base, self._offsets.base_size
-        origin = base.origin(size).expand(len(maps), -1)
-        return list(base.crop(maps, origin, size).chunk(len(self.tensors)))
+        maps = fibres(torch.cat(self.tensors))
+        origin = self._base.origin(self._size).expand(len(maps), -1)
+        return list(self._base.crop(maps, origin, self._size).chunk(len(self.tensors)))
 
 
-def _fibres(module: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
-    if not hasattr(module, "fibres"):
-        raise UserError(
-            f"structured views are crops of a feature map, and {type(module).__name__} has none: "
-            "take an equivariant encoder "
-            "(c4_cnn, d4_cnn, c4_resnet, cyclic_cnn, scale_cnn, cyclic_series_cnn, dilation_cnn)"
-        )
-    maps: Tensor = module.fibres(x)
-    return maps
+def _fibres(module: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor] | None:
+    """Return what makes a module's feature map, without a graph where it is a teacher's; None where it has none."""
+    if isinstance(module, Teacher):
+        fibres = _fibres(module.module)
+        return None if fibres is None else torch.no_grad()(fibres)
+    return module.fibres if isinstance(module, Equivariant) else None

@@ -3,17 +3,17 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from math import inf
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from isotropy import rng
-from isotropy.batch import without_mask
 from isotropy.errors import UserError, nearest
 from isotropy.validation import at_least, nonnegative, per_view
 from isotropy.views import blur, colour, crop
-from isotropy.views.multiview import Dataset, MultiView
+from isotropy.views.multiview import RandomViews
 
 # Columns of a view's draw: crop box, flip, jitter, greyscale, blur or not, its sigma, solarise.
 _FLIP = crop.BOX_COLUMNS
@@ -44,32 +44,25 @@ class ViewSettings:
     exact_hue: bool
 
 
-class ImageViews:
-    """Random views of images, each a pure function of (seed, pass, sample index, view).
+class ImageViews(RandomViews):
+    """Random views of images.
 
     In this order: a random resized crop with antialiasing and a flip; brightness, contrast, saturation and hue in an
     order drawn per sample, and greyscale; one clamp to [0, 1]; Gaussian blur; solarise; normalisation.
 
     Args:
         size: pixels of a view's side, or (height, width).
-        mean: per channel, of values in [0, 1].
-        std: per channel.
+        mean, std: per channel, of values in [0, 1].
         num_views: how many views of `size` a sample gets.
-        scale: least and largest fraction of the source's area that a crop covers.
-        ratio: least and largest width / height of a crop.
+        scale, ratio: least and largest fraction of the source's area that a crop covers, and its width / height.
         interpolation: "bilinear" or "bicubic".
-        flip: probability of a left-right flip.
+        flip, jitter_p, grey, blur, solarise: probability that a sample is flipped left to right, jittered, made grey,
+            blurred, and that its values from 128/255 on are inverted: one number for all views or one per view.
         jitter: strengths of brightness, contrast, saturation (factors U(1 - s, 1 + s)) and hue (U(-s, s) turns,
             at most 0.5). With other than three channels the last two and `grey` do nothing.
-        jitter_p: probability that a sample is jittered.
-        grey: probability of greyscale.
-        blur: probability of blur.
         sigma: least and largest standard deviation of the blur, in pixels.
-        solarise: probability that values from 128/255 on are inverted.
         hue: "rotation" about the grey axis (fast; within 2 to 4 grey levels of HSV) or "exact" in HSV.
         crops: further views: mappings with "count", and any of the settings above for these views alone.
-
-    `flip`, `jitter_p`, `grey`, `blur` and `solarise` are one number for all views or one per view.
 
     Example:
         >>> views = ImageViews(size=32, mean=[0.5] * 3, std=[0.25] * 3, solarise=[0.0, 0.2],
@@ -78,6 +71,8 @@ class ImageViews:
         >>> [tuple(view.shape) for view in views.make(rows, torch.tensor([5, 9]), seed=0, pass_=0)][1:3]
         [(2, 3, 32, 32), (2, 3, 16, 16)]
     """
+
+    name = "image views"
 
     def __init__(
         self,
@@ -109,47 +104,24 @@ class ImageViews:
             "solarise": solarise, "hue": hue,
         }  # fmt: skip
         self.settings = _settings(num_views, settings)
-        shared = {name: value for name, value in settings.items() if name not in _PER_VIEW}
         for group in crops:
-            for name in group:
-                if name != "count" and name not in settings:
+            own = dict(group)
+            number = own.pop("count", 1)
+            for name in own:
+                if name not in settings:
                     raise UserError(f"crops: unknown setting {name!r}{nearest(name, [*settings, 'count'])}")
-            own = {name: _alike(name, settings[name], group) for name in _PER_VIEW if name not in group}
-            given = {name: value for name, value in group.items() if name != "count"}
-            self.settings += _settings(group.get("count", 1), {**shared, **own, **given})
-
-    @property
-    def count(self) -> int:
-        """How many views a sample gets."""
-        return len(self.settings)
-
-    def __call__(self, dataset: Dataset, index: Tensor, *, seed: int, pass_: int) -> MultiView:
-        """Return the views of the rows `index` (B,) in pass number `pass_`, made at first use."""
-        return MultiView(
-            index, lambda: self.make(without_mask(dataset.batch(index), "image views"), index, seed=seed, pass_=pass_)
-        )
+            alike = {name: _alike(name, settings[name], group) for name in _PER_VIEW if name not in own}
+            self.settings += _settings(number, {**settings, **alike, **own})
+        self.count = len(self.settings)
 
     def make(self, x: Tensor, index: Tensor, *, seed: int, pass_: int) -> list[Tensor]:
-        """Return the views, each (B, C, height, width) float32 on the device of `x`.
-
-        Args:
-            x: (B, C, H, W) uint8.
-            index: (B,) int64 on the CPU, the samples' places in the data set.
-            seed: of the run.
-            pass_: number of the pass over the data.
-
-        Raises:
-            UserError: where `x` is not such a batch, or its channels are not those of `mean`.
-        """
+        """Return the views, each (B, C, height, width) float32, of images `x` (B, C, H, W) uint8."""
         if x.ndim != 4 or x.dtype != torch.uint8:
             raise UserError(f"image views: expected uint8 images (B, C, H, W), got {x.dtype} {tuple(x.shape)}")
         if x.shape[1] != len(self.mean):
             raise UserError(f"image views: images of {x.shape[1]} channels, but mean and std for {len(self.mean)}")
-        views = []
-        for number, view in enumerate(self.settings):
-            words = rng.bits(rng.keys(seed, pass_, number, index), _COLUMNS)
-            views.append(self._view(x, rng.uniforms(words), view))
-        return views
+        keys = [rng.keys(seed, pass_, view, index) for view in range(self.count)]
+        return [self._view(x, rng.uniforms(rng.bits(k, _COLUMNS)), view) for k, view in zip(keys, self.settings)]
 
     def _view(self, x: Tensor, uniforms: Tensor, view: ViewSettings) -> Tensor:
         batch, channels, height, width = x.shape
@@ -238,40 +210,37 @@ def _alike(name: str, value: Any, group: Mapping[str, Any]) -> Any:
 
 
 def _settings(number: int, given: Mapping[str, Any]) -> list[ViewSettings]:
+    """Return the settings of so many views, checked."""
     at_least(1, num_views=number)
-    shares: list[dict[str, Any]] = [{} for _ in range(number)]
-    for name in _PER_VIEW:
-        for share, value in zip(shares, per_view(name, given[name], number)):
-            share[name] = value
-    interpolation, hue = given["interpolation"], given["hue"]
-    for name, value, choices in (
-        ("interpolation", interpolation, crop.INTERPOLATIONS),
-        ("hue", hue, ("rotation", "exact")),
-    ):
-        if value not in choices:
-            raise UserError(f"{name}: unknown {value!r}{nearest(str(value), choices)}")
+    per: dict[str, Any] = {name: per_view(name, given[name], number) for name in _PER_VIEW}
+    _known("interpolation", given["interpolation"], crop.INTERPOLATIONS)
+    _known("hue", given["hue"], ("rotation", "exact"))
     size = given["size"]
     height, width = (size, size) if isinstance(size, int) else size
     for side in (height, width):
         at_least(1, size=side)
-    size = height, width
     jitter = tuple(float(strength) for strength in given["jitter"])
     for strength in jitter:
         nonnegative(jitter=strength)
     if len(jitter) != 4 or jitter[3] > 0.5:
         raise UserError("jitter: give four strengths, for brightness, contrast, saturation and hue (at most 0.5)")
-    sigma = _pair("sigma", given["sigma"], float("inf"))
-    if any(share["blur"] > 0 for share in shares) and min(size) <= blur.radius(sigma[1]):
+    sigma = _pair("sigma", given["sigma"])
+    if any(per["blur"]) and min(height, width) <= blur.radius(sigma[1]):
         raise UserError(f"blur: sigma {sigma[1]:g} needs more than {blur.radius(sigma[1])} px; lower sigma or blur 0")
     same: dict[str, Any] = {
-        "size": size, "scale": _pair("scale", given["scale"], 1.0), "sigma": sigma, "jitter": jitter,
-        "ratio": _pair("ratio", given["ratio"], float("inf")), "interpolation": interpolation,
-        "exact_hue": hue == "exact",
+        "size": (height, width), "scale": _pair("scale", given["scale"], most=1.0), "sigma": sigma, "jitter": jitter,
+        "ratio": _pair("ratio", given["ratio"]), "interpolation": given["interpolation"],
+        "exact_hue": given["hue"] == "exact",
     }  # fmt: skip
-    return [ViewSettings(**same, **share) for share in shares]
+    return [ViewSettings(**same, **{name: values[view] for name, values in per.items()}) for view in range(number)]
 
 
-def _pair(name: str, value: Sequence[float], most: float) -> tuple[float, float]:
+def _known(name: str, value: Any, choices: Sequence[str]) -> None:
+    if value not in choices:
+        raise UserError(f"{name}: unknown {value!r}{nearest(str(value), choices)}")
+
+
+def _pair(name: str, value: Sequence[float], *, most: float = inf) -> tuple[float, float]:
     low, high = (float(v) for v in value) if len(value) == 2 else (0.0, 0.0)
     if not 0 < low <= high <= most:
         raise UserError(f"{name}: give two numbers, 0 < least <= largest <= {most:g}, not {list(value)}")

@@ -1,8 +1,9 @@
 """What a method gets of a batch: its views, and their features through a module. There is no field for labels."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from time import perf_counter
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import torch
 from torch import Tensor
@@ -29,14 +30,11 @@ class Dataset(Protocol):
 
 
 class MultiView:
-    """The views of one batch, made at first use.
+    """The views of one batch, made at first use: for a method that works on cached features, never.
 
     Args:
         index: (B,) int64 on the CPU, the rows' places in the data set.
-        make: returns the list of views, each (B, ...), all with the same number of rows; a `Batch` where values
-            are missing.
-
-    A method that works on cached features asks for no view, and then none is made.
+        make: returns the list of views, each (B, ...); a `Batch` where values are missing.
     """
 
     def __init__(self, index: Tensor, make: Callable[[], Sequence[Tensor | Batch]]) -> None:
@@ -47,10 +45,7 @@ class MultiView:
 
     @property
     def inputs(self) -> list[Tensor | Batch]:
-        """The views as an encoder takes them: a tensor (B, ...), or a `Batch` with a mask.
-
-        The time that making them took is added to `seconds`.
-        """
+        """The views as an encoder takes them, (B, ...) each; the time that making them took is added to `seconds`."""
         if self._views is None:
             start = perf_counter()
             self._views = [unwrap(view) for view in self._make()]
@@ -59,11 +54,7 @@ class MultiView:
 
     @property
     def tensors(self) -> list[Tensor]:
-        """The views, each (B, ...), for a method that reads their values and knows of no mask.
-
-        Raises:
-            UserError: a view has a mask.
-        """
+        """The views, each (B, ...), for a method that reads their values; a UserError where one has a mask."""
         return [without_mask(view, "the method") for view in self.inputs]
 
     @property
@@ -82,8 +73,7 @@ class MultiView:
     def through(self, module: Callable[[Any], Tensor]) -> list[Tensor]:
         """Return `module`'s output for every view, in their order; views of one shape share one run.
 
-        One run per crop size is what multi-crop methods need, and it is what a batch norm in `module`
-        sees: the statistics are those of all views of one size together.
+        So a batch norm in `module` has the statistics of all views of one size together.
         """
         inputs = self.inputs
         groups: dict[torch.Size, list[int]] = {}
@@ -98,7 +88,7 @@ class MultiView:
 
 
 class ViewMaker(Protocol):
-    """Makes the views of a batch; a pure function of (seed, pass, sample index)."""
+    """Makes the views of a batch, a pure function of (seed, pass, sample index)."""
 
     @property
     def count(self) -> int:
@@ -108,6 +98,34 @@ class ViewMaker(Protocol):
     def __call__(self, dataset: Dataset, index: Tensor, *, seed: int, pass_: int) -> MultiView:
         """Return the views of the rows `index` in pass number `pass_`."""
         ...
+
+
+class RandomViews(ABC):
+    """Makes views of stored rows, each a pure function of (seed, pass, sample index, view).
+
+    Attributes:
+        name: what its messages call it.
+        count: how many views a sample gets.
+    """
+
+    name: ClassVar[str]
+    count: int
+
+    @abstractmethod
+    def make(self, x: Tensor, index: Tensor, *, seed: int, pass_: int) -> list[Tensor]:
+        """Return the views, each (B, ...) float32 on the device of `x`.
+
+        Args:
+            x: (B, ...) rows as stored; a UserError where they are of another kind.
+            index: (B,) int64 on the CPU, the samples' places in the data set.
+            seed, pass_: seed of the run, number of the pass over the data.
+        """
+
+    def __call__(self, dataset: Dataset, index: Tensor, *, seed: int, pass_: int) -> MultiView:
+        """Return the views of the rows `index` (B,) in pass number `pass_`, made at first use."""
+        return MultiView(
+            index, lambda: self.make(without_mask(dataset.batch(index), self.name), index, seed=seed, pass_=pass_)
+        )
 
 
 class Plain:

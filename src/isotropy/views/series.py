@@ -6,22 +6,19 @@ import torch
 from torch import Tensor
 
 from isotropy import rng
-from isotropy.batch import without_mask
 from isotropy.errors import UserError
 from isotropy.validation import at_least, per_view
-from isotropy.views.multiview import Dataset, MultiView
+from isotropy.views.multiview import RandomViews
 
 # The first columns of a view's draw: length and start of the crop, number of segments, length and start of the mask.
 _CROP_LENGTH, _CROP_START, _SEGMENTS, _MASK_LENGTH, _MASK_START, _PARAMETERS = range(6)
 
 
-class SeriesViews:
-    """Random views of series, each a pure function of (seed, pass, sample index, view).
+class SeriesViews(RandomViews):
+    """Random views of series.
 
     In this order: crop, permutation of segments, scale, jitter, time mask, channel mask. The defaults keep time as it
-    is, since the default encoder does: two views of standardised series, amplitudes N(1, 0.3) per channel, noise
-    N(0, 0.3) per value; no permutation, no crop, no masks (docs/log.md says what these did). Weak and strong views:
-    `permute=[1, 8], jitter=[0.0, 0.8]`.
+    is, since the default encoder does (docs/log.md says what permuting and cropping did).
 
     Args:
         num_views: how many views a sample gets.
@@ -33,7 +30,7 @@ class SeriesViews:
         channel_mask: probability that a channel is set to 0; a sample whose channels would all be keeps them all.
         crop: the least fraction of time that a window covers, uniform up to 1; it is stretched back linearly.
 
-    Every setting but `views` is one number for all views or one per view.
+    Every setting but `num_views` is one number for all views or one per view.
 
     Example:
         >>> views = SeriesViews(permute=[1, 5], jitter=[0.0, 0.8])
@@ -41,6 +38,8 @@ class SeriesViews:
         >>> [tuple(view.shape) for view in tensors]
         [(2, 3, 16), (2, 3, 16)]
     """
+
+    name = "series views"
 
     def __init__(
         self,
@@ -54,7 +53,7 @@ class SeriesViews:
         crop: float | Sequence[float] = 1.0,
     ) -> None:
         at_least(1, num_views=num_views)
-        self._count = count = num_views
+        self.count = count = num_views
         self.scale = per_view("scale", scale, count, high=float("inf"))
         self.jitter = per_view("jitter", jitter, count, high=float("inf"))
         self.permute = tuple(int(n) for n in per_view("permute", permute, count, low=1, high=32767))
@@ -62,29 +61,8 @@ class SeriesViews:
         self.channel_mask = per_view("channel_mask", channel_mask, count)
         self.crop = per_view("crop", crop, count, low=0.01)
 
-    @property
-    def count(self) -> int:
-        """How many views a sample gets."""
-        return self._count
-
-    def __call__(self, dataset: Dataset, index: Tensor, *, seed: int, pass_: int) -> MultiView:
-        """Return the views of the rows `index` (B,) in pass number `pass_`, made at first use."""
-        return MultiView(
-            index, lambda: self.make(without_mask(dataset.batch(index), "series views"), index, seed=seed, pass_=pass_)
-        )
-
     def make(self, x: Tensor, index: Tensor, *, seed: int, pass_: int) -> list[Tensor]:
-        """Return the views, each (B, C, T) float32 on the device of `x`.
-
-        Args:
-            x: (B, C, T) float32, standardised.
-            index: (B,) int64 on the CPU, the samples' places in the data set.
-            seed: of the run.
-            pass_: number of the pass over the data.
-
-        Raises:
-            UserError: where `x` is not such a batch.
-        """
+        """Return the views, each (B, C, T) float32, of standardised series `x` (B, C, T) float32."""
         if x.ndim != 3 or not x.is_floating_point():
             raise UserError(f"series views: expected float series (B, C, T), got {x.dtype} {tuple(x.shape)}")
         return [self._view(x, rng.keys(seed, pass_, view, index), view) for view in range(self.count)]
@@ -134,8 +112,7 @@ def segment_order(cut_words: Tensor, rank_words: Tensor, number: Tensor, length:
     """Return the time steps of series whose segments are permuted, (B, T) int64: a permutation of 0..T-1 each.
 
     Args:
-        cut_words: (B, S) int64 random bits that place the cuts (S - 1 are used).
-        rank_words: (B, S) int64 random bits that order the segments.
+        cut_words, rank_words: (B, S) int64 random bits that place the cuts (S - 1 are used), and order the segments.
         number: (B,) int64, how many segments each series is cut into, 1..S.
         length: T, at least S; no segment is empty.
     """
@@ -150,12 +127,9 @@ def segment_order(cut_words: Tensor, rank_words: Tensor, number: Tensor, length:
 
 
 def stretch(x: Tensor, width: Tensor, start: Tensor) -> Tensor:
-    """Return (B, C, T) windows of `x` stretched to its whole length, linear between time steps.
+    """Return (B, C, T) windows of `x` (B, C, T) stretched to its whole length, linear between time steps.
 
-    Args:
-        x: (B, C, T).
-        width: (B,) float64, time steps that the window covers.
-        start: (B,) float64, in [0, T - width].
+    A window covers `width` (B,) float64 time steps from `start` (B,) float64 in [0, T - width].
     """
     length = x.shape[2]
     place = start[:, None] + (torch.arange(length, dtype=torch.float64) + 0.5) * (width / length)[:, None] - 0.5

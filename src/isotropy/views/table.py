@@ -7,30 +7,27 @@ import torch
 from torch import Tensor
 
 from isotropy import rng
-from isotropy.batch import without_mask
 from isotropy.errors import UserError
 from isotropy.validation import at_least, per_view
-from isotropy.views.multiview import Dataset, MultiView
+from isotropy.views.multiview import RandomViews
 
 _PARTNER, _PARAMETERS = range(2)  # the first columns of a view's draw
 
 
-class TableViews:
-    """Random views of table rows, each a pure function of (seed, pass, sample index, view).
+class TableViews(RandomViews):
+    """Random views of table rows.
 
-    In this order: corruption, mixup, masking. Other rows come from `values`, never from the batch. The defaults are
-    those of SCARF: one clean view and one of which 60% of the columns are corrupted (Bahri et al., ICLR 2022,
-    section 3). Two corrupted views are `corrupt=0.3`.
+    In this order: corruption, mixup, masking; other rows come from `values`, never from the batch. The defaults are
+    those of SCARF: a clean view, and one with 60% of the columns corrupted (Bahri et al., ICLR 2022, section 3).
 
     Args:
-        values: (N, D) float32, the training rows as stored: numeric columns, then categories as codes. They are
-            neither copied nor moved; drawing is fastest where they are on the device of the rows.
+        values: (N, D) float32, the training rows as stored: numeric columns, then categories as codes. Drawing is
+            fastest where they are on the device of the rows.
         numeric: how many of the columns are numeric.
         index: (M,) int64, which of `values` are the training rows; None for all.
         num_views: how many views a sample gets.
-        corrupt: fraction of the columns (the whole number below, at least one unless it is 0; chosen at random
-            per row) whose value is replaced by that of a training row drawn for this cell alone, so from the
-            column's marginal.
+        corrupt: fraction of the columns (the whole number below, at least one unless it is 0; chosen at random per row)
+            whose value is replaced by that of a training row drawn for this cell, so from the column's marginal.
         mixup: a of l ~ Beta(a, a), 0 for none: a row becomes m x + (1 - m) x' with a training row x' and
             m = max(l, 1 - l); a category is that of x' with probability 1 - m.
         mask: probability that a cell is hidden: a number becomes 0 (the mean), a category code 0 (unknown).
@@ -43,6 +40,8 @@ class TableViews:
         >>> torch.equal(clean, torch.eye(4))
         True
     """
+
+    name = "table views"
 
     def __init__(
         self,
@@ -61,38 +60,17 @@ class TableViews:
         self.numeric = numeric
         self.index = None if index is None else index.to(values.device)
         at_least(1, num_views=num_views)
-        self._count = num_views
+        self.count = num_views
         self.corrupt = per_view("corrupt", corrupt, num_views)
         self.mixup = per_view("mixup", mixup, num_views, high=math.inf)
         self.mask = per_view("mask", mask, num_views)
 
-    @property
-    def count(self) -> int:
-        """How many views a sample gets."""
-        return self._count
-
-    def __call__(self, dataset: Dataset, index: Tensor, *, seed: int, pass_: int) -> MultiView:
-        """Return the views of the rows `index` (B,) in pass number `pass_`, made at first use."""
-        return MultiView(
-            index, lambda: self.make(without_mask(dataset.batch(index), "table views"), index, seed=seed, pass_=pass_)
-        )
-
     def make(self, x: Tensor, index: Tensor, *, seed: int, pass_: int) -> list[Tensor]:
-        """Return the views, each (B, D) float32 on the device of `x`.
-
-        Args:
-            x: (B, D) float32 rows as stored.
-            index: (B,) int64 on the CPU, the samples' places in the data set.
-            seed: of the run.
-            pass_: number of the pass over the data.
-
-        Raises:
-            UserError: where `x` has other columns than `values`.
-        """
+        """Return the views, each (B, D) float32, of rows `x` (B, D) float32 as stored."""
         if x.ndim != 2 or x.shape[1] != self.values.shape[1]:
             raise UserError(f"table views: rows {tuple(x.shape)}, but values {tuple(self.values.shape)}")
-        keys = [rng.keys(seed, pass_, view, index.to(x.device)) for view in range(self.count)]
-        return [self._view(x, key, view) for view, key in enumerate(keys)]
+        index = index.to(x.device)
+        return [self._view(x, rng.keys(seed, pass_, view, index), view) for view in range(self.count)]
 
     def _cells(self, rows: Tensor, columns: Tensor | slice) -> Tensor:
         """Return cells of training rows, by number among these, on the device of `rows`."""

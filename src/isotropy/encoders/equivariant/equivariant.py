@@ -3,7 +3,7 @@
 from copy import deepcopy
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from isotropy.encoders.encoder import Encoder
 from isotropy.encoders.equivariant.space import BaseSpace
@@ -17,22 +17,24 @@ EXACT = 1e-9
 class Equivariant(Encoder):
     """An encoder whose features are a function on a base space; `forward` averages or crops it.
 
-    With `read` = 0 the vector is the mean over the base space (K long, and the same for a transformed input where
-    the base space is a cyclic group); with b >= 1 it is the crop of b positions per axis at the origin (K b^axes long).
-
     Attributes:
-        base: the base space. fibre_width: K, the features per position. read: as above.
-        equivariance_error: the relative error of (E) on a random input, measured at construction.
+        base: the base space.
+        fibre_width: K, the features per position: the argument `width` of its class.
+        read: 0 makes the vector the mean over the base space (K long, and the same for a transformed input where the
+            base space is a cyclic group), b the crop of b positions per axis at the origin (K b^axes long).
+        equivariance_error: the relative error of (E) on a random input, measured at construction. An encoder whose
+            layers break an exact equivariance is refused with it.
     """
 
+    layers: nn.Module
     base: BaseSpace
     fibre_width: int
     read: int
     equivariance_error: float
 
     def fibres(self, x: Tensor) -> Tensor:
-        """Return the features (B, fibre_width, *base.shape)."""
-        raise NotImplementedError
+        """Return the feature map (B, fibre_width, *base.shape)."""
+        return self.layers(x)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return (B, width): the mean over the base space, or the crop at the origin."""
@@ -41,33 +43,39 @@ class Equivariant(Encoder):
             return maps.flatten(2).mean(dim=2)
         return self.base.crop(maps, self.base.origin(self.read).expand(len(x), -1), self.read)
 
-    def _settle(self, example: Tensor, *, reason: str) -> None:
-        """Set the width and measure the error on `example`, in float64 and train mode.
-
-        Raises:
-            UserError: an exact base space whose error is not rounding: `reason` says what breaks it.
-        """
-        at_least(0, read=self.read)
-        if self.read:
-            self.base.check(self.read)
-        self.width = self.fibre_width * (self.read or 1) ** len(self.base.shape)
+    def _settle(self, base: BaseSpace, width: int, read: int, example: Tensor, *, reason: str = "") -> None:
+        """Set the attributes and measure the error on `example`; `reason` says what breaks an exact equivariance."""
+        at_least(0, read=read)
+        if read:
+            base.check(read)
+        self.base, self.fibre_width, self.read = base, width, read
+        self.width = width * (read or 1) ** len(base.shape)
         self.equivariance_error = equivariance_error(self, example)
-        if self.base.exact and self.equivariance_error > EXACT:
+        if base.exact and self.equivariance_error > EXACT:
             raise UserError(
                 f"{type(self).__name__} is not equivariant with these layers (relative error "
                 f"{self.equivariance_error:.1g}): {reason}"
             )
 
 
+def example_of(*shape: int) -> Tensor:
+    """Return standard normal inputs of this shape, always the same."""
+    return torch.randn(shape, generator=torch.Generator().manual_seed(0))
+
+
+def check_width(width: int) -> None:
+    """Raise a UserError unless the width is a multiple of 4, for networks of three layers or stages."""
+    at_least(1, width=width)
+    if width % 4:
+        raise UserError(f"width = {width}: the layers have a quarter, a half and all of it; give a multiple of 4")
+
+
 @torch.no_grad()
 def equivariance_error(encoder: Equivariant, x: Tensor) -> float:
     """Return the largest difference between both sides of (E), relative to the largest feature.
 
-    Left: transformed inputs, each row by another element, cropped at the origin. Right: plain inputs, cropped at the
-    offset of that element. In float64, with batch norms in train mode, on a copy.
-
-    Args:
-        encoder: what is measured. x: inputs (B, ...) with several rows.
+    Left: inputs `x` (B, ...), each row transformed by another element, cropped at the origin. Right: plain inputs,
+    cropped at the offset of that element. In float64, with batch norms in train mode, on a copy.
 
     Example:
         >>> from isotropy.encoders import C4CNN

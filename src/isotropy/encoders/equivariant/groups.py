@@ -14,7 +14,7 @@ from isotropy.encoders.equivariant.space import Rotations, act
 
 
 class Lift(nn.Module):
-    """From images (B, inputs, H, W) to features (B, outputs, n, H, W): one filter, in every position of the group.
+    """From images (B, inputs, H, W) to features (B, outputs, n, H', W'): one filter, in every position of the group.
 
     Example:
         >>> Lift(Rotations(mirrors=False), 1, 8)(torch.zeros(2, 1, 6, 6)).shape
@@ -34,7 +34,7 @@ class Lift(nn.Module):
 
 
 class GroupConv(nn.Module):
-    """From features to features, (B, inputs, n, H, W) to (B, outputs, n, H', W'), as one plain convolution.
+    """From features (B, inputs, n, H, W) to features (B, outputs, n, H', W'), as one plain convolution.
 
     out[g] = sum over h of f[h] * T_g w[g^-1 h], with the weight w (outputs, inputs, n, k, k).
 
@@ -73,10 +73,6 @@ class GroupNorm(nn.Module):
     """Batch norm whose statistics are those of all elements of the group together: what equivariance asks for.
 
     Separate statistics per element break it as soon as images of a batch are turned differently (an error of 1.7e-2).
-
-    Example:
-        >>> GroupNorm(8)(torch.randn(2, 8, 4, 6, 6)).shape
-        torch.Size([2, 8, 4, 6, 6])
     """
 
     def __init__(self, channels: int) -> None:
@@ -85,17 +81,11 @@ class GroupNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the same shape."""
-        out: Tensor = self.norm(x.flatten(2, 3))
-        return out.view_as(x)
+        return self.norm(x.flatten(2, 3)).view_as(x)
 
 
 def halve(x: Tensor) -> Tensor:
-    """Return features with max-pooling by 2 over the pixels: exact for even sizes only.
-
-    Example:
-        >>> halve(torch.zeros(2, 8, 4, 6, 6)).shape
-        torch.Size([2, 8, 4, 3, 3])
-    """
+    """Return features (B, K, n, H, W) max-pooled by 2 over the pixels: equivariant for even sizes only."""
     return F.max_pool2d(x.flatten(1, 2), 2).unflatten(1, x.shape[1:3])
 
 

@@ -1,8 +1,8 @@
 """Networks with an axis of sizes: the same filters at every size, so a larger input moves its features one level up.
 
-The filters of level s are those of level 0 with holes, 2^s apart. Resampled inputs make the equivariance approximate:
-its error is measured at construction and reported, not refused. Worrall and Welling, "Deep Scale-spaces" (NeurIPS
-2019), for filters with holes; Sosnovik et al. (SESN, ICLR 2020) for the axis.
+The filters of level s are those of level 0 with holes, 2^s apart; the base space is the levels. Resampled inputs make
+the equivariance approximate: its error is measured at construction and reported, not refused. Worrall and Welling,
+"Deep Scale-spaces" (NeurIPS 2019), for filters with holes; Sosnovik et al. (SESN, ICLR 2020) for the axis.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from isotropy.encoders.equivariant.equivariant import Equivariant
+from isotropy.encoders.equivariant.equivariant import Equivariant, example_of
 from isotropy.encoders.equivariant.space import Scales
 from isotropy.validation import at_least
 
@@ -45,52 +45,26 @@ class _Levels(nn.Module):
 
 
 class ScaleCNN(Equivariant):
-    """A small convolutional network for images with an axis of sizes; its base space is the levels, a factor 2 apart.
-
-    Args:
-        channels: of the images. size: (height, width).
-        width: K, the features at one level.
-        levels: how many sizes it looks at, at least 2.
-        read: 0 makes `forward` the mean over the levels, b what stands at the middle b of them.
-
-    Raises:
-        UserError: a number out of its range.
+    """A small convolutional network for images with an axis of `levels` (at least 2) sizes, a factor 2 apart.
 
     Example:
-        >>> encoder = ScaleCNN(channels=1, size=(28, 28))
-        >>> encoder.fibres(torch.randn(2, 1, 28, 28)).shape, encoder.equivariance_error < 1
-        (torch.Size([2, 64, 3]), True)
+        >>> ScaleCNN(channels=1, size=(28, 28)).fibres(torch.randn(2, 1, 28, 28)).shape
+        torch.Size([2, 64, 3])
     """
 
     modality = "image"
     convolutional = True
 
     def __init__(self, *, channels: int, size: Sequence[int], width: int = 64, levels: int = 3, read: int = 0) -> None:
-        super().__init__()
+        super().__init__(channels=channels, size=list(size), width=width, levels=levels, read=read)
         at_least(1, channels=channels, width=width)
         at_least(2, levels=levels)
-        self.arguments = {"channels": channels, "size": list(size), "width": width, "levels": levels, "read": read}
         self.layers = _Levels(channels, width, (3, 3), levels)
-        self.base, self.fibre_width, self.read = Scales(levels, axes=2), width, read
-        self._settle(_smooth(torch.Size((levels, channels, *size))), reason="")
-
-    def fibres(self, x: Tensor) -> Tensor:
-        """Return (B, width, levels) for images (B, channels, height, width)."""
-        levels: Tensor = self.layers(x)
-        return levels
+        self._settle(Scales(levels, axes=2), width, read, _smooth(levels, channels, *size))
 
 
 class DilationCNN(Equivariant):
-    """A small convolutional network for series with an axis of speeds; its base space is the levels, a factor 2 apart.
-
-    Args:
-        channels: values per time step. length: steps that it is made for; others work too.
-        width: K, the features at one level.
-        levels: how many speeds it looks at, at least 2.
-        read: 0 makes `forward` the mean over the levels, b what stands at the middle b of them.
-
-    Raises:
-        UserError: a number out of its range.
+    """A small convolutional network for series with an axis of `levels` (at least 2) speeds, a factor 2 apart.
 
     Example:
         >>> DilationCNN(channels=9, length=128).fibres(torch.randn(2, 9, 128)).shape
@@ -102,22 +76,19 @@ class DilationCNN(Equivariant):
     any_length = True
 
     def __init__(self, *, channels: int, length: int, width: int = 128, levels: int = 3, read: int = 0) -> None:
-        super().__init__()
+        super().__init__(channels=channels, length=length, width=width, levels=levels, read=read)
         at_least(1, channels=channels, length=length, width=width)
         at_least(2, levels=levels)
-        self.arguments = {"channels": channels, "length": length, "width": width, "levels": levels, "read": read}
         self.layers = _Levels(channels, width, (1, 7), levels)
-        self.base, self.fibre_width, self.read = Scales(levels, axes=1), width, read
-        self._settle(_smooth(torch.Size((levels, channels, length))), reason="")
+        self._settle(Scales(levels, axes=1), width, read, _smooth(levels, channels, length))
 
     def fibres(self, x: Tensor) -> Tensor:
         """Return (B, width, levels) for series (B, channels, length)."""
-        levels: Tensor = self.layers(x.unsqueeze(2))
-        return levels
+        return self.layers(x.unsqueeze(2))
 
 
-def _smooth(shape: torch.Size) -> Tensor:
-    """Return random inputs without detail finer than 8 pixels, which resampling would lose."""
-    coarse = torch.randn(*shape[:2], *(max(2, n // 8) for n in shape[2:]), generator=torch.Generator().manual_seed(0))
-    mode = "bilinear" if len(shape) == 4 else "linear"
-    return F.interpolate(coarse, size=tuple(shape[2:]), mode=mode, align_corners=False)
+def _smooth(rows: int, channels: int, *sides: int) -> Tensor:
+    """Return inputs without detail finer than 8 pixels, which resampling would lose."""
+    coarse = example_of(rows, channels, *(max(2, side // 8) for side in sides))
+    mode = "bilinear" if len(sides) == 2 else "linear"
+    return F.interpolate(coarse, size=sides, mode=mode, align_corners=False)

@@ -26,27 +26,16 @@ class BaseSpace(ABC):
     """Positions along one or more axes of a feature map (B, K, *shape), and the group that acts on them.
 
     Attributes:
-        shape: lengths of the axes. exact: whether (E) holds up to rounding; else resampling makes it approximate.
+        shape: lengths of the axes.
+        exact: whether (E) holds up to rounding; else resampling makes it approximate.
     """
 
     shape: tuple[int, ...]
     exact: bool = True
 
     @abstractmethod
-    def origin(self, size: int) -> Tensor:
-        """Return the offset (axes,) int64 at which a transformed input is cropped."""
-
-    @abstractmethod
-    def offsets(self, size: int) -> Tensor:
-        """Return all offsets (M, axes) int64 of crops of `size` positions per axis."""
-
-    @abstractmethod
-    def displacements(self, distance: int | None) -> Tensor:
-        """Return the displacements (M, axes) int64 of this topographic distance; None: all but zero.
-
-        Raises:
-            UserError: no position is that far.
-        """
+    def distances(self) -> tuple[Tensor, Tensor]:
+        """Return all displacements (M, axes) int64, and the topographic distance (M,) of each."""
 
     @abstractmethod
     def add(self, offset: Tensor, displacement: Tensor) -> Tensor:
@@ -60,8 +49,31 @@ class BaseSpace(ABC):
     def transformed(self, x: Tensor, offset: Tensor, size: int) -> Tensor:
         """Return the inputs transformed so that their crop at `origin` equals the crop of `x` at `offset`."""
 
+    def offsets(self, size: int) -> Tensor:
+        """Return all offsets (M, axes) int64 of crops of `size` positions per axis that lie inside."""
+        positions = torch.tensor(list(product(*map(range, self.shape))))
+        return positions[self.inside(positions, size)]
+
+    def origin(self, size: int) -> Tensor:
+        """Return the offset (axes,) int64 at which a transformed input is cropped: zero, or the identity."""
+        return torch.zeros(len(self.shape), dtype=torch.int64)
+
+    def displacements(self, distance: int | None) -> Tensor:
+        """Return the displacements (M, axes) int64 of this topographic distance; None: all but zero.
+
+        Raises: UserError where no position is that far.
+        """
+        candidates, distances = self.distances()
+        wanted = distances > 0 if distance is None else distances == distance
+        if not wanted.any():
+            raise UserError(f"distance {distance}: positions of this base space lie 0 to {int(distances.max())} apart")
+        return candidates[wanted]
+
     def inside(self, offset: Tensor, size: int) -> Tensor:
-        """Return (B,) booleans: whether a crop of `size` positions per axis at `offset` (B, axes) lies inside."""
+        """Return (B,) booleans: whether a crop of `size` positions per axis at `offset` (B, axes) lies inside.
+
+        All do in a base space that wraps around, or is a group.
+        """
         return torch.ones(len(offset), dtype=torch.bool)
 
     def crop(self, maps: Tensor, offset: Tensor, size: int) -> Tensor:
@@ -80,16 +92,13 @@ class BaseSpace(ABC):
 
 
 class Rotations(BaseSpace):
-    """Rotations of square images by multiples of 90 degrees, with or without reflections: the groups C4 and D4.
+    """Rotations of square images by multiples of 90 degrees: the group C4, or with `mirrors` the group D4.
 
     Element k < 4 rotates by 90 k degrees (as `torch.rot90`); element 4 + k flips left to right first.
 
-    Args:
-        mirrors: with reflections (D4, 8 elements) or without (C4, 4).
-
     Example:
-        >>> Rotations(mirrors=False).shape, Rotations(mirrors=True).shape
-        ((4,), (8,))
+        >>> Rotations(mirrors=True).table[1, 3]  # a quarter turn after three
+        tensor(0)
     """
 
     def __init__(self, *, mirrors: bool) -> None:
@@ -105,21 +114,11 @@ class Rotations(BaseSpace):
         """The (n,) inverses."""
         return _tables()[1][: self.shape[0]]
 
-    def origin(self, size: int) -> Tensor:
-        """Return the identity."""
-        return torch.zeros(1, dtype=torch.int64)
-
-    def offsets(self, size: int) -> Tensor:
-        """Return all elements."""
-        return torch.arange(self.shape[0]).unsqueeze(1)
-
-    def displacements(self, distance: int | None) -> Tensor:
-        """Return the elements that need `distance` generators: quarter turns or flips."""
+    def distances(self) -> tuple[Tensor, Tensor]:
+        """Return all elements, and how many quarter turns and flips each needs."""
         turns = torch.arange(4)
-        distances = torch.minimum(turns, 4 - turns)
-        distances = torch.cat([distances, distances + 1])[: self.shape[0]]
-        wanted = (distances > 0) if distance is None else distances == distance
-        return _not_empty(wanted.nonzero(), distance, int(distances.max()))
+        turned = torch.minimum(turns, 4 - turns)
+        return self.offsets(1), torch.cat([turned, turned + 1])[: self.shape[0]]
 
     def add(self, offset: Tensor, displacement: Tensor) -> Tensor:
         """Return the product of both elements."""
@@ -142,9 +141,6 @@ class Rotations(BaseSpace):
 class Translations(BaseSpace):
     """Cyclic translations along the last axes of the input; one position of the map is `stride` steps of the input.
 
-    Args:
-        shape: lengths of the feature map's axes. stride: steps of the input per position.
-
     Example:
         >>> x = torch.arange(32.0).view(1, 1, 32)
         >>> Translations((8,), stride=4).transformed(x, torch.tensor([[1]]), 1)[0, 0, :2]
@@ -154,20 +150,10 @@ class Translations(BaseSpace):
     def __init__(self, shape: tuple[int, ...], *, stride: int) -> None:
         self.shape, self.stride = shape, stride
 
-    def origin(self, size: int) -> Tensor:
-        """Return the origin."""
-        return torch.zeros(len(self.shape), dtype=torch.int64)
-
-    def offsets(self, size: int) -> Tensor:
-        """Return all positions: crops wrap around."""
-        return torch.tensor(list(product(*map(range, self.shape))))
-
-    def displacements(self, distance: int | None) -> Tensor:
-        """Return the translations whose longest axis, the short way round, is `distance` positions."""
-        candidates, shape = self.offsets(1), torch.tensor(self.shape)
-        distances = torch.minimum(candidates, shape - candidates).amax(dim=1)
-        wanted = (distances > 0) if distance is None else distances == distance
-        return _not_empty(candidates[wanted], distance, int(distances.max()))
+    def distances(self) -> tuple[Tensor, Tensor]:
+        """Return all translations, and the length of each along its longest axis, the short way round."""
+        translations = self.offsets(1)
+        return translations, torch.minimum(translations, torch.tensor(self.shape) - translations).amax(dim=1)
 
     def add(self, offset: Tensor, displacement: Tensor) -> Tensor:
         """Return the sum, wrapped around."""
@@ -193,12 +179,9 @@ class Translations(BaseSpace):
 
 
 class Scales(BaseSpace):
-    """Sizes in steps of 2: level s sees the input as level 0 sees it shrunk by 2^s. Does not wrap.
+    """Sizes in steps of 2: each of `levels` levels s sees the input as level 0 sees it shrunk by 2^s. Does not wrap.
 
-    Inputs are resampled, so (E) holds approximately; what would lie outside is zero.
-
-    Args:
-        levels: how many there are. axes: of the input that are resampled (1 series, 2 images).
+    The last `axes` (1 or 2) axes of inputs are resampled, so (E) holds approximately; what would lie outside is zero.
 
     Example:
         >>> Scales(3, axes=1).offsets(2).tolist()
@@ -214,15 +197,10 @@ class Scales(BaseSpace):
         """Return the middle, so that inputs are as often stretched as shrunk."""
         return torch.tensor([(self.shape[0] - size) // 2])
 
-    def offsets(self, size: int) -> Tensor:
-        """Return the offsets whose crops of `size` levels lie inside."""
-        return torch.arange(self.shape[0] - size + 1).unsqueeze(1)
-
-    def displacements(self, distance: int | None) -> Tensor:
-        """Return the displacements by `distance` levels, down and up."""
-        candidates = torch.arange(1 - self.shape[0], self.shape[0])
-        wanted = (candidates != 0) if distance is None else candidates.abs() == distance
-        return _not_empty(candidates[wanted].unsqueeze(1), distance, self.shape[0] - 1)
+    def distances(self) -> tuple[Tensor, Tensor]:
+        """Return the displacements down and up, and how many levels each passes."""
+        levels = torch.arange(1 - self.shape[0], self.shape[0])
+        return levels.unsqueeze(1), levels.abs()
 
     def add(self, offset: Tensor, displacement: Tensor) -> Tensor:
         """Return the sum, which may lie outside."""
@@ -268,9 +246,3 @@ def _tables() -> tuple[Tensor, Tensor]:
     elements = {tuple(act(patch, g).flatten().tolist()): g for g in range(8)}
     table = [[elements[tuple(act(act(patch, b), a).flatten().tolist())] for b in range(8)] for a in range(8)]
     return torch.tensor(table), torch.tensor([row.index(0) for row in table])
-
-
-def _not_empty(displacements: Tensor, distance: int | None, most: int) -> Tensor:
-    if not len(displacements):
-        raise UserError(f"distance {distance}: positions of this base space lie 0 to {most} apart")
-    return displacements

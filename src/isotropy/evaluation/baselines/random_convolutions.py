@@ -43,8 +43,8 @@ def random_convolutions(
     """Return MiniRocket's features of training and test series, each (N, about `features`) in [0, 1].
 
     84 kernels of length 9 with weights -1 and 2, at up to 32 dilations up to the length of the series; a feature is the
-    fraction of positions where a response is above a bias, and biases are quantiles of the responses to training series. A
-    kernel reads a random set of at most 9 channels. Missing values are interpolated along time.
+    fraction of positions where a response is above a bias, and biases are quantiles of the responses to training
+    series. A kernel reads a random set of at most 9 channels. Missing values are interpolated along time.
 
     Args:
         train: series (N, C, T), T from 3 on. test: (M, C, T).

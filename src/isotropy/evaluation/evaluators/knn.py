@@ -48,7 +48,7 @@ def vote(
     k: int,
     temperature: float = TEMPERATURE,
 ) -> NDArray[np.float64]:
-    """Return what the k most similar training rows say of each test row: weights of classes (M, K), or a number (M,)."""
+    """Return what the k most similar training rows say of each test row: weights of classes (M, K) or numbers (M,)."""
     return _weighted(*most_similar(torch.from_numpy(test), torch.from_numpy(train), k), problem, temperature)
 
 
