@@ -3,6 +3,7 @@
 import os
 import sys
 import warnings
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -183,7 +184,55 @@ def diagnose(
 
 
 @app.command()
-def report(run: Annotated[Path, typer.Argument(help="A run directory.")]) -> None:
+def compare(
+    path: Annotated[str, typer.Argument(help="A .csv, .parquet, .npy or .npz file, or a folder of images.")],
+    methods: Annotated[str, typer.Option(help="Methods, for example lfr,masked (default: a few that suit).")] = "",
+    seeds: Annotated[
+        int | None, typer.Option(min=1, help="Runs of each method (default: 1, and 2 without a label).")
+    ] = None,
+    budget: Annotated[str, typer.Option(help="CPU time for everything, for example 90s, 10m or 1h30m.")] = "10m",
+    label: Label = None,
+    label_key: LabelKey = None,
+    key: Key = None,
+    test_key: TestKey = None,
+    test_label_key: TestLabelKey = None,
+    split: Split = None,
+    group: Group = None,
+    time: Time = None,
+    task: Task = None,
+    modality: Modality = None,
+    na: Missing = None,
+    drop: Annotated[
+        list[str] | None, typer.Option(help="Column to leave out, for example an identifier; repeatable.")
+    ] = None,
+    size: Annotated[int | None, typer.Option(help="Side in pixels to which images of a folder are resized.")] = None,
+    max_bad: Annotated[
+        int | None, typer.Option(min=0, help="Number of unreadable images to skip, at most (default: 0).")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="The first random seed, and that of the split.")] = 0,
+    device: Device = "auto",
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="A setting of every method, for example encoder.width=64.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for the runs (default: runs/NAME-compare).")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Train several methods at equal budget, compare them with what is free, and say what to use."""
+    from isotropy.cli import compare as verb
+
+    data = {
+        "path": path, "modality": modality, "key": key, "label": _one_or_several(label), "label_key": label_key,
+        "test_key": test_key, "test_label_key": test_label_key, "split": split, "group": group, "time": time,
+        "task": task, "na": na or [], "drop": drop or [], "size": size, "max_bad": max_bad,
+    }  # fmt: skip
+    verb.compare(
+        data, methods=_names(methods), seeds=seeds, budget=budget, seed=seed, settings=set_ or [], device=device,
+        out=out, again=_given, as_json=json,
+    )  # fmt: skip
+
+
+@app.command()
+def report(run: Annotated[Path, typer.Argument(help="A run directory, or the folder of a comparison.")]) -> None:
     """Write report.html again from the run directory."""
     from isotropy.cli import report as verb
 
@@ -202,8 +251,9 @@ def main(arguments: list[str] | None = None) -> None:
     """Run the command line; a user's error is one line on stderr and exit code 2."""
     arguments = sys.argv[1:] if arguments is None else arguments
     problem = ""
+    _given[:] = arguments
     with warnings.catch_warnings():
-        warnings.showwarning = _as_note
+        warnings.showwarning = partial(_as_note, set())
         warnings.simplefilter("ignore")
         warnings.filterwarnings("default", category=UserWarning, module="isotropy")
         try:
@@ -226,6 +276,9 @@ def main(arguments: list[str] | None = None) -> None:
             sys.exit(code)
 
 
+_given: list[str] = []  # what the command was called with, to be repeated where it can go on
+
+
 def _names(text: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in text.split(",") if name.strip())
 
@@ -234,5 +287,8 @@ def _one_or_several(names: list[str] | None) -> str | list[str] | None:
     return names[0] if names and len(names) == 1 else names or None
 
 
-def _as_note(message: Warning | str, *_: Any, **__: Any) -> None:
-    note(str(message))
+def _as_note(heard: set[str], message: Warning | str, *_: Any, **__: Any) -> None:
+    # Several runs of one command prepare the same data.
+    if str(message) not in heard:
+        heard.add(str(message))
+        note(str(message))

@@ -164,7 +164,7 @@ def _show(planned: Planned, events: Iterator[Event], probing: Status, *, stop_on
     assert folder is not None
     resume = f"go on with: isotropy fit --resume {folder}"
     try:
-        with _polite_stop() as stop, LiveLine(planned.epochs, shown=comm.rank() == 0) as live:
+        with polite_stop() as stop, LiveLine(planned.epochs, shown=comm.rank() == 0) as live:
             last = _show_training(events, live, stop, stop_on_collapse=stop_on_collapse)
         if isinstance(last, Stopped):
             _end_stopped(last, folder, resume)
@@ -179,7 +179,7 @@ def _show(planned: Planned, events: Iterator[Event], probing: Status, *, stop_on
         raise SystemExit(INTERRUPTED) from None
 
 
-def _show_training(events: Iterator[Event], live: LiveLine, stop: "_Stop", *, stop_on_collapse: bool) -> Event:
+def _show_training(events: Iterator[Event], live: LiveLine, stop: "Stop", *, stop_on_collapse: bool) -> Event:
     """Show the steps as they pass; return the event that ends them."""
     for event in events:
         match event:
@@ -241,16 +241,16 @@ def _show_result(events: Iterator[Event], probing: Status, said: Sequence[str]) 
     say(f"report      {page}")
 
 
-class _Stop:
+class Stop:
     """Whether the user asked to stop."""
 
     wanted = False
 
 
 @contextmanager
-def _polite_stop() -> Iterator[_Stop]:
+def polite_stop() -> Iterator[Stop]:
     """Let the first Ctrl-C end the step and save; a second one interrupts at once."""
-    stop = _Stop()
+    stop = Stop()
 
     def on_signal(number: int, frame: Any) -> None:
         if stop.wanted:

@@ -30,7 +30,7 @@ def conclude(comparison: dict[str, Any], scores: Sequence[Score], samples: Seque
     pairs = list(zip(scores, samples, strict=True))
     ours, metric = comparison["ours"], comparison["metric"]
     ranking = _ranking(pairs, ours, metric)
-    few = _few_labels(pairs, ours, metric)
+    few = few_labels(pairs, ours, metric)
     found: dict[str, Any] = {"ranking": ranking, "few_labels": few}
     beside = [row for row in ranking if row["representation"] != ours]
     if not beside or all(row["representation"] != ours for row in ranking):
@@ -79,7 +79,8 @@ def _suits(score: Score, chosen_on_training_rows: bool) -> float:
     return -np.inf if score.validation is None else score.validation
 
 
-def _few_labels(pairs: Sequence[Pair], ours: str, metric: str) -> list[dict[str, Any]]:
+def few_labels(pairs: Sequence[Pair], ours: str, metric: str) -> list[dict[str, Any]]:
+    """Return what `conclude` says of few labels, one line per size."""
     curves: dict[str, dict[int, Pair]] = {}
     sizes: dict[int, str] = {}
     for score, sample in pairs:

@@ -115,21 +115,15 @@ def evaluate(
     if "few_labels" in evaluators:
         if progress is not None:
             progress(PROPAGATION)
-        found += _measured(PROPAGATION, _propagation(candidates, found, problem, ours), "few_labels", problem)
-    comparison = {
-        "format": FORMAT,
-        "label": label,
-        "task": task,
-        "classes": len(problem.classes) or None,
-        "majority": _majority(problem),
-        "metric": problem.leading,
-        "rows": {"train": len(rows[0]), "test": len(rows[1])},
-        "seed": seed,
-        "level": LEVEL,
-        "resamples": RESAMPLES,
-        "ours": ours,
-        "notes": [*_notes(train_y, test_y, problem, rows), *_said(found), *_left_out(problem, evaluators)],
-    }
+        free = {name: one for name, one in candidates.items() if name != ours}
+        forms = {
+            name: (one.validation or 0.0, one.detail["form"])
+            for name, _, evaluator, one, _ in found
+            if evaluator == "search" and one.validation is not None
+        }
+        found += _measured(PROPAGATION, propagation_of(free, forms, problem), "few_labels", problem)
+    notes = [*notes_on(train_y, test_y, problem, rows), *_said(found), *_left_out(problem, evaluators)]
+    comparison = facts_of(problem, ours=ours, label=label, notes=notes)
     scores, samples = _scores(found, ours, seed)
     return {**comparison, "scores": [score.to_json() for score in scores], **conclude(comparison, scores, samples)}
 
@@ -203,14 +197,37 @@ def _measured(name: str, candidate: Any, evaluator: str, problem: Problem) -> It
         yield name, candidate.width, evaluator, measurement, round(seconds, 3)
 
 
-def _propagation(candidates: Mapping[str, Any], found: Sequence[Found], problem: Problem, ours: str) -> Propagation:
-    """Return label propagation on the free features, and in the form, with which training rows find each other best."""
-    free = {name: one for name, one in candidates.items() if name != ours and isinstance(one, Features)}
-    best, features = -np.inf, next(iter(free.values()))
-    form = features.standardised
-    for name, _, evaluator, one, _ in found:
-        if evaluator == "search" and name in free and (one.validation or -np.inf) > best:
-            best, form = one.validation or 0.0, next(f for f in free[name].forms() if f.name == one.detail["form"])
+def facts_of(problem: Problem, *, ours: str, label: str, notes: Sequence[str]) -> dict[str, Any]:
+    """Return what `evaluate` says of a label and the rows, beside the scores."""
+    return {
+        "format": FORMAT,
+        "label": label,
+        "task": problem.task,
+        "classes": len(problem.classes) or None,
+        "majority": _majority(problem),
+        "metric": problem.leading,
+        "rows": {"train": len(problem.train_y), "test": len(problem.test_y)},
+        "seed": problem.seed,
+        "level": LEVEL,
+        "resamples": RESAMPLES,
+        "ours": ours,
+        "notes": list(notes),
+    }
+
+
+def propagation_of(free: Mapping[str, Any], forms: Mapping[str, tuple[float, str]], problem: Problem) -> Propagation:
+    """Return label propagation on the free features, and in the form, with which training rows find each other best.
+
+    Args:
+        free: baselines by name, of which one at least is `Features`.
+        forms: name -> how well training rows find each other, and the form in which they do; may hold others.
+    """
+    features = {name: one for name, one in free.items() if isinstance(one, Features)}
+    searched = {name: found for name, found in forms.items() if name in features}
+    if not searched:
+        return Propagation(next(iter(features.values())).standardised, problem.drawn_test_rows())
+    best = max(searched, key=lambda name: searched[name][0])
+    form = next(form for form in features[best].forms() if form.name == searched[best][1])
     return Propagation(form, problem.drawn_test_rows())
 
 
@@ -253,7 +270,7 @@ def _majority(problem: Problem) -> float:
     return float((problem.test_y == np.bincount(problem.train_y).argmax()).mean())
 
 
-def _notes(train_y: Array, test_y: Array, problem: Problem, rows: tuple[Array, Array]) -> list[str]:
+def notes_on(train_y: Array, test_y: Array, problem: Problem, rows: tuple[Array, Array]) -> list[str]:
     """Return what a reader of the scores has to know of the rows, one sentence each."""
     notes = []
     for part, given, used in zip(("training", "test"), (train_y, test_y), rows, strict=True):

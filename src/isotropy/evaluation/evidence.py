@@ -67,34 +67,12 @@ def evidence(
     task = decided(labels, task, label)
     chosen = chosen_rows(labels[train], labels[test], task=task)
     parts, (train, test) = (train, test), (train[chosen[0]], test[chosen[1]])
-    preprocess = trained.preprocess
-    initial = Representation(untrained, preprocess, method=trained.method)
-
-    def both(
-        vectors: Callable[[Any], NDArray[np.float32]],
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        return in_pieces(vectors, rows, train), in_pieces(vectors, rows, test)
-
-    raw = both(preprocess.features)
-    notes = [*notes, *leaks.duplicates(rows, parts, (train, test), raw)]
-    modality = MODALITIES[preprocess.modality]
-    candidates: dict[str, Any] = {
-        trained.title: both(trained.embed_stored),
-        **collect(
-            *raw,
-            width=trained.width,
-            untrained=both(initial.embed_stored),
-            series=None if modality.as_series is None else both(modality.as_series),
-        ),
+    initial = Representation(untrained, trained.preprocess, method=trained.method)
+    candidates = {
+        trained.title: both_parts(trained.embed_stored, rows, train, test),
+        **free(initial, rows, train, test, baselines),
     }
-    if modality.as_columns is not None:
-        (columns, kinds), (others, _) = (
-            modality.as_columns(preprocess, take(rows, torch.from_numpy(part))) for part in (train, test)
-        )
-        candidates[trees.NAME] = trees.Columns(columns, others, kinds)
-    for extra in (EXTRAS[name] for name in baselines):
-        some = train[np.unique(np.linspace(0, len(train) - 1, min(len(train), extra.rows)).astype(np.int64))]
-        candidates[extra.title] = both(extra.learn(take(rows, torch.from_numpy(some))))
+    notes = [*notes, *leaks.duplicates(rows, parts, (train, test), candidates["raw features"])]
     found = evaluate(
         candidates,
         labels[train],
@@ -108,6 +86,43 @@ def evidence(
         progress=progress,
     )
     return {**found, "notes": [*notes, *found["notes"]]}
+
+
+def free(
+    untrained: Representation, rows: Tensor | Batch, train: Rows, test: Rows, baselines: Sequence[str] = ()
+) -> dict[str, Any]:
+    """Return everything that needs no training, by name, on training and test rows: what a representation has to beat.
+
+    Args:
+        untrained: the encoder as it was before training; PCA is as wide as it.
+        rows: all rows as they are stored. train, test: row numbers.
+        baselines: names in `baselines.EXTRAS` of those on request.
+    """
+    preprocess = untrained.preprocess
+    modality = MODALITIES[preprocess.modality]
+    found: dict[str, Any] = collect(
+        *both_parts(preprocess.features, rows, train, test),
+        width=untrained.width,
+        untrained=both_parts(untrained.embed_stored, rows, train, test),
+        series=None if modality.as_series is None else both_parts(modality.as_series, rows, train, test),
+    )
+    if modality.as_columns is not None:
+        (columns, kinds), (others, _) = (
+            modality.as_columns(preprocess, take(rows, torch.from_numpy(part))) for part in (train, test)
+        )
+        found[trees.NAME] = trees.Columns(columns, others, kinds)
+    for extra in (EXTRAS[name] for name in baselines):
+        some = train[np.unique(np.linspace(0, len(train) - 1, min(len(train), extra.rows)).astype(np.int64))]
+        learnt = extra.learn(take(rows, torch.from_numpy(some)))
+        found[extra.title] = both_parts(learnt, rows, train, test)
+    return found
+
+
+def both_parts(
+    vectors: Callable[[Any], NDArray[Number]], rows: Tensor | Batch, train: Rows, test: Rows
+) -> tuple[NDArray[Number], NDArray[Number]]:
+    """Return `vectors` of training and of test rows; see `in_pieces`."""
+    return in_pieces(vectors, rows, train), in_pieces(vectors, rows, test)
 
 
 def codes_evidence(

@@ -29,3 +29,19 @@ def most_similar(queries: Tensor, keys: Tensor, k: int, *, among_themselves: boo
             similarity[own, start + own] = -torch.inf
         found.append(similarity.topk(k, dim=1))
     return torch.cat([one.values for one in found]), torch.cat([one.indices for one in found])
+
+
+def overlap(one: Tensor, other: Tensor, k: int = 10) -> Tensor:
+    """Return which fraction of a row's k nearest neighbours two representations share, (N,) in [0, 1].
+
+    Args:
+        one: (N, d). other: (N, e). k: at most N - 1 are taken.
+
+    Example:
+        >>> x = torch.randn(40, 3, generator=torch.Generator().manual_seed(0))
+        >>> float(overlap(x, 2 * x).mean()), bool(overlap(x, x.flip(0)).mean() < 0.5)
+        (1.0, True)
+    """
+    k = min(k, len(one) - 1)
+    near, also = (most_similar(x, x, k, among_themselves=True)[1] for x in (one, other))
+    return (near[:, :, None] == also[:, None]).any(dim=2).double().mean(dim=1)

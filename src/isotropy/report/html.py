@@ -46,16 +46,21 @@ def render(summary: dict[str, Any]) -> str:
         >>> "<run>" in page, "&lt;run&gt;" in page
         (False, True)
     """
-    style = resources.files("isotropy.report").joinpath("style.css").read_text(encoding="utf-8")
     sections: dict[str, Callable[[Any], str]] = dict(
         evidence=_evidence, training=_training, health=_health, codes=_codes, map=_map
     )
     found = [section(summary[name]) for name, section in sections.items() if summary.get(name)]
     body = "\n".join([_head(summary), *found, _use(summary)])
+    return page(summary["name"], body)
+
+
+def page(title: str, body: str) -> str:
+    """Return a whole page; the title is escaped, the body is HTML."""
+    style = resources.files("isotropy.report").joinpath("style.css").read_text(encoding="utf-8")
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{escape(summary['name'])}{DOT}isotropy</title>\n<style>\n{style}</style></head>\n"
+        f"<title>{escape(title)}{DOT}isotropy</title>\n<style>\n{style}</style></head>\n"
         f"<body><main>\n{body}\n</main></body></html>\n"
     )
 

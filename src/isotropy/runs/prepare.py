@@ -1,6 +1,7 @@
 """From data and a recipe to something that can be trained, and how long that will take."""
 
 import copy
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import Any
@@ -132,8 +133,8 @@ def _wrapped(network: nn.Module | None, dataset: ArrayDataset) -> Encoder | None
     return encoders.wrap(copy.deepcopy(network), example=dataset.to_input(dataset.batch(torch.arange(2))))
 
 
-def seconds_per_epoch(prepared: Prepared) -> float:
-    """Return about how long one epoch of the encoder takes, measured on a copy and a few batches.
+def seconds_per_epoch(prepared: Prepared, clock: Callable[[], float] | None = None) -> float:
+    """Return about how long one epoch of the encoder takes by a clock, measured on a copy and a few batches.
 
     The first epoch over them warms up (libraries load, kernels are chosen, LFR picks its projectors) and is not
     counted, unless it alone takes a minute.
@@ -142,11 +143,12 @@ def seconds_per_epoch(prepared: Prepared) -> float:
     few = min(_MEASURED_BATCHES * train.batch_size, len(prepared.dataset))
     sample = ArrayDataset(prepared.dataset.batch(torch.arange(few)), prepared.preprocess, device=prepared.device)
     arguments = prepared.arguments() | {"epochs": 3, "compile": False}
-    begin = perf_counter()
+    clock = clock or perf_counter
+    begin = clock()
     seconds: list[float] = []
     for step in fit(copy.deepcopy(prepared.method), sample, prepared.views, **arguments):
         if step.epoch == int(step.epoch):
-            passed = perf_counter() - begin
+            passed = clock() - begin
             seconds.append(passed - sum(seconds))
             patience = _MEASURED_SECONDS if len(seconds) > 1 else _WARM_UP_SECONDS
             if comm.any_rank(passed > patience):
