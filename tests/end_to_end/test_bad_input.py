@@ -56,7 +56,10 @@ REFUSED = [
     ("good.csv --label kind --group jobb", "there is no column 'jobb' (group) (did you mean 'job'?)"),
     ("good.csv --label kind --time agee", "there is no column 'agee' (time) (did you mean 'age'?)"),
     ("good.csv --label kind --time job", "time 'job' is missing in row 0: fill it, or drop the row"),
-    ("one_class.csv --label job --group kind", "group 'kind' holds 'a' in every row: a split needs at least two"),
+    (
+        "one_class.csv --label job --group kind",
+        "group 'kind' holds 'a' in every row: a split needs at least two groups",
+    ),
     ("one_class.csv --label job --time kind", "time 'kind' cannot be sorted: 'a' (row 0) is no number and no date"),
     ("good.csv --label kind --group job --time age", "group and time both say what the test part is: give one of them"),
     ("good.csv --label kind --group kind", "'kind' cannot be both the label and the group"),

@@ -46,3 +46,11 @@ def test_groups_reach_the_evaluators_through_evaluate():
         for groups in (None, WHO)
     ]
     assert found[0] > 0.9 > 0.7 > found[1]
+
+
+def test_sizes_that_are_all_impossible_leave_a_score_with_all_labels():
+    y = LABELS["classes"]
+    pairs = {"us": (X, X), "raw": (X[:, :3], X[:, :3])}
+    found = evaluate(pairs, y, y, ours="us", evaluators=("few_labels",), sizes=(5000,))
+    assert {score["evaluator"] for score in found["scores"]} == {"linear"}
+    assert "Too few training labels for 5,000 a class on the few-label curve; shown: no size." in found["notes"]

@@ -214,3 +214,11 @@ def test_several_labels_from_python_are_kept_for_a_resume(people):
 def test_one_of_several_labels_that_cannot_be_probed_is_named(people):
     with pytest.raises(UserError, match="flat: the label has only the class 'x'"):
         divide(read(people.assign(flat="x"), label=["kind", "flat"]), 0, ["kind", "flat"])
+
+
+def test_a_split_without_a_label_has_nothing_to_say():
+    frame = pd.DataFrame(
+        {"x": np.arange(40.0), "y": np.repeat([1.0, 2.0], 20), "split": ["train"] * 30 + ["test"] * 10}
+    )
+    division = divide(read(frame, split="split"), 0, [])
+    assert (len(division.train), len(division.test), list(division.notes)) == (30, 10, [])

@@ -153,7 +153,7 @@ def _apart(data: Data, train: Rows, test: Rows, linked: NDArray[np.bool_], hop: 
 
 def _block_notes(data: Data, labels: Sequence[Label], test: Rows) -> list[str]:
     """Return a line where columns look like subjects or sessions and are on both sides of the split."""
-    if data.groups is not None or data.times is not None or not isinstance(data.values, pd.DataFrame):
+    if not labels or data.groups is not None or data.times is not None or not isinstance(data.values, pd.DataFrame):
         return []
     first = labels[0]
     kinds = first.values if first.task == "classes" else _tenths(first.values)
