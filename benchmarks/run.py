@@ -28,6 +28,7 @@ BENCHMARKS = (
     "objectives",
     "methods",
     "diagnostics",
+    "random_convolutions",
 )
 
 

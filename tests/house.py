@@ -32,7 +32,7 @@ ALLOWED = {
         # One record a kind of data: the only place that knows all parts of one.
         "modalities": f"data views encoders nn methods {_GROUND}",
         "representation": f"modalities data encoders nn io {_GROUND}",
-        "evaluation": f"representation modalities diagnostics {_GROUND}",
+        "evaluation": f"representation modalities diagnostics io {_GROUND}",
         # A run puts them together; nothing below knows that there are runs.
         "runs": f"modalities methods training views encoders nn data representation evaluation diagnostics io "
         f"{_GROUND}",

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from isotropy.methods import METHODS
     from isotropy.representation import Representation, load
     from isotropy.runs.compare import compare
+    from isotropy.runs.compare_methods import Leaderboard, compare_methods
     from isotropy.runs.diagnose import diagnose
     from isotropy.runs.recipe import Recipe
     from isotropy.runs.session import Evaluated, Finished, Planned, Recorded, Stepped, Stopped, Trained, train
@@ -33,6 +34,7 @@ __all__ = [
     "METHODS",
     "Evaluated",
     "Finished",
+    "Leaderboard",
     "Planned",
     "Recipe",
     "Recorded",
@@ -43,6 +45,7 @@ __all__ = [
     "Trained",
     "UserError",
     "compare",
+    "compare_methods",
     "diagnose",
     "fit",
     "load",
@@ -54,6 +57,7 @@ __all__ = [
 _HOMES = {
     "Evaluated": "isotropy.runs.session",
     "Finished": "isotropy.runs.session",
+    "Leaderboard": "isotropy.runs.compare_methods",
     "Planned": "isotropy.runs.session",
     "Recorded": "isotropy.runs.session",
     "Stepped": "isotropy.runs.session",
@@ -65,6 +69,7 @@ _HOMES = {
     "SelfSupervisedEncoder": "isotropy.estimator",
     "UserError": "isotropy.errors",
     "compare": "isotropy.runs.compare",
+    "compare_methods": "isotropy.runs.compare_methods",
     "diagnose": "isotropy.runs.diagnose",
     "fit": "isotropy.training",
     "load": "isotropy.representation",

@@ -83,8 +83,9 @@ def test_the_table_of_evidence_is_whole_on_a_narrow_terminal(width, monkeypatch,
     for name in names:
         row = next(line for line in lines if line.startswith(name))
         ours = name == found["ours"]
-        assert row.count("[") == row.count("]") == (2 if ours else 3), "no interval is cut"
-    assert ("width" in lines[1]) == (width == 120)
+        assert row.count("[") == row.count("]") == (1 if ours else 2), "no interval is cut"
+    few = next(place for place, line in enumerate(lines) if line.startswith("few labels"))
+    assert all(any(line.startswith(name) for line in lines[few:]) for name in names)
 
 
 def test_times_in_words_and_from_words():

@@ -120,7 +120,7 @@ def test_slowness_is_no_news_at_the_beginning():
 )
 def test_a_probe_has_its_say(low, high, name):
     gap = {"value": 0.0, "low": low, "high": high}
-    score = {"representation": "untrained encoder", "evaluator": "any", "difference": gap}
-    probed = {"label": "kind", "decided_by": "any", "scores": [score, score | {"evaluator": "other"}]}
+    ours = {"representation": "isotropy (simclr)", "difference": None}
+    probed = {"label": "kind", "ranking": [ours, {"representation": "untrained encoder", "difference": gap}]}
     found = verdict(records(), FACTS, probes=[probed])
     assert found.name == name

@@ -65,7 +65,10 @@ def test_series_get_summaries_and_two_dimensions_are_refused():
     x = np.random.default_rng(0).normal(size=(9, 2, 16))
     flat = x.reshape(9, -1)
     found = collect(flat, flat[:3], width=4, series=(x, x[:3]), untrained=(flat[:, :4], flat[:3, :4]))
-    assert list(found) == ["raw features", "PCA (4)", "summary features", "untrained encoder"]
+    names = ["raw features", "PCA (4)", "summary features", "random convolutions", "untrained encoder"]
+    assert list(found) == names
+    short = x[:, :, :2]
+    assert "random convolutions" not in collect(flat, flat[:3], width=4, series=(short, short))
     assert found["summary features"][1].shape == (3, 2 * 13)
     with pytest.raises(UserError, match="channels"):
         series_summary(flat)

@@ -36,13 +36,26 @@ def test_groups_are_never_on_both_sides():
     assert len(test) == 21
 
 
+@pytest.mark.parametrize("times", [np.arange(100), np.repeat(np.arange(10), 10), np.repeat([0, 1], [5, 95])])
+def test_rows_train_before_a_point_in_time_and_test_after_it(times):
+    shuffled = np.random.default_rng(0).permutation(times)
+    train, test = split(np.arange(100) % 2, test=0.2, seed=0, times=shuffled)
+    assert shuffled[train].max() < shuffled[test].min()
+    assert sorted([*train, *test]) == list(range(100))
+    assert len(test) == (95 if times[50] == times[99] else 20), "equal times stay on one side"
+    assert np.array_equal(test, split(np.arange(100) % 2, test=0.2, seed=9, times=shuffled)[1])
+
+
 def test_largest_remainders_take_exactly_the_count():
     labels = np.repeat(np.arange(7), [3, 3, 3, 3, 3, 3, 82])
     for count in (10, 11, 50):
         assert len(stratified(labels, count)) == count
 
 
-@pytest.mark.parametrize("call", [lambda: split(1), lambda: split(9, test=1.0), lambda: split(4, groups=[1, 1, 1, 1])])
+@pytest.mark.parametrize(
+    "call",
+    [lambda: split(1), lambda: split(9, test=1.0), lambda: split(4, groups=[1] * 4), lambda: split(4, times=[1] * 4)],
+)
 def test_what_cannot_be_divided_is_refused(call):
     with pytest.raises(UserError):
         call()

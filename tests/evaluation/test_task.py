@@ -1,7 +1,10 @@
 import numpy as np
 import pytest
 
-from isotropy.evaluation.task import encode, task_of
+from isotropy.errors import UserError
+from isotropy.evaluation.probe import linear_probe
+from isotropy.evaluation.splits import split
+from isotropy.evaluation.task import decided, encode, task_note, task_of
 
 
 @pytest.mark.parametrize(
@@ -16,10 +19,51 @@ from isotropy.evaluation.task import encode, task_of
         (np.arange(100) * 7, "numbers"),
         (np.arange(1000) % 100, "classes"),
         (np.arange(8), "classes"),
+        (np.repeat(np.arange(1950, 2011), 50), "numbers"),
+        (np.random.default_rng(0).integers(17, 90, 32_000), "numbers"),
+        (np.random.default_rng(0).binomial(60, 0.3, 5000), "numbers"),
+        (np.random.default_rng(0).integers(1, 51, 5000), "classes"),
+        (np.repeat(np.arange(100, 140), 6) * 37, "numbers"),
     ],
 )
 def test_what_labels_are(labels, task):
     assert task_of(labels) == task
+
+
+def test_identities_are_one_task_in_all_rows_and_in_each_part():
+    """40 persons with 6 photos each: 4.8 training rows of each look like a regression by themselves."""
+    rng = np.random.default_rng(0)
+    who = np.repeat(np.arange(40), 6)
+    x = (rng.normal(size=(40, 16))[who] * 3 + rng.normal(size=(240, 16)) * 0.3).astype(np.float32)
+    train, test = split(who, test=0.2, seed=0)
+    numbers, texts = (linear_probe(x[train], y[train], x[test], y[test]) for y in (who, who.astype(str)))
+    assert numbers.task == texts.task == task_of(who) == "classes"
+    assert numbers.score == texts.score > 0.9
+
+
+def test_numbers_that_are_asked_for_must_be_numbers():
+    assert decided(np.array([3, 1, 2]), "numbers") == decided(np.array(["3", "1.5"]), "numbers") == "numbers"
+    assert decided(np.array([0.5, 0.25]), "classes") == "classes"
+    with pytest.raises(UserError, match="label kind: 'b' is no number"):
+        decided(np.array(["3", "b", None], dtype=object), "numbers", "kind")
+
+
+@pytest.mark.parametrize(
+    ("labels", "line"),
+    [
+        (np.arange(240) // 6, "label who: 40 whole numbers (0 to 39) taken as classes; --task numbers"),
+        (np.repeat([3, 5, 6, 9], 30), "label who: 4 whole numbers (3 to 9) taken as classes; --task numbers"),
+        (np.repeat(np.arange(1950, 2011), 50), "61 whole numbers (1950 to 2010) taken as numbers; --task classes"),
+        (np.repeat(np.arange(10), 30), ""),
+        (np.array([7, 9, 7, 9]), ""),
+        (np.arange(500) * 3, ""),
+        (np.array(["a", "b"]), ""),
+        (np.array([0.5, 1.0, 1.5]), ""),
+    ],
+)
+def test_a_task_is_said_where_it_could_be_the_other(labels, line):
+    said = task_note(labels, task_of(labels), "who")
+    assert line in said and bool(line) == bool(said)
 
 
 def test_codes_are_in_order_of_names_and_minus_one_is_new():

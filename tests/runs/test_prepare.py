@@ -10,7 +10,9 @@ import torch
 from isotropy.data import PREPROCESS, read, tensors
 from isotropy.errors import UserError
 from isotropy.evaluation import evidence
+from isotropy.evaluation.task import decided
 from isotropy.runs import prepare
+from isotropy.runs.division import refuse_unprobeable
 from isotropy.runs.recipe import Recipe
 
 RECIPE = Recipe.default("simclr", "table").changed({"encoder.width": 8, "encoder.hidden": 8, "train.batch_size": 16})
@@ -71,12 +73,13 @@ def test_labels_that_cannot_be_probed_are_named(train, test, line):
         return np.array(values, dtype=float if isinstance(values[0], float) else object)
 
     with pytest.raises(UserError, match=line):
-        prepare.refuse_unprobeable(as_labels(train), as_labels(test))
+        refuse_unprobeable(as_labels(train), as_labels(test), decided(as_labels([*train, *test])))
 
 
 @pytest.mark.parametrize("labels", [["a", "b"], [0, 1], [0.5, 1.5], [True, False], ["a", "b", None]])
 def test_labels_that_can_be_probed_pass(labels):
-    prepare.refuse_unprobeable(pd.Series(labels).to_numpy(), pd.Series(labels).to_numpy())
+    values = pd.Series(labels).to_numpy()
+    refuse_unprobeable(values, values, decided(values))
 
 
 def test_time_is_measured_on_a_copy_and_for_all_rows(monkeypatch):

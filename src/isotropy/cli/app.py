@@ -3,6 +3,7 @@
 import os
 import sys
 import warnings
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -28,16 +29,31 @@ app = typer.Typer(
 )
 
 # Verbs import what they need when they run: `isotropy --help` answers without loading torch.
-Label = Annotated[str | None, typer.Option(help="Column with labels, for evaluation only: no method sees it.")]
+Label = Annotated[
+    list[str] | None, typer.Option(help="Column with labels, for evaluation only: no method sees it; repeatable.")
+]
 LabelKey = Annotated[str | None, typer.Option(help="Array of an .npz with the labels, for example y_train.")]
 Key = Annotated[str | None, typer.Option(help="Array of an .npz to read, for example X_train.")]
 TestKey = Annotated[str | None, typer.Option(help="Array of an .npz with test rows, for example X_test.")]
 TestLabelKey = Annotated[str | None, typer.Option(help="Array of an .npz with their labels.")]
 Split = Annotated[str | None, typer.Option(help='Column or array that says "train" or "test".')]
+Group = Annotated[
+    str | None, typer.Option(help="Column or array of a subject, session or machine: each is on one side of the split.")
+]
+Time = Annotated[str | None, typer.Option(help="Column or array of times: earlier rows train, later ones test.")]
+Task = Annotated[str | None, typer.Option(help="classes or numbers: what the label is, if it is not recognised.")]
 Modality = Annotated[str | None, typer.Option(help="table, series or image, if it is not recognised correctly.")]
 Missing = Annotated[list[str] | None, typer.Option("--na", help="Text of a missing value; repeatable.")]
 MaxBad = Annotated[int, typer.Option(min=0, help="Number of unreadable images to skip, at most.")]
-Evaluate = Annotated[str, typer.Option(help="Evaluators: linear, knn, few_labels, mlp. The first one decides.")]
+LabelBudget = Annotated[
+    str | None,
+    typer.Option(help="Sizes of the few-label curve, for example 1,10,50,1%: labels a class or percentages."),
+]
+Evaluate = Annotated[
+    str,
+    typer.Option(help="Evaluators: linear, knn, trees, few_labels, search, clusters (the default), mlp."),
+]
+Baselines = Annotated[str, typer.Option(help="Baselines on request beside those always there: patches (images).")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
 
 
@@ -54,6 +70,9 @@ def fit(
     test_key: TestKey = None,
     test_label_key: TestLabelKey = None,
     split: Split = None,
+    group: Group = None,
+    time: Time = None,
+    task: Task = None,
     modality: Modality = None,
     na: Missing = None,
     drop: Annotated[
@@ -64,9 +83,13 @@ def fit(
         int | None, typer.Option(min=0, help="Number of unreadable images to skip, at most (default: 0).")
     ] = None,
     epochs: Annotated[float | None, typer.Option(help="Epochs of the encoder.")] = None,
-    budget: Annotated[str | None, typer.Option(help="Time to train for, for example 90s, 10m or 1h30m.")] = None,
+    budget: Annotated[
+        str | None, typer.Option(help="Time for training, embedding and evidence, for example 90s, 10m or 1h30m.")
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="Random seed of the whole run.")] = None,
-    evaluate: Evaluate = "linear,knn",
+    evaluate: Evaluate = "linear,knn,trees,few_labels,search,clusters",
+    baselines: Baselines = "",
+    label_budget: LabelBudget = None,
     device: Device = "auto",
     precision: Annotated[str | None, typer.Option(help="auto, float32 or bf16.")] = None,
     set_: Annotated[
@@ -83,17 +106,17 @@ def fit(
     from isotropy.cli import fit as verb
 
     data = {
-        "path": path, "modality": modality, "key": key, "label": label, "label_key": label_key, "test_key": test_key,
-        "test_label_key": test_label_key, "split": split, "na": na or [], "drop": drop or [], "size": size,
-        "max_bad": max_bad,
+        "path": path, "modality": modality, "key": key, "label": _one_or_several(label), "label_key": label_key,
+        "test_key": test_key, "test_label_key": test_label_key, "split": split, "group": group, "time": time,
+        "task": task, "na": na or [], "drop": drop or [], "size": size, "max_bad": max_bad,
     }  # fmt: skip
     settings = {
         "method": method, "encoder": encoder, "epochs": epochs, "budget": budget, "seed": seed, "precision": precision,
         "set": set_ or [], "recipe": recipe,
     }  # fmt: skip
     verb.fit(
-        data, settings, resume=resume, out=out, evaluators=_names(evaluate), device=device,
-        stop_on_collapse=stop_on_collapse,
+        data, settings, resume=resume, out=out, evaluators=_names(evaluate), baselines=_names(baselines),
+        label_budget=label_budget, device=device, stop_on_collapse=stop_on_collapse,
     )  # fmt: skip
 
 
@@ -124,9 +147,14 @@ def probe(
     test_key: TestKey = None,
     test_label_key: TestLabelKey = None,
     split: Split = None,
+    group: Group = None,
+    time: Time = None,
+    task: Task = None,
     na: Missing = None,
     max_bad: MaxBad = 0,
-    evaluate: Evaluate = "linear,knn",
+    evaluate: Evaluate = "linear,knn,trees,few_labels,search,clusters",
+    baselines: Baselines = "",
+    label_budget: LabelBudget = None,
     seed: Annotated[int, typer.Option(min=0, help="Random seed of the split, the folds and the resamples.")] = 0,
     device: Device = "auto",
 ) -> None:
@@ -134,10 +162,14 @@ def probe(
     from isotropy.cli import probe as verb
 
     data = {
-        "path": path, "key": key, "label": label, "label_key": label_key, "test_key": test_key,
-        "test_label_key": test_label_key, "split": split, "na": na or [], "max_bad": max_bad,
+        "path": path, "key": key, "label": _one_or_several(label), "label_key": label_key, "test_key": test_key,
+        "test_label_key": test_label_key, "split": split, "group": group, "time": time, "task": task,
+        "na": na or [], "max_bad": max_bad,
     }  # fmt: skip
-    verb.probe(run, data, evaluators=_names(evaluate), seed=seed, device=device)
+    verb.probe(
+        run, data, evaluators=_names(evaluate), baselines=_names(baselines), label_budget=label_budget, seed=seed,
+        device=device,
+    )  # fmt: skip
 
 
 @app.command()
@@ -152,7 +184,55 @@ def diagnose(
 
 
 @app.command()
-def report(run: Annotated[Path, typer.Argument(help="A run directory.")]) -> None:
+def compare(
+    path: Annotated[str, typer.Argument(help="A .csv, .parquet, .npy or .npz file, or a folder of images.")],
+    methods: Annotated[str, typer.Option(help="Methods, for example lfr,masked (default: a few that suit).")] = "",
+    seeds: Annotated[
+        int | None, typer.Option(min=1, help="Runs of each method (default: 1, and 2 without a label).")
+    ] = None,
+    budget: Annotated[str, typer.Option(help="CPU time for everything, for example 90s, 10m or 1h30m.")] = "10m",
+    label: Label = None,
+    label_key: LabelKey = None,
+    key: Key = None,
+    test_key: TestKey = None,
+    test_label_key: TestLabelKey = None,
+    split: Split = None,
+    group: Group = None,
+    time: Time = None,
+    task: Task = None,
+    modality: Modality = None,
+    na: Missing = None,
+    drop: Annotated[
+        list[str] | None, typer.Option(help="Column to leave out, for example an identifier; repeatable.")
+    ] = None,
+    size: Annotated[int | None, typer.Option(help="Side in pixels to which images of a folder are resized.")] = None,
+    max_bad: Annotated[
+        int | None, typer.Option(min=0, help="Number of unreadable images to skip, at most (default: 0).")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="The first random seed, and that of the split.")] = 0,
+    device: Device = "auto",
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="A setting of every method, for example encoder.width=64.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for the runs (default: runs/NAME-compare).")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Train several methods at equal budget, compare them with what is free, and say what to use."""
+    from isotropy.cli import compare as verb
+
+    data = {
+        "path": path, "modality": modality, "key": key, "label": _one_or_several(label), "label_key": label_key,
+        "test_key": test_key, "test_label_key": test_label_key, "split": split, "group": group, "time": time,
+        "task": task, "na": na or [], "drop": drop or [], "size": size, "max_bad": max_bad,
+    }  # fmt: skip
+    verb.compare(
+        data, methods=_names(methods), seeds=seeds, budget=budget, seed=seed, settings=set_ or [], device=device,
+        out=out, again=_given, as_json=json,
+    )  # fmt: skip
+
+
+@app.command()
+def report(run: Annotated[Path, typer.Argument(help="A run directory, or the folder of a comparison.")]) -> None:
     """Write report.html again from the run directory."""
     from isotropy.cli import report as verb
 
@@ -171,8 +251,9 @@ def main(arguments: list[str] | None = None) -> None:
     """Run the command line; a user's error is one line on stderr and exit code 2."""
     arguments = sys.argv[1:] if arguments is None else arguments
     problem = ""
+    _given[:] = arguments
     with warnings.catch_warnings():
-        warnings.showwarning = _as_note
+        warnings.showwarning = partial(_as_note, set())
         warnings.simplefilter("ignore")
         warnings.filterwarnings("default", category=UserWarning, module="isotropy")
         try:
@@ -195,9 +276,19 @@ def main(arguments: list[str] | None = None) -> None:
             sys.exit(code)
 
 
+_given: list[str] = []  # what the command was called with, to be repeated where it can go on
+
+
 def _names(text: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
-def _as_note(message: Warning | str, *_: Any, **__: Any) -> None:
-    note(str(message))
+def _one_or_several(names: list[str] | None) -> str | list[str] | None:
+    return names[0] if names and len(names) == 1 else names or None
+
+
+def _as_note(heard: set[str], message: Warning | str, *_: Any, **__: Any) -> None:
+    # Several runs of one command prepare the same data.
+    if str(message) not in heard:
+        heard.add(str(message))
+        note(str(message))

@@ -16,7 +16,10 @@ from isotropy.cli.live import LiveLine
 from isotropy.cli.show import COLLAPSED, INTERRUPTED, OUT, counted, duration, note, say
 from isotropy.cli.table import show_evidence
 from isotropy.errors import UserError
-from isotropy.evaluation.evaluate import check_evaluators
+from isotropy.evaluation.baselines import check_baselines
+from isotropy.evaluation.evaluate import with_budget
+from isotropy.evaluation.problem import label_budget as sizes_of
+from isotropy.evaluation.together import mean_lines
 from isotropy.methods import find_method
 from isotropy.runs.diagnose import diagnose
 from isotropy.runs.directory import Run
@@ -44,6 +47,8 @@ def fit(
     resume: Path | None,
     out: Path | None,
     evaluators: Sequence[str],
+    baselines: Sequence[str],
+    label_budget: str | None,
     device: str,
     stop_on_collapse: bool,
 ) -> None:
@@ -52,7 +57,9 @@ def fit(
     Args:
         origin: the path and how it is read. settings: what the command line asks of the recipe; None says nothing.
     """
-    check_evaluators(evaluators)
+    check_baselines(baselines)
+    sizes = sizes_of(label_budget)
+    evaluators = with_budget(evaluators, sizes)
     if resume is None:
         arguments = _beginning(origin, settings, out)
     else:
@@ -67,6 +74,8 @@ def fit(
             data,
             device=place,
             evaluators=evaluators,
+            baselines=baselines,
+            label_budget=sizes,
             progress=lambda name: probing.update(f"probing {name}"),
             **arguments,
         )
@@ -133,8 +142,9 @@ def _show_plan(planned: Planned, settings: dict[str, Any]) -> None:
     prepared = planned.prepared
     recipe, encoder = prepared.recipe, prepared.method.encoder
     precision = choose(recipe.train.precision, prepared.device, encoder)
+    kept = f", {duration(planned.reserved)} of it for embedding and evidence" if planned.reserved else ""
     reason = {
-        "budget": f"--budget {settings['budget']}",
+        "budget": f"--budget {settings['budget']}{kept}",
         "epochs": f"epochs set by {'--set train.epochs' if settings['epochs'] is None else '--epochs'}",
         "recipe": "epochs set by --recipe",
         "default": "the default; --epochs or --budget change it",
@@ -144,6 +154,8 @@ def _show_plan(planned: Planned, settings: dict[str, Any]) -> None:
         f"{counted(planned.epochs, 'epoch')}, about {duration(planned.seconds)} on {prepared.device} in {precision} "
         f"({reason})"
     )
+    for line in prepared.division.notes:
+        note(line)
 
 
 def _show(planned: Planned, events: Iterator[Event], probing: Status, *, stop_on_collapse: bool) -> None:
@@ -152,11 +164,11 @@ def _show(planned: Planned, events: Iterator[Event], probing: Status, *, stop_on
     assert folder is not None
     resume = f"go on with: isotropy fit --resume {folder}"
     try:
-        with _polite_stop() as stop, LiveLine(planned.epochs, shown=comm.rank() == 0) as live:
+        with polite_stop() as stop, LiveLine(planned.epochs, shown=comm.rank() == 0) as live:
             last = _show_training(events, live, stop, stop_on_collapse=stop_on_collapse)
         if isinstance(last, Stopped):
             _end_stopped(last, folder, resume)
-        _show_result(events, probing)
+        _show_result(events, probing, () if planned.reason == "resume" else planned.prepared.division.notes)
     except Diverged as error:
         kept = f"in {folder / 'recipe.toml'}; the last good checkpoint is kept, {resume}"
         raise UserError(
@@ -167,7 +179,7 @@ def _show(planned: Planned, events: Iterator[Event], probing: Status, *, stop_on
         raise SystemExit(INTERRUPTED) from None
 
 
-def _show_training(events: Iterator[Event], live: LiveLine, stop: "_Stop", *, stop_on_collapse: bool) -> Event:
+def _show_training(events: Iterator[Event], live: LiveLine, stop: "Stop", *, stop_on_collapse: bool) -> Event:
     """Show the steps as they pass; return the event that ends them."""
     for event in events:
         match event:
@@ -201,20 +213,23 @@ def _end_stopped(stopped: Stopped, folder: Path, resume: str) -> None:
     raise SystemExit(COLLAPSED)
 
 
-def _show_result(events: Iterator[Event], probing: Status) -> None:
-    """Show the evidence, the verdict and where everything is; write the report."""
+def _show_result(events: Iterator[Event], probing: Status, said: Sequence[str]) -> None:
+    """Show the evidence (without the notes that were `said` before), the verdict and where everything is."""
     with probing if OUT.is_terminal else nullcontext():
         for event in events:
             match event:
                 case Evaluated(evidence=evidence):
                     say("")
-                    show_evidence(evidence)
+                    show_evidence({**evidence, "notes": [one for one in evidence["notes"] if one not in said]})
                     probing.update("embedding")
                 case Finished(folder=Path() as folder) if comm.rank() == 0:
                     page = report.write(folder)
                     finished = event
     if comm.rank() != 0:
         return
+    for line in mean_lines(finished.evidence):
+        say("")
+        say(line, "bold")
     assert finished.verdict is not None
     say("")
     show_verdict(finished.verdict)
@@ -226,16 +241,16 @@ def _show_result(events: Iterator[Event], probing: Status) -> None:
     say(f"report      {page}")
 
 
-class _Stop:
+class Stop:
     """Whether the user asked to stop."""
 
     wanted = False
 
 
 @contextmanager
-def _polite_stop() -> Iterator[_Stop]:
+def polite_stop() -> Iterator[Stop]:
     """Let the first Ctrl-C end the step and save; a second one interrupts at once."""
-    stop = _Stop()
+    stop = Stop()
 
     def on_signal(number: int, frame: Any) -> None:
         if stop.wanted:

@@ -1,50 +1,90 @@
 """`isotropy probe`: is a label easier to read from the embeddings than from what costs nothing?"""
 
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from isotropy.cli.inputs import load_on, read_with_bar
 from isotropy.cli.show import OUT, note, say
 from isotropy.cli.table import show_evidence
-from isotropy.data import ArrayDataset
+from isotropy.data import ArrayDataset, Data
 from isotropy.errors import UserError
-from isotropy.evaluation.evaluate import check_evaluators
+from isotropy.evaluation.baselines import check_baselines
+from isotropy.evaluation.evaluate import with_budget
 from isotropy.evaluation.evidence import evidence
+from isotropy.evaluation.problem import label_budget as sizes_of
+from isotropy.evaluation.together import mean_lines
 from isotropy.runs.directory import Run
-from isotropy.runs.prepare import parts
+from isotropy.runs.division import divide
 from isotropy.runs.recipe import build
+from isotropy.runs.settings import label_names
 
 
-def probe(folder: Path, origin: dict[str, Any], *, evaluators: Sequence[str], seed: int, device: str) -> None:
+def probe(
+    folder: Path,
+    origin: dict[str, Any],
+    *,
+    evaluators: Sequence[str],
+    baselines: Sequence[str],
+    label_budget: str | None,
+    seed: int,
+    device: str,
+) -> None:
     """Run `isotropy probe RUN PATH --label NAME`."""
     if origin["label"] is None and origin["label_key"] is None:
         raise UserError("probe needs labels: --label COLUMN, or --label-key ARRAY for an .npz")
-    check_evaluators(evaluators)
+    sizes = sizes_of(label_budget)
+    evaluators = with_budget(evaluators, sizes)
     run = Run.opened(folder)
     made = load_on(run.folder, device)
-    label = origin["label"]
-    if label in made.preprocess.column_names:
+    check_baselines(baselines, made.preprocess.modality)
+    for label in set(label_names(origin)) & set(made.preprocess.column_names):
         raise UserError(
             f"--label {label}: the encoder was trained with this column as an input, so a probe would only read it "
             f"back; train another run with --drop {label}"
         )
-    data = read_with_bar({**origin, "modality": made.preprocess.modality})
+    data = _read(run.recipe.data, {**origin, "modality": made.preprocess.modality})
     say(data.description)
-    assert data.labels is not None
     rows = made.preprocess.transform(data.values)
-    train, test = parts(data, seed)
+    division = divide(data, seed, label_names(origin))
     if data.split is None:
-        note("no test part is named: a fifth of the rows is held out from the probes (the encoder may have seen it)")
+        note(f"no test part is named: {_held_out(data)} held out from the probes (the encoder may have seen it)")
     initial = build(run.recipe, made.preprocess, ArrayDataset(rows, made.preprocess))[0].encoder
-    name = origin["label"] or origin["label_key"]
     with OUT.status("") if OUT.is_terminal else nullcontext() as status:
-        found = evidence(
-            made, initial, rows, np.asarray(data.labels), train, test, label=name, evaluators=evaluators,
-            progress=lambda what: status.update(f"probing {what}") if status else None,
-        )  # fmt: skip
-    run.keep_evidence([found])
-    show_evidence(found)
+        found = [
+            evidence(
+                made, initial, rows, wanted.values, division.train, division.test, label=wanted.name, task=wanted.task,
+                evaluators=evaluators, notes=division.notes_on(wanted), sizes=sizes,
+                groups=division.groups, baselines=baselines,
+                progress=lambda what: status.update(f"probing {what}") if status else None,
+            )
+            for wanted in division.labels
+        ]  # fmt: skip
+    run.keep_evidence(found)
+    for entry in found:
+        show_evidence(entry)
+    for line in mean_lines(found):
+        say(line, "bold")
+
+
+def _read(before: dict[str, Any], origin: dict[str, Any]) -> Data:
+    """Read the data as the run did: a label by the same name is the same task, and the same groups or times divide."""
+    if origin["task"] is None and label_names(before) == label_names(origin):
+        origin = {**origin, "task": before.get("task")}
+    by = [name for name in ("group", "time") if isinstance(before.get(name), str)]
+    if not by or any(origin[name] is not None for name in ("split", "test_key", "group", "time")):
+        return read_with_bar(origin)
+    column = before[by[0]]
+    if column not in label_names(origin):
+        with suppress(UserError):
+            return read_with_bar({**origin, by[0]: column})
+    data = read_with_bar(origin)
+    note(f"the run's rows were divided by the {by[0]} {column}, and these are not: {by[0]} could be on both sides")
+    return data
+
+
+def _held_out(data: Data) -> str:
+    if data.times is not None:
+        return "the last fifth in time is"
+    return "a fifth of the rows is" if data.groups is None else "a fifth of the groups is"

@@ -4,9 +4,10 @@ from pathlib import Path
 
 from isotropy import report as pages
 from isotropy.cli.show import say
+from isotropy.report.leaderboard import is_comparison
 from isotropy.runs.directory import Run
 
 
 def report(folder: Path) -> None:
-    """Run `isotropy report RUN`."""
-    say(str(pages.write(Run.opened(folder).folder)))
+    """Run `isotropy report RUN`, or of the folder of a comparison."""
+    say(str(pages.write(folder if is_comparison(folder) else Run.opened(folder).folder)))

@@ -1,65 +1,89 @@
-"""The table of evidence: every representation on the same rows, with intervals, and the conclusion."""
+"""The tables of evidence: all labels, then few; every representation on the same rows, and the conclusion."""
 
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from rich.table import Table
 from rich.text import Text
 
 from isotropy.cli.show import OUT, say
-from isotropy.evaluation.score import columns, deciding, number, pivot
+from isotropy.evaluation.score import curves, evaluator_title, extras, lookup, number
 
-# Characters that a row of two scores, a difference and the width needs; a narrower terminal is not told the widths.
-_WIDE = 88
-# From so many scores of a representation on, representations stand side by side and scores below each other.
-_MANY = 3
+# Characters of a row with one score, its reader and a difference; each further column needs 19 more.
+_NARROW, _COLUMN = 80, 19
+# Characters of a name, and of one size of the few-label curve beside it.
+_NAME, _SIZE = 22, 8
 
 
 def show_evidence(found: dict[str, Any]) -> None:
     """Print the scores of one label, every representation's with its interval, and the conclusion."""
-    rows, decisive = found["rows"], deciding(found)
-    many, wide = len(columns(found)) >= _MANY, OUT.width >= _WIDE
-    table = Table(
-        title=f"{found['label']}: {decisive[found['ours']]['metric']} on {rows['test']:,} test rows "
-        f"(learnt from at most {rows['train']:,} rows); 95% intervals",
-        title_justify="left",
-        title_style="",
-        box=None,
-        pad_edge=False,
-        padding=(0, 2 if wide else 1, 0, 0),
-    )
-    lines = _lines(found, widths=wide and not many)
-    titles, *cells = zip(*lines) if many else lines
-    for title in titles:
-        table.add_column(title, no_wrap=True)
-    for row in cells:
-        table.add_row(*row)
-    OUT.print(table)
+    rows = found["rows"]
+    if found["ranking"]:
+        learnt = f"(learnt from at most {rows['train']:,} rows); 95% intervals"
+        title = f"{found['label']}: {found['metric']} on {rows['test']:,} test rows {learnt}"
+        _print(title, *_all_labels(found))
+    if curves(found):
+        draws = max(score["detail"]["draws"] for curve in curves(found).values() for score in curve.values())
+        _print(f"few labels: mean {found['metric']} of {draws} draws, and half its 95% interval", *_few_labels(found))
     for text in found["notes"]:
         say(text, "dim")
     say(found["sentence"], "bold")
 
 
-def _lines(found: dict[str, Any], *, widths: bool) -> list[list[str | Text]]:
-    """Return the table row by row: a title and its cells, the titles of the columns first."""
-    titles, decisive = columns(found), deciding(found)
-    lines: list[list[str | Text]] = [
-        ["representation", *(["width"] if widths else []), *titles.values(), "ours minus this"]
-    ]
-    for name, scores in pivot(found).items():
-        ours, decider = name == found["ours"], decisive[name]
+def _print(title: str, heads: Sequence[str], lines: Iterable[Sequence[str | Text]]) -> None:
+    table = Table(title=title, title_justify="left", title_style="", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for place, head in enumerate(heads):
+        table.add_column(head, no_wrap=True, overflow="ellipsis" if not place else "fold")
+    for line in lines:
+        table.add_row(*line)
+    OUT.print(table)
+
+
+def _all_labels(found: dict[str, Any]) -> tuple[list[str], list[list[str | Text]]]:
+    """Return the heads and the lines of the table with all labels: the ranking, and what was measured beside it."""
+    beside = extras(found)[: max(0, (OUT.width - _NARROW) // _COLUMN)]
+    lines: list[list[str | Text]] = []
+    for line in found["ranking"]:
+        name, gap = line["representation"], line["difference"]
+        others = (lookup(found, name, *column) for column in beside)
         lines.append(
             [
-                Text(name, style="bold" if ours else ""),
-                *([str(decider["width"])] if widths else []),
-                *(_interval(scores[key]) if key in scores else "" for key in titles),
-                "" if ours else _signed(decider["difference"]),
+                _named(name, found),
+                _interval(line),
+                evaluator_title(line["evaluator"]),
+                "" if gap is None else _signed(gap),
+                *("" if score is None else _interval(score) for score in others),
             ]
         )
-    return lines
+    return ["representation", "score", "read by", "trained minus this", *(metric for _, metric in beside)], lines
+
+
+def _few_labels(found: dict[str, Any]) -> tuple[list[str], list[list[str | Text]]]:
+    """Return the heads and the lines of the few-label table; a narrow terminal gets every other size."""
+    drawn = curves(found)
+    sizes = list(next(iter(drawn.values())))
+    while len(sizes) * _SIZE + _NAME > OUT.width and len(sizes) > 1:
+        sizes = sizes[1::2]
+    order = [line["representation"] for line in found["ranking"]]
+    names = sorted(drawn, key=lambda name: order.index(name) if name in order else len(order))
+    cells: list[list[str | Text]] = [
+        [_named(name, found), *(_halved(drawn[name][size]) if size in drawn[name] else "" for size in sizes)]
+        for name in names
+    ]
+    return ["labels", *(size.replace(" a ", "\na ") for size in sizes)], cells
+
+
+def _named(name: str, found: dict[str, Any]) -> Text:
+    return Text(name, style="bold" if name == found["ours"] else "")
 
 
 def _interval(score: dict[str, float]) -> str:
     return f"{number(score['value'])} [{number(score['low'])}, {number(score['high'])}]"
+
+
+def _halved(score: dict[str, float]) -> Text:
+    half = number((score["high"] - score["low"]) / 2)
+    return Text.assemble(number(score["value"]), "\n", (f"\N{PLUS-MINUS SIGN}{half}", "dim"))
 
 
 def _signed(score: dict[str, float]) -> str:

@@ -1,6 +1,6 @@
 """Data as they were read: values, and beside them, never in them, labels and parts."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,10 @@ class Data:
             kept for training, and probes use the rows of `labelled`.
         split: (N,) "train" or "test", or None.
         description: one line: what was taken for what.
+        task: "classes" or "numbers" where the user says what the labels are.
+        more_labels: (N,) each, by name, where there are several; `labels` is the first.
+        groups: (N,) what whole groups of rows belong to (a subject, a machine), or None.
+        times: (N,) numbers that sort as the rows were recorded, or None.
     """
 
     values: Any
@@ -27,6 +31,10 @@ class Data:
     labels: NDArray[Any] | None = None
     split: NDArray[np.str_] | None = None
     description: str = ""
+    task: str | None = None
+    more_labels: dict[str, NDArray[Any]] = field(default_factory=dict)
+    groups: NDArray[Any] | None = None
+    times: NDArray[Any] | None = None
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -48,5 +56,7 @@ class Data:
     def take(self, rows: NDArray[Any] | slice) -> "Data":
         """Return the data of some rows: (M,) places, (N,) booleans, or a slice (of arrays a view)."""
         values = self.values.iloc[rows] if isinstance(self.values, pd.DataFrame) else self.values[rows]
-        labels = None if self.labels is None else self.labels[rows]
-        return replace(self, values=values, labels=labels, split=None if self.split is None else self.split[rows])
+        beside = {name: getattr(self, name) for name in ("labels", "split", "groups", "times")}
+        more = {name: x[rows] for name, x in self.more_labels.items()}
+        taken: dict[str, Any] = {name: x if x is None else x[rows] for name, x in beside.items()}
+        return replace(self, values=values, more_labels=more, **taken)

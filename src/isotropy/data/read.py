@@ -9,16 +9,27 @@ import numpy as np
 import pandas as pd
 
 from isotropy.data.data import Data
-from isotropy.data.folder import ImageFolder, read_folder
+from isotropy.data.folder import read_folder
+from isotropy.data.folder_targets import folder_data, folder_groups
+from isotropy.data.grouping import check_division, with_division
 from isotropy.data.infer import infer_modality, known_modality
 from isotropy.data.readers import Archive, find_reader
-from isotropy.data.schema import as_frame, listed
-from isotropy.data.target_columns import Target, as_labels, is_split, pop_column, pop_target, with_targets
+from isotropy.data.schema import as_frame
+from isotropy.data.target_columns import (
+    Target,
+    as_labels,
+    counted_rows,
+    is_split,
+    pop_column,
+    pop_target,
+    several,
+    with_more_labels,
+    with_targets,
+)
 from isotropy.data.tensors import as_array
 from isotropy.errors import UserError, nearest
 
-# What the test part of an image set is called where its folders are its parts.
-TEST_FOLDERS = ("test", "val", "valid", "validation")
+TASKS = ("classes", "numbers")
 
 
 def read(
@@ -30,12 +41,15 @@ def read(
     label_key: str | None = None,
     na: Sequence[str] = (),
     split: Any = None,
+    group: Any = None,
+    time: Any = None,
     drop: Sequence[str] = (),
     test_key: str | None = None,
     test_label_key: str | None = None,
     size: int | None = None,
     channels: int | None = None,
     scale: str | None = None,
+    task: str | None = None,
     max_bad: int = 0,
     store: str | Path | None = None,
     progress: Callable[[int, int], None] | None = None,
@@ -47,14 +61,18 @@ def read(
         modality: "table", "series" or "image" where the array's shape says otherwise; see `infer_modality`.
         key: the array of a .npz to read. Without it the only one, X_train, X, data or x is taken.
         label: a table's column of labels; "folder" for images in class folders; one value per row for what
-            is in memory already. For a .npz it means `label_key`.
+            is in memory already; a list of columns for several labels. For a .npz it means `label_key`.
         label_key: the array of a .npz with the labels.
         na: texts that mean a missing value, such as "?".
         split: a table's column, or a .npz's array, that says "train" or "test" (or is true or false, and
             named after what true means); one value per row for what is in memory. A column or an array
             called "split" that holds nothing else is taken without being named.
+        group: a table's column, a .npz's array, "folder" for images in folders, or one value per row: rows of one group
+            (subject, machine, session) are on one side of the split. time: likewise; rows before a point in time train,
+            and rows from then on test. Neither is ever an input.
         drop: a table's columns to leave out, an identifier for example.
         test_key, test_label_key: arrays of a .npz that become the test part, behind the rows of `key`.
+        task: "classes" or "numbers", where the labels could be taken for the other; see `evaluation.task.task_of`.
         scale: how floats are read in images of an array, where training has decided (`ImagePreprocess.scale`).
         size, channels, max_bad, store, progress: for folders of images; see `folder.read_folder`.
 
@@ -68,9 +86,13 @@ def read(
     """
     if modality is not None:
         known_modality(modality)
+    if task is not None:
+        _check_task(task, labelled=label is not None or label_key is not None)
     content, name = _opened(dataset, na)
     whose = {"the frame": "a frame", "the array": "an array"}.get(name, name)
+    more: dict[str, Any] = {}
     keys = {"key": key, "label_key": label_key, "test_key": test_key, "test_label_key": test_label_key}
+    check_division({"label": label, "split": split, "group": group, "time": time, **keys})
     if not isinstance(content, Archive):
         _refuse(whose, "arrays of a .npz file", keys)
     if not isinstance(content, pd.DataFrame):
@@ -78,17 +100,41 @@ def read(
     if isinstance(content, pd.DataFrame):
         for column in [drop] if isinstance(drop, str) else drop:
             content, _ = pop_column(content, column, "to drop")
-        return _table(content, name, modality, label, na, split)
-    if isinstance(content, Archive):
-        keys["label_key"] = label if label_key is None else label_key
-        return _archive(content, modality, keys, na, split, scale)
-    if not isinstance(content, Path):
-        return _array(content, name, modality, label, na, split, scale)
-    if modality not in (None, "image"):
+        label, others = several(label, [str(column) for column in content.columns], len(content))
+        for column in others:
+            content, more[column] = pop_column(content, column, "label")
+        content, groups = _pop_beside(content, group, "group")
+        content, times = _pop_beside(content, time, "time")
+        data = _table(content, name, modality, label, na, split)
+    elif isinstance(content, Archive):
+        label, others = several(label if label_key is None else label_key, content.shapes)
+        if others and test_key is not None:
+            raise UserError("several labels with test_key: put both parts into one array, and name the split")
+        more = {name: content[name] for name in others}
+        keys["label_key"] = label
+        groups, times = (
+            Target(content[given], given) if isinstance(given, str) else Target(given) for given in (group, time)
+        )
+        data = _archive(content, modality, keys, na, split, scale)
+    elif not isinstance(content, Path):
+        groups, times = Target(group), Target(time)
+        data = _array(content, name, modality, label, na, split, scale)
+        _refuse_names(name, group, time)
+    elif modality in (None, "image"):
+        place = None if store is None else Path(store)
+        images = read_folder(content, size=size, channels=channels, max_bad=max_bad, store=place, progress=progress)
+        data = folder_data(images, name, label, split)
+        groups, times = folder_groups(images, label, group), Target(time)
+    else:
         raise UserError(f"{content} is a folder, which is read as images, not as {modality}")
-    place = None if store is None else Path(store)
-    images = read_folder(content, size=size, channels=channels, max_bad=max_bad, store=place, progress=progress)
-    return _folder(images, name, label, split)
+    return replace(with_division(with_more_labels(data, more, na), groups, times), task=task)
+
+
+def _check_task(task: str, *, labelled: bool) -> None:
+    if task not in TASKS:
+        raise UserError(f"task {task!r} is unknown{nearest(task, TASKS)}")
+    if not labelled:
+        raise UserError(f"task {task!r} says what a label is: name the label, too")
 
 
 def _opened(dataset: Any, na: Sequence[str]) -> tuple[Any, str]:
@@ -110,25 +156,15 @@ def _refuse(name: str, what: str, options: dict[str, Any]) -> None:
         raise UserError(f"{given[0]} names {what}; {name} has none")
 
 
-def _rows(count: int, name: str) -> str:
-    if count == 0:
-        raise UserError(f"{name} has no rows")
-    return f"{count} rows" if count > 1 else "1 row"
-
-
 def _table(frame: pd.DataFrame, name: str, modality: str | None, label: Any, na: Sequence[str], split: Any) -> Data:
-    rows = _rows(len(frame), name)
+    rows = counted_rows(len(frame), name)
     frame, _ = as_frame(frame)
-    # Pandas counts columns without names: their numbers are names, too.
-    label, split = (str(given) if isinstance(given, int) else given for given in (label, split))
+    label, split = (_named(given) for given in (label, split))
     if split is None and "split" in frame.columns and label != "split" and is_split(frame["split"]):
         split = "split"
     if isinstance(label, str) and isinstance(split, str) and label == split:
         raise UserError(f"column {label!r} cannot be both the label and the split")
-    if getattr(label, "name", None) is not None:
-        # A label that was given beside the frame may still stand in it.
-        frame = frame.drop(columns=str(label.name), errors="ignore")
-    frame, labels = pop_target(frame, label, "label")
+    frame, labels = _pop_beside(frame, label, "label")
     frame, parts = pop_target(frame, split, "split")
     frame = mask_values(frame, na)
     values: Any
@@ -136,6 +172,18 @@ def _table(frame: pd.DataFrame, name: str, modality: str | None, label: Any, na:
     if not known_modality(kind).takes_frames:
         values, kind, description = infer_modality(frame.to_numpy(), modality)
     return with_targets(values, kind, f"{name}: {description}, {rows}", labels, parts, na)
+
+
+def _named(given: Any) -> Any:
+    """Return a column's name: pandas counts columns without names, and their numbers are names, too."""
+    return str(given) if isinstance(given, int) else given
+
+
+def _pop_beside(frame: pd.DataFrame, given: Any, what: str) -> tuple[pd.DataFrame, Target]:
+    """Return what `pop_target` does; a column that is given beside the frame may still stand in it."""
+    if getattr(given, "name", None) is not None:
+        frame = frame.drop(columns=[name for name in frame.columns if str(name) == str(given.name)])
+    return pop_target(frame, _named(given), what)
 
 
 def mask_values(frame: pd.DataFrame, na: Sequence[str]) -> pd.DataFrame:
@@ -157,15 +205,19 @@ def _array(
     dataset: Any, name: str, modality: str | None, label: Any, na: Sequence[str], split: Any, scale: str | None
 ) -> Data:
     array = as_array(dataset)
-    for given in (label, split):
-        if isinstance(given, str):
-            raise UserError(f"{name} has no column names, so no {given!r}: give one value per row instead")
+    _refuse_names(name, label, split)
     values: Any
     values, kind, description = infer_modality(array, modality, scale=scale)
-    description = f"{name}: {description}, {_rows(len(values), name)} ({array.dtype})"
+    description = f"{name}: {description}, {counted_rows(len(values), name)} ({array.dtype})"
     if array.dtype.kind in "OSU":
         values = mask_values(as_frame(values)[0], na)
     return with_targets(values, kind, description, Target(label), Target(split), na)
+
+
+def _refuse_names(name: str, *given: Any) -> None:
+    for one in given:
+        if isinstance(one, str):
+            raise UserError(f"{name} has no column names, so no {one!r}: give one value per row instead")
 
 
 def _archive(
@@ -213,32 +265,3 @@ def _joined(train: Data, test: Data) -> Any:
     if isinstance(train.values, pd.DataFrame):
         return pd.concat([train.values, test.values])
     return known_modality(train.modality).concatenate(train.values, test.values)
-
-
-def _folder(images: ImageFolder, name: str, label: Any, split: Any) -> Data:
-    folders = [file.split("/")[:-1] for file in images.files]
-    tops = {path[0] if path else "" for path in folders}
-    labels, parts = Target(label), Target(split)
-    if isinstance(split, str):
-        raise UserError("the parts of a folder are its folders train and test, or one value per image")
-    if split is None and len(tops) == 2 and "train" in tops and tops & set(TEST_FOLDERS):
-        which = np.array(["train" if path[0] == "train" else "test" for path in folders])
-        parts = Target(which, " and ".join(sorted(tops, key=lambda top: top != "train")))
-        folders = [path[1:] for path in folders]
-    if isinstance(label, str):
-        if label != "folder":
-            raise UserError(f"a folder of images has no label {label!r}: label='folder' takes the folders' names")
-        classes = pd.Series([path[0] if path else None for path in folders], dtype=object)
-        if classes.isna().all():
-            raise UserError(f"{name} has no class folders to take labels from")
-        labels = Target(classes, "the folders' names")
-    notes = []
-    if images.bad:
-        notes.append(f"{len(images.bad)} unreadable left out: {listed([bad for bad, _ in images.bad], 5)}")
-    if images.ignored:
-        notes.append(f"{images.ignored} other files ignored")
-    count, height, width = images.values.shape[1:]
-    colour = "RGB" if count == 3 else "grey"
-    description = f"{name}: {colour} images brought to {height}x{width}, {_rows(len(images.values), name)}"
-    data = with_targets(images.values, "image", description, split=parts)
-    return replace(with_targets(images.values, "image", data.description, labels, notes=notes), split=data.split)

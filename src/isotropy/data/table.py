@@ -76,6 +76,17 @@ class TablePreprocess(Preprocess):
         """Return rows (N, D) as float32 (N, numeric + categories); see `Schema.encode`."""
         return as_tensor(self.schema.encode(values))
 
+    def columns(self, rows: Tensor) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        """Return stored rows as (N, D), NaN where a value is missing, and which columns are codes (D,)."""
+        values = rows.detach().cpu().numpy()
+        numeric = [column for column in self.schema.columns if column.kind != "categorical"]
+        out = np.concatenate([values[:, : len(numeric)], values[:, self.schema.numeric :]], axis=1)
+        with_missing = [place for place, column in enumerate(numeric) if column.missing]
+        for place, gone in zip(with_missing, values[:, len(numeric) : self.schema.numeric].T, strict=True):
+            out[gone > 0, place] = np.nan
+        codes = np.arange(out.shape[1]) >= len(numeric)
+        return out.astype(np.float32), codes
+
     def features(self, rows: Tensor) -> NDArray[np.float32]:
         """Return stored rows as (N, F) float32, codes expanded one-hot (unknown and missing included)."""
         stored = rows.detach().cpu().numpy()

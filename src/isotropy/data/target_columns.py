@@ -1,7 +1,7 @@
 """Labels and parts: brought to one form, and kept away from the values."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,13 @@ from isotropy.data.tensors import as_array
 from isotropy.errors import UserError, nearest
 
 PARTS = ("train", "test")
+
+
+def counted_rows(count: int, name: str) -> str:
+    """Return "3 rows" for the description of data; UserError where there are none."""
+    if count == 0:
+        raise UserError(f"{name} has no rows")
+    return f"{count} rows" if count > 1 else "1 row"
 
 
 def pop_column(frame: pd.DataFrame, column: Any, what: str) -> tuple[pd.DataFrame, "pd.Series[Any]"]:
@@ -107,6 +114,36 @@ def pop_target(frame: pd.DataFrame, given: Any, what: str) -> tuple[pd.DataFrame
         return frame, Target(given)
     frame, column = pop_column(frame, given, what)
     return frame, Target(column, given)
+
+
+def several(label: Any, names: Iterable[str] | None, rows: int | None = None) -> tuple[Any, tuple[str, ...]]:
+    """Return the first label and the names of the others, of a list of names; anything else is one label by value.
+
+    Args:
+        label: what the user gave. names: of columns or arrays, None where there are none.
+        rows: so many texts that are not all names are one label by value.
+
+    Example:
+        >>> several(["a", "b"], "abc", 5), several(["u", "v"], "abc", 2)
+        (('a', ('b',)), (['u', 'v'], ()))
+    """
+    if names is None or not isinstance(label, list | tuple) or not all(isinstance(one, str) for one in label):
+        return label, ()
+    if not label or (len(label) == rows and not set(label) <= set(names)):
+        return label or None, ()
+    if twice := [one for place, one in enumerate(label) if one in label[:place]]:
+        raise UserError(f"label {twice[0]!r} is given twice")
+    return label[0], tuple(label[1:])
+
+
+def with_more_labels(data: Data, more: Mapping[str, Any], na: Sequence[str]) -> Data:
+    """Return the data with further labels beside the first."""
+    if not more:
+        return data
+    labels = {name: as_labels(values, len(data), na) for name, values in more.items()}
+    missing = {name: int(pd.isna(values).sum()) for name, values in labels.items()}
+    said = [f"labels from {name}" + (f" ({n} missing)" if n else "") for name, n in missing.items()]
+    return replace(data, more_labels=labels, description="; ".join([data.description, *said]))
 
 
 def with_targets(

@@ -96,9 +96,9 @@ def _probed(records: Records, probes: Sequence[Mapping[str, Any]]) -> tuple[str,
     no_gain = None
     losses = records.series("loss")
     for entry in probes:
-        for score in entry["scores"]:
-            gap = score["difference"]
-            if score["representation"] != "untrained encoder" or score["evaluator"] != entry["decided_by"]:
+        for line in entry["ranking"]:
+            gap = line["difference"]
+            if line["representation"] != "untrained encoder" or gap is None:
                 continue
             because = f"On {entry['label']} it is {gap['low']:+.3f} to {gap['high']:+.3f} from the untrained encoder"
             if gap["high"] < 0 and losses and losses.last < losses.first:

@@ -2,18 +2,19 @@
 
 from isotropy.evaluation.evaluate import chosen_rows, evaluate
 from isotropy.evaluation.evaluators import EVALUATORS
-from isotropy.evaluation.evaluators.knn import knn_probe
-from isotropy.evaluation.evaluators.linear import linear_probe
-from isotropy.evaluation.evaluators.mlp import mlp_probe
-from isotropy.evaluation.probe import Probe
+from isotropy.evaluation.features import Features
+from isotropy.evaluation.probe import Probe, knn_probe, linear_probe, mlp_probe
+from isotropy.evaluation.problem import Problem
 from isotropy.evaluation.score import Evaluator, Measurement, Score
 from isotropy.evaluation.splits import split
 
 __all__ = [
     "EVALUATORS",
     "Evaluator",
+    "Features",
     "Measurement",
     "Probe",
+    "Problem",
     "Score",
     "chosen_rows",
     "evaluate",

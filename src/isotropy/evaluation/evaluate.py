@@ -1,29 +1,35 @@
 """Is the representation better than what costs nothing? Scores beside baselines, on the same rows, and a sentence."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from isotropy.errors import UserError, nearest
+from isotropy.evaluation.baselines.propagation import Propagation
+from isotropy.evaluation.conclusion import conclude
 from isotropy.evaluation.evaluators import DEFAULT, EVALUATORS
-from isotropy.evaluation.intervals import LEVEL, RESAMPLES, difference, interval
-from isotropy.evaluation.score import Measurement, Score, deciding, evaluator_title, number
+from isotropy.evaluation.features import Features
+from isotropy.evaluation.intervals import LEVEL, RESAMPLES
+from isotropy.evaluation.problem import DRAWS, Problem, Size, size_text
+from isotropy.evaluation.resampling import Resampled, resample
+from isotropy.evaluation.score import Measurement, Score, evaluator_title
 from isotropy.evaluation.splits import stratified
-from isotropy.evaluation.task import Task, encode, has_label, task_of
+from isotropy.evaluation.task import Task, has_label, task_of
 
-FORMAT = 2
+FORMAT = 3
 TRAIN_ROWS = 10_000
 TEST_ROWS = 20_000
+PROPAGATION = "label propagation"
 Array = NDArray[Any]
-Representations = Mapping[str, tuple[Any, Any]]
 Progress = Callable[[str], None]
+Found = tuple[str, int, str, Measurement, float]
 
 
 def evaluate(
-    representations: Representations,
+    representations: Mapping[str, Any],
     train_y: ArrayLike,
     test_y: ArrayLike,
     *,
@@ -31,36 +37,44 @@ def evaluate(
     label: str = "label",
     task: Task | None = None,
     evaluators: Sequence[str] = DEFAULT,
+    sizes: Sequence[Size] | None = None,
+    draws: int = DRAWS,
+    groups: ArrayLike | None = None,
+    device: str = "cpu",
     seed: int = 0,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Evaluate every representation on the same rows and say whether `ours` beats the strongest of the others.
 
     All are evaluated on the same rows: those with a label, at most 10,000 stratified training and 20,000 test rows
-    (`chosen_rows`). Intervals are 95% bootstrap intervals over the test rows; differences are paired. The outcome is
-    that of the first evaluator, against the baseline with the best score: "beats" where the whole interval of the
-    difference lies above 0, "loses" where it lies below, else "no measurable difference". Taking the best of several
-    baselines on the test rows favours them slightly, not us.
+    (`chosen_rows`). Each is probed in the form that suits it best (as it is, standardised, whitened), chosen on
+    training rows. Intervals are 95% bootstrap intervals over the test rows, and for few labels over their draws too;
+    differences are paired. With all labels, ours is read by the evaluator that does best on held-out training rows and
+    compared with the best score of anything free: taking the best of many on the test rows favours them, not us.
 
     Args:
-        representations: name -> (training features (N, D), test features (M, D)); D may differ. Arrays that are
-            not in memory are only indexed by rows.
+        representations: name -> (training features (N, D), test features (M, D)), or another candidate of
+            `evaluation.baselines`; D may differ. Arrays that are not in memory are only indexed by rows.
         train_y: labels (N,), missing ones NaN or None.
         test_y: labels (M,).
         ours: the name of the trained representation; the others are baselines.
         label: what the label is called, for sentences.
-        task: "classes" or "numbers"; by default what `task.task_of` says.
-        evaluators: names in `EVALUATORS`; the first decides.
-        seed: of subsamples, folds and resamples.
+        task: "classes" or "numbers"; by default what `task.task_of` says of all labels.
+        evaluators: names in `EVALUATORS`.
+        sizes: of the few-label curve: labels a class (rows, for numbers), or fractions of the training rows.
+        draws: how many times few labels are drawn.
+        groups: of the training rows (N,): linear probe and k-NN then choose by rows of other groups.
+        device: where large fits are computed.
+        seed: of subsamples, folds, draws and resamples.
         progress: called with the name of each representation before it is evaluated.
 
     Returns:
-        A dictionary that JSON can hold: format, label, task, classes, chance (the score of the commonest class), rows,
-        seed, level, resamples, ours, decided_by, best, outcome, sentence, notes, and scores: a flat list of
-        `Score.to_json`, ours first.
+        A dictionary that JSON can hold: format, label, task, classes, majority (the score of always giving the
+        commonest class, in the leading metric), rows, seed, level, resamples, ours, metric, notes, scores (a flat list
+        of `Score.to_json`, ours first), and what `conclusion.conclude` draws from them.
 
     Raises:
-        UserError: one class only, no baseline, a name that does not exist, and what `linear_probe` raises.
+        UserError: one class only, no baseline, a name that does not exist, features that are not finite.
 
     Example:
         >>> rng = np.random.default_rng(0)
@@ -77,39 +91,49 @@ def evaluate(
     if len(representations) < 2:
         raise UserError("there is nothing to compare with: give at least one baseline beside the representation")
     train_y, test_y = np.asarray(train_y), np.asarray(test_y)
-    train_rows, test_rows = chosen_rows(train_y, test_y, seed=seed)
-    train_labels, test_labels = train_y[train_rows], test_y[test_rows]
-    task = task or task_of(train_y)
-    notes = _notes(train_y, test_y, train_labels, test_labels, task)
-    scores: list[Score] = []
+    task = task or task_of(_together(train_y, test_y))
+    rows = chosen_rows(train_y, test_y, task=task, seed=seed)
+    labels = train_y[rows[0]], test_y[rows[1]]
+    _refuse_empty(*labels)
+    problem = Problem.of(
+        *labels,
+        task=task,
+        seed=seed,
+        sizes=tuple(sizes) if sizes else None,
+        draws=draws,
+        device=device,
+        groups=None if groups is None else np.asarray(groups)[rows[0]],
+    )
+    if set(evaluators) == {"few_labels"} and not problem.possible_sizes()[0]:
+        evaluators = (*evaluators, "linear")  # nothing would be measured at all
+    found: list[Found] = []
+    candidates: dict[str, Any] = {}
     for name in [ours, *(name for name in representations if name != ours)]:
         if progress is not None:
             progress(name)
-        train_z, test_z = _features(name, representations[name], train_y, test_y, train_rows, test_rows)
+        candidates[name] = _candidate(name, representations[name], (len(train_y), len(test_y)), rows)
         for evaluator in evaluators:
-            start = time.perf_counter()
-            measurements = EVALUATORS[evaluator](train_z, train_labels, test_z, test_labels, task=task, seed=seed)
-            for measured in measurements:
-                notes += [f"{evaluator_title(evaluator)} on {name}: {note}." for note in measured.notes]
-                key = (evaluator, measured.metric, measured.labels)
-                beside = next((s for s in scores if (s.evaluator, s.metric, s.labels) == key), None)
-                seconds, start = time.perf_counter() - start, time.perf_counter()
-                scores.append(_score(name, train_z.shape[1], evaluator, measured, beside, task, seconds, seed))
-    comparison = {
-        "format": FORMAT,
-        "label": label,
-        "task": task,
-        **_facts(task, train_labels, test_labels),
-        "rows": {"train": len(train_rows), "test": len(test_rows)},
-        "seed": seed,
-        "level": LEVEL,
-        "resamples": RESAMPLES,
-        "ours": ours,
-        "decided_by": evaluators[0],
-        "notes": notes,
-        "scores": [score.to_json() for score in scores],
-    }
-    return {**comparison, **conclusion(comparison)}
+            found += _measured(name, candidates[name], evaluator, problem)
+    if "few_labels" in evaluators:
+        if progress is not None:
+            progress(PROPAGATION)
+        free = {name: one for name, one in candidates.items() if name != ours}
+        forms = {
+            name: (one.validation or 0.0, one.detail["form"])
+            for name, _, evaluator, one, _ in found
+            if evaluator == "search" and one.validation is not None
+        }
+        found += _measured(PROPAGATION, propagation_of(free, forms, problem), "few_labels", problem)
+    notes = [*notes_on(train_y, test_y, problem, rows), *_said(found), *_left_out(problem, evaluators)]
+    comparison = facts_of(problem, ours=ours, label=label, notes=notes)
+    scores, samples = _scores(found, ours, seed)
+    return {**comparison, "scores": [score.to_json() for score in scores], **conclude(comparison, scores, samples)}
+
+
+def with_budget(names: Sequence[str], sizes: Sequence[Size] | None) -> tuple[str, ...]:
+    """Return the evaluators, checked, with the few-label curve where its sizes are given."""
+    check_evaluators(names)
+    return tuple(names) if sizes is None or "few_labels" in names else (*names, "few_labels")
 
 
 def check_evaluators(names: Sequence[str]) -> None:
@@ -123,15 +147,19 @@ def check_evaluators(names: Sequence[str]) -> None:
             raise UserError(f"evaluator {name!r} is given twice")
 
 
-def chosen_rows(train_y: ArrayLike, test_y: ArrayLike, *, seed: int = 0) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def chosen_rows(
+    train_y: ArrayLike, test_y: ArrayLike, *, task: Task | None = None, seed: int = 0
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return the training and test rows that `evaluate` uses: those with a label, capped, stratified by class.
 
     Whoever computes wide features only for probing can take these rows first; `evaluate` then takes them all.
     """
+    parts = np.asarray(train_y), np.asarray(test_y)
+    task = task or task_of(_together(*parts))
     chosen = []
-    for labels, cap in ((np.asarray(train_y), TRAIN_ROWS), (np.asarray(test_y), TEST_ROWS)):
+    for labels, cap in zip(parts, (TRAIN_ROWS, TEST_ROWS), strict=True):
         rows = np.flatnonzero(has_label(labels))
-        if len(rows) > cap and task_of(labels) == "classes":
+        if len(rows) > cap and task == "classes":
             rows = rows[stratified(labels[rows], cap, seed=seed)]
         elif len(rows) > cap:
             rows = np.sort(np.random.default_rng(seed).permutation(rows)[:cap])
@@ -139,105 +167,145 @@ def chosen_rows(train_y: ArrayLike, test_y: ArrayLike, *, seed: int = 0) -> tupl
     return chosen[0], chosen[1]
 
 
-def conclusion(comparison: dict[str, Any]) -> dict[str, Any]:
-    """Return the best baseline, the outcome and one sentence, from the scores of a comparison.
+def _together(train_y: Array, test_y: Array) -> Array:
+    return np.concatenate([train_y.astype(object), test_y.astype(object)])
 
-    Example:
-        >>> us = {"representation": "isotropy", "evaluator": "linear", "labels": 9, "value": 0.846}
-        >>> raw = {"representation": "raw features", "evaluator": "linear", "labels": 9, "value": 0.853}
-        >>> raw["difference"] = {"value": -0.007, "low": -0.012, "high": -0.002}
-        >>> facts = {"label": "digit", "ours": "isotropy", "decided_by": "linear", "scores": [us, raw]}
-        >>> print(conclusion(facts)["sentence"])
-        digit: raw features reach .853, the trained encoder .846: training did not help for this label.
+
+def _refuse_empty(train_y: Array, test_y: Array) -> None:
+    for part, labels in (("training", train_y), ("test", test_y)):
+        if not len(labels):
+            raise UserError(f"no row of the {part} part has a label: a probe needs some")
+
+
+def _candidate(name: str, given: Any, counts: tuple[int, int], rows: tuple[Array, Array]) -> Any:
+    """Return the features of the chosen rows; other candidates come with these rows already."""
+    if not isinstance(given, tuple):
+        return given
+    parts = []
+    for part, features, count, chosen in zip(("training", "test"), given, counts, rows, strict=True):
+        if len(features) != count:
+            raise UserError(f"{name}: {len(features)} {part} features do not go with {count} labels")
+        parts.append(features if len(chosen) == count else features[chosen])
+    try:
+        return Features(*parts)
+    except UserError as error:
+        raise UserError(f"{name}: {error}") from None
+
+
+def _measured(name: str, candidate: Any, evaluator: str, problem: Problem) -> Iterator[Found]:
+    start = time.perf_counter()
+    for measurement in EVALUATORS[evaluator](candidate, problem):
+        seconds, start = time.perf_counter() - start, time.perf_counter()
+        yield name, candidate.width, evaluator, measurement, round(seconds, 3)
+
+
+def facts_of(problem: Problem, *, ours: str, label: str, notes: Sequence[str]) -> dict[str, Any]:
+    """Return what `evaluate` says of a label and the rows, beside the scores."""
+    return {
+        "format": FORMAT,
+        "label": label,
+        "task": problem.task,
+        "classes": len(problem.classes) or None,
+        "majority": _majority(problem),
+        "metric": problem.leading,
+        "rows": {"train": len(problem.train_y), "test": len(problem.test_y)},
+        "seed": problem.seed,
+        "level": LEVEL,
+        "resamples": RESAMPLES,
+        "ours": ours,
+        "notes": list(notes),
+    }
+
+
+def propagation_of(free: Mapping[str, Any], forms: Mapping[str, tuple[float, str]], problem: Problem) -> Propagation:
+    """Return label propagation on the free features, and in the form, with which training rows find each other best.
+
+    Args:
+        free: baselines by name, of which one at least is `Features`.
+        forms: name -> how well training rows find each other, and the form in which they do; may hold others.
     """
-    scores = deciding(comparison)
-    us = scores.pop(comparison["ours"])
-    best = max(scores.values(), key=lambda score: float(score["value"]))
-    gap, name = best["difference"], best["representation"]
-    subject = f"the {name}" if name.endswith("encoder") else name
-    reach = "reach" if name.endswith("features") else "reaches"
-    mine, theirs = number(us["value"]), number(best["value"])
-    if gap["low"] > 0:
-        outcome = "beats"
-        said = f"the trained encoder reaches {mine} and beats the strongest baseline, {subject} with {theirs}."
-    elif gap["high"] < 0:
-        outcome = "loses"
-        said = f"{subject} {reach} {theirs}, the trained encoder {mine}: training did not help for this label."
-    else:
-        outcome = "no measurable difference"
-        said = (
-            f"the trained encoder reaches {mine}, the strongest baseline, {subject}, {theirs}: "
-            "no measurable difference."
+    features = {name: one for name, one in free.items() if isinstance(one, Features)}
+    searched = {name: found for name, found in forms.items() if name in features}
+    if not searched:
+        return Propagation(next(iter(features.values())).standardised, problem.drawn_test_rows())
+    best = max(searched, key=lambda name: searched[name][0])
+    form = next(form for form in features[best].forms() if form.name == searched[best][1])
+    return Propagation(form, problem.drawn_test_rows())
+
+
+def _scores(found: Sequence[Found], ours: str, seed: int) -> tuple[list[Score], list[Resampled]]:
+    """Return the scores with their intervals and their differences from ours, and their samples."""
+    samples = resample([one[3] for one in found], seed=seed)
+    reference = {
+        (evaluator, one.metric, one.labels, one.detail.get("size")): sample
+        for (name, _, evaluator, one, _), sample in zip(found, samples, strict=True)
+        if name == ours
+    }
+    scores = []
+    for (name, width, evaluator, one, seconds), sample in zip(found, samples, strict=True):
+        mine = reference.get((evaluator, one.metric, one.labels, one.detail.get("size")))
+        scores.append(
+            Score(
+                representation=name,
+                width=int(width),
+                evaluator=evaluator,
+                metric=one.metric,
+                labels=one.labels,
+                **sample.interval(),
+                difference=None if name == ours or mine is None else mine.minus(sample),
+                validation=one.validation,
+                seconds=seconds,
+                detail=one.detail,
+            )
         )
-    return {"best": name, "outcome": outcome, "sentence": f"{comparison['label']}: {said}"}
+    return scores, samples
 
 
-def _features(
-    name: str, pair: tuple[Any, Any], train_y: Array, test_y: Array, train_rows: Array, test_rows: Array
-) -> tuple[Array, Array]:
-    """Return the chosen rows of one representation; only these are read."""
-    chosen = []
-    for part, features, labels, rows in zip(("training", "test"), pair, (train_y, test_y), (train_rows, test_rows)):
-        if len(features) != len(labels):
-            raise UserError(f"{name}: there are {len(features)} {part} rows and {len(labels)} labels")
-        chosen.append(np.asarray(features if len(rows) == len(features) else features[rows]))
-    return chosen[0], chosen[1]
+def _majority(problem: Problem) -> float:
+    """Return what always giving the commonest class (or the mean) scores, in the leading metric."""
+    if problem.task == "numbers":
+        return 0.0
+    if problem.leading == "AUROC":
+        return 0.5
+    if problem.leading == "balanced accuracy":
+        return 1 / len(np.unique(problem.test_y[problem.test_y >= 0]))
+    return float((problem.test_y == np.bincount(problem.train_y).argmax()).mean())
 
 
-def _score(
-    name: str,
-    width: int,
-    evaluator: str,
-    measured: Measurement,
-    ours: Score | None,
-    task: Task,
-    seconds: float,
-    seed: int,
-) -> Score:
-    """Return a measurement with its interval, and its paired difference from ours where there is one."""
-    found = interval(task, measured.terms, seed=seed)
-    gap = None
-    if ours is not None:
-        gap = difference(task, ours.terms, measured.terms, seed=seed)
-        gap = {"value": gap["score"], "low": gap["low"], "high": gap["high"]}
-    return Score(
-        representation=name,
-        width=int(width),
-        evaluator=evaluator,
-        metric=measured.metric,
-        labels=measured.labels,
-        value=found["score"],
-        low=found["low"],
-        high=found["high"],
-        terms=measured.terms,
-        difference=gap,
-        seconds=round(seconds, 3),
-        detail=measured.detail,
-    )
-
-
-def _facts(task: Task, train: Array, test: Array) -> dict[str, Any]:
-    """Return the number of classes, and the score of always giving the commonest class (or the mean)."""
-    if task == "numbers":
-        return {"classes": None, "chance": 0.0}
-    codes, truth, classes = encode(train, test)
-    commonest = int(np.bincount(codes).argmax())
-    return {"classes": len(classes), "chance": float((truth == commonest).mean())}
-
-
-def _notes(train_y: Array, test_y: Array, train: Array, test: Array, task: Task) -> list[str]:
+def notes_on(train_y: Array, test_y: Array, problem: Problem, rows: tuple[Array, Array]) -> list[str]:
     """Return what a reader of the scores has to know of the rows, one sentence each."""
     notes = []
-    for part, given, used in (("training", train_y, train), ("test", test_y, test)):
+    for part, given, used in zip(("training", "test"), (train_y, test_y), rows, strict=True):
         there = int(has_label(given).sum())
         if there < len(given):
             notes.append(f"{len(given) - there:,} of {len(given):,} {part} rows have no label and were left out.")
         if len(used) < there:
             notes.append(f"Probed on {len(used):,} of {there:,} {part} rows, the same ones for all representations.")
-    if task == "classes":
-        unseen = int((encode(train, test)[1] < 0).sum())
+    if problem.task == "classes":
+        unseen = int((problem.test_y < 0).sum())
         if unseen:
             notes.append(f"{unseen:,} test rows have a class that no training row has: they count as errors.")
-    if len(test) < 100:
-        notes.append(f"Only {len(test)} test rows: the intervals are rough.")
+        share = float(np.bincount(problem.train_y).max() / len(problem.train_y))
+        if problem.leading != "accuracy":
+            commonest = problem.classes[int(np.bincount(problem.train_y).argmax())]
+            notes.append(
+                f"{share:.0%} of the training rows are {commonest!r}: {problem.leading} decides, not accuracy."
+            )
+    if len(problem.test_y) < 100:
+        notes.append(f"Only {len(problem.test_y)} test rows: the intervals are rough.")
     return notes
+
+
+def _said(found: Sequence[Found]) -> list[str]:
+    return [
+        f"{evaluator_title(evaluator)} on {name}: {note}." for name, _, evaluator, one, _ in found for note in one.notes
+    ]
+
+
+def _left_out(problem: Problem, evaluators: Sequence[str]) -> list[str]:
+    possible, others = problem.possible_sizes()
+    if "few_labels" not in evaluators or not others:
+        return []
+    left = ", ".join(size_text(size, problem.task) for size in others)
+    there = ", ".join(size_text(size, problem.task) for size in possible) or "no size"
+    return [f"Too few training labels for {left} on the few-label curve; shown: {there}."]

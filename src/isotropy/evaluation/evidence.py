@@ -10,10 +10,13 @@ from torch import Tensor, nn
 
 from isotropy.batch import Batch, take, tensors_of
 from isotropy.diagnostics.codes import bins_used, mutual_information, purity, usage
-from isotropy.evaluation import baselines
+from isotropy.evaluation import leaks
+from isotropy.evaluation.baselines import collect, trees
+from isotropy.evaluation.baselines.extra import EXTRAS, check_baselines
 from isotropy.evaluation.evaluate import TEST_ROWS, chosen_rows, evaluate
 from isotropy.evaluation.evaluators import DEFAULT
-from isotropy.evaluation.task import encode, task_of
+from isotropy.evaluation.problem import Size
+from isotropy.evaluation.task import Task, decided, encode
 from isotropy.modalities import MODALITIES
 from isotropy.representation import Representation
 
@@ -32,7 +35,12 @@ def evidence(
     test: Rows,
     *,
     label: str,
+    task: Task | None = None,
     evaluators: Sequence[str] = DEFAULT,
+    sizes: Sequence[Size] | None = None,
+    baselines: Sequence[str] = (),
+    groups: NDArray[Any] | None = None,
+    notes: Sequence[str] = (),
     progress: Callable[[str], None] | None = None,
 ) -> dict[str, Any]:
     """Return the scores of the trained encoder beside its baselines; see `evaluation.evaluate`.
@@ -44,47 +52,87 @@ def evidence(
         labels: (N,), missing ones NaN or None.
         train: the rows that probes learn from. test: the rows that they are scored on.
         label: what the label is called.
-        evaluators: names in `EVALUATORS`; the first decides.
+        task: "classes" or "numbers"; by default what all labels look like.
+        evaluators: names in `EVALUATORS`. sizes: of the few-label curve.
+        baselines: names in `baselines.EXTRAS` of those on request, beside those that are always there.
+        groups: of all rows, (N,), where whole groups are on one side of the split.
+        notes: what a reader of the scores has to know, before the notes of the evaluation.
         progress: called with the name of each representation before it is evaluated.
 
     Raises:
-        UserError: labels that cannot be probed (one class), named.
+        UserError: labels that cannot be probed (one class) and baselines of other data, named.
     """
+    check_baselines(baselines, trained.preprocess.modality)
     # Features are made for the probed rows alone: those of large images would not fit otherwise.
-    chosen = chosen_rows(labels[train], labels[test])
-    train, test = train[chosen[0]], test[chosen[1]]
-    preprocess = trained.preprocess
-    initial = Representation(untrained, preprocess, method=trained.method)
-
-    def both(
-        vectors: Callable[[Any], NDArray[np.float32]],
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        return in_pieces(vectors, rows, train), in_pieces(vectors, rows, test)
-
-    raw = both(preprocess.features)
-    as_series = MODALITIES[preprocess.modality].as_series
-    pairs = {
-        trained.title: both(trained.embed_stored),
-        **baselines.collect(
-            *raw,
-            width=trained.width,
-            untrained=both(initial.embed_stored),
-            series=None if as_series is None else both(as_series),
-        ),
+    task = decided(labels, task, label)
+    chosen = chosen_rows(labels[train], labels[test], task=task)
+    parts, (train, test) = (train, test), (train[chosen[0]], test[chosen[1]])
+    initial = Representation(untrained, trained.preprocess, method=trained.method)
+    candidates = {
+        trained.title: both_parts(trained.embed_stored, rows, train, test),
+        **free(initial, rows, train, test, baselines),
     }
-    return evaluate(
-        pairs,
+    notes = [*notes, *leaks.duplicates(rows, parts, (train, test), candidates["raw features"])]
+    found = evaluate(
+        candidates,
         labels[train],
         labels[test],
         ours=trained.title,
         label=label,
+        task=task,
         evaluators=evaluators,
+        sizes=sizes,
+        groups=None if groups is None else groups[train],
         progress=progress,
     )
+    return {**found, "notes": [*notes, *found["notes"]]}
+
+
+def free(
+    untrained: Representation, rows: Tensor | Batch, train: Rows, test: Rows, baselines: Sequence[str] = ()
+) -> dict[str, Any]:
+    """Return everything that needs no training, by name, on training and test rows: what a representation has to beat.
+
+    Args:
+        untrained: the encoder as it was before training; PCA is as wide as it.
+        rows: all rows as they are stored. train, test: row numbers.
+        baselines: names in `baselines.EXTRAS` of those on request.
+    """
+    preprocess = untrained.preprocess
+    modality = MODALITIES[preprocess.modality]
+    found: dict[str, Any] = collect(
+        *both_parts(preprocess.features, rows, train, test),
+        width=untrained.width,
+        untrained=both_parts(untrained.embed_stored, rows, train, test),
+        series=None if modality.as_series is None else both_parts(modality.as_series, rows, train, test),
+    )
+    if modality.as_columns is not None:
+        (columns, kinds), (others, _) = (
+            modality.as_columns(preprocess, take(rows, torch.from_numpy(part))) for part in (train, test)
+        )
+        found[trees.NAME] = trees.Columns(columns, others, kinds)
+    for extra in (EXTRAS[name] for name in baselines):
+        some = train[np.unique(np.linspace(0, len(train) - 1, min(len(train), extra.rows)).astype(np.int64))]
+        learnt = extra.learn(take(rows, torch.from_numpy(some)))
+        found[extra.title] = both_parts(learnt, rows, train, test)
+    return found
+
+
+def both_parts(
+    vectors: Callable[[Any], NDArray[Number]], rows: Tensor | Batch, train: Rows, test: Rows
+) -> tuple[NDArray[Number], NDArray[Number]]:
+    """Return `vectors` of training and of test rows; see `in_pieces`."""
+    return in_pieces(vectors, rows, train), in_pieces(vectors, rows, test)
 
 
 def codes_evidence(
-    made: Representation, rows: Tensor | Batch, labels: NDArray[Any] | None, train: Rows, test: Rows
+    made: Representation,
+    rows: Tensor | Batch,
+    labels: NDArray[Any] | None,
+    train: Rows,
+    test: Rows,
+    *,
+    task: Task | None = None,
 ) -> dict[str, Any]:
     """Return what the codes of a representation that has some are worth, as a dictionary that JSON can hold.
 
@@ -94,6 +142,7 @@ def codes_evidence(
     Args:
         made: has a coder. rows: all rows as they are stored.
         labels: (N,) or None. train, test: row numbers; `test` may be empty.
+        task: of the labels; by default what all of them look like.
 
     Returns:
         segments, units, rows; bins_used and usage, one per segment; mutual_information: {mean, highest, segments: the
@@ -103,8 +152,8 @@ def codes_evidence(
     assert made.coder is not None, "only a method with codes has evidence for them"
     scored = test if len(test) else train
     learnt = train[:0]
-    if labels is not None and len(test) and task_of(labels[train]) == "classes":
-        chosen = chosen_rows(labels[train], labels[test])
+    if labels is not None and len(test) and decided(labels, task) == "classes":
+        chosen = chosen_rows(labels[train], labels[test], task="classes")
         learnt, scored = train[chosen[0]], test[chosen[1]]
     elif len(scored) > TEST_ROWS:
         scored = scored[np.linspace(0, len(scored) - 1, TEST_ROWS).astype(np.int64)]

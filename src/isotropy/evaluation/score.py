@@ -1,13 +1,16 @@
 """A score and what it was measured with: flat, so that whoever shows scores need not know what was measured."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from isotropy.evaluation.task import Task
+from isotropy.evaluation.metrics import first
+
+if TYPE_CHECKING:
+    from isotropy.evaluation.problem import Problem
 
 
 @dataclass(frozen=True)
@@ -17,10 +20,14 @@ class Measurement:
     Attributes:
         metric: what it is, as "accuracy" or "R2".
         labels: how many training labels were used.
-        terms: (M, c), one row per test row (or draw), whose mean makes the score: see `task.score`. The rows are the
-            same for every representation, so that differences can be paired.
+        terms: (M, c), one row per test row, whose means make the score; or (D, M, c), one such table per draw of the
+            training labels. The rows and draws are the same for every representation, so that differences are paired.
         detail: what was chosen and how, for JSON.
         notes: what a reader has to know, each to follow the name of the representation.
+        value: the score from means of the terms, (..., c) -> (...); by default the mean of the only one.
+        validation: the same score on training rows that were held out, where probes are to be chosen among.
+        higher_is_better: whether it is a score and not an error.
+        predicted: classes or numbers of the test rows (M,), where they are predicted.
     """
 
     metric: str
@@ -28,22 +35,17 @@ class Measurement:
     terms: NDArray[np.float64]
     detail: dict[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    value: Callable[[NDArray[np.float64]], NDArray[np.float64]] = first
+    validation: float | None = None
+    higher_is_better: bool = True
+    predicted: NDArray[Any] | None = None
 
 
 class Evaluator(Protocol):
-    """Measures frozen features: training features (N, D) and labels (N,), test features (M, D) and labels (M,)."""
+    """Measures a candidate: `Features` of a representation, or what another baseline learns from (see `baselines`)."""
 
-    def __call__(
-        self,
-        train_z: NDArray[Any],
-        train_y: NDArray[Any],
-        test_z: NDArray[Any],
-        test_y: NDArray[Any],
-        *,
-        task: Task,
-        seed: int,
-    ) -> Iterable[Measurement]:
-        """Return or yield measurements, the same number of them for every representation of the same labels."""
+    def __call__(self, candidate: Any, problem: "Problem") -> Iterable[Measurement]:
+        """Return or yield measurements, the same ones for every representation; none of what it cannot read."""
         ...
 
 
@@ -53,7 +55,7 @@ class Score:
 
     Attributes:
         representation, width: whose features, and how many columns they have.
-        evaluator: its name in `EVALUATORS`. metric, labels, terms, detail: as in `Measurement`.
+        evaluator: its name in `EVALUATORS`. metric, labels, validation, detail: as in `Measurement`.
         value, low, high: the score and its interval.
         difference: value, low and high of the trained representation minus this one, paired; None for itself.
         seconds: wall time of the evaluator.
@@ -67,17 +69,14 @@ class Score:
     value: float
     low: float
     high: float
-    terms: NDArray[np.float64]
     difference: dict[str, float] | None = None
+    validation: float | None = None
     seconds: float = 0.0
     detail: dict[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the score as a dictionary that JSON can hold, without the terms."""
-        return {name: value for name, value in vars(self).items() if name != "terms"}
-
-
-Column = tuple[str, str, int]
+        """Return the score as a dictionary that JSON can hold."""
+        return dict(vars(self))
 
 
 # Titles of evaluators as users read them; another evaluator is called by its name.
@@ -94,49 +93,55 @@ def evaluator_title(name: str) -> str:
     return _TITLES.get(name, name.replace("_", " "))
 
 
-def column(score: dict[str, Any]) -> Column:
-    """Return what scores in one column of a table have in common: evaluator, metric and number of labels."""
-    return score["evaluator"], score["metric"], score["labels"]
-
-
-def columns(comparison: dict[str, Any]) -> dict[Column, str]:
-    """Return the columns of a table of scores with their titles, in the order in which they were measured.
+def extras(comparison: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return what was measured beside the ranking and the few-label curve: the first metric of each other evaluator.
 
     Example:
-        >>> scores = [{"evaluator": "few_labels", "metric": "R2", "labels": rows} for rows in (20, 50)]
-        >>> list(columns({"scores": scores}).values())
-        ['few labels (20)', 'few labels (50)']
+        >>> scores = [{"evaluator": "linear", "metric": "R2"}, {"evaluator": "search", "metric": "precision at 10"}]
+        >>> extras({"scores": scores, "ranking": [{"evaluator": "linear"}]})
+        [('search', 'precision at 10')]
     """
-    keys = list(dict.fromkeys(column(score) for score in comparison["scores"]))
-    titles = {}
-    for name, metric, labels in keys:
-        same = [key for key in keys if key[0] == name]
-        title = evaluator_title(name)
-        title += f" {metric}" if len({key[1] for key in same}) > 1 else ""
-        titles[name, metric, labels] = title + (f" ({labels:,})" if len({key[2] for key in same}) > 1 else "")
-    return titles
-
-
-def pivot(comparison: dict[str, Any]) -> dict[str, dict[Column, dict[str, Any]]]:
-    """Return the scores of a comparison as representation -> column -> score, the trained representation first."""
-    rows: dict[str, dict[Column, dict[str, Any]]] = {comparison["ours"]: {}}
+    ranked = {line["evaluator"] for line in comparison["ranking"]} | {"linear", "knn", "trees", "mlp", "few_labels"}
+    found: dict[str, str] = {}
     for score in comparison["scores"]:
-        rows.setdefault(score["representation"], {})[column(score)] = score
-    return rows
+        if score["evaluator"] not in ranked:
+            found.setdefault(score["evaluator"], score["metric"])
+    return list(found.items())
+
+
+def lookup(comparison: dict[str, Any], representation: str, evaluator: str, metric: str) -> dict[str, Any] | None:
+    """Return the score of a representation by an evaluator, None where it was not measured."""
+    wanted = representation, evaluator, metric
+    found = (s for s in comparison["scores"] if (s["representation"], s["evaluator"], s["metric"]) == wanted)
+    return next(found, None)
+
+
+def curves(comparison: dict[str, Any]) -> dict[str, dict[str, dict[str, Any]]]:
+    """Return the few-label curves as representation -> size, as "10 a class" -> score; fewest labels first.
+
+    Example:
+        >>> few = {"representation": "us", "evaluator": "few_labels"}
+        >>> scores = [few | {"labels": n, "detail": {"size": f"{n // 2} a class"}} for n in (20, 2)]
+        >>> list(curves({"scores": scores})["us"])
+        ['1 a class', '10 a class']
+    """
+    found: dict[str, dict[str, dict[str, Any]]] = {}
+    few = [score for score in comparison["scores"] if score["evaluator"] == "few_labels"]
+    for score in sorted(few, key=lambda one: int(one["labels"])):
+        found.setdefault(score["representation"], {})[score["detail"].get("size", f"{score['labels']} labels")] = score
+    return found
 
 
 def deciding(comparison: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Return representation -> the score that decides: the deciding evaluator's first one with the most labels."""
-    decisive: dict[str, dict[str, Any]] = {}
-    for score in comparison["scores"]:
-        best = decisive.get(score["representation"])
-        if score["evaluator"] == comparison["decided_by"] and (best is None or score["labels"] > best["labels"]):
-            decisive[score["representation"]] = score
-    return decisive
+    """Return representation -> its line of the ranking with all labels, or at the largest size that was measured."""
+    if comparison["ranking"]:
+        return {line["representation"]: line for line in comparison["ranking"]}
+    most = max(score["labels"] for score in comparison["scores"])
+    return {score["representation"]: score for score in comparison["scores"] if score["labels"] == most}
 
 
 def read_comparison(written: dict[str, Any]) -> dict[str, Any]:
-    """Return an entry of probes.json in format 2, whether it was written in that format or in format 1.
+    """Return an entry of probes.json in format 3, whichever format it was written in.
 
     Example:
         >>> row = {"name": "us", "width": 2, "linear": {"score": 0.5, "low": 0.4, "high": 0.6, "C": 1.0}}
@@ -144,8 +149,10 @@ def read_comparison(written: dict[str, Any]) -> dict[str, Any]:
         >>> read_comparison(old)["scores"][0]["value"]
         0.5
     """
-    if "scores" in written:
+    if "ranking" in written:
         return written
+    if "scores" in written:
+        return _ranked(written)
     scores = []
     for row in written["representations"]:
         gaps = row.get("difference", {})
@@ -167,7 +174,29 @@ def read_comparison(written: dict[str, Any]) -> dict[str, Any]:
                 }
             )
     facts = {key: value for key, value in written.items() if key != "representations"}
-    return {**facts, "format": 2, "decided_by": "linear", "scores": scores}
+    return _ranked({**facts, "decided_by": "linear", "scores": scores})
+
+
+def _ranked(written: dict[str, Any]) -> dict[str, Any]:
+    """Return an entry of format 2, where one evaluator decided for all representations, in format 3."""
+    decisive: dict[str, dict[str, Any]] = {}
+    for score in written["scores"]:
+        best = decisive.get(score["representation"])
+        if score["evaluator"] == written["decided_by"] and (best is None or score["labels"] > best["labels"]):
+            decisive[score["representation"]] = score
+    names = ("representation", "evaluator", "value", "low", "high", "difference")
+    ranking = [{name: score[name] for name in names} for score in decisive.values()]
+    metric = next((score["metric"] for score in decisive.values()), "")
+    facts = {name: value for name, value in written.items() if name not in ("decided_by", "chance")}
+    lines = sorted(ranking, key=lambda line: -float(line["value"]))
+    return {
+        **facts,
+        "format": 3,
+        "metric": metric,
+        "majority": written.get("chance"),
+        "ranking": lines,
+        "few_labels": [],
+    }
 
 
 def _renamed(old: dict[str, float]) -> dict[str, float]:

@@ -8,28 +8,36 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.model_selection import GroupShuffleSplit
 
 from isotropy.errors import UserError
-from isotropy.evaluation.task import task_of
+from isotropy.evaluation.task import Task, task_of
 
 Index = NDArray[np.int64]
 
 
 def split(
-    labels_or_n: ArrayLike | int, *, test: float = 0.2, seed: int = 0, groups: ArrayLike | None = None
+    labels_or_n: ArrayLike | int,
+    *,
+    test: float = 0.2,
+    seed: int = 0,
+    groups: ArrayLike | None = None,
+    times: ArrayLike | None = None,
+    task: Task | None = None,
 ) -> tuple[Index, Index]:
     """Return sorted row numbers of the training and the test part, the same ones for the same seed.
 
     With labels that are classes every class is divided in the same proportion (a class with one member stays in
     the training part; missing labels are divided like a class). With `groups` (subjects, machines) whole groups
     go to one side, so that no group is on both; classes are then not balanced, and `test` is a fraction of the groups.
+    With `times` the rows before a point in time train and those from then on test; equal times stay together.
 
     Args:
         labels_or_n: labels (N,), or the number of rows.
         test: the fraction of the rows to test on, in (0, 1).
         seed: of the draw.
-        groups: one group per row, (N,).
+        groups: one group per row, (N,). times: one per row, (N,), numbers that sort.
+        task: of the labels; by default what `task_of` says.
 
     Raises:
-        UserError: where there is nothing to divide (one row, one group) or the share is not in (0, 1).
+        UserError: where there is nothing to divide (one row, one group, one time) or the share is not in (0, 1).
 
     Example:
         >>> train, held_out = split(10, test=0.3, seed=0)
@@ -45,7 +53,9 @@ def split(
     rng = np.random.default_rng(seed)
     if groups is not None:
         chosen = _whole_groups(np.asarray(groups), count, test, seed)
-    elif labels is not None and task_of(labels) == "classes":
+    elif times is not None:
+        chosen = _latest(np.asarray(times), count, test)
+    elif labels is not None and (task or task_of(labels)) == "classes":
         chosen = stratified(labels, max(1, round(test * count)), seed=seed, leave=1)
     else:
         chosen = np.sort(rng.permutation(count)[: min(max(1, round(test * count)), count - 1)])
@@ -89,3 +99,15 @@ def _whole_groups(groups: NDArray[Any], count: int, test: float, seed: int) -> I
     size = min(max(1, round(test * number)), number - 1)
     divider = GroupShuffleSplit(1, test_size=size, random_state=seed)
     return np.sort(next(divider.split(codes, groups=codes))[1])
+
+
+def _latest(times: NDArray[Any], count: int, test: float) -> Index:
+    """Return the rows from a point in time on that leaves nearest to `test` of the rows after it."""
+    if len(times) != count:
+        raise UserError(f"there are {len(times)} times for {count} rows: give one time per row")
+    distinct, counts = np.unique(times, return_counts=True)
+    if len(distinct) < 2:
+        raise UserError("all rows have one time: a split in time needs at least two")
+    before = np.cumsum(counts)[:-1]
+    cut = distinct[1 + int(np.abs(before - (1 - test) * count).argmin())]
+    return np.flatnonzero(times >= cut)

@@ -10,6 +10,9 @@ from isotropy.errors import UserError
 
 Task = Literal["classes", "numbers"]
 Array = NDArray[Any]
+TASKS: tuple[Task, ...] = ("classes", "numbers")
+_FEW = 20  # distinct whole numbers that are classes whatever they are: grades, digits
+_RAREST = 20  # times fewer rows than the average: ages and counts have tails, classes hardly so thin ones
 SCORE_NAME: dict[Task, str] = {"classes": "accuracy", "numbers": "R2"}
 
 
@@ -27,26 +30,83 @@ def has_label(labels: Array) -> NDArray[np.bool_]:
 
 
 def task_of(labels: Array) -> Task:
-    """Return "classes" or "numbers" for labels of shape (N,).
+    """Return "classes" or "numbers" for all labels of a column, (N,): a part of them may look like another task.
 
-    Text, booleans and categories are classes. Numbers are "numbers" (a regression) where one of them is not whole,
-    or where they have on average fewer than five rows per distinct value; otherwise they are classes
-    (a column of whole numbers becomes float as soon as one is missing, so the type alone says little).
+    Text, booleans and categories are classes; numbers of which one is not whole are "numbers" (a regression). Whole
+    numbers (a column of them becomes float as soon as one is missing, so the type says little) are classes where there
+    are at most 20 distinct ones, and beyond that where they look like codes: they begin at 0 or 1, at least nine tenths
+    of the values up to the largest occur, with five rows each on average, and the rarest has at least a twentieth of
+    that average. So the identities 0 to 39 with six rows each are classes; years, ages, counts and prices are numbers.
 
     Example:
         >>> task_of(np.array([0, 1, 1, 0])), task_of(np.array([0.1, 2.5])), task_of(np.array(["a", "b"]))
         ('classes', 'numbers', 'classes')
+        >>> task_of(np.arange(240) // 6), task_of(1950 + np.arange(3000) // 50)
+        ('classes', 'numbers')
     """
-    labels = np.asarray(labels)[has_label(labels)]
-    if labels.dtype.kind == "O":
-        numeric = all(isinstance(v, int | float | np.number) and not isinstance(v, bool) for v in labels)
-        labels = labels.astype(float) if numeric and len(labels) else labels
-    if labels.dtype.kind not in "iuf":
+    values = _present(labels)
+    if values.dtype.kind not in "iuf":
         return "classes"
-    distinct = len(np.unique(labels))
-    if labels.dtype.kind == "f" and not np.array_equal(labels, np.round(labels)):
+    if not _whole(values):
         return "numbers"
-    return "numbers" if distinct > 20 and len(labels) < 5 * distinct else "classes"
+    distinct, counts = np.unique(values, return_counts=True)
+    return "classes" if len(distinct) <= _FEW or _look_like_codes(distinct, counts) else "numbers"
+
+
+def decided(labels: Array, task: Task | None = None, name: str = "label") -> Task:
+    """Return the task of all labels of a column: the one given, or else what they look like.
+
+    Raises:
+        UserError: numbers are wanted, and a label is none.
+    """
+    if task != "numbers":
+        return task or task_of(labels)
+    values = _present(labels)
+    if values.dtype.kind not in "biuf":
+        wrong = pd.isna(pd.to_numeric(pd.Series(values), errors="coerce")).to_numpy()
+        if wrong.any():
+            raise UserError(
+                f"label {name}: {values[wrong.argmax()]!r} is no number, so this is no task numbers: use classes"
+            )
+    return task
+
+
+def task_note(labels: Array, task: Task, name: str = "label") -> str:
+    """Return one line where whole numbers could be either task, and an empty one where there is no doubt.
+
+    Example:
+        >>> task_note(np.arange(240) // 6, "classes", "who")
+        'label who: 40 whole numbers (0 to 39) taken as classes; --task numbers for a regression'
+    """
+    values = _present(labels)
+    if values.dtype.kind not in "iuf" or not len(values) or not _whole(values):
+        return ""
+    distinct, counts = np.unique(values, return_counts=True)
+    plain = len(distinct) <= 2 or (len(distinct) <= _FEW and _look_like_codes(distinct, counts))
+    if plain or (task == "numbers" and counts.mean() < 5):
+        return ""
+    other = "--task numbers for a regression" if task == "classes" else "--task classes where each is a name"
+    span = f"{distinct[0]:.0f} to {distinct[-1]:.0f}"
+    return f"label {name}: {len(distinct):,} whole numbers ({span}) taken as {task}; {other}"
+
+
+def _present(labels: Array) -> Array:
+    """Return the labels that are there, as numbers where all of them are."""
+    values = np.asarray(labels)[has_label(labels)]
+    if values.dtype.kind == "O" and len(values):
+        numeric = all(isinstance(v, int | float | np.number) and not isinstance(v, bool) for v in values)
+        return values.astype(float) if numeric else values
+    return values
+
+
+def _whole(values: Array) -> bool:
+    return values.dtype.kind != "f" or np.array_equal(values, np.round(values))
+
+
+def _look_like_codes(distinct: Array, counts: Array) -> bool:
+    span = float(distinct[-1]) - float(distinct[0]) + 1
+    mean = counts.mean()
+    return bool(distinct[0] in (0, 1) and len(distinct) >= 0.9 * span and mean >= 5 and counts.min() >= mean / _RAREST)
 
 
 def encode(train: Array, test: Array) -> tuple[NDArray[np.int64], NDArray[np.int64], list[Any]]:

@@ -46,6 +46,7 @@ TABLE = Modality(
     decoder=table_decoder,
     random_projector=table_projector,
     example_rows=_table_rows,
+    as_columns=TablePreprocess.columns,
 )
 SERIES = Modality(
     preprocess=SeriesPreprocess,

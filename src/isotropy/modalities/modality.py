@@ -28,6 +28,8 @@ class Modality:
         random_projector: makes an untrained network from rows to vectors, for LFR, given the same.
         example_rows: returns so many random rows as they are stored, given the shape; always the same.
         as_series: returns stored rows as (N, C, T) where summaries along time are a baseline to beat.
+        as_columns: returns stored rows as (N, D), NaN where missing, and which columns are codes of categories (D,),
+            where boosted trees on them are a baseline to beat.
     """
 
     preprocess: type[Preprocess]
@@ -39,6 +41,7 @@ class Modality:
     decoder: Maker | None = None
     random_projector: Maker | None = None
     as_series: Callable[[Tensor], NDArray[Any]] | None = None
+    as_columns: Callable[[Any, Any], tuple[NDArray[Any], NDArray[Any]]] | None = None
 
     @property
     def name(self) -> str:

@@ -85,6 +85,39 @@ def line(
     return "".join([*out, "</svg>"]), [name for name in reference_losses if name not in drawn]
 
 
+def lines(series: dict[str, list[list[float]]], colours: dict[str, str], *, what: str) -> str:
+    """Return the SVG of curves of [x, value, low, high] with bands over a logarithmic axis, the first one on top."""
+    every = [point for points in series.values() for point in points]
+    low, high = min(point[2] for point in every), max(point[3] for point in every)
+    margin = 0.05 * ((high - low) or 0.1)
+    low, high = low - margin, high + margin
+    places = sorted({point[0] for point in every})
+    first, last = math.log(places[0]), math.log(places[-1]) if len(places) > 1 else math.log(places[0]) + 1
+
+    def x(value: float) -> str:
+        return f"{LEFT + (math.log(value) - first) / (last - first) * (WIDTH - LEFT - RIGHT):.1f}"
+
+    def y(value: float) -> str:
+        return f"{TOP + (high - value) / (high - low) * (HEIGHT - TOP - BOTTOM):.1f}"
+
+    out = [f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(what)}">']
+    for tick in ticks(low, high):
+        level = f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y(tick)}" y2="{y(tick)}"/>'
+        out += [level, f'<text x="{LEFT - 8}" y="{y(tick)}" dy=".32em" text-anchor="end">{tick:.6g}</text>']
+    shown = -math.inf
+    for place in places:
+        if float(x(place)) - shown >= 40:
+            shown = float(x(place))
+            out.append(f'<text x="{x(place)}" y="{HEIGHT - 8}" text-anchor="middle">{place:,.0f}</text>')
+    out.append(f'<text x="{LEFT - 16}" y="{HEIGHT - 8}" text-anchor="end">labels</text>')
+    for name, points in reversed(series.items()):
+        edge = [f"{x(p[0])},{y(p[3])}" for p in points] + [f"{x(p[0])},{y(p[2])}" for p in reversed(points)]
+        out.append(f'<polygon class="band" style="fill:{colours[name]}" points="{" ".join(edge)}"/>')
+        path = " ".join(f"{x(p[0])},{y(p[1])}" for p in points)
+        out.append(f'<polyline class="curve" style="stroke:{colours[name]}" points="{path}"/>')
+    return "".join([*out, "</svg>"])
+
+
 def whisker(entry: dict[str, float], low: float, high: float) -> str:
     """Return a score as a mark on its interval, on the axis from `low` to `high`."""
     stroke = '<line class="{}" x1="{:.1f}" x2="{:.1f}" y1="{}" y2="{}" vector-effect="non-scaling-stroke"/>'.format

@@ -1,13 +1,13 @@
 """A summary as one HTML page that needs nothing else: no request, no script, light and dark, wide and narrow."""
 
-import math
 from collections.abc import Callable, Iterable
 from html import escape
 from importlib import resources
 from typing import Any
 
-from isotropy.evaluation.score import column, columns, deciding, number, pivot
-from isotropy.report.figures import line, scatter, ticks, whisker
+from isotropy.evaluation.score import number
+from isotropy.report import evidence
+from isotropy.report.figures import line, scatter
 
 OUTCOMES = {
     "beats": ("beats", "Beats its strongest baseline"),
@@ -46,16 +46,21 @@ def render(summary: dict[str, Any]) -> str:
         >>> "<run>" in page, "&lt;run&gt;" in page
         (False, True)
     """
-    style = resources.files("isotropy.report").joinpath("style.css").read_text(encoding="utf-8")
     sections: dict[str, Callable[[Any], str]] = dict(
         evidence=_evidence, training=_training, health=_health, codes=_codes, map=_map
     )
     found = [section(summary[name]) for name, section in sections.items() if summary.get(name)]
     body = "\n".join([_head(summary), *found, _use(summary)])
+    return page(summary["name"], body)
+
+
+def page(title: str, body: str) -> str:
+    """Return a whole page; the title is escaped, the body is HTML."""
+    style = resources.files("isotropy.report").joinpath("style.css").read_text(encoding="utf-8")
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{escape(summary['name'])}{DOT}isotropy</title>\n<style>\n{style}</style></head>\n"
+        f"<title>{escape(title)}{DOT}isotropy</title>\n<style>\n{style}</style></head>\n"
         f"<body><main>\n{body}\n</main></body></html>\n"
     )
 
@@ -82,54 +87,7 @@ def _head(summary: dict[str, Any]) -> str:
 
 
 def _evidence(entries: list[dict[str, Any]]) -> str:
-    return _section(
-        "Evidence",
-        "<p>Each representation is frozen, and each evaluator reads the label from it on the same rows. Bars are 95% "
-        "bootstrap intervals; the last column is the trained encoder minus the baseline by the first evaluator, "
-        "paired.</p>",
-        *map(_scores, entries),
-    )
-
-
-def _scores(entry: dict[str, Any]) -> str:
-    decisive, titles = deciding(entry), columns(entry)
-    first = column(decisive[entry["ours"]])
-    others = {key: escape(title) for key, title in titles.items() if key != first}
-    low, high = min(s["low"] for s in decisive.values()), max(s["high"] for s in decisive.values())
-    margin = max(0.04 * (high - low), 0.005)
-    low, high = low - margin, high + margin
-    rows = []
-    for name, scores in sorted(pivot(entry).items(), key=lambda row: -decisive[row[0]]["value"]):
-        ours, decider, gap = name == entry["ours"], decisive[name], decisive[name]["difference"]
-        more = {others[key]: number(scores[key]["value"]) if key in scores else "" for key in others}
-        more["" if ours else "trained minus this:"] = _difference(gap) if gap else ""
-        cells = "".join(f'<td class="n extra" data-name="{title}">{said}</td>' for title, said in more.items())
-        rows.append(
-            f'<tr class="{"ours" if ours else "base"}"><td>{escape(name)} '
-            f'<span class="range">{decider["width"]:,} wide</span></td><td class="n">{number(decider["value"])}</td>'
-            f'<td class="bar">{whisker(decider, low, high)}</td>{cells}</tr>'
-        )
-    heads = "".join(f'<th class="n">{title}</th>' for title in others.values())
-    axis = "".join(
-        f'<span style="left:{100 * (tick - low) / (high - low):.1f}%">{_tick(tick)}</span>'
-        for tick in ticks(low, high, 3)
-    )
-    notes = _listed(entry["notes"], ' class="note"') if entry.get("notes") else ""
-    return (
-        f'<h3>{escape(entry["label"])}</h3><p class="note">{_about(entry)}</p>'
-        '<table class="scores"><thead><tr><th>Representation</th>'
-        f'<th class="n">{escape(titles[first])} {escape(decisive[entry["ours"]]["metric"])}</th><th></th>{heads}'
-        f'<th class="n">Trained minus baseline</th></tr></thead><tbody>{"".join(rows)}'
-        f'<tr class="axis" aria-hidden="true"><td></td><td></td><td class="bar"><div>{axis}</div></td>'
-        f"{'<td></td>' * (len(others) + 1)}</tr></tbody></table>{notes}"
-    )
-
-
-def _about(entry: dict[str, Any]) -> str:
-    rows = f"{entry['rows']['train']:,} training rows, {entry['rows']['test']:,} test rows"
-    if entry["task"] != "classes":
-        return f"A number, {rows}. Always giving the mean scores 0."
-    return f"{entry['classes']} classes, {rows}. Always giving the commonest class scores {number(entry['chance'])}."
+    return f"<section><h2>Evidence</h2>{''.join(evidence.render(entry) for entry in entries)}</section>"
 
 
 def _training(found: dict[str, Any]) -> str:
@@ -218,17 +176,3 @@ def _facts(facts: dict[str, str]) -> str:
 
 def _listed(texts: Iterable[str], attributes: str = "") -> str:
     return f"<ul{attributes}>{''.join(f'<li>{escape(text)}</li>' for text in texts)}</ul>"
-
-
-def _difference(gap: dict[str, float]) -> str:
-    return f'{_signed(gap["value"])} <span class="range">{_signed(gap["low"])} to {_signed(gap["high"])}</span>'
-
-
-def _signed(value: float) -> str:
-    if not math.isfinite(value):
-        return "\N{EN DASH}"
-    return ("+" if value >= 0 else "\N{MINUS SIGN}") + number(abs(value))
-
-
-def _tick(value: float) -> str:
-    return f"{value:.3g}".replace("0.", ".", 1) if 0 < abs(value) < 1 else f"{value:.3g}"

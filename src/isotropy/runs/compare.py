@@ -88,7 +88,8 @@ def compare(folders: Sequence[Path | str]) -> Comparison:
     except (KeyError, TypeError, AttributeError, StopIteration) as error:
         raise UserError(f"a probes.json is damaged, or of an older isotropy ({error!r}): probe again") from error
     if not label:
-        return Comparison(runs, "", None, _unlabelled({one.method for one in runs}))
+        said = unlabelled({one.method for one in runs})
+        return Comparison(runs, "", None, f"{said} Probe a label: isotropy probe RUN PATH --label NAME")
     pairs = sorted(zip(runs, scores), key=lambda pair: -pair[1]["value"])
     ordered = tuple(replace(one, score=s["value"], low=s["low"], high=s["high"]) for one, s in pairs)
     first, second = ordered[:2]
@@ -101,7 +102,8 @@ def compare(folders: Sequence[Path | str]) -> Comparison:
     return Comparison(ordered, label, first.run if clear else None, said)
 
 
-def _unlabelled(methods: set[str]) -> str:
+def unlabelled(methods: set[str]) -> str:
+    """Return why no winner is named without a label: what the numbers that need none were shown to say."""
     within = len(methods) == 1
     of = WITHIN if within else ACROSS
     return (
@@ -109,8 +111,7 @@ def _unlabelled(methods: set[str]) -> str:
         + ("inside one method" if within else "across methods")
         + f" the best number that needs none ({of['number']}) ranks runs with a correlation of {of['mean']:+.2f} "
         f"[{of['low']:+.2f}, {of['high']:+.2f}] with later probes; to name a winner, {NEEDED:+.2f} at the lower end "
-        "would be needed. "
-        "Probe a label: isotropy probe RUN PATH --label NAME"
+        "would be needed."
     )
 
 
@@ -124,7 +125,7 @@ def _common(probes: Sequence[list[dict[str, Any]]]) -> str | None:
 
 
 def _conditions(comparison: dict[str, Any]) -> tuple[Any, ...]:
-    return comparison["rows"], comparison["seed"], comparison["decided_by"]
+    return comparison["rows"], comparison["seed"], comparison["metric"]
 
 
 def _of(probes: list[dict[str, Any]], label: str) -> dict[str, Any]:

@@ -165,10 +165,10 @@ class Run:
         made.save(self.folder)
 
     def _write_embeddings(self, prepared: Prepared, made: Representation) -> None:
-        """Write embeddings.parquet: the part of every row, its label as text if there are labels, and z0, z1, ..."""
+        """Write embeddings.parquet: the part of each row (or "unused"), its label as text, if any, and z0, z1, ..."""
         rows, labels = prepared.rows, prepared.data.labels
-        part = np.full(len(rows), "train", dtype="<U5")
-        part[prepared.test] = "test"
+        part = np.full(len(rows), "unused", dtype="<U6")
+        part[prepared.train], part[prepared.test] = "train", "test"
         texts = ["part"] if labels is None else ["part", "label"]
         with writing(self.folder / "embeddings.parquet", made.names, texts) as writer:
             for piece in batched(len(rows), rows=_PIECE):

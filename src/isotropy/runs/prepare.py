@@ -1,6 +1,7 @@
 """From data and a recipe to something that can be trained, and how long that will take."""
 
 import copy
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import Any
@@ -14,17 +15,15 @@ from isotropy import encoders
 from isotropy.batch import Batch
 from isotropy.data import ArrayDataset, Data, Preprocess
 from isotropy.encoders import Encoder
-from isotropy.errors import UserError
-from isotropy.evaluation.splits import split
-from isotropy.evaluation.task import encode, has_label, task_of
 from isotropy.methods.method import Method
 from isotropy.modalities import MODALITIES
 from isotropy.runs.defaults import DEFAULT_STEPS, MOST_EPOCHS
+from isotropy.runs.division import Division, divide
 from isotropy.runs.recipe import Recipe, build
+from isotropy.runs.settings import label_names
 from isotropy.training import Plan, comm, fit
 from isotropy.views.multiview import ViewMaker
 
-_TEST_FRACTION = 0.2
 _MEASURED_BATCHES = 3
 _MEASURED_SECONDS = 12.0
 _WARM_UP_SECONDS = 60.0
@@ -36,7 +35,7 @@ class Prepared:
 
     Attributes:
         data: as it was read; labels stay here. rows: all of them as they are stored.
-        train, test: sorted row numbers; `test` is empty where nothing is held out.
+        division: the training and the test rows, and the labels with their tasks.
         dataset: the training rows, on which `preprocess` was learnt. method, views: as the recipe says.
         network: the user's own that is trained a copy of, None for the recipe's encoder.
     """
@@ -45,13 +44,22 @@ class Prepared:
     data: Data
     preprocess: Preprocess
     rows: Tensor | Batch
-    train: NDArray[np.int64]
-    test: NDArray[np.int64]
+    division: Division
     dataset: ArrayDataset
     method: Method
     views: ViewMaker
     device: torch.device
     network: nn.Module | None = None
+
+    @property
+    def train(self) -> NDArray[np.int64]:
+        """The sorted numbers of the training rows."""
+        return self.division.train
+
+    @property
+    def test(self) -> NDArray[np.int64]:
+        """The sorted numbers of the test rows; empty where nothing is held out."""
+        return self.division.test
 
     def with_epochs(self, epochs: float) -> "Prepared":
         """Return the same with another length of training."""
@@ -103,7 +111,8 @@ def prepare(
     Raises:
         UserError: data or options that do not fit, named.
     """
-    train, test = parts(data, recipe.train.seed)
+    division = divide(data, recipe.train.seed, label_names(recipe.data))
+    train, test = division.train, division.test
     if preprocess is None:
         own = isinstance(network, Encoder) and network.any_length
         any_length = encoders.any_length(recipe.encoder) if network is None else own
@@ -114,7 +123,7 @@ def prepare(
     method, views = build(recipe, preprocess, dataset, _wrapped(network, dataset))
     # Here too, and not in the loop alone: before a run's folder is made.
     method.check_batch_size(min(recipe.train.batch_size, len(train)))
-    return Prepared(recipe, data, preprocess, rows, train, test, dataset, method, views, place, network)
+    return Prepared(recipe, data, preprocess, rows, division, dataset, method, views, place, network)
 
 
 def _wrapped(network: nn.Module | None, dataset: ArrayDataset) -> Encoder | None:
@@ -124,34 +133,8 @@ def _wrapped(network: nn.Module | None, dataset: ArrayDataset) -> Encoder | None
     return encoders.wrap(copy.deepcopy(network), example=dataset.to_input(dataset.batch(torch.arange(2))))
 
 
-def parts(data: Data, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the row numbers of the training and the test part; raises what `refuse_unprobeable` raises."""
-    if data.split is not None:
-        held_out = np.asarray(data.split) == "test"
-        train, test = np.flatnonzero(~held_out), np.flatnonzero(held_out)
-    elif data.labels is not None:
-        train, test = split(data.labels, test=_TEST_FRACTION, seed=seed)
-    else:
-        return np.arange(len(data)), np.arange(0)
-    if data.labels is not None:
-        refuse_unprobeable(data.labels[train], data.labels[test])
-    return train, test
-
-
-def refuse_unprobeable(train: NDArray[Any], test: NDArray[Any]) -> None:
-    """Raise UserError for labels that no probe can learn or be scored on: before hours of training, not after."""
-    for part, labels in (("training", train), ("test", test)):
-        if not has_label(labels).any():
-            raise UserError(f"no row of the {part} part has a label: a probe needs some")
-    train, test = train[has_label(train)], test[has_label(test)]
-    if task_of(train) == "classes":
-        encode(train, test)
-    elif not np.ptp(test.astype(np.float64)) > 0:
-        raise UserError(f"the label is {float(test[0]):g} in every test row: R2 needs labels that vary")
-
-
-def seconds_per_epoch(prepared: Prepared) -> float:
-    """Return about how long one epoch of the encoder takes, measured on a copy and a few batches.
+def seconds_per_epoch(prepared: Prepared, clock: Callable[[], float] | None = None) -> float:
+    """Return about how long one epoch of the encoder takes by a clock, measured on a copy and a few batches.
 
     The first epoch over them warms up (libraries load, kernels are chosen, LFR picks its projectors) and is not
     counted, unless it alone takes a minute.
@@ -160,11 +143,12 @@ def seconds_per_epoch(prepared: Prepared) -> float:
     few = min(_MEASURED_BATCHES * train.batch_size, len(prepared.dataset))
     sample = ArrayDataset(prepared.dataset.batch(torch.arange(few)), prepared.preprocess, device=prepared.device)
     arguments = prepared.arguments() | {"epochs": 3, "compile": False}
-    begin = perf_counter()
+    clock = clock or perf_counter
+    begin = clock()
     seconds: list[float] = []
     for step in fit(copy.deepcopy(prepared.method), sample, prepared.views, **arguments):
         if step.epoch == int(step.epoch):
-            passed = perf_counter() - begin
+            passed = clock() - begin
             seconds.append(passed - sum(seconds))
             patience = _MEASURED_SECONDS if len(seconds) > 1 else _WARM_UP_SECONDS
             if comm.any_rank(passed > patience):

@@ -13,13 +13,18 @@ from torch import nn
 from isotropy.data import Data, read
 from isotropy.diagnostics.verdict import Verdict, verdict
 from isotropy.errors import UserError
-from isotropy.evaluation.evaluate import check_evaluators
+from isotropy.evaluation.baselines import check_baselines
+from isotropy.evaluation.evaluate import with_budget
 from isotropy.evaluation.evaluators import DEFAULT
 from isotropy.evaluation.evidence import codes_evidence, evidence
+from isotropy.evaluation.problem import Size
+from isotropy.evaluation.problem import label_budget as sizes_of
 from isotropy.representation import Representation
 from isotropy.runs import defaults, prepare
+from isotropy.runs.budget import seconds_left_for_training
 from isotropy.runs.diagnose import run_facts
 from isotropy.runs.directory import Recorder, Run, free_folder, on_first
+from isotropy.runs.division import Label
 from isotropy.runs.monitor import Monitor, verdict_due
 from isotropy.runs.prepare import Prepared
 from isotropy.runs.recipe import Recipe
@@ -34,12 +39,14 @@ class Planned:
         prepared: the data, its division, and the method; `prepared.recipe` is the recipe as it will be run.
         epochs: of the encoder. reason: what decided them: "epochs", "budget", "recipe", "default" or "resume".
         folder: the run directory, None where there will be none.
+        reserved: seconds of the budget, or of the default length, that are kept for embedding and evidence.
     """
 
     prepared: Prepared
     epochs: float
     reason: str
     folder: Path | None
+    reserved: float = 0.0
 
     @cached_property
     def seconds(self) -> float:
@@ -96,7 +103,7 @@ class Trained:
 
 @dataclass(frozen=True)
 class Evaluated:
-    """A label was probed on the test rows: `evidence` is an entry of probes.json; on the first rank alone."""
+    """One of the labels was probed on the test rows: `evidence` is an entry of probes.json; on the first rank alone."""
 
     evidence: dict[str, Any]
 
@@ -121,6 +128,16 @@ class Finished:
     folder: Path | None
 
 
+@dataclass(frozen=True)
+class _Probing:
+    """How labels are evaluated; `sizes` are those of the few-label curve."""
+
+    evaluators: Sequence[str]
+    baselines: Sequence[str]
+    sizes: Sequence[Size] | None
+    progress: Callable[[str], None] | None
+
+
 Event = Planned | Recorded | Stepped | Stopped | Trained | Evaluated | Finished
 
 
@@ -140,6 +157,8 @@ def train(
     resume: Path | str | None = None,
     monitor: bool = True,
     evaluators: Sequence[str] = DEFAULT,
+    baselines: Sequence[str] = (),
+    label_budget: str | Sequence[Size] | None = None,
     progress: Callable[[str], None] | None = None,
     origin: Mapping[str, Any] | None = None,
     **reading: Any,
@@ -154,14 +173,17 @@ def train(
         recipe: or the path of one in TOML; by default what suits the method and the modality.
         method: by default the modality's. encoder: by default the modality's; a network of your own is copied.
         settings: changes of the recipe, such as {"method.temperature": 0.2}.
-        epochs: of the encoder. budget: seconds to train for. With neither, the recipe's where one is given, else the
-            default length (`isotropy.runs.defaults`).
+        epochs: of the encoder. budget: seconds for all of it: training, embedding and evidence. With neither, the
+            recipe's epochs where one is given, else the default length (`isotropy.runs.defaults`).
         seed: every random choice is a function of it. precision: "auto", "float32" or "bf16".
         device: where training runs.
         out: the run directory to write, "auto" for one under runs/; None keeps everything in memory.
         resume: a run directory to go on with; its recipe holds, and `data` is where its data moved to.
         monitor: whether to measure the training's health: without it there is no `Recorded` and no verdict.
         evaluators: names in `isotropy.evaluation.EVALUATORS`, by which a label is scored; the first one decides.
+        baselines: names in `isotropy.evaluation.baselines.EXTRAS` of those on request, such as "patches" for images.
+        label_budget: sizes of the few-label curve, "1,10,50,1%" or [1, 10, 50, 0.01]: labels a class (rows, where the
+            label is a number) or a fraction of the training rows.
         progress: called with the name of each representation before it is probed.
         origin: where a `Data` came from, as keywords of `isotropy.read`: kept in the recipe, for a resume.
         reading: keywords of `isotropy.read`, such as `label` and `split`.
@@ -178,7 +200,9 @@ def train(
         ...         print(event.representation.transform(rows).shape, event.evidence[0]["label"])
         (150, 256) label
     """
-    check_evaluators(evaluators)
+    check_baselines(baselines, data.modality if isinstance(data, Data) else None)
+    sizes = sizes_of(label_budget)
+    evaluators = with_budget(evaluators, sizes)
     if resume is not None:
         given = (recipe, method, encoder, settings, epochs, budget, seed, precision, out, origin, *reading.values())
         if any(value is not None for value in given):
@@ -199,11 +223,10 @@ def train(
         if isinstance(data, (str, Path)):
             origin = origin or read_again(data, **reading)
         else:
-            # Of what is in memory the names alone.
-            origin = origin or {name: value for name, value in reading.items() if isinstance(value, str)}
+            origin = origin or {name: value for name, value in reading.items() if _is_name(value, data)}
         network = encoder if isinstance(encoder, nn.Module) else None
         plan = partial(_plan, data, reading, dict(origin), recipe, changes, budget, network, out)
-    return _events(plan, device, monitor, evaluators, progress)
+    return _events(plan, device, monitor, _Probing(evaluators, tuple(baselines), sizes, progress))
 
 
 def _check(
@@ -235,6 +258,13 @@ def read_again(path: Path | str, **reading: Any) -> dict[str, Any]:
     return kept | {"path": str(Path(path).expanduser().resolve())}
 
 
+def _is_name(value: Any, data: Any) -> bool:
+    """Return whether an option names columns of what is in memory: values are not kept."""
+    columns = [str(name) for name in getattr(data, "columns", ())]
+    names = isinstance(value, list | tuple) and len(value) > 0 and all(name in columns for name in value)
+    return isinstance(value, str) or names
+
+
 def _read(data: Any, reading: Mapping[str, Any]) -> Data:
     """Read the data; of several ranks the first one goes ahead, as it may have images to decode."""
     if isinstance(data, Data):
@@ -259,20 +289,25 @@ def _plan(
     data = _read(data, reading)
     chosen = replace(Recipe.chosen(recipe, data.modality, changes), data=origin)
     prepared = prepare.prepare(chosen, data, device=place, network=network)
+    reserved = 0.0
     if budget is not None:
         reason = "budget"
-        epochs = prepare.epochs_within(budget, prepare.seconds_per_epoch(prepared))
+        seconds = seconds_left_for_training(prepared, budget)
+        reserved = budget - seconds
+        epochs = prepare.epochs_within(seconds, prepare.seconds_per_epoch(prepared))
     elif recipe or "train.epochs" in changes:
         reason = "epochs" if "train.epochs" in changes else "recipe"
         epochs = chosen.train.epochs
     else:
         reason = "default"
         most = prepare.default_epochs(chosen, len(prepared.dataset))
-        epochs = prepare.epochs_within(defaults.DEFAULT_BUDGET, prepare.seconds_per_epoch(prepared), most=most)
+        seconds = seconds_left_for_training(prepared, defaults.DEFAULT_BUDGET)
+        reserved = defaults.DEFAULT_BUDGET - seconds
+        epochs = prepare.epochs_within(seconds, prepare.seconds_per_epoch(prepared), most=most)
     if out == "auto":
         out = free_folder(origin.get("path", "data"), chosen.method) if comm.rank() == 0 else None
         out = comm.broadcast_object(out)
-    return Planned(prepared.with_epochs(epochs), epochs, reason, None if out is None else Path(out))
+    return Planned(prepared.with_epochs(epochs), epochs, reason, None if out is None else Path(out), reserved)
 
 
 def _plan_resumed(run: Run, data: Any, place: torch.device) -> Planned:
@@ -291,13 +326,13 @@ def _events(
     plan: Callable[[torch.device], Planned],
     device: torch.device | str,
     monitor: bool,
-    evaluators: Sequence[str],
-    progress: Callable[[str], None] | None,
+    probing: "_Probing",
 ) -> Iterator[Event]:
     """Plan, train from the run's last checkpoint if there is one, then evaluate and export."""
     place = comm.local_device(torch.device(device))
     with comm.process_group(place):
         planned = plan(place)
+        check_baselines(probing.baselines, planned.prepared.preprocess.modality)
         yield planned
         prepared, folder = planned.prepared, planned.folder
         run = None if folder is None else Run(folder)
@@ -316,15 +351,19 @@ def _events(
         yield Trained(prepared)
         method, name = prepared.method, prepared.recipe.method
         made = Representation(method.encoder, prepared.preprocess, method=name, coder=method.coder())
-        found, codes, said = [], None, None
+        found: list[dict[str, Any]] = []
+        codes, said = None, None
         if comm.rank() == 0:
             if run is not None:
                 made.save_weights(run.folder)
-            if prepared.data.labels is not None and len(prepared.test):
-                found = [_evidence(prepared, made, evaluators, progress)]
-                yield Evaluated(found[0])
+            labels = prepared.division.labels
+            if labels and len(prepared.test):
+                for label in labels:
+                    found.append(_evidence(prepared, made, label, probing))
+                    yield Evaluated(found[-1])
             if made.coder:
-                codes = codes_evidence(made, prepared.rows, prepared.data.labels, prepared.train, prepared.test)
+                values, task = (labels[0].values, labels[0].task) if labels else (None, None)
+                codes = codes_evidence(made, prepared.rows, values, prepared.train, prepared.test, task=task)
             if run is not None:
                 run.export(prepared, made, found, codes)
             if monitor:
@@ -364,19 +403,20 @@ def _steps(prepared: Prepared, recorder: Recorder, watch: Monitor | None, resume
     return None
 
 
-def _evidence(
-    prepared: Prepared, made: Representation, evaluators: Sequence[str], progress: Callable[[str], None] | None
-) -> dict[str, Any]:
-    labels, origin = prepared.data.labels, prepared.recipe.data
-    assert labels is not None
+def _evidence(prepared: Prepared, made: Representation, label: Label, probing: _Probing) -> dict[str, Any]:
     return evidence(
         made,
         prepared.untrained(),
         prepared.rows,
-        labels,
+        label.values,
         prepared.train,
         prepared.test,
-        label=origin.get("label") or origin.get("label_key") or "label",
-        evaluators=evaluators,
-        progress=progress,
+        label=label.name,
+        task=label.task,
+        groups=prepared.division.groups,
+        notes=prepared.division.notes_on(label),
+        evaluators=probing.evaluators,
+        baselines=probing.baselines,
+        sizes=probing.sizes,
+        progress=probing.progress,
     )

@@ -129,3 +129,14 @@ def _is(value: Any, kind: Any) -> bool:
     if kind in _NAMES:
         return type(value) is kind
     return isinstance(value, Mapping)
+
+
+def label_names(origin: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return what the labels are called that keywords of `isotropy.read` name.
+
+    Example:
+        >>> label_names({"label": "kind"}), label_names({})
+        (('kind',), ('label',))
+    """
+    given = origin.get("label") or origin.get("label_key") or "label"
+    return (given,) if isinstance(given, str) else tuple(given)

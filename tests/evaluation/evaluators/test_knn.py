@@ -1,9 +1,9 @@
-import sys
-
 import numpy as np
 import pytest
 
-from isotropy.evaluation import knn_probe
+from isotropy.errors import UserError
+from isotropy.evaluation import Features, Problem, knn_probe
+from isotropy.evaluation.evaluators.knn import knn
 
 
 def brute_force(train, test, values, k, temperature):
@@ -18,7 +18,7 @@ def brute_force(train, test, values, k, temperature):
 
 @pytest.mark.parametrize("k", [1, 5, 20])
 def test_votes_equal_brute_force(monkeypatch, k):
-    monkeypatch.setattr(sys.modules[knn_probe.__module__], "_CELLS", 200)  # several chunks
+    monkeypatch.setattr("isotropy.evaluation.neighbours._CELLS", 200)  # several chunks
     rng = np.random.default_rng(k)
     x, y, test, truth = rng.normal(size=(60, 4)), rng.integers(3, size=60), rng.normal(size=(25, 4)), np.zeros(25, int)
     found = knn_probe(x, y, test, truth, k=k)
@@ -36,3 +36,19 @@ def test_numbers_are_averaged_with_the_same_weights():
 def test_no_more_neighbours_than_rows_and_zero_rows_are_no_error():
     found = knn_probe(np.eye(3), ["a", "b", "b"], np.zeros((2, 3)), ["b", "a"], k=20)
     assert found.detail["k"] == 3 and found.score == 0.5
+
+
+@pytest.mark.parametrize("settings", [{"k": 0}, {"k": 2.5}, {"temperature": 0}, {"temperature": float("nan")}])
+def test_settings_that_mean_nothing_are_refused(settings):
+    with pytest.raises(UserError, match=next(iter(settings))):
+        knn_probe(np.eye(3), [0, 1, 1], np.eye(3), [0, 1, 1], **settings)
+
+
+def test_the_form_is_chosen_on_training_rows():
+    """Twenty columns of noise are a thousand times larger than those that tell the classes apart."""
+    rng = np.random.default_rng(0)
+    y = rng.integers(2, size=400)
+    x = np.hstack([y[:, None] + 0.1 * rng.normal(size=(400, 20)), 1000 * rng.normal(size=(400, 20))])
+    found = next(iter(knn(Features(x[:200], x[200:]), Problem.of(y[:200], y[200:]))))
+    assert found.detail["form"] != "as it is" and found.terms.mean() > 0.85
+    assert knn_probe(x[:200], y[:200], x[200:], y[200:]).score < 0.65

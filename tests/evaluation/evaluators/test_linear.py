@@ -57,7 +57,7 @@ def test_a_class_with_one_member_and_one_never_seen():
     x = np.array([[0.0], [0.1], [0.2], [5.0], [0.05], [9.0]])
     y = np.array(["a", "a", "a", "b", "a", "new"])
     found = linear_probe(x[:4], y[:4], x[4:], y[4:])
-    assert found.score == 0.5 and found.detail["C"] == 1.0
+    assert found.scores["accuracy"] == 0.5 and found.detail["C"] == 1.0
 
 
 def test_numbers_are_regressed():
@@ -70,7 +70,7 @@ def test_numbers_are_regressed():
 
 
 def test_a_fit_that_stops_early_says_so(monkeypatch):
-    monkeypatch.setattr(sys.modules[linear_probe.__module__], "FINAL_STEPS", 1)
+    monkeypatch.setattr(sys.modules["isotropy.evaluation.evaluators.linear"], "FINAL_STEPS", 1)
     x, y = load_digits(return_X_y=True)
     assert linear_probe(x[:300], y[:300], x[300:400], y[300:400]).detail["converged"] is False
 
@@ -107,4 +107,4 @@ def test_leading_directions_of_pca_stay_leading_where_noise_has_as_many_columns(
     train, test = order[:270], order[270:]
     train_z, test_z = pca(x[train], x[test], width=270)
     found = linear_probe(train_z, y[train], test_z, y[test])
-    assert found.score > 0.95 and found.detail["scaled"] == "all columns alike"
+    assert found.score > 0.95 and found.detail["form"] == "as it is"

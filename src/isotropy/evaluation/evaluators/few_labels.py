@@ -1,72 +1,47 @@
-"""Few-label curve: the linear probe with a handful of labels a class, over many draws of them."""
+"""Few-label curve: what is read from a handful of labels, over many draws of them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from isotropy.errors import UserError
-from isotropy.evaluation.evaluators.linear import linear_probe
-from isotropy.evaluation.probe import checked
+from isotropy.evaluation.baselines.propagation import Propagation, propagate
+from isotropy.evaluation.baselines.trees import Columns, boost_few
+from isotropy.evaluation.evaluators.few_linear import few_linear
+from isotropy.evaluation.features import Features
+from isotropy.evaluation.metrics import METRICS
+from isotropy.evaluation.problem import Problem, Rows, size_text
 from isotropy.evaluation.score import Measurement
-from isotropy.evaluation.task import SCORE_NAME, Task
 
-PER_CLASS = (1, 2, 5, 10, 50, 200)
-ROWS = (20, 50, 200, 1000)
-DRAWS = 20
+# Predicts the test rows (M,) from each draw of training rows (D, n): (D', M, K) for classes, (D', M) for numbers. A
+# reader that is too slow for all draws takes the first of them.
+Reader = Callable[[Any, Problem, NDArray[np.int64], Rows], NDArray[Any]]
+READERS: dict[type, Reader] = {Features: few_linear, Columns: boost_few, Propagation: propagate}
 
 
-def few_labels(
-    train_z: ArrayLike,
-    train_y: ArrayLike,
-    test_z: ArrayLike,
-    test_y: ArrayLike,
-    *,
-    task: Task,
-    seed: int,
-    sizes: Sequence[int] | None = None,
-    draws: int = DRAWS,
-) -> Iterator[Measurement]:
-    """Measure `linear_probe` with few training labels, each score the mean over `draws` draws of them.
+def few_labels(candidate: Any, problem: Problem) -> Iterator[Measurement]:
+    """Measure what is read from few labels, at each size that the training rows allow, over `problem.draws` draws.
 
-    The draws depend on the labels and the seed alone, so that all representations learn from the same rows; the
-    interval is over draws, on the same test rows. A class that has fewer rows gives all that it has; a size that every
-    class falls short of is left out.
+    Features are read by a linear probe whose form and strength are chosen among the drawn labels alone, raw columns by
+    boosted trees, a graph by label propagation. The draws are the same for all of them.
 
-    Args:
-        train_z, train_y, test_z, test_y, task, seed: as of every `Evaluator`.
-        sizes: labels per class, or rows where the labels are numbers; by default 1, 2, 5, 10, 50, 200 per class, or
-            20, 50, 200, 1000 rows.
-        draws: how many, at least 2.
-
-    Raises:
-        UserError: no size that is there, or fewer than two draws.
-
-    Source: Dubois et al. 2022 (arXiv 2209.06235), figure 7a; compare with 1 - (1 - 1/K)^labels.
+    Source: Dubois et al. 2022 (arXiv 2209.06235), figure 7a.
 
     Example:
         >>> x, y = np.repeat(np.eye(2), 8, axis=0), np.repeat([0, 1], 8)
-        >>> [(m.labels, m.terms.mean()) for m in few_labels(x, y, x, y, task="classes", seed=0, sizes=[1, 4], draws=3)]
-        [(2, np.float64(1.0)), (8, np.float64(1.0))]
+        >>> found = few_labels(Features(x, x), Problem.of(y, y, sizes=(1, 4), draws=3))
+        >>> [(m.detail["size"], m.labels, float(m.terms.mean())) for m in found]
+        [('1 a class', 2, 1.0), ('4 a class', 8, 1.0)]
     """
-    data = checked(train_z, train_y, test_z, test_y)
-    groups = np.unique(data.train_y.astype(str), return_inverse=True)[1] if task == "classes" else None
-    most = len(data.train_y) if groups is None else int(np.bincount(groups).max())
-    sizes = [size for size in sizes or (PER_CLASS if task == "classes" else ROWS) if 1 <= size <= most]
-    if not sizes or draws < 2:
-        raise UserError(f"few labels need sizes from 1 to {most} and at least 2 draws, not {draws}")
-    for size in sizes:
-        scores = []
-        for draw in range(draws):
-            rows = _drawn(len(data.train_y), groups, size, np.random.default_rng([seed, size, draw]))
-            found = linear_probe(data.train_x[rows], data.train_y[rows], data.test_x, data.test_y, task=task, seed=seed)
-            scores.append(found.score)
-        yield Measurement(SCORE_NAME[task], len(rows), np.array(scores)[:, None], {"size": size, "draws": draws})
-
-
-def _drawn(count: int, groups: NDArray[np.intp] | None, size: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    """Return `size` rows of every group, or of all."""
-    order = rng.permutation(count)
-    if groups is None:
-        return order[:size]
-    return np.concatenate([order[groups[order] == group][:size] for group in range(groups.max() + 1)])
+    read = READERS[type(candidate)]
+    test = problem.drawn_test_rows()
+    metric = METRICS[problem.task][problem.leading]
+    for size in problem.possible_sizes()[0]:
+        rows = np.stack([problem.draw(size, number) for number in range(problem.draws)])
+        predicted = read(candidate, problem, rows, test)
+        terms = np.stack([metric.terms(problem.test_y[test], one) for one in predicted])
+        detail = {"size": size_text(size, problem.task), "draws": len(terms)}
+        yield Measurement(
+            problem.leading, rows.shape[1], terms, detail, value=metric.value, higher_is_better=metric.higher_is_better
+        )

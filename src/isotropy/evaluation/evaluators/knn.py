@@ -1,94 +1,96 @@
 """Exact k-nearest-neighbour probe on cosine similarity."""
 
-import time
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
+from torch import Tensor
 
-from isotropy.evaluation.probe import Probe, checked, scored
+from isotropy.evaluation.features import Features
+from isotropy.evaluation.metrics import score_of
+from isotropy.evaluation.neighbours import most_similar
+from isotropy.evaluation.problem import Problem
 from isotropy.evaluation.score import Measurement
-from isotropy.evaluation.task import SCORE_NAME, Task, encode, task_of
 
 NEIGHBOURS = 20
+FOLDS = 3  # where rows have groups
 TEMPERATURE = 0.07
-_CELLS = 1 << 25  # similarities held at a time: 128 MB
+CHOICE_ROWS = 2000  # training rows that choose the form, each by its neighbours among all the others
 
 
-def knn(
-    train_z: ArrayLike, train_y: ArrayLike, test_z: ArrayLike, test_y: ArrayLike, *, task: Task, seed: int
-) -> Iterator[Measurement]:
-    """Measure `knn_probe` with all training labels; nothing is drawn, so the seed does not matter."""
-    probe = knn_probe(train_z, train_y, test_z, test_y, task=task)
-    yield Measurement(SCORE_NAME[task], len(np.asarray(train_y)), probe.terms, probe.detail)
+def knn(candidate: Any, problem: Problem) -> Iterator[Measurement]:
+    """Measure the vote of the 20 most similar training rows, in the form that suits the training rows best.
 
-
-def knn_probe(
-    train_x: ArrayLike,
-    train_y: ArrayLike,
-    test_x: ArrayLike,
-    test_y: ArrayLike,
-    *,
-    k: int = NEIGHBOURS,
-    temperature: float = TEMPERATURE,
-    task: Task | None = None,
-) -> Probe:
-    """Predict each test row from its `k` most similar training rows, weighted by exp(cosine / temperature).
-
-    Classes are voted on, numbers averaged. Nothing is fitted, so nothing can be tuned in a method's favour; features
-    are taken as they come (not centred, not scaled). `k` is at most the number of training rows. Exact: every pair is
-    compared, in chunks of test rows. A row of zeros has similarity 0 to every other.
-
-    Args:
-        train_x: features (N, D).
-        train_y: labels (N,); rows with a missing one are dropped.
-        test_x: features (M, D).
-        test_y: labels (M,); rows with a missing one are dropped.
-        k: neighbours.
-        temperature: of the weights, positive.
-        task: "classes" or "numbers"; by default what `task.task_of` says of the training labels.
-
-    Raises:
-        UserError: as `linear_probe`.
+    Each neighbour weighs exp(cosine / 0.07); numbers are averaged alike. The form is the one with which training rows
+    are best predicted from the other training rows (of other groups, where rows have groups); nothing else is fitted.
+    Exact: every pair is compared.
 
     Source: Wu et al., Unsupervised Feature Learning via Non-Parametric Instance Discrimination (2018), section 3.4
     (k = 200 there; 20 as in DINO, 2021, section 4).
-
-    Example:
-        >>> x, y = np.array([[1.0, 0.0], [0.9, 0.1], [0.0, 1.0]]), np.array(["a", "a", "b"])
-        >>> knn_probe(x, y, np.array([[1.0, 0.2], [0.1, 1.0]]), np.array(["a", "b"]), k=1).score
-        1.0
     """
-    start = time.perf_counter()
-    data = checked(train_x, train_y, test_x, test_y)
-    task = task or task_of(data.train_y)
-    k = min(k, len(data.train_y))
-    detail = {"k": k, "temperature": temperature}
-    if task == "classes":
-        train, truth, classes = encode(data.train_y, data.test_y)
-        votes = _averages(data.train_x, np.eye(len(classes), dtype=np.float32)[train], data.test_x, k, temperature)
-        predicted = votes.argmax(axis=1)
-    else:
-        truth = data.test_y.astype(np.float64)
-        target = data.train_y.astype(np.float64)
-        # In float32 a large common offset would eat the digits, so numbers are averaged about their mean.
-        values = (target - target.mean()).astype(np.float32)[:, None]
-        predicted = _averages(data.train_x, values, data.test_x, k, temperature)[:, 0] + target.mean()
-    return scored(task, truth, predicted, data, detail, start)
+    if not isinstance(candidate, Features):
+        return
+    k = min(NEIGHBOURS, len(problem.train_y))
+    best, chosen, folds = -np.inf, candidate.as_is, problem.group_folds(FOLDS)
+    for form in candidate.forms():
+        left_out = _left_out(form.train, problem, k) if folds is None else _fold_left_out(form.train, problem, k, folds)
+        value = score_of(problem.task, problem.leading, *left_out)
+        if not value <= best:
+            best, chosen = value, form
+    predicted = vote(chosen.train, problem, chosen.test, k)
+    detail = {"k": k, "temperature": TEMPERATURE, "form": chosen.name}
+    yield from problem.measured(predicted, validation=best, detail=detail)
 
 
-def _averages(
-    train: NDArray[np.float32], values: NDArray[np.float32], test: NDArray[np.float32], k: int, temperature: float
+def vote(
+    train: NDArray[np.float32],
+    problem: Problem,
+    test: NDArray[np.float32],
+    k: int,
+    temperature: float = TEMPERATURE,
 ) -> NDArray[np.float64]:
-    """Return the weighted mean of the neighbours' `values` (N, c) for every test row, (M, c)."""
-    keys = F.normalize(torch.from_numpy(train), dim=1)
-    queries = F.normalize(torch.from_numpy(test), dim=1)
-    carried = torch.from_numpy(values)
-    out = []
-    for chunk in queries.split(max(1, _CELLS // len(keys))):
-        similarity, neighbour = (chunk @ keys.T).topk(k, dim=1)
-        weight = torch.softmax(similarity.double() / temperature, dim=1)
-        out.append(torch.einsum("mk,mkc->mc", weight, carried[neighbour].double()))
-    return torch.cat(out).numpy()
+    """Return what the k most similar training rows say of each test row: weights of classes (M, K) or numbers (M,)."""
+    return _weighted(*most_similar(torch.from_numpy(test), torch.from_numpy(train), k), problem, temperature)
+
+
+def _left_out(train: NDArray[np.float32], problem: Problem, k: int) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return the truth and the vote for some training rows, each without its own label."""
+    count = len(train)
+    some = np.unique(np.linspace(0, count - 1, min(count, CHOICE_ROWS)).astype(np.int64))
+    x = torch.from_numpy(train)
+    similarity, neighbour = most_similar(x[some], x, min(k + 1, count))
+    other = neighbour != torch.from_numpy(some)[:, None]
+    # Of k + 1 neighbours one is the row itself; where duplicates hide it, the last one goes.
+    other[other.all(1), -1] = False
+    width = similarity.shape[1] - 1
+    if not width:
+        return problem.train_y[some], np.zeros((len(some), max(1, len(problem.classes))))
+    similarity, neighbour = similarity[other].view(-1, width), neighbour[other].view(-1, width)
+    return problem.train_y[some], _weighted(similarity, neighbour, problem, TEMPERATURE)
+
+
+def _fold_left_out(
+    train: NDArray[np.float32], problem: Problem, k: int, folds: NDArray[np.int64]
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return the truth and the vote for some training rows, from the rows of other folds: whole groups are left out."""
+    some = np.unique(np.linspace(0, len(train) - 1, min(len(train), CHOICE_ROWS)).astype(np.int64))
+    x = torch.from_numpy(train)
+    truth, votes = [], []
+    for fold in np.unique(folds[some]):
+        asked, keys = some[folds[some] == fold], np.flatnonzero(folds != fold)
+        similarity, place = most_similar(x[asked], x[torch.from_numpy(keys)], min(k, len(keys)))
+        truth.append(problem.train_y[asked])
+        votes.append(_weighted(similarity, torch.from_numpy(keys)[place], problem, TEMPERATURE))
+    return np.concatenate(truth), np.concatenate(votes)
+
+
+def _weighted(similarity: Tensor, neighbour: Tensor, problem: Problem, temperature: float) -> NDArray[np.float64]:
+    weight = torch.softmax(similarity.double() / temperature, dim=1).numpy()
+    labels = problem.train_y[neighbour.numpy()]
+    if problem.task == "numbers":
+        return np.asarray((weight * labels).sum(axis=1))
+    votes = np.zeros((len(weight), len(problem.classes)))
+    np.add.at(votes, (np.arange(len(weight))[:, None], labels), weight)
+    return votes

@@ -1,154 +1,135 @@
 """Linear probe on frozen features: how much of a label a straight line through the representation can read."""
 
-import time
-import warnings
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression, LogisticRegressionCV, Ridge, RidgeCV
-from sklearn.model_selection import StratifiedKFold
-from sklearn.preprocessing import StandardScaler
-from threadpoolctl import threadpool_limits
+import torch
+from numpy.typing import NDArray
+from sklearn.linear_model import Ridge, RidgeCV
+from sklearn.model_selection import PredefinedSplit, StratifiedKFold
+from torch import Tensor
 
-from isotropy.evaluation.probe import Features, Probe, Rows, checked, scored
+from isotropy.evaluation.features import Features, Form
+from isotropy.evaluation.logistic import fit_logistic
+from isotropy.evaluation.metrics import score_of
+from isotropy.evaluation.problem import Problem
 from isotropy.evaluation.score import Measurement
 from isotropy.evaluation.splits import stratified
-from isotropy.evaluation.task import SCORE_NAME, Task, encode, task_of
 
 C_GRID = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0)
 ALPHA_GRID = tuple(10.0**power for power in range(-2, 6))
 FOLDS = 3
-CHOICE_ROWS = 3000  # training rows on which the scaling and the strength are chosen
-CHOICE_STEPS, FINAL_STEPS = 60, 300
+CHOICE_ROWS = 3000  # training rows on which the form and the strength are chosen
+CHOICE_STEPS, FINAL_STEPS = 40, 200
 TOLERANCE = 1e-3
-SCALINGS = ("each column", "all columns alike")
 
 
-def linear(
-    train_z: ArrayLike, train_y: ArrayLike, test_z: ArrayLike, test_y: ArrayLike, *, task: Task, seed: int
-) -> Iterator[Measurement]:
-    """Measure `linear_probe` with all training labels."""
-    probe = linear_probe(train_z, train_y, test_z, test_y, task=task, seed=seed)
-    converged = probe.detail["converged"]
-    notes = () if converged else (f"stopped after {probe.detail['steps']} steps, before it converged",)
-    yield Measurement(SCORE_NAME[task], len(np.asarray(train_y)), probe.terms, probe.detail, notes)
+def linear(candidate: Any, problem: Problem) -> Iterator[Measurement]:
+    """Measure a linear model on all training rows, in the form and with the strength that suit them best.
 
-
-def linear_probe(
-    train_x: ArrayLike,
-    train_y: ArrayLike,
-    test_x: ArrayLike,
-    test_y: ArrayLike,
-    *,
-    task: Task | None = None,
-    seed: int = 0,
-) -> Probe:
-    """Fit a linear model on frozen training features and score it on the test rows.
-
-    Features are centred and scaled by the training rows: each column to standard deviation 1, or all columns by one
-    number, which keeps the leading directions of PCA leading. Classes: multinomial logistic regression (L-BFGS,
-    float32). The scaling, and the strength C among 1e-4, 1e-3, ..., 100, are chosen by 3-fold cross-validated accuracy
-    on at most 3000 stratified training rows (the first scaling and the smaller C where two tie); the final fit takes
-    all training rows, at most 300 steps, to a gradient of 1e-3. `detail` holds both choices, the steps and whether it
-    converged: a final fit that stops early is scored as it is and said. Numbers: ridge regression, both chosen by
-    leave-one-out on at most 3000 training rows. The test rows are touched once, by `predict`. A test class that was
-    never trained on counts as an error. All on one thread: these products are too small to share (two threads on busy
-    cores took 50 s for what one does in 1.5 s).
-
-    Args:
-        train_x: features (N, D), finite.
-        train_y: labels (N,); rows with a missing one (NaN, None) are dropped.
-        test_x: features (M, D), finite.
-        test_y: labels (M,); rows with a missing one are dropped.
-        task: "classes" or "numbers"; by default what `task.task_of` says of the training labels.
-        seed: of the rows and folds on which C is chosen.
-
-    Raises:
-        UserError: one class only, no label left, shapes that do not match, features that are not finite.
-
-    Example:
-        >>> x = np.array([[0.0], [0.1], [1.0], [1.1]] * 5)
-        >>> linear_probe(x, x[:, 0] > 0.5, np.array([[-1.0], [2.0]]), np.array([False, True])).score
-        1.0
+    Classes: multinomial logistic regression. Form and C (1e-4, 1e-3, ..., 100) are chosen by the leading metric in
+    3-fold cross-validation on at most 3,000 stratified training rows (the first form and the smaller C where two tie);
+    the final fit takes all training rows, at most 200 steps of L-BFGS, to a gradient of 1e-3. Numbers: ridge
+    regression, form and strength by leave-one-out on at most 3,000 training rows. `detail` holds the choice; a final
+    fit that stops early is scored as it is and said.
     """
-    start = time.perf_counter()
-    data = checked(train_x, train_y, test_x, test_y)
-    task = task or task_of(data.train_y)
-    with threadpool_limits(limits=1):
-        truth, predicted, detail = _fitted(data, task, seed)
-    return scored(task, truth, predicted, data, detail, start)
-
-
-def _fitted(data: Rows, task: Task, seed: int) -> tuple[NDArray[Any], NDArray[Any], dict[str, Any]]:
-    """Return the truth and the prediction of the test rows, and what was chosen."""
-    scaler = StandardScaler().fit(data.train_x)
-    train, test = scaler.transform(data.train_x), scaler.transform(data.test_x)
-    # Back to the columns' own proportions, with a mean variance of 1.
-    weights = np.sqrt(scaler.var_ / max(scaler.var_.mean(), 1e-30)).astype(np.float32)
-    target: NDArray[Any]
-    if task == "classes":
-        target, truth, _ = encode(data.train_y, data.test_y)
-        scaling, strength, chosen_by = _choose_logistic(train, weights, target, seed)
+    if not isinstance(candidate, Features):
+        return
+    if problem.task == "numbers":
+        predicted, validation, detail = _ridge(candidate, problem)
     else:
-        target, truth = data.train_y.astype(np.float64), data.test_y.astype(np.float64)
-        scaling, strength, chosen_by = _choose_ridge(train, weights, target, seed)
-    if scaling == SCALINGS[1]:
-        train, test = train * weights, test * weights
-    detail: dict[str, Any] = {"scaled": scaling, "chosen_by": chosen_by}
-    if task == "classes":
-        model = LogisticRegression(C=strength, max_iter=FINAL_STEPS, tol=TOLERANCE)
-        converged = _fit(model, train, target)
-        detail |= {"C": strength, "steps": int(np.max(model.n_iter_)), "converged": converged}
-    else:
-        model = Ridge(alpha=strength).fit(train.astype(np.float64), target)
-        detail |= {"alpha": strength, "converged": True}
-    return truth, model.predict(test), detail
+        predicted, validation, detail = _logistic(candidate, problem)
+    converged = detail["converged"]
+    notes = () if converged else (f"stopped after {detail['steps']} steps, before it converged",)
+    yield from problem.measured(predicted, validation=validation, detail=detail, notes=notes)
 
 
-def _choose_logistic(x: Features, weights: Features, codes: NDArray[np.int64], seed: int) -> tuple[str, float, str]:
-    """Return the scaling, C and how they were chosen, from training rows alone."""
-    rows = stratified(codes, CHOICE_ROWS, seed=seed)
+def _logistic(features: Features, problem: Problem) -> tuple[NDArray[Any], float | None, dict[str, Any]]:
+    codes, classes = problem.train_y, len(problem.classes)
+    rows = stratified(codes, CHOICE_ROWS, seed=problem.seed)
     rows = rows[np.bincount(codes[rows])[codes[rows]] > 1]  # a class of one row cannot be learnt and held out
-    x, codes = x[rows], codes[rows]
-    counts = np.unique(codes, return_counts=True)[1]
-    if len(counts) < 2 or counts.max() < FOLDS:
-        return SCALINGS[0], 1.0, "default: too few rows for cross-validation"
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "The least populated class")
-        parts = list(StratifiedKFold(FOLDS, shuffle=True, random_state=seed).split(codes, codes))
-    best = (-1.0, SCALINGS[0], 1.0)
-    for scaling, features in zip(SCALINGS, (x, x * weights)):
-        search = LogisticRegressionCV(
-            Cs=list(C_GRID), cv=parts, max_iter=CHOICE_STEPS, tol=TOLERANCE, refit=False, scoring="accuracy"
-        )
-        _fit(search, features, codes)
-        accuracy = np.asarray(next(iter(search.scores_.values()))).mean(axis=0)
-        if accuracy.max() > best[0]:
-            best = (float(accuracy.max()), scaling, C_GRID[int(accuracy.argmax())])
-    return *best[1:], f"{FOLDS}-fold cross-validation on {len(codes)} training rows"
+    counts = np.unique(codes[rows], return_counts=True)[1]
+    form, strength, validation = features.as_is, 1.0, None
+    chosen_by = "default: too few rows for cross-validation"
+    if len(counts) > 1 and counts.max() >= FOLDS:
+        found = [(*_cross_validated(form, rows, problem), form) for form in features.forms()]
+        validation, strength, form = max(found, key=lambda one: one[0])
+        chosen_by = f"{FOLDS}-fold cross-validation on {len(rows)} training rows"
+    axes = _axes(form.train).to(problem.device)
+    fitted = fit_logistic(
+        torch.from_numpy(form.train)[None].to(problem.device) @ axes, torch.from_numpy(codes)[None].to(problem.device),
+        classes, torch.tensor([strength]), steps=FINAL_STEPS, tolerance=TOLERANCE,
+    )  # fmt: skip
+    weights, intercepts = (axes @ fitted.weights[0, 0]).cpu(), fitted.intercepts[0, 0].cpu()
+    predicted = torch.softmax(torch.from_numpy(form.test) @ weights + intercepts, dim=1).numpy()
+    detail = {"form": form.name, "C": strength, "chosen_by": chosen_by, "steps": fitted.steps}
+    return predicted, validation, detail | {"converged": bool(fitted.converged.all())}
 
 
-def _fit(model: Any, x: Features, target: NDArray[Any]) -> bool:
-    """Fit the model and return whether it converged; that warning becomes this value, others are passed on."""
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", ConvergenceWarning)
-        warnings.filterwarnings("ignore", category=FutureWarning, module="sklearn")
-        model.fit(x, target)
-    others = [warning for warning in caught if not issubclass(warning.category, ConvergenceWarning)]
-    for warning in others:
-        warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
-    return len(others) == len(caught)
+def _cross_validated(form: Form, rows: NDArray[np.int64], problem: Problem) -> tuple[float, float]:
+    """Return the best leading metric on held-out training rows, and the C that reaches it."""
+    codes, classes = problem.train_y[rows], len(problem.classes)
+    whole = problem.group_folds(FOLDS)
+    folds = _folds(codes, problem.seed) if whole is None else whole[rows]
+    learnt = np.repeat(folds[:, None] != np.arange(FOLDS), len(C_GRID), axis=1)
+    x = torch.from_numpy(form.train[rows])[None] @ _axes(form.train[rows])
+    fitted = fit_logistic(
+        x.to(problem.device), torch.from_numpy(codes)[None].to(problem.device), classes,
+        torch.tensor(C_GRID).repeat(FOLDS), rows=torch.from_numpy(learnt)[None], steps=CHOICE_STEPS, tolerance=3e-3,
+    )  # fmt: skip
+    scores = np.empty((FOLDS, len(C_GRID)))
+    for number in range(FOLDS):
+        out = folds == number
+        for place in range(len(C_GRID)):
+            job = number * len(C_GRID) + place
+            logits = x[0, torch.from_numpy(out)] @ fitted.weights[0, job].cpu() + fitted.intercepts[0, job].cpu()
+            scores[number, place] = score_of(
+                "classes", problem.leading, codes[out], torch.softmax(logits, dim=1).numpy()
+            )
+    mean = np.nan_to_num(scores, nan=-np.inf).mean(axis=0)
+    return float(mean.max()), C_GRID[int(mean.argmax())]
 
 
-def _choose_ridge(x: Features, weights: Features, y: NDArray[np.float64], seed: int) -> tuple[str, float, str]:
-    rows = np.random.default_rng(seed).permutation(len(y))[:CHOICE_ROWS]
-    if len(y) < 3 or not x[rows].any():
-        return SCALINGS[0], 1.0, "default: too few rows for leave-one-out"
-    searches = [
-        RidgeCV(alphas=ALPHA_GRID).fit(features[rows].astype(np.float64), y[rows]) for features in (x, x * weights)
-    ]
-    best = int(np.argmax([search.best_score_ for search in searches]))
-    return SCALINGS[best], float(searches[best].alpha_), f"leave-one-out on {len(rows)} training rows"
+def _axes(x: NDArray[np.float32]) -> Tensor:
+    """Return the principal axes (d, d): along them L-BFGS starts near the right curvature; the fit is the same."""
+    some = torch.from_numpy(x[:: max(1, len(x) // CHOICE_ROWS)])
+    some = some - some.mean(0)
+    return torch.linalg.eigh((some.T @ some).double())[1].float()
+
+
+def _folds(codes: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
+    """Return the fold that holds each row out, (n,), every class in equal parts as far as it goes."""
+    folds = np.empty(len(codes), dtype=np.int64)
+    most = min(FOLDS, int(np.unique(codes, return_counts=True)[1].max()))
+    rare = np.bincount(codes)[codes] < most
+    order = np.random.default_rng(seed).permutation(len(codes))
+    folds[order] = np.arange(len(codes)) % FOLDS
+    if not rare.all():
+        common = np.flatnonzero(~rare)
+        divider = StratifiedKFold(FOLDS, shuffle=True, random_state=seed)
+        for number, (_, out) in enumerate(divider.split(common, codes[common])):
+            folds[common[out]] = number
+    return folds
+
+
+def _ridge(features: Features, problem: Problem) -> tuple[NDArray[Any], float | None, dict[str, Any]]:
+    y = problem.train_y
+    rows = np.random.default_rng(problem.seed).permutation(len(y))[:CHOICE_ROWS]
+    form, strength, validation = features.as_is, 1.0, None
+    chosen_by = "default: too few rows for leave-one-out"
+    if len(y) >= 3 and features.train[rows].any():
+        found = []
+        whole = problem.group_folds(FOLDS)
+        divided: dict[str, Any] = {}
+        if whole is not None:
+            divided = {"cv": PredefinedSplit(whole[rows]), "scoring": "neg_mean_squared_error"}
+        for one in features.forms():
+            search = RidgeCV(alphas=ALPHA_GRID, **divided).fit(one.train[rows].astype(np.float64), y[rows])
+            spread = float(np.var(y[rows])) or 1.0
+            found.append((1 + float(search.best_score_) / spread, float(search.alpha_), one))
+        validation, strength, form = max(found, key=lambda one: one[0])
+        chosen_by = f"leave-one-out on {len(rows)} training rows"
+    model = Ridge(alpha=strength).fit(form.train.astype(np.float64), y)
+    detail = {"form": form.name, "alpha": strength, "chosen_by": chosen_by, "converged": True}
+    return model.predict(form.test.astype(np.float64)), validation, detail

@@ -8,6 +8,7 @@ from sklearn.decomposition import PCA
 from sklearn.preprocessing import StandardScaler
 
 from isotropy.errors import UserError
+from isotropy.evaluation.baselines import random_convolutions
 
 Features = NDArray[np.float32]
 Pair = tuple[Features, Features]
@@ -30,7 +31,8 @@ def collect(
     """Return the baselines by name, each as (training, test) features for `evaluate`.
 
     "raw features" (through a random projection where wider than 4096), "PCA (width)" of the same width as the
-    embedding, "untrained encoder" where its embeddings are given, "summary features" where series are given.
+    embedding, "untrained encoder" where its embeddings are given; where series are given "summary features" and, from
+    3 steps on, "random convolutions".
 
     Args:
         raw_train: raw features of the training rows (N, F), as the preprocessing gives them.
@@ -50,6 +52,8 @@ def collect(
     found = {"raw features": raw, f"PCA ({reduced[0].shape[1]})": reduced}
     if series is not None:
         found["summary features"] = standardise(series_summary(series[0]), series_summary(series[1]))
+        if np.shape(series[0])[2] >= 3:
+            found[random_convolutions.NAME] = random_convolutions.affordable(*series, seed=seed)
     if untrained is not None:
         found["untrained encoder"] = (
             np.asarray(untrained[0], dtype=np.float32),

@@ -1,0 +1,57 @@
+"""Labels, parts and groups of a folder of images: the names of its folders, or values given beside it."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from isotropy.data.data import Data
+from isotropy.data.folder import ImageFolder
+from isotropy.data.schema import listed
+from isotropy.data.target_columns import Target, counted_rows, with_targets
+from isotropy.errors import UserError
+
+# What the test part of an image set is called where its folders are its parts.
+TEST_FOLDERS = ("test", "val", "valid", "validation")
+
+
+def folder_data(images: ImageFolder, name: str, label: Any, split: Any) -> Data:
+    """Return the images with labels and parts: given by value, or the names of their folders."""
+    folders = [file.split("/")[:-1] for file in images.files]
+    tops = {path[0] if path else "" for path in folders}
+    labels, parts = Target(label), Target(split)
+    if isinstance(split, str):
+        raise UserError("the parts of a folder are its folders train and test, or one value per image")
+    if split is None and len(tops) == 2 and "train" in tops and tops & set(TEST_FOLDERS):
+        which = np.array(["train" if path[0] == "train" else "test" for path in folders])
+        parts = Target(which, " and ".join(sorted(tops, key=lambda top: top != "train")))
+        folders = [path[1:] for path in folders]
+    if isinstance(label, str):
+        if label != "folder":
+            raise UserError(f"a folder of images has no label {label!r}: label='folder' takes the folders' names")
+        classes = pd.Series([path[0] if path else None for path in folders], dtype=object)
+        if classes.isna().all():
+            raise UserError(f"{name} has no class folders to take labels from")
+        labels = Target(classes, "the folders' names")
+    notes = []
+    if images.bad:
+        notes.append(f"{len(images.bad)} unreadable left out: {listed([bad for bad, _ in images.bad], 5)}")
+    if images.ignored:
+        notes.append(f"{images.ignored} other files ignored")
+    count, height, width = images.values.shape[1:]
+    colour = "RGB" if count == 3 else "grey"
+    description = f"{name}: {colour} images brought to {height}x{width}, {counted_rows(len(images.values), name)}"
+    data = with_targets(images.values, "image", description, split=parts)
+    return replace(with_targets(images.values, "image", data.description, labels, notes=notes), split=data.split)
+
+
+def folder_groups(images: ImageFolder, label: Any, group: Any) -> Target:
+    """Return the groups: given by value, or "folder", the names of the images' folders."""
+    if not isinstance(group, str):
+        return Target(group)
+    if group != "folder":
+        raise UserError(f"a folder of images has no group {group!r}: group='folder' takes the folders' names")
+    if isinstance(label, str):
+        raise UserError("the folders' names cannot be both the label and the group")
+    return Target(pd.Series([file.rpartition("/")[0] for file in images.files], dtype=object), "the folders' names")

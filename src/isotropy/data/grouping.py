@@ -1,0 +1,128 @@
+"""What rows belong together and when they were recorded: columns that divide rows and are never an input."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from isotropy.data.columns import ISO_DATE
+from isotropy.data.data import Data
+from isotropy.data.target_columns import Target
+from isotropy.data.tensors import as_array
+from isotropy.errors import UserError
+
+
+def check_division(names: dict[str, Any]) -> None:
+    """Raise UserError where two options say what the parts are, or one column is two things.
+
+    Args:
+        names: what is given for each of these options; None where nothing is.
+    """
+    given = [name for name in ("split", "test_key", "group", "time") if names[name] is not None]
+    if len(given) > 1 and given != ["split", "test_key"]:
+        raise UserError(f"{given[0]} and {given[1]} both say what the test part is: give one of them")
+    label, split = names["label"], names["split"]
+    if isinstance(label, list | tuple) and isinstance(split, str) and split in label:
+        raise UserError(f"{split!r} cannot be both the label and the split")
+    for option in ("group", "time"):
+        column = names[option]
+        for other, given_there in (("label", names["label"]), ("label", names["label_key"]), ("values", names["key"])):
+            several = given_there if isinstance(given_there, list | tuple) else [given_there]
+            if isinstance(column, str) and any(isinstance(one, str) and one == column for one in several):
+                raise UserError(f"{column!r} cannot be both the {other} and the {option}")
+
+
+def with_division(data: Data, group: Target, time: Target) -> Data:
+    """Return the data with its groups or times; the parts that it was found with are then not taken.
+
+    Raises:
+        UserError: not one value per row, one value only, or times that are neither numbers nor ISO dates.
+    """
+    if group.values is None and time.values is None:
+        return data
+    said = [data.description]
+    if data.split is not None:
+        said.append(f"those parts are not taken, but {'groups' if time.values is None else 'times'}")
+    if group.values is not None:
+        groups = as_groups(group.values, len(data), group.source)
+        said.append(f"groups from {group.source} ({len(pd.unique(groups)):,})")
+        data = replace(data, groups=groups)
+    else:
+        data = replace(data, times=as_times(time.values, len(data), time.source))
+        said.append(f"times from {time.source}")
+    return replace(data, split=None, description="; ".join(said))
+
+
+def as_groups(values: Any, rows: int, name: str = "given") -> NDArray[Any]:
+    """Return one group per row, (N,) texts or numbers; rows without one are a group of their own.
+
+    Example:
+        >>> as_groups(["anna", "ben", "anna"], 3).tolist()
+        ['anna', 'ben', 'anna']
+    """
+    column = _column(values, rows, "group", name)
+    distinct = column.nunique(dropna=False)
+    if distinct < 2:
+        only = "no value" if column.isna().all() else f"{column.iloc[0]!r}"
+        raise UserError(f"group {name!r} holds {only} in every row: a split needs at least two groups")
+    return column.to_numpy(dtype=object)
+
+
+def as_times(values: Any, rows: int, name: str = "given") -> NDArray[Any]:
+    """Return when each row was recorded, (N,) numbers that sort: numbers as they are, dates in nanoseconds.
+
+    Example:
+        >>> np.argsort(as_times(["2024-03-01", "2023-12-31", "2024-01-01"], 3)).tolist()
+        [1, 2, 0]
+    """
+    column = _column(values, rows, "time", name)
+    if column.isna().any():
+        place = int(column.isna().to_numpy().argmax())
+        raise UserError(f"time {name!r} is missing in row {column.index[place]}: fill it, or drop the row")
+    times = _sortable(column, name)
+    if not (times != times[0]).any():
+        raise UserError(f"time {name!r} is {column.iloc[0]} in every row: no row is before another")
+    return times
+
+
+def _column(values: Any, rows: int, what: str, name: str) -> "pd.Series[Any]":
+    if not isinstance(values, pd.Series):
+        array = as_array(values)
+        array = array[:, 0] if array.ndim == 2 and array.shape[1] == 1 else array
+        if array.ndim != 1:
+            raise UserError(f"{what} {name!r} has shape {array.shape}: give one value per row")
+        values = pd.Series(array)
+    if len(values) != rows:
+        raise UserError(f"{what} {name!r} has {len(values)} values for {rows} rows")
+    return values
+
+
+def _sortable(column: "pd.Series[Any]", name: str) -> NDArray[Any]:
+    if pd.api.types.is_bool_dtype(column.dtype):
+        raise UserError(f"time {name!r} holds true and false, which are no times: use it as a split")
+    if pd.api.types.is_timedelta64_dtype(column.dtype):
+        return column.to_numpy().astype(np.int64)
+    if pd.api.types.is_numeric_dtype(column.dtype):
+        return column.to_numpy()
+    if pd.api.types.is_datetime64_any_dtype(column.dtype):
+        return _nanoseconds(column)
+    text = column.astype(str).str.strip()
+    numbers = pd.to_numeric(text, errors="coerce")
+    if not numbers.isna().any():
+        return numbers.to_numpy()
+    dates = pd.to_datetime(text.where(text.str.fullmatch(ISO_DATE)), errors="coerce", utc=True, format="ISO8601")
+    wrong = dates.isna().to_numpy()
+    if wrong.any():
+        place = int(wrong.argmax())
+        raise UserError(
+            f"time {name!r} cannot be sorted: {column.iloc[place]!r} (row {column.index[place]}) is no number "
+            "and no date written as 2024-01-31 or 2024-01-31T12:00"
+        )
+    return _nanoseconds(dates)
+
+
+def _nanoseconds(dates: "pd.Series[Any]") -> NDArray[np.int64]:
+    """Return dates as nanoseconds since 1970; those without a zone are taken for UTC."""
+    return np.asarray(pd.DatetimeIndex(pd.to_datetime(dates, utc=True)).as_unit("ns").asi8)

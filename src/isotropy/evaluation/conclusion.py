@@ -1,0 +1,204 @@
+"""What the scores of a comparison say: with all labels, with few, in search; and how many labels training is worth."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from isotropy.evaluation.evaluators import ALL_LABELS
+from isotropy.evaluation.intervals import percentile
+from isotropy.evaluation.resampling import Resampled
+from isotropy.evaluation.score import Score, number
+
+Pair = tuple[Score, Resampled]
+FEW = "10 a class"
+
+
+def conclude(comparison: dict[str, Any], scores: Sequence[Score], samples: Sequence[Resampled]) -> dict[str, Any]:
+    """Return outcome, best, ranking, few_labels and sentence.
+
+    Returns:
+        ranking: with all labels, the best score of every representation, best first: representation, evaluator,
+            value, low, high, and difference (ours minus this one, None for ours). Ours is read by what did best
+            on held-out training rows.
+        few_labels: per size: size, labels, ours, best (the free baseline with the highest score: its name and value),
+            difference, and label_factor: with how many times as many labels the best free baseline of each size reaches
+            our score, with low and high; None where no number of labels that was measured does.
+        best, outcome: the strongest baseline of the ranking; "beats", "loses" or "no measurable difference".
+        sentence: all of it as text.
+    """
+    pairs = list(zip(scores, samples, strict=True))
+    ours, metric = comparison["ours"], comparison["metric"]
+    ranking = _ranking(pairs, ours, metric)
+    few = few_labels(pairs, ours, metric)
+    found: dict[str, Any] = {"ranking": ranking, "few_labels": few}
+    beside = [row for row in ranking if row["representation"] != ours]
+    if not beside or all(row["representation"] != ours for row in ranking):
+        beside = []
+    sentences = []
+    if beside:
+        mine = next(row for row in ranking if row["representation"] == ours)
+        best = beside[0]
+        found |= {"best": best["representation"], "outcome": _outcome(best["difference"])}
+        sentences.append(_of_all(mine, best, found["outcome"]))
+    if few:
+        sentences.append(_of_few(few))
+        found = {"best": few[-1]["best"], "outcome": _outcome(few[-1]["difference"])} | found
+    if searched := _searched(pairs, ours):
+        sentences.append(searched)
+    found = {"best": None, "outcome": "no measurable difference"} | found
+    return found | {"sentence": f"{comparison['label']}: {' '.join(sentences)}".strip()}
+
+
+def _ranking(pairs: Sequence[Pair], ours: str, metric: str) -> list[dict[str, Any]]:
+    best: dict[str, Pair] = {}
+    for score, sample in pairs:
+        if score.evaluator not in ALL_LABELS or score.metric != metric:
+            continue
+        name = score.representation
+        # Ours by training rows alone; a baseline by what suits it best on the test rows, which favours it.
+        if name not in best or _suits(score, name == ours) > _suits(best[name][0], name == ours):
+            best[name] = score, sample
+    rows = [
+        {
+            "representation": name,
+            "evaluator": score.evaluator,
+            "value": score.value,
+            "low": score.low,
+            "high": score.high,
+            "difference": None if name == ours or ours not in best else best[ours][1].minus(sample),
+        }
+        for name, (score, sample) in best.items()
+    ]
+    return sorted(rows, key=lambda row: -float(row["value"]))
+
+
+def _suits(score: Score, chosen_on_training_rows: bool) -> float:
+    if not chosen_on_training_rows:
+        return score.value
+    return -np.inf if score.validation is None else score.validation
+
+
+def few_labels(pairs: Sequence[Pair], ours: str, metric: str) -> list[dict[str, Any]]:
+    """Return what `conclude` says of few labels, one line per size."""
+    curves: dict[str, dict[int, Pair]] = {}
+    sizes: dict[int, str] = {}
+    for score, sample in pairs:
+        if score.evaluator == "few_labels":
+            curves.setdefault(score.representation, {})[score.labels] = score, sample
+            sizes[score.labels] = score.detail["size"]
+        elif score.evaluator in ALL_LABELS and score.metric == metric:
+            # The curve ends with all labels, read by whatever reads them best.
+            end = curves.setdefault(score.representation, {})
+            if score.labels not in end or score.value > end[score.labels][0].value:
+                end[score.labels] = score, sample
+    mine = curves.pop(ours, {})
+    found = []
+    for labels in sorted(set(mine) & set(sizes)):
+        beside = {name: curve[labels] for name, curve in curves.items() if labels in curve}
+        if not beside:
+            continue
+        name = max(beside, key=lambda one: beside[one][0].value)
+        score, sample = mine[labels]
+        found.append(
+            {
+                "size": sizes[labels],
+                "labels": labels,
+                "ours": score.value,
+                "best": name,
+                "value": beside[name][0].value,
+                "difference": sample.minus(beside[name][1]),
+                "label_factor": _factor(labels, sample, list(curves.values())),
+            }
+        )
+    return found
+
+
+def _factor(labels: int, ours: Resampled, curves: Sequence[dict[int, Pair]]) -> dict[str, float | None]:
+    """Return how many times as many labels the best free baseline needs for our score, with its interval."""
+    counts = sorted({count for curve in curves for count in curve})
+    ends = [[curve[count][1] for curve in curves if count in curve] for count in counts]
+    point = np.array([max(sample.point.mean() for sample in end) for end in ends])
+    spread = np.stack([np.max([sample.over_draws() for sample in end], axis=0) for end in ends], axis=1)
+    reached = _labels_for(ours.point.mean(), point, counts)
+    samples = np.array([_labels_for(a, b, counts) for a, b in zip(ours.over_draws(), spread, strict=True)])
+    low, high = percentile(np.where(np.isfinite(samples), samples, 1e12))
+    return {
+        "value": None if not np.isfinite(reached) else float(reached / labels),
+        "low": None if low >= 1e11 else float(low / labels),
+        "high": None if high >= 1e11 else float(high / labels),
+        "measured_to": float(counts[-1] / labels),
+    }
+
+
+def _labels_for(score: float, curve: Any, counts: Sequence[int]) -> float:
+    """Return how many labels bring a curve to a score, between its points on a logarithmic scale; inf if none does."""
+    best = np.maximum.accumulate(curve)  # more labels can be thrown away
+    if score <= best[0]:
+        return float(counts[0])
+    place = int(np.searchsorted(best, score))
+    if place == len(best):
+        return float("inf")
+    share = (score - best[place - 1]) / (best[place] - best[place - 1])
+    return float(np.exp(np.log(counts[place - 1]) + share * (np.log(counts[place]) - np.log(counts[place - 1]))))
+
+
+def _outcome(gap: dict[str, float]) -> str:
+    if gap["low"] > 0:
+        return "beats"
+    return "loses" if gap["high"] < 0 else "no measurable difference"
+
+
+def _of_all(mine: dict[str, Any], best: dict[str, Any], outcome: str) -> str:
+    subject, verb = _subject(best["representation"])
+    ours, theirs = number(mine["value"]), number(best["value"])
+    if outcome == "beats":
+        beaten = f"the best free baseline, {subject} with {theirs}"
+        return f"with all labels the trained encoder reaches {ours} and beats {beaten}."
+    if outcome == "loses":
+        return f"with all labels {subject} {verb} {theirs}, the trained encoder {ours}: training did not help."
+    both = f"the trained encoder reaches {ours}, the best free baseline, {subject}, {theirs}"
+    return f"with all labels {both}: no measurable difference."
+
+
+def _subject(name: str) -> tuple[str, str]:
+    plural = name.endswith(("features", "trees", "convolutions"))
+    return (f"the {name}" if name.endswith("encoder") else name), "reach" if plural else "reaches"
+
+
+def _of_few(few: Sequence[dict[str, Any]]) -> str:
+    """Return the range of sizes in which ours is ahead, and what it is worth there."""
+    ahead = [row for row in few if row["difference"]["low"] > 0]
+    behind = [row for row in few if row["difference"]["high"] < 0]
+    shown = next((row for row in few if row["size"] == FEW), few[len(few) // 2])
+    if ahead:
+        row = shown if shown in ahead else ahead[-1]
+        sizes = f"with {row['size']}" if len(ahead) == 1 else f"from {ahead[0]['size']} to {ahead[-1]['size']}"
+        subject, _ = _subject(row["best"])
+        return (
+            f"{sizes[0].upper()}{sizes[1:]} it is ahead of everything free; with {row['size']} it reaches "
+            f"{number(row['ours'])} ({subject} {number(row['value'])}), {_worth(row['label_factor'])}."
+        )
+    subject, verb = _subject(shown["best"])
+    start = f"With few labels too: with {shown['size']}" if behind else f"With {shown['size']}"
+    return f"{start} {subject} {verb} {number(shown['value'])}, the trained encoder {number(shown['ours'])}."
+
+
+def _worth(factor: dict[str, float | None]) -> str:
+    if factor["value"] is None:
+        return f"worth more than {factor['measured_to']:.2g} times as many labels"
+    least = "" if factor["low"] is None else f" (at least {max(factor['low'], 0):.2g})"
+    return f"worth {factor['value']:.2g} times as many labels{least}"
+
+
+def _searched(pairs: Sequence[Pair], ours: str) -> str:
+    found = {s.representation: (s, r) for s, r in pairs if s.evaluator == "search" and s.metric == "precision at 10"}
+    if ours not in found or len(found) < 2:
+        return ""
+    score, sample = found.pop(ours)
+    best = max(found, key=lambda name: found[name][0].value)
+    outcome = _outcome(sample.minus(found[best][1]))
+    subject, _ = _subject(best)
+    said = {"beats": "above", "loses": "below"}.get(outcome, "not measurably different from")
+    theirs = number(found[best][0].value)
+    return f"In search, precision at 10 is {number(score.value)}, {said} the best free {theirs} ({subject})."

@@ -1,0 +1,72 @@
+"""Clusters: do as many groups as there are classes, found without labels, agree with them?"""
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.cluster import KMeans
+from sklearn.metrics import normalized_mutual_info_score
+from threadpoolctl import threadpool_limits
+
+from isotropy.evaluation.features import Features, Form
+from isotropy.evaluation.problem import Problem
+from isotropy.evaluation.score import Measurement
+from isotropy.evaluation.splits import stratified
+
+ROWS = 5000
+CHOICE_ROWS = 2000
+STARTS = 3
+
+
+def clusters(candidate: Features, problem: Problem) -> Iterator[Measurement]:
+    """Measure the normalised mutual information of classes and k-means clusters of at most 5,000 test rows, in [0, 1].
+
+    As many clusters as classes, the best of three starts, learnt on training rows. The form of the features is the one
+    whose clusters agree best with the classes of training rows. A label that is a number has no classes to agree with.
+
+    Source: Strehl and Ghosh 2002; arithmetic mean of the entropies, as in scikit-learn.
+
+    Example:
+        >>> x, y = np.repeat(np.eye(2), 20, axis=0), np.repeat([0, 1], 20)
+        >>> [(m.metric, float(m.value(m.terms.mean(0)).round(3))) for m in clusters(Features(x, x), Problem.of(y, y))]
+        [('NMI', 1.0)]
+    """
+    if not isinstance(candidate, Features) or problem.task == "numbers":
+        return
+    count = len(problem.classes)
+    known = np.flatnonzero(problem.test_y >= 0)
+    test = known[stratified(problem.test_y[known], min(ROWS, len(known)), seed=problem.seed)]
+    train = stratified(problem.train_y, min(ROWS, len(problem.train_y)), seed=problem.seed)
+    best, chosen = -1.0, (candidate.as_is, None)
+    for form in candidate.forms():
+        model = _clustered(form, train, count, problem.seed)
+        agreement = normalized_mutual_info_score(problem.train_y[train], model.labels_)
+        if agreement > best:
+            best, chosen = float(agreement), (form, model)
+    form, model = chosen
+    assert model is not None
+    pairs = problem.test_y[test] * model.n_clusters + model.predict(form.test[test])
+    terms = (pairs[:, None] == np.arange(count * model.n_clusters)).astype(np.float64)
+
+    def value(means: NDArray[np.float64]) -> NDArray[np.float64]:
+        return _nmi(means.reshape(*means.shape[:-1], count, model.n_clusters))
+
+    detail = {"form": form.name, "clusters": int(model.n_clusters), "rows": len(test)}
+    yield Measurement("NMI", len(problem.train_y), terms, detail, value=value, validation=best)
+
+
+def _clustered(form: Form, rows: NDArray[np.int64], count: int, seed: int) -> KMeans:
+    with threadpool_limits(limits=1):
+        return KMeans(min(count, len(rows)), n_init=STARTS, max_iter=50, random_state=seed).fit(form.train[rows])
+
+
+def _nmi(table: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the normalised mutual information of tables of joint frequencies (..., K, L) -> (...)."""
+    rows, columns = table.sum(-1), table.sum(-2)
+    information = _entropy(rows) + _entropy(columns) - _entropy(table.reshape(*table.shape[:-2], -1))
+    middle = (_entropy(rows) + _entropy(columns)) / 2
+    return np.where(middle > 1e-12, information / np.maximum(middle, 1e-12), 1.0)
+
+
+def _entropy(share: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.asarray(-(share * np.log(np.where(share > 0, share, 1.0))).sum(-1))

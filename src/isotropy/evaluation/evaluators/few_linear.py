@@ -1,0 +1,123 @@
+"""The linear probe on a handful of labels, all draws of them at once."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.linear_model import RidgeCV
+from torch import Tensor
+
+from isotropy.evaluation.features import Features
+from isotropy.evaluation.logistic import Fitted, fit_logistic
+from isotropy.evaluation.problem import Problem, Rows
+
+STRENGTHS = (0.3, 3.0, 30.0, 300.0)
+UNCHOSEN = 3.0
+ALPHAS = tuple(10.0**power for power in range(-3, 4))
+FOLDS = 3
+ONE_FOLD = 200  # rows; from here on one held-out third tells as much as is needed
+CHOICE_STEPS, FINAL_STEPS = 25, 100
+_MOST_ROTATED = 200  # rows; of more the rotation costs more than it saves
+_CELLS = 1 << 25
+
+
+def few_linear(features: Features, problem: Problem, rows: NDArray[np.int64], test: Rows) -> NDArray[Any]:
+    """Return what a linear probe on each draw of `rows` (D, n) predicts of the test rows: (D, M, K), or (D, M).
+
+    Every draw chooses its form of the features and its strength by cross-validation among its own labels; with one
+    label a class there is nothing to choose by, and the features are standardised.
+    """
+    if problem.task == "numbers":
+        return np.stack([_ridge(features, problem.train_y, draw, test) for draw in rows])
+    codes = problem.train_y[rows]
+    classes = len(problem.classes)
+    smallest = min(int(np.bincount(one)[np.bincount(one) > 0].min()) for one in codes)
+    forms = [features.standardised] if smallest < 2 else list(features.forms())
+    strengths = torch.tensor(STRENGTHS)
+    out = np.empty((len(rows), len(test), classes), dtype=np.float32)
+    step = max(1, _CELLS // (rows.shape[1] * classes * len(STRENGTHS) * FOLDS))
+    for start in range(0, len(rows), step):
+        piece = slice(start, min(start + step, len(rows)))
+        target = torch.from_numpy(codes[piece])
+        spaces = [_Space(form.train, form.test[test], rows[piece]) for form in forms]
+        if smallest < 2:
+            chosen = np.zeros(len(target), dtype=int), torch.full((len(target),), UNCHOSEN)
+        else:
+            held_out = _held_out(codes[piece], min(FOLDS, smallest), problem.seed)
+            losses = torch.stack([space.losses(target, classes, strengths, held_out) for space in spaces], dim=1)
+            best = losses.flatten(1).argmin(1)
+            chosen = (best // len(strengths)).numpy(), strengths[best % len(strengths)]
+        for number, space in enumerate(spaces):
+            takers = np.flatnonzero(chosen[0] == number)
+            if len(takers):
+                out[start + takers] = space.predict(takers, target[takers], classes, chosen[1][takers])
+    return out
+
+
+class _Space:
+    """The features of each draw about their mean, of mean square length 1, in as few coordinates as it has rows."""
+
+    def __init__(self, train: NDArray[np.float32], test: NDArray[np.float32], rows: NDArray[np.int64]) -> None:
+        x = torch.from_numpy(train)[torch.from_numpy(rows)]
+        self.test, self.mean = torch.from_numpy(test), x.mean(1, keepdim=True)
+        x = x - self.mean
+        self.scale = (x**2).sum(2).mean(1).clamp(min=1e-12).rsqrt()[:, None, None]
+        self.axes: Tensor | None = None
+        if x.shape[1] < min(x.shape[2], _MOST_ROTATED):
+            values, vectors = torch.linalg.eigh((x @ x.transpose(1, 2)).double())
+            values = values.clamp(min=0)
+            there = values > 1e-9 * values[:, -1:].clamp(min=1e-30)
+            inverse = torch.where(there, values.clamp(min=1e-30).rsqrt(), 0.0)
+            self.axes = x.transpose(1, 2) @ (vectors * inverse[:, None]).float()
+            x = (vectors * (values * there).sqrt()[:, None]).float()
+        self.x = x * self.scale
+
+    def losses(self, codes: Tensor, classes: int, strengths: Tensor, held_out: Tensor) -> Tensor:
+        """Return the cross entropy on held-out rows of each draw and strength, (D, S)."""
+        folds = held_out.shape[2]
+        learnt = (~held_out)[..., None].expand(-1, -1, -1, len(strengths)).flatten(2)
+        fitted = fit_logistic(
+            self.x, codes, classes, strengths.repeat(folds), rows=learnt, steps=CHOICE_STEPS, tolerance=3e-3
+        )
+        log_odds = torch.log_softmax(_logits(self.x, fitted), dim=-1)  # (D, J, n, K)
+        right = log_odds.gather(3, codes[:, None, :, None].expand(-1, log_odds.shape[1], -1, 1))[..., 0]
+        right = right.view(len(codes), folds, len(strengths), -1)
+        out = held_out.transpose(1, 2)[:, :, None]
+        return -(right * out).sum((1, 3)) / out.sum((1, 3))
+
+    def predict(self, takers: NDArray[np.int64], codes: Tensor, classes: int, strength: Tensor) -> NDArray[Any]:
+        """Return the probabilities of the test rows (D, M, K) from the draws `takers`, fitted to all their rows."""
+        fitted = fit_logistic(self.x[takers], codes, classes, strength[:, None], steps=FINAL_STEPS, tolerance=1e-3)
+        weights = fitted.weights[:, 0] * self.scale[takers]
+        if self.axes is not None:
+            weights = self.axes[takers] @ weights
+        shift = fitted.intercepts - self.mean[takers] @ weights
+        return torch.softmax(self.test @ weights + shift, dim=-1).numpy()
+
+
+def _logits(x: Tensor, fitted: Fitted) -> Tensor:
+    return torch.einsum("gnd,gjdk->gjnk", x, fitted.weights) + fitted.intercepts[:, :, None]
+
+
+def _held_out(codes: NDArray[np.int64], folds: int, seed: int) -> Tensor:
+    """Return which rows each fold holds out, (D, n, folds): every class in equal parts; of many rows one fold."""
+    out = np.zeros((*codes.shape, folds), dtype=bool)
+    rng = np.random.default_rng(seed)
+    for number, one in enumerate(codes):
+        order = rng.permutation(len(one))
+        order = order[np.argsort(one[order], kind="stable")]
+        out[number, order, np.arange(len(one)) % folds] = True
+    return torch.from_numpy(out[:, :, :1] if codes.shape[1] >= ONE_FOLD else out)
+
+
+def _ridge(features: Features, target: NDArray[np.float64], rows: Rows, test: Rows) -> NDArray[np.float64]:
+    """Return the numbers that ridge regression predicts; form and strength by leave-one-out among the rows."""
+    best, predicted = -np.inf, np.empty(0)
+    for form in features.forms():
+        x = form.train[rows].astype(np.float64)
+        scale = 1 / np.sqrt(max(float((x - x.mean(0)).var(axis=0).sum()), 1e-12))
+        search = RidgeCV(alphas=ALPHAS).fit(x * scale, target[rows])
+        if search.best_score_ > best:
+            best, predicted = search.best_score_, search.predict(form.test[test] * scale)
+    return predicted

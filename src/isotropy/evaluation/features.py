@@ -1,0 +1,114 @@
+"""Frozen features of one representation, in the forms in which probes read them: as is, standardised, whitened."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+
+from isotropy.errors import UserError
+
+Floats = NDArray[np.float32]
+AS_IS, STANDARDISED, WHITENED = "as it is", "standardised", "whitened"
+FORMS = (AS_IS, STANDARDISED, WHITENED)
+WIDEST = 1024  # columns that probes see
+_AXIS_ROWS = 2048  # training rows from which the axes of wider features are learnt
+_COVARIANCE_ROWS = 10_000
+_FLOOR = 1e-3  # of the mean variance: a direction with less than this is noise, and stays small when whitened
+
+
+@dataclass(frozen=True)
+class Form:
+    """Features in one form: training rows (N, d) and test rows (M, d), float32."""
+
+    name: str
+    train: Floats
+    test: Floats
+
+
+class Features:
+    """Training and test features of one representation.
+
+    Wider than 1,024 columns, a form is given by its coordinates along the leading 1,024 principal axes of 2,048
+    training rows: with fewer training rows than that nothing of them is lost. Nothing is learnt from test rows.
+
+    Args:
+        train: (N, D), finite. test: (M, D), finite.
+
+    Raises:
+        UserError: not two-dimensional, of two widths, or not finite.
+
+    Example:
+        >>> x = np.random.default_rng(0).normal(size=(200, 3)) * [9, 1, 1]
+        >>> [(form.name, form.train.std(axis=0).round(1).tolist()) for form in Features(x, x).forms()]  # doctest: +SKIP
+        [('as it is', [1.7, 0.2, 0.2]), ('standardised', [1.0, 1.0, 1.0]), ('whitened', [1.0, 1.0, 1.0])]
+    """
+
+    def __init__(self, train: ArrayLike, test: ArrayLike) -> None:
+        self.train, self.test = _checked("training", train), _checked("test", test)
+        if self.train.shape[1] != self.test.shape[1]:
+            raise UserError(f"training features are {self.train.shape[1]} wide and test features {self.test.shape[1]}")
+
+    @property
+    def width(self) -> int:
+        """How many columns there are."""
+        return self.train.shape[1]
+
+    def forms(self) -> Iterator[Form]:
+        """Yield the features in each form; those that are the same as one before are left out."""
+        yield self.as_is
+        if self.width > 1:
+            yield self.standardised
+            yield self.whitened
+
+    @cached_property
+    def as_is(self) -> Form:
+        """The features as they are, but for one number that makes their mean variance 1; not centred."""
+        scale = 1 / max(float(np.sqrt(self.train.var(axis=0).mean())), 1e-12)
+        return self._along_axes(AS_IS, self.train * np.float32(scale), self.test * np.float32(scale))
+
+    @cached_property
+    def standardised(self) -> Form:
+        """Each column with the mean 0 and the standard deviation 1 of the training rows; constant columns are 0."""
+        mean, spread = self.train.mean(axis=0), self.train.std(axis=0)
+        scale = np.where(spread > 1e-6 * (1e-6 + np.abs(mean)), 1 / np.maximum(spread, 1e-30), 0).astype(np.float32)
+        return self._along_axes(STANDARDISED, (self.train - mean) * scale, (self.test - mean) * scale)
+
+    @cached_property
+    def whitened(self) -> Form:
+        """Principal axes of the training rows, each with variance 1 (Hyvarinen and Oja 2000, section 5.2)."""
+        train, test = (torch.from_numpy(part) for part in (self.as_is.train, self.as_is.test))
+        mean = train.mean(0)
+        some = (train[_spread_out(len(train), _COVARIANCE_ROWS)] - mean).double()
+        values, axes = torch.linalg.eigh(some.T @ some / len(some))
+        values = values.clamp(min=0)
+        there = values > 1e-10 * values[-1].clamp(min=1e-30)
+        axes = (axes / (values + _FLOOR * values.mean()).sqrt())[:, there].float()
+        return Form(WHITENED, ((train - mean) @ axes).numpy(), ((test - mean) @ axes).numpy())
+
+    def _along_axes(self, name: str, train: Floats, test: Floats) -> Form:
+        if self.width <= WIDEST:
+            return Form(name, train, test)
+        some = torch.from_numpy(train[_spread_out(len(train), _AXIS_ROWS)])
+        values, vectors = torch.linalg.eigh(some @ some.T)  # in float32: many times faster at this size
+        kept = torch.argsort(values, descending=True)[:WIDEST]
+        kept = kept[values[kept] > 1e-6 * values.max()]
+        axes = some.T @ (vectors[:, kept] / values[kept].sqrt())
+        return Form(name, *((torch.from_numpy(part) @ axes).numpy() for part in (train, test)))
+
+
+def _checked(part: str, values: Any) -> Floats:
+    x = np.ascontiguousarray(values, dtype=np.float32)
+    if x.ndim != 2:
+        raise UserError(f"{part} features have shape {x.shape}: give (rows, width)")
+    if not np.isfinite(x).all():
+        raise UserError(f"the {part} features hold NaN or infinite values: a probe needs finite ones")
+    return x
+
+
+def _spread_out(count: int, most: int) -> NDArray[np.int64]:
+    """Return at most `most` row numbers, evenly spread."""
+    return np.unique(np.linspace(0, count - 1, min(count, most)).astype(np.int64))

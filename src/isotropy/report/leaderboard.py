@@ -1,0 +1,190 @@
+"""The page of a comparison: what to do, the leaderboard, and the few-label differences."""
+
+import json
+from collections.abc import Sequence
+from html import escape
+from pathlib import Path
+from shlex import quote
+from typing import Any
+
+from isotropy.errors import UserError
+from isotropy.evaluation.score import evaluator_title, number
+from isotropy.report.figures import whisker
+from isotropy.report.html import DOT, page
+from isotropy.runs.comparison_folder import ABOUT, LEADERBOARD
+
+OUTCOMES = {
+    "train": ("beats", "Train"),
+    "train for few labels": ("beats", "Train, for few labels"),
+    "train for search": ("beats", "Train, for search"),
+    "do not train": ("loses", "Do not train"),
+    "no label": ("unproven", "Not proven: no label"),
+}
+NONE = "-"
+Row = dict[str, Any]
+
+
+def is_comparison(folder: Path) -> bool:
+    """Return whether a folder is that of a comparison, finished or not."""
+    return (folder / ABOUT).is_file()
+
+
+def render_comparison(folder: Path) -> str:
+    """Return the page of a comparison as HTML.
+
+    Raises:
+        UserError: it is not finished, or its leaderboard cannot be read.
+    """
+    try:
+        board = json.loads((folder / LEADERBOARD).read_text())
+        return page(folder.resolve().name, "\n".join(_parts(folder, board)))
+    except FileNotFoundError:
+        raise UserError(f"{folder}: the comparison is not finished: go on with the command that began it") from None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{folder / LEADERBOARD}: damaged ({error!r}): repeat the command that made it") from error
+
+
+def _parts(folder: Path, board: dict[str, Any]) -> list[str]:
+    found = board["recommendation"]
+    kind, outcome = OUTCOMES[found["outcome"]]
+    spent = f"{short_time(board['spent'])} of {short_time(board['budget'])}"
+    facts = {"Data": board["description"], "Label": board["label"] or "none", "CPU time": spent}
+    facts["CPU time of each run"] = short_time(board["share"])
+    listed = "".join(f"<div><dt>{what}</dt><dd>{escape(value)}</dd></div>" for what, value in facts.items())
+    parts = [
+        f'<header><p class="kicker">isotropy{DOT}{escape(folder.resolve().name)}</p>'
+        f'<p class="outcome {kind}">{outcome}</p><h1>{escape(found["sentence"])}</h1>'
+        f'<dl class="facts">{listed}</dl></header>',
+        _section("Leaderboard", _about(board), _table(board), _notes(board)),
+    ]
+    if curves := [row for row in board["rows"] if row.get("few_labels")]:
+        parts.append(_section("Few labels", _few_labels(curves)))
+    runs = [run for row in board["rows"] for run in row.get("runs", [])]
+    commands = "\n".join(f"isotropy report {quote(str(folder / run))}" for run in runs)
+    parts.append(_section("The runs", f'<p class="note">Each is a run directory.</p><pre>{escape(commands)}</pre>'))
+    return parts
+
+
+def _about(board: dict[str, Any]) -> str:
+    if not board["label"]:
+        return (
+            f"<p>On {board['test_rows']:,} held-out rows: the fraction of a row's ten nearest neighbours (by cosine) "
+            "that two seeds of a method share. It says how far two runs agree, not which method is better.</p>"
+        )
+    rows = board["rows_used"]
+    return (
+        f"<p>{escape(board['metric'])} of {escape(board['label'])} on {rows['test']:,} test rows, learnt from "
+        f"{rows['train']:,} rows, the same for all. Intervals are 95% intervals over test rows, draws of labels and "
+        "seeds. Few labels and search are beside; the label factor says how many times as many labels the best free "
+        "baseline needs. Times are CPU time: of the training, and of embedding 1,000 rows.</p>"
+    )
+
+
+def _table(board: dict[str, Any]) -> str:
+    rows, labelled = board["rows"], bool(board["label"])
+    main, beside = ("all", ["few", "search"]) if labelled else ("stability", [])
+    drawn = [row[main] for row in rows if row.get(main)]
+    low, high = min((c["low"] for c in drawn), default=0.0), max((c["high"] for c in drawn), default=1.0)
+    margin = max(0.04 * (high - low), 0.005)
+    size = next((row["few"]["size"] for row in rows if row.get("few")), "few labels")
+    titles = {"few": size, "search": "precision at 10"}
+    columns = [titles[name] for name in beside] + (["label factor"] if labelled else [])
+    heads = [*columns, "training", "embedding", "width", "verdict"]
+    out = [f'<th>{"All labels" if labelled else "Same neighbours"}</th><th class="n">Score</th><th></th>']
+    out += [f'<th class="n">{escape(head)}</th>' for head in heads]
+    lines = [f'<table class="scores"><thead><tr>{"".join(out)}</tr></thead><tbody>']
+    for row in rows:
+        cell, trained = row.get(main), row["kind"] == "method"
+        reader = (
+            f' <span class="range">{escape(evaluator_title(cell["evaluator"]))}</span>' if cell and labelled else ""
+        )
+        values = [_score(row.get(name)) for name in beside]
+        values += [_factor(row, size)] if labelled else []
+        values += [short_time(row.get("training_seconds")), short_time(row.get("embedding_seconds"))]
+        values += [NONE if row.get("width") is None else f"{row['width']:,}", escape(row.get("verdict") or NONE)]
+        cells = "".join(
+            f'<td class="n extra" data-name="{escape(head)}:">{value}</td>' for head, value in zip(heads, values)
+        )
+        bar = whisker(cell, low - margin, high + margin) if cell else ""
+        lines.append(
+            f'<tr class="{"ours" if trained else "base"}"><td>{escape(row["name"])}{reader}</td>'
+            f'<td class="n">{number(cell["value"]) if cell else NONE}</td><td class="bar">{bar}</td>{cells}</tr>'
+        )
+    return "".join([*lines, "</tbody></table>"])
+
+
+def _few_labels(curves: Sequence[Row]) -> str:
+    sizes = [line["size"] for line in curves[0]["few_labels"]]
+    heads = "".join(f'<th class="n">{escape(size)}</th>' for size in sizes)
+    rows = []
+    for row in curves:
+        lines = {line["size"]: line for line in row["few_labels"]}
+        cells = "".join(
+            f'<td class="n extra" data-name="{escape(size)}:">{_gap(lines[size]) if size in lines else NONE}</td>'
+            for size in sizes
+        )
+        rows.append(f'<tr class="ours"><td>{escape(row["name"])}</td>{cells}</tr>')
+    return (
+        "<p>Each method minus the best of everything free at that number of labels, paired over test rows and draws; "
+        "above 0 outside the interval, training pays.</p>"
+        f'<table class="scores"><thead><tr><th>Difference</th>{heads}</tr></thead>'
+        f"<tbody>{''.join(rows)}</tbody></table>"
+    )
+
+
+def _gap(line: Row) -> str:
+    value, low, high = (_signed(line["difference"][name]) for name in ("value", "low", "high"))
+    return f'{value} <span class="range">{low} to {high}, {escape(line["best"])} {number(line["value"])}</span>'
+
+
+def _signed(value: float) -> str:
+    return ("+" if value >= 0 else "\N{MINUS SIGN}") + number(abs(value))
+
+
+def _score(score: dict[str, float] | None) -> str:
+    if not score:
+        return NONE
+    return f'{number(score["value"])} <span class="range">{number(score["low"])} to {number(score["high"])}</span>'
+
+
+def _factor(row: Row, size: str) -> str:
+    line = next((one for one in row.get("few_labels", []) if one["size"] == size), None)
+    return NONE if line is None else escape(factor_text(line["label_factor"]))
+
+
+def _notes(board: dict[str, Any]) -> str:
+    notes = "".join(f"<li>{escape(note)}</li>" for note in board.get("notes", []))
+    return f'<ul class="note">{notes}</ul>' if notes else ""
+
+
+def _section(title: str, *parts: str) -> str:
+    return f"<section><h2>{title}</h2>{''.join(parts)}</section>"
+
+
+def factor_text(factor: dict[str, float | None]) -> str:
+    """Return how many times as many labels the best free baseline needs.
+
+    Example:
+        >>> factor_text({"value": 2.34}), factor_text({"value": None, "measured_to": 20.0})
+        ('x2.3', '>x20')
+    """
+    return f">x{factor['measured_to']:.2g}" if factor["value"] is None else f"x{factor['value']:.2g}"
+
+
+def short_time(seconds: float | None) -> str:
+    """Return a time in at most six characters, "-" for none.
+
+    Example:
+        >>> short_time(0.0123), short_time(9.44), short_time(150), short_time(7500), short_time(None)
+        ('12ms', '9.4s', '2m30s', '2h05m', '-')
+    """
+    if seconds is None:
+        return NONE
+    if seconds < 0.9995:
+        return f"{max(seconds * 1000, 1):.0f}ms"
+    if seconds < 59.5:
+        return f"{seconds:.2g}s"
+    whole = round(seconds)
+    if whole < 3600:
+        return f"{whole // 60}m{whole % 60:02d}s" if whole % 60 else f"{whole // 60}m"
+    return f"{whole // 3600}h{whole % 3600 // 60:02d}m"

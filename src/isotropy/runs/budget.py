@@ -1,0 +1,63 @@
+"""How a budget of seconds is divided: training gets what embedding and evidence leave of it."""
+
+from time import perf_counter
+from typing import cast
+
+import torch
+
+from isotropy.evaluation.evaluate import TEST_ROWS, TRAIN_ROWS
+from isotropy.runs.prepare import Prepared
+from isotropy.training import comm
+
+# Of the budget, at least; evidence is cheap beside any training that is worth its time.
+LEAST_TRAINING = 0.5
+NEGLIGIBLE = 0.02  # of the budget: no reason to train shorter
+_MEASURED_ROWS = 512
+# Seconds that all evaluators take on two cores: to begin with, and for 30,000 probed rows of a representation with no
+# columns and for each further column (measured from 37 to 1,024 columns; benchmarks/results/evidence.json).
+_BEGIN, _ROWS, _COLUMN = 3.0, 5.0, 0.015
+_WIDEST = 1024
+_OTHER_BASELINES = 3  # beside the trained and the untrained encoder, about as wide as the data
+
+
+def seconds_left_for_training(prepared: Prepared, budget: float) -> float:
+    """Return how many seconds of a budget training may take, so that embedding and evidence fit into it too.
+
+    At least half of the budget. Estimated from one batch through the encoder and the sizes of what is measured, as the
+    mean over ranks.
+    """
+    after = _embedding(prepared)
+    labels = len(prepared.division.labels)
+    if labels and len(prepared.test):
+        probed = min(len(prepared.train), TRAIN_ROWS) + min(len(prepared.test), TEST_ROWS)
+        width = min(cast(int, prepared.method.encoder.width), _WIDEST)
+        columns = 2 * width + _OTHER_BASELINES * min(_raw_width(prepared), _WIDEST)
+        rows = probed / (TRAIN_ROWS + TEST_ROWS)
+        after += labels * (_BEGIN + rows * ((2 + _OTHER_BASELINES) * _ROWS + _COLUMN * columns))
+    after = _over_ranks(after, prepared)
+    return budget if after < NEGLIGIBLE * budget else max(budget - after, LEAST_TRAINING * budget)
+
+
+def _embedding(prepared: Prepared) -> float:
+    """Return about how long the encoder takes for all rows once, and for the probed rows twice."""
+    rows = min(_MEASURED_ROWS, len(prepared.dataset))
+    inputs = prepared.dataset.to_input(prepared.dataset.batch(torch.arange(rows)))
+    encoder = prepared.method.encoder
+    was = encoder.training
+    with torch.inference_mode():
+        encoder.eval()(inputs)
+        start = perf_counter()
+        encoder(inputs)
+        seconds = (perf_counter() - start) / rows
+    encoder.train(was)
+    probed = min(len(prepared.train), TRAIN_ROWS) + min(len(prepared.test), TEST_ROWS)
+    return seconds * (len(prepared.rows) + 2 * max(1, len(prepared.division.labels)) * probed)
+
+
+def _raw_width(prepared: Prepared) -> int:
+    return int(prepared.preprocess.features(prepared.rows[:1]).shape[1])
+
+
+def _over_ranks(seconds: float, prepared: Prepared) -> float:
+    own = torch.tensor([seconds], dtype=torch.float64, device=prepared.device)
+    return float(comm.all_reduce_sum(own) / comm.world())

@@ -1,0 +1,126 @@
+"""The folder of a comparison of methods: what it compares, what was spent, and what is measured already."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from isotropy.data import Data
+from isotropy.errors import UserError
+from isotropy.evaluation.measured import Measured
+from isotropy.io.atomic import write_atomically
+
+ABOUT, LEADERBOARD = "comparison.json", "leaderboard.json"
+_WHAT = {
+    "rows": "other data",
+    "label": "another label",
+    "labels": "other labels",
+    "split": "another split",
+    "methods": "other methods",
+    "seeds": "other seeds",
+}
+
+
+class ComparisonFolder:
+    """The folder of a comparison; nothing is written before `begin`.
+
+    Attributes:
+        identity: what is compared: a digest of the rows, the label and its values, the split, methods and seeds.
+        spent: CPU seconds so far, over all calls. share: of each run, None before it is known.
+        runs: name of a run -> its cpu_seconds, seconds, finished, and what was timed.
+    """
+
+    def __init__(self, folder: Path | str) -> None:
+        self.folder = Path(folder)
+        self.identity: dict[str, Any] = {}
+        self.budget = 0.0
+        self.spent = 0.0
+        self.share: float | None = None
+        self.costs: dict[str, float] = {}
+        self.runs: dict[str, dict[str, Any]] = {}
+
+    def begin(self, identity: dict[str, Any], budget: float) -> None:
+        """Take up the comparison in the folder, or begin one.
+
+        Raises:
+            UserError: the folder is a file, holds something else, or another comparison: what differs is named.
+        """
+        if self.folder.exists() and not self.folder.is_dir():
+            raise UserError(f"{self.folder}: is a file; --out needs a folder")
+        if not (self.folder / ABOUT).is_file():
+            if self.folder.is_dir() and any(self.folder.iterdir()):
+                raise UserError(f"{self.folder}: is not empty, and holds no comparison: choose another --out")
+            self.identity, self.budget = identity, budget
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self.keep()
+            return
+        self._read()
+        differs = [_WHAT.get(name, name) for name, value in identity.items() if self.identity.get(name) != value]
+        if self.share is not None and self.budget != budget:
+            differs.append(f"a budget of {self.budget:g} seconds")
+        if differs:
+            raise UserError(f"{self.folder}: holds a comparison of {', '.join(differs)}: choose another --out")
+        self.budget = budget
+
+    def _read(self) -> None:
+        try:
+            held = json.loads((self.folder / ABOUT).read_text())
+            self.identity, self.budget = held["identity"], float(held["budget"])
+            self.spent, self.share, self.costs, self.runs = held["spent"], held["share"], held["costs"], held["runs"]
+        except (OSError, KeyError, TypeError, ValueError) as error:
+            raise UserError(f"{self.folder / ABOUT}: damaged ({error!r}): choose another --out") from error
+
+    def keep(self) -> None:
+        """Write what is known."""
+        names = ("identity", "budget", "spent", "share", "costs", "runs")
+        self.write(ABOUT, {"format": 1} | {name: getattr(self, name) for name in names})
+
+    def write(self, name: str, content: Any) -> None:
+        """Write a JSON file into the folder, whole or not at all."""
+        write_atomically(self.folder / name, json.dumps(content, indent=1).encode())
+
+    def measured(self, name: str) -> Measured | None:
+        """Return what was measured of a representation, None where it was not."""
+        path = self.evidence(name)
+        return Measured.load(path) if path.is_file() else None
+
+    def evidence(self, name: str) -> Path:
+        """Return the file in which the scores of a representation are kept."""
+        return self.folder / "evidence" / f"{name.replace(' ', '-').replace('/', '-')}.npz"
+
+
+def identity_of(data: Data, rows: str, label: str, methods: list[str], seeds: list[int]) -> dict[str, Any]:
+    """Return what makes two comparisons the same.
+
+    Args:
+        data: with its split. rows: a digest of its rows.
+    """
+    labels = None if data.labels is None else _digest(pd.Series(data.labels).astype("string").fillna("").tolist())
+    split = _digest(np.asarray(data.split).tolist())
+    return {
+        "rows": f"{len(data)} {rows}", "label": label, "labels": labels, "split": split, "methods": methods,
+        "seeds": seeds,
+    }  # fmt: skip
+
+
+def _digest(texts: list[str]) -> str:
+    return hashlib.sha256("\n".join(texts).encode()).hexdigest()[:16]
+
+
+def default_folder(name: str, identity: dict[str, Any]) -> Path:
+    """Return runs/NAME-compare, numbered where it holds something other than this comparison."""
+    base, number = Path("runs") / f"{name}-compare", 1
+    while True:
+        folder = base if number == 1 else base.with_name(f"{base.name}-{number}")
+        if not folder.exists():
+            return folder
+        try:
+            held = json.loads((folder / ABOUT).read_text())["identity"]
+        except (OSError, KeyError, TypeError, ValueError):
+            held = None
+        if held == identity:
+            return folder
+        number += 1

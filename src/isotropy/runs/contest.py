@@ -1,0 +1,254 @@
+"""What a comparison measures: everything free once, every run when it is trained, and in the end the rows."""
+
+import io
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import combinations
+from typing import Any, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from isotropy.data import Data
+from isotropy.evaluation.evaluate import PROPAGATION, chosen_rows, facts_of, notes_on, propagation_of
+from isotropy.evaluation.evaluators import DEFAULT
+from isotropy.evaluation.evidence import both_parts, codes_evidence, free, in_pieces
+from isotropy.evaluation.features import Features
+from isotropy.evaluation.intervals import percentile, resampled_means
+from isotropy.evaluation.leaderboard import scored_rows
+from isotropy.evaluation.measured import Measured, concluded, measure
+from isotropy.evaluation.neighbours import overlap
+from isotropy.evaluation.problem import Problem
+from isotropy.evaluation.splits import split
+from isotropy.evaluation.task import Task, decided
+from isotropy.io.atomic import write_atomically
+from isotropy.representation import Representation
+from isotropy.runs.comparison_folder import ComparisonFolder
+from isotropy.runs.diagnose import diagnose
+from isotropy.runs.directory import Run
+from isotropy.runs.division import divide
+from isotropy.runs.prepare import Prepared, prepare
+from isotropy.runs.recipe import Recipe
+from isotropy.runs.recommendation import recommend
+
+_TIMED_ROWS = 1000
+STABILITY_ROWS = 2000
+UNTRAINED = "untrained encoder"
+
+
+def divided(data: Data, seed: int) -> Data:
+    """Return the data with its split: as named, else a fifth with labels, else at most 2,000 rows for stability."""
+    if data.labels is None and data.split is None:
+        train, test = split(len(data), test=min(0.2, STABILITY_ROWS / len(data)), seed=seed)
+    else:
+        division = divide(data, seed, ["label"])
+        train, test = division.train, division.test
+    named = np.full(len(data), "train", dtype="<U5")
+    named[test] = "test"
+    labels = data.labels
+    if labels is not None and len(train) + len(test) < len(data):
+        # Rows that overlap test rows train the encoder, and no probe.
+        labels = labels.astype(object)
+        labels[np.setdiff1d(np.arange(len(data)), np.concatenate([train, test]))] = None
+    return replace(data, split=named, labels=labels)
+
+
+def contestants(methods: Sequence[str], seeds: Sequence[int]) -> dict[str, tuple[str, int]]:
+    """Return the runs by name: every method once before any is trained again.
+
+    Example:
+        >>> list(contestants(["lfr", "scarf"], range(2)))
+        ['lfr-0', 'scarf-0', 'lfr-1', 'scarf-1']
+    """
+    return {f"{one.rpartition(':')[2]}-{seed}": (one, seed) for seed in seeds for one in methods}
+
+
+class Contest:
+    """What is measured of one comparison, and what it costs.
+
+    Args:
+        folder: what is measured already, and where the rest is kept.
+        prepared: for the first method; its data is divided.
+        recipes: by method. label: what it is called; empty where there is none.
+        clock: by which the budget is counted. begun: its reading when the budget began.
+    """
+
+    def __init__(
+        self, folder: ComparisonFolder, prepared: Prepared, recipes: Mapping[str, Recipe], label: str,
+        clock: Callable[[], float], begun: float,
+    ) -> None:  # fmt: skip
+        self.folder, self.recipes, self.label, self.clock, self._mark = folder, recipes, label, clock, begun
+        self.prepared, self.data = prepared, prepared.data
+        self.origin = {"label": label} if label else {}
+        self.train, self.test, self.notes = prepared.train, prepared.test, list[str]()
+        if label:
+            labels = np.asarray(self.data.labels)
+            learnt, scored = labels[self.train], labels[self.test]
+            task = decided(labels, cast(Task | None, self.data.task), label)
+            chosen = chosen_rows(learnt, scored, task=task)
+            self.train, self.test = self.train[chosen[0]], self.test[chosen[1]]
+            groups = None if self.data.groups is None else self.data.groups[self.train]
+            self.problem = Problem.of(labels[self.train], labels[self.test], task=task, groups=groups)
+            self.notes = notes_on(learnt, scored, self.problem, chosen)
+        elif len(self.test) > STABILITY_ROWS:
+            self.test = self.test[np.linspace(0, len(self.test) - 1, STABILITY_ROWS).astype(np.int64)]
+
+    def spend(self) -> None:
+        """Count what has passed since the last call against the budget, and keep what is known."""
+        now = self.clock()
+        self.folder.spent += now - self._mark
+        self._mark = now
+        self.folder.keep()
+
+    def evidence_cost(self) -> float:
+        """Return about what it costs to measure and export one trained run: as much as the untrained encoder."""
+        rows = len(self.data) + len(self.test) + (len(self.train) if self.label else 0)
+        return self.folder.costs.get("evidence", 0.0) + self.folder.costs["embedding"] * rows / 1000
+
+    def measure_free(self) -> Iterator[str]:
+        """Measure everything that needs no training, unless it is; yield its names before."""
+        costs = self.folder.costs
+        if "free" in costs:
+            self.spend()
+            return
+        initial = Representation(self.prepared.untrained(), self.prepared.preprocess, method="")
+        costs["embedding"] = self._per_thousand(initial, self.prepared)
+        if self.label:
+            candidates = self._features(free(initial, self.prepared.rows, self.train, self.test))
+            forms: dict[str, tuple[float, str]] = {}
+            for name, candidate in candidates.items():
+                yield name
+                for score in self._measured(name, candidate).scores:
+                    if score.evaluator == "search" and score.validation is not None:
+                        forms.setdefault(name, (score.validation, score.detail["form"]))
+            yield PROPAGATION
+            self._measured(PROPAGATION, propagation_of(candidates, forms, self.problem))
+            for name, prepared in self._other_encoders().items():
+                yield name
+                other = Representation(prepared.untrained(), prepared.preprocess, method="")
+                self._measured(name, Features(*both_parts(other.embed_stored, prepared.rows, self.train, self.test)))
+        costs["free"] = self.folder.spent + self.clock() - self._mark
+        self.spend()
+
+    def _features(self, candidates: Mapping[str, Any]) -> dict[str, Any]:
+        return {name: Features(*one) if isinstance(one, tuple) else one for name, one in candidates.items()}
+
+    def _other_encoders(self) -> dict[str, Prepared]:
+        """Return what is needed of the untrained encoders of methods that use another one than the first method."""
+
+        def of(recipe: Recipe) -> tuple[str, str]:
+            return recipe.encoder, repr(sorted(recipe.encoder_options.items()))
+
+        seen, found = {of(self.prepared.recipe)}, {}
+        for recipe in self.recipes.values():
+            if of(recipe) not in seen:
+                seen.add(of(recipe))
+                found[f"{UNTRAINED} ({recipe.encoder})"] = prepare(recipe, self.data, device=self.prepared.device)
+        return found
+
+    def _measured(self, name: str, candidate: Any) -> Measured:
+        start = self.clock()
+        measured = measure(name, candidate, self.problem, DEFAULT if name != PROPAGATION else ("few_labels",))
+        if measured.scores:
+            measured.save(self.folder.evidence(f"free {name}"))
+        if name.startswith(UNTRAINED):
+            self.folder.costs["evidence"] = max(self.folder.costs.get("evidence", 0.0), self.clock() - start)
+        self.spend()
+        return measured
+
+    def _per_thousand(self, made: Representation, prepared: Prepared) -> float:
+        """Return what embedding a thousand rows costs."""
+        some = self.test[:_TIMED_ROWS]
+        start = self.clock()
+        in_pieces(made.embed_stored, prepared.rows, some)
+        return (self.clock() - start) * 1000 / len(some)
+
+    def measure_run(self, name: str, prepared: Prepared) -> None:
+        """Measure what was trained, beside everything free, and finish its run directory."""
+        state, recipe = self.folder.runs[name], prepared.recipe
+        made = Representation(
+            prepared.method.encoder, prepared.preprocess, method=recipe.method, coder=prepared.method.coder()
+        )
+        state["embedding_seconds"], state["width"] = self._per_thousand(made, prepared), made.width
+        found = []
+        if self.label:
+            vectors = Features(*both_parts(made.embed_stored, prepared.rows, self.train, self.test))
+            measured = measure(made.title, vectors, self.problem, DEFAULT)
+            measured.save(self.folder.evidence(name))
+            facts = facts_of(self.problem, ours=made.title, label=self.label, notes=[*self.notes, *measured.notes])
+            found = [concluded(facts, measured, self._free())]
+        else:
+            self._keep_vectors(name, in_pieces(made.embed_stored, prepared.rows, self.test))
+            if recipe.method == self.prepared.recipe.method:
+                initial = Representation(prepared.untrained(), prepared.preprocess, method="")
+                self._keep_vectors(f"{UNTRAINED} {name}", in_pieces(initial.embed_stored, prepared.rows, self.test))
+        codes = None
+        if made.coder:
+            codes = codes_evidence(made, prepared.rows, self.data.labels, prepared.train, prepared.test)
+        run = Run(self.folder.folder / name)
+        run.export(prepared, made, found, codes)
+        state |= {"verdict": diagnose(run.folder).name, "finished": True}
+        self.spend()
+
+    def _keep_vectors(self, name: str, vectors: NDArray[np.float32]) -> None:
+        held = io.BytesIO()
+        np.save(held, vectors)
+        path = self.folder.evidence(name).with_suffix(".npy")
+        path.parent.mkdir(exist_ok=True)
+        write_atomically(path, held.getvalue())
+
+    def _free(self) -> list[Measured]:
+        return [Measured.load(path) for path in sorted((self.folder.folder / "evidence").glob("free-*.npz"))]
+
+    def leaderboard(
+        self, runs: Mapping[str, tuple[str, int]]
+    ) -> tuple[list[dict[str, Any]], dict[str, Any], dict[str, Any]]:
+        """Return rows, recommendation, and what a reader has to know beside them."""
+        folder = self.folder
+        names = {one: [run for run, (method, _) in runs.items() if method == one] for one in self.recipes}
+        done = {one: [r for r in of if "failed" not in folder.runs[r]] for one, of in names.items()}
+        if self.label:
+            measured = {one: [Measured.load(folder.evidence(r)) for r in of] for one, of in done.items() if of}
+            rows = scored_rows(measured, self._free(), self.problem.leading)
+        else:
+            rows = [{"name": one, "kind": "method"} for one, of in done.items() if of]
+            rows = [row | {"stability": self._stability(done[row["name"]])} for row in rows]
+            start = [f"{UNTRAINED} {run}" for run in done[next(iter(done))]]
+            rows.append({"name": UNTRAINED, "kind": "free", "stability": self._stability(start)})
+        rows += [{"name": one, "kind": "method", "few_labels": []} for one, of in done.items() if not of]
+        for row in rows:
+            if row["kind"] == "method":
+                row |= self._of_runs(names[row["name"]])
+            elif row["name"] == UNTRAINED:
+                row |= {"embedding_seconds": folder.costs["embedding"], "width": self.prepared.method.encoder.width}
+        facts = facts_of(self.problem, ours="", label=self.label, notes=self.notes) if self.label else {"label": ""}
+        shown = ("label", "task", "classes", "majority", "metric", "level", "notes")
+        about = {name: facts[name] for name in shown if name in facts}
+        if self.label:
+            about["rows_used"] = facts["rows"]
+        about |= {"description": self.data.description, "methods": list(self.recipes), "spent": folder.spent}
+        return rows, recommend(rows, label=self.label), about | {"share": folder.share, "test_rows": len(self.test)}
+
+    def _of_runs(self, runs: Sequence[str]) -> dict[str, Any]:
+        states = [self.folder.runs[run] for run in runs]
+        verdicts = sorted({state["verdict"] for state in states})
+        timed = [state["embedding_seconds"] for state in states if "embedding_seconds" in state]
+        return {
+            "runs": list(runs),
+            "seeds": [state["seed"] for state in states],
+            "training_seconds": float(np.mean([state["cpu_seconds"] for state in states])),
+            "embedding_seconds": float(np.mean(timed)) if timed else None,
+            "width": next((state["width"] for state in states if "width" in state), None),
+            "verdict": ", ".join(verdicts),
+        }
+
+    def _stability(self, runs: Sequence[str]) -> dict[str, float] | None:
+        """Return the overlap of the ten nearest neighbours of two seeds, over pairs of seeds, with its interval."""
+        paths = [self.folder.evidence(run).with_suffix(".npy") for run in runs]
+        vectors = [torch.from_numpy(np.load(path, allow_pickle=False)) for path in paths]
+        if len(vectors) < 2:
+            return None
+        shared = torch.stack([overlap(*pair) for pair in combinations(vectors, 2)]).mean(dim=0).numpy()
+        low, high = percentile(resampled_means(shared[:, None])[:, 0])
+        return {"value": float(shared.mean()), "low": low, "high": high}

@@ -1,0 +1,177 @@
+"""Which rows train and which test, and what each label is: decided once for a run, before anything is learnt."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from isotropy.data import Data
+from isotropy.data.schema import listed
+from isotropy.errors import UserError
+from isotropy.evaluation import leaks
+from isotropy.evaluation.splits import split
+from isotropy.evaluation.task import Task, decided, encode, has_label, task_note
+
+Rows = NDArray[np.int64]
+_TEST_FRACTION = 0.2
+
+
+@dataclass(frozen=True)
+class Label:
+    """A label of all rows: its name, its values (N,), and its task."""
+
+    name: str
+    values: NDArray[Any]
+    task: Task
+
+
+@dataclass(frozen=True)
+class Division:
+    """The rows of a run.
+
+    Attributes:
+        train, test: sorted row numbers; `test` is empty where nothing is held out.
+        labels: to be probed, the one that the split is stratified by first.
+        notes: what a reader of the scores has to know of them, one line each.
+        groups: (N,) what whole groups of rows are on one side by, or None.
+    """
+
+    train: Rows
+    test: Rows
+    labels: tuple[Label, ...] = ()
+    notes: tuple[str, ...] = ()
+    groups: NDArray[Any] | None = None
+
+    def notes_on(self, label: Label) -> list[str]:
+        """Return the notes without those that are about another label."""
+        others = tuple(f"label {one.name}:" for one in self.labels if one.name != label.name)
+        return [note for note in self.notes if not note.startswith(others)]
+
+
+def divide(data: Data, seed: int, names: Sequence[str] = ("label",)) -> Division:
+    """Return the parts that the data names or makes; nothing is held out where there is neither a label nor parts.
+
+    Without named parts a fifth is held out: of the groups where the data has groups, the last rows where it has times,
+    else of the rows, in each class of the first label.
+
+    Args:
+        data: as `isotropy.read` gave it. seed: of the draw. names: what the labels are called.
+
+    Raises:
+        UserError: labels that no probe can learn or be scored on.
+    """
+    labels = _labels(data, names)
+    linked, hop = _overlaps(data) if labels else (np.zeros(0, dtype=bool), 0)
+    groups = data.groups
+    if data.split is not None:
+        held_out = np.asarray(data.split) == "test"
+        train, test = np.flatnonzero(~held_out), np.flatnonzero(held_out)
+    elif labels:
+        first = labels[0]
+        if hop and groups is None and data.times is None:
+            groups = leaks.window_blocks(linked)
+        train, test = split(
+            first.values, test=_TEST_FRACTION, seed=seed, task=first.task, groups=groups, times=data.times
+        )
+    else:
+        return Division(np.arange(len(data)), np.arange(0))
+    train, notes = _apart(data, train, test, linked, hop) if hop else (train, [])
+    for label in labels:
+        try:
+            refuse_unprobeable(label.values[train], label.values[test], label.task)
+        except UserError as error:
+            raise UserError(f"{label.name}: {error}" if len(labels) > 1 else str(error)) from None
+    notes += [note for label in labels for note in _unseen_notes(label, train, test)]
+    return Division(
+        train, test, labels, (*_task_notes(data, labels), *notes, *_block_notes(data, labels, test)), groups
+    )
+
+
+def refuse_unprobeable(train: NDArray[Any], test: NDArray[Any], task: Task) -> None:
+    """Raise UserError for labels that no probe can learn or be scored on: before hours of training, not after."""
+    for part, labels in (("training", train), ("test", test)):
+        if not has_label(labels).any():
+            raise UserError(f"no row of the {part} part has a label: a probe needs some")
+    train, test = train[has_label(train)], test[has_label(test)]
+    if task == "classes":
+        encode(train, test)
+    elif not np.ptp(test.astype(np.float64)) > 0:
+        raise UserError(f"the label is {float(test[0]):g} in every test row: R2 needs labels that vary")
+
+
+def _labels(data: Data, names: Sequence[str]) -> tuple[Label, ...]:
+    if data.labels is None:
+        return ()
+    values = {names[0]: data.labels, **data.more_labels}
+    task = cast(Task | None, data.task)
+    return tuple(Label(name, labels, decided(labels, task, name)) for name, labels in values.items())
+
+
+def _task_notes(data: Data, labels: Sequence[Label]) -> list[str]:
+    if data.task is not None:
+        return []
+    notes = [task_note(label.values, label.task, label.name) for label in labels]
+    return [note for note in notes if note]
+
+
+def _unseen_notes(label: Label, train: Rows, test: Rows) -> list[str]:
+    """Return a line where classes are in the test part alone."""
+    if label.task == "numbers":
+        return []
+    known, asked = (pd.Series(label.values[part]).dropna() for part in (train, test))
+    alone = asked[~asked.isin(known)].value_counts()
+    if not len(alone):
+        return []
+    names = listed(alone.index.tolist(), 3)
+    return [f"label {label.name}: in the test part alone: {names} ({alone.sum():,} rows), which no probe can learn"]
+
+
+def _overlaps(data: Data) -> tuple[NDArray[np.bool_], int]:
+    """Return which rows overlap the next one, and the hop, 0 where they are no overlapping windows."""
+    if data.modality != "series" or not isinstance(data.values, np.ndarray):
+        return np.zeros(0, dtype=bool), 0
+    return leaks.overlapping_windows(data.values)
+
+
+def _apart(data: Data, train: Rows, test: Rows, linked: NDArray[np.bool_], hop: int) -> tuple[Rows, list[str]]:
+    """Return the training rows without those that overlap test rows, where the split is ours to make, and a note."""
+    steps = data.values.shape[-1]
+    held_out = np.zeros(len(data), dtype=bool)
+    held_out[test] = True
+    overlapping = leaks.across(linked, held_out, reach=-(-steps // hop) - 1)
+    windows = f"rows are overlapping windows, {hop} steps apart and {steps} long"
+    if data.split is not None:
+        count = int((overlapping & held_out).sum())
+        return train, [f"{windows}: {count:,} of {len(test):,} test rows overlap training rows"] if count else []
+    left_out = train[overlapping[train]]
+    said = f" ({len(left_out):,} training rows that overlap test rows are left out)" if len(left_out) else ""
+    return np.setdiff1d(train, left_out), [f"{windows}: blocks of them are kept on one side of the split{said}"]
+
+
+def _block_notes(data: Data, labels: Sequence[Label], test: Rows) -> list[str]:
+    """Return a line where columns look like subjects or sessions and are on both sides of the split."""
+    if not labels or data.groups is not None or data.times is not None or not isinstance(data.values, pd.DataFrame):
+        return []
+    first = labels[0]
+    kinds = first.values if first.task == "classes" else _tenths(first.values)
+    held_out = np.zeros(len(data), dtype=bool)
+    held_out[test] = True
+    found = []
+    for name in leaks.blocked_columns(data.values, kinds):
+        column = data.values[next(one for one in data.values.columns if str(one) == name)]
+        if column[held_out].isin(column[~held_out]).any():
+            found.append(name)
+    if not found:
+        return []
+    what = f"column {found[0]!r} stands" if len(found) == 1 else f"columns {listed(found, 3)} stand"
+    return [
+        f"{what} in long blocks of rows, as subjects, files or sessions do, with each on both sides of the split: "
+        f"--group {found[0]} keeps them apart"
+    ]
+
+
+def _tenths(numbers: NDArray[Any]) -> NDArray[Any]:
+    return np.asarray(pd.qcut(pd.to_numeric(pd.Series(numbers)), 10, labels=False, duplicates="drop"))

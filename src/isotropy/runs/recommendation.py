@@ -1,0 +1,192 @@
+"""What to do, from the rows of a leaderboard: train which method, for which number of labels, or do not train."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from isotropy.evaluation.score import evaluator_title, number
+from isotropy.runs.compare import unlabelled
+
+Row = dict[str, Any]
+
+
+def recommend(rows: Sequence[Row], *, label: str) -> dict[str, Any]:
+    """Return one recommendation from paired differences, as a function of leaderboard rows alone.
+
+    For each use (all labels, few labels, search) one method is chosen by its scores on training rows and compared with
+    the best of what is free on the test rows. It is ahead where the whole paired interval is above 0.
+
+    Args:
+        rows: as `evaluation.leaderboard.scored_rows` gives them, or with name and kind alone where there is no label.
+        label: what the label is called; empty where there is none.
+
+    Returns:
+        outcome: "train", "train for few labels", "train for search", "do not train", or "no label"; method: the one to
+        train, None for none; use: what is free and best for the rest, None where there is none; sentence.
+
+    Example:
+        >>> ours = {"value": 0.8, "validation": 0.8, "best": "PCA (2)"}
+        >>> ours |= {"difference": {"value": -0.1, "low": -0.2, "high": 0.0}}
+        >>> rows = [{"name": "lfr", "kind": "method", "all": ours, "few": None, "search": None, "few_labels": []},
+        ...         {"name": "PCA (2)", "kind": "free", "all": {"value": 0.9, "evaluator": "knn"}}]
+        >>> found = recommend(rows, label="kind")
+        >>> found["outcome"], found["use"]
+        ('do not train', 'PCA (2)')
+    """
+    methods = [row for row in rows if row["kind"] == "method"]
+    scored = [row for row in methods if row.get("all") or row.get("few_labels")]
+    if not label:
+        return _found("no label", None, None, _unlabelled(methods))
+    free = {row["name"]: row for row in rows if row["kind"] == "free"}
+    if not scored:
+        return _nothing_trained(free, label)
+    all_, how = _chosen(scored, "all", "all")
+    few, _ = _chosen(scored, "few", "search")
+    searching, _ = _chosen([row for row in scored if row.get("search")], "search", "search")
+    span = _ahead(few["few_labels"])
+    use = all_["all"]["best"] if all_.get("all") else None
+    instead = _instead(all_, free)
+    chosen = f" Of {len(scored)} methods it was chosen on {how}; scores are of test rows." if len(scored) > 1 else ""
+    if all_.get("all") and _is_ahead(all_["all"]):
+        said = f"Train {all_['name']}: with all labels it reaches {_beside(all_, 'all', free)}."
+        more = _few_too(all_) + _search_too(all_)
+        return _found("train", all_["name"], use, said + more + chosen)
+    if span:
+        said = f"Train {few['name']} if you have {_range(span)}: {_at(span, few)}.{instead}"
+        return _found("train for few labels", few["name"], use, said + _search_too(few) + chosen)
+    if searching is not None and _is_ahead(searching["search"]):
+        said = f"Train {searching['name']} for search alone: precision at 10 is {_beside(searching, 'search', free)}."
+        return _found("train for search", searching["name"], use, said + instead + chosen)
+    said = f"Do not train an encoder for {label}.{instead}{_few_instead(few, use, free)}"
+    best = f" Of {len(scored)} methods {all_['name']} was chosen on {how}." if len(scored) > 1 else ""
+    return _found("do not train", None, use or (few["few"] or {}).get("best"), said + best)
+
+
+def _unlabelled(methods: Sequence[Row]) -> str:
+    said = f"{unlabelled({row['name'] for row in methods})} With a label: isotropy compare PATH --label NAME."
+    if any(row.get("stability") for row in methods):
+        said += " The overlap of neighbours says how far two seeds agree, and nothing of how good they are."
+    return said
+
+
+def _found(outcome: str, method: str | None, use: str | None, sentence: str) -> dict[str, Any]:
+    return {"outcome": outcome, "method": method, "use": use, "sentence": sentence}
+
+
+def _nothing_trained(free: dict[str, Row], label: str) -> dict[str, Any]:
+    best = max((row for row in free.values() if row.get("all")), key=lambda row: float(row["all"]["value"]))
+    said = f"Do not train an encoder for {label}: every run diverged. With all labels use {named(best['name'])}: "
+    return _found("do not train", None, best["name"], f"{said}{number(best['all']['value'])}.")
+
+
+def _chosen(rows: Sequence[Row], column: str, by: str) -> tuple[Any, str]:
+    """Return the row that does best on training rows, and on which rows it was chosen."""
+    known = [row for row in rows if row.get(by) and row[by]["validation"] is not None]
+    if rows and len(known) == len(rows):
+        return max(known, key=lambda row: float(row[by]["validation"])), "training rows"
+    if by != "all" and column != by:
+        return _chosen(rows, "all", "all")
+    there = [row for row in rows if row.get(column)] or list(rows)
+    found = max(there, key=lambda row: float(row[column]["value"]) if row.get(column) else 0.0, default=None)
+    return found, "the test rows, which favours it"
+
+
+def _is_ahead(cell: Row | None) -> bool:
+    return bool(cell and cell["difference"] and cell["difference"]["low"] > 0)
+
+
+def _ahead(lines: Sequence[Row]) -> list[Row]:
+    """Return the longest stretch of sizes at which the method is ahead of everything free.
+
+    One size alone among several is none: among eight intervals one lies above 0 by chance too often.
+    """
+    best: list[Row] = []
+    run: list[Row] = []
+    for line in lines:
+        run = [*run, line] if line["difference"]["low"] > 0 else []
+        best = run if len(run) > len(best) else best
+    return best if len(best) > 1 or len(lines) <= 2 else []
+
+
+def _range(span: Sequence[Row]) -> str:
+    first, last = span[0]["size"], _labels(span[-1]["size"])
+    return last if len(span) == 1 else f"{first.removesuffix(' a class')} to {last}"
+
+
+def _labels(size: str) -> str:
+    """Return a size as a sentence says it: "10 labels a class", "10 % of the labels"."""
+    return f"{size} of the labels" if size.endswith("%") else size.replace(" a class", " labels a class")
+
+
+def _at(span: Sequence[Row], row: Row) -> str:
+    line = next((one for one in span if row.get("few") and one["size"] == row["few"]["size"]), span[len(span) // 2])
+    theirs = f"{named(line['best'])} {number(line['value'])}"
+    return f"with {_labels(line['size'])} it reaches {number(line['ours'])}, {theirs}{_worth(line)}"
+
+
+def _worth(line: Row) -> str:
+    factor = line["label_factor"]
+    if factor["value"] is None:
+        return f" (worth more than {factor['measured_to']:.2g} times as many labels)"
+    return f" (worth {factor['value']:.2g} times as many labels)"
+
+
+def _beside(row: Row, column: str, free: dict[str, Row]) -> str:
+    cell = row[column]
+    theirs = number(free[cell["best"]][column]["value"])
+    return f"{number(cell['value'])}, {named(cell['best'])} {theirs} ({_gap(cell['difference'])})"
+
+
+def _gap(gap: dict[str, float]) -> str:
+    value, low, high = (("+" if gap[name] >= 0 else "-") + number(abs(gap[name])) for name in ("value", "low", "high"))
+    return f"{value} [{low}, {high}]"
+
+
+def _few_too(row: Row) -> str:
+    span = _ahead(row["few_labels"])
+    if not span:
+        return " With few labels it is not measurably ahead." if row["few_labels"] else ""
+    return f" It is ahead with {_range(span)} too: {_at(span, row)}."
+
+
+def _search_too(row: Row) -> str:
+    return (
+        f" In search too: precision at 10 is {_gap(row['search']['difference'])} above."
+        if _is_ahead(row.get("search"))
+        else ""
+    )
+
+
+def _instead(row: Row, free: dict[str, Row]) -> str:
+    """Say what to use with all labels, and how far the chosen method is from it."""
+    cell = row.get("all")
+    if not cell or not cell["best"]:
+        return ""
+    best = free[cell["best"]]["all"]
+    reader = best.get("evaluator", "")
+    how = "" if reader in ("", "trees") else f" ({evaluator_title(reader)})"
+    verb = "is behind" if cell["difference"]["high"] < 0 else "is not measurably ahead"
+    return (
+        f" With all labels use {named(cell['best'])}{how}: {number(best['value'])}; {row['name']} reaches "
+        f"{number(cell['value'])} and {verb} ({_gap(cell['difference'])})."
+    )
+
+
+def _few_instead(row: Row, use: str | None, free: dict[str, Row]) -> str:
+    cell = row.get("few")
+    if not cell or not cell["best"] or cell["best"] == use:
+        return ""
+    theirs = number(free[cell["best"]]["few"]["value"])
+    ours = f"{row['name']} reaches {number(cell['value'])}"
+    return f" With {_labels(cell['size'])} use {named(cell['best'])}: {theirs}; {ours}."
+
+
+def named(free: str) -> str:
+    """Return what is free as a sentence says it.
+
+    Example:
+        >>> named("boosted trees"), named("untrained encoder"), named("PCA (64)")
+        ('boosted trees on the raw columns', 'the untrained encoder', 'PCA (64)')
+    """
+    if free == "boosted trees":
+        return "boosted trees on the raw columns"
+    return f"the {free}" if free.startswith("untrained encoder") else free

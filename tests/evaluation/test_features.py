@@ -1,0 +1,58 @@
+import numpy as np
+import pytest
+
+from isotropy.errors import UserError
+from isotropy.evaluation import Features
+
+
+def made(rows, columns, seed=0):
+    rng = np.random.default_rng(seed)
+    return (
+        rng.normal(size=(rows, columns)) @ (np.eye(columns) + 0.3 * rng.normal(size=(columns, columns))) + 5
+    ).astype(np.float32)
+
+
+def test_the_three_forms():
+    x = made(300, 6)
+    forms = {form.name: form for form in Features(x[:200], x[200:]).forms()}
+    assert list(forms) == ["as it is", "standardised", "whitened"]
+    ratio = forms["as it is"].train / x[:200]
+    np.testing.assert_allclose(ratio, ratio[0, 0], rtol=1e-4)
+    np.testing.assert_allclose(forms["standardised"].train.mean(0), 0, atol=1e-5)
+    np.testing.assert_allclose(forms["standardised"].train.std(0), 1, atol=1e-5)
+    np.testing.assert_allclose(np.cov(forms["whitened"].train.T, bias=True), np.eye(6), atol=0.05)
+
+
+def test_nothing_is_learnt_from_test_rows():
+    x = made(300, 5)
+    for first, other in zip(Features(x[:200], x[200:]).forms(), Features(x[:200], 100 * x[200:] + 7).forms()):
+        assert np.array_equal(first.train, other.train)
+
+
+def test_wide_features_of_few_rows_keep_every_angle():
+    x = np.random.default_rng(0).normal(size=(60, 1500)).astype(np.float32)
+    form = Features(x[:40], x[40:]).as_is
+    assert form.train.shape[1] <= 40
+
+    def angles(rows):
+        rows = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+        return rows @ rows.T
+
+    np.testing.assert_allclose(angles(form.train), angles(x[:40]), atol=1e-3)
+
+
+def test_constant_columns_and_one_column():
+    x = np.concatenate([np.ones((50, 1)), made(50, 2)], axis=1)
+    assert np.isfinite(Features(x, x).standardised.train).all() and not Features(x, x).standardised.train[:, 0].any()
+    assert [form.name for form in Features(x[:, 1:2], x[:, 1:2]).forms()] == ["as it is"]
+    assert np.isfinite(Features(np.ones((5, 3)), np.ones((5, 3))).whitened.train).all()
+
+
+def test_features_that_do_not_fit_get_one_line():
+    x = made(10, 3)
+    with pytest.raises(UserError, match="3 wide and test features 2"):
+        Features(x, x[:, :2])
+    with pytest.raises(UserError, match="NaN or infinite"):
+        Features(np.where(x == x[0, 0], np.nan, x), x)
+    with pytest.raises(UserError, match="give \\(rows, width\\)"):
+        Features(x[0], x)

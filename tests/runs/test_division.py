@@ -1,0 +1,224 @@
+"""Which rows train and which test, what each label is, and that a resume and a probe repeat it."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from isotropy import read
+from isotropy.cli import main
+from isotropy.errors import UserError
+from isotropy.runs.directory import Run
+from isotropy.runs.division import divide
+from isotropy.runs.session import Planned, Stepped, train
+
+FAST = ["--method", "simclr", "--epochs", "1", "--set", "encoder.width=8", "--set", "encoder.hidden=8"]
+
+
+@pytest.fixture
+def people(tmp_path, monkeypatch):
+    """Return a table of 40 persons with 6 rows each, as a file in the working folder."""
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    who = np.repeat(np.arange(40), 6)
+    frame = pd.DataFrame((rng.normal(size=(40, 4))[who] * 3 + rng.normal(size=(240, 4)) * 0.3).round(3))
+    frame.columns = list("abcd")
+    frame["who"], frame["kind"] = who, np.where(who % 2, "odd", "even")
+    frame["when"] = pd.date_range("2024-01-01", periods=240, freq="h").astype(str)
+    frame.to_csv("people.csv", index=False)
+    return frame
+
+
+def entry(folder="run", label="who"):
+    """Return what probes.json of a run holds of a label."""
+    return next(one for one in Run(folder).read_json("probes.json") if one["label"] == label)
+
+
+@pytest.mark.parametrize(("task", "metric"), [("classes", "accuracy"), ("numbers", "R2"), (None, "accuracy")])
+def test_one_task_is_decided_for_the_whole_label_and_kept(people, task, metric, capsys):
+    asked = [] if task is None else ["--task", task]
+    main(
+        ["fit", "people.csv", "--label", "who", "--drop", "when", *asked, *FAST, "--out", "run", "--evaluate", "linear"]
+    )
+    said = capsys.readouterr().err
+    line = "label who: 40 whole numbers (0 to 39) taken as classes; --task numbers for a regression"
+    assert (line in said) == (task is None)
+    found = entry()
+    assert (found["task"], found["metric"], line in found["notes"]) == (task or "classes", metric, task is None)
+    assert Run("run").recipe.data.get("task") == task
+    main(["probe", "run", "people.csv", "--label", "who", "--evaluate", "linear"])
+    assert entry()["task"] == (task or "classes"), "a probe of the same label takes the run's task"
+    main(["probe", "run", "people.csv", "--label", "who", "--evaluate", "linear", "--task", "numbers"])
+    assert entry()["task"] == "numbers"
+
+
+def test_a_task_without_a_label_or_of_no_name_is_refused(people):
+    with pytest.raises(UserError, match="task 'numbers' says what a label is: name the label, too"):
+        read(people, task="numbers")
+    with pytest.raises(UserError, match="task 'number' is unknown .did you mean 'numbers'"):
+        read(people, label="who", task="number")
+    with pytest.raises(UserError, match="label kind: 'even' is no number"):
+        divide(read(people, label="kind", task="numbers"), 0, ["kind"])
+
+
+def test_a_resume_repeats_the_task(people, tmp_path):
+    for event in train(people, label="who", drop=["when"], task="numbers", method="simclr", epochs=2, out="run"):
+        if isinstance(event, Stepped):
+            event.stop()
+    planned = next(iter(train(people, resume="run")))
+    assert isinstance(planned, Planned)
+    assert planned.prepared.division.labels[0].task == "numbers"
+
+
+def test_a_label_budget_names_the_sizes_and_says_which_are_not_there(people):
+    def curve(found):
+        return sorted({score["detail"]["size"] for score in found["scores"] if score["evaluator"] == "few_labels"})
+
+    main(["fit", "people.csv", "--label", "kind", "--drop", "when", "--drop", "who", *FAST, "--out", "run"]
+         + ["--evaluate", "knn", "--label-budget", "2,10%,5000"])  # fmt: skip
+    found = entry("run", "kind")
+    assert curve(found) == ["10 %", "2 a class"]
+    assert "Too few training labels for 5,000 a class on the few-label curve; shown: 2 a class, 10 %." in found["notes"]
+    main(["probe", "run", "people.csv", "--label", "kind", "--evaluate", "knn", "--label-budget", "3"])
+    assert curve(entry("run", "kind")) == ["3 a class"]
+
+
+@pytest.mark.parametrize("budget", ["0", "1,,5", "ten", "1.5", "100%", [], [0], [1.5], [-3]])
+def test_a_label_budget_that_is_none_is_refused_at_once(budget):
+    with pytest.raises(UserError, match="label budget"):
+        train(np.zeros((9, 3)), label_budget=budget)
+
+
+def test_groups_divide_a_run_its_resume_and_its_probes(people, capsys):
+    main(["fit", "people.csv", "--label", "kind", "--group", "who", "--drop", "when", *FAST, "--out", "run"]
+         + ["--evaluate", "knn"])  # fmt: skip
+    run = Run("run")
+    assert run.recipe.data["group"] == "who"
+    assert run.preprocess.column_names == ["a", "b", "c", "d"], "a group is no input"
+    division = divide(read("people.csv", label="kind", group="who"), run.recipe.train.seed)
+    who = people["who"].to_numpy()
+    assert not set(who[division.train]) & set(who[division.test])
+    part = pd.read_parquet("run/embeddings.parquet", columns=["part"])["part"].to_numpy()
+    assert np.array_equal(np.flatnonzero(part == "test"), division.test)
+    before = entry("run", "kind")["rows"]
+    capsys.readouterr()
+    main(["probe", "run", "people.csv", "--label", "kind", "--evaluate", "knn"])
+    said = capsys.readouterr()
+    assert "groups from who (40)" in said.out and "a fifth of the groups is held out" in said.err
+    assert entry("run", "kind")["rows"] == before
+    people.drop(columns="who").to_csv("other.csv", index=False)
+    main(["probe", "run", "other.csv", "--label", "kind", "--evaluate", "knn"])
+    assert "the run's rows were divided by the group who, and these are not" in capsys.readouterr().err
+
+
+def test_a_resume_repeats_groups_and_times(people):
+    for option in ("group", "time"):
+        column, other = {"group": ("who", "when"), "time": ("when", "who")}[option]
+        asked = {"label": "kind", option: column, "drop": [other], "method": "simclr", "epochs": 2, "out": option}
+        for event in train("people.csv", **asked):
+            if isinstance(event, Planned):
+                division = event.prepared.division
+            if isinstance(event, Stepped):
+                event.stop()
+        again = next(iter(train(resume=option))).prepared.division
+        assert np.array_equal(again.test, division.test)
+    assert np.array_equal(division.test, np.arange(192, 240)), "the last fifth in time"
+
+
+def test_a_class_in_the_test_part_alone_is_named(people):
+    late = people.assign(kind=np.where(people.index < 192, people["kind"], "late"))
+    division = divide(read(late, label="kind", time="when"), 0, ["kind"])
+    assert division.notes == ("label kind: in the test part alone: 'late' (48 rows), which no probe can learn",)
+    assert divide(read(people, label="kind", time="when"), 0).notes == ()
+
+
+def recordings(hop=10, count=30):
+    """Return windows of 40 steps of four recordings, and a label of each."""
+    rng = np.random.default_rng(0)
+    signals = rng.normal(size=(4, 2, hop * count + 40)).astype(np.float32)
+    series = np.concatenate([[one[:, hop * n : hop * n + 40] for n in range(count)] for one in signals])
+    return series, np.repeat(["up", "down", "up", "down"], count)
+
+
+def test_overlapping_windows_are_kept_on_one_side():
+    series, label = recordings()
+    division = divide(read(series, label=label), 0)
+    steps = np.concatenate([np.arange(30) * 10 + 1000 * n for n in range(4)])
+    gaps = np.abs(steps[division.train][:, None] - steps[division.test])
+    assert gaps.min() >= 40, "no training window shares a step with a test window"
+    assert 0.1 < len(division.test) / 120 < 0.3 and len(division.train) > 60
+    (note,) = division.notes
+    assert note.startswith(
+        "rows are overlapping windows, 10 steps apart and 40 long: blocks of them are kept on one side"
+    )
+    shuffled = np.random.default_rng(0).permutation(120)
+    division = divide(read(series[shuffled], label=label[shuffled]), 0)
+    assert division.notes == () and len(division.train) + len(division.test) == 120
+
+
+def test_windows_that_overlap_across_named_parts_are_counted():
+    series, label = recordings()
+    parts = np.where(np.arange(120) % 30 < 24, "train", "test")
+    division = divide(read(series, label=label, split=parts), 0)
+    assert division.notes == (
+        "rows are overlapping windows, 10 steps apart and 40 long: 12 of 24 test rows overlap training rows",
+    )
+    assert len(division.train) == 96
+
+
+def test_a_column_in_blocks_is_named_unless_it_is_the_group(people):
+    table = people.drop(columns="when").assign(kind=np.random.default_rng(0).integers(0, 2, 240))
+    (note,) = divide(read(table, label="kind"), 0).notes
+    assert note == (
+        "column 'who' stands in long blocks of rows, as subjects, files or sessions do, with each on both sides of the "
+        "split: --group who keeps them apart"
+    )
+    assert divide(read(table, label="kind", group="who"), 0).notes == ()
+    assert divide(read(table, label="kind", drop=["who"]), 0).notes == ()
+    whole = np.where(table["who"] < 32, "train", "test")
+    assert divide(read(table, label="kind", split=whole), 0).notes == ()
+    assert divide(read(table.sample(frac=1, random_state=0), label="kind"), 0).notes == ()
+    numbers = table.assign(kind=np.random.default_rng(0).normal(size=240))
+    assert divide(read(numbers, label="kind"), 0).notes == (note,)
+
+
+def test_several_labels_are_probed_one_by_one_and_never_an_input(people, capsys):
+    table = people.assign(even=people["who"] % 2 == 0, size=people["a"] * 2 + people["b"])
+    table.to_csv("several.csv", index=False)
+    asked = ["--label", "kind", "--label", "even", "--label", "size", "--drop", "when", "--group", "who"]
+    main(["fit", "several.csv", *asked, *FAST, "--out", "run", "--evaluate", "knn"])
+    said = capsys.readouterr().out
+    run = Run("run")
+    assert run.preprocess.column_names == ["a", "b", "c", "d"]
+    assert run.recipe.data["label"] == ["kind", "even", "size"]
+    assert [one["label"] for one in run.read_json("probes.json")] == ["kind", "even", "size"]
+    assert [one["task"] for one in run.read_json("probes.json")] == ["classes", "classes", "numbers"]
+    assert "labels from kind; labels from even; labels from size; groups from who" in said
+    assert said.count("mean accuracy over 2 labels (kind, even): ") == 1 and "mean R2" not in said
+    main(["probe", "run", "several.csv", "--label", "even", "--label", "who", "--group", "when", "--evaluate", "knn"])
+    found = run.read_json("probes.json")
+    assert [one["label"] for one in found] == ["kind", "size", "even", "who"]
+    assert [any("label who:" in note for note in one["notes"]) for one in found[2:]] == [False, True]
+
+
+def test_several_labels_from_python_are_kept_for_a_resume(people):
+    events = train(people, label=["kind", "who"], drop=["when"], method="simclr", epochs=2, out="run")
+    for event in events:
+        if isinstance(event, Planned):
+            assert [label.name for label in event.prepared.division.labels] == ["kind", "who"]
+        if isinstance(event, Stepped):
+            event.stop()
+    planned = next(iter(train(people, resume="run")))
+    assert [label.name for label in planned.prepared.division.labels] == ["kind", "who"]
+
+
+def test_one_of_several_labels_that_cannot_be_probed_is_named(people):
+    with pytest.raises(UserError, match="flat: the label has only the class 'x'"):
+        divide(read(people.assign(flat="x"), label=["kind", "flat"]), 0, ["kind", "flat"])
+
+
+def test_a_split_without_a_label_has_nothing_to_say():
+    frame = pd.DataFrame(
+        {"x": np.arange(40.0), "y": np.repeat([1.0, 2.0], 20), "split": ["train"] * 30 + ["test"] * 10}
+    )
+    division = divide(read(frame, split="split"), 0, [])
+    assert (len(division.train), len(division.test), list(division.notes)) == (30, 10, [])
