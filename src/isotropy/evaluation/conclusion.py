@@ -180,7 +180,7 @@ def _of_few(few: Sequence[dict[str, Any]]) -> str:
             f"{number(row['ours'])} ({subject} {number(row['value'])}), {_worth(row['label_factor'])}."
         )
     subject, verb = _subject(shown["best"])
-    start = f"With few labels too: with {shown['size']}" if behind else f"With {shown['size']}"
+    start = f"With few labels it is behind: with {shown['size']}" if behind else f"With {shown['size']}"
     return f"{start} {subject} {verb} {number(shown['value'])}, the trained encoder {number(shown['ours'])}."
 
 
