@@ -259,7 +259,7 @@ def probe(vectors: Vectors, before: Row | None = None, prefix: str = "") -> Row:
     """
     found: Row = {}
     for name, kind in (("linear", linear_probe), ("knn", knn_probe)):
-        terms = kind(*vectors).terms
+        terms = kind(*vectors, metric="accuracy").terms
         found |= scored(f"{prefix}{name}", terms) | {f"right {name}": terms}
         if before is not None:
             gain = difference("classes", terms, before[f"right {name}"])

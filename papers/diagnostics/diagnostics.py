@@ -224,7 +224,7 @@ def _numbers(prepared: Prepared) -> Row:
         found |= {name: stability(views[:2])[name] for name in ("centre", "alignment", "spread")}
         found["views_rank"] = views_rank(views[:2])
         found["lidar"] = lidar(torch.cat(views), torch.arange(len(views[0])).repeat(len(views)))["lidar"]
-    return found | {"linear": linear_probe(*runner.features(prepared)).score}
+    return found | {"linear": linear_probe(*runner.features(prepared), metric="accuracy").score}
 
 
 def runs(folder: Path | None, seed: int) -> Iterator[Run]:

@@ -148,7 +148,9 @@ def _errors(train: Any, classes: Any, test: Any, test_classes: Any, *, seed: int
             if len(np.unique(classes[rows])) == 1:  # nothing to fit: the one label there is
                 scores.append(float(np.mean(test_classes == classes[rows[0]])))
             else:
-                scores.append(linear_probe(train[rows], classes[rows], test, test_classes, seed=seed).score)
+                scores.append(
+                    linear_probe(train[rows], classes[rows], test, test_classes, metric="accuracy", seed=seed).score
+                )
         found[f"error_{n}"] = 1 - float(np.mean(scores))
     return found
 

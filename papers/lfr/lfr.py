@@ -96,7 +96,7 @@ def _authors_evaluation(name: str, vectors: Any, seed: int) -> Row:
     else:
         predicted = _layer(torch.from_numpy(train_x), torch.from_numpy(train_y), torch.from_numpy(test_x), seed)
     more |= runner.scored("linear", (classes[predicted] == truth).astype(np.float64)[:, None])
-    return more | {"knn": round(knn_probe(train_x, labels, test_x, truth).score, 4)}
+    return more | {"knn": round(knn_probe(train_x, labels, test_x, truth, metric="accuracy").score, 4)}
 
 
 def _peer(recipe: Recipe, method: str, name: str, folder: Path | None, quick: bool) -> Row:

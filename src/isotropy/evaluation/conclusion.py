@@ -32,13 +32,10 @@ def conclude(comparison: dict[str, Any], scores: Sequence[Score], samples: Seque
     ranking = _ranking(pairs, ours, metric)
     few = few_labels(pairs, ours, metric)
     found: dict[str, Any] = {"ranking": ranking, "few_labels": few}
-    beside = [row for row in ranking if row["representation"] != ours]
-    if not beside or all(row["representation"] != ours for row in ranking):
-        beside = []
+    mine = next((row for row in ranking if row["representation"] == ours), None)
+    best = next((row for row in ranking if row["representation"] != ours), None)
     sentences = []
-    if beside:
-        mine = next(row for row in ranking if row["representation"] == ours)
-        best = beside[0]
+    if mine and best:
         found |= {"best": best["representation"], "outcome": _outcome(best["difference"])}
         sentences.append(_of_all(mine, best, found["outcome"]))
     if few:
@@ -167,21 +164,33 @@ def _subject(name: str) -> tuple[str, str]:
 
 
 def _of_few(few: Sequence[dict[str, Any]]) -> str:
-    """Return the range of sizes in which ours is ahead, and what it is worth there."""
-    ahead = [row for row in few if row["difference"]["low"] > 0]
-    behind = [row for row in few if row["difference"]["high"] < 0]
+    """Return the longest range of sizes in which ours is ahead and what it is worth there, or who leads."""
+    ahead = _longest(few)
     shown = next((row for row in few if row["size"] == FEW), few[len(few) // 2])
     if ahead:
         row = shown if shown in ahead else ahead[-1]
-        sizes = f"with {row['size']}" if len(ahead) == 1 else f"from {ahead[0]['size']} to {ahead[-1]['size']}"
+        sizes = f"With {row['size']}" if len(ahead) == 1 else f"From {ahead[0]['size']} to {ahead[-1]['size']}"
         subject, _ = _subject(row["best"])
-        return (
-            f"{sizes[0].upper()}{sizes[1:]} it is ahead of everything free; with {row['size']} it reaches "
+        said = (
+            f"{sizes} it is ahead of everything free; with {row['size']} it reaches "
             f"{number(row['ours'])} ({subject} {number(row['value'])}), {_worth(row['label_factor'])}."
         )
+        behind = [row["size"] for row in few if row["difference"]["high"] < 0]
+        return f"{said} With {', '.join(behind)} it is behind." if behind else said
     subject, verb = _subject(shown["best"])
-    start = f"With few labels it is behind: with {shown['size']}" if behind else f"With {shown['size']}"
-    return f"{start} {subject} {verb} {number(shown['value'])}, the trained encoder {number(shown['ours'])}."
+    where = "it is behind: with" if shown["difference"]["high"] < 0 else "nothing is measurably ahead: with"
+    scores = f"{subject} {verb} {number(shown['value'])}, the trained encoder {number(shown['ours'])}"
+    return f"With few labels {where} {shown['size']} {scores}."
+
+
+def _longest(few: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the longest run of neighbouring sizes at which ours is measurably ahead; of two the first."""
+    best: list[dict[str, Any]] = []
+    run: list[dict[str, Any]] = []
+    for row in few:
+        run = [*run, row] if row["difference"]["low"] > 0 else []
+        best = run if len(run) > len(best) else best
+    return best
 
 
 def _worth(factor: dict[str, float | None]) -> str:

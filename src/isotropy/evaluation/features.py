@@ -43,8 +43,8 @@ class Features:
 
     Example:
         >>> x = np.random.default_rng(0).normal(size=(200, 3)) * [9, 1, 1]
-        >>> [(form.name, form.train.std(axis=0).round(1).tolist()) for form in Features(x, x).forms()]  # doctest: +SKIP
-        [('as it is', [1.7, 0.2, 0.2]), ('standardised', [1.0, 1.0, 1.0]), ('whitened', [1.0, 1.0, 1.0])]
+        >>> [(form.name, (10 * form.train.std(axis=0)).round().astype(int).tolist()) for form in Features(x, x).forms()]
+        [('as it is', [17, 2, 2]), ('standardised', [10, 10, 10]), ('whitened', [10, 10, 10])]
     """
 
     def __init__(self, train: ArrayLike, test: ArrayLike) -> None:

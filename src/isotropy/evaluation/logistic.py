@@ -1,6 +1,7 @@
 """Multinomial logistic regression, many problems at once: one pair of matrix products a step serves all of them."""
 
 from collections import deque
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -81,7 +82,9 @@ def fit_logistic(
     return Fitted(weights, intercepts, taken, converged)
 
 
-def _minimise(objective, point, scale, steps, tolerance):  # type: ignore[no-untyped-def]
+def _minimise(
+    objective: Callable[[Tensor], tuple[Tensor, Tensor]], point: Tensor, scale: Tensor, steps: int, tolerance: float
+) -> tuple[Tensor, int, Tensor]:
     """Return the minimum (G, J, ...) of every problem, the steps taken, and which converged."""
     loss, gradient = objective(point)
     past: deque[tuple[Tensor, Tensor, Tensor]] = deque(maxlen=_HISTORY)

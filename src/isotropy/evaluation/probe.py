@@ -49,6 +49,7 @@ def linear_probe(
     test_y: ArrayLike,
     *,
     task: Task | None = None,
+    metric: str | None = None,
     seed: int = 0,
 ) -> Probe:
     """Fit a linear model on frozen training features and score it on the test rows; see `evaluators.linear`.
@@ -59,6 +60,7 @@ def linear_probe(
         test_x: features (M, D), finite.
         test_y: labels (M,); rows with a missing one are dropped.
         task: "classes" or "numbers"; by default what `task.task_of` says of all labels.
+        metric: by which form and strength are chosen, and which is the score; by default the leading one.
         seed: of the rows and folds on which form and strength are chosen.
 
     Raises:
@@ -69,7 +71,7 @@ def linear_probe(
         >>> linear_probe(x, x[:, 0] > 0.5, np.array([[-1.0], [2.0]]), np.array([False, True])).score
         1.0
     """
-    return _probed(linear, train_x, train_y, test_x, test_y, task, seed)
+    return _probed(linear, train_x, train_y, test_x, test_y, task, metric, seed)
 
 
 def mlp_probe(
@@ -79,6 +81,7 @@ def mlp_probe(
     test_y: ArrayLike,
     *,
     task: Task | None = None,
+    metric: str | None = None,
     seed: int = 0,
 ) -> Probe:
     """Fit a network with one hidden layer on frozen training features; arguments and errors as of `linear_probe`.
@@ -88,7 +91,7 @@ def mlp_probe(
         >>> mlp_probe(x, [0] * 40 + [1] * 40, x, [0] * 40 + [1] * 40).score
         1.0
     """
-    return _probed(mlp, train_x, train_y, test_x, test_y, task, seed)
+    return _probed(mlp, train_x, train_y, test_x, test_y, task, metric, seed)
 
 
 def knn_probe(
@@ -100,11 +103,12 @@ def knn_probe(
     k: int = NEIGHBOURS,
     temperature: float = TEMPERATURE,
     task: Task | None = None,
+    metric: str | None = None,
 ) -> Probe:
     """Predict each test row from its `k` most similar training rows, the features as they come; see `evaluators.knn`.
 
     Args:
-        train_x, train_y, test_x, test_y, task: as of `linear_probe`.
+        train_x, train_y, test_x, test_y, task, metric: as of `linear_probe`.
         k: neighbours, at least 1; at most as many as there are training rows are used.
         temperature: of the weights, above 0.
 
@@ -123,7 +127,7 @@ def knn_probe(
         raise UserError(f"k = {k} neighbours: give a whole number from 1 on")
     if not temperature > 0:
         raise UserError(f"temperature = {temperature:g} must be above 0")
-    return _probed(as_they_come, train_x, train_y, test_x, test_y, task, 0)
+    return _probed(as_they_come, train_x, train_y, test_x, test_y, task, metric, 0)
 
 
 def _probed(
@@ -133,6 +137,7 @@ def _probed(
     test_x: ArrayLike,
     test_y: ArrayLike,
     task: Task | None,
+    metric: str | None,
     seed: int,
 ) -> Probe:
     start = time.perf_counter()
@@ -145,7 +150,7 @@ def _probed(
         if not here.any():
             raise UserError(f"no row of the {part} part has a label: a probe needs some")
         parts += [x[here], y[here]]
-    problem = Problem.of(parts[1], parts[3], task=task, seed=seed)
+    problem = Problem.of(parts[1], parts[3], task=task, metric=metric, seed=seed)
     found = list(evaluator(Features(parts[0], parts[2]), problem))
     scores = {one.metric: float(one.value(one.terms.mean(axis=0))) for one in found}
     first = found[0]

@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from isotropy.errors import UserError
+from isotropy.errors import UserError, nearest
 from isotropy.evaluation.metrics import METRICS, leading_first
 from isotropy.evaluation.score import Measurement
 from isotropy.evaluation.splits import stratified
-from isotropy.evaluation.task import Task, encode, has_label, task_of
+from isotropy.evaluation.task import Task, encode, task_of
 
 Rows = NDArray[np.int64]
 Size = int | float
@@ -51,13 +51,14 @@ class Problem:
 
     @classmethod
     def of(
-        cls, train_y: ArrayLike, test_y: ArrayLike, *, task: Task | None = None, seed: int = 0,
-        sizes: tuple[Size, ...] | None = None, draws: int = DRAWS, device: str = "cpu", groups: ArrayLike | None = None,
+        cls, train_y: ArrayLike, test_y: ArrayLike, *, task: Task | None = None, metric: str | None = None,
+        seed: int = 0, sizes: tuple[Size, ...] | None = None, draws: int = DRAWS, device: str = "cpu",
+        groups: ArrayLike | None = None,
     ) -> "Problem":  # fmt: skip
         """Return the problem of labels (N,) and (M,), none of them missing; `groups` are those of the training rows.
 
         Raises:
-            UserError: one class only, or a number that is the same in every test row.
+            UserError: one class only, a number that is the same in every test row, or a metric of the other task.
         """
         train_y, test_y = np.asarray(train_y), np.asarray(test_y)
         task = task or task_of(np.concatenate([train_y.astype(object), test_y.astype(object)]))
@@ -72,10 +73,14 @@ class Problem:
         else:
             train, test, classes = encode(train_y, test_y)
             majority = float(np.bincount(train).max() / len(train))
-        metrics = tuple(leading_first(task, majority, len(classes)))
+        metrics = leading_first(task, majority, len(classes))
+        if metric is not None:
+            if metric not in metrics:
+                raise UserError(f"metric {metric!r} is none of {task}{nearest(metric, metrics)}")
+            metrics = [metric, *(name for name in metrics if name != metric)]
         sizes = sizes or (PER_CLASS if task == "classes" else OF_NUMBERS)
         codes = None if groups is None else pd.factorize(np.asarray(groups), use_na_sentinel=False)[0].astype(np.int64)
-        return cls(task, train, test, tuple(classes), metrics, seed, sizes, draws, device, codes)
+        return cls(task, train, test, tuple(classes), tuple(metrics), seed, sizes, draws, device, codes)
 
     @property
     def leading(self) -> str:
@@ -105,7 +110,7 @@ class Problem:
             lead = name == self.leading
             yield Measurement(
                 name, labels, metric.terms(self.test_y, predicted), detail or {}, notes if lead else (),
-                value=metric.value, validation=validation if lead else None, higher_is_better=metric.higher_is_better,
+                value=metric.value, validation=validation if lead else None,
                 predicted=predicted.argmax(axis=1) if self.task == "classes" else predicted,
             )  # fmt: skip
 
@@ -223,8 +228,3 @@ def label_budget(given: str | Sequence[Size] | None) -> tuple[Size, ...] | None:
         what = f"{wrong[0]!r} is no size" if wrong else "has no size"
         raise UserError(f"label budget {what}: give labels a class, or fractions of the rows, as in [1, 10, 0.01]")
     return tuple(int(size) if size >= 1 else float(size) for size in sizes)
-
-
-def labelled(labels: ArrayLike) -> Rows:
-    """Return the numbers of the rows that have a label."""
-    return np.flatnonzero(has_label(np.asarray(labels)))

@@ -26,7 +26,6 @@ class Measurement:
         notes: what a reader has to know, each to follow the name of the representation.
         value: the score from means of the terms, (..., c) -> (...); by default the mean of the only one.
         validation: the same score on training rows that were held out, where probes are to be chosen among.
-        higher_is_better: whether it is a score and not an error.
         predicted: classes or numbers of the test rows (M,), where they are predicted.
     """
 
@@ -37,7 +36,6 @@ class Measurement:
     notes: tuple[str, ...] = ()
     value: Callable[[NDArray[np.float64]], NDArray[np.float64]] = first
     validation: float | None = None
-    higher_is_better: bool = True
     predicted: NDArray[Any] | None = None
 
 

@@ -13,7 +13,6 @@ Array = NDArray[Any]
 TASKS: tuple[Task, ...] = ("classes", "numbers")
 _FEW = 20  # distinct whole numbers that are classes whatever they are: grades, digits
 _RAREST = 20  # times fewer rows than the average: ages and counts have tails, classes hardly so thin ones
-SCORE_NAME: dict[Task, str] = {"classes": "accuracy", "numbers": "R2"}
 
 
 def has_label(labels: Array) -> NDArray[np.bool_]:

@@ -14,7 +14,7 @@ LEAST_TRAINING = 0.5
 NEGLIGIBLE = 0.02  # of the budget: no reason to train shorter
 _MEASURED_ROWS = 512
 # Seconds that all evaluators take on two cores: to begin with, and for 30,000 probed rows of a representation with no
-# columns and for each further column (measured from 37 to 1,024 columns; benchmarks/results/evidence.json).
+# columns and for each further column. Guessed from single runs on busy cores, not measured by a benchmark.
 _BEGIN, _ROWS, _COLUMN = 3.0, 5.0, 0.015
 _WIDEST = 1024
 _OTHER_BASELINES = 3  # beside the trained and the untrained encoder, about as wide as the data

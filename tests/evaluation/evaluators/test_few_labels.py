@@ -102,3 +102,15 @@ def test_labels_spread_along_a_line_and_reach_rows_without_a_neighbour():
     asked = Problem.of(np.repeat([0, 1], 10), np.repeat([0, 1], 5), sizes=(1,), draws=2)
     found = few_labels(Propagation(lonely.as_is, asked.drawn_test_rows()), asked)
     assert np.isfinite(next(iter(found)).terms).all()
+
+
+def test_a_class_of_one_row_does_not_keep_a_draw_from_choosing(monkeypatch):
+    """One of 41 drawn labels is alone in its class: the others still choose form and strength."""
+    rng = np.random.default_rng(0)
+    y = np.append(np.arange(200) % 2, 2)
+    x = np.hstack([y[:, None] + 0.1 * rng.normal(size=(201, 1)), 1000 * rng.normal(size=(201, 5))]).astype(np.float32)
+    seen = []
+    real = few_linear._Space.losses
+    monkeypatch.setattr(few_linear._Space, "losses", lambda self, *a: seen.append(a[3]) or real(self, *a))
+    few_linear.few_linear(Features(x, x), Problem.of(y, y), np.append(np.arange(40), 200)[None], np.arange(201))
+    assert len(seen) == 3 and not seen[0][0, 40].any() and seen[0][0, :40].any(1).all()

@@ -108,3 +108,14 @@ def test_leading_directions_of_pca_stay_leading_where_noise_has_as_many_columns(
     train_z, test_z = pca(x[train], x[test], width=270)
     found = linear_probe(train_z, y[train], test_z, y[test])
     assert found.score > 0.95 and found.detail["form"] == "as it is"
+
+
+def test_the_metric_of_a_probe_can_be_named():
+    rng = np.random.default_rng(0)
+    y = (rng.random(400) < 0.1).astype(int)
+    x = y[:, None] + rng.normal(size=(400, 2))
+    parts = x[:200], y[:200], x[200:], y[200:]
+    led, plain = linear_probe(*parts), linear_probe(*parts, metric="accuracy")
+    assert (led.metric, plain.metric) == ("AUROC", "accuracy") and set(np.unique(plain.terms)) <= {0.0, 1.0}
+    with pytest.raises(UserError, match="did you mean 'accuracy'"):
+        linear_probe(*parts, metric="acuracy")

@@ -25,15 +25,16 @@ _CELLS = 1 << 25
 def few_linear(features: Features, problem: Problem, rows: NDArray[np.int64], test: Rows) -> NDArray[Any]:
     """Return what a linear probe on each draw of `rows` (D, n) predicts of the test rows: (D, M, K), or (D, M).
 
-    Every draw chooses its form of the features and its strength by cross-validation among its own labels; with one
-    label a class there is nothing to choose by, and the features are standardised.
+    Every draw chooses its form of the features and its strength by cross-validation among its own labels, without those
+    that are alone in their class; with one label a class there is nothing to choose by, and the features are
+    standardised.
     """
     if problem.task == "numbers":
         return np.stack([_ridge(features, problem.train_y, draw, test) for draw in rows])
     codes = problem.train_y[rows]
     classes = len(problem.classes)
-    smallest = min(int(np.bincount(one)[np.bincount(one) > 0].min()) for one in codes)
-    forms = [features.standardised] if smallest < 2 else list(features.forms())
+    most = min(int(np.bincount(one).max()) for one in codes)
+    forms = [features.standardised] if most < 2 else list(features.forms())
     strengths = torch.tensor(STRENGTHS)
     out = np.empty((len(rows), len(test), classes), dtype=np.float32)
     step = max(1, _CELLS // (rows.shape[1] * classes * len(STRENGTHS) * FOLDS))
@@ -41,10 +42,10 @@ def few_linear(features: Features, problem: Problem, rows: NDArray[np.int64], te
         piece = slice(start, min(start + step, len(rows)))
         target = torch.from_numpy(codes[piece])
         spaces = [_Space(form.train, form.test[test], rows[piece]) for form in forms]
-        if smallest < 2:
+        if most < 2:
             chosen = np.zeros(len(target), dtype=int), torch.full((len(target),), UNCHOSEN)
         else:
-            held_out = _held_out(codes[piece], min(FOLDS, smallest), problem.seed)
+            held_out = _held_out(codes[piece], min(FOLDS, most), problem.seed)
             losses = torch.stack([space.losses(target, classes, strengths, held_out) for space in spaces], dim=1)
             best = losses.flatten(1).argmin(1)
             chosen = (best // len(strengths)).numpy(), strengths[best % len(strengths)]
@@ -101,13 +102,16 @@ def _logits(x: Tensor, fitted: Fitted) -> Tensor:
 
 
 def _held_out(codes: NDArray[np.int64], folds: int, seed: int) -> Tensor:
-    """Return which rows each fold holds out, (D, n, folds): every class in equal parts; of many rows one fold."""
+    """Return which rows each fold holds out, (D, n, folds), every class in equal parts; of many rows one fold.
+
+    A row that is alone in its class is never held out.
+    """
     out = np.zeros((*codes.shape, folds), dtype=bool)
     rng = np.random.default_rng(seed)
     for number, one in enumerate(codes):
         order = rng.permutation(len(one))
         order = order[np.argsort(one[order], kind="stable")]
-        out[number, order, np.arange(len(one)) % folds] = True
+        out[number, order, np.arange(len(one)) % folds] = np.bincount(one)[one[order]] > 1
     return torch.from_numpy(out[:, :, :1] if codes.shape[1] >= ONE_FOLD else out)
 
 
