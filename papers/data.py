@@ -23,6 +23,7 @@ from isotropy.data import Data, read
 from isotropy.errors import UserError
 from isotropy.evaluation import split
 from isotropy.evaluation.splits import stratified
+from isotropy.evaluation.task import Task
 
 SOURCES: dict[str, dict[str, str]] = tomllib.loads(Path(__file__).with_name("sources.toml").read_text())
 PARTS = {"key": "X_train", "label_key": "y_train", "test_key": "X_test", "test_label_key": "y_test"}
@@ -99,10 +100,40 @@ def cifar10(folder: Path | None, train: int = 10_000, test: int = 4000) -> Data:
     return parts(jpegs(file, "train", train), y[:train], jpegs(file, "test", test), y_test[:test])
 
 
+# Tables that come without parts: label, its task, and columns that are neither label nor input. A fifth is held out
+# with seed 0.
+TABLES: dict[str, tuple[str, Task, list[str]]] = {
+    "california_housing": ("median_house_value", "numbers", []),
+    "phoneme": ("nasal", "classes", []),
+    "wine_quality/colour": ("colour", "classes", ["quality"]),
+    "gesture_phase": ("phase", "classes", ["video"]),
+    "abalone": ("rings", "numbers", []),
+    "german_credit": ("bad", "classes", []),
+    "wine_quality/quality": ("quality", "numbers", ["colour"]),
+}
+
+
 @cache
 def whole(name: str, folder: Path | None) -> Data:
-    """Return a data set with labels and its parts: digits, fashion (10,000 training rows), har, epilepsy (seizure or
-    not, recordings held out), adult or dry_bean."""
+    """Return a data set with labels and its parts: digits, fashion and cifar10 (10,000 training rows), tiny_imagenet, har,
+    epilepsy (seizure or not, recordings held out), a table by its name in `TABLES`, or "ucr/NAME"."""
+    if name.startswith("ucr/"):
+        held = np.load(path(folder, "ucr_dev.npz"))
+        return parts(*(held[f"{name[4:]}_{part}"] for part in ("X_train", "y_train", "X_test", "y_test")), "series")
+    if name == "cifar10":
+        return cifar10(folder)
+    if name == "tiny_imagenet":
+        file = path(folder, "tiny_imagenet50_a.npz")
+        images = [halved(jpegs(file, part, count)) for part, count in (("train", 10_000), ("test", 2_500))]
+        y, y_test = (np.load(file)[f"y_{part}"] for part in ("train", "test"))
+        return parts(images[0], y[:10_000], images[1], y_test[:2_500])
+    if name in TABLES:
+        label, task, left_out = TABLES[name]
+        frame = pd.read_parquet(path(folder, f"{name.partition('/')[0]}.parquet"))
+        part = np.full(len(frame), "train")
+        part[split(frame[label], test=0.2, seed=0, task=task)[1]] = "test"
+        values = frame.drop(columns=[label, *left_out])
+        return read(values, label=frame[label].to_numpy(), split=part, task=task)
     if name == "digits":
         return digits()
     if name == "fashion":

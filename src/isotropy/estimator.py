@@ -18,7 +18,7 @@ from isotropy.data.tensors import as_array
 from isotropy.encoders import Encoder
 from isotropy.errors import UserError
 from isotropy.methods import Method
-from isotropy.modalities import MODALITIES
+from isotropy.runs.auto import AUTO
 from isotropy.runs.prepare import default_epochs
 from isotropy.runs.recipe import Recipe
 from isotropy.runs.session import Finished, Stepped, train
@@ -38,7 +38,7 @@ class SelfSupervisedEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
     four-dimensional.
 
     Args:
-        method: a name of `isotropy.METHODS` or a class; by default the modality's.
+        method: a name of `isotropy.METHODS`, a class, or "auto": what suits modality and number of rows (`runs.auto`).
         encoder: a name (`isotropy.encoders.ENCODERS`, or "timm:MODEL"), a class, or a network of your own, of which a
             copy is trained; by default the modality's.
         modality: "table", "series", "image" or one of your own, where the shape of the data says otherwise.
@@ -69,7 +69,7 @@ class SelfSupervisedEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
 
     def __init__(
         self,
-        method: str | type[Method] | None = None,
+        method: str | type[Method] = AUTO,
         *,
         encoder: str | type[Encoder] | nn.Module | None = None,
         modality: str | None = None,
@@ -195,6 +195,6 @@ class SelfSupervisedEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         settings["train.seed"] = seed
         # A search may hand over numpy's numbers.
         plain = {name: value.item() if isinstance(value, np.generic) else value for name, value in settings.items()}
-        recipe = Recipe.default(self.method or MODALITIES[modality].default_method, modality).changed(plain)
+        recipe = Recipe.default(self.method, modality, rows).changed(plain)
         epochs = default_epochs(recipe, rows) if self.epochs is None else float(self.epochs)
         return recipe.changed({"train.epochs": epochs})

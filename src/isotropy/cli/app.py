@@ -62,7 +62,7 @@ def fit(
     path: Annotated[
         str | None, typer.Argument(help="A .csv, .parquet, .npy or .npz file, or a folder of images.")
     ] = None,
-    method: Annotated[str | None, typer.Option(help="Method; `isotropy methods` lists them.")] = None,
+    method: Annotated[str | None, typer.Option(help="Method; `isotropy methods` lists them (default: auto).")] = None,
     encoder: Annotated[str | None, typer.Option(help="Network, for example table_resnet or timm:resnet18.")] = None,
     label: Label = None,
     label_key: LabelKey = None,

@@ -21,6 +21,7 @@ from isotropy.evaluation.evaluate import with_budget
 from isotropy.evaluation.problem import label_budget as sizes_of
 from isotropy.evaluation.together import mean_lines
 from isotropy.methods import find_method
+from isotropy.runs.auto import AUTO
 from isotropy.runs.diagnose import diagnose
 from isotropy.runs.directory import Run
 from isotropy.runs.session import (
@@ -99,7 +100,7 @@ def _beginning(origin: dict[str, Any], settings: dict[str, Any], out: Path | Non
     changes = dict(parse_setting(text) for text in settings["set"])
     if "train.epochs" in changes and (epochs is not None or budget is not None):
         raise UserError("--set train.epochs says what --epochs and --budget say: give one of them")
-    if settings["method"] is not None:
+    if settings["method"] not in (None, AUTO):
         find_method(settings["method"])
     if out is not None:
         Run(out).refuse_if_taken()
@@ -149,8 +150,9 @@ def _show_plan(planned: Planned, settings: dict[str, Any]) -> None:
         "recipe": "epochs set by --recipe",
         "default": "the default; --epochs or --budget change it",
     }[planned.reason]
+    chosen = " (auto)" if settings["method"] in (None, AUTO) and settings.get("recipe") is None else ""
     say(
-        f"{recipe.method} with {recipe.encoder} (width {encoder.width}) on {len(prepared.dataset):,} training rows: "
+        f"{recipe.method}{chosen} with {recipe.encoder} (width {encoder.width}) on {len(prepared.dataset):,} training rows: "
         f"{counted(planned.epochs, 'epoch')}, about {duration(planned.seconds)} on {prepared.device} in {precision} "
         f"({reason})"
     )

@@ -18,6 +18,7 @@ from isotropy.errors import UserError, nearest
 from isotropy.methods import METHODS, find_method, method_name
 from isotropy.methods.method import Method
 from isotropy.modalities import MODALITIES
+from isotropy.runs.auto import AUTO, method_for
 from isotropy.runs.defaults import DEFAULTS
 from isotropy.runs.settings import check_options, check_type, current_name
 from isotropy.training import Optim
@@ -108,26 +109,33 @@ class Recipe:
         check_options(modality.view_maker(self.views.get("name", "")), views, _GIVEN_VIEWS, "views")
 
     @classmethod
-    def default(cls, method: str | type[Method], modality: str) -> "Recipe":
-        """Return the recipe that suits `method` on `modality` on one small machine."""
+    def default(cls, method: str | type[Method], modality: str, rows: int | None = None) -> "Recipe":
+        """Return the recipe that suits `method` on `modality` on one small machine; "auto" goes by the number of rows."""
         method = method_name(method) if isinstance(method, type) else method
+        method = method_for(modality, rows) if method == AUTO else method
         settings = DEFAULTS.get((method, modality), {}) or DEFAULTS.get((method, ""), {})
         return cls(modality=modality, method=method).changed(settings)
 
     @classmethod
-    def chosen(cls, recipe: "Recipe | Path | str | None", modality: str, settings: Mapping[str, Any]) -> "Recipe":
+    def chosen(
+        cls, recipe: "Recipe | Path | str | None", modality: str, settings: Mapping[str, Any], rows: int | None = None
+    ) -> "Recipe":
         """Return a recipe or the one in a file, or the default of the method in `settings`, with the settings.
+
+        Where no method is named or it is "auto", `runs.auto` says which suits so many rows.
 
         Raises:
             UserError: a recipe for another modality, or a setting that does not fit.
         """
         if recipe is None:
-            found = cls.default(settings.get("method") or MODALITIES[modality].default_method, modality)
+            found = cls.default(settings.get("method") or AUTO, modality, rows)
         else:
-            found = recipe if isinstance(recipe, Recipe) else cls.from_toml(Path(recipe), modality)
+            found = recipe if isinstance(recipe, Recipe) else cls.from_toml(Path(recipe), modality, rows)
         if found.modality != modality:
             where = "the recipe" if isinstance(recipe, Recipe) else recipe
             raise UserError(f"{where}: is for {found.modality} data, and this is {modality} data")
+        if settings.get("method") == AUTO:
+            settings = {**settings, "method": method_for(modality, rows)}
         return found.changed(settings)
 
     def changed(self, settings: Mapping[str, Any]) -> "Recipe":
@@ -183,8 +191,8 @@ class Recipe:
         )
 
     @classmethod
-    def from_toml(cls, path: Path, modality: str | None = None) -> "Recipe":
-        """Return the recipe in a TOML file; what it leaves out is the method's default.
+    def from_toml(cls, path: Path, modality: str | None = None, rows: int | None = None) -> "Recipe":
+        """Return the recipe in a TOML file; what it leaves out is the method's default, a method what suits the rows.
 
         Raises:
             UserError: no such file, not TOML, or names and values that do not fit.
@@ -201,7 +209,7 @@ class Recipe:
         if modality is None:
             raise UserError(f"{path}: names no modality (valid: {', '.join(MODALITIES)})")
         method = dict(content.pop("method", {}))
-        recipe = cls.default(method.pop("name", "lfr"), modality)
+        recipe = cls.default(method.pop("name", AUTO), modality, rows)
         encoder = dict(content.pop("encoder", {}))
         if name := encoder.pop("name", None):
             recipe = recipe.changed({"encoder": name})
