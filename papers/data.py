@@ -115,8 +115,8 @@ TABLES: dict[str, tuple[str, Task, list[str]]] = {
 
 @cache
 def whole(name: str, folder: Path | None) -> Data:
-    """Return a data set with labels and its parts: digits, fashion and cifar10 (10,000 training rows), tiny_imagenet, har,
-    epilepsy (seizure or not, recordings held out), a table by its name in `TABLES`, or "ucr/NAME"."""
+    """Return a data set with labels and its parts: digits, fashion and cifar10 (10,000 training rows), tiny_imagenet,
+    har, epilepsy (seizure or not, recordings held out), a table by its name in `TABLES`, or "ucr/NAME"."""
     if name.startswith("ucr/"):
         held = np.load(path(folder, "ucr_dev.npz"))
         return parts(*(held[f"{name[4:]}_{part}"] for part in ("X_train", "y_train", "X_test", "y_test")), "series")

@@ -64,7 +64,14 @@ def sets_of(half: str) -> Iterator[tuple[str, str]]:
             yield name, modality
 
 
-UCR = ["Adiac", "AllGestureWiimoteX", "ArrowHead", "BME", "Beef", "BeetleFly", "BirdChicken", "CBF", "Car", "Chinatown", "Coffee", "CricketX", "DiatomSizeReduction", "DistalPhalanxOutlineAgeGroup", "DistalPhalanxOutlineCorrect", "DodgerLoopDay", "DodgerLoopWeekend", "ECGFiveDays", "EOGHorizontalSignal", "Earthquakes", "FaceAll", "FiftyWords", "Fungi", "GestureMidAirD1", "GesturePebbleZ1", "GunPoint", "GunPointMaleVersusFemale", "GunPointOldVersusYoung", "Haptics", "Herring", "InsectEPGSmallTrain", "ItalyPowerDemand", "Lightning2", "Meat", "MelbournePedestrian", "MiddlePhalanxOutlineAgeGroup", "MiddlePhalanxOutlineCorrect", "MiddlePhalanxTW", "MoteStrain", "OliveOil", "PhalangesOutlinesCorrect", "PickupGestureWiimoteZ", "PowerCons", "ProximalPhalanxOutlineAgeGroup", "ProximalPhalanxOutlineCorrect", "RefrigerationDevices", "ScreenType", "ShapeletSim", "SmallKitchenAppliances", "SonyAIBORobotSurface1", "ToeSegmentation1", "WormsTwoClass"]
+UCR = """Adiac AllGestureWiimoteX ArrowHead BME Beef BeetleFly BirdChicken CBF Car Chinatown Coffee CricketX
+DiatomSizeReduction DistalPhalanxOutlineAgeGroup DistalPhalanxOutlineCorrect DodgerLoopDay DodgerLoopWeekend
+ECGFiveDays EOGHorizontalSignal Earthquakes FaceAll FiftyWords Fungi GestureMidAirD1 GesturePebbleZ1 GunPoint
+GunPointMaleVersusFemale GunPointOldVersusYoung Haptics Herring InsectEPGSmallTrain ItalyPowerDemand Lightning2 Meat
+MelbournePedestrian MiddlePhalanxOutlineAgeGroup MiddlePhalanxOutlineCorrect MiddlePhalanxTW MoteStrain OliveOil
+PhalangesOutlinesCorrect PickupGestureWiimoteZ PowerCons ProximalPhalanxOutlineAgeGroup ProximalPhalanxOutlineCorrect
+RefrigerationDevices ScreenType ShapeletSim SmallKitchenAppliances SonyAIBORobotSurface1 ToeSegmentation1
+WormsTwoClass""".split()  # noqa: SIM905
 
 
 @lru_cache(maxsize=1)

@@ -152,8 +152,8 @@ def _show_plan(planned: Planned, settings: dict[str, Any]) -> None:
     }[planned.reason]
     chosen = " (auto)" if settings["method"] in (None, AUTO) and settings.get("recipe") is None else ""
     say(
-        f"{recipe.method}{chosen} with {recipe.encoder} (width {encoder.width}) on {len(prepared.dataset):,} training rows: "
-        f"{counted(planned.epochs, 'epoch')}, about {duration(planned.seconds)} on {prepared.device} in {precision} "
+        f"{recipe.method}{chosen} with {recipe.encoder} (width {encoder.width}) on {len(prepared.dataset):,} training "
+        f"rows: {counted(planned.epochs, 'epoch')}, about {duration(planned.seconds)} on {prepared.device} in {precision} "
         f"({reason})"
     )
     for line in prepared.division.notes:

@@ -110,7 +110,7 @@ class Recipe:
 
     @classmethod
     def default(cls, method: str | type[Method], modality: str, rows: int | None = None) -> "Recipe":
-        """Return the recipe that suits `method` on `modality` on one small machine; "auto" goes by the number of rows."""
+        """Return the recipe that suits `method` on `modality` on one small machine; "auto" goes by the rows."""
         method = method_name(method) if isinstance(method, type) else method
         method = method_for(modality, rows) if method == AUTO else method
         settings = DEFAULTS.get((method, modality), {}) or DEFAULTS.get((method, ""), {})
