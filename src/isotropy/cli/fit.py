@@ -153,8 +153,8 @@ def _show_plan(planned: Planned, settings: dict[str, Any]) -> None:
     chosen = " (auto)" if settings["method"] in (None, AUTO) and settings.get("recipe") is None else ""
     say(
         f"{recipe.method}{chosen} with {recipe.encoder} (width {encoder.width}) on {len(prepared.dataset):,} training "
-        f"rows: {counted(planned.epochs, 'epoch')}, about {duration(planned.seconds)} on {prepared.device} in {precision} "
-        f"({reason})"
+        f"rows: {counted(planned.epochs, 'epoch')}, about {duration(planned.seconds)} on {prepared.device} in "
+        f"{precision} ({reason})"
     )
     for line in prepared.division.notes:
         note(line)
