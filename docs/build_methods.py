@@ -31,9 +31,9 @@ NOTE = "<!-- made by docs/build_methods.py; written by hand from Departures on -
 ROWS = {"table": (512, 3), "series": (512, 1, 32), "image": (512, 8, 8)}
 
 
-def matrix() -> ModuleType:
-    """Return papers/matrix/matrix.py, which makes the tables."""
-    spec = importlib.util.spec_from_file_location("matrix", ROOT / "papers/matrix/matrix.py")
+def script(name: str) -> ModuleType:
+    """Return papers/NAME/NAME.py, which makes tables."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / f"papers/{name}/{name}.py")
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -123,13 +123,19 @@ def page(name: str, rows: list[dict[str, Any]], tables: ModuleType, old: str) ->
     return "\n\n".join([*parts, by_hand] if by_hand else parts) + "\n"
 
 
-def index(rows: list[dict[str, Any]], tables: ModuleType) -> str:
+def index(rows: list[dict[str, Any]], tables: ModuleType, at_a_budget: str) -> str:
     """Return the index of all methods."""
     lines = ["| method | in one line | data |", "|---|---|---|"]
     for name, kind in METHODS.items():
         lines.append(f"| [{kind.__name__}]({name}.md) | {idea(name)} | {', '.join(filter(kind.takes, ROWS))} |")
     return "\n\n".join([
         "# Methods", NOTE, "`isotropy methods` lists the names; `--method NAME` takes one.", "\n".join(lines),
+        "## Beside everything free, at a user's budget",
+        "The default candidates, trained for at most 180 CPU seconds. After a score: + or - where the paired 95% "
+        "interval against the best free baseline excludes zero, = otherwise; in brackets the difference with its interval and "
+        "that baseline. Search is precision at 10; the label factor says how many times as many labels the best free "
+        "baseline needs. [Protocol](../../papers/defaults/README.md).",
+        at_a_budget,
         "## Where a method beats its untrained encoder",
         "All methods have the same budget: 40 CPU seconds, three seeds. A method beats its untrained encoder on a "
         "data set if it gains in at least one probe (linear, k-NN) and loses in neither. Mixed: it gains in one and "
@@ -142,9 +148,14 @@ def index(rows: list[dict[str, Any]], tables: ModuleType) -> str:
 
 def pages() -> dict[Path, str]:
     """Return the text of every page."""
-    tables = matrix()
-    rows = sys.modules["runner"].read_rows(ROOT / "papers/matrix/results.jsonl")
-    made = {PAGES / "README.md": index(rows, tables)}
+    tables, defaults = script("matrix"), script("defaults")
+    runner = sys.modules["runner"]
+    rows, others = (runner.read_rows(ROOT / f"papers/{name}/results.jsonl") for name in ("matrix", "defaults"))
+    readme = (ROOT / "README.md").read_text()
+    made = {
+        PAGES / "README.md": index(rows, tables, "\n\n".join(defaults.tables(others))),
+        ROOT / "README.md": runner.between_marks(readme, defaults.first_table(others)),
+    }
     for name in METHODS:
         path = PAGES / f"{name}.md"
         made[path] = page(name, rows, tables, path.read_text() if path.exists() else "")
