@@ -133,8 +133,8 @@ def index(rows: list[dict[str, Any]], tables: ModuleType, at_a_budget: str) -> s
         "## Beside everything free, at a user's budget",
         "The default candidates, trained for at most 180 CPU seconds. After a score: + or - where the paired 95% "
         "interval against the best free baseline excludes zero, = otherwise; in brackets the difference with its "
-        "interval and that baseline. Search is precision at 10; the label factor says how many times as many labels the best free "
-        "baseline needs. [Protocol](../../papers/defaults/README.md).",
+        "interval and that baseline. Search is precision at 10; the label factor says how many times as many labels "
+        "the best free baseline needs. [Protocol](../../papers/defaults/README.md).",
         at_a_budget,
         "## Where a method beats its untrained encoder",
         "All methods have the same budget: 40 CPU seconds, three seeds. A method beats its untrained encoder on a "
