@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from end_to_end.conftest import SMALL_IMAGES, SMALL_TABLE, save_image
+from end_to_end.conftest import QUICK, SMALL_IMAGES, SMALL_TABLE, save_image
 
 
 @pytest.fixture
@@ -135,7 +135,8 @@ def test_fit_refuses_in_one_line_and_leaves_nothing(asked, line, bad, cli, tmp_p
 
 @pytest.fixture
 def trained(bad, cli):
-    assert cli("fit", "good.csv", "--label", "kind", "--epochs", 1, *SMALL_TABLE, "--out", "made").code == 0
+    options = ["--label", "kind", "--epochs", 1, *QUICK, *SMALL_TABLE]
+    assert cli("fit", "good.csv", *options, "--out", "made").code == 0
 
 
 def test_embed_and_probe_refuse_in_one_line_and_leave_nothing(trained, cli, tmp_path):

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 import isotropy
-from end_to_end.conftest import SMALL_TABLE
+from end_to_end.conftest import QUICK, SMALL_TABLE
 
-FIT = ["--method", "simclr", "--epochs", "60", *SMALL_TABLE]
+FIT = ["--method", "simclr", "--epochs", "60", *QUICK, *SMALL_TABLE]
 
 
 @pytest.fixture

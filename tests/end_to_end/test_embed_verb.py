@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from end_to_end.conftest import SMALL_IMAGES, SMALL_TABLE
+from end_to_end.conftest import QUICK, SMALL_IMAGES, SMALL_TABLE
 from end_to_end.test_fit_and_use import embeddings
 from isotropy import batch
 from isotropy.data import readers
@@ -18,7 +18,8 @@ def dataset():
 
 @pytest.fixture
 def run(dataset, files, cli):
-    assert cli("fit", files / dataset, "--label", "kind", "--epochs", 1, *SMALL_TABLE, "--out", "run").code == 0
+    options = ["--label", "kind", "--epochs", 1, *QUICK, *SMALL_TABLE]
+    assert cli("fit", files / dataset, *options, "--out", "run").code == 0
     return embeddings("run/embeddings.parquet")
 
 
@@ -75,7 +76,7 @@ def test_pieces_of_images_give_the_embeddings_of_the_run(piece, files, cli, monk
 
 
 def test_codes_of_the_segments(files, cli):
-    small = [*SMALL_TABLE, "--set", "method.projector=[16,12]", "--set", "method.num_segments=3"]
+    small = [*QUICK, *SMALL_TABLE, "--set", "method.projector=[16,12]", "--set", "method.num_segments=3"]
     fitted = cli(
         "fit", files / "people.csv", "--label", "kind", "--method", "music", "--epochs", 1, *small, "--out", "m"
     )

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 import isotropy
-from end_to_end.conftest import SMALL_IMAGES, SMALL_SERIES, SMALL_TABLE
+from end_to_end.conftest import QUICK, SMALL_IMAGES, SMALL_SERIES, SMALL_TABLE
 from isotropy import report
 from isotropy.runs import defaults, prepare
 
@@ -25,7 +25,7 @@ WAVES = ["--key", "X_train", "--test-key", "X_test", "--epochs", 1]
 FITS = {
     "lfr-csv": ["people.csv", "--label", "kind", "--epochs", 2, *SMALL_TABLE],
     "simclr-csv": ["people.csv", "--method", "simclr", "--epochs", 2, *SMALL_TABLE],
-    "byol-parquet": ["people.parquet", "--method", "byol", "--label", "rank", "--epochs", 2, *SMALL_TABLE],
+    "byol-parquet": ["people.parquet", "--method", "byol", "--label", "rank", "--epochs", 2, *QUICK, *SMALL_TABLE],
     "lfr-series": ["waves.npz", *WAVES, "--label-key", "y_train", "--test-label-key", "y_test", *SMALL_SERIES],
     "simclr-images": ["digits.npz", "--label-key", "y", "--epochs", 1, *SMALL_IMAGES],
     "vicreg-folder": ["pets", "--method", "vicreg", "--label", "folder", "--size", 16, "--epochs", 1, *SMALL_IMAGES],
@@ -73,7 +73,8 @@ def test_fit_makes_a_run_of_any_data(name, files, cli, tmp_path):
 
 
 def test_a_fresh_process_gives_the_embeddings_of_the_run(files, cli):
-    assert cli("fit", files / "people.csv", "--label", "kind", "--epochs", 1, *SMALL_TABLE, "--out", "run").code == 0
+    options = ["--label", "kind", "--epochs", 1, *QUICK, *SMALL_TABLE]
+    assert cli("fit", files / "people.csv", *options, "--out", "run").code == 0
     code = (
         "import isotropy, numpy, pandas, sys; "
         "frame = pandas.read_csv(sys.argv[1]).iloc[::-1]; "
@@ -91,7 +92,7 @@ def test_a_label_changes_nothing_but_the_probes(files, cli):
     split.to_csv("one.csv", index=False)
     split.assign(kind=split["kind"].sample(frac=1, random_state=0).to_numpy()).to_csv("two.csv", index=False)
     for name in ("one", "two"):
-        said = cli("fit", f"{name}.csv", "--label", "kind", "--epochs", 1, *SMALL_TABLE, "--out", name)
+        said = cli("fit", f"{name}.csv", "--label", "kind", "--epochs", 1, *QUICK, *SMALL_TABLE, "--out", name)
         assert said.code == 0, said.err
     assert np.array_equal(embeddings("one/embeddings.parquet"), embeddings("two/embeddings.parquet"))
 
@@ -124,7 +125,7 @@ def test_runs_without_a_name_are_numbered_and_a_recipe_runs_again(files, cli, tm
 def test_columns_that_say_nothing_are_dropped_with_one_warning(files, cli):
     frame = pd.read_csv(files / "people.csv").assign(year=2024, note=np.nan)
     frame.to_csv("wide.csv", index=False)
-    said = cli("fit", "wide.csv", "--label", "kind", "--epochs", 1, *SMALL_TABLE, "--out", "run")
+    said = cli("fit", "wide.csv", "--label", "kind", "--epochs", 1, *QUICK, *SMALL_TABLE, "--out", "run")
     assert said.code == 0
     assert [line for line in said.err.splitlines() if "dropped" in line] == [
         "note: columns dropped (constant: 'year'; all missing: 'note')"
@@ -133,13 +134,14 @@ def test_columns_that_say_nothing_are_dropped_with_one_warning(files, cli):
 
 def test_probe_takes_another_label_and_report_is_written_anew(files, cli, tmp_path):
     path = files / "people.csv"
-    fitted = cli("fit", path, "--label", "kind", "--drop", "rank", "--epochs", 1, *SMALL_TABLE, "--out", "run")
+    options = ["--label", "kind", "--drop", "rank", "--epochs", 1, *QUICK, *SMALL_TABLE]
+    fitted = cli("fit", path, *options, "--out", "run")
     assert fitted.code == 0, fitted.err
     said = cli("probe", "run", path, "--label", "rank")
     assert said.code == 0, said.err
     assert "rank: accuracy on" in said.out
     assert "no test part is named" in said.err
-    assert cli("probe", "run", path, "--label", "rank", "--seed", 1).code == 0
+    assert cli("probe", "run", path, "--label", "rank", "--seed", 1, *QUICK).code == 0
     probed = json.loads((tmp_path / "run/probes.json").read_text())
     assert [entry["label"] for entry in probed] == ["kind", "rank"], "the newest in place of an older one"
     (tmp_path / "run/report.html").unlink()
@@ -153,7 +155,8 @@ def test_probe_takes_another_label_and_report_is_written_anew(files, cli, tmp_pa
 @pytest.mark.parametrize("folder", ["run", "deep/a b/it's"])
 def test_the_commands_on_the_page_work_where_the_user_stands(folder, files, cli, tmp_path):
     path = files / "people.csv"
-    said = cli("fit", path, "--label", "kind", "--drop", "rank", "--epochs", 1, *SMALL_TABLE, "--out", folder)
+    options = ["--label", "kind", "--drop", "rank", "--epochs", 1, *QUICK, *SMALL_TABLE]
+    said = cli("fit", path, *options, "--out", folder)
     assert said.code == 0, said.err
     page = (tmp_path / folder / "report.html").read_text()
     commands = dict(report.summarise(folder)["commands"])
@@ -161,7 +164,8 @@ def test_the_commands_on_the_page_work_where_the_user_stands(folder, files, cli,
     assert set(commands) == {"Load it in Python", "Embed new data", "Probe another label"}, "nothing is left to resume"
     for name in ("Embed new data", "Probe another label"):
         words = shlex.split(commands[name])
-        said = cli(*[{"DATA": path, "COLUMN": "rank"}.get(word, word) for word in words[1:]])
+        quick = QUICK if name == "Probe another label" else []
+        said = cli(*[{"DATA": path, "COLUMN": "rank"}.get(word, word) for word in words[1:]], *quick)
         assert (words[0], said.code) == ("isotropy", 0), said.err
     known = {"new_rows": pd.read_csv(path)}
     exec(commands["Load it in Python"], known)
@@ -169,7 +173,7 @@ def test_the_commands_on_the_page_work_where_the_user_stands(folder, files, cli,
     (tmp_path / folder / "model.json").unlink()
     ((what, command),) = report.summarise(folder)["commands"]
     assert what == "Resume the training"
-    assert cli(*shlex.split(command)[1:]).code == 0
+    assert cli(*shlex.split(command)[1:], *QUICK).code == 0
 
 
 def test_methods_lists_all_that_there_are(cli):

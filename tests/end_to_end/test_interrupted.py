@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import load_file
 
 import isotropy.runs.directory
-from end_to_end.conftest import SMALL_IMAGES, SMALL_SERIES, SMALL_TABLE
+from end_to_end.conftest import QUICK, SMALL_IMAGES, SMALL_SERIES, SMALL_TABLE
 from isotropy.io import atomic
 from isotropy.methods import SimCLR
 from isotropy.runs import prepare
@@ -21,7 +21,7 @@ from isotropy.training import checkpoint
 
 TESTS = Path(__file__).resolve().parents[1]
 SAME = ["recipe.toml", "metrics.jsonl", "diagnostics.jsonl", "encoder.safetensors", "model.json", "embeddings.parquet"]
-SIMCLR = ["--method", "simclr", "--label", "kind", *SMALL_TABLE]
+SIMCLR = ["--method", "simclr", "--label", "kind", *QUICK, *SMALL_TABLE]
 KILLED = {
     "lfr": ["waves.npz", "--key", "X_train", "--method", "lfr", "--epochs", 12, *SMALL_SERIES],
     "simclr": ["people.csv", "--epochs", 40, *SIMCLR],

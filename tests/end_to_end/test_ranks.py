@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from end_to_end.conftest import SMALL_TABLE
+from end_to_end.conftest import QUICK, SMALL_TABLE
 from end_to_end.test_fit_and_use import HOLDS, embeddings
 
 TESTS = Path(__file__).resolve().parents[1]
@@ -18,6 +18,7 @@ TESTS = Path(__file__).resolve().parents[1]
 FIT = [
     *("--method", "simclr", "--label", "kind", "--epochs", "3", "--precision", "float32"),
     *("--set", "optim.name=sgd", "--set", "optim.lr=0.1"),
+    *QUICK,
 ]
 
 

@@ -154,7 +154,7 @@ def test_a_method_with_codes_leaves_them_and_what_they_are_worth(tmp_path):
         | {"method.projector": [16, 15], "method.num_segments": 5}
     )
     labels = (ROWS[:, 0] > 0).astype(int)
-    *_, finished = train(ROWS, recipe, label=labels, out=tmp_path / "run")
+    *_, finished = train(ROWS, recipe, label=labels, out=tmp_path / "run", evaluators=["linear"])
     made, run = finished.prepared, Run(finished.folder)
     loaded = load(run.folder)
     codes = loaded.codes(ROWS)

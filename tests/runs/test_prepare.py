@@ -128,7 +128,7 @@ def test_a_map_of_images_is_learnt_and_probed_in_bounded_memory(tmp_path, monkey
     recipe = Recipe.default("simclr", "image").changed({"encoder": "small_resnet", "encoder.width": 4})
     data = read(tmp_path / "x.npy", label=labels)
     monkeypatch.setattr(tensors, "PIECE", 1 << 20)
-    monkeypatch.setattr(evidence, "PIECE_BYTES", 1 << 20)
+    monkeypatch.setattr("isotropy.batch.PART_BYTES", 1 << 20)
 
     def first(rows):
         return rows[:, 0, 0, :2].float().numpy()

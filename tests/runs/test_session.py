@@ -21,6 +21,8 @@ RECIPE = Recipe.default("simclr", "table").changed(
 )
 ROWS = np.random.default_rng(0).normal(size=(80, 3))
 LABELS = np.arange(80) % 2
+# The evidence is the subject of other tests.
+QUICK = ("linear",)
 LOGS = ("metrics", "diagnostics", "timing")
 
 
@@ -33,7 +35,8 @@ def saved(folder):
 
 
 def test_the_events_come_in_order_and_the_directory_holds_what_they_said(tmp_path):
-    planned, *events, trained, evaluated, finished = train(ROWS, RECIPE, label=LABELS, out=tmp_path / "run")
+    every = train(ROWS, RECIPE, label=LABELS, out=tmp_path / "run", evaluators=QUICK)
+    planned, *events, trained, evaluated, finished = every
     assert isinstance(planned, Planned) and (planned.epochs, planned.reason) == (6, "recipe")
     assert isinstance(trained, Trained) and isinstance(evaluated, Evaluated) and isinstance(finished, Finished)
     steps = [event for event in events if isinstance(event, Stepped)]
@@ -60,9 +63,9 @@ def test_the_events_come_in_order_and_the_directory_holds_what_they_said(tmp_pat
 
 def test_without_a_folder_nothing_is_written_and_the_same_comes_out(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    *_, kept = train(ROWS, RECIPE, label=LABELS, out="run")
+    *_, kept = train(ROWS, RECIPE, label=LABELS, out="run", evaluators=QUICK)
     before = sorted(tmp_path.rglob("*"))
-    *_, free = train(ROWS, RECIPE, label=LABELS)
+    *_, free = train(ROWS, RECIPE, label=LABELS, evaluators=QUICK)
     assert sorted(tmp_path.rglob("*")) == before and free.folder is None
     assert free.records == kept.records and free.verdict == kept.verdict
     assert np.array_equal(free.representation.transform(ROWS), kept.representation.transform(ROWS))
@@ -76,9 +79,16 @@ def test_without_a_monitor_the_weights_are_the_same_and_nothing_is_recorded():
     assert np.array_equal(plain.representation.transform(ROWS), watched.representation.transform(ROWS))
 
 
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """Return the folder of a run that nothing stopped."""
+    folder = tmp_path_factory.mktemp("whole") / "run"
+    list(train(ROWS, RECIPE, label=LABELS, out=folder, evaluators=QUICK))
+    return folder
+
+
 @pytest.mark.parametrize("way", ["stop", "break", "close"])
-def test_what_ends_after_a_step_leaves_a_checkpoint_and_goes_on_to_the_same_end(way, tmp_path):
-    list(train(ROWS, RECIPE, label=LABELS, out=tmp_path / "whole"))
+def test_what_ends_after_a_step_leaves_a_checkpoint_and_goes_on_to_the_same_end(way, whole, tmp_path):
     folder, last = tmp_path / "stopped", None
     events = train(ROWS, RECIPE, label=LABELS, out=folder)
     for event in events:
@@ -95,11 +105,11 @@ def test_what_ends_after_a_step_leaves_a_checkpoint_and_goes_on_to_the_same_end(
     assert saved(folder) == [5] and not Run(folder).finished
     with pytest.raises(UserError, match="was in memory"):
         next(train(resume=folder))
-    planned, *events, finished = train(isotropy.read(ROWS, label=LABELS), resume=folder)
+    planned, *events, finished = train(isotropy.read(ROWS, label=LABELS), resume=folder, evaluators=QUICK)
     assert planned.reason == "resume"
     assert [event.step.number for event in events if isinstance(event, Stepped)] == list(range(6, 25))
     for name in ("metrics.jsonl", "diagnostics.jsonl", "encoder.safetensors", "embeddings.parquet"):
-        assert (folder / name).read_bytes() == (tmp_path / "whole" / name).read_bytes(), name
+        assert (folder / name).read_bytes() == (whole / name).read_bytes(), name
     with pytest.raises(UserError, match="is finished"):
         train(resume=folder)
 
@@ -122,7 +132,8 @@ def test_after_the_last_step_there_is_nothing_to_stop():
 def test_a_path_is_remembered_and_settings_change_the_recipe(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     pd.DataFrame(ROWS, columns=list("abc")).assign(kind=LABELS).to_csv("rows.csv", index=False)
-    events = train("rows.csv", RECIPE, label="kind", settings={"method.temperature": 0.2}, seed=3, epochs=1, out="auto")
+    changes = {"settings": {"method.temperature": 0.2}, "seed": 3, "epochs": 1}
+    events = train("rows.csv", RECIPE, label="kind", out="auto", evaluators=QUICK, **changes)
     planned = next(events)
     assert not list(tmp_path.glob("runs/*")), "nothing is written before the plan was seen"
     *_, finished = events
@@ -146,7 +157,7 @@ def test_a_budget_and_the_default_length_become_epochs(monkeypatch):
 def test_a_network_of_ones_own_is_copied_and_compared_with_itself():
     network = torch.nn.Sequential(torch.nn.Linear(3, 8), torch.nn.ReLU(), torch.nn.Linear(8, 4))
     before = network[0].weight.detach().clone()
-    *_, finished = train(ROWS, RECIPE, encoder=network, label=LABELS)
+    *_, finished = train(ROWS, RECIPE, encoder=network, label=LABELS, evaluators=QUICK)
     assert torch.equal(network[0].weight, before)
     assert finished.representation.width == 4
     assert finished.records[0]["linear_cka"] == pytest.approx(1)
@@ -176,12 +187,12 @@ def test_verdicts_are_due_at_the_same_records_after_a_resumption_and_ever_more_s
 
 
 def test_a_label_is_scored_by_the_evaluators_that_were_named_and_the_first_decides():
-    *_, evaluated, _ = train(ROWS, RECIPE, label=LABELS, evaluators=("knn", "few_labels"))
+    *_, evaluated, _ = train(ROWS, RECIPE, label=LABELS, evaluators=("knn", "few_labels"), label_budget=[1, 10])
     assert list(dict.fromkeys(score["evaluator"] for score in evaluated.evidence["scores"])) == ["knn", "few_labels"]
 
 
 def test_each_representation_is_named_before_it_is_probed():
     names = []
-    *_, finished = train(ROWS, RECIPE, label=LABELS, progress=names.append)
+    *_, finished = train(ROWS, RECIPE, label=LABELS, progress=names.append, evaluators=QUICK)
     assert names[0] == finished.representation.title
     assert len(names) == len(set(names)) > 1

@@ -30,7 +30,7 @@ def conclude(comparison: dict[str, Any], scores: Sequence[Score], samples: Seque
     pairs = list(zip(scores, samples, strict=True))
     ours, metric = comparison["ours"], comparison["metric"]
     ranking = _ranking(pairs, ours, metric)
-    few = few_labels(pairs, ours, metric)
+    few = label_curve(pairs, ours, metric)
     found: dict[str, Any] = {"ranking": ranking, "few_labels": few}
     mine = next((row for row in ranking if row["representation"] == ours), None)
     best = next((row for row in ranking if row["representation"] != ours), None)
@@ -76,7 +76,7 @@ def _suits(score: Score, chosen_on_training_rows: bool) -> float:
     return -np.inf if score.validation is None else score.validation
 
 
-def few_labels(pairs: Sequence[Pair], ours: str, metric: str) -> list[dict[str, Any]]:
+def label_curve(pairs: Sequence[Pair], ours: str, metric: str) -> list[dict[str, Any]]:
     """Return what `conclude` says of few labels, one line per size."""
     curves: dict[str, dict[int, Pair]] = {}
     sizes: dict[int, str] = {}

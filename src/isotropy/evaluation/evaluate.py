@@ -1,7 +1,6 @@
 """Is the representation better than what costs nothing? Scores beside baselines, on the same rows, and a sentence."""
 
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,13 +8,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from isotropy.errors import UserError, nearest
 from isotropy.evaluation.baselines.propagation import Propagation
-from isotropy.evaluation.conclusion import conclude
 from isotropy.evaluation.evaluators import DEFAULT, EVALUATORS
 from isotropy.evaluation.features import Features
 from isotropy.evaluation.intervals import LEVEL, RESAMPLES
+from isotropy.evaluation.measured import Measured, concluded, measure
 from isotropy.evaluation.problem import DRAWS, Problem, Size, size_text
-from isotropy.evaluation.resampling import Resampled, resample
-from isotropy.evaluation.score import Measurement, Score, evaluator_title
 from isotropy.evaluation.splits import stratified
 from isotropy.evaluation.task import Task, has_label, task_of
 
@@ -25,7 +22,6 @@ TEST_ROWS = 20_000
 PROPAGATION = "label propagation"
 Array = NDArray[Any]
 Progress = Callable[[str], None]
-Found = tuple[str, int, str, Measurement, float]
 
 
 def evaluate(
@@ -106,28 +102,21 @@ def evaluate(
     )
     if set(evaluators) == {"few_labels"} and not problem.possible_sizes()[0]:
         evaluators = (*evaluators, "linear")  # nothing would be measured at all
-    found: list[Found] = []
+    announce = progress or (lambda name: None)
+    found: list[Measured] = []
     candidates: dict[str, Any] = {}
     for name in [ours, *(name for name in representations if name != ours)]:
-        if progress is not None:
-            progress(name)
+        announce(name)
         candidates[name] = _candidate(name, representations[name], (len(train_y), len(test_y)), rows)
-        for evaluator in evaluators:
-            found += _measured(name, candidates[name], evaluator, problem)
+        found.append(measure(name, candidates[name], problem, evaluators))
     if "few_labels" in evaluators:
-        if progress is not None:
-            progress(PROPAGATION)
+        announce(PROPAGATION)
         free = {name: one for name, one in candidates.items() if name != ours}
-        forms = {
-            name: (one.validation or 0.0, one.detail["form"])
-            for name, _, evaluator, one, _ in found
-            if evaluator == "search" and one.validation is not None
-        }
-        found += _measured(PROPAGATION, propagation_of(free, forms, problem), "few_labels", problem)
-    notes = [*notes_on(train_y, test_y, problem, rows), *_said(found), *_left_out(problem, evaluators)]
-    comparison = facts_of(problem, ours=ours, label=label, notes=notes)
-    scores, samples = _scores(found, ours, seed)
-    return {**comparison, "scores": [score.to_json() for score in scores], **conclude(comparison, scores, samples)}
+        forms = {one.name: form for one in found if (form := one.searched_form) is not None}
+        found.append(measure(PROPAGATION, propagation_of(free, forms, problem), problem, ["few_labels"]))
+    said = [note for one in found for note in one.notes]
+    notes = [*notes_on(train_y, test_y, problem, rows), *said, *_left_out(problem, evaluators)]
+    return concluded(facts_of(problem, ours=ours, label=label, notes=notes), found[0], found[1:])
 
 
 def with_budget(names: Sequence[str], sizes: Sequence[Size] | None) -> tuple[str, ...]:
@@ -192,13 +181,6 @@ def _candidate(name: str, given: Any, counts: tuple[int, int], rows: tuple[Array
         raise UserError(f"{name}: {error}") from None
 
 
-def _measured(name: str, candidate: Any, evaluator: str, problem: Problem) -> Iterator[Found]:
-    start = time.perf_counter()
-    for measurement in EVALUATORS[evaluator](candidate, problem):
-        seconds, start = time.perf_counter() - start, time.perf_counter()
-        yield name, candidate.width, evaluator, measurement, round(seconds, 3)
-
-
 def facts_of(problem: Problem, *, ours: str, label: str, notes: Sequence[str]) -> dict[str, Any]:
     """Return what `evaluate` says of a label and the rows, beside the scores."""
     return {
@@ -231,34 +213,6 @@ def propagation_of(free: Mapping[str, Any], forms: Mapping[str, tuple[float, str
     best = max(searched, key=lambda name: searched[name][0])
     form = next(form for form in features[best].forms() if form.name == searched[best][1])
     return Propagation(form, problem.drawn_test_rows())
-
-
-def _scores(found: Sequence[Found], ours: str, seed: int) -> tuple[list[Score], list[Resampled]]:
-    """Return the scores with their intervals and their differences from ours, and their samples."""
-    samples = resample([one[3] for one in found], seed=seed)
-    reference = {
-        (evaluator, one.metric, one.labels, one.detail.get("size")): sample
-        for (name, _, evaluator, one, _), sample in zip(found, samples, strict=True)
-        if name == ours
-    }
-    scores = []
-    for (name, width, evaluator, one, seconds), sample in zip(found, samples, strict=True):
-        mine = reference.get((evaluator, one.metric, one.labels, one.detail.get("size")))
-        scores.append(
-            Score(
-                representation=name,
-                width=int(width),
-                evaluator=evaluator,
-                metric=one.metric,
-                labels=one.labels,
-                **sample.interval(),
-                difference=None if name == ours or mine is None else mine.minus(sample),
-                validation=one.validation,
-                seconds=seconds,
-                detail=one.detail,
-            )
-        )
-    return scores, samples
 
 
 def _majority(problem: Problem) -> float:
@@ -294,12 +248,6 @@ def notes_on(train_y: Array, test_y: Array, problem: Problem, rows: tuple[Array,
     if len(problem.test_y) < 100:
         notes.append(f"Only {len(problem.test_y)} test rows: the intervals are rough.")
     return notes
-
-
-def _said(found: Sequence[Found]) -> list[str]:
-    return [
-        f"{evaluator_title(evaluator)} on {name}: {note}." for name, _, evaluator, one, _ in found for note in one.notes
-    ]
 
 
 def _left_out(problem: Problem, evaluators: Sequence[str]) -> list[str]:

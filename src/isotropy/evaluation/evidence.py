@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from isotropy.batch import Batch, take, tensors_of
+from isotropy.batch import Batch, batched, take, tensors_of
 from isotropy.diagnostics.codes import bins_used, mutual_information, purity, usage
 from isotropy.evaluation import leaks
 from isotropy.evaluation.baselines import collect, trees
@@ -22,8 +22,6 @@ from isotropy.representation import Representation
 
 Rows = NDArray[np.int64]
 Number = TypeVar("Number", bound=np.generic)
-# Bytes of stored rows that are taken out of a file's map at once.
-PIECE_BYTES = 1 << 26
 
 
 def evidence(
@@ -193,12 +191,11 @@ def in_pieces(vectors: Callable[[Any], NDArray[Number]], rows: Tensor | Batch, p
         rows: (N, ...) as they are stored; may be a file's map.
         places: (M,), at least one.
     """
-    step = max(1, PIECE_BYTES // max(1, sum(x[:1].nbytes for x in tensors_of(rows))))
     out: NDArray[Number] | None = None
-    for start in range(0, len(places), step):
-        piece = vectors(take(rows, torch.from_numpy(places[start : start + step])))
+    for some in batched(len(places), row_bytes=sum(x[:1].nbytes for x in tensors_of(rows))):
+        piece = vectors(take(rows, torch.from_numpy(places[some])))
         if out is None:
             out = np.empty((len(places), *piece.shape[1:]), dtype=piece.dtype)
-        out[start : start + len(piece)] = piece
+        out[some] = piece
     assert out is not None, "the parts of a probe have rows"
     return out

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from isotropy.evaluation.conclusion import FEW, few_labels
+from isotropy.evaluation.conclusion import FEW, label_curve
 from isotropy.evaluation.evaluators import ALL_LABELS
 from isotropy.evaluation.measured import Measured
 from isotropy.evaluation.resampling import Resampled, over_seeds
@@ -105,7 +105,7 @@ def _validation(runs: Sequence[Picked]) -> float | None:
 
 def _curve(runs: Sequence[Measured], free: Sequence[Measured], metric: str) -> list[Row]:
     beside = [pair for one in free for pair in _pairs(one)]
-    curves = [few_labels([*_pairs(one), *beside], one.name, metric) for one in runs]
+    curves = [label_curve([*_pairs(one), *beside], one.name, metric) for one in runs]
     lines = []
     for same in zip(*curves, strict=True):
         line = same[0]

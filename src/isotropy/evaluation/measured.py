@@ -15,7 +15,7 @@ from isotropy.evaluation.conclusion import conclude
 from isotropy.evaluation.evaluators import EVALUATORS
 from isotropy.evaluation.problem import Problem
 from isotropy.evaluation.resampling import Resampled, resample
-from isotropy.evaluation.score import Measurement, Score
+from isotropy.evaluation.score import Measurement, Score, evaluator_title
 from isotropy.io.atomic import write_atomically
 
 
@@ -33,6 +33,14 @@ class Measured:
     scores: tuple[Score, ...]
     samples: tuple[Resampled, ...]
     notes: tuple[str, ...] = ()
+
+    @property
+    def searched_form(self) -> tuple[float, str] | None:
+        """How well training rows find each other, and the form of the features in which they do; None if not known."""
+        for score in self.scores:
+            if score.evaluator == "search" and score.validation is not None:
+                return score.validation, score.detail["form"]
+        return None
 
     def save(self, path: Path) -> None:
         """Write it to an .npz file, whole or not at all."""
@@ -90,7 +98,8 @@ def measure(name: str, candidate: Any, problem: Problem, evaluators: Sequence[st
         )
         for (evaluator, one, seconds), sample in zip(found, samples, strict=True)
     )
-    return Measured(name, scores, samples, tuple(note for _, one, _ in found for note in one.notes))
+    notes = [f"{evaluator_title(evaluator)} on {name}: {note}." for evaluator, one, _ in found for note in one.notes]
+    return Measured(name, scores, samples, tuple(notes))
 
 
 def concluded(facts: dict[str, Any], ours: Measured, free: Sequence[Measured]) -> dict[str, Any]:

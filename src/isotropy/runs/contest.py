@@ -119,9 +119,8 @@ class Contest:
             forms: dict[str, tuple[float, str]] = {}
             for name, candidate in candidates.items():
                 yield name
-                for score in self._measured(name, candidate).scores:
-                    if score.evaluator == "search" and score.validation is not None:
-                        forms.setdefault(name, (score.validation, score.detail["form"]))
+                if (form := self._measured(name, candidate).searched_form) is not None:
+                    forms[name] = form
             yield PROPAGATION
             self._measured(PROPAGATION, propagation_of(candidates, forms, self.problem))
             for name, prepared in self._other_encoders().items():

@@ -45,7 +45,7 @@ def boost(columns: Columns, problem: Problem, rows: Rows, test: Rows, seed: int 
 
     Source: Friedman 2001; Ke et al. 2017 (histograms).
     """
-    # scikit-learn 1.9.1 ends in "window shape cannot be larger" at a column without any value.
+    # scikit-learn 1.9.1 fails at a column without any value (findings/histgb_column_without_value.sh).
     there = np.isfinite(columns.train[rows]).any(axis=0)
     train, tested = columns.train[rows][:, there], columns.test[test][:, there]
     small = len(rows) < _SMALL
