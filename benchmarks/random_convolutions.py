@@ -27,7 +27,7 @@ clock = time.process_time if busy else time.perf_counter
 OURS = """
 import torch
 torch.set_num_threads(threads)
-from isotropy.evaluation.baselines.random_convolutions import random_convolutions
+from isotropy.features.random_convolutions import random_convolutions
 run = lambda: random_convolutions(x, x[:0])[0]
 """
 THEIRS = """

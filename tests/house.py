@@ -27,12 +27,13 @@ ALLOWED = {
         "views": f"encoders nn {_GROUND}",
         "methods": f"objectives nn encoders views registry {_GROUND}",
         "training": f"methods encoders views io {_GROUND}",
+        "features": _GROUND,
         # Data, what is made of it, and what that is worth. Nothing here knows a method or the loop.
         "data": f"io registry {_GROUND}",
         # One record a kind of data: the only place that knows all parts of one.
         "modalities": f"data views encoders nn methods {_GROUND}",
-        "representation": f"modalities data encoders nn io {_GROUND}",
-        "evaluation": f"representation modalities diagnostics io {_GROUND}",
+        "representation": f"features modalities data encoders nn io {_GROUND}",
+        "evaluation": f"features representation modalities diagnostics io {_GROUND}",
         # A run puts them together; nothing below knows that there are runs.
         "runs": f"modalities methods training views encoders nn data representation evaluation diagnostics io "
         f"{_GROUND}",

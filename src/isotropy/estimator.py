@@ -46,6 +46,9 @@ class SelfSupervisedEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         batch_size: rows of a step; by default the method's.
         method_options, encoder_options, view_options, optim_options: settings of these parts, such as
             {"temperature": 0.2}; `set_params` and searches reach a single one as `method_options__temperature`.
+        embedding: what `transform` gives: "learned", the encoder's vectors, or "joined", free features beside them (see
+            `isotropy.representation.learn_embedding`); by default the modality's.
+        standardise: whether each column has mean 0 and deviation 1 in the training rows.
         device: where training and `transform` run.
         precision: of training: "auto", "float32" or "bf16". Embeddings are always made in float32.
         random_state: an int, a RandomState, or None for another training every time.
@@ -79,6 +82,8 @@ class SelfSupervisedEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         encoder_options: Mapping[str, Any] | None = None,
         view_options: Mapping[str, Any] | None = None,
         optim_options: Mapping[str, Any] | None = None,
+        embedding: str | None = None,
+        standardise: bool = False,
         device: str = "cpu",
         precision: str = "auto",
         random_state: int | np.random.RandomState | None = None,
@@ -92,6 +97,8 @@ class SelfSupervisedEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         self.encoder_options = encoder_options
         self.view_options = view_options
         self.optim_options = optim_options
+        self.embedding = embedding
+        self.standardise = standardise
         self.device = device
         self.precision = precision
         self.random_state = random_state
@@ -121,7 +128,7 @@ class SelfSupervisedEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         """Return the embeddings (N, width) float32 of the rows of `X`; a row's never depend on the others."""
         check_is_fitted(self)
         values, _ = self._checked(X, reset=False)
-        return self.representation_.transform(values)
+        return self.representation_.transform(values, standardise=self.standardise)
 
     def save(self, folder: Path | str) -> None:
         """Write the trained encoder into `folder`, from where `isotropy.load` reads it without this class."""
@@ -180,6 +187,8 @@ class SelfSupervisedEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         settings: dict[str, Any] = {"train.precision": self.precision}
         if isinstance(self.encoder, str | type):
             settings["encoder"] = self.encoder
+        if self.embedding is not None:
+            settings["embedding"] = self.embedding
         if self.batch_size is not None:
             settings["train.batch_size"] = self.batch_size
         for group, section in _OPTIONS.items():

@@ -33,7 +33,8 @@ def damaged(saved: Path, tmp_path: Path, **changes: Any) -> Path:
     about = json.loads((saved / "model.json").read_text()) | changes
     about = {name: value for name, value in about.items() if value is not None}
     (tmp_path / "model.json").write_text(json.dumps(about))
-    (tmp_path / "encoder.safetensors").write_bytes((saved / "encoder.safetensors").read_bytes())
+    for name in ("encoder.safetensors", "embedding.safetensors"):
+        (tmp_path / name).write_bytes((saved / name).read_bytes())
     return tmp_path
 
 
@@ -59,6 +60,8 @@ def refused(folder: Path) -> str:
         {"chunk": 0},
         {"chunk": "many"},
         {"weights": {}},
+        {"embedding": {"name": "joint"}},
+        {"embedding": 3},
         {"made_with": None},
         {"format": None},
         {"format": "x"},
@@ -69,7 +72,7 @@ def test_a_damaged_description_is_named(saved: Path, tmp_path: Path, changes: di
 
 
 def test_a_newer_format_is_named(saved: Path, tmp_path: Path) -> None:
-    assert "newer isotropy" in refused(damaged(saved, tmp_path, format=2))
+    assert "newer isotropy" in refused(damaged(saved, tmp_path, format=3))
 
 
 @pytest.mark.parametrize("text", ["", "{", "[1]", "3", "\udcff"])

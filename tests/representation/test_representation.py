@@ -132,7 +132,11 @@ def test_the_files_are_json_and_safetensors(tmp_path: Path) -> None:
     representation, _ = made("table_resnet")
     representation.scores = [{"label": "colour", "score": 0.5}]
     representation.save(tmp_path)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["encoder.safetensors", "model.json"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "embedding.safetensors",
+        "encoder.safetensors",
+        "model.json",
+    ]
     about = json.loads((tmp_path / "model.json").read_text())
     assert about["method"] == "lfr" and about["made_with"]["torch"] == str(torch.__version__)
     assert load_file(tmp_path / "encoder.safetensors").keys() == representation.encoder.state_dict().keys()

@@ -126,6 +126,9 @@ def embed(
     path: Annotated[str, typer.Argument(help="Data of the same kind as the run's.")],
     out: Annotated[Path, typer.Option(help="A .parquet or .npy file to write.")],
     codes: Annotated[bool, typer.Option("--codes", help="Write codes, one cluster per segment, instead.")] = False,
+    standardise: Annotated[
+        bool, typer.Option("--standardise", help="Columns with mean 0 and deviation 1 in the training rows.")
+    ] = False,
     key: Key = None,
     na: Missing = None,
     max_bad: MaxBad = 0,
@@ -134,7 +137,8 @@ def embed(
     """Write the embeddings of new data, in constant memory."""
     from isotropy.cli import embed as verb
 
-    verb.embed(run, {"path": path, "key": key, "na": na or [], "max_bad": max_bad}, out, codes=codes, device=device)
+    data = {"path": path, "key": key, "na": na or [], "max_bad": max_bad}
+    verb.embed(run, data, out, codes=codes, standardise=standardise, device=device)
 
 
 @app.command()

@@ -1,6 +1,7 @@
 """`isotropy embed`: embeddings or codes of any number of rows, in constant memory."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +17,16 @@ from isotropy.io.tables import WRITERS, writing
 from isotropy.runs.directory import Run
 
 
-def embed(folder: Path, origin: dict[str, Any], out: Path, *, codes: bool, device: str) -> None:
-    """Run `isotropy embed RUN PATH [--codes] --out FILE`."""
+def embed(folder: Path, origin: dict[str, Any], out: Path, *, codes: bool, standardise: bool, device: str) -> None:
+    """Run `isotropy embed RUN PATH [--codes | --standardise] --out FILE`."""
+    if codes and standardise:
+        raise UserError("--standardise is for embeddings: codes have no scale; leave one of the two out")
     if out.suffix not in WRITERS:
         raise UserError(f"--out {out}: the file ends in {' or '.join(WRITERS)}{nearest(out.suffix, WRITERS)}")
     if not out.parent.is_dir():
         raise UserError(f"--out {out}: the folder {out.parent} does not exist")
     made = load_on(Run.opened(folder).folder, device)
-    vectors: Callable[[Any], NDArray[Any]] = made.codes if codes else made.transform
+    vectors: Callable[[Any], NDArray[Any]] = made.codes if codes else partial(made.transform, standardise=standardise)
     names, dtype = (made.code_names, np.int32) if codes else (made.names, np.float32)
     path = origin.pop("path")
     flow = stream(path, made.preprocess, **origin)

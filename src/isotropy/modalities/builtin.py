@@ -33,6 +33,10 @@ def _table_arguments(preprocess: TablePreprocess, dataset: ArrayDataset) -> dict
     return {"values": dataset.rows, "index": dataset.index, "numeric": preprocess.schema.numeric}
 
 
+def _table_features(preprocess: TablePreprocess, rows: Tensor) -> Tensor:
+    return torch.from_numpy(preprocess.features(rows))
+
+
 def _image_arguments(preprocess: ImagePreprocess, dataset: ArrayDataset) -> dict[str, Any]:
     return {"size": preprocess.size, "mean": preprocess.mean, "std": preprocess.std}
 
@@ -47,6 +51,8 @@ TABLE = Modality(
     random_projector=table_projector,
     example_rows=_table_rows,
     as_columns=TablePreprocess.columns,
+    free=("normal_scores",),
+    free_input=_table_features,
 )
 SERIES = Modality(
     preprocess=SeriesPreprocess,
@@ -57,6 +63,7 @@ SERIES = Modality(
     random_projector=series_projector,
     example_rows=_series_rows,
     as_series=Tensor.numpy,
+    free=("series_summary", "random_convolutions"),
 )
 IMAGE = Modality(
     preprocess=ImagePreprocess,
@@ -67,4 +74,5 @@ IMAGE = Modality(
     decoder=image_decoder,
     random_projector=image_projector,
     example_rows=_image_rows,
+    free=("pixels", "patches"),
 )

@@ -30,6 +30,9 @@ class Modality:
         as_series: returns stored rows as (N, C, T) where summaries along time are a baseline to beat.
         as_columns: returns stored rows as (N, D), NaN where missing, and which columns are codes of categories (D,),
             where boosted trees on them are a baseline to beat.
+        free: names in `features.FEATURES` of what joins the encoder's vectors in the embedding "joined".
+        free_input: returns what these read of stored rows, given the preprocessing; by default the rows.
+        default_embedding: a name of `representation.EMBEDDINGS`.
     """
 
     preprocess: type[Preprocess]
@@ -42,6 +45,9 @@ class Modality:
     random_projector: Maker | None = None
     as_series: Callable[[Tensor], NDArray[Any]] | None = None
     as_columns: Callable[[Any, Any], tuple[NDArray[Any], NDArray[Any]]] | None = None
+    free: tuple[str, ...] = ()
+    free_input: Callable[[Any, Any], Any] = lambda preprocess, rows: rows
+    default_embedding: str = "learned"
 
     @property
     def name(self) -> str:

@@ -10,15 +10,16 @@ from typing import Any
 from safetensors import SafetensorError
 from safetensors.torch import load as from_bytes
 from safetensors.torch import save as to_bytes
-from torch import nn
+from torch import Tensor, nn
 
 from isotropy import encoders
 from isotropy.encoders import Encoder, wrap
 from isotropy.errors import UserError
 from isotropy.io.atomic import write_atomically
 
-FORMAT = 1
+FORMAT = 2
 MODEL, WEIGHTS, CODER = "model.json", "encoder.safetensors", "coder.safetensors"
+EMBEDDING = "embedding.safetensors"
 
 
 def write_weights(module: nn.Module, path: Path) -> str:
@@ -64,8 +65,8 @@ def network(spec: Mapping[str, Any], own: nn.Module | None) -> Encoder:
     return made.float()
 
 
-def fill(module: nn.Module, path: Path, digest: str) -> None:
-    """Copy the weights in `path` into `module`; refuse what is not exactly what was saved for it."""
+def read_tensors(path: Path, digest: str) -> dict[str, Tensor]:
+    """Return the tensors in `path`; refuse a file that is not the one that was saved."""
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -73,9 +74,14 @@ def fill(module: nn.Module, path: Path, digest: str) -> None:
     if hashlib.sha256(data).hexdigest() != digest:
         raise UserError(f"{path}: truncated, damaged or of another artefact (its checksum is not that in {MODEL})")
     try:
-        saved = from_bytes(data)
+        return from_bytes(data)
     except SafetensorError as error:
         raise UserError(f"{path}: damaged, or not a safetensors file ({error})") from error
+
+
+def fill(module: nn.Module, path: Path, digest: str) -> None:
+    """Copy the weights in `path` into `module`; refuse what is not exactly what was saved for it."""
+    saved = read_tensors(path, digest)
     state = module.state_dict()
     if strange := sorted(saved.keys() ^ state.keys()):
         owner = "the file" if strange[0] in saved else "the network"

@@ -1,4 +1,4 @@
-"""The artefact: a trained encoder with all that it needs to turn new data into vectors, in two files or three."""
+"""The artefact: a trained encoder with all that it needs to turn new data into vectors, in a few files."""
 
 import copy
 import json
@@ -25,7 +25,20 @@ from isotropy.errors import UserError
 from isotropy.modalities import MODALITIES
 from isotropy.nn.segments import SegmentHead
 from isotropy.representation.embedding import chunk_size, embed_rows, steady_chunk
-from isotropy.representation.files import CODER, FORMAT, MODEL, WEIGHTS, fill, network, read_about, write, write_weights
+from isotropy.representation.files import (
+    CODER,
+    EMBEDDING,
+    FORMAT,
+    MODEL,
+    WEIGHTS,
+    fill,
+    network,
+    read_about,
+    read_tensors,
+    write,
+    write_weights,
+)
+from isotropy.representation.joined import EMBEDDINGS, Embedding, Learned
 
 # Chunks that `iterate` reads and yields at once.
 _CHUNKS = 16
@@ -44,6 +57,8 @@ class Representation:
         method: the name of the method that trained it. scores: what is known of its quality, JSON-able.
         chunk: rows that go through the encoder at once; by default what `steady_chunk` finds.
         coder: the head that gives codes, for methods that have one; copied likewise.
+        embedding: what it gives of a row, as `learn_embedding` finds it; by default the encoder's vectors, of which
+            no statistics are known.
 
     Attributes:
         made_with: versions and device, of where it was made.
@@ -70,10 +85,14 @@ class Representation:
         scores: Sequence[Any] = (),
         chunk: int | None = None,
         coder: SegmentHead | None = None,
+        embedding: Embedding | None = None,
     ) -> None:
         encoder = encoder if isinstance(encoder, Encoder) else wrap(encoder, width=getattr(encoder, "width", None))
         self.encoder = _canonical(copy.deepcopy(encoder))
         self.coder = None if coder is None else _canonical(copy.deepcopy(coder))
+        self.embedding = (Learned(self.encoder.width) if embedding is None else copy.deepcopy(embedding)).to(
+            self.device
+        )
         self.preprocess = preprocess
         self.method = method
         self.scores = list(scores)
@@ -82,7 +101,7 @@ class Representation:
         if chunk is None:
             example_rows = partial(MODALITIES[preprocess.modality].example_rows, preprocess.shape)
             rows = example_rows(chunk_size(self.encoder, tuple(example_rows(1).shape[1:])))
-            chunk = steady_chunk(self.encoder, preprocess.to_input, rows)
+            chunk = steady_chunk(*self.embedding.network(self.encoder, preprocess), rows)
         self.chunk = chunk
 
     @property
@@ -93,7 +112,7 @@ class Representation:
     @property
     def width(self) -> int:
         """Length of an embedding."""
-        return self.encoder.width
+        return self.embedding.width
 
     @property
     def names(self) -> list[str]:
@@ -114,33 +133,43 @@ class Representation:
     def to(self, device: torch.device | str) -> Self:
         """Move the encoder to a device; embeddings there agree with those elsewhere to about 1e-5."""
         self.encoder.to(device)
+        self.embedding.to(device)
         if self.coder is not None:
             self.coder.to(device)
         return self
 
-    def transform(self, values: Any) -> NDArray[np.float32]:
+    def transform(self, values: Any, *, standardise: bool = False) -> NDArray[np.float32]:
         """Return the embeddings (N, width) float32 of rows as the user has them.
 
         Args:
             values: a DataFrame, an array, a tensor, `Data`, or a path as `isotropy.read` takes it.
+            standardise: whether each column has mean 0 and deviation 1 in the training rows.
 
         Raises:
-            UserError: rows whose columns, channels or size are not those of the training, named.
+            UserError: rows whose columns, channels or size are not those of the training, named; an artefact that
+                knows nothing of its training rows and is to standardise.
         """
-        return self.embed_stored(self.preprocess.transform(self._values(values)))
+        return self.embed_stored(self.preprocess.transform(self._values(values)), standardise=standardise)
 
-    def iterate(self, values: Any, progress: Callable[[int, int], None] | None = None) -> Iterator[NDArray[np.float32]]:
+    def iterate(
+        self,
+        values: Any,
+        progress: Callable[[int, int], None] | None = None,
+        *,
+        standardise: bool = False,
+    ) -> Iterator[NDArray[np.float32]]:
         """Yield what `transform` returns in pieces, in constant memory; `progress` hears the rows done and all rows."""
         values = self._values(values)
         for part in batched(len(values), rows=self.chunk * _CHUNKS):
             piece = values.iloc[part] if isinstance(values, pd.DataFrame) else values[part]
-            yield self.embed_stored(self.preprocess.transform(piece))
+            yield self.embed_stored(self.preprocess.transform(piece), standardise=standardise)
             if progress is not None:
                 progress(part.stop, len(values))
 
-    def embed_stored(self, rows: Tensor | Batch) -> NDArray[np.float32]:
-        """Return the embeddings (N, width) float32 of rows as the preprocessing stores them."""
-        return embed_rows(self.encoder, self.preprocess.to_input, rows, self.chunk)
+    def embed_stored(self, rows: Tensor | Batch, *, standardise: bool = False) -> NDArray[np.float32]:
+        """Return the embeddings (N, width) float32 of rows as the preprocessing stores them; see `transform`."""
+        z = embed_rows(*self.embedding.network(self.encoder, self.preprocess), rows, self.chunk)
+        return self.embedding.standardised(z) if standardise else z
 
     def _values(self, values: Any) -> Any:
         """Return values in the form that the preprocessing takes."""
@@ -187,7 +216,7 @@ class Representation:
             "format": FORMAT,
             "method": self.method,
             "modality": self.modality,
-            "encoder": {**encoders.spec(self.encoder), "width": self.width},
+            "encoder": {**encoders.spec(self.encoder), "width": self.encoder.width},
             "preprocess": self.preprocess.to_json(),
             "chunk": self.chunk,
             "scores": self.scores,
@@ -196,11 +225,14 @@ class Representation:
         }
         if self.coder is not None:
             about["coder"] = {**self.coder.spec(), "file": CODER, "sha256": checksums[CODER]}
+        about["embedding"] = {**self.embedding.spec(), "file": EMBEDDING, "sha256": checksums[EMBEDDING]}
         write(Path(folder) / MODEL, json.dumps(about, indent=1, allow_nan=False).encode())
 
     def save_weights(self, folder: Path | str) -> dict[str, str]:
         """Write the weights alone and return their checksums by file; raises what `save` raises."""
-        networks = {WEIGHTS: self.encoder} | ({} if self.coder is None else {CODER: self.coder})
+        networks: dict[str, nn.Module] = {WEIGHTS: self.encoder, EMBEDDING: self.embedding}
+        if self.coder is not None:
+            networks[CODER] = self.coder
         return {name: write_weights(network, Path(folder) / name) for name, network in networks.items()}
 
 
@@ -226,6 +258,8 @@ def load(
         digest, made_with = about["weights"]["sha256"], {**about["made_with"]}
         spec = dict(about.get("coder") or {})
         coder = SegmentHead(spec["widths"], num_segments=spec["num_segments"]) if spec else None
+        given = dict(about.get("embedding") or {})
+        kind = EMBEDDINGS[given["name"]] if given else None
         if not isinstance(chunk, int) or chunk < 1:
             raise UserError(f"a chunk of {chunk!r} rows is not possible")
     except UserError as error:
@@ -235,11 +269,19 @@ def load(
     fill(made, folder / WEIGHTS, digest)
     if coder is not None:
         fill(coder, folder / CODER, str(spec.get("sha256")))
+    embedding = None
+    if kind is not None:
+        tensors = read_tensors(folder / EMBEDDING, str(given.get("sha256")))
+        try:
+            embedding = kind.of_spec(given, tensors)
+        except (KeyError, TypeError, ValueError) as error:
+            raise UserError(f"{folder / EMBEDDING}: does not fit what {MODEL} says of it ({error!r})") from error
     if device is None:
         device = "cuda" if made_with.get("device") == "cuda" and torch.cuda.is_available() else "cpu"
     representation = Representation(
-        made.to(device), preprocess, method=method, scores=scores, chunk=chunk, coder=coder and coder.to(device)
-    )
+        made.to(device), preprocess, method=method, scores=scores, chunk=chunk, coder=coder and coder.to(device),
+        embedding=embedding,
+    )  # fmt: skip
     representation.made_with = made_with
     return representation
 

@@ -166,9 +166,7 @@ class Contest:
     def measure_run(self, name: str, prepared: Prepared) -> None:
         """Measure what was trained, beside everything free, and finish its run directory."""
         state, recipe = self.folder.runs[name], prepared.recipe
-        made = Representation(
-            prepared.method.encoder, prepared.preprocess, method=recipe.method, coder=prepared.method.coder()
-        )
+        made = prepared.representation()
         state["embedding_seconds"], state["width"] = self._per_thousand(made, prepared), made.width
         found = []
         if self.label:

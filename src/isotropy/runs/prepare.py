@@ -17,6 +17,7 @@ from isotropy.data import ArrayDataset, Data, Preprocess
 from isotropy.encoders import Encoder
 from isotropy.methods.method import Method
 from isotropy.modalities import MODALITIES
+from isotropy.representation import Representation, learn_embedding
 from isotropy.runs.defaults import DEFAULT_STEPS, MOST_EPOCHS
 from isotropy.runs.division import Division, divide
 from isotropy.runs.recipe import Recipe, build
@@ -88,6 +89,15 @@ class Prepared:
     def untrained(self) -> nn.Module:
         """Return the encoder as it was before training: the same seed draws the same weights."""
         return build(self.recipe, self.preprocess, self.dataset, _wrapped(self.network, self.dataset))[0].encoder
+
+    def representation(self) -> Representation:
+        """Return what the method's encoder and the recipe's embedding give, the latter learnt on the training rows."""
+        encoder = self.method.encoder
+        learnt = learn_embedding(
+            self.recipe.embedding, encoder, self.preprocess, self.rows, self.train, seed=self.recipe.train.seed
+        )
+        name, coder = self.recipe.method, self.method.coder()
+        return Representation(encoder, self.preprocess, method=name, coder=coder, embedding=learnt)
 
 
 def prepare(

@@ -18,6 +18,7 @@ from isotropy.errors import UserError, nearest
 from isotropy.methods import METHODS, find_method, method_name
 from isotropy.methods.method import Method
 from isotropy.modalities import MODALITIES
+from isotropy.representation.joined import check_embedding
 from isotropy.runs.auto import AUTO, method_for
 from isotropy.runs.defaults import DEFAULTS
 from isotropy.runs.settings import check_options, check_type, current_name
@@ -69,6 +70,8 @@ class Recipe:
             own group.
         optim: the optimiser. train: length, batches, seed, precision.
         data: where the data came from, as `isotropy.data.read` takes it.
+        embedding: what the run gives of a row, a name of `representation.EMBEDDINGS`: "learned" or "joined". A file
+            that does not say it means the encoder's vectors alone, "learned"; `default` takes the modality's.
 
     Raises:
         UserError: an unknown name or option, with the nearest valid one, a value of another type, or a method
@@ -89,11 +92,13 @@ class Recipe:
     optim: Optim = field(default_factory=Optim)
     train: Train = field(default_factory=Train)
     data: dict[str, Any] = field(default_factory=dict)
+    embedding: str = "learned"
 
     def __post_init__(self) -> None:
         if self.modality not in MODALITIES:
             raise UserError(f"modality = {self.modality!r} is unknown{nearest(self.modality, MODALITIES)}")
         modality = MODALITIES[self.modality]
+        check_embedding(self.embedding, self.modality)
         # By name from here on: a recipe is text in the end.
         if isinstance(self.method, type):
             object.__setattr__(self, "method", method_name(self.method))
@@ -114,7 +119,8 @@ class Recipe:
         method = method_name(method) if isinstance(method, type) else method
         method = method_for(modality, rows) if method == AUTO else method
         settings = DEFAULTS.get((method, modality), {}) or DEFAULTS.get((method, ""), {})
-        return cls(modality=modality, method=method).changed(settings)
+        embedding = MODALITIES[modality].default_embedding if modality in MODALITIES else "learned"
+        return cls(modality=modality, method=method, embedding=embedding).changed(settings)
 
     @classmethod
     def chosen(
@@ -139,7 +145,7 @@ class Recipe:
         return found.changed(settings)
 
     def changed(self, settings: Mapping[str, Any]) -> "Recipe":
-        """Return this recipe with settings replaced: "section.key", or another "method", "encoder" or "views"."""
+        """Return this recipe with settings replaced: "section.key", "method", "encoder", "views" or "embedding"."""
         recipe = self
         for name, value in settings.items():
             recipe = recipe._with(name, value)
@@ -151,6 +157,8 @@ class Recipe:
             return replace(self, encoder=value, encoder_options={})
         if name == "method":
             return self if value == self.method else self._by(value)
+        if name == "embedding":
+            return replace(self, embedding=value)
         if name in ("views", "views.name"):
             return self if value == self.views.get("name", "") else replace(self, views={"name": value})
         section, dot, key = name.partition(".")
@@ -173,7 +181,7 @@ class Recipe:
         """Return this recipe with another method and what suits it: its optimiser and batches, not the old one's."""
         other = Recipe.default(method, self.modality)
         kept = {name: getattr(self.train, name) for name in ("epochs", "seed", "precision", "compile")}
-        same = {name: getattr(self, name) for name in ("encoder", "encoder_options", "views", "data")}
+        same = {name: getattr(self, name) for name in ("encoder", "encoder_options", "views", "data", "embedding")}
         return replace(other, train=replace(other.train, **kept), **same)
 
     def to_toml(self) -> str:
@@ -181,6 +189,7 @@ class Recipe:
         return tomli_w.dumps(
             {
                 "modality": self.modality,
+                "embedding": self.embedding,
                 "method": {"name": self.method, **self.method_options},
                 "encoder": {"name": self.encoder, **self.encoder_options},
                 "views": self.views,
@@ -208,6 +217,7 @@ class Recipe:
         modality = content.pop("modality", None) or modality
         if modality is None:
             raise UserError(f"{path}: names no modality (valid: {', '.join(MODALITIES)})")
+        embedding = content.pop("embedding", "learned")
         method = dict(content.pop("method", {}))
         recipe = cls.default(method.pop("name", AUTO), modality, rows)
         encoder = dict(content.pop("encoder", {}))
@@ -217,7 +227,7 @@ class Recipe:
         sections = {"method": method, "encoder": encoder, **content}
         try:
             settings = {f"{s}.{k}": v for s, values in sections.items() for k, v in values.items()}
-            return replace(recipe.changed(settings), data=data)
+            return replace(recipe.changed(settings), data=data, embedding=embedding)
         except AttributeError:
             raise UserError(f"{path}: every setting stands in a section ([method], [train], ...)") from None
         except UserError as error:

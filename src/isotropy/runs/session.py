@@ -152,6 +152,7 @@ def train(
     budget: float | None = None,
     seed: int | None = None,
     precision: str | None = None,
+    embedding: str | None = None,
     device: torch.device | str = "cpu",
     out: Path | str | None = None,
     resume: Path | str | None = None,
@@ -176,6 +177,8 @@ def train(
         epochs: of the encoder. budget: seconds for all of it: training, embedding and evidence. With neither, the
             recipe's epochs where one is given, else the default length (`isotropy.runs.defaults`).
         seed: every random choice is a function of it. precision: "auto", "float32" or "bf16".
+        embedding: what the run gives of a row: "learned", the encoder's vectors, or "joined", free features beside
+            them; by default the recipe's, or the modality's where there is none.
         device: where training runs.
         out: the run directory to write, "auto" for one under runs/; None keeps everything in memory.
         resume: a run directory to go on with; its recipe holds, and `data` is where its data moved to.
@@ -204,7 +207,20 @@ def train(
     sizes = sizes_of(label_budget)
     evaluators = with_budget(evaluators, sizes)
     if resume is not None:
-        given = (recipe, method, encoder, settings, epochs, budget, seed, precision, out, origin, *reading.values())
+        given = (
+            recipe,
+            method,
+            encoder,
+            settings,
+            epochs,
+            budget,
+            seed,
+            precision,
+            embedding,
+            out,
+            origin,
+            *reading.values(),
+        )
         if any(value is not None for value in given):
             raise UserError("resume goes on with the settings of the run: give data and device alone beside it")
         run = Run.opened(resume)
@@ -218,6 +234,7 @@ def train(
             "train.epochs": epochs,
             "train.seed": seed,
             "train.precision": precision,
+            "embedding": embedding,
         }
         changes = {name: value for name, value in named.items() if value is not None} | dict(settings or {})
         if isinstance(data, (str, Path)):
@@ -349,8 +366,7 @@ def _events(
             yield replace(stopped, folder=folder)
             return
         yield Trained(prepared)
-        method, name = prepared.method, prepared.recipe.method
-        made = Representation(method.encoder, prepared.preprocess, method=name, coder=method.coder())
+        name, made = prepared.recipe.method, prepared.representation()
         found: list[dict[str, Any]] = []
         codes, said = None, None
         if comm.rank() == 0:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from isotropy.errors import UserError, nearest
-from isotropy.evaluation.baselines import patches
+from isotropy.features import patches
 
 Vectors = Callable[[Any], NDArray[np.float32]]
 

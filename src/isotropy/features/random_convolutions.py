@@ -5,13 +5,17 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import combinations
 from math import ceil, log2
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
 
+from isotropy.batch import Batch
 from isotropy.errors import UserError
+from isotropy.features.free import FreeFeatures
+from isotropy.features.series import whole_series
 
 Floats = NDArray[np.float32]
 
@@ -255,3 +259,57 @@ def _apply(bank: Sequence[_Dilation], x: Floats) -> Floats:
         jobs = [(one, end, start) for start in range(0, len(x), most) for one, end in zip(bank, ends, strict=True)]
         list(threads.map(lambda job: fill(*job), jobs))
     return out.T
+
+
+class RandomConvolutions(FreeFeatures):
+    """`random_convolutions` of series that are brought to the length of the training's; their bits depend on no batch.
+
+    10,000 features where the training rows are few enough, otherwise fewer, as in `affordable`.
+
+    Example:
+        >>> x = torch.randn(5, 2, 40)
+        >>> RandomConvolutions.learn(x)(x[:2]).shape
+        torch.Size([2, 9996])
+    """
+
+    length: Tensor
+    steps: Tensor
+    counts: Tensor
+    channels: Tensor
+    whole: Tensor
+    biases: Tensor
+
+    @classmethod
+    def learn(cls, rows: Tensor | Batch, *, seed: int = 0) -> Self:
+        """Learn the biases on series (N, C, T)."""
+        length = max(3, rows.shape[2])
+        x = whole_series(rows, length)
+        features = int(np.clip(AFFORDABLE / (len(x) * length), FEWEST, FEATURES))
+        bank = _learn(x, features, np.random.default_rng(seed))
+        reads = torch.zeros(len(bank), len(_KERNELS), x.shape[1], dtype=torch.bool)
+        for place, one in enumerate(bank):
+            for kernel, channels in enumerate(one.channels):
+                reads[place, kernel, list(channels)] = True
+        return cls(
+            {
+                "length": torch.tensor(length),
+                "steps": torch.tensor([one.step for one in bank]),
+                "counts": torch.tensor([one.biases.shape[1] for one in bank]),
+                "channels": reads,
+                "whole": torch.from_numpy(np.stack([one.whole for one in bank])),
+                "biases": torch.from_numpy(np.concatenate([one.biases for one in bank], axis=1)),
+            }
+        )
+
+    def forward(self, rows: Tensor | Batch) -> Tensor:
+        """Return the features (B, F) in [0, 1] of series (B, C, T)."""
+        return torch.from_numpy(np.ascontiguousarray(_apply(self._bank(), whole_series(rows, int(self.length)))))
+
+    def _bank(self) -> list[_Dilation]:
+        biases = np.split(self.biases.numpy(force=True), np.cumsum(self.counts.tolist())[:-1], axis=1)
+        bank = []
+        for place, step in enumerate(self.steps.tolist()):
+            reads = tuple(tuple(np.flatnonzero(one).tolist()) for one in self.channels[place].numpy(force=True))
+            whole = self.whole[place].numpy(force=True)
+            bank.append(_Dilation(step, reads, whole, np.ascontiguousarray(biases[place])))
+        return bank

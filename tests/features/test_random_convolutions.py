@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from isotropy.errors import UserError
-from isotropy.evaluation.baselines import random_convolutions as module
-from isotropy.evaluation.baselines.random_convolutions import (
+from isotropy.features import random_convolutions as module
+from isotropy.features.random_convolutions import (
     _apply,
     _learn,
     affordable,

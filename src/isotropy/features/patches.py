@@ -1,7 +1,7 @@
 """Patches by k-means: what a single layer that is learnt in seconds reads from images."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 import torch
@@ -9,7 +9,9 @@ from numpy.typing import NDArray
 from sklearn.cluster import MiniBatchKMeans
 from torch import Tensor
 
+from isotropy.batch import Batch, without_mask
 from isotropy.errors import UserError
+from isotropy.features.free import FreeFeatures
 
 NAME = "patches by k-means"
 CENTROIDS = 256
@@ -21,24 +23,35 @@ _CONTRAST, _WHITENING = 10 / 255**2, 0.1  # added to variances: of a patch, and 
 _CELLS = 1 << 23  # distances held at a time
 
 
-@dataclass(frozen=True)
-class _Layer:
-    """Patches (K, F) after normalisation, and the whitening x -> (x - mean) @ axes."""
+class Patches(FreeFeatures):
+    """`patches` of images: centroids (K, F) after normalisation and the whitening x -> (x - mean) @ axes.
 
-    side: int
+    Example:
+        >>> images = torch.rand(20, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+        >>> Patches.learn(images)(images[:3]).shape
+        torch.Size([3, 1024])
+    """
+
+    side: Tensor
     mean: Tensor
     axes: Tensor
     centroids: Tensor
 
-    def __call__(self, images: Tensor) -> NDArray[np.float32]:
-        small = _small(images)
-        positions = (small.shape[2] - self.side + 1) * (small.shape[3] - self.side + 1)
-        step = max(1, _CELLS // (positions * len(self.centroids)))
-        return torch.cat([self._pooled(small[start : start + step]) for start in range(0, len(small), step)]).numpy()
+    @classmethod
+    def learn(cls, rows: Tensor | Batch, *, centroids: int = CENTROIDS, seed: int = 0) -> Self:
+        """Learn the centroids on images (N, C, H, W); see `patches`."""
+        return cls(_learn(without_mask(rows, cls.__name__), centroids, seed))
 
-    def _pooled(self, images: Tensor) -> Tensor:
-        high, wide = images.shape[2] - self.side + 1, images.shape[3] - self.side + 1
-        whitened = (_normalised(_cut(images, self.side)) - self.mean) @ self.axes
+    def forward(self, rows: Tensor | Batch) -> Tensor:
+        """Return the features (B, 4 K) of images (B, C, H, W)."""
+        small, side = _small(without_mask(rows, type(self).__name__).to(self.mean.device)), int(self.side)
+        positions = (small.shape[2] - side + 1) * (small.shape[3] - side + 1)
+        step = max(1, _CELLS // (positions * len(self.centroids)))
+        return torch.cat([self._pooled(small[start : start + step], side) for start in range(0, len(small), step)])
+
+    def _pooled(self, images: Tensor, side: int) -> Tensor:
+        high, wide = images.shape[2] - side + 1, images.shape[3] - side + 1
+        whitened = (_normalised(_cut(images, side)) - self.mean) @ self.axes
         distance = torch.cdist(whitened, self.centroids)  # (B, positions, K)
         near = (distance.mean(dim=2, keepdim=True) - distance).clamp(min=0)
         near = near.transpose(1, 2).reshape(len(images), -1, high, wide)
@@ -69,6 +82,12 @@ def patches(images: Tensor, *, centroids: int = CENTROIDS, seed: int = 0) -> Cal
         >>> patches(images, centroids=16)(images[:3]).shape
         (3, 64)
     """
+    layer = Patches.learn(images, centroids=centroids, seed=seed)
+    return lambda rows: layer(rows).numpy(force=True)
+
+
+def _learn(images: Tensor, centroids: int, seed: int) -> dict[str, Tensor]:
+    """Return the buffers of `Patches`."""
     if images.ndim != 4 or min(images.shape[2:]) < 2:
         shape = tuple(images.shape)
         raise UserError(
@@ -89,7 +108,8 @@ def patches(images: Tensor, *, centroids: int = CENTROIDS, seed: int = 0) -> Cal
     white = ((x - mean) @ axes).numpy()
     count = min(centroids, len(white))
     found = MiniBatchKMeans(count, batch_size=4096, n_init=1, random_state=seed).fit(white)
-    return _Layer(side, mean, axes, torch.from_numpy(found.cluster_centers_).float())
+    learnt = {"side": torch.tensor(side), "mean": mean, "axes": axes}
+    return {**learnt, "centroids": torch.from_numpy(found.cluster_centers_).float()}
 
 
 def _small(images: Tensor) -> Tensor:
@@ -107,3 +127,21 @@ def _cut(images: Tensor, side: int) -> Tensor:
 def _normalised(x: Tensor) -> Tensor:
     centred = x - x.mean(dim=-1, keepdim=True)
     return centred / (centred.pow(2).mean(dim=-1, keepdim=True) + _CONTRAST).sqrt()
+
+
+class Pixels(FreeFeatures):
+    """The pixels of images in [0, 1], those of more than 32 a side averaged down to it.
+
+    Example:
+        >>> Pixels.learn(torch.rand(2, 1, 40, 8))(torch.ones(3, 1, 40, 8)).shape
+        torch.Size([3, 256])
+    """
+
+    @classmethod
+    def learn(cls, rows: Tensor | Batch, *, seed: int = 0) -> Self:
+        """Nothing is learnt."""
+        return cls({})
+
+    def forward(self, rows: Tensor | Batch) -> Tensor:
+        """Return the pixels (B, C H W) of images (B, C, H, W)."""
+        return _small(without_mask(rows, type(self).__name__)).flatten(1)

@@ -1,0 +1,56 @@
+"""Columns of numbers as normal scores: what a long tail or an odd unit does to a column is undone."""
+
+from typing import Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.special import ndtri
+from torch import Tensor
+
+from isotropy.batch import Batch, without_mask
+from isotropy.features.free import FreeFeatures
+
+_KNOTS = 256  # quantiles of a column
+_TAIL = 1e-3  # of the rows beyond the last scores: +-3.09
+
+
+class NormalScores(FreeFeatures):
+    """Each column through its quantiles of the training rows to normal scores, within +-3.1.
+
+    A value between two training values is interpolated; of repeated values the middle quantile is taken, so that a
+    column of 0 and 1 stays one of two values, and equal rows have equal scores.
+
+    Example:
+        >>> x = torch.arange(101.0)[:, None] ** 3
+        >>> NormalScores.learn(x)(x)[[0, 25, 50, 100], 0].round(decimals=2).tolist()
+        [-3.09, -0.67, 0.0, 3.09]
+    """
+
+    values: Tensor
+    scores: Tensor
+
+    @classmethod
+    def learn(cls, rows: Tensor | Batch, *, seed: int = 0) -> Self:
+        """Learn the quantiles of each column of rows (N, F); `seed` is not used."""
+        x = without_mask(rows, cls.__name__).double().numpy(force=True)
+        at = np.linspace(0, 1, _KNOTS)
+        values, scores = np.quantile(x, at, axis=0).T, np.empty((x.shape[1], _KNOTS))
+        for column, knots in enumerate(values):
+            scores[column] = _middle(knots, at)
+        scores = ndtri(np.clip(scores, _TAIL, 1 - _TAIL))
+        return cls({"values": torch.from_numpy(values), "scores": torch.from_numpy(scores)})
+
+    def forward(self, rows: Tensor | Batch) -> Tensor:
+        """Return the scores (B, F) float32 of rows (B, F)."""
+        x = without_mask(rows, type(self).__name__).double().numpy(force=True)
+        values, scores = self.values.numpy(force=True), self.scores.numpy(force=True)
+        found = [np.interp(x[:, column], values[column], scores[column]) for column in range(x.shape[1])]
+        return torch.from_numpy(np.stack(found, axis=1).astype(np.float32))
+
+
+def _middle(knots: NDArray[np.float64], at: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return for each knot the middle of the quantiles at which its value stands."""
+    first = np.searchsorted(knots, knots, side="left")
+    last = np.searchsorted(knots, knots, side="right") - 1
+    return (at[first] + at[last]) / 2
