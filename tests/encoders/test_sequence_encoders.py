@@ -12,13 +12,15 @@ from isotropy.nn.attention import Block
 
 SERIES = [name for name, kind in ENCODERS.items() if kind.modality == "series"]
 FRAMED = [name for name in SERIES if issubclass(ENCODERS[name], FrameEncoder)]
+# Reads more of a frame than its mean (tests/encoders/test_multiscale.py).
+POOLED = [name for name in FRAMED if name != "multiscale_cnn"]
 
 
 def series(*shape, seed=0):
     return torch.randn(*shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
 
 
-@pytest.mark.parametrize("name", FRAMED)
+@pytest.mark.parametrize("name", POOLED)
 def test_an_encoders_vector_is_its_frames_pooled_or_flattened(name):
     encoder, x = build(name, "series", {"channels": 2, "length": 40}).double().eval(), series(3, 2, 40)
     frames = encoder.frames(x)

@@ -11,6 +11,7 @@ from isotropy.encoders.equivariant.cyclic import CyclicCNN, CyclicSeriesCNN
 from isotropy.encoders.equivariant.equivariant import Equivariant, equivariance_error
 from isotropy.encoders.equivariant.scales import DilationCNN, ScaleCNN
 from isotropy.encoders.image import SmallResNet
+from isotropy.encoders.multiscale import MultiScaleCNN
 from isotropy.encoders.series import GRU, DilatedResNet, SeriesCNN, SeriesMLP, SeriesTransformer
 from isotropy.encoders.table import OneHot, TableMLP, TableResNet
 from isotropy.encoders.timm import Timm
@@ -31,6 +32,7 @@ __all__ = [
     "Encoder",
     "Equivariant",
     "FrameEncoder",
+    "MultiScaleCNN",
     "OneHot",
     "ScaleCNN",
     "SeriesCNN",
@@ -60,6 +62,7 @@ ENCODERS: dict[str, type[Encoder]] = {
     "scale_cnn": ScaleCNN,
     "dilated_resnet": DilatedResNet,
     "gru": GRU,
+    "multiscale_cnn": MultiScaleCNN,
     "series_cnn": SeriesCNN,
     "series_mlp": SeriesMLP,
     "series_transformer": SeriesTransformer,
