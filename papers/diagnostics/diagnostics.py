@@ -20,7 +20,7 @@ from runner import Checkpoints, Claim, Paper, Row, Rows, Run, markdown, select
 
 import data as sets
 from isotropy.diagnostics import encoder_numbers, stability, views_rank
-from isotropy.diagnostics.verdict import verdict
+from isotropy.diagnostics.verdict import failure
 from isotropy.evaluation import linear_probe
 from isotropy.methods import METHODS
 from isotropy.methods.method import Outputs
@@ -152,7 +152,7 @@ def _judged(case: Row, recipe: Recipe, folder: Path | None, quick: bool) -> Row:
 
 def _judgement(expected: list[str], records: Rows, training: Any) -> Row:
     """Return the last verdict, whether it and the way there are right, and since when."""
-    names = [verdict(records[:count], training).name for count in range(1, len(records) + 1)]
+    names = [failure(records[:count], training).name for count in range(1, len(records) + 1)]
     right = [name in expected for name in names]
     since = next((n for n in range(len(right)) if all(right[n:])), None)
     alarms = sorted({name for name in names if name not in ("healthy", "unknown")})

@@ -13,7 +13,7 @@ import pytest
 from diagnostics.sequences import CASES, case
 from isotropy.diagnostics.rules import RULES
 from isotropy.diagnostics.rules.records import Records, RunFacts, Series
-from isotropy.diagnostics.verdict import VERDICTS, verdict
+from isotropy.diagnostics.verdict import FAILURES, failure
 
 STEPS = (1, 10, 20, 30, 40)
 FACTS = RunFacts("simclr", steps=200, batch_size=128, width=64)
@@ -221,7 +221,7 @@ def test_verdicts_on_synthetic_runs_are_what_they_were():
     # Recorded with the rules of the collapse bench's third round: a change here is a change of the instrument.
     lines = (Path(__file__).parent / "verdicts.txt").read_text().splitlines()
     recorded = dict(enumerate(lines))
-    assert len(lines) == CASES and {line[7:] for line in lines} == set(VERDICTS)
+    assert len(lines) == CASES and {line[7:] for line in lines} == set(FAILURES)
     changed = {n: line for n, line in recorded.items() if line != judged(n)}
     assert changed == {}
 
@@ -229,7 +229,7 @@ def test_verdicts_on_synthetic_runs_are_what_they_were():
 def judged(number):
     """Return a digest of the values, thresholds and steps that the verdict on a case rests on, and its name."""
     lines, facts = case(number)
-    said = verdict(lines, RunFacts(**facts))
+    said = failure(lines, RunFacts(**facts))
     evidence = [[finding.value, finding.threshold, finding.relation, finding.since] for finding in said.evidence]
     return f"{hashlib.sha256(json.dumps(evidence).encode()).hexdigest()[:6]} {said.name}"
 

@@ -6,7 +6,7 @@ from math import log
 import pytest
 
 from isotropy.diagnostics.rules.records import RunFacts
-from isotropy.diagnostics.verdict import VERDICTS, verdict
+from isotropy.diagnostics.verdict import VERDICTS, failure, verdict
 
 FACTS = RunFacts(
     "simclr",
@@ -101,7 +101,7 @@ def test_outside_of_its_ranges_nothing_is_said(change):
 
 def test_too_little_seen_is_unknown():
     assert verdict([], FACTS).name == "unknown"
-    assert verdict(records(2), FACTS).name == "unknown"
+    assert verdict(records(2, effective_rank=15.0), FACTS).name == "unknown"
     bare = [{"step": 10 * n, "loss": 1.0} for n in range(1, 9)]
     assert verdict(bare, FACTS).name == "unknown"
 
@@ -110,17 +110,75 @@ def test_slowness_is_no_news_at_the_beginning():
     assert verdict(records(10, linear_cka=0.999, loss=6.0), FACTS).name == "healthy"
 
 
+def test_of_a_short_run_is_said_what_is_known():
+    lines = records(2, held_out_loss=lambda s: 7.0 - s / 20)
+    assert failure(lines, FACTS).name == "unknown"
+    found = verdict(lines, FACTS)
+    assert found.name == "not collapsed" and found.sentence.endswith("2 records of the loss are too few.")
+    assert answers(found) == ["no", "yes", "not known", "not known"]
+    assert found.answers[0].because.startswith("effective rank 50 (untrained 40), variation 0.4 (untrained 0.3)")
+    assert "from 6.5 to 6 by step 20" in found.answers[1].because
+    # Halfway to a failure's threshold nothing is said of the embeddings, and near one point nothing of the views.
+    for numbers in ({"variation": 0.1}, {"centre": 0.65}):
+        assert answers(verdict(records(2, **numbers), FACTS))[0] == "not known"
+
+
+def answers(found):
+    return [one.answer for one in found.answers]
+
+
+def test_a_collapse_is_an_answer_too_and_a_divergence_none():
+    assert answers(verdict(records(variation=1e-9), FACTS))[0] == "yes"
+    assert answers(verdict(records(loss=lambda s: 6.0 + s / 10), FACTS))[:2] == ["not known", "no"]
+
+
+def probed(untrained, free=None, few=None, label="kind"):
+    """Return an entry of probes.json, from intervals of ours minus the untrained encoder, and minus what is free."""
+
+    def line(name, gap):
+        return {"representation": name, "difference": {"value": sum(gap) / 2, "low": gap[0], "high": gap[1]}}
+
+    ranking = [{"representation": "isotropy (simclr)", "difference": None}, line("untrained encoder", untrained)]
+    ranking += [] if free is None else [line("summary features", free)]
+    curve = [] if few is None else [{"size": "10 a class", "best": "PCA (8)", **line("", few)}]
+    return {"label": label, "ranking": ranking, "few_labels": curve, "rows": {"test": 78}}
+
+
 @pytest.mark.parametrize(
-    ("low", "high", "name"),
+    ("entry", "name", "untrained", "free"),
     [
-        (-0.2, -0.1, "shortcut"),
-        (-0.1, 0.1, "no better than the random encoder"),
-        (0.1, 0.2, "healthy"),
+        (probed((0.1, 0.2)), "healthy", "yes", "yes"),
+        # Too few rows to say anything are no evidence.
+        (probed((-0.1, 0.1)), "healthy", "no measurable difference", "no measurable difference"),
+        (probed((-0.005, 0.005)), "no better than the random encoder", "no measurable difference",
+         "no measurable difference"),
+        (probed((-0.2, -0.1)), "no better than the random encoder", "no", "no"),
+        (probed((0.01, 0.1), (-0.1, -0.06)), "worse than free", "yes", "no"),
+        (probed((0.01, 0.1), (-0.1, -0.06), (-0.1, 0.1)), "worse than free", "yes",
+         "no with all labels, no measurable difference with few"),
+        (probed((0.01, 0.1), (-0.1, -0.06), (0.1, 0.2)), "healthy", "yes", "no with all labels, yes with few"),
+        (probed((0.01, 0.1), (-0.1, 0.06)), "healthy", "yes", "no measurable difference"),
     ],
-)
-def test_a_probe_has_its_say(low, high, name):
-    gap = {"value": 0.0, "low": low, "high": high}
-    ours = {"representation": "isotropy (simclr)", "difference": None}
-    probed = {"label": "kind", "ranking": [ours, {"representation": "untrained encoder", "difference": gap}]}
-    found = verdict(records(), FACTS, probes=[probed])
-    assert found.name == name
+)  # fmt: skip
+def test_labels_say_what_the_encoder_is_worth_and_no_verdict_is_without_evidence(entry, name, untrained, free):
+    found = verdict(records(), FACTS, probes=[entry])
+    assert (found.name, *answers(found)) == (name, "no", "yes", untrained, free)
+    assert bool(found.evidence) == bool(found.advice) == (name != "healthy")
+    assert all(finding.value <= finding.threshold for finding in found.evidence)
+    assert "78 test rows" in found.answers[-1].because
+    collapsed = verdict(records(variation=1e-9), FACTS, probes=[entry])
+    assert (collapsed.name, answers(collapsed)[2:]) == ("point collapse", [untrained, free])
+
+
+def test_what_is_worse_on_one_label_alone_is_an_answer_and_no_verdict():
+    entries = [probed((0.01, 0.1), (-0.1, -0.06)), probed((0.01, 0.1), (0.01, 0.06), label="place")]
+    found = verdict(records(), FACTS, probes=entries)
+    assert (found.name, answers(found)[2:]) == ("healthy", ["yes", "yes", "no", "yes"])
+
+
+def test_instead_of_a_worse_encoder_the_best_free_one_is_advised_and_more_time_where_it_helps():
+    entry = probed((0.01, 0.1), (-0.1, -0.06))
+    falling = verdict(records(), FACTS, probes=[entry]).advice
+    assert falling[0].startswith("use summary features instead") and falling[1].startswith("train longer")
+    flat = verdict(records(held_out_loss=lambda s: 2 + (s == 10)), FACTS, probes=[entry]).advice
+    assert len(flat) == 1 and flat[0].startswith("use summary features instead")

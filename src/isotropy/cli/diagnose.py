@@ -22,10 +22,12 @@ def diagnose(folders: list[Path], *, as_json: bool) -> None:
 
 
 def show(verdict: Verdict) -> None:
-    """Print a verdict: its sentence, the numbers that it rests on, and what to try."""
+    """Print a verdict: its sentence, the numbers that it rests on, what is known, and what to try."""
     say(f"verdict     {verdict.name}: {verdict.sentence}")
     for f in verdict.evidence:
         say(f"            {f.number} is {f.value:.4g}, {f.relation} {f.threshold:.4g}, since step {f.since:,}")
+    for one in verdict.answers:
+        say(f"{one.question + '?':<23}{one.answer}{': ' if one.because else ''}{one.because}")
     for text in verdict.advice:
         say(f"try         {text}")
 

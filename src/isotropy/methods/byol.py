@@ -28,6 +28,7 @@ class BYOL(Method):
     """
 
     mechanism = "predictor"
+    has_teacher = True
     compared = "prediction"
     predicts = ("prediction", "target")
 

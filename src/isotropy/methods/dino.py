@@ -44,6 +44,7 @@ class DINO(Method):
     """
 
     mechanism = "codes"
+    has_teacher = True
     averaged = ("level",)
     centre: Tensor
 

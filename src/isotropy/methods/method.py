@@ -1,5 +1,6 @@
 """The one interface of the library: a method is `forward` and `loss`, cut where the whole batch meets."""
 
+from inspect import signature
 from typing import Any
 
 from torch import Tensor, nn
@@ -28,6 +29,7 @@ class Method(nn.Module):
         averaged: the row outputs of which `loss` and `update` get the mean (1, ...) over all ranks, with gradient.
         compared: the output whose views diagnostics compare.
         predicts: the outputs (prediction, target) of a method whose views predict each other, None without such.
+        has_teacher: whether it learns from a moving average of its encoder, `teacher_encoder`.
         mechanism: what keeps it from collapse, where advice differs by it: a "predictor" against a stopped gradient,
             "contrast" with other samples, shared "codes", or fixed "targets"; empty for a term of its own.
         unscheduled: names of submodules whose learning rate stays constant.
@@ -45,6 +47,7 @@ class Method(nn.Module):
     compared: str = "z"
     predicts: tuple[str, str] | None = None
     mechanism: str = ""
+    has_teacher: bool = False
     unscheduled: tuple[str, ...] = ()
     modalities: tuple[str, ...] | None = None
     min_views: int = 2
@@ -57,6 +60,23 @@ class Method(nn.Module):
     def takes(cls, modality: str) -> bool:
         """Return whether it learns from data of a modality."""
         return cls.modalities is None or modality in cls.modalities
+
+    @classmethod
+    def parts(cls) -> frozenset[str]:
+        """Return what it has, by which advice is chosen.
+
+        "views" where views of a sample are compared, "teacher", "decoder", its `mechanism`, and "method.NAME" for every
+        setting.
+
+        Example:
+            >>> from isotropy.methods import LFR
+            >>> "views" in LFR.parts(), "method.num_projectors" in LFR.parts()
+            (False, True)
+        """
+        named = {*signature(cls).parameters}
+        found = {f"method.{name}" for name in named - {"encoder", "make_projector", "make_decoder", "n_samples"}}
+        has = {"views": cls.min_views > 1, "teacher": cls.has_teacher, "decoder": "make_decoder" in named}
+        return frozenset(found | {name for name, there in has.items() if there} | {cls.mechanism} - {""})
 
     def forward(self, views: MultiView) -> Outputs:
         """Return named outputs, each (B, ...) or a list of such, one per view."""

@@ -32,6 +32,7 @@ class MoCoV3(Method):
     """
 
     mechanism = "contrast"
+    has_teacher = True
     gathered = ("query", "key")
     compared = "query"
     predicts = ("query", "key")

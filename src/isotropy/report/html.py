@@ -79,6 +79,7 @@ def _head(summary: dict[str, Any]) -> str:
     sentences = "".join(f"<h1>{escape(sentence)}</h1>" for sentence in summary["headline"]["sentences"])
     if verdict := summary.get("verdict"):
         sentences += f"<p>{escape(verdict['sentence'])}</p>"
+        sentences += _listed([f"{one['question']}? {one['answer']}: {one['because']}" for one in verdict["answers"]])
         sentences += f"<p>To try:</p>{_listed(verdict['advice'])}" if verdict["advice"] else ""
     return (
         f'<header><p class="kicker">isotropy{DOT}{escape(summary["name"])}</p>'

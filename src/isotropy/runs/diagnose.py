@@ -1,12 +1,13 @@
 """The verdict on a run, from its directory."""
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from isotropy.diagnostics.rules.records import RunFacts
 from isotropy.diagnostics.verdict import Verdict, verdict
 from isotropy.errors import UserError
-from isotropy.methods import METHODS
+from isotropy.methods import find_method
 from isotropy.runs.directory import Run
 
 
@@ -30,7 +31,9 @@ def diagnose(folder: Path | str) -> Verdict:
 
 def run_facts(method: str, about: dict[str, Any]) -> RunFacts:
     """Return what a verdict has to know of a run, from `Prepared.facts` or what data.json holds of it."""
-    mechanism = METHODS[method].mechanism if method in METHODS else ""
+    parts = frozenset[str]()
+    with suppress(UserError):  # a class of the user's own that cannot be imported here
+        parts = find_method(method).parts()
     # Runs of older versions do not say how long they are: their verdict is "unknown".
     training = about.get("training", {"steps": 0, "batch_size": 0, "width": 0})
-    return RunFacts(method, mechanism=mechanism, reference_losses=about.get("reference_losses", {}), **training)
+    return RunFacts(method, parts=parts, reference_losses=about.get("reference_losses", {}), **training)

@@ -3,7 +3,7 @@
 from isotropy.diagnostics.rules.loss import loss_progress, loss_towards
 from isotropy.diagnostics.rules.predictor import has_predictor, idle_predictor
 from isotropy.diagnostics.rules.records import Evidence, Records, RunFacts, all_of
-from isotropy.diagnostics.rules.rule import BEGUN, Rule
+from isotropy.diagnostics.rules.rule import BEGUN, Advice, Rule
 
 # Effective rank over that of the untrained encoder on the same rows: so extreme a number is enough alone.
 # Healthy: .21 (STab), .38 (DACL); faults: .11.
@@ -20,8 +20,9 @@ HALF_WAY = 0.5
 # Healthy: none with so few directions and neither predictor nor codes; faults: .98 (SimCLR at a rate of 30).
 COST = 0.95
 
-_WEAKER_VIEWS = (
-    "weaken the strongest change between views (the views' settings), so that views share more than one thing"
+_WEAKER_VIEWS = Advice(
+    "weaken the strongest change between views (the views' settings), so that views share more than one thing",
+    needs=("views",),
 )
 
 
@@ -49,13 +50,14 @@ RULE = Rule(
     sentence="The embeddings are falling into few directions: most of their dimensions are unused.",
     when=_when,
     alarm=True,
-    advice={
-        "": (_WEAKER_VIEWS, "raise train.batch_size, or lower optim.lr"),
-        "barlow_twins": ("raise method.off_diagonal_weight, the weight of what dimensions share", _WEAKER_VIEWS),
-        "vicreg": ("raise method.covariance_weight, or method.variance_weight", _WEAKER_VIEWS),
-        "simclr": ("lower method.temperature, or raise train.batch_size", _WEAKER_VIEWS),
-        "predictor": ("raise method.predictor_hidden, or raise optim.weight_decay", _WEAKER_VIEWS),
-        "center": ("a short centre asks for no more than two points: take vicreg or simclr",),
-        "targets": ("lower optim.weight_decay, or lower optim.lr",),
-    },
+    advice=(
+        Advice("raise method.off_diagonal_weight, the weight of what dimensions share", needs=("views",)),
+        Advice("raise method.covariance_weight, or method.variance_weight"),
+        Advice("lower method.temperature, or raise train.batch_size", needs=("contrast",)),
+        Advice("raise method.predictor_hidden, or raise optim.weight_decay", needs=("predictor",)),
+        Advice("a short centre asks for no more than two points (method.center_weight): take vicreg or simclr"),
+        Advice("lower optim.weight_decay, or lower optim.lr", needs=("targets",)),
+        _WEAKER_VIEWS,
+        Advice("raise train.batch_size, or lower optim.lr"),
+    ),
 )

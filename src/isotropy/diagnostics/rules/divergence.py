@@ -2,7 +2,7 @@
 
 from isotropy.diagnostics.rules.loss import first_and_scale
 from isotropy.diagnostics.rules.records import WINDOW, Evidence, Records, RunFacts, all_of
-from isotropy.diagnostics.rules.rule import LOWER_RATE, Rule
+from isotropy.diagnostics.rules.rule import LOWER_RATE, Advice, Rule
 
 # Rise above the costliest known state, in units of the way from the first loss to the best one known.
 # Healthy: below 0; faults: not finite.
@@ -22,12 +22,9 @@ RULE = Rule(
     sentence="Training diverges: the loss has left its initial range.",
     when=_when,
     alarm=True,
-    advice={
-        "": (LOWER_RATE,),
-        "vicreg": (
-            LOWER_RATE,
-            "lower method.invariance_weight, method.variance_weight and method.covariance_weight together",
-        ),
-        "barlow_twins": (LOWER_RATE, "lower method.loss_scale"),
-    },
+    advice=(
+        LOWER_RATE,
+        Advice("lower method.invariance_weight, method.variance_weight and method.covariance_weight together"),
+        Advice("lower method.loss_scale"),
+    ),
 )

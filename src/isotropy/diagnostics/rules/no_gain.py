@@ -2,7 +2,7 @@
 
 from isotropy.diagnostics.rules.loss import stagnation
 from isotropy.diagnostics.rules.records import Evidence, Records, RunFacts
-from isotropy.diagnostics.rules.rule import BEGUN, CHECK_VIEWS, TRAIN_LONGER, Rule
+from isotropy.diagnostics.rules.rule import BEGUN, CHECK_VIEWS, TRAIN_LONGER, Advice, Rule
 
 # Fraction of its student's way that a teacher has come: one that never moves teaches what a random encoder knows.
 # Healthy: .18; faults: 0.
@@ -10,6 +10,13 @@ TEACHER_WAY = 0.001
 # Linear CKA with the untrained encoder. Healthy: .9999 (SwAV with a GRU), which is why it says nothing alone: a
 # recurrent network may learn much by moving little, and its loss says so. Faults: 1.000.
 LINEAR_CKA = 0.995
+
+ADVICE = (
+    Advice("lower method.momentum: at 1 the teacher stays random, and nothing better is predicted", needs=("teacher",)),
+    Advice("raise train.epochs, or lower method.predictor_passes", needs=("targets",)),
+    TRAIN_LONGER,
+    CHECK_VIEWS,
+)
 
 
 def _when(records: Records, facts: RunFacts) -> Evidence:
@@ -25,10 +32,5 @@ RULE = Rule(
     name="no better than the random encoder",
     sentence="Nothing shows that the encoder is better than before training.",
     when=_when,
-    advice={
-        "": (TRAIN_LONGER, CHECK_VIEWS),
-        "byol": ("lower method.momentum: at 1 the teacher stays random, and nothing better is predicted", TRAIN_LONGER),
-        "moco_v3": ("lower method.momentum, below 1", TRAIN_LONGER),
-        "lfr": ("raise train.epochs, or lower method.predictor_passes",),
-    },
+    advice=ADVICE,
 )

@@ -2,7 +2,7 @@
 
 from isotropy.diagnostics.rules.loss import stagnation
 from isotropy.diagnostics.rules.records import Evidence, Records, RunFacts
-from isotropy.diagnostics.rules.rule import BEGUN, CHECK_VIEWS, TRAIN_LONGER, Rule
+from isotropy.diagnostics.rules.rule import BEGUN, TRAIN_LONGER, Advice, Rule
 
 
 def _when(records: Records, facts: RunFacts) -> Evidence:
@@ -16,9 +16,9 @@ RULE = Rule(
     name="not yet learning",
     sentence="The loss is where it began: nothing has been learnt yet.",
     when=_when,
-    advice={
-        "": (TRAIN_LONGER, "weaken the views (the views' settings): they may have nothing in common"),
-        "dino": ("lower method.frozen_passes, or raise optim.lr", CHECK_VIEWS),
-        "swav": ("lower method.frozen_passes, or raise optim.lr", CHECK_VIEWS),
-    },
+    advice=(
+        Advice("lower method.frozen_passes, or raise optim.lr", needs=("codes",)),
+        TRAIN_LONGER,
+        Advice("weaken the views (the views' settings): they may have nothing in common", needs=("views",)),
+    ),
 )

@@ -2,7 +2,7 @@
 
 from isotropy.diagnostics.rules.predictor import has_predictor, idle_predictor
 from isotropy.diagnostics.rules.records import Evidence, Records, RunFacts, all_of
-from isotropy.diagnostics.rules.rule import BEGUN, CHECK_VIEWS, LOWER_RATE, Rule
+from isotropy.diagnostics.rules.rule import BEGUN, CHECK_VIEWS, LOWER_RATE, Advice, Rule
 
 # Variation of the embeddings over that of the untrained encoder. Healthy: .3; in no injected fault did the encoder's
 # own embeddings fall to a point, so this is a bound of principle.
@@ -53,21 +53,22 @@ RULE = Rule(
     sentence="All samples are becoming one point: the vectors that the loss compares no longer differ.",
     when=_when,
     alarm=True,
-    advice={
-        "": (CHECK_VIEWS, LOWER_RATE),
-        "predictor": (
+    advice=(
+        Advice(
+            "raise method.momentum towards 1 (a slower teacher), or raise method.predictor_hidden",
+            needs=("predictor", "teacher"),
+        ),
+        Advice(
             "let the predictor keep up: raise method.predictor_hidden, and lower optim.lr (the predictor must be near "
             "its best for the projections of the moment)",
-            CHECK_VIEWS,
+            needs=("predictor",),
         ),
-        "byol": ("raise method.momentum towards 1 (a slower teacher), or raise method.predictor_hidden", CHECK_VIEWS),
-        "contrast": ("lower optim.lr, or raise train.batch_size: more samples to tell apart", CHECK_VIEWS),
-        "vicreg": ("raise method.variance_weight until it is at least method.invariance_weight", CHECK_VIEWS),
-        "lejepa": ("raise method.gaussian_weight, the weight of the spread", CHECK_VIEWS),
-        "center": ("raise method.center_weight towards 1", CHECK_VIEWS),
-        "center_subtraction": (
-            "raise method.center_fraction towards 1, or lower method.momentum, so that the centre keeps up",
-            CHECK_VIEWS,
-        ),
-    },
+        Advice("lower optim.lr, or raise train.batch_size: more samples to tell apart", needs=("contrast",)),
+        Advice("raise method.variance_weight until it is at least method.invariance_weight"),
+        Advice("raise method.gaussian_weight, the weight of the spread"),
+        Advice("raise method.center_weight towards 1"),
+        Advice("raise method.center_fraction towards 1, or lower method.momentum, so that the centre keeps up"),
+        CHECK_VIEWS,
+        LOWER_RATE,
+    ),
 )

@@ -16,7 +16,7 @@ class RunFacts:
     """What a verdict has to know of a run beside its records.
 
     Attributes:
-        method: its name. mechanism: as `Method.mechanism`. steps, batch_size, width: of the run and its encoder.
+        method: its name. parts: what it has, as `Method.parts`. steps, batch_size, width: of the run and its encoder.
         reference_losses: what the loss is worth in known situations, as `Method.reference_losses`.
     """
 
@@ -24,7 +24,7 @@ class RunFacts:
     steps: int
     batch_size: int
     width: int
-    mechanism: str = ""
+    parts: frozenset[str] = frozenset()
     reference_losses: Mapping[str, float] = field(default_factory=dict)
 
     @property

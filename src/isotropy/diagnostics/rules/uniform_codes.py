@@ -4,7 +4,7 @@ from math import log
 
 from isotropy.diagnostics.rules.loss import loss_towards
 from isotropy.diagnostics.rules.records import WINDOW, Evidence, Records, RunFacts, Series, all_of
-from isotropy.diagnostics.rules.rule import CHECK_VIEWS, LOWER_RATE, Rule
+from isotropy.diagnostics.rules.rule import CHECK_VIEWS, LOWER_RATE, Advice, Rule
 
 # Fraction of the training before which even codes are expected: SwAV may begin so.
 BEGUN_WITH_CODES = 0.2
@@ -38,18 +38,16 @@ RULE = Rule(
     sentence="Every sample is spread evenly over all categories: the codes do not distinguish samples.",
     when=_when,
     alarm=True,
-    advice={
-        "": (LOWER_RATE, CHECK_VIEWS),
-        "dino": (
+    advice=(
+        Advice(
             "lower method.teacher_temperature and method.warmup_temperature: the teacher must be sharper than "
             "method.student_temperature",
-            "raise method.frozen_passes, or lower optim.lr",
         ),
-        "swav": (
-            "lower method.sinkhorn_epsilon and method.temperature: the codes must be sharp",
-            "raise method.frozen_passes, or lower method.num_prototypes towards the batch's rows",
-        ),
-        "dissl": ("raise method.certainty_weight, with method.balance_weight above 1 + certainty_weight", CHECK_VIEWS),
-        "music": ("raise method.diagonal_weight, or lower method.temperature", CHECK_VIEWS),
-    },
+        Advice("lower method.sinkhorn_epsilon and method.temperature: the codes must be sharp"),
+        Advice("raise method.frozen_passes, or lower method.num_prototypes towards the batch's rows"),
+        Advice("raise method.certainty_weight, with method.balance_weight above 1 + certainty_weight"),
+        Advice("raise method.diagonal_weight, or lower method.temperature", needs=("codes",)),
+        LOWER_RATE,
+        CHECK_VIEWS,
+    ),
 )

@@ -1,0 +1,152 @@
+"""What is known of a run, question by question: its metrics answer two of them, and labels the other two."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from isotropy.diagnostics.learning import trend
+from isotropy.diagnostics.rules.point_collapse import NEAR_ONE_POINT
+from isotropy.diagnostics.rules.records import Evidence, Finding, Records
+
+COLLAPSED, LEARNING, UNTRAINED, FREE = (
+    "collapsed",
+    "still learning",
+    "better than untrained",
+    "better than free",
+)
+NOT_KNOWN = "not known"
+_NO_LABEL = "no label was probed"
+# Variation and effective rank of the embeddings, over those before training, from which on they have not collapsed,
+# however short the run: far from every threshold of a failure.
+KEPT = 0.5
+# The most by which an encoder may be better than the untrained one, by the upper end of its interval, to be called no
+# better: a wider interval says that too few rows were probed.
+NO_BETTER = 0.01
+_UNTRAINED = "untrained encoder"
+_TEN = "10 a class"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One question about a run: "yes", "no", "not known" or, with labels, "no measurable difference"; and why."""
+
+    question: str
+    answer: str
+    because: str
+
+
+def numbers(records: Records) -> str:
+    """Return the newest numbers of the embeddings, and what they were before training."""
+    said = []
+    for metric, name in (("effective_rank", "effective rank"), ("variation", "variation")):
+        if series := records.series(metric):
+            before = records.untrained(metric)
+            said.append(f"{name} {series.last:.3g}" + ("" if before is None else f" (untrained {before:.3g})"))
+    if ratio := records.collapse_ratio():
+        said.append(f"collapse ratio of the views {ratio.last:.2f}")
+    if entropy := records.marginal_entropy():
+        said.append(f"marginal entropy of the codes {entropy.last:.2f} of its maximum")
+    return ", ".join(said)
+
+
+def kept(records: Records) -> bool:
+    """Return whether embeddings and views are measurably not collapsed, which needs no more than one record."""
+    for metric in ("effective_rank", "variation"):
+        series, before = records.series(metric), records.untrained(metric)
+        if not series or not before or series.last < KEPT * before:
+            return False
+    ratio = records.collapse_ratio()
+    return not ratio or ratio.last < NEAR_ONE_POINT
+
+
+def learning(records: Records) -> Answer:
+    """Return whether more time would still help."""
+    return Answer(LEARNING, *trend(records))
+
+
+def better(probes: Sequence[Mapping[str, Any]]) -> Iterator[Answer]:
+    """Yield, for every label, whether the encoder is better than untrained, and than the best of what is free.
+
+    Args:
+        probes: the comparisons of probes.json (format 3).
+    """
+    for question in (UNTRAINED, FREE):
+        said = [answer for entry in probes for answer in [_better(question, entry)] if answer is not None]
+        yield from said or [Answer(question, NOT_KNOWN, _NO_LABEL)]
+
+
+def _better(question: str, entry: Mapping[str, Any]) -> Answer | None:
+    line = _line(entry, untrained=question == UNTRAINED)
+    few = None if question == UNTRAINED else few_labels(entry)
+    if line is None and few is None:
+        return None
+    parts, outcomes = [], []
+    for size, name, gap in (
+        ("all labels", line and line["representation"], line and line["difference"]),
+        (few and few["size"], few and few["best"], few and few["difference"]),
+    ):
+        if gap is None:
+            continue
+        outcomes.append(_outcome(gap))
+        parts.append(f"{_shown(gap)} from {name} with {size}")
+    answer = outcomes[0] if len(set(outcomes)) == 1 else f"{outcomes[0]} with all labels, {outcomes[1]} with few"
+    rows = entry.get("rows", {}).get("test")
+    return Answer(
+        question, answer, f"on {entry['label']} {', '.join(parts)}" + (f" ({rows:,} test rows)" if rows else "")
+    )
+
+
+def no_gain(probes: Sequence[Mapping[str, Any]], step: int) -> Evidence:
+    """Return the evidence, of the first label that has it, that the encoder is not better than before training."""
+    for entry in probes:
+        line = _line(entry, untrained=True)
+        if line and line["difference"]["low"] <= 0 and line["difference"]["high"] <= NO_BETTER:
+            return (_finding(entry, line, NO_BETTER, step),)
+    return ()
+
+
+def behind(probes: Sequence[Mapping[str, Any]], step: int) -> Evidence:
+    """Return the evidence, one finding per label, that what is free is better on all labels, with few of them too."""
+    found = []
+    for entry in probes:
+        line, few = _line(entry, untrained=False), few_labels(entry)
+        if line is None or line["difference"]["high"] >= 0 or (few and few["difference"]["low"] > 0):
+            return ()
+        found.append(_finding(entry, line, 0.0, step))
+    return tuple(found)
+
+
+def best_free(entry: Mapping[str, Any]) -> str:
+    """Return the name of what is free and scores highest with all labels; empty where there is none."""
+    line = _line(entry, untrained=False)
+    return "" if line is None else str(line["representation"])
+
+
+def few_labels(entry: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """Return the line of the few-label curve for 10 labels a class, else its middle one; None without a curve."""
+    lines = [one for one in entry.get("few_labels", ()) if one["difference"] is not None]
+    return next((one for one in lines if one["size"] == _TEN), lines[len(lines) // 2] if lines else None)
+
+
+def _line(entry: Mapping[str, Any], *, untrained: bool) -> Mapping[str, Any] | None:
+    """Return the line of the ranking of the untrained encoder, or of the best that is free."""
+    lines = [one for one in entry["ranking"] if one["difference"] is not None]
+    if untrained:
+        return next((one for one in lines if one["representation"] == _UNTRAINED), None)
+    return min(lines, key=lambda one: one["difference"]["value"]) if lines else None
+
+
+def _outcome(gap: Mapping[str, float]) -> str:
+    if gap["low"] > 0:
+        return "yes"
+    return "no" if gap["high"] < 0 else "no measurable difference"
+
+
+def _shown(gap: Mapping[str, float]) -> str:
+    return f"{gap['value']:+.3f} [{gap['low']:+.3f}, {gap['high']:+.3f}]"
+
+
+def _finding(entry: Mapping[str, Any], line: Mapping[str, Any], threshold: float, step: int) -> Finding:
+    gap = line["difference"]
+    number = f"the upper end of the score on {entry['label']} minus that of {line['representation']}"
+    return Finding(number, round(gap["high"], 6), "at most", threshold, since=step)
