@@ -25,7 +25,7 @@ from isotropy.evaluation.task import Task
 from isotropy.representation import Representation
 from isotropy.runs.auto import method_for
 from isotropy.runs.defaults import COMPARED, DEFAULT_BUDGET
-from isotropy.runs.prepare import Prepared, default_epochs, prepare
+from isotropy.runs.prepare import default_epochs, prepare
 from isotropy.runs.recipe import Recipe
 
 EVALUATORS = ("linear", "knn", "trees", "few_labels", "search")
@@ -106,12 +106,6 @@ def _free(name: str, folder: Path | None, encoder: str) -> list[Measured]:
     return [*found, spread] if spread.scores else found
 
 
-def _embedded(prepared: Prepared, rows: list[Any]) -> Features:
-    method = prepared.method
-    made = Representation(method.encoder, prepared.preprocess, method=prepared.recipe.method, coder=method.coder())
-    return Features(*both_parts(made.embed_stored, prepared.rows, *rows))
-
-
 def _one(recipe: Recipe, name: str, folder: Path | None, quick: bool) -> Row:
     """Train one method at its default length, at most for the default budget, and measure it beside what is free."""
     data, problem, rows = _problem(name, folder)
@@ -119,11 +113,21 @@ def _one(recipe: Recipe, name: str, folder: Path | None, quick: bool) -> Row:
     if not quick:
         epochs = min(epochs, runner.epochs_within(recipe, data, DEFAULT_BUDGET))
     made = runner.train_once(recipe.changed({"train.epochs": epochs}), data, quick=quick)
-    ours = measure(recipe.method, _embedded(made.prepared, rows), problem, EVALUATORS)
+    embedded = both_parts(made.prepared.representation().embed_stored, made.prepared.rows, *rows)
+    ours = measure(recipe.method, Features(*embedded), problem, EVALUATORS)
     beside = _free(name, folder, recipe.encoder)
     mine = scored_rows({recipe.method: [ours]}, beside, problem.leading)
     method = next(row for row in mine if row["kind"] == "method")
-    row = made.row | {"encoder": recipe.encoder, "metric": problem.leading} | _facts(data, len(rows[0]))
+    row = (
+        made.row
+        | {
+            "width": ours.scores[0].width,
+            "encoder": recipe.encoder,
+            "embedding": recipe.embedding,
+            "metric": problem.leading,
+        }
+        | _facts(data, len(rows[0]))
+    )
     for column in COLUMNS:
         row |= _columns(column, method[column])
     row |= {"untrained_" + key: value for key, value in _untrained(mine).items()}
