@@ -11,6 +11,7 @@ from isotropy.encoders.equivariant.cyclic import CyclicCNN, CyclicSeriesCNN
 from isotropy.encoders.equivariant.equivariant import Equivariant, equivariance_error
 from isotropy.encoders.equivariant.scales import DilationCNN, ScaleCNN
 from isotropy.encoders.image import SmallResNet
+from isotropy.encoders.quantiles import TableQuantiles
 from isotropy.encoders.series import GRU, DilatedResNet, SeriesCNN, SeriesMLP, SeriesTransformer
 from isotropy.encoders.table import OneHot, TableMLP, TableResNet
 from isotropy.encoders.timm import Timm
@@ -38,6 +39,7 @@ __all__ = [
     "SeriesTransformer",
     "SmallResNet",
     "TableMLP",
+    "TableQuantiles",
     "TableResNet",
     "Timm",
     "Wrapped",
@@ -65,6 +67,7 @@ ENCODERS: dict[str, type[Encoder]] = {
     "series_transformer": SeriesTransformer,
     "small_resnet": SmallResNet,
     "table_mlp": TableMLP,
+    "table_quantiles": TableQuantiles,
     "table_resnet": TableResNet,
 }
 
