@@ -38,7 +38,7 @@ MONITORED = 256
 SMALL: dict[str, dict[str, Any]] = {
     "image": {"encoder.width": 64, "encoder.stem": 8},
     "series": {"encoder.steps": 4},
-    "table": {"encoder.width": 64, "encoder.hidden": 64, "encoder.depth": 3},
+    "table": {"encoder": "table_mlp", "encoder.width": 64, "encoder.hidden": 64, "encoder.depth": 3},
 }
 
 # Faults: each leaves out, of a method that is about to train, what keeps it from collapse.
@@ -174,7 +174,7 @@ DONE, NUM_VIEWS, POINTS = (0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0), 6, 384
 ENCODERS: dict[str, dict[str, Any]] = {
     "image": {"encoder.stem": 8, "encoder.width": 64},
     "series": {"encoder": "dilated_resnet", "encoder.hidden": 16, "encoder.depth": 3, "encoder.width": 64},
-    "table": {"encoder.width": 64, "encoder.hidden": 128, "encoder.depth": 3},
+    "table": {"encoder": "table_mlp", "encoder.width": 64, "encoder.hidden": 128, "encoder.depth": 3},
 }
 WEAK: dict[str, dict[str, Any]] = {
     "image": {"views.scale": [0.8, 1.0]},

@@ -41,7 +41,7 @@ COMMON = {
     "method.projector": [256, 128], "train.batch_size": 128, "train.precision": "float32", "train.keep_last": False,
 }  # fmt: skip
 DATA: dict[str, tuple[str, dict[str, Any]]] = {
-    "dry_bean": ("table", {"encoder.width": 64, "encoder.hidden": 128, "encoder.depth": 3,
+    "dry_bean": ("table", {"encoder": "table_mlp", "encoder.width": 64, "encoder.hidden": 128, "encoder.depth": 3,
                            "views.corrupt": [0.0, 0.3], "train.epochs": 16.0}),
     "cifar": ("image", {"encoder.stem": 8, "encoder.width": 64, "views.scale": [0.3, 1.0], "train.epochs": 5.0}),
     "har": ("series", {"encoder": "dilated_resnet", "encoder.hidden": 16, "encoder.depth": 3,

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from isotropy.data.columns import KINDS, Kind, as_names, as_numbers, kind_of
+from isotropy.data.quantiles import edges_of, tail_of
 from isotropy.errors import UserError, nearest
 
 MAX_LEVELS = 255
@@ -53,6 +54,8 @@ class ColumnSchema:
         mean, std: of the training values, where they are standardised (0 and 1 for booleans).
         missing: whether training rows had missing values.
         levels: names of a categorical column's levels; level i has code i + 1.
+        edges: of a numeric column, in its standardised unit; about as many training values lie between any two.
+        tail: median and scale about which a long-tailed column may be read by its logarithm, else nothing.
     """
 
     name: str
@@ -61,6 +64,8 @@ class ColumnSchema:
     std: float = 1.0
     missing: bool = False
     levels: tuple[str, ...] = ()
+    edges: tuple[float, ...] = ()
+    tail: tuple[float, ...] = ()
 
     @property
     def cardinality(self) -> int:
@@ -144,6 +149,27 @@ class Schema:
         return [column.cardinality for column in self._categorical]
 
     @property
+    def numbers(self) -> list[dict[str, Any]]:
+        """What is known of each leading numeric column of a stored row, as plain JSON values.
+
+        "edges" and "tail" as in `ColumnSchema`; "missing": the column that tells where its values are missing;
+        "date": mean and standard deviation of its seconds since 1970 (UTC).
+        """
+        found: list[dict[str, Any]] = []
+        indicator = len(self._numeric)
+        for column in self._numeric:
+            known: dict[str, Any] = {"edges": list(column.edges)}
+            if column.tail:
+                known["tail"] = list(column.tail)
+            if column.kind == "datetime":
+                known["date"] = [column.mean, column.std]
+            if column.missing:
+                known["missing"] = indicator
+                indicator += 1
+            found.append(known)
+        return found + [{"edges": [0.0, 1.0]}] * (self.numeric - len(self._numeric))
+
+    @property
     def stored_names(self) -> list[str]:
         """Name of each column of a stored row."""
         gone = [f"{column.name} missing" for column in self._numeric if column.missing]
@@ -196,14 +222,20 @@ class Schema:
 
     def to_json(self) -> dict[str, Any]:
         """Return the schema as plain JSON values; floats survive exactly."""
-        columns = [{**asdict(column), "levels": list(column.levels)} for column in self.columns]
+        columns = [
+            {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(column).items()}
+            for column in self.columns
+        ]
         return {"columns": columns, "seen": list(self.seen), "named": self.named}
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> "Schema":
         """Return the schema that `to_json` wrote; UserError if it is not one."""
         try:
-            columns = tuple(ColumnSchema(**{**column, "levels": tuple(column["levels"])}) for column in data["columns"])
+            columns = tuple(
+                ColumnSchema(**{name: tuple(x) if isinstance(x, list) else x for name, x in column.items()})
+                for column in data["columns"]
+            )
             schema = cls(columns, tuple(data["seen"]), bool(data["named"]))
         except (KeyError, TypeError) as error:
             raise UserError(f"this is no table schema of isotropy: {error}") from error
@@ -226,7 +258,7 @@ def _learn_column(column: "pd.Series[Any]") -> ColumnSchema | str:
     if present.min() == present.max() and not missing:
         return "constant"
     if kind == "boolean":
-        return ColumnSchema(str(column.name), kind, missing=missing)
+        return ColumnSchema(str(column.name), kind, missing=missing, edges=tuple(edges_of(present)))
     # Centred on one value first, so that a large offset (a date, an account) costs no digits.
     with np.errstate(over="ignore", invalid="ignore"):
         centred = present - present[0]
@@ -234,7 +266,16 @@ def _learn_column(column: "pd.Series[Any]") -> ColumnSchema | str:
     if not np.isfinite(std):
         largest = np.abs(present).max()
         raise UserError(f"column {column.name!r}: values up to {largest:.3g} are too large to standardise")
-    return ColumnSchema(str(column.name), kind, mean=mean, std=std or 1.0, missing=missing)
+    scaled = np.clip((present - mean) / (std or 1.0), -LIMIT, LIMIT)
+    return ColumnSchema(
+        str(column.name),
+        kind,
+        mean=mean,
+        std=std or 1.0,
+        missing=missing,
+        edges=tuple(edges_of(scaled)),
+        tail=tuple(tail_of(scaled)),
+    )
 
 
 def _learn_levels(column: "pd.Series[Any]", missing: bool) -> ColumnSchema | str:

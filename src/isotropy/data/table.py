@@ -27,8 +27,8 @@ class TablePreprocess(Preprocess):
         tensor([[-1.,  0.,  1.],
                 [ 1.,  0.,  2.],
                 [ 0.,  1.,  1.]])
-        >>> table.shape
-        {'numeric': 2, 'categories': [3]}
+        >>> table.shape["numeric"], table.shape["categories"], table.shape["numbers"][0]
+        (2, [3], {'edges': [-1.0, 1.0], 'missing': 1})
     """
 
     modality = "table"
@@ -64,8 +64,12 @@ class TablePreprocess(Preprocess):
 
     @property
     def shape(self) -> dict[str, Any]:
-        """The number of leading numeric columns, and the cardinality of each trailing code column."""
-        return {"numeric": self.schema.numeric, "categories": self.schema.categories}
+        """The number of leading numeric columns, the cardinality of each trailing code column, and `Schema.numbers`."""
+        return {
+            "numeric": self.schema.numeric,
+            "categories": self.schema.categories,
+            "numbers": self.schema.numbers,
+        }
 
     @property
     def feature_names(self) -> list[str]:

@@ -12,6 +12,7 @@ from isotropy.encoders.equivariant.equivariant import Equivariant, equivariance_
 from isotropy.encoders.equivariant.scales import DilationCNN, ScaleCNN
 from isotropy.encoders.image import SmallResNet
 from isotropy.encoders.multiscale import MultiScaleCNN
+from isotropy.encoders.quantiles import TableQuantiles
 from isotropy.encoders.series import GRU, DilatedResNet, SeriesCNN, SeriesMLP, SeriesTransformer
 from isotropy.encoders.table import OneHot, TableMLP, TableResNet
 from isotropy.encoders.timm import Timm
@@ -40,6 +41,7 @@ __all__ = [
     "SeriesTransformer",
     "SmallResNet",
     "TableMLP",
+    "TableQuantiles",
     "TableResNet",
     "Timm",
     "Wrapped",
@@ -68,6 +70,7 @@ ENCODERS: dict[str, type[Encoder]] = {
     "series_transformer": SeriesTransformer,
     "small_resnet": SmallResNet,
     "table_mlp": TableMLP,
+    "table_quantiles": TableQuantiles,
     "table_resnet": TableResNet,
 }
 

@@ -20,6 +20,7 @@ class Encoder(nn.Module):
         convolutional: it has convolutions or attention, which gain from bf16 and (4-D weights) channels-last.
         fast_in_bf16: it was measured to gain from bf16 on a CPU although it has none of these.
         any_length: it takes series of another length than those that it was trained on.
+        hidden_cell: the value that stands for a cell of a table that is hidden from it.
         width: length of an output vector.
         arguments: the keyword arguments, JSON-able, with which its class makes one of the same architecture; the
             constructor hands them to this one.
@@ -29,6 +30,7 @@ class Encoder(nn.Module):
     convolutional: bool = False
     fast_in_bf16: bool = False
     any_length: bool = False
+    hidden_cell: float = 0.0
     width: int
     arguments: dict[str, Any]
 
@@ -36,6 +38,10 @@ class Encoder(nn.Module):
         super().__init__()
         if arguments:
             self.arguments = arguments
+
+    def targets(self, x: Tensor) -> Tensor:
+        """Return what a decoder must tell of rows `x`; by default the rows."""
+        return x
 
 
 class FrameEncoder(Encoder, ABC):

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from isotropy.methods.method import Method, Outputs, width_of
-from isotropy.nn.decoders import categories_of, decode
+from isotropy.nn.decoders import categories_of, decode, told
 from isotropy.objectives import reconstruction
 from isotropy.views.multiview import MultiView
 
@@ -40,7 +40,7 @@ class Autoencoder(Method):
         tensors = views.tensors
         return {
             "prediction": [decode(self.decoder, h, x) for h, x in zip(views.through(self.encoder), tensors)],
-            "target": list(tensors),
+            "target": [told(self.encoder, x) for x in tensors],
         }
 
     def loss(self, prediction: list[Tensor], target: list[Tensor]) -> dict[str, Tensor]:

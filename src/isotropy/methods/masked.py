@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from isotropy import rng
 from isotropy.errors import UserError
 from isotropy.methods.method import Method, Outputs, width_of
-from isotropy.nn.decoders import categories_of, decode
+from isotropy.nn.decoders import categories_of, decode, told
 from isotropy.objectives import normalise_patches, reconstruction
 from isotropy.validation import at_least, inside
 from isotropy.views.multiview import MultiView
@@ -55,10 +55,13 @@ class Masked(Method):
         """Return "prediction", "target" and "hidden", one of each for every view."""
         tensors = views.tensors
         hidden = [self._hidden(x, views.index, view) for view, x in enumerate(tensors)]
-        seen = MultiView(views.index, lambda: [x.masked_fill(cells, 0.0) for x, cells in zip(tensors, hidden)])
+        fill = getattr(self.encoder, "hidden_cell", 0.0)
+        seen = MultiView(views.index, lambda: [x.masked_fill(cells, fill) for x, cells in zip(tensors, hidden)])
         return {
             "prediction": [decode(self.decoder, h, x) for h, x in zip(seen.through(self.encoder), tensors)],
-            "target": [normalise_patches(x, self.patch_size) if x.ndim == 4 else x for x in tensors],
+            "target": [
+                normalise_patches(x, self.patch_size) if x.ndim == 4 else told(self.encoder, x) for x in tensors
+            ],
             "hidden": hidden,
         }
 

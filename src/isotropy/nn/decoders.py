@@ -87,3 +87,9 @@ def decode(decoder: nn.Module, h: Tensor, like: Tensor) -> Tensor:
     if tuple(output.shape) != wanted:
         raise UserError(f"the decoder makes {tuple(output.shape)} of {len(h)} vectors, and the rows need {wanted}")
     return output
+
+
+def told(encoder: nn.Module, x: Tensor) -> Tensor:
+    """Return what a decoder must tell of rows `x`: what the encoder says, or the rows where it is a bare network."""
+    targets = getattr(encoder, "targets", None)
+    return x if targets is None else targets(x)
