@@ -4,6 +4,7 @@ import copy
 import json
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Self, TypeVar
@@ -127,7 +128,7 @@ class Representation:
         Raises:
             UserError: rows whose columns, channels or size are not those of the training, named.
         """
-        return self.embed_stored(self.preprocess.transform(self._values(values)))
+        return self.embed_stored(self.stored(values))
 
     def iterate(self, values: Any, progress: Callable[[int, int], None] | None = None) -> Iterator[NDArray[np.float32]]:
         """Yield what `transform` returns in pieces, in constant memory; `progress` hears the rows done and all rows."""
@@ -141,6 +142,10 @@ class Representation:
     def embed_stored(self, rows: Tensor | Batch) -> NDArray[np.float32]:
         """Return the embeddings (N, width) float32 of rows as the preprocessing stores them."""
         return embed_rows(self.encoder, self.preprocess.to_input, rows, self.chunk)
+
+    def stored(self, values: Any) -> Tensor | Batch:
+        """Return rows as `transform` takes them as the preprocessing stores them; raises what `transform` raises."""
+        return self.preprocess.transform(self._values(values))
 
     def _values(self, values: Any) -> Any:
         """Return values in the form that the preprocessing takes."""
@@ -161,7 +166,7 @@ class Representation:
         Raises:
             UserError: what `transform` raises, or the method gave no codes.
         """
-        return self.codes_stored(self.preprocess.transform(self._values(values)))
+        return self.codes_stored(self.stored(values))
 
     def codes_stored(self, rows: Tensor | Batch) -> NDArray[np.int64]:
         """Return the codes (N, S) int64 of rows as the preprocessing stores them; raises what `codes` raises."""
@@ -169,6 +174,11 @@ class Representation:
         logits = embed_rows(nn.Sequential(self.encoder, coder), self.preprocess.to_input, rows, self.chunk)
         codes: NDArray[np.int64] = coder.codes(torch.from_numpy(logits)).numpy()
         return codes
+
+    def finetune(self, data: Any, labels: Any, **options: Any) -> Any:
+        """Return a network that predicts `labels` (N,), fine-tuned from this encoder: see `isotropy.finetuning`."""
+        # The one way up: fine-tuning stands on representations, and is offered where one looks for it.
+        return import_module("isotropy.finetuning").finetune(self, data, labels, **options)
 
     @property
     def code_names(self) -> list[str]:
