@@ -34,14 +34,18 @@ ALLOWED = {
         "modalities": f"data views encoders nn methods {_GROUND}",
         "representation": f"features modalities data encoders nn io {_GROUND}",
         "evaluation": f"features representation modalities diagnostics io {_GROUND}",
+        # Fine-tuning: a representation, a head and labels, in the training loop.
+        "finetuning": f"representation evaluation modalities methods training views data {_GROUND}",
         # A run puts them together; nothing below knows that there are runs.
-        "runs": f"modalities methods training views encoders nn data representation evaluation diagnostics io "
-        f"{_GROUND}",
+        "runs": "finetuning modalities methods training views encoders nn data representation evaluation diagnostics "
+        f"io {_GROUND}",
         "report": f"runs evaluation diagnostics representation methods data io {_GROUND}",
-        "estimator": f"runs training modalities methods views encoders data representation {_GROUND}",
-        "cli": "estimator report runs modalities methods training encoders data representation evaluation diagnostics "
-        "io errors",
-        "__init__": "cli estimator report runs methods training encoders data representation evaluation errors",
+        "estimator": "finetuning runs training modalities methods views encoders data representation evaluation "
+        f"{_GROUND}",
+        "cli": "estimator report finetuning runs modalities methods training encoders data representation evaluation "
+        "diagnostics io errors",
+        "__init__": "cli estimator report finetuning runs methods training encoders data representation evaluation "
+        "errors",
         "__main__": "cli",
     }.items()
 }

@@ -18,7 +18,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from isotropy.data import read
     from isotropy.errors import UserError
-    from isotropy.estimator import SelfSupervisedEncoder
+    from isotropy.estimator import SelfSupervisedClassifier, SelfSupervisedEncoder, SelfSupervisedRegressor
+    from isotropy.finetuning import FineTuned
+    from isotropy.finetuning import load as load_finetuned
     from isotropy.methods import METHODS
     from isotropy.representation import Representation, load
     from isotropy.runs.compare import compare
@@ -33,13 +35,16 @@ __version__ = version("isotropy")
 __all__ = [
     "METHODS",
     "Evaluated",
+    "FineTuned",
     "Finished",
     "Leaderboard",
     "Planned",
     "Recipe",
     "Recorded",
     "Representation",
+    "SelfSupervisedClassifier",
     "SelfSupervisedEncoder",
+    "SelfSupervisedRegressor",
     "Stepped",
     "Stopped",
     "Trained",
@@ -49,6 +54,7 @@ __all__ = [
     "diagnose",
     "fit",
     "load",
+    "load_finetuned",
     "read",
     "train",
 ]
@@ -66,13 +72,17 @@ _HOMES = {
     "METHODS": "isotropy.methods",
     "Recipe": "isotropy.runs.recipe",
     "Representation": "isotropy.representation",
+    "FineTuned": "isotropy.finetuning",
+    "SelfSupervisedClassifier": "isotropy.estimator",
     "SelfSupervisedEncoder": "isotropy.estimator",
+    "SelfSupervisedRegressor": "isotropy.estimator",
     "UserError": "isotropy.errors",
     "compare": "isotropy.runs.compare",
     "compare_methods": "isotropy.runs.compare_methods",
     "diagnose": "isotropy.runs.diagnose",
     "fit": "isotropy.training",
     "load": "isotropy.representation",
+    "load_finetuned": "isotropy.finetuning",
     "read": "isotropy.data",
     "train": "isotropy.runs.session",
 }
@@ -81,7 +91,8 @@ _HOMES = {
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'isotropy' has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
+    # Two artefacts are loaded, each by the `load` of its own room.
+    return getattr(import_module(_HOMES[name]), "load" if name == "load_finetuned" else name)
 
 
 def __dir__() -> list[str]:

@@ -177,6 +177,63 @@ def probe(
 
 
 @app.command()
+def finetune(
+    run: Annotated[Path, typer.Argument(help="A run directory.")],
+    path: Annotated[str, typer.Argument(help="Data of the same kind as the run's, labelled in part or all.")],
+    label: Annotated[str | None, typer.Option(help="Column to predict; rows without a value are not labelled.")] = None,
+    label_key: LabelKey = None,
+    key: Key = None,
+    test_key: TestKey = None,
+    test_label_key: TestLabelKey = None,
+    split: Split = None,
+    group: Group = None,
+    time: Time = None,
+    task: Task = None,
+    na: Missing = None,
+    max_bad: MaxBad = 0,
+    budget: Annotated[
+        str, typer.Option(help="Time for fine-tuning and for the same network from scratch, as 90s or 10m.")
+    ] = "3m",
+    joint: Annotated[
+        float, typer.Option(min=0, help="Weight of the self-supervised loss on all rows beside the label's.")
+    ] = 0.0,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="A setting, for example lr=1e-4 or frozen_epochs=5; repeatable.")
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="Random seed (default: the run's, for its test rows).")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for the model (default: RUN-LABEL).")] = None,
+    device: Device = "auto",
+) -> None:
+    """Fine-tune a run's encoder on a label, and compare it with the probe, with scratch and with trees."""
+    from isotropy.cli import finetune as verb
+
+    data = {
+        "path": path, "key": key, "label": label, "label_key": label_key, "test_key": test_key,
+        "test_label_key": test_label_key, "split": split, "group": group, "time": time, "task": task,
+        "na": na or [], "max_bad": max_bad,
+    }  # fmt: skip
+    verb.finetune(run, data, budget=budget, joint=joint, settings=set_ or [], seed=seed, out=out, device=device)
+
+
+@app.command()
+def predict(
+    model: Annotated[Path, typer.Argument(help="A folder that `isotropy finetune` wrote.")],
+    path: Annotated[str, typer.Argument(help="Data of the same kind as the model's; a label may be there.")],
+    out: Annotated[Path, typer.Option(help="A .parquet or .csv file to write.")],
+    key: Key = None,
+    na: Missing = None,
+    max_bad: MaxBad = 0,
+    device: Device = "auto",
+) -> None:
+    """Write a fine-tuned model's predictions of new data, with probabilities, in constant memory."""
+    from isotropy.cli import predict as verb
+
+    verb.predict(model, {"path": path, "key": key, "na": na or [], "max_bad": max_bad}, out, device=device)
+
+
+@app.command()
 def diagnose(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN", help="Run directories of finished or current runs.")],
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,

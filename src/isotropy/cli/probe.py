@@ -15,6 +15,7 @@ from isotropy.evaluation.evaluate import with_budget
 from isotropy.evaluation.evidence import evidence
 from isotropy.evaluation.problem import label_budget as sizes_of
 from isotropy.evaluation.together import mean_lines
+from isotropy.representation import Representation
 from isotropy.runs.directory import Run
 from isotropy.runs.division import divide
 from isotropy.runs.recipe import build
@@ -39,12 +40,8 @@ def probe(
     run = Run.opened(folder)
     made = load_on(run.folder, device)
     check_baselines(baselines, made.preprocess.modality)
-    for label in set(label_names(origin)) & set(made.preprocess.column_names):
-        raise UserError(
-            f"--label {label}: the encoder was trained with this column as an input, so a probe would only read it "
-            f"back; train another run with --drop {label}"
-        )
-    data = _read(run.recipe.data, {**origin, "modality": made.preprocess.modality})
+    refuse_inputs(origin, made)
+    data = read_as_the_run(run.recipe.data, {**origin, "modality": made.preprocess.modality})
     say(data.description)
     rows = made.preprocess.transform(data.values)
     division = divide(data, seed, label_names(origin))
@@ -68,7 +65,16 @@ def probe(
         say(line, "bold")
 
 
-def _read(before: dict[str, Any], origin: dict[str, Any]) -> Data:
+def refuse_inputs(origin: dict[str, Any], made: Representation) -> None:
+    """Raise UserError for a label that is an input of the encoder."""
+    for label in set(label_names(origin)) & set(made.preprocess.column_names):
+        raise UserError(
+            f"--label {label}: the encoder was trained with this column as an input, so a probe would only read it "
+            f"back; train another run with --drop {label}"
+        )
+
+
+def read_as_the_run(before: dict[str, Any], origin: dict[str, Any]) -> Data:
     """Read the data as the run did: a label by the same name is the same task, and the same groups or times divide."""
     if origin["task"] is None and label_names(before) == label_names(origin):
         origin = {**origin, "task": before.get("task")}

@@ -1,5 +1,6 @@
 """Files of rows, written in pieces: any number of rows, constant memory, atomic."""
 
+import csv
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -82,9 +83,28 @@ class Npy:
         np.lib.format.write_array_header_1_0(self.file, header)
 
 
+class _Csv:
+    """Comma-separated text; numbers as short as they read back to the same."""
+
+    def __init__(self, path: Path, names: Sequence[str], texts: Sequence[str], dtype: type[np.generic]) -> None:
+        self.file = open(path, "w", encoding="utf-8", newline="")  # noqa: SIM115 (closed by `close`)
+        self.rows = csv.writer(self.file)
+        self.rows.writerow([*texts, *names])
+
+    def write(self, embeddings: NDArray[Any], *texts: Any) -> None:
+        columns = [
+            ["" if value is None else value for value in pa.array(t, from_pandas=True).to_pylist()] for t in texts
+        ]
+        for place, row in enumerate(embeddings):
+            self.rows.writerow([*(column[place] for column in columns), *map(str, row)])
+
+    def close(self) -> None:
+        self.file.close()
+
+
 def _npy(path: Path, names: Sequence[str], texts: Sequence[str], dtype: type[np.generic]) -> Npy:
     assert not texts, "a .npy file holds numbers"
     return Npy(path, (len(names),), dtype)
 
 
-WRITERS: dict[str, Any] = {".parquet": _Parquet, ".npy": _npy}
+WRITERS: dict[str, Any] = {".parquet": _Parquet, ".npy": _npy, ".csv": _Csv}

@@ -39,12 +39,13 @@ def write(path: Path, data: bytes) -> None:
         raise UserError(f"{path.parent}: the artefact could not be written ({error.strerror})") from error
 
 
-def read_about(path: Path) -> dict[str, Any]:
+def read_about(path: Path, wanted: str = "a trained encoder") -> dict[str, Any]:
     """Return what model.json says; raise UserError where it is not that of an artefact this version reads."""
     try:
         about = json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError):
-        raise UserError(f"{path}: no such file: its folder holds no trained encoder (is the run finished?)") from None
+        hint = " (is the run finished?)" if path.name == MODEL else ""
+        raise UserError(f"{path}: no such file: its folder holds no {wanted.partition(' ')[2]}{hint}") from None
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise UserError(f"{path}: damaged, or not an artefact of isotropy ({error})") from error
     number = about.get("format") if isinstance(about, dict) else None
@@ -65,23 +66,23 @@ def network(spec: Mapping[str, Any], own: nn.Module | None) -> Encoder:
     return made.float()
 
 
-def read_tensors(path: Path, digest: str) -> dict[str, Tensor]:
+def read_tensors(path: Path, digest: str, about: str = MODEL) -> dict[str, Tensor]:
     """Return the tensors in `path`; refuse a file that is not the one that was saved."""
     try:
         data = path.read_bytes()
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from error
     if hashlib.sha256(data).hexdigest() != digest:
-        raise UserError(f"{path}: truncated, damaged or of another artefact (its checksum is not that in {MODEL})")
+        raise UserError(f"{path}: truncated, damaged or of another artefact (its checksum is not that in {about})")
     try:
         return from_bytes(data)
     except SafetensorError as error:
         raise UserError(f"{path}: damaged, or not a safetensors file ({error})") from error
 
 
-def fill(module: nn.Module, path: Path, digest: str) -> None:
+def fill(module: nn.Module, path: Path, digest: str, about: str = MODEL) -> None:
     """Copy the weights in `path` into `module`; refuse what is not exactly what was saved for it."""
-    saved = read_tensors(path, digest)
+    saved = read_tensors(path, digest, about)
     state = module.state_dict()
     if strange := sorted(saved.keys() ^ state.keys()):
         owner = "the file" if strange[0] in saved else "the network"

@@ -4,6 +4,7 @@ import copy
 import json
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Self, TypeVar
@@ -149,7 +150,7 @@ class Representation:
             UserError: rows whose columns, channels or size are not those of the training, named; an artefact that
                 knows nothing of its training rows and is to standardise.
         """
-        return self.embed_stored(self.preprocess.transform(self._values(values)), standardise=standardise)
+        return self.embed_stored(self.stored(values), standardise=standardise)
 
     def iterate(
         self,
@@ -171,6 +172,10 @@ class Representation:
         z = embed_rows(*self.embedding.network(self.encoder, self.preprocess), rows, self.chunk)
         return self.embedding.standardised(z) if standardise else z
 
+    def stored(self, values: Any) -> Tensor | Batch:
+        """Return rows as `transform` takes them as the preprocessing stores them; raises what `transform` raises."""
+        return self.preprocess.transform(self._values(values))
+
     def _values(self, values: Any) -> Any:
         """Return values in the form that the preprocessing takes."""
         options = self.preprocess.read_options(folder=isinstance(values, (str, Path)) and Path(values).is_dir())
@@ -190,7 +195,7 @@ class Representation:
         Raises:
             UserError: what `transform` raises, or the method gave no codes.
         """
-        return self.codes_stored(self.preprocess.transform(self._values(values)))
+        return self.codes_stored(self.stored(values))
 
     def codes_stored(self, rows: Tensor | Batch) -> NDArray[np.int64]:
         """Return the codes (N, S) int64 of rows as the preprocessing stores them; raises what `codes` raises."""
@@ -198,6 +203,11 @@ class Representation:
         logits = embed_rows(nn.Sequential(self.encoder, coder), self.preprocess.to_input, rows, self.chunk)
         codes: NDArray[np.int64] = coder.codes(torch.from_numpy(logits)).numpy()
         return codes
+
+    def finetune(self, data: Any, labels: Any, **options: Any) -> Any:
+        """Return a network that predicts `labels` (N,), fine-tuned from this encoder: see `isotropy.finetuning`."""
+        # The one way up: fine-tuning stands on representations, and is offered where one looks for it.
+        return import_module("isotropy.finetuning").finetune(self, data, labels, **options)
 
     @property
     def code_names(self) -> list[str]:

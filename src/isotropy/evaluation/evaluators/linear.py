@@ -1,6 +1,7 @@
 """Linear probe on frozen features: how much of a label a straight line through the representation can read."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -36,23 +37,66 @@ def linear(candidate: Any, problem: Problem) -> Iterator[Measurement]:
     """
     if not isinstance(candidate, Features):
         return
-    if problem.task == "numbers":
-        predicted, validation, detail = _ridge(candidate, problem)
-    else:
-        predicted, validation, detail = _logistic(candidate, problem)
-    converged = detail["converged"]
-    notes = () if converged else (f"stopped after {detail['steps']} steps, before it converged",)
-    yield from problem.measured(predicted, validation=validation, detail=detail, notes=notes)
+    model = fit_linear(candidate, problem)
+    detail = model.detail
+    notes = () if detail["converged"] else (f"stopped after {detail['steps']} steps, before it converged",)
+    yield from problem.measured(model.predict(model.form.test), validation=model.validation, detail=detail, notes=notes)
 
 
-def _logistic(features: Features, problem: Problem) -> tuple[NDArray[Any], float | None, dict[str, Any]]:
+@dataclass(frozen=True)
+class LinearModel:
+    """A linear model of a label on features in one form.
+
+    Attributes:
+        form: the features in the form that was chosen.
+        weights, intercepts: (d, K) and (K,) float32 of classes; (d,) and () float64 of numbers.
+        validation: the leading metric on held-out training rows, None where there were too few.
+        detail: what was chosen and how, for JSON.
+    """
+
+    form: Form
+    weights: NDArray[Any]
+    intercepts: NDArray[Any]
+    validation: float | None
+    detail: dict[str, Any]
+
+    def predict(self, x: NDArray[np.float32]) -> NDArray[Any]:
+        """Return the probabilities (M, K) or the numbers (M,) of rows (M, d) in the form."""
+        if self.weights.ndim == 1:
+            return np.asarray(x.astype(np.float64) @ self.weights + self.intercepts)
+        logits = torch.from_numpy(x) @ torch.from_numpy(self.weights) + torch.from_numpy(self.intercepts)
+        return torch.softmax(logits, dim=1).numpy()
+
+
+def fit_linear(features: Features, problem: Problem, like: LinearModel | None = None) -> LinearModel:
+    """Return the model that `linear` measures: on all training rows, in the form and with the strength that suit best.
+
+    Args:
+        features, problem: what is learnt. like: a model of the same label whose form and strength are taken over.
+
+    Example:
+        >>> x = np.array([[0.0], [0.1], [1.0], [1.1]] * 5)
+        >>> model = fit_linear(Features(x, x), Problem.of(x[:, 0] > 0.5, x[:, 0] > 0.5))
+        >>> model.predict(model.form.test).argmax(1)[:4].tolist()
+        [0, 0, 1, 1]
+    """
+    return _ridge(features, problem, like) if problem.task == "numbers" else _logistic(features, problem, like)
+
+
+def _form_of(features: Features, like: LinearModel) -> Form:
+    return next((form for form in features.forms() if form.name == like.form.name), features.as_is)
+
+
+def _logistic(features: Features, problem: Problem, like: LinearModel | None) -> LinearModel:
     codes, classes = problem.train_y, len(problem.classes)
     rows = stratified(codes, CHOICE_ROWS, seed=problem.seed)
     rows = rows[np.bincount(codes[rows])[codes[rows]] > 1]  # a class of one row cannot be learnt and held out
     counts = np.unique(codes[rows], return_counts=True)[1]
     form, strength, validation = features.as_is, 1.0, None
     chosen_by = "default: too few rows for cross-validation"
-    if len(counts) > 1 and counts.max() >= FOLDS:
+    if like is not None:
+        form, strength, chosen_by = _form_of(features, like), like.detail["C"], like.detail["chosen_by"]
+    elif len(counts) > 1 and counts.max() >= FOLDS:
         found = [(*_cross_validated(form, rows, problem), form) for form in features.forms()]
         validation, strength, form = max(found, key=lambda one: one[0])
         chosen_by = f"{FOLDS}-fold cross-validation on {len(rows)} training rows"
@@ -62,9 +106,9 @@ def _logistic(features: Features, problem: Problem) -> tuple[NDArray[Any], float
         classes, torch.tensor([strength]), steps=FINAL_STEPS, tolerance=TOLERANCE,
     )  # fmt: skip
     weights, intercepts = (axes @ fitted.weights[0, 0]).cpu(), fitted.intercepts[0, 0].cpu()
-    predicted = torch.softmax(torch.from_numpy(form.test) @ weights + intercepts, dim=1).numpy()
     detail = {"form": form.name, "C": strength, "chosen_by": chosen_by, "steps": fitted.steps}
-    return predicted, validation, detail | {"converged": bool(fitted.converged.all())}
+    detail["converged"] = bool(fitted.converged.all())
+    return LinearModel(form, weights.numpy(), intercepts.numpy(), validation, detail)
 
 
 def _cross_validated(form: Form, rows: NDArray[np.int64], problem: Problem) -> tuple[float, float]:
@@ -113,12 +157,14 @@ def _folds(codes: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
     return folds
 
 
-def _ridge(features: Features, problem: Problem) -> tuple[NDArray[Any], float | None, dict[str, Any]]:
+def _ridge(features: Features, problem: Problem, like: LinearModel | None) -> LinearModel:
     y = problem.train_y
     rows = np.random.default_rng(problem.seed).permutation(len(y))[:CHOICE_ROWS]
     form, strength, validation = features.as_is, 1.0, None
     chosen_by = "default: too few rows for leave-one-out"
-    if len(y) >= 3 and features.train[rows].any():
+    if like is not None:
+        form, strength, chosen_by = _form_of(features, like), like.detail["alpha"], like.detail["chosen_by"]
+    elif len(y) >= 3 and features.train[rows].any():
         found = []
         whole = problem.group_folds(FOLDS)
         divided: dict[str, Any] = {}
@@ -132,4 +178,4 @@ def _ridge(features: Features, problem: Problem) -> tuple[NDArray[Any], float | 
         chosen_by = f"leave-one-out on {len(rows)} training rows"
     model = Ridge(alpha=strength).fit(form.train.astype(np.float64), y)
     detail = {"form": form.name, "alpha": strength, "chosen_by": chosen_by, "converged": True}
-    return model.predict(form.test.astype(np.float64)), validation, detail
+    return LinearModel(form, model.coef_, np.asarray(model.intercept_), validation, detail)

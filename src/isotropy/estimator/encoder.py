@@ -19,7 +19,7 @@ from isotropy.encoders import Encoder
 from isotropy.errors import UserError
 from isotropy.methods import Method
 from isotropy.runs.auto import AUTO
-from isotropy.runs.prepare import default_epochs
+from isotropy.runs.prepare import Prepared, default_epochs
 from isotropy.runs.recipe import Recipe
 from isotropy.runs.session import Finished, Stepped, train
 
@@ -29,6 +29,8 @@ _OPTIONS = {
     "view_options": "views",
     "optim_options": "optim",
 }
+# Dictionaries that searches reach into: those of a recipe, and that of fine-tuning.
+_NESTED = (*_OPTIONS, "finetune_options")
 
 
 class SelfSupervisedEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
@@ -118,11 +120,15 @@ class SelfSupervisedEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
                         means = {name: float(np.mean([entry[name] for entry in losses])) for name in losses[0]}
                         history.append({"step": step.number, "epoch": step.epoch, **means})
                         losses = []
-                case Finished(representation=representation):
+                case Finished(representation=representation, prepared=prepared):
                     self.representation_ = representation
+                    self._keep(prepared)
         self.recipe_ = recipe
         self.history_ = history
         return self
+
+    def _keep(self, prepared: Prepared) -> None:
+        """Keep of the training what fine-tuning goes on with: nothing here."""
 
     def transform(self, X: Any) -> NDArray[np.float32]:
         """Return the embeddings (N, width) float32 of the rows of `X`; a row's never depend on the others."""
@@ -139,14 +145,14 @@ class SelfSupervisedEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         """Return the parameters; with `deep` also each option that is set, as `method_options__temperature`."""
         params: dict[str, Any] = super().get_params(deep=deep)
         if deep:
-            for group in _OPTIONS:
-                if isinstance(params[group], Mapping):
+            for group in _NESTED:
+                if isinstance(params.get(group), Mapping):
                     params |= {f"{group}__{name}": value for name, value in params[group].items()}
         return params
 
     def set_params(self, **params: Any) -> Self:
         """Set parameters; `method_options__temperature=0.2` sets one option and leaves the others."""
-        nested = {name: value for name, value in params.items() if name.partition("__")[0] in _OPTIONS and "__" in name}
+        nested = {name: value for name, value in params.items() if name.partition("__")[0] in _NESTED and "__" in name}
         super().set_params(**{name: value for name, value in params.items() if name not in nested})
         for name, value in nested.items():
             group, _, option = name.partition("__")

@@ -1,0 +1,49 @@
+"""`isotropy predict`: a fine-tuned model's predictions of any number of rows, in constant memory."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+from isotropy.cli.inputs import pick_device
+from isotropy.cli.show import OUT, say
+from isotropy.data.stream import stream
+from isotropy.errors import UserError, nearest
+from isotropy.finetuning import load
+from isotropy.io.tables import writing
+
+_SUFFIXES = (".parquet", ".csv")
+
+
+def predict(folder: Path, origin: dict[str, Any], out: Path, *, device: str) -> None:
+    """Run `isotropy predict MODEL PATH --out FILE`."""
+    if out.suffix not in _SUFFIXES:
+        raise UserError(f"--out {out}: the file ends in {' or '.join(_SUFFIXES)}{nearest(out.suffix, _SUFFIXES)}")
+    if not out.parent.is_dir():
+        raise UserError(f"--out {out}: the folder {out.parent} does not exist")
+    model = load(folder, device=None if device == "auto" else pick_device(device))
+    path = origin.pop("path")
+    flow = stream(path, model.representation.preprocess, **origin)
+    say(flow.description)
+    names = [f"p_{name}" for name in model.classes] or ["prediction"]
+    texts = ["prediction"] if model.classes else []
+    bar = Progress(
+        TextColumn("predicting"), BarColumn(), TaskProgressColumn(), TextColumn("{task.completed:,} rows"),
+        TimeRemainingColumn(), console=OUT, transient=True, disable=not OUT.is_terminal,
+    )  # fmt: skip
+    rows = 0
+    try:
+        with writing(out, names, texts, dtype=np.float64) as writer, bar:
+            task = bar.add_task("", total=flow.rows)
+            for piece in flow.pieces:
+                found = model.predictions_stored(model.representation.stored(piece))
+                said = [[str(model.classes[code]) for code in found.argmax(axis=1)]] if model.classes else []
+                writer.write(found.reshape(len(found), -1), *said)
+                rows += len(found)
+                bar.update(task, completed=rows)
+            if not rows:
+                raise UserError(f"{path} has no rows")
+    except OSError as error:
+        raise UserError(f"{out}: could not be written ({error.strerror or error})") from error
+    say(f"{out}: {rows:,} predictions of {model.label}")

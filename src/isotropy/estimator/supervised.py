@@ -1,0 +1,217 @@
+"""Pretraining on all rows and fine-tuning on those with a label, as a scikit-learn classifier and regressor."""
+
+from collections.abc import Mapping
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.base import ClassifierMixin, RegressorMixin
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_consistent_length, check_is_fitted, column_or_1d
+from torch import nn
+
+from isotropy.encoders import Encoder
+from isotropy.errors import UserError
+from isotropy.estimator.encoder import SelfSupervisedEncoder
+from isotropy.evaluation.task import Task
+from isotropy.finetuning import FineTuned
+from isotropy.finetuning.finetune import finetune_rows, settings_of
+from isotropy.finetuning.rounds import SelfSupervised
+from isotropy.methods import Method
+from isotropy.runs.auto import AUTO
+from isotropy.runs.prepare import Prepared
+
+_UNLABELLED = -1
+
+
+class _Supervised(SelfSupervisedEncoder):
+    """What classifier and regressor share: pretraining, then fine-tuning."""
+
+    _task: Task
+
+    def __init__(
+        self,
+        method: str | type[Method] = AUTO,
+        *,
+        encoder: str | type[Encoder] | nn.Module | None = None,
+        modality: str | None = None,
+        epochs: float | None = None,
+        batch_size: int | None = None,
+        method_options: Mapping[str, Any] | None = None,
+        encoder_options: Mapping[str, Any] | None = None,
+        view_options: Mapping[str, Any] | None = None,
+        optim_options: Mapping[str, Any] | None = None,
+        finetune_options: Mapping[str, Any] | None = None,
+        device: str = "cpu",
+        precision: str = "auto",
+        random_state: int | np.random.RandomState | None = None,
+    ) -> None:
+        super().__init__(
+            method, encoder=encoder, modality=modality, epochs=epochs, batch_size=batch_size,
+            method_options=method_options, encoder_options=encoder_options, view_options=view_options,
+            optim_options=optim_options, device=device, precision=precision, random_state=random_state,
+        )  # fmt: skip
+        self.finetune_options = finetune_options
+
+    def fit(self, X: Any, y: Any = None, groups: Any = None) -> Self:
+        """Train the encoder on all rows of `X`, then fine-tune it on those that have a label in `y`.
+
+        Args:
+            X: rows as `SelfSupervisedEncoder` takes them. y: (N,), with unlabelled rows.
+            groups: (N,): rows of one group are learnt from or held out together while fine-tuning.
+        """
+        if y is None:
+            raise UserError(
+                f"{type(self).__name__} requires y to be passed, but the target y is None: give a label for some rows"
+            )
+        self._checked(X, reset=True)
+        labels = self._labels(y)
+        check_consistent_length(X, labels)
+        if not isinstance(self.finetune_options, Mapping | None):
+            raise UserError(f"finetune_options = {self.finetune_options!r} must be a dictionary of settings")
+        settings = settings_of(self.finetune_options or {})
+        SelfSupervisedEncoder.fit(self, X)
+        made = self.representation_
+        values, _ = self._checked(X, reset=False)
+        joint = SelfSupervised(self._prepared.method, self._prepared.views) if settings.joint > 0 else None
+        self.model_ = finetune_rows(
+            made, made.preprocess.transform(values), labels, np.arange(len(labels)), label="y", task=self._task,
+            groups=None if groups is None else np.asarray(groups), settings=settings, seed=self.recipe_.train.seed,
+            joint=joint,
+        )  # fmt: skip
+        del self._prepared
+        self.representation_ = self.model_.representation
+        return self
+
+    def _keep(self, prepared: Prepared) -> None:
+        self._prepared = prepared
+
+    def predict(self, X: Any) -> NDArray[Any]:
+        """Return the predicted classes or numbers (N,) of the rows of `X`."""
+        model, rows = self._model(X)
+        return model.target.decoded(model.outputs_stored(rows))
+
+    def _model(self, X: Any) -> tuple[FineTuned, Any]:
+        check_is_fitted(self)
+        values, _ = self._checked(X, reset=False)
+        return self.model_, self.model_.representation.preprocess.transform(values)
+
+    def save(self, folder: Any) -> None:
+        """Write the model into `folder`, from where `isotropy.load_finetuned` reads it without this class."""
+        check_is_fitted(self)
+        self.model_.save(folder)
+
+    def _labels(self, y: Any) -> NDArray[Any]:
+        """Return the labels (N,), missing ones NaN or None."""
+        raise NotImplementedError
+
+
+class SelfSupervisedClassifier(ClassifierMixin, _Supervised):
+    """Learns an encoder from all rows, and fine-tunes it into a classifier on the rows that have a label.
+
+    In `y` NaN, None and, where at least two classes remain without it, -1 mean an unlabelled row. `transform` gives
+    the embeddings of the fine-tuned encoder.
+
+    Args:
+        finetune_options: settings of `isotropy.finetuning.FineTuning`, such as {"epochs": 50, "lr": 1e-4}.
+        method, encoder, modality, epochs, batch_size, method_options, encoder_options, view_options, optim_options,
+        device, precision, random_state: of the encoder's training, as of `SelfSupervisedEncoder`.
+
+    Attributes:
+        classes_: the classes, sorted. model_: the `FineTuned` network, which `save` writes; its `detail` says how it
+            was chosen. representation_: the fine-tuned encoder. recipe_, history_: of the encoder's training.
+
+    Raises:
+        ValueError: one class only, no label, or a setting that does not fit; in a line.
+
+    Example:
+        >>> from sklearn.datasets import load_iris
+        >>> x, y = load_iris(return_X_y=True)
+        >>> some = np.where(np.arange(150) % 5 == 0, y, -1)
+        >>> model = SelfSupervisedClassifier(epochs=2, finetune_options={"epochs": 5}, random_state=0).fit(x, some)
+        >>> model.predict_proba(x[:2]).shape, model.score(x, y) > 0.8
+        ((2, 3), True)
+    """
+
+    _task: Task = "classes"
+
+    def fit(self, X: Any, y: Any = None, groups: Any = None) -> Self:
+        """Train the encoder on all rows of `X`, then fine-tune it on those that have a class in `y`; see the class."""
+        super().fit(X, y, groups)
+        self.classes_ = np.unique(self._named)
+        del self._named
+        return self
+
+    def predict(self, X: Any) -> NDArray[Any]:
+        """Return the predicted classes (N,) of the rows of `X`."""
+        probabilities = self.predict_proba(X)
+        return self.classes_[probabilities.argmax(axis=1)]
+
+    def predict_proba(self, X: Any) -> NDArray[np.float64]:
+        """Return the calibrated probability of each class of `classes_`, (N, K), of the rows of `X`."""
+        model, rows = self._model(X)
+        found: NDArray[np.float64] = model.predictions_stored(rows)
+        return found[:, [model.classes.index(name) for name in self.classes_.tolist()]]
+
+    def _labels(self, y: Any) -> NDArray[Any]:
+        y = column_or_1d(y, warn=True)
+        missing = np.asarray(pd.isna(y), dtype=bool)
+        marked = np.array([not isinstance(v, str | bool) and v == _UNLABELLED for v in y.tolist()], dtype=bool)
+        rest = y[~missing & ~marked]
+        # Of -1 and 1 alone both are classes: otherwise there would be nothing to learn.
+        if len(pd.unique(rest)) > 1:
+            missing |= marked
+        there = y[~missing]
+        if not len(there):
+            raise UserError("y has no label: all of it is NaN, None or -1")
+        if there.dtype.kind == "O":
+            if len({isinstance(name, str) for name in there}) > 1:
+                raise UserError("y mixes text with numbers: make all classes text")
+            there = np.array(there.tolist())
+        if there.dtype.kind == "f" and not np.isfinite(there).all():
+            raise UserError("y holds an infinite number, which is no class")
+        check_classification_targets(there)
+        self._named = there
+        labels = y.astype(object)
+        labels[missing] = None
+        return labels
+
+
+class SelfSupervisedRegressor(RegressorMixin, _Supervised):
+    """Learns an encoder from all rows, and fine-tunes it into a regressor on the rows that have a number.
+
+    In `y` NaN and None mean an unlabelled row; -1 is a number like any other. The network learns standardised numbers.
+
+    Args:
+        finetune_options: settings of `isotropy.finetuning.FineTuning`, such as {"epochs": 50, "lr": 1e-4}.
+        method, encoder, modality, epochs, batch_size, method_options, encoder_options, view_options, optim_options,
+        device, precision, random_state: of the encoder's training, as of `SelfSupervisedEncoder`.
+
+    Attributes:
+        model_, representation_, recipe_, history_: as of `SelfSupervisedClassifier`.
+
+    Raises:
+        ValueError: no number, the same in every row, or a setting that does not fit; in a line.
+
+    Example:
+        >>> x = np.random.default_rng(0).normal(size=(80, 3))
+        >>> y = np.where(np.arange(80) % 2, x[:, 0], np.nan)
+        >>> model = SelfSupervisedRegressor(epochs=2, finetune_options={"epochs": 5}, random_state=0).fit(x, y)
+        >>> model.predict(x).shape, model.score(x, x[:, 0]) > 0.8
+        ((80,), True)
+    """
+
+    _task: Task = "numbers"
+
+    def _labels(self, y: Any) -> NDArray[Any]:
+        y = column_or_1d(y, warn=True)
+        try:
+            numbers = pd.to_numeric(pd.Series(y)).to_numpy(dtype=np.float64)
+        except (TypeError, ValueError) as error:
+            raise UserError(f"y holds what is no number ({error}): a regressor needs numbers") from None
+        if np.isinf(numbers).any():
+            raise UserError("y holds an infinite number")
+        if not np.isfinite(numbers).any():
+            raise UserError("y has no label: all of it is NaN or None")
+        return numbers

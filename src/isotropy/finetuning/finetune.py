@@ -1,0 +1,242 @@
+"""Fine-tuning: from a representation and labels of some rows to a network that predicts the others'."""
+
+import copy
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+
+from isotropy.batch import Batch, take
+from isotropy.errors import UserError, nearest
+from isotropy.evaluation.evaluators.linear import LinearModel
+from isotropy.evaluation.metrics import leading_first, score_of
+from isotropy.evaluation.task import Task, has_label
+from isotropy.finetuning.finetuned import FineTuned, probabilities
+from isotropy.finetuning.head import Head, Network, linear_model
+from isotropy.finetuning.held_out import Rows, choose, parts, temperature
+from isotropy.finetuning.rounds import Material, Rounds, SelfSupervised, Trained, train_rounds
+from isotropy.finetuning.settings import FineTuning
+from isotropy.finetuning.target import Target
+from isotropy.representation import Representation
+
+Progress = Callable[[str, int, int], None]
+PROBE, TUNED = "frozen probe", "fine-tuned"
+
+
+def finetune(
+    representation: Representation,
+    data: Any,
+    labels: ArrayLike,
+    *,
+    label: str = "label",
+    task: Task | None = None,
+    groups: ArrayLike | None = None,
+    budget: float | None = None,
+    seed: int = 0,
+    joint: SelfSupervised | None = None,
+    progress: Progress | None = None,
+    **settings: Any,
+) -> FineTuned:
+    """Return a network that predicts a label, fine-tuned from a trained encoder on the rows that have one.
+
+    The head starts as the linear probe on the frozen encoder, so that round 0 of fine-tuning is the probe. Then all
+    layers learn, lower ones at lower rates. Held-out rows choose the round: a part of the labelled rows, or each row
+    once (five folds) where fewer than 1,000 have a label, after which the network is fine-tuned on all of them for as
+    many passes. Where no round is better than the probe by a standard error, the frozen encoder and the probe on all
+    labelled rows are the result. The held-out rows calibrate the probabilities, too.
+
+    Args:
+        representation: is left as it is. data: rows as its `transform` takes them.
+        labels: (N,), missing ones NaN or None; such rows are learnt from only jointly.
+        label: what it is called. task: "classes" or "numbers"; by default what all labels look like.
+        groups: (N,): rows of one group are learnt from or held out together.
+        budget: seconds, after which no further round begins; None for none.
+        seed: of what is held out, and of all that training draws.
+        joint: the method with its heads, to go on with where `joint` is above 0 among the settings: see `joint_weight`.
+        progress: hears what is done, and how much of how much.
+        settings: of `FineTuning`, such as `epochs=50` or `lr=1e-4`; `joint_weight` is its `joint`.
+
+    Returns:
+        The model. Its `detail`: "chosen" ("fine-tuned" or "frozen probe"), "chosen_by", "passes", "validation" (the
+        loss and the leading metric of both on held-out rows), "rounds" (the loss after each), "labels", "seconds".
+
+    Raises:
+        UserError: labels that cannot be learnt, rows of another schema, an unknown setting; each in one line.
+
+    Source: the probe first, then all layers: Kumar et al. 2022 (LP-FT).
+
+    Example:
+        >>> from isotropy.data import TablePreprocess
+        >>> from isotropy.encoders import TableMLP
+        >>> x = np.random.default_rng(0).normal(size=(60, 3))
+        >>> made = Representation(TableMLP(numeric=3, width=8), TablePreprocess.learn(x), method="lfr")
+        >>> finetune(made, x, x[:, 0] > 0, epochs=2).detail["chosen"] in ("fine-tuned", "frozen probe")
+        True
+    """
+    rows = representation.stored(data)
+    labels = np.asarray(labels)
+    for what, beside in (("labels", labels), ("groups", groups)):
+        if beside is not None and len(np.asarray(beside)) != len(rows):
+            raise UserError(f"there are {len(np.asarray(beside))} {what} for {len(rows)} rows: give one per row")
+    return finetune_rows(
+        representation, rows, labels, np.arange(len(rows)), label=label, task=task,
+        groups=None if groups is None else np.asarray(groups), settings=settings_of(settings), budget=budget, seed=seed,
+        joint=joint, progress=progress,
+    )  # fmt: skip
+
+
+def settings_of(given: Mapping[str, Any]) -> FineTuning:
+    """Return the settings by name, `joint_weight` for `joint`; UserError names an unknown one and the nearest."""
+    known = {"joint" if name == "joint_weight" else name: value for name, value in given.items()}
+    valid = list(FineTuning.__dataclass_fields__)
+    for name in known:
+        if name not in valid:
+            raise UserError(f"fine-tuning has no setting {name!r}{nearest(name, valid)}")
+    try:
+        return FineTuning(**known)
+    except TypeError as error:
+        raise UserError(f"a setting of fine-tuning is of another type: {error}") from error
+
+
+def finetune_rows(
+    representation: Representation,
+    rows: Tensor | Batch,
+    labels: NDArray[Any],
+    train: Rows,
+    *,
+    label: str = "label",
+    task: Task | None = None,
+    groups: NDArray[Any] | None = None,
+    settings: FineTuning | None = None,
+    budget: float | None = None,
+    seed: int = 0,
+    joint: SelfSupervised | None = None,
+    progress: Progress | None = None,
+) -> FineTuned:
+    """Return what `finetune` returns, of rows as they are stored, of which `train` (M,) may be learnt from.
+
+    Args:
+        rows: (N, ...), labels: (N,), groups: (N,) or None: of all rows. The other arguments are those of `finetune`.
+    """
+    begun = perf_counter()
+    settings = settings or FineTuning()
+    if settings.joint > 0 and joint is None:
+        raise UserError("joint fine-tuning goes on with the method that trained the encoder: give it as `joint`")
+    target = Target.of(labels[train], name=label, task=task)
+    labelled = train[has_label(labels[train])]
+    if len(labelled) < 2:
+        raise UserError(f"label {label}: only {len(labelled)} training row has one: fine-tuning needs at least 2")
+    encoded = target.encoded(labels[labelled])
+    material = Material(
+        rows, representation.preprocess, train, labelled, encoded, target, settings, seed, representation.device,
+        representation.chunk, joint if settings.joint > 0 else None,
+    )  # fmt: skip
+    own = None if groups is None else pd.factorize(groups[labelled], use_na_sentinel=False)[0].astype(np.int64)
+    begin = _Beginning.of(representation, material, own)
+    pairs = parts(encoded, target.task, settings.validation, settings.folds, seed=seed, groups=own)
+    found = []
+    for number, (fit, out) in enumerate(pairs):
+        # Folds end in one more time of fine-tuning, on all rows.
+        shares = len(pairs) - number + (len(pairs) > 1)
+        left = None if budget is None else (budget - (perf_counter() - begun)) / shares
+        what = TUNED if len(pairs) == 1 else f"fold {number + 1} of {len(pairs)}"
+        found.append(train_rounds(begin(fit), material, fit, out, seconds=left, progress=_named(what, progress)))
+    network, heat, detail = _decided(begin, material, pairs, found, _named("all labelled rows", progress))
+    detail |= {"labels": len(labelled), "seconds": round(perf_counter() - begun, 1)}
+    made = Representation(
+        network.encoder, representation.preprocess, method=f"{representation.method}, {TUNED}",
+        chunk=representation.chunk,
+    )  # fmt: skip
+    return FineTuned(made, network.head, target, temperature=heat, detail=detail)
+
+
+@dataclass(frozen=True)
+class _Beginning:
+    """Makes the network that fine-tuning begins with: a copy of the encoder, and the probe on some labelled rows."""
+
+    representation: Representation
+    material: Material
+    z: NDArray[np.float32]
+    like: LinearModel
+
+    @classmethod
+    def of(cls, representation: Representation, material: Material, groups: Rows | None) -> "_Beginning":
+        """Embed the labelled rows, and choose the probe's form and strength: once, which favours the probe if any."""
+        z = representation.embed_stored(take(material.rows, torch.from_numpy(material.labelled)))
+        like = linear_model(z, material.encoded, material.target, z[:1], seed=material.seed, groups=groups)
+        return cls(representation, material, z, like)
+
+    def __call__(self, places: Rows) -> Network:
+        """Return the network with the probe on the labelled rows `places`."""
+        head = Head.probe(
+            self.z[places], self.material.encoded[places], self.material.target,
+            dropout=self.material.settings.dropout, like=self.like,
+        )  # fmt: skip
+        return Network(copy.deepcopy(self.representation.encoder), head.to(self.representation.device))
+
+
+def _decided(
+    begin: _Beginning,
+    material: Material,
+    pairs: Sequence[tuple[Rows, Rows]],
+    found: Sequence[Trained],
+    hear: Callable[[int, int], None] | None,
+) -> tuple[Network, float, dict[str, Any]]:
+    """Return the network that the held-out rows choose, its temperature, and how it was chosen."""
+    target, every = material.target, np.arange(len(material.labelled))
+    if not pairs:
+        return begin(every), 1.0, {"chosen": PROBE, "chosen_by": "default: too few rows to hold out", "passes": 0}
+    rounds = _pooled([one.rounds for one in found])
+    encoded = np.concatenate([material.encoded[out] for _, out in pairs])
+    choice = choose(target.task, rounds, encoded)
+    heat = temperature(rounds[choice.round], encoded) if target.task == "classes" else 1.0
+    passes = choice.round * found[0].passes
+    by = f"{len(encoded):,} held-out rows" if len(pairs) == 1 else f"{len(pairs)}-fold cross-validation"
+    if choice.round == 0:
+        network = begin(every)
+    elif len(pairs) == 1:
+        network = found[0].network
+    else:
+        network = train_rounds(begin(every), material, every, every[:0], passes=passes, progress=hear).network
+    return network, heat, {
+        "chosen": TUNED if choice.round else PROBE,
+        "chosen_by": by,
+        "passes": passes,
+        "validation": _validation(target, rounds, choice.curve, encoded),
+        "rounds": [round(loss, 5) for loss in choice.curve],
+    }  # fmt: skip
+
+
+def _named(what: str, progress: Progress | None) -> Callable[[int, int], None] | None:
+    return None if progress is None else lambda done, of: progress(what, done, of)
+
+
+def scratch_settings(settings: FineTuning) -> FineTuning:
+    """Return the settings of the same network from scratch: no layer is worth keeping, so all learn at one rate."""
+    return replace(settings, first_layer_rate=1.0, frozen_epochs=0, joint=0.0)
+
+
+def _pooled(folds: Sequence[Rounds]) -> Rounds:
+    """Return the outputs of the held-out rows of all folds after each round; a fold that ended keeps its last."""
+    most = max(len(rounds) for rounds in folds)
+    return [np.concatenate([rounds[min(number, len(rounds) - 1)] for rounds in folds]) for number in range(most)]
+
+
+def _validation(target: Target, rounds: Rounds, curve: tuple[float, ...], encoded: NDArray[Any]) -> dict[str, Any]:
+    """Return the loss and the leading metric of the probe and of the best round, on held-out rows."""
+    best = int(np.argmin(curve[1:])) + 1 if len(curve) > 1 else 0
+    majority = 0.0 if target.task == "numbers" else float(np.bincount(encoded.astype(np.int64)).max() / len(encoded))
+    metric = leading_first(target.task, majority, len(target.classes))[0]
+    found: dict[str, Any] = {"metric": metric}
+    for name, number in ((PROBE, 0), (TUNED, best)):
+        outputs = rounds[number]
+        predicted = probabilities(outputs) if target.task == "classes" else outputs[:, 0].astype(np.float64)
+        score = score_of(target.task, metric, encoded, predicted)
+        found[name] = {"loss": curve[number], "score": score if np.isfinite(score) else None}
+    return found

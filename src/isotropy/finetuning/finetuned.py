@@ -1,0 +1,192 @@
+"""The artefact of fine-tuning: an encoder with the head of a label, in files that need no data to predict."""
+
+import copy
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor, nn
+
+from isotropy.batch import Batch
+from isotropy.errors import UserError
+from isotropy.evaluation.metrics import score_of
+from isotropy.evaluation.task import has_label
+from isotropy.finetuning.head import Head, Network
+from isotropy.finetuning.target import Target
+from isotropy.modalities import MODALITIES
+from isotropy.representation import Representation, embed_rows, steady_chunk
+from isotropy.representation import load as load_representation
+from isotropy.representation.files import fill, read_about, write, write_weights
+
+ABOUT, HEAD = "finetuned.json", "head.safetensors"
+FORMAT = 1
+
+
+class FineTuned:
+    """A fine-tuned network that predicts a label of rows as the user has them.
+
+    A row's prediction does not depend on the other rows, to the bit, as its embedding does not.
+
+    Args:
+        representation: the encoder after fine-tuning, with its preprocessing.
+        head: on it. target: what the label is.
+        temperature: by which logits are divided, so that probabilities are calibrated on held-out rows.
+        detail: how it was chosen, JSON-able; see `finetune`.
+
+    Attributes:
+        label, task, classes: the label's name, "classes" or "numbers", and the names of the classes in order.
+
+    Example:
+        >>> from sklearn.datasets import load_iris
+        >>> from isotropy.data import TablePreprocess
+        >>> from isotropy.encoders import TableMLP
+        >>> x, y = load_iris(return_X_y=True)
+        >>> made = Representation(TableMLP(numeric=4, width=16), TablePreprocess.learn(x), method="lfr")
+        >>> model = made.finetune(x, y, label="species", epochs=2)
+        >>> model.predict(x[:2]).tolist(), model.predict_proba(x[:2]).shape, model.score(x, y) > 0.9
+        ([0, 0], (2, 3), True)
+    """
+
+    def __init__(
+        self, representation: Representation, head: Head, target: Target, *, temperature: float = 1.0,
+        detail: Mapping[str, Any] | None = None,
+    ) -> None:  # fmt: skip
+        self.representation = representation
+        self.head = copy.deepcopy(head).float().eval().to(representation.device)
+        self.target, self.temperature, self.detail = target, float(temperature), dict(detail or {})
+        self._network = Network(representation.encoder, self.head)
+        preprocess = representation.preprocess
+        rows = MODALITIES[preprocess.modality].example_rows(preprocess.shape, representation.chunk)
+        self._chunk = steady_chunk(self._network, preprocess.to_input, rows)
+
+    @property
+    def label(self) -> str:
+        """What the label is called."""
+        return self.target.name
+
+    @property
+    def task(self) -> str:
+        """Whether the label is "classes" or "numbers"."""
+        return self.target.task
+
+    @property
+    def classes(self) -> tuple[Any, ...]:
+        """The names of the classes, in the order of the probabilities; empty for numbers."""
+        return self.target.classes
+
+    def to(self, device: torch.device | str) -> Self:
+        """Move the network to a device."""
+        self.representation.to(device)
+        self.head.to(device)
+        return self
+
+    def outputs_stored(self, rows: Tensor | Batch) -> NDArray[np.float32]:
+        """Return logits at the temperature (N, K), or standardised numbers (N, 1), of rows as they are stored."""
+        preprocess = self.representation.preprocess
+        return embed_rows(self._network, preprocess.to_input, rows, self._chunk) / np.float32(self.temperature)
+
+    def _outputs(self, values: Any) -> NDArray[np.float32]:
+        return self.outputs_stored(self.representation.stored(values))
+
+    def predict(self, values: Any) -> NDArray[Any]:
+        """Return class names or numbers (N,) of rows as `Representation.transform` takes them, and raises."""
+        return self.target.decoded(self._outputs(values))
+
+    def predict_proba(self, values: Any) -> NDArray[np.float64]:
+        """Return the calibrated probability of each class, (N, K); UserError where the label is a number."""
+        if self.task == "numbers":
+            raise UserError(f"label {self.label}: is a number, and has no probabilities")
+        return probabilities(self._outputs(values))
+
+    def predictions_stored(self, rows: Tensor | Batch) -> NDArray[Any]:
+        """Return probabilities (N, K) or numbers (N,) of rows as they are stored."""
+        outputs = self.outputs_stored(rows)
+        return self.target.decoded(outputs) if self.task == "numbers" else probabilities(outputs)
+
+    def transform(self, values: Any) -> NDArray[np.float32]:
+        """Return the embeddings (N, width) of the fine-tuned encoder."""
+        return self.representation.transform(values)
+
+    def score(self, values: Any, labels: ArrayLike) -> float:
+        """Return the accuracy, or R2, on the rows that have a label (N,)."""
+        labels = np.asarray(labels)
+        here = has_label(labels)
+        if not here.any():
+            raise UserError(f"label {self.label}: no row has one: there is nothing to score")
+        outputs = self._outputs(values)[here]
+        if self.task == "classes":
+            return score_of("classes", "accuracy", self.target.encoded(labels[here]), outputs)
+        return score_of("numbers", "R2", labels[here].astype(np.float64), self.target.decoded(outputs))
+
+    def save(self, folder: Path | str) -> None:
+        """Write the artefact, each file whole or not at all, finetuned.json last; UserError where the disk is full.
+
+        `isotropy.load` reads the encoder alone from the same folder.
+        """
+        place = Path(folder)
+        digest = write_weights(self.head, place / HEAD)
+        self.representation.save(place)
+        model = read_about(place / "model.json")
+        about = {
+            "format": FORMAT,
+            "label": self.label,
+            "task": self.task,
+            "classes": [_plain(name) for name in self.classes],
+            "mean": self.target.mean,
+            "spread": self.target.spread,
+            "temperature": self.temperature,
+            "detail": self.detail,
+            "encoder": {"sha256": model["weights"]["sha256"]},
+            "head": {"file": HEAD, "sha256": digest},
+        }
+        write(place / ABOUT, json.dumps(about, indent=1, allow_nan=False).encode())
+
+
+def load(
+    folder: Path | str, encoder: nn.Module | None = None, *, device: torch.device | str | None = None
+) -> FineTuned:
+    """Return the fine-tuned network in `folder`, from its files alone.
+
+    Args:
+        folder: where `FineTuned.save` or `isotropy finetune` wrote. encoder, device: as of `isotropy.load`.
+
+    Raises:
+        UserError: a missing, damaged or foreign file, named.
+    """
+    folder = Path(folder)
+    about = read_about(folder / ABOUT, wanted="a fine-tuned network")
+    representation = load_representation(folder, encoder, device=device)
+    model = read_about(folder / "model.json")
+    try:
+        target = Target(
+            str(about["label"]), about["task"], tuple(about["classes"]), float(about["mean"]), float(about["spread"])
+        )
+        head = Head(representation.width, target.width)
+        digest, temperature, detail = about["head"]["sha256"], float(about["temperature"]), dict(about["detail"])
+        same = about["encoder"]["sha256"] == model["weights"]["sha256"]
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise UserError(f"{folder / ABOUT}: damaged, or not an artefact of isotropy ({error!r})") from error
+    if not same:
+        raise UserError(f"{folder / ABOUT}: belongs to another encoder than model.json beside it")
+    fill(head, folder / HEAD, digest, ABOUT)
+    return FineTuned(representation, head, target, temperature=temperature, detail=detail)
+
+
+def probabilities(logits: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return the softmax of logits (N, K), in float64.
+
+    Example:
+        >>> probabilities(np.zeros((1, 4), dtype=np.float32)).tolist()
+        [[0.25, 0.25, 0.25, 0.25]]
+    """
+    found: NDArray[np.float64] = torch.softmax(torch.from_numpy(logits).double(), dim=1).numpy()
+    return found
+
+
+def _plain(name: Any) -> Any:
+    """Return a class's name as JSON holds it: what is neither text nor a number as its text."""
+    return name if isinstance(name, str | int | float | bool) else str(name)

@@ -1,0 +1,115 @@
+"""The head of a fine-tuned network: linear, and at the beginning the linear probe itself."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from isotropy.evaluation.evaluators.linear import LinearModel, fit_linear
+from isotropy.evaluation.features import Features
+from isotropy.evaluation.problem import Problem
+from isotropy.evaluation.splits import stratified
+from isotropy.finetuning.target import Target
+
+PROBE_ROWS = 20_000  # that the probe learns from: of more a head learns the rest in its first pass
+_FLOOR = 0.1  # of the root mean square of the columns' deviations: a column that hardly varies may begin to
+
+
+class Head(nn.Module):
+    """A linear layer on embeddings (B, width) that are standardised by what they were before fine-tuning.
+
+    In float32 whatever the encoder computes in. `dropout` is the fraction of units that it does not see in training.
+
+    Example:
+        >>> Head(4, 3, dropout=0.5).eval()(torch.zeros(2, 4)).shape
+        torch.Size([2, 3])
+    """
+
+    mean: Tensor
+    scale: Tensor
+
+    def __init__(self, width: int, outputs: int, *, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(width))
+        self.register_buffer("scale", torch.ones(width))
+        self.drop = nn.Dropout(dropout)
+        self.linear = nn.Linear(width, outputs)
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Return the outputs (B, outputs)."""
+        with torch.autocast(z.device.type, enabled=False):
+            return self.linear(self.drop((z.float() - self.mean) * self.scale))
+
+    @classmethod
+    def probe(
+        cls, z: NDArray[np.float32], encoded: NDArray[Any], target: Target, *, dropout: float = 0.0,
+        like: LinearModel | None = None,
+    ) -> "Head":  # fmt: skip
+        """Return the head that is the linear probe on embeddings z (N, width) of rows with labels (N,).
+
+        Args:
+            encoded: the labels, as `target` encodes them. dropout: of the head, in training.
+            like: a model whose form and strength are taken over; by default they are chosen by cross-validation.
+        """
+        # Every form is an affine map of the embedding: what it makes of the origin and of the axes says which.
+        axes = np.concatenate([np.zeros((1, z.shape[1])), np.eye(z.shape[1])]).astype(np.float32)
+        model = linear_model(z, encoded, target, axes, like=like)
+        shift, turn = model.form.test[:1].astype(np.float64), model.form.test.astype(np.float64)
+        weights = (turn[1:] - shift) @ model.weights.reshape(model.weights.shape[0], -1)
+        offset = shift @ model.weights.reshape(model.weights.shape[0], -1) + model.intercepts
+        mean, spread = z.mean(axis=0, dtype=np.float64), z.std(axis=0, dtype=np.float64)
+        spread = np.maximum(spread, max(_FLOOR * float(np.sqrt((spread**2).mean())), 1e-6))
+        head = cls(z.shape[1], target.width, dropout=dropout)
+        with torch.no_grad():
+            head.mean.copy_(torch.from_numpy(mean))
+            head.scale.copy_(torch.from_numpy(1 / spread))
+            head.linear.weight.copy_(torch.from_numpy((weights * spread[:, None]).T))
+            head.linear.bias.copy_(torch.from_numpy((offset + mean @ weights).reshape(-1)))
+        return head
+
+
+def linear_model(
+    z: NDArray[np.float32], encoded: NDArray[Any], target: Target, test: NDArray[np.float32], *,
+    seed: int = 0, groups: NDArray[np.int64] | None = None, like: LinearModel | None = None,
+) -> LinearModel:  # fmt: skip
+    """Return the linear probe on embeddings z (N, width), learnt from at most 20,000 rows.
+
+    Form and strength are those of `like`, or chosen as `evaluators.linear` does, by the log loss or R2, in
+    cross-validation among rows of other groups where there are `groups` (N,).
+    """
+    rows = np.arange(len(z))
+    if len(rows) > PROBE_ROWS:
+        codes = encoded if target.task == "classes" else np.zeros(len(rows), dtype=np.int64)
+        rows = stratified(codes, PROBE_ROWS, seed=seed)
+    problem = Problem(
+        target.task, encoded[rows], encoded[:0], target.classes, seed=seed,
+        groups=None if groups is None else groups[rows],
+        metrics=("R2",) if target.task == "numbers" else ("log loss",),
+    )  # fmt: skip
+    return fit_linear(Features(z[rows], test), problem, like)
+
+
+class Network(nn.Sequential):
+    """An encoder and the head on it: from inputs to outputs (B, outputs)."""
+
+    def __init__(self, encoder: nn.Module, head: Head) -> None:
+        super().__init__(encoder, head)
+
+    @property
+    def encoder(self) -> nn.Module:
+        """The network below the head."""
+        return self[0]
+
+    @property
+    def head(self) -> Head:
+        """The linear layer on it."""
+        head = self[1]
+        assert isinstance(head, Head)
+        return head
+
+    @property
+    def convolutional(self) -> bool:
+        """Whether the encoder has convolutions or attention."""
+        return bool(getattr(self.encoder, "convolutional", False))

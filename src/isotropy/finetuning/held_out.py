@@ -1,0 +1,130 @@
+"""Rows that are held out of fine-tuning: by them the epoch is chosen, and whether to fine-tune at all."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.optimize import minimize_scalar
+
+from isotropy.evaluation.splits import split
+from isotropy.evaluation.task import Task
+
+Rows = NDArray[np.int64]
+Floats = NDArray[np.float64]
+FEW = 1000  # labelled rows; below, one held-out part says too little, and each row is held out once
+_TEMPERATURE_ROWS = 5000
+_COLDEST, _HOTTEST = 0.05, 20.0
+
+
+def parts(
+    encoded: NDArray[Any],
+    task: Task,
+    fraction: float = 0.15,
+    folds: int = 5,
+    *,
+    seed: int = 0,
+    groups: Rows | None = None,
+) -> list[tuple[Rows, Rows]]:
+    """Return rows to learn from and rows held out, in sorted numbers: one such pair, of few rows one per fold.
+
+    From 1,000 rows on `fraction` of them is held out, in each class, or whole groups. Of fewer rows each is held out
+    once, in at most `folds` folds; one that is alone in its class never is. No pair: nothing to choose by.
+
+    Example:
+        >>> [len(out) for _, out in parts(np.arange(25) % 2, "classes")]
+        [5, 5, 5, 5, 5]
+    """
+    count = len(encoded)
+    number = count if groups is None else int(groups.max()) + 1
+    if number < 2:
+        return []
+    if count >= FEW and number >= 2 * folds:
+        return [split(encoded, test=fraction, seed=seed, groups=groups, task=task)]
+    fold = _folds(encoded, task, min(folds, number), seed, groups)
+    pairs = [(np.flatnonzero(fold != one), np.flatnonzero(fold == one)) for one in range(folds)]
+    return [(fit, out) for fit, out in pairs if len(out) and len(fit) > 1]
+
+
+def _folds(encoded: NDArray[Any], task: Task, folds: int, seed: int, groups: Rows | None) -> Rows:
+    """Return the fold of each row, -1 for one that is never held out."""
+    random = np.random.default_rng(seed)
+    if groups is not None:
+        order = random.permutation(int(groups.max()) + 1)
+        return (np.argsort(order) % folds)[groups]
+    order = random.permutation(len(encoded))
+    if task == "classes":
+        order = order[np.argsort(encoded[order], kind="stable")]
+    fold = np.empty(len(encoded), dtype=np.int64)
+    fold[order] = np.arange(len(encoded)) % folds
+    if task == "classes":
+        codes = np.unique(encoded, return_inverse=True)[1]
+        fold[np.bincount(codes)[codes] < 2] = -1
+    return fold
+
+
+def temperature(logits: NDArray[np.float32], codes: Rows) -> float:
+    """Return the number by which logits (N, K) are divided so that their probabilities fit the classes (N,) best.
+
+    In [0.05, 20], on at most 5,000 rows; 1 where every row is right by far whatever it is divided by.
+
+    Source: Guo et al. 2017 (On Calibration of Modern Neural Networks), section 4.2.
+
+    Example:
+        >>> logits = np.repeat(np.array([[0.0, 8.0]], dtype=np.float32), 10, axis=0)
+        >>> 4 < temperature(logits, np.array([1] * 8 + [0] * 2)) < 8
+        True
+    """
+    some = np.unique(np.linspace(0, len(codes) - 1, min(len(codes), _TEMPERATURE_ROWS)).astype(np.int64))
+    x, y = torch.from_numpy(logits[some]).double(), torch.from_numpy(codes[some])
+
+    def loss(log: float) -> float:
+        return float(torch.nn.functional.cross_entropy(x * float(np.exp(-log)), y))
+
+    found = minimize_scalar(
+        loss, bounds=(np.log(_COLDEST), np.log(_HOTTEST)), method="bounded", options={"xatol": 0.01}
+    )
+    return float(np.exp(found.x))
+
+
+def losses(task: Task, outputs: NDArray[np.float32], encoded: NDArray[Any]) -> Floats:
+    """Return the loss of each held-out row, (N,): cross entropy at the best temperature, or squared error."""
+    if task == "numbers":
+        return np.asarray((outputs[:, 0] - encoded.astype(np.float64)) ** 2)
+    codes = encoded.astype(np.int64)
+    x = torch.from_numpy(outputs).double() / temperature(outputs, codes)
+    return torch.nn.functional.cross_entropy(x, torch.from_numpy(codes), reduction="none").numpy()
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which round of fine-tuning was best on held-out rows; round 0 is the frozen probe.
+
+    Attributes:
+        round: the one to take. curve: the mean loss after each round, from 0 on.
+    """
+
+    round: int
+    curve: tuple[float, ...]
+
+
+def choose(task: Task, rounds: Sequence[NDArray[np.float32]], encoded: NDArray[Any]) -> Choice:
+    """Return the round of lowest loss, or 0 where it is lower than the probe's by less than a standard error.
+
+    Args:
+        task: of the label. rounds: outputs (N, K) of the held-out rows after each round, from 0 on.
+        encoded: their labels (N,).
+
+    Example:
+        >>> rounds = [np.full((50, 1), value, dtype=np.float32) for value in (1.0, 0.5, 0.7)]
+        >>> choose("numbers", rounds, np.zeros(50)).round
+        1
+    """
+    found = [losses(task, outputs, encoded) for outputs in rounds]
+    curve = tuple(float(one.mean()) for one in found)
+    best = int(np.argmin(curve))
+    gain = found[0] - found[best]
+    error = float(gain.std() / np.sqrt(len(gain)))
+    return Choice(best if gain.mean() > error else 0, curve)

@@ -1,0 +1,60 @@
+"""The head begins as the linear probe, whatever the form of the features that suits."""
+
+import numpy as np
+import pytest
+import torch
+
+from isotropy.evaluation.evaluators.linear import fit_linear
+from isotropy.evaluation.features import Features
+from isotropy.evaluation.problem import Problem
+from isotropy.finetuning.head import Head
+from isotropy.finetuning.target import Target
+
+
+def data(width: int = 6, rows: int = 120, seed: int = 0):
+    random = np.random.default_rng(seed)
+    z = (random.normal(size=(rows, width)) * np.geomspace(0.01, 30, width) + 5).astype(np.float32)
+    return z, (z[:, -1] > 5).astype(np.int64) + (z[:, 0] > 5)
+
+
+def test_of_classes_it_gives_the_probabilities_of_the_probe():
+    z, codes = data()
+    target = Target.of(codes)
+    head = Head.probe(z[:80], codes[:80], target).eval()
+    problem = Problem("classes", codes[:80], codes[80:], target.classes, metrics=("log loss",))
+    model = fit_linear(Features(z[:80], z[80:]), problem)
+    mine = torch.softmax(head(torch.from_numpy(z[80:])), 1).detach().numpy()
+    assert np.allclose(mine, model.predict(model.form.test), atol=2e-3)
+    assert model.detail["form"] != "as it is", "the columns differ by a factor of thousands"
+
+
+def test_of_numbers_it_gives_what_ridge_regression_predicts():
+    z, _ = data()
+    y = 3 * z[:, -1].astype(np.float64) - z[:, 2]
+    target = Target.of(y)
+    head = Head.probe(z[:80], target.encoded(y[:80]), target).eval()
+    problem = Problem("numbers", y[:80], y[80:], metrics=("R2",))
+    model = fit_linear(Features(z[:80], z[80:]), problem)
+    mine = target.decoded(head(torch.from_numpy(z[80:])).detach().numpy())
+    assert np.allclose(mine, model.predict(model.form.test), rtol=1e-3, atol=0.05)
+
+
+def test_a_column_that_never_varies_stays_finite():
+    z, codes = data()
+    z[:, 1] = 7
+    head = Head.probe(z, codes, Target.of(codes)).eval()
+    moved = torch.from_numpy(z).index_fill(1, torch.tensor([1]), 7.5)
+    assert torch.isfinite(head(moved)).all() and float(head.scale.max()) < 1e3
+
+
+def test_it_computes_in_float32_under_autocast():
+    head = Head(4, 2)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert head(torch.zeros(3, 4, dtype=torch.bfloat16)).dtype == torch.float32
+
+
+@pytest.mark.parametrize("rows", [3, 5])
+def test_of_a_handful_of_rows_it_takes_the_defaults(rows):
+    z, _ = data(rows=rows)
+    codes = np.arange(rows) % 2
+    assert torch.isfinite(Head.probe(z, codes, Target.of(codes))(torch.from_numpy(z))).all()

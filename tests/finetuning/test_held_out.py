@@ -1,0 +1,58 @@
+"""Held-out rows: who is held out, the temperature against a closed form, and the choice of the round."""
+
+import numpy as np
+import pytest
+
+from isotropy.finetuning.held_out import choose, losses, parts, temperature
+
+
+def test_of_few_rows_each_is_held_out_once_in_every_class():
+    codes = np.repeat([0, 1, 2], [20, 10, 1])
+    pairs = parts(codes, "classes", 0.2)
+    held_out = np.sort(np.concatenate([out for _, out in pairs]))
+    assert held_out.tolist() == list(range(30)), "the row that is alone in its class is always learnt from"
+    for fit, out in pairs:
+        assert not set(fit) & set(out) and set(codes[fit]) == {0, 1, 2}
+        assert np.bincount(codes[out]).tolist() == [4, 2]
+
+
+def test_of_many_rows_a_part_is_held_out_in_every_class():
+    codes = np.repeat([0, 1], [900, 300])
+    ((fit, out),) = parts(codes, "classes", 0.15)
+    assert np.bincount(codes[out]).tolist() == [135, 45] and len(fit) == 1020
+
+
+@pytest.mark.parametrize("rows", [60, 2000])
+def test_groups_stay_together(rows):
+    groups = np.arange(rows) // 6
+    pairs = parts(np.arange(rows) % 2, "classes", 0.2, groups=groups)
+    for fit, out in pairs:
+        assert not set(groups[fit]) & set(groups[out]) and len(out)
+
+
+def test_with_one_row_a_class_nothing_is_held_out():
+    assert parts(np.arange(4), "classes", 0.2) == []
+    assert parts(np.arange(40), "classes", 0.2, groups=np.zeros(40, dtype=np.int64)) == []
+
+
+def test_the_temperature_is_that_at_which_confidence_is_accuracy():
+    # Of two classes with logits (0, m), right with p: the optimum is where sigmoid(m / T) = p.
+    logits = np.tile(np.array([[0.0, 6.0]], dtype=np.float32), (100, 1))
+    found = temperature(logits, np.array([1] * 90 + [0] * 10))
+    assert found == pytest.approx(6 / np.log(0.9 / 0.1), rel=0.02)
+    # A loss at the best temperature does not depend on the scale of the logits.
+    codes = np.array([1] * 90 + [0] * 10)
+    assert losses("classes", logits, codes).mean() == pytest.approx(
+        losses("classes", 2 * logits, codes).mean(), rel=1e-3
+    )
+
+
+def test_a_round_is_chosen_only_where_it_is_better_by_a_standard_error():
+    random = np.random.default_rng(0)
+    truth = random.normal(size=400)
+    probe = (truth + random.normal(size=400))[:, None].astype(np.float32)
+    better = (truth + 0.5 * (probe[:, 0] - truth))[:, None].astype(np.float32)
+    as_good = (truth + random.permutation(probe[:, 0] - truth))[:, None].astype(np.float32)
+    assert choose("numbers", [probe, better, as_good], truth).round == 1
+    assert choose("numbers", [probe, as_good - 0.0], truth).round == 0
+    assert len(choose("numbers", [probe, better], truth).curve) == 2
