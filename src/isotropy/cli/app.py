@@ -97,7 +97,10 @@ def fit(
     ] = None,
     recipe: Annotated[Path | None, typer.Option(help="A recipe in TOML to start from.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for the run (default: runs/NAME-METHOD).")] = None,
-    resume: Annotated[Path | None, typer.Option(help="A run directory to continue.")] = None,
+    resume: Annotated[
+        Path | None,
+        typer.Option(help="A run directory to continue; with --epochs or --budget a finished one is trained longer."),
+    ] = None,
     stop_on_collapse: Annotated[
         bool, typer.Option("--stop-on-collapse", help="End with exit code 3 if training collapses.")
     ] = False,

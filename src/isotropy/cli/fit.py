@@ -3,6 +3,7 @@
 import signal
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from math import ceil
 from pathlib import Path
 from re import fullmatch
 from typing import Any
@@ -15,6 +16,8 @@ from isotropy.cli.inputs import pick_device, read_with_bar
 from isotropy.cli.live import LiveLine
 from isotropy.cli.show import COLLAPSED, INTERRUPTED, OUT, counted, duration, note, say
 from isotropy.cli.table import show_evidence
+from isotropy.diagnostics.answers import LEARNING, NOT_KNOWN
+from isotropy.diagnostics.verdict import UNKNOWN, Verdict
 from isotropy.errors import UserError
 from isotropy.evaluation.baselines import check_baselines
 from isotropy.evaluation.evaluate import with_budget
@@ -39,6 +42,10 @@ from isotropy.runs.session import (
 from isotropy.runs.settings import parse_setting
 from isotropy.training import Diverged, comm
 from isotropy.training.precision import choose
+
+# How much longer a run is that may pay, and that in time for one of the default length.
+_LONGER, _DEFAULT_LONGER = 3, "--budget 10m"
+_HELPS = {"yes": "would still help", "no": "would hardly help", NOT_KNOWN: "may or may not help: that is not known"}
 
 
 def fit(
@@ -82,9 +89,11 @@ def fit(
         )
         planned = next(events)
         assert isinstance(planned, Planned)
-        if resume is None:
+        if planned.reason == "longer":
+            _show_longer(planned)
+        elif resume is None:
             _show_plan(planned, settings)
-        _show(planned, events, probing, stop_on_collapse=stop_on_collapse)
+        _show(planned, events, probing, _more(planned, settings), stop_on_collapse=stop_on_collapse)
 
 
 def _beginning(origin: dict[str, Any], settings: dict[str, Any], out: Path | None) -> dict[str, Any]:
@@ -92,11 +101,7 @@ def _beginning(origin: dict[str, Any], settings: dict[str, Any], out: Path | Non
     if origin["path"] is None:
         raise UserError("fit needs the PATH of the data (or --resume RUN)")
     epochs, budget = settings["epochs"], settings["budget"]
-    if epochs is not None and budget is not None:
-        raise UserError("give --epochs or --budget, not both")
-    seconds = None if budget is None else seconds_of(budget)
-    if epochs is not None and not 0 < epochs < float("inf"):
-        raise UserError(f"--epochs {epochs:g} must be a number above 0")
+    length = _length(epochs, budget)
     changes = dict(parse_setting(text) for text in settings["set"])
     if "train.epochs" in changes and (epochs is not None or budget is not None):
         raise UserError("--set train.epochs says what --epochs and --budget say: give one of them")
@@ -105,23 +110,37 @@ def _beginning(origin: dict[str, Any], settings: dict[str, Any], out: Path | Non
     if out is not None:
         Run(out).refuse_if_taken()
     named = {name: value for name, value in settings.items() if name != "set"}
-    return named | {"budget": seconds, "settings": changes, "out": out or "auto", "origin": read_again(**origin)}
+    return named | {**length, "settings": changes, "out": out or "auto", "origin": read_again(**origin)}
+
+
+def _length(epochs: float | None, budget: str | None) -> dict[str, Any]:
+    """Return `epochs` and `budget` in seconds, as `isotropy.train` takes them."""
+    if epochs is not None and budget is not None:
+        raise UserError("give --epochs or --budget, not both")
+    if epochs is not None and not 0 < epochs < float("inf"):
+        raise UserError(f"--epochs {epochs:g} must be a number above 0")
+    return {"epochs": epochs, "budget": None if budget is None else seconds_of(budget)}
 
 
 def _resumption(
     folder: Path, origin: dict[str, Any], settings: dict[str, Any], out: Path | None
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return where the data of a run is, and the keyword arguments of `isotropy.train` to go on with it."""
-    given = {**origin, "path": None, **settings, "out": out}
+    epochs, budget = settings["epochs"], settings["budget"]
+    given = {**origin, "path": None, **settings, "epochs": None, "budget": None, "out": out}
     names = [f"--{name.replace('_', '-')}" for name, value in given.items() if value is not None and value != []]
     if names:
         raise UserError(f"--resume goes on with the settings of the run: leave out {', '.join(names)}")
+    length = _length(epochs, budget)
     run = Run.opened(folder)
-    run.refuse_if_finished()
+    if epochs is None and budget is None:
+        run.refuse_if_finished()
+    else:
+        run.refuse_if_not_extensible()
     kept = run.recipe.data | ({"path": origin["path"]} if origin["path"] else {})
     if "path" not in kept:
         raise UserError(f"{folder}: its data was in memory: go on with isotropy.train(data, resume={str(folder)!r})")
-    return kept, {"resume": folder}
+    return kept, {"resume": folder, **length}
 
 
 def seconds_of(text: str) -> float:
@@ -160,7 +179,30 @@ def _show_plan(planned: Planned, settings: dict[str, Any]) -> None:
         note(line)
 
 
-def _show(planned: Planned, events: Iterator[Event], probing: Status, *, stop_on_collapse: bool) -> None:
+def _show_longer(planned: Planned) -> None:
+    """Say how much longer a finished run will be trained, and what its schedule makes of that."""
+    recipe = planned.prepared.recipe
+    say(
+        f"{recipe.method} with {recipe.encoder} goes on from {planned.done:g} to {counted(planned.epochs, 'epoch')}: "
+        f"about {duration(planned.seconds)}"
+    )
+    there, end = (recipe.optim.lr * recipe.optim.rate(at) for at in (planned.done / planned.epochs, 1.0))
+    if there != end:
+        note(
+            f"the learning rate is that of {counted(planned.epochs, 'epoch')} from the start: it goes on at "
+            f"{there:.2g} and ends at {end:.2g}"
+        )
+
+
+def _more(planned: Planned, settings: dict[str, Any]) -> str:
+    """Return the options that make the run about three times as long, by what its length was given in."""
+    if settings["budget"] is not None:
+        minutes = ceil(_LONGER * seconds_of(settings["budget"]) / 60)
+        return f"--budget {minutes}m"
+    return _DEFAULT_LONGER if planned.reason == "default" else f"--epochs {_LONGER * planned.epochs:g}"
+
+
+def _show(planned: Planned, events: Iterator[Event], probing: Status, more: str, *, stop_on_collapse: bool) -> None:
     """Show a run to its end; a run that was stopped ends with an exit code."""
     folder = planned.folder
     assert folder is not None
@@ -170,7 +212,7 @@ def _show(planned: Planned, events: Iterator[Event], probing: Status, *, stop_on
             last = _show_training(events, live, stop, stop_on_collapse=stop_on_collapse)
         if isinstance(last, Stopped):
             _end_stopped(last, folder, resume)
-        _show_result(events, probing, () if planned.reason == "resume" else planned.prepared.division.notes)
+        _show_result(events, probing, more, () if planned.reason == "resume" else planned.prepared.division.notes)
     except Diverged as error:
         kept = f"in {folder / 'recipe.toml'}; the last good checkpoint is kept, {resume}"
         raise UserError(
@@ -186,7 +228,7 @@ def _show_training(events: Iterator[Event], live: LiveLine, stop: "Stop", *, sto
     for event in events:
         match event:
             case Recorded(verdict=verdict) if verdict is not None:
-                live.label = verdict.name if verdict.name != "unknown" else ""
+                live.label = _label(verdict)
                 if stop_on_collapse and verdict.alarm:
                     event.stop(save=False)
             case Stepped(step=step, health=health):
@@ -196,6 +238,12 @@ def _show_training(events: Iterator[Event], live: LiveLine, stop: "Stop", *, sto
             case Trained() | Stopped():
                 return event
     raise AssertionError("a training ends in Trained or Stopped")
+
+
+def _label(verdict: Verdict) -> str:
+    """Return what the live line says of a run: its verdict, and whether it still learns."""
+    state = {"yes": LEARNING, "no": "no longer learning"}.get(verdict.answer(LEARNING).answer, "")
+    return ", ".join(part for part in (verdict.name, "" if verdict.alarm else state) if part not in ("", UNKNOWN))
 
 
 def _end_stopped(stopped: Stopped, folder: Path, resume: str) -> None:
@@ -215,7 +263,7 @@ def _end_stopped(stopped: Stopped, folder: Path, resume: str) -> None:
     raise SystemExit(COLLAPSED)
 
 
-def _show_result(events: Iterator[Event], probing: Status, said: Sequence[str]) -> None:
+def _show_result(events: Iterator[Event], probing: Status, more: str, said: Sequence[str]) -> None:
     """Show the evidence (without the notes that were `said` before), the verdict and where everything is."""
     with probing if OUT.is_terminal else nullcontext():
         for event in events:
@@ -235,6 +283,9 @@ def _show_result(events: Iterator[Event], probing: Status, said: Sequence[str]) 
     assert finished.verdict is not None
     say("")
     show_verdict(finished.verdict)
+    if not finished.verdict.alarm:
+        helps = _HELPS[finished.verdict.answer(LEARNING).answer]
+        say(f"more time   {helps}; to train longer: isotropy fit --resume {folder} {more}")
     if not finished.evidence:
         note("no label was given, so nothing was probed; with one: isotropy probe RUN PATH --label NAME")
     say("")

@@ -1,6 +1,7 @@
 """The live line of a training: where it is, how it goes, and how long it takes."""
 
 from collections import deque
+from statistics import fmean
 from time import perf_counter
 from typing import Any
 
@@ -11,6 +12,8 @@ from isotropy.cli.show import OUT, duration
 from isotropy.training import Step
 
 _SECONDS_BETWEEN_LINES = 10.0
+# Steps of which the loss that is shown is the mean: one batch's alone is as low as its rows are easy.
+_MEAN_OF = 50
 
 
 class LiveLine:
@@ -22,6 +25,7 @@ class LiveLine:
     def __init__(self, epochs: float, *, shown: bool = True) -> None:
         self.epochs, self.shown, self.label = epochs, shown, ""
         self._recent: deque[tuple[float, int, float]] = deque(maxlen=200)
+        self._terms: deque[dict[str, float]] = deque(maxlen=_MEAN_OF)
         self._live = Live(console=OUT, refresh_per_second=8, transient=False) if OUT.is_terminal and shown else None
         self._begun = self._printed = perf_counter()
         self._first = 0
@@ -40,6 +44,7 @@ class LiveLine:
         self._first = self._first or step.number
         now = perf_counter()
         self._recent.append((now, step.rows, step.waited / max(step.seconds, 1e-9)))
+        self._terms.append(step.terms)
         if self._live:
             self._live.update(Text(folded(self.line(step, health), OUT.width), overflow="ellipsis", no_wrap=True))
         elif self.shown and (step.number == step.steps or now - self._printed > _SECONDS_BETWEEN_LINES):
@@ -47,8 +52,9 @@ class LiveLine:
             self._printed = now
 
     def line(self, step: Step, health: dict[str, Any]) -> str:
-        """Return the line: epoch, loss terms, speed, wait, rank, mean norm, time left."""
-        terms = "  ".join(f"{name} {value:.4g}" for name, value in step.terms.items())
+        """Return the line: epoch, loss terms (means of the last steps), speed, wait, rank, mean norm, time left."""
+        recent = [*self._terms] or [step.terms]
+        terms = "  ".join(f"{name} {fmean(one[name] for one in recent):.4g}" for name in step.terms)
         passed = perf_counter() - self._begun
         done = step.number - self._first + 1
         left = passed / done * (step.steps - step.number)

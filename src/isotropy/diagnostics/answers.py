@@ -6,7 +6,7 @@ from typing import Any
 
 from isotropy.diagnostics.learning import trend
 from isotropy.diagnostics.rules.point_collapse import NEAR_ONE_POINT
-from isotropy.diagnostics.rules.records import Evidence, Finding, Records
+from isotropy.diagnostics.rules.records import Evidence, Finding, Records, RunFacts
 
 COLLAPSED, LEARNING, UNTRAINED, FREE = (
     "collapsed",
@@ -17,8 +17,8 @@ COLLAPSED, LEARNING, UNTRAINED, FREE = (
 NOT_KNOWN = "not known"
 _NO_LABEL = "no label was probed"
 # Variation and effective rank of the embeddings, over those before training, from which on they have not collapsed,
-# however short the run: far from every threshold of a failure.
-KEPT = 0.5
+# however short the run. Healthy: .3 and .21; faults: 0.001 and .11.
+KEPT = 0.2
 # The most by which an encoder may be better than the untrained one, by the upper end of its interval, to be called no
 # better: a wider interval says that too few rows were probed.
 NO_BETTER = 0.01
@@ -59,9 +59,9 @@ def kept(records: Records) -> bool:
     return not ratio or ratio.last < NEAR_ONE_POINT
 
 
-def learning(records: Records) -> Answer:
+def learning(records: Records, facts: RunFacts) -> Answer:
     """Return whether more time would still help."""
-    return Answer(LEARNING, *trend(records))
+    return Answer(LEARNING, *trend(records, facts.parts))
 
 
 def better(probes: Sequence[Mapping[str, Any]]) -> Iterator[Answer]:

@@ -93,7 +93,7 @@ def verdict(
         found = replace(found, name=NOT_COLLAPSED, sentence=VERDICTS[NOT_COLLAPSED] + because)
     if found.name not in RULES:
         found = _probed(found, records, facts, probes) or found
-    known = (_collapsed(found, records), answers.learning(records), *answers.better(probes))
+    known = (_collapsed(found, records), answers.learning(records, facts), *answers.better(probes))
     advice = (_PROBE,) if found.name in (UNKNOWN, NOT_COLLAPSED) and not probes else found.advice
     return replace(found, answers=known, advice=advice)
 
@@ -132,7 +132,7 @@ def _probed(found: Verdict, records: Records, facts: RunFacts, probes: Sequence[
         return Verdict(name, VERDICTS[name], evidence, RULES[name].advise(facts))
     if evidence := answers.behind(probes, step):
         instead = f"use {answers.best_free(probes[0])} instead, or compare methods: isotropy compare PATH --label NAME"
-        longer = answers.learning(records).answer == "yes"
+        longer = answers.learning(records, facts).answer == "yes"
         advice = (instead, *(suited([TRAIN_LONGER if longer else CHECK_VIEWS], facts.parts)))
         return Verdict(BEHIND, VERDICTS[BEHIND], evidence, advice)
     return None

@@ -16,6 +16,7 @@ from isotropy.runs.diagnose import diagnose
 from isotropy.runs.directory import Run
 
 _COLLAPSED = 1.1  # directions in use
+_MEAN_OF = 50  # steps at the end whose loss is shown as one number
 POINTS = 300  # of a curve, at most: each the mean, lowest and highest of its stretch
 _NO_METRIC = {"step", "epoch", "pass", "rows", "seconds", "loss", "categories", "diverged"}
 Curve = list[list[float]]
@@ -105,8 +106,14 @@ def _training(metrics: list[dict[str, Any]], reference_losses: dict[str, float])
     if len(names) > 1:
         curves |= {name: curve(zip(epochs, (_number(line.get(name)) for line in terms))) for name in names}
     curves = {name: points for name, points in curves.items() if points}
-    found = {"steps": metrics[-1]["step"], "epochs": epochs[-1], "loss": next(filter(isfinite, reversed(losses)), None)}
+    found = {"steps": metrics[-1]["step"], "epochs": epochs[-1], "loss": _newest(losses)}
     return found | {"curves": curves, "reference_losses": reference_losses}
+
+
+def _newest(losses: list[float]) -> float | None:
+    """Return the mean of the last losses that are finite: one batch's is as low as its rows are easy."""
+    last = list(filter(isfinite, losses))[-_MEAN_OF:]
+    return fmean(last) if last else None
 
 
 def _health(records: list[dict[str, Any]]) -> dict[str, Any]:

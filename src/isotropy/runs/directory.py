@@ -63,7 +63,20 @@ class Run:
     def refuse_if_finished(self) -> None:
         """Raise UserError where the run is at its end."""
         if self.finished:
-            raise UserError(f"{self.folder}: is finished; look at it with: isotropy report {self.folder}")
+            raise UserError(
+                f"{self.folder}: is finished; look at it with: isotropy report {self.folder}, or train it longer "
+                f"with: isotropy fit --resume {self.folder} --budget 10m (or --epochs)"
+            )
+
+    def refuse_if_not_extensible(self) -> None:
+        """Raise UserError where the run cannot be trained longer: it is not finished, or keeps no checkpoint."""
+        if not self.finished:
+            raise UserError(
+                f"{self.folder}: is not finished, and only a finished run is trained longer: finish it first with: "
+                f"isotropy fit --resume {self.folder}"
+            )
+        if not self.has_checkpoint:
+            raise UserError(f"{self.folder / 'checkpoints'}: no checkpoint is left to train on from: begin another run")
 
     def create(self, prepared: Prepared) -> None:
         """Make the directory with the recipe and what was learnt of the data."""
@@ -80,6 +93,24 @@ class Run:
             }
             self._write("data.json", about)
             self._write("recipe.toml", prepared.recipe.to_toml())
+
+    def extend(self, prepared: Prepared) -> None:
+        """Make a finished run one that is on its way to the longer schedule that `prepared` has.
+
+        What it exported stays as it is until that end is reached.
+        """
+        last = checkpoint.last_good(self.checkpoints)
+        before = [] if last is None else [checkpoint.about(last)["identity"]["steps"]]
+        with self._writing():
+            about = self.about | prepared.facts() | {"extends": [*self.extends, *before], "unfinished": True}
+            # First, for with the recipe alone the checkpoint would be of another training.
+            self._write("data.json", about)
+            self._write("recipe.toml", prepared.recipe.to_toml())
+
+    @property
+    def extends(self) -> list[int]:
+        """The lengths in steps that the run had before it was trained longer."""
+        return [int(steps) for steps in self.read_json("data.json", {}).get("extends", [])]
 
     @property
     def about(self) -> dict[str, Any]:
@@ -106,8 +137,13 @@ class Run:
 
     @property
     def finished(self) -> bool:
-        """Whether the encoder was exported."""
-        return (self.folder / "model.json").is_file()
+        """Whether the encoder was exported, at the end of the length that the run has now."""
+        return (self.folder / "model.json").is_file() and not self.read_json("data.json", {}).get("unfinished")
+
+    @property
+    def trained_seconds(self) -> float:
+        """How long all steps took."""
+        return sum(line["seconds"] for line in Log.read(self.folder / "timing.jsonl"))
 
     @property
     def has_checkpoint(self) -> bool:
@@ -158,11 +194,19 @@ class Run:
         """
         with self._writing():
             self._write_embeddings(prepared, made)
-            self.keep_evidence(found)
+            if self.extends:
+                # Other labels were probed on the encoder that the shorter training gave.
+                self._write("probes.json", found)
+            else:
+                self.keep_evidence(found)
             if codes is not None:
                 self._write("codes.json", codes)
         made.scores = [{key: entry[key] for key in ("label", "outcome", "sentence")} for entry in found]
         made.save(self.folder)
+        about = self.about
+        if about.pop("unfinished", None):
+            with self._writing():
+                self._write("data.json", about | prepared.facts())
 
     def _write_embeddings(self, prepared: Prepared, made: Representation) -> None:
         """Write embeddings.parquet: the part of each row (or "unused"), its label as text, if any, and z0, z1, ..."""

@@ -13,10 +13,13 @@ from isotropy.batch import Batch
 from isotropy.diagnostics import encoder_numbers, followed, step_numbers, views_rank
 from isotropy.methods.method import Method
 from isotropy.representation.embedding import embed_rows
+from isotropy.runs.held_out import HeldOut
 from isotropy.runs.prepare import Prepared
 from isotropy.training import Step, comm
 
 CHEAP_EVERY = 10
+# At most this many scores of the held-out loss: one costs about a third of a step.
+_MOST_HELD_OUT = 25
 # At most this many expensive records are spread over a run, and none is nearer to the last than this many steps.
 _MOST_EXPENSIVE, _LEAST_STEPS = 50, 20
 # Rows on which the encoder is monitored: twice as many cost more than 3% of a short training.
@@ -33,6 +36,16 @@ def expensive_every(steps: int) -> int:
     return max(_LEAST_STEPS, CHEAP_EVERY * -(-steps // (CHEAP_EVERY * _MOST_EXPENSIVE)))
 
 
+def held_out_every(steps: int) -> int:
+    """Return how many steps lie between two scores of the held-out loss, in a run of so many steps.
+
+    Example:
+        >>> held_out_every(200), held_out_every(10_000)
+        (10, 400)
+    """
+    return CHEAP_EVERY * max(1, -(-steps // (CHEAP_EVERY * _MOST_HELD_OUT)))
+
+
 def verdict_due(records: int) -> bool:
     """Return whether a verdict is due after so many records: the first fifty, then a fiftieth more each time.
 
@@ -47,12 +60,14 @@ class Monitor:
 
     Every record has the step, the epoch, the loss and what `step_numbers` and `views_rank` say of the outputs, over
     all ranks; every `expensive_every` steps also what `encoder_numbers` says, and "teacher_way", what
-    `followed` says of a teacher. All are functions of the run alone.
+    `followed` says of a teacher; every `held_out_every` steps the loss of `held_out`. All are functions of the run
+    alone.
 
     Args:
         method: what is trained; `monitored` says what is read of its outputs.
         rows: a few hundred stored rows that the encoder is monitored on; `to_input` turns them into its input.
         untrained: the encoder as it was before training; kept where there is a teacher, which began with it too.
+        held_out: what scores the method on rows that do not change.
     """
 
     def __init__(
@@ -61,8 +76,9 @@ class Monitor:
         rows: Tensor | Batch,
         to_input: Callable[[Any], Tensor | Batch],
         untrained: nn.Module,
+        held_out: HeldOut | None = None,
     ) -> None:
-        self.method, self.rows, self.to_input = method, rows, to_input
+        self.method, self.rows, self.to_input, self.held_out = method, rows, to_input, held_out
         self._before = self._embedded(untrained)
         self._teacher = method.ema_encoder()
         self._start = untrained if self._teacher is not None else None
@@ -73,7 +89,8 @@ class Monitor:
         rows = len(prepared.dataset)
         chosen = prepared.dataset.batch(torch.linspace(0, rows - 1, min(_ROWS, rows)).long())
         untrained = prepared.untrained().to(prepared.device)
-        return cls(prepared.method, chosen, prepared.preprocess.to_input, untrained)
+        held_out = HeldOut.of(prepared) if comm.rank() == 0 else None
+        return cls(prepared.method, chosen, prepared.preprocess.to_input, untrained, held_out)
 
     def at_start(self) -> dict[str, float]:
         """Return the record of step 0: what the untrained encoder is like."""
@@ -97,6 +114,8 @@ class Monitor:
             record |= encoder_numbers(self._embedded(self.method.encoder), self._before)
             if self._start is not None and self._teacher is not None:
                 record["teacher_way"] = followed(self._start, self.method.encoder, self._teacher)
+        if self.held_out is not None and (last or step.number % held_out_every(step.steps) == 0):
+            record[self.held_out.name] = self.held_out.loss(self.method)
         return record
 
     def _embedded(self, encoder: nn.Module) -> NDArray[np.float32]:

@@ -70,20 +70,24 @@ class Prepared:
         """Return the keyword arguments of `isotropy.training.fit`."""
         return {"optim": self.recipe.optim, "device": self.device, **self.recipe.train.arguments()}
 
-    def facts(self) -> dict[str, Any]:
-        """Return what a reader of a run's numbers has to know: reference losses, steps, batch and width."""
+    @property
+    def plan(self) -> Plan:
+        """The steps of the training."""
         train = self.recipe.train
-        plan = Plan(
+        return Plan(
             rows=len(self.dataset),
             batch_size=train.batch_size,
             epochs=train.epochs,
             passes_per_epoch=self.method.passes_per_epoch,
             keep_last=train.keep_last,
         )
-        batch = min(train.batch_size, len(self.dataset))
+
+    def facts(self) -> dict[str, Any]:
+        """Return what a reader of a run's numbers has to know: reference losses, steps, batch and width."""
+        batch = min(self.recipe.train.batch_size, len(self.dataset))
         return {
             "reference_losses": self.method.reference_losses(batch),
-            "training": {"steps": plan.steps, "batch_size": batch, "width": self.method.encoder.width},
+            "training": {"steps": self.plan.steps, "batch_size": batch, "width": self.method.encoder.width},
         }
 
     def untrained(self) -> nn.Module:

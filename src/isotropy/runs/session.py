@@ -25,6 +25,7 @@ from isotropy.runs.budget import seconds_left_for_training
 from isotropy.runs.diagnose import run_facts
 from isotropy.runs.directory import Recorder, Run, free_folder, on_first
 from isotropy.runs.division import Label
+from isotropy.runs.longer import epochs_done, epochs_within_budget, refuse_no_more
 from isotropy.runs.monitor import Monitor, verdict_due
 from isotropy.runs.prepare import Prepared
 from isotropy.runs.recipe import Recipe
@@ -37,9 +38,11 @@ class Planned:
 
     Attributes:
         prepared: the data, its division, and the method; `prepared.recipe` is the recipe as it will be run.
-        epochs: of the encoder. reason: what decided them: "epochs", "budget", "recipe", "default" or "resume".
+        epochs: of the encoder. reason: what decided them: "epochs", "budget", "recipe" or "default"; "resume" where a
+            run goes on to its end, and "longer" where a finished one is extended.
         folder: the run directory, None where there will be none.
         reserved: seconds of the budget, or of the default length, that are kept for embedding and evidence.
+        done: epochs that a finished run was trained for already, where it is extended.
     """
 
     prepared: Prepared
@@ -47,11 +50,12 @@ class Planned:
     reason: str
     folder: Path | None
     reserved: float = 0.0
+    done: float = 0.0
 
     @cached_property
     def seconds(self) -> float:
         """About how long the training takes: measured on a few batches when first asked for, on every rank or none."""
-        return self.epochs * prepare.seconds_per_epoch(self.prepared)
+        return (self.epochs - self.done) * prepare.seconds_per_epoch(self.prepared)
 
 
 @dataclass
@@ -181,7 +185,8 @@ def train(
             them; by default the recipe's, or the modality's where there is none.
         device: where training runs.
         out: the run directory to write, "auto" for one under runs/; None keeps everything in memory.
-        resume: a run directory to go on with; its recipe holds, and `data` is where its data moved to.
+        resume: a run directory to go on with; its recipe holds, and `data` is where its data moved to. With `epochs` or
+            `budget`, in all, a finished run is trained longer (`runs.longer`).
         monitor: whether to measure the training's health: without it there is no `Recorded` and no verdict.
         evaluators: names in `isotropy.evaluation.EVALUATORS`, by which a label is scored; the first one decides.
         baselines: names in `isotropy.evaluation.baselines.EXTRAS` of those on request, such as "patches" for images.
@@ -207,25 +212,19 @@ def train(
     sizes = sizes_of(label_budget)
     evaluators = with_budget(evaluators, sizes)
     if resume is not None:
-        given = (
-            recipe,
-            method,
-            encoder,
-            settings,
-            epochs,
-            budget,
-            seed,
-            precision,
-            embedding,
-            out,
-            origin,
-            *reading.values(),
-        )
+        given = (recipe, method, encoder, settings, seed, precision, embedding, out, origin, *reading.values())
         if any(value is not None for value in given):
-            raise UserError("resume goes on with the settings of the run: give data and device alone beside it")
+            raise UserError(
+                "resume goes on with the settings of the run: give data and device alone beside it, and epochs or "
+                "budget to train it longer"
+            )
         run = Run.opened(resume)
-        run.refuse_if_finished()
-        plan = partial(_plan_resumed, run, data)
+        if epochs is None and budget is None:
+            run.refuse_if_finished()
+        else:
+            _check_length(epochs, budget, {})
+            run.refuse_if_not_extensible()
+        plan = partial(_plan_resumed, run, data, epochs, budget)
     else:
         _check(data, encoder, settings or {}, epochs, budget, out, reading)
         named = {
@@ -257,16 +256,20 @@ def _check(
 ) -> None:
     if data is None:
         raise UserError("train needs data, or resume: the run directory to go on with")
-    if budget is not None and (epochs is not None or "train.epochs" in settings):
-        raise UserError("give epochs or budget, not both")
-    if budget is not None and not budget > 0:
-        raise UserError(f"budget = {budget:g} must be a number of seconds above 0")
+    _check_length(epochs, budget, settings)
     if isinstance(encoder, nn.Module) and out is not None:
         raise UserError("a network of your own is in no recipe: leave out `out` and save `Finished.representation`")
     if isinstance(data, Data) and reading:
         raise UserError(f"the data is read already: give {next(iter(reading))} to isotropy.read")
     if out not in (None, "auto"):
         Run(out).refuse_if_taken()
+
+
+def _check_length(epochs: float | None, budget: float | None, settings: Mapping[str, Any]) -> None:
+    if budget is not None and (epochs is not None or "train.epochs" in settings):
+        raise UserError("give epochs or budget, not both")
+    if budget is not None and not budget > 0:
+        raise UserError(f"budget = {budget:g} must be a number of seconds above 0")
 
 
 def read_again(path: Path | str, **reading: Any) -> dict[str, Any]:
@@ -327,8 +330,8 @@ def _plan(
     return Planned(prepared.with_epochs(epochs), epochs, reason, None if out is None else Path(out), reserved)
 
 
-def _plan_resumed(run: Run, data: Any, place: torch.device) -> Planned:
-    """Plan what is left of a run."""
+def _plan_resumed(run: Run, data: Any, epochs: float | None, budget: float | None, place: torch.device) -> Planned:
+    """Plan what is left of a run, or of a longer one."""
     recipe = run.recipe
     if data is None and "path" not in recipe.data:
         raise UserError(f"{run.folder}: its data was in memory: give it again beside resume")
@@ -336,7 +339,17 @@ def _plan_resumed(run: Run, data: Any, place: torch.device) -> Planned:
     data = _read(recipe.data["path"] if data is None else data, options)
     prepared = prepare.prepare(recipe, data, device=place, preprocess=run.preprocess)
     run.refuse_other_data(prepared.rows)
-    return Planned(prepared, recipe.train.epochs, "resume", run.folder)
+    if epochs is None and budget is None:
+        return Planned(prepared, recipe.train.epochs, "resume", run.folder)
+    done = epochs_done(run, prepared)
+    reserved = 0.0
+    if epochs is None:
+        assert budget is not None
+        reserved = budget - seconds_left_for_training(prepared, budget)
+        epochs = epochs_within_budget(run, prepared, done, budget, reserved)
+    else:
+        refuse_no_more(run, prepared, done, epochs)
+    return Planned(prepared.with_epochs(epochs), epochs, "longer", run.folder, reserved, done)
 
 
 def _events(
@@ -354,14 +367,14 @@ def _events(
         prepared, folder = planned.prepared, planned.folder
         run = None if folder is None else Run(folder)
         if run is not None and planned.reason != "resume":
-            on_first(lambda: run.create(prepared))
+            on_first(lambda: run.extend(prepared) if planned.reason == "longer" else run.create(prepared))
         resume = checkpoint.last_good(run.checkpoints) if run else None
         offsets = checkpoint.about(resume)["about"]["offsets"] if resume else {}
         with run.recording(offsets) if run else nullcontext(Recorder({}, None)) as recorder:
             watch = Monitor.of(prepared) if monitor else None
             if watch is not None and comm.rank() == 0 and not recorder.records:
                 recorder.record(watch.at_start())
-            stopped = yield from _steps(prepared, recorder, watch, resume)
+            stopped = yield from _steps(prepared, recorder, watch, resume, run.extends if run else [])
         if stopped is not None:
             yield replace(stopped, folder=folder)
             return
@@ -387,13 +400,16 @@ def _events(
         yield Finished(made, prepared, recorder.records, found, codes, said, folder)
 
 
-def _steps(prepared: Prepared, recorder: Recorder, watch: Monitor | None, resume: Path | None) -> Any:
+def _steps(
+    prepared: Prepared, recorder: Recorder, watch: Monitor | None, resume: Path | None, extends: list[int]
+) -> Any:
     """Yield the events of all steps that are left; return `Stopped` where the caller stopped them."""
     first = comm.rank() == 0
     facts = run_facts(prepared.recipe.method, prepared.facts()) if watch else None
     health = {name: value for record in recorder.records for name, value in record.items()}
     newest = None
-    for step in fit(prepared.method, prepared.dataset, prepared.views, resume=resume, **prepared.arguments()):
+    going_on: dict[str, Any] = {"resume": resume, "extends": extends, **prepared.arguments()}
+    for step in fit(prepared.method, prepared.dataset, prepared.views, **going_on):
         recorder.step(step)
         seen = watch.at(step) if watch else None
         last, recorded = step.number == step.steps, None

@@ -1,7 +1,7 @@
 """The loop: a generator that trains; what else should happen is the body of the caller's `for`."""
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from time import perf_counter
@@ -77,6 +77,7 @@ def fit(
     compile: bool = False,
     device: torch.device | str = "cpu",
     resume: Path | None = None,
+    extends: Collection[int] = (),
 ) -> Iterator[Step]:
     """Train `method` on `dataset`, yielding every step.
 
@@ -95,6 +96,8 @@ def fit(
         compile: compile the encoder.
         device: where training runs.
         resume: a checkpoint of the same training, which goes on bit-identically under the same conditions.
+        extends: lengths in steps of which the checkpoint's training may be instead: it goes on at the place in this
+            longer schedule that its step has there, as if it had been planned so long where the schedule is constant.
 
     Raises: UserError for arguments that do not fit; Diverged where the loss is not finite.
 
@@ -134,7 +137,7 @@ def fit(
     )
     state = _State(method, optim, plan, seed, f"{device.type} {precision}")
     if resume is not None:
-        state.load(resume)
+        state.load(resume, extends)
     try:
         yield from _steps(state, gradient, trainable, dataset, views, micro_batch)
     finally:
@@ -255,10 +258,10 @@ class _State:
         header = {"identity": self.identity, "conditions": self.conditions, "about": about}
         return checkpoint.save(folder, self.done, self.method, self.optimizer, header)
 
-    def load(self, path: Path) -> None:
+    def load(self, path: Path, extends: Collection[int] = ()) -> None:
         header = checkpoint.about(path)
         for name, value in self.identity.items():
-            if (was := header["identity"].get(name)) != value:
+            if (was := header["identity"].get(name)) != value and not (name == "steps" and was in extends):
                 raise UserError(f"{path}: belongs to another training: {name} was {was} and is {value} now")
         was = header["conditions"]
         differ = [f"{k} {was.get(k)} -> {v}" for k, v in self.conditions.items() if was.get(k) != v]
