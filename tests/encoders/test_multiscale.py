@@ -79,7 +79,7 @@ def test_a_filter_is_read_as_its_proportion_above_the_threshold():
     for convolution, dilation in zip(encoder.convolutions, reaches(40, 2), strict=True):
         weight = convolution.weight.squeeze(2)
         response = functional.conv1d(x, weight, convolution.bias, padding=4 * dilation, dilation=dilation)
-        expected.append((1 / (1 + (-4 * response).exp())).mean(2))
+        expected.append((1 / (1 + (-8 * response).exp())).mean(2))
     torch.testing.assert_close(proportions[0], torch.cat(expected, 1), rtol=0, atol=1e-12)
     torch.testing.assert_close(encoder.frames(x).mean(2), proportions[0], rtol=0, atol=1e-12)
 

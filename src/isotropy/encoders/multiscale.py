@@ -12,7 +12,7 @@ from isotropy.validation import at_least
 KERNEL = 9
 _STATISTICS = 6  # of each channel
 _MOST_STATISTICS = 48  # numbers of the embedding that statistics may take
-_SHARPNESS = 4.0  # of the soft threshold
+_SHARPNESS = 8.0  # of the soft threshold
 _OVERLAP = 8  # steps of a scale's longest stride that are averaged into one
 
 
@@ -21,7 +21,7 @@ class MultiScaleCNN(FrameEncoder):
 
     At scale i the 9 taps of a kernel are r_i steps apart, growing geometrically from 1 to an eighth of `length`; where
     that is far, neighbouring steps are averaged first. Of a filter's response h the embedding reads the mean over time
-    of sigmoid(4 h), a smooth proportion of positive values. A linear map of all these is its learned part; the rest are
+    of sigmoid(8 h), a smooth proportion of positive values. A linear map of all these is its learned part; the rest are
     statistics of each channel that nothing can unlearn: mean, logarithm of the standard deviation, minimum, maximum,
     last value and logarithm of the mean absolute step (48 mixtures of them where there are more).
 
