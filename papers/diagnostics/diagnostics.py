@@ -37,7 +37,7 @@ CASES = [json.loads(line) for line in Path(__file__).with_name("cases.jsonl").re
 MONITORED = 256
 SMALL: dict[str, dict[str, Any]] = {
     "image": {"encoder.width": 64, "encoder.stem": 8},
-    "series": {"encoder.steps": 4},
+    "series": {"encoder": "series_cnn", "encoder.steps": 4},
     "table": {"encoder": "table_mlp", "encoder.width": 64, "encoder.hidden": 64, "encoder.depth": 3},
 }
 

@@ -30,6 +30,7 @@ PEERS = {
 }
 RANDOM, RAW, BUDGET = "random encoder", "raw features", 12.0
 SERIES: dict[str, Any] = {
+    "encoder": "series_cnn",
     "optim.name": "adam", "optim.lr": 3e-4, "optim.weight_decay": 3e-4, "optim.betas": (0.9, 0.99), "optim.warmup": 0.0,
     "optim.final": 1.0, "optim.decay_vectors": True, "train.batch_size": 128, "train.keep_last": True,
 }  # fmt: skip
@@ -144,8 +145,8 @@ CROPS = {"views.scale": [0.5, 1.0], "views.jitter": [0.4, 0.4, 0.4, 0.1]}
 TASKS: dict[str, tuple[Any, str, float, dict[str, Any], dict[str, Any], str]] = {
     "shoes": (_shoes, "image", 8.0, SMALL, CROPS, "views.flip"),
     "digits": (lambda _: _mirrored(sets.digits()), "image", 8.0, SMALL, CROPS, "views.flip"),
-    "amplitude": (_amplitude, "series", 8.0, {}, {"views.jitter": 0.05}, "views.scale"),
-    "amplitude, longer": (_amplitude, "series", 32.0, {}, {"views.jitter": 0.05}, "views.scale"),
+    "amplitude": (_amplitude, "series", 8.0, {"encoder": "series_cnn"}, {"views.jitter": 0.05}, "views.scale"),
+    "amplitude, longer": (_amplitude, "series", 32.0, {"encoder": "series_cnn"}, {"views.jitter": 0.05}, "views.scale"),
 }
 
 

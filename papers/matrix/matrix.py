@@ -17,6 +17,7 @@ from isotropy.data import Data
 from isotropy.diagnostics import effective_rank, mean_norm
 from isotropy.evaluation.splits import stratified
 from isotropy.methods import METHODS
+from isotropy.modalities import MODALITIES
 from isotropy.runs.prepare import Prepared, prepare
 from isotropy.runs.recipe import Recipe
 
@@ -42,6 +43,7 @@ EQUIVARIANT: dict[str, tuple[str, dict[str, Any]]] = {
     for views in ("structured", "moved")
 }
 CIFAR = ("simclr", "vicreg", "music", "dissl", "swav")
+PAPERS = {"table": "table_mlp", "series": "series_cnn"}
 KINDS = ("linear", "knn")
 
 
@@ -49,8 +51,11 @@ def _recipe_of(method: str, name: str, seed: int) -> Recipe:
     """Return the method's default recipe with the views (and encoder) that suit the data set."""
     base, settings = EQUIVARIANT.get(name, (name, {}))
     modality = MODALITY.get(base, "image")
-    papers = {"encoder": "table_mlp"} if modality == "table" else {}
-    recipe = Recipe.default(method, modality).changed({"train.seed": seed} | papers | settings)
+    recipe = Recipe.default(method, modality)
+    # The rows were measured on the papers' networks, which were the defaults.
+    if recipe.encoder == MODALITIES[modality].default_encoder and modality in PAPERS:
+        recipe = recipe.changed({"encoder": PAPERS[modality]})
+    recipe = recipe.changed({"train.seed": seed} | settings)
     if name == "cifar10":
         return recipe.changed({"encoder.stem": 8, "encoder.width": 128, "train.batch_size": 256})
     digit = sets.DIGIT_VIEWS if name == "digits" and (METHODS[method].min_views > 1 or recipe.views) else {}

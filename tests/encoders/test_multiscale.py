@@ -70,18 +70,18 @@ def test_a_series_or_a_channel_without_values_is_finite():
     assert encoder(Batch(torch.randn(3, 2, 20), mask)).isfinite().all()
 
 
-def test_a_filter_is_read_as_its_share_above_the_threshold():
+def test_a_filter_is_read_as_its_proportion_above_the_threshold():
     encoder, x = made(40, scales=2).double(), torch.randn(3, 2, 40, dtype=torch.float64)
-    shares = []
-    encoder.norm.register_forward_pre_hook(lambda _, given: shares.append(given[0]))
+    proportions = []
+    encoder.norm.register_forward_pre_hook(lambda _, given: proportions.append(given[0]))
     encoder(x)
     expected = []
     for convolution, dilation in zip(encoder.convolutions, reaches(40, 2), strict=True):
         weight = convolution.weight.squeeze(2)
         response = functional.conv1d(x, weight, convolution.bias, padding=4 * dilation, dilation=dilation)
-        expected.append((1 / (1 + (-4 * response).exp())).mean(2))
-    torch.testing.assert_close(shares[0], torch.cat(expected, 1), rtol=0, atol=1e-12)
-    torch.testing.assert_close(encoder.frames(x).mean(2), shares[0], rtol=0, atol=1e-12)
+        expected.append((1 / (1 + (-8 * response).exp())).mean(2))
+    torch.testing.assert_close(proportions[0], torch.cat(expected, 1), rtol=0, atol=1e-12)
+    torch.testing.assert_close(encoder.frames(x).mean(2), proportions[0], rtol=0, atol=1e-12)
 
 
 def test_wide_scales_read_averages():

@@ -12,7 +12,7 @@ from isotropy.validation import at_least
 KERNEL = 9
 _STATISTICS = 6  # of each channel
 _MOST_STATISTICS = 48  # numbers of the embedding that statistics may take
-_SHARPNESS = 4.0  # of the soft threshold
+_SHARPNESS = 8.0  # of the soft threshold
 _OVERLAP = 8  # steps of a scale's longest stride that are averaged into one
 
 
@@ -21,7 +21,7 @@ class MultiScaleCNN(FrameEncoder):
 
     At scale i the 9 taps of a kernel are r_i steps apart, growing geometrically from 1 to an eighth of `length`; where
     that is far, neighbouring steps are averaged first. Of a filter's response h the embedding reads the mean over time
-    of sigmoid(4 h), a smooth proportion of positive values. A linear map of all these is its learned part; the rest are
+    of sigmoid(8 h), a smooth proportion of positive values. A linear map of all these is its learned part; the rest are
     statistics of each channel that nothing can unlearn: mean, logarithm of the standard deviation, minimum, maximum,
     last value and logarithm of the mean absolute step (48 mixtures of them where there are more).
 
@@ -64,7 +64,7 @@ class MultiScaleCNN(FrameEncoder):
             )
         self.convolutions = nn.ModuleList(convolutions)
         self.norm = nn.BatchNorm1d(self.frame_width)
-        # What shares are like before anything is learnt, so that they count as much as the statistics then too.
+        # What proportions are like before anything is learnt, so that they count as much as the statistics then too.
         self.norm.get_buffer("running_mean").fill_(0.5)
         self.norm.get_buffer("running_var").fill_(0.01)
         self.head = nn.Linear(self.frame_width, width - kept)
@@ -89,17 +89,17 @@ class MultiScaleCNN(FrameEncoder):
         values, mask = (x.values, x.mask) if isinstance(x, Batch) else (x, None)
         if mask is not None:
             values = values.masked_fill(~mask, 0.0)
-        shares = []
+        proportions = []
         for response, there in self._responses(values, mask):
             above = torch.sigmoid(_SHARPNESS * response)
-            # Summed in full precision: the shares of two series differ in the third digit.
+            # Summed in full precision: the proportions of two series differ in the third digit.
             total = above.dtype if above.dtype == torch.float64 else torch.float32
             if there is None:
-                shares.append(above.mean(2, dtype=total))
+                proportions.append(above.mean(2, dtype=total))
             else:
-                shares.append((above * there).sum(2, dtype=total) / there.sum(2).clamp(min=1))
+                proportions.append((above * there).sum(2, dtype=total) / there.sum(2).clamp(min=1))
         statistics = self.statistics_norm(channel_statistics(values, mask) @ self.mixing.T)
-        return torch.cat([self.head(self.norm(torch.cat(shares, 1))), statistics], 1)
+        return torch.cat([self.head(self.norm(torch.cat(proportions, 1))), statistics], 1)
 
     def _responses(self, values: Tensor, mask: Tensor | None) -> list[tuple[Tensor, Tensor | None]]:
         """Return each scale's responses (B, filters, steps), and which of its steps have a value (B, 1, steps)."""
@@ -124,12 +124,12 @@ def reaches(length: int, scales: int) -> list[int]:
 def _averaged(values: Tensor, mask: Tensor | None, block: int) -> tuple[Tensor, Tensor | None]:
     """Return means of `block` steps of what is there, and in which steps something is."""
     if block > 1:
-        share = functional.avg_pool1d(values, block, ceil_mode=True)
+        mean = functional.avg_pool1d(values, block, ceil_mode=True)
         if mask is not None:
             known = functional.avg_pool1d(mask.to(values.dtype), block, ceil_mode=True)
-            values, mask = share / known.clamp(min=1e-9), known > 0
+            values, mask = mean / known.clamp(min=1e-9), known > 0
         else:
-            values = share
+            values = mean
     return values, None if mask is None else mask.any(1, keepdim=True)
 
 
@@ -141,8 +141,8 @@ def channel_statistics(values: Tensor, mask: Tensor | None) -> Tensor:
     A channel without a value is one zero.
 
     Example:
-        >>> channel_statistics(torch.tensor([[[0.0, 1.0, 0.0, 1.0]]]), None).round(decimals=2).tolist()
-        [[0.48, -0.69, 0.0, 0.88, 0.88, 0.0]]
+        >>> channel_statistics(torch.tensor([[[0.0, 1.0, 0.0, 1.0]]]), None).round(decimals=1)
+        tensor([[ 0.5000, -0.7000,  0.0000,  0.9000,  0.9000,  0.0000]])
     """
     if mask is None:
         mean, low, high, last = values.mean(2), values.amin(2), values.amax(2), values[..., -1]

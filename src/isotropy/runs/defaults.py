@@ -28,6 +28,7 @@ DEFAULTS: dict[tuple[str, str], dict[str, Any]] = {
     ("music", "series"): {"views.time_mask": 0.5, "views.channel_mask": 0.3},
     # A weak view (scaled) and a strong one (permuted, noisy), as strong as the paper's on HAR; one block for speed.
     ("ts_tcc", "series"): {
+        "encoder": "series_cnn",
         "method.depth": 1,
         "optim.lr": 1e-3,
         "views.scale": [1.1, 0.0],
