@@ -275,3 +275,15 @@ def test_an_encoder_for_one_length_names_one_for_any() -> None:
     fitted = quick(encoder="series_cnn", encoder_options=None).fit(np.random.default_rng(0).normal(size=(30, 2, 30)))
     with pytest.raises(ValueError, match=r"50 time steps; the training had 30: .*--encoder dilated_resnet"):
         fitted.transform(np.zeros((2, 2, 50)))
+
+
+def test_joined_and_standardised_embeddings(frame: pd.DataFrame) -> None:
+    given: dict[str, Any] = {"epochs": 1, "random_state": 0, "encoder_options": {"width": 16}}
+    plain = SelfSupervisedEncoder(embedding="learned", **given).fit(frame)
+    joined = SelfSupervisedEncoder(embedding="joined", standardise=True, **given).fit(frame)
+    assert plain.recipe_.embedding == "learned" and joined.recipe_.embedding == "joined"
+    z = joined.transform(frame)
+    assert z.shape[1] == len(joined.get_feature_names_out()) > plain.transform(frame).shape[1] == 16
+    np.testing.assert_allclose(z.mean(axis=0), 0, atol=1e-3)
+    with pytest.raises(ValueError, match="embedding = 'join' is unknown"):
+        SelfSupervisedEncoder(embedding="join", **given).fit(frame)

@@ -1,5 +1,8 @@
 """`isotropy embed`: the embeddings of the run, whole or in pieces, in either format."""
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -96,3 +99,26 @@ def test_a_method_without_codes_says_so(run, files, cli, tmp_path):
     assert (said.code, said.err.count("\n")) == (2, 1)
     assert "lfr gives no codes: they come from a method with segments" in said.err
     assert not (tmp_path / "codes.npy").exists()
+
+
+def test_columns_are_standardised_on_the_training_rows(run, files, cli, tmp_path):
+    assert cli("embed", "run", files / "people.csv", "--standardise", "--out", "all.npy").code == 0
+    part = pd.read_parquet("run/embeddings.parquet")["part"].to_numpy()
+    made = np.load("all.npy")[part == "train"].astype(np.float64)
+    np.testing.assert_allclose(made.mean(axis=0), 0, atol=1e-3)
+    np.testing.assert_allclose(made.std(axis=0)[run.std(axis=0) > 1e-6], 1, rtol=1e-3)
+    said = cli("embed", "run", files / "people.csv", "--standardise", "--codes", "--out", "codes.npy")
+    assert (said.code, said.err.count("\n")) == (2, 1) and "--standardise is for embeddings" in said.err
+
+
+def test_joined_embeddings_are_those_that_are_scored_and_written(files, cli):
+    joined = ["--set", "embedding=joined"]
+    assert (
+        cli("fit", files / "people.csv", "--label", "kind", "--epochs", 1, *SMALL_TABLE, *joined, "--out", "j").code
+        == 0
+    )
+    written = embeddings("j/embeddings.parquet")
+    ours = json.loads(Path("j/probes.json").read_text())[0]["scores"][0]
+    assert ours["representation"] == "isotropy (lfr, joined)" and ours["width"] == written.shape[1] > 16
+    assert cli("embed", "j", files / "people.csv", "--out", "all.npy").code == 0
+    assert np.array_equal(np.load("all.npy"), written)

@@ -134,7 +134,7 @@ def test_the_weights_are_kept_before_what_can_fail(prepared, tmp_path, monkeypat
         patch.setattr(isotropy.runs.directory, "writing", full)
         represented(prepared).save_weights(tmp_path)
         run.export(prepared, represented(prepared), [], None)
-    assert {path.name for path in tmp_path.iterdir()} == {"encoder.safetensors"}
+    assert {path.name for path in tmp_path.iterdir()} == {"embedding.safetensors", "encoder.safetensors"}
     assert not run.finished
     run.export(prepared, represented(prepared), [], None)
     assert run.finished

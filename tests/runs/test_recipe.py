@@ -151,3 +151,16 @@ def test_every_recipe_of_the_repository_is_a_recipe(path):
     record = tomllib.loads(path.read_text())["record"]
     assert recipe.method in path.stem and path.stem.startswith(recipe.method)
     assert record["status"] and record.get("published", 100) > 40
+
+
+def test_the_embedding_is_a_setting_and_a_file_without_it_means_the_encoder_alone(tmp_path):
+    recipe = Recipe.default("simclr", "table").changed({"embedding": "joined"})
+    assert recipe.embedding == "joined" == recipe.changed({"method": "scarf"}).embedding
+    path = tmp_path / "recipe.toml"
+    path.write_text(recipe.to_toml())
+    assert Recipe.from_toml(path) == recipe
+    path.write_text('modality = "series"\n[method]\nname = "simclr"\n')
+    assert Recipe.from_toml(path).embedding == "learned"
+    path.write_text('modality = "table"\nembedding = "joint"\n')
+    with pytest.raises(UserError, match=r"embedding = 'joint' is unknown.*joined"):
+        Recipe.from_toml(path)

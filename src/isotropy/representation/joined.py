@@ -17,7 +17,7 @@ from isotropy.modalities import MODALITIES
 from isotropy.representation.embedding import embed_rows
 
 WIDEST = 256  # columns of a block
-_ROWS, _BYTES = 4096, 1 << 27  # training rows that an embedding is learnt from
+LEARNT_ROWS, _BYTES = 4096, 1 << 27  # training rows that an embedding is learnt from, and their size
 _AXIS_ROWS = 2048  # of which principal axes are found
 _LEAST_ROWS = 256
 
@@ -246,7 +246,7 @@ def learn_embedding(
     """
     check_embedding(name, preprocess.modality)
     train = np.arange(len(rows)) if train is None else train
-    most = min(_ROWS, max(_LEAST_ROWS, _BYTES // max(1, sum(x[:1].nbytes for x in tensors_of(rows)))))
+    most = min(LEARNT_ROWS, max(_LEAST_ROWS, _BYTES // max(1, sum(x[:1].nbytes for x in tensors_of(rows)))))
     some = take(rows, torch.from_numpy(train[_spread(len(train), most).numpy()]))
     vectors = torch.from_numpy(embed_rows(encoder, preprocess.to_input, some))
     return EMBEDDINGS[name].learn(vectors, some, preprocess, seed=seed)

@@ -123,7 +123,8 @@ class Representation:
     @property
     def title(self) -> str:
         """What it is called beside its baselines."""
-        return f"isotropy ({self.method})"
+        parts = [self.method] + [self.embedding.name] * (self.embedding.name != Learned.name)
+        return f"isotropy ({', '.join(parts)})"
 
     @property
     def device(self) -> torch.device:

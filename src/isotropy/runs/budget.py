@@ -5,7 +5,10 @@ from typing import cast
 
 import torch
 
+from isotropy.batch import take
 from isotropy.evaluation.evaluate import TEST_ROWS, TRAIN_ROWS
+from isotropy.representation.embedding import embed_rows
+from isotropy.representation.joined import LEARNT_ROWS, learn_embedding
 from isotropy.runs.prepare import Prepared
 from isotropy.training import comm
 
@@ -39,19 +42,19 @@ def seconds_left_for_training(prepared: Prepared, budget: float) -> float:
 
 
 def _embedding(prepared: Prepared) -> float:
-    """Return about how long the encoder takes for all rows once, and for the probed rows twice."""
-    rows = min(_MEASURED_ROWS, len(prepared.dataset))
-    inputs = prepared.dataset.to_input(prepared.dataset.batch(torch.arange(rows)))
-    encoder = prepared.method.encoder
-    was = encoder.training
-    with torch.inference_mode():
-        encoder.eval()(inputs)
-        start = perf_counter()
-        encoder(inputs)
-        seconds = (perf_counter() - start) / rows
-    encoder.train(was)
+    """Return about how long the embeddings of all rows take once, those of the probed rows twice, and their learning."""
+    rows = take(prepared.rows, torch.from_numpy(prepared.train[:_MEASURED_ROWS]))
+    encoder, preprocess = prepared.method.encoder, prepared.preprocess
+    # What is learnt of these few rows costs as much to apply as what will be learnt of all.
+    network, to_input = learn_embedding(prepared.recipe.embedding, encoder, preprocess, rows).network(
+        encoder, preprocess
+    )
+    start = perf_counter()
+    embed_rows(network, to_input, rows)
+    seconds = (perf_counter() - start) / len(rows)
     probed = min(len(prepared.train), TRAIN_ROWS) + min(len(prepared.test), TEST_ROWS)
-    return seconds * (len(prepared.rows) + 2 * max(1, len(prepared.division.labels)) * probed)
+    learnt = min(len(prepared.train), LEARNT_ROWS)
+    return seconds * (len(prepared.rows) + learnt + 2 * max(1, len(prepared.division.labels)) * probed)
 
 
 def _raw_width(prepared: Prepared) -> int:
