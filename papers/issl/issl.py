@@ -133,7 +133,7 @@ def _heads(name: str, width: int, seed: int, quick: bool) -> Row:
 
 
 def _gap(*parts: Any, seed: int) -> Row:
-    linear, mlp = (probe(*parts, seed=seed).score for probe in (linear_probe, mlp_probe))
+    linear, mlp = (probe(*parts, metric="accuracy", seed=seed).score for probe in (linear_probe, mlp_probe))
     return {"linear": linear, "mlp": mlp, "gap": mlp - linear}
 
 

@@ -114,7 +114,10 @@ def _scores(prepared: Prepared) -> Row:
         found["origin"].append(encoder.base.crop(maps, encoder.base.origin(1).expand(len(maps), -1), 1).numpy())
         found["mean"].append(maps.flatten(2).mean(dim=2).numpy())
     y, y_test = (prepared.data.labels[part] for part in (prepared.train, prepared.test))
-    return {name: round(linear_probe(x, y, x_test, y_test).score, 4) for name, (x, x_test) in found.items()}
+    return {
+        name: round(linear_probe(x, y, x_test, y_test, metric="accuracy").score, 4)
+        for name, (x, x_test) in found.items()
+    }
 
 
 def _trained(recipe: Recipe, name: str, folder: Path | None, quick: bool) -> Row:

@@ -120,7 +120,8 @@ def _checkpoint(prepared: Prepared) -> Row:
         found |= {f"{kind}_{name}": numbers[name] for name in ("centre", "alignment", "spread")}
         found[f"{kind}_rank"] = entropy_rank(vectors[0])
     some = prepared.train[:: max(1, len(prepared.train) // KEPT)]
-    return found | {"knn": knn_probe(*runner.features(prepared, parts=(some, prepared.test))).score}
+    vectors = runner.features(prepared, parts=(some, prepared.test))
+    return found | {"knn": knn_probe(*vectors, metric="accuracy").score}
 
 
 def _toy(weight: float, batch: str, kind: str, seed: int, quick: bool) -> Row:
@@ -145,7 +146,8 @@ def _toy(weight: float, batch: str, kind: str, seed: int, quick: bool) -> Row:
     with torch.no_grad():
         z, found = net(x), stability(views(x[:rows]))
     unit = nn.functional.normalize(z[:rows], dim=1)
-    knn = knn_probe(z[:rows].numpy(), labels[:rows].numpy(), z[rows:].numpy(), labels[rows:].numpy(), k=5).score
+    parts = [x.numpy() for x in (z[:rows], labels[:rows], z[rows:], labels[rows:])]
+    knn = knn_probe(*parts, k=5, metric="accuracy").score
     numbers = {"centre": found["centre"], "alignment": found["alignment"], "rank": entropy_rank(unit), "knn": knn}
     return {name: runner.short(value) for name, value in numbers.items()}
 

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 
 from isotropy.evaluation.evaluate import evaluate
+from isotropy.evaluation.evaluators.few_labels import few_labels
 from isotropy.evaluation.evaluators.knn import knn
 from isotropy.evaluation.evaluators.linear import linear
+from isotropy.evaluation.evaluators.search import search
 from isotropy.evaluation.features import Features
 from isotropy.evaluation.problem import Problem
 
@@ -35,6 +37,37 @@ def test_what_only_a_persons_own_rows_tell_is_worth_nothing_in_a_choice(evaluato
     )
     assert without < with_own - 0.2
     assert without < {"classes": 0.7, "numbers": 0.1}[task]
+
+
+def test_search_chooses_by_rows_of_other_groups():
+    y = LABELS["classes"]
+    own, others = (
+        next(iter(search(Features(X, X), Problem.of(y, y, groups=groups)))).validation for groups in (None, WHO)
+    )
+    assert own > 0.8 > 0.7 > others, "of ten neighbours seven are the person's own"
+
+
+@pytest.mark.parametrize("task", ["classes", "numbers"])
+def test_few_labels_choose_by_rows_of_other_groups(task):
+    """Of two forms the one that tells persons apart wins by a person's own rows; over all of them the other one."""
+    rng = np.random.default_rng(1)
+    effect = rng.normal(size=30)
+    y = (effect > 0).astype(int)[WHO] if task == "classes" else effect[WHO]
+    weak = effect[WHO, None] + 0.7 * rng.normal(size=(240, 1))
+    x = np.hstack([weak, 30 * X])  # as it is, persons drown what is common; standardised it is one column of 13
+    new = effect[:, None][WHO] + 0.7 * rng.normal(size=(240, 1))
+    test = np.hstack([new, 30 * rng.normal(size=(30, 12))[WHO]])
+    mean = [
+        np.mean([m.value(m.terms.mean(axis=1)).mean() for m in few_labels(Features(x, test), problem)])
+        for problem in (Problem.of(y, y, task=task, sizes=(60,), draws=5, groups=groups) for groups in (None, WHO))
+    ]
+    assert mean[1] > mean[0]
+
+
+def test_few_labels_of_one_group_choose_by_rows():
+    y = np.arange(40) % 2
+    problem = Problem.of(y, y, groups=[0] * 20 + [1] * 20, sizes=(2,), draws=3)
+    assert len(list(few_labels(Features(y[:, None], y[:, None]), problem))) == 1
 
 
 def test_groups_reach_the_evaluators_through_evaluate():

@@ -31,9 +31,26 @@ def test_missing_labels_and_all_single_classes_can_be_divided():
 
 def test_groups_are_never_on_both_sides():
     groups = np.repeat(np.arange(10), 7)
-    train, test = split(np.arange(70) % 2, test=0.3, seed=0, groups=groups)
-    assert not set(groups[train]) & set(groups[test])
-    assert len(test) == 21
+    for labels in (70, np.arange(70) % 2, np.arange(70) / 7):
+        train, test = split(labels, test=0.2, seed=0, groups=groups)
+        assert not set(groups[train]) & set(groups[test])
+        assert len(test) == 14
+
+
+@pytest.mark.parametrize("test", [0.2, 0.25, 0.75])
+def test_groups_of_one_class_each_leave_the_classes_their_shares(test):
+    groups = np.repeat(np.arange(60), 5)
+    labels = np.where(groups < 12, "rare", "common")
+    for seed in range(5):
+        rows = split(labels, test=test, seed=seed, groups=groups)[1]
+        assert (labels[rows] == "rare").mean() == pytest.approx(0.2, abs=0.06), "by chance it would be .2 +- .11"
+        assert len(rows) == pytest.approx(test * 300, abs=5)
+
+
+def test_groups_that_cannot_be_balanced_are_drawn():
+    for groups, labels in (([0, 0, 1, 1], list("abcd")), ([0, 0, 0, 1], list("aaaa"))):
+        train, test = split(labels, test=0.2, seed=0, groups=groups)
+        assert len(train) + len(test) == 4 and not set(np.take(groups, train)) & set(np.take(groups, test))
 
 
 @pytest.mark.parametrize("times", [np.arange(100), np.repeat(np.arange(10), 10), np.repeat([0, 1], [5, 95])])

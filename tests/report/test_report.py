@@ -169,7 +169,7 @@ def test_one_point_and_a_constant_curve_can_be_drawn():
 
 
 def test_the_map_spaces_its_rows_and_names_its_layout(run):
-    found = embedding_map(run / "embeddings.parquet", labels=["kind" + NASTY], rows=120)
+    found = embedding_map(run / "embeddings.parquet", labels={"kind" + NASTY: None}, rows=120)
     assert (found["rows"], found["of"], found["width"], found["how"]) == (120, 240, 6, "t-SNE")
     points = np.array(found["points"])
     assert points.min() >= 0 and points.max() <= 1

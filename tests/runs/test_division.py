@@ -7,6 +7,7 @@ import pytest
 from isotropy import read
 from isotropy.cli import main
 from isotropy.errors import UserError
+from isotropy.report.map import embedding_map
 from isotropy.runs.directory import Run
 from isotropy.runs.division import divide
 from isotropy.runs.session import Planned, Stepped, train
@@ -192,6 +193,12 @@ def test_several_labels_are_probed_one_by_one_and_never_an_input(people, capsys)
     assert run.recipe.data["label"] == ["kind", "even", "size"]
     assert [one["label"] for one in run.read_json("probes.json")] == ["kind", "even", "size"]
     assert [one["task"] for one in run.read_json("probes.json")] == ["classes", "classes", "numbers"]
+    kept = pd.read_parquet("run/embeddings.parquet")
+    assert list(kept.columns[:4]) == ["part", "label", "even", "size"]
+    assert np.allclose(kept["size"].astype(float), table["size"]) and (kept["label"] == table["kind"]).all()
+    found = embedding_map("run/embeddings.parquet", labels={"size": "numbers"})
+    assert found["task"] == "numbers" and found["values"] == pytest.approx(table["size"])
+    assert embedding_map("run/embeddings.parquet", labels={"kind": "classes", "even": "classes"})["label"] == "label"
     assert "labels from kind; labels from even; labels from size; groups from who" in said
     assert said.count("mean accuracy over 2 labels (kind, even): ") == 1 and "mean R2" not in said
     main(["probe", "run", "several.csv", "--label", "even", "--label", "who", "--group", "when", "--evaluate", "knn"])

@@ -41,7 +41,9 @@ Group = Annotated[
     str | None, typer.Option(help="Column or array of a subject, session or machine: each is on one side of the split.")
 ]
 Time = Annotated[str | None, typer.Option(help="Column or array of times: earlier rows train, later ones test.")]
-Task = Annotated[str | None, typer.Option(help="classes or numbers: what the label is, if it is not recognised.")]
+Task = Annotated[
+    str | None, typer.Option(help="classes, numbers or labels (several a row): what the label is, if not recognised.")
+]
 Modality = Annotated[str | None, typer.Option(help="table, series or image, if it is not recognised correctly.")]
 Missing = Annotated[list[str] | None, typer.Option("--na", help="Text of a missing value; repeatable.")]
 MaxBad = Annotated[int, typer.Option(min=0, help="Number of unreadable images to skip, at most.")]

@@ -17,10 +17,10 @@ class Data:
             any numeric type, which may be a file mapped to memory.
         modality: "table", "series" or "image".
         labels: (N,) or None. A missing label is NaN among floats and None among objects; such rows are
-            kept for training, and probes use the rows of `labelled`.
+            kept for training, and probes use the rows of `labelled`. Several labels a row are tuples of names.
         split: (N,) "train" or "test", or None.
         description: one line: what was taken for what.
-        task: "classes" or "numbers" where the user says what the labels are.
+        task: "classes", "numbers" or "labels" (several a row) where the user says what the labels are.
         more_labels: (N,) each, by name, where there are several; `labels` is the first.
         groups: (N,) what whole groups of rows belong to (a subject, a machine), or None.
         times: (N,) numbers that sort as the rows were recorded, or None.

@@ -16,10 +16,14 @@ from isotropy.data.infer import infer_modality, known_modality
 from isotropy.data.readers import Archive, find_reader
 from isotropy.data.schema import as_frame
 from isotropy.data.target_columns import (
+    SEVERAL,
     Target,
+    as_label_sets,
     as_labels,
     counted_rows,
     is_split,
+    joined,
+    label_rows,
     pop_column,
     pop_target,
     several,
@@ -29,7 +33,7 @@ from isotropy.data.target_columns import (
 from isotropy.data.tensors import as_array
 from isotropy.errors import UserError, nearest
 
-TASKS = ("classes", "numbers")
+TASKS = ("classes", "numbers", "labels")
 
 
 def read(
@@ -73,6 +77,8 @@ def read(
         drop: a table's columns to leave out, an identifier for example.
         test_key, test_label_key: arrays of a .npz that become the test part, behind the rows of `key`.
         task: "classes" or "numbers", where the labels could be taken for the other; see `evaluation.task.task_of`.
+            "labels": rows have several labels each: a column of lists, or of texts such as "a;b", an array (N, L) of 0
+            and 1, or several columns of 0 and 1, which are then one label.
         scale: how floats are read in images of an array, where training has decided (`ImagePreprocess.scale`).
         size, channels, max_bad, store, progress: for folders of images; see `folder.read_folder`.
 
@@ -88,6 +94,8 @@ def read(
         known_modality(modality)
     if task is not None:
         _check_task(task, labelled=label is not None or label_key is not None)
+    if task == SEVERAL:
+        label = label_rows(label)
     content, name = _opened(dataset, na)
     whose = {"the frame": "a frame", "the array": "an array"}.get(name, name)
     more: dict[str, Any] = {}
@@ -103,6 +111,9 @@ def read(
         label, others = several(label, [str(column) for column in content.columns], len(content))
         for column in others:
             content, more[column] = pop_column(content, column, "label")
+        if task == SEVERAL and others:
+            content, first = pop_column(content, label, "label")
+            label, more = joined({label: first, **more}), {}
         content, groups = _pop_beside(content, group, "group")
         content, times = _pop_beside(content, time, "time")
         data = _table(content, name, modality, label, na, split)
@@ -111,6 +122,10 @@ def read(
         if others and test_key is not None:
             raise UserError("several labels with test_key: put both parts into one array, and name the split")
         more = {name: content[name] for name in others}
+        if task == SEVERAL and others:
+            label, more = joined({label: content[label], **more}), {}
+        elif task == SEVERAL and isinstance(label, str) and test_key is None:
+            label = label_rows(content[label])
         keys["label_key"] = label
         groups, times = (
             Target(content[given], given) if isinstance(given, str) else Target(given) for given in (group, time)
@@ -127,6 +142,8 @@ def read(
         groups, times = folder_groups(images, label, group), Target(time)
     else:
         raise UserError(f"{content} is a folder, which is read as images, not as {modality}")
+    if task == SEVERAL and data.labels is not None:
+        data = replace(data, labels=as_label_sets(data.labels))
     return replace(with_division(with_more_labels(data, more, na), groups, times), task=task)
 
 

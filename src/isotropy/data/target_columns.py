@@ -1,5 +1,6 @@
 """Labels and parts: brought to one form, and kept away from the values."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -13,6 +14,8 @@ from isotropy.data.tensors import as_array
 from isotropy.errors import UserError, nearest
 
 PARTS = ("train", "test")
+SEVERAL = "labels"  # the task of several labels a row
+_LISTS = (list, tuple, set, frozenset, np.ndarray)
 
 
 def counted_rows(count: int, name: str) -> str:
@@ -36,8 +39,12 @@ def pop_column(frame: pd.DataFrame, column: Any, what: str) -> tuple[pd.DataFram
 def as_labels(values: Any, rows: int, na: Sequence[str] = ()) -> NDArray[Any]:
     """Return labels (N,): numbers, booleans, or objects; missing ones are NaN or None, texts in `na` too.
 
+    Lists are tuples of names: several labels a row.
+
     UserError: not one label per row, or none at all.
     """
+    if isinstance(values, list | tuple) and any(isinstance(one, _LISTS) for one in values):
+        values = pd.Series(list(values))
     if not isinstance(values, pd.Series):
         array = as_array(values)
         array = array[:, 0] if array.ndim == 2 and array.shape[1] == 1 else array
@@ -46,6 +53,8 @@ def as_labels(values: Any, rows: int, na: Sequence[str] = ()) -> NDArray[Any]:
         values = pd.Series(array)
     if len(values) != rows:
         raise UserError(f"there are {len(values)} labels for {rows} rows")
+    if any(isinstance(one, _LISTS) for one in values):
+        return as_label_sets(values)
     missing = values.isna().to_numpy(dtype=bool) | values.isin(list(na)).to_numpy(dtype=bool)
     if missing.all():
         raise UserError("every label is missing")
@@ -61,6 +70,76 @@ def as_labels(values: Any, rows: int, na: Sequence[str] = ()) -> NDArray[Any]:
     labels = values.to_numpy(dtype=object, copy=True)
     labels[missing] = None
     return labels
+
+
+def as_label_sets(values: Iterable[Any]) -> NDArray[Any]:
+    """Return several labels a row, (N,) sorted tuples of names, None where missing; texts are divided at ; , or |.
+
+    UserError: numbers.
+
+    Example:
+        >>> as_label_sets([["sad", "slow"], "slow; calm", "", None]).tolist()
+        [('sad', 'slow'), ('calm', 'slow'), (), None]
+    """
+    sets = [_label_set(value) for value in values]
+    found = np.empty(len(sets), dtype=object)
+    found[:] = sets
+    return found
+
+
+def _label_set(value: Any) -> tuple[str, ...] | None:
+    if isinstance(value, _LISTS):
+        return tuple(sorted({str(one) for one in value}))
+    if pd.isna(value):
+        return None
+    if not isinstance(value, str):
+        raise UserError(
+            f"label {value!r} is no list of labels: task labels takes a column of lists or of texts such as 'a;b', or "
+            "several columns of 0 and 1"
+        )
+    return tuple(sorted({one.strip() for one in re.split("[;,|]", value)} - {""}))
+
+
+def label_rows(values: Any) -> Any:
+    """Return an array (N, L) of 0 and 1 as several labels a row, called by their places; anything else as it is.
+
+    Example:
+        >>> label_rows(np.array([[0, 1], [1, 1]])).tolist()
+        [('1',), ('0', '1')]
+    """
+    if isinstance(values, str | pd.Series) or values is None:
+        return values
+    if isinstance(values, pd.DataFrame):
+        return joined({str(name): values[name] for name in values.columns})
+    if isinstance(values, list | tuple):  # of names: as many as a row has
+        numbers = all(isinstance(row, list | tuple) and not any(isinstance(one, str) for one in row) for row in values)
+        if not numbers or len({len(row) for row in values}) != 1:
+            return values
+    array = as_array(values)
+    return joined({str(n): column for n, column in enumerate(array.T)}) if array.ndim == 2 else values
+
+
+def joined(columns: Mapping[str, Any]) -> NDArray[Any]:
+    """Return columns of 0 and 1, (N,) each, as several labels a row; a row with a missing value has none.
+
+    UserError: another value.
+
+    Example:
+        >>> joined({"a": [1, 0], "b": [1.0, float("nan")]}).tolist()
+        [('a', 'b'), None]
+    """
+    frame = pd.DataFrame({name: pd.Series(np.asarray(values)) for name, values in columns.items()})
+    for name in frame.columns:
+        wrong = ~(frame[name].isin([0, 1]) | frame[name].isna())
+        if wrong.any():
+            raise UserError(
+                f"label {name!r} holds {frame[name][wrong].iloc[0]!r}: of several columns that are one label each "
+                "holds 0 or 1"
+            )
+    missing = frame.isna().any(axis=1)
+    names = np.array(frame.columns, dtype=object)
+    there = frame.fillna(0).to_numpy(dtype=bool)
+    return as_label_sets([None if gone else list(names[row]) for gone, row in zip(missing, there, strict=True)])
 
 
 def as_split(values: Any, rows: int, name: str = "split") -> NDArray[np.str_]:

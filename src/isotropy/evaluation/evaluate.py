@@ -8,11 +8,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from isotropy.errors import UserError, nearest
 from isotropy.evaluation.baselines.propagation import Propagation
-from isotropy.evaluation.evaluators import DEFAULT, EVALUATORS
+from isotropy.evaluation.evaluators import DEFAULT, EVALUATORS, ONE_CLASS_A_ROW
 from isotropy.evaluation.features import Features
 from isotropy.evaluation.intervals import LEVEL, RESAMPLES
 from isotropy.evaluation.measured import Measured, concluded, measure
 from isotropy.evaluation.problem import DRAWS, Problem, Size, size_text
+from isotropy.evaluation.score import evaluator_title
 from isotropy.evaluation.splits import stratified
 from isotropy.evaluation.task import Task, has_label, task_of
 
@@ -55,7 +56,7 @@ def evaluate(
         test_y: labels (M,).
         ours: the name of the trained representation; the others are baselines.
         label: what the label is called, for sentences.
-        task: "classes" or "numbers"; by default what `task.task_of` says of all labels.
+        task: "classes", "numbers" or "labels" (several a row); by default what `task.task_of` says of all labels.
         evaluators: names in `EVALUATORS`.
         sizes: of the few-label curve: labels a class (rows, for numbers), or fractions of the training rows.
         draws: how many times few labels are drawn.
@@ -109,7 +110,7 @@ def evaluate(
         announce(name)
         candidates[name] = _candidate(name, representations[name], (len(train_y), len(test_y)), rows)
         found.append(measure(name, candidates[name], problem, evaluators))
-    if "few_labels" in evaluators:
+    if "few_labels" in evaluators and problem.task != "labels":
         announce(PROPAGATION)
         free = {name: one for name, one in candidates.items() if name != ours}
         forms = {one.name: form for one in found if (form := one.searched_form) is not None}
@@ -216,9 +217,11 @@ def propagation_of(free: Mapping[str, Any], forms: Mapping[str, tuple[float, str
 
 
 def _majority(problem: Problem) -> float:
-    """Return what always giving the commonest class (or the mean) scores, in the leading metric."""
+    """Return what always giving the commonest class (or the mean) scores, in the leading metric, or about what."""
     if problem.task == "numbers":
         return 0.0
+    if problem.task == "labels":
+        return float(problem.test_y[:, problem.test_y.any(axis=0)].mean())
     if problem.leading == "AUROC":
         return 0.5
     if problem.leading == "balanced accuracy":
@@ -251,6 +254,9 @@ def notes_on(train_y: Array, test_y: Array, problem: Problem, rows: tuple[Array,
 
 
 def _left_out(problem: Problem, evaluators: Sequence[str]) -> list[str]:
+    asked = [evaluator_title(name) for name in evaluators if name in ONE_CLASS_A_ROW]
+    if problem.task == "labels" and asked:
+        return [f"Rows have several labels each: {', '.join(asked)} need one class a row and are left out."]
     possible, others = problem.possible_sizes()
     if "few_labels" not in evaluators or not others:
         return []

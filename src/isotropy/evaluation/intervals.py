@@ -1,5 +1,7 @@
 """Bootstrap intervals on the test rows, alone and paired."""
 
+from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -11,6 +13,7 @@ Array = NDArray[Any]
 RESAMPLES = 2000
 LEVEL = 0.95
 _CELLS = 1 << 21  # row numbers drawn at a time: 16 MB
+_KEPT = 1 << 26  # cells of resamples that are kept for the next call: 64 MB
 
 
 def resampled_means(terms: Array, *, resamples: int = RESAMPLES, seed: int = 0) -> NDArray[np.float64]:
@@ -19,15 +22,28 @@ def resampled_means(terms: Array, *, resamples: int = RESAMPLES, seed: int = 0) 
     The draw depends on N and the seed alone, so two calls resample the same rows.
     """
     count, columns = terms.shape
+    means, start = np.empty((resamples, columns)), 0
+    pieces = _kept if count <= _KEPT // resamples else _times
+    for times in pieces(count, resamples, seed):
+        means[start : start + len(times)] = times.astype(np.float64) @ terms / count
+        start += len(times)
+    return means
+
+
+def _times(count: int, resamples: int, seed: int) -> Iterator[NDArray[np.int64]]:
+    """Yield how often each resample draws each row, (rows, count), some resamples at a time."""
     rng = np.random.default_rng(seed)
     chunk = max(1, _CELLS // count)
-    means = np.empty((resamples, columns))
     for start in range(0, resamples, chunk):
         rows = min(chunk, resamples - start)
         drawn = rng.integers(count, size=(rows, count)) + count * np.arange(rows)[:, None]
-        times = np.bincount(drawn.ravel(), minlength=rows * count).reshape(rows, count)
-        means[start : start + rows] = times @ terms / count
-    return means
+        yield np.bincount(drawn.ravel(), minlength=rows * count).reshape(rows, count)
+
+
+@lru_cache(maxsize=4)
+def _kept(count: int, resamples: int, seed: int) -> list[NDArray[np.uint8]]:
+    """Return them all: every representation has the same, and drawing takes longer than the products."""
+    return [times.astype(np.uint8) for times in _times(count, resamples, seed)]
 
 
 def percentile(samples: Array, *, level: float = LEVEL) -> tuple[float, float]:

@@ -23,7 +23,8 @@ class Metric:
 
     Attributes:
         terms: truth (M,) and predictions -> (M, c), one row per test row. Predictions of classes are one score per
-            class, (M, K), of which the log loss alone needs probabilities; those of numbers are (M,).
+            class, (M, K), of which the log loss alone needs probabilities; those of numbers are (M,). Several labels a
+            row are a truth (M, L) of 0 and 1, and predictions are a probability of each.
         value: the metric from the means of the terms over rows, (..., c) -> (...).
         higher_is_better: whether it is a score and not an error.
     """
@@ -114,6 +115,47 @@ def _explained(means: Floats) -> Floats:
         return np.where(variance > 0, 1 - means[..., 0] / variance, np.nan)
 
 
+def _matches(truth: Array, scores: Array) -> Floats:
+    """Return 2 * hits and given + true labels of each label, (M, 2 L): their ratio is F1 (Van Rijsbergen 1979)."""
+    given = scores >= 0.5
+    return np.concatenate([2 * (given & (truth > 0)), given.astype(np.int64) + truth], axis=1).astype(np.float64)
+
+
+def _micro(means: Floats) -> Floats:
+    hit, there = (part.sum(axis=-1) for part in np.split(means, 2, axis=-1))
+    return np.asarray(hit / np.maximum(there, 1e-30))
+
+
+def _precisions(truth: Array, scores: Array) -> Floats:
+    """Return each row's part in the mean average precision of labels that occur, to first order, (M, 1)."""
+    parts = [_precision(truth[:, k] > 0, scores[:, k]) for k in range(scores.shape[1]) if truth[:, k].any()]
+    return np.mean(parts, axis=0)[:, None] if parts else np.full((len(truth), 1), np.nan)
+
+
+def _precision(positive: NDArray[np.bool_], score: Array) -> Floats:
+    """Return the average precision plus the influence of each row (M,); the mean is the average precision.
+
+    AP = mean over positive rows i of T_i / A_i, with T_i the positive and A_i all rows that score as high; its
+    derivative by the weight of a row j: y_j (T_j / A_j - AP) + sum over positive i below j of (y_j - T_i / A_i) / A_i.
+    """
+    order = np.argsort(-score, kind="stable")
+    falls = np.append(np.diff(score[order]) != 0, True)  # the last row of each tie
+    tie = np.append(0, np.cumsum(falls)[:-1])
+    y = positive[order].astype(np.float64)
+    above = np.arange(1, len(y) + 1)[falls][tie].astype(np.float64)
+    precision = np.cumsum(y)[falls][tie] / above
+    average = precision[y > 0].mean()
+    last = np.append(0, np.flatnonzero(falls)[:-1] + 1)[tie]  # the first row of each tie: it and all below it
+
+    def below(terms: Floats) -> Floats:
+        return np.asarray(np.cumsum(terms[::-1])[::-1][last])
+
+    influence = y * (precision - average) + y * below(y / above) - below(y * precision / above)
+    own = np.empty(len(y))
+    own[order] = average + influence * len(y) / y.sum()
+    return own
+
+
 METRICS: dict[Task, dict[str, Metric]] = {
     "classes": {
         "accuracy": Metric(_right, first),
@@ -127,17 +169,22 @@ METRICS: dict[Task, dict[str, Metric]] = {
         "RMSE": Metric(_squared, lambda means: np.sqrt(means[..., 0]), higher_is_better=False),
         "MAE": Metric(_absolute, first, higher_is_better=False),
     },
+    "labels": {
+        "mean average precision": Metric(_precisions, first),
+        "micro F1": Metric(_matches, _micro),
+        "macro F1": Metric(_matches, _balanced),
+    },
 }
 
 
 def leading_first(task: Task, majority: float, classes: int) -> list[str]:
     """Return the names of a task's metrics, the one that decides first.
 
-    That is the accuracy, or R2; where the commonest class has more than 80 % of the rows, the AUROC of two classes
-    and the balanced accuracy of more.
+    That is the accuracy, R2, or for several labels a row the mean average precision; where the commonest class has more
+    than 80 % of the rows, the AUROC of two classes and the balanced accuracy of more.
 
     Args:
-        task: "classes" or "numbers".
+        task: "classes", "numbers" or "labels".
         majority: the fraction of the commonest class among the training rows.
         classes: how many there are.
 

@@ -1,7 +1,7 @@
 """A label to be read from frozen features: its rows and classes, how predictions are scored, draws of few labels."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from isotropy.errors import UserError, nearest
 from isotropy.evaluation.metrics import METRICS, leading_first
 from isotropy.evaluation.score import Measurement
 from isotropy.evaluation.splits import stratified
-from isotropy.evaluation.task import Task, encode, task_of
+from isotropy.evaluation.task import Task, encode, encode_sets, task_of
 
 Rows = NDArray[np.int64]
 Size = int | float
@@ -27,9 +27,10 @@ class Problem:
     """A label on training and test rows, without missing ones.
 
     Attributes:
-        task: "classes" or "numbers".
-        train_y, test_y: class codes (N,) and (M,), -1 for a class that was never trained on; or numbers.
-        classes: the class names, in the order of the codes; empty for numbers.
+        task: "classes", "numbers", or "labels": several labels a row.
+        train_y, test_y: class codes (N,) and (M,), -1 for a class that was never trained on; or numbers; or which of L
+            labels each row has, (N, L) and (M, L) of 0 and 1.
+        classes: the class names, in the order of the codes, or names of the labels; empty for numbers.
         metrics: names in `metrics.METRICS`, the one that decides first.
         seed: of every draw.
         sizes: of a few-label curve: labels a class (or rows, where the label is a number), or fractions of the rows.
@@ -70,6 +71,9 @@ class Problem:
             if np.ptp(test) == 0:
                 raise UserError(f"the label is {test_y[0]!r} in every test row: R2 needs labels that vary")
             classes, majority = [], 0.0
+        elif task == "labels":
+            train, test, classes = encode_sets(train_y, test_y)
+            majority, sizes = 0.0, ()
         else:
             train, test, classes = encode(train_y, test_y)
             majority = float(np.bincount(train).max() / len(train))
@@ -78,9 +82,10 @@ class Problem:
             if metric not in metrics:
                 raise UserError(f"metric {metric!r} is none of {task}{nearest(metric, metrics)}")
             metrics = [metric, *(name for name in metrics if name != metric)]
-        sizes = sizes or (PER_CLASS if task == "classes" else OF_NUMBERS)
+        if task != "labels":
+            sizes = sizes or (PER_CLASS if task == "classes" else OF_NUMBERS)
         codes = None if groups is None else pd.factorize(np.asarray(groups), use_na_sentinel=False)[0].astype(np.int64)
-        return cls(task, train, test, tuple(classes), tuple(metrics), seed, sizes, draws, device, codes)
+        return cls(task, train, test, tuple(classes), tuple(metrics), seed, sizes or (), draws, device, codes)
 
     @property
     def leading(self) -> str:
@@ -99,7 +104,7 @@ class Problem:
         """Yield one measurement per metric of predictions of the test rows.
 
         Args:
-            predicted: probabilities (M, K) or numbers (M,).
+            predicted: probabilities (M, K) or numbers (M,); of several labels a row a probability of each, (M, L).
             labels: how many were learnt from; by default all.
             validation: the leading metric on training rows that were held out, by which probes are chosen among.
             detail, notes: as in `Measurement`; notes go with the leading metric.
@@ -113,6 +118,18 @@ class Problem:
                 value=metric.value, validation=validation if lead else None,
                 predicted=predicted.argmax(axis=1) if self.task == "classes" else predicted,
             )  # fmt: skip
+
+    def of_label(self, number: int) -> "Problem":
+        """Return the problem of one of several labels a row: whether a row has it, as two classes.
+
+        Example:
+            >>> rows = np.empty(2, dtype=object)
+            >>> rows[:] = [("a", "b"), ("b",)]
+            >>> Problem.of(rows, rows).of_label(0).train_y.tolist()
+            [1, 0]
+        """
+        train, test = self.train_y[:, number], self.test_y[:, number]
+        return replace(self, task="classes", train_y=train, test_y=test, classes=(False, True), metrics=("accuracy",))
 
     def group_folds(self, folds: int) -> Rows | None:
         """Return the fold of each training row, (N,), whole groups in each; None without groups, or with too few.

@@ -1,16 +1,18 @@
 """Training and test rows, drawn once from a seed."""
 
+import warnings
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from sklearn.model_selection import GroupShuffleSplit
+from sklearn.model_selection import GroupShuffleSplit, StratifiedGroupKFold
 
 from isotropy.errors import UserError
 from isotropy.evaluation.task import Task, task_of
 
 Index = NDArray[np.int64]
+_MOST_BALANCED = 2000  # groups; a random draw of more is balanced enough, and balancing them takes long
 
 
 def split(
@@ -26,7 +28,8 @@ def split(
 
     With labels that are classes every class is divided in the same proportion (a class with one member stays in
     the training part; missing labels are divided like a class). With `groups` (subjects, machines) whole groups
-    go to one side, so that no group is on both; classes are then not balanced, and `test` is a fraction of the groups.
+    go to one side, so that no group is on both: of at most 2,000 groups so that classes have about the same shares on
+    both sides (a `test` of 1 / k, rounded), else a fraction `test` of the groups at random.
     With `times` the rows before a point in time train and those from then on test; equal times stay together.
 
     Args:
@@ -52,7 +55,8 @@ def split(
         raise UserError(f"{count} row cannot be divided into a training and a test part: at least 2 are needed")
     rng = np.random.default_rng(seed)
     if groups is not None:
-        chosen = _whole_groups(np.asarray(groups), count, test, seed)
+        by_class = labels is not None and (task or task_of(labels)) == "classes"
+        chosen = _whole_groups(np.asarray(groups), count, test, seed, labels if by_class else None)
     elif times is not None:
         chosen = _latest(np.asarray(times), count, test)
     elif labels is not None and (task or task_of(labels)) == "classes":
@@ -89,7 +93,7 @@ def stratified(labels: ArrayLike, count: int, *, seed: int = 0, leave: int = 0) 
     return np.sort(np.concatenate([rows[:n] for rows, n in zip(members, take)])).astype(np.int64)
 
 
-def _whole_groups(groups: NDArray[Any], count: int, test: float, seed: int) -> Index:
+def _whole_groups(groups: NDArray[Any], count: int, test: float, seed: int, classes: NDArray[Any] | None) -> Index:
     if len(groups) != count:
         raise UserError(f"there are {len(groups)} groups for {count} rows: give one group per row")
     codes = pd.factorize(groups, use_na_sentinel=False)[0]
@@ -97,8 +101,24 @@ def _whole_groups(groups: NDArray[Any], count: int, test: float, seed: int) -> I
     if number < 2:
         raise UserError("all rows belong to one group: a split by groups needs at least two groups")
     size = min(max(1, round(test * number)), number - 1)
+    if classes is not None and number <= _MOST_BALANCED:
+        chosen = _balanced_groups(codes, pd.factorize(classes, use_na_sentinel=False)[0], test, seed)
+        if 0 < len(chosen) < count:
+            return chosen
     divider = GroupShuffleSplit(1, test_size=size, random_state=seed)
     return np.sort(next(divider.split(codes, groups=codes))[1])
+
+
+def _balanced_groups(groups: Index, classes: Index, test: float, seed: int) -> Index:
+    """Return the rows of whole groups in which classes have about their shares; none where that is not possible."""
+    folds = round(1 / min(test, 1 - test))
+    if folds > min(int(groups.max()) + 1, np.bincount(classes).max()):
+        return np.empty(0, dtype=np.int64)
+    divider = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of a class with fewer rows than folds
+        train, held_out = next(divider.split(groups, classes, groups))
+    return np.asarray(held_out if test <= 0.5 else train)
 
 
 def _latest(times: NDArray[Any], count: int, test: float) -> Index:

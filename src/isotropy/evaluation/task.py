@@ -1,4 +1,4 @@
-"""What labels are: classes or numbers, which of them are missing, and how a prediction of them is scored."""
+"""What labels are: classes, numbers or several labels a row, which are missing, and how a prediction is scored."""
 
 from typing import Any, Literal
 
@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 
 from isotropy.errors import UserError
 
-Task = Literal["classes", "numbers"]
+Task = Literal["classes", "numbers", "labels"]
 Array = NDArray[Any]
-TASKS: tuple[Task, ...] = ("classes", "numbers")
+TASKS: tuple[Task, ...] = ("classes", "numbers", "labels")
 _FEW = 20  # distinct whole numbers that are classes whatever they are: grades, digits
 _RAREST = 20  # times fewer rows than the average: ages and counts have tails, classes hardly so thin ones
 
@@ -29,13 +29,14 @@ def has_label(labels: Array) -> NDArray[np.bool_]:
 
 
 def task_of(labels: Array) -> Task:
-    """Return "classes" or "numbers" for all labels of a column, (N,): a part of them may look like another task.
+    """Return the task of all labels of a column, (N,): a part of them may look like another one.
 
-    Text, booleans and categories are classes; numbers of which one is not whole are "numbers" (a regression). Whole
-    numbers (a column of them becomes float as soon as one is missing, so the type says little) are classes where there
-    are at most 20 distinct ones, and beyond that where they look like codes: they begin at 0 or 1, at least nine tenths
-    of the values up to the largest occur, with five rows each on average, and the rarest has at least a twentieth of
-    that average. So the identities 0 to 39 with six rows each are classes; years, ages, counts and prices are numbers.
+    Tuples are "labels": any number of names a row (multi-label). Text, booleans and categories are classes; numbers of
+    which one is not whole are "numbers" (a regression). Whole numbers (a column of them becomes float as soon as one is
+    missing, so the type says little) are classes where there are at most 20 distinct ones, and beyond that where they
+    look like codes: they begin at 0 or 1, at least nine tenths of the values up to the largest occur, with five rows
+    each on average, and the rarest has at least a twentieth of that average. So the identities 0 to 39 with six rows
+    each are classes; years, ages, counts and prices are numbers.
 
     Example:
         >>> task_of(np.array([0, 1, 1, 0])), task_of(np.array([0.1, 2.5])), task_of(np.array(["a", "b"]))
@@ -45,7 +46,7 @@ def task_of(labels: Array) -> Task:
     """
     values = _present(labels)
     if values.dtype.kind not in "iuf":
-        return "classes"
+        return "labels" if len(values) and isinstance(values[0], tuple) else "classes"
     if not _whole(values):
         return "numbers"
     distinct, counts = np.unique(values, return_counts=True)
@@ -56,11 +57,15 @@ def decided(labels: Array, task: Task | None = None, name: str = "label") -> Tas
     """Return the task of all labels of a column: the one given, or else what they look like.
 
     Raises:
-        UserError: numbers are wanted, and a label is none.
+        UserError: numbers are wanted, and a label is none; or several labels a row, and there is one, or the reverse.
     """
+    values = _present(labels)
+    several = bool(len(values)) and isinstance(values[0], tuple)
+    if task is not None and several != (task == "labels"):
+        what = "holds several labels a row" if several else f"holds one value a row, such as {values[0]!r}"
+        raise UserError(f"label {name} {what}, so this is no task {task}: use {'labels' if several else 'classes'}")
     if task != "numbers":
         return task or task_of(labels)
-    values = _present(labels)
     if values.dtype.kind not in "biuf":
         wrong = pd.isna(pd.to_numeric(pd.Series(values), errors="coerce")).to_numpy()
         if wrong.any():
@@ -121,6 +126,31 @@ def encode(train: Array, test: Array) -> tuple[NDArray[np.int64], NDArray[np.int
     index = pd.Index(classes, dtype=object)
     codes = [index.get_indexer(pd.Index(np.asarray(part).tolist(), dtype=object)) for part in (train, test)]
     return codes[0].astype(np.int64), codes[1].astype(np.int64), classes
+
+
+def encode_sets(train: Array, test: Array) -> tuple[NDArray[np.int64], NDArray[np.int64], list[str]]:
+    """Return which labels training and test rows have, (N, L) and (M, L) of 0 and 1, and the labels' names.
+
+    Labels that no training row has, or every one, cannot be learnt and are left out.
+
+    Raises:
+        UserError: where no label is left.
+
+    Example:
+        >>> rows = np.empty(3, dtype=object)
+        >>> rows[:] = [("a", "b"), ("b",), ()]
+        >>> encode_sets(rows, rows)[2], encode_sets(rows, rows)[0].tolist()
+        (['a', 'b'], [[1, 1], [0, 1], [0, 0]])
+    """
+    names = sorted({name for row in train for name in row})
+    known, asked = (
+        np.array([[name in row for name in names] for row in part], dtype=np.int64).reshape(len(part), len(names))
+        for part in (train, test)
+    )
+    there = (known.sum(axis=0) > 0) & (known.sum(axis=0) < len(known))
+    if not there.any():
+        raise UserError("the label has no name that some rows of the training part have and others do not")
+    return known[:, there], asked[:, there], [name for name, kept in zip(names, there, strict=True) if kept]
 
 
 def score_terms(task: Task, truth: Array, predicted: Array) -> NDArray[np.float64]:

@@ -28,6 +28,9 @@ def _about(entry: dict[str, Any]) -> str:
     said = f"{rows['train']:,} training rows, {rows['test']:,} test rows, the same for all. Bars are 95% intervals."
     if entry["task"] == "numbers":
         return f"A number: {escape(entry['metric'])}. {said} Always giving the mean scores 0."
+    if entry["task"] == "labels":
+        what = f"{entry['classes']} labels, any number of them a row"
+        return f"{what}: {escape(entry['metric'])}. {said} Guessing scores about {number(entry['majority'])}."
     lowest = _COMMONEST.get(entry["metric"], "Guessing scores")
     majority = "" if entry["majority"] is None else f" {lowest} {number(entry['majority'])}."
     return f"{entry['classes']} classes: {escape(entry['metric'])}. {said}{majority}"

@@ -135,7 +135,7 @@ def scatter(found: dict[str, Any]) -> tuple[str, Legend]:
     points, values = found["points"], found.get("values")
     colours, legend = COLOURS[:1] * len(points), Legend()
     if values is not None:
-        colours, legend = _classes(values) if found["task"] == "classes" else _shades(values)
+        colours, legend = _shades(values) if found["task"] == "numbers" else _classes(values)
     dots = defaultdict(list)
     for (x, y), colour in zip(points, colours):
         dots[colour].append(f"M{8 + x * (MAP_SIZE - 16):.0f} {MAP_SIZE - 8 - y * (MAP_SIZE - 16):.0f}h0")

@@ -1,5 +1,6 @@
 """A map of embeddings in two dimensions, small enough for a page."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +21,15 @@ TSNE_FROM = 100  # rows; below, t-SNE has too few neighbours to arrange
 STEPS = 500
 
 
-def embedding_map(path: str | Path, *, labels: list[str], rows: int = ROWS) -> dict[str, Any]:
+def embedding_map(path: str | Path, *, labels: Mapping[str, str | None], rows: int = ROWS) -> dict[str, Any]:
     """Return a 2-D map of at most `rows` evenly spaced rows of an embeddings file, which is read batch by batch.
 
-    The file's float32 columns are the embedding; the map is coloured by the first column named in `labels`, else by a
-    column "label" where there is one.
+    The file's float32 columns are the embedding; the map is coloured by the column of the first of `labels` (a
+    run calls it "label"), else by that of another one.
+
+    Args:
+        path: of a Parquet file. labels: name -> task of those that were probed; None is what the texts look like.
+        rows: at most.
 
     Returns:
         {"points": [[x, y], ...] in [0, 1], "rows", "of", "width", "how", "label", "task", "values"}; values are
@@ -41,7 +46,8 @@ def embedding_map(path: str | Path, *, labels: list[str], rows: int = ROWS) -> d
     total = file.count_rows()
     if not columns or not total:
         raise UserError(f"{path} holds no embeddings: it has no row, or no float32 column")
-    label = next((name for name in [*labels, "label"] if name in file.schema.names and name not in columns), None)
+    wanted = dict(list(labels.items())[:1]) | {"label": next(iter(labels.values()), None)} | dict(labels)
+    label = next((name for name in wanted if name in file.schema.names and name not in columns), None)
     spaced = np.arange(min(rows, total)) * total // min(rows, total)
     frame = file.take(spaced, columns=[*columns, *([label] if label else [])], batch_size=4096).to_pandas()
     points, how = layout(frame[columns].to_numpy(dtype=np.float32))
@@ -49,8 +55,8 @@ def embedding_map(path: str | Path, *, labels: list[str], rows: int = ROWS) -> d
     found |= {"rows": len(frame), "of": total, "width": len(columns)}
     if label:
         values = frame[label].to_numpy(dtype=object)
-        found["task"] = task_of(values)
-        convert = str if found["task"] == "classes" else float
+        found["task"] = wanted[label] or task_of(values)
+        convert = float if found["task"] == "numbers" else str
         found["values"] = [convert(value) if there else None for value, there in zip(values, has_label(values))]
     return found
 

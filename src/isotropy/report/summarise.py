@@ -54,7 +54,7 @@ def summarise(run_dir: str | Path) -> dict[str, Any]:
     if "probes.json" in files:
         summary["evidence"] = run.read_comparisons()
     if "embeddings.parquet" in files:
-        wanted = [entry["label"] for entry in summary.get("evidence", [])]
+        wanted = {entry["label"]: entry.get("task") for entry in summary.get("evidence", [])}
         summary["map"] = embedding_map(run.folder / "embeddings.parquet", labels=wanted)
     return summary | {"headline": headline(summary)}
 

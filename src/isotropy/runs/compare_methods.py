@@ -120,7 +120,7 @@ def compare_methods(
         out: the folder; by default runs/NAME-compare. Each run has a run directory in it.
         spent: of the budget before this call, as for data that is read already.
         origin: where a `Data` came from, as keywords of `isotropy.read`: it names the folder and the label.
-        reading: keywords of `isotropy.read`, such as `label` and `split`.
+        reading: keywords of `isotropy.read`, such as `label`, `split`, `group`, `time` and `task`.
 
     Raises:
         UserError: what does not fit, named; a budget that is too small, with the smallest one that is not.

@@ -209,14 +209,19 @@ class Run:
                 self._write("data.json", about | prepared.facts())
 
     def _write_embeddings(self, prepared: Prepared, made: Representation) -> None:
-        """Write embeddings.parquet: the part of each row (or "unused"), its label as text, if any, and z0, z1, ..."""
-        rows, labels = prepared.rows, prepared.data.labels
+        """Write embeddings.parquet: the part of each row (or "unused"), its labels as text, if any, and z0, z1, ...
+
+        The first label is called "label", the others by their names.
+        """
+        rows = prepared.rows
+        labels = {"label" if not place else one.name: one.values for place, one in enumerate(prepared.division.labels)}
+        taken = {"part", *made.names}
+        labels = {f"label {name}" if name in taken else name: values for name, values in labels.items()}
         part = np.full(len(rows), "unused", dtype="<U6")
         part[prepared.train], part[prepared.test] = "train", "test"
-        texts = ["part"] if labels is None else ["part", "label"]
-        with writing(self.folder / "embeddings.parquet", made.names, texts) as writer:
+        with writing(self.folder / "embeddings.parquet", made.names, ["part", *labels]) as writer:
             for piece in batched(len(rows), rows=_PIECE):
-                said = [] if labels is None else [pd.Series(labels[piece]).astype("string")]
+                said = [_texts(values[piece]) for values in labels.values()]
                 writer.write(made.embed_stored(rows[piece]), part[piece], *said)
 
     def keep_evidence(self, found: list[dict[str, Any]]) -> None:
@@ -335,3 +340,8 @@ def _metrics(step: Step) -> dict[str, Any]:
         "terms": step.terms,
         "lr": step.lr,
     }
+
+
+def _texts(labels: Any) -> Any:
+    """Return labels as texts, missing ones as such; several of a row stand behind each other."""
+    return pd.Series([";".join(one) if isinstance(one, tuple) else one for one in labels]).astype("string")

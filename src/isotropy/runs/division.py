@@ -13,7 +13,7 @@ from isotropy.data.schema import listed
 from isotropy.errors import UserError
 from isotropy.evaluation import leaks
 from isotropy.evaluation.splits import split
-from isotropy.evaluation.task import Task, decided, encode, has_label, task_note
+from isotropy.evaluation.task import Task, decided, encode, encode_sets, has_label, task_note
 
 Rows = NDArray[np.int64]
 _TEST_FRACTION = 0.2
@@ -98,6 +98,8 @@ def refuse_unprobeable(train: NDArray[Any], test: NDArray[Any], task: Task) -> N
     train, test = train[has_label(train)], test[has_label(test)]
     if task == "classes":
         encode(train, test)
+    elif task == "labels":
+        encode_sets(train, test)
     elif not np.ptp(test.astype(np.float64)) > 0:
         raise UserError(f"the label is {float(test[0]):g} in every test row: R2 needs labels that vary")
 
@@ -105,8 +107,9 @@ def refuse_unprobeable(train: NDArray[Any], test: NDArray[Any], task: Task) -> N
 def _labels(data: Data, names: Sequence[str]) -> tuple[Label, ...]:
     if data.labels is None:
         return ()
-    values = {names[0]: data.labels, **data.more_labels}
     task = cast(Task | None, data.task)
+    name = names[0] if data.more_labels or task != "labels" else ", ".join(names)
+    values = {name: data.labels, **data.more_labels}
     return tuple(Label(name, labels, decided(labels, task, name)) for name, labels in values.items())
 
 
@@ -119,7 +122,7 @@ def _task_notes(data: Data, labels: Sequence[Label]) -> list[str]:
 
 def _unseen_notes(label: Label, train: Rows, test: Rows) -> list[str]:
     """Return a line where classes are in the test part alone."""
-    if label.task == "numbers":
+    if label.task != "classes":
         return []
     known, asked = (pd.Series(label.values[part]).dropna() for part in (train, test))
     alone = asked[~asked.isin(known)].value_counts()
@@ -156,7 +159,7 @@ def _block_notes(data: Data, labels: Sequence[Label], test: Rows) -> list[str]:
     if not labels or data.groups is not None or data.times is not None or not isinstance(data.values, pd.DataFrame):
         return []
     first = labels[0]
-    kinds = first.values if first.task == "classes" else _tenths(first.values)
+    kinds = _tenths(first.values) if first.task == "numbers" else first.values
     held_out = np.zeros(len(data), dtype=bool)
     held_out[test] = True
     found = []

@@ -194,7 +194,7 @@ def train(
             label is a number) or a fraction of the training rows.
         progress: called with the name of each representation before it is probed.
         origin: where a `Data` came from, as keywords of `isotropy.read`: kept in the recipe, for a resume.
-        reading: keywords of `isotropy.read`, such as `label` and `split`.
+        reading: keywords of `isotropy.read`, such as `label`, `split`, `group`, `time` and `task`.
 
     Raises:
         UserError: what does not fit, named; arguments at once, the rest while the run goes.

@@ -21,5 +21,7 @@ EVALUATORS: dict[str, Evaluator] = {
 DEFAULT = ("linear", "knn", "trees", "few_labels", "search", "clusters")
 # Those that learn from all labels, and among which a representation is read by the one that suits it best.
 ALL_LABELS = ("linear", "knn", "trees", "mlp")
+# Those that ask which class a row has, which makes no sense where it has several labels.
+ONE_CLASS_A_ROW = ("few_labels", "search", "clusters")
 
-__all__ = ["ALL_LABELS", "DEFAULT", "EVALUATORS"]
+__all__ = ["ALL_LABELS", "DEFAULT", "EVALUATORS", "ONE_CLASS_A_ROW"]

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from sklearn.linear_model import RidgeCV
+from sklearn.model_selection import PredefinedSplit
 from torch import Tensor
 
 from isotropy.evaluation.features import Features
@@ -30,7 +31,7 @@ def few_linear(features: Features, problem: Problem, rows: NDArray[np.int64], te
     standardised.
     """
     if problem.task == "numbers":
-        return np.stack([_ridge(features, problem.train_y, draw, test) for draw in rows])
+        return np.stack([_ridge(features, problem, draw, test) for draw in rows])
     codes = problem.train_y[rows]
     classes = len(problem.classes)
     most = min(int(np.bincount(one).max()) for one in codes)
@@ -45,7 +46,7 @@ def few_linear(features: Features, problem: Problem, rows: NDArray[np.int64], te
         if most < 2:
             chosen = np.zeros(len(target), dtype=int), torch.full((len(target),), UNCHOSEN)
         else:
-            held_out = _held_out(codes[piece], min(FOLDS, most), problem.seed)
+            held_out = _held_out(codes[piece], min(FOLDS, most), problem, rows[piece])
             losses = torch.stack([space.losses(target, classes, strengths, held_out) for space in spaces], dim=1)
             best = losses.flatten(1).argmin(1)
             chosen = (best // len(strengths)).numpy(), strengths[best % len(strengths)]
@@ -101,27 +102,44 @@ def _logits(x: Tensor, fitted: Fitted) -> Tensor:
     return torch.einsum("gnd,gjdk->gjnk", x, fitted.weights) + fitted.intercepts[:, :, None]
 
 
-def _held_out(codes: NDArray[np.int64], folds: int, seed: int) -> Tensor:
+def _held_out(codes: NDArray[np.int64], folds: int, problem: Problem, rows: NDArray[np.int64]) -> Tensor:
     """Return which rows each fold holds out, (D, n, folds), every class in equal parts; of many rows one fold.
 
-    A row that is alone in its class is never held out.
+    A row that is alone in its class is never held out. Where rows have groups, whole groups are held out, unless the
+    draw has too few of them.
     """
     out = np.zeros((*codes.shape, folds), dtype=bool)
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(problem.seed)
     for number, one in enumerate(codes):
         order = rng.permutation(len(one))
         order = order[np.argsort(one[order], kind="stable")]
         out[number, order, np.arange(len(one)) % folds] = np.bincount(one)[one[order]] > 1
+        if problem.groups is not None:
+            whole = _whole_groups(one, problem.groups[rows[number]], folds)
+            out[number] = whole if whole[:, 0].any() else out[number]
     return torch.from_numpy(out[:, :, :1] if codes.shape[1] >= ONE_FOLD else out)
 
 
-def _ridge(features: Features, target: NDArray[np.float64], rows: Rows, test: Rows) -> NDArray[np.float64]:
-    """Return the numbers that ridge regression predicts; form and strength by leave-one-out among the rows."""
-    best, predicted = -np.inf, np.empty(0)
+def _whole_groups(codes: NDArray[np.int64], groups: NDArray[np.int64], folds: int) -> NDArray[np.bool_]:
+    """Return which rows of a draw each fold holds out, (n, folds): whole groups, of classes that other folds have."""
+    distinct, own = np.unique(groups, return_inverse=True)
+    held_out = (own % folds)[:, None] == np.arange(folds)
+    for fold in range(folds):
+        left = np.bincount(codes[~held_out[:, fold]], minlength=codes.max() + 1)
+        held_out[:, fold] &= left[codes] > 0
+    return held_out if len(distinct) > 1 else np.zeros_like(held_out)
+
+
+def _ridge(features: Features, problem: Problem, rows: Rows, test: Rows) -> NDArray[np.float64]:
+    """Return the numbers that ridge regression predicts; form and strength by leaving out rows, or whole groups."""
+    best, predicted, divided = -np.inf, np.empty(0), {}
+    groups = np.arange(len(rows)) if problem.groups is None else np.unique(problem.groups[rows], return_inverse=True)[1]
+    if 1 < groups.max() + 1 < len(rows):
+        divided = {"cv": PredefinedSplit(groups % FOLDS), "scoring": "neg_mean_squared_error"}
     for form in features.forms():
         x = form.train[rows].astype(np.float64)
         scale = 1 / np.sqrt(max(float((x - x.mean(0)).var(axis=0).sum()), 1e-12))
-        search = RidgeCV(alphas=ALPHAS).fit(x * scale, target[rows])
+        search = RidgeCV(alphas=ALPHAS, **divided).fit(x * scale, problem.train_y[rows])
         if search.best_score_ > best:
             best, predicted = search.best_score_, search.predict(form.test[test] * scale)
     return predicted

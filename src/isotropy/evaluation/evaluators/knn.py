@@ -51,7 +51,7 @@ def vote(
     k: int,
     temperature: float = TEMPERATURE,
 ) -> NDArray[np.float64]:
-    """Return what the k most similar training rows say of each test row: weights of classes (M, K) or numbers (M,)."""
+    """Return what the k most similar training rows say of each test row: numbers (M,), or weights of classes (M, K)."""
     return _weighted(*most_similar(torch.from_numpy(test), torch.from_numpy(train), k), problem, temperature)
 
 
@@ -91,6 +91,8 @@ def _weighted(similarity: Tensor, neighbour: Tensor, problem: Problem, temperatu
     labels = problem.train_y[neighbour.numpy()]
     if problem.task == "numbers":
         return np.asarray((weight * labels).sum(axis=1))
+    if problem.task == "labels":
+        return np.einsum("mk,mkl->ml", weight, labels)
     votes = np.zeros((len(weight), len(problem.classes)))
     np.add.at(votes, (np.arange(len(weight))[:, None], labels), weight)
     return votes

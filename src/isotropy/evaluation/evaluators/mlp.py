@@ -28,7 +28,7 @@ def mlp(candidate: Any, problem: Problem) -> Iterator[Measurement]:
     if not isinstance(candidate, Features):
         return
     form, target = candidate.standardised, problem.train_y
-    early = len(target) >= _EARLY and (problem.task == "numbers" or np.bincount(target).min() > 1)
+    early = len(target) >= _EARLY and (problem.task != "classes" or np.bincount(target).min() > 1)
     mean, spread = (target.mean(), target.std() or 1.0) if problem.task == "numbers" else (0, 1)
     model = MLPRegressor if problem.task == "numbers" else MLPClassifier
     network = model(hidden_layer_sizes=(HIDDEN,), max_iter=STEPS, early_stopping=early, random_state=problem.seed)
@@ -37,6 +37,9 @@ def mlp(candidate: Any, problem: Problem) -> Iterator[Measurement]:
         network.fit(form.train, (target - mean) / spread if problem.task == "numbers" else target)
     if problem.task == "numbers":
         predicted = network.predict(form.test) * spread + mean
+    elif problem.task == "labels":
+        predicted = network.predict_proba(form.test).reshape(len(form.test), -1)
+        predicted = predicted[:, -1:] if len(problem.classes) == 1 else predicted
     else:
         predicted = np.zeros((len(form.test), len(problem.classes)))
         predicted[:, network.classes_] = network.predict_proba(form.test)

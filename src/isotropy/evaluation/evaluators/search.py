@@ -13,6 +13,7 @@ from isotropy.evaluation.problem import Problem
 from isotropy.evaluation.score import Measurement
 from isotropy.evaluation.splits import stratified
 
+Codes = NDArray[np.int64]
 QUERIES = 2000
 CHOICE_QUERIES = 1000
 SHOWN = 10
@@ -23,7 +24,8 @@ def search(candidate: Features, problem: Problem) -> Iterator[Measurement]:
 
     "precision at 10" decides, "precision at 1" and "R-precision" (the precision among as many rows as the class has)
     stand beside it. At most 2,000 stratified test rows ask; all training rows answer. The form of the features is the
-    one in which training rows find each other best. A label that is a number has no relevant rows: nothing is measured.
+    one in which training rows find each other best (where rows have groups, those of other groups). A label that is a
+    number has no relevant rows: nothing is measured.
 
     Source: Manning, Raghavan and Schuetze, Introduction to Information Retrieval (2008), section 8.4.
 
@@ -32,16 +34,17 @@ def search(candidate: Features, problem: Problem) -> Iterator[Measurement]:
         >>> [(m.metric, float(m.terms.mean())) for m in search(Features(x, x), Problem.of(y, y))]
         [('precision at 10', 1.0), ('precision at 1', 1.0), ('R-precision', 1.0)]
     """
-    if not isinstance(candidate, Features) or problem.task == "numbers":
+    if not isinstance(candidate, Features) or problem.task != "classes":
         return
     known = np.flatnonzero(problem.test_y >= 0)
     asked = known[stratified(problem.test_y[known], min(QUERIES, len(known)), seed=problem.seed)]
     some = np.arange(len(problem.train_y))
     some = some[stratified(problem.train_y, min(CHOICE_QUERIES, len(some)), seed=problem.seed)]
+    own = np.arange(len(problem.train_y)) if problem.groups is None else problem.groups
     best, chosen = -1.0, candidate.as_is
     for form in candidate.forms():
         x = torch.from_numpy(form.train)
-        value = _precision(x[some], x, problem.train_y[some], problem.train_y, own=some)
+        value = _precision(x[some], x, problem.train_y[some], problem.train_y, own[some], own)
         if value > best:
             best, chosen = value, form
     keys, queries = torch.from_numpy(chosen.train), torch.from_numpy(chosen.test[asked])
@@ -53,14 +56,13 @@ def search(candidate: Features, problem: Problem) -> Iterator[Measurement]:
     yield Measurement("R-precision", count, at_all[:, None], detail)
 
 
-def _precision(
-    queries: Tensor, keys: Tensor, truth: NDArray[np.int64], codes: NDArray[np.int64], own: NDArray[np.int64]
-) -> float:
-    """Return the precision at 10 of rows among the others."""
-    k = min(SHOWN + 1, len(keys))
+def _precision(queries: Tensor, keys: Tensor, truth: Codes, codes: Codes, own: Codes, groups: Codes) -> float:
+    """Return the precision at 10 of rows among those of other groups, (N,) `groups` of keys; `own` are the rows'."""
+    k = min(SHOWN + int(np.bincount(groups).max()), len(keys))
     _, neighbour = most_similar(queries, keys, k)
     found = neighbour.numpy()
-    other = found != own[:, None]
+    other = groups[found] != own[:, None]
+    other &= other.cumsum(axis=1) <= SHOWN
     right = (codes[found] == truth[:, None]) & other
     return float(right.sum() / max(1, other.sum()))
 
