@@ -15,7 +15,7 @@ from isotropy.cli import main
 
 ROWS = 96
 SMALL_TABLE = ["--set", "encoder.width=16", "--set", "encoder.hidden=16", "--set", "train.batch_size=32"]
-SMALL_SERIES = ["--set", "encoder.steps=2", "--set", "method.target_width=16", "--set", "train.batch_size=32"]
+SMALL_SERIES = ["--set", "encoder.filters=4", "--set", "method.target_width=16", "--set", "train.batch_size=32"]
 SMALL_IMAGES = ["--set", "encoder.width=16", "--set", "encoder.stem=4", "--set", "train.batch_size=16"]
 
 
