@@ -127,6 +127,21 @@ def test_kernels_begin_with_sum_zero_and_norm_one():
         torch.testing.assert_close(convolution.weight.flatten(1).norm(dim=1), torch.ones(3))
 
 
+def test_one_row_alone_can_be_trained_on():
+    encoder, x = made(), torch.randn(3, 2, 40)
+    encoder(x)
+    torch.testing.assert_close(encoder.train()(x[:1]), encoder.eval()(x[:1]))
+
+
+def test_training_moves_the_norms_and_one_row_does_not():
+    encoder = made().train()
+    encoder(torch.randn(1, 2, 40))
+    before = encoder.norm.running_mean.clone()
+    assert (before == 0.5).all()
+    encoder(torch.randn(4, 2, 40))
+    assert not torch.equal(before, encoder.norm.running_mean)
+
+
 def test_a_width_without_room_to_learn_is_refused():
     with pytest.raises(UserError, match="width = 48: 48 numbers are statistics of 20 channels, so give more"):
         MultiScaleCNN(channels=20, length=30, width=48)

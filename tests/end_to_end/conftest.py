@@ -17,7 +17,7 @@ ROWS = 96
 # For tests whose subject is not the evidence: one probe is quick.
 QUICK = ["--evaluate", "linear"]
 SMALL_TABLE = ["--set", "encoder.width=16", "--set", "encoder.hidden=16", "--set", "train.batch_size=32"]
-SMALL_SERIES = ["--set", "encoder.steps=2", "--set", "method.target_width=16", "--set", "train.batch_size=32"]
+SMALL_SERIES = ["--set", "encoder.filters=4", "--set", "method.target_width=16", "--set", "train.batch_size=32"]
 SMALL_IMAGES = ["--set", "encoder.width=16", "--set", "encoder.stem=4", "--set", "train.batch_size=16"]
 
 

@@ -45,6 +45,7 @@ class MultiScaleCNN(FrameEncoder):
     modality = "series"
     convolutional = True
     any_length = True
+    mixing: Tensor | None
 
     def __init__(self, *, channels: int, length: int, width: int = 320, filters: int = 64, scales: int = 6) -> None:
         super().__init__(channels=channels, length=length, width=width, filters=filters, scales=scales)
@@ -63,18 +64,16 @@ class MultiScaleCNN(FrameEncoder):
                 _centred(nn.Conv2d(channels, filters, (1, KERNEL), padding=(0, padding), dilation=(1, dilation)))
             )
         self.convolutions = nn.ModuleList(convolutions)
-        self.norm = nn.BatchNorm1d(self.frame_width)
+        self.norm = _Norm(self.frame_width)
         # What proportions are like before anything is learnt, so that they count as much as the statistics then too.
         self.norm.get_buffer("running_mean").fill_(0.5)
         self.norm.get_buffer("running_var").fill_(0.01)
         self.head = nn.Linear(self.frame_width, width - kept)
-        self.statistics_norm = nn.BatchNorm1d(kept, affine=False)
-        mixing = torch.eye(kept)
-        if kept < _STATISTICS * channels:
-            mixing = nn.init.orthogonal_(torch.empty(kept, _STATISTICS * channels))
+        self.statistics_norm = _Norm(kept, affine=False)
+        # Fixed, so that no loss can unlearn the statistics.
+        many = kept < _STATISTICS * channels
+        mixing = nn.init.orthogonal_(torch.empty(kept, _STATISTICS * channels)) if many else None
         self.register_buffer("mixing", mixing)
-
-    mixing: Tensor
 
     def frames(self, x: Tensor) -> Tensor:
         """Return (B, filters * scales, time) in (0, 1) for series (B, channels, time): the soft thresholds."""
@@ -98,8 +97,10 @@ class MultiScaleCNN(FrameEncoder):
                 proportions.append(above.mean(2, dtype=total))
             else:
                 proportions.append((above * there).sum(2, dtype=total) / there.sum(2).clamp(min=1))
-        statistics = self.statistics_norm(channel_statistics(values, mask) @ self.mixing.T)
-        return torch.cat([self.head(self.norm(torch.cat(proportions, 1))), statistics], 1)
+        statistics = channel_statistics(values, mask)
+        if self.mixing is not None:
+            statistics = statistics @ self.mixing.T
+        return torch.cat([self.head(self.norm(torch.cat(proportions, 1))), self.statistics_norm(statistics)], 1)
 
     def _responses(self, values: Tensor, mask: Tensor | None) -> list[tuple[Tensor, Tensor | None]]:
         """Return each scale's responses (B, filters, steps), and which of its steps have a value (B, 1, steps)."""
@@ -108,6 +109,16 @@ class MultiScaleCNN(FrameEncoder):
             coarse, there = _averaged(values, mask, block)
             found.append((convolution(coarse.unsqueeze(2)).squeeze(2), there))
         return found
+
+
+class _Norm(nn.BatchNorm1d):
+    """Batch norm that reads what it has learnt where one row alone has no spread."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.training and len(x) == 1:
+            learnt = (self.running_mean, self.running_var, self.weight, self.bias)
+            return functional.batch_norm(x, *learnt, training=False, eps=self.eps)
+        return super().forward(x)
 
 
 def reaches(length: int, scales: int) -> list[int]:
