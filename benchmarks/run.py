@@ -21,6 +21,7 @@ BENCHMARKS = (
     "views",
     "step",
     "table",
+    "table_pretraining",
     "estimator",
     "lfr",
     "precision",

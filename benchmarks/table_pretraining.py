@@ -2,10 +2,10 @@
 
     python benchmarks/table_pretraining.py [--out benchmarks/results/table_pretraining.json]
 
-20 numeric columns of 32 bins and 8 categories; half of the cells are hidden, encoder and decoder tell them from the rest.
+20 numeric columns of 32 bins and 8 categories; half of the cells are hidden, and are to be told from the rest.
 The plain loop lays out the piecewise-linear encoding of every number, (rows, columns, bins), and the categories as ones
 and zeros, multiplies them by one matrix, and trains in float32 with fused AdamW; ours looks vectors up and trains as
-`isotropy fit` does. Both run at equal batches. The last row compares embedding with a bare forward pass.
+`isotropy fit` does. Both run at equal batches. The last rows compare embedding with a bare forward pass.
 """
 
 import sys
@@ -76,6 +76,7 @@ class PlainEncoder(nn.Module):
         return torch.cat([first, share[:, :, 1:-1].clamp(0, 1), last], 2)
 
     def forward(self, x: Tensor, hidden: Tensor) -> Tensor:
+        """Return vectors (B, width) of rows whose `hidden` cells are not seen."""
         columns = len(self.low)
         numbers = self.encoded(x[:, :columns]) * ~hidden[:, :columns, None]
         codes = [

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from isotropy.data import TablePreprocess
-from isotropy.encoders import TableQuantiles, build, from_spec, spec
+from isotropy.encoders import TableQuantiles, build, from_spec, quantiles, spec
 from isotropy.encoders.quantiles import Knots
 from isotropy.errors import UserError
 
@@ -159,3 +159,23 @@ def test_fewer_bins_leave_edges_out_and_keep_the_ends():
 def test_wrong_arguments_are_refused(wrong, said):
     with pytest.raises(UserError, match=said):
         TableQuantiles(**{"numeric": 3} | wrong)
+
+
+def test_the_gradient_of_the_vectors_is_that_of_looking_them_up(monkeypatch):
+    encoder = TableQuantiles(
+        numeric=3,
+        numbers=[{"edges": [0.0, 1.0, 2.0]}, {"edges": [1.0]}, {"edges": [0.0, 1.0]}],
+        categories=[4],
+        width=5,
+    )
+    encoder.double()
+    x = torch.tensor(
+        [[0.5, 1.0, 0.0, 3.0], [torch.nan, 1.0, 1.0, torch.nan], [1.5, 1.0, 1.0, 0.0]], dtype=torch.float64
+    )
+    found = []
+    for most in (4096, 0):
+        monkeypatch.setattr(quantiles, "_DENSE", most)
+        encoder.zero_grad()
+        encoder(x).square().sum().backward()
+        found.append(encoder.vectors.weight.grad.clone())
+    torch.testing.assert_close(*found)

@@ -8,6 +8,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+from torch.nn import functional
 
 from isotropy.encoders.encoder import Encoder
 from isotropy.errors import UserError
@@ -20,7 +22,30 @@ _PERIODS = (86_400.0, 604_800.0, 31_556_952.0)
 # Outside the training range a line goes on as far as this many times its last piece, then no farther.
 _BEYOND = 1.0
 
+# Up to so many vectors their gradient is a product with the weights laid out; beyond, that costs more than adding rows.
+_DENSE = 4096
+
 Numbers = Sequence[Mapping[str, Any]]
+
+
+class _WeightedRows(torch.autograd.Function):
+    """Weighted sums of rows of a table, (B, width); the gradient is one matrix product, in bf16 under autocast."""
+
+    @staticmethod
+    def forward(ctx: Any, table: Tensor, places: Tensor, weights: Tensor) -> Tensor:
+        kind = table.device.type
+        ctx.dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else table.dtype
+        ctx.rows = len(table)
+        ctx.save_for_backward(places, weights)
+        return functional.embedding_bag(places, table, mode="sum", per_sample_weights=weights)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+        places, weights = ctx.saved_tensors
+        laid_out = weights.new_zeros(len(weights), ctx.rows).scatter_add_(1, places, weights)
+        product = laid_out.to(ctx.dtype).T @ gradient.to(ctx.dtype)
+        return product.to(gradient.dtype), None, None
 
 
 class Knots(nn.Module):
@@ -219,7 +244,12 @@ class TableQuantiles(Encoder):
         end = start[:, : self.numeric] + self.steps
         along = along * there
         weights = torch.cat([1 - along, torch.ones_like(codes), along], 1)
-        state = self.vectors(torch.cat([start_or_absent, end], 1), per_sample_weights=weights) + self.bias
+        places = torch.cat([start_or_absent, end], 1)
+        if self.vectors.num_embeddings <= _DENSE:
+            state: Tensor = _WeightedRows.apply(self.vectors.weight, places, weights)
+        else:
+            state = self.vectors(places, per_sample_weights=weights)
+        state = state + self.bias
         return state if self.cycles is None else state + self.cycles(self._phases(x))
 
     def _phases(self, x: Tensor) -> Tensor:
