@@ -36,13 +36,15 @@ ALLOWED = {
         # Fine-tuning: a representation, a head and labels, in the training loop.
         "finetuning": f"representation evaluation modalities methods training views data {_GROUND}",
         # A run puts them together; nothing below knows that there are runs.
-        "runs": f"finetuning modalities methods training views encoders nn data representation evaluation diagnostics io "
+        "runs": f"modalities methods training views encoders nn data representation evaluation diagnostics io "
         f"{_GROUND}",
         "report": f"runs evaluation diagnostics representation methods data io {_GROUND}",
-        "estimator": f"finetuning runs training modalities methods views encoders data representation evaluation {_GROUND}",
-        "cli": "estimator report finetuning runs modalities methods training encoders data representation evaluation diagnostics "
-        "io errors",
-        "__init__": "cli estimator report finetuning runs methods training encoders data representation evaluation errors",
+        "estimator": f"finetuning runs training modalities methods views encoders data representation evaluation "
+        f"{_GROUND}",
+        "cli": "estimator report finetuning runs modalities methods training encoders data representation evaluation "
+        "diagnostics io errors",
+        "__init__": "cli estimator report finetuning runs methods training encoders data representation evaluation "
+        "errors",
         "__main__": "cli",
     }.items()
 }
