@@ -1,10 +1,17 @@
 """Classifier and regressor: scikit-learn's checks, labels that are missing in part, and what is kept."""
 
+import pickle
+from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
+from sklearn.base import clone
+from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
+import isotropy
 from isotropy.estimator import SelfSupervisedClassifier, SelfSupervisedRegressor
 
 QUICK = {"num_candidates": 6, "target_width": 16}
@@ -24,3 +31,85 @@ def classifier(**settings: Any) -> SelfSupervisedClassifier:
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
 def test_scikit_learn(estimator: Any, check: Any) -> None:
     check(estimator)
+
+
+def test_unlabelled_rows_are_nan_none_or_minus_one() -> None:
+    x, y = load_iris(return_X_y=True)
+    hidden = np.arange(150) % 3 > 0
+    marked = [
+        np.where(hidden, -1, y),
+        np.where(hidden, np.nan, y),
+        np.where(hidden, None, y),
+        pd.Series(np.where(hidden, np.nan, y)),
+    ]
+    models = [classifier().fit(x, labels) for labels in marked]
+    first = models[0]
+    assert first.classes_.tolist() == [0, 1, 2] and first.model_.detail["labels"] == 50
+    assert first.score(x, y) > 0.8
+    for other in models[1:]:
+        assert np.array_equal(other.predict_proba(x), first.predict_proba(x))
+    names = np.array(["setosa", "versicolor", "virginica"], dtype=object)[y]
+    names[hidden] = None
+    named = classifier().fit(x, names)
+    assert named.classes_.tolist() == ["setosa", "versicolor", "virginica"]
+    assert np.array_equal(named.predict(x), named.classes_[first.predict(x)])
+
+
+def test_minus_one_and_one_alone_are_classes() -> None:
+    x, y = load_breast_cancer(return_X_y=True)
+    model = classifier().fit(x[:200], 2 * y[:200] - 1)
+    assert model.classes_.tolist() == [-1, 1] and model.model_.detail["labels"] == 200
+
+
+def test_a_regressor_takes_minus_one_for_a_number_and_nan_for_none() -> None:
+    x, y = load_diabetes(return_X_y=True)
+    y = np.where(np.arange(len(y)) % 2, y, np.nan)
+    y[1] = -1
+    model = SelfSupervisedRegressor(method_options=QUICK, random_state=0, **SHORT).fit(x, y)
+    assert model.model_.detail["labels"] == len(y) // 2
+    assert model.predict(x[:3]).shape == (3,) and not hasattr(model, "predict_proba")
+
+
+@pytest.mark.parametrize(
+    ("y", "said"),
+    [
+        ([None] * 20, "y has no label"),
+        ([1.0, np.nan] * 10, "only the class 1.0"),
+        ([0.5, 0.25, 0.1, 0.7] * 5, "(?i)unknown label type"),
+        (["a", 1] * 10, "mixes text with numbers"),
+        ([np.inf, 1.0] * 10, "infinite"),
+        ([0, 1] * 9, "inconsistent numbers of samples"),
+    ],
+)
+def test_labels_that_are_none_are_refused(y: list[Any], said: str) -> None:
+    x = np.random.default_rng(0).normal(size=(20, 3))
+    with pytest.raises(ValueError, match=said):
+        classifier().fit(x, np.array(y, dtype=object) if None in y or "a" in y else np.array(y))
+
+
+def test_options_of_fine_tuning_are_reached_and_checked() -> None:
+    model = clone(classifier()).set_params(finetune_options__lr=1e-4)
+    assert model.get_params()["finetune_options__epochs"] == 1
+    assert model.finetune_options == {"epochs": 1, "folds": 2, "lr": 1e-4}
+    x, y = load_iris(return_X_y=True)
+    with pytest.raises(ValueError, match="did you mean 'dropout'"):
+        classifier(finetune_options={"droput": 0.1}).fit(x, y)
+    with pytest.raises(ValueError, match="must be a dictionary"):
+        classifier(finetune_options=[1]).fit(x, y)
+
+
+def test_groups_and_joint_training() -> None:
+    x, y = load_iris(return_X_y=True)
+    options = {**SHORT["finetune_options"], "joint": 0.1}
+    model = classifier(finetune_options=options).fit(x, y, groups=np.arange(150) // 5)
+    assert model.predict(x).shape == (150,) and not hasattr(model, "_prepared")
+
+
+def test_pickle_and_save_keep_every_bit(tmp_path: Path) -> None:
+    x, y = load_iris(return_X_y=True)
+    model = classifier().fit(x, y)
+    expected = model.predict_proba(x)
+    assert np.array_equal(pickle.loads(pickle.dumps(model)).predict_proba(x), expected)
+    model.save(tmp_path)
+    assert np.array_equal(isotropy.load_finetuned(tmp_path).predict_proba(x), expected)
+    assert np.array_equal(isotropy.load_finetuned(tmp_path).transform(x), model.transform(x))

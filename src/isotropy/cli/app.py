@@ -129,7 +129,7 @@ def fit(
 def embed(
     run: Annotated[Path, typer.Argument(help="A run directory.")],
     path: Annotated[str, typer.Argument(help="Data of the same kind as the run's.")],
-    out: Annotated[Path, typer.Option(help="A .parquet or .npy file to write.")],
+    out: Annotated[Path, typer.Option(help="A .parquet, .npy or .csv file to write.")],
     codes: Annotated[bool, typer.Option("--codes", help="Write codes, one cluster per segment, instead.")] = False,
     standardise: Annotated[
         bool, typer.Option("--standardise", help="Columns with mean 0 and deviation 1 in the training rows.")

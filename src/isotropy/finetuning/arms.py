@@ -184,6 +184,7 @@ def sentence(found: dict[str, Any]) -> str:
             continue
         gap = line["difference"]
         kind = "above" if gap["low"] > 0 else "behind" if gap["high"] < 0 else "no measurable difference from"
-        groups[kind].append(f"{line['name']} ({number(line['value'])})")
+        name = "training from scratch" if line["name"] == SCRATCH else line["name"]
+        groups[kind].append(f"{name} ({number(line['value'])})")
     said = [f"{kind} {', '.join(names)}" for kind, names in groups.items() if names]
     return f"{found['label']}: {what} reaches {number(first['value'])} ({found['metric']}): {'; '.join(said)}."

@@ -46,7 +46,7 @@ class FineTuning:
 
     epochs: int = 100
     frozen_epochs: int = 0
-    lr: float = 5e-4
+    lr: float = 3e-4
     first_layer_rate: float = 0.5
     weight_decay: float = 1e-2
     dropout: float = 0.1

@@ -63,7 +63,7 @@ class Target:
             raise UserError(
                 f"label {name}: only the class {there[0]!r} is in the training rows: at least two classes are needed"
             ) from None
-        if there.dtype.kind == "f" and len(classes) > _MOST_CLASSES * len(there):
+        if all(isinstance(value, float) for value in classes) and len(classes) > _MOST_CLASSES * len(there):
             raise UserError(
                 f"label {name}: {len(classes):,} distinct numbers in {len(there):,} rows are no classes: task numbers"
             )

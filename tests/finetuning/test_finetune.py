@@ -1,0 +1,210 @@
+"""Fine-tuning: the probe at round 0, what held-out rows choose, every kind of data, and what is refused."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import isotropy
+from isotropy.batch import Batch
+from isotropy.data import SeriesPreprocess, TablePreprocess
+from isotropy.encoders import TableMLP, build, wrap
+from isotropy.errors import UserError
+from isotropy.finetuning import FineTuning, finetune
+from isotropy.finetuning.finetune import finetune_rows
+from isotropy.finetuning.rounds import SelfSupervised
+from isotropy.methods import METHODS
+from isotropy.representation import Representation
+from isotropy.views import Plain, TableViews
+from representation.examples import made
+
+
+def circles(rows: int, seed: int = 0) -> tuple[Any, Any]:
+    """Return rows whose class no straight line through the inputs can read."""
+    x = np.random.default_rng(seed).normal(size=(rows, 2))
+    return x, np.where((x**2).sum(1) > 1.4, "outer", "inner")
+
+
+def narrow(x: Any) -> Representation:
+    torch.manual_seed(0)
+    return Representation(TableMLP(numeric=2, width=4, hidden=8, depth=2), TablePreprocess.learn(x), method="lfr")
+
+
+def test_many_labels_fine_tune_all_layers_and_leave_the_representation_alone():
+    x, y = circles(1400)
+    representation = narrow(x)
+    before = representation.transform(x)
+    model = representation.finetune(x[:1200], y[:1200], label="ring", lr=1e-2, epochs=12, patience=3)
+    assert np.array_equal(representation.transform(x), before)
+    detail = model.detail
+    assert detail["chosen"] == "fine-tuned" and detail["passes"] > 0 and detail["chosen_by"] == "180 held-out rows"
+    validation = detail["validation"]
+    assert (
+        validation["fine-tuned"]["loss"]
+        < validation["frozen probe"]["loss"]
+        == pytest.approx(detail["rounds"][0], abs=1e-4)
+    )
+    assert validation["fine-tuned"]["loss"] == pytest.approx(min(detail["rounds"]), abs=1e-4)
+    assert model.score(x[1200:], y[1200:]) > 0.85
+    assert not np.array_equal(model.transform(x), before)
+    assert (model.label, model.task, model.classes) == ("ring", "classes", ("inner", "outer"))
+
+
+def test_few_labels_are_held_out_in_folds_and_a_label_of_noise_keeps_the_probe():
+    x, _ = circles(60)
+    y = np.random.default_rng(1).integers(0, 2, 60)
+    representation = narrow(x)
+    model = representation.finetune(x, y, epochs=4)
+    assert model.detail["chosen"] == "frozen probe" and model.detail["chosen_by"] == "5-fold cross-validation"
+    assert np.array_equal(model.transform(x), representation.transform(x)), "nothing that was learnt is lost"
+
+
+def test_numbers_are_standardised_and_come_back_in_their_own_unit():
+    x, _ = circles(300)
+    y = 1e6 + 1e4 * x[:, 0]
+    model = narrow(x).finetune(x, y, epochs=2)
+    assert model.score(x, y) > 0.5 and abs(model.predict(x).mean() - 1e6) < 1e4
+    with pytest.raises(UserError, match="has no probabilities"):
+        model.predict_proba(x)
+
+
+def test_probabilities_are_calibrated_where_the_probe_is_too_sure():
+    random = np.random.default_rng(0)
+    x = random.normal(size=(1500, 2))
+    y = (x[:, 0] + random.normal(size=1500) > 0).astype(int)
+    model = narrow(x).finetune(x[:1200], y[:1200], epochs=2)
+    probabilities = model.predict_proba(x[1200:])
+    assert np.allclose(probabilities.sum(1), 1)
+    assert probabilities.max(1).mean() == pytest.approx(model.score(x[1200:], y[1200:]), abs=0.06)
+
+
+def test_rows_without_a_label_change_nothing_and_the_seed_decides():
+    x, y = circles(120)
+    labels = y.astype(object)
+    labels[::3] = None
+    here = labels != None  # noqa: E711
+    representation = narrow(x)
+    some = representation.finetune(x, labels, epochs=2, folds=2).predict_proba(x)
+    assert np.array_equal(some, representation.finetune(x[here], y[here], epochs=2, folds=2).predict_proba(x))
+
+
+def test_a_prediction_does_not_depend_on_the_other_rows():
+    x, y = circles(300)
+    model = narrow(x).finetune(x, y, epochs=2, folds=2)
+    order = np.random.default_rng(0).permutation(300)
+    assert np.array_equal(model.predict_proba(x)[order], model.predict_proba(x[order]))
+    assert np.array_equal(model.predict_proba(x[7:9]), model.predict_proba(x)[7:9])
+
+
+@pytest.mark.parametrize("name", ["table_resnet", "series_mlp", "small_resnet", "wrapped gru"])
+def test_every_kind_of_data_and_wrapped_networks(name):
+    representation, values = made(name)
+    labels = np.arange(150) % 2
+    model = representation.finetune(values, labels, epochs=1, folds=2)
+    assert model.predict(values).shape == (150,) and np.isfinite(model.predict_proba(values)).all()
+
+
+class Masked(nn.Module):
+    """Means of what is there."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(2, 3)
+
+    def forward(self, x: Batch | torch.Tensor) -> torch.Tensor:
+        if isinstance(x, torch.Tensor):
+            return self.linear(x.mean(2))
+        return self.linear((x.values * x.mask).sum(2) / x.mask.sum(2).clamp(min=1))
+
+
+def test_masks_pass_through():
+    random = np.random.default_rng(0)
+    values = torch.from_numpy(random.normal(size=(60, 2, 9)).astype(np.float32))
+    rows = Batch(values, torch.from_numpy(random.random((60, 2, 9)) > 0.3))
+    preprocess = SeriesPreprocess.learn(values.numpy())
+    encoder = wrap(Masked(), width=3)
+    encoder.modality = "series"
+    representation = Representation(encoder, preprocess, method="lfr", chunk=16)
+    model = finetune_rows(
+        representation, rows, np.arange(60) % 2, np.arange(60), settings=FineTuning(epochs=1, folds=2)
+    )
+    assert np.isfinite(model.outputs_stored(rows)).all()
+
+
+@pytest.mark.parametrize("method", ["simclr", "lfr", "byol"])
+def test_jointly_the_self_supervised_loss_goes_on_beside(method):
+    x, y = circles(1100)
+    preprocess = TablePreprocess.learn(x)
+    rows = preprocess.transform(x)
+    encoder = build("table_mlp", "table", preprocess.shape, width=8, hidden=8, depth=2)
+    options = {"lfr": {"make_projector": lambda width: nn.Linear(2, width), "num_candidates": 6, "target_width": 4}}
+    kind = METHODS[method]
+    trained = kind(encoder, **options.get(method, {}))
+    views = Plain() if method == "lfr" else TableViews(values=rows, numeric=2)
+    representation = Representation(encoder, preprocess, method=method)
+    before = {name: tensor.clone() for name, tensor in trained.state_dict().items()}
+    labels = y.astype(object)
+    labels[500:] = None
+    model = finetune(
+        representation, x, labels, joint=SelfSupervised(trained, views), joint_weight=0.1, epochs=2, folds=2
+    )
+    assert all(torch.equal(tensor, before[name]) for name, tensor in trained.state_dict().items()), "a copy goes on"
+    assert len(model.detail["rounds"]) > 1 and np.isfinite(model.predict_proba(x)).all()
+    with pytest.raises(UserError, match="give it as `joint`"):
+        finetune(representation, x, y, joint_weight=0.1)
+
+
+def test_frozen_epochs_leave_the_encoder_alone():
+    x, y = circles(300)
+    representation = narrow(x)
+    model = representation.finetune(x, y, epochs=2, frozen_epochs=2, folds=2, lr=1e-2)
+    assert np.array_equal(model.transform(x), representation.transform(x))
+
+
+@pytest.mark.parametrize(
+    ("labels", "options", "said"),
+    [
+        ([None] * 40, {}, r"label kind: no training row has one"),
+        (["a"] * 40, {}, r"label kind: only the class 'a'"),
+        ([None] * 39 + ["a"], {}, r"only the class 'a'"),
+        (["a", "b"] * 20, {"task": "numbers"}, r"'a' is no number"),
+        (list(np.linspace(0, 1, 40)), {"task": "classes"}, r"40 distinct numbers in 40 rows are no classes"),
+        ([3.5] * 40, {}, r"is 3.5 in every training row"),
+        ([0.5, np.inf] * 20, {"task": "numbers"}, r"holds an infinite number"),
+        (["a", "b"], {}, r"2 labels for 40 rows"),
+        (["a", "b"] * 20, {"groups": [1, 2]}, r"2 groups for 40 rows"),
+        (["a", "b"] * 20, {"patiense": 3}, r"no setting 'patiense' \(did you mean 'patience'"),
+        (["a", "b"] * 20, {"lr": 0.0}, r"lr must be above 0"),
+        (["a", "b"] * 20, {"first_layer_rate": 2.0}, r"first_layer_rate must be in \(0, 1\]"),
+        (["a", "b"] * 20, {"precision": "half"}, r"precision = 'half' is unknown"),
+    ],
+)
+def test_what_cannot_be_learnt_is_one_line(labels, options, said):
+    x, _ = circles(40)
+    with pytest.raises(UserError, match=said) as caught:
+        narrow(x).finetune(x, np.array(labels, dtype=object), label="kind", **options)
+    assert "\n" not in str(caught.value)
+
+
+def test_one_label_a_class_is_the_probe():
+    x, y = circles(40)
+    labels = np.full(40, None, dtype=object)
+    labels[[int(np.argmax(y == "inner")), int(np.argmax(y == "outer"))]] = ["inner", "outer"]
+    model = narrow(x).finetune(x, labels)
+    assert model.detail["chosen_by"] == "default: too few rows to hold out" and set(model.predict(x)) <= {
+        "inner",
+        "outer",
+    }
+
+
+def test_time_that_is_up_ends_after_a_round():
+    x, y = circles(1200)
+    model = narrow(x).finetune(x, y, budget=0.0)
+    assert len(model.detail["rounds"]) == 2
+
+
+def test_the_public_names():
+    assert isotropy.FineTuned is type(narrow(circles(40)[0]).finetune(*circles(40), epochs=1, folds=2))
+    assert isotropy.load_finetuned.__module__ == "isotropy.finetuning.finetuned"

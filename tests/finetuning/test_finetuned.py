@@ -1,0 +1,69 @@
+"""The artefact: every bit comes back from its files alone, and what is wrong with them is one line."""
+
+import json
+
+import numpy as np
+import pytest
+
+import isotropy
+from finetuning.test_finetune import circles, narrow
+from isotropy.errors import UserError
+
+
+@pytest.fixture
+def saved(tmp_path):
+    x, y = circles(120)
+    model = narrow(x).finetune(x, y, label="ring", epochs=2, folds=2)
+    model.save(tmp_path / "model")
+    return tmp_path / "model", model, x
+
+
+def test_every_bit_comes_back(saved):
+    folder, model, x = saved
+    again = isotropy.load_finetuned(folder)
+    assert np.array_equal(again.predict_proba(x), model.predict_proba(x))
+    assert np.array_equal(again.predict(x), model.predict(x))
+    assert (again.label, again.classes, again.detail) == (model.label, model.classes, model.detail)
+    assert np.array_equal(isotropy.load(folder).transform(x), model.transform(x)), "its encoder alone"
+    assert {path.suffix for path in folder.iterdir()} == {".json", ".safetensors"}
+
+
+@pytest.mark.parametrize("classes", [[0, 1], [True, False], [0.5, 2.0]])
+def test_names_of_classes_keep_their_type(classes, tmp_path):
+    x, y = circles(80)
+    labels = np.array(classes)[(y == "inner").astype(int)]
+    model = narrow(x).finetune(x, labels, task="classes", epochs=1, folds=2)
+    model.save(tmp_path)
+    found = isotropy.load_finetuned(tmp_path).predict(x)
+    assert found.dtype.kind == labels.dtype.kind and set(found.tolist()) <= set(classes)
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (lambda folder: (folder / "finetuned.json").unlink(), "holds no fine-tuned network"),
+        (lambda folder: (folder / "finetuned.json").write_text("{"), "damaged"),
+        (lambda folder: (folder / "finetuned.json").write_text('{"format": 9}'), "newer isotropy"),
+        (lambda folder: (folder / "finetuned.json").write_text('{"format": 1}'), "damaged, or not an artefact"),
+        (lambda folder: (folder / "head.safetensors").write_bytes(b"1"), "checksum is not that in finetuned.json"),
+        (lambda folder: (folder / "encoder.safetensors").unlink(), "cannot be read"),
+    ],
+)
+def test_a_damaged_artefact_is_one_line(damage, said, saved):
+    folder, _, _ = saved
+    damage(folder)
+    with pytest.raises(UserError, match=said) as caught:
+        isotropy.load_finetuned(folder)
+    assert "\n" not in str(caught.value)
+
+
+def test_the_head_of_one_encoder_is_not_taken_for_that_of_another(saved):
+    folder, _, x = saved
+    about = json.loads((folder / "finetuned.json").read_text())
+    narrow(x + 1).finetune(x + 1, circles(120)[1][::-1], epochs=3, folds=2, lr=1e-2).representation.save(folder)
+    model = json.loads((folder / "model.json").read_text())
+    if model["weights"]["sha256"] == about["encoder"]["sha256"]:
+        model["weights"]["sha256"] = "0" * 64
+        (folder / "model.json").write_text(json.dumps(model))
+    with pytest.raises(UserError, match="another encoder|checksum"):
+        isotropy.load_finetuned(folder)
