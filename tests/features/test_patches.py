@@ -33,7 +33,7 @@ def test_a_seed_gives_the_same_features_and_rows_do_not_depend_on_the_batch():
 def test_the_triangle_is_the_distance_below_the_mean():
     """Coates, Ng and Lee, section 3.2.2: f_k = max(0, mean of z - z_k), z_k the distance to centroid k."""
     x = images(20, 1, 4, 4)
-    layer = Patches.learn(x, centroids=6)
+    layer = Patches.learn(x, centroids=6, stride=1)
     patch = x[0].float().flatten()[[0, 1, 4, 5]] / 255
     patch = (patch - patch.mean()) / (patch.var(correction=0) + 10 / 255**2).sqrt()
     distance = (((patch - layer.mean) @ layer.axes)[None] - layer.centroids).norm(dim=1)
@@ -49,7 +49,7 @@ def test_the_triangle_is_the_distance_below_the_mean():
 
 def test_brightness_and_contrast_do_not_count():
     x = images(20, 1, 8, 8).float() / 510
-    layer = Patches.learn(x, centroids=6)
+    layer = Patches.learn(x, centroids=6, stride=1)
     np.testing.assert_allclose(layer(0.5 * x + 0.2), layer(x), atol=0.02)
 
 

@@ -67,13 +67,14 @@ def test_the_artefact_loads_without_the_data(joined, tmp_path):
         assert (tmp_path / "again" / path.name).read_bytes() == path.read_bytes()
 
 
-def test_every_block_has_the_same_total_variance_on_the_training_rows(joined):
+def test_the_total_variance_of_a_block_on_the_training_rows_is_its_weight_squared(joined):
     representation, values, _ = joined
     z = representation.transform(rows_of(values, np.arange(100)))
     ends = np.cumsum([block.width for block in representation.embedding.blocks])
-    for start, end in zip([0, *ends], ends, strict=False):
+    weights = [1, *(features.weight for features in representation.embedding.features.values())]
+    for start, end, weight in zip([0, *ends], ends, weights, strict=False):
         # Twice the total variance is the mean squared distance of two rows.
-        np.testing.assert_allclose(z[:, start:end].var(axis=0).sum(), 1, rtol=1e-3)
+        np.testing.assert_allclose(z[:, start:end].var(axis=0).sum(), weight**2, rtol=1e-3)
 
 
 def test_a_block_is_the_columns_standardised_along_their_principal_axes():

@@ -18,8 +18,8 @@ _TAIL = 1e-3  # of the rows beyond the last scores: +-3.09
 class NormalScores(FreeFeatures):
     """Each column through its quantiles of the training rows to normal scores, within +-3.1.
 
-    A value between two training values is interpolated; of repeated values the middle quantile is taken, so that a
-    column of 0 and 1 stays one of two values, and equal rows have equal scores.
+    A value between two training values is interpolated; of repeated values the middle quantile is taken, so that equal
+    rows have equal scores. A column of two values, as of a category that is expanded one-hot, stays as it is.
 
     Example:
         >>> x = torch.arange(101.0)[:, None] ** 3
@@ -27,6 +27,7 @@ class NormalScores(FreeFeatures):
         [-3.09, -0.67, 0.0, 3.09]
     """
 
+    one_scale = True
     values: Tensor
     scores: Tensor
 
@@ -35,10 +36,11 @@ class NormalScores(FreeFeatures):
         """Learn the quantiles of each column of rows (N, F); `seed` is not used."""
         x = without_mask(rows, cls.__name__).double().numpy(force=True)
         at = np.linspace(0, 1, _KNOTS)
-        values, scores = np.quantile(x, at, axis=0).T, np.empty((x.shape[1], _KNOTS))
+        values = np.quantile(x, at, axis=0).T
+        scores = values.copy()
         for column, knots in enumerate(values):
-            scores[column] = _middle(knots, at)
-        scores = ndtri(np.clip(scores, _TAIL, 1 - _TAIL))
+            if len(np.unique(x[:, column])) > 2:
+                scores[column] = ndtri(np.clip(_middle(knots, at), _TAIL, 1 - _TAIL))
         return cls({"values": torch.from_numpy(values), "scores": torch.from_numpy(scores)})
 
     def forward(self, rows: Tensor | Batch) -> Tensor:

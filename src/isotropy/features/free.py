@@ -17,7 +17,14 @@ class FreeFeatures(nn.Module, ABC):
 
     Args:
         learnt: the buffers by name.
+
+    Attributes:
+        one_scale: whether its columns share a unit, so that they are not standardised one by one.
+        weight: of the features beside an encoder's vectors, whose weight is 1; measured in docs/log.md.
     """
+
+    one_scale: bool = False
+    weight: float = 1.0
 
     def __init__(self, learnt: Mapping[str, Tensor]) -> None:
         super().__init__()

@@ -15,6 +15,7 @@ from isotropy.features.free import FreeFeatures
 
 NAME = "patches by k-means"
 CENTROIDS = 256
+_FEWER = 128  # where patches are part of an embedding
 PATCH = 6  # pixels a side
 LARGEST = 32  # pixels a side: larger images are averaged down
 IMAGES = 2000  # that patches are learnt from, at most
@@ -29,29 +30,33 @@ class Patches(FreeFeatures):
     Example:
         >>> images = torch.rand(20, 1, 8, 8, generator=torch.Generator().manual_seed(0))
         >>> Patches.learn(images)(images[:3]).shape
-        torch.Size([3, 1024])
+        torch.Size([3, 512])
     """
 
+    weight = 2.0
     side: Tensor
+    stride: Tensor
     mean: Tensor
     axes: Tensor
     centroids: Tensor
 
     @classmethod
-    def learn(cls, rows: Tensor | Batch, *, centroids: int = CENTROIDS, seed: int = 0) -> Self:
-        """Learn the centroids on images (N, C, H, W); see `patches`."""
-        return cls(_learn(without_mask(rows, cls.__name__), centroids, seed))
+    def learn(cls, rows: Tensor | Batch, *, centroids: int = _FEWER, stride: int = 2, seed: int = 0) -> Self:
+        """Learn the centroids on images (N, C, H, W); by default half as many as `patches`, at every other pixel."""
+        learnt = _learn(without_mask(rows, cls.__name__), centroids, seed)
+        return cls({**learnt, "stride": torch.tensor(stride)})
 
     def forward(self, rows: Tensor | Batch) -> Tensor:
         """Return the features (B, 4 K) of images (B, C, H, W)."""
         small, side = _small(without_mask(rows, type(self).__name__).to(self.mean.device)), int(self.side)
-        positions = (small.shape[2] - side + 1) * (small.shape[3] - side + 1)
-        step = max(1, _CELLS // (positions * len(self.centroids)))
+        positions = (small.shape[2] - side + 1) * (small.shape[3] - side + 1) / int(self.stride) ** 2
+        step = max(1, int(_CELLS / (positions * len(self.centroids))))
         return torch.cat([self._pooled(small[start : start + step], side) for start in range(0, len(small), step)])
 
     def _pooled(self, images: Tensor, side: int) -> Tensor:
-        high, wide = images.shape[2] - side + 1, images.shape[3] - side + 1
-        whitened = (_normalised(_cut(images, side)) - self.mean) @ self.axes
+        stride = int(self.stride)
+        high, wide = ((length - side) // stride + 1 for length in images.shape[2:])
+        whitened = (_normalised(_cut(images, side, stride)) - self.mean) @ self.axes
         distance = torch.cdist(whitened, self.centroids)  # (B, positions, K)
         near = (distance.mean(dim=2, keepdim=True) - distance).clamp(min=0)
         near = near.transpose(1, 2).reshape(len(images), -1, high, wide)
@@ -82,7 +87,7 @@ def patches(images: Tensor, *, centroids: int = CENTROIDS, seed: int = 0) -> Cal
         >>> patches(images, centroids=16)(images[:3]).shape
         (3, 64)
     """
-    layer = Patches.learn(images, centroids=centroids, seed=seed)
+    layer = Patches.learn(images, centroids=centroids, stride=1, seed=seed)
     return lambda rows: layer(rows).numpy(force=True)
 
 
@@ -119,9 +124,9 @@ def _small(images: Tensor) -> Tensor:
     return x if size == x.shape[2:] else torch.nn.functional.adaptive_avg_pool2d(x, size)
 
 
-def _cut(images: Tensor, side: int) -> Tensor:
-    """Return the patches at all positions, (B, positions, C * side * side)."""
-    return torch.nn.functional.unfold(images, side).transpose(1, 2)
+def _cut(images: Tensor, side: int, stride: int = 1) -> Tensor:
+    """Return the patches at all positions, or every so many, (B, positions, C * side * side)."""
+    return torch.nn.functional.unfold(images, side, stride=stride).transpose(1, 2)
 
 
 def _normalised(x: Tensor) -> Tensor:
@@ -136,6 +141,8 @@ class Pixels(FreeFeatures):
         >>> Pixels.learn(torch.rand(2, 1, 40, 8))(torch.ones(3, 1, 40, 8)).shape
         torch.Size([3, 256])
     """
+
+    weight = 2.0
 
     @classmethod
     def learn(cls, rows: Tensor | Batch, *, seed: int = 0) -> Self:

@@ -64,6 +64,7 @@ SERIES = Modality(
     example_rows=_series_rows,
     as_series=Tensor.numpy,
     free=("series_summary", "random_convolutions"),
+    default_embedding="joined",
 )
 IMAGE = Modality(
     preprocess=ImagePreprocess,
@@ -75,4 +76,5 @@ IMAGE = Modality(
     random_projector=image_projector,
     example_rows=_image_rows,
     free=("pixels", "patches"),
+    default_embedding="joined",
 )

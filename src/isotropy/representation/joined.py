@@ -94,7 +94,7 @@ class Learned(Embedding):
 
 
 class Block(nn.Module):
-    """Columns standardised, rotated to at most 256 principal axes where they are more, of total variance one.
+    """Columns standardised, rotated to at most 256 principal axes where they are more, of one total variance.
 
     Args:
         mean: (F,) of the training rows. axes: (F, K), or (F,) where columns are scaled only.
@@ -119,15 +119,22 @@ class Block(nn.Module):
         return self.axes.shape[-1]
 
     @classmethod
-    def learn(cls, x: Tensor) -> Self:
-        """Learn on features (n, F) of training rows."""
+    def learn(cls, x: Tensor, *, weight: float = 1.0, one_scale: bool = False) -> Self:
+        """Learn on features (n, F) of training rows.
+
+        Args:
+            x: the features. weight: the square root of the total variance that comes out.
+            one_scale: whether columns are left as they are beside each other, not standardised.
+        """
         mean, scale = _moments(x)
+        if one_scale:
+            scale = (scale > 0).float()
         z = (x - mean) * scale
+        axes = scale
         if z.shape[1] > WIDEST:
             axes = _principal(z[_spread(len(z), _AXIS_ROWS)])
-            total = (z @ axes).var(0, correction=0).sum()
-            return cls(mean, scale[:, None] * axes / total.clamp(min=1e-12).sqrt())
-        return cls(mean, scale / z.var(0, correction=0).sum().clamp(min=1e-12).sqrt())
+            z, axes = z @ axes, scale[:, None] * axes
+        return cls(mean, axes * (weight / z.var(0, correction=0).sum().clamp(min=1e-12).sqrt()))
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the block (B, K) of features (B, F)."""
@@ -137,7 +144,7 @@ class Block(nn.Module):
 
 
 class Joined(Embedding):
-    """The encoder's vectors beside free features of the row, each a `Block`: equal in total variance.
+    """The encoder's vectors beside free features of the row, each a `Block`; its total variance is its weight squared.
 
     Args:
         features: free features by their name in `FEATURES`.
@@ -163,7 +170,11 @@ class Joined(Embedding):
         given = modality.free_input(preprocess, rows)
         features = {name: FEATURES[name].learn(given, seed=seed) for name in modality.free}
         parts = [vectors, *(each(given) for each in features.values())]
-        made = cls(features, [Block.learn(part) for part in parts])
+        blocks = [Block.learn(vectors)] + [
+            Block.learn(part, weight=each.weight, one_scale=each.one_scale)
+            for each, part in zip(features.values(), parts[1:], strict=True)
+        ]
+        made = cls(features, blocks)
         return made.with_statistics(made.joined(parts))
 
     def joined(self, parts: Sequence[Tensor]) -> Tensor:
@@ -228,7 +239,8 @@ def learn_embedding(
 
     Args:
         name: "learned": the encoder's vectors; "joined": beside them the free features of the modality, every block
-            standardised by column, reduced to at most 256 principal axes, and scaled to the same total variance.
+            standardised by column, reduced to at most 256 principal axes, and scaled to the total variance that
+            measurements gave it (decision 0022).
         encoder: trained. preprocess: learnt on the training rows.
         rows: as they are stored, (N, ...). train: the numbers of the training rows; by default all.
         seed: of what free features draw.

@@ -42,7 +42,7 @@ def seconds_left_for_training(prepared: Prepared, budget: float) -> float:
 
 
 def _embedding(prepared: Prepared) -> float:
-    """Return about how long the embeddings of all rows take once, those of the probed rows twice, and their learning."""
+    """Return about how long embeddings are learnt and made: of all rows once, of the probed rows twice."""
     rows = take(prepared.rows, torch.from_numpy(prepared.train[:_MEASURED_ROWS]))
     encoder, preprocess = prepared.method.encoder, prepared.preprocess
     # What is learnt of these few rows costs as much to apply as what will be learnt of all.

@@ -102,9 +102,10 @@ class Contest:
         self.folder.keep()
 
     def evidence_cost(self) -> float:
-        """Return about what it costs to measure and export one trained run: as much as the untrained encoder."""
+        """Return about what it costs to measure and export one trained run: as much as with the untrained encoder."""
         rows = len(self.data) + len(self.test) + (len(self.train) if self.label else 0)
-        return self.folder.costs.get("evidence", 0.0) + self.folder.costs["embedding"] * rows / 1000
+        costs = self.folder.costs
+        return costs.get("evidence", 0.0) + costs.get("joined", costs["embedding"]) * rows / 1000
 
     def measure_free(self) -> Iterator[str]:
         """Measure everything that needs no training, unless it is; yield its names before."""
@@ -114,6 +115,7 @@ class Contest:
             return
         initial = Representation(self.prepared.untrained(), self.prepared.preprocess, method="")
         costs["embedding"] = self._per_thousand(initial, self.prepared)
+        costs["joined"] = self._per_thousand(self.prepared.representation(), self.prepared)
         if self.label:
             candidates = self._features(free(initial, self.prepared.rows, self.train, self.test))
             forms: dict[str, tuple[float, str]] = {}
