@@ -5,8 +5,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from isotropy.cli import live, show, table
+from isotropy.cli import fit, live, show, table
 from isotropy.cli.fit import seconds_of
+from isotropy.diagnostics.answers import Answer
+from isotropy.diagnostics.verdict import Verdict
 from isotropy.errors import UserError
 from isotropy.evaluation import evaluate
 
@@ -43,6 +45,26 @@ def test_the_line_says_where_training_is_how_it_goes_and_how_long_it_takes(clock
     )
     line = watched(clock, range(1, 17), {"effective_rank": None, "mean_norm": 1.0})
     assert line.endswith("rank none | mean 1.00 | took 8 s")
+
+
+def test_the_loss_is_the_mean_of_the_last_steps_and_not_the_last_batchs(clock):
+    line = live.LiveLine(2.0)
+    for number in range(1, 101):
+        one = step(number)
+        one.terms = {"contrast": 1000.0 if number <= 50 else 1.0 + number % 2}
+        line.show(one, {})
+    assert " | contrast 1.5 | " in line.line(one, {})
+
+
+def test_the_live_line_names_the_verdict_and_whether_more_is_learnt():
+    def said(name, learning):
+        return fit._label(Verdict(name, "", answers=(Answer("still learning", learning, ""),)))
+
+    assert said("healthy", "yes") == "healthy, still learning"
+    assert said("healthy", "no") == "healthy, no longer learning"
+    assert said("not collapsed", "not known") == "not collapsed"
+    assert said("unknown", "yes") == "still learning" and said("unknown", "not known") == ""
+    assert said("point collapse", "yes") == "point collapse", "more time does not help"
 
 
 def test_the_epoch_never_exceeds_its_total():

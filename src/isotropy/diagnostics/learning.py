@@ -29,7 +29,7 @@ def trend(records: Records, parts: Collection[str] = ()) -> tuple[str, str]:
     Example:
         >>> lines = [{"step": 10 * n, "held_out_loss": 5 / n} for n in range(1, 11)]
         >>> trend(Records(lines))
-        ('yes', 'the held-out loss fell from 5 to 0.5 by step 100, by 5% of that in the last third of the steps')
+        ('yes', 'the held-out loss fell from 5 to 0.5 by step 100, by 6% of that in the last third of the steps')
     """
     found = ((name, _series(records, name)) for name in _NAMES)
     name, losses = next(((name, series) for name, series in found if len(series.points) > 1), ("", Series("", ())))

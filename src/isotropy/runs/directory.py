@@ -203,7 +203,7 @@ class Run:
                 self._write("codes.json", codes)
         made.scores = [{key: entry[key] for key in ("label", "outcome", "sentence")} for entry in found]
         made.save(self.folder)
-        about = self.about
+        about = self.read_json("data.json", {})
         if about.pop("unfinished", None):
             with self._writing():
                 self._write("data.json", about | prepared.facts())
