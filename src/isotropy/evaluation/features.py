@@ -22,11 +22,12 @@ _FLOOR = 1e-3  # of the mean variance: a direction with less than this is noise,
 
 @dataclass(frozen=True)
 class Form:
-    """Features in one form: training rows (N, d) and test rows (M, d), float32."""
+    """Features in one form: training rows (N, d), test rows (M, d) and further training rows (F, d), float32."""
 
     name: str
     train: Floats
     test: Floats
+    further: Floats | None = None
 
 
 class Features:
@@ -37,6 +38,8 @@ class Features:
 
     Args:
         train: (N, D), finite. test: (M, D), finite.
+        further: (F, D), finite: training rows from which the linear probe alone learns, as there are too many of them
+            for the others. Nothing else is learnt from them.
 
     Raises:
         UserError: not two-dimensional, of two widths, or not finite.
@@ -47,10 +50,11 @@ class Features:
         [('as it is', [17, 2, 2]), ('standardised', [10, 10, 10]), ('whitened', [10, 10, 10])]
     """
 
-    def __init__(self, train: ArrayLike, test: ArrayLike) -> None:
+    def __init__(self, train: ArrayLike, test: ArrayLike, further: ArrayLike | None = None) -> None:
         self.train, self.test = _checked("training", train), _checked("test", test)
         if self.train.shape[1] != self.test.shape[1]:
             raise UserError(f"training features are {self.train.shape[1]} wide and test features {self.test.shape[1]}")
+        self.further = None if further is None else _checked("further training", further)
 
     @property
     def width(self) -> int:
@@ -68,36 +72,41 @@ class Features:
     def as_is(self) -> Form:
         """The features as they are, but for one number that makes their mean variance 1; not centred."""
         scale = 1 / max(float(np.sqrt(self.train.var(axis=0).mean())), 1e-12)
-        return self._along_axes(AS_IS, self.train * np.float32(scale), self.test * np.float32(scale))
+        return self._along_axes(AS_IS, *(part * np.float32(scale) for part in self._parts))
 
     @cached_property
     def standardised(self) -> Form:
         """Each column with the mean 0 and the standard deviation 1 of the training rows; constant columns are 0."""
         mean, spread = self.train.mean(axis=0), self.train.std(axis=0)
         scale = np.where(spread > 1e-6 * (1e-6 + np.abs(mean)), 1 / np.maximum(spread, 1e-30), 0).astype(np.float32)
-        return self._along_axes(STANDARDISED, (self.train - mean) * scale, (self.test - mean) * scale)
+        return self._along_axes(STANDARDISED, *((part - mean) * scale for part in self._parts))
 
     @cached_property
     def whitened(self) -> Form:
         """Principal axes of the training rows, each with variance 1 (Hyvarinen and Oja 2000, section 5.2)."""
-        train, test = (torch.from_numpy(part) for part in (self.as_is.train, self.as_is.test))
+        form = self.as_is
+        train, *others = (torch.from_numpy(x) for x in (form.train, form.test, form.further) if x is not None)
         mean = train.mean(0)
         some = (train[_spread_out(len(train), _COVARIANCE_ROWS)] - mean).double()
         values, axes = torch.linalg.eigh(some.T @ some / len(some))
         values = values.clamp(min=0)
         there = values > 1e-10 * values[-1].clamp(min=1e-30)
         axes = (axes / (values + _FLOOR * values.mean()).sqrt())[:, there].float()
-        return Form(WHITENED, ((train - mean) @ axes).numpy(), ((test - mean) @ axes).numpy())
+        return Form(WHITENED, *(((part - mean) @ axes).numpy() for part in (train, *others)))
 
-    def _along_axes(self, name: str, train: Floats, test: Floats) -> Form:
+    @property
+    def _parts(self) -> list[Floats]:
+        return [part for part in (self.train, self.test, self.further) if part is not None]
+
+    def _along_axes(self, name: str, train: Floats, *others: Floats) -> Form:
         if self.width <= WIDEST:
-            return Form(name, train, test)
+            return Form(name, train, *others)
         some = torch.from_numpy(train[_spread_out(len(train), _AXIS_ROWS)])
         values, vectors = torch.linalg.eigh(some @ some.T)  # in float32: many times faster at this size
         kept = torch.argsort(values, descending=True)[:WIDEST]
         kept = kept[values[kept] > 1e-6 * values.max()]
         axes = some.T @ (vectors[:, kept] / values[kept].sqrt())
-        return Form(name, *((torch.from_numpy(part) @ axes).numpy() for part in (train, test)))
+        return Form(name, *((torch.from_numpy(part) @ axes).numpy() for part in (train, *others)))
 
 
 def _checked(part: str, values: Any) -> Floats:

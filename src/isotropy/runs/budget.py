@@ -6,6 +6,7 @@ from typing import cast
 import torch
 
 from isotropy.evaluation.evaluate import TEST_ROWS, TRAIN_ROWS
+from isotropy.evaluation.evidence import FURTHER_ROWS
 from isotropy.runs.prepare import Prepared
 from isotropy.training import comm
 
@@ -50,7 +51,8 @@ def _embedding(prepared: Prepared) -> float:
         encoder(inputs)
         seconds = (perf_counter() - start) / rows
     encoder.train(was)
-    probed = min(len(prepared.train), TRAIN_ROWS) + min(len(prepared.test), TEST_ROWS)
+    learnt = TRAIN_ROWS + FURTHER_ROWS.get(prepared.device.type, 0)
+    probed = min(len(prepared.train), learnt) + min(len(prepared.test), TEST_ROWS)
     return seconds * (len(prepared.rows) + 2 * max(1, len(prepared.division.labels)) * probed)
 
 
