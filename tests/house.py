@@ -37,7 +37,8 @@ ALLOWED = {
         # Fine-tuning: a representation, a head and labels, in the training loop.
         "finetuning": f"representation evaluation modalities methods training views data {_GROUND}",
         # A run puts them together; nothing below knows that there are runs.
-        "runs": f"modalities methods training views encoders nn data representation evaluation diagnostics io {_GROUND}",
+        "runs": "modalities methods training views encoders nn data representation evaluation diagnostics io "
+        f"{_GROUND}",
         "report": f"runs evaluation diagnostics representation methods data io {_GROUND}",
         "estimator": "finetuning runs training modalities methods views encoders data representation evaluation "
         f"{_GROUND}",

@@ -53,7 +53,7 @@ def probe(
             evidence(
                 made, initial, rows, wanted.values, division.train, division.test, label=wanted.name, task=wanted.task,
                 evaluators=evaluators, notes=division.notes_on(wanted), sizes=sizes,
-                groups=division.groups, baselines=baselines,
+                groups=division.groups, baselines=baselines, device=made.device,
                 progress=lambda what: status.update(f"probing {what}") if status else None,
             )
             for wanted in division.labels

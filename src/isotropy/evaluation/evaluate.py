@@ -37,6 +37,7 @@ def evaluate(
     sizes: Sequence[Size] | None = None,
     draws: int = DRAWS,
     groups: ArrayLike | None = None,
+    further_y: ArrayLike | None = None,
     device: str = "cpu",
     seed: int = 0,
     progress: Progress | None = None,
@@ -51,7 +52,8 @@ def evaluate(
 
     Args:
         representations: name -> (training features (N, D), test features (M, D)), or another candidate of
-            `evaluation.baselines`; D may differ. Arrays that are not in memory are only indexed by rows.
+            `evaluation.baselines`; D may differ. Arrays that are not in memory are only indexed by rows. A third array
+            are features (F, D) of further training rows.
         train_y: labels (N,), missing ones NaN or None.
         test_y: labels (M,).
         ours: the name of the trained representation; the others are baselines.
@@ -61,6 +63,8 @@ def evaluate(
         sizes: of the few-label curve: labels a class (rows, for numbers), or fractions of the training rows.
         draws: how many times few labels are drawn.
         groups: of the training rows (N,): linear probe and k-NN then choose by rows of other groups.
+        further_y: labels of the further training rows (F,), none missing, from which the linear probe alone learns:
+            10,000 rows are enough for a choice and many for other evaluators.
         device: where large fits are computed.
         seed: of subsamples, folds, draws and resamples.
         progress: called with the name of each representation before it is evaluated.
@@ -100,6 +104,7 @@ def evaluate(
         draws=draws,
         device=device,
         groups=None if groups is None else np.asarray(groups)[rows[0]],
+        further_y=further_y,
     )
     if set(evaluators) == {"few_labels"} and not problem.possible_sizes()[0]:
         evaluators = (*evaluators, "linear")  # nothing would be measured at all
@@ -172,12 +177,12 @@ def _candidate(name: str, given: Any, counts: tuple[int, int], rows: tuple[Array
     if not isinstance(given, tuple):
         return given
     parts = []
-    for part, features, count, chosen in zip(("training", "test"), given, counts, rows, strict=True):
+    for part, features, count, chosen in zip(("training", "test"), given[:2], counts, rows, strict=True):
         if len(features) != count:
             raise UserError(f"{name}: {len(features)} {part} features do not go with {count} labels")
         parts.append(features if len(chosen) == count else features[chosen])
     try:
-        return Features(*parts)
+        return Features(*parts, *given[2:])
     except UserError as error:
         raise UserError(f"{name}: {error}") from None
 
@@ -230,7 +235,12 @@ def _majority(problem: Problem) -> float:
 
 
 def notes_on(train_y: Array, test_y: Array, problem: Problem, rows: tuple[Array, Array]) -> list[str]:
-    """Return what a reader of the scores has to know of the rows, one sentence each."""
+    """Return what a reader of the scores has to know of the rows and their classes, one sentence each."""
+    return [*row_notes(train_y, test_y, rows), *_class_notes(problem)]
+
+
+def row_notes(train_y: Array, test_y: Array, rows: tuple[Array, Array]) -> list[str]:
+    """Return which rows are left out, one sentence each."""
     notes = []
     for part, given, used in zip(("training", "test"), (train_y, test_y), rows, strict=True):
         there = int(has_label(given).sum())
@@ -238,6 +248,11 @@ def notes_on(train_y: Array, test_y: Array, problem: Problem, rows: tuple[Array,
             notes.append(f"{len(given) - there:,} of {len(given):,} {part} rows have no label and were left out.")
         if len(used) < there:
             notes.append(f"Probed on {len(used):,} of {there:,} {part} rows, the same ones for all representations.")
+    return notes
+
+
+def _class_notes(problem: Problem) -> list[str]:
+    notes = []
     if problem.task == "classes":
         unseen = int((problem.test_y < 0).sum())
         if unseen:

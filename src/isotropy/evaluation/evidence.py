@@ -1,6 +1,7 @@
 """A trained representation and what it has to beat, on the same labelled rows."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -13,14 +14,16 @@ from isotropy.diagnostics.codes import bins_used, mutual_information, purity, us
 from isotropy.evaluation import leaks
 from isotropy.evaluation.baselines import collect, trees
 from isotropy.evaluation.baselines.extra import EXTRAS, check_baselines
-from isotropy.evaluation.evaluate import TEST_ROWS, chosen_rows, evaluate
+from isotropy.evaluation.evaluate import TEST_ROWS, chosen_rows, evaluate, row_notes
 from isotropy.evaluation.evaluators import DEFAULT
 from isotropy.evaluation.problem import Size
-from isotropy.evaluation.task import Task, decided, encode
+from isotropy.evaluation.task import Task, decided, encode, has_label
 from isotropy.modalities import MODALITIES
 from isotropy.representation import Representation
 
 Rows = NDArray[np.int64]
+# Further training rows, at most, from which the linear probe learns: on a CPU they would cost more than they tell.
+FURTHER_ROWS = {"cpu": 0, "cuda": 90_000, "mps": 90_000}
 Number = TypeVar("Number", bound=np.generic)
 
 
@@ -39,6 +42,7 @@ def evidence(
     baselines: Sequence[str] = (),
     groups: NDArray[Any] | None = None,
     notes: Sequence[str] = (),
+    device: torch.device | str = "cpu",
     progress: Callable[[str], None] | None = None,
 ) -> dict[str, Any]:
     """Return the scores of the trained encoder beside its baselines; see `evaluation.evaluate`.
@@ -55,6 +59,7 @@ def evidence(
         baselines: names in `baselines.EXTRAS` of those on request, beside those that are always there.
         groups: of all rows, (N,), where whole groups are on one side of the split.
         notes: what a reader of the scores has to know, before the notes of the evaluation.
+        device: where large fits are computed; on a GPU the linear probe learns from up to 100,000 rows.
         progress: called with the name of each representation before it is evaluated.
 
     Raises:
@@ -65,12 +70,18 @@ def evidence(
     task = decided(labels, task, label)
     chosen = chosen_rows(labels[train], labels[test], task=task)
     parts, (train, test) = (train, test), (train[chosen[0]], test[chosen[1]])
+    notes = [*notes, *row_notes(labels[parts[0]], labels[parts[1]], chosen)]
+    further = _further(labels, parts[0], train, torch.device(device))
+    if len(further):
+        notes.append(f"The linear probe learns from {len(train) + len(further):,} training rows.")
     initial = Representation(untrained, trained.preprocess, method=trained.method)
-    candidates = {
-        trained.title: both_parts(trained.embed_stored, rows, train, test),
-        **free(initial, rows, train, test, baselines),
+    beside = np.concatenate([test, further])
+    candidates: dict[str, Any] = {
+        trained.title: both_parts(trained.embed_stored, rows, train, beside),
+        **free(initial, rows, train, beside, baselines),
     }
-    notes = [*notes, *leaks.duplicates(rows, parts, (train, test), candidates["raw features"])]
+    candidates = {name: _divided(one, len(test)) for name, one in candidates.items()}
+    notes += leaks.duplicates(rows, parts, (train, test), candidates["raw features"][:2])
     found = evaluate(
         candidates,
         labels[train],
@@ -81,9 +92,26 @@ def evidence(
         evaluators=evaluators,
         sizes=sizes,
         groups=None if groups is None else groups[train],
+        further_y=labels[further] if len(further) else None,
+        device=str(device),
         progress=progress,
     )
     return {**found, "notes": [*notes, *found["notes"]]}
+
+
+def _further(labels: NDArray[Any], train: Rows, chosen: Rows, device: torch.device) -> Rows:
+    """Return training rows with a label beside the chosen ones, for the linear probe; none on a CPU."""
+    rest = np.setdiff1d(train[has_label(labels[train])], chosen)
+    most = FURTHER_ROWS.get(device.type, 0)
+    return rest[np.random.default_rng(0).permutation(len(rest))[:most]]
+
+
+def _divided(candidate: Any, count: int) -> Any:
+    """Return a candidate with `count` test rows, and as further training rows what stands behind them."""
+    if isinstance(candidate, trees.Columns):
+        return replace(candidate, test=candidate.test[:count])
+    train, beside = candidate
+    return (train, beside) if len(beside) == count else (train, beside[:count], beside[count:])
 
 
 def free(

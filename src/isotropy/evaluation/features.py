@@ -1,6 +1,6 @@
 """Frozen features of one representation, in the forms in which probes read them: as is, standardised, whitened."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
 
+from isotropy.batch import batched
 from isotropy.errors import UserError
 
 Floats = NDArray[np.float32]
@@ -17,16 +19,18 @@ FORMS = (AS_IS, STANDARDISED, WHITENED)
 WIDEST = 1024  # columns that probes see
 _AXIS_ROWS = 2048  # training rows from which the axes of wider features are learnt
 _COVARIANCE_ROWS = 10_000
+_PIECE = 1024  # rows of wide features that are scaled at a time
 _FLOOR = 1e-3  # of the mean variance: a direction with less than this is noise, and stays small when whitened
 
 
 @dataclass(frozen=True)
 class Form:
-    """Features in one form: training rows (N, d) and test rows (M, d), float32."""
+    """Features in one form: training rows (N, d), test rows (M, d) and further training rows (F, d), float32."""
 
     name: str
     train: Floats
     test: Floats
+    further: Floats | None = None
 
 
 class Features:
@@ -37,6 +41,8 @@ class Features:
 
     Args:
         train: (N, D), finite. test: (M, D), finite.
+        further: (F, D), finite: training rows from which the linear probe alone learns, as there are too many of them
+            for the others. Nothing else is learnt from them.
 
     Raises:
         UserError: not two-dimensional, of two widths, or not finite.
@@ -47,10 +53,11 @@ class Features:
         [('as it is', [17, 2, 2]), ('standardised', [10, 10, 10]), ('whitened', [10, 10, 10])]
     """
 
-    def __init__(self, train: ArrayLike, test: ArrayLike) -> None:
+    def __init__(self, train: ArrayLike, test: ArrayLike, further: ArrayLike | None = None) -> None:
         self.train, self.test = _checked("training", train), _checked("test", test)
         if self.train.shape[1] != self.test.shape[1]:
             raise UserError(f"training features are {self.train.shape[1]} wide and test features {self.test.shape[1]}")
+        self.further = None if further is None else _checked("further training", further)
 
     @property
     def width(self) -> int:
@@ -68,36 +75,49 @@ class Features:
     def as_is(self) -> Form:
         """The features as they are, but for one number that makes their mean variance 1; not centred."""
         scale = 1 / max(float(np.sqrt(self.train.var(axis=0).mean())), 1e-12)
-        return self._along_axes(AS_IS, self.train * np.float32(scale), self.test * np.float32(scale))
+        return self._form(AS_IS, lambda x: x * np.float32(scale))
 
     @cached_property
     def standardised(self) -> Form:
         """Each column with the mean 0 and the standard deviation 1 of the training rows; constant columns are 0."""
         mean, spread = self.train.mean(axis=0), self.train.std(axis=0)
         scale = np.where(spread > 1e-6 * (1e-6 + np.abs(mean)), 1 / np.maximum(spread, 1e-30), 0).astype(np.float32)
-        return self._along_axes(STANDARDISED, (self.train - mean) * scale, (self.test - mean) * scale)
+        return self._form(STANDARDISED, lambda x: (x - mean) * scale)
 
     @cached_property
     def whitened(self) -> Form:
         """Principal axes of the training rows, each with variance 1 (Hyvarinen and Oja 2000, section 5.2)."""
-        train, test = (torch.from_numpy(part) for part in (self.as_is.train, self.as_is.test))
+        form = self.as_is
+        train, *others = (torch.from_numpy(x) for x in (form.train, form.test, form.further) if x is not None)
         mean = train.mean(0)
         some = (train[_spread_out(len(train), _COVARIANCE_ROWS)] - mean).double()
         values, axes = torch.linalg.eigh(some.T @ some / len(some))
         values = values.clamp(min=0)
         there = values > 1e-10 * values[-1].clamp(min=1e-30)
         axes = (axes / (values + _FLOOR * values.mean()).sqrt())[:, there].float()
-        return Form(WHITENED, ((train - mean) @ axes).numpy(), ((test - mean) @ axes).numpy())
+        return Form(WHITENED, *(((part - mean) @ axes).numpy() for part in (train, *others)))
 
-    def _along_axes(self, name: str, train: Floats, test: Floats) -> Form:
+    @property
+    def _parts(self) -> list[Floats]:
+        return [part for part in (self.train, self.test, self.further) if part is not None]
+
+    def _form(self, name: str, scaled: Callable[[Floats], Floats]) -> Form:
         if self.width <= WIDEST:
-            return Form(name, train, test)
-        some = torch.from_numpy(train[_spread_out(len(train), _AXIS_ROWS)])
+            return Form(name, *(scaled(part) for part in self._parts))
+        some = torch.from_numpy(scaled(self.train[_spread_out(len(self.train), _AXIS_ROWS)]))
         values, vectors = torch.linalg.eigh(some @ some.T)  # in float32: many times faster at this size
         kept = torch.argsort(values, descending=True)[:WIDEST]
         kept = kept[values[kept] > 1e-6 * values.max()]
         axes = some.T @ (vectors[:, kept] / values[kept].sqrt())
-        return Form(name, *((torch.from_numpy(part) @ axes).numpy() for part in (train, test)))
+        return Form(name, *(_along(part, scaled, axes) for part in self._parts))
+
+
+def _along(part: Floats, scaled: Callable[[Floats], Floats], axes: Tensor) -> Floats:
+    """Return the coordinates of scaled rows, some at a time: a scaled copy of wide features takes longer than they."""
+    out = np.empty((len(part), axes.shape[1]), dtype=np.float32)
+    for rows in batched(len(part), rows=_PIECE):
+        torch.matmul(torch.from_numpy(scaled(part[rows])), axes, out=torch.from_numpy(out[rows]))
+    return out
 
 
 def _checked(part: str, values: Any) -> Floats:

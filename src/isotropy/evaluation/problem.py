@@ -37,6 +37,7 @@ class Problem:
         draws: how many times few labels are drawn.
         device: where large fits are computed.
         groups: of the training rows, (N,) codes, for choices among them that keep groups apart; or None.
+        further_y: labels as `train_y` of further training rows (F, ...), from which the linear probe alone learns.
     """
 
     task: Task
@@ -49,33 +50,37 @@ class Problem:
     draws: int = DRAWS
     device: str = field(default="cpu", compare=False)
     groups: Rows | None = None
+    further_y: NDArray[Any] | None = None
 
     @classmethod
     def of(
         cls, train_y: ArrayLike, test_y: ArrayLike, *, task: Task | None = None, metric: str | None = None,
         seed: int = 0, sizes: tuple[Size, ...] | None = None, draws: int = DRAWS, device: str = "cpu",
-        groups: ArrayLike | None = None,
+        groups: ArrayLike | None = None, further_y: ArrayLike | None = None,
     ) -> "Problem":  # fmt: skip
         """Return the problem of labels (N,) and (M,), none of them missing; `groups` are those of the training rows.
+
+        Classes and labels that no training row has are not learnt from `further_y` (F,), either.
 
         Raises:
             UserError: one class only, a number that is the same in every test row, or a metric of the other task.
         """
         train_y, test_y = np.asarray(train_y), np.asarray(test_y)
+        beside = test_y if further_y is None else np.concatenate([test_y, np.asarray(further_y)])
         task = task or task_of(np.concatenate([train_y.astype(object), test_y.astype(object)]))
         train: NDArray[Any]
         test: NDArray[Any]
         classes: list[Any]
         if task == "numbers":
-            train, test = (_numbers(part) for part in (train_y, test_y))
-            if np.ptp(test) == 0:
+            train, test = (_numbers(part) for part in (train_y, beside))
+            if np.ptp(test[: len(test_y)]) == 0:
                 raise UserError(f"the label is {test_y[0]!r} in every test row: R2 needs labels that vary")
             classes, majority = [], 0.0
         elif task == "labels":
-            train, test, classes = encode_sets(train_y, test_y)
+            train, test, classes = encode_sets(train_y, beside)
             majority, sizes = 0.0, ()
         else:
-            train, test, classes = encode(train_y, test_y)
+            train, test, classes = encode(train_y, beside)
             majority = float(np.bincount(train).max() / len(train))
         metrics = leading_first(task, majority, len(classes))
         if metric is not None:
@@ -85,7 +90,11 @@ class Problem:
         if task != "labels":
             sizes = sizes or (PER_CLASS if task == "classes" else OF_NUMBERS)
         codes = None if groups is None else pd.factorize(np.asarray(groups), use_na_sentinel=False)[0].astype(np.int64)
-        return cls(task, train, test, tuple(classes), tuple(metrics), seed, sizes or (), draws, device, codes)
+        further = None if further_y is None else test[len(test_y) :]
+        return cls(
+            task, train, test[: len(test_y)], tuple(classes), tuple(metrics), seed, sizes or (), draws, device, codes,
+            further,
+        )  # fmt: skip
 
     @property
     def leading(self) -> str:

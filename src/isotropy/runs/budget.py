@@ -7,6 +7,7 @@ import torch
 
 from isotropy.batch import take
 from isotropy.evaluation.evaluate import TEST_ROWS, TRAIN_ROWS
+from isotropy.evaluation.evidence import FURTHER_ROWS
 from isotropy.representation.embedding import embed_rows
 from isotropy.representation.joined import LEARNT_ROWS, learn_embedding
 from isotropy.runs.prepare import Prepared
@@ -52,7 +53,8 @@ def _embedding(prepared: Prepared) -> float:
     start = perf_counter()
     embed_rows(network, to_input, rows)
     seconds = (perf_counter() - start) / len(rows)
-    probed = min(len(prepared.train), TRAIN_ROWS) + min(len(prepared.test), TEST_ROWS)
+    probed_train = TRAIN_ROWS + FURTHER_ROWS.get(prepared.device.type, 0)
+    probed = min(len(prepared.train), probed_train) + min(len(prepared.test), TEST_ROWS)
     learnt = min(len(prepared.train), LEARNT_ROWS)
     return seconds * (len(prepared.rows) + learnt + 2 * max(1, len(prepared.division.labels)) * probed)
 

@@ -89,7 +89,9 @@ class Contest:
             chosen = chosen_rows(learnt, scored, task=task)
             self.train, self.test = self.train[chosen[0]], self.test[chosen[1]]
             groups = None if self.data.groups is None else self.data.groups[self.train]
-            self.problem = Problem.of(labels[self.train], labels[self.test], task=task, groups=groups)
+            self.problem = Problem.of(
+                labels[self.train], labels[self.test], task=task, groups=groups, device=str(prepared.device)
+            )
             self.notes = notes_on(learnt, scored, self.problem, chosen)
         elif len(self.test) > STABILITY_ROWS:
             self.test = self.test[np.linspace(0, len(self.test) - 1, STABILITY_ROWS).astype(np.int64)]

@@ -450,5 +450,6 @@ def _evidence(prepared: Prepared, made: Representation, label: Label, probing: _
         evaluators=probing.evaluators,
         baselines=probing.baselines,
         sizes=probing.sizes,
+        device=prepared.device,
         progress=probing.progress,
     )

@@ -31,10 +31,10 @@ def linear(candidate: Any, problem: Problem) -> Iterator[Measurement]:
 
     Classes: multinomial logistic regression. Form and C (1e-4, 1e-3, ..., 100) are chosen by the leading metric in
     3-fold cross-validation on at most 3,000 stratified training rows (the first form and the smaller C where two tie);
-    the final fit takes all training rows, at most 200 steps of L-BFGS, to a gradient of 1e-3. Numbers: ridge
-    regression, form and strength by leave-one-out on at most 3,000 training rows. Several labels a row: a logistic
-    regression for each, with one form and strength for all. `detail` holds the choice; a final
-    fit that stops early is scored as it is and said.
+    the final fit takes all training rows, also the further ones, at most 200 steps of L-BFGS, to a gradient of 1e-3.
+    Numbers: ridge regression, form and strength by leave-one-out on at most 3,000 training rows. Several labels a row:
+    a logistic regression for each, with one form and strength for all. `detail` holds the choice; a final fit that
+    stops early is scored as it is and said.
     """
     if not isinstance(candidate, Features):
         return
@@ -44,7 +44,10 @@ def linear(candidate: Any, problem: Problem) -> Iterator[Measurement]:
         model = fit_linear(candidate, problem)
         predicted, validation, detail = model.predict(model.form.test), model.validation, model.detail
     notes = () if detail["converged"] else (f"stopped after {detail['steps']} steps, before it converged",)
-    yield from problem.measured(predicted, validation=validation, detail=detail, notes=notes)
+    labels = len(problem.train_y)
+    if candidate.further is not None and problem.further_y is not None:
+        labels += len(problem.further_y)
+    yield from problem.measured(predicted, labels=labels, validation=validation, detail=detail, notes=notes)
 
 
 @dataclass(frozen=True)
@@ -105,14 +108,24 @@ def _logistic(features: Features, problem: Problem, like: LinearModel | None) ->
         validation, strength, form = max(found, key=lambda one: one[0])
         chosen_by = f"{FOLDS}-fold cross-validation on {len(rows)} training rows"
     axes = _axes(form.train).to(problem.device)
+    x, codes = _all_rows(form, problem)
     fitted = fit_logistic(
-        torch.from_numpy(form.train)[None].to(problem.device) @ axes, torch.from_numpy(codes)[None].to(problem.device),
-        classes, torch.tensor([strength]), steps=FINAL_STEPS, tolerance=TOLERANCE,
+        torch.from_numpy(x)[None].to(problem.device) @ axes, torch.from_numpy(codes)[None].to(problem.device), classes,
+        torch.tensor([strength]), steps=FINAL_STEPS, tolerance=TOLERANCE,
     )  # fmt: skip
     weights, intercepts = (axes @ fitted.weights[0, 0]).cpu(), fitted.intercepts[0, 0].cpu()
     detail = {"form": form.name, "C": strength, "chosen_by": chosen_by, "steps": fitted.steps}
     detail["converged"] = bool(fitted.converged.all())
     return LinearModel(form, weights.numpy(), intercepts.numpy(), validation, detail)
+
+
+def _all_rows(form: Form, problem: Problem) -> tuple[NDArray[np.float32], NDArray[Any]]:
+    """Return the training rows and the further ones, and what their labels are."""
+    if form.further is None or problem.further_y is None:
+        return form.train, problem.train_y
+    known = problem.further_y >= 0 if problem.task == "classes" else np.ones(len(form.further), dtype=bool)
+    further = form.further[known], problem.further_y[known]
+    return np.concatenate([form.train, further[0]]), np.concatenate([problem.train_y, further[1]])
 
 
 def _cross_validated(form: Form, rows: NDArray[np.int64], problem: Problem) -> tuple[float, float]:
@@ -161,10 +174,11 @@ def _each_label(features: Features, problem: Problem) -> tuple[NDArray[Any], flo
         found.append((max(scores), C_GRID[int(np.argmax(scores))], form))
     validation, strength, form = max(found, key=lambda one: one[0])
     axes = _axes(form.train).to(problem.device)
-    x, test = torch.from_numpy(form.train)[None].to(problem.device) @ axes, torch.from_numpy(form.test)
+    every, there = _all_rows(form, problem)
+    x, test = torch.from_numpy(every)[None].to(problem.device) @ axes, torch.from_numpy(form.test)
     predicted, steps, converged = np.empty((len(test), len(labels))), 0, True
     for label in labels:
-        codes = torch.from_numpy(problem.train_y[:, label])[None].to(problem.device)
+        codes = torch.from_numpy(there[:, label].copy())[None].to(problem.device)
         fitted = fit_logistic(x, codes, 2, torch.tensor([strength]), steps=FINAL_STEPS, tolerance=TOLERANCE)
         weights, intercepts = (axes @ fitted.weights[0, 0]).cpu(), fitted.intercepts[0, 0].cpu()
         predicted[:, label] = torch.softmax(test @ weights + intercepts, dim=1)[:, 1].numpy()
@@ -215,6 +229,7 @@ def _ridge(features: Features, problem: Problem, like: LinearModel | None) -> Li
             found.append((1 + float(search.best_score_) / spread, float(search.alpha_), one))
         validation, strength, form = max(found, key=lambda one: one[0])
         chosen_by = f"leave-one-out on {len(rows)} training rows"
-    model = Ridge(alpha=strength).fit(form.train.astype(np.float64), y)
+    every, numbers = _all_rows(form, problem)
+    model = Ridge(alpha=strength).fit(every.astype(np.float64), numbers)
     detail = {"form": form.name, "alpha": strength, "chosen_by": chosen_by, "converged": True}
     return LinearModel(form, model.coef_, np.asarray(model.intercept_), validation, detail)
