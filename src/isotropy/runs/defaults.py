@@ -63,7 +63,7 @@ DEFAULTS: dict[tuple[str, str], dict[str, Any]] = {
 # SCARF is made for tables. Series: TS-TCC alone beats it on both sets, the autoencoder has the best scores on HAR.
 # Images: CISSL beats it on both sets, the autoencoder alone reaches raw pixels on Fashion-MNIST.
 COMPARED: dict[str, tuple[str, ...]] = {
-    "table": ("lfr", "masked", "vicreg", "scarf"),
+    "table": ("masked", "lfr", "vicreg", "scarf"),
     "series": ("lfr", "ts_tcc", "autoencoder", "masked"),
     "image": ("simclr", "cissl", "autoencoder", "masked"),
 }
