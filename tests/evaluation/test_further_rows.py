@@ -35,7 +35,8 @@ def form_of(features, name):
 def test_classes_are_read_as_scikit_learn_reads_them_from_all_rows(monkeypatch):
     monkeypatch.setattr(LINEAR, "TOLERANCE", 1e-5)
     asked, features = problem(CLASSES)
-    predicted, _, detail = LINEAR._logistic(features, asked)
+    model = LINEAR.fit_linear(features, asked)
+    predicted, detail = model.predict(model.form.test), model.detail
     x, test = form_of(features, detail["form"])
     plain = LogisticRegression(C=detail["C"], max_iter=5000, tol=1e-8).fit(x, CLASSES[:12_000])
     np.testing.assert_allclose(predicted, plain.predict_proba(test), atol=1e-3)
