@@ -30,7 +30,7 @@ from isotropy.views import Plain
 ROWS, NUMERIC, CATEGORIES = 16_384, 20, (2, 2, 3, 5, 7, 9, 15, 40)
 BATCHES = (128, 256, 512, 1024)
 BINS, WIDTH = 32, 256
-TURNS, SEEN = 16, 8192
+TURNS, SEEN = 8, 8192
 OPTIM = Optim()
 
 

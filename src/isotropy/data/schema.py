@@ -232,10 +232,7 @@ class Schema:
     def from_json(cls, data: dict[str, Any]) -> "Schema":
         """Return the schema that `to_json` wrote; UserError if it is not one."""
         try:
-            columns = tuple(
-                ColumnSchema(**{name: tuple(x) if isinstance(x, list) else x for name, x in column.items()})
-                for column in data["columns"]
-            )
+            columns = tuple(_column_from_json(column) for column in data["columns"])
             schema = cls(columns, tuple(data["seen"]), bool(data["named"]))
         except (KeyError, TypeError) as error:
             raise UserError(f"this is no table schema of isotropy: {error}") from error
@@ -243,6 +240,11 @@ class Schema:
         if unknown:
             raise UserError(f"the table schema has a column of kind {unknown[0]!r}{nearest(unknown[0], KINDS)}")
         return schema
+
+
+def _column_from_json(column: dict[str, Any]) -> ColumnSchema:
+    learnt: dict[str, Any] = {name: tuple(x) if isinstance(x, list) else x for name, x in column.items()}
+    return ColumnSchema(**learnt)
 
 
 def _learn_column(column: "pd.Series[Any]") -> ColumnSchema | str:

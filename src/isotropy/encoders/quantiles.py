@@ -43,8 +43,9 @@ class _WeightedRows(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
         places, weights = ctx.saved_tensors
-        laid_out = weights.new_zeros(len(weights), ctx.rows).scatter_add_(1, places, weights)
-        product = laid_out.to(ctx.dtype).T @ gradient.to(ctx.dtype)
+        laid_out = weights.new_zeros(len(weights), ctx.rows, dtype=ctx.dtype)
+        laid_out.scatter_add_(1, places, weights.to(ctx.dtype))
+        product = laid_out.T @ gradient.to(ctx.dtype)
         return product.to(gradient.dtype), None, None
 
 
@@ -84,10 +85,10 @@ class Knots(nn.Module):
         most = max([2, *self.counts])
         low, scale = torch.zeros(len(edges), most - 1), torch.zeros(len(edges), most - 1)
         inner = torch.full((len(edges), most - 2), torch.inf)
-        for place, kept in enumerate(edges):
-            steps = kept.diff()
-            low[place, : len(steps)], scale[place, : len(steps)] = kept[:-1], 1 / steps
-            inner[place, : len(kept[1:-1])] = kept[1:-1]
+        for place, own in enumerate(edges):
+            steps = own.diff()
+            low[place, : len(steps)], scale[place, : len(steps)] = own[:-1], 1 / steps
+            inner[place, : len(own[1:-1])] = own[1:-1]
         with_flag = [(place, column["missing"]) for place, column in enumerate(numbers) if "missing" in column]
         buffers = {
             "inner": inner,

@@ -48,16 +48,16 @@ def embed_rows(
     # A buffer of torch's own begins at a multiple of 64 bytes, which a slice of a user's array may not.
     buffer = map_rows(rows, lambda x: torch.zeros((chunk, *x.shape[1:]), dtype=x.dtype, device=place))
     embeddings: NDArray[np.float32] | None = None
-    for places in batched(max(len(rows), 1), rows=chunk):
-        part = rows[places]
-        # What stands behind a last, shorter part changes nothing in its rows.
-        for kept, new in zip(tensors_of(buffer), tensors_of(part), strict=True):
-            kept[: len(part)] = new
-        with _evaluating(encoder, place):
+    with _evaluating(encoder, place):
+        for places in batched(max(len(rows), 1), rows=chunk):
+            part = rows[places]
+            # What stands behind a last, shorter part changes nothing in its rows.
+            for kept, new in zip(tensors_of(buffer), tensors_of(part), strict=True):
+                kept[: len(part)] = new
             output = encoder(unwrap(to_input(buffer)))[: len(part)].to("cpu", torch.float32)
-        if embeddings is None:
-            embeddings = np.empty((len(rows), *output.shape[1:]), dtype=np.float32)
-        embeddings[places.start : places.start + len(part)] = output.numpy()
+            if embeddings is None:
+                embeddings = np.empty((len(rows), *output.shape[1:]), dtype=np.float32)
+            embeddings[places.start : places.start + len(part)] = output.numpy()
     assert embeddings is not None
     return embeddings
 
