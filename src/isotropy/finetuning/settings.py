@@ -47,11 +47,11 @@ class FineTuning:
 
     epochs: int = 100
     frozen_epochs: int = 0
-    lr: float = 3e-4
+    lr: float = 1e-3
     first_layer_rate: float = 0.5
     weight_decay: float = 1e-2
     dropout: float = 0.1
-    averaging: float = 0.98
+    averaging: float = 0.99
     batch_size: int | None = None
     patience: int = 12
     validation: float = 0.15
