@@ -26,7 +26,7 @@ class Supervised(Method):
         averaging: what an earlier state counts beside the next in the average of weights, per step.
 
     Attributes:
-        average: the network with the exponential moving average of the weights, which begins as `network`; at a constant
+        average: the network with the exponential moving average of the weights, beginning as `network`; at a constant
             rate it is what the last steps agree on (Polyak and Juditsky 1992).
     """
 
