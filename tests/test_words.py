@@ -53,6 +53,7 @@ COVERED = [
     "docs/speed.md",
     "docs/structured.md",
     "docs/diagnostics.md",
+    "docs/finetuning.md",
     "docs/comparing.md",
     "docs/runs.md",
     "docs/stability.md",

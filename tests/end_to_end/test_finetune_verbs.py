@@ -23,7 +23,7 @@ def test_a_run_becomes_a_model_that_predicts(run, files, cli, tmp_path):
     said = cli("finetune", run, files / "people.csv", "--label", "kind", *SHORT)
     assert said.code == 0, said.err
     lines = said.out.splitlines()
-    assert any(line.startswith("kind: accuracy on 20 test rows (learnt from 76 rows)") for line in lines)
+    assert any(line.startswith("kind: accuracy on ") and "test rows (learnt from " in line for line in lines), said.out
     for arm in ("fine-tuned ", "frozen probe ", "from scratch ", "boosted trees "):
         assert any(line.startswith(arm) for line in lines), arm
     assert "predict     isotropy predict run-kind NEW_DATA --out predictions.csv" in lines
@@ -63,30 +63,30 @@ def test_series_numbers_jointly(files, cli):
     assert list(found.columns) == ["prediction"] and found["prediction"].std() < 100
 
 
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
-        (["finetune", "run", "people.csv"], "finetune needs a label"),
-        (["finetune", "run", "people.csv", "--label", "age"], "trained with this column as an input"),
-        (["finetune", "run", "people.csv", "--label", "knid"], "did you mean 'kind'"),
-        (["finetune", "run", "people.csv", "--label", "kind", "--task", "numbers"], "is no number"),
-        (["finetune", "run", "people.csv", "--label", "kind", "--set", "epoch=3"], "did you mean 'epochs'"),
-        (["finetune", "run", "people.csv", "--label", "kind", "--budget", "soon"], "a time is written as"),
-        (["finetune", "run", "waves.npz", "--label-key", "y_train", "--key", "X_train"], "series"),
-        (["finetune", "nowhere", "people.csv", "--label", "kind"], "no such run directory"),
-        (["finetune", "run", "one.csv", "--label", "kind"], "class"),
-        (["finetune", "run", "narrow.csv", "--label", "kind"], "pay"),
-        (["predict", "run", "people.csv", "--out", "p.csv"], "holds no fine-tuned network"),
-        (["predict", "run", "people.csv", "--out", "p.npy"], "ends in .parquet or .csv"),
-        (["predict", "run", "people.csv", "--out", "no/p.csv"], "does not exist"),
-    ],
-)
-def test_what_does_not_fit_is_one_line(arguments, said, run, files, cli, tmp_path):
+WRONG = [
+    (["finetune", "run", "people.csv"], "finetune needs a label"),
+    (["finetune", "run", "people.csv", "--label", "age"], "trained with this column as an input"),
+    (["finetune", "run", "people.csv", "--label", "knid"], "did you mean 'kind'"),
+    (["finetune", "run", "people.csv", "--label", "kind", "--task", "numbers"], "is no number"),
+    (["finetune", "run", "people.csv", "--label", "kind", "--set", "epoch=3"], "did you mean 'epochs'"),
+    (["finetune", "run", "people.csv", "--label", "kind", "--budget", "soon"], "a time is written as"),
+    (["finetune", "run", "waves.npz", "--label-key", "y_train", "--key", "X_train"], "a table has two dimensions"),
+    (["finetune", "nowhere", "people.csv", "--label", "kind"], "no such run directory"),
+    (["finetune", "run", "one.csv", "--label", "kind"], "class"),
+    (["finetune", "run", "narrow.csv", "--label", "kind"], "pay"),
+    (["predict", "run", "people.csv", "--out", "p.csv"], "holds no fine-tuned network"),
+    (["predict", "run", "people.csv", "--out", "p.npy"], "ends in .parquet or .csv"),
+    (["predict", "run", "people.csv", "--out", "no/p.csv"], "does not exist"),
+]
+
+
+def test_what_does_not_fit_is_one_line_and_leaves_nothing_behind(run, files, cli, tmp_path):
     people = pd.read_csv(files / "people.csv")
     people.assign(kind="a").to_csv("one.csv", index=False)
     people.drop(columns="pay").to_csv("narrow.csv", index=False)
     before = set(tmp_path.iterdir())
-    given = [files / one if one in ("people.csv", "waves.npz") else one for one in arguments]
-    found = cli(*given)
-    assert found.code == 2 and found.err.splitlines()[-1].startswith("isotropy: ") and said in found.err
-    assert set(tmp_path.iterdir()) == before, "nothing is left behind"
+    for arguments, said in WRONG:
+        found = cli(*[files / one if one in ("people.csv", "waves.npz") else one for one in arguments])
+        assert found.code == 2 and said in found.err, (arguments, found.err)
+        assert [line.startswith("isotropy: ") for line in found.err.splitlines()].count(True) == 1
+        assert set(tmp_path.iterdir()) == before, arguments

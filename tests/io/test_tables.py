@@ -34,3 +34,13 @@ def test_an_error_leaves_the_older_file_and_nothing_else(name, tmp_path):
         raise KeyError
     assert [path.name for path in tmp_path.iterdir()] == [name]
     assert (tmp_path / name).read_bytes() == b"older"
+
+
+def test_text_reads_back_to_the_same_numbers(tmp_path):
+    numbers = np.array([[0.1, 1 / 3], [1e-300, 2.0]])
+    with writing(tmp_path / "rows.csv", ["p", "q"], ["kind"], dtype=np.float64) as writer:
+        writer.write(numbers[:1], ["a, b"])
+        writer.write(numbers[1:], [None])
+    text = (tmp_path / "rows.csv").read_text().splitlines()
+    assert text[0] == "kind,p,q" and text[1].startswith('"a, b",0.1,') and text[2].startswith(",1e-300,")
+    assert [[float(cell) for cell in line.rsplit(",", 2)[1:]] for line in text[1:]] == numbers.tolist()

@@ -94,7 +94,7 @@ def train_rounds(
     seconds: float | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Trained:
-    """Fine-tune `network` in place on labelled rows, and return it after the round that was best on held-out rows.
+    """Fine-tune `network` in place on labelled rows; return its average after the round that was best on held-out rows.
 
     Args:
         network: its head is the probe. material: what it is fine-tuned on.
@@ -106,7 +106,7 @@ def train_rounds(
     """
     begun = perf_counter()
     settings = material.settings
-    method, dataset, views = _prepared(network, material, places)
+    method, supervised, dataset, views = _prepared(network, material, places)
     batch = settings.batch(len(places)) if material.joint is None else _JOINT_ROWS
     batch = max(2, min(batch, len(dataset)))
     per_epoch = Plan(rows=len(dataset), batch_size=batch, epochs=1, passes_per_epoch=method.passes_per_epoch).per_epoch
@@ -118,7 +118,7 @@ def train_rounds(
         lr=settings.lr, weight_decay=settings.weight_decay, first_layer_rate=settings.first_layer_rate,
         warmup=warmup, final=1.0,
     )  # fmt: skip
-    watch = _Watch(network, material, held_out)
+    watch = _Watch(supervised.average, material, held_out)
     for step in fit(
         method, dataset, views, optim=optim, epochs=epochs, batch_size=batch, seed=material.seed,
         precision=settings.precision, device=material.device,
@@ -131,7 +131,7 @@ def train_rounds(
         if watch.waited >= settings.patience or (seconds is not None and perf_counter() - begun > seconds):
             break
     watch.restore()
-    return Trained(network.eval(), per_round, watch.rounds)
+    return Trained(supervised.average.eval(), per_round, watch.rounds)
 
 
 class _Watch:
@@ -161,17 +161,20 @@ class _Watch:
             self.network.load_state_dict(self._kept)
 
 
-def _prepared(network: Network, material: Material, places: Rows) -> tuple[Method, ArrayDataset, ViewMaker]:
-    """Return the method to train, its rows and their views."""
+def _prepared(network: Network, material: Material, places: Rows) -> tuple[Method, Supervised, ArrayDataset, ViewMaker]:
+    """Return the method to train and the label's part of it, its rows and their views."""
     settings, device = material.settings, material.device
     index = torch.from_numpy(material.labelled[places])
     labelled = ArrayDataset(material.rows, material.preprocess, device=device, index=index)
     encoded = material.target.tensor(material.encoded[places])
     views, frozen = augmentation(material, labelled), settings.frozen_epochs
+    if material.joint is not None:
+        frozen *= material.joint.method.passes_per_epoch
+    supervised = Supervised(network, material.target, encoded, frozen_passes=frozen, averaging=settings.averaging).to(
+        device
+    )
     if material.joint is None:
-        return Supervised(network, material.target, encoded, frozen_passes=frozen), labelled, views
-    frozen *= material.joint.method.passes_per_epoch
-    supervised = Supervised(network, material.target, encoded, frozen_passes=frozen)
+        return supervised, supervised, labelled, views
     whole = ArrayDataset(material.rows, material.preprocess, device=device, index=torch.from_numpy(material.train))
     method = copy.deepcopy(material.joint.method)
     _share_encoder(method, network)
@@ -179,7 +182,7 @@ def _prepared(network: Network, material: Material, places: Rows) -> tuple[Metho
         method, supervised, lambda rows, seed, step: views(labelled, rows, seed=seed, pass_=step),
         labelled=len(labelled), batch=min(_JOINT_ROWS, len(labelled)), weight=settings.joint,
     )  # fmt: skip
-    return joint, whole, material.joint.views
+    return joint, supervised, whole, material.joint.views
 
 
 def _share_encoder(method: Method, network: Network) -> None:

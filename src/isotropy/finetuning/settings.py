@@ -33,6 +33,7 @@ class FineTuning:
         first_layer_rate: the rate of the first layer as a fraction of that of the last, in (0, 1]; geometric between.
         weight_decay: of AdamW, on matrices.
         dropout: fraction of the embedding's units that the head does not see in training.
+        averaging: what is evaluated and kept is an average of the weights over about 1 / (1 - averaging) steps.
         batch_size: rows of a step; by default at most 256, and so that a pass has 8 steps.
         patience: rounds (passes, or at least 20 steps) without a lower loss on the held-out rows before the end.
         validation: fraction of the labelled rows that is held out to choose the epoch by, where 1,000 have one.
@@ -46,10 +47,11 @@ class FineTuning:
 
     epochs: int = 100
     frozen_epochs: int = 0
-    lr: float = 3e-4
+    lr: float = 1e-3
     first_layer_rate: float = 0.5
     weight_decay: float = 1e-2
     dropout: float = 0.1
+    averaging: float = 0.99
     batch_size: int | None = None
     patience: int = 12
     validation: float = 0.15
@@ -64,7 +66,7 @@ class FineTuning:
         at_least(2, folds=self.folds)
         positive(lr=self.lr, first_layer_rate=self.first_layer_rate, validation=self.validation)
         nonnegative(weight_decay=self.weight_decay, joint=self.joint)
-        fraction(dropout=self.dropout, validation=self.validation)
+        fraction(dropout=self.dropout, averaging=self.averaging, validation=self.validation)
         if self.first_layer_rate > 1:
             raise UserError(f"first_layer_rate must be in (0, 1], not {self.first_layer_rate!r}")
         if self.batch_size is not None:

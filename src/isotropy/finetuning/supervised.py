@@ -1,5 +1,6 @@
 """Fine-tuning as methods that the training loop takes: the label's loss alone, or beside a self-supervised one."""
 
+import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -22,13 +23,21 @@ class Supervised(Method):
         network: what is fine-tuned, in place.
         target: what the label is. encoded: its values for the rows of the data set, in their order.
         frozen_passes: passes in which the head learns alone.
+        averaging: what an earlier state counts beside the next in the average of weights, per step.
+
+    Attributes:
+        average: the network with the exponential moving average of the weights, beginning as `network`; at a constant
+            rate it is what the last steps agree on (Polyak and Juditsky 1992).
     """
 
     min_views = 1
 
-    def __init__(self, network: Network, target: Target, encoded: Tensor, *, frozen_passes: int = 0) -> None:
+    def __init__(
+        self, network: Network, target: Target, encoded: Tensor, *, frozen_passes: int = 0, averaging: float = 0.0
+    ) -> None:
         super().__init__()
         self.encoder, self.head = network.encoder, network.head
+        self.average, self.averaging = copy.deepcopy(network).requires_grad_(False), averaging
         self.target, self.encoded, self.frozen_passes = target, encoded, frozen_passes
 
     def forward(self, views: MultiView) -> Outputs:
@@ -39,6 +48,14 @@ class Supervised(Method):
     def loss(self, outputs: list[Tensor], labels: Tensor) -> dict[str, Tensor]:
         """Return the mean of the label's loss over views."""
         return {"label": torch.stack([self.target.loss(out, labels) for out in outputs]).mean()}
+
+    def update(self, **outputs: Any) -> None:
+        """Move the average of the weights; statistics of batch norms are taken over as they are."""
+        pairs = zip((self.encoder, self.head), self.average)
+        for own, averaged in pairs:
+            torch._foreach_lerp_([*averaged.parameters()], [*own.parameters()], 1 - self.averaging)
+            for kept, new in zip(averaged.buffers(), own.buffers()):
+                kept.copy_(new)
 
     def frozen(self, pass_: int) -> tuple[nn.Module, ...]:
         """Return the encoder while the head learns alone."""
@@ -101,6 +118,7 @@ class Joint(Method):
         """Move teachers, centres and queues of the method."""
         self.method.progress = self.progress
         self.method.update(**{name: outputs[name] for name in self._names})
+        self.supervised.update()
 
     def before_pass(self, dataset: Dataset, pass_: int) -> None:
         """Prepare what the method needs."""
