@@ -79,7 +79,8 @@ def test_shape_and_type_say_the_modality(shape: tuple[int, ...], kind: type, mod
 
 def test_the_modality_can_be_named() -> None:
     x = np.random.default_rng(0).normal(size=(30, 40))
-    encoder = quick(modality="series", encoder="dilated_resnet", encoder_options={"width": 8, "depth": 2}).fit(x)
+    options: dict[str, Any] = {"encoder_options": {"width": 8, "depth": 2}, "embedding": "learned"}
+    encoder = quick(modality="series", encoder="dilated_resnet", **options).fit(x)
     assert encoder.transform(pd.DataFrame(x)).shape == (30, 8)
     with pytest.raises(ValueError, match=r"did you mean 'series'"):
         quick(modality="serie").fit(x)
@@ -264,9 +265,10 @@ def test_an_encoder_for_any_length_embeds_longer_series_than_it_was_trained_on(e
     x = np.random.default_rng(0).normal(size=(30, 2, 30))
     longer = np.random.default_rng(1).normal(size=(9, 2, 50))
     options = {"width": 8, "hidden": 8, "depth": 2} if isinstance(encoder, str) else None
-    fitted = quick(encoder=encoder, encoder_options=options).fit(x)
+    fitted = quick(encoder=encoder, encoder_options=options, embedding="joined").fit(x)
     embeddings = fitted.transform(longer)
-    assert embeddings.shape == (9, 8) and len(np.unique(embeddings.round(6), axis=0)) == 9
+    assert embeddings.shape == (9, fitted.representation_.width) and fitted.representation_.encoder.width == 8
+    assert len(np.unique(embeddings.round(6), axis=0)) == 9
     fitted.save(tmp_path)
     assert np.array_equal(isotropy.load(tmp_path).transform(longer), embeddings)
 

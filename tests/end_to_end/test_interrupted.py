@@ -20,7 +20,10 @@ from isotropy.runs import prepare
 from isotropy.training import checkpoint
 
 TESTS = Path(__file__).resolve().parents[1]
-SAME = ["recipe.toml", "metrics.jsonl", "diagnostics.jsonl", "encoder.safetensors", "model.json", "embeddings.parquet"]
+SAME = [
+    "recipe.toml", "metrics.jsonl", "diagnostics.jsonl", "encoder.safetensors", "embedding.safetensors", "model.json",
+    "embeddings.parquet",
+]  # fmt: skip
 SIMCLR = ["--method", "simclr", "--label", "kind", *QUICK, *SMALL_TABLE]
 KILLED = {
     "lfr": ["waves.npz", "--key", "X_train", "--method", "lfr", "--epochs", 12, *SMALL_SERIES],

@@ -49,7 +49,7 @@ class SelfSupervisedEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         method_options, encoder_options, view_options, optim_options: settings of these parts, such as
             {"temperature": 0.2}; `set_params` and searches reach a single one as `method_options__temperature`.
         embedding: what `transform` gives: "learned", the encoder's vectors, or "joined", free features beside them (see
-            `isotropy.representation.learn_embedding`); by default the modality's.
+            `isotropy.representation.learn_embedding`); by default the modality's, "learned" of a network of your own.
         standardise: whether each column has mean 0 and deviation 1 in the training rows.
         device: where training and `transform` run.
         precision: of training: "auto", "float32" or "bf16". Embeddings are always made in float32.
@@ -193,8 +193,8 @@ class SelfSupervisedEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         settings: dict[str, Any] = {"train.precision": self.precision}
         if isinstance(self.encoder, str | type):
             settings["encoder"] = self.encoder
-        if self.embedding is not None:
-            settings["embedding"] = self.embedding
+        if self.embedding is not None or isinstance(self.encoder, nn.Module):
+            settings["embedding"] = self.embedding or "learned"
         if self.batch_size is not None:
             settings["train.batch_size"] = self.batch_size
         for group, section in _OPTIONS.items():

@@ -23,8 +23,8 @@ class NormalScores(FreeFeatures):
 
     Example:
         >>> x = torch.arange(101.0)[:, None] ** 3
-        >>> NormalScores.learn(x)(x)[[0, 25, 50, 100], 0].round(decimals=2).tolist()
-        [-3.09, -0.67, 0.0, 3.09]
+        >>> [f"{score:.2f}" for score in NormalScores.learn(x)(x)[[0, 25, 75, 100], 0]]
+        ['-3.09', '-0.67', '0.67', '3.09']
     """
 
     one_scale = True

@@ -182,7 +182,7 @@ def train(
             recipe's epochs where one is given, else the default length (`isotropy.runs.defaults`).
         seed: every random choice is a function of it. precision: "auto", "float32" or "bf16".
         embedding: what the run gives of a row: "learned", the encoder's vectors, or "joined", free features beside
-            them; by default the recipe's, or the modality's where there is none.
+            them; by default the recipe's, or the modality's where there is none, or "learned" of your own network.
         device: where training runs.
         out: the run directory to write, "auto" for one under runs/; None keeps everything in memory.
         resume: a run directory to go on with; its recipe holds, and `data` is where its data moved to. With `epochs` or
@@ -227,6 +227,8 @@ def train(
         plan = partial(_plan_resumed, run, data, epochs, budget)
     else:
         _check(data, encoder, settings or {}, epochs, budget, out, reading)
+        if embedding is None and recipe is None and isinstance(encoder, nn.Module):
+            embedding = "learned"
         named = {
             "method": method,
             "encoder": encoder if isinstance(encoder, str) else None,
