@@ -8,8 +8,12 @@ from isotropy.diagnostics.rules.records import Records, Series
 # random numbers), and of the batches as they came, as a running median.
 HELD_OUT, FIXED = "held_out_loss", "fixed_loss"
 _NAMES = {HELD_OUT: "the held-out loss", FIXED: "the loss of fixed training rows", "loss": "the loss"}
-# Fraction of a loss's whole fall that its last third has to bring, for more time to be worth it.
-STILL_FALLING = 0.03
+# What the last third of the steps has to bring for more time to be worth it, over what the steps from 2/9 to 2/3
+# brought: a loss that falls with the logarithm of the steps has .37, one that has reached its end 0. Not over the whole
+# fall, most of which may lie in the first steps.
+STILL_FALLING = 0.15
+# Fraction of the whole fall that is none.
+NEGLIGIBLE = 0.002
 # Fraction of its whole fall by which a loss ends above its lowest value: then it has risen since.
 RISEN = 0.1
 # What a method learns from where its loss is no measure of its progress: the targets are its own.
@@ -27,9 +31,10 @@ def trend(records: Records, parts: Collection[str] = ()) -> tuple[str, str]:
         records: of the run. parts: what its method has (`Method.parts`).
 
     Example:
-        >>> lines = [{"step": 10 * n, "held_out_loss": 5 / n} for n in range(1, 11)]
-        >>> trend(Records(lines))
-        ('yes', 'the held-out loss fell from 5 to 0.5 by step 100, by 6% of that in the last third of the steps')
+        >>> lines = [{"step": 10 * n, "held_out_loss": 5 - n / 10} for n in range(1, 11)]
+        >>> answer, numbers = trend(Records(lines))
+        >>> answer, numbers.partition(",")[0]
+        ('yes', 'the held-out loss fell from 4.9 to 4 by step 100')
     """
     found = ((name, _series(records, name)) for name in _NAMES)
     name, losses = next(((name, series) for name, series in found if len(series.points) > 1), ("", Series("", ())))
@@ -52,11 +57,11 @@ def _of(losses: Series, what: str) -> tuple[str, str]:
     said = f"{what} fell from {losses.first:.4g} to {last:.4g} by step {losses.points[-1][0]:,}"
     if len(losses.points) < _LEAST:
         return "yes", f"{said}, in {len(losses.points)} records"
-    recent = (_before(losses) - last) / fall
-    if recent <= 0:
+    recent, earlier = _at(losses, 2 / 3) - last, _at(losses, 2 / 9) - _at(losses, 2 / 3)
+    if recent <= NEGLIGIBLE * fall:
         return "no", f"{said}, and no further in the last third of the steps"
-    said += f", by {recent:.0%} of that in the last third of the steps"
-    return "yes" if recent >= STILL_FALLING else "no", said
+    said += f", by {recent:.3g} in the last third of the steps after {earlier:.3g} in the stretch before"
+    return "yes" if recent >= STILL_FALLING * earlier else "no", said
 
 
 def _series(records: Records, name: str) -> Series:
@@ -65,9 +70,9 @@ def _series(records: Records, name: str) -> Series:
     return series.running_median() if name == "loss" else series
 
 
-def _before(losses: Series) -> float:
-    """Return what the loss was when two thirds of the steps were taken, between its records."""
-    wanted = losses.points[-1][0] * 2 / 3
+def _at(losses: Series, fraction: float) -> float:
+    """Return what the loss was when a fraction of the steps was taken, between its records."""
+    wanted = losses.points[-1][0] * fraction
     later = next(n for n, (step, _) in enumerate(losses.points) if step >= wanted)
     if later == 0:
         return losses.first
