@@ -29,6 +29,7 @@ BENCHMARKS = (
     "methods",
     "diagnostics",
     "random_convolutions",
+    "evidence",
 )
 
 
