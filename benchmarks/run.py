@@ -31,6 +31,7 @@ BENCHMARKS = (
     "diagnostics",
     "random_convolutions",
     "series_encoder",
+    "evidence",
 )
 
 

@@ -17,9 +17,9 @@ from isotropy.training import comm
 LEAST_TRAINING = 0.5
 NEGLIGIBLE = 0.02  # of the budget: no reason to train shorter
 _MEASURED_ROWS = 512
-# Seconds that all evaluators take on two cores: to begin with, and for 30,000 probed rows of a representation with no
-# columns and for each further column. Guessed from single runs on busy cores, not measured by a benchmark.
-_BEGIN, _ROWS, _COLUMN = 3.0, 5.0, 0.015
+# CPU seconds by benchmarks/evidence.py, on one thread: to make the features of baselines, and to evaluate 30,000 rows of
+# a representation, of which so much for each column that probes see (at most 1,024), and for each column of a wider one.
+_BEGIN, _ROWS, _COLUMN, _WIDE = 4.0, 3.6, 0.016, 0.003
 _WIDEST = 1024
 _OTHER_BASELINES = 3  # beside the trained and the untrained encoder, about as wide as the data
 
@@ -34,12 +34,16 @@ def seconds_left_for_training(prepared: Prepared, budget: float) -> float:
     labels = len(prepared.division.labels)
     if labels and len(prepared.test):
         probed = min(len(prepared.train), TRAIN_ROWS) + min(len(prepared.test), TEST_ROWS)
-        width = min(cast(int, prepared.method.encoder.width), _WIDEST)
-        columns = 2 * width + _OTHER_BASELINES * min(_raw_width(prepared), _WIDEST)
-        rows = probed / (TRAIN_ROWS + TEST_ROWS)
-        after += labels * (_BEGIN + rows * ((2 + _OTHER_BASELINES) * _ROWS + _COLUMN * columns))
+        width = cast(int, prepared.method.encoder.width)
+        each = 2 * _per_representation(width) + _OTHER_BASELINES * _per_representation(_raw_width(prepared))
+        after += labels * (_BEGIN + each * probed / (TRAIN_ROWS + TEST_ROWS))
     after = _over_ranks(after, prepared)
     return budget if after < NEGLIGIBLE * budget else max(budget - after, LEAST_TRAINING * budget)
+
+
+def _per_representation(width: int) -> float:
+    """Return about how many seconds 30,000 rows of so many columns take to evaluate."""
+    return _ROWS + _COLUMN * min(width, _WIDEST) + _WIDE * (width if width > _WIDEST else 0)
 
 
 def _embedding(prepared: Prepared) -> float:

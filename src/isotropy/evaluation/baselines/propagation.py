@@ -51,6 +51,15 @@ class Propagation:
         scale = diags_array(1 / np.sqrt(np.maximum(both.sum(axis=1), 1e-12))).tocsr()
         return csr_array(scale @ both @ scale, dtype=np.float32)
 
+    @cached_property
+    def kernel(self) -> Tensor:
+        """What a label on one row gives to each other, (N + M, N + M), in the end; for a few thousand rows.
+
+        Source: Zhou et al., Learning with Local and Global Consistency (NIPS 2003), equation 4.
+        """
+        step = torch.from_numpy(self.weights.toarray())
+        return (1 - ALPHA) * torch.linalg.inv(torch.eye(len(step)) - ALPHA * step)
+
 
 def propagate(graph: Propagation, problem: Problem, rows: NDArray[np.int64], test: Rows) -> NDArray[np.float32]:
     """Return the classes that labels of each draw of `rows` (D, n) spread to the test rows, (D, M, K).

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from isotropy.evaluation.baselines.propagation import Propagation, propagate
 from isotropy.evaluation.baselines.trees import Columns, boost_few
-from isotropy.evaluation.evaluators.few_linear import few_linear
+from isotropy.evaluation.evaluators.few_read import few_read
 from isotropy.evaluation.features import Features
 from isotropy.evaluation.metrics import METRICS
 from isotropy.evaluation.problem import Problem, Rows, size_text
@@ -17,14 +17,15 @@ from isotropy.evaluation.score import Measurement
 # Predicts the test rows (M,) from each draw of training rows (D, n): (D', M, K) for classes, (D', M) for numbers. A
 # reader that is too slow for all draws takes the first of them.
 Reader = Callable[[Any, Problem, NDArray[np.int64], Rows], NDArray[Any]]
-READERS: dict[type, Reader] = {Features: few_linear, Columns: boost_few, Propagation: propagate}
+READERS: dict[type, Reader] = {Features: few_read, Columns: boost_few, Propagation: propagate}
 
 
 def few_labels(candidate: Any, problem: Problem) -> Iterator[Measurement]:
     """Measure what is read from few labels, at each size that the training rows allow, over `problem.draws` draws.
 
-    Features are read by a linear probe whose form and strength are chosen among the drawn labels alone, raw columns by
-    boosted trees, a graph by label propagation. The draws are the same for all of them.
+    Features are read by a linear probe or, of at most 3,000 rows, by label propagation; which one, the form and the
+    strength are chosen among the drawn labels alone. Raw columns are read by boosted trees, a graph by label
+    propagation. The draws are the same for all of them.
 
     Source: Dubois et al. 2022 (arXiv 2209.06235), figure 7a.
 

@@ -26,18 +26,29 @@ _CELLS = 1 << 25
 def few_linear(features: Features, problem: Problem, rows: NDArray[np.int64], test: Rows) -> NDArray[Any]:
     """Return what a linear probe on each draw of `rows` (D, n) predicts of the test rows: (D, M, K), or (D, M).
 
+    See `held_out_linear` for classes; numbers are read by ridge regression.
+    """
+    if problem.task == "numbers":
+        return np.stack([_ridge(features, problem, draw, test) for draw in rows])
+    return held_out_linear(features, problem, rows, test)[0]
+
+
+def held_out_linear(
+    features: Features, problem: Problem, rows: NDArray[np.int64], test: Rows
+) -> tuple[NDArray[Any], NDArray[Any], NDArray[np.bool_]]:
+    """Return probabilities (D, M, K), which drawn rows were held out right (D, n, folds), and which were held out.
+
     Every draw chooses its form of the features and its strength by cross-validation among its own labels, without those
     that are alone in their class; with one label a class there is nothing to choose by, and the features are
     standardised.
     """
-    if problem.task == "numbers":
-        return np.stack([_ridge(features, problem, draw, test) for draw in rows])
     codes = problem.train_y[rows]
     classes = len(problem.classes)
     most = min(int(np.bincount(one).max()) for one in codes)
     forms = [features.standardised] if most < 2 else list(features.forms())
     strengths = torch.tensor(STRENGTHS)
     out = np.empty((len(rows), len(test), classes), dtype=np.float32)
+    right, held = np.zeros((2, len(rows), rows.shape[1], FOLDS), dtype=bool)
     step = max(1, _CELLS // (rows.shape[1] * classes * len(STRENGTHS) * FOLDS))
     for start in range(0, len(rows), step):
         piece = slice(start, min(start + step, len(rows)))
@@ -47,14 +58,17 @@ def few_linear(features: Features, problem: Problem, rows: NDArray[np.int64], te
             chosen = np.zeros(len(target), dtype=int), torch.full((len(target),), UNCHOSEN)
         else:
             held_out = _held_out(codes[piece], min(FOLDS, most), problem, rows[piece])
-            losses = torch.stack([space.losses(target, classes, strengths, held_out) for space in spaces], dim=1)
-            best = losses.flatten(1).argmin(1)
+            found = [space.losses(target, classes, strengths, held_out) for space in spaces]
+            best = torch.stack([losses for losses, _ in found], dim=1).flatten(1).argmin(1)
+            hits = torch.stack([hit for _, hit in found], dim=1).flatten(1, 2)[torch.arange(len(best)), best]
+            folds = held_out.shape[2]
+            right[piece, :, :folds], held[piece, :, :folds] = hits.transpose(1, 2).numpy(), held_out.numpy()
             chosen = (best // len(strengths)).numpy(), strengths[best % len(strengths)]
         for number, space in enumerate(spaces):
             takers = np.flatnonzero(chosen[0] == number)
             if len(takers):
                 out[start + takers] = space.predict(takers, target[takers], classes, chosen[1][takers])
-    return out
+    return out, right, held
 
 
 class _Space:
@@ -75,18 +89,20 @@ class _Space:
             x = (vectors * (values * there).sqrt()[:, None]).float()
         self.x = x * self.scale
 
-    def losses(self, codes: Tensor, classes: int, strengths: Tensor, held_out: Tensor) -> Tensor:
-        """Return the cross entropy on held-out rows of each draw and strength, (D, S)."""
+    def losses(self, codes: Tensor, classes: int, strengths: Tensor, held_out: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the cross entropy on held-out rows of each draw and strength, (D, S), and hits (D, S, folds, n)."""
         folds = held_out.shape[2]
         learnt = (~held_out)[..., None].expand(-1, -1, -1, len(strengths)).flatten(2)
         fitted = fit_logistic(
             self.x, codes, classes, strengths.repeat(folds), rows=learnt, steps=CHOICE_STEPS, tolerance=3e-3
         )
         log_odds = torch.log_softmax(_logits(self.x, fitted), dim=-1)  # (D, J, n, K)
+        hits = (log_odds.argmax(3) == codes[:, None]).view(len(codes), folds, len(strengths), -1)
         right = log_odds.gather(3, codes[:, None, :, None].expand(-1, log_odds.shape[1], -1, 1))[..., 0]
         right = right.view(len(codes), folds, len(strengths), -1)
         out = held_out.transpose(1, 2)[:, :, None]
-        return -(right * out).sum((1, 3)) / out.sum((1, 3))
+        losses = -(right * out).sum((1, 3)) / out.sum((1, 3))
+        return losses, hits.transpose(1, 2) & out.transpose(1, 2)
 
     def predict(self, takers: NDArray[np.int64], codes: Tensor, classes: int, strength: Tensor) -> NDArray[Any]:
         """Return the probabilities of the test rows (D, M, K) from the draws `takers`, fitted to all their rows."""

@@ -1,0 +1,73 @@
+"""Few labels of few rows: read by spreading where that suits the drawn labels better, whoever's features they are."""
+
+import numpy as np
+import pytest
+import torch
+
+from isotropy.evaluation.baselines.propagation import ALPHA, Propagation
+from isotropy.evaluation.evaluators import few_read
+from isotropy.evaluation.evaluators.few_linear import few_linear
+from isotropy.evaluation.features import Features
+from isotropy.evaluation.problem import Problem
+
+
+def rings(count=300, seed=0):
+    """Return two rings in each other, which no line divides, seen from a point above them, and each row's ring."""
+    rng = np.random.default_rng(seed)
+    y, angle = np.arange(2 * count) % 2, rng.uniform(0, 2 * np.pi, 2 * count)
+    x = (1 + 2 * y)[:, None] * np.stack([np.cos(angle), np.sin(angle)], axis=1) + 0.1 * rng.normal(size=(2 * count, 2))
+    return np.hstack([x, np.ones((2 * count, 1))]).astype(np.float32), y
+
+
+def asked(x, y, size=10, draws=6):
+    problem = Problem.of(y[:300], y[300:])
+    rows = np.stack([problem.draw(size, number) for number in range(draws)])
+    return Features(x[:300], x[300:]), problem, rows, np.arange(300)
+
+
+def right(predicted, y):
+    return (predicted.argmax(2) == y[300:]).mean()
+
+
+def test_the_kernel_is_the_end_of_the_spreading():
+    x, _ = rings(40)
+    graph = Propagation(Features(x[:40], x[40:]).as_is, np.arange(40))
+    step, start = torch.from_numpy(graph.weights.toarray()), torch.eye(80)
+    spread = start
+    for _ in range(600):
+        spread = ALPHA * step @ spread + (1 - ALPHA) * start
+    torch.testing.assert_close(graph.kernel, spread, atol=1e-5, rtol=1e-3)
+
+
+def test_what_no_line_divides_is_read_by_spreading_and_what_one_does_by_the_line():
+    x, y = rings()
+    assert right(few_linear(*asked(x, y)), y) < 0.7 < 0.9 < right(few_read.few_read(*asked(x, y)), y)
+    rng = np.random.default_rng(1)
+    line = np.hstack([y[:, None] + 0.3 * rng.normal(size=(600, 1)), rng.normal(size=(600, 30))]).astype(np.float32)
+    assert right(few_read.few_read(*asked(line, y)), y) >= right(few_linear(*asked(line, y)), y) - 0.01
+
+
+def test_no_label_outside_a_draw_and_no_test_label_moves_a_prediction():
+    x, y = rings()
+    features, problem, rows, test = asked(x, y)
+    before = few_read.few_read(features, problem, rows, test)
+    other = y.copy()
+    others = np.setdiff1d(np.arange(600), rows)
+    other[others] = 1 - other[others]
+    assert np.array_equal(few_read.few_read(features, Problem.of(other[:300], other[300:]), rows, test), before)
+
+
+@pytest.mark.parametrize("change", ["many rows", "one label a class"])
+def test_elsewhere_it_is_the_linear_probe(change, monkeypatch):
+    x, y = rings()
+    features, problem, rows, test = asked(x, y, size=1 if change == "one label a class" else 10)
+    if change == "many rows":
+        monkeypatch.setattr(few_read, "MOST_ROWS", 500)
+    assert np.array_equal(few_read.few_read(features, problem, rows, test), few_linear(features, problem, rows, test))
+
+
+def test_rows_that_no_label_reaches_keep_the_linear_answer():
+    x, y = rings()
+    x[450:] += 1000
+    found = few_read.few_read(*asked(x, y))
+    assert np.isfinite(found).all() and np.allclose(found.sum(2), 1, atol=1e-4)
