@@ -46,10 +46,10 @@ def finetune(
     """Return a network that predicts a label, fine-tuned from a trained encoder on the rows that have one.
 
     The head starts as the linear probe on the frozen encoder, so that round 0 of fine-tuning is the probe. Then all
-    layers learn, lower ones at lower rates. Held-out rows choose the round: a part of the labelled rows, or each row
-    once (five folds) where fewer than 1,000 have a label, after which the network is fine-tuned on all of them for as
-    many passes. Where no round is better than the probe by a standard error, the frozen encoder and the probe on all
-    labelled rows are the result. The held-out rows calibrate the probabilities, too.
+    layers learn, lower ones at lower rates where `first_layer_rate` says so. Held-out rows choose the round: a part of
+    the labelled rows, or each row once (five folds) where fewer than 1,000 have a label, after which the network is
+    fine-tuned on all of them for as many passes. Where no round is better than the probe by a standard error, the
+    frozen encoder and the probe on all labelled rows are the result. The held-out rows calibrate the probabilities.
 
     Args:
         representation: is left as it is. data: rows as its `transform` takes them.

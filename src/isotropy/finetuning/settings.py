@@ -48,7 +48,7 @@ class FineTuning:
     epochs: int = 100
     frozen_epochs: int = 0
     lr: float = 1e-3
-    first_layer_rate: float = 0.5
+    first_layer_rate: float = 1.0
     weight_decay: float = 1e-2
     dropout: float = 0.1
     averaging: float = 0.99
