@@ -18,7 +18,7 @@ LEAST_TRAINING = 0.5
 NEGLIGIBLE = 0.02  # of the budget: no reason to train shorter
 _MEASURED_ROWS = 512
 # CPU seconds by benchmarks/evidence.py, on one thread: to make the features of baselines, and to evaluate 30,000 rows
-# of a representation, of which so much for each column that probes see (at most 1,024) and for each of a wider one.
+# of a representation, of which so much for each column that probes see (at most 1,024) and each of a wider one.
 _BEGIN, _ROWS, _COLUMN, _WIDE = 4.0, 3.6, 0.016, 0.003
 _WIDEST = 1024
 _OTHER_BASELINES = 3  # beside the trained and the untrained encoder, about as wide as the data
