@@ -10,13 +10,13 @@ from torch import nn
 import isotropy
 from isotropy.batch import Batch
 from isotropy.data import SeriesPreprocess, TablePreprocess
-from isotropy.encoders import TableMLP, build, wrap
+from isotropy.encoders import SeriesMLP, TableMLP, build, wrap
 from isotropy.errors import UserError
 from isotropy.finetuning import FineTuning, finetune
 from isotropy.finetuning.finetune import finetune_rows
 from isotropy.finetuning.rounds import SelfSupervised
 from isotropy.methods import METHODS
-from isotropy.representation import Representation
+from isotropy.representation import Representation, learn_embedding
 from isotropy.views import Plain, TableViews
 from representation.examples import made
 
@@ -208,3 +208,25 @@ def test_time_that_is_up_ends_after_a_round():
 def test_the_public_names():
     assert isotropy.FineTuned is type(narrow(circles(40)[0]).finetune(*circles(40), epochs=1, folds=2))
     assert isotropy.load_finetuned.__module__ == "isotropy.finetuning.finetuned"
+
+
+@pytest.mark.parametrize("rows", [1, 40])
+def test_what_vectors_are_joined_with_counts_where_the_network_is_no_better(rows, tmp_path):
+    random = np.random.default_rng(0)
+    phases = random.uniform(0, 6, size=(160, 1, 1))
+    fast = np.arange(160) % 2
+    series = np.sin(np.arange(40) * (0.2 + fast[:, None, None]) + phases) + random.normal(size=(160, 1, 40)) / 9
+    preprocess = SeriesPreprocess.learn(series)
+    torch.manual_seed(0)
+    blind = SeriesMLP(channels=1, length=40, width=2, hidden=2, depth=2)
+    embedding = learn_embedding("joined", blind, preprocess, preprocess.transform(series))
+    representation = Representation(blind, preprocess, method="lfr", embedding=embedding)
+    places = np.concatenate([np.flatnonzero(fast == one)[:rows] for one in (0, 1)])
+    model = representation.finetune(series[places], fast[places], label="fast", epochs=2)
+    assert model.detail["chosen"] == "frozen probe"
+    assert model.representation.width == representation.width > 1
+    assert rows == 1 or model.score(series[100:], fast[100:]) == 1.0
+    model.save(tmp_path / "model")
+    again = isotropy.load_finetuned(tmp_path / "model")
+    np.testing.assert_array_equal(again.predict_proba(series), model.predict_proba(series))
+

@@ -19,7 +19,7 @@ from isotropy.evaluation.metrics import leading_first, score_of
 from isotropy.evaluation.task import Task, has_label
 from isotropy.finetuning.finetuned import FineTuned, probabilities
 from isotropy.finetuning.head import Head, Network, linear_model
-from isotropy.finetuning.held_out import Rows, choose, parts, temperature
+from isotropy.finetuning.held_out import Rows, choose, losses, parts, temperature
 from isotropy.finetuning.rounds import Material, Rounds, SelfSupervised, Trained, train_rounds
 from isotropy.finetuning.settings import FineTuning
 from isotropy.finetuning.target import Target
@@ -125,6 +125,7 @@ def finetune_rows(
         rows: (N, ...), labels: (N,), groups: (N,) or None: of all rows. The other arguments are those of `finetune`.
     """
     begun = perf_counter()
+    given, representation = representation, representation.of_encoder()
     settings = settings or FineTuning()
     if settings.joint > 0 and joint is None:
         raise UserError("joint fine-tuning goes on with the method that trained the encoder: give it as `joint`")
@@ -148,12 +149,42 @@ def finetune_rows(
         what = TUNED if len(pairs) == 1 else f"fold {number + 1} of {len(pairs)}"
         found.append(train_rounds(begin(fit), material, fit, out, seconds=left, progress=_named(what, progress)))
     network, heat, detail = _decided(begin, material, pairs, found, _named("all labelled rows", progress))
-    detail |= {"labels": len(labelled), "seconds": round(perf_counter() - begun, 1)}
     made = Representation(
         network.encoder, representation.preprocess, method=f"{representation.method}, {TUNED}",
         chunk=representation.chunk,
     )  # fmt: skip
-    return FineTuned(made, network.head, target, temperature=heat, detail=detail)
+    head = network.head
+    if given.embedding.name != made.embedding.name and (better := _joined_probe(given, material, pairs, own, detail)):
+        made, (head, heat) = given, better
+        detail |= {"chosen": PROBE, "passes": 0}
+    detail |= {"labels": len(labelled), "seconds": round(perf_counter() - begun, 1)}
+    return FineTuned(made, head, target, temperature=heat, detail=detail)
+
+
+def _joined_probe(
+    given: Representation, material: Material, pairs: Sequence[tuple[Rows, Rows]], groups: Rows | None,
+    detail: Mapping[str, Any],
+) -> tuple[Head, float] | None:  # fmt: skip
+    """Return the probe on the whole embedding and its temperature, unless held-out rows prefer the network.
+
+    Fine-tuning trains the encoder alone; what its vectors are joined with may know more of the label than that learns.
+    """
+    target = material.target
+    z = given.embed_stored(take(material.rows, torch.from_numpy(material.labelled)))
+    like = linear_model(z, material.encoded, target, z[:1], seed=material.seed, groups=groups)
+    head = Head.probe(z, material.encoded, target, like=like)
+    if not pairs:
+        return head, 1.0
+    outputs = []
+    for fit, out in pairs:
+        with torch.inference_mode():
+            part = Head.probe(z[fit], material.encoded[fit], target, like=like).eval()
+            outputs.append(part(torch.from_numpy(z[out])).numpy())
+    held_out, encoded = np.concatenate(outputs), material.encoded[np.concatenate([out for _, out in pairs])]
+    best = min(detail["rounds"]) if detail["chosen"] == TUNED else detail["rounds"][0]
+    if losses(target.task, held_out, encoded).mean() >= best:
+        return None
+    return head, temperature(held_out, encoded) if target.task == "classes" else 1.0
 
 
 @dataclass(frozen=True)

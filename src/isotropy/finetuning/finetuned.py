@@ -58,10 +58,11 @@ class FineTuned:
         self.representation = representation
         self.head = copy.deepcopy(head).float().eval().to(representation.device)
         self.target, self.temperature, self.detail = target, float(temperature), dict(detail or {})
-        self._network = Network(representation.encoder, self.head)
         preprocess = representation.preprocess
+        body, self._to_input = representation.embedding.network(representation.encoder, preprocess)
+        self._network = Network(body, self.head)
         rows = MODALITIES[preprocess.modality].example_rows(preprocess.shape, representation.chunk)
-        self._chunk = steady_chunk(self._network, preprocess.to_input, rows)
+        self._chunk = steady_chunk(self._network, self._to_input, rows)
 
     @property
     def label(self) -> str:
@@ -86,8 +87,7 @@ class FineTuned:
 
     def outputs_stored(self, rows: Tensor | Batch) -> NDArray[np.float32]:
         """Return logits at the temperature (N, K), or standardised numbers (N, 1), of rows as they are stored."""
-        preprocess = self.representation.preprocess
-        return embed_rows(self._network, preprocess.to_input, rows, self._chunk) / np.float32(self.temperature)
+        return embed_rows(self._network, self._to_input, rows, self._chunk) / np.float32(self.temperature)
 
     def _outputs(self, values: Any) -> NDArray[np.float32]:
         return self.outputs_stored(self.representation.stored(values))

@@ -105,6 +105,12 @@ class Representation:
             chunk = steady_chunk(*self.embedding.network(self.encoder, preprocess), rows)
         self.chunk = chunk
 
+    def of_encoder(self) -> "Representation":
+        """Return the representation that gives the encoder's own vectors, without what they may be joined with."""
+        return Representation(
+            self.encoder, self.preprocess, method=self.method, scores=self.scores, chunk=self.chunk, coder=self.coder
+        )
+
     @property
     def modality(self) -> str:
         """The name of the data's modality."""
