@@ -290,7 +290,7 @@ def _chosen(rows: Rows, name: str) -> Rows:
     if not found:
         return []
     facts = found[0]
-    return select(found, variant=method_for(facts["modality"], facts["rows"]))
+    return select(found, variant=method_for(facts["modality"]))
 
 
 PLACE = "goal, on ten sets of the report half"

@@ -229,4 +229,3 @@ def test_what_vectors_are_joined_with_counts_where_the_network_is_no_better(rows
     model.save(tmp_path / "model")
     again = isotropy.load_finetuned(tmp_path / "model")
     np.testing.assert_array_equal(again.predict_proba(series), model.predict_proba(series))
-

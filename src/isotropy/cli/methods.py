@@ -7,7 +7,7 @@ from rich.table import Table
 from isotropy.cli.show import OUT, say
 from isotropy.methods import METHODS
 from isotropy.modalities import MODALITIES
-from isotropy.runs.auto import methods_of
+from isotropy.runs.auto import method_for
 
 
 def methods() -> None:
@@ -16,7 +16,7 @@ def methods() -> None:
     for column in ("method", "data", "views", "default for", "idea"):
         table.add_column(column, no_wrap=column != "idea")
     for name, kind in METHODS.items():
-        defaults = [modality for modality in MODALITIES if name in methods_of(modality)]
+        defaults = [modality for modality in MODALITIES if name == method_for(modality)]
         views = "none" if kind.min_views == 1 else f"{kind.min_views} or more"
         data = "any" if kind.modalities is None else ", ".join(kind.modalities)
         idea = (inspect.getdoc(kind) or "").split("\n\n")[0].replace("\n", " ")

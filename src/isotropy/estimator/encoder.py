@@ -40,7 +40,7 @@ class SelfSupervisedEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
     four-dimensional.
 
     Args:
-        method: a name of `isotropy.METHODS`, a class, or "auto": what suits modality and number of rows (`runs.auto`).
+        method: a name of `isotropy.METHODS`, a class, or "auto": what suits the modality (`runs.auto`).
         encoder: a name (`isotropy.encoders.ENCODERS`, or "timm:MODEL"), a class, or a network of your own, of which a
             copy is trained; by default the modality's.
         modality: "table", "series", "image" or one of your own, where the shape of the data says otherwise.
@@ -210,6 +210,6 @@ class SelfSupervisedEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         settings["train.seed"] = seed
         # A search may hand over numpy's numbers.
         plain = {name: value.item() if isinstance(value, np.generic) else value for name, value in settings.items()}
-        recipe = Recipe.default(self.method, modality, rows).changed(plain)
+        recipe = Recipe.default(self.method, modality).changed(plain)
         epochs = default_epochs(recipe, rows) if self.epochs is None else float(self.epochs)
         return recipe.changed({"train.epochs": epochs})

@@ -114,34 +114,32 @@ class Recipe:
         check_options(modality.view_maker(self.views.get("name", "")), views, _GIVEN_VIEWS, "views")
 
     @classmethod
-    def default(cls, method: str | type[Method], modality: str, rows: int | None = None) -> "Recipe":
-        """Return the recipe that suits `method` on `modality` on one small machine; "auto" goes by the rows."""
+    def default(cls, method: str | type[Method], modality: str) -> "Recipe":
+        """Return the recipe that suits `method` (or "auto") on `modality` on one small machine."""
         method = method_name(method) if isinstance(method, type) else method
-        method = method_for(modality, rows) if method == AUTO else method
+        method = method_for(modality) if method == AUTO else method
         settings = DEFAULTS.get((method, modality), {}) or DEFAULTS.get((method, ""), {})
         embedding = MODALITIES[modality].default_embedding if modality in MODALITIES else "learned"
         return cls(modality=modality, method=method, embedding=embedding).changed(settings)
 
     @classmethod
-    def chosen(
-        cls, recipe: "Recipe | Path | str | None", modality: str, settings: Mapping[str, Any], rows: int | None = None
-    ) -> "Recipe":
+    def chosen(cls, recipe: "Recipe | Path | str | None", modality: str, settings: Mapping[str, Any]) -> "Recipe":
         """Return a recipe or the one in a file, or the default of the method in `settings`, with the settings.
 
-        Where no method is named or it is "auto", `runs.auto` says which suits so many rows.
+        Where no method is named or it is "auto", `runs.auto` says which suits the modality.
 
         Raises:
             UserError: a recipe for another modality, or a setting that does not fit.
         """
         if recipe is None:
-            found = cls.default(settings.get("method") or AUTO, modality, rows)
+            found = cls.default(settings.get("method") or AUTO, modality)
         else:
-            found = recipe if isinstance(recipe, Recipe) else cls.from_toml(Path(recipe), modality, rows)
+            found = recipe if isinstance(recipe, Recipe) else cls.from_toml(Path(recipe), modality)
         if found.modality != modality:
             where = "the recipe" if isinstance(recipe, Recipe) else recipe
             raise UserError(f"{where}: is for {found.modality} data, and this is {modality} data")
         if settings.get("method") == AUTO:
-            settings = {**settings, "method": method_for(modality, rows)}
+            settings = {**settings, "method": method_for(modality)}
         return found.changed(settings)
 
     def changed(self, settings: Mapping[str, Any]) -> "Recipe":
@@ -200,8 +198,8 @@ class Recipe:
         )
 
     @classmethod
-    def from_toml(cls, path: Path, modality: str | None = None, rows: int | None = None) -> "Recipe":
-        """Return the recipe in a TOML file; what it leaves out is the method's default, a method what suits the rows.
+    def from_toml(cls, path: Path, modality: str | None = None) -> "Recipe":
+        """Return the recipe in a TOML file; what it leaves out is the method's default, a method the modality's.
 
         Raises:
             UserError: no such file, not TOML, or names and values that do not fit.
@@ -219,7 +217,7 @@ class Recipe:
             raise UserError(f"{path}: names no modality (valid: {', '.join(MODALITIES)})")
         embedding = content.pop("embedding", "learned")
         method = dict(content.pop("method", {}))
-        recipe = cls.default(method.pop("name", AUTO), modality, rows)
+        recipe = cls.default(method.pop("name", AUTO), modality)
         encoder = dict(content.pop("encoder", {}))
         if name := encoder.pop("name", None):
             recipe = recipe.changed({"encoder": name})

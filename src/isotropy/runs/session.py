@@ -309,7 +309,7 @@ def _plan(
 ) -> Planned:
     """Plan a new run."""
     data = _read(data, reading)
-    chosen = replace(Recipe.chosen(recipe, data.modality, changes, len(data)), data=origin)
+    chosen = replace(Recipe.chosen(recipe, data.modality, changes), data=origin)
     prepared = prepare.prepare(chosen, data, device=place, network=network)
     reserved = 0.0
     if budget is not None:
