@@ -33,7 +33,7 @@ def quick(**settings: Any) -> SelfSupervisedEncoder:
     return SelfSupervisedEncoder(**{"epochs": 1, "random_state": 0, "encoder_options": {"width": 16}} | settings)
 
 
-@parametrize_with_checks([SelfSupervisedEncoder(epochs=1, method_options=QUICK)])
+@parametrize_with_checks([SelfSupervisedEncoder(epochs=1)])
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
 def test_scikit_learn(estimator: SelfSupervisedEncoder, check: Any) -> None:
     check(estimator)
@@ -106,7 +106,7 @@ def test_the_seed_decides() -> None:
 
 def test_pipeline_learns(capsys: pytest.CaptureFixture[str]) -> None:
     x, y = load_breast_cancer(return_X_y=True)
-    encoder = SelfSupervisedEncoder(epochs=5, random_state=0)
+    encoder = SelfSupervisedEncoder("lfr", epochs=5, random_state=0)
     model = make_pipeline(encoder, StandardScaler(), LogisticRegression(max_iter=5000)).fit(x[::2], y[::2])
     assert model.score(x[1::2], y[1::2]) > 0.9
     fitted = model[0]
@@ -165,7 +165,7 @@ def test_options_reach_the_recipe() -> None:
 
 @pytest.mark.parametrize(("rows", "epochs"), [(100, 200.0), (51200, 25.0), (100_000_000, 1.0)])
 def test_the_default_length_follows_the_data(rows: int, epochs: float) -> None:
-    assert SelfSupervisedEncoder(random_state=0)._recipe("table", rows).train.epochs == epochs
+    assert SelfSupervisedEncoder("lfr", random_state=0)._recipe("table", rows).train.epochs == epochs
 
 
 @pytest.mark.parametrize(
@@ -174,7 +174,7 @@ def test_the_default_length_follows_the_data(rows: int, epochs: float) -> None:
         ({"method": "lfrr"}, r"did you mean 'lfr'"),
         ({"encoder": "table_mpl"}, r"did you mean 'table_mlp'"),
         ({"encoder_options": {"widht": 3}}, r"did you mean 'width'"),
-        ({"method_options": {"num_projector": 3}}, r"did you mean 'num_projectors'"),
+        ({"method": "lfr", "method_options": {"num_projector": 3}}, r"did you mean 'num_projectors'"),
         ({"method_options": [1]}, r"must be a dictionary"),
         ({"encoder": nn.Linear(4, 2), "encoder_options": {"width": 3}}, r"network of your own"),
         ({"epochs": 0}, r"epochs = 0"),

@@ -97,7 +97,7 @@ def test_codes_of_the_segments(files, cli):
 def test_a_method_without_codes_says_so(run, files, cli, tmp_path):
     said = cli("embed", "run", files / "people.csv", "--codes", "--out", "codes.npy")
     assert (said.code, said.err.count("\n")) == (2, 1)
-    assert "lfr gives no codes: they come from a method with segments" in said.err
+    assert "masked gives no codes: they come from a method with segments" in said.err
     assert not (tmp_path / "codes.npy").exists()
 
 
@@ -119,6 +119,6 @@ def test_joined_embeddings_are_those_that_are_scored_and_written(files, cli):
     )
     written = embeddings("j/embeddings.parquet")
     ours = json.loads(Path("j/probes.json").read_text())[0]["scores"][0]
-    assert ours["representation"] == "isotropy (lfr, joined)" and ours["width"] == written.shape[1] > 16
+    assert ours["representation"] == "isotropy (masked, joined)" and ours["width"] == written.shape[1] > 16
     assert cli("embed", "j", files / "people.csv", "--out", "all.npy").code == 0
     assert np.array_equal(np.load("all.npy"), written)

@@ -28,7 +28,14 @@ def test_a_run_becomes_a_model_that_predicts(run, files, cli, tmp_path):
         assert any(line.startswith(arm) for line in lines), arm
     assert "predict     isotropy predict run-kind NEW_DATA --out predictions.csv" in lines
     written = {path.name for path in (tmp_path / "run-kind").iterdir()}
-    assert written == {"model.json", "encoder.safetensors", "head.safetensors", "finetuned.json", "arms.json"}
+    assert written == {
+        "model.json",
+        "encoder.safetensors",
+        "embedding.safetensors",
+        "head.safetensors",
+        "finetuned.json",
+        "arms.json",
+    }
     found = json.loads((tmp_path / "run-kind" / "arms.json").read_text())
     assert found["sentence"] in said.out.replace("\n", " ")
     assert [line["name"] for line in found["arms"][:3]] == ["fine-tuned", "frozen probe", "from scratch"]
@@ -54,7 +61,7 @@ def test_series_numbers_jointly(files, cli):
     rng = np.random.default_rng(0)
     x = rng.normal(size=(80, 2, 32)).astype(np.float32)
     np.savez("waves.npz", X=x, height=x[:, 0].mean(1) * 100)
-    assert cli("fit", "waves.npz", "--epochs", 1, *SMALL_SERIES, "--out", "run").code == 0
+    assert cli("fit", "waves.npz", "--epochs", 1, "--method", "lfr", *SMALL_SERIES, "--out", "run").code == 0
     said = cli("finetune", "run", "waves.npz", "--label-key", "height", "--joint", 0.1, "--out", "model", *SHORT)
     assert said.code == 0, said.err
     assert "height: R2 on 16 test rows" in said.out

@@ -23,10 +23,20 @@ HOLDS = {
 }  # fmt: skip
 WAVES = ["--key", "X_train", "--test-key", "X_test", "--epochs", 1]
 FITS = {
-    "lfr-csv": ["people.csv", "--label", "kind", "--epochs", 2, *SMALL_TABLE],
+    "lfr-csv": ["people.csv", "--method", "lfr", "--label", "kind", "--epochs", 2, *SMALL_TABLE],
     "simclr-csv": ["people.csv", "--method", "simclr", "--epochs", 2, *SMALL_TABLE],
     "byol-parquet": ["people.parquet", "--method", "byol", "--label", "rank", "--epochs", 2, *QUICK, *SMALL_TABLE],
-    "lfr-series": ["waves.npz", *WAVES, "--label-key", "y_train", "--test-label-key", "y_test", *SMALL_SERIES],
+    "lfr-series": [
+        "waves.npz",
+        "--method",
+        "lfr",
+        *WAVES,
+        "--label-key",
+        "y_train",
+        "--test-label-key",
+        "y_test",
+        *SMALL_SERIES,
+    ],
     "simclr-images": ["digits.npz", "--label-key", "y", "--epochs", 1, *SMALL_IMAGES],
     "vicreg-folder": ["pets", "--method", "vicreg", "--label", "folder", "--size", 16, "--epochs", 1, *SMALL_IMAGES],
     "byol-folder": ["pets", "--method", "byol", "--size", 16, "--epochs", 1, *SMALL_IMAGES],

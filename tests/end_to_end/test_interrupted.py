@@ -27,7 +27,7 @@ SAME = [
 SIMCLR = ["--method", "simclr", "--label", "kind", *QUICK, *SMALL_TABLE]
 KILLED = {
     "lfr": ["waves.npz", "--key", "X_train", "--method", "lfr", "--epochs", 12, *SMALL_SERIES],
-    "simclr": ["people.csv", "--epochs", 40, *SIMCLR],
+    "simclr": ["people.csv", "--epochs", 40, "--method", "simclr", "--label", "kind", *SMALL_TABLE],
     "byol": ["people.parquet", "--method", "byol", "--epochs", 20, *SMALL_TABLE],
     "vicreg": ["digits.npz", "--method", "vicreg", "--epochs", 12, *SMALL_IMAGES],
 }
@@ -126,7 +126,7 @@ def names(*steps):
 def test_a_torn_checkpoint_is_passed_over(run, cli):
     newest = Path("run/checkpoints") / names(6)[0]
     newest.write_bytes(newest.read_bytes()[:-100])
-    said = cli("fit", "--resume", "run")
+    said = cli("fit", "--resume", "run", *QUICK)
     assert said.code == 0, said.err
     assert said.err.splitlines() == [f"note: {newest}: damaged, or not a checkpoint of isotropy; it is passed over"]
     assert run("whole").code == 0
@@ -136,7 +136,7 @@ def test_a_torn_checkpoint_is_passed_over(run, cli):
 def test_checkpoints_that_are_all_torn_are_refused(run, cli):
     for path in checkpoint.listed(Path("run/checkpoints")):
         path.write_bytes(b"")
-    said = cli("fit", "--resume", "run")
+    said = cli("fit", "--resume", "run", *QUICK)
     assert said.code == 2
     last = said.err.splitlines()[-1]
     assert last == "isotropy: run/checkpoints: no checkpoint can be read; delete the folder to begin from the start"
@@ -154,30 +154,30 @@ def test_other_data_a_changed_recipe_or_a_shorter_log_are_refused(run, cli, file
         ("less.csv", "lack 1 column(s) of the training: 'pay'"),
         ("nope.csv", "nope.csv does not exist"),
     ]:
-        said = cli("fit", "--resume", "run", path)
+        said = cli("fit", "--resume", "run", path, *QUICK)
         assert (said.code, said.err.count("\n")) == (2, 1), said.err
         assert line in said.err
     assert before == {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     recipe = (tmp_path / "run/recipe.toml").read_text()
     (tmp_path / "run/recipe.toml").write_text(recipe.replace("epochs = 4.0", "epochs = 5.0"))
-    said = cli("fit", "--resume", "run")
+    said = cli("fit", "--resume", "run", *QUICK)
     assert (said.code, said.err.count("\n")) == (2, 1), said.err
     assert "belongs to another training: steps was 8 and is 10 now" in said.err
     (tmp_path / "run/recipe.toml").write_text(recipe)
     (tmp_path / "run/metrics.jsonl").write_text("")
-    said = cli("fit", "--resume", "run")
+    said = cli("fit", "--resume", "run", *QUICK)
     assert (said.code, said.err.count("\n")) == (2, 1), said.err
     assert "run/metrics.jsonl: has 0 bytes, and the checkpoint knows of" in said.err
     (tmp_path / "run/data.json").write_text("{}")
-    assert "run/data.json: damaged" in cli("fit", "--resume", "run").err
+    assert "run/data.json: damaged" in cli("fit", "--resume", "run", *QUICK).err
 
 
 def test_data_that_moved_is_given_with_the_resume(run, cli, files, tmp_path):
     (tmp_path / "moved.csv").write_bytes((files / "people.csv").read_bytes())
     recipe = tmp_path / "run/recipe.toml"
     recipe.write_text(recipe.read_text().replace("people.csv", "gone.csv"))
-    assert "gone.csv does not exist" in cli("fit", "--resume", "run").err
-    assert cli("fit", "--resume", "run", "moved.csv").code == 0
+    assert "gone.csv does not exist" in cli("fit", "--resume", "run", *QUICK).err
+    assert cli("fit", "--resume", "run", "moved.csv", *QUICK).code == 0
 
 
 def test_a_disk_that_fills_up_during_a_checkpoint_keeps_the_last_good_one(run, cli):
@@ -194,14 +194,14 @@ def test_a_disk_that_fills_up_during_a_checkpoint_keeps_the_last_good_one(run, c
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(isotropy.runs.directory, "_SECONDS_BETWEEN_CHECKPOINTS", 0.0)
         patch.setattr(atomic.os, "fsync", full)
-        said = cli("fit", "--resume", "run")
+        said = cli("fit", "--resume", "run", *QUICK)
     assert said.code == 2
     assert said.err == (
         "isotropy: run/checkpoints/step-000000007.safetensors: the checkpoint of step 7 could not be written "
         "(No space left on device); the earlier ones are untouched: make room and resume\n"
     )
     assert files_of("run") == before, "the last good ones stay, and nothing half-written"
-    assert cli("fit", "--resume", "run").code == 0
+    assert cli("fit", "--resume", "run", *QUICK).code == 0
 
 
 @pytest.mark.parametrize("name", ["embeddings.parquet", "probes.json", "encoder.safetensors", "model.json"])
@@ -215,11 +215,11 @@ def test_a_disk_that_is_full_at_the_end_leaves_a_run_that_can_be_finished(name, 
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(atomic.os, "replace", full)
-        said = cli("fit", "--resume", "run")
+        said = cli("fit", "--resume", "run", *QUICK)
     assert (said.code, said.err.count("\n")) == (2, 1), said.err
     assert "No space left on device" in said.err
     assert not [path for path in files_of("run") if "/." in f"/{path}"]
-    assert cli("fit", "--resume", "run").code == 0
+    assert cli("fit", "--resume", "run", *QUICK).code == 0
     assert run("whole").code == 0
     same("run", "whole")
 
@@ -230,7 +230,7 @@ def test_a_loss_that_is_not_a_number_names_step_and_term_and_keeps_the_checkpoin
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(SimCLR, "loss", lambda self, **outputs: {"contrast": real(self, **outputs)["contrast"] * np.nan})
         patch.setattr(prepare, "seconds_per_epoch", lambda prepared: 1.0)
-        said, fresh = cli("fit", "--resume", "run"), run("fresh")
+        said, fresh = cli("fit", "--resume", "run", *QUICK), run("fresh")
     assert said.code == 2
     assert said.err == (
         "isotropy: the loss term 'contrast' became nan at step 7: stopped before the weights moved; lower optim.lr "
@@ -240,4 +240,4 @@ def test_a_loss_that_is_not_a_number_names_step_and_term_and_keeps_the_checkpoin
     assert (fresh.code, fresh.err.count("\n")) == (2, 1)
     assert fresh.err.startswith("isotropy: the loss term 'contrast' became nan at step 1")
     assert fresh.err.endswith("lower optim.lr and begin again: no checkpoint was due yet\n")
-    assert cli("fit", "--resume", "run").code == 0
+    assert cli("fit", "--resume", "run", *QUICK).code == 0

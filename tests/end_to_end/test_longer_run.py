@@ -5,7 +5,7 @@ from pathlib import Path
 
 from end_to_end.conftest import SMALL_TABLE
 
-FIT = ["--label", "kind", *SMALL_TABLE, "--set", "method.target_width=16"]
+FIT = ["--method", "lfr", "--label", "kind", *SMALL_TABLE, "--set", "method.target_width=16"]
 QUICK = ["--evaluate", "knn"]
 
 
@@ -20,7 +20,7 @@ def test_a_run_says_how_to_go_on_and_goes_on_to_the_end_of_one_long_run(cli, fil
     assert not [line for line in said.out.splitlines() if line.startswith("try ") and "view" in line], "LFR has none"
     longer = cli("fit", "--resume", "run", "--epochs", 6, *QUICK)
     assert longer.code == 0, longer.err
-    assert longer.out.startswith("lfr with table_mlp goes on from 2 to 6 epochs: about ")
+    assert longer.out.startswith("lfr with table_quantiles goes on from 2 to 6 epochs: about ")
     assert "learning rate" not in longer.err, "it is constant"
     assert cli("fit", files / "people.csv", *FIT, *QUICK, "--epochs", 6, "--out", "long").code == 0
     for name in ("recipe.toml", "metrics.jsonl", "encoder.safetensors", "embeddings.parquet"):

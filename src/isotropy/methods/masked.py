@@ -22,7 +22,8 @@ class Masked(Method):
 
     Args:
         make_decoder: makes d, as `Autoencoder` takes it.
-        mask_ratio: fraction of the columns or patches that is hidden, in (0, 1), rounded up; at least one is visible.
+        mask_ratio: fraction of the columns or patches that is hidden, in (0, 1), rounded up; at least one is visible, but for
+            a table of one column, of which an encoder learns nothing.
         patch_size: length of a hidden piece of a series, or side of a patch of an image.
 
     Example:
@@ -86,6 +87,8 @@ class Masked(Method):
         cells = torch.Size(grid).numel()
         # Not by what is visible: 10 (1 - .8) falls below 2 by a rounding.
         hidden = min(cells - 1, ceil(cells * self.mask_ratio - 1e-9))
+        if x.ndim == 2:
+            hidden = max(1, hidden)
         if hidden == 0:
             raise UserError(
                 f"a row {tuple(x.shape[1:])} is one patch of {self.patch_size}: take a smaller method.patch_size"
