@@ -31,6 +31,8 @@ from isotropy.runs.recipe import Recipe
 EVALUATORS = ("linear", "knn", "trees", "few_labels", "search")
 SIZES = {"classes": (10, 50, 200), "numbers": (50, 200, 1000)}
 COLUMNS = ("all", "few", "search")
+# A part of the joined embedding of images, so it has to stand beside it.
+ON_REQUEST = {"image": ("patches",)}
 # One half of the sets is for choosing encoders, methods and rules on; the other is reported once they are chosen.
 HALVES: dict[str, dict[str, tuple[str, ...]]] = {
     "choose": {
@@ -93,7 +95,7 @@ def _free(name: str, folder: Path | None, encoder: str) -> list[Measured]:
     untrained = Representation(prepared.untrained(), prepared.preprocess, method="")
     candidates = {
         title: Features(*one) if isinstance(one, tuple) else one
-        for title, one in free(untrained, prepared.rows, *rows).items()
+        for title, one in free(untrained, prepared.rows, *rows, ON_REQUEST.get(data.modality, ())).items()
     }
     found = [measure(title, one, problem, EVALUATORS) for title, one in candidates.items()]
     forms = {
@@ -171,8 +173,16 @@ def _baseline(name: str, which: str, encoder: str, folder: Path | None, quick: b
     }
 
 
-FREE = ("raw features", "PCA", "summary features", "random convolutions", "boosted trees", "label propagation")
-ONLY = {"summary features": "series", "random convolutions": "series", "boosted trees": "table"}
+FREE = (
+    "raw features",
+    "PCA",
+    "summary features",
+    "random convolutions",
+    "boosted trees",
+    "patches",
+    "label propagation",
+)
+ONLY = {"patches": "image", "summary features": "series", "random convolutions": "series", "boosted trees": "table"}
 
 
 def runs(folder: Path | None, seed: int) -> Iterator[Run]:

@@ -55,6 +55,7 @@ def test_images_of_8_pixels_are_trained_on(method):
         method_options=options.get(method),
         epochs=1,
         batch_size=10,
+        embedding="learned",
         random_state=0,
     )
     embeddings = encoder.fit(images).transform(images)
