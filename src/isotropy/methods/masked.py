@@ -23,7 +23,7 @@ class Masked(Method):
     Args:
         make_decoder: makes d, as `Autoencoder` takes it.
         mask_ratio: fraction of the columns or patches that is hidden, in (0, 1), rounded up; at least one is visible,
-            but for a table of one column, of which an encoder learns nothing.
+            except of a table of one column, from which an encoder learns nothing.
         patch_size: length of a hidden piece of a series, or side of a patch of an image.
 
     Example:
