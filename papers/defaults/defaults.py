@@ -16,7 +16,7 @@ from runner import Claim, Paper, Row, Rows, Run, markdown, select
 import data as sets
 from isotropy.data import Data
 from isotropy.evaluation.evaluate import PROPAGATION, chosen_rows, propagation_of
-from isotropy.evaluation.evidence import both_parts, free
+from isotropy.evaluation.evidence import both_parts, free, with_parts_of
 from isotropy.evaluation.features import Features
 from isotropy.evaluation.leaderboard import scored_rows
 from isotropy.evaluation.measured import Measured, measure
@@ -31,8 +31,6 @@ from isotropy.runs.recipe import Recipe
 EVALUATORS = ("linear", "knn", "trees", "few_labels", "search")
 SIZES = {"classes": (10, 50, 200), "numbers": (50, 200, 1000)}
 COLUMNS = ("all", "few", "search")
-# A part of the joined embedding of images, so it has to stand beside it.
-ON_REQUEST = {"image": ("patches",)}
 # One half of the sets is for choosing encoders, methods and rules on; the other is reported once they are chosen.
 HALVES: dict[str, dict[str, tuple[str, ...]]] = {
     "choose": {
@@ -93,9 +91,10 @@ def _free(name: str, folder: Path | None, encoder: str) -> list[Measured]:
     data, problem, rows = _problem(name, folder)
     prepared = prepare(Recipe.default(COMPARED[data.modality][0], data.modality).changed({"encoder": encoder}), data)
     untrained = Representation(prepared.untrained(), prepared.preprocess, method="")
+    parts = with_parts_of(prepared.recipe.embedding, data.modality)
     candidates = {
         title: Features(*one) if isinstance(one, tuple) else one
-        for title, one in free(untrained, prepared.rows, *rows, ON_REQUEST.get(data.modality, ())).items()
+        for title, one in free(untrained, prepared.rows, *rows, parts).items()
     }
     found = [measure(title, one, problem, EVALUATORS) for title, one in candidates.items()]
     forms = {

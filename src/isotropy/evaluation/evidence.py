@@ -56,7 +56,8 @@ def evidence(
         label: what the label is called.
         task: "classes" or "numbers"; by default what all labels look like.
         evaluators: names in `EVALUATORS`. sizes: of the few-label curve.
-        baselines: names in `baselines.EXTRAS` of those on request, beside those that are always there.
+        baselines: names in `baselines.EXTRAS` of those on request, beside those that are always there and
+            those that the embedding is joined with.
         groups: of all rows, (N,), where whole groups are on one side of the split.
         notes: what a reader of the scores has to know, before the notes of the evaluation.
         device: where large fits are computed; on a GPU the linear probe learns from up to 100,000 rows.
@@ -66,6 +67,7 @@ def evidence(
         UserError: labels that cannot be probed (one class) and baselines of other data, named.
     """
     check_baselines(baselines, trained.preprocess.modality)
+    baselines = with_parts_of(trained.embedding.name, trained.preprocess.modality, baselines)
     # Features are made for the probed rows alone: those of large images would not fit otherwise.
     task = decided(labels, task, label)
     chosen = chosen_rows(labels[train], labels[test], task=task)
@@ -112,6 +114,17 @@ def _divided(candidate: Any, count: int) -> Any:
         return replace(candidate, test=candidate.test[:count])
     train, beside = candidate
     return (train, beside) if len(beside) == count else (train, beside[:count], beside[count:])
+
+
+def with_parts_of(embedding: str, modality: str, baselines: Sequence[str] = ()) -> tuple[str, ...]:
+    """Return the baselines with those on request that an embedding is joined with: what it has to beat, too.
+
+    Example:
+        >>> with_parts_of("joined", "image"), with_parts_of("learned", "image")
+        (('patches',), ())
+    """
+    parts = MODALITIES[modality].free if embedding == "joined" else ()
+    return tuple(dict.fromkeys([*baselines, *(name for name in parts if name in EXTRAS)]))
 
 
 def free(

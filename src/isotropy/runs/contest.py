@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from isotropy.data import Data
 from isotropy.evaluation.evaluate import PROPAGATION, chosen_rows, facts_of, notes_on, propagation_of
 from isotropy.evaluation.evaluators import DEFAULT
-from isotropy.evaluation.evidence import both_parts, codes_evidence, free, in_pieces
+from isotropy.evaluation.evidence import both_parts, codes_evidence, free, in_pieces, with_parts_of
 from isotropy.evaluation.features import Features
 from isotropy.evaluation.intervals import percentile, resampled_means
 from isotropy.evaluation.leaderboard import scored_rows
@@ -119,7 +119,7 @@ class Contest:
         costs["embedding"] = self._per_thousand(initial, self.prepared)
         costs["joined"] = self._per_thousand(self.prepared.representation(), self.prepared)
         if self.label:
-            candidates = self._features(free(initial, self.prepared.rows, self.train, self.test))
+            candidates = self._features(free(initial, self.prepared.rows, self.train, self.test, self._parts()))
             forms: dict[str, tuple[float, str]] = {}
             for name, candidate in candidates.items():
                 yield name
@@ -133,6 +133,9 @@ class Contest:
                 self._measured(name, Features(*both_parts(other.embed_stored, prepared.rows, self.train, self.test)))
         costs["free"] = self.folder.spent + self.clock() - self._mark
         self.spend()
+
+    def _parts(self) -> tuple[str, ...]:
+        return with_parts_of(self.prepared.recipe.embedding, self.data.modality)
 
     def _features(self, candidates: Mapping[str, Any]) -> dict[str, Any]:
         return {name: Features(*one) if isinstance(one, tuple) else one for name, one in candidates.items()}
