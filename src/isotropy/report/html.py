@@ -22,7 +22,7 @@ HEALTH = {
     "mean_norm": ("Norm of the mean embedding", "1 is point collapse"),
     "variation": ("Variation", "fraction of the embeddings that is not their mean; 0 is point collapse"),
     "uncentred_rank": ("Rank with the mean", "1 is one direction or one point"),
-    "held_out_loss": ("Held-out loss", "the same loss on rows that nothing is learnt from; where it falls no more, stop"),
+    "held_out_loss": ("Held-out loss", "on rows that nothing is learnt from; once it falls no more, stop"),
     "fixed_loss": ("Loss on fixed rows", "on some training rows with the same random numbers each time"),
     "linear_cka": ("Linear CKA with the untrained encoder", "1 is an encoder that has not moved"),
     "views_rank": ("Rank of the views", "directions that the compared vectors use"),
