@@ -22,7 +22,6 @@ from isotropy.evaluation.leaderboard import scored_rows
 from isotropy.evaluation.measured import Measured, measure
 from isotropy.evaluation.problem import Problem
 from isotropy.evaluation.task import Task
-from isotropy.representation import Representation
 from isotropy.runs.auto import method_for
 from isotropy.runs.defaults import COMPARED, DEFAULT_BUDGET
 from isotropy.runs.prepare import default_epochs, prepare
@@ -90,19 +89,13 @@ def _free(name: str, folder: Path | None, encoder: str) -> list[Measured]:
     """Return what was measured of everything that needs no training, the untrained encoder of seed 0 among it."""
     data, problem, rows = _problem(name, folder)
     prepared = prepare(Recipe.default(COMPARED[data.modality][0], data.modality).changed({"encoder": encoder}), data)
-    untrained = Representation(prepared.untrained(), prepared.preprocess, method="")
     parts = with_parts_of(prepared.recipe.embedding, data.modality)
     candidates = {
         title: Features(*one) if isinstance(one, tuple) else one
-        for title, one in free(untrained, prepared.rows, *rows, parts).items()
+        for title, one in free(prepared.representation(), prepared.rows, *rows, parts).items()
     }
     found = [measure(title, one, problem, EVALUATORS) for title, one in candidates.items()]
-    forms = {
-        one.name: (score.validation, score.detail["form"])
-        for one in found
-        for score in one.scores
-        if score.evaluator == "search" and score.validation is not None
-    }
+    forms = {one.name: form for one in found if (form := one.searched_form) is not None}
     spread = measure(PROPAGATION, propagation_of(candidates, forms, problem), problem, ("few_labels",))
     return [*found, spread] if spread.scores else found
 

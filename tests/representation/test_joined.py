@@ -1,18 +1,21 @@
 """Joined embeddings: equal blocks, the same bits for a row anywhere, and files that need no data."""
 
+import copy
 import json
 
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from isotropy.batch import Batch
 from isotropy.errors import UserError
+from isotropy.evaluation.evidence import evidence
 from isotropy.features import FEATURES
 from isotropy.modalities import MODALITIES
 from isotropy.representation import EMBEDDINGS, Representation, learn_embedding, load
 from isotropy.representation.joined import Block
-from representation.examples import made
+from representation.examples import lively, made
 
 OF = {"table": "table_mlp", "series": "dilated_resnet", "image": "small_resnet"}
 
@@ -147,3 +150,33 @@ def test_what_does_not_fit_is_one_line(tmp_path):
     path.unlink()
     with pytest.raises(UserError, match="embedding.safetensors: cannot be read"):
         load(tmp_path)
+
+
+def redrawn(module):
+    if isinstance(module, nn.Linear | nn.Conv2d):
+        module.reset_parameters()
+
+
+def test_another_encoder_is_joined_with_the_same_free_features(joined):
+    representation, values, plain = joined
+    rows, train = plain.preprocess.transform(values), np.arange(100)
+    again = representation.with_encoder(plain.encoder, rows, train)
+    np.testing.assert_allclose(again.transform(values), representation.transform(values), atol=1e-5)
+    torch.manual_seed(9)
+    other = again.with_encoder(lively(copy.deepcopy(plain.encoder).apply(redrawn)), rows, train)
+    own = representation.embedding.blocks[0].width
+    before, after = representation.transform(values), other.transform(values)
+    assert np.array_equal(after[:, -before.shape[1] + own :], before[:, own:]), "the free part"
+    assert not np.allclose(after[:, :5], before[:, :5])
+    assert other.title == representation.title
+
+
+def test_an_encoder_that_did_not_learn_is_no_better_than_the_untrained_one(joined):
+    representation, values, plain = joined
+    labels = np.arange(150) % 2
+    found = evidence(
+        representation, plain.encoder, plain.preprocess.transform(values), labels, np.arange(100),
+        np.arange(100, 150), label="half", evaluators=["linear"],
+    )  # fmt: skip
+    (line,) = [one for one in found["ranking"] if one["representation"] == "untrained encoder"]
+    assert line["difference"]["value"] == line["difference"]["low"] == line["difference"]["high"] == 0

@@ -49,7 +49,7 @@ def evidence(
 
     Args:
         trained: the representation; knows its preprocessing.
-        untrained: the same encoder as it was before training.
+        untrained: the same encoder as it was before training; it is joined with whatever the trained one is.
         rows: all rows as they are stored (N, ...).
         labels: (N,), missing ones NaN or None.
         train: the rows that probes learn from. test: the rows that they are scored on.
@@ -66,8 +66,8 @@ def evidence(
     Raises:
         UserError: labels that cannot be probed (one class) and baselines of other data, named.
     """
-    check_baselines(baselines, trained.preprocess.modality)
-    baselines = with_parts_of(trained.embedding.name, trained.preprocess.modality, baselines)
+    check_baselines(baselines, trained.modality)
+    baselines = with_parts_of(trained.embedding.name, trained.modality, baselines)
     # Features are made for the probed rows alone: those of large images would not fit otherwise.
     task = decided(labels, task, label)
     chosen = chosen_rows(labels[train], labels[test], task=task)
@@ -76,7 +76,7 @@ def evidence(
     further = _further(labels, parts[0], train, torch.device(device))
     if len(further):
         notes.append(f"The linear probe learns from {len(train) + len(further):,} training rows.")
-    initial = Representation(untrained, trained.preprocess, method=trained.method)
+    initial = trained.with_encoder(untrained, rows, parts[0])
     beside = np.concatenate([test, further])
     candidates: dict[str, Any] = {
         trained.title: both_parts(trained.embed_stored, rows, train, beside),
@@ -133,7 +133,7 @@ def free(
     """Return everything that needs no training, by name, on training and test rows: what a representation has to beat.
 
     Args:
-        untrained: the encoder as it was before training; PCA is as wide as it.
+        untrained: what the encoder gave before training; PCA is as wide as it.
         rows: all rows as they are stored. train, test: row numbers.
         baselines: names in `baselines.EXTRAS` of those on request.
     """
@@ -145,16 +145,24 @@ def free(
         untrained=both_parts(untrained.embed_stored, rows, train, test),
         series=None if modality.as_series is None else both_parts(modality.as_series, rows, train, test),
     )
-    if modality.as_columns is not None:
-        (columns, kinds), (others, _) = (
-            modality.as_columns(preprocess, take(rows, torch.from_numpy(part))) for part in (train, test)
-        )
-        found[trees.NAME] = trees.Columns(columns, others, kinds)
+    if (columns := raw_columns(untrained, rows, train, test)) is not None:
+        found[trees.NAME] = columns
     for extra in (EXTRAS[name] for name in baselines):
         some = train[np.unique(np.linspace(0, len(train) - 1, min(len(train), extra.rows)).astype(np.int64))]
         learnt = extra.learn(take(rows, torch.from_numpy(some)))
         found[extra.title] = both_parts(learnt, rows, train, test)
     return found
+
+
+def raw_columns(made: Representation, rows: Tensor | Batch, train: Rows, test: Rows) -> trees.Columns | None:
+    """Return the columns that boosted trees read of training and test rows; None where the data has none."""
+    as_columns = MODALITIES[made.modality].as_columns
+    if as_columns is None:
+        return None
+    (columns, kinds), (others, _) = (
+        as_columns(made.preprocess, take(rows, torch.from_numpy(p))) for p in (train, test)
+    )
+    return trees.Columns(columns, others, kinds)
 
 
 def both_parts(

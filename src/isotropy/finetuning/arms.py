@@ -13,7 +13,7 @@ from isotropy.batch import Batch, take
 from isotropy.evaluation.baselines import trees
 from isotropy.evaluation.evaluate import TEST_ROWS, TRAIN_ROWS
 from isotropy.evaluation.evaluators import EVALUATORS
-from isotropy.evaluation.evidence import free
+from isotropy.evaluation.evidence import free, raw_columns, with_parts_of
 from isotropy.evaluation.features import Features
 from isotropy.evaluation.problem import Problem
 from isotropy.evaluation.resampling import resample
@@ -101,12 +101,12 @@ def compare_arms(
         progress=None if progress is None else lambda what, done, of: progress(f"{SCRATCH}, {what}", done, of),
     )  # fmt: skip
     arms.append(_Arm(SCRATCH, [*problem.measured(again.predictions_stored(tested))]))
-    arms += _free_arms(blank, rows, train, test, problem, progress)
+    arms += _free_arms(representation.with_encoder(untrained, rows, train), rows, train, test, problem, progress)
     return _summary(model, arms, problem, {"scratch": again.detail})
 
 
 def _free_arms(
-    blank: Representation, rows: Tensor | Batch, train: Rows, test: Rows, problem: Problem, progress: Progress | None
+    initial: Representation, rows: Tensor | Batch, train: Rows, test: Rows, problem: Problem, progress: Progress | None
 ) -> Iterator[_Arm]:
     """Yield everything free, each as its best reader reads it."""
     some = np.arange(len(train))
@@ -115,9 +115,9 @@ def _free_arms(
         some = stratified(codes, TRAIN_ROWS, seed=problem.seed)
     groups = None if problem.groups is None else problem.groups[some]
     fewer = replace(problem, train_y=problem.train_y[some], groups=groups)
-    found = free(blank, rows, train[some], test)
-    if trees.NAME in found and len(some) < len(train):
-        found[trees.NAME] = free(blank, rows, train, test)[trees.NAME]
+    found = free(initial, rows, train[some], test, with_parts_of(initial.embedding.name, initial.modality))
+    if (columns := raw_columns(initial, rows, train, test)) is not None:
+        found[trees.NAME] = columns
     for number_, (name, candidate) in enumerate(found.items()):
         if progress is not None:
             progress(name, number_, len(found))

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from isotropy.batch import Batch, take, tensors_of
 from isotropy.data import Preprocess
 from isotropy.errors import UserError, nearest
-from isotropy.features import FEATURES, FreeFeatures
+from isotropy.features import FEATURES
 from isotropy.modalities import MODALITIES
 from isotropy.representation.embedding import embed_rows
 
@@ -45,6 +45,10 @@ class Embedding(nn.Module, ABC):
     @abstractmethod
     def learn(cls, vectors: Tensor, rows: Tensor | Batch, preprocess: Preprocess, *, seed: int = 0) -> "Embedding":
         """Return the embedding for the encoder's vectors (n, D) of stored training rows."""
+
+    @abstractmethod
+    def for_vectors(self, vectors: Tensor) -> "Embedding":
+        """Return the same for another encoder, given its vectors (n, D) of training rows."""
 
     @abstractmethod
     def network(self, encoder: nn.Module, preprocess: Preprocess) -> tuple[nn.Module, Callable[[Any], Any]]:
@@ -87,6 +91,10 @@ class Learned(Embedding):
     def learn(cls, vectors: Tensor, rows: Tensor | Batch, preprocess: Preprocess, *, seed: int = 0) -> "Embedding":
         """Learn the statistics alone."""
         return cls(vectors.shape[1]).with_statistics(vectors)
+
+    def for_vectors(self, vectors: Tensor) -> "Embedding":
+        """Return the other encoder's vectors as they are."""
+        return Learned(vectors.shape[1])
 
     def network(self, encoder: nn.Module, preprocess: Preprocess) -> tuple[nn.Module, Callable[[Any], Any]]:
         """Return the encoder alone."""
@@ -155,7 +163,7 @@ class Joined(Embedding):
     name = "joined"
 
     def __init__(
-        self, features: Mapping[str, FreeFeatures], blocks: Sequence[Block],
+        self, features: Mapping[str, nn.Module], blocks: Sequence[Block],
         mean: Tensor | None = None, scale: Tensor | None = None,
     ) -> None:  # fmt: skip
         super().__init__(sum(block.width for block in blocks), mean, scale)
@@ -180,6 +188,10 @@ class Joined(Embedding):
     def joined(self, parts: Sequence[Tensor]) -> Tensor:
         """Return the embeddings (B, width) of the encoder's vectors and of the features."""
         return torch.cat([block(part) for block, part in zip(self.blocks, parts, strict=True)], dim=1)
+
+    def for_vectors(self, vectors: Tensor) -> "Embedding":
+        """Return the other encoder's vectors joined with the same free features."""
+        return Joined(dict(self.features.items()), [Block.learn(vectors), *self.blocks[1:]])
 
     def network(self, encoder: nn.Module, preprocess: Preprocess) -> tuple[nn.Module, Callable[[Any], Any]]:
         """Return a network that reads stored rows."""
@@ -257,11 +269,16 @@ def learn_embedding(
         19
     """
     check_embedding(name, preprocess.modality)
-    train = np.arange(len(rows)) if train is None else train
-    most = min(LEARNT_ROWS, max(_LEAST_ROWS, _BYTES // max(1, sum(x[:1].nbytes for x in tensors_of(rows)))))
-    some = take(rows, torch.from_numpy(train[_spread(len(train), most).numpy()]))
+    some = learning_rows(rows, train)
     vectors = torch.from_numpy(embed_rows(encoder, preprocess.to_input, some))
     return EMBEDDINGS[name].learn(vectors, some, preprocess, seed=seed)
+
+
+def learning_rows(rows: Tensor | Batch, train: NDArray[np.int64] | None = None) -> Tensor | Batch:
+    """Return the training rows that an embedding is learnt from: at most 4,096 of `train`, evenly spread."""
+    train = np.arange(len(rows)) if train is None else train
+    most = min(LEARNT_ROWS, max(_LEAST_ROWS, _BYTES // max(1, sum(x[:1].nbytes for x in tensors_of(rows)))))
+    return take(rows, torch.from_numpy(train[_spread(len(train), most).numpy()]))
 
 
 def _under(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -39,7 +39,7 @@ from isotropy.representation.files import (
     write,
     write_weights,
 )
-from isotropy.representation.joined import EMBEDDINGS, Embedding, Learned
+from isotropy.representation.joined import EMBEDDINGS, Embedding, Learned, learning_rows
 
 # Chunks that `iterate` reads and yields at once.
 _CHUNKS = 16
@@ -110,6 +110,16 @@ class Representation:
         return Representation(
             self.encoder, self.preprocess, method=self.method, scores=self.scores, chunk=self.chunk, coder=self.coder
         )
+
+    def with_encoder(self, encoder: nn.Module, rows: Tensor | Batch, train: NDArray[np.int64]) -> "Representation":
+        """Return what another encoder, such as the untrained one, would give in the place of this one.
+
+        Args:
+            encoder: of the same data. rows: as they are stored; of `train`, their numbers, its vectors are scaled.
+        """
+        vectors = torch.from_numpy(embed_rows(encoder, self.preprocess.to_input, learning_rows(rows, train)))
+        embedding = self.embedding.for_vectors(vectors)
+        return Representation(encoder, self.preprocess, method=self.method, embedding=embedding)
 
     @property
     def modality(self) -> str:

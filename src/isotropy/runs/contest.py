@@ -107,7 +107,7 @@ class Contest:
         """Return about what it costs to measure and export one trained run: as much as with the untrained encoder."""
         rows = len(self.data) + len(self.test) + (len(self.train) if self.label else 0)
         costs = self.folder.costs
-        return costs.get("evidence", 0.0) + costs.get("joined", costs["embedding"]) * rows / 1000
+        return costs.get("evidence", 0.0) + costs["embedding"] * rows / 1000
 
     def measure_free(self) -> Iterator[str]:
         """Measure everything that needs no training, unless it is; yield its names before."""
@@ -115,9 +115,8 @@ class Contest:
         if "free" in costs:
             self.spend()
             return
-        initial = Representation(self.prepared.untrained(), self.prepared.preprocess, method="")
+        initial = self.prepared.representation()
         costs["embedding"] = self._per_thousand(initial, self.prepared)
-        costs["joined"] = self._per_thousand(self.prepared.representation(), self.prepared)
         if self.label:
             candidates = self._features(free(initial, self.prepared.rows, self.train, self.test, self._parts()))
             forms: dict[str, tuple[float, str]] = {}
@@ -129,7 +128,7 @@ class Contest:
             self._measured(PROPAGATION, propagation_of(candidates, forms, self.problem))
             for name, prepared in self._other_encoders().items():
                 yield name
-                other = Representation(prepared.untrained(), prepared.preprocess, method="")
+                other = prepared.representation()
                 self._measured(name, Features(*both_parts(other.embed_stored, prepared.rows, self.train, self.test)))
         costs["free"] = self.folder.spent + self.clock() - self._mark
         self.spend()
@@ -185,7 +184,7 @@ class Contest:
         else:
             self._keep_vectors(name, in_pieces(made.embed_stored, prepared.rows, self.test))
             if recipe.method == self.prepared.recipe.method:
-                initial = Representation(prepared.untrained(), prepared.preprocess, method="")
+                initial = made.with_encoder(prepared.untrained(), prepared.rows, prepared.train)
                 self._keep_vectors(f"{UNTRAINED} {name}", in_pieces(initial.embed_stored, prepared.rows, self.test))
         codes = None
         if made.coder:
@@ -225,7 +224,8 @@ class Contest:
             if row["kind"] == "method":
                 row |= self._of_runs(names[row["name"]])
             elif row["name"] == UNTRAINED:
-                row |= {"embedding_seconds": folder.costs["embedding"], "width": self.prepared.method.encoder.width}
+                row |= {"embedding_seconds": folder.costs["embedding"]}
+                row.setdefault("width", self.prepared.method.encoder.width)
         facts = facts_of(self.problem, ours="", label=self.label, notes=self.notes) if self.label else {"label": ""}
         shown = ("label", "task", "classes", "majority", "metric", "level", "notes")
         about = {name: facts[name] for name in shown if name in facts}
