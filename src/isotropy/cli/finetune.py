@@ -66,10 +66,10 @@ def finetune(
     for line in division.notes:
         note(line)
     dataset = ArrayDataset(rows, made.preprocess, index=torch.from_numpy(train))
-    method, views = build(run.recipe, made.preprocess, dataset)
     untrained = build(run.recipe, made.preprocess, dataset)[0].encoder
     going_on = None
     if joint > 0:
+        method, views = build(run.recipe, made.preprocess, dataset)
         newest = checkpoint.last_good(run.checkpoints)
         if newest is None:
             raise UserError(f"--joint: {run.checkpoints} holds no checkpoint with the method's heads")

@@ -43,6 +43,7 @@ class _Supervised(SelfSupervisedEncoder):
         view_options: Mapping[str, Any] | None = None,
         optim_options: Mapping[str, Any] | None = None,
         finetune_options: Mapping[str, Any] | None = None,
+        embedding: str | None = None,
         device: str = "cpu",
         precision: str = "auto",
         random_state: int | np.random.RandomState | None = None,
@@ -50,7 +51,7 @@ class _Supervised(SelfSupervisedEncoder):
         super().__init__(
             method, encoder=encoder, modality=modality, epochs=epochs, batch_size=batch_size,
             method_options=method_options, encoder_options=encoder_options, view_options=view_options,
-            optim_options=optim_options, device=device, precision=precision, random_state=random_state,
+            optim_options=optim_options, embedding=embedding, device=device, precision=precision, random_state=random_state,
         )  # fmt: skip
         self.finetune_options = finetune_options
 
@@ -116,7 +117,7 @@ class SelfSupervisedClassifier(ClassifierMixin, _Supervised):
     Args:
         finetune_options: settings of `isotropy.finetuning.FineTuning`, such as {"epochs": 50, "lr": 1e-4}.
         method, encoder, modality, epochs, batch_size, method_options, encoder_options, view_options, optim_options,
-        device, precision, random_state: of the encoder's training, as of `SelfSupervisedEncoder`.
+        embedding, device, precision, random_state: of the encoder's training, as of `SelfSupervisedEncoder`.
 
     Attributes:
         classes_: the classes, sorted. model_: the `FineTuned` network, which `save` writes; its `detail` says how it
@@ -186,7 +187,7 @@ class SelfSupervisedRegressor(RegressorMixin, _Supervised):
     Args:
         finetune_options: settings of `isotropy.finetuning.FineTuning`, such as {"epochs": 50, "lr": 1e-4}.
         method, encoder, modality, epochs, batch_size, method_options, encoder_options, view_options, optim_options,
-        device, precision, random_state: of the encoder's training, as of `SelfSupervisedEncoder`.
+        embedding, device, precision, random_state: of the encoder's training, as of `SelfSupervisedEncoder`.
 
     Attributes:
         model_, representation_, recipe_, history_: as of `SelfSupervisedClassifier`.
