@@ -51,7 +51,8 @@ class _Supervised(SelfSupervisedEncoder):
         super().__init__(
             method, encoder=encoder, modality=modality, epochs=epochs, batch_size=batch_size,
             method_options=method_options, encoder_options=encoder_options, view_options=view_options,
-            optim_options=optim_options, embedding=embedding, device=device, precision=precision, random_state=random_state,
+            optim_options=optim_options, embedding=embedding, device=device, precision=precision,
+            random_state=random_state,
         )  # fmt: skip
         self.finetune_options = finetune_options
 
