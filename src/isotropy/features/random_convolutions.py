@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import combinations
 from math import ceil, log2
 from typing import Any, Self
@@ -271,6 +272,7 @@ class RandomConvolutions(FreeFeatures):
         torch.Size([2, 2520])
     """
 
+    any_batch = True
     weight = 2.0
     length: Tensor
     steps: Tensor
@@ -302,8 +304,9 @@ class RandomConvolutions(FreeFeatures):
 
     def forward(self, rows: Tensor | Batch) -> Tensor:
         """Return the features (B, F) in [0, 1] of series (B, C, T)."""
-        return torch.from_numpy(np.ascontiguousarray(_apply(self._bank(), whole_series(rows, int(self.length)))))
+        return torch.from_numpy(np.ascontiguousarray(_apply(self._bank, whole_series(rows, int(self.length)))))
 
+    @cached_property
     def _bank(self) -> list[_Dilation]:
         biases = np.split(self.biases.numpy(force=True), np.cumsum(self.counts.tolist())[:-1], axis=1)
         bank = []
