@@ -154,6 +154,7 @@ def test_every_recipe_of_the_repository_is_a_recipe(path):
 
 
 def test_the_embedding_is_a_setting_and_a_file_without_it_means_the_encoder_alone(tmp_path):
+    assert {Recipe.default("simclr", name).embedding for name in ("table", "series", "image")} == {"joined"}
     recipe = Recipe.default("simclr", "table").changed({"embedding": "joined"})
     assert recipe.embedding == "joined" == recipe.changed({"method": "scarf"}).embedding
     path = tmp_path / "recipe.toml"

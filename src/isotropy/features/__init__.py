@@ -15,4 +15,13 @@ FEATURES: dict[str, type[FreeFeatures]] = {
     "series_summary": SeriesSummary,
 }
 
-__all__ = ["FEATURES", "Columns", "FreeFeatures", "NormalScores", "Patches", "Pixels", "RandomConvolutions", "SeriesSummary"]
+__all__ = [
+    "FEATURES",
+    "Columns",
+    "FreeFeatures",
+    "NormalScores",
+    "Patches",
+    "Pixels",
+    "RandomConvolutions",
+    "SeriesSummary",
+]
