@@ -55,7 +55,8 @@ def frame() -> pd.DataFrame:
 def test_every_method_fits_frames_with_categories_and_missing_values(method: str, frame: pd.DataFrame) -> None:
     encoder = quick(method=method, method_options=FEW_ROWS.get(method))
     embeddings = encoder.fit_transform(frame)
-    assert embeddings.shape == (80, 16) and embeddings.dtype == np.float32
+    assert embeddings.shape == (80, encoder.representation_.width) and embeddings.dtype == np.float32
+    assert encoder.representation_.encoder.width == 16
     assert np.isfinite(embeddings).all()
     assert encoder.recipe_.method == method and encoder.recipe_.modality == "table"
     assert list(encoder.feature_names_in_) == list(frame.columns)
@@ -160,7 +161,7 @@ def test_options_reach_the_recipe() -> None:
     recipe = encoder.recipe_
     assert (recipe.encoder, recipe.views, recipe.optim.name) == ("table_resnet", {"corrupt": 0.3}, "sgd")
     assert (recipe.train.batch_size, recipe.train.precision) == (32, "float32")
-    assert encoder.transform(x).shape == (150, 12)
+    assert encoder.representation_.encoder.width == 12 and encoder.transform(x).shape == (150, 12 + x.shape[1])
 
 
 @pytest.mark.parametrize(("rows", "epochs"), [(100, 200.0), (51200, 25.0), (100_000_000, 1.0)])

@@ -283,3 +283,16 @@ def test_foreign_json_is_refused():
     data["schema"]["columns"][0]["kind"] = "numerical"
     with pytest.raises(UserError, match="did you mean 'numeric'"):
         TablePreprocess.from_json(data)
+
+
+@pytest.mark.parametrize("kind", ["str", "category"])
+def test_text_and_categories_have_the_codes_that_the_same_objects_have(kind):
+    draw = np.random.default_rng(0)
+    texts = pd.Series(draw.choice(["b", "a", "1", "1.0", "ß"], 200), dtype=object)
+    cells = texts if kind == "str" else pd.Series(draw.choice([3.0, 1.0, 2.5], 200), dtype=object)
+    cells[::7] = None
+    plain, stored = pd.DataFrame({"x": cells}), pd.DataFrame({"x": cells.astype(kind)})
+    schema = Schema.learn(stored)
+    assert schema.columns[0].kind == "categorical" and schema.columns[0].missing
+    np.testing.assert_array_equal(schema.encode(stored), schema.encode(plain))
+    np.testing.assert_array_equal(schema.encode(stored[::-1]), schema.encode(plain)[::-1])

@@ -32,9 +32,9 @@ def test_pieces_of_a_table_give_the_embeddings_of_the_run(dataset, piece, run, f
     monkeypatch.setattr(readers, "PIECE_ROWS", piece)
     said = cli("embed", "run", files / dataset, "--out", "all.parquet")
     assert (said.code, said.err) == (0, "")
-    assert said.out.splitlines()[-1] == "all.parquet: 96 embeddings of width 16"
+    assert said.out.splitlines()[-1] == f"all.parquet: 96 embeddings of width {run.shape[1]}"
     frame = pd.read_parquet("all.parquet")
-    assert list(frame.columns) == [f"z{place}" for place in range(16)]
+    assert list(frame.columns) == [f"z{place}" for place in range(run.shape[1])]
     assert np.array_equal(frame.to_numpy(), run)
     assert cli("embed", "run", files / dataset, "--out", "all.npy").code == 0
     made = np.load("all.npy", allow_pickle=False)

@@ -3,6 +3,8 @@ import torch
 from scipy.stats import norm
 
 from isotropy.features import NormalScores
+from isotropy.representation import learn_embedding
+from representation.examples import made
 
 
 def test_scores_are_the_normal_quantiles_of_the_ranks_and_know_no_unit():
@@ -22,3 +24,16 @@ def test_two_values_stay_and_repeated_ones_get_their_middle_quantile():
     scores = NormalScores.learn(x)(x).numpy()
     assert np.array_equal(scores[:, 0], x[:, 0]) and np.array_equal(scores[:, 2], x[:, 2])
     np.testing.assert_allclose(scores[[0, 50, 75], 1], norm.ppf([0.25, 0.625, 0.875]), atol=0.03)
+
+
+def test_every_column_of_a_table_is_a_linear_function_of_the_joined_embedding():
+    plain, values = made("table_mlp")
+    rows = plain.preprocess.transform(values)
+    joined = learn_embedding("joined", plain.encoder, plain.preprocess, rows)
+    own = plain.encoder.width
+    raw = plain.preprocess.features(rows)
+    network, to_input = joined.network(plain.encoder, plain.preprocess)
+    with torch.no_grad():
+        z = network(to_input(rows)).numpy()[:, own:]
+    weights = np.linalg.lstsq(np.c_[z, np.ones(len(z))], raw, rcond=None)[0]
+    np.testing.assert_allclose(np.c_[z, np.ones(len(z))] @ weights, raw, atol=1e-4)

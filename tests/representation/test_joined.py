@@ -2,6 +2,7 @@
 
 import copy
 import json
+import pickle
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from isotropy.evaluation.evidence import evidence
 from isotropy.features import FEATURES
 from isotropy.modalities import MODALITIES
 from isotropy.representation import EMBEDDINGS, Representation, learn_embedding, load
+from isotropy.representation.embedding import embed_rows
 from isotropy.representation.joined import Block
 from representation.examples import lively, made
 
@@ -41,6 +43,13 @@ def test_a_row_has_the_same_embedding_in_any_subset_and_order(joined):
     assert np.array_equal(representation.transform(rows_of(values, order)), whole[order])
     assert np.array_equal(representation.transform(rows_of(values, [8])), whole[[8]])
     assert np.array_equal(np.concatenate(list(representation.iterate(values))), whole)
+
+
+def test_what_embeds_can_be_pickled_as_estimators_are(joined):
+    representation, values, plain = joined
+    rows = plain.preprocess.transform(values)
+    again = pickle.loads(pickle.dumps(representation.embedding.network(representation.encoder, plain.preprocess)))
+    assert np.array_equal(embed_rows(*again, rows, representation.chunk), representation.transform(values))
 
 
 def test_threads_change_no_bit_of_the_free_part(joined):

@@ -101,7 +101,8 @@ def test_the_rows_are_all_methods_and_everything_free(finished):
 
 def test_every_run_is_a_run_directory(finished):
     folder = finished[-1].folder / "simclr-0"
-    assert isotropy.load(folder).transform(ROWS).shape == (240, 16)
+    made = isotropy.load(folder)
+    assert made.encoder.width == 16 and made.transform(ROWS).shape == (240, 16 + ROWS.shape[1])
     assert isotropy.diagnose(folder).name
     assert isotropy.compare([folder, finished[-1].folder / "masked-0"]).label == "label"
 

@@ -103,7 +103,7 @@ def test_what_was_exported_stays_until_the_longer_run_is_finished_and_a_stop_is_
         if isinstance(event, Stepped) and event.step.number == 15:
             event.stop()
     assert {name: (run / name).read_bytes() for name in kept} == kept
-    assert isotropy.load(run).transform(ROWS).shape == (80, 8)
+    assert isotropy.load(run).encoder.width == 8 and len(isotropy.load(run).transform(ROWS)) == 80
     assert not Run(run).finished and Run(run).recipe.train.epochs == 6
     with pytest.raises(UserError, match="is not finished, and only a finished run is trained longer"):
         train(data(), resume=run, epochs=9)

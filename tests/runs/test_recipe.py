@@ -34,7 +34,7 @@ def test_what_a_file_leaves_out_is_the_default_of_its_method(tmp_path):
     path.write_text("[method]\nname = 'lfr'\nnum_projectors = 3\n[train]\nseed = 4\n[record]\naccuracy = 0.9\n")
     recipe = Recipe.from_toml(path, "table")
     expected = Recipe.default("lfr", "table").changed({"method.num_projectors": 3, "train.seed": 4})
-    assert recipe == expected
+    assert recipe == expected.changed({"embedding": "learned"}), "as files before the joined embedding meant it"
     assert recipe.optim.name == DEFAULTS["lfr", "table"]["optim.name"]
     with pytest.raises(UserError, match="names no modality"):
         Recipe.from_toml(path)
@@ -154,6 +154,7 @@ def test_every_recipe_of_the_repository_is_a_recipe(path):
 
 
 def test_the_embedding_is_a_setting_and_a_file_without_it_means_the_encoder_alone(tmp_path):
+    assert {Recipe.default("simclr", name).embedding for name in ("table", "series", "image")} == {"joined"}
     recipe = Recipe.default("simclr", "table").changed({"embedding": "joined"})
     assert recipe.embedding == "joined" == recipe.changed({"method": "scarf"}).embedding
     path = tmp_path / "recipe.toml"

@@ -159,7 +159,7 @@ def test_a_network_of_ones_own_is_copied_and_compared_with_itself():
     before = network[0].weight.detach().clone()
     *_, finished = train(ROWS, RECIPE, encoder=network, label=LABELS, evaluators=QUICK)
     assert torch.equal(network[0].weight, before)
-    assert finished.representation.width == 4
+    assert finished.representation.encoder.width == 4
     assert finished.records[0]["linear_cka"] == pytest.approx(1)
 
 

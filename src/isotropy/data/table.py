@@ -1,5 +1,6 @@
 """Preprocessing of tables: numbers standardised, categories as codes, by what was learnt of the columns."""
 
+from itertools import accumulate
 from typing import Any, Self
 
 import numpy as np
@@ -94,10 +95,12 @@ class TablePreprocess(Preprocess):
     def features(self, rows: Tensor) -> NDArray[np.float32]:
         """Return stored rows as (N, F) float32, codes expanded one-hot (unknown and missing included)."""
         stored = rows.detach().cpu().numpy()
-        parts = [stored[:, : self.schema.numeric]]
-        for place, cardinality in enumerate(self.schema.categories, start=self.schema.numeric):
-            parts.append(np.eye(cardinality, dtype=np.float32)[stored[:, place].astype(np.intp)])
-        return np.concatenate(parts, axis=1)
+        *starts, width = accumulate(self.schema.categories, initial=self.schema.numeric)
+        expanded = np.zeros((len(stored), width), dtype=np.float32)
+        expanded[:, : self.schema.numeric] = stored[:, : self.schema.numeric]
+        codes = stored[:, self.schema.numeric :].astype(np.intp)
+        np.put_along_axis(expanded, codes + np.array(starts, dtype=np.intp), 1.0, axis=1)
+        return expanded
 
     def to_json(self) -> dict[str, Any]:
         """Return the schema as plain JSON values."""

@@ -1,4 +1,4 @@
-"""Columns of numbers as normal scores: what a long tail or an odd unit does to a column is undone."""
+"""Columns of a table as they are, or as normal scores, which undo what a long tail or an odd unit does to a column."""
 
 from typing import Self
 
@@ -13,6 +13,30 @@ from isotropy.features.free import FreeFeatures
 
 _KNOTS = 256  # quantiles of a column
 _TAIL = 1e-3  # of the rows beyond the last scores: +-3.09
+
+
+class Columns(FreeFeatures):
+    """Each column as it is stored: numbers standardised, categories one-hot.
+
+    A linear probe on what they are joined with then reads whatever it reads of the columns themselves.
+
+    Example:
+        >>> x = torch.randn(5, 3)
+        >>> bool((Columns.learn(x)(x) == x).all())
+        True
+    """
+
+    one_scale = True
+    weight = 2.0
+
+    @classmethod
+    def learn(cls, rows: Tensor | Batch, *, seed: int = 0) -> Self:
+        """Learn nothing of rows (N, F); `seed` is not used."""
+        return cls({})
+
+    def forward(self, rows: Tensor | Batch) -> Tensor:
+        """Return rows (B, F) as float32."""
+        return without_mask(rows, type(self).__name__).float()
 
 
 class NormalScores(FreeFeatures):

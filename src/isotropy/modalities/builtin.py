@@ -51,8 +51,9 @@ TABLE = Modality(
     random_projector=table_projector,
     example_rows=_table_rows,
     as_columns=TablePreprocess.columns,
-    free=("normal_scores",),
+    free=("columns",),
     free_input=_table_features,
+    default_embedding="joined",
 )
 SERIES = Modality(
     preprocess=SeriesPreprocess,

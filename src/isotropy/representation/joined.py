@@ -207,7 +207,7 @@ class Joined(Embedding):
 
     def network(self, encoder: nn.Module, preprocess: Preprocess) -> tuple[nn.Module, Callable[[Any], Any]]:
         """Return a network that reads stored rows."""
-        return _Whole(encoder, self, preprocess), lambda rows: rows
+        return _Whole(encoder, self, preprocess), _as_they_are
 
     def embed(
         self, encoder: nn.Module, preprocess: Preprocess, rows: Tensor | Batch, chunk: int
@@ -251,12 +251,17 @@ class _Whole(nn.Module):
     def __init__(self, encoder: nn.Module, embedding: Joined, preprocess: Preprocess) -> None:
         super().__init__()
         self.encoder, self.embedding = encoder, embedding
-        self._preprocess, self._free_input = preprocess, MODALITIES[preprocess.modality].free_input
+        self._preprocess = preprocess
 
     def forward(self, rows: Tensor | Batch) -> Tensor:
         vectors = self.encoder(self._preprocess.to_input(rows))
-        given = self._free_input(self._preprocess, rows)
+        given = MODALITIES[self._preprocess.modality].free_input(self._preprocess, rows)
         return self.embedding.joined([vectors, *(each(given) for each in self.embedding.features.values())])
+
+
+# No lambda: estimators that hold it are pickled.
+def _as_they_are(rows: Tensor | Batch) -> Tensor | Batch:
+    return rows
 
 
 EMBEDDINGS: dict[str, type[Embedding]] = {"learned": Learned, "joined": Joined}

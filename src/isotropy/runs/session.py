@@ -212,7 +212,7 @@ def train(
         >>> for event in train(rows, label=species, method="simclr", epochs=2):
         ...     if isinstance(event, Finished):
         ...         print(event.representation.transform(rows).shape, event.evidence[0]["label"])
-        (150, 256) label
+        (150, 260) label
     """
     check_baselines(baselines, data.modality if isinstance(data, Data) else None)
     sizes = sizes_of(label_budget)
