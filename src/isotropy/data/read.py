@@ -250,7 +250,11 @@ def _archive(
         values = _joined(data, test)
         if label is not None:
             test_label = as_labels(arrays[test_label_key], len(test), na)
-            label = np.concatenate([as_labels(label, len(data), na), test_label])
+            parts_of_label = [as_labels(label, len(data), na), test_label]
+            if len({part.dtype.kind in "biuf" for part in parts_of_label}) > 1:
+                # numpy would turn numbers to text.
+                parts_of_label = [part.astype(object) for part in parts_of_label]
+            label = np.concatenate(parts_of_label)
         split = np.repeat(["train", "test"], [len(data), len(test)])
     elif split is None and "split" in arrays.shapes and "split" not in (key, label_key) and is_split(arrays["split"]):
         split = "split"

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from isotropy.data.columns import KINDS, Kind, as_names, as_numbers, kind_of
 from isotropy.data.quantiles import edges_of, tail_of
+from isotropy.data.tensors import as_array
 from isotropy.errors import UserError, nearest
 
 MAX_LEVELS = 255
@@ -33,7 +34,7 @@ def as_frame(values: Table) -> tuple[pd.DataFrame, bool]:
         if len(twice):
             raise UserError(f"two columns are called {twice[0]!r}: rename one")
         return frame, True
-    array = values.detach().cpu().numpy() if isinstance(values, Tensor) else np.asarray(values)
+    array = as_array(values)
     if array.ndim != 2:
         raise UserError(f"a table has two dimensions (rows, columns); this array has shape {array.shape}")
     frame = pd.DataFrame(array, columns=[f"x{place}" for place in range(array.shape[1])])

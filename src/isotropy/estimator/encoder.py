@@ -11,6 +11,7 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset
 
 from isotropy.data import Data
 from isotropy.data.infer import infer_modality, known_modality
@@ -181,7 +182,7 @@ class SelfSupervisedEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
                 return X, self.modality or "table"
             X = X.to_numpy()
         else:
-            X = as_array(X) if isinstance(X, Tensor) else X
+            X = as_array(X) if isinstance(X, Tensor | np.ma.MaskedArray | Dataset | DataLoader) else X
             allowed: dict[str, Any] = {"dtype": None, "allow_nd": True, "ensure_all_finite": "allow-nan"}
             X = validate_data(self, X, reset=reset, ensure_min_samples=2 if reset else 1, **allowed)
         if reset:
