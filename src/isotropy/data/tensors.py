@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy import sparse
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
@@ -22,12 +23,19 @@ def as_array(values: Any) -> NDArray[Any]:
     What a masked array hides is missing: NaN among numbers (which then are floats), None among other values.
 
     Raises:
-        UserError: a data set or a loader of torch, whose rows could be anything: give its tensors.
+        UserError: a data set or a loader of torch, whose rows could be anything: give its tensors; a sparse matrix.
     """
     if isinstance(values, Dataset | DataLoader):
         name = type(values).__name__
         hint = "its tensors, as dataset.tensors[0]" if isinstance(values, TensorDataset) else "its rows as one tensor"
         raise UserError(f"a {name} of torch is not read, since only its author knows what its items are: give {hint}")
+    if sparse.issparse(values):
+        rows, columns = values.shape
+        raise UserError(
+            f"a sparse matrix of {rows:,} x {columns:,} ({values.nnz / max(1, rows * columns):.1%} filled) is not "
+            f"read: all its numbers take {rows * columns * 8 / 1e9:.2g} GB; give x.toarray() where that fits, or fewer "
+            "columns, as scikit-learn's TruncatedSVD makes them"
+        )
     if isinstance(values, np.ma.MaskedArray):
         return _unmasked(values)
     if isinstance(values, Tensor):

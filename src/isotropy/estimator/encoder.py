@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from isotropy.data import Data
+from isotropy.data.frames import as_pandas
 from isotropy.data.infer import infer_modality, known_modality
 from isotropy.data.tensors import as_array
 from isotropy.encoders import Encoder
@@ -176,6 +177,7 @@ class SelfSupervisedEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
 
     def _checked(self, X: Any, *, reset: bool) -> tuple[Any, str]:
         """Return the rows in the form that a preprocessing takes, and their modality."""
+        X = as_pandas(X)
         if isinstance(X, pd.DataFrame):
             validate_data(self, X, reset=reset, skip_check_array=True)
             if self.modality is None or known_modality(self.modality).takes_frames:

@@ -332,7 +332,7 @@ def fingerprint(rows: Tensor | Batch) -> str:
     for tensor in tensors_of(rows):
         digest.update(f"{tensor.dtype} {tuple(tensor.shape)}".encode())
         for piece in batched(len(tensor), row_bytes=tensor[:1].nbytes):
-            digest.update(np.ascontiguousarray(tensor[piece].cpu().numpy()))
+            digest.update(np.ascontiguousarray(tensor[piece].cpu().numpy()).data)
     return digest.hexdigest()[:32]
 
 

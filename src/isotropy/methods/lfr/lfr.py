@@ -153,8 +153,8 @@ class LFR(Method):
             self.chosen_projectors[: len(numbers)] = torch.tensor(numbers)
             if len(numbers) < count:
                 warnings.warn(
-                    f"LFR trains with {len(numbers)} projectors, not {count}: no more of the {number} candidates differ "
-                    "on these rows",
+                    f"LFR trains with {len(numbers)} projectors, not {count}: no more of {number} candidates differ on "
+                    "these rows",
                     stacklevel=2,
                 )
         where = (rows.device, rows.dtype)
