@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from pyarrow import ArrowException
 
+from isotropy.data.csv_file import look, read_csv
 from isotropy.data.frames import arrow_to_pandas, as_pandas, stacked
 from isotropy.errors import UserError, nearest
 from isotropy.registry import find
@@ -124,19 +125,16 @@ def _npy(path: Path, na: Sequence[str]) -> NDArray[Any]:
 
 def _csv(path: Path, na: Sequence[str]) -> pd.DataFrame:
     with opening(path):
-        frame = pd.read_csv(path, na_values=list(na), skipinitialspace=True, low_memory=False)
-    first = frame.columns[0]
-    # A first column without a name that only counts the rows is the index that pandas writes.
-    if str(first) == "Unnamed: 0" and np.array_equal(frame[first].to_numpy(), np.arange(len(frame))):
-        frame = frame.drop(columns=first)
-    return frame
+        return read_csv(path, na)
 
 
 def _csv_pieces(path: Path, na: Sequence[str], text: Sequence[str]) -> tuple[None, Iterator[pd.DataFrame]]:
     with opening(path):
-        head = pd.read_csv(path, nrows=0, skipinitialspace=True)
-    types: Any = {name: "str" for name in text if name in head.columns}
+        layout = look(path, na)
+        head = pd.read_csv(path, nrows=0, skipinitialspace=True, sep=layout.separator)
+    types: Any = {name: "str" for name in (*layout.padded, *text) if name in head.columns}
     options: Any = {"na_values": list(na), "skipinitialspace": True, "low_memory": False, "dtype": types}
+    options |= {"sep": layout.separator}
 
     def frames() -> Iterator[pd.DataFrame]:
         with opening(path), pd.read_csv(path, chunksize=PIECE_ROWS, **options) as parts:
