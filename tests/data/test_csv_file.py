@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from isotropy.data import csv_file, read
-from isotropy.data.csv_file import look, read_csv
+from isotropy.data.csv_file import layout_of, read_csv
 from isotropy.errors import UserError
 
 PLAIN = pd.DataFrame(
@@ -27,8 +27,10 @@ def written(folder, text):
 
 def test_a_plain_file_is_what_pandas_reads(tmp_path):
     path = written(tmp_path, PLAIN.to_csv(index=False))
-    assert look(path).regular
-    ours, theirs = (x.astype(object).where(x.notna(), None).to_dict("list") for x in (read_csv(path), pd.read_csv(path)))
+    assert layout_of(path).regular
+    ours, theirs = (
+        x.astype(object).where(x.notna(), None).to_dict("list") for x in (read_csv(path), pd.read_csv(path))
+    )
     assert ours == theirs
     assert read_csv(written(tmp_path, PLAIN.to_csv())).columns.tolist() == PLAIN.columns.tolist(), "pandas' index"
 

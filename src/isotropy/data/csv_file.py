@@ -27,7 +27,7 @@ MISSING = (
 
 @dataclass(frozen=True)
 class Layout:
-    """What a look into a file tells.
+    """How a file is laid out, as its first and some further rows tell.
 
     Attributes:
         separator: what stands between values.
@@ -48,7 +48,7 @@ def read_csv(path: Path, na: Sequence[str] = ()) -> pd.DataFrame:
     Values are between commas or, where the first line has none, semicolons, tabs or bars. Columns of digits of which
     some begin with a zero are text. Raises what pandas raises of a file that cannot be read.
     """
-    layout = look(path, na)
+    layout = layout_of(path, na)
     frame = _by_arrow(path, na, layout) if layout.regular else None
     if frame is None:
         options: Any = {"dtype": dict.fromkeys(layout.padded, "str"), "low_memory": False}
@@ -60,8 +60,8 @@ def read_csv(path: Path, na: Sequence[str] = ()) -> pd.DataFrame:
     return frame
 
 
-def look(path: Path, na: Sequence[str] = ()) -> Layout:
-    """Return what the first and some further rows of a file tell of it."""
+def layout_of(path: Path, na: Sequence[str] = ()) -> Layout:
+    """Return how a file is laid out."""
     with open(path, "rb") as file:
         head = file.read(_HEAD)
         size = path.stat().st_size

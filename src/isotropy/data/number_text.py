@@ -90,7 +90,7 @@ class NumberText:
         return np.array([one(text) for text in texts], dtype=np.float64)
 
     def __str__(self) -> str:
-        """Return the convention in words, "" where it is the plain one."""
+        """Return the convention as one says it, "" where it is the plain one."""
         return ", ".join([self.unit] * bool(self.unit) + ["decimal comma"] * (self.decimal == ","))
 
 

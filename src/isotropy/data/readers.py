@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from pyarrow import ArrowException
 
-from isotropy.data.csv_file import look, read_csv
+from isotropy.data.csv_file import layout_of, read_csv
 from isotropy.data.frames import arrow_to_pandas, as_pandas, stacked
 from isotropy.errors import UserError, nearest
 from isotropy.registry import find
@@ -130,7 +130,7 @@ def _csv(path: Path, na: Sequence[str]) -> pd.DataFrame:
 
 def _csv_pieces(path: Path, na: Sequence[str], text: Sequence[str]) -> tuple[None, Iterator[pd.DataFrame]]:
     with opening(path):
-        layout = look(path, na)
+        layout = layout_of(path, na)
         head = pd.read_csv(path, nrows=0, skipinitialspace=True, sep=layout.separator)
     types: Any = {name: "str" for name in (*layout.padded, *text) if name in head.columns}
     options: Any = {"na_values": list(na), "skipinitialspace": True, "low_memory": False, "dtype": types}
