@@ -177,9 +177,10 @@ class SelfSupervisedEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
 
     def _checked(self, X: Any, *, reset: bool) -> tuple[Any, str]:
         """Return the rows in the form that a preprocessing takes, and their modality."""
-        X = as_pandas(X)
+        given, X = X, as_pandas(X)
         if isinstance(X, pd.DataFrame):
-            validate_data(self, X, reset=reset, skip_check_array=True)
+            # Of pandas' own frames scikit-learn wants to see the names as they are.
+            validate_data(self, given if isinstance(given, pd.DataFrame) else X, reset=reset, skip_check_array=True)
             if self.modality is None or known_modality(self.modality).takes_frames:
                 return X, self.modality or "table"
             X = X.to_numpy()
