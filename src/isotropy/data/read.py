@@ -117,7 +117,7 @@ def read(
     if not isinstance(content, Archive):
         _refuse(whose, "arrays of a .npz file", keys)
     if not isinstance(content, pd.DataFrame):
-        _refuse(whose, "columns by name", {"drop": drop or None, "kinds": told or None})
+        _refuse(whose, "columns by name", {"drop": drop or None, "kind": told or None})
     if isinstance(content, pd.DataFrame):
         for column in [drop] if isinstance(drop, str) else drop:
             content, _ = pop_column(content, column, "to drop")
