@@ -32,6 +32,7 @@ BENCHMARKS = (
     "random_convolutions",
     "series_encoder",
     "evidence",
+    "csv_reading",
 )
 
 

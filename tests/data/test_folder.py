@@ -109,7 +109,7 @@ def test_unreadable_images_are_named_counted_and_skipped_on_request(animals):
     (animals / "cat" / "1.png").write_text("no image at all")
     (animals / "cat" / "3.png").write_bytes(b"")
     with pytest.raises(
-        UserError, match=r"3 of 8 images cannot be read \(cat/1.png: .*cat/3.png.*dog/2.jpg: .*max_bad=3"
+        UserError, match=r"3 of 8 images cannot be read \(cat/1.png: .*cat/3.png.*dog/2.jpg: .*--max-bad 3"
     ):
         read(animals)
     with pytest.raises(UserError, match="3 of 8"):

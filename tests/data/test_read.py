@@ -354,3 +354,35 @@ def test_a_test_part_of_another_type_keeps_its_levels(tmp_path):
     np.savez(tmp_path / "x.npz", X=levels / 255, Y=levels)
     values = read(tmp_path / "x.npz", key="X", test_key="Y").values
     np.testing.assert_array_equal(ImagePreprocess.learn(values).transform(values), np.concatenate([levels, levels]))
+
+
+def test_what_a_mask_hides_is_missing():
+    x = np.random.default_rng(0).normal(size=(80, 3))
+    x[::5] = -9999.0
+    hidden = np.ma.masked_equal(x, -9999.0)
+    learnt = TablePreprocess.learn(read(hidden).values)
+    np.testing.assert_allclose([column.mean for column in learnt.schema.columns], hidden.mean(0).data)
+    assert torch.equal(learnt.transform(hidden), learnt.transform(hidden.filled(np.nan)))
+    counts = np.ma.masked_equal(np.array([[1, 2], [-1, 4]]), -1)
+    assert np.isnan(read(counts).values[1, 0]) and read(counts[:1]).values.dtype == counts.dtype
+    names = np.ma.array(np.array([["a", "b"], ["c", "d"]], dtype=object), mask=[[0, 1], [0, 0]])
+    assert read(names).values.isna().to_numpy().tolist() == [[False, True], [False, False]]
+
+
+def test_data_sets_and_loaders_of_torch_are_refused_by_name():
+    rows = torch.utils.data.TensorDataset(torch.zeros(8, 3))
+    for dataset in (rows, torch.utils.data.Subset(rows, [1, 2]), torch.utils.data.DataLoader(rows)):
+        with pytest.raises(UserError, match=f"a {type(dataset).__name__} of torch is not read.*give its"):
+            read(dataset)
+
+
+def test_labels_of_the_parts_of_an_archive_keep_their_type(tmp_path):
+    arrays = {
+        "X": np.zeros((4, 2)),
+        "y": np.array([0.0, 1.0, 0.0, 1.0]),
+        "T": np.ones((2, 2)),
+        "t": np.array(["1", "0"]),
+    }
+    np.savez(tmp_path / "d.npz", **arrays)
+    data = read(tmp_path / "d.npz", key="X", label_key="y", test_key="T", test_label_key="t")
+    assert data.labels.tolist() == [0.0, 1.0, 0.0, 1.0, "1", "0"]

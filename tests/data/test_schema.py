@@ -1,5 +1,6 @@
 import json
-from datetime import date
+import warnings
+from datetime import date, time
 from decimal import Decimal
 
 import numpy as np
@@ -152,10 +153,12 @@ def test_category_names_do_not_depend_on_how_numbers_came():
 
 def test_levels_are_capped_and_rare_ones_unknown():
     many = np.repeat([f"c{place:03d}" for place in range(300)], 3).tolist() + ["top"] * 5
-    column = Schema.learn(pd.DataFrame({"c": many})).columns[0]
+    with pytest.warns(UserWarning, match=r"few rows have count as one: 'c' keeps 255 of 301 \(15.2% of rows"):
+        column = Schema.learn(pd.DataFrame({"c": many})).columns[0]
     assert len(column.levels) == 255 and "top" in column.levels
     rare = ["a"] * 20_000 + ["b"] * 9_998 + ["c"] * 2
-    schema = Schema.learn(pd.DataFrame({"c": rare}))
+    with pytest.warns(UserWarning, match="'c' keeps 2 of 3"):
+        schema = Schema.learn(pd.DataFrame({"c": rare}))
     assert schema.columns[0].levels == ("a", "b")
     assert schema.encode(pd.DataFrame({"c": ["a", "b", "c"]}))[:, 0].tolist() == [1, 2, 0]
 
@@ -296,3 +299,130 @@ def test_text_and_categories_have_the_codes_that_the_same_objects_have(kind):
     assert schema.columns[0].kind == "categorical" and schema.columns[0].missing
     np.testing.assert_array_equal(schema.encode(stored), schema.encode(plain))
     np.testing.assert_array_equal(schema.encode(stored[::-1]), schema.encode(plain)[::-1])
+
+
+def learnt(column, name="a", **options):
+    """Return the schema of one column beside a plain one, and the lines that were said."""
+    frame = pd.DataFrame({name: column, "z": np.arange(len(column)) % 7})
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        schema = Schema.learn(frame, **options)
+    return schema, [str(line.message) for line in caught]
+
+
+AMOUNTS = np.random.default_rng(0).uniform(1, 9999, 100).round(2)
+
+
+@pytest.mark.parametrize(
+    ("write", "line"),
+    [
+        (lambda x: f"${x:,.2f}", r"columns read: 'a' as numbers \(\$; as '\$6,3.*--kind NAME=KIND says otherwise"),
+        (lambda x: f"{x:.2f}".replace(".", ",") + " EUR", "EUR, decimal comma"),
+        (lambda x: f"({x:.2f} %)", "%"),
+    ],
+)
+def test_amounts_are_read_as_the_numbers_they_are(write, line):
+    frame = pd.DataFrame({"a": [write(x) for x in AMOUNTS], "z": range(100)})
+    plain = pd.DataFrame({"a": AMOUNTS if write(1)[0] != "(" else -AMOUNTS, "z": range(100)})
+    with pytest.warns(UserWarning, match=line):
+        table = TablePreprocess.learn(frame)
+    assert torch.equal(table.transform(frame), TablePreprocess.learn(plain).transform(plain))
+    assert torch.equal(table.transform(plain), table.transform(frame)), "numbers are numbers"
+    again = TablePreprocess.from_json(json.loads(json.dumps(table.to_json())))
+    assert torch.equal(again.transform(frame), table.transform(frame)) and table.text_columns == ["a"]
+    with pytest.warns(UserWarning, match=r"column 'a': 1 of 2 values are no numbers as in training.*'soon' \(row 1\)"):
+        rows = table.transform(pd.DataFrame({"a": [write(5.0), "soon"], "z": [1, 2]}))
+    assert rows[1, 0] == 0
+
+
+def test_a_few_values_that_are_no_amounts_are_missing_and_many_make_categories():
+    amounts = [f"{x:.2f} kg" for x in AMOUNTS]
+    schema, _ = learnt([*amounts[:97], "n/k", "?", "-"])
+    assert schema.columns[0].kind == "numeric" and schema.columns[0].missing
+    schema, _ = learnt(["5 kg", "6 kg", "light", "heavy"] * 25)
+    assert schema.columns[0].kind == "categorical"
+
+
+@pytest.mark.parametrize(
+    ("values", "kind", "reading", "line"),
+    [
+        (
+            [f"{d:02d}/{m:02d}/2024" for d in range(1, 29) for m in range(1, 13)],
+            "datetime",
+            ("dates", "dmy"),
+            "day first",
+        ),
+        (
+            [f"{m:02d}/{d:02d}/2024" for d in range(1, 29) for m in range(1, 13)],
+            "datetime",
+            ("dates", "mdy"),
+            "month first",
+        ),
+        (["01/02/2024", "03/04/2024"] * 5, "datetime", ("dates", "dmy"), "a guess: --kind a=mdy"),
+        ([f"{h}:{m:02d}" for h in range(24) for m in range(60)], "datetime", ("times",), "times of day"),
+        ([time(h, 30) for h in range(24)], "datetime", ("times",), ""),
+        ([f"{h}:15:00" for h in range(20, 90)], "numeric", ("durations",), "durations"),
+        (["01067", "10115", "80331"] * 9, "categorical", (), "leading zeros, '01067'"),
+        (["red", "green", "blue"] * 9, "categorical", (), ""),
+    ],
+)
+def test_what_texts_are_and_what_is_said_of_it(values, kind, reading, line):
+    schema, said = learnt(values)
+    assert (schema.columns[0].kind, schema.columns[0].reading) == (kind, reading)
+    assert (line in said[0]) if line else not said
+    assert schema.encode(pd.DataFrame({"a": values, "z": 0})).std(axis=0).max() > 0
+
+
+def test_codes_of_places_are_categories_whatever_their_type():
+    codes = [80331, 10115, 1067] * 9
+    for name in ("zip", "ZipCode", "postal_code", "home.PLZ", "zip code"):
+        schema, said = learnt(codes, name)
+        assert schema.columns[0].kind == "categorical" and "code of places" in said[0], name
+    assert learnt(codes, "zipper")[0].columns[0].kind == "numeric"
+    assert learnt(codes, "zip", kinds={"zip": "numeric"})[0].columns[0].kind == "numeric"
+
+
+def test_kinds_that_the_user_gives():
+    day = ["01/02/2024", "03/04/2024"] * 5
+    assert learnt(day, kinds={"a": "mdy"})[0].columns[0].reading == ("dates", "mdy")
+    assert learnt(day, kinds={"a": "categorical"})[0].columns[0].levels == ("01/02/2024", "03/04/2024")
+    half = ["5 kg", "6 kg", "light", "heavy"] * 5
+    assert learnt(half, kinds={"a": "numeric"})[0].columns[0].missing
+    numbers = learnt([1, 2, 3] * 5, kinds={"a": "categorical"})[0].columns
+    assert next(column for column in numbers if column.name == "a").levels == ("1", "2", "3")
+    with pytest.raises(UserError, match="no column 'b' .to be text."):
+        learnt(day, kinds={"b": "text"})
+    with pytest.raises(UserError, match="cannot be of kind 'number' .did you mean 'numeric'"):
+        learnt(day, kinds={"a": "number"})
+    with pytest.raises(UserError, match="no column is left"):
+        Schema.learn(pd.DataFrame({"a": ["x", "y"] * 9}), {"a": "numeric"})
+
+
+def test_a_text_is_described_by_its_letters_on_request():
+    words = [f"{a} {b}" for a in ("red", "dark red", "blue", "pale") for b in ("wine", "house", "car")]
+    frame = pd.DataFrame({"a": [f"{word} {n}" for n, word in enumerate(words * 4)], "z": range(48)})
+    assert "nearly every row has a text of its own: 'a'; --kind NAME=text" in learnt(frame["a"].tolist())[1][0]
+    table = TablePreprocess.learn(frame, kinds={"a": "text"})
+    rows = table.transform(frame)
+    assert rows.shape == (48, 64) and table.column_names == ["a", "z"] and table.text_columns == ["a"]
+    distance = torch.cdist(rows[:, :63], rows[:, :63])
+    assert distance[0, 1] > distance[0, 12], "another house is farther than the same wine of another number"
+    gone = frame.assign(a=frame["a"].where(frame.index > 5))
+    table = TablePreprocess.learn(gone, kinds={"a": "text"})
+    assert table.schema.numeric == 65 and table.transform(gone)[:, 64].tolist() == [1.0] * 6 + [0.0] * 42
+
+
+def test_a_category_seen_once_is_rare():
+    schema, said = learnt(["a", "b"] * 20 + ["c"])
+    assert schema.columns[0].levels == ("a", "b") and "'a' keeps 2 of 3 (2.4% of rows have the others)" in said[0]
+
+
+def test_a_boolean_missing_only_later_is_neither_true_nor_false():
+    table = TablePreprocess.learn(pd.DataFrame({"a": [True, False, False, False], "z": range(4)}))
+    assert table.transform(pd.DataFrame({"a": [None, True], "z": [0, 0]}))[:, 0].tolist() == [0.25, 1.0]
+    again = TablePreprocess.from_json(table.to_json())
+    assert again.schema.columns[0].fill == 0.25
+    old = table.to_json()
+    for column in old["schema"]["columns"]:
+        del column["fill"], column["reading"]
+    assert TablePreprocess.from_json(old).transform(pd.DataFrame({"a": [None], "z": [0]}))[0, 0] == 0.0

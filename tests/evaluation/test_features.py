@@ -56,3 +56,12 @@ def test_features_that_do_not_fit_get_one_line():
         Features(np.where(x == x[0, 0], np.nan, x), x)
     with pytest.raises(UserError, match="give \\(rows, width\\)"):
         Features(x[0], x)
+
+
+@pytest.mark.parametrize("offset", [1e8, -1e12])
+def test_a_common_offset_of_float64_features_loses_no_label(offset):
+    x = np.random.default_rng(0).normal(size=(60, 4)) * [1, 1, 1, 100]
+    plain, moved = Features(x[:40], x[40:]), Features(x[:40] + offset, x[40:] + offset)
+    np.testing.assert_allclose(moved.standardised.test, plain.standardised.test, atol=2e-3)
+    near = Features(x[:40] + 10, x[40:] + 10)
+    np.testing.assert_array_equal(near.train, (x[:40] + 10).astype(np.float32), "a moderate one stays")

@@ -74,3 +74,18 @@ def test_codes_are_in_order_of_names_and_minus_one_is_new():
 def test_labels_of_several_types_have_codes():
     train, _, classes = encode(np.array(["1", 1, True], dtype=object), np.array([1], dtype=object))
     assert len(classes) >= 2 and len(train) == 3
+
+
+@pytest.mark.parametrize("kinds", [(int, str), (str, int), (float, str), (str, float), (bool, str)])
+def test_labels_of_another_type_in_the_test_part_are_the_same_classes(kinds):
+    whole = [np.array([0, 1, 1]), np.array([1, 0, 1])]
+    if bool in kinds:
+        whole = [part.astype(bool) for part in whole]
+    train, test = (part.astype(kind) for part, kind in zip(whole, kinds))
+    assert encode(train, test)[1].tolist() == [1, 0, 1]
+
+
+def test_labels_of_another_type_that_are_other_classes_are_refused():
+    with pytest.raises(UserError, match="test labels, such as 'b', are of another type than those of the training"):
+        encode(np.array([0, 1]), np.array(["b", "c"]))
+    assert encode(np.array([0, 1]), np.array([2, 3]))[1].tolist() == [-1, -1]

@@ -1,5 +1,6 @@
 """The run directory: what is written, refused and read back; watching disturbs nothing."""
 
+import hashlib
 import json
 from copy import deepcopy
 from types import SimpleNamespace
@@ -60,11 +61,29 @@ def test_other_rows_have_another_fingerprint(prepared, tmp_path):
     run.create(prepared)
     run.refuse_other_data(prepared.rows)
     changed = prepared.rows.clone()
-    changed[40, 1] += 1e-3
+    changed[41, 1] += 1e-3
     assert fingerprint(changed) != fingerprint(prepared.rows)
     for other in (changed, prepared.rows[:-1], prepared.rows.flip(0)):
         with pytest.raises(UserError, match="the data is not what the run began with"):
             run.refuse_other_data(other)
+
+
+def test_every_row_is_in_the_fingerprint_and_one_of_version_0_1_is_still_known(prepared, tmp_path):
+    rows = torch.randn(5000, 4, generator=torch.Generator().manual_seed(0))
+    for place in (2501, 3, 4999):
+        changed = rows.clone()
+        changed[place] = 9
+        assert fingerprint(changed) != fingerprint(rows)
+    assert fingerprint(rows.view(2500, 8)) != fingerprint(rows)
+    run = Run(tmp_path / "run")
+    run.create(prepared)
+    about = json.loads((run.folder / "data.json").read_text())
+    places = torch.linspace(0, len(prepared.rows) - 1, len(prepared.rows)).long()
+    old = hashlib.sha256(prepared.rows[places].numpy().tobytes()).hexdigest()[:16]
+    (run.folder / "data.json").write_text(json.dumps(about | {"fingerprint": old}))
+    run.refuse_other_data(prepared.rows)
+    with pytest.raises(UserError, match="the data is not what the run began with"):
+        run.refuse_other_data(prepared.rows.flip(0))
 
 
 def test_a_long_training_looks_at_its_encoder_fifty_times(prepared):

@@ -46,6 +46,14 @@ Task = Annotated[
 ]
 Modality = Annotated[str | None, typer.Option(help="table, series or image, if it is not recognised correctly.")]
 Missing = Annotated[list[str] | None, typer.Option("--na", help="Text of a missing value; repeatable.")]
+Kinds = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--kind",
+        help="NAME=KIND where a column is not recognised: numeric, boolean, datetime, categorical, text, dmy or mdy "
+        "(dates, day or month first); repeatable.",
+    ),
+]
 MaxBad = Annotated[int, typer.Option(min=0, help="Number of unreadable images to skip, at most.")]
 LabelBudget = Annotated[
     str | None,
@@ -80,6 +88,7 @@ def fit(
     drop: Annotated[
         list[str] | None, typer.Option(help="Column to leave out, for example an identifier; repeatable.")
     ] = None,
+    kind: Kinds = None,
     size: Annotated[int | None, typer.Option(help="Side in pixels to which images of a folder are resized.")] = None,
     max_bad: Annotated[
         int | None, typer.Option(min=0, help="Number of unreadable images to skip, at most (default: 0).")
@@ -113,7 +122,7 @@ def fit(
     data = {
         "path": path, "modality": modality, "key": key, "label": _one_or_several(label), "label_key": label_key,
         "test_key": test_key, "test_label_key": test_label_key, "split": split, "group": group, "time": time,
-        "task": task, "na": na or [], "drop": drop or [], "size": size, "max_bad": max_bad,
+        "task": task, "na": na or [], "drop": drop or [], "kinds": kind or [], "size": size, "max_bad": max_bad,
     }  # fmt: skip
     settings = {
         "method": method, "encoder": encoder, "epochs": epochs, "budget": budget, "seed": seed, "precision": precision,
@@ -271,6 +280,7 @@ def compare(
     drop: Annotated[
         list[str] | None, typer.Option(help="Column to leave out, for example an identifier; repeatable.")
     ] = None,
+    kind: Kinds = None,
     size: Annotated[int | None, typer.Option(help="Side in pixels to which images of a folder are resized.")] = None,
     max_bad: Annotated[
         int | None, typer.Option(min=0, help="Number of unreadable images to skip, at most (default: 0).")
@@ -289,7 +299,7 @@ def compare(
     data = {
         "path": path, "modality": modality, "key": key, "label": _one_or_several(label), "label_key": label_key,
         "test_key": test_key, "test_label_key": test_label_key, "split": split, "group": group, "time": time,
-        "task": task, "na": na or [], "drop": drop or [], "size": size, "max_bad": max_bad,
+        "task": task, "na": na or [], "drop": drop or [], "kinds": kind or [], "size": size, "max_bad": max_bad,
     }  # fmt: skip
     verb.compare(
         data, methods=_names(methods), seeds=seeds, budget=budget, seed=seed, settings=set_ or [], device=device,

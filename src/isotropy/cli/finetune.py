@@ -57,7 +57,8 @@ def finetune(
         raise UserError(f"--out {place}: is taken; choose another folder")
     made = load_on(run.folder, device)
     refuse_inputs(origin, made)
-    data = read_as_the_run(run.recipe.data, {**origin, "modality": made.preprocess.modality})
+    origin = {**origin, "modality": made.preprocess.modality}
+    data = read_as_the_run(run.recipe.data, origin, made.preprocess.text_columns)
     say(data.description)
     rows = made.preprocess.transform(data.values)
     seed = run.recipe.train.seed if seed is None else seed

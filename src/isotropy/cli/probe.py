@@ -41,7 +41,8 @@ def probe(
     made = load_on(run.folder, device)
     check_baselines(baselines, made.preprocess.modality)
     refuse_inputs(origin, made)
-    data = read_as_the_run(run.recipe.data, {**origin, "modality": made.preprocess.modality})
+    origin = {**origin, "modality": made.preprocess.modality}
+    data = read_as_the_run(run.recipe.data, origin, made.preprocess.text_columns)
     say(data.description)
     rows = made.preprocess.transform(data.values)
     division = divide(data, seed, label_names(origin))
@@ -74,8 +75,12 @@ def refuse_inputs(origin: dict[str, Any], made: Representation) -> None:
         )
 
 
-def read_as_the_run(before: dict[str, Any], origin: dict[str, Any]) -> Data:
-    """Read the data as the run did: a label by the same name is the same task, and the same groups or times divide."""
+def read_as_the_run(before: dict[str, Any], origin: dict[str, Any], text: Sequence[str] = ()) -> Data:
+    """Read the data as the run did: a label by the same name is the same task, and the same groups or times divide.
+
+    Columns that were `text` then are text now.
+    """
+    origin = {**origin, "text": list(text)}
     if origin["task"] is None and label_names(before) == label_names(origin):
         origin = {**origin, "task": before.get("task")}
     by = [name for name in ("group", "time") if isinstance(before.get(name), str)]

@@ -1,5 +1,6 @@
 """Data as they were read: values, and beside them, never in them, labels and parts."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -24,6 +25,7 @@ class Data:
         more_labels: (N,) each, by name, where there are several; `labels` is the first.
         groups: (N,) what whole groups of rows belong to (a subject, a machine), or None.
         times: (N,) numbers that sort as the rows were recorded, or None.
+        kinds: what the user says that columns are, by name; see `columns.WANTED`.
     """
 
     values: Any
@@ -35,6 +37,7 @@ class Data:
     more_labels: dict[str, NDArray[Any]] = field(default_factory=dict)
     groups: NDArray[Any] | None = None
     times: NDArray[Any] | None = None
+    kinds: Mapping[str, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
         """Return the number of rows."""

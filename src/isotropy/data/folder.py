@@ -87,7 +87,7 @@ def read_folder(
         more = f" and {len(bad) - 5} more" if len(bad) > 5 else ""
         raise UserError(
             f"{folder}: {len(bad)} of {len(files)} images cannot be read ({named}{more}): fix or remove them, or "
-            f"allow them to be skipped (max_bad={len(bad)})"
+            f"allow them to be skipped (--max-bad {len(bad)})"
         )
     values = np.load(place / index["array"], mmap_mode="c", allow_pickle=False)
     return ImageFolder(values, index["files"], bad, ignored)

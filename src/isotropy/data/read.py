@@ -1,6 +1,6 @@
 """The door of the library: whatever a user has becomes `Data`."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,10 +11,11 @@ import pandas as pd
 from isotropy.data.data import Data
 from isotropy.data.folder import read_folder
 from isotropy.data.folder_targets import folder_data, folder_groups
+from isotropy.data.frames import as_pandas
 from isotropy.data.grouping import check_division, with_division
 from isotropy.data.infer import infer_modality, known_modality
-from isotropy.data.readers import Archive, find_reader
-from isotropy.data.schema import as_frame
+from isotropy.data.readers import Archive, Columns, read_file
+from isotropy.data.schema import as_frame, checked_kinds
 from isotropy.data.target_columns import (
     SEVERAL,
     Target,
@@ -34,6 +35,7 @@ from isotropy.data.tensors import as_array
 from isotropy.errors import UserError, nearest
 
 TASKS = ("classes", "numbers", "labels")
+_TEXTS = ("categorical", "text", "dmy", "mdy")  # kinds of columns whose texts lose by being read as numbers
 
 
 def read(
@@ -48,6 +50,8 @@ def read(
     group: Any = None,
     time: Any = None,
     drop: Sequence[str] = (),
+    kinds: Mapping[str, str] | Sequence[str] = (),
+    text: Sequence[str] = (),
     test_key: str | None = None,
     test_label_key: str | None = None,
     size: int | None = None,
@@ -61,9 +65,11 @@ def read(
     """Return a data set with labels and parts kept apart from the values.
 
     Args:
-        dataset: an array, a tensor, a DataFrame, or a path: .npy, .npz, .csv, .parquet, or a folder of images.
+        dataset: an array, a tensor, a frame (of pandas, pyarrow, polars or another library, see `frames.as_pandas`), or
+            a path: .npy, .npz, .csv, .parquet, or a folder of images.
         modality: "table", "series" or "image" where the array's shape says otherwise; see `infer_modality`.
-        key: the array of a .npz to read. Without it the only one, X_train, X, data or x is taken.
+        key: the array of a .npz to read. Without it the only one, X_train, X, data or x is taken. Of a table the column
+            of lists that is taken as one array.
         label: a table's column of labels; "folder" for images in class folders; one value per row for what
             is in memory already; a list of columns for several labels. For a .npz it means `label_key`.
         label_key: the array of a .npz with the labels.
@@ -75,6 +81,10 @@ def read(
             (subject, machine, session) are on one side of the split. time: likewise; rows before a point in time train,
             and rows from then on test. Neither is ever an input.
         drop: a table's columns to leave out, an identifier for example.
+        kinds: what columns of a table are where they are not recognised, {"zip": "categorical"} or ["zip=categorical"]:
+            numeric, boolean, datetime, categorical, text (described by its letters), dmy or mdy (dates, day or month
+            first).
+        text: columns of a .csv that are read as text, whatever they look like.
         test_key, test_label_key: arrays of a .npz that become the test part, behind the rows of `key`.
         task: "classes" or "numbers", where the labels could be taken for the other; see `evaluation.task.task_of`.
             "labels": rows have several labels each: a column of lists, or of texts such as "a;b", an array (N, L) of 0
@@ -96,7 +106,10 @@ def read(
         _check_task(task, labelled=label is not None or label_key is not None)
     if task == SEVERAL:
         label = label_rows(label)
-    content, name = _opened(dataset, na)
+    told = _kinds(kinds)
+    content, name = _opened(dataset, na, [*text, *(column for column, kind in told.items() if kind in _TEXTS)])
+    if key is not None and isinstance(content, pd.DataFrame) and key in content.columns:
+        content = Columns(content, name)
     whose = {"the frame": "a frame", "the array": "an array"}.get(name, name)
     more: dict[str, Any] = {}
     keys = {"key": key, "label_key": label_key, "test_key": test_key, "test_label_key": test_label_key}
@@ -104,7 +117,7 @@ def read(
     if not isinstance(content, Archive):
         _refuse(whose, "arrays of a .npz file", keys)
     if not isinstance(content, pd.DataFrame):
-        _refuse(whose, "columns by name", {"drop": drop or None})
+        _refuse(whose, "columns by name", {"drop": drop or None, "kind": told or None})
     if isinstance(content, pd.DataFrame):
         for column in [drop] if isinstance(drop, str) else drop:
             content, _ = pop_column(content, column, "to drop")
@@ -144,7 +157,19 @@ def read(
         raise UserError(f"{content} is a folder, which is read as images, not as {modality}")
     if task == SEVERAL and data.labels is not None:
         data = replace(data, labels=as_label_sets(data.labels))
-    return replace(with_division(with_more_labels(data, more, na), groups, times), task=task)
+    if told and isinstance(data.values, pd.DataFrame):
+        told = checked_kinds(told, data.values.columns)
+    return replace(with_division(with_more_labels(data, more, na), groups, times), task=task, kinds=told)
+
+
+def _kinds(kinds: Mapping[str, str] | Sequence[str]) -> dict[str, str]:
+    if isinstance(kinds, Mapping):
+        return dict(kinds)
+    pairs = [one.rpartition("=") for one in ([kinds] if isinstance(kinds, str) else kinds)]
+    for name, _, kind in pairs:
+        if not name:
+            raise UserError(f"kind {kind!r}: write NAME=KIND, as zip=categorical")
+    return {name: kind for name, _, kind in pairs}
 
 
 def _check_task(task: str, *, labelled: bool) -> None:
@@ -154,13 +179,14 @@ def _check_task(task: str, *, labelled: bool) -> None:
         raise UserError(f"task {task!r} says what a label is: name the label, too")
 
 
-def _opened(dataset: Any, na: Sequence[str]) -> tuple[Any, str]:
+def _opened(dataset: Any, na: Sequence[str], text: Sequence[str]) -> tuple[Any, str]:
     """Return the content of a file, or a folder's path, or what is in memory already; and its name."""
     if not isinstance(dataset, (str, Path)):
+        dataset = as_pandas(dataset)
         return dataset, "the frame" if isinstance(dataset, pd.DataFrame) else "the array"
     path = Path(dataset).expanduser()
     if path.exists():
-        return path if path.is_dir() else find_reader(path).read(path, na), path.name
+        return path if path.is_dir() else read_file(path, na, text), path.name
     if not path.parent.is_dir():
         raise UserError(f"{path} does not exist (nor does the folder {path.parent})")
     hint = nearest(path.name, [other.name for other in path.parent.iterdir()])
@@ -175,7 +201,6 @@ def _refuse(name: str, what: str, options: dict[str, Any]) -> None:
 
 def _table(frame: pd.DataFrame, name: str, modality: str | None, label: Any, na: Sequence[str], split: Any) -> Data:
     rows = counted_rows(len(frame), name)
-    frame, _ = as_frame(frame)
     label, split = (_named(given) for given in (label, split))
     if split is None and "split" in frame.columns and label != "split" and is_split(frame["split"]):
         split = "split"
@@ -183,7 +208,7 @@ def _table(frame: pd.DataFrame, name: str, modality: str | None, label: Any, na:
         raise UserError(f"column {label!r} cannot be both the label and the split")
     frame, labels = _pop_beside(frame, label, "label")
     frame, parts = pop_target(frame, split, "split")
-    frame = mask_values(frame, na)
+    frame = mask_values(as_frame(frame)[0], na)
     values: Any
     values, kind, description = frame, modality or "table", f"a table of {_columns(frame)}"
     if not known_modality(kind).takes_frames:
@@ -250,7 +275,11 @@ def _archive(
         values = _joined(data, test)
         if label is not None:
             test_label = as_labels(arrays[test_label_key], len(test), na)
-            label = np.concatenate([as_labels(label, len(data), na), test_label])
+            parts_of_label = [as_labels(label, len(data), na), test_label]
+            if len({part.dtype.kind in "biuf" for part in parts_of_label}) > 1:
+                # numpy would turn numbers to text.
+                parts_of_label = [part.astype(object) for part in parts_of_label]
+            label = np.concatenate(parts_of_label)
         split = np.repeat(["train", "test"], [len(data), len(test)])
     elif split is None and "split" in arrays.shapes and "split" not in (key, label_key) and is_split(arrays["split"]):
         split = "split"

@@ -10,10 +10,13 @@ from zlib import error as ZlibError
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from pyarrow import ArrowException
 
+from isotropy.data.csv_file import layout_of, read_csv
+from isotropy.data.frames import arrow_to_pandas, as_pandas, stacked
 from isotropy.errors import UserError, nearest
 from isotropy.registry import find
 
@@ -70,6 +73,22 @@ class Archive:
         raise UserError(f"{self.path} holds {found or 'no array'}: name one with key")
 
 
+class Columns(Archive):
+    """The columns of a table as arrays: those of lists of one length as (N, ...)."""
+
+    def __init__(self, frame: pd.DataFrame, name: str) -> None:
+        self.path, self.frame = Path(name), frame
+        self.shapes = {str(column): f"{frame[column].dtype}" for column in frame.columns}
+
+    def __getitem__(self, key: str) -> NDArray[Any]:
+        """Return one column; UserError with the nearest name where there is none of this name."""
+        if key not in self.shapes:
+            raise UserError(f"{self.path} has no column {key!r}{nearest(key, self.shapes)}")
+        column = self.frame[key]
+        array = stacked(column) if column.dtype == object else None
+        return column.to_numpy() if array is None else array
+
+
 def _header(archive: ZipFile, name: str) -> str:
     """Return shape and type of a member, from its header alone."""
     with archive.open(name) as member:
@@ -106,19 +125,16 @@ def _npy(path: Path, na: Sequence[str]) -> NDArray[Any]:
 
 def _csv(path: Path, na: Sequence[str]) -> pd.DataFrame:
     with opening(path):
-        frame = pd.read_csv(path, na_values=list(na), skipinitialspace=True, low_memory=False)
-    first = frame.columns[0]
-    # A first column without a name that only counts the rows is the index that pandas writes.
-    if str(first) == "Unnamed: 0" and np.array_equal(frame[first].to_numpy(), np.arange(len(frame))):
-        frame = frame.drop(columns=first)
-    return frame
+        return read_csv(path, na)
 
 
 def _csv_pieces(path: Path, na: Sequence[str], text: Sequence[str]) -> tuple[None, Iterator[pd.DataFrame]]:
     with opening(path):
-        head = pd.read_csv(path, nrows=0, skipinitialspace=True)
-    types: Any = {name: "str" for name in text if name in head.columns}
+        layout = layout_of(path, na)
+        head = pd.read_csv(path, nrows=0, skipinitialspace=True, sep=layout.separator)
+    types: Any = {name: "str" for name in (*layout.padded, *text) if name in head.columns}
     options: Any = {"na_values": list(na), "skipinitialspace": True, "low_memory": False, "dtype": types}
+    options |= {"sep": layout.separator}
 
     def frames() -> Iterator[pd.DataFrame]:
         with opening(path), pd.read_csv(path, chunksize=PIECE_ROWS, **options) as parts:
@@ -128,8 +144,8 @@ def _csv_pieces(path: Path, na: Sequence[str], text: Sequence[str]) -> tuple[Non
 
 
 def _parquet(path: Path, na: Sequence[str]) -> pd.DataFrame:
-    with opening(path):
-        return pd.read_parquet(path)
+    with opening(path), pq.ParquetFile(path) as file:
+        return arrow_to_pandas(file.read(), ours=True)
 
 
 def _parquet_pieces(path: Path, na: Sequence[str], text: Sequence[str]) -> tuple[int, Iterator[pd.DataFrame]]:
@@ -139,7 +155,7 @@ def _parquet_pieces(path: Path, na: Sequence[str], text: Sequence[str]) -> tuple
     def frames() -> Iterator[pd.DataFrame]:
         with opening(path):
             for batch in file.iter_batches(PIECE_ROWS):
-                yield batch.to_pandas()
+                yield arrow_to_pandas(pa.Table.from_batches([batch]), ours=True)
 
     return file.metadata.num_rows, frames()
 
@@ -150,6 +166,16 @@ READERS: dict[str, Reader] = {
     ".csv": Reader(_csv, _csv_pieces),
     ".parquet": Reader(_parquet, _parquet_pieces),
 }
+
+
+def read_file(path: Path, na: Sequence[str] = (), text: Sequence[str] = ()) -> pd.DataFrame | NDArray[Any] | Archive:
+    """Return the content of a file; the columns `text` of a format that says nothing of types are read as text."""
+    reader = find_reader(path)
+    if not text or reader.pieces is None:
+        content = reader.read(path, na)
+    else:
+        content = pd.concat(reader.pieces(path, na, text)[1], ignore_index=True)
+    return as_pandas(content)
 
 
 def find_reader(path: Path) -> Reader:

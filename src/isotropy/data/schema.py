@@ -2,8 +2,8 @@
 
 import warnings
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -12,8 +12,11 @@ import pandas as pd
 from numpy.typing import NDArray
 from torch import Tensor
 
-from isotropy.data.columns import KINDS, Kind, as_names, as_numbers, kind_of
+from isotropy.data.columns import KINDS, WANTED, Kind, as_names, as_numbers, kind_of
+from isotropy.data.frames import as_pandas, spread
 from isotropy.data.quantiles import edges_of, tail_of
+from isotropy.data.tensors import as_array
+from isotropy.data.text import letters
 from isotropy.errors import UserError, nearest
 
 MAX_LEVELS = 255
@@ -22,18 +25,21 @@ RARE = 1e-4
 # Standardised training values never reach this; it keeps new ones finite in float32.
 LIMIT = 1e6
 
+# Of so many training rows on a level is left out where one row alone has it.
+_MANY = 20
+
 Table = pd.DataFrame | NDArray[Any] | Tensor
 
 
-def as_frame(values: Table) -> tuple[pd.DataFrame, bool]:
-    """Return a table (N, D) as a frame with text names (an array's: x0, x1, ...), and whether these are the user's."""
+def as_frame(values: Any) -> tuple[pd.DataFrame, bool]:
+    """Return a table (N, D) as a frame with text names (an array's: x0, x1, ...), and whether these are the user's.
+
+    Frames of other libraries are taken as `frames.as_pandas` does, and columns of lists as `frames.spread`.
+    """
+    values = as_pandas(values)
     if isinstance(values, pd.DataFrame):
-        frame = values.rename(columns=str)
-        twice = frame.columns[frame.columns.duplicated()]
-        if len(twice):
-            raise UserError(f"two columns are called {twice[0]!r}: rename one")
-        return frame, True
-    array = values.detach().cpu().numpy() if isinstance(values, Tensor) else np.asarray(values)
+        return spread(values), True
+    array = as_array(values)
     if array.ndim != 2:
         raise UserError(f"a table has two dimensions (rows, columns); this array has shape {array.shape}")
     frame = pd.DataFrame(array, columns=[f"x{place}" for place in range(array.shape[1])])
@@ -56,6 +62,9 @@ class ColumnSchema:
         levels: names of a categorical column's levels; level i has code i + 1.
         edges: of a numeric column, in its standardised unit; about as many training values lie between any two.
         tail: median and scale about which a long-tailed column may be read by its logarithm, else nothing.
+        reading: how its texts are read where that is not plain, as in `columns.Found`; of a column made of the letters
+            of a text ("letters", the text's column, which of the columns, how many).
+        fill: what stands for a missing value where training rows had none: 0, the mean, or the fraction of true.
     """
 
     name: str
@@ -66,6 +75,13 @@ class ColumnSchema:
     levels: tuple[str, ...] = ()
     edges: tuple[float, ...] = ()
     tail: tuple[float, ...] = ()
+    reading: tuple[str, ...] = ()
+    fill: float = 0.0
+
+    @property
+    def source(self) -> str:
+        """The column of a table that it is made of."""
+        return self.reading[1] if self.reading[:1] == ("letters",) else self.name
 
     @property
     def cardinality(self) -> int:
@@ -73,12 +89,18 @@ class ColumnSchema:
         return 1 + len(self.levels) + self.missing
 
     def numbers(self, column: "pd.Series[Any]") -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-        """Return the standardised values (N,), 0 where missing, and where they are missing (N,)."""
-        raw = as_numbers(column, self.kind)
+        """Return the standardised values (N,), `fill` where missing, and where they are missing (N,)."""
+        raw = as_numbers(column, self.kind, self.reading)
+        if self.reading:
+            _say_unread(column, np.isnan(raw), self.reading[0])
+        return self.scaled(raw)
+
+    def scaled(self, raw: NDArray[np.float64]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        """Return what `numbers` does of values (N,) that are numbers already, NaN where missing."""
         gone = np.isnan(raw)
         with np.errstate(over="ignore"):
             scaled = np.clip((raw - self.mean) / self.std, -LIMIT, LIMIT)
-        scaled[gone] = 0.0
+        scaled[gone] = self.fill
         return scaled.astype(np.float32), gone
 
     def codes(self, column: "pd.Series[Any]") -> NDArray[np.float32]:
@@ -116,8 +138,11 @@ class Schema:
         return [column for column in self.columns if column.kind == "categorical"]
 
     @classmethod
-    def learn(cls, values: Table) -> "Schema":
-        """Learn on training rows (N, D); columns with nothing to learn from are dropped with one warning.
+    def learn(cls, values: Table, kinds: Mapping[str, str] | None = None) -> "Schema":
+        """Learn on training rows (N, D); one warning each says what was read, cut and dropped of which columns.
+
+        Args:
+            values: the rows. kinds: what columns are, one of `columns.WANTED`, where they are not recognised.
 
         Raises:
             UserError: fewer than two rows, infinities, text among numbers, or no column left.
@@ -125,17 +150,12 @@ class Schema:
         frame, named = as_frame(values)
         if len(frame) < 2:
             raise UserError(f"training needs at least two rows; the table has {len(frame)}")
-        learnt = {name: _learn_column(frame[name]) for name in frame.columns}
-        columns = [column for column in learnt.values() if isinstance(column, ColumnSchema)]
-        dropped: dict[str, list[str]] = {}
-        for name, reason in learnt.items():
-            if isinstance(reason, str):
-                dropped.setdefault(reason, []).append(name)
-        reasons = "; ".join(f"{reason}: {listed(names)}" for reason, names in dropped.items())
+        kinds = checked_kinds(kinds or {}, frame.columns)
+        said = _Said()
+        columns = [made for name in frame.columns for made in _learn_column(frame[name], kinds.get(name), said)]
         if not columns:
-            raise UserError(f"no column is left to learn from ({reasons or 'the table has none'})")
-        if dropped:
-            warnings.warn(f"columns dropped ({reasons})", stacklevel=3)
+            raise UserError(f"no column is left to learn from ({said.reasons or 'the table has none'})")
+        said.warn()
         return cls(tuple(columns), tuple(frame.columns), named)
 
     @property
@@ -196,8 +216,14 @@ class Schema:
         frame = self._matched(values)
         rows = np.empty((len(frame), self.numeric + len(self._categorical)), dtype=np.float32)
         indicator = len(self._numeric)
+        texts: dict[str, NDArray[np.float64]] = {}
         for place, column in enumerate(self._numeric):
-            rows[:, place], gone = column.numbers(frame[column.name])
+            if column.reading[:1] == ("letters",):
+                if column.source not in texts:
+                    texts[column.source] = letters(frame[column.source], int(column.reading[3]))
+                rows[:, place], gone = column.scaled(texts[column.source][:, int(column.reading[2])])
+            else:
+                rows[:, place], gone = column.numbers(frame[column.name])
             if column.missing:
                 rows[:, indicator] = gone
                 indicator += 1
@@ -207,7 +233,8 @@ class Schema:
 
     def _matched(self, values: Table) -> pd.DataFrame:
         frame, named = as_frame(values)
-        absent = [column.name for column in self.columns if column.name not in frame.columns]
+        needed = dict.fromkeys(column.source for column in self.columns)
+        absent = [name for name in needed if name not in frame.columns]
         if named and not absent:
             return frame
         if named and self.named:
@@ -247,48 +274,139 @@ def _column_from_json(column: dict[str, Any]) -> ColumnSchema:
     return ColumnSchema(**learnt)
 
 
-def _learn_column(column: "pd.Series[Any]") -> ColumnSchema | str:
-    """Return what a training column is, or why it is dropped."""
+@dataclass
+class _Said:
+    """What a user has to know of the columns: one line for each kind of thing."""
+
+    read: list[str] = field(default_factory=list)
+    cut: list[str] = field(default_factory=list)
+    dropped: dict[str, list[str]] = field(default_factory=dict)
+
+    @property
+    def reasons(self) -> str:
+        return "; ".join(f"{reason}: {listed(names)}" for reason, names in self.dropped.items())
+
+    def warn(self) -> None:
+        if self.read:
+            some = ", ".join(self.read[:8]) + (f" and {len(self.read) - 8} more" if len(self.read) > 8 else "")
+            warnings.warn(f"columns read: {some}; --kind NAME=KIND says otherwise ({', '.join(WANTED)})", stacklevel=4)
+        if self.cut:
+            some = ", ".join(self.cut[:8]) + (f" and {len(self.cut) - 8} more" if len(self.cut) > 8 else "")
+            warnings.warn(f"categories that few rows have count as one: {some}", stacklevel=4)
+        if self.dropped:
+            hint = "; --kind NAME=text describes a text by its letters" if _OWN_TEXT in self.dropped else ""
+            warnings.warn(f"columns dropped ({self.reasons}{hint})", stacklevel=4)
+
+
+_OWN_TEXT = "nearly every row has a text of its own"
+
+
+def checked_kinds(kinds: Mapping[str, str], names: Iterable[str]) -> dict[str, str]:
+    """Return the kinds that a user gives to columns; UserError where a column or a kind does not exist."""
+    names = list(names)
+    for name, kind in kinds.items():
+        if name not in names:
+            raise UserError(f"there is no column {name!r} (to be {kind}){nearest(name, names)}")
+        if kind not in WANTED:
+            raise UserError(f"column {name!r} cannot be of kind {kind!r}{nearest(kind, WANTED)}")
+    return dict(kinds)
+
+
+def _say_unread(column: "pd.Series[Any]", gone: NDArray[np.bool_], what: str) -> None:
+    """Warn of values that are there and could not be read."""
+    unread = np.flatnonzero(gone & column.notna().to_numpy())
+    if len(unread):
+        place = int(unread[0])
+        warnings.warn(
+            f"column {column.name!r}: {len(unread):,} of {len(column):,} values are no {what} as in training and count "
+            f"as missing, such as {column.iloc[place]!r} (row {column.index[place]})",
+            stacklevel=5,
+        )
+
+
+def _learn_column(column: "pd.Series[Any]", wanted: str | None, said: _Said) -> list[ColumnSchema]:
+    """Return what a training column is, nothing where it is dropped."""
+    name = str(column.name)
     missing = bool(column.isna().any())
     if bool(column.isna().all()):
-        return "all missing"
-    kind = kind_of(column)
-    if kind == "categorical":
-        return _learn_levels(column, missing)
-    numbers = as_numbers(column, kind)
-    present = numbers[~np.isnan(numbers)]
+        said.dropped.setdefault("all missing", []).append(name)
+        return []
+    found = kind_of(column, wanted)
+    learnt: list[ColumnSchema] | ColumnSchema | str
+    if found.kind == "text":
+        learnt = _learn_letters(column, missing)
+    elif found.kind == "categorical":
+        learnt = _learn_levels(column, missing, wanted is not None, said)
+    else:
+        numbers = as_numbers(column, found.kind, found.reading)
+        learnt = _learn_numbers(name, found.kind, numbers, found.reading)
+    if isinstance(learnt, str):
+        said.dropped.setdefault(learnt, []).append(name)
+        return []
+    if found.why:
+        kind = "" if found.reading else f"{found.kind}, "
+        said.read.append(f"{name!r} as {kind}{found.why}")
+    return learnt if isinstance(learnt, list) else [learnt]
+
+
+def _learn_numbers(name: str, kind: Kind, numbers: NDArray[np.float64], reading: tuple[str, ...]) -> ColumnSchema | str:
+    gone = np.isnan(numbers)
+    missing, present = bool(gone.any()), numbers[~gone]
+    if not len(present):
+        return f"none of its values is a {kind}"
     if present.min() == present.max() and not missing:
         return "constant"
     if kind == "boolean":
-        return ColumnSchema(str(column.name), kind, missing=missing, edges=tuple(edges_of(present)))
+        fill = 0.0 if missing else float(present.mean())
+        return ColumnSchema(name, kind, missing=missing, edges=tuple(edges_of(present)), fill=fill)
     # Centred on one value first, so that a large offset (a date, an account) costs no digits.
     with np.errstate(over="ignore", invalid="ignore"):
         centred = present - present[0]
         mean, std = float(present[0] + centred.mean()), float(centred.std())
     if not np.isfinite(std):
         largest = np.abs(present).max()
-        raise UserError(f"column {column.name!r}: values up to {largest:.3g} are too large to standardise")
+        raise UserError(f"column {name!r}: values up to {largest:.3g} are too large to standardise")
     scaled = np.clip((present - mean) / (std or 1.0), -LIMIT, LIMIT)
     return ColumnSchema(
-        str(column.name),
+        name,
         kind,
         mean=mean,
         std=std or 1.0,
         missing=missing,
         edges=tuple(edges_of(scaled)),
         tail=tuple(tail_of(scaled)),
+        reading=reading,
     )
 
 
-def _learn_levels(column: "pd.Series[Any]", missing: bool) -> ColumnSchema | str:
+def _learn_letters(column: "pd.Series[Any]", missing: bool) -> list[ColumnSchema] | str:
+    """Return the columns that describe a text; the first one says where it is missing."""
+    values = letters(column)
+    made: list[ColumnSchema] = []
+    for place, numbers in enumerate(values.T):
+        learnt = _learn_numbers(f"{column.name}~{place}", "numeric", numbers[~np.isnan(numbers)], ())
+        if isinstance(learnt, ColumnSchema):
+            reading = ("letters", str(column.name), str(place), str(values.shape[1]))
+            made.append(replace(learnt, reading=reading, missing=missing and not made))
+    return made or "constant"
+
+
+def _learn_levels(column: "pd.Series[Any]", missing: bool, wanted: bool, said: _Said) -> ColumnSchema | str:
     places, names = as_names(column)
     counts = Counter[str]()
     for name, count in zip(names, np.bincount(places[places >= 0], minlength=len(names)), strict=True):
         counts[name] += int(count)
+    total = sum(counts.values())
     if len(counts) == 1 and not missing:
         return "constant"
+    if len(counts) > max(20, total // 2) and not wanted:
+        return _OWN_TEXT
     frequent = sorted(counts, key=lambda name: (-counts[name], name))[:MAX_LEVELS]
-    levels = sorted(name for name in frequent if counts[name] >= RARE * len(column))
-    if len(counts) > max(20, sum(counts.values()) // 2) or not levels:
-        return "nearly every row has a text of its own"
+    least = max(RARE * len(column), 2 if total >= _MANY else 1)
+    levels = sorted(name for name in frequent if counts[name] >= least)
+    if not levels:
+        return _OWN_TEXT
+    if len(levels) < len(counts):
+        rest = 1 - sum(counts[name] for name in levels) / total
+        said.cut.append(f"{column.name!r} keeps {len(levels)} of {len(counts):,} ({rest:.1%} of rows have the others)")
     return ColumnSchema(str(column.name), "categorical", missing=missing, levels=tuple(levels))

@@ -1,5 +1,6 @@
 """Preprocessing of tables: numbers standardised, categories as codes, by what was learnt of the columns."""
 
+from collections.abc import Mapping
 from itertools import accumulate
 from typing import Any, Self
 
@@ -8,6 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from torch import Tensor
 
+from isotropy.data.frames import as_pandas
 from isotropy.data.preprocess import Preprocess
 from isotropy.data.schema import Schema, Table
 from isotropy.data.tensors import as_tensor
@@ -53,15 +55,24 @@ class TablePreprocess(Preprocess):
 
     def __init__(self, schema: Schema) -> None:
         self.schema = schema
-        self.column_names = [column.name for column in schema.columns]
-        self.text_columns = [column.name for column in schema.columns if column.kind == "categorical"]
+        self.column_names = list(dict.fromkeys(column.source for column in schema.columns))
+        as_text = (column for column in schema.columns if column.kind == "categorical" or column.reading)
+        self.text_columns = list(dict.fromkeys(column.source for column in as_text))
 
     @classmethod
-    def learn(cls, values: Table, rows: NDArray[np.int64] | None = None, *, any_length: bool = False) -> Self:
-        """Learn the schema on the training rows of (N, D); see `Schema.learn` for warnings and errors."""
+    def learn(
+        cls,
+        values: Table,
+        rows: NDArray[np.int64] | None = None,
+        *,
+        any_length: bool = False,
+        kinds: Mapping[str, str] | None = None,
+    ) -> Self:
+        """Learn the schema on the training rows of (N, D); see `Schema.learn` for `kinds`, warnings and errors."""
         if rows is not None:
+            values = as_pandas(values)
             values = values.iloc[rows] if isinstance(values, pd.DataFrame) else values[rows]
-        return cls(Schema.learn(values))
+        return cls(Schema.learn(values, kinds))
 
     @property
     def shape(self) -> dict[str, Any]:
@@ -71,6 +82,10 @@ class TablePreprocess(Preprocess):
             "categories": self.schema.categories,
             "numbers": self.schema.numbers,
         }
+
+    def read_options(self, *, folder: bool) -> dict[str, Any]:
+        """Return which columns of new data are to be read as text, whatever they look like there."""
+        return {"text": self.text_columns} if self.text_columns and not folder else {}
 
     @property
     def feature_names(self) -> list[str]:

@@ -6,21 +6,55 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy import sparse
 from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 from isotropy.batch import batched
+from isotropy.errors import UserError
 
 # Values per piece in which a large array is read.
 PIECE = 1 << 22
 
 
 def as_array(values: Any) -> NDArray[Any]:
-    """Return an array, or a tensor from any device, as a numpy array; nothing is copied where possible."""
+    """Return an array, or a tensor from any device, as a numpy array; nothing is copied where possible.
+
+    What a masked array hides is missing: NaN among numbers (which then are floats), None among other values.
+
+    Raises:
+        UserError: a data set or a loader of torch, whose rows could be anything: give its tensors; a sparse matrix.
+    """
+    if isinstance(values, Dataset | DataLoader):
+        name = type(values).__name__
+        hint = "its tensors, as dataset.tensors[0]" if isinstance(values, TensorDataset) else "its rows as one tensor"
+        raise UserError(f"a {name} of torch is not read, since only its author knows what its items are: give {hint}")
+    if sparse.issparse(values):
+        rows, columns = values.shape
+        raise UserError(
+            f"a sparse matrix of {rows:,} x {columns:,} ({values.nnz / max(1, rows * columns):.1%} filled) is not "
+            f"read: all its numbers take {rows * columns * 8 / 1e9:.2g} GB; give x.toarray() where that fits, or fewer "
+            "columns, as scikit-learn's TruncatedSVD makes them"
+        )
+    if isinstance(values, np.ma.MaskedArray):
+        return _unmasked(values)
     if isinstance(values, Tensor):
         values = values.detach().cpu()
         # numpy has no bfloat16.
         return np.asarray(values.float().numpy() if values.dtype == torch.bfloat16 else values.numpy())
     return np.asanyarray(values)
+
+
+def _unmasked(values: Any) -> NDArray[Any]:
+    hidden = np.ma.getmaskarray(values)
+    if not hidden.any():
+        return np.asarray(values.data)
+    if values.dtype.kind in "iuf":
+        kind = values.dtype if values.dtype.kind == "f" else np.dtype(np.float64)
+        return np.asarray(values.astype(kind).filled(np.nan))
+    shown = np.array(values.data, dtype=object)
+    shown[hidden] = None
+    return shown
 
 
 def as_tensor(values: NDArray[Any]) -> Tensor:

@@ -11,8 +11,10 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset
 
 from isotropy.data import Data
+from isotropy.data.frames import as_pandas
 from isotropy.data.infer import infer_modality, known_modality
 from isotropy.data.tensors import as_array
 from isotropy.encoders import Encoder
@@ -175,13 +177,15 @@ class SelfSupervisedEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
 
     def _checked(self, X: Any, *, reset: bool) -> tuple[Any, str]:
         """Return the rows in the form that a preprocessing takes, and their modality."""
+        given, X = X, as_pandas(X)
         if isinstance(X, pd.DataFrame):
-            validate_data(self, X, reset=reset, skip_check_array=True)
+            # Of pandas' own frames scikit-learn wants to see the names as they are.
+            validate_data(self, given if isinstance(given, pd.DataFrame) else X, reset=reset, skip_check_array=True)
             if self.modality is None or known_modality(self.modality).takes_frames:
                 return X, self.modality or "table"
             X = X.to_numpy()
         else:
-            X = as_array(X) if isinstance(X, Tensor) else X
+            X = as_array(X) if isinstance(X, Tensor | np.ma.MaskedArray | Dataset | DataLoader) else X
             allowed: dict[str, Any] = {"dtype": None, "allow_nd": True, "ensure_all_finite": "allow-nan"}
             X = validate_data(self, X, reset=reset, ensure_min_samples=2 if reset else 1, **allowed)
         if reset:

@@ -19,6 +19,7 @@ FORMS = (AS_IS, STANDARDISED, WHITENED)
 WIDEST = 1024  # columns that probes see
 _AXIS_ROWS = 2048  # training rows from which the axes of wider features are learnt
 _COVARIANCE_ROWS = 10_000
+_FAR = 1e4  # deviations from zero to the mean: float32 keeps three digits of such a column
 _PIECE = 1024  # rows of wide features that are scaled at a time
 _FLOOR = 1e-3  # of the mean variance: a direction with less than this is noise, and stays small when whitened
 
@@ -35,6 +36,9 @@ class Form:
 
 class Features:
     """Training and test features of one representation.
+
+    Columns of float64 or of whole numbers whose offset is so large that float32 would lose their digits (a mean of more
+    than 10,000 deviations) are centred by the training rows first.
 
     Wider than 1,024 columns, a form is given by its coordinates along the leading 1,024 principal axes of 2,048
     training rows: with fewer training rows than that nothing of them is lost. Nothing is learnt from test rows.
@@ -54,10 +58,11 @@ class Features:
     """
 
     def __init__(self, train: ArrayLike, test: ArrayLike, further: ArrayLike | None = None) -> None:
-        self.train, self.test = _checked("training", train), _checked("test", test)
+        offset = _offset(train)
+        self.train, self.test = _checked("training", train, offset), _checked("test", test, offset)
         if self.train.shape[1] != self.test.shape[1]:
             raise UserError(f"training features are {self.train.shape[1]} wide and test features {self.test.shape[1]}")
-        self.further = None if further is None else _checked("further training", further)
+        self.further = None if further is None else _checked("further training", further, offset)
 
     @property
     def width(self) -> int:
@@ -120,10 +125,24 @@ def _along(part: Floats, scaled: Callable[[Floats], Floats], axes: Tensor) -> Fl
     return out
 
 
-def _checked(part: str, values: Any) -> Floats:
-    x = np.ascontiguousarray(values, dtype=np.float32)
+def _offset(values: Any) -> NDArray[np.float64] | None:
+    """Return what to subtract of each column (D,) before float32 would lose its digits, None where nothing."""
+    x = np.asarray(values)
+    if x.ndim != 2 or not len(x) or x.dtype not in (np.float64, np.int64, np.uint64):
+        return None
+    with np.errstate(all="ignore"):
+        mean, spread = x.mean(axis=0), x.std(axis=0)
+        far = (spread > 0) & (np.abs(mean) > _FAR * spread)
+    return np.where(far, mean, 0.0) if far.any() else None
+
+
+def _checked(part: str, values: Any, offset: NDArray[np.float64] | None) -> Floats:
+    x = np.asarray(values)
     if x.ndim != 2:
         raise UserError(f"{part} features have shape {x.shape}: give (rows, width)")
+    if offset is not None and x.shape[1] == len(offset):
+        x = x - offset
+    x = np.ascontiguousarray(x, dtype=np.float32)
     if not np.isfinite(x).all():
         raise UserError(f"the {part} features hold NaN or infinite values: a probe needs finite ones")
     return x

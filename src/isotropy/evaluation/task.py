@@ -116,8 +116,11 @@ def _look_like_codes(distinct: Array, counts: Array) -> bool:
 def encode(train: Array, test: Array) -> tuple[NDArray[np.int64], NDArray[np.int64], list[Any]]:
     """Return training codes, test codes and the classes in order of their names; -1 is a class never trained on.
 
+    A class that one part holds as a number or a boolean and the other as text (1 and "1") is one class.
+
     Raises:
-        UserError: where the training labels have fewer than two classes.
+        UserError: where the training labels have fewer than two classes, or the test labels are of another type and
+            have none of them.
     """
     classes = sorted(pd.unique(np.asarray(train)).tolist(), key=lambda value: (str(type(value)), value))
     if len(classes) < 2:
@@ -125,7 +128,29 @@ def encode(train: Array, test: Array) -> tuple[NDArray[np.int64], NDArray[np.int
         raise UserError(f"the label has {only} in the training part: a probe needs at least two classes")
     index = pd.Index(classes, dtype=object)
     codes = [index.get_indexer(pd.Index(np.asarray(part).tolist(), dtype=object)) for part in (train, test)]
-    return codes[0].astype(np.int64), codes[1].astype(np.int64), classes
+    return codes[0].astype(np.int64), _codes_by_name(codes[1].astype(np.int64), test, classes), classes
+
+
+def _codes_by_name(codes: NDArray[np.int64], labels: Array, classes: list[Any]) -> NDArray[np.int64]:
+    """Return codes where a label that no class equals, and is of another type than all, has that of the same name."""
+    strange = np.flatnonzero(codes < 0)
+    text = {isinstance(value, str) for value in classes}
+    if not len(strange) or len(text) > 1:
+        return codes
+    values = np.asarray(labels)[strange].tolist()
+    other = [isinstance(value, str) not in text for value in values]
+    by_name = {_name(value): code for code, value in enumerate(classes)}
+    codes[strange] = [by_name.get(_name(value), -1) if kind else -1 for value, kind in zip(values, other, strict=True)]
+    if all(other) and (codes < 0).all():
+        raise UserError(
+            f"the test labels, such as {values[0]!r}, are of another type than those of the training, such as "
+            f"{classes[0]!r}, and none is the same: bring both to one type"
+        )
+    return codes
+
+
+def _name(value: Any) -> str:
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
 def encode_sets(train: Array, test: Array) -> tuple[NDArray[np.int64], NDArray[np.int64], list[str]]:

@@ -27,6 +27,7 @@ class Columns(FreeFeatures):
     """
 
     one_scale = True
+    any_batch = True
     weight = 2.0
 
     @classmethod

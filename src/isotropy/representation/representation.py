@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from isotropy import encoders
 from isotropy.batch import Batch, batched, unwrap
 from isotropy.data import PREPROCESS, Data, Preprocess, read
+from isotropy.data.frames import as_pandas
 from isotropy.data.infer import infer_modality
 from isotropy.data.tensors import as_array
 from isotropy.encoders import Encoder, wrap
@@ -200,6 +201,7 @@ class Representation:
             values = read(values, modality=self.modality, **options)
         if isinstance(values, Data):
             return values.values
+        values = as_pandas(values)
         if isinstance(values, pd.DataFrame):
             if self.preprocess.takes_frames:
                 return values

@@ -130,7 +130,8 @@ def prepare(
     if preprocess is None:
         own = isinstance(network, Encoder) and network.any_length
         any_length = encoders.any_length(recipe.encoder) if network is None else own
-        preprocess = MODALITIES[recipe.modality].preprocess.learn(data.values, train, any_length=any_length)
+        told: dict[str, Any] = {"kinds": data.kinds} if data.kinds else {}
+        preprocess = MODALITIES[recipe.modality].preprocess.learn(data.values, train, any_length=any_length, **told)
     rows = preprocess.transform(data.values)
     place = torch.device(device)
     dataset = ArrayDataset(rows, preprocess, device=place, index=torch.from_numpy(train) if len(test) else None)

@@ -288,7 +288,8 @@ def read_again(path: Path | str, **reading: Any) -> dict[str, Any]:
 
 def _is_name(value: Any, data: Any) -> bool:
     """Return whether an option names columns of what is in memory: values are not kept."""
-    columns = [str(name) for name in getattr(data, "columns", ())]
+    # A table of pyarrow calls its columns' values "columns".
+    columns = [str(name) for name in getattr(data, "column_names", getattr(data, "columns", ()))]
     names = isinstance(value, list | tuple) and len(value) > 0 and all(name in columns for name in value)
     return isinstance(value, str) or names
 

@@ -270,6 +270,20 @@ def test_equal_candidates_are_refused():
         small_with(lambda width: deepcopy(fixed)).before_pass(dataset(), 0)
 
 
+def test_a_narrow_table_trains_with_as_many_projectors_as_differ():
+    x = torch.zeros(ROWS, 5, dtype=torch.float64)
+    x[::2, 0] = 1  # two different rows: two Gram matrices span all
+    method = small()
+    with pytest.warns(UserWarning, match=f"LFR trains with 2 projectors, not {K}"):
+        method.before_pass(Rows(x), 0)
+    chosen = method.chosen_projectors.tolist()
+    assert min(chosen[:2]) >= 0 and chosen[2:] == [-1] * (K - 2)
+    train(method, Rows(x), 1 + P)
+    outputs = method(Plain()(Rows(x), torch.arange(8), seed=0, pass_=1))
+    assert outputs["prediction"].shape == outputs["target"].shape == (8, 2, TARGET)
+    assert method.chosen_projectors.tolist() == chosen
+
+
 def small_with(make, **options):
     method = small(**options)
     method.make_projector = make

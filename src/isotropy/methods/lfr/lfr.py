@@ -1,3 +1,4 @@
+import warnings
 from collections.abc import Callable
 
 import torch
@@ -16,6 +17,8 @@ from isotropy.views.multiview import Dataset, MultiView
 
 # Rows that the candidates are compared on: a shuffled batch.
 _PROBE = 256
+# Of candidates that are all alike, more likely `make_projector` is wrong than the rows are.
+_LEAST = 2
 
 
 class LFR(Method):
@@ -29,7 +32,9 @@ class LFR(Method):
 
     Args:
         make_projector: makes one untrained projector from rows to (B, width), given the width.
-        num_projectors, num_candidates: K, and how many random projectors to choose from; K of K takes all.
+        num_projectors, num_candidates: K, and how many random projectors to choose from; K of K takes all. Where
+            fewer of them differ on the rows (a table of one or two columns), those are trained with, and a warning
+            says how many.
         target_width: length of a target.
         predictor_passes: passes that move the predictors after each that moves the encoder.
         off_diagonal_weight: lambda, at least 0; its pressure on a row grows with the batch, as lambda (B - 1).
@@ -96,7 +101,7 @@ class LFR(Method):
         """Return "prediction" and "target", each (B, K, target_width)."""
         targets = self._cache.targets(views.index)
         z = views.through(self.encoder)[0] if self._moving else self._cache.codes(views.index, self.encoder)
-        return {"prediction": self.predictors(z), "target": targets}
+        return {"prediction": self.predictors(z)[:, : targets.shape[1]], "target": targets}
 
     def loss(self, prediction: Tensor, target: Tensor) -> dict[str, Tensor]:
         """Return "bbt", the batch-wise Barlow Twins loss: a sum over the batch, a mean over the projectors."""
@@ -117,14 +122,19 @@ class LFR(Method):
     @torch.no_grad()
     def before_pass(self, dataset: Dataset, pass_: int) -> None:
         """Compute what the pass needs and does not have: the targets, the frozen encoder's vectors."""
-        if not self._cache.is_of(dataset, self.chosen_projectors.tolist()):
+        if not self._cache.is_of(dataset, self._chosen):
             make = self._choose(dataset)
-            self._cache.make_targets(dataset, self.chosen_projectors.tolist(), make, self.target_width)
+            self._cache.make_targets(dataset, self._chosen, make, self.target_width)
         self._moving = self._moves_encoder(pass_)
         if self._moving:
             self._cache.drop_codes()
         else:
             self._cache.make_codes(self.encoder, width_of(self.encoder))
+
+    @property
+    def _chosen(self) -> list[int]:
+        """The numbers of the chosen projectors; where fewer differ, -1 stands in the remaining places."""
+        return [number for number in self.chosen_projectors.tolist() if number >= 0]
 
     def _moves_encoder(self, pass_: int) -> bool:
         return pass_ % self.passes_per_epoch == 0
@@ -136,10 +146,17 @@ class LFR(Method):
         shape = tuple(candidate(self._make, self.rng.seed, 0).to(rows.device, rows.dtype)(rows[:2]).shape)
         if shape != (len(rows[:2]), self.target_width):
             raise UserError(f"the projector makes {shape} of 2 rows, and target_width is {self.target_width}")
-        if (self.chosen_projectors < 0).any():
+        if not self._chosen:
             count, number = len(self.chosen_projectors), self.num_candidates
-            numbers = choose(self._make, rows, count=count, candidates=number, seed=self.rng.seed)
-            self.chosen_projectors.copy_(torch.tensor(numbers))
+            least = min(count, _LEAST)
+            numbers = choose(self._make, rows, count=count, candidates=number, seed=self.rng.seed, least=least)
+            self.chosen_projectors[: len(numbers)] = torch.tensor(numbers)
+            if len(numbers) < count:
+                warnings.warn(
+                    f"LFR trains with {len(numbers)} projectors, not {count}: no more of {number} candidates differ on "
+                    "these rows",
+                    stacklevel=2,
+                )
         where = (rows.device, rows.dtype)
         return lambda number: candidate(self._make, self.rng.seed, number).to(*where)
 

@@ -69,17 +69,19 @@ def candidate(make: Callable[[], nn.Module], seed: int, number: int) -> nn.Modul
 
 
 @torch.no_grad()
-def choose(make: Callable[[], nn.Module], rows: Tensor, *, count: int, candidates: int, seed: int) -> list[int]:
+def choose(
+    make: Callable[[], nn.Module], rows: Tensor, *, count: int, candidates: int, seed: int, least: int | None = None
+) -> list[int]:
     """Return the numbers of the `count` most diverse of `candidates` projectors on `rows` (b, ...), 1000 at most.
 
-    `candidate(make, seed, number)` makes a chosen one again. Fewer different candidates than `count` are a UserError.
+    `candidate(make, seed, number)` makes a chosen one again. See `greedy_dpp` for fewer different ones than `count`.
     """
     if count == candidates:
         return list(range(count))
     rows = rows[:1000]
     networks = (candidate(make, seed, number) for number in range(candidates))
     outputs = [network.to(rows.device, rows.dtype)(rows) for network in networks]
-    return greedy_dpp(similarity(outputs), count)
+    return greedy_dpp(similarity(outputs), count, least=least)
 
 
 def similarity(outputs: Sequence[Tensor]) -> Tensor:
@@ -105,7 +107,7 @@ def similarity(outputs: Sequence[Tensor]) -> Tensor:
     return (products / scale.outer(scale)).fill_diagonal_(1.0)
 
 
-def greedy_dpp(kernel: Tensor | ArrayLike, count: int) -> list[int]:
+def greedy_dpp(kernel: Tensor | ArrayLike, count: int, *, least: int | None = None) -> list[int]:
     """Return `count` items of high joint determinant: the greedy mode of a determinantal point process.
 
     Each step takes the item with the largest conditional variance d_n^2 = det S_{A+n} / det S_A (the first of
@@ -113,7 +115,8 @@ def greedy_dpp(kernel: Tensor | ArrayLike, count: int) -> list[int]:
 
     Args:
         kernel: S, (N, N) symmetric, positive semi-definite.
-        count: how many to take; a UserError where fewer are linearly independent (d^2 below 1e-10).
+        count: how many to take; of fewer that are linearly independent (d^2 at least 1e-10) all.
+        least: a UserError where there are not even so many; by default `count`.
 
     Example:
         >>> greedy_dpp([[1.0, 0.9, 0.1], [0.9, 1.0, 0.2], [0.1, 0.2, 1.0]], 2)
@@ -126,6 +129,8 @@ def greedy_dpp(kernel: Tensor | ArrayLike, count: int) -> list[int]:
     while len(chosen) < count:
         best = int(variances.argmax()) if len(kernel) else 0
         if len(chosen) == len(kernel) or not variances[best] >= 1e-10:
+            if len(chosen) >= (count if least is None else least):
+                return chosen
             raise UserError(
                 f"only {len(chosen)} different projectors could be chosen from {len(kernel)} candidates, "
                 f"not {count}; ask for fewer, or give more candidates or a larger batch of rows that differ"

@@ -1,0 +1,132 @@
+"""Files of values between commas, read by pyarrow, and by pandas where they are not as regular as it wants them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from pandas.api import types
+from pyarrow import compute, csv
+
+from isotropy.data.columns import ISO_DATE
+from isotropy.data.frames import arrow_to_pandas
+
+# Read first, at the beginning and at places spread over the file: what a column is may show late.
+_HEAD, _SAMPLES, _SAMPLE = 1 << 20, 16, 1 << 16
+_BLOCK = 1 << 23
+# What pandas takes for a missing value.
+MISSING = (
+    "", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>", "N/A", "NA",
+    "NULL", "NaN", "None", "n/a", "nan", "null",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a file is laid out, as its first and some further rows tell.
+
+    Attributes:
+        separator: what stands between values.
+        padded: columns of digits with leading zeros, which are text.
+        types: of pyarrow, by column, where the first rows alone could tell another one.
+        regular: whether pyarrow reads the file as pandas would.
+    """
+
+    separator: str
+    padded: tuple[str, ...]
+    types: dict[str, pa.DataType]
+    regular: bool
+
+
+def read_csv(path: Path, na: Sequence[str] = ()) -> pd.DataFrame:
+    """Return a file's rows; the texts `na` mean a missing value, as do those that pandas knows.
+
+    Values are between commas or, where the first line has none, semicolons, tabs or bars. Columns of digits of which
+    some begin with a zero are text. Raises what pandas raises of a file that cannot be read.
+    """
+    layout = layout_of(path, na)
+    frame = _by_arrow(path, na, layout) if layout.regular else None
+    if frame is None:
+        options: Any = {"dtype": dict.fromkeys(layout.padded, "str"), "low_memory": False}
+        frame = pd.read_csv(path, na_values=list(na), skipinitialspace=True, sep=layout.separator, **options)
+    first = frame.columns[0]
+    # A first column without a name that only counts the rows is the index that pandas writes.
+    if str(first) == "Unnamed: 0" and np.array_equal(frame[first].to_numpy(), np.arange(len(frame))):
+        frame = frame.drop(columns=first)
+    return frame
+
+
+def layout_of(path: Path, na: Sequence[str] = ()) -> Layout:
+    """Return how a file is laid out."""
+    with open(path, "rb") as file:
+        head = file.read(_HEAD)
+        size = path.stat().st_size
+        whole = len(head) == size
+        lines = [head if whole else head[: head.rfind(b"\n") + 1]]
+        for place in np.linspace(_HEAD, max(size - _SAMPLE, _HEAD), _SAMPLES).astype(np.int64) if not whole else ():
+            file.seek(int(place))
+            piece = file.read(_SAMPLE)
+            lines.append(piece[piece.find(b"\n") + 1 : piece.rfind(b"\n") + 1])
+    separator = _separator(lines[0].partition(b"\n")[0].decode("utf-8", "replace"))
+    try:
+        sample = pd.read_csv(BytesIO(b"".join(lines)), sep=separator, dtype="str", na_values=list(na))
+        guessed = pd.read_csv(BytesIO(b"".join(lines)), sep=separator, na_values=list(na), low_memory=False)
+    except (ValueError, UnicodeDecodeError, OSError):  # damaged, or rows of several lines: pandas says it of the whole
+        return Layout(separator, (), {}, regular=False)
+    padded, kinds = [], {}
+    regular = not any(
+        str(name) != str(name).strip() or str(name).startswith("Unnamed: ") for name in sample.columns[1:]
+    )
+    for name in sample.columns:
+        texts = sample[name].dropna()
+        regular = regular and not texts.str.startswith(" ").any()
+        if texts.str.match(r"0\d").any() and texts.str.fullmatch(r"\d+").all():
+            padded.append(name)
+            kinds[name] = pa.string()
+        elif types.is_float_dtype(guessed[name].dtype) and len(texts):
+            kinds[name] = pa.float64()
+        elif types.infer_dtype(guessed[name], skipna=True) == "string" and not texts.str.fullmatch(ISO_DATE).all():
+            kinds[name] = pa.string()
+    return Layout(separator, tuple(padded), kinds, regular and isinstance(sample.index, pd.RangeIndex))
+
+
+def _separator(header: str) -> str:
+    """Return what stands between the names of a first line."""
+    found = {mark: header.count(mark) for mark in ",;\t|"}
+    return "," if found[","] or not any(found.values()) else max(found, key=lambda mark: found[mark])
+
+
+def _by_arrow(path: Path, na: Sequence[str], layout: Layout) -> pd.DataFrame | None:
+    """Return the rows as pyarrow reads them, None where it would read them in another way than pandas."""
+    convert = csv.ConvertOptions(
+        null_values=[*MISSING, *na],
+        strings_can_be_null=True,
+        quoted_strings_can_be_null=True,
+        column_types=layout.types,
+        true_values=["True", "TRUE", "true"],
+        false_values=["False", "FALSE", "false"],
+    )
+    try:
+        table = csv.read_csv(
+            path,
+            read_options=csv.ReadOptions(block_size=_BLOCK),
+            parse_options=csv.ParseOptions(delimiter=layout.separator),
+            convert_options=convert,
+        )
+    except pa.ArrowException:
+        return None
+    names = table.column_names
+    kinds = [field.type for field in table.schema]
+    if len(set(names)) != len(names) or "" in names[1:] or any(pa.types.is_binary(kind) for kind in kinds):
+        return None
+    if names[0] == "":
+        table = table.rename_columns(["Unnamed: 0", *names[1:]])
+    for place, kind in enumerate(kinds):
+        if pa.types.is_date(kind) or pa.types.is_time(kind):
+            wanted = pa.timestamp("s") if pa.types.is_date(kind) else pa.string()
+            table = table.set_column(place, table.column_names[place], compute.cast(table.column(place), wanted))
+    return arrow_to_pandas(table, ours=True)

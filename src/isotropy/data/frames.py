@@ -1,0 +1,175 @@
+"""Frames of any library as pandas' with columns of plain types, and what is asked of their names and cells."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from numpy.typing import NDArray
+from pyarrow.interchange import from_dataframe
+
+from isotropy.errors import UserError
+
+_LISTS = (list, tuple, np.ndarray)
+# Lists of more cells than this are rather a series than columns of a table.
+_WIDEST = 4096
+
+
+def as_pandas(values: Any) -> Any:
+    """Return a frame of any library as a pandas frame of plain columns, and anything else as it came.
+
+    Taken are frames of pandas, tables of pyarrow, and what hands over its columns by the Arrow C stream or the
+    dataframe protocol: polars (a lazy frame is collected), DuckDB, cuDF and others. Levels of column names become one
+    name, `pay_q1`; Arrow's types become numpy's.
+
+    Raises:
+        UserError: two columns of one name.
+
+    Example:
+        >>> as_pandas(pa.table({"a": [1, 2], "b": [True, None]})).columns.tolist()
+        ['a', 'b']
+    """
+    frame = _pandas(values)
+    if not isinstance(frame, pd.DataFrame):
+        return values
+    names = [column_name(name) for name in frame.columns]
+    if twice := [name for place, name in enumerate(names) if name in set(names[:place])]:
+        raise UserError(f"two columns are called {twice[0]!r}: rename one")
+    frame = frame.set_axis(names, axis=1)
+    arrow = {name: _from_arrow(frame[name]) for name in names if isinstance(frame[name].dtype, pd.ArrowDtype)}
+    return frame.assign(**arrow) if arrow else frame
+
+
+def column_name(name: Any) -> str:
+    """Return a column's name as text; levels are joined by underscores.
+
+    Example:
+        >>> column_name(("pay", "q1")), column_name(("pay", "")), column_name(7)
+        ('pay_q1', 'pay', '7')
+    """
+    if isinstance(name, tuple):
+        return "_".join(str(level) for level in name if str(level))
+    return str(name)
+
+
+def arrow_to_pandas(table: pa.Table, *, ours: bool = False) -> pd.DataFrame:
+    """Return a table of pyarrow as a pandas frame; one that is `ours` alone is freed column by column, and unusable.
+
+    Extension types are what they store, whether or not their library is imported; the names of a Hugging Face
+    `ClassLabel`, which stand in the file's metadata, are categories.
+    """
+    for place, field in enumerate(table.schema):
+        if isinstance(field.type, pa.BaseExtensionType):
+            column = table.column(place)
+            stored = pa.chunked_array([chunk.storage for chunk in column.chunks], field.type.storage_type)
+            table = table.set_column(place, field.name, stored)
+    classes = _class_names(table.schema.metadata or {})
+    frame = table.to_pandas(split_blocks=True, self_destruct=ours)
+    for name, names in classes.items():
+        if name in frame.columns and pd.api.types.is_numeric_dtype(frame[name].dtype):
+            codes = frame[name].fillna(-1).to_numpy(np.int64)
+            known = np.where((codes >= 0) & (codes < len(names)), codes, -1)
+            frame[name] = pd.Series(pd.Categorical.from_codes(known, pd.Index(names)), index=frame.index)
+    return frame
+
+
+def _pandas(values: Any) -> Any:
+    if isinstance(values, pd.DataFrame | pd.Series | np.ndarray):
+        return values
+    if isinstance(values, pa.Table):
+        return arrow_to_pandas(values)
+    if callable(getattr(values, "collect", None)) and hasattr(values, "collect_schema"):
+        return _pandas(values.collect())  # a lazy frame of polars
+    if hasattr(values, "__arrow_c_stream__") or isinstance(values, pa.RecordBatch):
+        try:
+            return arrow_to_pandas(pa.table(values))
+        except (pa.ArrowInvalid, pa.ArrowTypeError, TypeError):
+            return values  # one column and no frame
+    if hasattr(values, "__dataframe__"):
+        return arrow_to_pandas(from_dataframe(values))
+    return values
+
+
+def _from_arrow(column: "pd.Series[Any]") -> "pd.Series[Any]":
+    array = pa.array(column.array)
+    chunks = array if isinstance(array, pa.ChunkedArray) else pa.chunked_array([array])
+    return arrow_to_pandas(pa.table({"x": chunks}))["x"].set_axis(column.index)
+
+
+def _class_names(metadata: Mapping[bytes, bytes]) -> dict[str, list[str]]:
+    """Return the names of classes that the Hugging Face library left in a file's metadata, by column."""
+    try:
+        features = json.loads(metadata[b"huggingface"])["info"]["features"]
+        return {
+            name: [str(one) for one in about["names"]]
+            for name, about in features.items()
+            if about.get("_type") == "ClassLabel" and len(set(about["names"])) == len(about["names"])
+        }
+    except (KeyError, TypeError, AttributeError, ValueError):
+        return {}
+
+
+def spread(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the frame with columns `x[0]`, `x[1]`, ... at its end for each column x of lists of numbers of one length.
+
+    Raises:
+        UserError: lists that are rather series than columns.
+
+    Example:
+        >>> spread(pd.DataFrame({"a": [1, 2], "b": [[0.5, 1.0], [2.0, 3.0]]})).columns.tolist()
+        ['a', 'b[0]', 'b[1]']
+    """
+    parts: list[pd.DataFrame] = []
+    for name in frame.columns:
+        column = frame[name]
+        array = stacked(column) if column.dtype == object else None
+        if array is None:
+            continue
+        flat = array.reshape(len(array), -1)
+        if flat.shape[1] > _WIDEST:
+            raise UserError(
+                f"column {name!r} holds lists of {flat.shape[1]:,} values: take them as one array with key={name!r} "
+                f"(--key {name}), or take the column out"
+            )
+        places = [f"{name}[{', '.join(map(str, place))}]" for place in np.ndindex(array.shape[1:])]
+        parts.append(pd.DataFrame(flat, columns=places, index=frame.index))
+        frame = frame.drop(columns=name)
+    return pd.concat([frame, *parts], axis=1) if parts else frame
+
+
+def stacked(column: "pd.Series[Any]") -> NDArray[Any] | None:
+    """Return a column of lists of numbers (nested, too) of one length as (N, ...), NaN where missing; else None.
+
+    Example:
+        >>> stacked(pd.Series([[1, 2], None])), stacked(pd.Series([[1], [1, 2]]))
+        (array([[ 1.,  2.],
+               [nan, nan]]), None)
+    """
+    there = column.notna().to_numpy()
+    if not there.any() or not isinstance(column.iloc[int(there.argmax())], _LISTS):
+        return None
+    cells = [_nested(cell) for cell in column[there]]
+    if len({np.shape(cell) for cell in cells}) != 1 or not np.size(cells[0]):
+        return None
+    array = np.stack([np.asarray(cell) for cell in cells])
+    if array.dtype.kind not in "biuf":
+        return None
+    if there.all():
+        return array
+    if array.dtype.kind in "biu":
+        array = array.astype(np.float64)
+    out: NDArray[Any] = np.full((len(column), *array.shape[1:]), np.nan, dtype=array.dtype)
+    out[there] = array
+    return out
+
+
+def _nested(cell: Any) -> Any:
+    """Return a cell of lists of lists as an array; one of unequal lists as an array of objects."""
+    if isinstance(cell, np.ndarray) and cell.dtype != object:
+        return cell
+    parts = [_nested(part) if isinstance(part, _LISTS) else part for part in cell]
+    if len({np.shape(part) for part in parts}) > 1:
+        return np.empty(len(parts), dtype=object)
+    return np.asarray(parts)

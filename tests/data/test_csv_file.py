@@ -1,0 +1,88 @@
+"""A .csv file is what pandas reads of it, with separators and leading zeros recognised, however regular it is."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from isotropy.data import csv_file, read
+from isotropy.data.csv_file import layout_of, read_csv
+from isotropy.errors import UserError
+
+PLAIN = pd.DataFrame(
+    {
+        "count": [1, 2, 3, 4],
+        "gap": [1.0, np.nan, 2.5, 3.0],
+        "job": ["cook", None, 'a "quoted", one', "smith"],
+        "sure": [True, False, True, True],
+        "maybe": [True, None, False, True],
+        "empty": [None] * 4,
+    }
+)
+
+
+def written(folder, text):
+    (folder / "t.csv").write_text(text, encoding="utf-8")
+    return folder / "t.csv"
+
+
+def test_a_plain_file_is_what_pandas_reads(tmp_path):
+    path = written(tmp_path, PLAIN.to_csv(index=False))
+    assert layout_of(path).regular
+    ours, theirs = (
+        x.astype(object).where(x.notna(), None).to_dict("list") for x in (read_csv(path), pd.read_csv(path))
+    )
+    assert ours == theirs
+    assert read_csv(written(tmp_path, PLAIN.to_csv())).columns.tolist() == PLAIN.columns.tolist(), "pandas' index"
+
+
+@pytest.mark.parametrize("mark", [";", "\t", "|"])
+def test_other_separators_are_recognised_by_the_first_line(mark, tmp_path):
+    path = written(tmp_path, f"a{mark}b\n1,5{mark}x\n2,5{mark}y\n")
+    assert read_csv(path).to_dict("list") == {"a": ["1,5", "2,5"], "b": ["x", "y"]}
+    assert read(path).description.startswith("t.csv: a table of 2 columns")
+
+
+def test_leading_zeros_are_kept_in_digits_and_nowhere_else(tmp_path):
+    frame = read_csv(written(tmp_path, "zip,hour,x\n01067,00:30,0.5\n80331,12:00,007.5\n10115,01:15,1\n"))
+    assert frame["zip"].tolist() == ["01067", "80331", "10115"] and frame["x"].tolist() == [0.5, 7.5, 1.0]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a, b\n1, x\n2, y\n",  # blanks behind commas
+        "a,a\n1,2\n3,4\n",  # two columns of one name
+        'a,b\n1,"two\nlines"\n2,y\n',
+        "a,b\n1\n2,y\n",  # a short row
+    ],
+)
+def test_files_that_pyarrow_reads_otherwise_are_read_by_pandas(text, tmp_path):
+    path = written(tmp_path, text)
+    pd.testing.assert_frame_equal(read_csv(path), pd.read_csv(path, skipinitialspace=True), check_dtype=False)
+
+
+@pytest.mark.parametrize("late", ["2.5", "many", "", "01"])
+def test_what_shows_late_in_a_column_is_read_as_if_it_had_shown_early(late, tmp_path, monkeypatch):
+    monkeypatch.setattr(csv_file, "_HEAD", 400)
+    monkeypatch.setattr(csv_file, "_SAMPLE", 40)
+    monkeypatch.setattr(csv_file, "_BLOCK", 1000)
+    rows = [f"{n},{n}" for n in range(10, 2000)] + [f"{late},7"]
+    path = written(tmp_path, "a,b\n" + "\n".join(rows) + "\n")
+    whole = pd.read_csv(path, low_memory=False)
+    frame = read_csv(path)
+    assert frame["a"].astype(str).iloc[0].startswith("10") and frame["b"].tolist() == whole["b"].tolist()
+    numbers, expected = (pd.to_numeric(x["a"], errors="coerce").to_numpy(float) for x in (frame, whole))
+    np.testing.assert_array_equal(numbers, expected)
+    assert frame["a"].iloc[-1] == late or late in ("2.5", "")
+
+
+def test_damaged_files_say_what_is_wrong(tmp_path):
+    (tmp_path / "t.csv").write_bytes(b"a,b\n1,\xff\xfe\n")
+    with pytest.raises(UserError, match="t.csv is not UTF-8 text"):
+        read(tmp_path / "t.csv")
+    (tmp_path / "t.csv").write_bytes(b"")
+    with pytest.raises(UserError, match="t.csv is empty"):
+        read(tmp_path / "t.csv")
+    (tmp_path / "t.csv").write_text("a,b\n1,2\n1,2,3,4\n")
+    with pytest.raises(UserError, match="t.csv is damaged"):
+        read(tmp_path / "t.csv")

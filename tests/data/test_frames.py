@@ -1,0 +1,181 @@
+"""The same table in the containers of other libraries."""
+
+import json
+from datetime import date, time, timedelta
+from decimal import Decimal
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+from scipy import sparse
+
+from isotropy import SelfSupervisedEncoder
+from isotropy.data import TablePreprocess, read
+from isotropy.data.frames import as_pandas
+from isotropy.errors import UserError
+
+ROWS = 60
+
+
+def columns():
+    draw = np.random.default_rng(0)
+    return {
+        "count": draw.integers(0, 50, ROWS).tolist(),
+        "gap": [None if place % 7 == 0 else float(value) for place, value in enumerate(draw.normal(size=ROWS))],
+        "big": [2**63 + int(value) for value in draw.integers(0, 2**20, ROWS)],
+        "price": [Decimal(f"{value:.2f}") for value in draw.uniform(0, 99, ROWS)],
+        "job": draw.choice(["cook", "smith", "nurse"], ROWS).tolist(),
+        "sure": [None if place % 9 == 0 else place % 2 == 0 for place in range(ROWS)],
+        "day": [date(2024, 1, 1) + timedelta(days=int(value)) for value in draw.integers(0, 300, ROWS)],
+        "clock": [time(int(value) // 60, int(value) % 60) for value in draw.integers(0, 1440, ROWS)],
+        "span": [timedelta(seconds=int(value)) for value in draw.integers(0, 9999, ROWS)],
+        "place": [draw.normal(size=3).tolist() for _ in range(ROWS)],
+    }
+
+
+def table():
+    found = columns()
+    types = {"big": pa.uint64(), "span": pa.duration("s"), "clock": pa.time32("s"), "place": pa.list_(pa.float64(), 3)}
+    return pa.table({name: pa.array(values, types.get(name)) for name, values in found.items()})
+
+
+class Stream:
+    """A frame of another library: it hands over its columns by the Arrow C stream, and that is all."""
+
+    def __init__(self, table):
+        self.table = table
+
+    def __arrow_c_stream__(self, requested_schema=None):
+        return self.table.__arrow_c_stream__(requested_schema)
+
+
+class Lazy:
+    """As a lazy frame of polars."""
+
+    def __init__(self, table):
+        self.table = table
+
+    def collect_schema(self):
+        return self.table.schema
+
+    def collect(self):
+        return Stream(self.table)
+
+
+def containers(folder):
+    """Yield each container of the same values."""
+    arrow = table()
+    yield "arrow", arrow
+    yield "batch", arrow.combine_chunks().to_batches()[0]
+    yield "stream", Stream(arrow)
+    yield "lazy", Lazy(arrow)
+    yield "pandas of arrow", arrow.to_pandas(types_mapper=pd.ArrowDtype)
+    yield "pandas", arrow.to_pandas()
+    yield "objects", pd.DataFrame(columns()).astype(object)
+    yield "another order", arrow.select(arrow.column_names[::-1])
+    pq.write_table(arrow, folder / "t.parquet")
+    yield "parquet", folder / "t.parquet"
+    flat = pd.DataFrame(columns())
+    places = pd.DataFrame(flat.pop("place").tolist(), columns=[f"place[{n}]" for n in range(3)])
+    pd.concat([flat, places], axis=1).to_csv(folder / "t.csv", index=False)
+    yield "csv", folder / "t.csv"
+    try:
+        import polars
+    except ImportError:
+        return
+    yield "polars", polars.from_arrow(arrow)
+    yield "polars, lazy", polars.from_arrow(arrow).lazy()
+
+
+@pytest.mark.filterwarnings("ignore:columns read")
+def test_equal_values_in_another_container_give_equal_embeddings(tmp_path):
+    found = dict(containers(tmp_path))
+    model = SelfSupervisedEncoder("simclr", encoder="table_mlp", epochs=1, batch_size=32, random_state=0)
+    model.fit(found["arrow"])
+    expected = model.representation_.transform(found["pandas"])
+    preprocess = model.representation_.preprocess
+    kinds = [(column.name, column.kind) for column in preprocess.schema.columns]
+    assert dict(kinds)["clock"] == dict(kinds)["day"] == "datetime" and ("span", "numeric") in kinds
+    for name, values in found.items():
+        np.testing.assert_array_equal(model.representation_.transform(values), expected, err_msg=name)
+        data = read(values)
+        own = TablePreprocess.learn(data.values)
+        order = [column.name for column in own.schema.columns]
+        assert sorted(order) == sorted(name for name, _ in kinds), name
+        if name != "another order":
+            assert torch.equal(own.transform(data.values), preprocess.transform(found["pandas"])), name
+    np.testing.assert_array_equal(model.transform(found["arrow"]), expected)
+
+
+def test_a_table_of_the_user_is_as_it_was():
+    arrow = table()
+    read(arrow), as_pandas(arrow)
+    assert arrow["count"].to_pylist() == columns()["count"]
+
+
+def test_levels_of_column_names_become_one_name():
+    names = pd.MultiIndex.from_product([["pay", "tax"], ["q1", "q2"]])
+    frame = pd.DataFrame(np.random.default_rng(0).normal(size=(40, 4)), columns=names)
+    data = read(frame, label=(np.arange(40) % 2).tolist())
+    assert data.values.columns.tolist() == ["pay_q1", "pay_q2", "tax_q1", "tax_q2"]
+    learnt = TablePreprocess.learn(frame)
+    assert torch.equal(learnt.transform(frame), learnt.transform(data.values))
+    assert SelfSupervisedEncoder("simclr", epochs=1, random_state=0).fit_transform(frame).shape[0] == 40
+    assert read(frame, label="tax_q2", task="numbers").values.shape == (40, 3)
+    with pytest.raises(UserError, match="two columns are called 'a_b'"):
+        read(pd.DataFrame(np.zeros((3, 2)), columns=pd.Index([("a", "b"), "a_b"], tupleize_cols=False)))
+
+
+def test_a_column_of_lists_is_columns_or_one_array(tmp_path):
+    lists = [[[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]], [[0.0, 1.0, 0.0], [1.0, 0.0, 1.0]]] * 5
+    pq.write_table(pa.table({"x": lists, "y": ["a", "b"] * 5}), tmp_path / "t.parquet")
+    for dataset in (tmp_path / "t.parquet", pd.DataFrame({"x": lists, "y": ["a", "b"] * 5})):
+        assert read(dataset, label="y").values.columns.tolist() == [f"x[{i}, {j}]" for i in range(2) for j in range(3)]
+        data = read(dataset, key="x", label="y")
+        assert data.modality == "series" and data.values.shape == (10, 2, 3) and data.labels.tolist() == ["a", "b"] * 5
+    with pytest.raises(UserError, match="'x' holds lists of 5,000 values: take them as one array with key='x'"):
+        read(pd.DataFrame({"x": [np.zeros(5000)] * 3, "y": [1, 2, 3]}))
+    with pytest.raises(UserError, match="a cell holds list"):
+        TablePreprocess.learn(pd.DataFrame({"x": [[1], [1, 2]]}))
+
+
+def test_names_of_classes_that_hugging_face_left_in_a_file(tmp_path):
+    features = {"kind": {"names": ["cat", "dog"], "_type": "ClassLabel"}, "x": {"dtype": "float64", "_type": "Value"}}
+    about = {"huggingface": json.dumps({"info": {"features": features}})}
+    arrow = pa.table({"kind": pa.array([0, 1, -1, 1]), "x": [1.0, 2.0, 3.0, 4.0]}).replace_schema_metadata(about)
+    pq.write_table(arrow, tmp_path / "t.parquet")
+    assert read(tmp_path / "t.parquet", label="kind").labels.tolist() == ["cat", "dog", None, "dog"]
+    assert read(arrow).values["kind"].tolist()[:2] == ["cat", "dog"]
+
+
+def test_arrays_that_a_library_registered_as_a_type_of_its_own_are_what_they_store(tmp_path):
+    class Array2D(pa.ExtensionType):
+        def __init__(self):
+            super().__init__(pa.list_(pa.list_(pa.float32())), "tests.Array2D")
+
+        def __arrow_ext_serialize__(self):
+            return b""
+
+        @classmethod
+        def __arrow_ext_deserialize__(cls, storage_type, serialized):
+            return cls()
+
+    stored = pa.array([[[1.0, 2.0, 3.0], [3.0, 4.0, 5.0]]] * 4, pa.list_(pa.list_(pa.float32())))
+    pq.write_table(pa.table({"x": pa.ExtensionArray.from_storage(Array2D(), stored)}), tmp_path / "t.parquet")
+    plain = read(tmp_path / "t.parquet", key="x").values
+    pa.register_extension_type(Array2D())
+    try:
+        registered = read(tmp_path / "t.parquet", key="x").values
+    finally:
+        pa.unregister_extension_type("tests.Array2D")
+    assert plain.shape == (4, 2, 3)
+    np.testing.assert_array_equal(plain, registered)
+
+
+def test_sparse_matrices_are_refused_with_their_size():
+    with pytest.raises(UserError, match=r"sparse matrix of 1,000 x 50,000 .0.0% filled. .*take 0.4 GB"):
+        read(sparse.eye(1000, 50_000, format="csr"))
+    assert len(read(pd.DataFrame({"a": pd.arrays.SparseArray([0.0, 1.0, 0.0]), "b": [1, 2, 3]}))) == 3
