@@ -7,6 +7,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from isotropy.data.recordings.windows import Windows
+
 
 @dataclass(frozen=True)
 class Data:
@@ -24,6 +26,7 @@ class Data:
         more_labels: (N,) each, by name, where there are several; `labels` is the first.
         groups: (N,) what whole groups of rows belong to (a subject, a machine), or None.
         times: (N,) numbers that sort as the rows were recorded, or None.
+        windows: where each row was cut from, where the rows are windows of recordings, or recordings.
     """
 
     values: Any
@@ -35,6 +38,7 @@ class Data:
     more_labels: dict[str, NDArray[Any]] = field(default_factory=dict)
     groups: NDArray[Any] | None = None
     times: NDArray[Any] | None = None
+    windows: Windows | None = None
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -59,4 +63,5 @@ class Data:
         beside = {name: getattr(self, name) for name in ("labels", "split", "groups", "times")}
         more = {name: x[rows] for name, x in self.more_labels.items()}
         taken: dict[str, Any] = {name: x if x is None else x[rows] for name, x in beside.items()}
-        return replace(self, values=values, more_labels=more, **taken)
+        windows = None if self.windows is None else self.windows.take(rows)
+        return replace(self, values=values, more_labels=more, windows=windows, **taken)

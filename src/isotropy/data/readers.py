@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile, ZipFile
@@ -14,6 +15,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from pyarrow import ArrowException
 
+from isotropy.data.recordings.recording import Signals
 from isotropy.errors import UserError, nearest
 from isotropy.registry import find
 
@@ -46,20 +48,23 @@ def opening(path: Path) -> Iterator[None]:
 
 
 class Archive:
-    """The arrays of a .npz file, read one by one; `shapes` says of each what it is."""
+    """The arrays of a file of several, read one by one; `shapes` says of each what it is.
 
-    def __init__(self, path: Path) -> None:
+    Args:
+        path: of the file. shapes: name -> shape and type. load: returns the array of a name.
+    """
+
+    def __init__(self, path: Path, shapes: dict[str, str], load: Callable[[str], NDArray[Any]]) -> None:
         self.path = path
-        with opening(path), ZipFile(path) as archive:
-            members = [name for name in archive.namelist() if name.endswith(".npy")]
-            self.shapes = {name.removesuffix(".npy"): _header(archive, name) for name in members}
+        self.shapes = shapes
+        self._load = load
 
     def __getitem__(self, key: str) -> NDArray[Any]:
         """Return one array; UserError with the nearest name where there is none of this name."""
         if key not in self.shapes:
             raise UserError(f"{self.path} has no array {key!r}{nearest(key, self.shapes)}")
-        with opening(self.path), np.load(self.path, allow_pickle=False) as arrays:
-            return np.asarray(arrays[key])
+        with opening(self.path):
+            return np.asarray(self._load(key))
 
     def choose(self) -> str:
         """Return the key of the only array, or of one with a usual name; UserError lists the arrays otherwise."""
@@ -68,6 +73,18 @@ class Archive:
             return (usual or list(self.shapes))[0]
         found = ", ".join(f"{key} {shape}" for key, shape in self.shapes.items())
         raise UserError(f"{self.path} holds {found or 'no array'}: name one with key")
+
+
+def _npz(path: Path, na: Sequence[str]) -> Archive:
+    with opening(path), ZipFile(path) as archive:
+        members = [name for name in archive.namelist() if name.endswith(".npy")]
+        shapes = {name.removesuffix(".npy"): _header(archive, name) for name in members}
+
+    def load(key: str) -> NDArray[Any]:
+        with np.load(path, allow_pickle=False) as arrays:
+            return np.asarray(arrays[key])
+
+    return Archive(path, shapes, load)
 
 
 def _header(archive: ZipFile, name: str) -> str:
@@ -87,10 +104,12 @@ class Reader:
         read: returns the content of (path, na), where the texts `na` mean a missing value beside the format's own.
         pieces: returns of (path, na, text) how many rows there are (None where only reading would tell) and frames
             of at most `PIECE_ROWS`; the columns `text` are read as text. None for a format without pieces.
+        recordings: whether a file is one or more recordings, of `recordings.Signals`, whatever is asked of it.
     """
 
-    read: Callable[[Path, Sequence[str]], pd.DataFrame | NDArray[Any] | Archive]
+    read: Callable[[Path, Sequence[str]], pd.DataFrame | NDArray[Any] | Archive | list[Signals]]
     pieces: Callable[[Path, Sequence[str], Sequence[str]], tuple[int | None, Iterator[pd.DataFrame]]] | None = None
+    recordings: bool = False
 
 
 def _npy(path: Path, na: Sequence[str]) -> NDArray[Any]:
@@ -144,11 +163,31 @@ def _parquet_pieces(path: Path, na: Sequence[str], text: Sequence[str]) -> tuple
     return file.metadata.num_rows, frames()
 
 
+def _format(name: str, *, recordings: bool = False) -> Reader:
+    """Return the reader in a file of `formats`, which imports the package that it needs when it is first used."""
+
+    def read(path: Path, na: Sequence[str]) -> Any:
+        with opening(path):
+            return import_module(f"isotropy.data.formats.{name}").read(path)
+
+    return Reader(read, recordings=recordings)
+
+
 READERS: dict[str, Reader] = {
     ".npy": Reader(_npy),
-    ".npz": Reader(lambda path, na: Archive(path)),
+    ".npz": Reader(_npz),
     ".csv": Reader(_csv, _csv_pieces),
     ".parquet": Reader(_parquet, _parquet_pieces),
+    ".ts": _format("ts", recordings=True),
+    ".tsf": _format("tsf", recordings=True),
+    ".arff": _format("arff"),
+    ".wav": _format("wav", recordings=True),
+    ".edf": _format("edf", recordings=True),
+    ".bdf": _format("edf", recordings=True),
+    ".hea": _format("wfdb", recordings=True),
+    ".h5": _format("hdf5"),
+    ".hdf5": _format("hdf5"),
+    ".mat": _format("matlab"),
 }
 
 

@@ -9,8 +9,9 @@ import pandas as pd
 
 from isotropy.batch import batched
 from isotropy.data import readers
+from isotropy.data.missing import mask_values
 from isotropy.data.preprocess import Preprocess
-from isotropy.data.read import mask_values, read
+from isotropy.data.read import read
 from isotropy.errors import UserError
 
 
