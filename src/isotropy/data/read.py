@@ -15,8 +15,8 @@ from isotropy.data.grouping import check_division, with_division
 from isotropy.data.infer import infer_modality, known_modality
 from isotropy.data.missing import mask_values
 from isotropy.data.readers import Archive, find_reader
+from isotropy.data.recordings.format import Format
 from isotropy.data.recordings.read import Cutting, are_recordings, read_recordings
-from isotropy.data.recordings.windows import Format
 from isotropy.data.schema import as_frame
 from isotropy.data.target_columns import (
     SEVERAL,

@@ -131,6 +131,8 @@ def prepare(
         own = isinstance(network, Encoder) and network.any_length
         any_length = encoders.any_length(recipe.encoder) if network is None else own
         preprocess = MODALITIES[recipe.modality].preprocess.learn(data.values, train, any_length=any_length)
+        if data.windows is not None:
+            preprocess = preprocess.of_recordings(data.windows.format)
     rows = preprocess.transform(data.values)
     place = torch.device(device)
     dataset = ArrayDataset(rows, preprocess, device=place, index=torch.from_numpy(train) if len(test) else None)

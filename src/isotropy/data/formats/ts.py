@@ -30,7 +30,7 @@ def read(path: Path) -> list[Signals]:
     declared = header.get(kind, "false").split()
     labelled = bool(declared) and declared[0].lower() == "true"
     classes = declared[1:] if kind == "classlabel" else []
-    found = []
+    found: list[Signals] = []
     for number, line in enumerate(lines[begin + 1 :], begin + 2):
         text = line.strip()
         if text and not text.startswith(("#", "%")):

@@ -34,7 +34,7 @@ def read(path: Path) -> list[Signals]:
     attributes = [line.split()[1:3] for line in lines[:begin] if line.lower().startswith("@attribute ")]
     said = {line.split()[0].lower(): line.split()[1] for line in lines[:begin] if len(line.split()) == 2}
     rate = _rate(said.get("@frequency", ""))
-    found = []
+    found: list[Signals] = []
     for number, line in enumerate(lines[begin + 1 :], begin + 2):
         if not line.strip() or line.startswith("#"):
             continue

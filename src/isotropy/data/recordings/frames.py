@@ -142,12 +142,10 @@ def _numbers(frame: pd.DataFrame, channels: Sequence[str], file: str, *, known: 
     """Return channels (C, T) of a table; UserError for one that is missing or no number."""
     if not channels:
         raise UserError(f"{file} has no column left that is a channel")
-    series = []
+    series, names = [], [str(name) for name in frame.columns]
     for name in channels:
         if known and name not in frame.columns:
-            raise UserError(
-                f"{file} has no channel {name!r}, which the training had (it has {listed(frame.columns, 5)})"
-            )
+            raise UserError(f"{file} has no channel {name!r}, which the training had (it has {listed(names, 5)})")
         column = frame[name]
         if pd.api.types.is_datetime64_any_dtype(column.dtype):
             raise UserError(f"{file}: column {name!r} holds dates, and channels are numbers: is it the --time?")
@@ -157,8 +155,8 @@ def _numbers(frame: pd.DataFrame, channels: Sequence[str], file: str, *, known: 
             if wrong.any():
                 place = int(wrong.argmax())
                 raise UserError(
-                    f"{file}: column {name!r} holds {column.iloc[place]!r} (row {place}), and channels are numbers: say "
-                    f"what it is (--label, --group, --id, --time), or leave it out (--drop {name})"
+                    f"{file}: column {name!r} holds {column.iloc[place]!r} (row {place}), and channels are numbers: "
+                    f"say what it is (--label, --group, --id, --time), or leave it out (--drop {name})"
                 )
             column = numbers
         series.append(column.to_numpy(dtype=np.float64, na_value=np.nan))

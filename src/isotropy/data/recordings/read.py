@@ -7,24 +7,20 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from isotropy.data.data import Data
 from isotropy.data.readers import READERS
+from isotropy.data.recordings.format import Format
 from isotropy.data.recordings.frames import Roles
-from isotropy.data.recordings.paths import first_path, holds_recordings, is_pattern, named_by_path
+from isotropy.data.recordings.paths import files_of, holds_recordings, is_pattern, named_by_path
 from isotropy.data.recordings.recording import Recording, refuse_other_channels
 from isotropy.data.recordings.resample import same_rate
+from isotropy.data.recordings.rows import rows_of
 from isotropy.data.recordings.sources import recordings_of
 from isotropy.data.recordings.spacing import common_rate, without_gaps
-from isotropy.data.recordings.spans import Span, duration, unit_seconds
-from isotropy.data.recordings.windows import Cut, Format, cut
-from isotropy.data.schema import listed
-from isotropy.data.target_columns import as_labels, as_split, counted_rows
+from isotropy.data.recordings.spans import Span, unit_seconds
+from isotropy.data.recordings.windows import cut
 from isotropy.errors import UserError
-
-# Below that fraction of its steps a window's label is said to be of a minority.
-_CLEAR = 0.8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +42,7 @@ class Cutting:
 
 
 def are_recordings(dataset: Any, cutting: Cutting) -> bool:
-    """Return whether data are to be read as recordings: they are asked to be cut, several files, or of such a format."""
+    """Return whether data are recordings: they are to be cut, or several files, or of a format that holds some."""
     if cutting.given:
         return True
     if not named_by_path(dataset):
@@ -95,15 +91,14 @@ def read_recordings(
     found = [_in_order(one, found[0].channels) for one in found]
     pieces, rate, said = _even(found, cutting, gap)
     notes += said
-    steps = like.window if like else window and window.at(rate, "window")
-    jump = hop.at(rate, "hop") if hop else (like.hop if like else steps)
-    gap_text = None if gap is None else gap.text
-    format = like and replace(like, hop=jump) or Format(
-        window=steps, hop=jump, rate=rate, channels=found[0].channels, time=_name(time), time_unit=cutting.time_unit,
-        id=cutting.id, group=_name(group), gap=gap_text,
+    format = like or Format(
+        window=None if window is None else window.at(rate, "window"), hop=None, rate=rate,
+        channels=found[0].channels, time=_name(time), time_unit=cutting.time_unit, id=cutting.id,
+        group=_name(group), gap=None if gap is None else gap.text,
     )  # fmt: skip
+    format = replace(format, hop=hop.at(rate, "hop") if hop else format.hop or format.window)
     made = cut(pieces, format, _averaged(pieces, task))
-    return _data(made, found, name, _TRAIN_AND_TEST.get(_suffixes(dataset)), group, time, label, na, task, notes)
+    return rows_of(made, found, name, _train_and_test(dataset), group, time, label, na, task, notes)
 
 
 def _roles(cutting: Cutting, label: Any, split: Any, group: Any, time: Any, drop: Sequence[str]) -> Roles:
@@ -193,119 +188,9 @@ def _averaged(pieces: Sequence[Recording], task: str | None) -> list[str]:
     return found
 
 
-# Of archives of series: NAME_TRAIN and NAME_TEST are the parts of one set.
-_TRAIN_AND_TEST = {("train", "test"): True}
-
-
-def _suffixes(dataset: Any) -> tuple[str, ...]:
-    if not named_by_path(dataset) or isinstance(dataset, str | Path):
-        return ()
-    return tuple(
-        sorted({first_path(one).rpartition(".")[0].rpartition("_")[2].lower() for one in dataset}, reverse=True)
-    )
-
-
-def _data(
-    made: Cut,
-    found: Sequence[Recording],
-    name: str,
-    by_file: bool | None,
-    group: Any,
-    time: Any,
-    label: Any,
-    na: Sequence[str],
-    task: str | None,
-    notes: Sequence[str],
-) -> Data:
-    windows, rows = made.windows, len(made.values)
-    said = [_described(made, found, name, rows), *notes]
-    labels = {one: as_labels(values, rows, na) for one, values in made.labels.items()}
-    for one, values in labels.items():
-        said.append(_label_note(one, values, windows.shares.get(one)))
-    parts = made.parts
-    if parts is None and by_file and windows.groups is None:
-        parts = np.array([Path(file).stem.rpartition("_")[2].lower() for file in windows.files])
-        said.append("parts from the files' names")
-    split = None if parts is None else as_split(list(parts), rows)
-    groups, times = None, None
-    if split is not None:
-        said.append(f"parts: {(split == 'train').sum()} train, {(split == 'test').sum()} test")
-    else:
-        groups, times, note = _divided(made, found, labels, group, time)
-        said += [note] if note else []
-    first = next(iter(labels), None)
-    return Data(
-        made.values, "series", labels.pop(first) if first else None, split, "; ".join(said), task, labels, groups, times,
-        windows,
-    )  # fmt: skip
-
-
-def _described(made: Cut, found: Sequence[Recording], name: str, rows: int) -> str:
-    format, channels = made.windows.format, made.windows.format.channels
-    count = f"{len(channels)} channel{'s' * (len(channels) != 1)} ({listed(list(channels), 3)})"
-    of = "" if len(found) == 1 else f" of {len(found):,} recordings"
-    rate = "" if format.rate is None else f" at {format.rate:g} Hz"
-    if format.window is None:
-        said = f"{name}: series of {count} and {made.values.shape[2]} steps{rate}, {counted_rows(rows, name)}"
-        return said + (", one a recording" if len(found) > 1 else "")
-    length = f"{format.window} steps" + ("" if format.rate is None else f" ({duration(format.window / format.rate)})")
-    said = f"{name}: {rows:,} windows{of} of {length}{rate}, one every {format.hop} steps, {count}"
-    return said + (f"; {made.unused:,} steps at ends and in short pieces are in no window" if made.unused else "")
-
-
-def _label_note(name: str, values: NDArray[Any], shares: NDArray[np.float64] | None) -> str:
-    missing = int(pd.isna(values).sum())
-    said = f"labels from {name}" + (f" ({missing} missing)" if missing else "")
-    if shares is None:
-        return f"{said}, the mean of a window's steps"
-    if not len(shares) or shares.min() == 1:
-        return said
-    return (
-        f"{said}, what most of a window's steps have ({shares.mean():.0%} of them on average, below {_CLEAR:.0%} in "
-        f"{(shares < _CLEAR).sum():,} windows)"
-    )
-
-
-def _divided(
-    made: Cut, found: Sequence[Recording], labels: dict[str, NDArray[Any]], group: Any, time: Any
-) -> tuple[NDArray[Any] | None, NDArray[Any] | None, str]:
-    """Return groups, or times, that divide the windows, and what is said of them; neither where nothing does."""
-    windows = made.windows
-    if windows.groups is not None:
-        distinct = len(pd.unique(windows.groups))
-        if distinct < 2 and windows.format.group is not None and group is not None:
-            raise UserError(
-                f"group {windows.format.group!r} holds {windows.groups[0]!r} in every window: a split needs at least "
-                "two groups"
-            )
-        if distinct > 1:
-            return windows.groups, None, f"groups from {windows.format.group or 'given'} ({distinct:,})"
-        return None, None, ""
-    if windows.format.window is None:
-        return None, None, ""
-    names = pd.Series(list(zip(windows.files, windows.ids))).map(lambda pair: " ".join(filter(None, pair)))
-    if names.nunique() > 1:
-        first = next(iter(labels.values()), None)
-        alone = None if first is None else _only_in_one(pd.Series(first), names)
-        if alone is None:
-            what = "files" if (windows.ids == "").all() else "recordings"
-            return (
-                names.to_numpy(dtype=object),
-                None,
-                f"groups are the {what} ({names.nunique():,}; --group divides otherwise)",
-            )
-        return None, None, f"blocks of windows divide, not recordings: label {alone} is in one recording alone"
-    if time is not None:
-        starts = windows.starts
-        numbers = starts.astype("datetime64[ns]").astype(np.int64) if starts.dtype.kind == "M" else starts
-        return None, numbers, "later windows test (--group divides otherwise)"
-    return None, None, ""
-
-
-def _only_in_one(labels: "pd.Series[Any]", names: "pd.Series[Any]") -> Any:
-    """Return a class that all its windows of one recording have, or None; numbers are no classes."""
-    if pd.api.types.is_float_dtype(labels.dtype) and not (labels.dropna() == labels.dropna().round()).all():
-        return None
-    counts = names.groupby(labels, observed=True).nunique()
-    alone = counts[counts < 2]
-    return None if alone.empty else alone.index[0]
+def _train_and_test(dataset: Any) -> bool:
+    """Return whether files are the parts NAME_TRAIN and NAME_TEST of one set, as the archives of series have them."""
+    if not named_by_path(dataset):
+        return False
+    stems = [path.stem.rpartition("_")[2].lower() for path in files_of(dataset)]
+    return sorted(stems) == ["test", "train"]

@@ -1,7 +1,7 @@
 """Windows of recordings: where each begins and ends, and what its steps are labelled."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 import numpy as np
@@ -9,40 +9,12 @@ import pandas as pd
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from isotropy.data.recordings.format import Format
 from isotropy.data.recordings.recording import Recording
 from isotropy.data.recordings.spacing import later
 from isotropy.errors import UserError
 
 _COARSE = 1e-4  # of its size that a channel varies by: less is lost in float32
-
-
-@dataclass(frozen=True, kw_only=True)
-class Format:
-    """How a run's recordings were read and cut, so that new ones are read and cut likewise; see `isotropy.read`.
-
-    Attributes:
-        window, hop: in steps; None where a whole recording is a row. rate: in Hz, None where it is not known.
-        channels: names, in their order. time, time_unit, id, group, gap: as they were given.
-    """
-
-    window: int | None
-    hop: int | None
-    rate: float | None
-    channels: tuple[str, ...]
-    time: str | None = None
-    time_unit: str | None = None
-    id: str | None = None
-    group: str | None = None
-    gap: str | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        """Return it as a dictionary that JSON can hold."""
-        return {**asdict(self), "channels": list(self.channels)}
-
-    @classmethod
-    def from_json(cls, data: dict[str, Any]) -> Self:
-        """Return what `to_json` wrote; raises TypeError or KeyError for anything else."""
-        return cls(**{**data, "channels": tuple(data["channels"])})
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,6 +67,16 @@ class Windows:
         shares = {name: share[rows] for name, share in self.shares.items()}
         groups = None if self.groups is None else self.groups[rows]
         return replace(self, groups=groups, shares=shares, **{name: getattr(self, name)[rows] for name in names})
+
+    def about(self) -> dict[str, Any]:
+        """Return how they were cut and how many each file and group has, as JSON values."""
+        found: dict[str, Any] = {"format": self.format.to_json(), "files": _counted(self.files)}
+        if self.groups is not None:
+            found["groups"] = _counted(self.groups)
+        shares = {
+            name: {"mean": float(share.mean()), "least": float(share.min())} for name, share in self.shares.items()
+        }
+        return found | {"shares": shares}
 
     def columns(self) -> dict[str, NDArray[Any]]:
         """Return file, id (where there are some), group, start, end and label shares, by name, for a table of rows."""
@@ -174,6 +156,11 @@ def cut(pieces: Sequence[Recording], format: Format, averaged: Sequence[str] = (
     parts = None if pieces[0].part is None else _repeated([one.part for one in pieces], used)
     covered = sum(int(begin[-1]) + steps if len(begin) else 0 for begin in starts)
     return Cut(values, windows, labels, parts, sum(map(len, pieces)) - covered)
+
+
+def _counted(names: NDArray[Any]) -> dict[str, int]:
+    counts = pd.Series(names, dtype=object).value_counts(sort=False)
+    return {str(name): int(count) for name, count in counts.items()}
 
 
 def _too_long(pieces: Sequence[Recording], steps: int, longest: int, rate: float | None) -> str:
