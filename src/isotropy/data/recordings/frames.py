@@ -25,6 +25,7 @@ class Roles:
     """What columns of a table are, by name, or by value (one per step): None where there is none.
 
     Attributes:
+        label_values, label_name: of a label that is given by value.
         channels: those of a training, if it is known: other columns are not read.
         group_optional: whether a table may lack the columns of groups and ids: new data need not have them.
     """
@@ -36,6 +37,7 @@ class Roles:
     split: Any = None
     labels: tuple[str, ...] = ()
     label_values: Any = None
+    label_name: str = "label"
     drop: Sequence[str] = ()
     channels: tuple[str, ...] | None = None
     group_optional: bool = False
@@ -57,7 +59,7 @@ def frame_recordings(frame: pd.DataFrame, file: str, roles: Roles, folder: str =
     for name in roles.labels:
         frame, labels[name] = _labelled(frame, name, file, folder)
     if roles.label_values is not None:
-        labels["label"] = _given(roles.label_values, len(frame), "label")
+        labels[roles.label_name] = _given(roles.label_values, len(frame), "label")
     frame, ids = _beside(frame, roles.id, "id", file, folder, roles.group_optional)
     if isinstance(roles.group, str) and roles.group == roles.id:
         groups = ids
@@ -67,7 +69,10 @@ def frame_recordings(frame: pd.DataFrame, file: str, roles: Roles, folder: str =
     frame, times = _beside(frame, roles.time, "time", file, folder, False)
     channels = roles.channels or tuple(str(name) for name in frame.columns)
     values = _numbers(frame, channels, file, known=roles.channels is not None)
-    seconds, starts, unit = _clock(times, roles.time, roles.time_unit, len(frame))
+    try:
+        seconds, starts, unit = _clock(times, roles.time, roles.time_unit, len(frame))
+    except UserError as error:
+        raise UserError(f"{file}: {error}") from None
     rows = np.arange(len(frame))
     codes = np.zeros(len(frame), dtype=np.int64)
     if ids is not None:

@@ -1,5 +1,6 @@
 """Recordings as rows: read, brought to one rate, cut into windows, with labels, groups and times beside them."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,8 +14,7 @@ from isotropy.data.readers import READERS
 from isotropy.data.recordings.format import Format
 from isotropy.data.recordings.frames import Roles
 from isotropy.data.recordings.paths import files_of, holds_recordings, is_pattern, named_by_path
-from isotropy.data.recordings.recording import Recording, refuse_other_channels
-from isotropy.data.recordings.resample import same_rate
+from isotropy.data.recordings.recording import Recording, refuse_other_channels, warn_of_marks
 from isotropy.data.recordings.rows import rows_of
 from isotropy.data.recordings.sources import recordings_of
 from isotropy.data.recordings.spacing import common_rate, without_gaps
@@ -89,6 +89,8 @@ def read_recordings(
     found, name, notes = recordings_of(dataset, roles, rate=like.rate if like else cutting.rate, key=key, na=na)
     refuse_other_channels(found)
     found = [_in_order(one, found[0].channels) for one in found]
+    if like is None:
+        warn_of_marks(found)
     pieces, rate, said = _even(found, cutting, gap)
     notes += said
     format = like or Format(
@@ -152,23 +154,17 @@ def _even(
         found = [replace(one, rate=like.rate) for one in found]
     rate = common_rate(found, wanted)
     longest = None if gap is None else gap.seconds if gap.seconds is not None else (gap.steps or 0) / (rate or 1.0)
-    own = sorted({round(one.rate, 6) for one in found if one.rate is not None and one.seconds is None})
-    pieces, gaps, changed = [], 0, 0
+    pieces: list[Recording] = []
+    gaps, changes = 0, Counter[str]()
     for one in found:
         if one.seconds is None and one.rate is not None and not isinstance(one.start, np.datetime64):
             one = replace(one, start=float(one.start) / one.rate)
-        without, count, resampled = without_gaps(one, rate, longest)
+        without, count, changed = without_gaps(one, rate, longest)
         pieces += without
         gaps += count
-        changed += resampled
+        changes[changed] += 1
     notes = [f"{gaps:,} gap{'s' * (gaps != 1)} that no window crosses"] if gaps else []
-    if changed and rate is not None:
-        of = f" of {len(found)}" if len(found) > 1 else ""
-        from_ = f" from {', '.join(f'{one:g}' for one in own)} Hz" if own and not same_rate(own[0], rate) else ""
-        notes.append(
-            f"{changed}{of} recording{'s' * (len(found) > 1)} resampled{from_} to {rate:g} Hz (uneven times and short "
-            "gaps linearly, even ones by a polyphase filter)"
-        )
+    notes += [f"{count} of {len(found)} recordings {how}" for how, count in changes.items() if how]
     return pieces, rate, notes
 
 

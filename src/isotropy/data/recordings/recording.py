@@ -1,5 +1,6 @@
 """What is cut: series of measurements, as a file has them and with a clock."""
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from isotropy.errors import UserError
 
 Floats = NDArray[np.float64]
+_RISING, _SELDOM = 16, 100  # steps of a rise; steps for one change
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,4 +102,28 @@ def refuse_other_channels(recordings: Sequence[Recording]) -> None:
             raise UserError(
                 f"{has.title} has a channel {name!r} and {lacks.title} has none: recordings have the same channels "
                 "(--drop leaves one out)"
+            )
+
+
+def warn_of_marks(recordings: Sequence[Recording]) -> None:
+    """Warn of channels that look like a clock (they rise all the time) or like a group or a label (hardly a change)."""
+    steps = sum(map(len, recordings))
+    for place, name in enumerate(recordings[0].channels):
+        series = [one.values[place] for one in recordings]
+        if steps > _RISING * len(series) and all((np.diff(one) > 0).all() for one in series):
+            warnings.warn(
+                f"channel {name!r} rises all the time, as a clock does: if it is one, say so (--time {name}), or leave "
+                f"it out (--drop {name})",
+                stacklevel=2,
+            )
+            continue
+        distinct = np.unique(
+            np.concatenate([one[:1] for one in series] + [one[1:][np.diff(one) != 0] for one in series])
+        )
+        changes = sum(int((np.diff(one) != 0).sum()) for one in series)
+        if len(distinct) > 1 and np.array_equal(distinct, np.round(distinct)) and changes * _SELDOM < steps:
+            warnings.warn(
+                f"channel {name!r} is a whole number that hardly changes, as a subject, a session or a label does: say "
+                f"what it is (--group {name}, --label {name}), or leave it out (--drop {name})",
+                stacklevel=2,
             )

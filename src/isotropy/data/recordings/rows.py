@@ -12,7 +12,6 @@ from isotropy.data.data import Data
 from isotropy.data.recordings.recording import Recording
 from isotropy.data.recordings.spans import duration
 from isotropy.data.recordings.windows import Cut
-from isotropy.data.schema import listed
 from isotropy.data.target_columns import as_labels, as_split, counted_rows
 from isotropy.errors import UserError
 
@@ -42,7 +41,7 @@ def rows_of(
     said = [_described(made, found, name, rows), *notes]
     labels = {one: as_labels(values, rows, na) for one, values in made.labels.items()}
     for one, values in labels.items():
-        said.append(_label_note(one, values, windows.shares.get(one)))
+        said.append(_label_note(one, values, windows.shares.get(one), windowed=windows.format.window is not None))
     parts = made.parts
     if parts is None and by_file and windows.groups is None:
         parts = np.array([Path(file).stem.rpartition("_")[2].lower() for file in windows.files])
@@ -55,16 +54,17 @@ def rows_of(
         groups, times, note = _divided(made, found, labels, group, time)
         said += [note] if note else []
     first = next(iter(labels), None)
-    values = labels.pop(first) if first else None
+    main = labels.pop(first) if first else None
     return Data(
-        made.values, "series", values, split, "; ".join(said), task, labels, groups, times,
+        made.values, "series", main, split, "; ".join(said), task, labels, groups, times,
         windows,
     )  # fmt: skip
 
 
 def _described(made: Cut, found: Sequence[Recording], name: str, rows: int) -> str:
     format, channels = made.windows.format, made.windows.format.channels
-    count = f"{len(channels)} channel{'s' * (len(channels) != 1)} ({listed(list(channels), 3)})"
+    names = ", ".join(channels[:3]) + (", ..." if len(channels) > 3 else "")
+    count = f"{len(channels)} channel{'s' * (len(channels) != 1)} ({names})"
     of = "" if len(found) == 1 else f" of {len(found):,} recordings"
     rate = "" if format.rate is None else f" at {format.rate:g} Hz"
     if format.window is None:
@@ -75,12 +75,12 @@ def _described(made: Cut, found: Sequence[Recording], name: str, rows: int) -> s
     return said + (f"; {made.unused:,} steps at ends and in short pieces are in no window" if made.unused else "")
 
 
-def _label_note(name: str, values: NDArray[Any], shares: NDArray[np.float64] | None) -> str:
+def _label_note(name: str, values: NDArray[Any], shares: NDArray[np.float64] | None, *, windowed: bool) -> str:
     missing = int(pd.isna(values).sum())
     said = f"labels from {name}" + (f" ({missing} missing)" if missing else "")
-    if shares is None:
+    if shares is None and windowed:
         return f"{said}, the mean of a window's steps"
-    if not len(shares) or shares.min() == 1:
+    if shares is None or shares.min() == 1:
         return said
     return (
         f"{said}, what most of a window's steps have ({shares.mean():.0%} of them on average, below {_CLEAR:.0%} in "
@@ -97,7 +97,7 @@ def _divided(
         distinct = len(pd.unique(windows.groups))
         if distinct < 2 and windows.format.group is not None and group is not None:
             raise UserError(
-                f"group {windows.format.group!r} holds {windows.groups[0]!r} in every window: a split needs at least "
+                f"group {windows.format.group!r} is {windows.groups[0]} in every window: a split needs at least "
                 "two groups"
             )
         if distinct > 1:

@@ -46,7 +46,7 @@ def recordings_of(
         found, notes = _content(content, str(path.relative_to(top)), path.parent.name, roles, rate, key, na)
         recordings += found
         said += [note for note in notes if note not in said]
-    name = files[0].name if len(files) == 1 else f"{len(files)} files of {top.name or top}"
+    name = files[0].name if len(files) == 1 else f"{len(files)} files of {top.resolve().name or top}"
     return recordings, name, said
 
 
@@ -91,7 +91,8 @@ def _archive(
         raise UserError(f"recordings of {file} have one label: give one of {listed(roles.labels, 3)}")
     if isinstance(label, str):
         return _arrays(values, file, replace(roles, **named), folder)
-    return _arrays(values, file, replace(roles, labels=(), label_values=label, **named), folder)
+    called = roles.labels[0] if roles.labels else roles.label_name
+    return _arrays(values, file, replace(roles, labels=(), label_values=label, label_name=called, **named), folder)
 
 
 def _arrays(array: NDArray[Any], file: str, roles: Roles, folder: str) -> tuple[list[Recording], list[str]]:
@@ -132,7 +133,7 @@ def _several(array: NDArray[Any], file: str, roles: Roles, folder: str) -> list[
     return [
         Recording(
             file, channels, values, name=str(place), group=beside["group"][place], part=beside["split"][place],
-            labels={"label": np.array([beside["label"][place]] * steps)} if labelled else {},
+            labels={roles.label_name: np.array([beside["label"][place]] * steps)} if labelled else {},
         )
         for place, values in enumerate(array)
     ]  # fmt: skip
@@ -155,6 +156,9 @@ def _aligned(signals: Signals, file: str, folder: str, roles: Roles, rate: float
         kept = [names.index(name) for name in roles.channels]
     if not kept:
         raise UserError(f"{title} has no channel left")
+    if isinstance(roles.split, str) or (isinstance(roles.time, str) and roles.channels is None):
+        given = roles.split or roles.time
+        raise UserError(f"{title} has no columns, so no {given!r}: its format says when samples were taken")
     channels = tuple(names[place] for place in kept)
     rates = [signals.rates[place] for place in kept]
     series = [np.asarray(signals.values[place]) for place in kept]
@@ -163,7 +167,7 @@ def _aligned(signals: Signals, file: str, folder: str, roles: Roles, rate: float
     group = place_of(roles.group, file, folder)
     if roles.group is not None and group is None and not roles.group_optional:
         raise UserError(f"{title} has no group {roles.group!r}: --group file or --group folder, or a table of steps")
-    given: dict[str, Any] = {"name": signals.name, "group": group, "labels": labels, **begun}
+    known: dict[str, Any] = {"name": signals.name, "group": group, "labels": labels, **begun}
     notes: list[str] = []
     if signals.times is not None:
         times = [signals.times[place] for place in kept]
@@ -171,7 +175,7 @@ def _aligned(signals: Signals, file: str, folder: str, roles: Roles, rate: float
             series, times = _on_one_clock(series, times, title, rate)
             notes.append("channels with times of their own are interpolated linearly on one clock")
         labels = _whole_labels(signals, roles, title, file, folder, len(series[0]))
-        return Recording(file, channels, np.stack(series), seconds=times[0], **{**given, "labels": labels}), notes
+        return Recording(file, channels, np.stack(series), seconds=times[0], **{**known, "labels": labels}), notes
     distinct = sorted({one for one in rates if one is not None})
     if len(distinct) > 1 and not same_rate(distinct[0], distinct[-1]):
         slowest, fastest = channels[rates.index(distinct[0])], channels[rates.index(distinct[-1])]
@@ -188,12 +192,16 @@ def _aligned(signals: Signals, file: str, folder: str, roles: Roles, rate: float
         raise UserError(f"{title}: channels have {length} to {max(map(len, series))} samples at one rate")
     values = np.stack([one[:length] for one in series])
     labels = _whole_labels(signals, roles, title, file, folder, length)
-    return Recording(file, channels, values, rate=rates[0], **{**given, "labels": labels}), notes
+    return Recording(file, channels, values, rate=rates[0], **{**known, "labels": labels}), notes
 
 
 def _at(values: NDArray[Any], own: float | None, rate: float) -> NDArray[np.float64]:
+    """Return a channel at another rate; its last sample is held for as long as it stood for."""
     assert own is not None
-    return values.astype(np.float64) if same_rate(own, rate) else change_rate(values[None], own, rate)[0][0]
+    if same_rate(own, rate):
+        return values.astype(np.float64)
+    found = change_rate(values[None], own, rate)[0][0]
+    return np.pad(found, (0, max(0, round(len(values) * rate / own) - len(found))), mode="edge")
 
 
 def _whole_labels(

@@ -28,9 +28,11 @@ class Spacing:
 
     @property
     def rate(self) -> float:
-        """Samples a second, in Hz; of what is a whole number to a thousandth that number."""
+        """Samples a second, in Hz; a whole number of them, or of seconds a step, where it is one to a thousandth."""
         rate = 1 / self.step
-        return float(round(rate)) if rate >= 1 and abs(rate / round(rate) - 1) < 1e-3 else float(f"{rate:.6g}")
+        if rate >= 1:
+            return float(round(rate)) if abs(rate / round(rate) - 1) < 1e-3 else rate
+        return 1 / round(self.step) if abs(self.step / round(self.step) - 1) < 1e-3 else rate
 
     @classmethod
     def of(cls, seconds: NDArray[np.float64]) -> "Spacing":
@@ -74,10 +76,12 @@ def common_rate(recordings: Sequence[Recording], wanted: float | None) -> float 
         if one.seconds is not None and len(one) > max(1, fewest):
             spacing = Spacing.of(one.seconds)
             if not spacing.even and wanted is None:
+                steps = np.diff(one.seconds)
+                often = 1 / float(steps[steps <= _LONGEST_UNEVEN * spacing.step].mean())
                 raise UserError(
                     f"{one.title}: samples are unevenly spaced ({duration(spacing.low)} to {duration(spacing.high)} "
-                    f"for 90% of the steps, median {duration(spacing.step)}): --rate {spacing.rate:.3g} "
-                    "interpolates them linearly at that many a second"
+                    f"for 90% of the steps, median {duration(spacing.step)}): --rate {often:.2g} interpolates them "
+                    "linearly, at that many a second"
                 )
             rates.setdefault(spacing.rate, one)
         elif one.seconds is None and one.rate is not None:
@@ -94,8 +98,8 @@ def common_rate(recordings: Sequence[Recording], wanted: float | None) -> float 
     return max(rates, key=lambda rate: len(rates[rate]))
 
 
-def without_gaps(one: Recording, rate: float | None, gap: float | None) -> tuple[list[Recording], int, bool]:
-    """Return the evenly spaced pieces of a recording between gaps, the number of gaps, and whether it was resampled.
+def without_gaps(one: Recording, rate: float | None, gap: float | None) -> tuple[list[Recording], int, str]:
+    """Return the evenly spaced pieces of a recording between gaps, the number of gaps, and how it was resampled, if so.
 
     A gap is a step of more than 1.5 usual steps, or of more than 10 where samples are uneven.
 
@@ -104,26 +108,32 @@ def without_gaps(one: Recording, rate: float | None, gap: float | None) -> tuple
     """
     if one.seconds is None:
         if one.rate is None or rate is None or same_rate(one.rate, rate):
-            return [one], 0, False
-        return [_resampled(one, *change_rate(one.values, one.rate, rate))], 0, True
+            return [one], 0, ""
+        return [_resampled(one, *change_rate(one.values, one.rate, rate))], 0, _filtered(one.rate, rate)
     if len(one) < 2:
-        return [one], 0, False
+        return [one], 0, ""
     assert rate is not None
     steps, spacing = np.diff(one.seconds), Spacing.of(one.seconds)
     uneven = not spacing.even
     longest = (gap or (_LONGEST_UNEVEN if uneven else _GAP) * spacing.step) * (1 + 1e-9)
     bridged = bool(((steps > _GAP * spacing.step) & (steps <= longest)).any())
     ends = [*(np.flatnonzero(steps > longest) + 1).tolist(), len(one)]
-    pieces, changed, begin = [], False, 0
+    pieces, changed, begin = [], "", 0
     for end in ends:
         piece = _part(one, begin, end)
         begin = end
         if uneven or bridged:
-            piece, changed = _resampled(piece, *even_out(piece.values, _seconds(piece), rate)), True
+            piece = _resampled(piece, *even_out(piece.values, _seconds(piece), rate))
+            changed = f"interpolated linearly at {rate:g} Hz"
         elif not same_rate(spacing.rate, rate):
-            piece, changed = _resampled(piece, *change_rate(piece.values, spacing.rate, rate)), True
+            piece = _resampled(piece, *change_rate(piece.values, spacing.rate, rate))
+            changed = _filtered(spacing.rate, rate)
         pieces.append(piece)
     return pieces, len(ends) - 1, changed
+
+
+def _filtered(old: float, new: float) -> str:
+    return f"resampled from {old:g} to {new:g} Hz by a polyphase filter"
 
 
 def _seconds(one: Recording) -> NDArray[np.float64]:

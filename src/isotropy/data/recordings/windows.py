@@ -86,7 +86,7 @@ class Windows:
         if self.groups is not None:
             found["group"] = np.array([None if pd.isna(one) else str(one) for one in self.groups], dtype=object)
         found |= {"start": self.starts, "end": self.ends}
-        return found | {f"share of {name}": share for name, share in self.shares.items()}
+        return found | {f"fraction of {name}": share for name, share in self.shares.items()}
 
 
 @dataclass(frozen=True, eq=False)
