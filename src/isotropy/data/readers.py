@@ -1,9 +1,11 @@
 """File formats by their suffix: how a file is read, whole and in pieces."""
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile, ZipFile
@@ -104,12 +106,12 @@ class Reader:
         read: returns the content of (path, na), where the texts `na` mean a missing value beside the format's own.
         pieces: returns of (path, na, text) how many rows there are (None where only reading would tell) and frames
             of at most `PIECE_ROWS`; the columns `text` are read as text. None for a format without pieces.
-        recordings: whether a file is one or more recordings, of `recordings.Signals`, whatever is asked of it.
+        recordings: whether a file holds recordings (`recordings.recording.Signals`), so that they are read as such.
     """
 
     read: Callable[[Path, Sequence[str]], pd.DataFrame | NDArray[Any] | Archive | list[Signals]]
     pieces: Callable[[Path, Sequence[str], Sequence[str]], tuple[int | None, Iterator[pd.DataFrame]]] | None = None
-    recordings: bool = False
+    recordings: Callable[[Path], bool] = lambda path: False
 
 
 def _npy(path: Path, na: Sequence[str]) -> NDArray[Any]:
@@ -163,7 +165,7 @@ def _parquet_pieces(path: Path, na: Sequence[str], text: Sequence[str]) -> tuple
     return file.metadata.num_rows, frames()
 
 
-def _format(name: str, *, recordings: bool = False) -> Reader:
+def _format(name: str, recordings: Callable[[Path], bool] = lambda path: False) -> Reader:
     """Return the reader in a file of `formats`, which imports the package that it needs when it is first used."""
 
     def read(path: Path, na: Sequence[str]) -> Any:
@@ -173,18 +175,29 @@ def _format(name: str, *, recordings: bool = False) -> Reader:
     return Reader(read, recordings=recordings)
 
 
+def _always(path: Path) -> bool:
+    return True
+
+
+def _relational(path: Path) -> bool:
+    """Return whether an .arff file has a column of series."""
+    with path.open(encoding="utf-8-sig", errors="replace") as lines:
+        header = takewhile(lambda line: not line.strip().lower().startswith("@data"), lines)
+        return any(re.search(r"^\s*@attribute\s.*\srelational\s*$", line, re.IGNORECASE) for line in header)
+
+
 READERS: dict[str, Reader] = {
     ".npy": Reader(_npy),
     ".npz": Reader(_npz),
     ".csv": Reader(_csv, _csv_pieces),
     ".parquet": Reader(_parquet, _parquet_pieces),
-    ".ts": _format("ts", recordings=True),
-    ".tsf": _format("tsf", recordings=True),
-    ".arff": _format("arff"),
-    ".wav": _format("wav", recordings=True),
-    ".edf": _format("edf", recordings=True),
-    ".bdf": _format("edf", recordings=True),
-    ".hea": _format("wfdb", recordings=True),
+    ".ts": _format("ts", _always),
+    ".tsf": _format("tsf", _always),
+    ".arff": _format("arff", _relational),
+    ".wav": _format("wav", _always),
+    ".edf": _format("edf", _always),
+    ".bdf": _format("edf", _always),
+    ".hea": _format("wfdb", _always),
     ".h5": _format("hdf5"),
     ".hdf5": _format("hdf5"),
     ".mat": _format("matlab"),

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.io import loadmat, whosmat
+from scipy.io.matlab import MatReadError
 
 from isotropy.data.formats import hdf5
 from isotropy.data.readers import Archive
@@ -18,7 +19,11 @@ def read(path: Path) -> Archive:
     with path.open("rb") as file:
         if file.read(128).startswith(b"MATLAB 7.3"):
             return hdf5.read(path, reversed_axes=True)
-    shapes = {name: f"{shape} {kind}" for name, shape, kind in whosmat(path) if kind not in (*_OTHER, "sparse")}
+    try:
+        found = whosmat(path)
+    except MatReadError as error:
+        raise ValueError(str(error)) from error
+    shapes = {name: f"{shape} {kind}" for name, shape, kind in found if kind not in (*_OTHER, "sparse")}
 
     def load(key: str) -> NDArray[Any]:
         array = np.asarray(loadmat(path, variable_names=[key])[key])

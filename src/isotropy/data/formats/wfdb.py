@@ -19,7 +19,10 @@ def read(path: Path) -> list[Signals]:
     """
     wfdb = package("wfdb", ".hea")
     name = str(path.with_suffix(""))
-    header = wfdb.rdheader(name)
+    try:
+        header = wfdb.rdheader(name)
+    except (IndexError, TypeError, AttributeError) as error:  # of a header without its first line, for example
+        raise ValueError(f"no header of a record ({error})") from error
     if not header.n_sig or not header.sig_len:
         raise UserError(f"{path} names no signal: of a record of several segments read the segments")
     lacking = [

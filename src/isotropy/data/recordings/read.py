@@ -53,7 +53,7 @@ def are_recordings(dataset: Any, cutting: Cutting) -> bool:
     if path.is_dir():
         return holds_recordings(path)
     reader = READERS.get(path.suffix.lower())
-    return path.is_file() and reader is not None and reader.recordings
+    return path.is_file() and reader is not None and reader.recordings(path)
 
 
 def read_recordings(

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from isotropy.data.data import Data
 from isotropy.data.recordings.recording import Recording
-from isotropy.data.recordings.spans import duration
+from isotropy.data.recordings.spans import duration, pace
 from isotropy.data.recordings.windows import Cut
 from isotropy.data.target_columns import as_labels, as_split, counted_rows
 from isotropy.errors import UserError
@@ -66,7 +66,7 @@ def _described(made: Cut, found: Sequence[Recording], name: str, rows: int) -> s
     names = ", ".join(channels[:3]) + (", ..." if len(channels) > 3 else "")
     count = f"{len(channels)} channel{'s' * (len(channels) != 1)} ({names})"
     of = "" if len(found) == 1 else f" of {len(found):,} recordings"
-    rate = "" if format.rate is None else f" at {format.rate:g} Hz"
+    rate = "" if format.rate is None else f" at {pace(format.rate)}"
     if format.window is None:
         said = f"{name}: series of {count} and {made.values.shape[2]} steps{rate}, {counted_rows(rows, name)}"
         return said + (", one a recording" if len(found) > 1 else "")

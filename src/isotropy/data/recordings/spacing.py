@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from isotropy.data.recordings.recording import Recording
 from isotropy.data.recordings.resample import change_rate, even_out, same_rate
-from isotropy.data.recordings.spans import duration
+from isotropy.data.recordings.spans import duration, pace
 from isotropy.errors import UserError
 
 _GAP = 1.5  # times the usual step: the next sample is missing
@@ -124,7 +124,7 @@ def without_gaps(one: Recording, rate: float | None, gap: float | None) -> tuple
         begin = end
         if uneven or bridged:
             piece = _resampled(piece, *even_out(piece.values, _seconds(piece), rate))
-            changed = f"interpolated linearly at {rate:g} Hz"
+            changed = f"interpolated linearly at {pace(rate)}"
         elif not same_rate(spacing.rate, rate):
             piece = _resampled(piece, *change_rate(piece.values, spacing.rate, rate))
             changed = _filtered(spacing.rate, rate)
@@ -133,7 +133,7 @@ def without_gaps(one: Recording, rate: float | None, gap: float | None) -> tuple
 
 
 def _filtered(old: float, new: float) -> str:
-    return f"resampled from {old:g} to {new:g} Hz by a polyphase filter"
+    return f"resampled from {pace(old)} to {pace(new)} by a polyphase filter"
 
 
 def _seconds(one: Recording) -> NDArray[np.float64]:

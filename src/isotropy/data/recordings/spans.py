@@ -80,3 +80,13 @@ def duration(seconds: float) -> str:
     """
     unit = next((name for name in ("d", "h", "min", "s", "ms", "us") if seconds >= 0.9999 * UNITS[name]), "ns")
     return f"{seconds / UNITS[unit]:.4g}{unit}"
+
+
+def pace(rate: float) -> str:
+    """Return a short text of a rate in Hz, or of the step where it is slow.
+
+    Example:
+        >>> pace(50.0), pace(1 / 1800)
+        ('50 Hz', 'one step every 30min')
+    """
+    return f"{rate:.6g} Hz" if rate >= 0.1 else f"one step every {duration(1 / rate)}"
