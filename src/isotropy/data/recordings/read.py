@@ -72,7 +72,7 @@ def read_recordings(
     """Return windows of recordings, or, without a window, one row a recording; arguments as of `isotropy.read`.
 
     Raises:
-        UserError: what cannot be cut as asked; the line says what was measured and what to do.
+        UserError: what cannot be cut so; the line says what was measured and what to do.
     """
     like = cutting.like
     window, hop, gap = (
