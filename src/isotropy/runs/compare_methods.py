@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from isotropy.data import Data, read
-from isotropy.data.recordings.paths import first_path, named_by_path
+from isotropy.data.recordings.paths import first_path, named_by_path, resolved
 from isotropy.errors import UserError
 from isotropy.methods import find_method
 from isotropy.runs.comparison_folder import LEADERBOARD, ComparisonFolder, default_folder, identity_of
@@ -145,7 +145,7 @@ def compare_methods(
     if isinstance(data, Data) and reading:
         raise UserError(f"the data is read already: give {next(iter(reading))} to isotropy.read")
     if named_by_path(data):
-        origin = {"path": data, **reading}
+        origin = {"path": resolved(data), **reading}
     origin = origin or reading
     ask = partial(_events, methods=methods, seeds=seeds, budget=budget, seed=seed, settings=settings or {}, out=out)
     return ask(data, reading, origin, device, clock, clock() - spent)

@@ -1,5 +1,6 @@
 """Files by path: one, several, all of a pattern, or those of a folder."""
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from glob import glob, has_magic
@@ -23,8 +24,17 @@ def named_by_path(dataset: Any) -> bool:
 
 
 def first_path(dataset: Any) -> str:
-    """Return the first of several paths, or the only one."""
-    return str(dataset if isinstance(dataset, str | Path) else dataset[0])
+    """Return the first of several paths, or the only one; of a pattern what stands in it, or else its folder.
+
+    Example:
+        >>> first_path(["a.csv", "b.csv"]), first_path("in/day*.csv"), first_path("in/*.csv")
+        ('a.csv', 'in/day.csv', 'in')
+    """
+    path = Path(dataset if isinstance(dataset, str | Path) else dataset[0])
+    if not is_pattern(path):
+        return str(path)
+    name = re.sub(r"[*?\[\]]", "", path.name)
+    return str(path.parent / name) if name and not name.startswith(".") else str(path.parent)
 
 
 def resolved(dataset: Any) -> Any:

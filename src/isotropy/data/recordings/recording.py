@@ -110,18 +110,17 @@ def warn_of_marks(recordings: Sequence[Recording]) -> None:
     steps = sum(map(len, recordings))
     for place, name in enumerate(recordings[0].channels):
         series = [one.values[place] for one in recordings]
-        if steps > _RISING * len(series) and all((np.diff(one) > 0).all() for one in series):
+        if steps > _RISING * len(series) and all((one[1:] > one[:-1]).all() for one in series):
             warnings.warn(
                 f"channel {name!r} rises all the time, as a clock does: if it is one, say so (--time {name}), or leave "
                 f"it out (--drop {name})",
                 stacklevel=2,
             )
             continue
-        distinct = np.unique(
-            np.concatenate([one[:1] for one in series] + [one[1:][np.diff(one) != 0] for one in series])
-        )
-        changes = sum(int((np.diff(one) != 0).sum()) for one in series)
-        if len(distinct) > 1 and np.array_equal(distinct, np.round(distinct)) and changes * _SELDOM < steps:
+        if sum(int((one[1:] != one[:-1]).sum()) for one in series) * _SELDOM >= steps:
+            continue
+        distinct = np.unique(np.concatenate([one[np.append(True, one[1:] != one[:-1])] for one in series if len(one)]))
+        if len(distinct) > 1 and np.array_equal(distinct, np.round(distinct)):
             warnings.warn(
                 f"channel {name!r} is a whole number that hardly changes, as a subject, a session or a label does: say "
                 f"what it is (--group {name}, --label {name}), or leave it out (--drop {name})",

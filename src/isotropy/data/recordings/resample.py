@@ -5,7 +5,6 @@ from math import ceil, floor
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import resample_poly
 
 from isotropy.data.series import interpolate
 
@@ -30,6 +29,8 @@ def change_rate(values: NDArray[np.generic], old: float, new: float) -> tuple[Fl
         >>> values[0, 1:-1].round(1).tolist(), places.tolist()
         ([2.0, 4.0, 6.0], [0, 2, 4, 6, 8])
     """
+    from scipy.signal import resample_poly  # half a second that only another rate has to wait for
+
     ratio = Fraction(new / old).limit_denominator(_FINEST)
     if not ratio:
         ratio = Fraction(1, round(old / new))
