@@ -262,6 +262,7 @@ WRONG = {
     "no label": ({"label": "kin"}, None, r"no column 'kin' \(label, the frame\) \(did you mean 'kind'"),
     "no time": ({"time": "T"}, None, r"no column 'T' \(time, the frame\)"),
     "two roles": ({"label": "who"}, None, "'who' cannot be both the label and the group"),
+    "twice": ({"label": ["kind", "kind"]}, None, "label 'kind' is given twice"),
     "text": ({"label": None}, None, r"column 'kind' holds 'sit' \(row 0\), and channels are numbers: say what it is"),
     "unit": ({"time_unit": "fortnight"}, None, "time unit 'fortnight' is unknown"),
     "rate": ({"rate": -1.0}, None, "rate -1 must be a number of samples a second above 0"),

@@ -116,12 +116,10 @@ def read(
         label = label_rows(label)
     cutting = Cutting(window=window, hop=hop, id=id, rate=rate, gap=gap, time_unit=time_unit, like=like)
     if are_recordings(dataset, cutting):
-        if modality not in (None, "series"):
-            raise UserError(f"recordings are series, not {modality}: leave out window, hop, id, rate and gap")
-        label = label if label_key is None else label_key
         return read_recordings(
-            dataset, cutting, key=key, label=label, na=na, split=split, group=group, time=time, drop=drop, task=task
-        )
+            dataset, cutting, modality=modality, key=key, label=label if label_key is None else label_key, na=na,
+            split=split, group=group, time=time, drop=drop, task=task,
+        )  # fmt: skip
     content, name = _opened(dataset, na)
     whose = {"the frame": "a frame", "the array": "an array"}.get(name, name)
     more: dict[str, Any] = {}

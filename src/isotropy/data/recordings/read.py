@@ -60,6 +60,7 @@ def read_recordings(
     dataset: Any,
     cutting: Cutting,
     *,
+    modality: str | None = None,
     key: str | None = None,
     label: Any = None,
     na: Sequence[str] = (),
@@ -74,6 +75,8 @@ def read_recordings(
     Raises:
         UserError: what cannot be cut so; the line says what was measured and what to do.
     """
+    if modality not in (None, "series"):
+        raise UserError(f"recordings are series, not {modality}: leave out window, hop, id, rate and gap")
     like = cutting.like
     window, hop, gap = (
         None if given is None else Span.read(given, what)
@@ -112,6 +115,8 @@ def _roles(cutting: Cutting, label: Any, split: Any, group: Any, time: Any, drop
     named = [(one, "label") for one in names] + [(one, what) for what, one in roles.items() if isinstance(one, str)]
     for place, (one, what) in enumerate(named):
         for other, before in named[:place]:
+            if one == other and what == before:
+                raise UserError(f"{what} {one!r} is given twice")
             if one == other and {what, before} != {"group", "id"}:
                 raise UserError(f"{one!r} cannot be both the {before} and the {what}")
     if cutting.time_unit is not None:
