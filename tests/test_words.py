@@ -57,6 +57,7 @@ COVERED = [
     "docs/comparing.md",
     "docs/runs.md",
     "docs/stability.md",
+    "docs/recordings.md",
     "docs/decisions/*.md",
     "docs/methods/*.md",
     "src/isotropy/**/*.py",

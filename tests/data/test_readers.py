@@ -31,5 +31,5 @@ def test_a_format_of_ones_own_is_read_and_streamed(feather, monkeypatch):
 
 def test_a_format_that_nobody_reads_is_named_with_those_that_are(tmp_path):
     (tmp_path / "x.feather").touch()
-    with pytest.raises(UserError, match=r"x.feather cannot be read: .npy, .npz, .csv, .parquet files"):
+    with pytest.raises(UserError, match=r"x.feather cannot be read: .npy, .npz, .csv, .parquet, .*.mat files"):
         read(tmp_path / "x.feather")

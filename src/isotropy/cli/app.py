@@ -40,7 +40,21 @@ Split = Annotated[str | None, typer.Option(help='Column or array that says "trai
 Group = Annotated[
     str | None, typer.Option(help="Column or array of a subject, session or machine: each is on one side of the split.")
 ]
-Time = Annotated[str | None, typer.Option(help="Column or array of times: earlier rows train, later ones test.")]
+Time = Annotated[
+    str | None,
+    typer.Option(help="Column or array of times: earlier rows train, later ones test; of recordings the clock."),
+]
+Window = Annotated[
+    str | None,
+    typer.Option(help="Cut recordings into windows so long: 2s, 500ms or 128 samples; --time is their clock."),
+]
+Hop = Annotated[str | None, typer.Option(help="From one window to the next, as 1s or 64 samples (default: a window).")]
+Id = Annotated[str | None, typer.Option(help="Column of a recording's name; without --window each is one series.")]
+Rate = Annotated[
+    float | None, typer.Option(help="Samples a second, of recordings that do not say it; others are resampled to it.")
+]
+Gap = Annotated[str | None, typer.Option(help="Longest step of a recording that is interpolated, for example 100ms.")]
+TimeUnit = Annotated[str | None, typer.Option(help="Unit of --time where it holds numbers: s (default), ms, us, ...")]
 Task = Annotated[
     str | None, typer.Option(help="classes, numbers or labels (several a row): what the label is, if not recognised.")
 ]
@@ -70,7 +84,8 @@ Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
 @app.command()
 def fit(
     path: Annotated[
-        str | None, typer.Argument(help="A .csv, .parquet, .npy or .npz file, or a folder of images.")
+        list[str] | None,
+        typer.Argument(help="A .csv, .parquet, .npy or .npz file, a folder of images, or recordings: several files."),
     ] = None,
     method: Annotated[str | None, typer.Option(help="Method; `isotropy methods` lists them (default: auto).")] = None,
     encoder: Annotated[str | None, typer.Option(help="Network, for example table_resnet or timm:resnet18.")] = None,
@@ -82,6 +97,12 @@ def fit(
     split: Split = None,
     group: Group = None,
     time: Time = None,
+    window: Window = None,
+    hop: Hop = None,
+    id: Id = None,
+    rate: Rate = None,
+    gap: Gap = None,
+    time_unit: TimeUnit = None,
     task: Task = None,
     modality: Modality = None,
     na: Missing = None,
@@ -120,9 +141,11 @@ def fit(
     from isotropy.cli import fit as verb
 
     data = {
-        "path": path, "modality": modality, "key": key, "label": _one_or_several(label), "label_key": label_key,
+        "path": _one_or_several(path), "modality": modality, "key": key, "label": _one_or_several(label),
+        "label_key": label_key,
         "test_key": test_key, "test_label_key": test_label_key, "split": split, "group": group, "time": time,
         "task": task, "na": na or [], "drop": drop or [], "kinds": kind or [], "size": size, "max_bad": max_bad,
+        "window": window, "hop": hop, "id": id, "rate": rate, "gap": gap, "time_unit": time_unit,
     }  # fmt: skip
     settings = {
         "method": method, "encoder": encoder, "epochs": epochs, "budget": budget, "seed": seed, "precision": precision,
@@ -137,7 +160,7 @@ def fit(
 @app.command()
 def embed(
     run: Annotated[Path, typer.Argument(help="A run directory.")],
-    path: Annotated[str, typer.Argument(help="Data of the same kind as the run's.")],
+    path: Annotated[list[str], typer.Argument(help="Data of the same kind as the run's.")],
     out: Annotated[Path, typer.Option(help="A .parquet, .npy or .csv file to write.")],
     codes: Annotated[bool, typer.Option("--codes", help="Write codes, one cluster per segment, instead.")] = False,
     standardise: Annotated[
@@ -145,20 +168,29 @@ def embed(
     ] = False,
     key: Key = None,
     na: Missing = None,
+    hop: Hop = None,
+    time: Time = None,
+    group: Group = None,
+    id: Id = None,
+    rate: Rate = None,
+    time_unit: TimeUnit = None,
     max_bad: MaxBad = 0,
     device: Device = "auto",
 ) -> None:
     """Write the embeddings of new data, in constant memory."""
     from isotropy.cli import embed as verb
 
-    data = {"path": path, "key": key, "na": na or [], "max_bad": max_bad}
+    data = {
+        "path": _one_or_several(path), "key": key, "na": na or [], "max_bad": max_bad, "hop": hop, "time": time,
+        "group": group, "id": id, "rate": rate, "time_unit": time_unit,
+    }  # fmt: skip
     verb.embed(run, data, out, codes=codes, standardise=standardise, device=device)
 
 
 @app.command()
 def probe(
     run: Annotated[Path, typer.Argument(help="A run directory.")],
-    path: Annotated[str, typer.Argument(help="Labelled data of the same kind as the run's.")],
+    path: Annotated[list[str], typer.Argument(help="Labelled data of the same kind as the run's.")],
     label: Label = None,
     label_key: LabelKey = None,
     key: Key = None,
@@ -167,6 +199,9 @@ def probe(
     split: Split = None,
     group: Group = None,
     time: Time = None,
+    id: Id = None,
+    rate: Rate = None,
+    time_unit: TimeUnit = None,
     task: Task = None,
     na: Missing = None,
     max_bad: MaxBad = 0,
@@ -180,9 +215,10 @@ def probe(
     from isotropy.cli import probe as verb
 
     data = {
-        "path": path, "key": key, "label": _one_or_several(label), "label_key": label_key, "test_key": test_key,
-        "test_label_key": test_label_key, "split": split, "group": group, "time": time, "task": task,
-        "na": na or [], "max_bad": max_bad,
+        "path": _one_or_several(path), "key": key, "label": _one_or_several(label), "label_key": label_key,
+        "test_key": test_key, "test_label_key": test_label_key, "split": split, "group": group, "time": time,
+        "task": task, "na": na or [], "max_bad": max_bad, "id": id, "rate": rate,
+        "time_unit": time_unit,
     }  # fmt: skip
     verb.probe(
         run, data, evaluators=_names(evaluate), baselines=_names(baselines), label_budget=label_budget, seed=seed,
@@ -193,7 +229,7 @@ def probe(
 @app.command()
 def finetune(
     run: Annotated[Path, typer.Argument(help="A run directory.")],
-    path: Annotated[str, typer.Argument(help="Data of the same kind as the run's, labelled in part or all.")],
+    path: Annotated[list[str], typer.Argument(help="Data of the same kind as the run's, labelled in part or all.")],
     label: Annotated[str | None, typer.Option(help="Column to predict; rows without a value are not labelled.")] = None,
     label_key: LabelKey = None,
     key: Key = None,
@@ -202,6 +238,9 @@ def finetune(
     split: Split = None,
     group: Group = None,
     time: Time = None,
+    id: Id = None,
+    rate: Rate = None,
+    time_unit: TimeUnit = None,
     task: Task = None,
     na: Missing = None,
     max_bad: MaxBad = 0,
@@ -224,9 +263,10 @@ def finetune(
     from isotropy.cli import finetune as verb
 
     data = {
-        "path": path, "key": key, "label": label, "label_key": label_key, "test_key": test_key,
-        "test_label_key": test_label_key, "split": split, "group": group, "time": time, "task": task,
-        "na": na or [], "max_bad": max_bad,
+        "path": _one_or_several(path), "key": key, "label": label, "label_key": label_key, "test_key": test_key,
+        "test_label_key": test_label_key, "split": split, "group": group, "time": time,
+        "task": task, "na": na or [], "max_bad": max_bad, "id": id, "rate": rate,
+        "time_unit": time_unit,
     }  # fmt: skip
     verb.finetune(run, data, budget=budget, joint=joint, settings=set_ or [], seed=seed, out=out, device=device)
 
@@ -234,17 +274,27 @@ def finetune(
 @app.command()
 def predict(
     model: Annotated[Path, typer.Argument(help="A folder that `isotropy finetune` wrote.")],
-    path: Annotated[str, typer.Argument(help="Data of the same kind as the model's; a label may be there.")],
+    path: Annotated[list[str], typer.Argument(help="Data of the same kind as the model's; a label may be there.")],
     out: Annotated[Path, typer.Option(help="A .parquet or .csv file to write.")],
     key: Key = None,
     na: Missing = None,
+    hop: Hop = None,
+    time: Time = None,
+    group: Group = None,
+    id: Id = None,
+    rate: Rate = None,
+    time_unit: TimeUnit = None,
     max_bad: MaxBad = 0,
     device: Device = "auto",
 ) -> None:
     """Write a fine-tuned model's predictions of new data, with probabilities, in constant memory."""
     from isotropy.cli import predict as verb
 
-    verb.predict(model, {"path": path, "key": key, "na": na or [], "max_bad": max_bad}, out, device=device)
+    data = {
+        "path": _one_or_several(path), "key": key, "na": na or [], "max_bad": max_bad, "hop": hop, "time": time,
+        "group": group, "id": id, "rate": rate, "time_unit": time_unit,
+    }  # fmt: skip
+    verb.predict(model, data, out, device=device)
 
 
 @app.command()
@@ -260,7 +310,10 @@ def diagnose(
 
 @app.command()
 def compare(
-    path: Annotated[str, typer.Argument(help="A .csv, .parquet, .npy or .npz file, or a folder of images.")],
+    path: Annotated[
+        list[str],
+        typer.Argument(help="A .csv, .parquet, .npy or .npz file, a folder of images, or recordings: several files."),
+    ],
     methods: Annotated[str, typer.Option(help="Methods, for example lfr,masked (default: a few that suit).")] = "",
     seeds: Annotated[
         int | None, typer.Option(min=1, help="Runs of each method (default: 1, and 2 without a label).")
@@ -274,6 +327,12 @@ def compare(
     split: Split = None,
     group: Group = None,
     time: Time = None,
+    window: Window = None,
+    hop: Hop = None,
+    id: Id = None,
+    rate: Rate = None,
+    gap: Gap = None,
+    time_unit: TimeUnit = None,
     task: Task = None,
     modality: Modality = None,
     na: Missing = None,
@@ -297,9 +356,11 @@ def compare(
     from isotropy.cli import compare as verb
 
     data = {
-        "path": path, "modality": modality, "key": key, "label": _one_or_several(label), "label_key": label_key,
+        "path": _one_or_several(path), "modality": modality, "key": key, "label": _one_or_several(label),
+        "label_key": label_key,
         "test_key": test_key, "test_label_key": test_label_key, "split": split, "group": group, "time": time,
         "task": task, "na": na or [], "drop": drop or [], "kinds": kind or [], "size": size, "max_bad": max_bad,
+        "window": window, "hop": hop, "id": id, "rate": rate, "gap": gap, "time_unit": time_unit,
     }  # fmt: skip
     verb.compare(
         data, methods=_names(methods), seeds=seeds, budget=budget, seed=seed, settings=set_ or [], device=device,

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from isotropy.cli.inputs import load_on
+from isotropy.cli.inputs import load_on, window_columns
 from isotropy.cli.show import OUT, say
 from isotropy.data.stream import stream
 from isotropy.errors import UserError, nearest
@@ -37,11 +37,12 @@ def embed(folder: Path, origin: dict[str, Any], out: Path, *, codes: bool, stand
     )  # fmt: skip
     rows = 0
     try:
-        with writing(out, names, dtype=dtype) as writer, bar:
+        beside = window_columns(flow, out)
+        with writing(out, names, {name: x.dtype for name, x in beside.items()}, dtype=dtype) as writer, bar:
             task = bar.add_task("", total=flow.rows)
             for piece in flow.pieces:
                 found = vectors(piece).astype(dtype, copy=False)
-                writer.write(found)
+                writer.write(found, *(x[rows : rows + len(found)] for x in beside.values()))
                 rows += len(found)
                 bar.update(task, completed=rows)
             if not rows:

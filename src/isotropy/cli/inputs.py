@@ -8,6 +8,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from isotropy.cli.show import OUT
 from isotropy.data import Data, read
+from isotropy.data.stream import Stream
 from isotropy.errors import UserError
 from isotropy.representation import Representation, load
 from isotropy.runs.directory import on_first
@@ -35,6 +36,11 @@ def load_on(folder: Path, device: str) -> Representation:
     return load(folder, device=None if device == "auto" else pick_device(device))
 
 
+def window_columns(flow: Stream, out: Path) -> dict[str, Any]:
+    """Return where each row was cut from, by name, where rows are windows and the file has columns."""
+    return {} if flow.windows is None or out.suffix == ".npy" else flow.windows.columns()
+
+
 def read_with_bar(origin: dict[str, Any]) -> Data:
     """Read the data; a folder of images that is decoded for the first time shows a bar.
 
@@ -42,7 +48,7 @@ def read_with_bar(origin: dict[str, Any]) -> Data:
     """
     path = origin["path"]
     options = {name: value for name, value in origin.items() if name != "path" and value not in (None, [])}
-    if not Path(path).is_dir():
+    if not isinstance(path, str | Path) or not Path(path).is_dir():
         return read(path, **options)
     bar = Progress(
         TextColumn("decoding images"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),

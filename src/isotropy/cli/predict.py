@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from isotropy.cli.inputs import pick_device
+from isotropy.cli.inputs import pick_device, window_columns
 from isotropy.cli.show import OUT, say
 from isotropy.data.stream import stream
 from isotropy.errors import UserError, nearest
@@ -34,12 +34,15 @@ def predict(folder: Path, origin: dict[str, Any], out: Path, *, device: str) -> 
     )  # fmt: skip
     rows = 0
     try:
-        with writing(out, names, texts, dtype=np.float64) as writer, bar:
+        beside = window_columns(flow, out)
+        columns = {name: x.dtype for name, x in beside.items()} | {name: str for name in texts}
+        with writing(out, names, columns, dtype=np.float64) as writer, bar:
             task = bar.add_task("", total=flow.rows)
             for piece in flow.pieces:
                 found = model.predictions_stored(model.representation.stored(piece))
                 said = [[str(model.classes[code]) for code in found.argmax(axis=1)]] if model.classes else []
-                writer.write(found.reshape(len(found), -1), *said)
+                where = [x[rows : rows + len(found)] for x in beside.values()]
+                writer.write(found.reshape(len(found), -1), *where, *said)
                 rows += len(found)
                 bar.update(task, completed=rows)
             if not rows:

@@ -41,7 +41,7 @@ def probe(
     made = load_on(run.folder, device)
     check_baselines(baselines, made.preprocess.modality)
     refuse_inputs(origin, made)
-    origin = {**origin, "modality": made.preprocess.modality}
+    origin = {**origin, **reading_of(made)}
     data = read_as_the_run(run.recipe.data, origin, made.preprocess.text_columns)
     say(data.description)
     rows = made.preprocess.transform(data.values)
@@ -75,6 +75,12 @@ def refuse_inputs(origin: dict[str, Any], made: Representation) -> None:
         )
 
 
+def reading_of(made: Representation) -> dict[str, Any]:
+    """Return how labelled data are read for an encoder: as its modality, and recordings as they were cut for it."""
+    like = made.preprocess.read_options(folder=False).get("like")
+    return {"modality": made.preprocess.modality, "like": like}
+
+
 def read_as_the_run(before: dict[str, Any], origin: dict[str, Any], text: Sequence[str] = ()) -> Data:
     """Read the data as the run did: a label by the same name is the same task, and the same groups or times divide.
 
@@ -83,6 +89,8 @@ def read_as_the_run(before: dict[str, Any], origin: dict[str, Any], text: Sequen
     origin = {**origin, "text": list(text)}
     if origin["task"] is None and label_names(before) == label_names(origin):
         origin = {**origin, "task": before.get("task")}
+    if origin.get("like") is not None:
+        return read_with_bar(origin)
     by = [name for name in ("group", "time") if isinstance(before.get(name), str)]
     if not by or any(origin[name] is not None for name in ("split", "test_key", "group", "time")):
         return read_with_bar(origin)

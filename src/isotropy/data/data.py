@@ -8,6 +8,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from isotropy.data.recordings.windows import Windows
+
 
 @dataclass(frozen=True)
 class Data:
@@ -26,6 +28,7 @@ class Data:
         groups: (N,) what whole groups of rows belong to (a subject, a machine), or None.
         times: (N,) numbers that sort as the rows were recorded, or None.
         kinds: what the user says that columns are, by name; see `columns.WANTED`.
+        windows: where each row was cut from, where the rows are windows of recordings, or recordings.
     """
 
     values: Any
@@ -38,6 +41,7 @@ class Data:
     groups: NDArray[Any] | None = None
     times: NDArray[Any] | None = None
     kinds: Mapping[str, str] = field(default_factory=dict)
+    windows: Windows | None = None
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -62,4 +66,5 @@ class Data:
         beside = {name: getattr(self, name) for name in ("labels", "split", "groups", "times")}
         more = {name: x[rows] for name, x in self.more_labels.items()}
         taken: dict[str, Any] = {name: x if x is None else x[rows] for name, x in beside.items()}
-        return replace(self, values=values, more_labels=more, **taken)
+        windows = None if self.windows is None else self.windows.take(rows)
+        return replace(self, values=values, more_labels=more, windows=windows, **taken)

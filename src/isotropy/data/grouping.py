@@ -115,7 +115,9 @@ def _sortable(column: "pd.Series[Any]", name: str) -> NDArray[Any]:
     dates = pd.to_datetime(text.where(text.str.fullmatch(ISO_DATE)), errors="coerce", utc=True, format="ISO8601")
     wrong = dates.isna().to_numpy()
     if wrong.any():
-        place = int(wrong.argmax())
+        # Where the others are numbers or dates, it is the stray one that has to be found.
+        stray = wrong & numbers.isna().to_numpy()
+        place = int(stray.argmax() if stray.any() else wrong.argmax())
         raise UserError(
             f"time {name!r} cannot be sorted: {column.iloc[place]!r} (row {column.index[place]}) is no number "
             "and no date written as 2024-01-31 or 2024-01-31T12:00"

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from isotropy.batch import Batch, without_mask
+from isotropy.data.recordings.format import Format
 from isotropy.errors import UserError
 
 
@@ -63,6 +64,10 @@ class Preprocess:
     def read_options(self, *, folder: bool) -> dict[str, Any]:
         """Return the arguments of `isotropy.data.read` that bring new data, a folder or not, to the training's form."""
         return {}
+
+    def of_recordings(self, format: Format) -> Self:
+        """Return the same for rows that were cut from recordings in this form; by default nothing of it is kept."""
+        return self
 
     def transform(self, values: Any) -> Tensor | Batch:
         """Return rows as they are stored and batched."""

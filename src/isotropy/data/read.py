@@ -14,7 +14,10 @@ from isotropy.data.folder_targets import folder_data, folder_groups
 from isotropy.data.frames import as_pandas
 from isotropy.data.grouping import check_division, with_division
 from isotropy.data.infer import infer_modality, known_modality
-from isotropy.data.readers import Archive, Columns, read_file
+from isotropy.data.missing import mask_values
+from isotropy.data.readers import Archive, columns_of, read_file
+from isotropy.data.recordings.format import Format
+from isotropy.data.recordings.read import Cutting, are_recordings, read_recordings
 from isotropy.data.schema import as_frame, checked_kinds
 from isotropy.data.target_columns import (
     SEVERAL,
@@ -61,12 +64,20 @@ def read(
     max_bad: int = 0,
     store: str | Path | None = None,
     progress: Callable[[int, int], None] | None = None,
+    window: Any = None,
+    hop: Any = None,
+    id: str | None = None,
+    rate: float | None = None,
+    gap: Any = None,
+    time_unit: str | None = None,
+    like: Format | None = None,
 ) -> Data:
     """Return a data set with labels and parts kept apart from the values.
 
     Args:
         dataset: an array, a tensor, a frame (of pandas, pyarrow, polars or another library, see `frames.as_pandas`), or
-            a path: .npy, .npz, .csv, .parquet, or a folder of images.
+            a path: of a file of one of `READERS`, or a folder of images; of recordings also a folder, a pattern such
+            as "day*.csv", or several paths.
         modality: "table", "series" or "image" where the array's shape says otherwise; see `infer_modality`.
         key: the array of a .npz to read. Without it the only one, X_train, X, data or x is taken. Of a table the column
             of lists that is taken as one array.
@@ -91,6 +102,13 @@ def read(
             and 1, or several columns of 0 and 1, which are then one label.
         scale: how floats are read in images of an array, where training has decided (`ImagePreprocess.scale`).
         size, channels, max_bad, store, progress: for folders of images; see `folder.read_folder`.
+        window, hop: recordings are cut into windows so long ("2s", or 128 samples), one every `hop` (by default a
+            window), which cross no gap and no change of group, part, id or file. `time` is then the column of their
+            clock, `label` what most steps of a window have, `group` a column, "file" or "folder".
+        id: a table's column that tells recordings apart; without a window each is a row.
+        rate: samples a second, of recordings that do not say it; others are resampled to it. gap: the longest step
+            that is interpolated, such as "0.1s". time_unit: of times that are numbers (seconds): "ms", "us", ...
+        like: how other recordings were cut, `Data.windows.format`: new ones are cut likewise.
 
     Raises:
         UserError: what is missing, damaged, empty or of no known form; the line says what to do.
@@ -106,10 +124,16 @@ def read(
         _check_task(task, labelled=label is not None or label_key is not None)
     if task == SEVERAL:
         label = label_rows(label)
+    cutting = Cutting(window=window, hop=hop, id=id, rate=rate, gap=gap, time_unit=time_unit, like=like)
+    if are_recordings(dataset, cutting):
+        return read_recordings(
+            dataset, cutting, modality=modality, key=key, label=label if label_key is None else label_key, na=na,
+            split=split, group=group, time=time, drop=drop, task=task,
+        )  # fmt: skip
     told = _kinds(kinds)
     content, name = _opened(dataset, na, [*text, *(column for column, kind in told.items() if kind in _TEXTS)])
     if key is not None and isinstance(content, pd.DataFrame) and key in content.columns:
-        content = Columns(content, name)
+        content = columns_of(content, name)
     whose = {"the frame": "a frame", "the array": "an array"}.get(name, name)
     more: dict[str, Any] = {}
     keys = {"key": key, "label_key": label_key, "test_key": test_key, "test_label_key": test_label_key}
@@ -226,15 +250,6 @@ def _pop_beside(frame: pd.DataFrame, given: Any, what: str) -> tuple[pd.DataFram
     if getattr(given, "name", None) is not None:
         frame = frame.drop(columns=[name for name in frame.columns if str(name) == str(given.name)])
     return pop_target(frame, _named(given), what)
-
-
-def mask_values(frame: pd.DataFrame, na: Sequence[str]) -> pd.DataFrame:
-    """Return the frame with the texts `na` turned to missing values."""
-    if isinstance(na, str):
-        raise UserError(f"na is a list of texts, such as [{na!r}]")
-    texts = [name for name in frame.columns if not pd.api.types.is_numeric_dtype(frame[name].dtype)]
-    missing = frame[texts].isin(list(na))
-    return frame.assign(**{name: frame[name].mask(missing[name]) for name in texts if missing[name].any()})
 
 
 def _columns(frame: pd.DataFrame) -> str:

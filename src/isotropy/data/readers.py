@@ -1,8 +1,11 @@
 """File formats by their suffix: how a file is read, whole and in pieces."""
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib import import_module
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile, ZipFile
@@ -17,6 +20,7 @@ from pyarrow import ArrowException
 
 from isotropy.data.csv_file import layout_of, read_csv
 from isotropy.data.frames import arrow_to_pandas, as_pandas, stacked
+from isotropy.data.recordings.recording import Signals
 from isotropy.errors import UserError, nearest
 from isotropy.registry import find
 
@@ -49,20 +53,23 @@ def opening(path: Path) -> Iterator[None]:
 
 
 class Archive:
-    """The arrays of a .npz file, read one by one; `shapes` says of each what it is."""
+    """The arrays of a file of several, read one by one; `shapes` says of each what it is.
 
-    def __init__(self, path: Path) -> None:
+    Args:
+        path: of the file. shapes: name -> shape and type. load: returns the array of a name.
+    """
+
+    def __init__(self, path: Path, shapes: dict[str, str], load: Callable[[str], NDArray[Any]]) -> None:
         self.path = path
-        with opening(path), ZipFile(path) as archive:
-            members = [name for name in archive.namelist() if name.endswith(".npy")]
-            self.shapes = {name.removesuffix(".npy"): _header(archive, name) for name in members}
+        self.shapes = shapes
+        self._load = load
 
     def __getitem__(self, key: str) -> NDArray[Any]:
         """Return one array; UserError with the nearest name where there is none of this name."""
         if key not in self.shapes:
             raise UserError(f"{self.path} has no array {key!r}{nearest(key, self.shapes)}")
-        with opening(self.path), np.load(self.path, allow_pickle=False) as arrays:
-            return np.asarray(arrays[key])
+        with opening(self.path):
+            return np.asarray(self._load(key))
 
     def choose(self) -> str:
         """Return the key of the only array, or of one with a usual name; UserError lists the arrays otherwise."""
@@ -73,20 +80,26 @@ class Archive:
         raise UserError(f"{self.path} holds {found or 'no array'}: name one with key")
 
 
-class Columns(Archive):
-    """The columns of a table as arrays: those of lists of one length as (N, ...)."""
+def _npz(path: Path, na: Sequence[str]) -> Archive:
+    with opening(path), ZipFile(path) as archive:
+        members = [name for name in archive.namelist() if name.endswith(".npy")]
+        shapes = {name.removesuffix(".npy"): _header(archive, name) for name in members}
 
-    def __init__(self, frame: pd.DataFrame, name: str) -> None:
-        self.path, self.frame = Path(name), frame
-        self.shapes = {str(column): f"{frame[column].dtype}" for column in frame.columns}
+    def load(key: str) -> NDArray[Any]:
+        with np.load(path, allow_pickle=False) as arrays:
+            return np.asarray(arrays[key])
 
-    def __getitem__(self, key: str) -> NDArray[Any]:
-        """Return one column; UserError with the nearest name where there is none of this name."""
-        if key not in self.shapes:
-            raise UserError(f"{self.path} has no column {key!r}{nearest(key, self.shapes)}")
-        column = self.frame[key]
-        array = stacked(column) if column.dtype == object else None
-        return column.to_numpy() if array is None else array
+    return Archive(path, shapes, load)
+
+
+def columns_of(frame: pd.DataFrame, name: str) -> Archive:
+    """Return the columns of a table as arrays: those of lists of one length as (N, ...)."""
+
+    def load(key: str) -> NDArray[Any]:
+        array = stacked(frame[key]) if frame[key].dtype == object else None
+        return frame[key].to_numpy() if array is None else array
+
+    return Archive(Path(name), {str(column): f"{frame[column].dtype}" for column in frame.columns}, load)
 
 
 def _header(archive: ZipFile, name: str) -> str:
@@ -106,10 +119,12 @@ class Reader:
         read: returns the content of (path, na), where the texts `na` mean a missing value beside the format's own.
         pieces: returns of (path, na, text) how many rows there are (None where only reading would tell) and frames
             of at most `PIECE_ROWS`; the columns `text` are read as text. None for a format without pieces.
+        recordings: whether a file holds recordings (`recordings.recording.Signals`), so that they are read as such.
     """
 
-    read: Callable[[Path, Sequence[str]], pd.DataFrame | NDArray[Any] | Archive]
+    read: Callable[[Path, Sequence[str]], pd.DataFrame | NDArray[Any] | Archive | list[Signals]]
     pieces: Callable[[Path, Sequence[str], Sequence[str]], tuple[int | None, Iterator[pd.DataFrame]]] | None = None
+    recordings: Callable[[Path], bool] = lambda path: False
 
 
 def _npy(path: Path, na: Sequence[str]) -> NDArray[Any]:
@@ -160,11 +175,42 @@ def _parquet_pieces(path: Path, na: Sequence[str], text: Sequence[str]) -> tuple
     return file.metadata.num_rows, frames()
 
 
+def _format(name: str, recordings: Callable[[Path], bool] = lambda path: False) -> Reader:
+    """Return the reader in a file of `formats`, which imports the package that it needs when it is first used."""
+
+    def read(path: Path, na: Sequence[str]) -> Any:
+        with opening(path):
+            return import_module(f"isotropy.data.formats.{name}").read(path)
+
+    return Reader(read, recordings=recordings)
+
+
+def _always(path: Path) -> bool:
+    return True
+
+
+def _relational(path: Path) -> bool:
+    """Return whether an .arff file has a column of series."""
+    with path.open(encoding="utf-8-sig", errors="replace") as lines:
+        header = takewhile(lambda line: not line.strip().lower().startswith("@data"), lines)
+        return any(re.search(r"^\s*@attribute\s.*\srelational\s*$", line, re.IGNORECASE) for line in header)
+
+
 READERS: dict[str, Reader] = {
     ".npy": Reader(_npy),
-    ".npz": Reader(lambda path, na: Archive(path)),
+    ".npz": Reader(_npz),
     ".csv": Reader(_csv, _csv_pieces),
     ".parquet": Reader(_parquet, _parquet_pieces),
+    ".ts": _format("ts", _always),
+    ".tsf": _format("tsf", _always),
+    ".arff": _format("arff", _relational),
+    ".wav": _format("wav", _always),
+    ".edf": _format("edf", _always),
+    ".bdf": _format("edf", _always),
+    ".hea": _format("wfdb", _always),
+    ".h5": _format("hdf5"),
+    ".hdf5": _format("hdf5"),
+    ".mat": _format("matlab"),
 }
 
 

@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from isotropy.data.preprocess import Preprocess
+from isotropy.data.recordings.format import Format
 from isotropy.data.tensors import as_array, as_tensor, pieces
 from isotropy.errors import UserError
 
@@ -27,6 +28,7 @@ class SeriesPreprocess(Preprocess):
         kept: the channels that are used (the others were constant or all missing in training).
         mean, std: of each kept channel.
         any_length: whether new series may have another length.
+        recordings: how they were cut from recordings, None where they came as they are.
 
     Missing values (NaN) are interpolated linearly in time within their own series and channel, the ends held;
     a channel that a series lacks altogether is 0, the training mean.
@@ -44,6 +46,7 @@ class SeriesPreprocess(Preprocess):
     mean: tuple[float, ...]
     std: tuple[float, ...]
     any_length: bool = False
+    recordings: Format | None = None
 
     modality = "series"
     noun = "series"
@@ -105,6 +108,29 @@ class SeriesPreprocess(Preprocess):
     def shape(self) -> dict[str, Any]:
         """The numbers of channels and time steps of a stored row."""
         return {"channels": len(self.kept), "length": self.length}
+
+    def read_options(self, *, folder: bool) -> dict[str, Any]:
+        """Return how recordings were cut, as `isotropy.data.read` takes it."""
+        return {} if self.recordings is None else {"like": self.recordings}
+
+    def of_recordings(self, format: Format) -> Self:
+        """Return the same for rows that were cut from recordings in this form."""
+        return replace(self, recordings=format)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what `from_json` reads; how recordings were cut only where there are some."""
+        data = super().to_json()
+        recordings = data.pop("recordings")
+        return data if recordings is None else data | {"recordings": recordings.to_json()}
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Self:
+        """Return the preprocessing that `to_json` wrote; UserError if it is not one."""
+        made = super().from_json({**data, "recordings": None})
+        try:
+            return made if data.get("recordings") is None else made.of_recordings(Format.from_json(data["recordings"]))
+        except (KeyError, TypeError) as error:
+            raise UserError(f"this is no preprocessing of recordings of isotropy: {error!r}") from error
 
     def transform(self, values: Any) -> Tensor:
         """Return series (N, C, T) as float32 (N, kept channels, T), standardised.

@@ -177,6 +177,8 @@ class SelfSupervisedEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
 
     def _checked(self, X: Any, *, reset: bool) -> tuple[Any, str]:
         """Return the rows in the form that a preprocessing takes, and their modality."""
+        if isinstance(X, Data):
+            X = X.values
         given, X = X, as_pandas(X)
         if isinstance(X, pd.DataFrame):
             # Of pandas' own frames scikit-learn wants to see the names as they are.

@@ -1,7 +1,7 @@
 """Files of rows, written in pieces: any number of rows, constant memory, atomic."""
 
 import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Protocol
@@ -13,25 +13,28 @@ from numpy.typing import NDArray
 
 from isotropy.io.atomic import replacing
 
+Columns = Sequence[str] | Mapping[str, Any]
+
 
 class Writer(Protocol):
     """Takes the rows of a file of embeddings in their order."""
 
     def write(self, embeddings: NDArray[Any], *texts: Any) -> None:
-        """Append rows (B, width), and of every text column as many strings, None where missing."""
+        """Append rows (B, width), and of every column before them as many values, None where missing."""
         ...
 
 
 @contextmanager
 def writing(
-    path: Path, names: Sequence[str], texts: Sequence[str] = (), *, dtype: type[np.generic] = np.float32
+    path: Path, names: Sequence[str], texts: Columns = (), *, dtype: type[np.generic] = np.float32
 ) -> Iterator[Writer]:
     """Give a writer of a file that appears, in place of an older one, when the block ends without an error.
 
     Args:
         path: ends in one of `WRITERS`.
         names: of the columns of numbers, of type `dtype`.
-        texts: names of columns of strings that come before them; a .npy file has none.
+        texts: names of columns of strings that come before them, or their numpy types by name, where some are numbers
+            or dates; a .npy file has none.
 
     Raises:
         OSError: the disk does not take it.
@@ -43,13 +46,16 @@ def writing(
 class _Parquet:
     """One column per dimension; every piece is a row group."""
 
-    def __init__(self, path: Path, names: Sequence[str], texts: Sequence[str], dtype: type[np.generic]) -> None:
+    def __init__(self, path: Path, names: Sequence[str], texts: Columns, dtype: type[np.generic]) -> None:
         number = pa.from_numpy_dtype(np.dtype(dtype))
-        self.schema = pa.schema([(name, pa.string()) for name in texts] + [(name, number) for name in names])
+        given = {name: texts[name] if isinstance(texts, Mapping) else str for name in texts}
+        self.beside = {name: _arrow_type(kind) for name, kind in given.items()}
+        self.schema = pa.schema([*self.beside.items(), *((name, number) for name in names)])
         self.file = pq.ParquetWriter(path, self.schema)
 
     def write(self, embeddings: NDArray[Any], *texts: Any) -> None:
-        columns = [pa.array(text, pa.string(), from_pandas=True) for text in texts]
+        kinds = self.beside.values()
+        columns = [pa.array(text, kind, from_pandas=True) for text, kind in zip(texts, kinds, strict=True)]
         columns += [pa.array(column) for column in np.ascontiguousarray(embeddings.T)]
         self.file.write_table(pa.table(columns, schema=self.schema))
 
@@ -86,7 +92,7 @@ class Npy:
 class _Csv:
     """Comma-separated text; numbers as short as they read back to the same."""
 
-    def __init__(self, path: Path, names: Sequence[str], texts: Sequence[str], dtype: type[np.generic]) -> None:
+    def __init__(self, path: Path, names: Sequence[str], texts: Columns, dtype: type[np.generic]) -> None:
         self.file = open(path, "w", encoding="utf-8", newline="")  # noqa: SIM115 (closed by `close`)
         self.rows = csv.writer(self.file)
         self.rows.writerow([*texts, *names])
@@ -102,7 +108,12 @@ class _Csv:
         self.file.close()
 
 
-def _npy(path: Path, names: Sequence[str], texts: Sequence[str], dtype: type[np.generic]) -> Npy:
+def _arrow_type(kind: Any) -> Any:
+    """Return text for objects and texts, and an arrow type for numbers and dates."""
+    return pa.string() if np.dtype(kind).kind in "OUS" else pa.from_numpy_dtype(np.dtype(kind))
+
+
+def _npy(path: Path, names: Sequence[str], texts: Columns, dtype: type[np.generic]) -> Npy:
     assert not texts, "a .npy file holds numbers"
     return Npy(path, (len(names),), dtype)
 

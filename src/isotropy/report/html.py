@@ -67,6 +67,19 @@ def page(title: str, body: str) -> str:
     )
 
 
+def _windows(windows: dict[str, Any]) -> str:
+    """Return how many windows the files and groups have, and how much of a window its label is of."""
+    said = []
+    for name in ("files", "groups"):
+        if counts := list(windows.get(name, {}).values()):
+            said.append(f"{len(counts):,} {name} of {min(counts):,} to {max(counts):,} windows")
+    for label, fraction in windows.get("shares", {}).items():
+        said.append(
+            f"{label} is of {fraction['mean']:.0%} of a window's steps on average, at least {fraction['least']:.0%}"
+        )
+    return "; ".join([*said, "each one's file, start and end are in embeddings.parquet"])
+
+
 def _head(summary: dict[str, Any]) -> str:
     outcome, said = OUTCOMES[summary["headline"]["outcome"]]
     recipe = summary.get("recipe", {})
@@ -74,6 +87,8 @@ def _head(summary: dict[str, Any]) -> str:
     facts = {part.capitalize(): str(settings["name"]) for part, settings in named.items() if "name" in settings}
     if "description" in summary.get("data", {}):
         facts["Data"] = summary["data"]["description"]
+    if windows := summary.get("data", {}).get("windows"):
+        facts["Windows"] = _windows(windows)
     if training := summary.get("training"):
         facts["Trained for"] = f"{training['epochs']:.3g} epochs"
     if "map" in summary:

@@ -28,7 +28,7 @@ def summarise(run_dir: str | Path) -> dict[str, Any]:
     Sections: name; headline {outcome, sentences}; training {steps, epochs, loss, curves {name: [[epoch, mean, low,
     high], ...]}, reference_losses}; verdict (`isotropy.diagnose`); health {curves {name: [[epoch, value], ...]}, last};
     evidence, codes, model (the files probes, codes and model.json); data {description, rows, training_rows,
-    reference_losses}; map (`embedding_map`); recipe and recipe_text; commands [[what, command], ...].
+    reference_losses, windows}; map (`embedding_map`); recipe and recipe_text; commands [[what, command], ...].
 
     Raises:
         UserError: where the directory is not a run, or one of its files cannot be read.
@@ -40,7 +40,7 @@ def summarise(run_dir: str | Path) -> dict[str, Any]:
     summary: dict[str, Any] = {"name": run.folder.resolve().name, "commands": _commands(run.folder, files)}
     about = run.about if "data.json" in files else {}
     if about:
-        shown = ("description", "rows", "training_rows", "reference_losses")
+        shown = ("description", "rows", "training_rows", "reference_losses", "windows")
         summary["data"] = {name: about[name] for name in shown if name in about}
     if "recipe.toml" in files:
         summary |= _recipe(run.folder / "recipe.toml")

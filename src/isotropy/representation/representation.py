@@ -20,6 +20,7 @@ from isotropy.batch import Batch, batched, unwrap
 from isotropy.data import PREPROCESS, Data, Preprocess, read
 from isotropy.data.frames import as_pandas
 from isotropy.data.infer import infer_modality
+from isotropy.data.recordings.paths import named_by_path
 from isotropy.data.tensors import as_array
 from isotropy.encoders import Encoder, wrap
 from isotropy.encoders.encoder import to_channels_last
@@ -197,7 +198,7 @@ class Representation:
     def _values(self, values: Any) -> Any:
         """Return values in the form that the preprocessing takes."""
         options = self.preprocess.read_options(folder=isinstance(values, (str, Path)) and Path(values).is_dir())
-        if isinstance(values, (str, Path)):
+        if named_by_path(values) or (isinstance(values, pd.DataFrame) and "like" in options):
             values = read(values, modality=self.modality, **options)
         if isinstance(values, Data):
             return values.values
@@ -207,6 +208,18 @@ class Representation:
                 return values
             values = values.to_numpy()
         return infer_modality(as_array(values), self.modality, scale=options.get("scale"))[0]
+
+    def read(self, dataset: Any, **reading: Any) -> Data:
+        """Return data read as the training's were: recordings cut into the same windows at the same rate.
+
+        Args:
+            dataset: as `isotropy.read` takes it. reading: further keywords of it, such as `label`, `group` or `hop`.
+
+        Raises:
+            UserError: what `isotropy.read` raises.
+        """
+        folder = isinstance(dataset, (str, Path)) and Path(dataset).is_dir()
+        return read(dataset, modality=self.modality, **{**self.preprocess.read_options(folder=folder), **reading})
 
     def codes(self, values: Any) -> NDArray[np.int64]:
         """Return one cluster per segment, (N, S) int64, of rows as `transform` takes them.

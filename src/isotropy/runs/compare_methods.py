@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from isotropy.data import Data, read
+from isotropy.data.recordings.paths import first_path, named_by_path, resolved
 from isotropy.errors import UserError
 from isotropy.methods import find_method
 from isotropy.runs.comparison_folder import LEADERBOARD, ComparisonFolder, default_folder, identity_of
@@ -143,8 +144,8 @@ def compare_methods(
     clock = time.perf_counter if torch.device(device).type == "cuda" else time.process_time
     if isinstance(data, Data) and reading:
         raise UserError(f"the data is read already: give {next(iter(reading))} to isotropy.read")
-    if isinstance(data, (str, Path)):
-        origin = {"path": data, **reading}
+    if named_by_path(data):
+        origin = {"path": resolved(data), **reading}
     origin = origin or reading
     ask = partial(_events, methods=methods, seeds=seeds, budget=budget, seed=seed, settings=settings or {}, out=out)
     return ask(data, reading, origin, device, clock, clock() - spent)
@@ -165,7 +166,7 @@ def _events(
     settings: Mapping[str, Any],
     out: Path | str | None,
 ) -> Iterator[ComparisonEvent]:
-    name = Path(origin.get("path", "data")).resolve().stem
+    name = Path(first_path(origin.get("path", "data"))).resolve().stem
     label = next((v for v in (origin.get("label"), origin.get("label_key")) if isinstance(v, str)), "label")
     if not isinstance(data, Data):
         data = read(data, **reading)

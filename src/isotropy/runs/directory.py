@@ -92,6 +92,7 @@ class Run:
                 "training_rows": len(prepared.train),
                 "fingerprint": fingerprint(prepared.rows),
                 "test_rows": test_rows,
+                **({} if prepared.data.windows is None else {"windows": prepared.data.windows.about()}),
                 **prepared.facts(),
                 "preprocess": prepared.preprocess.to_json(),
             }
@@ -226,7 +227,8 @@ class Run:
     def _write_embeddings(self, prepared: Prepared, made: Representation, vectors: NDArray[np.float32] | None) -> None:
         """Write embeddings.parquet: the part of each row (or "unused"), its labels as text, if any, and z0, z1, ...
 
-        The first label is called "label", the others by their names.
+        The first label is called "label", the others by their names. Windows of recordings have their file, group,
+        start, end and the fraction of their steps with each label beside them.
         """
         rows = prepared.rows
         labels = {"label" if not place else one.name: one.values for place, one in enumerate(prepared.division.labels)}
@@ -234,11 +236,15 @@ class Run:
         labels = {f"label {name}" if name in taken else name: values for name, values in labels.items()}
         part = np.full(len(rows), "unused", dtype="<U6")
         part[prepared.train], part[prepared.test] = "train", "test"
-        with writing(self.folder / "embeddings.parquet", made.names, ["part", *labels]) as writer:
+        windows = prepared.data.windows
+        beside = {} if windows is None else windows.columns()
+        beside = {f"window {name}" if name in {*taken, *labels} else name: x for name, x in beside.items()}
+        texts = {name: str for name in ("part", *labels)} | {name: x.dtype for name, x in beside.items()}
+        with writing(self.folder / "embeddings.parquet", made.names, texts) as writer:
             for piece in batched(len(rows), rows=_PIECE):
                 said = [_texts(values[piece]) for values in labels.values()]
                 z = made.embed_stored(rows[piece]) if vectors is None else vectors[piece]
-                writer.write(z, part[piece], *said)
+                writer.write(z, part[piece], *said, *(x[piece] for x in beside.values()))
 
     def keep_evidence(self, found: list[dict[str, Any]]) -> None:
         """Write probes.json: one entry per label, the newest in place of an older one of the same name."""

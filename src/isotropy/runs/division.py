@@ -71,8 +71,11 @@ def divide(data: Data, seed: int, names: Sequence[str] = ("label",)) -> Division
         train, test = np.flatnonzero(~held_out), np.flatnonzero(held_out)
     elif labels:
         first = labels[0]
-        if hop and groups is None and data.times is None:
-            groups = leaks.window_blocks(linked)
+        if groups is None and data.times is None:
+            if hop:
+                groups = leaks.window_blocks(linked)
+            elif data.windows is not None and data.windows.linked.any():
+                groups = leaks.window_blocks(data.windows.linked)
         train, test = split(
             first.values, test=_TEST_FRACTION, seed=seed, task=first.task, groups=groups, times=data.times
         )
@@ -134,6 +137,9 @@ def _unseen_notes(label: Label, train: Rows, test: Rows) -> list[str]:
 
 def _overlaps(data: Data) -> tuple[NDArray[np.bool_], int]:
     """Return which rows overlap the next one, and the hop, 0 where they are no overlapping windows."""
+    if data.windows is not None:
+        overlap = data.windows.overlap
+        return data.windows.linked, (data.windows.format.hop or 0) if overlap else 0
     if data.modality != "series" or not isinstance(data.values, np.ndarray):
         return np.zeros(0, dtype=bool), 0
     return leaks.overlapping_windows(data.values)

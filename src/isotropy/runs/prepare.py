@@ -132,6 +132,8 @@ def prepare(
         any_length = encoders.any_length(recipe.encoder) if network is None else own
         told: dict[str, Any] = {"kinds": data.kinds} if data.kinds else {}
         preprocess = MODALITIES[recipe.modality].preprocess.learn(data.values, train, any_length=any_length, **told)
+        if data.windows is not None:
+            preprocess = preprocess.of_recordings(data.windows.format)
     rows = preprocess.transform(data.values)
     place = torch.device(device)
     dataset = ArrayDataset(rows, preprocess, device=place, index=torch.from_numpy(train) if len(test) else None)

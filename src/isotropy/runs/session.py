@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from isotropy.data import Data, read
+from isotropy.data.recordings.paths import first_path, named_by_path, resolved
 from isotropy.diagnostics.verdict import Verdict, verdict
 from isotropy.errors import UserError
 from isotropy.evaluation.baselines import check_baselines
@@ -244,7 +245,7 @@ def train(
             "embedding": embedding,
         }
         changes = {name: value for name, value in named.items() if value is not None} | dict(settings or {})
-        if isinstance(data, (str, Path)):
+        if named_by_path(data):
             origin = origin or read_again(data, **reading)
         else:
             origin = origin or {name: value for name, value in reading.items() if _is_name(value, data)}
@@ -280,10 +281,10 @@ def _check_length(epochs: float | None, budget: float | None, settings: Mapping[
         raise UserError(f"budget = {budget:g} must be a number of seconds above 0")
 
 
-def read_again(path: Path | str, **reading: Any) -> dict[str, Any]:
+def read_again(path: Any, **reading: Any) -> dict[str, Any]:
     """Return the keywords of `isotropy.read` that find the data again from any folder."""
     kept = {name: value for name, value in reading.items() if value not in (None, [], ())}
-    return kept | {"path": str(Path(path).expanduser().resolve())}
+    return kept | {"path": resolved(path)}
 
 
 def _is_name(value: Any, data: Any) -> bool:
@@ -334,7 +335,7 @@ def _plan(
         reserved = defaults.DEFAULT_BUDGET - seconds
         epochs = prepare.epochs_within(seconds, prepare.seconds_per_epoch(prepared), most=most)
     if out == "auto":
-        out = free_folder(origin.get("path", "data"), chosen.method) if comm.rank() == 0 else None
+        out = free_folder(first_path(origin.get("path", "data")), chosen.method) if comm.rank() == 0 else None
         out = comm.broadcast_object(out)
     folder = None if out is None else Path(out)
     return Planned(prepared.with_epochs(epochs), epochs, reason, folder, reserved, test_rows=test_rows)

@@ -1,0 +1,27 @@
+"""European Data Format, .edf and .bdf (with the package pyedflib): each channel at its own rate."""
+
+from pathlib import Path
+
+import numpy as np
+
+from isotropy.data.formats import package
+from isotropy.data.recordings.recording import Signals
+from isotropy.errors import UserError
+
+
+def read(path: Path) -> list[Signals]:
+    """Return the one record of a file in physical units, each channel at the rate that it was recorded with.
+
+    Raises:
+        UserError: no signal; a file with interruptions (EDF+D), whose samples do not follow each other.
+    """
+    pyedflib = package("pyedflib", ".edf")
+    with pyedflib.EdfReader(str(path)) as file:
+        if not file.signals_in_file:
+            raise UserError(f"{path} holds no signal")
+        count = range(file.signals_in_file)
+        names = [file.getLabel(place) for place in count]
+        rates = [float(file.getSampleFrequency(place)) for place in count]
+        values = [file.readSignal(place) for place in count]
+        start = np.datetime64(file.getStartdatetime(), "ns")
+    return [Signals(names, values, rates, start=start)]

@@ -1,0 +1,33 @@
+"""HDF5, .h5 (with the package h5py): arrays by key, as /group/name."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from isotropy.data.formats import package
+from isotropy.data.readers import Archive
+
+
+def read(path: Path, *, reversed_axes: bool = False) -> Archive:
+    """Return the arrays of a file; `reversed_axes` as MATLAB stores them. Tables of several types are left out."""
+    h5py = package("h5py", path.suffix)
+    shapes: dict[str, str] = {}
+
+    def visit(name: str, item: Any) -> None:
+        if isinstance(item, h5py.Dataset) and item.dtype.names is None and item.shape is not None:
+            shape = item.shape[::-1] if reversed_axes else item.shape
+            shapes[name] = f"{shape} {'text' if h5py.check_string_dtype(item.dtype) else item.dtype}"
+
+    with h5py.File(path, "r") as file:
+        file.visititems(visit)
+
+    def load(key: str) -> NDArray[Any]:
+        with h5py.File(path, "r") as file:
+            item = file[key]
+            array = item.asstr()[()] if h5py.check_string_dtype(item.dtype) else item[()]
+        array = np.asarray(array)
+        return array.T if reversed_axes else array
+
+    return Archive(path, shapes, load)

@@ -1,0 +1,28 @@
+"""Sound, .wav: whole numbers are scaled to [-1, 1]."""
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+from scipy.io import wavfile
+
+from isotropy.data.recordings.recording import Signals
+
+
+def read(path: Path) -> list[Signals]:
+    """Return the one record of a file, float32, with a channel for each of the sound's."""
+    with warnings.catch_warnings():
+        # Of chunks that hold no sound (names of pieces, programs): there is nothing to do about them.
+        warnings.simplefilter("ignore", wavfile.WavFileWarning)
+        rate, sound = wavfile.read(path)
+    sound = sound[:, None] if sound.ndim == 1 else sound
+    if sound.dtype == np.uint8:
+        scaled = (sound.astype(np.float32) - 128) / 128
+    elif sound.dtype.kind == "i":
+        # 24 bits come in the upper part of 32.
+        scaled = (sound / float(-np.iinfo(sound.dtype).min)).astype(np.float32)
+    else:
+        scaled = sound.astype(np.float32)
+    count = scaled.shape[1]
+    names = ["sound"] if count == 1 else [f"sound {place}" for place in range(count)]
+    return [Signals(names, list(scaled.T), [float(rate)] * count)]

@@ -1,0 +1,1 @@
+"""Recordings: long series that are cut into windows, of files, folders, frames and arrays."""

@@ -1,0 +1,197 @@
+"""Recordings as rows: read, brought to one rate, cut into windows, with labels, groups and times beside them."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from isotropy.data.data import Data
+from isotropy.data.readers import READERS
+from isotropy.data.recordings.format import Format
+from isotropy.data.recordings.frames import Roles
+from isotropy.data.recordings.paths import files_of, holds_recordings, is_pattern, named_by_path
+from isotropy.data.recordings.recording import Recording, refuse_other_channels, warn_of_marks
+from isotropy.data.recordings.rows import rows_of
+from isotropy.data.recordings.sources import recordings_of
+from isotropy.data.recordings.spacing import common_rate, without_gaps
+from isotropy.data.recordings.spans import Span, unit_seconds
+from isotropy.data.recordings.windows import cut
+from isotropy.errors import UserError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cutting:
+    """How recordings are asked to be cut: the arguments of `isotropy.read` that are of recordings alone."""
+
+    window: Any = None
+    hop: Any = None
+    id: str | None = None
+    rate: float | None = None
+    gap: Any = None
+    time_unit: str | None = None
+    like: Format | None = None
+
+    @property
+    def given(self) -> bool:
+        """Whether any of them is."""
+        return any(value is not None for value in vars(self).values())
+
+
+def are_recordings(dataset: Any, cutting: Cutting) -> bool:
+    """Return whether data are recordings: they are to be cut, or several files, or of a format that holds some."""
+    if cutting.given:
+        return True
+    if not named_by_path(dataset):
+        return False
+    if not isinstance(dataset, str | Path) or is_pattern(dataset):
+        return True
+    path = Path(dataset).expanduser()
+    if path.is_dir():
+        return holds_recordings(path)
+    reader = READERS.get(path.suffix.lower())
+    return path.is_file() and reader is not None and reader.recordings(path)
+
+
+def read_recordings(
+    dataset: Any,
+    cutting: Cutting,
+    *,
+    modality: str | None = None,
+    key: str | None = None,
+    label: Any = None,
+    na: Sequence[str] = (),
+    split: Any = None,
+    group: Any = None,
+    time: Any = None,
+    drop: Sequence[str] = (),
+    task: str | None = None,
+) -> Data:
+    """Return windows of recordings, or, without a window, one row a recording; arguments as of `isotropy.read`.
+
+    Raises:
+        UserError: what cannot be cut so; the line says what was measured and what to do.
+    """
+    if modality not in (None, "series"):
+        raise UserError(f"recordings are series, not {modality}: leave out window, hop, id, rate and gap")
+    like = cutting.like
+    window, hop, gap = (
+        None if given is None else Span.read(given, what)
+        for what, given in (("window", cutting.window), ("hop", cutting.hop), ("gap", cutting.gap))
+    )
+    if hop is not None and window is None and like is None:
+        raise UserError("a hop needs a window: --window 2s --hop 1s")
+    if cutting.rate is not None and not (cutting.rate > 0 and np.isfinite(cutting.rate)):
+        raise UserError(f"rate {cutting.rate:g} must be a number of samples a second above 0")
+    if split is not None and group is not None:
+        raise UserError("split and group both say what the test part is: give one of them")
+    roles = _roles(cutting, label, split, group, time, drop)
+    found, name, notes = recordings_of(dataset, roles, rate=like.rate if like else cutting.rate, key=key, na=na)
+    refuse_other_channels(found)
+    found = [_in_order(one, found[0].channels) for one in found]
+    if like is None:
+        warn_of_marks(found)
+    pieces, rate, said = _even(found, cutting, gap)
+    notes += said
+    format = like or Format(
+        window=None if window is None else window.at(rate, "window"), hop=None, rate=rate,
+        channels=found[0].channels, time=_name(time), time_unit=cutting.time_unit, id=cutting.id,
+        group=_name(group), gap=None if gap is None else gap.text,
+    )  # fmt: skip
+    format = replace(format, hop=hop.at(rate, "hop") if hop else format.hop or format.window)
+    made = cut(pieces, format, _averaged(pieces, task))
+    return rows_of(made, found, name, _train_and_test(dataset), group, time, label, na, task, notes)
+
+
+def _roles(cutting: Cutting, label: Any, split: Any, group: Any, time: Any, drop: Sequence[str]) -> Roles:
+    like = cutting.like
+    names = (label,) if isinstance(label, str) else ()
+    if isinstance(label, list | tuple) and label and all(isinstance(one, str) for one in label):
+        names = tuple(label)
+    roles = {"time": time, "group": group, "id": cutting.id, "split": split}
+    named = [(one, "label") for one in names] + [(one, what) for what, one in roles.items() if isinstance(one, str)]
+    for place, (one, what) in enumerate(named):
+        for other, before in named[:place]:
+            if one == other and what == before:
+                raise UserError(f"{what} {one!r} is given twice")
+            if one == other and {what, before} != {"group", "id"}:
+                raise UserError(f"{one!r} cannot be both the {before} and the {what}")
+    if cutting.time_unit is not None:
+        unit_seconds(cutting.time_unit)
+    return Roles(
+        time=time if time is not None or like is None else like.time,
+        time_unit=cutting.time_unit if cutting.time_unit is not None or like is None else like.time_unit,
+        group=group if group is not None or like is None else like.group,
+        id=cutting.id if cutting.id is not None or like is None else like.id,
+        split=split,
+        labels=names,
+        label_values=None if names else label,
+        drop=[drop] if isinstance(drop, str) else drop,
+        channels=None if like is None else like.channels,
+        group_optional=like is not None and group is None and cutting.id is None,
+    )
+
+
+def _in_order(one: Recording, channels: tuple[str, ...]) -> Recording:
+    if one.channels == channels:
+        return one
+    return replace(one, channels=channels, values=one.values[[one.channels.index(name) for name in channels]])
+
+
+def _even(
+    found: Sequence[Recording], cutting: Cutting, gap: Span | None
+) -> tuple[list[Recording], float | None, list[str]]:
+    """Return the pieces of recordings between gaps at one rate, the rate, and what has to be said of it."""
+    like = cutting.like
+    if gap is None and like is not None and like.gap is not None:
+        gap = Span.read(like.gap, "gap")
+    timed = any(one.seconds is not None or one.rate is not None for one in found)
+    wanted = like.rate if like is not None else cutting.rate
+    if cutting.rate is not None:
+        # Of what has no clock the rate says how fast it was recorded.
+        found = [
+            one if one.seconds is not None or one.rate is not None else replace(one, rate=cutting.rate) for one in found
+        ]
+    elif like is not None and not timed:
+        found = [replace(one, rate=like.rate) for one in found]
+    rate = common_rate(found, wanted)
+    longest = None if gap is None else gap.seconds if gap.seconds is not None else (gap.steps or 0) / (rate or 1.0)
+    pieces: list[Recording] = []
+    gaps, changes = 0, Counter[str]()
+    for one in found:
+        if one.seconds is None and one.rate is not None and not isinstance(one.start, np.datetime64):
+            one = replace(one, start=float(one.start) / one.rate)
+        without, count, changed = without_gaps(one, rate, longest)
+        pieces += without
+        gaps += count
+        changes[changed] += 1
+    notes = [f"{gaps:,} gap{'s' * (gaps != 1)} that no window crosses"] if gaps else []
+    notes += [f"{count} of {len(found)} recordings {how}" for how, count in changes.items() if how]
+    return pieces, rate, notes
+
+
+def _name(given: Any) -> str | None:
+    return given if isinstance(given, str) else None
+
+
+def _averaged(pieces: Sequence[Recording], task: str | None) -> list[str]:
+    """Return the labels of which windows have the mean: numbers with a fraction, or all where the task is numbers."""
+    found = []
+    for name in pieces[0].labels:
+        column = pd.Series(np.concatenate([one.labels[name] for one in pieces]))
+        if pd.api.types.is_numeric_dtype(column.dtype) and not pd.api.types.is_bool_dtype(column.dtype):
+            there = column.dropna()
+            if task == "numbers" or (task is None and not (there == there.round()).all()):
+                found.append(name)
+    return found
+
+
+def _train_and_test(dataset: Any) -> bool:
+    """Return whether files are the parts NAME_TRAIN and NAME_TEST of one set, as the archives of series have them."""
+    if not named_by_path(dataset):
+        return False
+    stems = [path.stem.rpartition("_")[2].lower() for path in files_of(dataset)]
+    return sorted(stems) == ["test", "train"]
