@@ -21,7 +21,8 @@ SHAPES: dict[str, dict[str, Any]] = {
 def encoder_of(name: str) -> tuple[nn.Module, str]:
     torch.manual_seed(0)
     if name == "wrapped gru":
-        return wrap(nn.GRU(41, 7, batch_first=True), example=torch.randn(2, 3, 41)), "series"
+        network = nn.GRU(41, 7, batch_first=True)
+        return wrap(network, example=torch.randn(2, 3, 41), take=0, pool="flatten"), "series"
     if name == "narrow":
         network = nn.Sequential(nn.Linear(7, 5), nn.ReLU(), nn.Linear(5, 7), nn.ReLU(), nn.Linear(7, 3))
         return wrap(network, width=3), "table"

@@ -280,7 +280,8 @@ def load(
     about = read_about(folder / MODEL)
     try:
         preprocess = PREPROCESS[about["modality"]].from_json(about["preprocess"])
-        made = network(about["encoder"], encoder)
+        example_rows = MODALITIES[preprocess.modality].example_rows
+        made = network(about["encoder"], encoder, lambda: preprocess.to_input(example_rows(preprocess.shape, 2)))
         chunk, method, scores = about["chunk"], str(about["method"]), list(about["scores"])
         digest, made_with = about["weights"]["sha256"], {**about["made_with"]}
         spec = dict(about.get("coder") or {})

@@ -15,6 +15,7 @@ from isotropy import encoders
 from isotropy.batch import Batch
 from isotropy.data import ArrayDataset, Data, Preprocess
 from isotropy.encoders import Encoder
+from isotropy.errors import UserError
 from isotropy.methods.method import Method
 from isotropy.modalities import MODALITIES
 from isotropy.representation import Representation, learn_embedding
@@ -28,6 +29,8 @@ from isotropy.views.multiview import ViewMaker
 _MEASURED_BATCHES = 3
 _MEASURED_SECONDS = 12.0
 _WARM_UP_SECONDS = 60.0
+# Rows on which a network of the user's own is tried.
+_EXAMPLE_ROWS = 4
 
 
 @dataclass(frozen=True)
@@ -92,7 +95,8 @@ class Prepared:
 
     def untrained(self) -> nn.Module:
         """Return the encoder as it was before training: the same seed draws the same weights."""
-        return build(self.recipe, self.preprocess, self.dataset, _wrapped(self.network, self.dataset))[0].encoder
+        network = _wrapped(self.network, self.dataset, self.recipe.train.seed)
+        return build(self.recipe, self.preprocess, self.dataset, network)[0].encoder
 
     def representation(self) -> Representation:
         """Return what the method's encoder and the recipe's embedding give, the latter learnt on the training rows."""
@@ -134,17 +138,24 @@ def prepare(
     rows = preprocess.transform(data.values)
     place = torch.device(device)
     dataset = ArrayDataset(rows, preprocess, device=place, index=torch.from_numpy(train) if len(test) else None)
-    method, views = build(recipe, preprocess, dataset, _wrapped(network, dataset))
+    method, views = build(recipe, preprocess, dataset, _wrapped(network, dataset, recipe.train.seed))
     # Here too, and not in the loop alone: before a run's folder is made.
     method.check_batch_size(min(recipe.train.batch_size, len(train)))
     return Prepared(recipe, data, preprocess, rows, division, dataset, method, views, place, network)
 
 
-def _wrapped(network: nn.Module | None, dataset: ArrayDataset) -> Encoder | None:
-    """Return a copy of the user's network as an encoder."""
+def _wrapped(network: nn.Module | None, dataset: ArrayDataset, seed: int) -> Encoder | None:
+    """Return a copy of the user's network as an encoder; lazy modules draw their weights from the seed."""
     if network is None:
         return None
-    return encoders.wrap(copy.deepcopy(network), example=dataset.to_input(dataset.batch(torch.arange(2))))
+    try:
+        own = copy.deepcopy(network)
+    except (TypeError, RuntimeError, ValueError) as error:
+        raise UserError(f"the network cannot be copied, and a copy is what is trained: {error}") from error
+    rows = dataset.to_input(dataset.batch(torch.arange(min(_EXAMPLE_ROWS, len(dataset)))))
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        return encoders.wrap(own, example=rows)
 
 
 def seconds_per_epoch(prepared: Prepared, clock: Callable[[], float] | None = None) -> float:
