@@ -46,7 +46,19 @@ Task = Annotated[
 ]
 Modality = Annotated[str | None, typer.Option(help="table, series or image, if it is not recognised correctly.")]
 Missing = Annotated[list[str] | None, typer.Option("--na", help="Text of a missing value; repeatable.")]
-MaxBad = Annotated[int, typer.Option(min=0, help="Number of unreadable images to skip, at most.")]
+MaxBad = Annotated[str, typer.Option(help="Unreadable images to skip, at most: a number, or a share as 5%.")]
+ImageColumn = Annotated[str | None, typer.Option(help="Column of a table with images: paths of files, or their bytes.")]
+Size = Annotated[str | None, typer.Option(help="Pixels to which images in files are brought: a side, or HEIGHTxWIDTH.")]
+Channels = Annotated[
+    str | None, typer.Option(help="Channels of images, if not 1 or 3 (of TIFF stacks the number of pages).")
+]
+Fit = Annotated[
+    str | None,
+    typer.Option(help="How images of another shape fit the size: crop to the middle (default), pad or stretch."),
+]
+Background = Annotated[
+    str | None, typer.Option(help="Colour behind transparent pixels and of padded borders (default: white).")
+]
 LabelBudget = Annotated[
     str | None,
     typer.Option(help="Sizes of the few-label curve, for example 1,10,50,1%: labels a class or percentages."),
@@ -80,9 +92,13 @@ def fit(
     drop: Annotated[
         list[str] | None, typer.Option(help="Column to leave out, for example an identifier; repeatable.")
     ] = None,
-    size: Annotated[int | None, typer.Option(help="Side in pixels to which images of a folder are resized.")] = None,
+    image_column: ImageColumn = None,
+    size: Size = None,
+    channels: Channels = None,
+    fit: Fit = None,
+    background: Background = None,
     max_bad: Annotated[
-        int | None, typer.Option(min=0, help="Number of unreadable images to skip, at most (default: 0).")
+        str | None, typer.Option(help="Unreadable images to skip, at most: a number, or a share as 5% (default: 0).")
     ] = None,
     epochs: Annotated[float | None, typer.Option(help="Epochs of the encoder.")] = None,
     budget: Annotated[
@@ -113,7 +129,9 @@ def fit(
     data = {
         "path": path, "modality": modality, "key": key, "label": _one_or_several(label), "label_key": label_key,
         "test_key": test_key, "test_label_key": test_label_key, "split": split, "group": group, "time": time,
-        "task": task, "na": na or [], "drop": drop or [], "size": size, "max_bad": max_bad,
+        "task": task, "na": na or [], "drop": drop or [], "max_bad": max_bad,
+        "image_column": image_column, "size": _pixels(size), "channels": _channels(channels), "fit": fit,
+        "background": background,
     }  # fmt: skip
     settings = {
         "method": method, "encoder": encoder, "epochs": epochs, "budget": budget, "seed": seed, "precision": precision,
@@ -136,7 +154,7 @@ def embed(
     ] = False,
     key: Key = None,
     na: Missing = None,
-    max_bad: MaxBad = 0,
+    max_bad: MaxBad = "0",
     device: Device = "auto",
 ) -> None:
     """Write the embeddings of new data, in constant memory."""
@@ -160,7 +178,7 @@ def probe(
     time: Time = None,
     task: Task = None,
     na: Missing = None,
-    max_bad: MaxBad = 0,
+    max_bad: MaxBad = "0",
     evaluate: Evaluate = "linear,knn,trees,few_labels,search,clusters",
     baselines: Baselines = "",
     label_budget: LabelBudget = None,
@@ -195,7 +213,7 @@ def finetune(
     time: Time = None,
     task: Task = None,
     na: Missing = None,
-    max_bad: MaxBad = 0,
+    max_bad: MaxBad = "0",
     budget: Annotated[
         str, typer.Option(help="Time for fine-tuning and for the same network from scratch, as 90s or 10m.")
     ] = "3m",
@@ -229,7 +247,7 @@ def predict(
     out: Annotated[Path, typer.Option(help="A .parquet or .csv file to write.")],
     key: Key = None,
     na: Missing = None,
-    max_bad: MaxBad = 0,
+    max_bad: MaxBad = "0",
     device: Device = "auto",
 ) -> None:
     """Write a fine-tuned model's predictions of new data, with probabilities, in constant memory."""
@@ -271,9 +289,13 @@ def compare(
     drop: Annotated[
         list[str] | None, typer.Option(help="Column to leave out, for example an identifier; repeatable.")
     ] = None,
-    size: Annotated[int | None, typer.Option(help="Side in pixels to which images of a folder are resized.")] = None,
+    image_column: ImageColumn = None,
+    size: Size = None,
+    channels: Channels = None,
+    fit: Fit = None,
+    background: Background = None,
     max_bad: Annotated[
-        int | None, typer.Option(min=0, help="Number of unreadable images to skip, at most (default: 0).")
+        str | None, typer.Option(help="Unreadable images to skip, at most: a number, or a share as 5% (default: 0).")
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="The first random seed, and that of the split.")] = 0,
     device: Device = "auto",
@@ -289,7 +311,9 @@ def compare(
     data = {
         "path": path, "modality": modality, "key": key, "label": _one_or_several(label), "label_key": label_key,
         "test_key": test_key, "test_label_key": test_label_key, "split": split, "group": group, "time": time,
-        "task": task, "na": na or [], "drop": drop or [], "size": size, "max_bad": max_bad,
+        "task": task, "na": na or [], "drop": drop or [], "max_bad": max_bad,
+        "image_column": image_column, "size": _pixels(size), "channels": _channels(channels), "fit": fit,
+        "background": background,
     }  # fmt: skip
     verb.compare(
         data, methods=_names(methods), seeds=seeds, budget=budget, seed=seed, settings=set_ or [], device=device,
@@ -311,6 +335,21 @@ def methods() -> None:
     from isotropy.cli import methods as verb
 
     verb.methods()
+
+
+def _pixels(text: str | None) -> int | list[int] | None:
+    """Return a side, or height and width, of "64" or "48x96"."""
+    if text is None:
+        return None
+    sides = text.lower().split("x")
+    if len(sides) > 2 or not all(side.strip().isdigit() for side in sides):
+        raise UserError(f"--size {text}: a size is a number of pixels, or HEIGHTxWIDTH, for example 48x96")
+    return int(sides[0]) if len(sides) == 1 else [int(side) for side in sides]
+
+
+def _channels(text: str | None) -> int | str | None:
+    """Return a number of channels, or the word for where they are."""
+    return int(text) if text is not None and text.isdigit() else text
 
 
 def main(arguments: list[str] | None = None) -> None:

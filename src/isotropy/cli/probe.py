@@ -9,6 +9,7 @@ from isotropy.cli.inputs import load_on, read_with_bar
 from isotropy.cli.show import OUT, note, say
 from isotropy.cli.table import show_evidence
 from isotropy.data import ArrayDataset, Data
+from isotropy.data.readers import options_for
 from isotropy.errors import UserError
 from isotropy.evaluation.baselines import check_baselines
 from isotropy.evaluation.evaluate import with_budget
@@ -41,7 +42,7 @@ def probe(
     made = load_on(run.folder, device)
     check_baselines(baselines, made.preprocess.modality)
     refuse_inputs(origin, made)
-    data = read_as_the_run(run.recipe.data, {**origin, "modality": made.preprocess.modality})
+    data = read_as_the_run(run.recipe.data, as_trained(origin, made))
     say(data.description)
     rows = made.preprocess.transform(data.values)
     division = divide(data, seed, label_names(origin))
@@ -72,6 +73,12 @@ def refuse_inputs(origin: dict[str, Any], made: Representation) -> None:
             f"--label {label}: the encoder was trained with this column as an input, so a probe would only read it "
             f"back; train another run with --drop {label}"
         )
+
+
+def as_trained(origin: dict[str, Any], made: Representation) -> dict[str, Any]:
+    """Return the options of `read` that bring the data to the form of the training."""
+    options = options_for(made.preprocess, Path(origin["path"]).expanduser())
+    return {**origin, "modality": made.preprocess.modality, **options}
 
 
 def read_as_the_run(before: dict[str, Any], origin: dict[str, Any]) -> Data:

@@ -24,6 +24,7 @@ class Data:
         more_labels: (N,) each, by name, where there are several; `labels` is the first.
         groups: (N,) what whole groups of rows belong to (a subject, a machine), or None.
         times: (N,) numbers that sort as the rows were recorded, or None.
+        form: keywords of `read` that bring new data to the form that images in files were brought to.
     """
 
     values: Any
@@ -35,6 +36,7 @@ class Data:
     more_labels: dict[str, NDArray[Any]] = field(default_factory=dict)
     groups: NDArray[Any] | None = None
     times: NDArray[Any] | None = None
+    form: dict[str, Any] = field(default_factory=dict)
 
     def __len__(self) -> int:
         """Return the number of rows."""

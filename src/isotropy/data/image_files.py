@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from io import BytesIO
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,10 +67,10 @@ def check_fit(fit: str, background: str) -> None:
         raise UserError(f"background = {background!r} is no colour: give a name as 'black', or '#rrggbb'") from None
 
 
-def head(data: bytes) -> Head | None:
+def head(file: BinaryIO) -> Head | None:
     """Return what an image's header tells; None if it cannot be read."""
     try:
-        with Image.open(BytesIO(data)) as image:
+        with Image.open(file) as image:
             deep = _is_deep(image)
             return Head(min(image.size), deep or image.mode in _GREY_MODES, deep)
     except MemoryError:
@@ -80,10 +80,12 @@ def head(data: bytes) -> Head | None:
         return None
 
 
-def extrema(data: bytes) -> tuple[float, float, bool] | None:
-    """Return the least and largest number of an image, and whether all are whole; None if it cannot be read."""
+def extrema(file: BinaryIO) -> tuple[float, float, bool] | None:
+    """Return the least and largest number of a deep image, and whether all are whole; None if it is none."""
     try:
-        with Image.open(BytesIO(data)) as image:
+        with Image.open(file) as image:
+            if not _is_deep(image):
+                return None
             values = np.asarray(image)
             whole = values.dtype.kind in "iu" or bool((values == np.rint(values)).all())
             return float(values.min()), float(values.max()), whole
@@ -181,7 +183,8 @@ def _flattened(image: Any, form: Form, *, channels: int) -> tuple[Any, bool]:
         if transparent:
             ground = Image.new("RGBA", image.size, ImageColor.getrgb(form.background))
             image = Image.alpha_composite(ground, image)
-    return image.convert("L" if channels == 1 else "RGB"), transparent
+    grey = channels == 1 or (channels != 3 and image.mode in _GREY_MODES)
+    return image.convert("L" if grey else "RGB"), transparent
 
 
 def _grey_to(image: Any, channels: int) -> Any:
@@ -203,7 +206,11 @@ def _fitted(image: Any, form: Form) -> Any:
     if form.fit == "pad":
         colour = ImageColor.getrgb(form.background)
         grey = ImageColor.getcolor(form.background, "L")
-        ground = {"L": grey, "F": float(grey[0] if isinstance(grey, tuple) else grey), "RGB": colour[:3]}
+        ground: dict[str, Any] = {
+            "L": grey,
+            "F": float(grey[0] if isinstance(grey, tuple) else grey),
+            "RGB": colour[:3],
+        }
         return ImageOps.pad(image, wanted, Image.Resampling.BILINEAR, color=ground.get(image.mode, colour))
     return ImageOps.fit(image, wanted, Image.Resampling.BILINEAR)
 

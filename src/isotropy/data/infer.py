@@ -19,7 +19,11 @@ PREPROCESS: dict[str, type[Preprocess]] = {
 
 
 def infer_modality(
-    array: NDArray[Any], modality: str | None = None, *, scale: str | None = None
+    array: NDArray[Any],
+    modality: str | None = None,
+    *,
+    scale: str | None = None,
+    channels: int | None = None,
 ) -> tuple[NDArray[Any], str, str]:
     """Return the array in the form of its modality, the modality, and words for what was taken for what.
 
@@ -32,6 +36,12 @@ def infer_modality(
     kind = known_modality(name)
     if not kind.takes_frames and array.dtype.kind in "OSU":
         raise UserError(f"an array of type {array.dtype} cannot be {kind.noun}: give numbers")
+    if issubclass(kind, ImagePreprocess):
+        # Who says that these are images means that one axis is channels, however many.
+        arranged, description = kind.arrange(array, scale, channels=channels or ("any" if modality else None))
+        return arranged, name, description
+    if channels is not None:
+        raise UserError(f"channels = {channels} is of images, and these are {kind.noun}: say modality='image'")
     arranged, description = kind.arrange(array, scale)
     return arranged, name, description
 

@@ -64,6 +64,10 @@ class Preprocess:
         """Return the arguments of `isotropy.data.read` that bring new data, a folder or not, to the training's form."""
         return {}
 
+    def with_form(self, form: dict[str, Any]) -> Self:
+        """Return the preprocessing whose `read_options` bring new data to the training's `Data.form`."""
+        return self
+
     def transform(self, values: Any) -> Tensor | Batch:
         """Return rows as they are stored and batched."""
         raise NotImplementedError
@@ -87,7 +91,9 @@ class Preprocess:
     def from_json(cls, data: dict[str, Any]) -> Self:
         """Return the preprocessing that `to_json` wrote; UserError if it is not one."""
         try:
-            learnt = {name: data[name] for name in signature(cls).parameters}
+            named = signature(cls).parameters
+            # What an older version did not write has the default that it had then.
+            learnt = {name: data[name] for name, one in named.items() if name in data or one.default is one.empty}
             return cls(**{name: tuple(v) if isinstance(v, list) else v for name, v in learnt.items()})
         except (KeyError, TypeError, ValueError) as error:
             raise UserError(f"this is no {cls.modality} preprocessing of isotropy: {error}") from error

@@ -97,7 +97,7 @@ def wrap(
         take: the part of the output that is meant: a place in a tuple or a name in a dictionary.
         pool: how tokens (b, T, D) or maps (b, C, ...) become one vector: "mean", "max", "first", "last" or "flatten".
 
-    Raises: UserError with neither width nor example, weights of another type than the example, or outputs that are no vectors.
+    Raises: UserError with neither width nor example, weights of another type than the example, or no vectors as output.
 
     Example:
         >>> wrap(nn.GRU(3, 5, batch_first=True), example=torch.randn(2, 7, 3), take=0, pool="mean").width

@@ -19,6 +19,7 @@ from isotropy import encoders
 from isotropy.batch import Batch, batched
 from isotropy.data import PREPROCESS, Data, Preprocess, read
 from isotropy.data.infer import infer_modality
+from isotropy.data.readers import options_for
 from isotropy.data.tensors import as_array
 from isotropy.encoders import Encoder, wrap
 from isotropy.encoders.encoder import to_channels_last
@@ -195,7 +196,8 @@ class Representation:
 
     def _values(self, values: Any) -> Any:
         """Return values in the form that the preprocessing takes."""
-        options = self.preprocess.read_options(folder=isinstance(values, (str, Path)) and Path(values).is_dir())
+        place = Path(values).expanduser() if isinstance(values, (str, Path)) else None
+        options = options_for(self.preprocess, place)
         if isinstance(values, (str, Path)):
             values = read(values, modality=self.modality, **options)
         if isinstance(values, Data):

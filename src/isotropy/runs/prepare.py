@@ -135,6 +135,7 @@ def prepare(
         own = isinstance(network, Encoder) and network.any_length
         any_length = encoders.any_length(recipe.encoder) if network is None else own
         preprocess = MODALITIES[recipe.modality].preprocess.learn(data.values, train, any_length=any_length)
+        preprocess = preprocess.with_form(data.form)
     rows = preprocess.transform(data.values)
     place = torch.device(device)
     dataset = ArrayDataset(rows, preprocess, device=place, index=torch.from_numpy(train) if len(test) else None)
