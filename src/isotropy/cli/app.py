@@ -100,6 +100,12 @@ def fit(
     max_bad: Annotated[
         str | None, typer.Option(help="Unreadable images to skip, at most: a number, or a share as 5% (default: 0).")
     ] = None,
+    init: Annotated[
+        str | None, typer.Option(help="Weights to begin with: a run, a .safetensors file or a .pt state dictionary.")
+    ] = None,
+    freeze: Annotated[
+        int | None, typer.Option(min=0, help="First layers of the encoder that stay as they are (with --init).")
+    ] = None,
     epochs: Annotated[float | None, typer.Option(help="Epochs of the encoder.")] = None,
     budget: Annotated[
         str | None, typer.Option(help="Time for training, embedding and evidence, for example 90s, 10m or 1h30m.")
@@ -135,6 +141,7 @@ def fit(
     }  # fmt: skip
     settings = {
         "method": method, "encoder": encoder, "epochs": epochs, "budget": budget, "seed": seed, "precision": precision,
+        "init": init, "freeze": freeze,
         "set": set_ or [], "recipe": recipe,
     }  # fmt: skip
     verb.fit(

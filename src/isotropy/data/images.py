@@ -1,5 +1,6 @@
 """Preprocessing of images: kept as uint8, normalised by the training mean and deviation of each channel."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
@@ -124,6 +125,10 @@ class ImagePreprocess(Preprocess):
     def with_form(self, form: dict[str, Any]) -> Self:
         """Return the preprocessing with the form that files were brought to."""
         return replace(self, form=dict(form))
+
+    def with_normalisation(self, mean: Sequence[float], std: Sequence[float]) -> Self:
+        """Return the preprocessing with another mean and deviation, in [0, 1], of each channel."""
+        return replace(self, mean=tuple(mean), std=tuple(std))
 
     def transform(self, values: Any) -> Tensor:
         """Return images (N, C, H, W) as uint8, whose memory is shared where it can be; UserError for another form."""

@@ -68,6 +68,10 @@ class Preprocess:
         """Return the preprocessing whose `read_options` bring new data to the training's `Data.form`."""
         return self
 
+    def with_normalisation(self, mean: Sequence[float], std: Sequence[float]) -> Self:
+        """Return the preprocessing with the mean and deviation that pretrained weights were made for, if it has any."""
+        return self
+
     def transform(self, values: Any) -> Tensor | Batch:
         """Return rows as they are stored and batched."""
         raise NotImplementedError

@@ -1,7 +1,7 @@
 """Encoders: networks that turn a batch of inputs into vectors (B, width), and how to make one by name."""
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -50,6 +50,7 @@ __all__ = [
     "encoder_name",
     "equivariance_error",
     "from_spec",
+    "normalisation",
     "spec",
     "wrap",
 ]
@@ -107,6 +108,13 @@ def build(name: str, modality: str, shape: Mapping[str, Any], /, **options: Any)
     # A class of the user's may not keep what it was made with.
     encoder.arguments = getattr(encoder, "arguments", arguments)
     return encoder
+
+
+def normalisation(
+    name: str, shape: Mapping[str, Any], /, **options: Any
+) -> tuple[Sequence[float], Sequence[float]] | None:
+    """Return mean and deviation of each channel that the pretrained weights of an encoder were made for, or None."""
+    return _kind(name).normalisation({**shape, **options, "model": name.removeprefix("timm:")})
 
 
 def any_length(name: str) -> bool:

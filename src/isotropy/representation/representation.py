@@ -319,6 +319,10 @@ def load(
 def _canonical(network: Network) -> Network:
     """Return the network with every tensor in one memory layout, whatever happened to it before."""
     network.float().eval()
+    if isinstance(network, Encoder) and network.held:
+        # Kept in training only: what goes on from here, fine-tuning, may train all of it.
+        network.requires_grad_(True)
+        network.held = ()
     # The layout decides which kernel runs, and so the last bits, and a trained network may have any.
     for tensor in [*network.parameters(), *network.buffers()]:
         tensor.data = torch.empty(tensor.shape, dtype=tensor.dtype, device=tensor.device).copy_(tensor.data)

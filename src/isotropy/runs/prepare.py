@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from time import perf_counter
 from typing import Any
 
@@ -19,8 +20,10 @@ from isotropy.errors import UserError
 from isotropy.methods.method import Method
 from isotropy.modalities import MODALITIES
 from isotropy.representation import Representation, learn_embedding
+from isotropy.representation.files import MODEL, read_about
 from isotropy.runs.defaults import DEFAULT_STEPS, MOST_EPOCHS
 from isotropy.runs.division import Division, divide
+from isotropy.runs.initial import begin_with
 from isotropy.runs.recipe import Recipe, build
 from isotropy.runs.settings import label_names
 from isotropy.training import Plan, comm, fit
@@ -135,7 +138,7 @@ def prepare(
         own = isinstance(network, Encoder) and network.any_length
         any_length = encoders.any_length(recipe.encoder) if network is None else own
         preprocess = MODALITIES[recipe.modality].preprocess.learn(data.values, train, any_length=any_length)
-        preprocess = preprocess.with_form(data.form)
+        preprocess = _normalised_as_pretrained(recipe, preprocess.with_form(data.form))
     rows = preprocess.transform(data.values)
     place = torch.device(device)
     dataset = ArrayDataset(rows, preprocess, device=place, index=torch.from_numpy(train) if len(test) else None)
@@ -143,6 +146,28 @@ def prepare(
     # Here too, and not in the loop alone: before a run's folder is made.
     method.check_batch_size(min(recipe.train.batch_size, len(train)))
     return Prepared(recipe, data, preprocess, rows, division, dataset, method, views, place, network)
+
+
+def weights_taken(prepared: Prepared) -> str:
+    """Return what the encoder has of the weights to begin with, and which layers are kept, in words."""
+    encoder = copy.deepcopy(prepared.method.encoder)
+    words = begin_with(encoder, prepared.recipe.init["weights"]).words
+    kept = len([one for one in prepared.method.encoder.parameters() if not one.requires_grad])
+    return words + (f"; {kept} of them are not trained" if kept else "")
+
+
+def _normalised_as_pretrained(recipe: Recipe, preprocess: Preprocess) -> Preprocess:
+    """Return the preprocessing with the mean and deviation that the weights to begin with were made for."""
+    weights = recipe.init.get("weights")
+    if weights and (Path(weights).expanduser() / MODEL).is_file():
+        about = read_about(Path(weights).expanduser() / MODEL).get("preprocess", {})
+        normal = (about.get("mean"), about.get("std")) if about.get("modality") == recipe.modality else (None, None)
+        same = len(normal[0] or ()) == preprocess.shape.get("channels")
+        return preprocess.with_normalisation(*normal) if same and all(normal) else preprocess
+    if weights or recipe.encoder_options.get("pretrained"):
+        found = encoders.normalisation(recipe.encoder, preprocess.shape, **recipe.encoder_options)
+        return preprocess if found is None else preprocess.with_normalisation(*found)
+    return preprocess
 
 
 def _wrapped(network: nn.Module | None, dataset: ArrayDataset, seed: int) -> Encoder | None:
