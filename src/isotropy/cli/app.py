@@ -44,7 +44,9 @@ Time = Annotated[str | None, typer.Option(help="Column or array of times: earlie
 Task = Annotated[
     str | None, typer.Option(help="classes, numbers or labels (several a row): what the label is, if not recognised.")
 ]
-Modality = Annotated[str | None, typer.Option(help="table, series or image, if it is not recognised correctly.")]
+Modality = Annotated[
+    str | None, typer.Option(help="table, series, image, or array (any shape), if it is not recognised correctly.")
+]
 Missing = Annotated[list[str] | None, typer.Option("--na", help="Text of a missing value; repeatable.")]
 MaxBad = Annotated[str, typer.Option(help="Unreadable images to skip, at most: a number, or a share as 5%.")]
 ImageColumn = Annotated[str | None, typer.Option(help="Column of a table with images: paths of files, or their bytes.")]

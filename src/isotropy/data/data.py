@@ -15,7 +15,7 @@ class Data:
     Attributes:
         values: the rows: a DataFrame or (N, D); series (N, channels, time); images (N, channels, height, width) of
             any numeric type, which may be a file mapped to memory.
-        modality: "table", "series" or "image".
+        modality: "table", "series", "image" or "array".
         labels: (N,) or None. A missing label is NaN among floats and None among objects; such rows are
             kept for training, and probes use the rows of `labelled`. Several labels a row are tuples of names.
         split: (N,) "train" or "test", or None.

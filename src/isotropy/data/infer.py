@@ -4,6 +4,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from isotropy.data.any_array import ArrayPreprocess
 from isotropy.data.images import ImagePreprocess
 from isotropy.data.preprocess import Preprocess
 from isotropy.data.series import SeriesPreprocess
@@ -15,6 +16,7 @@ PREPROCESS: dict[str, type[Preprocess]] = {
     "table": TablePreprocess,
     "series": SeriesPreprocess,
     "image": ImagePreprocess,
+    "array": ArrayPreprocess,
 }
 
 
@@ -61,5 +63,6 @@ def _infer(array: NDArray[Any]) -> str:
         raise UserError(f"a {type(array.item()).__name__} is not read: give an array, a tensor, a DataFrame or a path")
     raise UserError(
         f"an array of shape {array.shape} and type {array.dtype} could be anything: a table is (rows, columns), "
-        "series are (samples, channels, time) floats, images are 3-D uint8 or 4-D; or name the modality"
+        "series are (samples, channels, time) floats, images are 3-D uint8 or 4-D; or name the modality "
+        "('array' takes any shape)"
     )

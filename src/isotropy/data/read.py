@@ -68,7 +68,8 @@ def read(
 
     Args:
         dataset: an array, a tensor, a DataFrame, or a path: .npy, .npz, .csv, .parquet, or a folder of images.
-        modality: "table", "series" or "image" where the array's shape says otherwise; see `infer_modality`.
+        modality: "table", "series", "image" or "array" (any shape) where the array's shape says
+            otherwise; see `infer_modality`.
         key: the array of a .npz to read. Without it the only one, X_train, X, data or x is taken.
         label: a table's column of labels; "folder" for images in class folders; one value per row for what
             is in memory already; a list of columns for several labels. For a .npz it means `label_key`.

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
+from isotropy.encoders.any_array import ArrayMLP
 from isotropy.encoders.encoder import Encoder, FrameEncoder
 from isotropy.encoders.equivariant.c4 import C4CNN, D4CNN, C4ResNet
 from isotropy.encoders.equivariant.cyclic import CyclicCNN, CyclicSeriesCNN
@@ -21,6 +22,7 @@ from isotropy.errors import UserError, nearest
 from isotropy.registry import find, name_of
 
 __all__ = [
+    "ArrayMLP",
     "C4CNN",
     "D4CNN",
     "ENCODERS",
@@ -56,6 +58,7 @@ __all__ = [
 ]
 
 ENCODERS: dict[str, type[Encoder]] = {
+    "array_mlp": ArrayMLP,
     "c4_cnn": C4CNN,
     "c4_resnet": C4ResNet,
     "cyclic_cnn": CyclicCNN,
