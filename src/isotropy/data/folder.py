@@ -106,7 +106,7 @@ def read_images(
             distorts it; by default "crop".
         background: the colour behind transparent pixels and of borders; by default white.
         levels: black and white of images of more than 8 bits or of floats; by default found in all of them.
-        max_bad: how many images may be unreadable, or below 1 which share of them; they are left out.
+        max_bad: how many images may be unreadable, or below 1 which fraction of them; they are left out.
         store: folder for the decoded array and its index; None takes one in `cache`. It is decoded anew when a
             file name, size or time has changed. A decode that is interrupted leaves nothing behind.
         progress: called as (images done, images in all).

@@ -14,7 +14,7 @@ from isotropy.errors import UserError, nearest
 SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm"))
 FITS = ("crop", "pad", "stretch")
 WHITE = "white"
-# Of an image that is cut to the form less than this share of its area is left: it is counted, and said.
+# Of an image that is cut to the form less than this fraction of its area is left: it is counted, and said.
 MUCH_CUT = 0.6
 _GREY_MODES = frozenset(("1", "L", "LA", "La", "I", "F"))
 _ALPHA_MODES = frozenset(("RGBA", "LA", "PA", "RGBa", "La"))
@@ -193,7 +193,7 @@ def _grey_to(image: Any, channels: int) -> Any:
 
 
 def _kept(size: tuple[int, int], wanted: tuple[int, int]) -> float:
-    """Return which share of an image (width, height) is left of a crop to the shape of (height, width)."""
+    """Return which fraction of an image (width, height) is left of a crop to the shape of (height, width)."""
     width, height = size
     ratio = (width / height) / (wanted[1] / wanted[0])
     return min(ratio, 1 / ratio)

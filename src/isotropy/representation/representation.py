@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from isotropy import encoders
-from isotropy.batch import Batch, batched
+from isotropy.batch import Batch, batched, take
 from isotropy.data import PREPROCESS, Data, Preprocess, read
 from isotropy.data.infer import infer_modality
 from isotropy.data.readers import options_for
 from isotropy.data.tensors import as_array
-from isotropy.encoders import Encoder, wrap
+from isotropy.encoders import Encoder, Wrapped, wrap
 from isotropy.encoders.encoder import to_channels_last
 from isotropy.errors import UserError
 from isotropy.modalities import MODALITIES
@@ -61,6 +61,7 @@ class Representation:
         coder: the head that gives codes, for methods that have one; copied likewise.
         embedding: what it gives of a row, as `learn_embedding` finds it; by default the encoder's vectors, of which
             no statistics are known.
+        example: stored rows for that; by default random ones of the modality.
 
     Attributes:
         made_with: versions and device, of where it was made.
@@ -88,6 +89,7 @@ class Representation:
         chunk: int | None = None,
         coder: SegmentHead | None = None,
         embedding: Embedding | None = None,
+        example: Tensor | Batch | None = None,
     ) -> None:
         encoder = encoder if isinstance(encoder, Encoder) else wrap(encoder, width=getattr(encoder, "width", None))
         self.encoder = _canonical(copy.deepcopy(encoder))
@@ -102,7 +104,8 @@ class Representation:
         self.made_with = {**versions, "device": self.device.type}
         if chunk is None:
             example_rows = partial(MODALITIES[preprocess.modality].example_rows, preprocess.shape)
-            rows = example_rows(chunk_size(self.encoder, tuple(example_rows(1).shape[1:])))
+            count = chunk_size(self.encoder, tuple(example_rows(1).shape[1:]))
+            rows = example_rows(count) if example is None else take(example, torch.arange(count) % len(example))
             chunk = steady_chunk(*self.embedding.network(self.encoder, preprocess), rows)
         self.chunk = chunk
 
@@ -120,7 +123,8 @@ class Representation:
         """
         vectors = torch.from_numpy(embed_rows(encoder, self.preprocess.to_input, learning_rows(rows, train)))
         embedding = self.embedding.for_vectors(vectors)
-        return Representation(encoder, self.preprocess, method=self.method, embedding=embedding)
+        example = learning_rows(rows, train) if isinstance(encoder, Wrapped) else None
+        return Representation(encoder, self.preprocess, method=self.method, embedding=embedding, example=example)
 
     @property
     def modality(self) -> str:

@@ -34,6 +34,8 @@ _MEASURED_SECONDS = 12.0
 _WARM_UP_SECONDS = 60.0
 # Rows on which a network of the user's own is tried.
 _EXAMPLE_ROWS = 4
+# Rows on which the size of its chunks is found.
+_EXAMPLES = 256
 
 
 @dataclass(frozen=True)
@@ -108,7 +110,9 @@ class Prepared:
             self.recipe.embedding, encoder, self.preprocess, self.rows, self.train, seed=self.recipe.train.seed
         )
         name, coder = self.recipe.method, self.method.coder()
-        return Representation(encoder, self.preprocess, method=name, coder=coder, embedding=learnt)
+        # A network of the user's own may not take random rows: an embedding of words takes numbers of words.
+        example = None if self.network is None else self.rows[torch.from_numpy(self.train[:_EXAMPLES])]
+        return Representation(encoder, self.preprocess, method=name, coder=coder, embedding=learnt, example=example)
 
 
 def prepare(
@@ -149,7 +153,7 @@ def prepare(
 
 
 def weights_taken(prepared: Prepared) -> str:
-    """Return what the encoder has of the weights to begin with, and which layers are kept, in words."""
+    """Return what the encoder has of the weights to begin with, and which layers are kept, as text."""
     encoder = copy.deepcopy(prepared.method.encoder)
     words = begin_with(encoder, prepared.recipe.init["weights"]).words
     kept = len([one for one in prepared.method.encoder.parameters() if not one.requires_grad])
