@@ -1,3 +1,4 @@
+import io
 import json
 import os
 from types import SimpleNamespace
@@ -9,7 +10,7 @@ from PIL import Image
 from isotropy.data import ImagePreprocess, read
 from isotropy.data import folder as module
 from isotropy.data.folder import cache
-from isotropy.data.image_files import Form, decode
+from isotropy.data.image_files import Form, Head, decode, head
 from isotropy.data.readers import options_for
 from isotropy.errors import UserError
 
@@ -382,3 +383,14 @@ def test_max_bad_may_be_a_share(animals):
     for wrong in ("many", -1, "101%", 1.5, "nan"):
         with pytest.raises(UserError, match="no number of images, nor a share"):
             read(animals, max_bad=wrong)
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"progressive": True}, {"subsampling": 0}, {"exif": b"Exif\0\0" + b"x" * 9000}]
+)
+def test_headers_of_jpegs_tell_what_pillow_tells(options):
+    for mode in ("RGB", "L", "CMYK"):
+        out = io.BytesIO()
+        Image.new(mode, (70, 40)).save(out, "JPEG", **options)
+        assert head(io.BytesIO(out.getvalue())) == Head(40, mode == "L", False)
+    assert head(io.BytesIO(out.getvalue()[:20])) is None

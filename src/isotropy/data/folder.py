@@ -26,6 +26,8 @@ SIZES = (32, 64, 96, 128, 224)
 VERSION = 2
 # Images in flight at a time: bounds the memory while all cores decode.
 CHUNK = 256
+# Images of a task: one task each would cost as much as a small image.
+_GROUP = 8
 
 Progress = Callable[[int, int], None] | None
 Size = int | Sequence[int] | None
@@ -353,4 +355,6 @@ def _mapped(function: Callable[[ImageFile], Any], files: Sequence[ImageFile]) ->
     """Yield `function` of each file in order, on all cores (Pillow decodes outside the interpreter's lock)."""
     with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
         for part in batched(len(files), rows=CHUNK):
-            yield from pool.map(function, files[part])
+            groups = [files[part][group] for group in batched(len(files[part]), rows=_GROUP)]
+            for results in pool.map(lambda group: [function(file) for file in group], groups):
+                yield from results
