@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import numpy as np
+import pytest
 from sklearn.datasets import load_digits
 
 from isotropy.cli import main
@@ -23,6 +24,16 @@ def test_every_block_of_python_runs(tmp_path, monkeypatch, capsys):
     for block in blocks:
         exec(compile(block, "README.md", "exec"), {})
     assert "contrast" in capsys.readouterr().out
+
+
+@pytest.mark.filterwarnings("ignore:network of your own")
+@pytest.mark.parametrize("page", ["own_network"])
+def test_every_block_of_a_guide_runs(page):
+    text = (Path(__file__).parents[1] / "docs" / f"{page}.md").read_text()
+    blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    assert blocks
+    for block in blocks:
+        exec(compile(block, f"{page}.md", "exec"), {"__name__": page})
 
 
 def test_every_command_that_a_page_shows_exists_with_its_options():

@@ -1,3 +1,4 @@
+import io
 import json
 import os
 from types import SimpleNamespace
@@ -8,7 +9,9 @@ from PIL import Image
 
 from isotropy.data import ImagePreprocess, read
 from isotropy.data import folder as module
-from isotropy.data.folder import cache, decode
+from isotropy.data.folder import cache
+from isotropy.data.image_files import Form, Head, decode, head
+from isotropy.data.readers import options_for
 from isotropy.errors import UserError
 
 
@@ -20,6 +23,10 @@ def own_cache(tmp_path, monkeypatch):
 def picture(path, size=(40, 40), colour=(200, 30, 60), mode="RGB", **options):
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.new("RGB", size, colour).convert(mode).save(path, **options)
+
+
+def pixels(path, size, channels, **options):
+    return decode(path.read_bytes(), Form(size=(size, size), channels=channels, **options)).pixels
 
 
 @pytest.fixture
@@ -50,7 +57,7 @@ def test_images_are_decoded_in_the_order_of_their_names(animals):
 def test_a_second_read_decodes_nothing_and_a_changed_file_everything(animals, monkeypatch):
     first = np.array(read(animals).values)
     seen = []
-    monkeypatch.setattr(module, "decode", lambda *given: seen.append(given[0].name) or decode(*given))
+    monkeypatch.setattr(module, "decode", lambda *given: seen.append(given[0]) or decode(*given))
     assert np.array_equal(read(animals).values, first) and not seen
     picture(animals / "cat" / "0.png", colour=(255, 255, 255))
     os.utime(animals / "cat" / "0.png", ns=(1, 1))
@@ -149,27 +156,30 @@ def test_grey_images_stay_grey_unless_told(tmp_path):
     picture(tmp_path / "f" / "c.png")
     assert read(tmp_path / "f").values.shape == (3, 3, 32, 32)
     assert read(tmp_path / "f", channels=1).values.shape == (3, 1, 32, 32)
-    with pytest.raises(UserError, match="1 or 3 channels"):
-        read(tmp_path / "f", channels=4)
+    with pytest.raises(UserError, match="a.png: it has 1 channels, not 5"):
+        read(tmp_path / "f", channels=5)
+    with pytest.raises(UserError, match="at least 1 channel"):
+        read(tmp_path / "f", channels=0)
 
 
 def test_sixteen_bits_become_eight(tmp_path):
     levels = (np.arange(32 * 32).reshape(32, 32) * 64).astype(np.uint16)
     Image.fromarray(levels).save(tmp_path / "a.png")
-    np.testing.assert_array_equal(decode(tmp_path / "a.png", 32, 1)[0], levels >> 8)
+    found = pixels(tmp_path / "a.png", 32, 1, levels=(0, 65535))[0]
+    np.testing.assert_array_equal(found, np.rint(levels / 257))
 
 
 def test_images_are_upright_centred_and_unstretched(tmp_path):
     wide = Image.new("RGB", (90, 30))
     wide.paste((0, 255, 0), (30, 0, 60, 30))
     wide.save(tmp_path / "wide.png")
-    assert (decode(tmp_path / "wide.png", 30, 3)[1] == 255).all()
+    assert (pixels(tmp_path / "wide.png", 30, 3)[1] == 255).all()
     exif = Image.Exif()
     exif[0x0112] = 6
     top = Image.new("RGB", (32, 32))
     top.paste((255, 255, 255), (0, 0, 16, 32))
     top.save(tmp_path / "turned.png", exif=exif)
-    turned = decode(tmp_path / "turned.png", 32, 1)
+    turned = pixels(tmp_path / "turned.png", 32, 1)
     assert turned[0, :16].min() == 255 and turned[0, 16:].max() == 0
 
 
@@ -178,7 +188,7 @@ def test_large_jpegs_are_shrunk_like_any_image(tmp_path):
     image = Image.fromarray(np.broadcast_to(levels, (512, 512)).copy())
     image.save(tmp_path / "a.jpg", quality=95)
     image.save(tmp_path / "a.png")
-    jpeg, png = (decode(tmp_path / name, 128, 1).astype(int) for name in ("a.jpg", "a.png"))
+    jpeg, png = (pixels(tmp_path / name, 128, 1).astype(int) for name in ("a.jpg", "a.png"))
     assert abs(jpeg - png).max() <= 6 and png.std() > 70
 
 
@@ -212,3 +222,175 @@ def test_cache_follows_the_environment(monkeypatch, tmp_path):
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setenv("HOME", str(tmp_path))
     assert cache() == tmp_path / ".cache" / "isotropy"
+
+
+def test_an_image_that_ends_early_is_damaged_whatever_the_format(tmp_path):
+    levels = np.random.default_rng(0).integers(0, 256, (33, 40, 3), dtype=np.uint8)
+    exif = Image.Exif()
+    exif[0x010E] = "x"
+    for suffix, options in {
+        ".png": {}, ".jpg": {"exif": exif}, ".gif": {}, ".webp": {"lossless": True}, ".bmp": {}, ".ppm": {}, ".tif": {},
+        ".tiff": {"compression": "tiff_lzw"},
+    }.items():  # fmt: skip
+        whole = tmp_path / f"whole{suffix}"
+        Image.fromarray(levels).save(whole, **options)
+        data = whole.read_bytes()
+        form = Form(size=(32, 32), channels=3)
+        assert not isinstance(decode(data, form), str), suffix
+        assert not isinstance(decode(data + (b"" if suffix == ".gif" else b"trailing"), form), str), suffix
+        for cut in (1, 2, 3, len(data) // 2):
+            assert isinstance(decode(data[:-cut], form), str), (suffix, cut)
+
+
+def test_a_pipe_a_broken_link_and_a_loop_in_a_folder(animals, tmp_path):
+    os.mkfifo(animals / "cat" / "pipe.png")
+    (animals / "cat" / "gone.png").symlink_to(tmp_path / "nowhere.png")
+    (animals / "cat" / "again").symlink_to(animals)
+    (tmp_path / "birds").mkdir()
+    picture(tmp_path / "birds" / "0.png")
+    (animals / "bird").symlink_to(tmp_path / "birds")
+    with pytest.raises(UserError, match="1 of 9|1 of 10 images cannot be read .cat/gone.png: No such file"):
+        read(animals)
+    data = read(animals, max_bad="20%", label="folder")
+    assert sorted(set(data.labels)) == ["bird", "cat", "dog"] and len(data) == 9
+    assert "2 other files ignored" in data.description
+
+
+def test_a_damaged_cache_is_decoded_again(animals, tmp_path):
+    here = tmp_path / "here"
+    right = np.array(read(animals, store=here).values)
+    (array,) = here.glob("*.npy")
+    whole, index = array.read_bytes(), (here / "index.json").read_bytes()
+    for damage in (
+        whole[:-1],
+        whole[:40],
+        b"",
+        b"\x93NUMPY\x01\x00\x10\x00" + b"{}" * 8,
+        whole.replace(b"|u1", b"|i1"),
+    ):
+        array.write_bytes(damage)
+        assert np.array_equal(read(animals, store=here).values, right)
+    for damage in (b"[]", b"{}", index.replace(b'"files": [', b'"files": [1, '), index.replace(b'"bad"', b'"no"')):
+        (here / "index.json").write_bytes(damage)
+        assert np.array_equal(read(animals, store=here).values, right)
+
+
+def test_names_that_are_not_utf8(tmp_path):
+    odd = os.fsdecode(b"caf\xe9")
+    picture(tmp_path / "f" / odd / "a.png")
+    picture(tmp_path / "f" / "b" / (odd + ".png"))
+    data = read(tmp_path / "f", label="folder")
+    assert data.labels.tolist() == ["b", "caf\\xe9"]
+    data.description.encode()
+    (tmp_path / "f").rename(tmp_path / odd)
+    with pytest.raises(UserError, match=r"caf.xe9 is not UTF-8"):
+        read(tmp_path / odd)
+
+
+@pytest.mark.parametrize(
+    ("top", "kind", "levels"),
+    [
+        (1.0, "f4", [0, 1]),
+        (255, "i4", [0, 255]),
+        (4095, "u2", [0, 4095]),
+        (1000, "u2", [0, 1023]),
+        (None, "f4", [-1, 1]),
+    ],
+)
+def test_deep_images_keep_their_levels_and_new_ones_are_read_alike(tmp_path, top, kind, levels):
+    values = np.linspace(-1 if top is None else 0, top or 1, 1024).reshape(32, 32).astype(kind)
+    for name in ("train", "new"):
+        (tmp_path / name).mkdir()
+    Image.fromarray(values).save(tmp_path / "train" / "a.tiff")
+    Image.fromarray(values[::-1].copy()).save(tmp_path / "train" / "b.tiff")
+    low = np.where(values < values.mean(), values, values.min())
+    Image.fromarray(low).save(tmp_path / "new" / "a.tiff")
+    data = read(tmp_path / "train")
+    assert data.form["levels"] == levels and f"levels {levels[0]} to {levels[1]} became 0 to 255" in data.description
+    right = np.rint((values.astype(float) - levels[0]) * 255 / (levels[1] - levels[0]))
+    np.testing.assert_array_equal(data.values[0, 0], right)
+    learnt = ImagePreprocess.learn(data.values).with_form(data.form)
+    learnt = ImagePreprocess.from_json(json.loads(json.dumps(learnt.to_json())))
+    again = read(tmp_path / "new", **options_for(learnt, tmp_path / "new")).values
+    np.testing.assert_array_equal(again[0, 0], np.where(values < values.mean(), right, right.min()))
+
+
+def test_transparency_lies_over_a_ground_that_is_said(tmp_path):
+    glyph = np.zeros((32, 32, 4), np.uint8)
+    glyph[8:24, 8:24, 3] = 255
+    (tmp_path / "f").mkdir()
+    Image.fromarray(glyph).save(tmp_path / "f" / "a.png")
+    Image.fromarray(glyph[..., 2:]).save(tmp_path / "f" / "b.png")
+    Image.fromarray(glyph).convert("RGBA").quantize(4).save(tmp_path / "f" / "c.png")
+    data = read(tmp_path / "f")
+    assert "3 with transparency laid over white (background)" in data.description
+    wanted = np.where(glyph[..., 3] > 0, 0, 255)
+    for image in data.values:
+        assert (image == wanted).all()
+    dark = read(tmp_path / "f", background="#ff0000", channels=3)
+    assert dark.values[0, :, 0, 0].tolist() == [255, 0, 0] and "laid over #ff0000" in dark.description
+    assert read(tmp_path / "f", channels=4, max_bad=0).values[0, 3, 0, 0] == 0
+    with pytest.raises(UserError, match="background = 'whitish' is no colour"):
+        read(tmp_path / "f", background="whitish")
+
+
+def test_a_panorama_is_said_to_be_cut_and_kept_on_request(tmp_path):
+    wide = Image.new("RGB", (120, 30))
+    wide.paste((255, 255, 255), (0, 0, 20, 30))
+    (tmp_path / "f").mkdir()
+    wide.save(tmp_path / "f" / "a.png")
+    data = read(tmp_path / "f")
+    assert "1 lost more than 40 % to the cut to the middle (fit: pad or stretch keeps all" in data.description
+    assert data.values.max() == 0
+    stretched, padded = (read(tmp_path / "f", fit=fit, background="blue").values[0] for fit in ("stretch", "pad"))
+    assert stretched[0, :, 0].min() == 255
+    assert padded[:, 0, 0].tolist() == [0, 0, 255] and padded[0, 16, 0] == 255
+    long = read(tmp_path / "f", size=[30, 120])
+    assert long.values.shape == (1, 3, 30, 120) and "lost" not in long.description and long.values[0, 0, 0, 0] == 255
+    assert options_for(ImagePreprocess.learn(np.concatenate([long.values] * 2)).with_form(long.form), tmp_path)[
+        "size"
+    ] == [30, 120]
+    with pytest.raises(UserError, match="fit = 'strech' is unknown.*'stretch'"):
+        read(tmp_path / "f", fit="strech")
+
+
+def test_animations_and_stacks(tmp_path):
+    pages = [Image.new("L", (32, 32), level) for level in (10, 20, 30, 40, 50)]
+    (tmp_path / "f").mkdir()
+    pages[0].save(tmp_path / "f" / "a.tif", save_all=True, append_images=pages[1:])
+    pages[0].save(tmp_path / "f" / "b.gif", save_all=True, append_images=pages[1:])
+    data = read(tmp_path / "f", channels=1)
+    assert data.values[:, 0, 0, 0].tolist() == [10, 10] and "of 2 with several pictures the first" in data.description
+    (tmp_path / "f" / "b.gif").unlink()
+    stack = read(tmp_path / "f", channels=5)
+    assert stack.values[0, :, 0, 0].tolist() == [10, 20, 30, 40, 50] and "5-channel images" in stack.description
+
+
+def test_cmyk_and_palettes_are_colours(tmp_path):
+    for mode, suffix in (("CMYK", ".jpg"), ("CMYK", ".tif"), ("P", ".png"), ("P", ".gif")):
+        picture(tmp_path / "f" / f"{mode}{suffix}", colour=(200, 30, 60), mode=mode)
+    data = read(tmp_path / "f")
+    np.testing.assert_allclose(data.values[:, :, 9, 9], np.tile([200, 30, 60], (4, 1)), atol=26)
+
+
+def test_max_bad_may_be_a_share(animals):
+    (animals / "cat" / "1.png").write_text("no image at all")
+    with pytest.raises(UserError, match="max_bad=1; --max-bad 1 on the command line"):
+        read(animals, max_bad="10%")
+    assert (
+        len(read(animals, max_bad=0.2)) == len(read(animals, max_bad="12.5%")) == len(read(animals, max_bad="1")) == 7
+    )
+    for wrong in ("many", -1, "101%", 1.5, "nan"):
+        with pytest.raises(UserError, match="no number of images, nor a share"):
+            read(animals, max_bad=wrong)
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"progressive": True}, {"subsampling": 0}, {"exif": b"Exif\0\0" + b"x" * 9000}]
+)
+def test_headers_of_jpegs_tell_what_pillow_tells(options):
+    for mode in ("RGB", "L", "CMYK"):
+        out = io.BytesIO()
+        Image.new(mode, (70, 40)).save(out, "JPEG", **options)
+        assert head(io.BytesIO(out.getvalue())) == Head(40, mode == "L", False)
+    assert head(io.BytesIO(out.getvalue()[:20])) is None

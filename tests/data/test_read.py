@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from torch.utils.data import DataLoader, TensorDataset
 
 from isotropy.data import ImagePreprocess, TablePreprocess, read
 from isotropy.errors import UserError
@@ -102,6 +103,10 @@ def test_floats_become_grey_levels_or_are_refused():
         (np.zeros(5), "could be anything"),
         (None, "a NoneType is not read: give an array"),
         ({"a": [1, 2]}, "a dict is not read"),
+        (TensorDataset(torch.randn(8, 6)), "a TensorDataset is not read: give its arrays or tensors"),
+        (DataLoader(TensorDataset(torch.randn(8, 6))), "a DataLoader is not read"),
+        ({1, 2}, "a set is not read"),
+        ((row for row in ([1.0], [2.0])), "a generator is not read"),
         (np.zeros((2, 3, 4, 5, 6)), "could be anything"),
         (np.zeros((2, 3, 4), np.uint16), "could be anything"),
         (np.zeros((2, 5, 5, 4), np.uint8), "1 or 3 channels.*alpha"),

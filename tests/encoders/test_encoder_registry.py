@@ -15,6 +15,7 @@ SHAPES = {
     "table": {"numeric": 3, "categories": [2, 4]},
     "series": {"channels": 2, "length": 30},
     "image": {"channels": 1, "size": [18, 18]},
+    "array": {"sizes": [2, 3, 4, 5]},
 }
 
 
@@ -23,6 +24,8 @@ def example(modality: str, count: int = 8) -> torch.Tensor:
     if modality == "table":
         codes = [torch.randint(0, cardinality, (count, 1)) for cardinality in (2, 4)]
         return torch.cat([torch.randn(count, 3), *codes], dim=1)
+    if modality == "array":
+        return torch.randn(count, 2, 3, 4, 5)
     return torch.randn(count, 2, 30) if modality == "series" else torch.rand(count, 1, 18, 18)
 
 

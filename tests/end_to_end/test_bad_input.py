@@ -115,7 +115,7 @@ REFUSED = [
     ("good.csv --recipe epochs.toml", "every setting stands in a section"),
     ("good.csv --recipe series.toml", "is for series data, and this is table data"),
     ("good.csv --set optim.lr=1e30 --method vicreg", "became nan at step"),
-    ("--max-bad -1 good.csv", "Invalid value for '--max-bad'"),
+    ("--max-bad -1 good.csv", "max_bad = -1 is no number of images, nor a share as 0.05 or 5%"),
     ("", "fit needs the PATH of the data (or --resume RUN)"),
     ("--nope", "No such option: --nope"),
     ("--resume nope", "nope: no such run directory"),

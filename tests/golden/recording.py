@@ -22,7 +22,6 @@ from torch import Tensor
 
 from isotropy.data import PREPROCESS, ArrayDataset
 from isotropy.methods import METHODS
-from isotropy.modalities import MODALITIES
 from isotropy.runs.recipe import Recipe, build
 from isotropy.training import fit
 from isotropy.views.multiview import MultiView, ViewMaker
@@ -104,7 +103,7 @@ def values(modality: str) -> Any:
 
 def cases() -> dict[str, tuple[str, str, dict[str, Any]]]:
     """Return name -> (method, modality, settings) of every trace."""
-    plain = {f"{name}/{m}": (name, m, {}) for name, kind in METHODS.items() for m in MODALITIES if kind.takes(m)}
+    plain = {f"{name}/{m}": (name, m, {}) for name, kind in METHODS.items() for m in SMALL if kind.takes(m)}
     return plain | STRUCTURED
 
 

@@ -15,13 +15,15 @@ SHAPES: dict[str, dict[str, Any]] = {
     "table": {"numeric": 5, "categories": [4, 2]},
     "series": {"channels": 3, "length": 41},
     "image": {"channels": 1, "size": [20, 20]},
+    "array": {"sizes": [2, 3, 4, 5]},
 }
 
 
 def encoder_of(name: str) -> tuple[nn.Module, str]:
     torch.manual_seed(0)
     if name == "wrapped gru":
-        return wrap(nn.GRU(41, 7, batch_first=True), example=torch.randn(2, 3, 41)), "series"
+        network = nn.GRU(41, 7, batch_first=True)
+        return wrap(network, example=torch.randn(2, 3, 41), take=0, pool="flatten"), "series"
     if name == "narrow":
         network = nn.Sequential(nn.Linear(7, 5), nn.ReLU(), nn.Linear(5, 7), nn.ReLU(), nn.Linear(7, 3))
         return wrap(network, width=3), "table"
@@ -42,6 +44,8 @@ def values_of(modality: str, rows: int, seed: int = 0) -> Any:
     random = np.random.default_rng(seed)
     if modality == "image":
         return random.integers(0, 256, (rows, 1, 20, 20), dtype=np.uint8)
+    if modality == "array":
+        return random.normal(size=(rows, 2, 3, 4, 5))
     if modality == "series":
         return random.normal(size=(rows, 3, 41))
     frame = pd.DataFrame(random.normal(size=(rows, 5)), columns=list("abcde"))

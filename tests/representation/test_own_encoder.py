@@ -77,3 +77,16 @@ def test_what_cannot_be_named_is_custom():
         encoders.from_spec(encoders.spec(Inner()))
     with pytest.raises(UserError, match="'collections:Counter' is no subclass"):
         encoders.build("collections:Counter", "table", {})
+
+
+def test_lazy_modules_follow_the_seed_and_are_loaded(tmp_path):
+    def made():
+        model = isotropy.SelfSupervisedEncoder(
+            "simclr", encoder=nn.LazyLinear(5), epochs=1, batch_size=20, random_state=3, embedding="learned"
+        )
+        return model.fit(ROWS)
+
+    first, second = made(), made()
+    assert np.array_equal(first.transform(ROWS), second.transform(ROWS))
+    first.save(tmp_path)
+    assert np.array_equal(isotropy.load(tmp_path, nn.LazyLinear(5)).transform(ROWS), first.transform(ROWS))

@@ -58,7 +58,9 @@ TimeUnit = Annotated[str | None, typer.Option(help="Unit of --time where it hold
 Task = Annotated[
     str | None, typer.Option(help="classes, numbers or labels (several a row): what the label is, if not recognised.")
 ]
-Modality = Annotated[str | None, typer.Option(help="table, series or image, if it is not recognised correctly.")]
+Modality = Annotated[
+    str | None, typer.Option(help="table, series, image, or array (any shape), if it is not recognised correctly.")
+]
 Missing = Annotated[list[str] | None, typer.Option("--na", help="Text of a missing value; repeatable.")]
 Kinds = Annotated[
     list[str] | None,
@@ -68,7 +70,19 @@ Kinds = Annotated[
         "(dates, day or month first); repeatable.",
     ),
 ]
-MaxBad = Annotated[int, typer.Option(min=0, help="Number of unreadable images to skip, at most.")]
+MaxBad = Annotated[str, typer.Option(help="Unreadable images to skip, at most: a number, or a share as 5%.")]
+ImageColumn = Annotated[str | None, typer.Option(help="Column of a table with images: paths of files, or their bytes.")]
+Size = Annotated[str | None, typer.Option(help="Pixels to which images in files are brought: a side, or HEIGHTxWIDTH.")]
+Channels = Annotated[
+    str | None, typer.Option(help="Channels of images, if not 1 or 3 (of TIFF stacks the number of pages).")
+]
+Fit = Annotated[
+    str | None,
+    typer.Option(help="How images of another shape fit the size: crop to the middle (default), pad or stretch."),
+]
+Background = Annotated[
+    str | None, typer.Option(help="Colour behind transparent pixels and of padded borders (default: white).")
+]
 LabelBudget = Annotated[
     str | None,
     typer.Option(help="Sizes of the few-label curve, for example 1,10,50,1%: labels a class or percentages."),
@@ -110,9 +124,19 @@ def fit(
         list[str] | None, typer.Option(help="Column to leave out, for example an identifier; repeatable.")
     ] = None,
     kind: Kinds = None,
-    size: Annotated[int | None, typer.Option(help="Side in pixels to which images of a folder are resized.")] = None,
+    image_column: ImageColumn = None,
+    size: Size = None,
+    channels: Channels = None,
+    fit: Fit = None,
+    background: Background = None,
     max_bad: Annotated[
-        int | None, typer.Option(min=0, help="Number of unreadable images to skip, at most (default: 0).")
+        str | None, typer.Option(help="Unreadable images to skip, at most: a number, or a share as 5% (default: 0).")
+    ] = None,
+    init: Annotated[
+        str | None, typer.Option(help="Weights to begin with: a run, a .safetensors file or a .pt state dictionary.")
+    ] = None,
+    freeze: Annotated[
+        int | None, typer.Option(min=0, help="First layers of the encoder that stay as they are (with --init).")
     ] = None,
     epochs: Annotated[float | None, typer.Option(help="Epochs of the encoder.")] = None,
     budget: Annotated[
@@ -144,11 +168,14 @@ def fit(
         "path": _one_or_several(path), "modality": modality, "key": key, "label": _one_or_several(label),
         "label_key": label_key,
         "test_key": test_key, "test_label_key": test_label_key, "split": split, "group": group, "time": time,
-        "task": task, "na": na or [], "drop": drop or [], "kinds": kind or [], "size": size, "max_bad": max_bad,
+        "task": task, "na": na or [], "drop": drop or [], "kinds": kind or [], "max_bad": max_bad,
+        "image_column": image_column, "size": _pixels(size), "channels": _channels(channels), "fit": fit,
+        "background": background,
         "window": window, "hop": hop, "id": id, "rate": rate, "gap": gap, "time_unit": time_unit,
     }  # fmt: skip
     settings = {
         "method": method, "encoder": encoder, "epochs": epochs, "budget": budget, "seed": seed, "precision": precision,
+        "init": init, "freeze": freeze,
         "set": set_ or [], "recipe": recipe,
     }  # fmt: skip
     verb.fit(
@@ -174,7 +201,7 @@ def embed(
     id: Id = None,
     rate: Rate = None,
     time_unit: TimeUnit = None,
-    max_bad: MaxBad = 0,
+    max_bad: MaxBad = "0",
     device: Device = "auto",
 ) -> None:
     """Write the embeddings of new data, in constant memory."""
@@ -204,7 +231,7 @@ def probe(
     time_unit: TimeUnit = None,
     task: Task = None,
     na: Missing = None,
-    max_bad: MaxBad = 0,
+    max_bad: MaxBad = "0",
     evaluate: Evaluate = "linear,knn,trees,few_labels,search,clusters",
     baselines: Baselines = "",
     label_budget: LabelBudget = None,
@@ -243,7 +270,7 @@ def finetune(
     time_unit: TimeUnit = None,
     task: Task = None,
     na: Missing = None,
-    max_bad: MaxBad = 0,
+    max_bad: MaxBad = "0",
     budget: Annotated[
         str, typer.Option(help="Time for fine-tuning and for the same network from scratch, as 90s or 10m.")
     ] = "3m",
@@ -284,7 +311,7 @@ def predict(
     id: Id = None,
     rate: Rate = None,
     time_unit: TimeUnit = None,
-    max_bad: MaxBad = 0,
+    max_bad: MaxBad = "0",
     device: Device = "auto",
 ) -> None:
     """Write a fine-tuned model's predictions of new data, with probabilities, in constant memory."""
@@ -340,9 +367,13 @@ def compare(
         list[str] | None, typer.Option(help="Column to leave out, for example an identifier; repeatable.")
     ] = None,
     kind: Kinds = None,
-    size: Annotated[int | None, typer.Option(help="Side in pixels to which images of a folder are resized.")] = None,
+    image_column: ImageColumn = None,
+    size: Size = None,
+    channels: Channels = None,
+    fit: Fit = None,
+    background: Background = None,
     max_bad: Annotated[
-        int | None, typer.Option(min=0, help="Number of unreadable images to skip, at most (default: 0).")
+        str | None, typer.Option(help="Unreadable images to skip, at most: a number, or a share as 5% (default: 0).")
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="The first random seed, and that of the split.")] = 0,
     device: Device = "auto",
@@ -359,7 +390,9 @@ def compare(
         "path": _one_or_several(path), "modality": modality, "key": key, "label": _one_or_several(label),
         "label_key": label_key,
         "test_key": test_key, "test_label_key": test_label_key, "split": split, "group": group, "time": time,
-        "task": task, "na": na or [], "drop": drop or [], "kinds": kind or [], "size": size, "max_bad": max_bad,
+        "task": task, "na": na or [], "drop": drop or [], "kinds": kind or [], "max_bad": max_bad,
+        "image_column": image_column, "size": _pixels(size), "channels": _channels(channels), "fit": fit,
+        "background": background,
         "window": window, "hop": hop, "id": id, "rate": rate, "gap": gap, "time_unit": time_unit,
     }  # fmt: skip
     verb.compare(
@@ -382,6 +415,21 @@ def methods() -> None:
     from isotropy.cli import methods as verb
 
     verb.methods()
+
+
+def _pixels(text: str | None) -> int | list[int] | None:
+    """Return a side, or height and width, of "64" or "48x96"."""
+    if text is None:
+        return None
+    sides = text.lower().split("x")
+    if len(sides) > 2 or not all(side.strip().isdigit() for side in sides):
+        raise UserError(f"--size {text}: a size is a number of pixels, or HEIGHTxWIDTH, for example 48x96")
+    return int(sides[0]) if len(sides) == 1 else [int(side) for side in sides]
+
+
+def _channels(text: str | None) -> int | str | None:
+    """Return a number of channels, or the word for where they are."""
+    return int(text) if text is not None and text.isdigit() else text
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from isotropy.cli.fit import seconds_of
 from isotropy.cli.inputs import load_on
-from isotropy.cli.probe import read_as_the_run, reading_of, refuse_inputs
+from isotropy.cli.probe import as_trained, read_as_the_run, refuse_inputs
 from isotropy.cli.show import OUT, duration, note, say
 from isotropy.data import ArrayDataset
 from isotropy.errors import UserError
@@ -57,8 +57,7 @@ def finetune(
         raise UserError(f"--out {place}: is taken; choose another folder")
     made = load_on(run.folder, device)
     refuse_inputs(origin, made)
-    origin = {**origin, **reading_of(made)}
-    data = read_as_the_run(run.recipe.data, origin, made.preprocess.text_columns)
+    data = read_as_the_run(run.recipe.data, as_trained(origin, made))
     say(data.description)
     rows = made.preprocess.transform(data.values)
     seed = run.recipe.train.seed if seed is None else seed

@@ -27,6 +27,7 @@ from isotropy.methods import find_method
 from isotropy.runs.auto import AUTO
 from isotropy.runs.diagnose import diagnose
 from isotropy.runs.directory import Run
+from isotropy.runs.prepare import weights_taken
 from isotropy.runs.session import (
     Evaluated,
     Event,
@@ -175,6 +176,8 @@ def _show_plan(planned: Planned, settings: dict[str, Any]) -> None:
         f"rows: {counted(planned.epochs, 'epoch')}, about {duration(planned.seconds)} on {prepared.device} in "
         f"{precision} ({reason})"
     )
+    if weights := recipe.init.get("weights"):
+        say(f"begins with {weights}: {weights_taken(prepared)}")
     for line in prepared.division.notes:
         note(line)
 

@@ -9,6 +9,7 @@ from isotropy.cli.inputs import load_on, read_with_bar
 from isotropy.cli.show import OUT, note, say
 from isotropy.cli.table import show_evidence
 from isotropy.data import ArrayDataset, Data
+from isotropy.data.readers import options_for
 from isotropy.errors import UserError
 from isotropy.evaluation.baselines import check_baselines
 from isotropy.evaluation.evaluate import with_budget
@@ -41,8 +42,7 @@ def probe(
     made = load_on(run.folder, device)
     check_baselines(baselines, made.preprocess.modality)
     refuse_inputs(origin, made)
-    origin = {**origin, **reading_of(made)}
-    data = read_as_the_run(run.recipe.data, origin, made.preprocess.text_columns)
+    data = read_as_the_run(run.recipe.data, as_trained(origin, made))
     say(data.description)
     rows = made.preprocess.transform(data.values)
     division = divide(data, seed, label_names(origin))
@@ -75,18 +75,15 @@ def refuse_inputs(origin: dict[str, Any], made: Representation) -> None:
         )
 
 
-def reading_of(made: Representation) -> dict[str, Any]:
-    """Return how labelled data are read for an encoder: as its modality, and recordings as they were cut for it."""
-    like = made.preprocess.read_options(folder=False).get("like")
-    return {"modality": made.preprocess.modality, "like": like}
+def as_trained(origin: dict[str, Any], made: Representation) -> dict[str, Any]:
+    """Return the options of `read` that bring the data to the form of the training."""
+    place = Path(origin["path"]).expanduser() if isinstance(origin["path"], str) else None
+    options = options_for(made.preprocess, place)
+    return {**origin, "modality": made.preprocess.modality, **options}
 
 
-def read_as_the_run(before: dict[str, Any], origin: dict[str, Any], text: Sequence[str] = ()) -> Data:
-    """Read the data as the run did: a label by the same name is the same task, and the same groups or times divide.
-
-    Columns that were `text` then are text now.
-    """
-    origin = {**origin, "text": list(text)}
+def read_as_the_run(before: dict[str, Any], origin: dict[str, Any]) -> Data:
+    """Read the data as the run did: a label by the same name is the same task, and the same groups or times divide."""
     if origin["task"] is None and label_names(before) == label_names(origin):
         origin = {**origin, "task": before.get("task")}
     if origin.get("like") is not None:

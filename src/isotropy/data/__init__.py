@@ -1,5 +1,6 @@
 """Where data come in: reading, preprocessing, and rows drawn by index; labels are kept apart throughout."""
 
+from isotropy.data.any_array import ArrayPreprocess
 from isotropy.data.data import Data
 from isotropy.data.dataset import ArrayDataset
 from isotropy.data.images import ImagePreprocess
@@ -13,6 +14,7 @@ from isotropy.data.table import TablePreprocess
 __all__ = [
     "PREPROCESS",
     "ArrayDataset",
+    "ArrayPreprocess",
     "ColumnSchema",
     "Data",
     "ImagePreprocess",

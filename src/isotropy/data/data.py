@@ -18,7 +18,7 @@ class Data:
     Attributes:
         values: the rows: a DataFrame or (N, D); series (N, channels, time); images (N, channels, height, width) of
             any numeric type, which may be a file mapped to memory.
-        modality: "table", "series" or "image".
+        modality: "table", "series", "image" or "array".
         labels: (N,) or None. A missing label is NaN among floats and None among objects; such rows are
             kept for training, and probes use the rows of `labelled`. Several labels a row are tuples of names.
         split: (N,) "train" or "test", or None.
@@ -29,6 +29,7 @@ class Data:
         times: (N,) numbers that sort as the rows were recorded, or None.
         kinds: what the user says that columns are, by name; see `columns.WANTED`.
         windows: where each row was cut from, where the rows are windows of recordings, or recordings.
+        form: keywords of `read` that bring new data to the form that images in files were brought to.
     """
 
     values: Any
@@ -42,6 +43,7 @@ class Data:
     times: NDArray[Any] | None = None
     kinds: Mapping[str, str] = field(default_factory=dict)
     windows: Windows | None = None
+    form: dict[str, Any] = field(default_factory=dict)
 
     def __len__(self) -> int:
         """Return the number of rows."""

@@ -1,96 +1,150 @@
-"""A folder of images, decoded once into a uint8 array in a file that is mapped to memory."""
+"""Images in files or in a column, decoded once into a uint8 array in a file that is mapped to memory."""
 
 import hashlib
 import json
 import os
 import shutil
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
 
 from isotropy.batch import batched
+from isotropy.data.image_files import SUFFIXES, WHITE, Form, check_fit, decode, extrema, head, levels_of
 from isotropy.errors import UserError
 from isotropy.io.atomic import replacing, write_atomically
 from isotropy.io.tables import Npy
 
-SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm"))
 SIZES = (32, 64, 96, 128, 224)
-GREY_MODES = frozenset(("1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L"))
-VERSION = 1
+VERSION = 2
 # Images in flight at a time: bounds the memory while all cores decode.
 CHUNK = 256
+# Images of a task: one task each would cost as much as a small image.
+_GROUP = 8
 
 Progress = Callable[[int, int], None] | None
+Size = int | Sequence[int] | None
+
+
+@dataclass(frozen=True)
+class ImageFile:
+    """An image that is still to be decoded: its name, how it is opened, and what changes when it changes."""
+
+    name: str
+    open: Callable[[], BinaryIO]
+    stamp: str
 
 
 @dataclass(frozen=True)
 class ImageFolder:
-    """A decoded folder: images (N, channels, size, size), mapped to memory, and the paths of their files below it.
+    """Decoded images (N, channels, height, width), mapped to memory, and the names of their files.
 
-    `bad` are (path, reason) of the images that could not be read, `ignored` the number of files that are no images.
+    Attributes:
+        bad: (name, reason) of the images that could not be read. ignored: the number of files that are no images.
+        form: keywords of `isotropy.data.read` that bring other images to the same form.
+        lost: how many images are "transparent", "animated", or "cut" to a form of another shape.
+        places: of the images in what was given.
     """
 
     values: NDArray[np.uint8]
     files: list[str]
     bad: list[tuple[str, str]]
     ignored: int
+    form: dict[str, Any] = field(default_factory=dict)
+    lost: dict[str, int] = field(default_factory=dict)
+    places: Sequence[int] = ()
 
 
-def read_folder(
-    folder: Path,
+def read_folder(folder: Path, **options: Any) -> ImageFolder:
+    """Return the images below `folder`, hidden folders apart, decoded now or at an earlier call.
+
+    Args:
+        options: those of `read_images`.
+
+    Raises:
+        UserError: no image, or what `read_images` raises.
+    """
+    _check_options(options)
+    files, ignored = _listing(folder)
+    if not files:
+        raise UserError(f"{folder} holds no image ({ignored} other files): {', '.join(sorted(SUFFIXES))} are read")
+    return read_images(files, str(folder.resolve()), str(folder), ignored=ignored, **options)
+
+
+def read_images(
+    files: Sequence[ImageFile],
+    origin: str,
+    name: str,
     *,
-    size: int | None = None,
+    ignored: int = 0,
+    size: Size = None,
     channels: int | None = None,
-    max_bad: int = 0,
+    fit: str | None = None,
+    background: str | None = None,
+    levels: Sequence[float] | None = None,
+    max_bad: float = 0,
     store: Path | None = None,
     progress: Progress = None,
 ) -> ImageFolder:
-    """Return the images below `folder`, hidden folders apart, decoded now or at an earlier call.
+    """Return images, decoded now or at an earlier call.
 
-    Every image is turned upright (EXIF), resized (antialiased) so that its shorter side is `size`, and cut to
-    the central square.
+    Every image is turned upright (EXIF) and resized (antialiased). Of an animated one the first picture is taken.
 
     Args:
-        size: None takes the largest of 32, 64, 96, 128 and 224 that the median shorter side reaches.
-        channels: 1 for grey, 3 for RGB; None takes grey if all images are.
-        max_bad: how many images may be unreadable; they are left out.
+        files: the images. origin: tells these images from others. name: what they are called in messages.
+        ignored: how many other files there were.
+        size: the side, or height and width; None takes the largest of 32, 64, 96, 128 and 224 that the median shorter
+            side reaches.
+        channels: 1 for grey, 3 for RGB, 4 for RGB with transparency, more for the pages of TIFF stacks; None takes
+            grey if all images are, else RGB.
+        fit: "crop" cuts the middle out of an image of another shape, "pad" keeps it whole between borders, "stretch"
+            distorts it; by default "crop".
+        background: the colour behind transparent pixels and of borders; by default white.
+        levels: black and white of images of more than 8 bits or of floats; by default found in all of them.
+        max_bad: how many images may be unreadable, or below 1 which fraction of them; they are left out.
         store: folder for the decoded array and its index; None takes one in `cache`. It is decoded anew when a
             file name, size or time has changed. A decode that is interrupted leaves nothing behind.
         progress: called as (images done, images in all).
 
     Raises:
-        UserError: no image, more unreadable ones than `max_bad` (they are named), or no room for the array.
+        UserError: more unreadable images than `max_bad` (they are named), or no room for the array.
     """
-    if size is not None and size < 1:
-        raise UserError(f"the image size must be at least 1, not {size}")
-    if channels not in (None, 1, 3):
-        raise UserError(f"images have 1 or 3 channels, not {channels}")
-    files, ignored = _listing(folder)
-    if not files:
-        raise UserError(f"{folder} holds no image ({ignored} other files): {', '.join(sorted(SUFFIXES))} are read")
-    key = _key(folder, files, size, channels)
-    place = store if store is not None else cache() / "images" / _digest(f"{folder.resolve()} {size} {channels}")
-    index = _index(place, key)
-    if index is None:
-        index = _decode(folder, files, place, key, size, channels, progress)
+    _check_options({"size": size, "channels": channels})
+    asked: dict[str, Any] = {
+        "size": size,
+        "channels": channels,
+        "fit": fit or "crop",
+        "background": background or WHITE,
+    }
+    asked["levels"] = None if levels is None else [float(one) for one in levels]
+    check_fit(asked["fit"], asked["background"])
+    key = _digest("\n".join([f"{VERSION} {sorted(asked.items())}", *(f"{one.name} {one.stamp}" for one in files)]))
+    place = store if store is not None else cache() / "images" / _digest(f"{origin} {sorted(asked.items())}")
+    found = _index(place, key)
+    if found is None:
+        with warnings.catch_warnings():
+            # Pillow warns about odd metadata; an image that it can decode is good enough.
+            warnings.simplefilter("ignore")
+            found = _decode_all(files, place, key, asked, progress), _load(place, key)
+    index, values = found
     bad = [(name, reason) for name, reason in index["bad"]]
-    if len(bad) > max_bad or not index["files"]:
+    allowed = max_bad * len(files) if 0 < max_bad < 1 else max_bad
+    if len(bad) > allowed or not index["files"]:
         named = "; ".join(f"{name}: {reason}" for name, reason in bad[:5])
         more = f" and {len(bad) - 5} more" if len(bad) > 5 else ""
         raise UserError(
-            f"{folder}: {len(bad)} of {len(files)} images cannot be read ({named}{more}): fix or remove them, or "
-            f"allow them to be skipped (--max-bad {len(bad)})"
+            f"{name}: {len(bad)} of {len(files)} images cannot be read ({named}{more}): fix or remove them, or "
+            f"allow them to be skipped (max_bad={len(bad)}; --max-bad {len(bad)} on the command line)"
         )
-    values = np.load(place / index["array"], mmap_mode="c", allow_pickle=False)
-    return ImageFolder(values, index["files"], bad, ignored)
+    assert values is not None
+    return ImageFolder(values, index["files"], bad, ignored, index["form"], index["lost"], index["places"])
 
 
 def cache() -> Path:
@@ -100,129 +154,207 @@ def cache() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "isotropy"
 
 
-def _listing(folder: Path) -> tuple[list[str], int]:
-    """Return the images below a folder, in order, and how many other files there are."""
-    found = []
-    for root, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        found += [Path(root, name) for name in names]
-    images = [path for path in found if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")]
-    return sorted(path.relative_to(folder).as_posix() for path in images), len(found) - len(images)
+def image_file(path: Path, name: str) -> ImageFile:
+    """Return a file as an image to be decoded; what is no file is one that cannot be read."""
+    try:
+        stat = path.stat()
+    except OSError as error:
+        reason = error.strerror or str(error)
+        return ImageFile(name, lambda: _unreadable(reason), f"missing: {reason}")
+    # A named pipe or a device would hang, or never end.
+    if not path.is_file():
+        return ImageFile(name, lambda: _unreadable("no regular file"), "no file")
+    return ImageFile(name, lambda: open(path, "rb"), f"{stat.st_size} {stat.st_mtime_ns}")
+
+
+def _unreadable(reason: str) -> BinaryIO:
+    raise OSError(reason)
+
+
+def shown(name: str) -> str:
+    r"""Return a file's name as text that can be written anywhere: bytes that are not UTF-8 become \xNN."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def max_bad_of(text: float | str) -> float:
+    """Return how many images may be unreadable, of a number, of "5", or of a share as .05 or "5%".
+
+    Example:
+        >>> max_bad_of("5%"), max_bad_of("12"), max_bad_of(3)
+        (0.05, 12.0, 3.0)
+    """
+    share = isinstance(text, str) and text.strip().endswith("%")
+    try:
+        number = float(str(text).strip().removesuffix("%"))
+    except ValueError:
+        number = -1.0
+    if (
+        not 0 <= number < float("inf")
+        or (number != int(number) and number > 1 and not share)
+        or (share and number > 100)
+    ):
+        raise UserError(f"max_bad = {text} is no number of images, nor a share as 0.05 or 5%")
+    # All of them is a number that is never reached: of images none would be left.
+    return min(number / 100, 0.999999) if share else number
+
+
+def _check_options(options: dict[str, Any]) -> None:
+    size, channels = options.get("size"), options.get("channels")
+    sides = [] if size is None else [size] if isinstance(size, int) else list(size)
+    if size is not None and (len(sides) not in (1, 2) or any(not isinstance(n, int) or n < 1 for n in sides)):
+        raise UserError(f"the image size must be at least 1, or (height, width), not {size}")
+    if channels is not None and channels < 1:
+        raise UserError(f"images have at least 1 channel, not {channels}")
+
+
+def _listing(folder: Path) -> tuple[list[ImageFile], int]:
+    """Return the images below a folder, links to folders followed, in order, and how many other files there are."""
+    images, others = [], 0
+    # Of every folder on the way here, links followed, what it is on the disk: a link may lead back to one of them.
+    ways: dict[str, frozenset[str]] = {}
+
+    def refuse(error: OSError) -> None:
+        raise UserError(f"{shown(str(error.filename))} cannot be read: {error.strerror}") from error
+
+    for root, folders, names in os.walk(folder, onerror=refuse, followlinks=True):
+        here, before = os.path.realpath(root), ways.get(os.path.dirname(root), frozenset())
+        if here in before:
+            folders.clear()
+            continue
+        ways[root] = before | {here}
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in names:
+            path = Path(root, name)
+            special = path.exists() and not path.is_file()
+            if path.suffix.lower() in SUFFIXES and not name.startswith(".") and not special:
+                images.append(path)
+            else:
+                others += 1
+    relative = sorted((path.relative_to(folder).as_posix(), path) for path in images)
+    return [image_file(path, shown(name)) for name, path in relative], others
 
 
 def _digest(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
 
-def _key(folder: Path, files: Sequence[str], size: int | None, channels: int | None) -> str:
-    stats = [(name, (folder / name).stat()) for name in files]
-    lines = [f"{name} {stat.st_size} {stat.st_mtime_ns}" for name, stat in stats]
-    return _digest("\n".join([f"{VERSION} {size} {channels}", *lines]))
-
-
-def _index(place: Path, key: str) -> dict[str, Any] | None:
-    """Return the index of an earlier decode of the same files, or None."""
+def _index(place: Path, key: str) -> tuple[dict[str, Any], NDArray[np.uint8] | None] | None:
+    """Return the index and the images of an earlier decode of the same files; None if any of it is damaged."""
     try:
         index = json.loads((place / "index.json").read_text("utf-8"))
-        usable = index["key"] == key and (not index["files"] or (place / index["array"]).is_file())
-    except (OSError, ValueError, KeyError, TypeError):
+        if index["key"] != key or not all(isinstance(name, str) for name in index["files"]):
+            return None
+        if any(len(pair) != 2 for pair in index["bad"]) or len(index["places"]) != len(index["files"]):
+            return None
+        values = _load(place, key)
+        wanted = (len(index["files"]), index["channels"], *index["form"]["size"])
+        if index["files"] and (values is None or values.shape != wanted or values.dtype != np.uint8):
+            return None
+        dict(index["lost"])
+    except (OSError, EOFError, ValueError, KeyError, TypeError):
         return None
-    return index if usable else None
+    return index, values
 
 
-def _decode(
-    folder: Path,
-    files: Sequence[str],
-    place: Path,
-    key: str,
-    size: int | None,
-    channels: int | None,
-    progress: Progress,
+def _load(place: Path, key: str) -> NDArray[np.uint8] | None:
+    path = place / f"images-{key}.npy"
+    if not path.is_file():
+        return None
+    images: NDArray[np.uint8] = np.load(path, mmap_mode="c", allow_pickle=False)
+    return images
+
+
+def _decode_all(
+    files: Sequence[ImageFile], place: Path, key: str, asked: dict[str, Any], progress: Progress
 ) -> dict[str, Any]:
     """Decode all files into `place` and return the index; what is there already stays valid until the end."""
+    form = _form(files, asked)
+    height, width = form.size
     place.mkdir(parents=True, exist_ok=True)
-    with warnings.catch_warnings():
-        # Pillow warns about odd metadata; an image that it can decode is good enough.
-        warnings.simplefilter("ignore")
-        if size is None or channels is None:
-            heads = [head for head in _mapped(_head, [folder / name for name in files]) if head is not None]
-            sides = sorted(side for side, _ in heads) or [0]
-            size = size or max((s for s in SIZES if s <= sides[len(sides) // 2]), default=SIZES[0])
-            channels = channels or (1 if heads and all(grey for _, grey in heads) else 3)
-        free, need = shutil.disk_usage(place).free, len(files) * channels * size * size
-        if need > free:
-            raise UserError(
-                f"the decoded images take {need / 1e9:.1f} GB and {place} has {free / 1e9:.1f} GB free: choose "
-                "another place (ISOTROPY_CACHE) or a smaller size"
-            )
-        array = f"images-{key}.npy"
-        try:
-            with replacing(place / array) as temporary:
-                good, bad = _write(temporary, folder, files, size, channels, progress)
-            index = {"key": key, "array": array, "files": good, "bad": bad}
-            write_atomically(place / "index.json", json.dumps(index).encode())
-        except OSError as error:
-            raise UserError(f"the decoded images cannot be written to {place}: {error.strerror}") from error
+    free, need = shutil.disk_usage(place).free, len(files) * form.channels * height * width
+    if need > free:
+        raise UserError(
+            f"the decoded images take {need / 1e9:.1f} GB and {place} has {free / 1e9:.1f} GB free: choose "
+            "another place (ISOTROPY_CACHE) or a smaller size"
+        )
+    array = f"images-{key}.npy"
+    said = {name: asked[name] for name in ("fit", "background")} | {"size": [height, width]}
+    said |= {"levels": list(form.levels)} if form.levels else {}
+    try:
+        with replacing(place / array) as temporary:
+            found = _write(temporary, files, form, progress)
+        index = {"key": key, "form": said, "channels": form.channels, **found}
+        write_atomically(place / "index.json", json.dumps(index).encode())
+    except OSError as error:
+        raise UserError(f"the decoded images cannot be written to {place}: {error.strerror}") from error
     for old in place.glob("images-*.npy"):
         if old.name != array:
             old.unlink(missing_ok=True)
     return index
 
 
-def _write(
-    path: Path, folder: Path, files: Sequence[str], size: int, channels: int, progress: Progress
-) -> tuple[list[str], list[tuple[str, str]]]:
-    """Write the decoded images to one .npy file; return the names of the good ones, and (name, reason) of the bad."""
-    good: list[str] = []
-    bad: list[tuple[str, str]] = []
-    decoded = _mapped(lambda path: decode(path, size, channels), [folder / name for name in files])
-    with closing(Npy(path, (channels, size, size), np.uint8)) as file:
-        for done, (name, image) in enumerate(zip(files, decoded, strict=True), start=1):
-            if isinstance(image, str):
-                bad.append((name, image))
-            else:
-                file.write(image[None])
-                good.append(name)
-            if progress is not None:
-                progress(done, len(files))
-    return good, bad
+def _form(files: Sequence[ImageFile], asked: dict[str, Any]) -> Form:
+    """Return the form that images are brought to; what was not asked for is found in them."""
+    size, channels, levels = asked["size"], asked["channels"], asked["levels"]
+    heads = [one for one in _mapped(lambda file: _tried(head, file), files) if one is not None]
+    if size is None:
+        sides = sorted(one.side for one in heads) or [0]
+        size = max((s for s in SIZES if s <= sides[len(sides) // 2]), default=SIZES[0])
+    if channels is None:
+        channels = 1 if heads and all(one.grey for one in heads) else 3
+    if levels is None and any(one.deep for one in heads):
+        ranges = [one for one in _mapped(lambda file: _tried(extrema, file), files) if one is not None]
+        if ranges:
+            low, high, whole = (list(column) for column in zip(*ranges, strict=True))
+            levels = levels_of(min(low), max(high), whole=all(whole))
+    sides = [size, size] if isinstance(size, int) else [*size, *size][:2]
+    shape = (int(sides[0]), int(sides[1]))
+    levels = None if levels is None else (float(levels[0]), float(levels[1]))
+    return Form(size=shape, channels=channels, levels=levels, fit=asked["fit"], background=asked["background"])
 
 
-def _mapped(function: Callable[[Path], Any], paths: Sequence[Path]) -> Iterator[Any]:
-    """Yield `function` of each path in order, on all cores (Pillow decodes outside the interpreter's lock)."""
-    with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
-        for part in batched(len(paths), rows=CHUNK):
-            yield from pool.map(function, paths[part])
-
-
-def _head(path: Path) -> tuple[int, bool] | None:
-    """Return the shorter side and whether the image is grey, from its header; None if it cannot be read."""
+def _tried(function: Callable[[BinaryIO], Any], file: ImageFile) -> Any:
     try:
-        with Image.open(path) as image:
-            return min(image.size), image.mode in GREY_MODES
-    except MemoryError:
-        raise
-    except Exception:
-        # Decoders of damaged files raise nearly anything; the decode itself tells the reason.
+        with file.open() as opened:
+            return function(opened)
+    except OSError:
+        # The decode itself tells the reason.
         return None
 
 
-def decode(path: Path, size: int, channels: int) -> NDArray[np.uint8] | str:
-    """Return an image file as (channels, size, size) uint8, or why it cannot be read."""
-    try:
-        with Image.open(path) as opened:
-            # A JPEG file can be decoded at a half, a quarter or an eighth, still above the size wanted.
-            opened.draft(None, (2 * size, 2 * size))
-            image = ImageOps.exif_transpose(opened)
-            if image.mode.startswith("I"):
-                levels = np.clip(np.asarray(image).astype(np.int64) >> 8, 0, 255)
-                image = Image.fromarray(levels.astype(np.uint8))
-            image = image.convert("L" if channels == 1 else "RGB")
-            square = ImageOps.fit(image, (size, size), Image.Resampling.BILINEAR)
-            pixels = np.asarray(square, dtype=np.uint8).reshape(size, size, channels)
-            return np.ascontiguousarray(pixels.transpose(2, 0, 1))
-    except MemoryError:
-        raise
-    except Exception as error:
-        reason = " ".join(str(error).replace(repr(str(path)), "the file").split())
-        return reason[:100] or type(error).__name__
+def _write(path: Path, files: Sequence[ImageFile], form: Form, progress: Progress) -> dict[str, Any]:
+    """Write the decoded images to one .npy file; return the good ones, the bad ones with reasons, and what is lost."""
+    good: list[str] = []
+    places: list[int] = []
+    bad: list[tuple[str, str]] = []
+    lost: Counter[str] = Counter()
+
+    def one(file: ImageFile) -> Any:
+        try:
+            with file.open() as opened:
+                data = opened.read()
+            return decode(data, form)
+        except OSError as error:
+            return error.strerror or str(error)
+
+    with closing(Npy(path, (form.channels, *form.size), np.uint8)) as out:
+        for place, (file, image) in enumerate(zip(files, _mapped(one, files), strict=True)):
+            if isinstance(image, str):
+                bad.append((file.name, image))
+            else:
+                out.write(image.pixels[None])
+                good.append(file.name)
+                places.append(place)
+                lost.update(image.lost)
+            if progress is not None:
+                progress(place + 1, len(files))
+    return {"files": good, "places": places, "bad": bad, "lost": dict(lost)}
+
+
+def _mapped(function: Callable[[ImageFile], Any], files: Sequence[ImageFile]) -> Iterator[Any]:
+    """Yield `function` of each file in order, on all cores (Pillow decodes outside the interpreter's lock)."""
+    with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
+        for part in batched(len(files), rows=CHUNK):
+            groups = [files[part][group] for group in batched(len(files[part]), rows=_GROUP)]
+            for results in pool.map(lambda group: [function(file) for file in group], groups):
+                yield from results

@@ -8,6 +8,7 @@ import pandas as pd
 
 from isotropy.data.data import Data
 from isotropy.data.folder import ImageFolder
+from isotropy.data.images import colour_words
 from isotropy.data.schema import listed
 from isotropy.data.target_columns import Target, counted_rows, with_targets
 from isotropy.errors import UserError
@@ -34,16 +35,36 @@ def folder_data(images: ImageFolder, name: str, label: Any, split: Any) -> Data:
         if classes.isna().all():
             raise UserError(f"{name} has no class folders to take labels from")
         labels = Target(classes, "the folders' names")
-    notes = []
+    notes = image_notes(images)
+    description = f"{name}: {image_words(images)}, {counted_rows(len(images.values), name)}"
+    data = with_targets(images.values, "image", description, split=parts)
+    return replace(
+        with_targets(images.values, "image", data.description, labels, notes=notes), split=data.split, form=images.form
+    )
+
+
+def image_words(images: ImageFolder) -> str:
+    """Return what images were brought to, as "RGB images brought to 32x32"."""
+    count, height, width = images.values.shape[1:]
+    return f"{colour_words(count)} images brought to {height}x{width}"
+
+
+def image_notes(images: ImageFolder) -> list[str]:
+    """Return what of the images is not there any more, why, and the options that change it."""
+    notes, form = [], images.form
+    if levels := form.get("levels"):
+        notes.append(f"levels {levels[0]:g} to {levels[1]:g} became 0 to 255 (levels)")
+    if count := images.lost.get("transparent"):
+        notes.append(f"{count} with transparency laid over {form['background']} (background)")
+    if count := images.lost.get("animated"):
+        notes.append(f"of {count} with several pictures the first is taken")
+    if count := images.lost.get("cut"):
+        notes.append(f"{count} lost more than 40 % to the cut to the middle (fit: pad or stretch keeps all of them)")
     if images.bad:
         notes.append(f"{len(images.bad)} unreadable left out: {listed([bad for bad, _ in images.bad], 5)}")
     if images.ignored:
         notes.append(f"{images.ignored} other files ignored")
-    count, height, width = images.values.shape[1:]
-    colour = "RGB" if count == 3 else "grey"
-    description = f"{name}: {colour} images brought to {height}x{width}, {counted_rows(len(images.values), name)}"
-    data = with_targets(images.values, "image", description, split=parts)
-    return replace(with_targets(images.values, "image", data.description, labels, notes=notes), split=data.split)
+    return notes
 
 
 def folder_groups(images: ImageFolder, label: Any, group: Any) -> Target:

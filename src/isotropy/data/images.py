@@ -1,6 +1,7 @@
 """Preprocessing of images: kept as uint8, normalised by the training mean and deviation of each channel."""
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 import numpy as np
@@ -18,17 +19,20 @@ from isotropy.errors import UserError
 # Raw features of larger images are averaged down to this side: a baseline needs no more, and must fit.
 FEATURE_SIDE = 32
 CHANNELS = (1, 3)
+# Images are hardly lower or narrower than this; see `_channels_first`.
+_SMALL_SIDE = 8
 
 
 @dataclass(kw_only=True, eq=False)
 class ImagePreprocess(Preprocess):
-    """Images (samples, channels, height, width), one grey channel or three, kept as uint8.
+    """Images (samples, channels, height, width), kept as uint8.
 
     Args:
-        channels: 1 or 3.
+        channels: 1 (grey), 3 (RGB), or any other number, of which nothing is known.
         size: height and width.
         mean, std: of each channel over the training pixels, in [0, 1].
         scale: how floats are read, as they were in training: "unit" (in [0, 1]) or "levels" (0 to 255).
+        form: keywords of `read` that bring files to what the training's were brought to, where they were files.
 
     Example:
         >>> import numpy as np
@@ -42,6 +46,7 @@ class ImagePreprocess(Preprocess):
     mean: tuple[float, ...]
     std: tuple[float, ...]
     scale: str = LEVELS
+    form: dict[str, Any] = field(default_factory=dict)
     _normal: dict[torch.device, tuple[Tensor, Tensor]] = field(default_factory=dict, init=False, repr=False)
 
     modality = "image"
@@ -59,12 +64,14 @@ class ImagePreprocess(Preprocess):
         return array.ndim == 4 or (array.ndim == 3 and array.dtype == np.uint8)
 
     @classmethod
-    def arrange(cls, array: NDArray[Any], scale: str | None = None) -> tuple[NDArray[Any], str]:
+    def arrange(
+        cls, array: NDArray[Any], scale: str | None = None, *, channels: int | str | None = None
+    ) -> tuple[NDArray[Any], str]:
         """Return images as a view (N, channels, H, W) of their own type; (N, H, W) is grey. See `Preprocess.arrange`.
 
-        With a `scale` the numbers are not read.
+        With a `scale` the numbers are not read. `channels` says how many there are where it is not 1 or 3, or "any".
         """
-        images, description = _channels_first(array)
+        images, description = _channels_first(array, channels)
         return images, description + ("" if scale else _scale_in_words(images))
 
     @classmethod
@@ -100,8 +107,8 @@ class ImagePreprocess(Preprocess):
         std = np.sqrt((share * (greys - mean[:, None]) ** 2).sum(axis=1))
         # A channel that is constant in training is kept (colours need all three), in steps of one level.
         std = np.maximum(std, 1 / 255)
-        moments = {"mean": tuple(mean.tolist()), "std": tuple(std.tolist())}
-        return cls(channels=channels, size=(height, width), scale=scale, **moments)
+        means, deviations = tuple(mean.tolist()), tuple(std.tolist())
+        return cls(channels=channels, size=(height, width), scale=scale, mean=means, std=deviations)
 
     @property
     def shape(self) -> dict[str, Any]:
@@ -110,8 +117,18 @@ class ImagePreprocess(Preprocess):
 
     def read_options(self, *, folder: bool) -> dict[str, Any]:
         """Return the scale of floats, and for a folder the size and channels that its images are brought to."""
-        sized = {"size": self.size[0], "channels": self.channels} if folder else {}
+        height, width = self.size
+        size = height if height == width else [height, width]
+        sized = {**self.form, "size": size, "channels": self.channels} if folder else {}
         return {"scale": self.scale, **sized}
+
+    def with_form(self, form: dict[str, Any]) -> Self:
+        """Return the preprocessing with the form that files were brought to."""
+        return replace(self, form=dict(form))
+
+    def with_normalisation(self, mean: Sequence[float], std: Sequence[float]) -> Self:
+        """Return the preprocessing with another mean and deviation, in [0, 1], of each channel."""
+        return replace(self, mean=tuple(mean), std=tuple(std))
 
     def transform(self, values: Any) -> Tensor:
         """Return images (N, C, H, W) as uint8, whose memory is shared where it can be; UserError for another form."""
@@ -155,24 +172,50 @@ def _images(values: Any) -> NDArray[Any]:
     return array
 
 
-def _channels_first(array: NDArray[Any]) -> tuple[NDArray[Any], str]:
+def colour_words(channels: int) -> str:
+    """Return what images of so many channels are called."""
+    return {1: "grey", 3: "RGB"}.get(channels, f"{channels}-channel")
+
+
+def _channels_first(array: NDArray[Any], channels: int | str | None) -> tuple[NDArray[Any], str]:
     if array.ndim not in (3, 4):
         raise UserError(
             f"images have the shape (samples, height, width) or four dimensions; this array has {array.shape}"
         )
     if array.ndim == 3:
+        if channels not in (None, 1, "any"):
+            raise UserError(f"images of shape {array.shape} have one channel each, not {channels}")
         array, order = array[:, None], ""
-    elif array.shape[1] in CHANNELS:
+    elif _channel_axis(array.shape, channels) == 1:
         order = ", channels first"
-    elif array.shape[3] in CHANNELS:
-        array, order = array.transpose(0, 3, 1, 2), ", channels last"
     else:
-        raise UserError(
-            f"images have 1 or 3 channels, first or last; this array has shape {array.shape}: "
-            "drop further channels (an alpha channel: x[..., :3])"
-        )
-    _, channels, height, width = array.shape
-    return array, f"{'RGB' if channels == 3 else 'grey'} images of {height}x{width}{order}"
+        array, order = array.transpose(0, 3, 1, 2), ", channels last"
+    _, count, height, width = array.shape
+    size = f"{height}x{width}"
+    if order.endswith("last") and channels is None and min(height, width) < _SMALL_SIDE:
+        # Either axis could be the colours: a side this short is more often a number of channels.
+        size = f"height {height} and width {width}"
+    return array, f"{colour_words(count)} images of {size}{order}"
+
+
+def _channel_axis(shape: tuple[int, ...], channels: int | str | None) -> int:
+    """Return which axis of (N, ., ., .) has the channels, the first or the last."""
+    wanted = (channels,) if isinstance(channels, int) else CHANNELS
+    for axis in (1, 3):
+        if shape[axis] in wanted:
+            return axis
+    if isinstance(channels, int):
+        raise UserError(f"images of {channels} channels have them first or last; this array has shape {shape}")
+    axis = 1 if shape[1] <= shape[3] else 3
+    if channels == "any":
+        return axis
+    count = shape[axis]
+    three = "x[:, :3]" if axis == 1 else "x[..., :3]"
+    alpha = f", or drop the fourth if it is alpha ({three})" if count == 4 else ""
+    raise UserError(
+        f"images have 1 or 3 channels, first or last; this array has shape {shape}: say channels={count} (--channels "
+        f"{count}; or modality='image') to take axis {axis} as channels{alpha}"
+    )
 
 
 def _scale_in_words(images: NDArray[Any]) -> str:

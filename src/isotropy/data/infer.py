@@ -4,6 +4,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from isotropy.data.any_array import ArrayPreprocess
 from isotropy.data.images import ImagePreprocess
 from isotropy.data.preprocess import Preprocess
 from isotropy.data.series import SeriesPreprocess
@@ -15,11 +16,16 @@ PREPROCESS: dict[str, type[Preprocess]] = {
     "table": TablePreprocess,
     "series": SeriesPreprocess,
     "image": ImagePreprocess,
+    "array": ArrayPreprocess,
 }
 
 
 def infer_modality(
-    array: NDArray[Any], modality: str | None = None, *, scale: str | None = None
+    array: NDArray[Any],
+    modality: str | None = None,
+    *,
+    scale: str | None = None,
+    channels: int | None = None,
 ) -> tuple[NDArray[Any], str, str]:
     """Return the array in the form of its modality, the modality, and words for what was taken for what.
 
@@ -32,6 +38,12 @@ def infer_modality(
     kind = known_modality(name)
     if not kind.takes_frames and array.dtype.kind in "OSU":
         raise UserError(f"an array of type {array.dtype} cannot be {kind.noun}: give numbers")
+    if issubclass(kind, ImagePreprocess):
+        # Who says that these are images means that one axis is channels, however many.
+        arranged, description = kind.arrange(array, scale, channels=channels or ("any" if modality else None))
+        return arranged, name, description
+    if channels is not None:
+        raise UserError(f"channels = {channels} is of images, and these are {kind.noun}: say modality='image'")
     arranged, description = kind.arrange(array, scale)
     return arranged, name, description
 
@@ -51,5 +63,6 @@ def _infer(array: NDArray[Any]) -> str:
         raise UserError(f"a {type(array.item()).__name__} is not read: give an array, a tensor, a DataFrame or a path")
     raise UserError(
         f"an array of shape {array.shape} and type {array.dtype} could be anything: a table is (rows, columns), "
-        "series are (samples, channels, time) floats, images are 3-D uint8 or 4-D; or name the modality"
+        "series are (samples, channels, time) floats, images are 3-D uint8 or 4-D; or name the modality "
+        "('array' takes any shape)"
     )

@@ -69,6 +69,14 @@ class Preprocess:
         """Return the same for rows that were cut from recordings in this form; by default nothing of it is kept."""
         return self
 
+    def with_form(self, form: dict[str, Any]) -> Self:
+        """Return the preprocessing whose `read_options` bring new data to the training's `Data.form`."""
+        return self
+
+    def with_normalisation(self, mean: Sequence[float], std: Sequence[float]) -> Self:
+        """Return the preprocessing with the mean and deviation that pretrained weights were made for, if it has any."""
+        return self
+
     def transform(self, values: Any) -> Tensor | Batch:
         """Return rows as they are stored and batched."""
         raise NotImplementedError
@@ -92,7 +100,9 @@ class Preprocess:
     def from_json(cls, data: dict[str, Any]) -> Self:
         """Return the preprocessing that `to_json` wrote; UserError if it is not one."""
         try:
-            learnt = {name: data[name] for name in signature(cls).parameters}
+            named = signature(cls).parameters
+            # What an older version did not write has the default that it had then.
+            learnt = {name: data[name] for name, one in named.items() if name in data or one.default is one.empty}
             return cls(**{name: tuple(v) if isinstance(v, list) else v for name, v in learnt.items()})
         except (KeyError, TypeError, ValueError) as error:
             raise UserError(f"this is no {cls.modality} preprocessing of isotropy: {error}") from error

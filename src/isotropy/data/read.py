@@ -9,10 +9,12 @@ import numpy as np
 import pandas as pd
 
 from isotropy.data.data import Data
-from isotropy.data.folder import read_folder
+from isotropy.data.folder import ImageFolder, Size, max_bad_of, read_folder, shown
 from isotropy.data.folder_targets import folder_data, folder_groups
 from isotropy.data.frames import as_pandas
 from isotropy.data.grouping import check_division, with_division
+from isotropy.data.image_column import column_data, column_images
+from isotropy.data.image_column import image_column as find_image_column
 from isotropy.data.infer import infer_modality, known_modality
 from isotropy.data.missing import mask_values
 from isotropy.data.readers import Archive, columns_of, read_file
@@ -57,11 +59,15 @@ def read(
     text: Sequence[str] = (),
     test_key: str | None = None,
     test_label_key: str | None = None,
-    size: int | None = None,
-    channels: int | None = None,
+    image_column: str | None = None,
+    size: Size = None,
+    channels: int | str | None = None,
+    fit: str | None = None,
+    background: str | None = None,
+    levels: Sequence[float] | None = None,
     scale: str | None = None,
     task: str | None = None,
-    max_bad: int = 0,
+    max_bad: float | str = 0,
     store: str | Path | None = None,
     progress: Callable[[int, int], None] | None = None,
     window: Any = None,
@@ -78,7 +84,8 @@ def read(
         dataset: an array, a tensor, a frame (of pandas, pyarrow, polars or another library, see `frames.as_pandas`), or
             a path: of a file of one of `READERS`, or a folder of images; of recordings also a folder, a pattern such
             as "day*.csv", or several paths.
-        modality: "table", "series" or "image" where the array's shape says otherwise; see `infer_modality`.
+        modality: "table", "series", "image" or "array" (any shape) where the array's shape says otherwise; see
+            `infer_modality`.
         key: the array of a .npz to read. Without it the only one, X_train, X, data or x is taken. Of a table the column
             of lists that is taken as one array.
         label: a table's column of labels; "folder" for images in class folders; one value per row for what
@@ -101,7 +108,11 @@ def read(
             "labels": rows have several labels each: a column of lists, or of texts such as "a;b", an array (N, L) of 0
             and 1, or several columns of 0 and 1, which are then one label.
         scale: how floats are read in images of an array, where training has decided (`ImagePreprocess.scale`).
-        size, channels, max_bad, store, progress: for folders of images; see `folder.read_folder`.
+        image_column: a table's column of images, as paths beside the file or as bytes; a column of bytes, as
+            Hugging Face's parquet files have one, is taken without being named.
+        channels: how many channels images have where it is not 1 or 3: of an array, or of the pages of TIFF stacks.
+        size, fit, background, levels, max_bad, store, progress: for images in files; see `folder.read_images`. Of
+            `max_bad` "5%" is a share.
         window, hop: recordings are cut into windows so long ("2s", or 128 samples), one every `hop` (by default a
             window), which cross no gap and no change of group, part, id or file. `time` is then the column of their
             clock, `label` what most steps of a window have, `group` a column, "file" or "folder".
@@ -138,6 +149,19 @@ def read(
     more: dict[str, Any] = {}
     keys = {"key": key, "label_key": label_key, "test_key": test_key, "test_label_key": test_label_key}
     check_division({"label": label, "split": split, "group": group, "time": time, **keys})
+    count = channels if isinstance(channels, int) else None
+    files: dict[str, Any] = {
+        "size": size, "channels": count, "fit": fit, "background": background, "levels": levels,
+        "max_bad": max_bad_of(max_bad), "store": None if store is None else Path(store), "progress": progress,
+    }  # fmt: skip
+    images = None
+    if isinstance(content, pd.DataFrame):
+        image_column = find_image_column(content, image_column, modality)
+        if image_column is not None:
+            base = Path(dataset).expanduser().resolve().parent if isinstance(dataset, str | Path) else None
+            images, content = column_images(content, image_column, name, base, **files)
+    elif image_column is not None:
+        raise UserError(f"image_column names a column of a table; {whose} has none")
     if not isinstance(content, Archive):
         _refuse(whose, "arrays of a .npz file", keys)
     if not isinstance(content, pd.DataFrame):
@@ -153,7 +177,11 @@ def read(
             label, more = joined({label: first, **more}), {}
         content, groups = _pop_beside(content, group, "group")
         content, times = _pop_beside(content, time, "time")
-        data = _table(content, name, modality, label, na, split)
+        if images is None:
+            data = _table(content, name, modality, label, na, split)
+        else:
+            assert image_column is not None
+            data = _pictures(images, content, name, image_column, label, na, split)
     elif isinstance(content, Archive):
         label, others = several(label if label_key is None else label_key, content.shapes)
         if others and test_key is not None:
@@ -167,14 +195,13 @@ def read(
         groups, times = (
             Target(content[given], given) if isinstance(given, str) else Target(given) for given in (group, time)
         )
-        data = _archive(content, modality, keys, na, split, scale)
+        data = _archive(content, modality, keys, na, split, scale, count)
     elif not isinstance(content, Path):
         groups, times = Target(group), Target(time)
-        data = _array(content, name, modality, label, na, split, scale)
+        data = _array(content, name, modality, label, na, split, scale, count)
         _refuse_names(name, group, time)
     elif modality in (None, "image"):
-        place = None if store is None else Path(store)
-        images = read_folder(content, size=size, channels=channels, max_bad=max_bad, store=place, progress=progress)
+        images = read_folder(content, **files)
         data = folder_data(images, name, label, split)
         groups, times = folder_groups(images, label, group), Target(time)
     else:
@@ -209,6 +236,8 @@ def _opened(dataset: Any, na: Sequence[str], text: Sequence[str]) -> tuple[Any, 
         dataset = as_pandas(dataset)
         return dataset, "the frame" if isinstance(dataset, pd.DataFrame) else "the array"
     path = Path(dataset).expanduser()
+    if str(path) != shown(str(path)):
+        raise UserError(f"the name {shown(str(path))} is not UTF-8, and cannot be kept in a run: rename it, or link it")
     if path.exists():
         return path if path.is_dir() else read_file(path, na, text), path.name
     if not path.parent.is_dir():
@@ -240,6 +269,20 @@ def _table(frame: pd.DataFrame, name: str, modality: str | None, label: Any, na:
     return with_targets(values, kind, f"{name}: {description}, {rows}", labels, parts, na)
 
 
+def _pictures(
+    images: ImageFolder, frame: pd.DataFrame, name: str, column: str, label: Any, na: Sequence[str], split: Any
+) -> Data:
+    """Return the images of a column; labels and parts are other columns, or given by value."""
+    label, split = (_named(given) for given in (label, split))
+    if split is None and "split" in frame.columns and label != "split" and is_split(frame["split"]):
+        split = "split"
+    frame, labels = _pop_beside(frame, label, "label")
+    frame, parts = pop_target(frame, split, "split")
+    if len(na) and labels.values is not None:
+        labels = Target(as_labels(labels.values, len(images.values), na), labels.source)
+    return column_data(images, name, column, labels, parts, frame.shape[1])
+
+
 def _named(given: Any) -> Any:
     """Return a column's name: pandas counts columns without names, and their numbers are names, too."""
     return str(given) if isinstance(given, int) else given
@@ -259,12 +302,13 @@ def _columns(frame: pd.DataFrame) -> str:
 
 
 def _array(
-    dataset: Any, name: str, modality: str | None, label: Any, na: Sequence[str], split: Any, scale: str | None
-) -> Data:
+    dataset: Any, name: str, modality: str | None, label: Any, na: Sequence[str], split: Any, scale: str | None,
+    channels: int | None,
+) -> Data:  # fmt: skip
     array = as_array(dataset)
     _refuse_names(name, label, split)
     values: Any
-    values, kind, description = infer_modality(array, modality, scale=scale)
+    values, kind, description = infer_modality(array, modality, scale=scale, channels=channels)
     description = f"{name}: {description}, {counted_rows(len(values), name)} ({array.dtype})"
     if array.dtype.kind in "OSU":
         values = mask_values(as_frame(values)[0], na)
@@ -278,15 +322,16 @@ def _refuse_names(name: str, *given: Any) -> None:
 
 
 def _archive(
-    arrays: Archive, modality: str | None, keys: dict[str, Any], na: Sequence[str], split: Any, scale: str | None
-) -> Data:
+    arrays: Archive, modality: str | None, keys: dict[str, Any], na: Sequence[str], split: Any, scale: str | None,
+    channels: int | None,
+) -> Data:  # fmt: skip
     key, label_key, test_key, test_label_key = (keys[k] for k in ("key", "label_key", "test_key", "test_label_key"))
     key = arrays.choose() if key is None else key
     _check_keys(key, label_key, split, test_key, test_label_key)
-    data = _array(arrays[key], f"{arrays.path.name}, {key}", modality, None, na, None, scale)
+    data = _array(arrays[key], f"{arrays.path.name}, {key}", modality, None, na, None, scale, channels)
     values, label = data.values, arrays[label_key] if isinstance(label_key, str) else label_key
     if test_key is not None:
-        test = _array(arrays[test_key], f"{arrays.path.name}, {test_key}", modality, None, na, None, scale)
+        test = _array(arrays[test_key], f"{arrays.path.name}, {test_key}", modality, None, na, None, scale, channels)
         values = _joined(data, test)
         if label is not None:
             test_label = as_labels(arrays[test_label_key], len(test), na)

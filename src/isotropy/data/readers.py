@@ -6,7 +6,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from itertools import takewhile
+from lzma import LZMAError as LzmaError
+from math import prod
 from pathlib import Path
+from struct import error as StructError
 from typing import Any
 from zipfile import BadZipFile, ZipFile
 from zlib import error as ZlibError
@@ -20,6 +23,7 @@ from pyarrow import ArrowException
 
 from isotropy.data.csv_file import layout_of, read_csv
 from isotropy.data.frames import arrow_to_pandas, as_pandas, stacked
+from isotropy.data.preprocess import Preprocess
 from isotropy.data.recordings.recording import Signals
 from isotropy.errors import UserError, nearest
 from isotropy.registry import find
@@ -28,6 +32,13 @@ from isotropy.registry import find
 PIECE_ROWS = 65_536
 # Arrays that are taken without being asked for, in this order, from a file of several.
 USUAL_KEYS = ("X_train", "X", "data", "x")
+
+
+# What numpy, zipfile, pandas and pyarrow raise for damaged files, and for packings that Python does not know.
+_DAMAGED = (
+    ValueError, OSError, EOFError, KeyError, IndexError, TypeError, SyntaxError, OverflowError, NotImplementedError,
+    RuntimeError, MemoryError, BadZipFile, ZlibError, StructError, LzmaError, ArrowException,
+)  # fmt: skip
 
 
 @contextmanager
@@ -43,7 +54,7 @@ def opening(path: Path) -> Iterator[None]:
         raise UserError(f"{path} is not UTF-8 text (byte {error.start}): save it as UTF-8") from error
     except pd.errors.EmptyDataError as error:
         raise UserError(f"{path} is empty") from error
-    except (ValueError, OSError, EOFError, KeyError, BadZipFile, ZlibError, ArrowException) as error:
+    except _DAMAGED as error:
         if any(word in str(error) for word in ("pickle", "Object arrays", "Python objects")):
             raise UserError(
                 f"{path} holds Python objects (a pickle), which are never read: save an array of plain numbers"
@@ -103,12 +114,26 @@ def columns_of(frame: pd.DataFrame, name: str) -> Archive:
 
 
 def _header(archive: ZipFile, name: str) -> str:
-    """Return shape and type of a member, from its header alone."""
+    """Return shape and type of a member, from its header alone; ValueError where it does not fit the member's size."""
     with archive.open(name) as member:
-        old = np.lib.format.read_magic(member) == (1, 0)
-        read = np.lib.format.read_array_header_1_0 if old else np.lib.format.read_array_header_2_0
-        shape, _, dtype = read(member)
+        shape, dtype = _checked_header(member, archive.getinfo(name).file_size, name.removesuffix(".npy"))
     return f"{shape} {dtype}"
+
+
+def _checked_header(file: Any, size: int, name: str) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    """Return the shape and type that the header of an open .npy file says; ValueError where the file holds less."""
+    version = np.lib.format.read_magic(file)
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, _, dtype = read(file)
+    if any(length < 0 for length in shape):
+        raise ValueError(f"{name} has the shape {shape}, with a negative length")
+    # In Python's numbers, which do not overflow.
+    need = prod(shape) * dtype.itemsize
+    if not dtype.hasobject and need > size - file.tell():
+        raise ValueError(
+            f"{name} has the shape {shape} of {dtype}, {need:,} bytes, and {size - file.tell():,} are there"
+        )
+    return shape, dtype
 
 
 @dataclass(frozen=True)
@@ -132,6 +157,14 @@ def _npy(path: Path, na: Sequence[str]) -> NDArray[Any]:
     with opening(path):
         if path.stat().st_size == 0:
             raise UserError(f"{path} is empty")
+        with open(path, "rb") as file:
+            start = file.read(len(np.lib.format.MAGIC_PREFIX))
+            if start == np.lib.format.MAGIC_PREFIX:
+                file.seek(0)
+                _checked_header(file, path.stat().st_size, "the array")
+            elif start[:1] not in (b"P", b"\x80"):
+                # Neither an archive nor a pickle, which are told below.
+                raise ValueError("it does not begin as one")
         array = np.load(path, mmap_mode="c", allow_pickle=False)
         if not isinstance(array, np.ndarray):
             raise UserError(f"{path} is not a .npy file inside (an .npz archive?): rename it")
@@ -222,6 +255,17 @@ def read_file(path: Path, na: Sequence[str] = (), text: Sequence[str] = ()) -> p
     else:
         content = pd.concat(reader.pieces(path, na, text)[1], ignore_index=True)
     return as_pandas(content)
+
+
+def options_for(preprocess: Preprocess, place: Path | None) -> dict[str, Any]:
+    """Return the arguments of `isotropy.data.read` that bring what is at a place to the form of the training.
+
+    A folder and a table with a column of images hold files of images, an array (or no place) images as they are.
+    """
+    folder = place is not None and place.is_dir()
+    table = place is not None and place.is_file() and find_reader(place).pieces is not None
+    options = preprocess.read_options(folder=folder or table)
+    return {name: value for name, value in options.items() if table or name != "image_column"}
 
 
 def find_reader(path: Path) -> Reader:

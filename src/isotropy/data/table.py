@@ -85,7 +85,7 @@ class TablePreprocess(Preprocess):
 
     def read_options(self, *, folder: bool) -> dict[str, Any]:
         """Return which columns of new data are to be read as text, whatever they look like there."""
-        return {"text": self.text_columns} if self.text_columns and not folder else {}
+        return {"text": self.text_columns} if self.text_columns else {}
 
     @property
     def feature_names(self) -> list[str]:

@@ -1,5 +1,6 @@
 """Arrays of numbers: from and to tensors, and in pieces."""
 
+import array
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,6 +14,9 @@ from torch.utils.data import DataLoader, Dataset, TensorDataset
 from isotropy.batch import batched
 from isotropy.errors import UserError
 
+# What is an array already, and the sequences of which numpy makes one.
+_ARRAYS = ("__array__", "__array_interface__", "__array_struct__", "__buffer__")
+_NESTED = (np.ndarray, np.generic, list, tuple, range, memoryview, bytearray, array.array)
 # Values per piece in which a large array is read.
 PIECE = 1 << 22
 
@@ -42,6 +46,10 @@ def as_array(values: Any) -> NDArray[Any]:
         values = values.detach().cpu()
         # numpy has no bfloat16.
         return np.asarray(values.float().numpy() if values.dtype == torch.bfloat16 else values.numpy())
+    if not isinstance(values, _NESTED) and not any(hasattr(values, name) for name in _ARRAYS):
+        # numpy would walk through a data set of (row, label), or through any sequence, and make something of it.
+        what = "its arrays or tensors" if hasattr(values, "__len__") else "an array, a tensor, a DataFrame or a path"
+        raise UserError(f"a {type(values).__name__} is not read: give {what}")
     return np.asanyarray(values)
 
 

@@ -1,10 +1,11 @@
 """Encoders: networks that turn a batch of inputs into vectors (B, width), and how to make one by name."""
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
+from isotropy.encoders.any_array import ArrayMLP
 from isotropy.encoders.encoder import Encoder, FrameEncoder
 from isotropy.encoders.equivariant.c4 import C4CNN, D4CNN, C4ResNet
 from isotropy.encoders.equivariant.cyclic import CyclicCNN, CyclicSeriesCNN
@@ -21,6 +22,7 @@ from isotropy.errors import UserError, nearest
 from isotropy.registry import find, name_of
 
 __all__ = [
+    "ArrayMLP",
     "C4CNN",
     "D4CNN",
     "ENCODERS",
@@ -50,11 +52,13 @@ __all__ = [
     "encoder_name",
     "equivariance_error",
     "from_spec",
+    "normalisation",
     "spec",
     "wrap",
 ]
 
 ENCODERS: dict[str, type[Encoder]] = {
+    "array_mlp": ArrayMLP,
     "c4_cnn": C4CNN,
     "c4_resnet": C4ResNet,
     "cyclic_cnn": CyclicCNN,
@@ -107,6 +111,13 @@ def build(name: str, modality: str, shape: Mapping[str, Any], /, **options: Any)
     # A class of the user's may not keep what it was made with.
     encoder.arguments = getattr(encoder, "arguments", arguments)
     return encoder
+
+
+def normalisation(
+    name: str, shape: Mapping[str, Any], /, **options: Any
+) -> tuple[Sequence[float], Sequence[float]] | None:
+    """Return mean and deviation of each channel that the pretrained weights of an encoder were made for, or None."""
+    return _kind(name).normalisation({**shape, **options, "model": name.removeprefix("timm:")})
 
 
 def any_length(name: str) -> bool:

@@ -1,6 +1,7 @@
 """What every encoder offers, and what encoders with features along time offer besides."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -22,6 +23,7 @@ class Encoder(nn.Module):
         any_length: it takes series of another length than those that it was trained on.
         hidden_cell: the value that stands for a cell of a table that is hidden from it.
         width: length of an output vector.
+        held: parts that are not trained, but kept as they were given.
         arguments: the keyword arguments, JSON-able, with which its class makes one of the same architecture; the
             constructor hands them to this one.
     """
@@ -31,6 +33,7 @@ class Encoder(nn.Module):
     fast_in_bf16: bool = False
     any_length: bool = False
     hidden_cell: float = 0.0
+    held: tuple[nn.Module, ...] = ()
     width: int
     arguments: dict[str, Any]
 
@@ -38,6 +41,11 @@ class Encoder(nn.Module):
         super().__init__()
         if arguments:
             self.arguments = arguments
+
+    @classmethod
+    def normalisation(cls, arguments: Mapping[str, Any]) -> tuple[Sequence[float], Sequence[float]] | None:
+        """Return mean and deviation of each channel that weights were made for; None where the data's are as good."""
+        return None
 
     def targets(self, x: Tensor) -> Tensor:
         """Return what a decoder must tell of rows `x`; by default the rows."""

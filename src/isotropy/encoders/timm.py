@@ -1,7 +1,8 @@
 """Any image model of timm by name, from the extra `isotropy[images]`; timm is imported when one is made."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import ModuleType
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -65,6 +66,14 @@ class Timm(Encoder):
         # Rebuilt ones get their weights from a file, so `pretrained` is not of the architecture.
         self.arguments = {"model": model, "channels": channels, "size": list(size), "small_stem": small_stem}
         self.width = self._measured_width(torch.zeros(1, channels, *size))
+
+    @classmethod
+    def normalisation(cls, arguments: Mapping[str, Any]) -> tuple[Sequence[float], Sequence[float]] | None:
+        """Return what timm says of the weights that it offers, for images of as many channels."""
+        about = _timm().get_pretrained_cfg(arguments["model"], allow_unregistered=False)
+        if about is None or len(about.mean) != arguments["channels"]:
+            return None
+        return about.mean, about.std
 
     def forward(self, x: Tensor) -> Tensor:
         """Return (B, width) for images (B, channels, height, width)."""

@@ -45,7 +45,8 @@ class SelfSupervisedEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         method: a name of `isotropy.METHODS`, a class, or "auto": what suits the modality (`runs.auto`).
         encoder: a name (`isotropy.encoders.ENCODERS`, or "timm:MODEL"), a class, or a network of your own, of which a
             copy is trained; by default the modality's.
-        modality: "table", "series", "image" or one of your own, where the shape of the data says otherwise.
+        modality: "table", "series", "image", "array" (any shape) or one of your own, where the shape of the data says
+            otherwise.
         epochs: of the encoder; by default about 10,000 batches, in 1 to 200 epochs (`isotropy.runs.defaults`).
         batch_size: rows of a step; by default the method's.
         method_options, encoder_options, view_options, optim_options: settings of these parts, such as

@@ -1,4 +1,4 @@
-"""Tables, series and images: the kinds of data that the library comes with."""
+"""Tables, series, images, and arrays of any shape: the kinds of data that the library comes with."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,11 +6,11 @@ from typing import Any
 import torch
 from torch import Generator, Tensor
 
-from isotropy.data import ArrayDataset, ImagePreprocess, SeriesPreprocess, TablePreprocess
-from isotropy.methods.lfr.projectors import image_projector, series_projector, table_projector
+from isotropy.data import ArrayDataset, ArrayPreprocess, ImagePreprocess, SeriesPreprocess, TablePreprocess
+from isotropy.methods.lfr.projectors import array_projector, image_projector, series_projector, table_projector
 from isotropy.modalities.modality import Modality
-from isotropy.nn.decoders import image_decoder, series_decoder, table_decoder
-from isotropy.views import ImageViews, SeriesViews, TableViews
+from isotropy.nn.decoders import array_decoder, image_decoder, series_decoder, table_decoder
+from isotropy.views import ArrayViews, ImageViews, SeriesViews, TableViews
 
 
 def _table_rows(shape: Mapping[str, Any], count: int) -> Tensor:
@@ -27,6 +27,10 @@ def _series_rows(shape: Mapping[str, Any], count: int) -> Tensor:
 def _image_rows(shape: Mapping[str, Any], count: int) -> Tensor:
     size = (count, shape["channels"], *shape["size"])
     return torch.randint(256, size, generator=Generator().manual_seed(0), dtype=torch.uint8)
+
+
+def _array_rows(shape: Mapping[str, Any], count: int) -> Tensor:
+    return torch.randn(count, *shape["sizes"], generator=Generator().manual_seed(0))
 
 
 def _table_arguments(preprocess: TablePreprocess, dataset: ArrayDataset) -> dict[str, Any]:
@@ -78,4 +82,13 @@ IMAGE = Modality(
     example_rows=_image_rows,
     free=("pixels", "patches"),
     default_embedding="joined",
+)
+ARRAY = Modality(
+    preprocess=ArrayPreprocess,
+    views=ArrayViews,
+    default_encoder="array_mlp",
+    default_method="lfr",
+    decoder=array_decoder,
+    random_projector=array_projector,
+    example_rows=_array_rows,
 )

@@ -1,6 +1,7 @@
 """Decoders: small networks from an encoder's vector back to the row."""
 
 from collections.abc import Mapping, Sequence
+from math import prod
 from typing import Any
 
 from torch import Tensor, nn
@@ -55,6 +56,18 @@ def image_decoder(shape: Mapping[str, Any], width: int) -> nn.Module:
     start = tuple(min(-(-side // 4), _MOST_PIXELS) for side in (height, breadth))
     middle = (-(-height // 2), -(-breadth // 2))
     return nn.Sequential(*_enlarged(width, shape["channels"], [start, middle, (height, breadth)], (3, 3)))
+
+
+def array_decoder(shape: Mapping[str, Any], width: int) -> nn.Module:
+    """Return a decoder with fresh weights from vectors (B, width) to arrays {"sizes"}: 256 wide, then all numbers.
+
+    Example:
+        >>> import torch
+        >>> array_decoder({"sizes": [2, 3, 4, 5]}, 8)(torch.zeros(6, 8)).shape
+        torch.Size([6, 2, 3, 4, 5])
+    """
+    sizes = tuple(shape["sizes"])
+    return nn.Sequential(nn.Linear(width, 256), nn.ReLU(), nn.Linear(256, prod(sizes)), nn.Unflatten(1, sizes))
 
 
 def _enlarged(width: int, channels: int, sizes: Sequence[tuple[int, ...]], kernel: tuple[int, int]) -> list[nn.Module]:

@@ -3,17 +3,20 @@
 import copy
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load as from_bytes
 from safetensors.torch import save as to_bytes
 from torch import Tensor, nn
 
 from isotropy import encoders
+from isotropy.batch import Batch
 from isotropy.encoders import Encoder, wrap
+from isotropy.encoders.wrap import has_lazy_weights
 from isotropy.errors import UserError
 from isotropy.io.atomic import write_atomically
 
@@ -56,14 +59,20 @@ def read_about(path: Path, wanted: str = "a trained encoder") -> dict[str, Any]:
     return dict(about)
 
 
-def network(spec: Mapping[str, Any], own: nn.Module | None) -> Encoder:
-    """Return the encoder that `spec` names, or a copy of the user's own network, with weights still to come."""
+def network(spec: Mapping[str, Any], own: nn.Module | None, example: Callable[[], Tensor | Batch]) -> Encoder:
+    """Return the encoder that `spec` names, or a copy of the user's own network, with weights still to come.
+
+    `example` makes a batch, from which lazy modules of an own network learn their shapes.
+    """
     if own is None:
         return encoders.from_spec(spec)
     if spec["name"] != "custom" and not isinstance(own, Encoder):
         raise UserError(f"the encoder is a {spec['name']}, which needs no network of your own")
-    made = wrap(copy.deepcopy(own), width=None if isinstance(own, Encoder) else int(spec["width"]))
-    return made.float()
+    if isinstance(own, Encoder):
+        return copy.deepcopy(own).float()
+    with torch.random.fork_rng(devices=[]):
+        rows = example() if has_lazy_weights(own) else None
+        return wrap(copy.deepcopy(own), width=int(spec["width"]), example=rows).float()
 
 
 def read_tensors(path: Path, digest: str, about: str = MODEL) -> dict[str, Tensor]:

@@ -16,13 +16,14 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from isotropy import encoders
-from isotropy.batch import Batch, batched, unwrap
+from isotropy.batch import Batch, batched, take, unwrap
 from isotropy.data import PREPROCESS, Data, Preprocess, read
 from isotropy.data.frames import as_pandas
 from isotropy.data.infer import infer_modality
+from isotropy.data.readers import options_for
 from isotropy.data.recordings.paths import named_by_path
 from isotropy.data.tensors import as_array
-from isotropy.encoders import Encoder, wrap
+from isotropy.encoders import Encoder, Wrapped, wrap
 from isotropy.encoders.encoder import to_channels_last
 from isotropy.errors import UserError
 from isotropy.modalities import MODALITIES
@@ -62,6 +63,7 @@ class Representation:
         coder: the head that gives codes, for methods that have one; copied likewise.
         embedding: what it gives of a row, as `learn_embedding` finds it; by default the encoder's vectors, of which
             no statistics are known.
+        example: stored rows for that; by default random ones of the modality.
 
     Attributes:
         made_with: versions and device, of where it was made.
@@ -89,6 +91,7 @@ class Representation:
         chunk: int | None = None,
         coder: SegmentHead | None = None,
         embedding: Embedding | None = None,
+        example: Tensor | Batch | None = None,
     ) -> None:
         encoder = encoder if isinstance(encoder, Encoder) else wrap(encoder, width=getattr(encoder, "width", None))
         self.encoder = _canonical(copy.deepcopy(encoder))
@@ -103,7 +106,8 @@ class Representation:
         self.made_with = {**versions, "device": self.device.type}
         if chunk is None:
             example_rows = partial(MODALITIES[preprocess.modality].example_rows, preprocess.shape)
-            rows = example_rows(chunk_size(self.encoder, tuple(example_rows(1).shape[1:])))
+            count = chunk_size(self.encoder, tuple(example_rows(1).shape[1:]))
+            rows = example_rows(count) if example is None else take(example, torch.arange(count) % len(example))
             chunk = steady_chunk(*self.embedding.network(self.encoder, preprocess), rows)
         self.chunk = chunk
 
@@ -121,7 +125,8 @@ class Representation:
         """
         vectors = torch.from_numpy(embed_rows(encoder, self.preprocess.to_input, learning_rows(rows, train)))
         embedding = self.embedding.for_vectors(vectors)
-        return Representation(encoder, self.preprocess, method=self.method, embedding=embedding)
+        example = learning_rows(rows, train) if isinstance(encoder, Wrapped) else None
+        return Representation(encoder, self.preprocess, method=self.method, embedding=embedding, example=example)
 
     @property
     def modality(self) -> str:
@@ -197,7 +202,8 @@ class Representation:
 
     def _values(self, values: Any) -> Any:
         """Return values in the form that the preprocessing takes."""
-        options = self.preprocess.read_options(folder=isinstance(values, (str, Path)) and Path(values).is_dir())
+        place = Path(values).expanduser() if isinstance(values, (str, Path)) else None
+        options = options_for(self.preprocess, place)
         if named_by_path(values) or (isinstance(values, pd.DataFrame) and "like" in options):
             values = read(values, modality=self.modality, **options)
         if isinstance(values, Data):
@@ -295,7 +301,8 @@ def load(
     about = read_about(folder / MODEL)
     try:
         preprocess = PREPROCESS[about["modality"]].from_json(about["preprocess"])
-        made = network(about["encoder"], encoder)
+        example_rows = MODALITIES[preprocess.modality].example_rows
+        made = network(about["encoder"], encoder, lambda: preprocess.to_input(example_rows(preprocess.shape, 2)))
         chunk, method, scores = about["chunk"], str(about["method"]), list(about["scores"])
         digest, made_with = about["weights"]["sha256"], {**about["made_with"]}
         spec = dict(about.get("coder") or {})
@@ -331,6 +338,10 @@ def load(
 def _canonical(network: Network) -> Network:
     """Return the network with every tensor in one memory layout, whatever happened to it before."""
     network.float().eval()
+    if isinstance(network, Encoder) and network.held:
+        # Kept in training only: what goes on from here, fine-tuning, may train all of it.
+        network.requires_grad_(True)
+        network.held = ()
     # The layout decides which kernel runs, and so the last bits, and a trained network may have any.
     for tensor in [*network.parameters(), *network.buffers()]:
         tensor.data = torch.empty(tensor.shape, dtype=tensor.dtype, device=tensor.device).copy_(tensor.data)

@@ -65,5 +65,7 @@ COMPARED: dict[str, tuple[str, ...]] = {
     "table": ("masked", "lfr", "vicreg", "scarf"),
     "series": ("simclr", "lfr", "ts_tcc", "autoencoder"),
     "image": ("simclr", "cissl", "autoencoder", "masked"),
+    # Not measured: what needs no views that know the data.
+    "array": ("lfr", "dacl", "autoencoder", "masked"),
 }
 COMPARED_BUDGET = 600.0

@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from time import perf_counter
 from typing import Any
 
@@ -15,11 +16,14 @@ from isotropy import encoders
 from isotropy.batch import Batch
 from isotropy.data import ArrayDataset, Data, Preprocess
 from isotropy.encoders import Encoder
+from isotropy.errors import UserError
 from isotropy.methods.method import Method
 from isotropy.modalities import MODALITIES
 from isotropy.representation import Representation, learn_embedding
+from isotropy.representation.files import MODEL, read_about
 from isotropy.runs.defaults import DEFAULT_STEPS, MOST_EPOCHS
 from isotropy.runs.division import Division, divide
+from isotropy.runs.initial import begin_with
 from isotropy.runs.recipe import Recipe, build
 from isotropy.runs.settings import label_names
 from isotropy.training import Plan, comm, fit
@@ -28,6 +32,10 @@ from isotropy.views.multiview import ViewMaker
 _MEASURED_BATCHES = 3
 _MEASURED_SECONDS = 12.0
 _WARM_UP_SECONDS = 60.0
+# Rows on which a network of the user's own is tried.
+_EXAMPLE_ROWS = 4
+# Rows on which the size of its chunks is found.
+_EXAMPLES = 256
 
 
 @dataclass(frozen=True)
@@ -92,7 +100,8 @@ class Prepared:
 
     def untrained(self) -> nn.Module:
         """Return the encoder as it was before training: the same seed draws the same weights."""
-        return build(self.recipe, self.preprocess, self.dataset, _wrapped(self.network, self.dataset))[0].encoder
+        network = _wrapped(self.network, self.dataset, self.recipe.train.seed)
+        return build(self.recipe, self.preprocess, self.dataset, network)[0].encoder
 
     def representation(self) -> Representation:
         """Return what the method's encoder and the recipe's embedding give, the latter learnt on the training rows."""
@@ -101,7 +110,9 @@ class Prepared:
             self.recipe.embedding, encoder, self.preprocess, self.rows, self.train, seed=self.recipe.train.seed
         )
         name, coder = self.recipe.method, self.method.coder()
-        return Representation(encoder, self.preprocess, method=name, coder=coder, embedding=learnt)
+        # A network of the user's own may not take random rows: an embedding of words takes numbers of words.
+        example = None if self.network is None else self.rows[torch.from_numpy(self.train[:_EXAMPLES])]
+        return Representation(encoder, self.preprocess, method=name, coder=coder, embedding=learnt, example=example)
 
 
 def prepare(
@@ -134,20 +145,50 @@ def prepare(
         preprocess = MODALITIES[recipe.modality].preprocess.learn(data.values, train, any_length=any_length, **told)
         if data.windows is not None:
             preprocess = preprocess.of_recordings(data.windows.format)
+        preprocess = _normalised_as_pretrained(recipe, preprocess.with_form(data.form))
     rows = preprocess.transform(data.values)
     place = torch.device(device)
     dataset = ArrayDataset(rows, preprocess, device=place, index=torch.from_numpy(train) if len(test) else None)
-    method, views = build(recipe, preprocess, dataset, _wrapped(network, dataset))
+    method, views = build(recipe, preprocess, dataset, _wrapped(network, dataset, recipe.train.seed))
     # Here too, and not in the loop alone: before a run's folder is made.
     method.check_batch_size(min(recipe.train.batch_size, len(train)))
     return Prepared(recipe, data, preprocess, rows, division, dataset, method, views, place, network)
 
 
-def _wrapped(network: nn.Module | None, dataset: ArrayDataset) -> Encoder | None:
-    """Return a copy of the user's network as an encoder."""
+def weights_taken(prepared: Prepared) -> str:
+    """Return what the encoder has of the weights to begin with, and which layers are kept, as text."""
+    encoder = copy.deepcopy(prepared.method.encoder)
+    words = begin_with(encoder, prepared.recipe.init["weights"]).words
+    kept = len([one for one in prepared.method.encoder.parameters() if not one.requires_grad])
+    return words + (f"; {kept} of them are not trained" if kept else "")
+
+
+def _normalised_as_pretrained(recipe: Recipe, preprocess: Preprocess) -> Preprocess:
+    """Return the preprocessing with the mean and deviation that the weights to begin with were made for."""
+    weights = recipe.init.get("weights")
+    if weights and (Path(weights).expanduser() / MODEL).is_file():
+        about = read_about(Path(weights).expanduser() / MODEL).get("preprocess", {})
+        normal = (about.get("mean"), about.get("std")) if about.get("modality") == recipe.modality else (None, None)
+        same = len(normal[0] or ()) == preprocess.shape.get("channels")
+        return preprocess.with_normalisation(*normal) if same and all(normal) else preprocess
+    if weights or recipe.encoder_options.get("pretrained"):
+        found = encoders.normalisation(recipe.encoder, preprocess.shape, **recipe.encoder_options)
+        return preprocess if found is None else preprocess.with_normalisation(*found)
+    return preprocess
+
+
+def _wrapped(network: nn.Module | None, dataset: ArrayDataset, seed: int) -> Encoder | None:
+    """Return a copy of the user's network as an encoder; lazy modules draw their weights from the seed."""
     if network is None:
         return None
-    return encoders.wrap(copy.deepcopy(network), example=dataset.to_input(dataset.batch(torch.arange(2))))
+    try:
+        own = copy.deepcopy(network)
+    except (TypeError, RuntimeError, ValueError) as error:
+        raise UserError(f"the network cannot be copied, and a copy is what is trained: {error}") from error
+    rows = dataset.to_input(dataset.batch(torch.arange(min(_EXAMPLE_ROWS, len(dataset)))))
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        return encoders.wrap(own, example=rows)
 
 
 def seconds_per_epoch(prepared: Prepared, clock: Callable[[], float] | None = None) -> float:

@@ -21,6 +21,7 @@ from isotropy.modalities import MODALITIES
 from isotropy.representation.joined import check_embedding
 from isotropy.runs.auto import AUTO, method_for
 from isotropy.runs.defaults import DEFAULTS
+from isotropy.runs.initial import begin_with, freeze
 from isotropy.runs.settings import check_options, check_type, current_name
 from isotropy.training import Optim
 from isotropy.training.precision import PRECISIONS
@@ -70,6 +71,8 @@ class Recipe:
             own group.
         optim: the optimiser. train: length, batches, seed, precision.
         data: where the data came from, as `isotropy.data.read` takes it.
+        init: {"weights": a run, a .safetensors file or a .pt state dictionary to begin with (`runs.initial`), "freeze":
+            how many of the encoder's first layers stay as they are}; {} for random weights.
         embedding: what the run gives of a row, a name of `representation.EMBEDDINGS`: "learned" or "joined". A file
             that does not say it means the encoder's vectors alone, "learned"; `default` takes the modality's.
 
@@ -93,6 +96,7 @@ class Recipe:
     train: Train = field(default_factory=Train)
     data: dict[str, Any] = field(default_factory=dict)
     embedding: str = "learned"
+    init: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.modality not in MODALITIES:
@@ -172,6 +176,11 @@ class Recipe:
                 raise UserError(f"{section} has no setting {key!r}{nearest(key, known)}")
             check_type(f"{section}.{key}", value, known[key])
             return replace(self, **{section: replace(old, **{key: value})})
+        if section == "init":
+            if key not in _INIT:
+                raise UserError(f"init has no setting {key!r}{nearest(key, _INIT)}")
+            check_type(f"init.{key}", value, _INIT[key])
+            return replace(self, init=self.init | {key: value})
         attribute = "views" if section == "views" else f"{section}_options"
         return replace(self, **{attribute: getattr(self, attribute) | {key: value}})
 
@@ -179,7 +188,9 @@ class Recipe:
         """Return this recipe with another method and what suits it: its optimiser and batches, not the old one's."""
         other = Recipe.default(method, self.modality)
         kept = {name: getattr(self.train, name) for name in ("epochs", "seed", "precision", "compile")}
-        same = {name: getattr(self, name) for name in ("encoder", "encoder_options", "views", "data", "embedding")}
+        same = {
+            name: getattr(self, name) for name in ("encoder", "encoder_options", "views", "data", "embedding", "init")
+        }
         return replace(other, train=replace(other.train, **kept), **same)
 
     def to_toml(self) -> str:
@@ -194,6 +205,7 @@ class Recipe:
                 "optim": asdict(self.optim) | {"betas": list(self.optim.betas)},
                 "train": asdict(self.train),
                 "data": {k: v for k, v in self.data.items() if v is not None},
+                **({"init": self.init} if self.init else {}),
             }
         )
 
@@ -262,6 +274,10 @@ def build(
         torch.default_generator.manual_seed(recipe.train.seed)
         if encoder is None:
             encoder = encoders.build(recipe.encoder, modality.name, preprocess.shape, **recipe.encoder_options)
+        if weights := recipe.init.get("weights"):
+            begin_with(encoder, weights)
+        if count := recipe.init.get("freeze"):
+            freeze(encoder, count)
         built = method(encoder, **{k: v for k, v in given.items() if k in named}, **options)
     return built, _view_maker(recipe, preprocess, dataset, built)
 
@@ -305,7 +321,8 @@ def _structured(kind: Any, recipe: Recipe, method: Method, options: dict[str, An
     return views
 
 
-_SECTIONS = ("method", "encoder", "views", "optim", "train")
+_SECTIONS = ("method", "encoder", "views", "optim", "train", "init")
+_INIT: dict[str, Any] = {"weights": str, "freeze": int}
 # Arguments that come from the data and not from the recipe.
 _GIVEN_METHODS = ("encoder", "make_projector", "make_decoder", "n_samples", "numeric")
 _GIVEN_VIEWS = ("mean", "std", "values", "index", "numeric", "base")

@@ -28,6 +28,7 @@ from isotropy.runs.budget import divided
 from isotropy.runs.diagnose import run_facts
 from isotropy.runs.directory import Recorder, Run, free_folder, on_first
 from isotropy.runs.division import Label
+from isotropy.runs.initial import encoder_of_run
 from isotropy.runs.longer import epochs_done, epochs_within_budget, refuse_no_more
 from isotropy.runs.monitor import Monitor, verdict_due
 from isotropy.runs.prepare import Prepared
@@ -164,6 +165,8 @@ def train(
     seed: int | None = None,
     precision: str | None = None,
     embedding: str | None = None,
+    init: Path | str | None = None,
+    freeze: int | None = None,
     device: torch.device | str = "cpu",
     out: Path | str | None = None,
     resume: Path | str | None = None,
@@ -190,6 +193,8 @@ def train(
         seed: every random choice is a function of it. precision: "auto", "float32" or "bf16".
         embedding: what the run gives of a row: "learned", the encoder's vectors, or "joined", free features beside
             them; by default the recipe's, or the modality's where there is none, or "learned" of your own network.
+        init: weights to begin with: a run, whose encoder is then taken too, a .safetensors file, or a state dictionary
+            (`runs.initial`). freeze: how many of the encoder's first layers stay as they are.
         device: where training runs.
         out: the run directory to write, "auto" for one under runs/; None keeps everything in memory.
         resume: a run directory to go on with; its recipe holds, and `data` is where its data moved to. With `epochs` or
@@ -219,7 +224,20 @@ def train(
     sizes = sizes_of(label_budget)
     evaluators = with_budget(evaluators, sizes)
     if resume is not None:
-        given = (recipe, method, encoder, settings, seed, precision, embedding, out, origin, *reading.values())
+        given = (
+            recipe,
+            method,
+            encoder,
+            settings,
+            seed,
+            precision,
+            embedding,
+            init,
+            freeze,
+            out,
+            origin,
+            *reading.values(),
+        )
         if any(value is not None for value in given):
             raise UserError(
                 "resume goes on with the settings of the run: give data and device alone beside it, and epochs or "
@@ -243,7 +261,11 @@ def train(
             "train.seed": seed,
             "train.precision": precision,
             "embedding": embedding,
+            "init.weights": None if init is None else str(Path(init).expanduser().resolve()),
+            "init.freeze": freeze,
         }
+        if init is not None and encoder is None and not any(name.startswith("encoder") for name in settings or {}):
+            named = encoder_of_run(init) | {name: value for name, value in named.items() if name != "encoder"}
         changes = {name: value for name, value in named.items() if value is not None} | dict(settings or {})
         if named_by_path(data):
             origin = origin or read_again(data, **reading)

@@ -218,6 +218,10 @@ def _enter_pass(
     method.train()
     for parameter in trainable:
         parameter.requires_grad_(True)
+    for module in method.modules():
+        # Layers that are kept as they were given, in a teacher's copy of the encoder too: their norms do not move.
+        for part in getattr(module, "held", ()):
+            part.eval()
     for module in method.frozen(pass_):
         module.eval()
         for parameter in module.parameters():

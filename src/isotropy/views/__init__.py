@@ -1,5 +1,6 @@
 """Views of whole batches, each a pure function of (seed, pass, sample index, view)."""
 
+from isotropy.views.any_array import ArrayViews
 from isotropy.views.equivariant import MovedViews, StructuredViews
 from isotropy.views.image import ImageViews
 from isotropy.views.multiview import Dataset, MultiView, Plain, ViewMaker
@@ -14,6 +15,7 @@ OF_THE_ENCODER: dict[str, type[StructuredViews] | type[MovedViews]] = {
 
 __all__ = [
     "OF_THE_ENCODER",
+    "ArrayViews",
     "Dataset",
     "ImageViews",
     "MovedViews",

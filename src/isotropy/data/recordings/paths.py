@@ -7,7 +7,7 @@ from glob import glob, has_magic
 from pathlib import Path
 from typing import Any
 
-from isotropy.data.folder import SUFFIXES as IMAGES
+from isotropy.data.image_files import SUFFIXES as IMAGES
 from isotropy.data.readers import READERS
 from isotropy.errors import UserError
 

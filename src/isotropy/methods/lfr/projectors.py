@@ -1,7 +1,7 @@
 """Random projectors, whose outputs LFR predicts, and the choice of a diverse set (Sui et al. 2024, section 3)."""
 
 from collections.abc import Callable, Mapping, Sequence
-from math import pi
+from math import pi, prod
 from typing import Any
 
 import numpy as np
@@ -56,6 +56,11 @@ def image_projector(shape: Mapping[str, Any], width: int) -> nn.Module:
         height, breadth = min(height, _MOST_PIXELS), min(breadth, _MOST_PIXELS)
         layers.append(nn.AdaptiveAvgPool2d((height, breadth)))
     return nn.Sequential(*layers, nn.Flatten(), nn.Linear(32 * height * breadth, width))
+
+
+def array_projector(shape: Mapping[str, Any], width: int) -> nn.Module:
+    """Return an untrained projector of arrays of a shape {"sizes"}: flattened -> 256 -> width."""
+    return nn.Sequential(nn.Flatten(), nn.Linear(prod(shape["sizes"]), 256), nn.ReLU(), nn.Linear(256, width))
 
 
 def candidate(make: Callable[[], nn.Module], seed: int, number: int) -> nn.Module:

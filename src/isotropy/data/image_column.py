@@ -1,0 +1,100 @@
+"""A table's column of images: paths of files, or their bytes, as the Hugging Face library writes them."""
+
+import hashlib
+from dataclasses import replace
+from functools import partial
+from io import BytesIO
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import pandas as pd
+
+from isotropy.data.data import Data
+from isotropy.data.folder import ImageFile, ImageFolder, image_file, read_images
+from isotropy.data.folder_targets import image_notes, image_words
+from isotropy.data.image_files import SUFFIXES
+from isotropy.data.target_columns import Target, counted_rows, pop_column, with_targets
+from isotropy.errors import UserError
+
+_PARTS = {"bytes", "path"}
+
+
+def image_column(frame: pd.DataFrame, named: str | None, modality: str | None) -> str | None:
+    """Return the name of the column of images: the one that is named, or the only one that holds images' bytes.
+
+    A column of paths is one where the modality says that these are images.
+
+    Example:
+        >>> image_column(pd.DataFrame({"file": ["a.png"], "y": [1]}), None, "image")
+        'file'
+    """
+    if named is not None or modality not in (None, "image"):
+        return named
+    held = [str(name) for name in frame.columns if frame[name].dtype == object and _holds_bytes(frame[name])]
+    if not held and modality == "image":
+        held = [str(name) for name in frame.columns if _holds_paths(frame[name])]
+    if len(held) > 1:
+        raise UserError(f"columns {' and '.join(held)} hold images: name one with image_column (--image-column)")
+    return held[0] if held else None
+
+
+def column_images(
+    frame: pd.DataFrame, column: str, name: str, base: Path | None, **options: Any
+) -> tuple[ImageFolder, pd.DataFrame]:
+    """Return the images of a column, decoded as those of a folder, and the other columns of the rows that have one.
+
+    Args:
+        frame: one row per image. column: of paths, bytes, or structs of "bytes" and "path". name: of the table.
+        base: the folder in which paths are looked up that are not absolute.
+        options: those of `read_images`.
+
+    Raises:
+        UserError: a column of something else, or what `read_images` raises.
+    """
+    others, cells = pop_column(frame, column, "images")
+    counted_rows(len(frame), name)
+    files = [_image(cell, place, column, base) for place, cell in enumerate(cells)]
+    images = read_images(files, f"{base} {name} {column}", f"{name}, {column}", **options)
+    return images, others.iloc[list(images.places)].reset_index(drop=True)
+
+
+def column_data(images: ImageFolder, name: str, column: str, labels: Target, parts: Target, unread: int) -> Data:
+    """Return the images of a column with labels and parts."""
+    description = f"{name}, {column}: {image_words(images)}, {counted_rows(len(images.values), name)}"
+    notes = image_notes(images) + ([f"{unread} other columns not read"] if unread else [])
+    return replace(with_targets(images.values, "image", description, labels, parts, (), notes), form=images.form)
+
+
+def _holds_bytes(column: "pd.Series[Any]") -> bool:
+    first = _first(column)
+    return isinstance(first, bytes) or (isinstance(first, dict) and "bytes" in first and set(first) <= _PARTS)
+
+
+def _holds_paths(column: "pd.Series[Any]") -> bool:
+    first = _first(column)
+    return isinstance(first, str) and Path(first).suffix.lower() in SUFFIXES
+
+
+def _first(column: "pd.Series[Any]") -> Any:
+    there = column.first_valid_index()
+    return None if there is None else column.loc[there]
+
+
+def _image(cell: Any, place: int, column: str, base: Path | None) -> ImageFile:
+    """Return the image in a cell; a row without one is an image that cannot be read."""
+    name = f"row {place}"
+    if isinstance(cell, dict) and cell.get("bytes") is None:
+        cell = cell.get("path")
+    elif isinstance(cell, dict):
+        name, cell = str(cell.get("path") or name), cell["bytes"]
+    if isinstance(cell, bytes):
+        return ImageFile(name, partial(BytesIO, cell), hashlib.sha256(cell).hexdigest())
+    if isinstance(cell, str):
+        return image_file(Path(cell) if base is None else base / cell, cell)
+    if cell is None or pd.isna(cell):
+        return ImageFile(name, _none, "none")
+    raise UserError(f"column {column!r} holds {type(cell).__name__} (row {place}): images are paths or bytes of files")
+
+
+def _none() -> BinaryIO:
+    raise OSError("there is no image in this row")

@@ -1,0 +1,168 @@
+"""Weights to begin with: of a run, of a safetensors file, or of a state dictionary."""
+
+import json
+import pickle
+import warnings
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from isotropy.encoders import Encoder
+from isotropy.errors import UserError
+from isotropy.representation.files import MODEL, WEIGHTS
+
+# Where training scripts put the weights in what they save.
+_NESTS = ("state_dict", "model_state_dict", "model", "encoder", "teacher", "student", "module")
+_NAMED = 4
+
+
+@dataclass(frozen=True)
+class Begun:
+    """What an encoder got from a file.
+
+    Attributes:
+        matched: names in the encoder that have the file's values, of `count`.
+        missing: those that are not in the file. unused: names in the file that are not in the encoder.
+        differing: names whose shapes differ, with that of the file and that of the encoder.
+    """
+
+    matched: list[str]
+    count: int
+    missing: list[str]
+    unused: list[str]
+    differing: list[tuple[str, tuple[int, ...], tuple[int, ...]]]
+
+    @property
+    def words(self) -> str:
+        """Return what matched, what did not, and which shapes differ."""
+        said = [f"{len(self.matched)} of {self.count} weights taken"]
+        if self.differing:
+            shapes = [f"{name} {there} in the file, {here} here" for name, there, here in self.differing[:_NAMED]]
+            said.append(f"of another shape: {'; '.join(shapes)}{_more(self.differing)}")
+        if self.missing:
+            said.append(f"not in the file: {', '.join(self.missing[:_NAMED])}{_more(self.missing)}")
+        if self.unused:
+            said.append(f"not used: {', '.join(self.unused[:_NAMED])}{_more(self.unused)}")
+        return "; ".join(said)
+
+
+def begin_with(encoder: nn.Module, weights: str | Path) -> Begun:
+    """Copy the weights that fit by name and shape into an encoder, whatever comes before the names in the file.
+
+    Args:
+        weights: a run's folder, a .safetensors file, or a file of `torch.save(network.state_dict())`.
+
+    Raises:
+        UserError: no such file, one that holds no weights, or none that fits.
+    """
+    saved = read_weights(Path(weights).expanduser())
+    state = encoder.state_dict()
+    here, there = _beginnings(state), _beginnings(saved)
+    pairs = ((ours, theirs) for ours in here for theirs in there)
+    ours, theirs = max(pairs, key=lambda pair: _fitting(state, saved, *pair))
+    named = {ours + name.removeprefix(theirs): value for name, value in saved.items() if name.startswith(theirs)}
+    found = [name for name in state if name in named]
+    matched = [name for name in found if named[name].shape == state[name].shape]
+    if not any(state[name].dim() > 1 for name in matched):
+        raise UserError(
+            f"{weights}: no weights fit the encoder: it has {', '.join(list(state)[:_NAMED])}, ..., the file "
+            f"{', '.join(list(saved)[:_NAMED])}, ..."
+        )
+    with torch.no_grad():
+        for name in matched:
+            state[name].copy_(named[name])
+    kept = {theirs + name.removeprefix(ours) for name in found}
+    shapes = [(n, tuple(named[n].shape), tuple(state[n].shape)) for n in found if n not in matched]
+    missing = [name for name in state if name not in named]
+    return Begun(matched, len(state), missing, [name for name in saved if name not in kept], shapes)
+
+
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """Return tensors by name; UserError for a file that holds no weights."""
+    if path.is_dir():
+        path = path / WEIGHTS
+    if not path.is_file():
+        raise UserError(f"{path}: no such file: weights come from a run, a .safetensors file or a .pt state dictionary")
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            content = torch.load(path, map_location="cpu", weights_only=True)
+    except (SafetensorError, OSError, EOFError, RuntimeError, ValueError, KeyError, pickle.UnpicklingError) as error:
+        how = "save its weights alone (torch.save(network.state_dict(), path))"
+        raise UserError(f"{path}: damaged, or more than weights, which is never read: {how}") from error
+    found = _tensors(content)
+    if not found:
+        raise UserError(f"{path}: holds no weights by name: give torch.save(network.state_dict(), path)")
+    return found
+
+
+def encoder_of_run(weights: str | Path) -> dict[str, Any]:
+    """Return the settings that make a run's encoder again; {} for a file, or for a network of the user's own."""
+    about = Path(weights).expanduser() / MODEL
+    if not about.is_file():
+        return {}
+    try:
+        made = json.loads(about.read_text("utf-8"))
+        name, shape = made["encoder"]["name"], {"channels", "length", "size", "numeric", "categories", "model"}
+        options = {key: value for key, value in made["encoder"]["arguments"].items() if key not in shape}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UserError(f"{about}: damaged, or not an artefact of isotropy") from error
+    return {} if name == "custom" else {"encoder": name, **{f"encoder.{key}": one for key, one in options.items()}}
+
+
+def freeze(encoder: nn.Module, count: int) -> list[str]:
+    """Keep the first `count` layers of an encoder as they are, in eval mode; return the names of what is kept.
+
+    A layer is a module with a matrix or kernel of weights, and the norms behind it.
+
+    Raises:
+        UserError: not fewer than the layers that there are.
+    """
+    parts = [(name, part) for name, part in encoder.named_modules() if list(part.parameters(recurse=False))]
+    starts = [n for n, (_, part) in enumerate(parts) if any(w.dim() > 1 for w in part.parameters(recurse=False))]
+    if not 0 <= count < len(starts):
+        raise UserError(f"init.freeze = {count}: the encoder has {len(starts)} layers, and the last has to be trained")
+    kept = parts[: starts[count]] if count else []
+    for _, part in kept:
+        part.requires_grad_(False)
+    if isinstance(encoder, Encoder):
+        encoder.held = tuple(part for _, part in kept)
+    return [name for name, _ in kept]
+
+
+def _tensors(content: Any) -> dict[str, Tensor]:
+    """Return the weights in what a training script saved."""
+    if not isinstance(content, Mapping):
+        return {}
+    found = {str(name): value for name, value in content.items() if isinstance(value, Tensor)}
+    if len(found) > 1 or (found and len(found) == len(content)):
+        return found
+    nested = [_tensors(content[name]) for name in _NESTS if name in content]
+    return max(nested, key=len, default=found)
+
+
+def _beginnings(names: Iterable[str]) -> list[str]:
+    """Return what names begin with, up to each of their first three dots: "", "model.", "model.encoder.", ..."""
+    found = {""}
+    for name in names:
+        parts = name.split(".")[:-1][:3]
+        found |= {".".join(parts[: n + 1]) + "." for n in range(len(parts))}
+    return sorted(found, key=len)
+
+
+def _fitting(state: Mapping[str, Tensor], saved: Mapping[str, Tensor], ours: str, theirs: str) -> int:
+    """Return how many names and shapes agree where `ours` stands for `theirs`."""
+    there = {ours + name.removeprefix(theirs): w.shape for name, w in saved.items() if name.startswith(theirs)}
+    return sum(state[name].shape == shape for name, shape in there.items() if name in state)
+
+
+def _more(names: list[Any]) -> str:
+    return f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""

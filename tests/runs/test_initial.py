@@ -1,0 +1,126 @@
+"""Weights to begin with: what matches, what does not, and what stays as it was."""
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+import isotropy
+from isotropy.encoders import build
+from isotropy.errors import UserError
+from isotropy.methods import BYOL
+from isotropy.runs.initial import begin_with, freeze
+from isotropy.runs.session import Finished, Planned
+from isotropy.training import fit
+
+ROWS = np.random.default_rng(0).normal(size=(60, 3)).astype(np.float32)
+TINY = {"train.batch_size": 20, "encoder.width": 6, "encoder.hidden": 5, "encoder.depth": 3}
+
+
+def network(depth=3, width=6):
+    return build("table_mlp", "table", {"numeric": 3, "categories": []}, hidden=5, depth=depth, width=width)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "first"
+    list(isotropy.train(ROWS, method="vicreg", encoder="table_mlp", settings=TINY, epochs=1, out=folder))
+    return folder
+
+
+def test_a_run_goes_on_from_another_with_its_encoder_and_frozen_layers(run):
+    events = isotropy.train(
+        ROWS, method="simclr", init=run, freeze=1, epochs=2, seed=4, settings={"train.batch_size": 20}
+    )
+    *_, finished = events
+    assert isinstance(finished, Finished)
+    assert finished.prepared.recipe.encoder == "table_mlp"
+    before, after = load_file(run / "encoder.safetensors"), finished.representation.encoder.state_dict()
+    assert before.keys() == after.keys()
+    layers = [name for name, value in before.items() if value.dim() > 1]
+    moved = [not torch.equal(before[name], after[name]) for name in layers]
+    assert moved == [False, True, True]
+    untrained = finished.prepared.untrained().state_dict()
+    assert all(torch.equal(before[name], untrained[name]) for name in before)
+    assert all(one.requires_grad for one in finished.representation.encoder.parameters())
+
+
+def test_norms_of_frozen_layers_do_not_move():
+    net = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.ReLU(), nn.Linear(4, 4), nn.BatchNorm1d(4))
+    encoder = isotropy.encoders.wrap(net, width=4)
+    assert freeze(encoder, 1) == ["module.0", "module.1"]
+    method = BYOL(encoder, projector=(4, 4), predictor_hidden=4)
+    _, dataset, views = planned()
+    list(fit(method, dataset, views, epochs=1, batch_size=20))
+    assert int(net[1].num_batches_tracked) == 0 and int(net[4].num_batches_tracked) > 0
+    norms = [m for m in method.modules() if isinstance(m, nn.BatchNorm1d) and m.num_features == 4]
+    assert sum(int(norm.num_batches_tracked) == 0 for norm in norms) >= 2, "the teacher's, too"
+
+
+def planned():
+    event = next(iter(isotropy.train(ROWS, method="byol", encoder="table_mlp", epochs=1)))
+    assert isinstance(event, Planned)
+    return event.prepared.recipe, event.prepared.dataset, event.prepared.views
+
+
+@pytest.mark.parametrize("kind", ["safetensors", "plain", "nested", "prefixed"])
+def test_files_of_weights(tmp_path, kind):
+    torch.manual_seed(1)
+    source, target = network(), network()
+    state = {name: value.clone() for name, value in source.state_dict().items()}
+    path = tmp_path / ("w.safetensors" if kind == "safetensors" else "w.pt")
+    if kind == "safetensors":
+        save_file(state, path)
+    elif kind == "prefixed":
+        torch.save({f"module.backbone.{name}": value for name, value in state.items()} | {"head": torch.zeros(3)}, path)
+    else:
+        torch.save({"epoch": 3, "state_dict": state} if kind == "nested" else state, path)
+    begun = begin_with(target, path)
+    assert all(torch.equal(value, state[name]) for name, value in target.state_dict().items())
+    assert begun.words.startswith(f"{len(state)} of {len(state)} weights taken")
+    assert ("not used: head" in begun.words) == (kind == "prefixed")
+
+
+def test_what_differs_is_named(tmp_path):
+    torch.save(network(width=9).state_dict(), tmp_path / "w.pt")
+    begun = begin_with(network(), tmp_path / "w.pt")
+    assert begun.differing and "(9, 5) in the file, (6, 5) here" in begun.words
+    deeper = begin_with(network(depth=4), tmp_path / "w.pt").words
+    assert "not in the file: " in deeper
+
+
+def test_what_cannot_be_begun_with(tmp_path, run):
+    torch.save(nn.Linear(3, 2), tmp_path / "module.pt")
+    torch.save([1, 2], tmp_path / "list.pt")
+    torch.save(nn.Conv1d(2, 3, 9).state_dict(), tmp_path / "conv.pt")
+    (tmp_path / "cut.safetensors").write_bytes((run / "encoder.safetensors").read_bytes()[:-9])
+    for name, line in {
+        "module.pt": "more than weights, which is never read: save its weights alone",
+        "list.pt": "holds no weights by name",
+        "conv.pt": "no weights fit the encoder: it has .*, the file weight, bias",
+        "cut.safetensors": "damaged, or more than weights",
+        "gone.pt": "no such file: weights come from",
+    }.items():
+        with pytest.raises(UserError, match=line) as said:
+            begin_with(network(), tmp_path / name)
+        assert "\n" not in str(said.value)
+    with pytest.raises(UserError, match="the encoder has 3 layers, and the last has to be trained"):
+        freeze(network(), 3)
+    with pytest.raises(UserError, match="init has no setting 'weight'.*'weights'"):
+        next(iter(isotropy.train(ROWS, settings={"init.weight": "x"})))
+
+
+def test_pretrained_weights_of_timm_are_normalised_as_they_were(tmp_path):
+    timm = pytest.importorskip("timm")
+    source = timm.create_model("resnet10t", num_classes=5)
+    torch.save(source.state_dict(), tmp_path / "w.pt")
+    images = np.random.default_rng(0).integers(0, 256, (8, 3, 32, 32), dtype=np.uint8)
+    settings = {"encoder.small_stem": False, "train.batch_size": 4}
+    events = isotropy.train(
+        images, method="simclr", encoder="timm:resnet10t", init=tmp_path / "w.pt", epochs=1, settings=settings
+    )
+    prepared = next(iter(events)).prepared
+    assert prepared.preprocess.mean == source.pretrained_cfg["mean"]
+    weights = prepared.method.encoder.state_dict()
+    assert torch.equal(weights["model.layer1.0.conv1.weight"], source.state_dict()["layer1.0.conv1.weight"])
