@@ -45,6 +45,10 @@ Task = Annotated[
     str | None, typer.Option(help="classes, numbers or labels (several a row): what the label is, if not recognised.")
 ]
 Modality = Annotated[str | None, typer.Option(help="table, series or image, if it is not recognised correctly.")]
+Channels = Annotated[
+    str | None,
+    typer.Option(help="last for series that are (samples, time, channels); images of a folder: 1 or 3."),
+]
 Missing = Annotated[list[str] | None, typer.Option("--na", help="Text of a missing value; repeatable.")]
 MaxBad = Annotated[int, typer.Option(min=0, help="Number of unreadable images to skip, at most.")]
 LabelBudget = Annotated[
@@ -76,6 +80,7 @@ def fit(
     time: Time = None,
     task: Task = None,
     modality: Modality = None,
+    channels: Channels = None,
     na: Missing = None,
     drop: Annotated[
         list[str] | None, typer.Option(help="Column to leave out, for example an identifier; repeatable.")
@@ -113,7 +118,8 @@ def fit(
     data = {
         "path": path, "modality": modality, "key": key, "label": _one_or_several(label), "label_key": label_key,
         "test_key": test_key, "test_label_key": test_label_key, "split": split, "group": group, "time": time,
-        "task": task, "na": na or [], "drop": drop or [], "size": size, "max_bad": max_bad,
+        "task": task, "channels": _channels(channels), "na": na or [], "drop": drop or [], "size": size,
+        "max_bad": max_bad,
     }  # fmt: skip
     settings = {
         "method": method, "encoder": encoder, "epochs": epochs, "budget": budget, "seed": seed, "precision": precision,
@@ -135,6 +141,7 @@ def embed(
         bool, typer.Option("--standardise", help="Columns with mean 0 and deviation 1 in the training rows.")
     ] = False,
     key: Key = None,
+    channels: Channels = None,
     na: Missing = None,
     max_bad: MaxBad = 0,
     device: Device = "auto",
@@ -142,7 +149,7 @@ def embed(
     """Write the embeddings of new data, in constant memory."""
     from isotropy.cli import embed as verb
 
-    data = {"path": path, "key": key, "na": na or [], "max_bad": max_bad}
+    data = {"path": path, "key": key, "channels": _channels(channels), "na": na or [], "max_bad": max_bad}
     verb.embed(run, data, out, codes=codes, standardise=standardise, device=device)
 
 
@@ -159,6 +166,7 @@ def probe(
     group: Group = None,
     time: Time = None,
     task: Task = None,
+    channels: Channels = None,
     na: Missing = None,
     max_bad: MaxBad = 0,
     evaluate: Evaluate = "linear,knn,trees,few_labels,search,clusters",
@@ -173,7 +181,7 @@ def probe(
     data = {
         "path": path, "key": key, "label": _one_or_several(label), "label_key": label_key, "test_key": test_key,
         "test_label_key": test_label_key, "split": split, "group": group, "time": time, "task": task,
-        "na": na or [], "max_bad": max_bad,
+        "channels": _channels(channels), "na": na or [], "max_bad": max_bad,
     }  # fmt: skip
     verb.probe(
         run, data, evaluators=_names(evaluate), baselines=_names(baselines), label_budget=label_budget, seed=seed,
@@ -194,6 +202,7 @@ def finetune(
     group: Group = None,
     time: Time = None,
     task: Task = None,
+    channels: Channels = None,
     na: Missing = None,
     max_bad: MaxBad = 0,
     budget: Annotated[
@@ -217,7 +226,7 @@ def finetune(
     data = {
         "path": path, "key": key, "label": label, "label_key": label_key, "test_key": test_key,
         "test_label_key": test_label_key, "split": split, "group": group, "time": time, "task": task,
-        "na": na or [], "max_bad": max_bad,
+        "channels": _channels(channels), "na": na or [], "max_bad": max_bad,
     }  # fmt: skip
     verb.finetune(run, data, budget=budget, joint=joint, settings=set_ or [], seed=seed, out=out, device=device)
 
@@ -228,6 +237,7 @@ def predict(
     path: Annotated[str, typer.Argument(help="Data of the same kind as the model's; a label may be there.")],
     out: Annotated[Path, typer.Option(help="A .parquet or .csv file to write.")],
     key: Key = None,
+    channels: Channels = None,
     na: Missing = None,
     max_bad: MaxBad = 0,
     device: Device = "auto",
@@ -235,7 +245,8 @@ def predict(
     """Write a fine-tuned model's predictions of new data, with probabilities, in constant memory."""
     from isotropy.cli import predict as verb
 
-    verb.predict(model, {"path": path, "key": key, "na": na or [], "max_bad": max_bad}, out, device=device)
+    data = {"path": path, "key": key, "channels": _channels(channels), "na": na or [], "max_bad": max_bad}
+    verb.predict(model, data, out, device=device)
 
 
 @app.command()
@@ -267,6 +278,7 @@ def compare(
     time: Time = None,
     task: Task = None,
     modality: Modality = None,
+    channels: Channels = None,
     na: Missing = None,
     drop: Annotated[
         list[str] | None, typer.Option(help="Column to leave out, for example an identifier; repeatable.")
@@ -289,7 +301,8 @@ def compare(
     data = {
         "path": path, "modality": modality, "key": key, "label": _one_or_several(label), "label_key": label_key,
         "test_key": test_key, "test_label_key": test_label_key, "split": split, "group": group, "time": time,
-        "task": task, "na": na or [], "drop": drop or [], "size": size, "max_bad": max_bad,
+        "task": task, "channels": _channels(channels), "na": na or [], "drop": drop or [], "size": size,
+        "max_bad": max_bad,
     }  # fmt: skip
     verb.compare(
         data, methods=_names(methods), seeds=seeds, budget=budget, seed=seed, settings=set_ or [], device=device,
@@ -347,6 +360,11 @@ _given: list[str] = []  # what the command was called with, to be repeated where
 
 def _names(text: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def _channels(text: str | None) -> int | str | None:
+    """Return a number of channels as a number."""
+    return int(text) if text and text.isdigit() else text
 
 
 def _one_or_several(names: list[str] | None) -> str | list[str] | None:

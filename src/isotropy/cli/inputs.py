@@ -35,6 +35,12 @@ def load_on(folder: Path, device: str) -> Representation:
     return load(folder, device=None if device == "auto" else pick_device(device))
 
 
+def as_the_run(before: dict[str, Any], origin: dict[str, Any]) -> dict[str, Any]:
+    """Return how new data is read, whose channels stand where those of a run did unless it is said."""
+    same = before.get("channels")
+    return origin | {"channels": same} if origin.get("channels") is None and isinstance(same, str) else origin
+
+
 def read_with_bar(origin: dict[str, Any]) -> Data:
     """Read the data; a folder of images that is decoded for the first time shows a bar.
 

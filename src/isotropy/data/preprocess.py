@@ -1,10 +1,11 @@
 """What is learnt on the training rows before any network sees them; one subclass per modality."""
 
 from collections.abc import Sequence
-from inspect import signature
+from inspect import Parameter, signature
 from typing import Any, ClassVar, Self
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -19,6 +20,7 @@ class Preprocess:
         modality: what it is of.
         noun: what its data are called in a message, as "images".
         takes_frames: whether values may be a DataFrame, text included; else they are an array of numbers.
+        lengths_vary: whether rows of one data set may differ in their last axis, NaN standing behind the shorter ones.
         column_names: the columns of a frame that are used.
         text_columns: those that are read as text, whatever a part of them looks like.
     """
@@ -26,6 +28,7 @@ class Preprocess:
     modality: ClassVar[str]
     noun: ClassVar[str]
     takes_frames: ClassVar[bool] = False
+    lengths_vary: ClassVar[bool] = False
     column_names: Sequence[str] = ()
     text_columns: Sequence[str] = ()
 
@@ -72,6 +75,14 @@ class Preprocess:
         """Return stored rows as the float32 input of an encoder; by default as they are."""
         return rows
 
+    def together(self, rows: Tensor | Batch) -> list[tuple[Tensor, Tensor | Batch]]:
+        """Return stored rows in groups that an encoder embeds at once: the places (M,) of each, and its rows.
+
+        What group a row is in and what form it has there depend on the row alone, so that its embedding does, too. By
+        default all rows are one.
+        """
+        return [(torch.arange(len(rows)), rows)]
+
     def features(self, rows: Any) -> NDArray[np.float32]:
         """Return stored rows as raw features (N, F) for baselines; by default flattened."""
         values = without_mask(rows, f"{type(self).__name__}.features")
@@ -87,7 +98,9 @@ class Preprocess:
     def from_json(cls, data: dict[str, Any]) -> Self:
         """Return the preprocessing that `to_json` wrote; UserError if it is not one."""
         try:
-            learnt = {name: data[name] for name in signature(cls).parameters}
+            # What an older version did not know has its default.
+            needed = {name for name, one in signature(cls).parameters.items() if one.default is Parameter.empty}
+            learnt = {name: data[name] for name in signature(cls).parameters if name in needed or name in data}
             return cls(**{name: tuple(v) if isinstance(v, list) else v for name, v in learnt.items()})
         except (KeyError, TypeError, ValueError) as error:
             raise UserError(f"this is no {cls.modality} preprocessing of isotropy: {error}") from error

@@ -30,7 +30,7 @@ from isotropy.data.target_columns import (
     with_more_labels,
     with_targets,
 )
-from isotropy.data.tensors import as_array
+from isotropy.data.unequal import FIRST, LAST, as_values, holds_series
 from isotropy.errors import UserError, nearest
 
 TASKS = ("classes", "numbers", "labels")
@@ -51,7 +51,7 @@ def read(
     test_key: str | None = None,
     test_label_key: str | None = None,
     size: int | None = None,
-    channels: int | None = None,
+    channels: int | str | None = None,
     scale: str | None = None,
     task: str | None = None,
     max_bad: int = 0,
@@ -61,7 +61,8 @@ def read(
     """Return a data set with labels and parts kept apart from the values.
 
     Args:
-        dataset: an array, a tensor, a DataFrame, or a path: .npy, .npz, .csv, .parquet, or a folder of images.
+        dataset: an array, a tensor, a DataFrame, or a path: .npy, .npz, .csv, .parquet, or a folder of images; series
+            of unequal length as a list of arrays (channels, time), or as one array with NaN behind their ends.
         modality: "table", "series" or "image" where the array's shape says otherwise; see `infer_modality`.
         key: the array of a .npz to read. Without it the only one, X_train, X, data or x is taken.
         label: a table's column of labels; "folder" for images in class folders; one value per row for what
@@ -80,6 +81,8 @@ def read(
             "labels": rows have several labels each: a column of lists, or of texts such as "a;b", an array (N, L) of 0
             and 1, or several columns of 0 and 1, which are then one label.
         scale: how floats are read in images of an array, where training has decided (`ImagePreprocess.scale`).
+        channels: "last" for series that are (samples, time, channels), or a list of arrays (time, channels); "first" is
+            the default.
         size, channels, max_bad, store, progress: for folders of images; see `folder.read_folder`.
 
     Raises:
@@ -90,6 +93,8 @@ def read(
         >>> read(np.zeros((10, 3, 50))).description
         'the array: series of 3 channels and 50 steps, 10 rows (float64)'
     """
+    if isinstance(channels, str):
+        modality = _of_series(channels, modality)
     if modality is not None:
         known_modality(modality)
     if task is not None:
@@ -116,7 +121,7 @@ def read(
             label, more = joined({label: first, **more}), {}
         content, groups = _pop_beside(content, group, "group")
         content, times = _pop_beside(content, time, "time")
-        data = _table(content, name, modality, label, na, split)
+        data = _table(content, name, modality, label, na, split, channels)
     elif isinstance(content, Archive):
         label, others = several(label if label_key is None else label_key, content.shapes)
         if others and test_key is not None:
@@ -130,14 +135,15 @@ def read(
         groups, times = (
             Target(content[given], given) if isinstance(given, str) else Target(given) for given in (group, time)
         )
-        data = _archive(content, modality, keys, na, split, scale)
+        data = _archive(content, modality, keys, na, split, scale, channels)
     elif not isinstance(content, Path):
         groups, times = Target(group), Target(time)
-        data = _array(content, name, modality, label, na, split, scale)
+        data = _array(content, name, modality, label, na, split, scale, channels)
         _refuse_names(name, group, time)
     elif modality in (None, "image"):
         place = None if store is None else Path(store)
-        images = read_folder(content, size=size, channels=channels, max_bad=max_bad, store=place, progress=progress)
+        count = None if isinstance(channels, str) else channels
+        images = read_folder(content, size=size, channels=count, max_bad=max_bad, store=place, progress=progress)
         data = folder_data(images, name, label, split)
         groups, times = folder_groups(images, label, group), Target(time)
     else:
@@ -145,6 +151,18 @@ def read(
     if task == SEVERAL and data.labels is not None:
         data = replace(data, labels=as_label_sets(data.labels))
     return replace(with_division(with_more_labels(data, more, na), groups, times), task=task)
+
+
+def _of_series(channels: str, modality: str | None) -> str:
+    """Return the modality that the place of channels says; UserError for another."""
+    if channels not in (FIRST, LAST):
+        raise UserError(
+            f"channels = {channels!r} is unknown: {LAST!r} says that series are (samples, time, channels), {FIRST!r} "
+            "that they are (samples, channels, time)"
+        )
+    if modality not in (None, "series"):
+        raise UserError(f"channels = {channels!r} is of series, and the modality is {modality}: leave one of them out")
+    return "series"
 
 
 def _check_task(task: str, *, labelled: bool) -> None:
@@ -173,7 +191,9 @@ def _refuse(name: str, what: str, options: dict[str, Any]) -> None:
         raise UserError(f"{given[0]} names {what}; {name} has none")
 
 
-def _table(frame: pd.DataFrame, name: str, modality: str | None, label: Any, na: Sequence[str], split: Any) -> Data:
+def _table(
+    frame: pd.DataFrame, name: str, modality: str | None, label: Any, na: Sequence[str], split: Any, channels: Any
+) -> Data:
     rows = counted_rows(len(frame), name)
     frame, _ = as_frame(frame)
     label, split = (_named(given) for given in (label, split))
@@ -186,8 +206,10 @@ def _table(frame: pd.DataFrame, name: str, modality: str | None, label: Any, na:
     frame = mask_values(frame, na)
     values: Any
     values, kind, description = frame, modality or "table", f"a table of {_columns(frame)}"
+    if modality is None and holds_series(frame):
+        kind = "series"
     if not known_modality(kind).takes_frames:
-        values, kind, description = infer_modality(frame.to_numpy(), modality)
+        values, kind, description = infer_modality(as_values(frame.to_numpy(), channels), kind)
     return with_targets(values, kind, f"{name}: {description}, {rows}", labels, parts, na)
 
 
@@ -219,9 +241,10 @@ def _columns(frame: pd.DataFrame) -> str:
 
 
 def _array(
-    dataset: Any, name: str, modality: str | None, label: Any, na: Sequence[str], split: Any, scale: str | None
-) -> Data:
-    array = as_array(dataset)
+    dataset: Any, name: str, modality: str | None, label: Any, na: Sequence[str], split: Any, scale: str | None,
+    channels: Any,
+) -> Data:  # fmt: skip
+    array = as_values(dataset, channels)
     _refuse_names(name, label, split)
     values: Any
     values, kind, description = infer_modality(array, modality, scale=scale)
@@ -238,15 +261,16 @@ def _refuse_names(name: str, *given: Any) -> None:
 
 
 def _archive(
-    arrays: Archive, modality: str | None, keys: dict[str, Any], na: Sequence[str], split: Any, scale: str | None
-) -> Data:
+    arrays: Archive, modality: str | None, keys: dict[str, Any], na: Sequence[str], split: Any, scale: str | None,
+    channels: Any,
+) -> Data:  # fmt: skip
     key, label_key, test_key, test_label_key = (keys[k] for k in ("key", "label_key", "test_key", "test_label_key"))
     key = arrays.choose() if key is None else key
     _check_keys(key, label_key, split, test_key, test_label_key)
-    data = _array(arrays[key], f"{arrays.path.name}, {key}", modality, None, na, None, scale)
+    data = _array(arrays[key], f"{arrays.path.name}, {key}", modality, None, na, None, scale, channels)
     values, label = data.values, arrays[label_key] if isinstance(label_key, str) else label_key
     if test_key is not None:
-        test = _array(arrays[test_key], f"{arrays.path.name}, {test_key}", modality, None, na, None, scale)
+        test = _array(arrays[test_key], f"{arrays.path.name}, {test_key}", modality, None, na, None, scale, channels)
         values = _joined(data, test)
         if label is not None:
             test_label = as_labels(arrays[test_label_key], len(test), na)
@@ -277,7 +301,8 @@ def _check_keys(key: str, label_key: Any, split: Any, test_key: str | None, test
 
 
 def _joined(train: Data, test: Data) -> Any:
-    if train.modality != test.modality or train.values.shape[1:] != test.values.shape[1:]:
+    last = -1 if known_modality(train.modality).lengths_vary else None
+    if train.modality != test.modality or train.values.shape[1:last] != test.values.shape[1:last]:
         raise UserError(f"the parts differ in form: {train.description}; {test.description}")
     if isinstance(train.values, pd.DataFrame):
         return pd.concat([train.values, test.values])

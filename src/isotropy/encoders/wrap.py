@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from isotropy.batch import Batch, map_rows, unwrap
-from isotropy.encoders.encoder import Encoder, FrameEncoder
+from isotropy.encoders.encoder import Encoder, FrameEncoder, refuse_mask
 from isotropy.errors import UserError
 from isotropy.validation import at_least
 
@@ -31,6 +31,7 @@ class Wrapped(Encoder):
         super().__init__()
         self.arguments = {}
         self.module, self.width, self.any_length = module, width, any_length
+        self.takes_masks = bool(getattr(module, "takes_masks", False))
         self.convolutional = any(isinstance(part, _CONVOLUTIONAL) for part in module.modules())
 
     def forward(self, x: Tensor | Batch) -> Tensor:
@@ -65,7 +66,8 @@ def wrap(
 
     The output is the module's tensor (of a tuple or list, as recurrent modules give, the first), flattened to (B,
     width); a module whose output grows with the input must pool itself. The module is not copied and keeps its mode.
-    One with `frame_width` and `frames(x) -> (B, frame_width, steps)` becomes a `FrameEncoder`.
+    One with `frame_width` and `frames(x) -> (B, frame_width, steps)` becomes a `FrameEncoder`. One with
+    `takes_masks = True` gets series of unequal length as a `Batch`.
 
     Args:
         module: takes a batch, gives one output per row.
@@ -83,6 +85,8 @@ def wrap(
     if isinstance(module, Encoder):
         return module
     if example is not None:
+        if not getattr(module, "takes_masks", False):
+            refuse_mask(example, type(module).__name__)
         measured = _measure(module, example)
         if width not in (None, measured):
             raise UserError(f"the network's output has width {measured} for the example, not {width}")

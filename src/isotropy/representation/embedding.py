@@ -1,6 +1,6 @@
 """The one way from rows to embeddings: chunks of one fixed size, in eval mode, in float32, without gradient."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from math import prod
@@ -60,6 +60,32 @@ def embed_rows(
             embeddings[places.start : places.start + len(part)] = output.numpy()
     assert embeddings is not None
     return embeddings
+
+
+def embed_groups(
+    encoder: nn.Module,
+    to_input: Callable[[Any], Tensor | Batch],
+    groups: Sequence[tuple[Tensor, Tensor | Batch]],
+    chunk: int | None = None,
+) -> NDArray[np.float32]:
+    """Return what `embed_rows` does of rows in groups, (N, width), each group by itself.
+
+    Args:
+        groups: the places (M,) of rows among the N, and these rows, as `Preprocess.together` gives them.
+
+    Example:
+        >>> encoder, rows = nn.Linear(3, 2), torch.randn(4, 3)
+        >>> groups = [(torch.tensor([3, 0]), rows[[3, 0]]), (torch.tensor([1, 2]), rows[[1, 2]])]
+        >>> bool((embed_groups(encoder, lambda x: x, groups) == embed_rows(encoder, lambda x: x, rows)).all())
+        True
+    """
+    found = [(places.numpy(force=True), embed_rows(encoder, to_input, rows, chunk)) for places, rows in groups]
+    if len(found) == 1:
+        return found[0][1]
+    out = np.empty((sum(len(places) for places, _ in found), *found[0][1].shape[1:]), dtype=np.float32)
+    for places, vectors in found:
+        out[places] = vectors
+    return out
 
 
 def chunk_size(encoder: nn.Module, shape: tuple[int, ...]) -> int:

@@ -19,13 +19,13 @@ from isotropy import encoders
 from isotropy.batch import Batch, batched
 from isotropy.data import PREPROCESS, Data, Preprocess, read
 from isotropy.data.infer import infer_modality
-from isotropy.data.tensors import as_array
+from isotropy.data.unequal import as_values
 from isotropy.encoders import Encoder, wrap
 from isotropy.encoders.encoder import to_channels_last
 from isotropy.errors import UserError
 from isotropy.modalities import MODALITIES
 from isotropy.nn.segments import SegmentHead
-from isotropy.representation.embedding import chunk_size, embed_rows, steady_chunk
+from isotropy.representation.embedding import chunk_size, embed_groups, embed_rows, steady_chunk
 from isotropy.representation.files import (
     CODER,
     EMBEDDING,
@@ -186,7 +186,7 @@ class Representation:
 
     def embed_stored(self, rows: Tensor | Batch, *, standardise: bool = False) -> NDArray[np.float32]:
         """Return the embeddings (N, width) float32 of rows as the preprocessing stores them; see `transform`."""
-        z = embed_rows(*self.embedding.network(self.encoder, self.preprocess), rows, self.chunk)
+        z = self._through(*self.embedding.network(self.encoder, self.preprocess), rows)
         return self.embedding.standardised(z) if standardise else z
 
     def stored(self, values: Any) -> Tensor | Batch:
@@ -204,7 +204,7 @@ class Representation:
             if self.preprocess.takes_frames:
                 return values
             values = values.to_numpy()
-        return infer_modality(as_array(values), self.modality, scale=options.get("scale"))[0]
+        return infer_modality(as_values(values), self.modality, scale=options.get("scale"))[0]
 
     def codes(self, values: Any) -> NDArray[np.int64]:
         """Return one cluster per segment, (N, S) int64, of rows as `transform` takes them.
@@ -217,7 +217,7 @@ class Representation:
     def codes_stored(self, rows: Tensor | Batch) -> NDArray[np.int64]:
         """Return the codes (N, S) int64 of rows as the preprocessing stores them; raises what `codes` raises."""
         coder = self._coder()
-        logits = embed_rows(nn.Sequential(self.encoder, coder), self.preprocess.to_input, rows, self.chunk)
+        logits = self._through(nn.Sequential(self.encoder, coder), self.preprocess.to_input, rows)
         codes: NDArray[np.int64] = coder.codes(torch.from_numpy(logits)).numpy()
         return codes
 
@@ -225,6 +225,12 @@ class Representation:
         """Return a network that predicts `labels` (N,), fine-tuned from this encoder: see `isotropy.finetuning`."""
         # The one way up: fine-tuning stands on representations, and is offered where one looks for it.
         return import_module("isotropy.finetuning").finetune(self, data, labels, **options)
+
+    def _through(
+        self, network: nn.Module, to_input: Callable[[Any], Tensor | Batch], rows: Tensor | Batch
+    ) -> NDArray[np.float32]:
+        """Return a network's vectors of rows, those together that the preprocessing puts together."""
+        return embed_groups(network, to_input, self.preprocess.together(rows), self.chunk)
 
     @property
     def code_names(self) -> list[str]:
