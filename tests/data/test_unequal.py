@@ -9,6 +9,7 @@ import torch
 from isotropy.data import SeriesPreprocess, read
 from isotropy.data.unequal import ends
 from isotropy.errors import UserError
+from isotropy.runs.compare_methods import _suited
 
 RNG = np.random.default_rng(0)
 SERIES = [RNG.normal(size=(2, length)).astype(np.float32) for length in (4, 7, 5)]
@@ -118,3 +119,7 @@ def test_an_encoder_of_one_length_has_the_last_value_of_a_series_that_ends_early
     assert torch.equal(stored[2, :, 7:], stored[2, :, 6:7].expand(-1, 3))
     with pytest.raises(UserError, match="7 time steps; the training had 10"):
         learnt.transform(early[2:3, :, :7])
+
+
+def test_compare_names_no_method_that_refuses_series_of_unequal_length():
+    assert "ts_tcc" in _suited(read(np.ones((3, 2, 7)))) and "ts_tcc" not in _suited(read(SERIES))

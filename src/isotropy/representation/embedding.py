@@ -19,6 +19,8 @@ _LIGHT, _HEAVY = 256, 64
 # Large rows (images) come in smaller chunks, so that a chunk holds at most this many numbers.
 _MOST_NUMBERS = 1 << 22
 _LEAST = 8
+# Rows with masks come in groups of one length each, most of which would not fill more.
+_GROUPED = 8
 
 
 def embed_rows(
@@ -99,6 +101,13 @@ def chunk_size(encoder: nn.Module, shape: tuple[int, ...]) -> int:
     while chunk > _LEAST and chunk * prod(shape) > _MOST_NUMBERS:
         chunk //= 2
     return chunk
+
+
+def chunk_of(encoder: nn.Module, example_rows: Callable[[int], Tensor | Batch]) -> int:
+    """Return how many rows an encoder embeds at once, given what makes example rows; fewer where they have masks."""
+    one = example_rows(1)
+    size = chunk_size(encoder, tuple(one.shape[1:]))
+    return min(size, _GROUPED) if isinstance(one, Batch) else size
 
 
 def steady_chunk(encoder: nn.Module, to_input: Callable[[Any], Tensor | Batch], example: Tensor | Batch) -> int:

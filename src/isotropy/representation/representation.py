@@ -25,7 +25,7 @@ from isotropy.encoders.encoder import to_channels_last
 from isotropy.errors import UserError
 from isotropy.modalities import MODALITIES
 from isotropy.nn.segments import SegmentHead
-from isotropy.representation.embedding import chunk_size, embed_groups, embed_rows, steady_chunk
+from isotropy.representation.embedding import chunk_of, embed_groups, embed_rows, steady_chunk
 from isotropy.representation.files import (
     CODER,
     EMBEDDING,
@@ -101,7 +101,7 @@ class Representation:
         self.made_with = {**versions, "device": self.device.type}
         if chunk is None:
             example_rows = partial(MODALITIES[preprocess.modality].example_rows, preprocess.shape)
-            rows = example_rows(chunk_size(self.encoder, tuple(example_rows(1).shape[1:])))
+            rows = example_rows(chunk_of(self.encoder, example_rows))
             chunk = steady_chunk(*self.embedding.network(self.encoder, preprocess), rows)
         self.chunk = chunk
 
