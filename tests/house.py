@@ -31,7 +31,7 @@ ALLOWED = {
         # Data, what is made of it, and what that is worth. Nothing here knows a method or the loop.
         "data": f"io registry {_GROUND}",
         # One record a kind of data: the only place that knows all parts of one.
-        "modalities": f"data views encoders nn methods {_GROUND}",
+        "modalities": f"features data views encoders nn methods {_GROUND}",
         "representation": f"features modalities data encoders nn io {_GROUND}",
         "evaluation": f"features representation modalities diagnostics io {_GROUND}",
         # Fine-tuning: a representation, a head and labels, in the training loop.

@@ -10,10 +10,10 @@ from torch import nn
 from isotropy import rng
 from isotropy.batch import PART_BYTES, Batch, batched
 from isotropy.data import ArrayDataset, Preprocess, SeriesPreprocess
-from isotropy.encoders import Encoder, SeriesCNN, wrap
+from isotropy.encoders import ENCODERS, DilatedResNet, Encoder, SeriesCNN, build, wrap
 from isotropy.errors import UserError
 from isotropy.evaluation.evidence import in_pieces
-from isotropy.methods import DACL, LFR, Autoencoder, Masked, SimCLR
+from isotropy.methods import DACL, LFR, TSTCC, Autoencoder, Masked, SimCLR, TS2Vec
 from isotropy.methods.method import Method
 from isotropy.objectives import reconstruction
 from isotropy.representation import Representation
@@ -36,8 +36,8 @@ def series() -> list[torch.Tensor]:
     return drawn
 
 
-def padded(rows: list[torch.Tensor], length: int) -> Batch:
-    values = torch.full((len(rows), 1, length), PADDING, dtype=torch.float64)
+def padded(rows: list[torch.Tensor], length: int, padding: float = PADDING) -> Batch:
+    values = torch.full((len(rows), 1, length), padding, dtype=torch.float64)
     for place, row in enumerate(rows):
         values[place, 0, : len(row)] = row
     there = torch.arange(length) < torch.tensor([len(row) for row in rows])[:, None, None]
@@ -52,6 +52,7 @@ class MaskedMean(Encoder):
     """The mean over the values that are there of what a small network makes of each."""
 
     modality = "series"
+    takes_masks = True
 
     def __init__(self, width: int = 8) -> None:
         super().__init__()
@@ -175,30 +176,67 @@ def test_a_batch_without_a_mask_is_its_tensor():
     assert ends[0] == ends[1]
 
 
-def makes(width: int) -> nn.Module:
-    return nn.Linear(width, LONGEST)
+def decoder(width: int) -> nn.Module:
+    return nn.Sequential(nn.Linear(width, LONGEST), nn.Unflatten(1, (1, LONGEST)))
 
 
-@pytest.mark.parametrize(
-    ("method", "reader"),
-    [
-        (Autoencoder(MaskedMean(), make_decoder=makes), "the method"),
-        (Masked(MaskedMean(), make_decoder=makes), "the method"),
-        (DACL(MaskedMean()), "the method"),
-        (LFR(MaskedMean(), make_projector=MaskedMean), "LFR"),
-    ],
-    ids=lambda value: type(value).__name__,
-)
-def test_a_method_that_reads_values_refuses_a_mask(method, reader):
+def projector(width: int) -> nn.Module:
+    return nn.Sequential(nn.Flatten(), nn.Linear(LONGEST, width))
+
+
+OPTIONS = {
+    Autoencoder: {"make_decoder": decoder},
+    Masked: {"make_decoder": decoder, "patch_size": 2},
+    DACL: {"projector": (16, 4)},
+    LFR: {"make_projector": projector, "num_projectors": 2, "num_candidates": 3, "target_width": 5},
+}
+
+
+@pytest.mark.parametrize("kind", OPTIONS, ids=lambda kind: kind.__name__)
+def test_a_method_that_reads_values_reads_no_padding(kind):
+    def steps(padding: float) -> list[float]:
+        torch.manual_seed(0)
+        method = kind(MaskedMean(), **OPTIONS[kind]).double()
+        dataset = ArrayDataset(padded(series(), LONGEST, padding), Stored())
+        return [step.loss for step in fit(method, dataset, Plain(), epochs=2, batch_size=10)]
+
+    found = steps(PADDING)
+    assert found == steps(-3.0) and max(found) < 100
+
+
+def test_the_error_of_a_reconstruction_is_of_what_is_there():
+    rows = padded([torch.tensor([1.0, 3.0]), torch.tensor([2.0])], 4)
+    method = Autoencoder(MaskedMean(), make_decoder=lambda width: nn.Unflatten(1, (1, width)))
+    zeros = torch.zeros(2, 1, 4, dtype=torch.float64)
+    there = method.loss([zeros], [rows.values.masked_fill(~rows.mask, 0.0)], [rows.mask])["error"]
+    assert there.item() == ((1 + 9) / 2 + 4) / 2
+
+
+def test_masked_reconstruction_hides_a_part_of_what_is_there():
+    method = Masked(MaskedMean(), make_decoder=decoder, patch_size=2, mask_ratio=0.5)
+    rows = padded([torch.ones(length) for length in (20, 9, 2)], LONGEST)
+    hidden = method(MultiView(torch.arange(3), lambda: [rows.to(torch.float32)]))["hidden"][0]
+    assert not (hidden & ~rows.mask).any()
+    # Of 10, 5 and 1 patches; the last one of nine steps has one step.
+    assert hidden[0].sum() == 10 and hidden[1].sum() in (5, 6) and hidden[2].sum() == 0
+
+
+@pytest.mark.parametrize(("kind", "name"), [(TS2Vec, "TS2Vec"), (TSTCC, "TS-TCC")])
+def test_a_method_that_cuts_time_refuses_a_mask(kind, name):
     dataset = ArrayDataset(padded(series(), LONGEST).to(torch.float32), Stored())
-    said = refused(lambda: list(fit(method, dataset, Plain(), epochs=1, batch_size=10)))
-    assert said == f"{reader} cannot read a mask, and the data have missing values: fill them in first"
+    views = Jitter() if kind is TSTCC else Plain()
+    method = kind(DilatedResNet(channels=1, depth=2))
+    said = refused(lambda: list(fit(method, dataset, views, epochs=1, batch_size=10)))
+    assert said.startswith(f"{name} cannot read a mask") and "simclr" in said
 
 
-def test_the_views_of_series_refuse_a_mask():
-    dataset = ArrayDataset(padded(series(), LONGEST), Stored())
-    views = SeriesViews()(dataset, torch.arange(4), seed=0, pass_=0)
-    assert "series views cannot read a mask" in refused(lambda: views.tensors)
+def test_an_encoder_of_one_length_says_what_to_take_instead():
+    rows = padded(series()[:2], LONGEST).to(torch.float32)
+    takers = {name for name, kind in ENCODERS.items() if kind.takes_masks}
+    for name in {name for name, kind in ENCODERS.items() if kind.modality == "series"} - takers:
+        encoder = build(name, "series", {"channels": 1, "length": LONGEST})
+        said = refused(lambda encoder=encoder: encoder(rows))
+        assert type(encoder).__name__ in said and all(taker in said for taker in takers)
 
 
 def test_a_wrapped_network_may_read_a_mask():

@@ -111,6 +111,45 @@ def unwrap(rows: Tensor | Batch) -> Tensor | Batch:
     return rows.values if isinstance(rows, Batch) and rows.mask is None else rows
 
 
+def filled(rows: Tensor | Batch) -> Tensor:
+    """Return the values, 0 where the mask is False: series then go on with 0, the mean, behind their ends.
+
+    Example:
+        >>> filled(Batch(torch.ones(2), torch.tensor([True, False])))
+        tensor([1., 0.])
+    """
+    if not isinstance(rows, Batch):
+        return rows
+    return rows.values if rows.mask is None else rows.values.masked_fill(~rows.mask, 0.0)
+
+
+def masks_of(views: Sequence[Tensor | Batch]) -> list[Tensor] | None:
+    """Return the masks of several views of the same rows, None where no view has one."""
+    masks = [view.mask if isinstance(view, Batch) else None for view in views]
+    if all(mask is None for mask in masks):
+        return None
+    return [
+        torch.ones(view.shape, dtype=torch.bool, device=view.device) if mask is None else mask
+        for view, mask in zip(views, masks, strict=True)
+    ]
+
+
+def lengths(mask: Tensor) -> Tensor:
+    """Return how many steps series with a mask (B, C, T) have, (B,) int64: behind them nothing is there.
+
+    Example:
+        >>> lengths(torch.tensor([[[True, False, True, False]], [[False] * 4]])).tolist()
+        [3, 0]
+    """
+    steps = torch.arange(1, mask.shape[-1] + 1, device=mask.device)
+    return (mask.any(1) * steps).amax(1)
+
+
+def unmasked(rows: Tensor | Batch) -> Tensor | Batch:
+    """Return the values of a batch whose mask is True everywhere, and anything else as it is."""
+    return rows.values if isinstance(rows, Batch) and (rows.mask is None or bool(rows.mask.all())) else rows
+
+
 def without_mask(rows: Tensor | Batch, reader: str) -> Tensor:
     """Return the rows as a tensor, for a `reader` that knows of no mask.
 
@@ -118,7 +157,10 @@ def without_mask(rows: Tensor | Batch, reader: str) -> Tensor:
     """
     rows = unwrap(rows)
     if isinstance(rows, Batch):
-        raise UserError(f"{reader} cannot read a mask, and the data have missing values: fill them in first")
+        raise UserError(
+            f"{reader} cannot read a mask, and the data have missing values or series of unequal length: fill them in, "
+            "cut the series to one length, or take what compares embeddings, as simclr does"
+        )
     return rows
 
 

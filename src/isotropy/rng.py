@@ -118,8 +118,8 @@ def uniforms(words: Tensor) -> Tensor:
     return ((words >> 40) & 0xFFFFFF).to(torch.float64) * 2.0**-24
 
 
-def integers(words: Tensor, count: int) -> Tensor:
-    """Return int64 in [0, count) of the shape of `words`, for count up to 2^31, from their upper 32 bits."""
+def integers(words: Tensor, count: int | Tensor) -> Tensor:
+    """Return int64 in [0, count) of the shape of `words`, for count (one, or int64 that broadcast) up to 2^31."""
     return (((words >> 32) & 0xFFFFFFFF) * count) >> 32
 
 

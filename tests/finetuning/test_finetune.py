@@ -109,6 +109,8 @@ def test_every_kind_of_data_and_wrapped_networks(name):
 class Masked(nn.Module):
     """Means of what is there."""
 
+    takes_masks = True
+
     def __init__(self) -> None:
         super().__init__()
         self.linear = nn.Linear(2, 3)

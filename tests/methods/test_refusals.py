@@ -120,7 +120,7 @@ def test_rows_that_the_method_cannot_use_are_refused():
     with refused("frames for"):
         TS2Vec(GRU(channels=2, width=6)).double()(views_of(normal(3, 2, 24)))
     with refused("timesteps = 6 frames after at least one, and the encoder gives 3"):
-        TSTCC(GRU(channels=2, width=6, stride=8)).double()(views_of(normal(3, 2, 24), normal(3, 2, 24)))
+        TSTCC(GRU(channels=2, width=6, stride=8), timesteps=6).double()(views_of(normal(3, 2, 24), normal(3, 2, 24)))
     with refused("sub_batch_size = 8 rows together and a batch has 6: raise train.batch_size"):
         kind = METHODS["w_mse"](Net(), projector_hidden=8, projector_width=2, sub_batch_size=8)
         next(iter(fit(kind, Rows(torch.randn(40, 5)), cases.Jitter(2), batch_size=6)))

@@ -5,10 +5,12 @@ import torch
 from torch import nn
 from torch.nn.functional import normalize
 
-from isotropy.encoders import DilatedResNet, SeriesCNN, wrap
+from isotropy.encoders import GRU, DilatedResNet, SeriesCNN, wrap
+from isotropy.errors import UserError
 from isotropy.methods import TSTCC
 from isotropy.objectives import nt_xent, temporal_contrast
 from isotropy.rng import Stream
+from isotropy.views.multiview import MultiView
 from methods.fakes import normal, views_of
 
 
@@ -96,3 +98,18 @@ def test_the_papers_encoder_has_18_frames_of_har():
     outputs = method(views_of(torch.randn(4, 9, 128), torch.randn(4, 9, 128)))
     assert outputs["prediction"][0].shape == outputs["future"][1].shape == (4, 6, 128)
     assert outputs["context"][0].shape == (4, 32)
+
+
+@pytest.mark.parametrize(("frames", "predicted"), [(2, 1), (3, 2), (7, 6), (30, 6)])
+def test_the_default_horizon_follows_the_length_of_the_series(frames, predicted):
+    method = TSTCC(GRU(channels=2, width=6, stride=1), context_width=8, depth=1, num_heads=2, projector=(6, 4))
+    views = MultiView(torch.arange(4), lambda: [torch.randn(4, 2, frames), torch.randn(4, 2, frames)])
+    outputs = method(views)
+    assert {x.shape[1] for name in ("prediction", "future") for x in outputs[name]} == {predicted}
+    assert all(term.isfinite() for term in method.loss(**outputs).values())
+
+
+def test_a_series_of_one_frame_has_no_future():
+    method = TSTCC(GRU(channels=2, width=6, stride=8))
+    with pytest.raises(UserError, match="gives 1 frame of these: take longer series"):
+        method(MultiView(torch.arange(4), lambda: [torch.randn(4, 2, 8)] * 2))

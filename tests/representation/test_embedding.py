@@ -1,10 +1,13 @@
 """One way from rows to embeddings, the same bits wherever a row stands and whoever stands beside it."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
+from isotropy.data import Preprocess
 from isotropy.encoders import ENCODERS
 from isotropy.modalities import MODALITIES
 from isotropy.representation import Representation
@@ -24,7 +27,7 @@ def test_a_row_has_the_same_bits_in_every_subset_and_order(name: str, threads: i
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
-        representation = Representation(encoder, preprocess, method="lfr")  # type: ignore[arg-type]
+        representation = Representation(encoder, preprocess, method="lfr")
         rows = MODALITIES[modality].example_rows(SHAPES[modality], representation.chunk + 13)
         whole = representation.embed_stored(rows)
         order = torch.from_numpy(np.random.default_rng(1).permutation(len(rows)))
@@ -38,11 +41,13 @@ def test_a_row_has_the_same_bits_in_every_subset_and_order(name: str, threads: i
     assert len(np.unique(whole, axis=0)) > 1
 
 
-class _Stored:
+class _Stored(Preprocess):
     """Rows that are stored already."""
 
+    shape: dict[str, Any] = {}
+
     def __init__(self, modality: str) -> None:
-        self.modality = modality
+        self.modality = modality  # type: ignore[misc]
         self.shape = SHAPES[modality]
 
     def to_input(self, rows: torch.Tensor) -> torch.Tensor:

@@ -45,11 +45,11 @@ def test_permutation_moves_whole_segments_of_time_and_all_channels_together():
 def test_segments_are_never_empty_and_their_order_uniform():
     keys = rng.keys(0, 0, 0, torch.arange(1200))
     words = rng.bits(keys, 6)
-    three = torch.full((1200,), 3)
+    three = torch.full((1200, 1), 3)
     order = segment_order(words[:, :3], words[:, 3:], three, 3)  # three steps: each a segment
     codes = (order @ torch.tensor([9, 3, 1])).unique(return_counts=True)[1]
     assert len(codes) == 6 and stats.chisquare(codes.numpy()).pvalue > 0.01
-    assert torch.equal(segment_order(words[:, :3], words[:, 3:], torch.ones(1200, dtype=torch.int64), 9),
+    assert torch.equal(segment_order(words[:, :3], words[:, 3:], torch.ones(1200, 1, dtype=torch.int64), 9),
                        torch.arange(9).expand(1200, -1))  # fmt: skip
 
 

@@ -74,7 +74,11 @@ MaxBad = Annotated[str, typer.Option(help="Unreadable images to skip, at most: a
 ImageColumn = Annotated[str | None, typer.Option(help="Column of a table with images: paths of files, or their bytes.")]
 Size = Annotated[str | None, typer.Option(help="Pixels to which images in files are brought: a side, or HEIGHTxWIDTH.")]
 Channels = Annotated[
-    str | None, typer.Option(help="Channels of images, if not 1 or 3 (of TIFF stacks the number of pages).")
+    str | None,
+    typer.Option(
+        help="Channels of images, if not 1 or 3 (of TIFF stacks the number of pages); last for series that are "
+        "(samples, time, channels)."
+    ),
 ]
 Fit = Annotated[
     str | None,
@@ -119,6 +123,7 @@ def fit(
     time_unit: TimeUnit = None,
     task: Task = None,
     modality: Modality = None,
+    channels: Channels = None,
     na: Missing = None,
     drop: Annotated[
         list[str] | None, typer.Option(help="Column to leave out, for example an identifier; repeatable.")
@@ -126,7 +131,6 @@ def fit(
     kind: Kinds = None,
     image_column: ImageColumn = None,
     size: Size = None,
-    channels: Channels = None,
     fit: Fit = None,
     background: Background = None,
     max_bad: Annotated[
@@ -194,6 +198,7 @@ def embed(
         bool, typer.Option("--standardise", help="Columns with mean 0 and deviation 1 in the training rows.")
     ] = False,
     key: Key = None,
+    channels: Channels = None,
     na: Missing = None,
     hop: Hop = None,
     time: Time = None,
@@ -208,7 +213,8 @@ def embed(
     from isotropy.cli import embed as verb
 
     data = {
-        "path": _one_or_several(path), "key": key, "na": na or [], "max_bad": max_bad, "hop": hop, "time": time,
+        "path": _one_or_several(path), "key": key, "channels": _channels(channels), "na": na or [], "max_bad": max_bad,
+        "hop": hop, "time": time,
         "group": group, "id": id, "rate": rate, "time_unit": time_unit,
     }  # fmt: skip
     verb.embed(run, data, out, codes=codes, standardise=standardise, device=device)
@@ -230,6 +236,7 @@ def probe(
     rate: Rate = None,
     time_unit: TimeUnit = None,
     task: Task = None,
+    channels: Channels = None,
     na: Missing = None,
     max_bad: MaxBad = "0",
     evaluate: Evaluate = "linear,knn,trees,few_labels,search,clusters",
@@ -244,7 +251,8 @@ def probe(
     data = {
         "path": _one_or_several(path), "key": key, "label": _one_or_several(label), "label_key": label_key,
         "test_key": test_key, "test_label_key": test_label_key, "split": split, "group": group, "time": time,
-        "task": task, "na": na or [], "max_bad": max_bad, "id": id, "rate": rate,
+        "task": task, "channels": _channels(channels), "na": na or [], "max_bad": max_bad,
+        "id": id, "rate": rate,
         "time_unit": time_unit,
     }  # fmt: skip
     verb.probe(
@@ -269,6 +277,7 @@ def finetune(
     rate: Rate = None,
     time_unit: TimeUnit = None,
     task: Task = None,
+    channels: Channels = None,
     na: Missing = None,
     max_bad: MaxBad = "0",
     budget: Annotated[
@@ -292,7 +301,8 @@ def finetune(
     data = {
         "path": _one_or_several(path), "key": key, "label": label, "label_key": label_key, "test_key": test_key,
         "test_label_key": test_label_key, "split": split, "group": group, "time": time,
-        "task": task, "na": na or [], "max_bad": max_bad, "id": id, "rate": rate,
+        "task": task, "channels": _channels(channels), "na": na or [], "max_bad": max_bad,
+        "id": id, "rate": rate,
         "time_unit": time_unit,
     }  # fmt: skip
     verb.finetune(run, data, budget=budget, joint=joint, settings=set_ or [], seed=seed, out=out, device=device)
@@ -304,6 +314,7 @@ def predict(
     path: Annotated[list[str], typer.Argument(help="Data of the same kind as the model's; a label may be there.")],
     out: Annotated[Path, typer.Option(help="A .parquet or .csv file to write.")],
     key: Key = None,
+    channels: Channels = None,
     na: Missing = None,
     hop: Hop = None,
     time: Time = None,
@@ -318,7 +329,8 @@ def predict(
     from isotropy.cli import predict as verb
 
     data = {
-        "path": _one_or_several(path), "key": key, "na": na or [], "max_bad": max_bad, "hop": hop, "time": time,
+        "path": _one_or_several(path), "key": key, "channels": _channels(channels), "na": na or [], "max_bad": max_bad,
+        "hop": hop, "time": time,
         "group": group, "id": id, "rate": rate, "time_unit": time_unit,
     }  # fmt: skip
     verb.predict(model, data, out, device=device)
@@ -362,6 +374,7 @@ def compare(
     time_unit: TimeUnit = None,
     task: Task = None,
     modality: Modality = None,
+    channels: Channels = None,
     na: Missing = None,
     drop: Annotated[
         list[str] | None, typer.Option(help="Column to leave out, for example an identifier; repeatable.")
@@ -369,7 +382,6 @@ def compare(
     kind: Kinds = None,
     image_column: ImageColumn = None,
     size: Size = None,
-    channels: Channels = None,
     fit: Fit = None,
     background: Background = None,
     max_bad: Annotated[

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from isotropy.cli.inputs import load_on, window_columns
+from isotropy.cli.inputs import as_the_run, load_on, window_columns
 from isotropy.cli.show import OUT, say
 from isotropy.data.stream import stream
 from isotropy.errors import UserError, nearest
@@ -25,7 +25,9 @@ def embed(folder: Path, origin: dict[str, Any], out: Path, *, codes: bool, stand
         raise UserError(f"--out {out}: the file ends in {' or '.join(WRITERS)}{nearest(out.suffix, WRITERS)}")
     if not out.parent.is_dir():
         raise UserError(f"--out {out}: the folder {out.parent} does not exist")
-    made = load_on(Run.opened(folder).folder, device)
+    run = Run.opened(folder)
+    made = load_on(run.folder, device)
+    origin = as_the_run(run.recipe.data, origin)
     vectors: Callable[[Any], NDArray[Any]] = made.codes if codes else partial(made.transform, standardise=standardise)
     names, dtype = (made.code_names, np.int32) if codes else (made.names, np.float32)
     path = origin.pop("path")

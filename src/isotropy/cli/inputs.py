@@ -36,6 +36,12 @@ def load_on(folder: Path, device: str) -> Representation:
     return load(folder, device=None if device == "auto" else pick_device(device))
 
 
+def as_the_run(before: dict[str, Any], origin: dict[str, Any]) -> dict[str, Any]:
+    """Return how new data is read, whose channels stand where those of a run did unless it is said."""
+    same = before.get("channels")
+    return origin | {"channels": same} if origin.get("channels") is None and isinstance(same, str) else origin
+
+
 def window_columns(flow: Stream, out: Path) -> dict[str, Any]:
     """Return where each row was cut from, by name, where rows are windows and the file has columns."""
     return {} if flow.windows is None or out.suffix == ".npy" else flow.windows.columns()

@@ -5,7 +5,7 @@ from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
-from isotropy.cli.inputs import load_on, read_with_bar
+from isotropy.cli.inputs import as_the_run, load_on, read_with_bar
 from isotropy.cli.show import OUT, note, say
 from isotropy.cli.table import show_evidence
 from isotropy.data import ArrayDataset, Data
@@ -84,6 +84,7 @@ def as_trained(origin: dict[str, Any], made: Representation) -> dict[str, Any]:
 
 def read_as_the_run(before: dict[str, Any], origin: dict[str, Any]) -> Data:
     """Read the data as the run did: a label by the same name is the same task, and the same groups or times divide."""
+    origin = as_the_run(before, origin)
     if origin["task"] is None and label_names(before) == label_names(origin):
         origin = {**origin, "task": before.get("task")}
     if origin.get("like") is not None:

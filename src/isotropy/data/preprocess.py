@@ -5,6 +5,7 @@ from inspect import signature
 from typing import Any, ClassVar, Self
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -20,6 +21,7 @@ class Preprocess:
         modality: what it is of.
         noun: what its data are called in a message, as "images".
         takes_frames: whether values may be a DataFrame, text included; else they are an array of numbers.
+        lengths_vary: whether rows of one data set may differ in their last axis, NaN standing behind the shorter ones.
         column_names: the columns of a frame that are used.
         text_columns: those that are read as text, whatever a part of them looks like.
     """
@@ -27,6 +29,7 @@ class Preprocess:
     modality: ClassVar[str]
     noun: ClassVar[str]
     takes_frames: ClassVar[bool] = False
+    lengths_vary: ClassVar[bool] = False
     column_names: Sequence[str] = ()
     text_columns: Sequence[str] = ()
 
@@ -84,6 +87,14 @@ class Preprocess:
     def to_input(self, rows: Any) -> Tensor | Batch:
         """Return stored rows as the float32 input of an encoder; by default as they are."""
         return rows
+
+    def together(self, rows: Tensor | Batch) -> list[tuple[Tensor, Tensor | Batch]]:
+        """Return stored rows in groups that an encoder embeds at once: the places (M,) of each, and its rows.
+
+        What group a row is in and what form it has there depend on the row alone, so that its embedding does, too. By
+        default all rows are one.
+        """
+        return [(torch.arange(len(rows)), rows)]
 
     def features(self, rows: Any) -> NDArray[np.float32]:
         """Return stored rows as raw features (N, F) for baselines; by default flattened."""

@@ -36,7 +36,7 @@ from isotropy.data.target_columns import (
     with_more_labels,
     with_targets,
 )
-from isotropy.data.tensors import as_array
+from isotropy.data.unequal import FIRST, LAST, as_values, holds_series
 from isotropy.errors import UserError, nearest
 
 TASKS = ("classes", "numbers", "labels")
@@ -83,7 +83,8 @@ def read(
     Args:
         dataset: an array, a tensor, a frame (of pandas, pyarrow, polars or another library, see `frames.as_pandas`), or
             a path: of a file of one of `READERS`, or a folder of images; of recordings also a folder, a pattern such
-            as "day*.csv", or several paths.
+            as "day*.csv", or several paths; series of unequal length as a list of arrays (channels, time), or as one
+            array with NaN behind their ends.
         modality: "table", "series", "image" or "array" (any shape) where the array's shape says otherwise; see
             `infer_modality`.
         key: the array of a .npz to read. Without it the only one, X_train, X, data or x is taken. Of a table the column
@@ -110,7 +111,9 @@ def read(
         scale: how floats are read in images of an array, where training has decided (`ImagePreprocess.scale`).
         image_column: a table's column of images, as paths beside the file or as bytes; a column of bytes, as
             Hugging Face's parquet files have one, is taken without being named.
-        channels: how many channels images have where it is not 1 or 3: of an array, or of the pages of TIFF stacks.
+        channels: how many channels images have where it is not 1 or 3: of an array, or of the pages of TIFF stacks;
+            "last" for series that are (samples, time, channels), or a list of arrays (time, channels) ("first" is the
+            default).
         size, fit, background, levels, max_bad, store, progress: for images in files; see `folder.read_images`. Of
             `max_bad` "5%" is a share.
         window, hop: recordings are cut into windows so long ("2s", or 128 samples), one every `hop` (by default a
@@ -129,6 +132,8 @@ def read(
         >>> read(np.zeros((10, 3, 50))).description
         'the array: series of 3 channels and 50 steps, 10 rows (float64)'
     """
+    if isinstance(channels, str):
+        modality = _of_series(channels, modality)
     if modality is not None:
         known_modality(modality)
     if task is not None:
@@ -178,7 +183,7 @@ def read(
         content, groups = _pop_beside(content, group, "group")
         content, times = _pop_beside(content, time, "time")
         if images is None:
-            data = _table(content, name, modality, label, na, split)
+            data = _table(content, name, modality, label, na, split, channels)
         else:
             assert image_column is not None
             data = _pictures(images, content, name, image_column, label, na, split)
@@ -195,10 +200,10 @@ def read(
         groups, times = (
             Target(content[given], given) if isinstance(given, str) else Target(given) for given in (group, time)
         )
-        data = _archive(content, modality, keys, na, split, scale, count)
+        data = _archive(content, modality, keys, na, split, scale, channels)
     elif not isinstance(content, Path):
         groups, times = Target(group), Target(time)
-        data = _array(content, name, modality, label, na, split, scale, count)
+        data = _array(content, name, modality, label, na, split, scale, channels)
         _refuse_names(name, group, time)
     elif modality in (None, "image"):
         images = read_folder(content, **files)
@@ -221,6 +226,18 @@ def _kinds(kinds: Mapping[str, str] | Sequence[str]) -> dict[str, str]:
         if not name:
             raise UserError(f"kind {kind!r}: write NAME=KIND, as zip=categorical")
     return {name: kind for name, _, kind in pairs}
+
+
+def _of_series(channels: str, modality: str | None) -> str:
+    """Return the modality that the place of channels says; UserError for another."""
+    if channels not in (FIRST, LAST):
+        raise UserError(
+            f"channels = {channels!r} is unknown: {LAST!r} says that series are (samples, time, channels), {FIRST!r} "
+            "that they are (samples, channels, time)"
+        )
+    if modality not in (None, "series"):
+        raise UserError(f"channels = {channels!r} is of series, and the modality is {modality}: leave one of them out")
+    return "series"
 
 
 def _check_task(task: str, *, labelled: bool) -> None:
@@ -252,7 +269,9 @@ def _refuse(name: str, what: str, options: dict[str, Any]) -> None:
         raise UserError(f"{given[0]} names {what}; {name} has none")
 
 
-def _table(frame: pd.DataFrame, name: str, modality: str | None, label: Any, na: Sequence[str], split: Any) -> Data:
+def _table(
+    frame: pd.DataFrame, name: str, modality: str | None, label: Any, na: Sequence[str], split: Any, channels: Any
+) -> Data:
     rows = counted_rows(len(frame), name)
     label, split = (_named(given) for given in (label, split))
     if split is None and "split" in frame.columns and label != "split" and is_split(frame["split"]):
@@ -264,8 +283,10 @@ def _table(frame: pd.DataFrame, name: str, modality: str | None, label: Any, na:
     frame = mask_values(as_frame(frame)[0], na)
     values: Any
     values, kind, description = frame, modality or "table", f"a table of {_columns(frame)}"
+    if modality is None and holds_series(frame):
+        kind = "series"
     if not known_modality(kind).takes_frames:
-        values, kind, description = infer_modality(frame.to_numpy(), modality)
+        values, kind, description = infer_modality(as_values(frame.to_numpy(), channels), kind)
     return with_targets(values, kind, f"{name}: {description}, {rows}", labels, parts, na)
 
 
@@ -303,12 +324,14 @@ def _columns(frame: pd.DataFrame) -> str:
 
 def _array(
     dataset: Any, name: str, modality: str | None, label: Any, na: Sequence[str], split: Any, scale: str | None,
-    channels: int | None,
+    channels: Any,
 ) -> Data:  # fmt: skip
-    array = as_array(dataset)
+    array = as_values(dataset, channels if isinstance(channels, str) else None)
     _refuse_names(name, label, split)
     values: Any
-    values, kind, description = infer_modality(array, modality, scale=scale, channels=channels)
+    values, kind, description = infer_modality(
+        array, modality, scale=scale, channels=channels if isinstance(channels, int) else None
+    )
     description = f"{name}: {description}, {counted_rows(len(values), name)} ({array.dtype})"
     if array.dtype.kind in "OSU":
         values = mask_values(as_frame(values)[0], na)
@@ -323,7 +346,7 @@ def _refuse_names(name: str, *given: Any) -> None:
 
 def _archive(
     arrays: Archive, modality: str | None, keys: dict[str, Any], na: Sequence[str], split: Any, scale: str | None,
-    channels: int | None,
+    channels: Any,
 ) -> Data:  # fmt: skip
     key, label_key, test_key, test_label_key = (keys[k] for k in ("key", "label_key", "test_key", "test_label_key"))
     key = arrays.choose() if key is None else key
@@ -366,7 +389,8 @@ def _check_keys(key: str, label_key: Any, split: Any, test_key: str | None, test
 
 
 def _joined(train: Data, test: Data) -> Any:
-    if train.modality != test.modality or train.values.shape[1:] != test.values.shape[1:]:
+    last = -1 if known_modality(train.modality).lengths_vary else None
+    if train.modality != test.modality or train.values.shape[1:last] != test.values.shape[1:last]:
         raise UserError(f"the parts differ in form: {train.description}; {test.description}")
     if isinstance(train.values, pd.DataFrame):
         return pd.concat([train.values, test.values])

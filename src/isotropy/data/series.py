@@ -1,17 +1,22 @@
-"""Preprocessing of series: per-channel standardisation learnt on training rows."""
+"""Preprocessing of series: per-channel standardisation learnt on training rows, and masks of unequal lengths."""
 
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Self
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional
 
+from isotropy.batch import Batch, filled, lengths, map_rows, take, unmasked
 from isotropy.data.preprocess import Preprocess
 from isotropy.data.recordings.format import Format
 from isotropy.data.tensors import as_array, as_tensor, pieces
+from isotropy.data.unequal import ends, padded
 from isotropy.errors import UserError
 
 # As for tables: training values never reach it.
@@ -24,20 +29,22 @@ class SeriesPreprocess(Preprocess):
 
     Args:
         channels: number of channels of the data as they come.
-        length: number of time steps.
+        length: number of time steps, of the longest series.
         kept: the channels that are used (the others were constant or all missing in training).
         mean, std: of each kept channel.
         any_length: whether new series may have another length.
         recordings: how they were cut from recordings, None where they came as they are.
+        unequal: whether the series differed in length: stored rows then are a `Batch` with a mask.
 
-    Missing values (NaN) are interpolated linearly in time within their own series and channel, the ends held;
-    a channel that a series lacks altogether is 0, the training mean.
+    NaN in all channels at the end of a series is padding, which nothing reads. Other missing values (NaN) are
+    interpolated linearly in time within their own series and channel, the ends held; a channel that a series lacks
+    altogether is 0, the training mean.
 
     Example:
         >>> import numpy as np
         >>> series = SeriesPreprocess.learn(np.array([[[1.0, 3.0]], [[3.0, 1.0]]]))
-        >>> series.transform(np.array([[[1.0, np.nan]]]))
-        tensor([[[-1., -1.]]])
+        >>> series.transform(np.array([[[np.nan, 3.0]]]))
+        tensor([[[1., 1.]]])
     """
 
     channels: int
@@ -47,9 +54,11 @@ class SeriesPreprocess(Preprocess):
     std: tuple[float, ...]
     any_length: bool = False
     recordings: Format | None = None
+    unequal: bool = False
 
     modality = "series"
     noun = "series"
+    lengths_vary = True
 
     def __post_init__(self) -> None:
         if not len(self.kept) == len(self.mean) == len(self.std):
@@ -62,17 +71,38 @@ class SeriesPreprocess(Preprocess):
 
     @classmethod
     def arrange(cls, array: NDArray[Any], scale: str | None = None) -> tuple[NDArray[Any], str]:
-        """Return series (N, C, T) as they are, and (N, T) with one channel; see `Preprocess.arrange`."""
+        """Return series (N, C, T) as they are, and (N, T) with one channel; see `Preprocess.arrange`.
+
+        More channels than steps are asked about in a warning: the axes may be swapped.
+        """
         if array.ndim == 2:
             array = array[:, None]
         if array.ndim != 3:
             raise UserError(f"series have the shape (samples, channels, time); this array has {array.shape}")
-        count = array.shape[1]
-        return array, f"series of {count} channel{'s' * (count != 1)} and {array.shape[2]} steps"
+        count, steps = array.shape[1:]
+        if count > steps > 0:
+            warnings.warn(
+                f"{count} channels of {steps} step{'s' * (steps != 1)}: is it transposed? If the axes are (samples, "
+                "time, channels), swap them, or read them with channels='last' (--channels last)",
+                stacklevel=2,
+            )
+        length = f"{steps} steps"
+        if len(array) and (low := ends(array).min()) < steps:
+            length = f"{low} to {steps} steps (NaN at the end of all channels is padding, other NaN is missing)"
+        return array, f"series of {count} channel{'s' * (count != 1)} and {length}"
+
+    @classmethod
+    def concatenate(cls, first: NDArray[Any], second: NDArray[Any]) -> NDArray[Any]:
+        """Return the rows of both arrays in one, the shorter of which NaN fills up."""
+        if first.shape[2] == second.shape[2]:
+            return np.concatenate([first, second])
+        return padded([*first, *second])
 
     @classmethod
     def learn(cls, values: Any, rows: NDArray[np.int64] | None = None, *, any_length: bool = False) -> Self:
         """Learn on series (N, C, T) in constant memory; a channel without two values is dropped with a warning.
+
+        Padding is never read; only how long series are is asked of all of them, not of the training rows alone.
 
         UserError: fewer than two rows, infinities, or no channel left.
         """
@@ -102,12 +132,15 @@ class SeriesPreprocess(Preprocess):
             raise UserError("the values of the series are too large to standardise: scale them down")
         std[std == 0] = 1.0
         learnt: Any = {"kept": tuple(kept.tolist()), "mean": tuple(mean.tolist()), "std": tuple(std.tolist())}
-        return cls(channels=channels, length=array.shape[2], any_length=any_length, **learnt)
+        steps = ends(array)
+        unequal = bool((steps != steps[0]).any())
+        return cls(channels=channels, length=int(steps.max()), any_length=any_length, unequal=unequal, **learnt)
 
     @property
     def shape(self) -> dict[str, Any]:
-        """The numbers of channels and time steps of a stored row."""
-        return {"channels": len(self.kept), "length": self.length}
+        """The numbers of channels and time steps of a stored row; "unequal" where rows have masks."""
+        found: dict[str, Any] = {"channels": len(self.kept), "length": self.length}
+        return found | ({"unequal": True} if self.unequal else {})
 
     def read_options(self, *, folder: bool) -> dict[str, Any]:
         """Return how recordings were cut, as `isotropy.data.read` takes it."""
@@ -132,26 +165,90 @@ class SeriesPreprocess(Preprocess):
         except (KeyError, TypeError) as error:
             raise UserError(f"this is no preprocessing of recordings of isotropy: {error!r}") from error
 
-    def transform(self, values: Any) -> Tensor:
+    def transform(self, values: Any) -> Tensor | Batch:
         """Return series (N, C, T) as float32 (N, kept channels, T), standardised.
+
+        Where they differ in length, or did in training, as a `Batch` whose mask shows which steps each one has; it is
+        at least as long as the longest of training.
 
         UserError: another number of channels or time steps than in training, or infinities.
         """
         array = _series(values)
         if array.shape[1] != self.channels:
-            raise UserError(f"the series have {array.shape[1]} channels; the training had {self.channels}")
-        if array.shape[2] != self.length and not self.any_length:
+            swapped = array.shape[2] == self.channels
             raise UserError(
-                f"the series have {array.shape[2]} time steps; the training had {self.length}: cut or pad them, or "
+                f"the series have {array.shape[1]} channels; the training had {self.channels}"
+                + (": of (samples, time, channels) give channels='last' (--channels last)" if swapped else "")
+            )
+        steps = self._steps(array)
+        longest = int(steps.max(initial=0)) if len(steps) else array.shape[2]
+        if longest > self.length if self.unequal else longest != self.length:
+            self._refuse_length(longest)
+        if not self.unequal and (not len(steps) or steps.min() == longest):
+            return as_tensor(self._standardised(array[:, :, :longest]))
+        longest = max(longest, self.length) if self.unequal else longest
+        mask = torch.arange(longest) < torch.from_numpy(steps)[:, None, None]
+        rows = np.zeros((len(array), len(self.kept), longest), dtype=np.float32)
+        there = min(longest, array.shape[2])
+        rows[:, :, :there] = self._standardised(array[:, :, :there])
+        stored = as_tensor(rows)
+        mask = mask.expand(stored.shape).contiguous()
+        return Batch(stored.masked_fill_(~mask, 0.0), mask)
+
+    def _steps(self, array: NDArray[Any]) -> NDArray[np.int64]:
+        """Return how many steps each series has."""
+        steps = ends(array)
+        early = int((steps < self.length).sum())
+        if early and not self.any_length and not self.unequal and array.shape[2] == self.length:
+            # The encoder knows one length alone, as its training had.
+            warnings.warn(
+                f"{early} series end early: their last value is held, since the encoder takes one length", stacklevel=2
+            )
+            steps[:] = self.length
+        return steps
+
+    def _refuse_length(self, steps: int) -> None:
+        if not self.any_length:
+            raise UserError(
+                f"the series have {steps} time steps; the training had {self.length}: cut or pad them, or "
                 "train an encoder that takes any length (--encoder dilated_resnet)"
             )
+
+    def _standardised(self, array: NDArray[Any]) -> NDArray[np.float32]:
         kept = list(self.kept)
         mean, std = np.array([self.mean, self.std])[..., None]
         rows = np.empty((len(array), len(kept), array.shape[2]), dtype=np.float32)
         for part, piece in _finite(array):
             scaled = np.clip((interpolate(piece[:, kept]) - mean) / std, -LIMIT, LIMIT)
             rows[part] = np.nan_to_num(scaled, nan=0.0)
-        return as_tensor(rows)
+        return rows
+
+    def together(self, rows: Tensor | Batch) -> list[tuple[Tensor, Tensor | Batch]]:
+        """Return series by length: alone where training had one length, else filled up to one of a few lengths."""
+        if not self.any_length or not (self.unequal or isinstance(rows, Batch)):
+            return super().together(rows)
+        values = rows.values if isinstance(rows, Batch) else rows
+        mask = rows.mask if isinstance(rows, Batch) and rows.mask is not None else torch.ones_like(values).bool()
+        steps = lengths(mask)
+        sizes = _rounded_up(steps) if self.unequal else steps
+        groups = []
+        for size in sizes.unique().tolist():
+            places = (sizes == size).nonzero()[:, 0]
+            some = take(Batch(values[..., :size], mask[..., :size]), places)
+            more = max(0, size - values.shape[2])
+            part = map_rows(some, partial(functional.pad, pad=(0, more)))
+            groups.append((places, part if self.unequal else unmasked(part)))
+        return groups
+
+    def features(self, rows: Any) -> NDArray[np.float32]:
+        """Return stored rows flattened, 0 where a series has ended."""
+        return super().features(filled(rows))
+
+
+def _rounded_up(steps: Tensor) -> Tensor:
+    """Return lengths up to a quarter larger, of which there are few: multiples of 8, or of larger powers of 2."""
+    power = torch.exp2(torch.floor(torch.log2(steps.clamp(min=2).double() - 1)) - 2).long().clamp(min=8)
+    return -(-steps // power) * power
 
 
 def _series(values: Any) -> NDArray[Any]:

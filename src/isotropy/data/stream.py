@@ -35,6 +35,7 @@ def stream(
     *,
     key: str | None = None,
     na: Sequence[str] = (),
+    channels: int | str | None = None,
     max_bad: int = 0,
     progress: Callable[[int, int], None] | None = None,
     **cutting: Any,
@@ -42,7 +43,7 @@ def stream(
     """Return the rows behind a path in pieces that take bounded memory; but the array of a .npz is unpacked whole.
 
     Args:
-        path, key, na, max_bad, progress: as for `read`; columns of labels or parts may be there.
+        path, key, na, channels, max_bad, progress: as for `read`; columns of labels or parts may be there.
         preprocess: learnt in training; its modality is what the file must hold.
         cutting: of recordings what differs from the training's: hop, time, group, id, rate, time_unit.
 
@@ -60,7 +61,7 @@ def stream(
         rows, frames = pieces_of(place, na, preprocess.text_columns)
         count = "read in pieces" if rows is None else f"{rows} rows"
         return Stream(f"{place.name}: a table, {count}", rows, (mask_values(frame, na) for frame in frames))
-    options = readers.options_for(preprocess, place)
+    options = ({"channels": channels} if channels else {}) | readers.options_for(preprocess, place)
     modality = None if place.is_dir() else preprocess.modality
     data = read(place, modality=modality, key=key, na=na, max_bad=max_bad, progress=progress, **options)
     if data.modality != preprocess.modality:

@@ -7,6 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from isotropy.batch import Batch
+from isotropy.errors import UserError
+
 
 class Encoder(nn.Module):
     """A network that turns a batch of inputs into vectors (B, width).
@@ -21,6 +24,7 @@ class Encoder(nn.Module):
         convolutional: it has convolutions or attention, which gain from bf16 and (4-D weights) channels-last.
         fast_in_bf16: it was measured to gain from bf16 on a CPU although it has none of these.
         any_length: it takes series of another length than those that it was trained on.
+        takes_masks: it takes a `Batch` with a mask, and what is under the mask changes nothing; others refuse one.
         hidden_cell: the value that stands for a cell of a table that is hidden from it.
         width: length of an output vector.
         held: parts that are not trained, but kept as they were given.
@@ -32,6 +36,7 @@ class Encoder(nn.Module):
     convolutional: bool = False
     fast_in_bf16: bool = False
     any_length: bool = False
+    takes_masks: bool = False
     hidden_cell: float = 0.0
     held: tuple[nn.Module, ...] = ()
     width: int
@@ -46,6 +51,13 @@ class Encoder(nn.Module):
     def normalisation(cls, arguments: Mapping[str, Any]) -> tuple[Sequence[float], Sequence[float]] | None:
         """Return mean and deviation of each channel that weights were made for; None where the data's are as good."""
         return None
+
+    def __call__(self, *args: Any, **named: Any) -> Any:
+        """Return what `forward` does; a UserError for a mask that it cannot read."""
+        if not self.takes_masks:
+            for rows in args:
+                refuse_mask(rows, type(getattr(self, "module", self)).__name__)
+        return super().__call__(*args, **named)
 
     def targets(self, x: Tensor) -> Tensor:
         """Return what a decoder must tell of rows `x`; by default the rows."""
@@ -65,9 +77,34 @@ class FrameEncoder(Encoder, ABC):
     def frames(self, x: Tensor) -> Tensor:
         """Return (B, frame_width, steps) for series (B, channels, time)."""
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Return (B, width): the mean of the frames."""
+    def forward(self, x: Any) -> Tensor:
+        """Return (B, width): the mean of the frames of series, which may be a `Batch` where masks are taken."""
+        if isinstance(x, Batch):
+            frames, there = self.masked_frames(x)
+            return mean_of(frames, there)
         return self.frames(x).mean(2)
+
+    def masked_frames(self, x: Batch) -> tuple[Tensor, Tensor]:
+        """Return the frames of series with a mask, and which of them there are, (B, 1, steps) booleans.
+
+        For encoders that take masks: those of the values that are there, whatever stands behind them.
+        """
+        raise NotImplementedError
+
+
+def mean_of(frames: Tensor, there: Tensor) -> Tensor:
+    """Return the mean (B, width) of those frames (B, width, steps) that are there; 0 where none is."""
+    return (frames * there).sum(2) / there.sum(2).clamp(min=1)
+
+
+def refuse_mask(rows: Any, encoder: str) -> None:
+    """Raise UserError, naming what to take instead, for series with a mask."""
+    if isinstance(rows, Batch) and rows.mask is not None:
+        raise UserError(
+            f"the series differ in length, and the encoder {encoder} takes series of one length: take multiscale_cnn, "
+            "dilated_resnet, gru or series_transformer, or cut the series (a network of your own that reads a Batch "
+            "says takes_masks = True)"
+        )
 
 
 def to_channels_last(module: nn.Module) -> None:

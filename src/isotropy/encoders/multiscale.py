@@ -45,6 +45,7 @@ class MultiScaleCNN(FrameEncoder):
     modality = "series"
     convolutional = True
     any_length = True
+    takes_masks = True
     mixing: Tensor | None
 
     def __init__(self, *, channels: int, length: int, width: int = 320, filters: int = 64, scales: int = 6) -> None:
@@ -106,7 +107,7 @@ class MultiScaleCNN(FrameEncoder):
         """Return each scale's responses (B, filters, steps), and which of its steps have a value (B, 1, steps)."""
         found = []
         for block, convolution in zip(self.blocks, self.convolutions, strict=True):
-            coarse, there = _averaged(values, mask, block)
+            coarse, there = averaged(values, mask, block)
             found.append((convolution(coarse.unsqueeze(2)).squeeze(2), there))
         return found
 
@@ -132,8 +133,16 @@ def reaches(length: int, scales: int) -> list[int]:
     return [round(longest ** (place / max(1, scales - 1))) for place in range(scales)]
 
 
-def _averaged(values: Tensor, mask: Tensor | None, block: int) -> tuple[Tensor, Tensor | None]:
-    """Return means of `block` steps of what is there, and in which steps something is."""
+def averaged(values: Tensor, mask: Tensor | None, block: int) -> tuple[Tensor, Tensor | None]:
+    """Return means of `block` steps of what is there, 0 elsewhere, and in which steps something is.
+
+    Args:
+        values: (B, C, T), 0 where the mask is False.
+
+    Example:
+        >>> averaged(torch.tensor([[[1.0, 2.0, 3.0, 0.0]]]), torch.tensor([[[True, True, True, False]]]), 2)
+        (tensor([[[1.5000, 3.0000]]]), tensor([[[True, True]]]))
+    """
     if block > 1:
         mean = functional.avg_pool1d(values, block, ceil_mode=True)
         if mask is not None:

@@ -7,8 +7,11 @@ has its faster kernels (bf16, channels-last).
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.modules.batchnorm import _BatchNorm
 
-from isotropy.encoders.encoder import Encoder, FrameEncoder
+from isotropy.batch import Batch, filled, lengths
+from isotropy.encoders.encoder import Encoder, FrameEncoder, mean_of
+from isotropy.encoders.multiscale import averaged
 from isotropy.errors import UserError
 from isotropy.nn.attention import Block
 from isotropy.nn.mlp import mlp
@@ -72,9 +75,22 @@ class _DilatedBlock(nn.Module):
         self.second_norm = nn.BatchNorm2d(hidden)
         self.second = _dilated(hidden, dilation)
 
-    def forward(self, x: Tensor) -> Tensor:
-        inner = self.first(torch.relu(self.first_norm(x)))
-        return x + self.second(torch.relu(self.second_norm(inner)))
+    def forward(self, x: Tensor, there: Tensor | None = None) -> Tensor:
+        inner = self.first(torch.relu(over_steps(self.first_norm, x, there)))
+        return x + self.second(torch.relu(over_steps(self.second_norm, inner, there)))
+
+
+def over_steps(norm: nn.Module, x: Tensor, there: Tensor | None) -> Tensor:
+    """Return what a batch norm makes of the steps of `x` (B, C, 1, T) that are `there` (B, T), and 0 in the others."""
+    if there is None:
+        return norm(x)
+    if not norm.training:
+        return norm(x) * there[:, None, None]
+    # Packed, so that padding is in no statistic, neither of this process nor of all ranks.
+    steps = x.movedim(1, -1).squeeze(1)
+    found = steps.new_zeros(steps.shape)
+    found[there] = norm(steps[there][:, :, None, None])[:, :, 0, 0].to(found.dtype)
+    return found.unsqueeze(1).movedim(-1, 1)
 
 
 def _dilated(hidden: int, dilation: int) -> nn.Module:
@@ -100,6 +116,7 @@ class DilatedResNet(FrameEncoder):
     modality = "series"
     convolutional = True
     any_length = True
+    takes_masks = True
 
     def __init__(
         self, *, channels: int, width: int = 256, hidden: int = 64, depth: int = 6, pooling: str = "mean"
@@ -124,8 +141,24 @@ class DilatedResNet(FrameEncoder):
         """Return (B, width, time) for series (B, channels, time): one frame for each step."""
         return self.layers(x.unsqueeze(2)).squeeze(2)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def masked_frames(self, x: Batch) -> tuple[Tensor, Tensor]:
+        """Return the frames (B, width, time), 0 behind the end, and which steps there are."""
+        there = steps_there(x)
+        found = filled(x).unsqueeze(2)
+        for layer in self.layers:
+            if isinstance(layer, _DilatedBlock):
+                found = layer(found, there)
+            else:
+                found = over_steps(layer, found, there) if isinstance(layer, _BatchNorm) else layer(found)
+        return found.squeeze(2), there.unsqueeze(1)
+
+    def forward(self, x: Tensor | Batch) -> Tensor:
         """Return (B, width): the mean or the maximum of the frames."""
+        if isinstance(x, Batch):
+            frames, there = self.masked_frames(x)
+            if self.pooling == "mean":
+                return mean_of(frames, there)
+            return torch.where(there.any(2), frames.masked_fill(~there, -torch.inf).amax(2), 0.0)
         frames = self.frames(x)
         return frames.mean(2) if self.pooling == "mean" else frames.amax(2)
 
@@ -146,6 +179,7 @@ class GRU(FrameEncoder):
 
     modality = "series"
     any_length = True
+    takes_masks = True
 
     def __init__(self, *, channels: int, width: int = 256, stride: int = 2) -> None:
         super().__init__(channels=channels, width=width, stride=stride)
@@ -153,6 +187,7 @@ class GRU(FrameEncoder):
         if width % 2:
             raise UserError(f"gru halves its width between two directions: {width} is odd")
         self.width = self.frame_width = width
+        self.stride = stride
         self.pool = nn.AvgPool1d(stride, ceil_mode=True)
         self.layers = nn.GRU(channels, width // 2, batch_first=True, bidirectional=True)
 
@@ -160,6 +195,22 @@ class GRU(FrameEncoder):
         """Return (B, width, steps) for series (B, channels, time): one frame for each `stride` steps."""
         frames: Tensor = self.layers(self.pool(x).transpose(1, 2))[0]
         return frames.transpose(1, 2)
+
+    def masked_frames(self, x: Batch) -> tuple[Tensor, Tensor]:
+        """Return the frames (B, width, steps), and which of them there are."""
+        pooled, found = averaged(filled(x), x.mask, self.stride)
+        assert found is not None
+        there = found.any(1, keepdim=True)
+        count = pooled.shape[2]
+        # Each direction reads a series before what is behind its end: backwards where its last step is moved there.
+        place = torch.arange(count, device=pooled.device)
+        moved = (place - (count - lengths(there)[:, None])).clamp(min=0)
+        behind = pooled.gather(2, moved[:, None].expand_as(pooled))
+        forwards, backwards = (self.layers(part.transpose(1, 2))[0].transpose(1, 2) for part in (pooled, behind))
+        half = self.width // 2
+        back = (place + (count - lengths(there)[:, None])).clamp(max=count - 1)
+        backwards = backwards[:, half:].gather(2, back[:, None].expand(-1, half, -1))
+        return torch.cat([forwards[:, :half], backwards], 1), there
 
 
 class SeriesTransformer(FrameEncoder):
@@ -180,6 +231,7 @@ class SeriesTransformer(FrameEncoder):
     modality = "series"
     convolutional = True
     any_length = True
+    takes_masks = True
 
     def __init__(self, *, channels: int, width: int = 128, patch: int = 8, depth: int = 3, heads: int = 4) -> None:
         super().__init__(channels=channels, width=width, patch=patch, depth=depth, heads=heads)
@@ -192,10 +244,22 @@ class SeriesTransformer(FrameEncoder):
 
     def frames(self, x: Tensor) -> Tensor:
         """Return (B, width, patches) for series (B, channels, time)."""
+        return self.norm(self.blocks(self._tokens(x))).transpose(1, 2)
+
+    def masked_frames(self, x: Batch) -> tuple[Tensor, Tensor]:
+        """Return the frames (B, width, patches), and which patches there are."""
+        tokens = self._tokens(filled(x))
+        steps = steps_there(x)
+        there = functional.pad(steps, (0, -steps.shape[1] % self.patch)).view(len(steps), -1, self.patch).any(2)
+        for block in self.blocks:
+            tokens = block(tokens, there)
+        return self.norm(tokens).transpose(1, 2), there.unsqueeze(1)
+
+    def _tokens(self, x: Tensor) -> Tensor:
+        """Return (B, patches, width) with their places."""
         x = functional.pad(x, (0, -x.shape[2] % self.patch)).contiguous()
         patches = x.view(*x.shape[:2], -1, self.patch).transpose(1, 2).flatten(2)
-        tokens = self.embed(patches) + places(patches.shape[1], self.width).to(x)
-        return self.norm(self.blocks(tokens)).transpose(1, 2)
+        return self.embed(patches) + places(patches.shape[1], self.width).to(x)
 
 
 class SeriesMLP(Encoder):
@@ -218,6 +282,11 @@ class SeriesMLP(Encoder):
     def forward(self, x: Tensor) -> Tensor:
         """Return (B, width) for series (B, channels, length)."""
         return self.layers(x)
+
+
+def steps_there(x: Batch) -> Tensor:
+    """Return in which steps of series with a mask any channel has a value, (B, T)."""
+    return torch.ones_like(x.values[:, 0], dtype=torch.bool) if x.mask is None else x.mask.any(1)
 
 
 def places(count: int, width: int) -> Tensor:

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from isotropy.batch import Batch, map_rows, tensors_of, unwrap
-from isotropy.encoders.encoder import Encoder, FrameEncoder
+from isotropy.encoders.encoder import Encoder, FrameEncoder, refuse_mask
 from isotropy.encoders.outputs import as_vectors, check_reading
 from isotropy.errors import UserError
 from isotropy.validation import at_least
@@ -44,6 +44,7 @@ class Wrapped(Encoder):
         super().__init__()
         self.arguments = {}
         self.module, self.width, self.any_length = module, width, any_length
+        self.takes_masks = bool(getattr(module, "takes_masks", False))
         self.take, self.pool = take, pool
         self.convolutional = is_convolutional(module)
 
@@ -86,7 +87,8 @@ def wrap(
     What the module returns may be a tensor, a tuple, a dictionary or a model output; which part becomes the vector
     is said in `encoders.outputs.as_vectors`, and in a warning where the part is not plain. The module is not copied and
     keeps its mode; lazy modules get their shapes from the example, and their weights from torch's generator.
-    One with `frame_width` and `frames(x) -> (B, frame_width, steps)` becomes a `FrameEncoder`.
+    One with `frame_width` and `frames(x) -> (B, frame_width, steps)` becomes a `FrameEncoder`. One with
+    `takes_masks = True` gets series of unequal length as a `Batch`.
 
     Args:
         module: takes a batch, gives one output per row.
@@ -110,6 +112,8 @@ def wrap(
     check_reading(take, pool)
     _check_weights(module, example)
     if example is not None:
+        if not getattr(module, "takes_masks", False):
+            refuse_mask(example, type(module).__name__)
         measured, words = _measure(module, example, take, pool)
         if width not in (None, measured):
             raise UserError(f"the network's output has width {measured} for the example, not {width}")

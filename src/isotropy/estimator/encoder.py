@@ -17,6 +17,7 @@ from isotropy.data import Data
 from isotropy.data.frames import as_pandas
 from isotropy.data.infer import infer_modality, known_modality
 from isotropy.data.tensors import as_array
+from isotropy.data.unequal import gather
 from isotropy.encoders import Encoder
 from isotropy.errors import UserError
 from isotropy.methods import Method
@@ -38,8 +39,8 @@ _NESTED = (*_OPTIONS, "finetune_options")
 class SelfSupervisedEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     """Learns an encoder from unlabelled rows and turns rows into vectors.
 
-    Tables are (N, D) DataFrames or arrays, series (N, channels, time) floats, images (N, height, width) uint8 or
-    four-dimensional.
+    Tables are (N, D) DataFrames or arrays, series (N, channels, time) floats or, of unequal length, a list of arrays
+    (channels, time), images (N, height, width) uint8 or four-dimensional.
 
     Args:
         method: a name of `isotropy.METHODS`, a class, or "auto": what suits the modality (`runs.auto`).
@@ -188,6 +189,7 @@ class SelfSupervisedEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
                 return X, self.modality or "table"
             X = X.to_numpy()
         else:
+            X = gather(X)
             X = as_array(X) if isinstance(X, Tensor | np.ma.MaskedArray | Dataset | DataLoader) else X
             allowed: dict[str, Any] = {"dtype": None, "allow_nd": True, "ensure_all_finite": "allow-nan"}
             X = validate_data(self, X, reset=reset, ensure_min_samples=2 if reset else 1, **allowed)

@@ -18,7 +18,7 @@ from isotropy.evaluation.task import has_label
 from isotropy.finetuning.head import Head, Network
 from isotropy.finetuning.target import Target
 from isotropy.modalities import MODALITIES
-from isotropy.representation import Representation, embed_rows, steady_chunk
+from isotropy.representation import Representation, embed_groups, embed_rows, steady_chunk
 from isotropy.representation import load as load_representation
 from isotropy.representation.files import fill, read_about, write, write_weights
 
@@ -87,7 +87,12 @@ class FineTuned:
 
     def outputs_stored(self, rows: Tensor | Batch) -> NDArray[np.float32]:
         """Return logits at the temperature (N, K), or standardised numbers (N, 1), of rows as they are stored."""
-        return embed_rows(self._network, self._to_input, rows, self._chunk) / np.float32(self.temperature)
+        groups = self.representation.preprocess.together(rows)
+
+        def outputs(some: Tensor | Batch) -> NDArray[np.float32]:
+            return embed_rows(self._network, self._to_input, some, self._chunk)
+
+        return embed_groups(outputs, groups) / np.float32(self.temperature)
 
     def _outputs(self, values: Any) -> NDArray[np.float32]:
         return self.outputs_stored(self.representation.stored(values))

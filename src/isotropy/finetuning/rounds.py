@@ -195,11 +195,11 @@ def _share_encoder(method: Method, network: Network) -> None:
 
 
 def augmentation(material: Material, labelled: ArrayDataset) -> ViewMaker:
-    """Return what makes the one view of a labelled row: rows as they are where they have a mask, or nothing suits."""
+    """Return what makes the one view of a labelled row: the row as it is where nothing suits."""
     modality = MODALITIES[material.preprocess.modality]
     options = material.settings.views
     options = AUGMENTATION.get(modality.name, {}) if options is None else dict(options)
-    if not options or isinstance(labelled.rows, Batch):
+    if not options:
         return Plain()
     given = modality.view_arguments(material.preprocess, labelled)
     views: ViewMaker = modality.views(**(given | {"num_views": 1, **options}))

@@ -1,8 +1,9 @@
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
 
+from isotropy.batch import filled, masks_of
 from isotropy.methods.method import Method, Outputs, width_of
 from isotropy.nn.decoders import categories_of, decode, told
 from isotropy.objectives import reconstruction
@@ -36,17 +37,25 @@ class Autoencoder(Method):
         self.decoder = make_decoder(width_of(encoder))
 
     def forward(self, views: MultiView) -> Outputs:
-        """Return "prediction" and "target", one of each for every view."""
-        tensors = views.tensors
-        return {
+        """Return "prediction" and "target", one of each for every view, and "there" where views have masks."""
+        tensors = [filled(x) for x in views.inputs]
+        found: Outputs = {
             "prediction": [decode(self.decoder, h, x) for h, x in zip(views.through(self.encoder), tensors)],
             "target": [told(self.encoder, x) for x in tensors],
         }
+        masks = masks_of(views.inputs)
+        return found if masks is None else {**found, "there": masks}
 
-    def loss(self, prediction: list[Tensor], target: list[Tensor]) -> dict[str, Tensor]:
-        """Return "error", the mean over views, rows and cells."""
+    def loss(
+        self, prediction: list[Tensor], target: list[Tensor], there: list[Tensor] | None = None
+    ) -> dict[str, Tensor]:
+        """Return "error", the mean over views, rows and cells: of those that are `there`."""
         categories = categories_of(self.decoder)
-        errors = [reconstruction(p, x, categories=categories) for p, x in zip(prediction, target, strict=True)]
+        masks: Sequence[Tensor | None] = there or [None] * len(target)
+        errors = [
+            reconstruction(p, x, hidden=cells, categories=categories)
+            for p, x, cells in zip(prediction, target, masks, strict=True)
+        ]
         return {"error": torch.stack(errors).mean()}
 
     def reference_losses(self, batch_size: int) -> dict[str, float]:

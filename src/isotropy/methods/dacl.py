@@ -2,7 +2,7 @@ import torch
 from torch import Tensor, nn
 
 from isotropy import rng
-from isotropy.batch import without_mask
+from isotropy.batch import Batch, filled
 from isotropy.errors import UserError
 from isotropy.methods.method import Method, Outputs, width_of
 from isotropy.nn.mlp import Widths, mlp
@@ -59,8 +59,8 @@ class DACL(Method):
 
     def forward(self, views: MultiView) -> Outputs:
         """Return "z": the projected mixtures, two of a single view or one of each, (B, D)."""
-        tensors = views.tensors if len(views.tensors) > 1 else views.tensors * 2
-        mixed = MultiView(views.index, lambda: [self._mixed(x, views.index, view) for view, x in enumerate(tensors)])
+        inputs = views.inputs if len(views.inputs) > 1 else views.inputs * 2
+        mixed = MultiView(views.index, lambda: [self._mixed(x, views.index, view) for view, x in enumerate(inputs)])
         return {"z": [self.projector(h) for h in mixed.through(self.encoder)]}
 
     def loss(self, z: list[Tensor]) -> dict[str, Tensor]:
@@ -71,12 +71,14 @@ class DACL(Method):
         """Return the loss of two views where all rows are one point, and where the samples form a simplex."""
         return nt_xent_references(batch_size, temperature=self.temperature)
 
-    def _mixed(self, x: Tensor, index: Tensor, view: int) -> Tensor:
+    def _mixed(self, rows: Tensor | Batch, index: Tensor, view: int) -> Tensor | Batch:
+        """Return mixtures, as long as the rows themselves; the other row is 0, the mean, where it has ended."""
+        x, mask = filled(rows), rows.mask if isinstance(rows, Batch) else None
         assert self._source is not None, "before_pass comes before the first batch"
         keys = self.rng.of_samples(index, view)
         words = rng.bits(keys, 2)
         drawn = self._source.batch(rng.integers(words[:, 0], len(self._source)))
-        other = without_mask(self._source.to_input(drawn), "DACL").to(x)
+        other = filled(self._source.to_input(drawn)).to(x)
         if other.shape != x.shape:
             raise UserError(f"DACL mixes a view {tuple(x.shape[1:])} with rows {tuple(other.shape[1:])}: no crops here")
         own = (self.alpha + (1 - self.alpha) * rng.uniforms(words[:, 1])).to(x)
@@ -84,6 +86,6 @@ class DACL(Method):
         shares = own.view(-1, *[1] * (x.ndim - 1))
         mixed = torch.lerp(other[:, :numeric], x[:, :numeric], shares)
         if numeric == x.shape[1]:
-            return mixed
+            return mixed if mask is None else Batch(mixed, mask)
         chance = rng.uniforms(rng.bits(keys, x.shape[1] - numeric, start=2)).to(x)
         return torch.cat([mixed, torch.where(chance < shares, x[:, numeric:], other[:, numeric:])], 1)

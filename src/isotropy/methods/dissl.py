@@ -76,7 +76,7 @@ class DISSL(Method):
         if large < 2:
             raise UserError(
                 "DISSL's teachers compare two views of the first view's size and these "
-                f"{len(views.tensors)} views have one: set views.num_views = 2"
+                f"{len(views.inputs)} views have one: set views.num_views = 2"
             )
         features = views.through(self.encoder)
         # Views go through a head together, so that its batch statistics span them.

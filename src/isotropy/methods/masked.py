@@ -1,10 +1,12 @@
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import ceil
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from isotropy import rng
+from isotropy.batch import Batch, filled, masks_of
 from isotropy.errors import UserError
 from isotropy.methods.method import Method, Outputs, width_of
 from isotropy.nn.decoders import categories_of, decode, told
@@ -54,10 +56,14 @@ class Masked(Method):
 
     def forward(self, views: MultiView) -> Outputs:
         """Return "prediction", "target" and "hidden", one of each for every view."""
-        tensors = views.tensors
-        hidden = [self._hidden(x, views.index, view) for view, x in enumerate(tensors)]
+        tensors = [filled(x) for x in views.inputs]
+        masks: Sequence[Tensor | None] = masks_of(views.inputs) or [None] * len(tensors)
+        hidden = [self._hidden(x, there, views.index, view) for view, (x, there) in enumerate(zip(tensors, masks))]
         fill = getattr(self.encoder, "hidden_cell", 0.0)
-        seen = MultiView(views.index, lambda: [x.masked_fill(cells, fill) for x, cells in zip(tensors, hidden)])
+        seen = MultiView(
+            views.index,
+            lambda: [Batch(x.masked_fill(h, fill), there) for x, h, there in zip(tensors, hidden, masks)],
+        )
         return {
             "prediction": [decode(self.decoder, h, x) for h, x in zip(seen.through(self.encoder), tensors)],
             "target": [
@@ -79,8 +85,11 @@ class Masked(Method):
         """Return 0 for hidden cells that are told; codes of one point cost as much as the data vary."""
         return {"perfection": 0.0}
 
-    def _hidden(self, x: Tensor, index: Tensor, view: int) -> Tensor:
-        """Return which cells are hidden, booleans of the shape of `x`, but for an image's channels: 1 for all."""
+    def _hidden(self, x: Tensor, there: Tensor | None, index: Tensor, view: int) -> Tensor:
+        """Return which cells are hidden, booleans of the shape of `x`, but for an image's channels: 1 for all.
+
+        Of those that are `there` alone, as many in proportion; of a series of one patch none.
+        """
         # Columns stand alone; series are cut within each channel; an image's patch has all its channels.
         grid: tuple[int, ...] = (x.shape[1],) if x.ndim < 4 else (1,)
         grid += tuple(-(-side // self.patch_size) for side in x.shape[2:])
@@ -94,9 +103,21 @@ class Masked(Method):
                 f"a row {tuple(x.shape[1:])} is one patch of {self.patch_size}: take a smaller method.patch_size"
             )
         keys = self.rng.of_samples(index.to(x.device), view)
-        chosen = rng.bits(keys, cells).topk(hidden, dim=1, largest=False, sorted=False).indices
-        mask = torch.zeros(len(x), cells, dtype=torch.bool, device=x.device).scatter(1, chosen, True)
+        if there is None:
+            chosen = rng.bits(keys, cells).topk(hidden, dim=1, largest=False, sorted=False).indices
+            mask = torch.zeros(len(x), cells, dtype=torch.bool, device=x.device).scatter(1, chosen, True)
+        else:
+            mask = self._hidden_of(functional.max_pool1d(there.float(), self.patch_size, ceil_mode=True) > 0, keys)
         mask = mask.view(len(x), *grid)
         for axis in range(2, x.ndim):
             mask = mask.repeat_interleave(self.patch_size, axis).narrow(axis, 0, x.shape[axis])
-        return mask
+        return mask if there is None else mask & there
+
+    def _hidden_of(self, patches: Tensor, keys: Tensor) -> Tensor:
+        """Return which of those patches (B, C, P) that are there are hidden."""
+        patches = patches.flatten(1)
+        count = patches.sum(1, keepdim=True)
+        hidden = torch.minimum(count - 1, (count * self.mask_ratio - 1e-9).ceil())
+        # Those that are not there come last.
+        words = rng.bits(keys, patches.shape[1]).masked_fill(~patches, torch.iinfo(torch.int64).max)
+        return rng.orders(rng.orders(words)) < hidden

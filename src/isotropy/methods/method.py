@@ -34,6 +34,7 @@ class Method(nn.Module):
             "contrast" with other samples, shared "codes", or fixed "targets"; empty for a term of its own.
         unscheduled: names of submodules whose learning rate stays constant.
         modalities: which kinds of data it takes, a recipe refuses the others; None for all that are registered.
+        takes_masks: whether it learns from views with a mask: series of unequal length.
         min_views: how many views a sample must have.
         max_views: how many it uses, where more would be made for nothing: they are refused; None for any number.
         passes_per_epoch: passes over the data that make one epoch of the encoder.
@@ -50,6 +51,7 @@ class Method(nn.Module):
     has_teacher: bool = False
     unscheduled: tuple[str, ...] = ()
     modalities: tuple[str, ...] | None = None
+    takes_masks: bool = True
     min_views: int = 2
     max_views: int | None = None
     passes_per_epoch: int = 1

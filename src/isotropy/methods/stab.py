@@ -60,8 +60,8 @@ class STab(Method):
 
     def forward(self, views: MultiView) -> Outputs:
         """Return "prediction" and "target", (B, D) for every mask: two for a single view, or one a view."""
-        tensors = views.tensors if len(views.tensors) > 1 else views.tensors * 2
-        h = [functional_call(self.encoder, self._masked(view), (x,)) for view, x in enumerate(tensors)]
+        inputs = views.inputs if len(views.inputs) > 1 else views.inputs * 2
+        h = [functional_call(self.encoder, self._masked(view), (x,)) for view, x in enumerate(inputs)]
         z = [self.projector(x) for x in h]
         return {"prediction": [self.predictor(x) for x in z], "target": [x.detach() for x in z]}
 

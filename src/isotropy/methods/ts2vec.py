@@ -1,6 +1,7 @@
 from torch import Tensor, nn
 
 from isotropy import rng
+from isotropy.batch import without_mask
 from isotropy.encoders.encoder import FrameEncoder
 from isotropy.errors import UserError
 from isotropy.methods.method import Method, Outputs, with_frames
@@ -33,6 +34,7 @@ class TS2Vec(Method):
     mechanism = "contrast"
     encoder: FrameEncoder
     modalities = ("series",)
+    takes_masks = False
     gathered = ("frames",)
     min_views = 1
     max_views = 1
@@ -54,7 +56,7 @@ class TS2Vec(Method):
 
     def forward(self, views: MultiView) -> Outputs:
         """Return "frames": the shared steps' features from both crops, each (B, T', frame width)."""
-        x = views.tensors[0]
+        x = without_mask(views.inputs[0], "TS2Vec")
         (first, left), (right, last) = self._crops(x.shape[2])
         early = self._frames(self._masked(x[..., first:right], views.index, 0))
         late = self._frames(self._masked(x[..., left:last], views.index, 1))

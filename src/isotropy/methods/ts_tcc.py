@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from isotropy import rng
+from isotropy.batch import without_mask
 from isotropy.encoders.encoder import FrameEncoder
 from isotropy.errors import UserError
 from isotropy.methods.method import Method, Outputs, with_frames
@@ -13,6 +14,8 @@ from isotropy.objectives import nt_xent, temporal_contrast
 from isotropy.objectives.rows import l2_normalize
 from isotropy.validation import at_least, fraction, positive, some_weight
 from isotropy.views.multiview import MultiView
+
+_MOST_STEPS = 6
 
 
 class TSTCC(Method):
@@ -25,7 +28,7 @@ class TSTCC(Method):
 
     Args:
         encoder: f, with frames along time; its first view should be weak, its second strong.
-        timesteps: K, future frames that are predicted.
+        timesteps: K, future frames that are predicted; by default 6, or one less than there are.
         context_width: width of the context, which `num_heads` divides.
         depth, num_heads: blocks of the context's transformer, and heads of their attention.
         dropout: fraction of each block's additions that is dropped in training, in [0, 1).
@@ -44,6 +47,7 @@ class TSTCC(Method):
     mechanism = "contrast"
     encoder: FrameEncoder
     modalities = ("series",)
+    takes_masks = False
     gathered = ("prediction", "future", "context")
     max_views = 2
 
@@ -51,7 +55,7 @@ class TSTCC(Method):
         self,
         encoder: nn.Module,
         *,
-        timesteps: int = 6,
+        timesteps: int | None = None,
         context_width: int = 100,
         depth: int = 4,
         num_heads: int = 4,
@@ -62,6 +66,8 @@ class TSTCC(Method):
         temperature: float = 0.2,
     ) -> None:
         super().__init__()
+        self.follows = timesteps is None
+        timesteps = _MOST_STEPS if timesteps is None else timesteps
         at_least(1, timesteps=timesteps, context_width=context_width, depth=depth, num_heads=num_heads)
         fraction(dropout=dropout)
         some_weight(temporal_weight=temporal_weight, contextual_weight=contextual_weight)
@@ -75,12 +81,15 @@ class TSTCC(Method):
 
     def forward(self, views: MultiView) -> Outputs:
         """Return "prediction" and "future", each (B, K, frame width), and "context", for both views."""
+        for view in views.inputs:
+            without_mask(view, "TS-TCC")
         frames = [l2_normalize(z.transpose(1, 2)) for z in views.through(self.encoder.frames)]
-        now = self._now(frames[0].shape[1])
+        count = frames[0].shape[1]
+        now, steps = self._now(count), self._steps(count)
         contexts = self.context(torch.cat([z[:, : now + 1] for z in frames])).chunk(len(frames))
         return {
-            "prediction": [self.predictor(c).view(len(c), self.timesteps, self.width) for c in contexts],
-            "future": [z[:, now + 1 : now + 1 + self.timesteps] for z in frames],
+            "prediction": [self.predictor(c).view(len(c), self.timesteps, self.width)[:, :steps] for c in contexts],
+            "future": [z[:, now + 1 : now + 1 + steps] for z in frames],
             "context": [self.projector(c) for c in contexts],
         }
 
@@ -101,14 +110,25 @@ class TSTCC(Method):
         temporal, contextual = 2 * log(batch_size), log(2 * batch_size - 1)
         return {"point collapse": self.temporal_weight * temporal + self.contextual_weight * contextual}
 
+    def _steps(self, frames: int) -> int:
+        """Return how many frames are predicted of a series of so many."""
+        return min(self.timesteps, frames - 1) if self.follows else self.timesteps
+
     def _now(self, frames: int) -> int:
-        if frames <= self.timesteps:
+        """Return the last frame that a context reads."""
+        steps = self._steps(frames)
+        if frames < 2:
             raise UserError(
-                f"TS-TCC predicts timesteps = {self.timesteps} frames after at least one, and "
+                f"TS-TCC predicts the future of a series, and the encoder gives {frames} frame of these: take longer "
+                "series, or an encoder with a frame for each step, as dilated_resnet"
+            )
+        if frames <= steps:
+            raise UserError(
+                f"TS-TCC predicts timesteps = {steps} frames after at least one, and "
                 f"the encoder gives {frames} of these series: lower timesteps below {frames}"
             )
         words = rng.bits(self.rng.of_step(1), 1)
-        return int(rng.integers(words, frames - self.timesteps))
+        return int(rng.integers(words, frames - steps))
 
 
 class _Context(nn.Module):

@@ -4,9 +4,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
+from numpy.typing import NDArray
 from torch import Generator, Tensor
 
+from isotropy.batch import Batch
 from isotropy.data import ArrayDataset, ArrayPreprocess, ImagePreprocess, SeriesPreprocess, TablePreprocess
+from isotropy.features.series import whole_series
 from isotropy.methods.lfr.projectors import array_projector, image_projector, series_projector, table_projector
 from isotropy.modalities.modality import Modality
 from isotropy.nn.decoders import array_decoder, image_decoder, series_decoder, table_decoder
@@ -20,8 +23,13 @@ def _table_rows(shape: Mapping[str, Any], count: int) -> Tensor:
     return torch.cat([numbers, *codes], dim=1)
 
 
-def _series_rows(shape: Mapping[str, Any], count: int) -> Tensor:
-    return torch.randn(count, shape["channels"], shape["length"], generator=Generator().manual_seed(0))
+def _series_rows(shape: Mapping[str, Any], count: int) -> Tensor | Batch:
+    rows = torch.randn(count, shape["channels"], shape["length"], generator=Generator().manual_seed(0))
+    if not shape.get("unequal"):
+        return rows
+    ends = 1 + torch.arange(count) % shape["length"]
+    mask = (torch.arange(shape["length"]) < ends[:, None, None]).expand(rows.shape).contiguous()
+    return Batch(rows.masked_fill(~mask, 0.0), mask)
 
 
 def _image_rows(shape: Mapping[str, Any], count: int) -> Tensor:
@@ -39,6 +47,10 @@ def _table_arguments(preprocess: TablePreprocess, dataset: ArrayDataset) -> dict
 
 def _table_features(preprocess: TablePreprocess, rows: Tensor) -> Tensor:
     return torch.from_numpy(preprocess.features(rows))
+
+
+def _whole_series(rows: Tensor | Batch) -> NDArray[Any]:
+    return whole_series(rows, rows.shape[2])
 
 
 def _image_arguments(preprocess: ImagePreprocess, dataset: ArrayDataset) -> dict[str, Any]:
@@ -67,7 +79,7 @@ SERIES = Modality(
     decoder=series_decoder,
     random_projector=series_projector,
     example_rows=_series_rows,
-    as_series=Tensor.numpy,
+    as_series=_whole_series,
     free=("series_summary", "random_convolutions"),
     default_embedding="joined",
 )

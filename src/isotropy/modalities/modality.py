@@ -7,6 +7,7 @@ from typing import Any
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from isotropy.batch import Batch
 from isotropy.data import ArrayDataset, Preprocess
 from isotropy.data.infer import PREPROCESS
 from isotropy.errors import UserError, nearest
@@ -39,11 +40,11 @@ class Modality:
     views: Callable[..., Any]
     default_encoder: str
     default_method: str
-    example_rows: Callable[[Mapping[str, Any], int], Tensor]
+    example_rows: Callable[[Mapping[str, Any], int], Tensor | Batch]
     view_arguments: Callable[[Any, ArrayDataset], dict[str, Any]] = lambda preprocess, dataset: {}
     decoder: Maker | None = None
     random_projector: Maker | None = None
-    as_series: Callable[[Tensor], NDArray[Any]] | None = None
+    as_series: Callable[[Tensor | Batch], NDArray[Any]] | None = None
     as_columns: Callable[[Any, Any], tuple[NDArray[Any], NDArray[Any]]] | None = None
     free: tuple[str, ...] = ()
     free_input: Callable[[Any, Any], Any] = lambda preprocess, rows: rows

@@ -35,11 +35,19 @@ class Block(nn.Module):
         self.narrow = nn.Linear(hidden, width)
         self.drop = nn.Dropout(dropout)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Return (B, tokens, width) for tokens (B, tokens, width)."""
+    def forward(self, x: Tensor, there: Tensor | None = None) -> Tensor:
+        """Return (B, tokens, width) for tokens (B, tokens, width).
+
+        Where `there` (B, tokens) is given, tokens see only those that are there; a row without one sees its first.
+        """
         rows, tokens, width = x.shape
         mixed = self.mix(self.first_norm(x)).view(rows, tokens, 3, self.heads, width // self.heads)
         query, key, value = mixed.permute(2, 0, 3, 1, 4)
-        seen = functional.scaled_dot_product_attention(query, key, value)
+        visible = None
+        if there is not None:
+            visible = there.clone()
+            visible[:, 0] |= ~there.any(1)
+            visible = visible[:, None, None].expand(rows, 1, tokens, tokens)
+        seen = functional.scaled_dot_product_attention(query, key, value, attn_mask=visible)
         x = x + self.drop(self.join(seen.transpose(1, 2).reshape(rows, tokens, width)))
         return x + self.drop(self.narrow(torch.relu(self.widen(self.second_norm(x)))))

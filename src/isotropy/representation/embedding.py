@@ -1,6 +1,6 @@
 """The one way from rows to embeddings: chunks of one fixed size, in eval mode, in float32, without gradient."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from math import prod
@@ -19,6 +19,8 @@ _LIGHT, _HEAVY = 256, 64
 # Large rows (images) come in smaller chunks, so that a chunk holds at most this many numbers.
 _MOST_NUMBERS = 1 << 22
 _LEAST = 8
+# Rows with masks come in groups of one length each, most of which would not fill more.
+_GROUPED = 8
 
 
 def embed_rows(
@@ -62,6 +64,31 @@ def embed_rows(
     return embeddings
 
 
+def embed_groups(
+    embed: Callable[[Any], NDArray[np.float32]], groups: Sequence[tuple[Tensor, Tensor | Batch]]
+) -> NDArray[np.float32]:
+    """Return the embeddings of rows in groups, (N, width), each group by itself.
+
+    Args:
+        embed: returns the embeddings of a group.
+        groups: the places (M,) of rows among the N, and these rows, as `Preprocess.together` gives them.
+
+    Example:
+        >>> encoder, rows = nn.Linear(3, 2), torch.randn(4, 3)
+        >>> groups = [(torch.tensor([3, 0]), rows[[3, 0]]), (torch.tensor([1, 2]), rows[[1, 2]])]
+        >>> embed = partial(embed_rows, encoder, lambda x: x)
+        >>> bool((embed_groups(embed, groups) == embed(rows)).all())
+        True
+    """
+    found = [(places.numpy(force=True), embed(rows)) for places, rows in groups]
+    if len(found) == 1:
+        return found[0][1]
+    out = np.empty((sum(len(places) for places, _ in found), *found[0][1].shape[1:]), dtype=np.float32)
+    for places, vectors in found:
+        out[places] = vectors
+    return out
+
+
 def chunk_size(encoder: nn.Module, shape: tuple[int, ...]) -> int:
     """Return how many rows of a stored shape an encoder embeds at once: a power of two from 8 to 256.
 
@@ -73,6 +100,13 @@ def chunk_size(encoder: nn.Module, shape: tuple[int, ...]) -> int:
     while chunk > _LEAST and chunk * prod(shape) > _MOST_NUMBERS:
         chunk //= 2
     return chunk
+
+
+def chunk_of(encoder: nn.Module, example_rows: Callable[[int], Tensor | Batch]) -> int:
+    """Return how many rows an encoder embeds at once, given what makes example rows; fewer where they have masks."""
+    one = example_rows(1)
+    size = chunk_size(encoder, tuple(one.shape[1:]))
+    return min(size, _GROUPED) if isinstance(one, Batch) else size
 
 
 def steady_chunk(encoder: nn.Module, to_input: Callable[[Any], Tensor | Batch], example: Tensor | Batch) -> int:

@@ -22,13 +22,13 @@ from isotropy.data.frames import as_pandas
 from isotropy.data.infer import infer_modality
 from isotropy.data.readers import options_for
 from isotropy.data.recordings.paths import named_by_path
-from isotropy.data.tensors import as_array
+from isotropy.data.unequal import as_values
 from isotropy.encoders import Encoder, Wrapped, wrap
 from isotropy.encoders.encoder import to_channels_last
 from isotropy.errors import UserError
 from isotropy.modalities import MODALITIES
 from isotropy.nn.segments import SegmentHead
-from isotropy.representation.embedding import chunk_size, embed_rows, steady_chunk
+from isotropy.representation.embedding import chunk_of, embed_groups, embed_rows, steady_chunk
 from isotropy.representation.files import (
     CODER,
     EMBEDDING,
@@ -106,7 +106,7 @@ class Representation:
         self.made_with = {**versions, "device": self.device.type}
         if chunk is None:
             example_rows = partial(MODALITIES[preprocess.modality].example_rows, preprocess.shape)
-            count = chunk_size(self.encoder, tuple(example_rows(1).shape[1:]))
+            count = chunk_of(self.encoder, example_rows)
             rows = example_rows(count) if example is None else take(example, torch.arange(count) % len(example))
             chunk = steady_chunk(*self.embedding.network(self.encoder, preprocess), rows)
         self.chunk = chunk
@@ -193,7 +193,10 @@ class Representation:
 
     def embed_stored(self, rows: Tensor | Batch, *, standardise: bool = False) -> NDArray[np.float32]:
         """Return the embeddings (N, width) float32 of rows as the preprocessing stores them; see `transform`."""
-        z = self.embedding.embed(self.encoder, self.preprocess, unwrap(rows), self.chunk)
+        z = embed_groups(
+            lambda some: self.embedding.embed(self.encoder, self.preprocess, unwrap(some), self.chunk),
+            self.preprocess.together(rows),
+        )
         return self.embedding.standardised(z) if standardise else z
 
     def stored(self, values: Any) -> Tensor | Batch:
@@ -213,7 +216,7 @@ class Representation:
             if self.preprocess.takes_frames:
                 return values
             values = values.to_numpy()
-        return infer_modality(as_array(values), self.modality, scale=options.get("scale"))[0]
+        return infer_modality(as_values(values), self.modality, scale=options.get("scale"))[0]
 
     def read(self, dataset: Any, **reading: Any) -> Data:
         """Return data read as the training's were: recordings cut into the same windows at the same rate.
@@ -238,7 +241,7 @@ class Representation:
     def codes_stored(self, rows: Tensor | Batch) -> NDArray[np.int64]:
         """Return the codes (N, S) int64 of rows as the preprocessing stores them; raises what `codes` raises."""
         coder = self._coder()
-        logits = embed_rows(nn.Sequential(self.encoder, coder), self.preprocess.to_input, rows, self.chunk)
+        logits = self._through(nn.Sequential(self.encoder, coder), self.preprocess.to_input, rows)
         codes: NDArray[np.int64] = coder.codes(torch.from_numpy(logits)).numpy()
         return codes
 
@@ -246,6 +249,16 @@ class Representation:
         """Return a network that predicts `labels` (N,), fine-tuned from this encoder: see `isotropy.finetuning`."""
         # The one way up: fine-tuning stands on representations, and is offered where one looks for it.
         return import_module("isotropy.finetuning").finetune(self, data, labels, **options)
+
+    def _through(
+        self, network: nn.Module, to_input: Callable[[Any], Tensor | Batch], rows: Tensor | Batch
+    ) -> NDArray[np.float32]:
+        """Return a network's vectors of rows, those together that the preprocessing puts together."""
+
+        def embed(some: Tensor | Batch) -> NDArray[np.float32]:
+            return embed_rows(network, to_input, some, self.chunk)
+
+        return embed_groups(embed, self.preprocess.together(rows))
 
     @property
     def code_names(self) -> list[str]:

@@ -11,6 +11,7 @@ import torch
 
 from isotropy.data import Data, read
 from isotropy.data.recordings.paths import first_path, named_by_path, resolved
+from isotropy.data.unequal import ends
 from isotropy.errors import UserError
 from isotropy.methods import find_method
 from isotropy.runs.comparison_folder import LEADERBOARD, ComparisonFolder, default_folder, identity_of
@@ -170,7 +171,7 @@ def _events(
     label = next((v for v in (origin.get("label"), origin.get("label_key")) if isinstance(v, str)), "label")
     if not isinstance(data, Data):
         data = read(data, **reading)
-    chosen = list(methods or COMPARED.get(data.modality, ()))
+    chosen = list(methods or _suited(data))
     if not chosen:
         raise UserError(f"there are no default methods for {data.modality} data: name some")
     if data.more_labels:
@@ -211,6 +212,14 @@ def _events(
     board = Leaderboard(folder.folder, rows, recommendation, about | {"budget": budget})
     folder.write(LEADERBOARD, board.to_json())
     yield board
+
+
+def _suited(data: Data) -> list[str]:
+    """Return the methods that are compared where none is named; of series of unequal length those that take masks."""
+    names = COMPARED.get(data.modality, ())
+    if data.modality == "series" and len(steps := ends(data.values)) and (steps != steps[0]).any():
+        return [name for name in names if find_method(name).takes_masks]
+    return list(names)
 
 
 def _failed(method: str, seed: int, error: Diverged) -> dict[str, Any]:

@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from isotropy import encoders
-from isotropy.batch import Batch
+from isotropy.batch import Batch, without_mask
 from isotropy.data import ArrayDataset, Data, Preprocess
 from isotropy.encoders import Encoder
+from isotropy.encoders.encoder import refuse_mask
 from isotropy.errors import UserError
 from isotropy.methods.method import Method
 from isotropy.modalities import MODALITIES
@@ -150,6 +151,10 @@ def prepare(
     place = torch.device(device)
     dataset = ArrayDataset(rows, preprocess, device=place, index=torch.from_numpy(train) if len(test) else None)
     method, views = build(recipe, preprocess, dataset, _wrapped(network, dataset, recipe.train.seed))
+    if not method.takes_masks:
+        without_mask(rows, recipe.method)
+    if not method.encoder.takes_masks:
+        refuse_mask(rows, recipe.encoder if network is None else type(network).__name__)
     # Here too, and not in the loop alone: before a run's folder is made.
     method.check_batch_size(min(recipe.train.batch_size, len(train)))
     return Prepared(recipe, data, preprocess, rows, division, dataset, method, views, place, network)

@@ -105,14 +105,16 @@ class RandomViews(ABC):
 
     Attributes:
         name: what its messages call it.
+        takes_masks: whether `make` takes a `Batch` with a mask, and returns such.
         count: how many views a sample gets.
     """
 
     name: ClassVar[str]
+    takes_masks: ClassVar[bool] = False
     count: int
 
     @abstractmethod
-    def make(self, x: Tensor, index: Tensor, *, seed: int, pass_: int) -> list[Tensor]:
+    def make(self, x: Any, index: Tensor, *, seed: int, pass_: int) -> Sequence[Tensor | Batch]:
         """Return the views, each (B, ...) float32 on the device of `x`.
 
         Args:
@@ -123,9 +125,12 @@ class RandomViews(ABC):
 
     def __call__(self, dataset: Dataset, index: Tensor, *, seed: int, pass_: int) -> MultiView:
         """Return the views of the rows `index` (B,) in pass number `pass_`, made at first use."""
-        return MultiView(
-            index, lambda: self.make(without_mask(dataset.batch(index), self.name), index, seed=seed, pass_=pass_)
-        )
+
+        def views() -> Sequence[Tensor | Batch]:
+            rows = unwrap(dataset.batch(index))
+            return self.make(rows if self.takes_masks else without_mask(rows, self.name), index, seed=seed, pass_=pass_)
+
+        return MultiView(index, views)
 
 
 class Plain:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from isotropy.batch import without_mask
+from isotropy.batch import Batch, filled, unwrap
 from isotropy.methods.lfr.projectors import targets
 from isotropy.views.multiview import Dataset
 
@@ -57,7 +57,7 @@ class Cache:
         weights = list(encoder.state_dict().values())
         if self._codes is None or not all(map(torch.equal, weights, self._weights)):
             chunks = torch.arange(len(self._source)).split(_CHUNK)
-            self._codes = torch.cat([encoder(self._rows(index)) for index in chunks])
+            self._codes = torch.cat([encoder(self._inputs(index)) for index in chunks])
             self._weights = [weight.clone() for weight in weights]
 
     def drop_codes(self) -> None:
@@ -79,13 +79,17 @@ class Cache:
         """Return the vectors (B, width) that the frozen encoder makes of the rows `index`."""
         if self._codes is not None:
             return self._codes.index_select(0, index.to(self._codes.device))
-        rows = self._rows(index)
+        rows = self._inputs(index)
         with torch.autocast(rows.device.type, enabled=False):
             return encoder(rows)
 
-    def _rows(self, index: Tensor) -> Tensor:
+    def _inputs(self, index: Tensor) -> Tensor | Batch:
         assert self._source is not None, "before_pass comes before forward"
-        return without_mask(self._source.to_input(self._source.batch(index)), "LFR")
+        return unwrap(self._source.to_input(self._source.batch(index)))
+
+    def _rows(self, index: Tensor) -> Tensor:
+        """Return rows as projectors take them: a series goes on with 0, the mean, where it has ended."""
+        return filled(self._inputs(index))
 
     def __reduce__(self) -> tuple[type["Cache"], tuple[()]]:
         return (Cache, ())

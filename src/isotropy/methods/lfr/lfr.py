@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from isotropy import rng
-from isotropy.batch import without_mask
+from isotropy.batch import filled
 from isotropy.errors import UserError
 from isotropy.methods.lfr.cache import Cache
 from isotropy.methods.lfr.predictors import hidden_predictors, linear_predictors
@@ -142,7 +142,7 @@ class LFR(Method):
     def _choose(self, dataset: Dataset) -> Callable[[int], nn.Module]:
         """Choose the projectors if that was not done, and return what makes one by its number for the data's rows."""
         sample = dataset.batch(rng.order(self.rng.seed, 0, len(dataset))[:_PROBE])
-        rows = without_mask(dataset.to_input(sample), "LFR")
+        rows = filled(dataset.to_input(sample))
         shape = tuple(candidate(self._make, self.rng.seed, 0).to(rows.device, rows.dtype)(rows[:2]).shape)
         if shape != (len(rows[:2]), self.target_width):
             raise UserError(f"the projector makes {shape} of 2 rows, and target_width is {self.target_width}")

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 from torch import Tensor, nn
 from torch.nn import functional
 
+from isotropy.batch import filled
 from isotropy.encoders.table import OneHot
 from isotropy.errors import UserError
 from isotropy.views.multiview import Dataset
@@ -151,7 +152,7 @@ def greedy_dpp(kernel: Tensor | ArrayLike, count: int, *, least: int | None = No
 @torch.no_grad()
 def targets(projector: nn.Module, dataset: Dataset, *, chunk: int = 1024) -> Tensor:
     """Return the unit outputs (N, width) of a projector for all N rows, made in chunks on the data's device."""
-    batches = (dataset.to_input(dataset.batch(index)) for index in torch.arange(len(dataset)).split(chunk))
+    batches = (filled(dataset.to_input(dataset.batch(index))) for index in torch.arange(len(dataset)).split(chunk))
     return torch.cat([functional.normalize(projector(rows), dim=1) for rows in batches])
 
 
