@@ -210,17 +210,53 @@ def test_the_public_names():
     assert isotropy.load_finetuned.__module__ == "isotropy.finetuning.finetuned"
 
 
-@pytest.mark.parametrize("rows", [1, 40])
-def test_what_vectors_are_joined_with_counts_where_the_network_is_no_better(rows, tmp_path):
+def joined_series(width: int) -> tuple[Representation, Any, Any]:
+    """Return slow and fast waves with their class, and an untrained encoder of a width joined with free features."""
     random = np.random.default_rng(0)
     phases = random.uniform(0, 6, size=(160, 1, 1))
     fast = np.arange(160) % 2
     series = np.sin(np.arange(40) * (0.2 + fast[:, None, None]) + phases) + random.normal(size=(160, 1, 40)) / 9
     preprocess = SeriesPreprocess.learn(series)
     torch.manual_seed(0)
-    blind = SeriesMLP(channels=1, length=40, width=2, hidden=2, depth=2)
-    embedding = learn_embedding("joined", blind, preprocess, preprocess.transform(series))
-    representation = Representation(blind, preprocess, method="lfr", embedding=embedding)
+    encoder = SeriesMLP(channels=1, length=40, width=width, hidden=8, depth=2)
+    embedding = learn_embedding("joined", encoder, preprocess, preprocess.transform(series))
+    return Representation(encoder, preprocess, method="lfr", embedding=embedding), series, fast
+
+
+def test_a_fine_tuned_network_keeps_what_its_vectors_are_joined_with(tmp_path):
+    representation, series, _ = joined_series(width=4)
+    # No linear probe tells whether a value is far from 0.
+    label = np.abs(series[:, 0, 7]) > 0.7
+    model = representation.finetune(series, label, lr=1e-2, epochs=20, folds=2, views={})
+    assert model.detail["chosen"] == "fine-tuned"
+    before, after = representation.transform(series), model.transform(series)
+    np.testing.assert_array_equal(before[:, 4:], after[:, 4:])
+    assert not np.allclose(before[:, :4], after[:, :4])
+    standardised = model.representation.transform(series, standardise=True)
+    np.testing.assert_allclose(standardised.std(0)[:4], 1, atol=1e-3)
+    model.save(tmp_path / "model")
+    again = isotropy.load_finetuned(tmp_path / "model")
+    np.testing.assert_array_equal(again.predict_proba(series), model.predict_proba(series))
+
+
+@pytest.mark.parametrize("name", ["table_quantiles", "table_resnet"])
+def test_units_are_hidden_in_training_alone_and_by_no_encoder_before_it_is_asked(name):
+    encoder = build(name, "table", {"numeric": 2, "categories": [3]}, width=8)
+    x = torch.zeros(4, 3)
+    encoder.eval()
+    before = encoder(x)
+    encoder.drop_units(0.5)
+    assert torch.equal(encoder(x), before)
+    for block in encoder.blocks:
+        assert block.drop.p == 0.5
+    own = build("table_resnet", "table", {"numeric": 2, "categories": [3]}, width=8, dropout=0.3)
+    own.drop_units(0.5)
+    assert own.blocks[0].drop.p == 0.3
+
+
+@pytest.mark.parametrize("rows", [1, 40])
+def test_what_vectors_are_joined_with_counts_where_the_network_is_no_better(rows, tmp_path):
+    representation, series, fast = joined_series(width=2)
     places = np.concatenate([np.flatnonzero(fast == one)[:rows] for one in (0, 1)])
     model = representation.finetune(series[places], fast[places], label="fast", epochs=2)
     assert model.detail["chosen"] == "frozen probe"

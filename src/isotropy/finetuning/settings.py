@@ -33,6 +33,8 @@ class FineTuning:
         first_layer_rate: the rate of the first layer as a fraction of that of the last, in (0, 1]; geometric between.
         weight_decay: of AdamW, on matrices.
         dropout: fraction of the embedding's units that the head does not see in training.
+        encoder_dropout: fraction of the units inside the blocks of `table_quantiles` and `table_resnet` that is hidden
+            from what follows; other encoders keep the dropout that they have.
         averaging: what is evaluated and kept is an average of the weights over about 1 / (1 - averaging) steps.
         batch_size: rows of a step; by default at most 256, and so that a pass has 8 steps.
         patience: rounds (passes, or at least 20 steps) without a lower loss on the held-out rows before the end.
@@ -51,6 +53,7 @@ class FineTuning:
     first_layer_rate: float = 1.0
     weight_decay: float = 1e-2
     dropout: float = 0.1
+    encoder_dropout: float = 0.2
     averaging: float = 0.99
     batch_size: int | None = None
     patience: int = 12
@@ -66,7 +69,12 @@ class FineTuning:
         at_least(2, folds=self.folds)
         positive(lr=self.lr, first_layer_rate=self.first_layer_rate, validation=self.validation)
         nonnegative(weight_decay=self.weight_decay, joint=self.joint)
-        fraction(dropout=self.dropout, averaging=self.averaging, validation=self.validation)
+        fraction(
+            dropout=self.dropout,
+            encoder_dropout=self.encoder_dropout,
+            averaging=self.averaging,
+            validation=self.validation,
+        )
         if self.first_layer_rate > 1:
             raise UserError(f"first_layer_rate must be in (0, 1], not {self.first_layer_rate!r}")
         if self.batch_size is not None:
