@@ -38,7 +38,7 @@ from isotropy.runs.recipe import Recipe
 
 TUNED, SCRATCH, TREES, TUNED_TREES = "fine-tuned", "from scratch", "boosted trees", "boosted trees, tuned"
 NETWORKS = (TUNED, SCRATCH)
-FEW, LONG_STEPS, TRIALS = 0.1, 60_000, 50
+FEW, LONG_STEPS, TRIALS = 0.1, 30_000, 50
 CHOSEN_ON = ("adult", "california_housing", "phoneme", "wine_quality/colour")
 REPORTED = (
     "dry_bean", "gesture_phase", "abalone", "german_credit", "wine_quality/quality", "california_housing/income",

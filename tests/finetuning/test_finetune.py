@@ -36,7 +36,7 @@ def test_many_labels_fine_tune_all_layers_and_leave_the_representation_alone():
     x, y = circles(1400)
     representation = narrow(x)
     before = representation.transform(x)
-    model = representation.finetune(x[:1200], y[:1200], label="ring", lr=1e-2, epochs=12, patience=3)
+    model = representation.finetune(x[:1200], y[:1200], label="ring", lr=1e-2, epochs=12, patience=3, folds_below=1000)
     assert np.array_equal(representation.transform(x), before)
     detail = model.detail
     assert detail["chosen"] == "fine-tuned" and detail["passes"] > 0 and detail["chosen_by"] == "180 held-out rows"
@@ -74,7 +74,7 @@ def test_probabilities_are_calibrated_where_the_probe_is_too_sure():
     random = np.random.default_rng(0)
     x = random.normal(size=(1500, 2))
     y = (x[:, 0] + random.normal(size=1500) > 0).astype(int)
-    model = narrow(x).finetune(x[:1200], y[:1200], epochs=2)
+    model = narrow(x).finetune(x[:1200], y[:1200], epochs=2, folds_below=1000)
     probabilities = model.predict_proba(x[1200:])
     assert np.allclose(probabilities.sum(1), 1)
     assert probabilities.max(1).mean() == pytest.approx(model.score(x[1200:], y[1200:]), abs=0.06)
@@ -201,7 +201,7 @@ def test_one_label_a_class_is_the_probe():
 
 def test_time_that_is_up_ends_after_a_round():
     x, y = circles(1200)
-    model = narrow(x).finetune(x, y, budget=0.0)
+    model = narrow(x).finetune(x, y, budget=0.0, folds_below=1000)
     assert len(model.detail["rounds"]) == 2
 
 

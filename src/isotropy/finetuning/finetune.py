@@ -49,7 +49,7 @@ def finetune(
 
     The head starts as the linear probe on the frozen encoder, so that round 0 of fine-tuning is the probe. Then all
     layers learn, lower ones at lower rates where `first_layer_rate` says so. Held-out rows choose the round: a part of
-    the labelled rows, or each row once (five folds) where fewer than 1,000 have a label, after which the network is
+    the labelled rows, or each row once (five folds) where few have a label (`folds_below`), after which the network is
     fine-tuned on all of them for as many passes. Where no round is better than the probe by a standard error, the
     frozen encoder and the probe on all labelled rows are the result. The held-out rows calibrate the probabilities.
 
@@ -144,7 +144,10 @@ def finetune_rows(
     )  # fmt: skip
     own = None if groups is None else pd.factorize(groups[labelled], use_na_sentinel=False)[0].astype(np.int64)
     begin = _Beginning(representation, material, z, linear_model(z, encoded, target, z[:1], seed=seed, groups=own))
-    pairs = parts(encoded, target.task, settings.validation, settings.folds, seed=seed, groups=own)
+    pairs = parts(
+        encoded, target.task, settings.validation, settings.folds, few=settings.few(representation.encoder), seed=seed,
+        groups=own,
+    )  # fmt: skip
     found = []
     for number, (fit, out) in enumerate(pairs):
         # Folds end in one more time of fine-tuning, on all rows.

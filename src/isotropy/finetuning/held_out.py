@@ -14,7 +14,6 @@ from isotropy.evaluation.task import Task
 
 Rows = NDArray[np.int64]
 Floats = NDArray[np.float64]
-FEW = 1000  # labelled rows; below, one held-out part says too little, and each row is held out once
 _TEMPERATURE_ROWS = 5000
 _COLDEST, _HOTTEST = 0.05, 20.0
 
@@ -25,12 +24,13 @@ def parts(
     fraction: float = 0.15,
     folds: int = 5,
     *,
+    few: int = 1000,
     seed: int = 0,
     groups: Rows | None = None,
 ) -> list[tuple[Rows, Rows]]:
     """Return rows to learn from and rows held out, in sorted numbers: one such pair, of few rows one per fold.
 
-    From 1,000 rows on `fraction` of them is held out, in each class, or whole groups. Of fewer rows each is held out
+    From `few` rows on `fraction` of them is held out, in each class, or whole groups. Of fewer rows each is held out
     once, in at most `folds` folds; one that is alone in its class never is. No pair: nothing to choose by.
 
     Example:
@@ -41,7 +41,7 @@ def parts(
     number = count if groups is None else int(groups.max()) + 1
     if number < 2:
         return []
-    if count >= FEW and number >= 2 * folds:
+    if count >= few and number >= 2 * folds:
         return [split(encoded, test=fraction, seed=seed, groups=groups, task=task)]
     fold = _folds(encoded, task, min(folds, number), seed, groups)
     pairs = [(np.flatnonzero(fold != one), np.flatnonzero(fold == one)) for one in range(folds)]
