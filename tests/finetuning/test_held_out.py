@@ -65,3 +65,5 @@ def test_a_round_is_chosen_only_where_it_is_better_by_a_standard_error():
     assert choose("numbers", [probe, better, as_good], truth).round == 1
     assert choose("numbers", [probe, as_good - 0.0], truth).round == 0
     assert len(choose("numbers", [probe, better], truth).curve) == 2
+    right = np.where(truth[:, None] > 0, [-9, 9], [9, -9]).astype(np.float32)
+    assert choose("classes", [right, 2 * right], (truth > 0).astype(int)).round == 0, "both are right in every row"

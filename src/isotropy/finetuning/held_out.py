@@ -15,6 +15,7 @@ from isotropy.evaluation.task import Task
 Rows = NDArray[np.int64]
 Floats = NDArray[np.float64]
 _TEMPERATURE_ROWS = 5000
+_LEAST_GAIN = 1e-3  # nats, or of a variance of 1: a probe that is right in every held-out row needs no more
 _COLDEST, _HOTTEST = 0.05, 20.0
 
 
@@ -111,7 +112,7 @@ class Choice:
 
 
 def choose(task: Task, rounds: Sequence[NDArray[np.float32]], encoded: NDArray[Any]) -> Choice:
-    """Return the round of lowest loss, or 0 where it is lower than the probe's by less than a standard error.
+    """Return the round of lowest loss, or 0 where it is lower than the probe's by less than a standard error or .001.
 
     Args:
         task: of the label. rounds: outputs (N, K) of the held-out rows after each round, from 0 on.
@@ -127,4 +128,4 @@ def choose(task: Task, rounds: Sequence[NDArray[np.float32]], encoded: NDArray[A
     best = int(np.argmin(curve))
     gain = found[0] - found[best]
     error = float(gain.std() / np.sqrt(len(gain)))
-    return Choice(best if gain.mean() > error else 0, curve)
+    return Choice(best if gain.mean() > max(error, _LEAST_GAIN) else 0, curve)
