@@ -13,7 +13,6 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from isotropy.batch import Batch, take
-from isotropy.encoders import Encoder
 from isotropy.errors import UserError, nearest
 from isotropy.evaluation.evaluators.linear import LinearModel
 from isotropy.evaluation.metrics import leading_first, score_of
@@ -186,8 +185,7 @@ class _Beginning:
             dropout=self.material.settings.dropout, like=self.like,
         )  # fmt: skip
         encoder, block = copy.deepcopy((self.representation.encoder, self.representation.embedding.vector_block()))
-        if isinstance(encoder, Encoder):
-            encoder.drop_units(self.material.settings.encoder_dropout)
+        encoder.drop_units(self.material.settings.encoder_dropout)
         return Network(encoder, head.to(self.representation.device), block)
 
 
