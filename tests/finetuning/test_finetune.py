@@ -177,6 +177,8 @@ def test_frozen_epochs_leave_the_encoder_alone():
         (["a", "b"] * 20, {"groups": [1, 2]}, r"2 groups for 40 rows"),
         (["a", "b"] * 20, {"patiense": 3}, r"no setting 'patiense' \(did you mean 'patience'"),
         (["a", "b"] * 20, {"lr": 0.0}, r"lr must be above 0"),
+        (["a", "b"] * 20, {"encoder_dropout": 1.5}, r"encoder_dropout must be at least 0 and below 1"),
+        (["a", "b"] * 20, {"folds_below": -1}, r"folds_below must be a whole number of at least 0"),
         (["a", "b"] * 20, {"first_layer_rate": 2.0}, r"first_layer_rate must be in \(0, 1\]"),
         (["a", "b"] * 20, {"precision": "half"}, r"precision = 'half' is unknown"),
     ],
