@@ -167,6 +167,7 @@ def test_another_encoder_is_joined_with_the_same_free_features(joined):
     own = representation.embedding.blocks[0].width
     before, after = representation.transform(values), other.transform(values)
     assert np.array_equal(after[:, -before.shape[1] + own :], before[:, own:]), "the free part"
+    assert np.array_equal(other.embedding.with_vectors(before, other.of_encoder().transform(values)), after)
     assert not np.allclose(after[:, :5], before[:, :5])
     assert other.title == representation.title
 

@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
-from isotropy.runs import budget
-from isotropy.runs.session import Planned, train
+import isotropy
+from isotropy.runs import budget, prepare, session
+from isotropy.runs.session import Evaluated, Planned, Stepped, train
 
 ROWS = np.random.default_rng(0).normal(size=(90, 3))
 
@@ -16,17 +17,39 @@ def prepared():
 
 @pytest.mark.parametrize(("embedding", "left"), [(0.1, 10.0), (3.0, 7.0), (60.0, 5.0)])
 def test_training_gets_what_embedding_leaves_and_half_at_least(prepared, monkeypatch, embedding, left):
-    monkeypatch.setattr(budget, "_embedding", lambda prepared: embedding)
-    assert budget.seconds_left_for_training(prepared, 10.0) == pytest.approx(left)
+    # All 90 rows are embedded, and the training rows once more, from which the embedding is learnt.
+    monkeypatch.setattr(budget, "_embedding", lambda prepared: embedding / (90 + len(prepared.train)))
+    assert budget.divided(prepared, 10.0)[0] == pytest.approx(left)
 
 
 def test_evidence_of_a_label_is_paid_for(prepared, monkeypatch):
     monkeypatch.setattr(budget, "_embedding", lambda prepared: 0.0)
     labelled = next(train(ROWS, label=np.arange(90) % 2, method="simclr", epochs=1)).prepared
-    assert (
-        budget.seconds_left_for_training(labelled, 100.0) < 100.0 == budget.seconds_left_for_training(prepared, 100.0)
-    )
+    assert budget.divided(labelled, 100.0)[0] < 100.0 == budget.divided(prepared, 100.0)[0]
     network = prepared.method.encoder
     was = network.training
-    budget.seconds_left_for_training(prepared, 100.0)
+    budget.divided(prepared, 100.0)
     assert network.training == was
+
+
+@pytest.mark.parametrize(("seconds", "test_rows"), [(1e4, 20_000), (40.0, 10_000), (1.0, 5_000)])
+def test_fewer_test_rows_are_scored_where_half_of_the_budget_is_not_enough(monkeypatch, seconds, test_rows):
+    monkeypatch.setattr(budget, "_embedding", lambda prepared: 0.0)
+    rows = np.random.default_rng(0).normal(size=(100_000, 3)).astype(np.float32)
+    settings = {"encoder.width": 8, "encoder.hidden": 8}
+    planned = next(train(rows, label=np.arange(100_000) % 2, method="simclr", settings=settings, epochs=1))
+    assert budget.divided(planned.prepared, seconds)[1] == test_rows
+
+
+def test_a_run_scores_so_many_test_rows_and_a_resumed_one_as_many(monkeypatch, tmp_path):
+    monkeypatch.setattr(session, "divided", lambda prepared, budget: (budget / 2, 10))
+    monkeypatch.setattr(prepare, "seconds_per_epoch", lambda prepared: 1.0)
+    found = []
+    for event in train(ROWS, label=np.arange(90) % 2, method="simclr", budget=6, out=tmp_path / "run"):
+        if isinstance(event, Stepped):
+            event.stop()
+    for event in train(isotropy.read(ROWS, label=np.arange(90) % 2), resume=tmp_path / "run"):
+        if isinstance(event, Evaluated):
+            found.append(event.evidence)
+    assert found[0]["rows"]["test"] == 10 < len(event.prepared.test)
+    assert any("Probed on 10 of" in note for note in found[0]["notes"])

@@ -42,6 +42,8 @@ def evidence(
     baselines: Sequence[str] = (),
     groups: NDArray[Any] | None = None,
     notes: Sequence[str] = (),
+    vectors: NDArray[np.float32] | None = None,
+    test_rows: int = TEST_ROWS,
     device: torch.device | str = "cpu",
     progress: Callable[[str], None] | None = None,
 ) -> dict[str, Any]:
@@ -60,6 +62,8 @@ def evidence(
             those that the embedding is joined with.
         groups: of all rows, (N,), where whole groups are on one side of the split.
         notes: what a reader of the scores has to know, before the notes of the evaluation.
+        vectors: the embeddings of all rows (N, width) where they are made already.
+        test_rows: that are scored at most.
         device: where large fits are computed; on a GPU the linear probe learns from up to 100,000 rows.
         progress: called with the name of each representation before it is evaluated.
 
@@ -70,7 +74,7 @@ def evidence(
     baselines = with_parts_of(trained.embedding.name, trained.modality, baselines)
     # Features are made for the probed rows alone: those of large images would not fit otherwise.
     task = decided(labels, task, label)
-    chosen = chosen_rows(labels[train], labels[test], task=task)
+    chosen = chosen_rows(labels[train], labels[test], task=task, test_rows=test_rows)
     parts, (train, test) = (train, test), (train[chosen[0]], test[chosen[1]])
     notes = [*notes, *row_notes(labels[parts[0]], labels[parts[1]], chosen)]
     further = _further(labels, parts[0], train, torch.device(device))
@@ -78,9 +82,12 @@ def evidence(
         notes.append(f"The linear probe learns from {len(train) + len(further):,} training rows.")
     initial = trained.with_encoder(untrained, rows, parts[0])
     beside = np.concatenate([test, further])
+    ours = (
+        both_parts(trained.embed_stored, rows, train, beside) if vectors is None else (vectors[train], vectors[beside])
+    )
     candidates: dict[str, Any] = {
-        trained.title: both_parts(trained.embed_stored, rows, train, beside),
-        **free(initial, rows, train, beside, baselines),
+        trained.title: ours,
+        **free(initial, rows, train, beside, baselines, trained=ours),
     }
     candidates = {name: _divided(one, len(test)) for name, one in candidates.items()}
     notes += leaks.duplicates(rows, parts, (train, test), candidates["raw features"][:2])
@@ -128,7 +135,13 @@ def with_parts_of(embedding: str, modality: str, baselines: Sequence[str] = ()) 
 
 
 def free(
-    untrained: Representation, rows: Tensor | Batch, train: Rows, test: Rows, baselines: Sequence[str] = ()
+    untrained: Representation,
+    rows: Tensor | Batch,
+    train: Rows,
+    test: Rows,
+    baselines: Sequence[str] = (),
+    *,
+    trained: tuple[NDArray[np.float32], NDArray[np.float32]] | None = None,
 ) -> dict[str, Any]:
     """Return everything that needs no training, by name, on training and test rows: what a representation has to beat.
 
@@ -136,13 +149,23 @@ def free(
         untrained: what the encoder gave before training; PCA is as wide as it.
         rows: all rows as they are stored. train, test: row numbers.
         baselines: names in `baselines.EXTRAS` of those on request.
+        trained: training and test rows as the trained encoder's representation embeds them, where that is known: what
+            both have in common is taken from it.
     """
     preprocess = untrained.preprocess
     modality = MODALITIES[preprocess.modality]
+    if trained is None:
+        initial = both_parts(untrained.embed_stored, rows, train, test)
+    else:
+        own = both_parts(untrained.of_encoder().embed_stored, rows, train, test)
+        initial = (
+            untrained.embedding.with_vectors(trained[0], own[0]),
+            untrained.embedding.with_vectors(trained[1], own[1]),
+        )
     found: dict[str, Any] = collect(
         *both_parts(preprocess.features, rows, train, test),
         width=untrained.width,
-        untrained=both_parts(untrained.embed_stored, rows, train, test),
+        untrained=initial,
         series=None if modality.as_series is None else both_parts(modality.as_series, rows, train, test),
     )
     if (columns := raw_columns(untrained, rows, train, test)) is not None:

@@ -27,6 +27,7 @@ class NormalScores(FreeFeatures):
         ['-3.09', '-0.67', '0.67', '3.09']
     """
 
+    any_batch = True
     one_scale = True
     values: Tensor
     scores: Tensor

@@ -20,10 +20,12 @@ class FreeFeatures(nn.Module, ABC):
 
     Attributes:
         one_scale: whether its columns share a unit, so that they are not standardised one by one.
+        any_batch: whether a row has the same bits in a batch of any size.
         weight: of the features beside an encoder's vectors, whose weight is 1; measured in docs/log.md.
     """
 
     one_scale: bool = False
+    any_batch: bool = False
     weight: float = 1.0
 
     def __init__(self, learnt: Mapping[str, Tensor]) -> None:

@@ -142,6 +142,7 @@ class Pixels(FreeFeatures):
         torch.Size([3, 256])
     """
 
+    any_batch = True
     weight = 2.0
 
     @classmethod

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import combinations
 from math import ceil, log2
 from typing import Any, Self
@@ -29,7 +30,7 @@ _KERNELS = tuple(combinations(range(_TAPS), 3))  # where each of the 84 kernels 
 _DILATIONS = 32
 _CHANNELS = 9  # that one kernel reads at most
 _ROWS, _VALUES = 2048, 1 << 22  # series at a time, and their values
-_CELLS = 1 << 19  # responses at a time: 2 MB, below which calls cost more than caches save
+_CELLS = 1 << 18  # responses at a time: 1 MB, below which calls cost more than caches save
 _STEPS = 255  # at a time: so many fit a count of one byte
 _GOLDEN = (5**0.5 + 1) / 2
 
@@ -231,7 +232,7 @@ def _count_above(one: _Dilation, x: Floats, out: Floats) -> None:
     above: dict[int, tuple[NDArray[np.bool_], NDArray[np.uint8]]] = {}
     found = np.empty((kernels, count, rows), dtype=np.uint8)
     biases, found_of = list(one.biases[:, :, None]), list(found)
-    out[:] = 0
+    total = np.zeros(found.shape, dtype=np.uint16 if length < 1 << 16 else np.uint32)
     for kernel, _, response in _responses(one, x):
         if len(response) not in above:
             flags = buffer[: count * response.size].reshape(count, response.size)
@@ -240,9 +241,10 @@ def _count_above(one: _Dilation, x: Floats, out: Floats) -> None:
         np.greater(response.reshape(1, -1), biases[kernel], out=flags)
         np.add.reduce(ones, axis=1, out=found_of[kernel])
         if kernel == kernels - 1:
-            out += found
+            total += found
     positions = np.where(one.whole, length, length - one.step * (_TAPS - 1))
-    out *= (1 / positions).astype(np.float32)[:, None, None]
+    # The one pass over `out`, which no cache holds.
+    np.multiply(total, (1 / positions).astype(np.float32)[:, None, None], out=out, dtype=np.float32, casting="unsafe")
 
 
 def _apply(bank: Sequence[_Dilation], x: Floats) -> Floats:
@@ -271,6 +273,7 @@ class RandomConvolutions(FreeFeatures):
         torch.Size([2, 2520])
     """
 
+    any_batch = True
     weight = 2.0
     length: Tensor
     steps: Tensor
@@ -302,8 +305,9 @@ class RandomConvolutions(FreeFeatures):
 
     def forward(self, rows: Tensor | Batch) -> Tensor:
         """Return the features (B, F) in [0, 1] of series (B, C, T)."""
-        return torch.from_numpy(np.ascontiguousarray(_apply(self._bank(), whole_series(rows, int(self.length)))))
+        return torch.from_numpy(np.ascontiguousarray(_apply(self._bank, whole_series(rows, int(self.length)))))
 
+    @cached_property
     def _bank(self) -> list[_Dilation]:
         biases = np.split(self.biases.numpy(force=True), np.cumsum(self.counts.tolist())[:-1], axis=1)
         bank = []

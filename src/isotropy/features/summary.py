@@ -66,6 +66,7 @@ class SeriesSummary(FreeFeatures):
         (torch.Size([5, 74]), torch.Size([3, 74]))
     """
 
+    any_batch = True
     length: Tensor
 
     @classmethod

@@ -10,10 +10,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from isotropy.batch import Batch, take, tensors_of
+from isotropy.batch import Batch, batched, take, tensors_of
 from isotropy.data import Preprocess
 from isotropy.errors import UserError, nearest
 from isotropy.features import FEATURES
+from isotropy.features.free import FreeFeatures
 from isotropy.modalities import MODALITIES
 from isotropy.representation.embedding import embed_rows
 
@@ -21,6 +22,7 @@ WIDEST = 256  # columns of a block
 LEARNT_ROWS, _BYTES = 4096, 1 << 27  # training rows that an embedding is learnt from, and their size
 _AXIS_ROWS = 2048  # of which principal axes are found
 _LEAST_ROWS = 256
+_FREE_ROWS = 1024  # of which free features are made at once: random convolutions of 64 take three times as long a row
 
 
 class Embedding(nn.Module, ABC):
@@ -68,6 +70,16 @@ class Embedding(nn.Module, ABC):
     @abstractmethod
     def network(self, encoder: nn.Module, preprocess: Preprocess) -> tuple[nn.Module, Callable[[Any], Any]]:
         """Return what `embed_rows` takes: a network, and what makes its input of stored rows."""
+
+    def embed(
+        self, encoder: nn.Module, preprocess: Preprocess, rows: Tensor | Batch, chunk: int
+    ) -> NDArray[np.float32]:
+        """Return the embeddings (N, width) of stored rows, of which `chunk` go through the encoder at once."""
+        return embed_rows(*self.network(encoder, preprocess), rows, chunk)
+
+    def with_vectors(self, z: NDArray[np.float32], vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return z (N, width), as another encoder's embeddings have them, with this encoder's vectors."""
+        return vectors
 
     def with_statistics(self, z: Tensor) -> Self:
         """Return itself, knowing the mean and the deviation of its columns in training rows (n, width)."""
@@ -221,6 +233,30 @@ class Joined(Embedding):
     def network(self, encoder: nn.Module, preprocess: Preprocess) -> tuple[nn.Module, Callable[[Any], Any]]:
         """Return a network that reads stored rows."""
         return _Whole(encoder, self, preprocess), lambda rows: rows
+
+    def embed(
+        self, encoder: nn.Module, preprocess: Preprocess, rows: Tensor | Batch, chunk: int
+    ) -> NDArray[np.float32]:
+        """Return the embeddings (N, width) of stored rows; features whose bits allow it are made of many at once."""
+        if chunk == 1 or not all(isinstance(each, FreeFeatures) and each.any_batch for each in self.features.values()):
+            return super().embed(encoder, preprocess, rows, chunk)
+        free_input = MODALITIES[preprocess.modality].free_input
+        out = np.empty((len(rows), self.width), dtype=np.float32)
+        for some in batched(len(rows), rows=max(_FREE_ROWS // chunk, 1) * chunk):
+            piece = rows[some]
+            vectors = torch.from_numpy(embed_rows(encoder, preprocess.to_input, piece, chunk))
+            given = free_input(preprocess, piece)
+            with torch.no_grad():
+                joined = self.joined([vectors, *(each(given) for each in self.features.values())])
+            out[some] = joined.numpy(force=True)
+        return out
+
+    def with_vectors(self, z: NDArray[np.float32], vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return embeddings with the block of other vectors in the place of the first."""
+        block = self.blocks[0]
+        own: Tensor = block(torch.from_numpy(vectors))
+        theirs = z.shape[1] - (self.width - own.shape[1])
+        return np.concatenate([own.numpy(force=True), z[:, theirs:]], axis=1)
 
     def spec(self) -> dict[str, Any]:
         """Return the names of the features too."""

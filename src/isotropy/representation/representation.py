@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from isotropy import encoders
-from isotropy.batch import Batch, batched
+from isotropy.batch import Batch, batched, unwrap
 from isotropy.data import PREPROCESS, Data, Preprocess, read
 from isotropy.data.infer import infer_modality
 from isotropy.data.tensors import as_array
@@ -180,7 +180,7 @@ class Representation:
 
     def embed_stored(self, rows: Tensor | Batch, *, standardise: bool = False) -> NDArray[np.float32]:
         """Return the embeddings (N, width) float32 of rows as the preprocessing stores them; see `transform`."""
-        z = embed_rows(*self.embedding.network(self.encoder, self.preprocess), rows, self.chunk)
+        z = self.embedding.embed(self.encoder, self.preprocess, unwrap(rows), self.chunk)
         return self.embedding.standardised(z) if standardise else z
 
     def stored(self, values: Any) -> Tensor | Batch:

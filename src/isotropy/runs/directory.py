@@ -11,11 +11,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from isotropy.batch import Batch, batched, tensors_of
 from isotropy.data import PREPROCESS, Preprocess
 from isotropy.errors import UserError
+from isotropy.evaluation.evaluate import TEST_ROWS
 from isotropy.evaluation.score import read_comparison
 from isotropy.io.atomic import write_atomically
 from isotropy.io.logs import Log, finite
@@ -78,8 +80,8 @@ class Run:
         if not self.has_checkpoint:
             raise UserError(f"{self.folder / 'checkpoints'}: no checkpoint is left to train on from: begin another run")
 
-    def create(self, prepared: Prepared) -> None:
-        """Make the directory with the recipe and what was learnt of the data."""
+    def create(self, prepared: Prepared, test_rows: int = TEST_ROWS) -> None:
+        """Make the directory with the recipe and what was learnt of the data; `test_rows` are scored at most."""
         self.refuse_if_taken()
         with self._writing():
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -88,21 +90,23 @@ class Run:
                 "rows": len(prepared.rows),
                 "training_rows": len(prepared.train),
                 "fingerprint": fingerprint(prepared.rows),
+                "test_rows": test_rows,
                 **prepared.facts(),
                 "preprocess": prepared.preprocess.to_json(),
             }
             self._write("data.json", about)
             self._write("recipe.toml", prepared.recipe.to_toml())
 
-    def extend(self, prepared: Prepared) -> None:
-        """Make a finished run one that is on its way to the longer schedule that `prepared` has.
+    def extend(self, prepared: Prepared, test_rows: int = TEST_ROWS) -> None:
+        """Make a finished run one that is on its way to the longer schedule that `prepared` has; see `create`.
 
         What it exported stays as it is until that end is reached.
         """
         last = checkpoint.last_good(self.checkpoints)
         before = [] if last is None else [checkpoint.about(last)["identity"]["steps"]]
         with self._writing():
-            about = self.about | prepared.facts() | {"extends": [*self.extends, *before], "unfinished": True}
+            about = self.about | prepared.facts() | {"extends": [*self.extends, *before], "test_rows": test_rows}
+            about["unfinished"] = True
             # First, for with the recipe alone the checkpoint would be of another training.
             self._write("data.json", about)
             self._write("recipe.toml", prepared.recipe.to_toml())
@@ -111,6 +115,11 @@ class Run:
     def extends(self) -> list[int]:
         """The lengths in steps that the run had before it was trained longer."""
         return [int(steps) for steps in self.read_json("data.json", {}).get("extends", [])]
+
+    @property
+    def test_rows(self) -> int:
+        """How many test rows are scored at most."""
+        return int(self.read_json("data.json", {}).get("test_rows", TEST_ROWS))
 
     @property
     def about(self) -> dict[str, Any]:
@@ -181,6 +190,7 @@ class Run:
         made: Representation,
         found: list[dict[str, Any]],
         codes: dict[str, Any] | None,
+        vectors: NDArray[np.float32] | None = None,
     ) -> None:
         """Write embeddings.parquet, probes.json, codes.json and, last, model.json.
 
@@ -188,12 +198,13 @@ class Run:
 
         Args:
             found: the evidence for each label. codes: for the codes, where the method has some.
+            vectors: the embeddings of all rows, (N, width), where they are made already.
 
         Raises:
             UserError: a disk that does not take a file.
         """
         with self._writing():
-            self._write_embeddings(prepared, made)
+            self._write_embeddings(prepared, made, vectors)
             if self.extends:
                 # Other labels were probed on the encoder that the shorter training gave.
                 self._write("probes.json", found)
@@ -208,7 +219,7 @@ class Run:
             with self._writing():
                 self._write("data.json", about | prepared.facts())
 
-    def _write_embeddings(self, prepared: Prepared, made: Representation) -> None:
+    def _write_embeddings(self, prepared: Prepared, made: Representation, vectors: NDArray[np.float32] | None) -> None:
         """Write embeddings.parquet: the part of each row (or "unused"), its labels as text, if any, and z0, z1, ...
 
         The first label is called "label", the others by their names.
@@ -222,7 +233,8 @@ class Run:
         with writing(self.folder / "embeddings.parquet", made.names, ["part", *labels]) as writer:
             for piece in batched(len(rows), rows=_PIECE):
                 said = [_texts(values[piece]) for values in labels.values()]
-                writer.write(made.embed_stored(rows[piece]), part[piece], *said)
+                z = made.embed_stored(rows[piece]) if vectors is None else vectors[piece]
+                writer.write(z, part[piece], *said)
 
     def keep_evidence(self, found: list[dict[str, Any]]) -> None:
         """Write probes.json: one entry per label, the newest in place of an older one of the same name."""

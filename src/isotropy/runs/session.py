@@ -7,21 +7,23 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from isotropy.data import Data, read
 from isotropy.diagnostics.verdict import Verdict, verdict
 from isotropy.errors import UserError
 from isotropy.evaluation.baselines import check_baselines
-from isotropy.evaluation.evaluate import with_budget
+from isotropy.evaluation.evaluate import TEST_ROWS, with_budget
 from isotropy.evaluation.evaluators import DEFAULT
 from isotropy.evaluation.evidence import codes_evidence, evidence
 from isotropy.evaluation.problem import Size
 from isotropy.evaluation.problem import label_budget as sizes_of
 from isotropy.representation import Representation
 from isotropy.runs import defaults, prepare
-from isotropy.runs.budget import seconds_left_for_training
+from isotropy.runs.budget import divided
 from isotropy.runs.diagnose import run_facts
 from isotropy.runs.directory import Recorder, Run, free_folder, on_first
 from isotropy.runs.division import Label
@@ -30,6 +32,8 @@ from isotropy.runs.monitor import Monitor, verdict_due
 from isotropy.runs.prepare import Prepared
 from isotropy.runs.recipe import Recipe
 from isotropy.training import Step, checkpoint, comm, fit
+
+_HELD_BYTES = 1 << 29  # of embeddings that probes and export share; more are made again, piece by piece
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,7 @@ class Planned:
         folder: the run directory, None where there will be none.
         reserved: seconds of the budget, or of the default length, that are kept for embedding and evidence.
         done: epochs that a finished run was trained for already, where it is extended.
+        test_rows: that are scored at most.
     """
 
     prepared: Prepared
@@ -51,6 +56,7 @@ class Planned:
     folder: Path | None
     reserved: float = 0.0
     done: float = 0.0
+    test_rows: int = TEST_ROWS
 
     @cached_property
     def seconds(self) -> float:
@@ -311,10 +317,10 @@ def _plan(
     data = _read(data, reading)
     chosen = replace(Recipe.chosen(recipe, data.modality, changes), data=origin)
     prepared = prepare.prepare(chosen, data, device=place, network=network)
-    reserved = 0.0
+    reserved, test_rows = 0.0, TEST_ROWS
     if budget is not None:
         reason = "budget"
-        seconds = seconds_left_for_training(prepared, budget)
+        seconds, test_rows = divided(prepared, budget)
         reserved = budget - seconds
         epochs = prepare.epochs_within(seconds, prepare.seconds_per_epoch(prepared))
     elif recipe or "train.epochs" in changes:
@@ -323,13 +329,14 @@ def _plan(
     else:
         reason = "default"
         most = prepare.default_epochs(chosen, len(prepared.dataset))
-        seconds = seconds_left_for_training(prepared, defaults.DEFAULT_BUDGET)
+        seconds, test_rows = divided(prepared, defaults.DEFAULT_BUDGET)
         reserved = defaults.DEFAULT_BUDGET - seconds
         epochs = prepare.epochs_within(seconds, prepare.seconds_per_epoch(prepared), most=most)
     if out == "auto":
         out = free_folder(origin.get("path", "data"), chosen.method) if comm.rank() == 0 else None
         out = comm.broadcast_object(out)
-    return Planned(prepared.with_epochs(epochs), epochs, reason, None if out is None else Path(out), reserved)
+    folder = None if out is None else Path(out)
+    return Planned(prepared.with_epochs(epochs), epochs, reason, folder, reserved, test_rows=test_rows)
 
 
 def _plan_resumed(run: Run, data: Any, epochs: float | None, budget: float | None, place: torch.device) -> Planned:
@@ -342,16 +349,17 @@ def _plan_resumed(run: Run, data: Any, epochs: float | None, budget: float | Non
     prepared = prepare.prepare(recipe, data, device=place, preprocess=run.preprocess)
     run.refuse_other_data(prepared.rows)
     if epochs is None and budget is None:
-        return Planned(prepared, recipe.train.epochs, "resume", run.folder)
+        return Planned(prepared, recipe.train.epochs, "resume", run.folder, test_rows=run.test_rows)
     done = epochs_done(run, prepared)
-    reserved = 0.0
+    reserved, test_rows = 0.0, TEST_ROWS
     if epochs is None:
         assert budget is not None
-        reserved = budget - seconds_left_for_training(prepared, budget)
+        seconds, test_rows = divided(prepared, budget)
+        reserved = budget - seconds
         epochs = epochs_within_budget(run, prepared, done, budget, reserved)
     else:
         refuse_no_more(run, prepared, done, epochs)
-    return Planned(prepared.with_epochs(epochs), epochs, "longer", run.folder, reserved, done)
+    return Planned(prepared.with_epochs(epochs), epochs, "longer", run.folder, reserved, done, test_rows)
 
 
 def _events(
@@ -369,7 +377,8 @@ def _events(
         prepared, folder = planned.prepared, planned.folder
         run = None if folder is None else Run(folder)
         if run is not None and planned.reason != "resume":
-            on_first(lambda: run.extend(prepared) if planned.reason == "longer" else run.create(prepared))
+            begin = run.extend if planned.reason == "longer" else run.create
+            on_first(lambda: begin(prepared, planned.test_rows))
         resume = checkpoint.last_good(run.checkpoints) if run else None
         offsets = checkpoint.about(resume)["about"]["offsets"] if resume else {}
         with run.recording(offsets) if run else nullcontext(Recorder({}, None)) as recorder:
@@ -387,16 +396,18 @@ def _events(
         if comm.rank() == 0:
             if run is not None:
                 made.save_weights(run.folder)
-            labels = prepared.division.labels
+            labels, vectors = prepared.division.labels, None
             if labels and len(prepared.test):
+                if run is not None and 4 * len(prepared.rows) * made.width <= _HELD_BYTES:
+                    vectors = made.embed_stored(prepared.rows)
                 for label in labels:
-                    found.append(_evidence(prepared, made, label, probing))
+                    found.append(_evidence(planned, made, label, probing, vectors))
                     yield Evaluated(found[-1])
             if made.coder:
                 values, task = (labels[0].values, labels[0].task) if labels else (None, None)
                 codes = codes_evidence(made, prepared.rows, values, prepared.train, prepared.test, task=task)
             if run is not None:
-                run.export(prepared, made, found, codes)
+                run.export(prepared, made, found, codes, vectors)
             if monitor:
                 said = verdict(recorder.records, run_facts(name, prepared.facts()), probes=found)
         yield Finished(made, prepared, recorder.records, found, codes, said, folder)
@@ -437,7 +448,10 @@ def _steps(
     return None
 
 
-def _evidence(prepared: Prepared, made: Representation, label: Label, probing: _Probing) -> dict[str, Any]:
+def _evidence(
+    planned: Planned, made: Representation, label: Label, probing: _Probing, vectors: NDArray[np.float32] | None
+) -> dict[str, Any]:
+    prepared = planned.prepared
     return evidence(
         made,
         prepared.untrained(),
@@ -452,6 +466,8 @@ def _evidence(prepared: Prepared, made: Representation, label: Label, probing: _
         evaluators=probing.evaluators,
         baselines=probing.baselines,
         sizes=probing.sizes,
+        vectors=vectors,
+        test_rows=planned.test_rows,
         device=prepared.device,
         progress=probing.progress,
     )
