@@ -105,6 +105,12 @@ class Representation:
             chunk = steady_chunk(*self.embedding.network(self.encoder, preprocess), rows)
         self.chunk = chunk
 
+    def of_encoder(self) -> "Representation":
+        """Return the representation that gives the encoder's own vectors, without what they may be joined with."""
+        return Representation(
+            self.encoder, self.preprocess, method=self.method, scores=self.scores, chunk=self.chunk, coder=self.coder
+        )
+
     def with_encoder(self, encoder: nn.Module, rows: Tensor | Batch, train: NDArray[np.int64]) -> "Representation":
         """Return what another encoder, such as the untrained one, would give in the place of this one.
 
