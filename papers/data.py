@@ -104,6 +104,7 @@ def cifar10(folder: Path | None, train: int = 10_000, test: int = 4000) -> Data:
 # with seed 0.
 TABLES: dict[str, tuple[str, Task, list[str]]] = {
     "california_housing": ("median_house_value", "numbers", []),
+    "california_housing/income": ("median_income", "numbers", []),
     "phoneme": ("nasal", "classes", []),
     "wine_quality/colour": ("colour", "classes", ["quality"]),
     "gesture_phase": ("phase", "classes", ["video"]),

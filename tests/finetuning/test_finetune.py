@@ -36,7 +36,7 @@ def test_many_labels_fine_tune_all_layers_and_leave_the_representation_alone():
     x, y = circles(1400)
     representation = narrow(x)
     before = representation.transform(x)
-    model = representation.finetune(x[:1200], y[:1200], label="ring", lr=1e-2, epochs=12, patience=3)
+    model = representation.finetune(x[:1200], y[:1200], label="ring", lr=1e-2, epochs=12, patience=3, folds_below=1000)
     assert np.array_equal(representation.transform(x), before)
     detail = model.detail
     assert detail["chosen"] == "fine-tuned" and detail["passes"] > 0 and detail["chosen_by"] == "180 held-out rows"
@@ -74,7 +74,7 @@ def test_probabilities_are_calibrated_where_the_probe_is_too_sure():
     random = np.random.default_rng(0)
     x = random.normal(size=(1500, 2))
     y = (x[:, 0] + random.normal(size=1500) > 0).astype(int)
-    model = narrow(x).finetune(x[:1200], y[:1200], epochs=2)
+    model = narrow(x).finetune(x[:1200], y[:1200], epochs=2, folds_below=1000)
     probabilities = model.predict_proba(x[1200:])
     assert np.allclose(probabilities.sum(1), 1)
     assert probabilities.max(1).mean() == pytest.approx(model.score(x[1200:], y[1200:]), abs=0.06)
@@ -179,6 +179,8 @@ def test_frozen_epochs_leave_the_encoder_alone():
         (["a", "b"] * 20, {"groups": [1, 2]}, r"2 groups for 40 rows"),
         (["a", "b"] * 20, {"patiense": 3}, r"no setting 'patiense' \(did you mean 'patience'"),
         (["a", "b"] * 20, {"lr": 0.0}, r"lr must be above 0"),
+        (["a", "b"] * 20, {"encoder_dropout": 1.5}, r"encoder_dropout must be at least 0 and below 1"),
+        (["a", "b"] * 20, {"folds_below": -1}, r"folds_below must be a whole number of at least 0"),
         (["a", "b"] * 20, {"first_layer_rate": 2.0}, r"first_layer_rate must be in \(0, 1\]"),
         (["a", "b"] * 20, {"precision": "half"}, r"precision = 'half' is unknown"),
     ],
@@ -203,7 +205,7 @@ def test_one_label_a_class_is_the_probe():
 
 def test_time_that_is_up_ends_after_a_round():
     x, y = circles(1200)
-    model = narrow(x).finetune(x, y, budget=0.0)
+    model = narrow(x).finetune(x, y, budget=0.0, folds_below=1000)
     assert len(model.detail["rounds"]) == 2
 
 
@@ -212,17 +214,53 @@ def test_the_public_names():
     assert isotropy.load_finetuned.__module__ == "isotropy.finetuning.finetuned"
 
 
-@pytest.mark.parametrize("rows", [1, 40])
-def test_what_vectors_are_joined_with_counts_where_the_network_is_no_better(rows, tmp_path):
+def joined_series(width: int) -> tuple[Representation, Any, Any]:
+    """Return slow and fast waves with their class, and an untrained encoder of a width joined with free features."""
     random = np.random.default_rng(0)
     phases = random.uniform(0, 6, size=(160, 1, 1))
     fast = np.arange(160) % 2
     series = np.sin(np.arange(40) * (0.2 + fast[:, None, None]) + phases) + random.normal(size=(160, 1, 40)) / 9
     preprocess = SeriesPreprocess.learn(series)
     torch.manual_seed(0)
-    blind = SeriesMLP(channels=1, length=40, width=2, hidden=2, depth=2)
-    embedding = learn_embedding("joined", blind, preprocess, preprocess.transform(series))
-    representation = Representation(blind, preprocess, method="lfr", embedding=embedding)
+    encoder = SeriesMLP(channels=1, length=40, width=width, hidden=8, depth=2)
+    embedding = learn_embedding("joined", encoder, preprocess, preprocess.transform(series))
+    return Representation(encoder, preprocess, method="lfr", embedding=embedding), series, fast
+
+
+def test_a_fine_tuned_network_keeps_what_its_vectors_are_joined_with(tmp_path):
+    representation, series, _ = joined_series(width=4)
+    # No linear probe tells whether a value is far from 0.
+    label = np.abs(series[:, 0, 7]) > 0.7
+    model = representation.finetune(series, label, lr=1e-2, epochs=20, folds=2, views={})
+    assert model.detail["chosen"] == "fine-tuned"
+    before, after = representation.transform(series), model.transform(series)
+    np.testing.assert_array_equal(before[:, 4:], after[:, 4:])
+    assert not np.allclose(before[:, :4], after[:, :4])
+    standardised = model.representation.transform(series, standardise=True)
+    np.testing.assert_allclose(standardised.std(0)[:4], 1, atol=1e-3)
+    model.save(tmp_path / "model")
+    again = isotropy.load_finetuned(tmp_path / "model")
+    np.testing.assert_array_equal(again.predict_proba(series), model.predict_proba(series))
+
+
+@pytest.mark.parametrize("name", ["table_quantiles", "table_resnet"])
+def test_units_are_hidden_in_training_alone_and_by_no_encoder_before_it_is_asked(name):
+    encoder = build(name, "table", {"numeric": 2, "categories": [3]}, width=8)
+    x = torch.zeros(4, 3)
+    encoder.eval()
+    before = encoder(x)
+    encoder.drop_units(0.5)
+    assert torch.equal(encoder(x), before)
+    for block in encoder.blocks:
+        assert block.drop.p == 0.5
+    own = build("table_resnet", "table", {"numeric": 2, "categories": [3]}, width=8, dropout=0.3)
+    own.drop_units(0.5)
+    assert own.blocks[0].drop.p == 0.3
+
+
+@pytest.mark.parametrize("rows", [1, 40])
+def test_what_vectors_are_joined_with_counts_where_the_network_is_no_better(rows, tmp_path):
+    representation, series, fast = joined_series(width=2)
     places = np.concatenate([np.flatnonzero(fast == one)[:rows] for one in (0, 1)])
     model = representation.finetune(series[places], fast[places], label="fast", epochs=2)
     assert model.detail["chosen"] == "frozen probe"

@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+from isotropy.encoders import SeriesCNN, SeriesMLP
+from isotropy.finetuning import FineTuning
 from isotropy.finetuning.held_out import choose, losses, parts, temperature
 
 
@@ -14,6 +16,13 @@ def test_of_few_rows_each_is_held_out_once_in_every_class():
     for fit, out in pairs:
         assert not set(fit) & set(out) and set(codes[fit]) == {0, 1, 2}
         assert np.bincount(codes[out]).tolist() == [4, 2]
+
+
+def test_what_few_rows_are_depends_on_what_the_encoder_costs():
+    light, heavy = SeriesMLP(channels=1, length=8), SeriesCNN(channels=1, length=8)
+    assert (FineTuning().few(light), FineTuning().few(heavy), FineTuning(folds_below=7).few(light)) == (5000, 1000, 7)
+    codes = np.arange(1200) % 2
+    assert [len(parts(codes, "classes", few=few)) for few in (1000, 5000)] == [1, 5]
 
 
 def test_of_many_rows_a_part_is_held_out_in_every_class():
@@ -56,3 +65,5 @@ def test_a_round_is_chosen_only_where_it_is_better_by_a_standard_error():
     assert choose("numbers", [probe, better, as_good], truth).round == 1
     assert choose("numbers", [probe, as_good - 0.0], truth).round == 0
     assert len(choose("numbers", [probe, better], truth).curve) == 2
+    right = np.where(truth[:, None] > 0, [-9, 9], [9, -9]).astype(np.float32)
+    assert choose("classes", [right, 2 * right], (truth > 0).astype(int)).round == 0, "both are right in every row"

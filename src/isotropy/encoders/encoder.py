@@ -59,6 +59,9 @@ class Encoder(nn.Module):
                 refuse_mask(rows, type(getattr(self, "module", self)).__name__)
         return super().__call__(*args, **named)
 
+    def drop_units(self, fraction: float) -> None:
+        """Hide this fraction of the units inside from what follows, in training; by default nothing is hidden."""
+
     def targets(self, x: Tensor) -> Tensor:
         """Return what a decoder must tell of rows `x`; by default the rows."""
         return x
@@ -115,3 +118,10 @@ def to_channels_last(module: nn.Module) -> None:
     for tensor in [*module.parameters(), *module.buffers()]:
         if tensor.ndim == 4:
             tensor.data = tensor.data.contiguous(memory_format=torch.channels_last)
+
+
+def hide(blocks: nn.Module, fraction: float) -> None:
+    """Set the fraction of units that the dropout layers in `blocks` hide in training."""
+    for module in blocks.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = fraction

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
-from isotropy.encoders.encoder import Encoder
+from isotropy.encoders.encoder import Encoder, hide
 from isotropy.errors import UserError
 from isotropy.validation import at_least
 
@@ -225,6 +225,10 @@ class TableQuantiles(Encoder):
                 drawn = drawn.cumsum(0) * (6 * size / (size**2 - 1)) ** 0.5
             self.vectors.weight[start : start + size] = (drawn - drawn.mean(0)) * len(sizes) ** -0.5
 
+    def drop_units(self, fraction: float) -> None:
+        """Hide this fraction of the units inside every block in training; none are hidden until this is called."""
+        hide(self.blocks, fraction)
+
     def targets(self, x: Tensor) -> Tensor:
         """Return rows (B, numeric + categories) with numbers as quantiles (`Knots.ranks`): what a decoder must tell."""
         return torch.cat([self.knots.ranks(x[:, : self.numeric]), x[:, self.numeric :]], 1)
@@ -265,7 +269,8 @@ class _Block(nn.Module):
     def __init__(self, width: int, hidden: int) -> None:
         super().__init__()
         self.widen = nn.Linear(width, hidden)
+        self.drop = nn.Dropout(0.0)
         self.narrow = nn.Linear(hidden, width)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.narrow(torch.relu(self.widen(x)))
+        return self.narrow(self.drop(torch.relu(self.widen(x))))

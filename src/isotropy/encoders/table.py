@@ -6,7 +6,7 @@ from itertools import accumulate
 import torch
 from torch import Tensor, nn
 
-from isotropy.encoders.encoder import Encoder
+from isotropy.encoders.encoder import Encoder, hide
 from isotropy.nn.mlp import mlp
 from isotropy.validation import at_least, fraction
 
@@ -116,6 +116,10 @@ class TableResNet(Encoder):
             nn.init.normal_(self.codes.weight, std=(numeric + len(categories)) ** -0.5)
         self.blocks = nn.Sequential(*[_ResidualBlock(width, dropout) for _ in range(depth)])
         self.norm = nn.BatchNorm1d(width)
+
+    def drop_units(self, fraction: float) -> None:
+        """Hide this fraction of the units inside every block in training, unless `dropout` says how many."""
+        hide(self.blocks, self.arguments["dropout"] or fraction)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return (B, width) for rows (B, numeric + categories)."""

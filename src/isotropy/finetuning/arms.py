@@ -94,14 +94,14 @@ def compare_arms(
     predicted = probe.predict(probe.form.test)
     predicted = target.decoded(predicted[:, None]) if target.task == "numbers" else predicted
     arms.append(_Arm(PROBE, [*problem.measured(predicted)]))
-    blank = Representation(untrained.to(representation.device), representation.preprocess, method="untrained")
+    blank = representation.with_encoder(untrained.to(representation.device), rows, train)
     again = finetune_rows(
         blank, rows, labels, train, label=target.name, task=target.task, groups=groups,
         settings=scratch_settings(settings or FineTuning()), budget=budget, seed=seed,
         progress=None if progress is None else lambda what, done, of: progress(f"{SCRATCH}, {what}", done, of),
     )  # fmt: skip
     arms.append(_Arm(SCRATCH, [*problem.measured(again.predictions_stored(tested))]))
-    arms += _free_arms(representation.with_encoder(untrained, rows, train), rows, train, test, problem, progress)
+    arms += _free_arms(blank, rows, train, test, problem, progress)
     return _summary(model, arms, problem, {"scratch": again.detail})
 
 

@@ -19,11 +19,12 @@ from isotropy.evaluation.metrics import leading_first, score_of
 from isotropy.evaluation.task import Task, has_label
 from isotropy.finetuning.finetuned import FineTuned, probabilities
 from isotropy.finetuning.head import Head, Network, linear_model
-from isotropy.finetuning.held_out import Rows, choose, losses, parts, temperature
+from isotropy.finetuning.held_out import Rows, choose, parts, temperature
 from isotropy.finetuning.rounds import Material, Rounds, SelfSupervised, Trained, train_rounds
 from isotropy.finetuning.settings import FineTuning
 from isotropy.finetuning.target import Target
-from isotropy.representation import Representation
+from isotropy.representation import Representation, embed_rows
+from isotropy.representation.joined import learning_rows
 
 Progress = Callable[[str, int, int], None]
 PROBE, TUNED = "frozen probe", "fine-tuned"
@@ -47,7 +48,7 @@ def finetune(
 
     The head starts as the linear probe on the frozen encoder, so that round 0 of fine-tuning is the probe. Then all
     layers learn, lower ones at lower rates where `first_layer_rate` says so. Held-out rows choose the round: a part of
-    the labelled rows, or each row once (five folds) where fewer than 1,000 have a label, after which the network is
+    the labelled rows, or each row once (five folds) where few have a label (`folds_below`), after which the network is
     fine-tuned on all of them for as many passes. Where no round is better than the probe by a standard error, the
     frozen encoder and the probe on all labelled rows are the result. The held-out rows calibrate the probabilities.
 
@@ -125,7 +126,6 @@ def finetune_rows(
         rows: (N, ...), labels: (N,), groups: (N,) or None: of all rows. The other arguments are those of `finetune`.
     """
     begun = perf_counter()
-    given, representation = representation, representation.of_encoder()
     settings = settings or FineTuning()
     if settings.joint > 0 and joint is None:
         raise UserError("joint fine-tuning goes on with the method that trained the encoder: give it as `joint`")
@@ -134,13 +134,19 @@ def finetune_rows(
     if len(labelled) < 2:
         raise UserError(f"label {label}: only {len(labelled)} training row has one: fine-tuning needs at least 2")
     encoded = target.encoded(labels[labelled])
+    z = representation.embed_stored(take(rows, torch.from_numpy(labelled)))
+    own_columns = representation.embedding.vector_block().width
     material = Material(
         rows, representation.preprocess, train, labelled, encoded, target, settings, seed, representation.device,
         representation.chunk, joint if settings.joint > 0 else None,
+        beside=torch.from_numpy(z[:, own_columns:]) if own_columns < z.shape[1] else None,
     )  # fmt: skip
     own = None if groups is None else pd.factorize(groups[labelled], use_na_sentinel=False)[0].astype(np.int64)
-    begin = _Beginning.of(representation, material, own)
-    pairs = parts(encoded, target.task, settings.validation, settings.folds, seed=seed, groups=own)
+    begin = _Beginning(representation, material, z, linear_model(z, encoded, target, z[:1], seed=seed, groups=own))
+    pairs = parts(
+        encoded, target.task, settings.validation, settings.folds, few=settings.few(representation.encoder), seed=seed,
+        groups=own,
+    )  # fmt: skip
     found = []
     for number, (fit, out) in enumerate(pairs):
         # Folds end in one more time of fine-tuning, on all rows.
@@ -149,59 +155,28 @@ def finetune_rows(
         what = TUNED if len(pairs) == 1 else f"fold {number + 1} of {len(pairs)}"
         found.append(train_rounds(begin(fit), material, fit, out, seconds=left, progress=_named(what, progress)))
     network, heat, detail = _decided(begin, material, pairs, found, _named("all labelled rows", progress))
-    made = Representation(
-        network.encoder, representation.preprocess, method=f"{representation.method}, {TUNED}",
-        chunk=representation.chunk,
-    )  # fmt: skip
-    head = network.head
-    if given.embedding.name != made.embedding.name and (better := _joined_probe(given, material, pairs, own, detail)):
-        made, (head, heat) = given, better
-        detail |= {"chosen": PROBE, "passes": 0}
+    made = representation
+    if detail["chosen"] == TUNED:
+        vectors = torch.from_numpy(embed_rows(network.encoder, made.preprocess.to_input, learning_rows(rows, train)))
+        made = Representation(
+            network.encoder, made.preprocess, method=f"{made.method}, {TUNED}", chunk=made.chunk,
+            embedding=made.embedding.moved(vectors),
+        )  # fmt: skip
     detail |= {"labels": len(labelled), "seconds": round(perf_counter() - begun, 1)}
-    return FineTuned(made, head, target, temperature=heat, detail=detail)
-
-
-def _joined_probe(
-    given: Representation, material: Material, pairs: Sequence[tuple[Rows, Rows]], groups: Rows | None,
-    detail: Mapping[str, Any],
-) -> tuple[Head, float] | None:  # fmt: skip
-    """Return the probe on the whole embedding and its temperature, unless held-out rows prefer the network.
-
-    Fine-tuning trains the encoder alone; what its vectors are joined with may know more of the label than that learns.
-    """
-    target = material.target
-    z = given.embed_stored(take(material.rows, torch.from_numpy(material.labelled)))
-    like = linear_model(z, material.encoded, target, z[:1], seed=material.seed, groups=groups)
-    head = Head.probe(z, material.encoded, target, like=like)
-    if not pairs:
-        return head, 1.0
-    outputs = []
-    for fit, out in pairs:
-        with torch.inference_mode():
-            part = Head.probe(z[fit], material.encoded[fit], target, like=like).eval()
-            outputs.append(part(torch.from_numpy(z[out])).numpy())
-    held_out, encoded = np.concatenate(outputs), material.encoded[np.concatenate([out for _, out in pairs])]
-    best = min(detail["rounds"]) if detail["chosen"] == TUNED else detail["rounds"][0]
-    if losses(target.task, held_out, encoded).mean() >= best:
-        return None
-    return head, temperature(held_out, encoded) if target.task == "classes" else 1.0
+    return FineTuned(made, network.head, target, temperature=heat, detail=detail)
 
 
 @dataclass(frozen=True)
 class _Beginning:
-    """Makes the network that fine-tuning begins with: a copy of the encoder, and the probe on some labelled rows."""
+    """Makes the network that fine-tuning begins with: a copy of the encoder, and the probe on some labelled rows.
+
+    The probe is on their embeddings `z` and has the form and the strength of `like`: chosen once, which favours it.
+    """
 
     representation: Representation
     material: Material
     z: NDArray[np.float32]
     like: LinearModel
-
-    @classmethod
-    def of(cls, representation: Representation, material: Material, groups: Rows | None) -> "_Beginning":
-        """Embed the labelled rows, and choose the probe's form and strength: once, which favours the probe if any."""
-        z = representation.embed_stored(take(material.rows, torch.from_numpy(material.labelled)))
-        like = linear_model(z, material.encoded, material.target, z[:1], seed=material.seed, groups=groups)
-        return cls(representation, material, z, like)
 
     def __call__(self, places: Rows) -> Network:
         """Return the network with the probe on the labelled rows `places`."""
@@ -209,7 +184,9 @@ class _Beginning:
             self.z[places], self.material.encoded[places], self.material.target,
             dropout=self.material.settings.dropout, like=self.like,
         )  # fmt: skip
-        return Network(copy.deepcopy(self.representation.encoder), head.to(self.representation.device))
+        encoder, block = copy.deepcopy((self.representation.encoder, self.representation.embedding.vector_block()))
+        encoder.drop_units(self.material.settings.encoder_dropout)
+        return Network(encoder, head.to(self.representation.device), block)
 
 
 def _decided(

@@ -113,7 +113,7 @@ class FineTuned:
         return self.target.decoded(outputs) if self.task == "numbers" else probabilities(outputs)
 
     def transform(self, values: Any) -> NDArray[np.float32]:
-        """Return the embeddings (N, width) of the fine-tuned encoder."""
+        """Return the embeddings (N, width): the fine-tuned encoder's vectors, beside what they are joined with."""
         return self.representation.transform(values)
 
     def score(self, values: Any, labels: ArrayLike) -> float:

@@ -91,23 +91,26 @@ def linear_model(
     return fit_linear(Features(z[rows], test), problem, like)
 
 
-class Network(nn.Sequential):
-    """An encoder and the head on it: from inputs to outputs (B, outputs)."""
+class Network(nn.Module):
+    """An encoder and the head on what the embedding makes of its vectors: from inputs to outputs (B, outputs).
 
-    def __init__(self, encoder: nn.Module, head: Head) -> None:
-        super().__init__(encoder, head)
+    Args:
+        encoder: the network below. head: the linear layer on the embedding.
+        block: makes the embedding's first columns of the encoder's vectors; by default they are these.
+    """
 
-    @property
-    def encoder(self) -> nn.Module:
-        """The network below the head."""
-        return self[0]
+    def __init__(self, encoder: nn.Module, head: Head, block: nn.Module | None = None) -> None:
+        super().__init__()
+        self.encoder, self.block, self.head = encoder, nn.Identity() if block is None else block, head
 
-    @property
-    def head(self) -> Head:
-        """The linear layer on it."""
-        head = self[1]
-        assert isinstance(head, Head)
-        return head
+    def forward(self, x: Any, beside: Tensor | None = None) -> Tensor:
+        """Return the outputs for inputs, and what else the embedding has of them, (B, columns), if anything."""
+        return self.read(self.block(self.encoder(x)), beside)
+
+    def read(self, z: Tensor, beside: Tensor | None = None) -> Tensor:
+        """Return the outputs for the embedding's first columns (B, width) and what else it has."""
+        outputs: Tensor = self.head(z if beside is None else torch.cat([z.float(), beside], dim=1))
+        return outputs
 
     @property
     def convolutional(self) -> bool:

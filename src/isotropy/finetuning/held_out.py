@@ -14,8 +14,8 @@ from isotropy.evaluation.task import Task
 
 Rows = NDArray[np.int64]
 Floats = NDArray[np.float64]
-FEW = 1000  # labelled rows; below, one held-out part says too little, and each row is held out once
 _TEMPERATURE_ROWS = 5000
+_LEAST_GAIN = 1e-3  # nats, or of a variance of 1: a probe that is right in every held-out row needs no more
 _COLDEST, _HOTTEST = 0.05, 20.0
 
 
@@ -25,12 +25,13 @@ def parts(
     fraction: float = 0.15,
     folds: int = 5,
     *,
+    few: int = 1000,
     seed: int = 0,
     groups: Rows | None = None,
 ) -> list[tuple[Rows, Rows]]:
     """Return rows to learn from and rows held out, in sorted numbers: one such pair, of few rows one per fold.
 
-    From 1,000 rows on `fraction` of them is held out, in each class, or whole groups. Of fewer rows each is held out
+    From `few` rows on `fraction` of them is held out, in each class, or whole groups. Of fewer rows each is held out
     once, in at most `folds` folds; one that is alone in its class never is. No pair: nothing to choose by.
 
     Example:
@@ -41,7 +42,7 @@ def parts(
     number = count if groups is None else int(groups.max()) + 1
     if number < 2:
         return []
-    if count >= FEW and number >= 2 * folds:
+    if count >= few and number >= 2 * folds:
         return [split(encoded, test=fraction, seed=seed, groups=groups, task=task)]
     fold = _folds(encoded, task, min(folds, number), seed, groups)
     pairs = [(np.flatnonzero(fold != one), np.flatnonzero(fold == one)) for one in range(folds)]
@@ -111,7 +112,7 @@ class Choice:
 
 
 def choose(task: Task, rounds: Sequence[NDArray[np.float32]], encoded: NDArray[Any]) -> Choice:
-    """Return the round of lowest loss, or 0 where it is lower than the probe's by less than a standard error.
+    """Return the round of lowest loss, or 0 where it is lower than the probe's by less than a standard error or .001.
 
     Args:
         task: of the label. rounds: outputs (N, K) of the held-out rows after each round, from 0 on.
@@ -127,4 +128,4 @@ def choose(task: Task, rounds: Sequence[NDArray[np.float32]], encoded: NDArray[A
     best = int(np.argmin(curve))
     gain = found[0] - found[best]
     error = float(gain.std() / np.sqrt(len(gain)))
-    return Choice(best if gain.mean() > error else 0, curve)
+    return Choice(best if gain.mean() > max(error, _LEAST_GAIN) else 0, curve)

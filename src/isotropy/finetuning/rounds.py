@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from isotropy.batch import Batch, take
 from isotropy.data import ArrayDataset, Preprocess
@@ -48,6 +48,7 @@ class Material:
         rows: all rows as they are stored. preprocess: makes inputs of them.
         train: the rows that may be learnt from, labelled or not; `labelled`: those with a label.
         encoded: the labels of the labelled rows, as `target` encodes them.
+        beside: what the embedding has of labelled rows besides the encoder's vectors, (M, columns); None for nothing.
         settings: how. seed: of all that is drawn. device: where.
         joint: what goes on beside, where `settings.joint` is above 0.
     """
@@ -63,11 +64,21 @@ class Material:
     device: torch.device
     chunk: int
     joint: SelfSupervised | None = None
+    beside: Tensor | None = None
 
     def outputs(self, network: Network, places: Rows) -> NDArray[np.float32]:
         """Return the network's outputs (M, K) of labelled rows by place among these."""
         rows = take(self.rows, torch.from_numpy(self.labelled[places]))
-        return embed_rows(network, self.preprocess.to_input, rows, self.chunk)
+        body = nn.Sequential(network.encoder, network.block)
+        z = torch.from_numpy(embed_rows(body, self.preprocess.to_input, rows, self.chunk)).to(self.device)
+        network.eval()
+        with torch.inference_mode():
+            outputs: NDArray[np.float32] = network.read(z, self.beside_of(places)).numpy(force=True)
+        return outputs
+
+    def beside_of(self, places: Rows) -> Tensor | None:
+        """Return what stands beside the vectors of labelled rows by place among these."""
+        return None if self.beside is None else self.beside[torch.from_numpy(places)].to(self.device)
 
 
 @dataclass
@@ -170,9 +181,10 @@ def _prepared(network: Network, material: Material, places: Rows) -> tuple[Metho
     views, frozen = augmentation(material, labelled), settings.frozen_epochs
     if material.joint is not None:
         frozen *= material.joint.method.passes_per_epoch
-    supervised = Supervised(network, material.target, encoded, frozen_passes=frozen, averaging=settings.averaging).to(
-        device
-    )
+    supervised = Supervised(
+        network, material.target, encoded, beside=material.beside_of(places), frozen_passes=frozen,
+        averaging=settings.averaging,
+    ).to(device)  # fmt: skip
     if material.joint is None:
         return supervised, supervised, labelled, views
     whole = ArrayDataset(material.rows, material.preprocess, device=device, index=torch.from_numpy(material.train))

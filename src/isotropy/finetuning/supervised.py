@@ -22,6 +22,7 @@ class Supervised(Method):
     Args:
         network: what is fine-tuned, in place.
         target: what the label is. encoded: its values for the rows of the data set, in their order.
+        beside: what the embedding has of these rows besides the encoder's vectors, (N, columns); None for nothing.
         frozen_passes: passes in which the head learns alone.
         averaging: what an earlier state counts beside the next in the average of weights, per step.
 
@@ -33,16 +34,18 @@ class Supervised(Method):
     min_views = 1
 
     def __init__(
-        self, network: Network, target: Target, encoded: Tensor, *, frozen_passes: int = 0, averaging: float = 0.0
-    ) -> None:
+        self, network: Network, target: Target, encoded: Tensor, *, beside: Tensor | None = None,
+        frozen_passes: int = 0, averaging: float = 0.0,
+    ) -> None:  # fmt: skip
         super().__init__()
-        self.encoder, self.head = network.encoder, network.head
+        self.encoder, self.network, self.beside = network.encoder, network, beside
         self.average, self.averaging = copy.deepcopy(network).requires_grad_(False), averaging
         self.target, self.encoded, self.frozen_passes = target, encoded, frozen_passes
 
     def forward(self, views: MultiView) -> Outputs:
         """Return the head's outputs of every view, and the labels."""
-        outputs = [self.head(z) for z in views.through(self.encoder)]
+        beside = None if self.beside is None else self.beside[views.index]
+        outputs = [self.network.read(self.network.block(z), beside) for z in views.through(self.encoder)]
         return {"outputs": outputs, "labels": self.encoded[views.index].to(outputs[0].device)}
 
     def loss(self, outputs: list[Tensor], labels: Tensor) -> dict[str, Tensor]:
@@ -51,11 +54,9 @@ class Supervised(Method):
 
     def update(self, **outputs: Any) -> None:
         """Move the average of the weights; statistics of batch norms are taken over as they are."""
-        pairs = zip((self.encoder, self.head), self.average)
-        for own, averaged in pairs:
-            torch._foreach_lerp_([*averaged.parameters()], [*own.parameters()], 1 - self.averaging)
-            for kept, new in zip(averaged.buffers(), own.buffers()):
-                kept.copy_(new)
+        torch._foreach_lerp_([*self.average.parameters()], [*self.network.parameters()], 1 - self.averaging)
+        for kept, new in zip(self.average.buffers(), self.network.buffers()):
+            kept.copy_(new)
 
     def frozen(self, pass_: int) -> tuple[nn.Module, ...]:
         """Return the encoder while the head learns alone."""
@@ -87,7 +88,7 @@ class Joint(Method):
     @property
     def head(self) -> nn.Module:
         """The label's head."""
-        return self.supervised.head
+        return self.supervised.network.head
 
     def forward(self, views: MultiView) -> Outputs:
         """Return the outputs of the method and of the label's loss, which must not share a name."""

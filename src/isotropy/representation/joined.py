@@ -1,5 +1,6 @@
 """What the user gets of an encoder: its vectors as they are, or joined with the free features of the modality."""
 
+import copy
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Self
@@ -51,6 +52,20 @@ class Embedding(nn.Module, ABC):
     @abstractmethod
     def for_vectors(self, vectors: Tensor) -> "Embedding":
         """Return the same for another encoder, given its vectors (n, D) of training rows."""
+
+    @abstractmethod
+    def vector_block(self) -> "Block":
+        """Return what makes the first columns of the encoder's vectors; on these the other columns do not depend."""
+
+    def moved(self, vectors: Tensor) -> "Embedding":
+        """Return the same for the encoder trained further, whose vectors (n, D) of training rows are these now."""
+        made, (mean, scale) = copy.deepcopy(self), _moments(self.vector_block()(vectors))
+        if len(mean) == self.width:
+            made.mean, made.scale = mean, scale
+        elif self.mean is not None and self.scale is not None:
+            made.mean = torch.cat([mean, self.mean[len(mean) :]])
+            made.scale = torch.cat([scale, self.scale[len(mean) :]])
+        return made
 
     @abstractmethod
     def network(self, encoder: nn.Module, preprocess: Preprocess) -> tuple[nn.Module, Callable[[Any], Any]]:
@@ -107,6 +122,10 @@ class Learned(Embedding):
     def for_vectors(self, vectors: Tensor) -> "Embedding":
         """Return the other encoder's vectors as they are."""
         return Learned(vectors.shape[1])
+
+    def vector_block(self) -> "Block":
+        """Return what leaves them as they are."""
+        return Block(torch.zeros(self.width), torch.ones(self.width))
 
     def network(self, encoder: nn.Module, preprocess: Preprocess) -> tuple[nn.Module, Callable[[Any], Any]]:
         """Return the encoder alone."""
@@ -204,6 +223,12 @@ class Joined(Embedding):
     def for_vectors(self, vectors: Tensor) -> "Embedding":
         """Return the other encoder's vectors joined with the same free features."""
         return Joined(dict(self.features.items()), [Block.learn(vectors), *self.blocks[1:]])
+
+    def vector_block(self) -> Block:
+        """Return the first block."""
+        block = self.blocks[0]
+        assert isinstance(block, Block)
+        return block
 
     def network(self, encoder: nn.Module, preprocess: Preprocess) -> tuple[nn.Module, Callable[[Any], Any]]:
         """Return a network that reads stored rows."""
