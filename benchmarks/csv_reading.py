@@ -17,7 +17,7 @@ import measure
 import numpy as np
 import pandas as pd
 
-SIZE, PAIRS, MOST_MEMORY = 200e6, 3, 2.5
+SIZE, PAIRS, MOST_MEMORY = 200e6, 2, 2.5
 CHILD = """
 import json, resource, sys, time
 import pandas as pd, pyarrow.csv, torch

@@ -17,7 +17,7 @@ from isotropy.data.frames import arrow_to_pandas
 
 # Read first, at the beginning and at places spread over the file: what a column is may show late.
 _HEAD, _SAMPLES, _SAMPLE = 1 << 20, 16, 1 << 16
-_BLOCK = 1 << 23
+_BLOCK = 1 << 21
 # What pandas takes for a missing value.
 MISSING = (
     "", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>", "N/A", "NA",
@@ -86,11 +86,11 @@ def layout_of(path: Path, na: Sequence[str] = ()) -> Layout:
         regular = regular and not texts.str.startswith(" ").any()
         if texts.str.match(r"0\d").any() and texts.str.fullmatch(r"\d+").all():
             padded.append(name)
-            kinds[name] = pa.string()
+            kinds[name] = pa.large_string()
         elif types.is_float_dtype(guessed[name].dtype) and len(texts):
             kinds[name] = pa.float64()
         elif types.infer_dtype(guessed[name], skipna=True) == "string" and not texts.str.fullmatch(ISO_DATE).all():
-            kinds[name] = pa.string()
+            kinds[name] = pa.large_string()  # as pandas holds it
     return Layout(separator, tuple(padded), kinds, regular and isinstance(sample.index, pd.RangeIndex))
 
 
@@ -111,12 +111,15 @@ def _by_arrow(path: Path, na: Sequence[str], layout: Layout) -> pd.DataFrame | N
         false_values=["False", "FALSE", "false"],
     )
     try:
-        table = csv.read_csv(
+        # Piece by piece: read whole, pyarrow holds most of the file's text beside its values.
+        reader = csv.open_csv(
             path,
             read_options=csv.ReadOptions(block_size=_BLOCK),
             parse_options=csv.ParseOptions(delimiter=layout.separator),
             convert_options=convert,
         )
+        with reader:
+            table = reader.read_all()
     except pa.ArrowException:
         return None
     names = table.column_names
