@@ -69,8 +69,8 @@ def test_series_in_columns_of_a_table_keep_labels_apart(tmp_path):
         ([np.ones((1, 2, 3)), np.ones(2)], "series 0 has the shape (1, 2, 3)"),
         ([[[1.0, 2.0], [3.0]], [[1.0], [2.0]]], "series 0: its channels differ in length"),
         (pd.DataFrame({"a": [[1, 2], [1]], "b": [[1], [1]]}), "series 0: its columns have 1, 2 steps"),
-        (torch.utils.data.TensorDataset(torch.ones(4, 3)), "a TensorDataset is not read"),
-        (torch.utils.data.DataLoader(torch.ones(4, 3)), "a DataLoader is not read"),
+        (torch.utils.data.TensorDataset(torch.ones(4, 3)), "a TensorDataset of torch is not read"),
+        (torch.utils.data.DataLoader(torch.ones(4, 3)), "a DataLoader of torch is not read"),
     ],
 )
 def test_what_is_no_set_of_series_is_refused_in_a_line(given, words):

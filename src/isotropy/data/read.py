@@ -280,13 +280,13 @@ def _table(
         raise UserError(f"column {label!r} cannot be both the label and the split")
     frame, labels = _pop_beside(frame, label, "label")
     frame, parts = pop_target(frame, split, "split")
-    frame = mask_values(as_frame(frame)[0], na)
     values: Any
-    values, kind, description = frame, modality or "table", f"a table of {_columns(frame)}"
-    if modality is None and holds_series(frame):
-        kind = "series"
-    if not known_modality(kind).takes_frames:
-        values, kind, description = infer_modality(as_values(frame.to_numpy(), channels), kind)
+    kind = modality or ("series" if holds_series(frame) else "table")
+    if known_modality(kind).takes_frames:
+        values = mask_values(as_frame(frame)[0], na)
+        description = f"a table of {_columns(values)}"
+    else:
+        values, kind, description = infer_modality(as_values(mask_values(frame, na).to_numpy(), channels), kind)
     return with_targets(values, kind, f"{name}: {description}, {rows}", labels, parts, na)
 
 

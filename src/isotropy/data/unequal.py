@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
 
 from isotropy.data.tensors import as_array, pieces
 from isotropy.errors import UserError
@@ -43,13 +42,7 @@ def as_values(values: Any, channels: Any = None) -> NDArray[Any]:
 
 
 def gather(values: Any, channels: Any = None) -> Any:
-    """Return series of unequal length as `as_values` does, and anything else as it is.
-
-    Raises: what `as_values` does; UserError for a torch data set or loader, which numpy would walk through.
-    """
-    if isinstance(values, Dataset | DataLoader):
-        kind = type(values).__name__
-        raise UserError(f"a {kind} is not read: give its rows as one tensor or array, as dataset.tensors[0]")
+    """Return series of unequal length as `as_values` does, and anything else as it is; raises what it raises."""
     return padded(_elements(values), channels) if _are_series(values) else values
 
 
@@ -118,7 +111,7 @@ def _are_series(values: Any) -> bool:
         return len(shapes) > 1 and () not in shapes
     if not hasattr(values, "__array__") and not isinstance(values, np.ndarray):
         return False
-    array = np.asanyarray(values)
+    array = np.asarray(values)
     return array.dtype == object and array.size > 0 and array.ndim in (1, 2) and _shape(array.flat[0]) != ()
 
 
@@ -149,7 +142,8 @@ def _numbers(one: Any, place: int) -> NDArray[Any]:
     if isinstance(one, np.ndarray) and one.dtype == object:
         one = list(one)
     try:
-        array = np.stack([as_array(row) for row in one]) if isinstance(one, list) and len(one) else as_array(one)
+        nested = isinstance(one, list) and len(one) and _shape(one[0]) != ()
+        array = np.stack([as_array(row) for row in one]) if nested else as_array(one)
     except ValueError as error:
         raise UserError(f"series {place}: its channels differ in length: fill the shorter ones up with NaN") from error
     if isinstance(array, np.ma.MaskedArray):

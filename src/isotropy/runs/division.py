@@ -157,7 +157,8 @@ def _apart(data: Data, train: Rows, test: Rows, linked: NDArray[np.bool_], hop: 
         return train, [f"{windows}: {count:,} of {len(test):,} test rows overlap training rows"] if count else []
     left_out = train[overlapping[train]]
     said = f" ({len(left_out):,} training rows that overlap test rows are left out)" if len(left_out) else ""
-    return np.setdiff1d(train, left_out), [f"{windows}: blocks of them are kept on one side of the split{said}"]
+    kept = "blocks of them" if data.groups is None else "whole groups"
+    return np.setdiff1d(train, left_out), [f"{windows}: {kept} are kept on one side of the split{said}"]
 
 
 def _block_notes(data: Data, labels: Sequence[Label], test: Rows) -> list[str]:
