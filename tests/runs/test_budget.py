@@ -32,17 +32,20 @@ def test_evidence_of_a_label_is_paid_for(prepared, monkeypatch):
     assert network.training == was
 
 
-@pytest.mark.parametrize(("seconds", "test_rows"), [(1e4, 20_000), (40.0, 10_000), (1.0, 5_000)])
-def test_fewer_test_rows_are_scored_where_half_of_the_budget_is_not_enough(monkeypatch, seconds, test_rows):
+@pytest.mark.parametrize(
+    ("seconds", "most"),
+    [(1e4, (10_000, 20_000)), (40.0, (10_000, 10_000)), (34.0, (10_000, 5_000)), (1.0, (5_000, 5_000))],
+)
+def test_fewer_rows_are_probed_where_half_of_the_budget_is_not_enough(monkeypatch, seconds, most):
     monkeypatch.setattr(budget, "_embedding", lambda prepared: 0.0)
     rows = np.random.default_rng(0).normal(size=(100_000, 3)).astype(np.float32)
     settings = {"encoder.width": 8, "encoder.hidden": 8}
     planned = next(train(rows, label=np.arange(100_000) % 2, method="simclr", settings=settings, epochs=1))
-    assert budget.divided(planned.prepared, seconds)[1] == test_rows
+    assert budget.divided(planned.prepared, seconds)[1] == most
 
 
-def test_a_run_scores_so_many_test_rows_and_a_resumed_one_as_many(monkeypatch, tmp_path):
-    monkeypatch.setattr(session, "divided", lambda prepared, budget: (budget / 2, 10))
+def test_a_run_probes_so_many_rows_and_a_resumed_one_as_many(monkeypatch, tmp_path):
+    monkeypatch.setattr(session, "divided", lambda prepared, budget: (budget / 2, (50, 10)))
     monkeypatch.setattr(prepare, "seconds_per_epoch", lambda prepared: 1.0)
     found = []
     for event in train(ROWS, label=np.arange(90) % 2, method="simclr", budget=6, out=tmp_path / "run"):
@@ -51,5 +54,5 @@ def test_a_run_scores_so_many_test_rows_and_a_resumed_one_as_many(monkeypatch, t
     for event in train(isotropy.read(ROWS, label=np.arange(90) % 2), resume=tmp_path / "run"):
         if isinstance(event, Evaluated):
             found.append(event.evidence)
-    assert found[0]["rows"]["test"] == 10 < len(event.prepared.test)
+    assert (found[0]["rows"]["train"], found[0]["rows"]["test"]) == (50, 10)
     assert any("Probed on 10 of" in note for note in found[0]["notes"])

@@ -143,18 +143,23 @@ def check_evaluators(names: Sequence[str]) -> None:
 
 
 def chosen_rows(
-    train_y: ArrayLike, test_y: ArrayLike, *, task: Task | None = None, seed: int = 0, test_rows: int = TEST_ROWS
+    train_y: ArrayLike,
+    test_y: ArrayLike,
+    *,
+    task: Task | None = None,
+    seed: int = 0,
+    most: Sequence[int] = (),
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return the training and test rows that `evaluate` uses: those with a label, capped, stratified by class.
 
-    At most 10,000 training rows and `test_rows`.
+    `most` training and test rows, by default 10,000 and 20,000.
 
     Whoever computes wide features only for probing can take these rows first; `evaluate` then takes them all.
     """
     parts = np.asarray(train_y), np.asarray(test_y)
     task = task or task_of(_together(*parts))
     chosen = []
-    for labels, cap in zip(parts, (TRAIN_ROWS, test_rows), strict=True):
+    for labels, cap in zip(parts, most or (TRAIN_ROWS, TEST_ROWS), strict=True):
         rows = np.flatnonzero(has_label(labels))
         if len(rows) > cap and task == "classes":
             rows = rows[stratified(labels[rows], cap, seed=seed)]

@@ -43,7 +43,7 @@ def evidence(
     groups: NDArray[Any] | None = None,
     notes: Sequence[str] = (),
     vectors: NDArray[np.float32] | None = None,
-    test_rows: int = TEST_ROWS,
+    most: Sequence[int] = (),
     device: torch.device | str = "cpu",
     progress: Callable[[str], None] | None = None,
 ) -> dict[str, Any]:
@@ -63,7 +63,7 @@ def evidence(
         groups: of all rows, (N,), where whole groups are on one side of the split.
         notes: what a reader of the scores has to know, before the notes of the evaluation.
         vectors: the embeddings of all rows (N, width) where they are made already.
-        test_rows: that are scored at most.
+        most: training and test rows that are probed at most; by default 10,000 and 20,000.
         device: where large fits are computed; on a GPU the linear probe learns from up to 100,000 rows.
         progress: called with the name of each representation before it is evaluated.
 
@@ -74,7 +74,7 @@ def evidence(
     baselines = with_parts_of(trained.embedding.name, trained.modality, baselines)
     # Features are made for the probed rows alone: those of large images would not fit otherwise.
     task = decided(labels, task, label)
-    chosen = chosen_rows(labels[train], labels[test], task=task, test_rows=test_rows)
+    chosen = chosen_rows(labels[train], labels[test], task=task, most=most)
     parts, (train, test) = (train, test), (train[chosen[0]], test[chosen[1]])
     notes = [*notes, *row_notes(labels[parts[0]], labels[parts[1]], chosen)]
     further = _further(labels, parts[0], train, torch.device(device))

@@ -15,7 +15,8 @@ from isotropy.training import comm
 
 # Of the budget, at least; evidence is cheap beside any training that is worth its time.
 LEAST_TRAINING = 0.5
-LEAST_TEST_ROWS = 5_000
+# Training and test rows that are probed at most: the first for which embedding and evidence fit into what is left.
+PROBED = ((TRAIN_ROWS, TEST_ROWS), (TRAIN_ROWS, 10_000), (TRAIN_ROWS, 5_000), (5_000, 5_000))
 NEGLIGIBLE = 0.02  # of the budget: no reason to train shorter
 _MEASURED_ROWS = 512
 # CPU seconds by benchmarks/evidence.py, on one thread: to make the features of baselines, and to evaluate 30,000 rows
@@ -26,23 +27,22 @@ _OF_TRAINING = 0.6  # of that time, for the training rows
 _OTHER_BASELINES = 3  # beside the trained and the untrained encoder, about as wide as the data
 
 
-def divided(prepared: Prepared, budget: float) -> tuple[float, int]:
-    """Return how many seconds of a budget training may take, and how many test rows at most are scored after it.
+def divided(prepared: Prepared, budget: float) -> tuple[float, tuple[int, int]]:
+    """Return how many seconds of a budget training may take, and how many training and test rows at most are probed.
 
     Training gets what embedding and evidence leave, and half at least; where they would take more than the other half,
-    fewer test rows are scored, 5,000 at least. Estimated from one batch through the encoder and the sizes of what is
-    measured, as the mean over ranks.
+    fewer rows are probed, 5,000 of either part at least. Estimated from one batch through the encoder and the sizes of
+    what is measured, as the mean over ranks.
     """
     seconds, labels, width = (
         _embedding(prepared),
         len(prepared.division.labels),
         cast(int, prepared.method.encoder.width),
     )
-    train = min(len(prepared.train), TRAIN_ROWS)
     each = 2 * _per_representation(width) + _OTHER_BASELINES * _per_representation(_raw_width(prepared))
-    after, scored = 0.0, TEST_ROWS
-    for scored in (TEST_ROWS, TEST_ROWS // 2, LEAST_TEST_ROWS):
-        test = min(len(prepared.test), scored)
+    after, most = 0.0, PROBED[0]
+    for most in PROBED:
+        train, test = (min(len(part), rows) for part, rows in zip((prepared.train, prepared.test), most, strict=True))
         learnt = min(len(prepared.train), LEARNT_ROWS)
         further = min(len(prepared.train) - train, FURTHER_ROWS.get(prepared.device.type, 0))
         after = seconds * (len(prepared.rows) + learnt + labels * (train + test + further))
@@ -53,7 +53,7 @@ def divided(prepared: Prepared, budget: float) -> tuple[float, int]:
         if after <= (1 - LEAST_TRAINING) * budget:
             break
     left = budget if after < NEGLIGIBLE * budget else max(budget - after, LEAST_TRAINING * budget)
-    return left, scored
+    return left, most
 
 
 def _per_representation(width: int) -> float:

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from time import perf_counter
@@ -17,7 +17,6 @@ from torch import Tensor
 from isotropy.batch import Batch, batched, tensors_of
 from isotropy.data import PREPROCESS, Preprocess
 from isotropy.errors import UserError
-from isotropy.evaluation.evaluate import TEST_ROWS
 from isotropy.evaluation.score import read_comparison
 from isotropy.io.atomic import write_atomically
 from isotropy.io.logs import Log, finite
@@ -81,8 +80,8 @@ class Run:
         if not self.has_checkpoint:
             raise UserError(f"{self.folder / 'checkpoints'}: no checkpoint is left to train on from: begin another run")
 
-    def create(self, prepared: Prepared, test_rows: int = TEST_ROWS) -> None:
-        """Make the directory with the recipe and what was learnt of the data; `test_rows` are scored at most."""
+    def create(self, prepared: Prepared, probed: Sequence[int] = ()) -> None:
+        """Make the directory with the recipe and what was learnt of the data; `probed`: see `Planned`."""
         self.refuse_if_taken()
         with self._writing():
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -91,7 +90,7 @@ class Run:
                 "rows": len(prepared.rows),
                 "training_rows": len(prepared.train),
                 "fingerprint": fingerprint(prepared.rows),
-                "test_rows": test_rows,
+                "probed": list(probed),
                 **({} if prepared.data.windows is None else {"windows": prepared.data.windows.about()}),
                 **prepared.facts(),
                 "preprocess": prepared.preprocess.to_json(),
@@ -99,7 +98,7 @@ class Run:
             self._write("data.json", about)
             self._write("recipe.toml", prepared.recipe.to_toml())
 
-    def extend(self, prepared: Prepared, test_rows: int = TEST_ROWS) -> None:
+    def extend(self, prepared: Prepared, probed: Sequence[int] = ()) -> None:
         """Make a finished run one that is on its way to the longer schedule that `prepared` has; see `create`.
 
         What it exported stays as it is until that end is reached.
@@ -107,7 +106,7 @@ class Run:
         last = checkpoint.last_good(self.checkpoints)
         before = [] if last is None else [checkpoint.about(last)["identity"]["steps"]]
         with self._writing():
-            about = self.about | prepared.facts() | {"extends": [*self.extends, *before], "test_rows": test_rows}
+            about = self.about | prepared.facts() | {"extends": [*self.extends, *before], "probed": list(probed)}
             about["unfinished"] = True
             # First, for with the recipe alone the checkpoint would be of another training.
             self._write("data.json", about)
@@ -119,9 +118,9 @@ class Run:
         return [int(steps) for steps in self.read_json("data.json", {}).get("extends", [])]
 
     @property
-    def test_rows(self) -> int:
-        """How many test rows are scored at most."""
-        return int(self.read_json("data.json", {}).get("test_rows", TEST_ROWS))
+    def probed(self) -> list[int]:
+        """How many training and test rows are probed at most, where it is less than usual."""
+        return [int(count) for count in self.read_json("data.json", {}).get("probed", [])]
 
     @property
     def about(self) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from isotropy.data.recordings.paths import first_path, named_by_path, resolved
 from isotropy.diagnostics.verdict import Verdict, verdict
 from isotropy.errors import UserError
 from isotropy.evaluation.baselines import check_baselines
-from isotropy.evaluation.evaluate import TEST_ROWS, with_budget
+from isotropy.evaluation.evaluate import with_budget
 from isotropy.evaluation.evaluators import DEFAULT
 from isotropy.evaluation.evidence import codes_evidence, evidence
 from isotropy.evaluation.problem import Size
@@ -35,6 +35,7 @@ from isotropy.runs.prepare import Prepared
 from isotropy.runs.recipe import Recipe
 from isotropy.training import Step, checkpoint, comm, fit
 
+_AS_USUAL: Sequence[int] = ()
 _HELD_BYTES = 1 << 29  # of embeddings that probes and export share; more are made again, piece by piece
 
 
@@ -49,7 +50,7 @@ class Planned:
         folder: the run directory, None where there will be none.
         reserved: seconds of the budget, or of the default length, that are kept for embedding and evidence.
         done: epochs that a finished run was trained for already, where it is extended.
-        test_rows: that are scored at most.
+        probed: training and test rows that are probed at most, where it is less than usual.
     """
 
     prepared: Prepared
@@ -58,7 +59,7 @@ class Planned:
     folder: Path | None
     reserved: float = 0.0
     done: float = 0.0
-    test_rows: int = TEST_ROWS
+    probed: Sequence[int] = ()
 
     @cached_property
     def seconds(self) -> float:
@@ -341,10 +342,10 @@ def _plan(
     data = _read(data, reading)
     chosen = replace(Recipe.chosen(recipe, data.modality, changes), data=origin)
     prepared = prepare.prepare(chosen, data, device=place, network=network)
-    reserved, test_rows = 0.0, TEST_ROWS
+    reserved, probed = 0.0, _AS_USUAL
     if budget is not None:
         reason = "budget"
-        seconds, test_rows = divided(prepared, budget)
+        seconds, probed = divided(prepared, budget)
         reserved = budget - seconds
         epochs = prepare.epochs_within(seconds, prepare.seconds_per_epoch(prepared))
     elif recipe or "train.epochs" in changes:
@@ -353,14 +354,14 @@ def _plan(
     else:
         reason = "default"
         most = prepare.default_epochs(chosen, len(prepared.dataset))
-        seconds, test_rows = divided(prepared, defaults.DEFAULT_BUDGET)
+        seconds, probed = divided(prepared, defaults.DEFAULT_BUDGET)
         reserved = defaults.DEFAULT_BUDGET - seconds
         epochs = prepare.epochs_within(seconds, prepare.seconds_per_epoch(prepared), most=most)
     if out == "auto":
         out = free_folder(first_path(origin.get("path", "data")), chosen.method) if comm.rank() == 0 else None
         out = comm.broadcast_object(out)
     folder = None if out is None else Path(out)
-    return Planned(prepared.with_epochs(epochs), epochs, reason, folder, reserved, test_rows=test_rows)
+    return Planned(prepared.with_epochs(epochs), epochs, reason, folder, reserved, probed=probed)
 
 
 def _plan_resumed(run: Run, data: Any, epochs: float | None, budget: float | None, place: torch.device) -> Planned:
@@ -373,17 +374,17 @@ def _plan_resumed(run: Run, data: Any, epochs: float | None, budget: float | Non
     prepared = prepare.prepare(recipe, data, device=place, preprocess=run.preprocess)
     run.refuse_other_data(prepared.rows)
     if epochs is None and budget is None:
-        return Planned(prepared, recipe.train.epochs, "resume", run.folder, test_rows=run.test_rows)
+        return Planned(prepared, recipe.train.epochs, "resume", run.folder, probed=run.probed)
     done = epochs_done(run, prepared)
-    reserved, test_rows = 0.0, TEST_ROWS
+    reserved, probed = 0.0, _AS_USUAL
     if epochs is None:
         assert budget is not None
-        seconds, test_rows = divided(prepared, budget)
+        seconds, probed = divided(prepared, budget)
         reserved = budget - seconds
         epochs = epochs_within_budget(run, prepared, done, budget, reserved)
     else:
         refuse_no_more(run, prepared, done, epochs)
-    return Planned(prepared.with_epochs(epochs), epochs, "longer", run.folder, reserved, done, test_rows)
+    return Planned(prepared.with_epochs(epochs), epochs, "longer", run.folder, reserved, done, probed)
 
 
 def _events(
@@ -402,7 +403,7 @@ def _events(
         run = None if folder is None else Run(folder)
         if run is not None and planned.reason != "resume":
             begin = run.extend if planned.reason == "longer" else run.create
-            on_first(lambda: begin(prepared, planned.test_rows))
+            on_first(lambda: begin(prepared, planned.probed))
         resume = checkpoint.last_good(run.checkpoints) if run else None
         offsets = checkpoint.about(resume)["about"]["offsets"] if resume else {}
         with run.recording(offsets) if run else nullcontext(Recorder({}, None)) as recorder:
@@ -491,7 +492,7 @@ def _evidence(
         baselines=probing.baselines,
         sizes=probing.sizes,
         vectors=vectors,
-        test_rows=planned.test_rows,
+        most=planned.probed,
         device=prepared.device,
         progress=probing.progress,
     )
