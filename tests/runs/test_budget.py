@@ -18,12 +18,17 @@ def prepared():
 @pytest.mark.parametrize(("embedding", "left"), [(0.1, 10.0), (3.0, 7.0), (60.0, 5.0)])
 def test_training_gets_what_embedding_leaves_and_half_at_least(prepared, monkeypatch, embedding, left):
     # All 90 rows are embedded, and the training rows once more, from which the embedding is learnt.
-    monkeypatch.setattr(budget, "_embedding", lambda prepared: embedding / (90 + len(prepared.train)))
+    monkeypatch.setattr(budget, "_embedding", lambda prepared: (embedding / (90 + len(prepared.train)), 8))
     assert budget.divided(prepared, 10.0)[0] == pytest.approx(left)
 
 
+def test_what_is_evaluated_is_as_wide_as_the_joined_embedding(prepared):
+    _, width = budget._embedding(prepared)
+    assert width == prepared.representation().width > prepared.method.encoder.width
+
+
 def test_evidence_of_a_label_is_paid_for(prepared, monkeypatch):
-    monkeypatch.setattr(budget, "_embedding", lambda prepared: 0.0)
+    monkeypatch.setattr(budget, "_embedding", lambda prepared: (0.0, 8))
     labelled = next(train(ROWS, label=np.arange(90) % 2, method="simclr", epochs=1)).prepared
     assert budget.divided(labelled, 100.0)[0] < 100.0 == budget.divided(prepared, 100.0)[0]
     network = prepared.method.encoder
@@ -37,7 +42,7 @@ def test_evidence_of_a_label_is_paid_for(prepared, monkeypatch):
     [(1e4, (10_000, 20_000)), (40.0, (10_000, 10_000)), (34.0, (10_000, 5_000)), (1.0, (5_000, 5_000))],
 )
 def test_fewer_rows_are_probed_where_half_of_the_budget_is_not_enough(monkeypatch, seconds, most):
-    monkeypatch.setattr(budget, "_embedding", lambda prepared: 0.0)
+    monkeypatch.setattr(budget, "_embedding", lambda prepared: (0.0, 8))
     rows = np.random.default_rng(0).normal(size=(100_000, 3)).astype(np.float32)
     settings = {"encoder.width": 8, "encoder.hidden": 8}
     planned = next(train(rows, label=np.arange(100_000) % 2, method="simclr", settings=settings, epochs=1))

@@ -1,7 +1,6 @@
 """How a budget of seconds is divided: training gets what embedding and evidence leave of it."""
 
 from time import perf_counter
-from typing import cast
 
 import torch
 
@@ -34,11 +33,7 @@ def divided(prepared: Prepared, budget: float) -> tuple[float, tuple[int, int]]:
     fewer rows are probed, 5,000 of either part at least. Estimated from one batch through the encoder and the sizes of
     what is measured, as the mean over ranks.
     """
-    seconds, labels, width = (
-        _embedding(prepared),
-        len(prepared.division.labels),
-        cast(int, prepared.method.encoder.width),
-    )
+    (seconds, width), labels = _embedding(prepared), len(prepared.division.labels)
     each = 2 * _per_representation(width) + _OTHER_BASELINES * _per_representation(_raw_width(prepared))
     after, most = 0.0, PROBED[0]
     for most in PROBED:
@@ -61,15 +56,15 @@ def _per_representation(width: int) -> float:
     return _ROWS + _COLUMN * min(width, _WIDEST) + _WIDE * (width if width > _WIDEST else 0)
 
 
-def _embedding(prepared: Prepared) -> float:
-    """Return about how many seconds the embedding of a row takes."""
+def _embedding(prepared: Prepared) -> tuple[float, int]:
+    """Return about how many seconds the embedding of a row takes, and its width."""
     rows = take(prepared.rows, torch.from_numpy(prepared.train[:_MEASURED_ROWS]))
     encoder, preprocess = prepared.method.encoder, prepared.preprocess
     # What is learnt of these few rows costs as much to apply as what will be learnt of all.
     embedding = learn_embedding(prepared.recipe.embedding, encoder, preprocess, rows)
     start = perf_counter()
     embedding.embed(encoder, preprocess, rows, chunk_size(encoder, tuple(rows.shape[1:])))
-    return (perf_counter() - start) / len(rows)
+    return (perf_counter() - start) / len(rows), embedding.width
 
 
 def _raw_width(prepared: Prepared) -> int:
