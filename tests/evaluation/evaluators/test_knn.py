@@ -3,6 +3,7 @@ import pytest
 
 from isotropy.errors import UserError
 from isotropy.evaluation import Features, Problem, knn_probe
+from isotropy.evaluation.evaluators.held_out import held_out_folds
 from isotropy.evaluation.evaluators.knn import knn
 
 
@@ -52,3 +53,21 @@ def test_the_form_is_chosen_on_training_rows():
     found = next(iter(knn(Features(x[:200], x[200:]), Problem.of(y[:200], y[200:]))))
     assert found.detail["form"] != "as it is" and found.terms.mean() > 0.85
     assert knn_probe(x[:200], y[:200], x[200:], y[200:]).score < 0.65
+
+
+@pytest.mark.parametrize("rows", [60, 3300])
+def test_its_held_out_score_is_of_the_rows_and_the_folds_of_the_linear_probe(rows):
+    """With all other rows to vote it would be chosen for their number."""
+    rng = np.random.default_rng(0)
+    y = rng.integers(3, size=rows)
+    x = (np.eye(3)[y] + rng.normal(size=(rows, 3))).astype(np.float32)
+    asked = Problem.of(y, y)
+    found = next(iter(knn(Features(x, x), asked)))
+    form = next(form.train for form in Features(x, x).forms() if form.name == found.detail["form"])
+    chosen, folds = held_out_folds(asked)
+    some = np.unique(np.linspace(0, len(chosen) - 1, min(len(chosen), 2000)).astype(int))
+    right = []
+    for fold in range(3):
+        keys, out = chosen[folds != fold], chosen[some[folds[some] == fold]]
+        right += (brute_force(form[keys], form[out], np.eye(3)[y[keys]], 20, 0.07).argmax(1) == y[out]).tolist()
+    assert found.validation == pytest.approx(np.mean(right), abs=2e-3)

@@ -1,6 +1,7 @@
 """Exact k-nearest-neighbour probe on cosine similarity."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -8,14 +9,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from isotropy.evaluation.features import Features
+from isotropy.evaluation.evaluators.held_out import FOLDS, held_out_folds
+from isotropy.evaluation.features import Features, Form
 from isotropy.evaluation.metrics import score_of
 from isotropy.evaluation.neighbours import most_similar
 from isotropy.evaluation.problem import Problem
 from isotropy.evaluation.score import Measurement
 
 NEIGHBOURS = 20
-FOLDS = 3  # where rows have groups
 TEMPERATURE = 0.07
 CHOICE_ROWS = 2000  # training rows that choose the form, each by its neighbours among all the others
 
@@ -25,7 +26,7 @@ def knn(candidate: Any, problem: Problem) -> Iterator[Measurement]:
 
     Each neighbour weighs exp(cosine / 0.07); numbers are averaged alike. The form is the one with which training rows
     are best predicted from the other training rows (of other groups, where rows have groups); nothing else is fitted.
-    Exact: every pair is compared.
+    Exact: every pair is compared. `validation` is of the rows and the folds of which the linear probe's is.
 
     Source: Wu et al., Unsupervised Feature Learning via Non-Parametric Instance Discrimination (2018), section 3.4
     (k = 200 there; 20 as in DINO, 2021, section 4).
@@ -41,7 +42,21 @@ def knn(candidate: Any, problem: Problem) -> Iterator[Measurement]:
             best, chosen = value, form
     predicted = vote(chosen.train, problem, chosen.test, k)
     detail = {"k": k, "temperature": TEMPERATURE, "form": chosen.name}
-    yield from problem.measured(predicted, validation=best, detail=detail)
+    yield from problem.measured(predicted, validation=_validation(chosen, problem, k, best), detail=detail)
+
+
+def _validation(form: Form, problem: Problem, k: int, alone: float) -> float:
+    """Return the score on held-out training rows, of as many others as a linear probe has: all would flatter k-NN.
+
+    Where no folds can be made it is `alone`, the score with each row left out alone.
+    """
+    held = held_out_folds(problem)
+    if held is None:
+        return alone
+    rows, folds = held
+    some = replace(problem, train_y=problem.train_y[rows])
+    found = _left_out(form.train[rows], some, k) if folds is None else _fold_left_out(form.train[rows], some, k, folds)
+    return score_of(problem.task, problem.leading, *found)
 
 
 def vote(
