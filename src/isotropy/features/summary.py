@@ -67,6 +67,8 @@ class SeriesSummary(FreeFeatures):
     """
 
     any_batch = True
+    # Level, spread and extremes stand in the encoder's vector too, and are constant where series come normalised.
+    weight = 0.5
     length: Tensor
 
     @classmethod
