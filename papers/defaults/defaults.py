@@ -15,6 +15,7 @@ from runner import Claim, Paper, Row, Rows, Run, markdown, select
 
 import data as sets
 from isotropy.data import Data
+from isotropy.evaluation.baselines import UNTRAINED
 from isotropy.evaluation.evaluate import PROPAGATION, chosen_rows, propagation_of
 from isotropy.evaluation.evidence import both_parts, free, with_parts_of
 from isotropy.evaluation.features import Features
@@ -90,9 +91,11 @@ def _free(name: str, folder: Path | None, encoder: str) -> list[Measured]:
     data, problem, rows = _problem(name, folder)
     prepared = prepare(Recipe.default(COMPARED[data.modality][0], data.modality).changed({"encoder": encoder}), data)
     parts = with_parts_of(prepared.recipe.embedding, data.modality)
+    initial = prepared.representation()
+    own = {UNTRAINED: initial.embedding.parts}
     candidates = {
-        title: Features(*one) if isinstance(one, tuple) else one
-        for title, one in free(prepared.representation(), prepared.rows, *rows, parts).items()
+        title: Features(*one, parts=own.get(title)) if isinstance(one, tuple) else one
+        for title, one in free(initial, prepared.rows, *rows, parts).items()
     }
     found = [measure(title, one, problem, EVALUATORS) for title, one in candidates.items()]
     forms = {one.name: form for one in found if (form := one.searched_form) is not None}
@@ -107,8 +110,9 @@ def _one(recipe: Recipe, name: str, folder: Path | None, quick: bool) -> Row:
     if not quick:
         epochs = min(epochs, runner.epochs_within(recipe, data, DEFAULT_BUDGET))
     made = runner.train_once(recipe.changed({"train.epochs": epochs}), data, quick=quick)
-    embedded = both_parts(made.prepared.representation().embed_stored, made.prepared.rows, *rows)
-    ours = measure(recipe.method, Features(*embedded), problem, EVALUATORS)
+    trained = made.prepared.representation()
+    embedded = both_parts(trained.embed_stored, made.prepared.rows, *rows)
+    ours = measure(recipe.method, Features(*embedded, parts=trained.embedding.parts), problem, EVALUATORS)
     beside = _free(name, folder, recipe.encoder)
     mine = scored_rows({recipe.method: [ours]}, beside, problem.leading)
     method = next(row for row in mine if row["kind"] == "method")

@@ -2,7 +2,10 @@ import numpy as np
 import pytest
 
 from isotropy.errors import UserError
-from isotropy.evaluation import Features
+from isotropy.evaluation import Features, Problem
+from isotropy.evaluation.evaluators.knn import knn
+from isotropy.evaluation.evaluators.linear import linear
+from isotropy.evaluation.evaluators.search import search
 
 
 def made(rows, columns, seed=0):
@@ -65,3 +68,24 @@ def test_a_common_offset_of_float64_features_loses_no_label(offset):
     np.testing.assert_allclose(moved.standardised.test, plain.standardised.test, atol=2e-3)
     near = Features(x[:40] + 10, x[40:] + 10)
     np.testing.assert_array_equal(near.train, (x[:40] + 10).astype(np.float32), "a moderate one stays")
+
+
+def test_parts_are_read_alone_by_what_learns_from_all_labels_and_not_by_few():
+    """Two columns that tell the classes apart stand beside thirty of noise of the same size."""
+    rng = np.random.default_rng(0)
+    y = np.arange(400) % 2
+    told, noise = y[:, None] + 0.4 * rng.normal(size=(400, 2)), rng.normal(size=(400, 30))
+    x = np.hstack([noise, told]).astype(np.float32)
+    parts = {"encoder": slice(0, 30), "columns": slice(30, 32)}
+    one = Features(x[:200], x[200:], x[:7], parts=parts)
+    forms = {form.name: form for form in one.readings()}
+    assert list(forms)[-2:] == ["encoder alone", "columns alone"] and len(forms) == len(list(one.forms())) + 2
+    alone = Features(x[:200, 30:], x[200:, 30:], x[:7, 30:]).as_is
+    for name in ("train", "test", "further"):
+        assert np.array_equal(getattr(forms["columns alone"], name), getattr(alone, name))
+    for evaluator in (search, knn, linear):
+        without, found = (next(iter(evaluator(made, Problem.of(y[:200], y[200:])))) for made in (
+            Features(x[:200], x[200:]), Features(x[:200], x[200:], parts=parts)
+        ))  # fmt: skip
+        assert found.terms.mean() >= without.terms.mean()
+        assert evaluator is linear or found.detail["form"] == "columns alone"

@@ -89,6 +89,15 @@ def test_the_total_variance_of_a_block_on_the_training_rows_is_its_weight_square
         np.testing.assert_allclose(z[:, start:end].var(axis=0).sum(), weight**2, rtol=1e-3)
 
 
+def test_the_parts_are_the_blocks_in_their_order(joined):
+    representation, values, plain = joined
+    parts, blocks = representation.embedding.parts, representation.embedding.blocks
+    assert list(parts) == ["encoder", *representation.embedding.features] and not plain.embedding.parts
+    assert [part.stop - part.start for part in parts.values()] == [block.width for block in blocks]
+    own = blocks[0](torch.from_numpy(plain.transform(values))).numpy()
+    np.testing.assert_allclose(representation.transform(values)[:, parts["encoder"]], own, atol=1e-5)
+
+
 def test_a_block_is_the_columns_standardised_along_their_principal_axes():
     x = torch.randn(400, 300, generator=torch.Generator().manual_seed(0)) @ torch.randn(300, 300)
     z = (x - x.mean(0)) / x.std(0, correction=0)

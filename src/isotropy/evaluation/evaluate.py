@@ -38,6 +38,7 @@ def evaluate(
     draws: int = DRAWS,
     groups: ArrayLike | None = None,
     further_y: ArrayLike | None = None,
+    parts: Mapping[str, Mapping[str, slice]] | None = None,
     device: str = "cpu",
     seed: int = 0,
     progress: Progress | None = None,
@@ -65,6 +66,8 @@ def evaluate(
         groups: of the training rows (N,): linear probe and k-NN then choose by rows of other groups.
         further_y: labels of the further training rows (F,), none missing, from which the linear probe alone learns:
             10,000 rows are enough for a choice and many for other evaluators.
+        parts: name of a representation -> columns of it that may be read alone, by name: by the linear probe, k-NN and
+            search, where they do better on training rows.
         device: where large fits are computed.
         seed: of subsamples, folds, draws and resamples.
         progress: called with the name of each representation before it is evaluated.
@@ -113,7 +116,8 @@ def evaluate(
     candidates: dict[str, Any] = {}
     for name in [ours, *(name for name in representations if name != ours)]:
         announce(name)
-        candidates[name] = _candidate(name, representations[name], (len(train_y), len(test_y)), rows)
+        own = (parts or {}).get(name)
+        candidates[name] = _candidate(name, representations[name], (len(train_y), len(test_y)), rows, own)
         found.append(measure(name, candidates[name], problem, evaluators))
     if "few_labels" in evaluators and problem.task != "labels":
         announce(PROPAGATION)
@@ -179,7 +183,9 @@ def _refuse_empty(train_y: Array, test_y: Array) -> None:
             raise UserError(f"no row of the {part} part has a label: a probe needs some")
 
 
-def _candidate(name: str, given: Any, counts: tuple[int, int], rows: tuple[Array, Array]) -> Any:
+def _candidate(
+    name: str, given: Any, counts: tuple[int, int], rows: tuple[Array, Array], own: Mapping[str, slice] | None
+) -> Any:
     """Return the features of the chosen rows; other candidates come with these rows already."""
     if not isinstance(given, tuple):
         return given
@@ -189,7 +195,7 @@ def _candidate(name: str, given: Any, counts: tuple[int, int], rows: tuple[Array
             raise UserError(f"{name}: {len(features)} {part} features do not go with {count} labels")
         parts.append(features if len(chosen) == count else features[chosen])
     try:
-        return Features(*parts, *given[2:])
+        return Features(*parts, *given[2:], parts=own)
     except UserError as error:
         raise UserError(f"{name}: {error}") from None
 
@@ -224,7 +230,7 @@ def propagation_of(free: Mapping[str, Any], forms: Mapping[str, tuple[float, str
     if not searched:
         return Propagation(next(iter(features.values())).standardised, problem.drawn_test_rows())
     best = max(searched, key=lambda name: searched[name][0])
-    form = next(form for form in features[best].forms() if form.name == searched[best][1])
+    form = next(form for form in features[best].readings() if form.name == searched[best][1])
     return Propagation(form, problem.drawn_test_rows())
 
 

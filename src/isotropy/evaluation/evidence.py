@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from isotropy.batch import Batch, batched, take, tensors_of
 from isotropy.diagnostics.codes import bins_used, mutual_information, purity, usage
 from isotropy.evaluation import leaks
-from isotropy.evaluation.baselines import collect, trees
+from isotropy.evaluation.baselines import UNTRAINED, collect, trees
 from isotropy.evaluation.baselines.extra import EXTRAS, check_baselines
 from isotropy.evaluation.evaluate import TEST_ROWS, chosen_rows, evaluate, row_notes
 from isotropy.evaluation.evaluators import DEFAULT
@@ -102,6 +102,7 @@ def evidence(
         sizes=sizes,
         groups=None if groups is None else groups[train],
         further_y=labels[further] if len(further) else None,
+        parts={trained.title: trained.embedding.parts, UNTRAINED: initial.embedding.parts},
         device=str(device),
         progress=progress,
     )

@@ -1,7 +1,7 @@
 """Frozen features of one representation, in the forms in which probes read them: as is, standardised, whitened."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -47,6 +47,7 @@ class Features:
         train: (N, D), finite. test: (M, D), finite.
         further: (F, D), finite: training rows from which the linear probe alone learns, as there are too many of them
             for the others. Nothing else is learnt from them.
+        parts: columns that may be read alone, by name, such as the blocks of a joined embedding.
 
     Raises:
         UserError: not two-dimensional, of two widths, or not finite.
@@ -57,12 +58,16 @@ class Features:
         [('as it is', [17, 2, 2]), ('standardised', [10, 10, 10]), ('whitened', [10, 10, 10])]
     """
 
-    def __init__(self, train: ArrayLike, test: ArrayLike, further: ArrayLike | None = None) -> None:
+    def __init__(
+        self, train: ArrayLike, test: ArrayLike, further: ArrayLike | None = None,
+        *, parts: Mapping[str, slice] | None = None,
+    ) -> None:  # fmt: skip
         offset = _offset(train)
         self.train, self.test = _checked("training", train, offset), _checked("test", test, offset)
         if self.train.shape[1] != self.test.shape[1]:
             raise UserError(f"training features are {self.train.shape[1]} wide and test features {self.test.shape[1]}")
         self.further = None if further is None else _checked("further training", further, offset)
+        self.parts = dict(parts or {})
 
     @property
     def width(self) -> int:
@@ -75,6 +80,16 @@ class Features:
         if self.width > 1:
             yield self.standardised
             yield self.whitened
+
+    def readings(self) -> Iterator[Form]:
+        """Yield the features in each form, then each of their parts alone, as it is."""
+        yield from self.forms()
+        yield from self._alone
+
+    @cached_property
+    def _alone(self) -> list[Form]:
+        alone = ((name, Features(*(x[:, columns] for x in self._parts))) for name, columns in self.parts.items())
+        return [replace(part.as_is, name=f"{name} alone") for name, part in alone]
 
     @cached_property
     def as_is(self) -> Form:

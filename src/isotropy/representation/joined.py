@@ -3,7 +3,8 @@
 import copy
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar, Self
+from itertools import accumulate
+from typing import Any, ClassVar, Self, cast
 
 import numpy as np
 import torch
@@ -56,6 +57,11 @@ class Embedding(nn.Module, ABC):
     @abstractmethod
     def vector_block(self) -> "Block":
         """Return what makes the first columns of the encoder's vectors; on these the other columns do not depend."""
+
+    @property
+    def parts(self) -> dict[str, slice]:
+        """The columns of each kind by name, the encoder's first; {} where all are of one kind."""
+        return {}
 
     def moved(self, vectors: Tensor) -> "Embedding":
         """Return the same for the encoder trained further, whose vectors (n, D) of training rows are these now."""
@@ -215,6 +221,12 @@ class Joined(Embedding):
         ]
         made = cls(features, blocks)
         return made.with_statistics(made.joined(parts))
+
+    @property
+    def parts(self) -> dict[str, slice]:
+        """The columns of the encoder's block and of each of the features'."""
+        ends = list(accumulate((cast(Block, block).width for block in self.blocks), initial=0))
+        return {name: slice(*some) for name, some in zip(["encoder", *self.features], zip(ends, ends[1:]), strict=True)}
 
     def joined(self, parts: Sequence[Tensor]) -> Tensor:
         """Return the embeddings (B, width) of the encoder's vectors and of the features."""

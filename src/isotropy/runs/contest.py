@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from isotropy.data import Data
+from isotropy.evaluation.baselines import UNTRAINED
 from isotropy.evaluation.evaluate import PROPAGATION, chosen_rows, facts_of, notes_on, propagation_of
 from isotropy.evaluation.evaluators import DEFAULT
 from isotropy.evaluation.evidence import both_parts, codes_evidence, free, in_pieces, with_parts_of
@@ -34,7 +35,6 @@ from isotropy.runs.recommendation import recommend
 
 _TIMED_ROWS = 1000
 STABILITY_ROWS = 2000
-UNTRAINED = "untrained encoder"
 
 
 def divided(data: Data, seed: int) -> Data:
@@ -118,7 +118,8 @@ class Contest:
         initial = self.prepared.representation()
         costs["embedding"] = self._per_thousand(initial, self.prepared)
         if self.label:
-            candidates = self._features(free(initial, self.prepared.rows, self.train, self.test, self._parts()))
+            found = free(initial, self.prepared.rows, self.train, self.test, self._parts())
+            candidates = self._features(found, {UNTRAINED: initial.embedding.parts})
             forms: dict[str, tuple[float, str]] = {}
             for name, candidate in candidates.items():
                 yield name
@@ -129,15 +130,19 @@ class Contest:
             for name, prepared in self._other_encoders().items():
                 yield name
                 other = prepared.representation()
-                self._measured(name, Features(*both_parts(other.embed_stored, prepared.rows, self.train, self.test)))
+                own = both_parts(other.embed_stored, prepared.rows, self.train, self.test)
+                self._measured(name, Features(*own, parts=other.embedding.parts))
         costs["free"] = self.folder.spent + self.clock() - self._mark
         self.spend()
 
     def _parts(self) -> tuple[str, ...]:
         return with_parts_of(self.prepared.recipe.embedding, self.data.modality)
 
-    def _features(self, candidates: Mapping[str, Any]) -> dict[str, Any]:
-        return {name: Features(*one) if isinstance(one, tuple) else one for name, one in candidates.items()}
+    def _features(self, candidates: Mapping[str, Any], parts: Mapping[str, Mapping[str, slice]]) -> dict[str, Any]:
+        return {
+            name: Features(*one, parts=parts.get(name)) if isinstance(one, tuple) else one
+            for name, one in candidates.items()
+        }
 
     def _other_encoders(self) -> dict[str, Prepared]:
         """Return what is needed of the untrained encoders of methods that use another one than the first method."""
@@ -176,7 +181,8 @@ class Contest:
         state["embedding_seconds"], state["width"] = self._per_thousand(made, prepared), made.width
         found = []
         if self.label:
-            vectors = Features(*both_parts(made.embed_stored, prepared.rows, self.train, self.test))
+            both = both_parts(made.embed_stored, prepared.rows, self.train, self.test)
+            vectors = Features(*both, parts=made.embedding.parts)
             measured = measure(made.title, vectors, self.problem, DEFAULT)
             measured.save(self.folder.evidence(name))
             facts = facts_of(self.problem, ours=made.title, label=self.label, notes=[*self.notes, *measured.notes])

@@ -15,6 +15,7 @@ Pair = tuple[Features, Features]
 
 FIT_ROWS = 10_000
 WIDEST = 4096
+UNTRAINED = "untrained encoder"
 
 
 def collect(
@@ -53,7 +54,7 @@ def collect(
         if np.shape(series[0])[2] >= 3:
             found[random_convolutions.NAME] = random_convolutions.affordable(*series, seed=seed)
     if untrained is not None:
-        found["untrained encoder"] = (
+        found[UNTRAINED] = (
             np.asarray(untrained[0], dtype=np.float32),
             np.asarray(untrained[1], dtype=np.float32),
         )

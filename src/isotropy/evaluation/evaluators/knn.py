@@ -35,7 +35,7 @@ def knn(candidate: Any, problem: Problem) -> Iterator[Measurement]:
         return
     k = min(NEIGHBOURS, len(problem.train_y))
     best, chosen, folds = -np.inf, candidate.as_is, problem.group_folds(FOLDS)
-    for form in candidate.forms():
+    for form in candidate.readings():
         left_out = _left_out(form.train, problem, k) if folds is None else _fold_left_out(form.train, problem, k, folds)
         value = score_of(problem.task, problem.leading, *left_out)
         if not value <= best:

@@ -42,7 +42,7 @@ def search(candidate: Features, problem: Problem) -> Iterator[Measurement]:
     some = some[stratified(problem.train_y, min(CHOICE_QUERIES, len(some)), seed=problem.seed)]
     own = np.arange(len(problem.train_y)) if problem.groups is None else problem.groups
     best, chosen = -1.0, candidate.as_is
-    for form in candidate.forms():
+    for form in candidate.readings():
         x = torch.from_numpy(form.train)
         value = _precision(x[some], x, problem.train_y[some], problem.train_y, own[some], own)
         if value > best:
