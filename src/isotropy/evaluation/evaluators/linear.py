@@ -89,7 +89,7 @@ def fit_linear(features: Features, problem: Problem, like: LinearModel | None = 
 
 
 def _form_of(features: Features, like: LinearModel) -> Form:
-    return next((form for form in features.readings() if form.name == like.form.name), features.as_is)
+    return next((form for form in features.forms() if form.name == like.form.name), features.as_is)
 
 
 def _logistic(features: Features, problem: Problem, like: LinearModel | None) -> LinearModel:
@@ -102,7 +102,7 @@ def _logistic(features: Features, problem: Problem, like: LinearModel | None) ->
     elif held is not None:
         rows, folds = held
         assert folds is not None, "classes have folds"
-        found = [(*_cross_validated(form, rows, folds, problem), form) for form in features.readings()]
+        found = [(*_cross_validated(form, rows, folds, problem), form) for form in features.forms()]
         validation, strength, form = max(found, key=lambda one: one[0])
         chosen_by = f"{FOLDS}-fold cross-validation on {len(rows)} training rows"
     axes = _axes(form.train).to(problem.device)
@@ -155,7 +155,7 @@ def _each_label(features: Features, problem: Problem) -> tuple[NDArray[Any], flo
     rows, folds = held
     learnt = torch.from_numpy(np.repeat(folds[:, None] != np.arange(FOLDS), len(C_GRID), axis=1))[None]
     found = []
-    for form in features.readings():
+    for form in features.forms():
         x = (torch.from_numpy(form.train[rows])[None] @ _axes(form.train[rows])).to(problem.device)
         held_out = np.empty((len(C_GRID), len(rows), len(labels)))
         for label in labels:
@@ -204,7 +204,7 @@ def _ridge(features: Features, problem: Problem, like: LinearModel | None) -> Li
         divided: dict[str, Any] = {}
         if folds is not None:
             divided = {"cv": PredefinedSplit(folds), "scoring": "neg_mean_squared_error"}
-        for one in features.readings():
+        for one in features.forms():
             search = RidgeCV(alphas=ALPHA_GRID, **divided).fit(one.train[rows].astype(np.float64), y[rows])
             spread = float(np.var(y[rows])) or 1.0
             found.append((1 + float(search.best_score_) / spread, float(search.alpha_), one))
