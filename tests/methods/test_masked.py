@@ -1,7 +1,10 @@
+import math
+
 import pytest
 import torch
 from torch import nn
 
+from isotropy.errors import UserError
 from isotropy.methods import Masked
 from isotropy.objectives import normalise_patches, reconstruction
 from isotropy.rng import Stream
@@ -48,6 +51,26 @@ def test_every_row_hides_the_same_count_of_whole_patches(shape, share):
 def test_a_share_that_is_a_whole_number_of_cells_hides_that_number(share, count):
     hidden = made((10,), mask_ratio=share)(views_of(normal(3, 10)))["hidden"][0]
     assert hidden.sum(1).tolist() == [count] * 3
+
+
+@pytest.mark.parametrize("shape", GRIDS)
+@pytest.mark.parametrize(("least", "most"), [(0.0, 0.99), (0.2, 0.5)])
+def test_rows_hide_numbers_of_their_own_between_the_two_fractions(shape, least, most):
+    cells, x = GRIDS[shape], normal(2000, *shape)
+    hidden = made(shape, mask_ratio=most, least_ratio=least)(views_of(x))["hidden"][0]
+    for axis in range(2, hidden.ndim):
+        hidden = hidden[(slice(None),) * axis + (slice(0, None, 4),)]
+    counts = hidden.flatten(1).sum(1)
+    low, high = max(1, math.ceil(cells * least)), min(cells - 1, math.ceil(cells * most))
+    drawn = torch.bincount(counts, minlength=cells + 1) / len(x)
+    assert counts.min() == low and counts.max() == high
+    assert (drawn[low : high + 1] - 1 / (high - low + 1)).abs().max() < 0.04
+    assert (hidden.flatten(1).double().mean(0) - (low + high) / 2 / cells).abs().max() < 0.05
+
+
+def test_a_least_fraction_above_the_greatest_is_refused():
+    with pytest.raises(UserError, match=r"least_ratio = 0\.6 is above mask_ratio = 0\.5"):
+        made((10,), least_ratio=0.6)
 
 
 @pytest.mark.parametrize("shape", GRIDS)

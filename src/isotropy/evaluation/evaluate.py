@@ -66,8 +66,8 @@ def evaluate(
         groups: of the training rows (N,): linear probe and k-NN then choose by rows of other groups.
         further_y: labels of the further training rows (F,), none missing, from which the linear probe alone learns:
             10,000 rows are enough for a choice and many for other evaluators.
-        parts: name of a representation -> columns of it that k-NN and search may read alone, by name, where that does better
-            on training rows.
+        parts: name of a representation -> columns of it, by name, that k-NN and search may read alone, where that does
+            better on training rows.
         device: where large fits are computed.
         seed: of subsamples, folds, draws and resamples.
         progress: called with the name of each representation before it is evaluated.

@@ -11,7 +11,7 @@ from isotropy.errors import UserError
 from isotropy.methods.method import Method, Outputs, width_of
 from isotropy.nn.decoders import categories_of, decode, told
 from isotropy.objectives import normalise_patches, reconstruction
-from isotropy.validation import at_least, inside
+from isotropy.validation import at_least, fraction, inside
 from isotropy.views.multiview import MultiView
 
 
@@ -26,6 +26,8 @@ class Masked(Method):
         make_decoder: makes d, as `Autoencoder` takes it.
         mask_ratio: fraction of the columns or patches that is hidden, in (0, 1), rounded up; at least one is visible,
             except of a table of one column, from which an encoder learns nothing.
+        least_ratio: where given, from 0 to `mask_ratio`: each row hides a number of its own, uniform between these two
+            fractions, and at least one, so that the encoder learns from rows that are nearly whole, as it embeds them.
         patch_size: length of a hidden piece of a series, or side of a patch of an image.
 
     Example:
@@ -45,14 +47,19 @@ class Masked(Method):
         *,
         make_decoder: Callable[[int], nn.Module],
         mask_ratio: float = 0.5,
+        least_ratio: float | None = None,
         patch_size: int = 4,
     ) -> None:
         super().__init__()
         at_least(1, patch_size=patch_size)
         inside(0, 1, mask_ratio=mask_ratio)
+        if least_ratio is not None:
+            fraction(least_ratio=least_ratio)
+            if least_ratio > mask_ratio:
+                raise UserError(f"least_ratio = {least_ratio} is above mask_ratio = {mask_ratio}")
         self.encoder = encoder
         self.decoder = make_decoder(width_of(encoder))
-        self.mask_ratio, self.patch_size = mask_ratio, patch_size
+        self.mask_ratio, self.least_ratio, self.patch_size = mask_ratio, least_ratio, patch_size
 
     def forward(self, views: MultiView) -> Outputs:
         """Return "prediction", "target" and "hidden", one of each for every view."""
@@ -103,21 +110,41 @@ class Masked(Method):
                 f"a row {tuple(x.shape[1:])} is one patch of {self.patch_size}: take a smaller method.patch_size"
             )
         keys = self.rng.of_samples(index.to(x.device), view)
-        if there is None:
+        if self.least_ratio is not None:
+            mask = self._between(self._patches(there, len(x), cells, x.device), keys)
+        elif there is None:
             chosen = rng.bits(keys, cells).topk(hidden, dim=1, largest=False, sorted=False).indices
             mask = torch.zeros(len(x), cells, dtype=torch.bool, device=x.device).scatter(1, chosen, True)
         else:
-            mask = self._hidden_of(functional.max_pool1d(there.float(), self.patch_size, ceil_mode=True) > 0, keys)
+            mask = self._hidden_of(self._patches(there, len(x), cells, x.device), keys)
         mask = mask.view(len(x), *grid)
         for axis in range(2, x.ndim):
             mask = mask.repeat_interleave(self.patch_size, axis).narrow(axis, 0, x.shape[axis])
         return mask if there is None else mask & there
 
     def _hidden_of(self, patches: Tensor, keys: Tensor) -> Tensor:
-        """Return which of those patches (B, C, P) that are there are hidden."""
-        patches = patches.flatten(1)
+        """Return which of those patches (B, P) that are there are hidden."""
         count = patches.sum(1, keepdim=True)
-        hidden = torch.minimum(count - 1, (count * self.mask_ratio - 1e-9).ceil())
-        # Those that are not there come last.
-        words = rng.bits(keys, patches.shape[1]).masked_fill(~patches, torch.iinfo(torch.int64).max)
-        return rng.orders(rng.orders(words)) < hidden
+        return _first(torch.minimum(count - 1, (count * self.mask_ratio - 1e-9).ceil()), patches, keys)
+
+    def _between(self, patches: Tensor, keys: Tensor) -> Tensor:
+        """Return which of those patches (B, P) that are there are hidden: a number of its own of each row."""
+        assert self.least_ratio is not None
+        count = patches.sum(1, keepdim=True)
+        most = torch.minimum(count - 1, (count * self.mask_ratio - 1e-9).ceil().long())
+        most = most.clamp(min=1) if patches.shape[1] == 1 else most  # a table of one column
+        least = torch.minimum(most, (count * self.least_ratio - 1e-9).ceil().long().clamp(min=1))
+        drawn = rng.bits(keys, 1, start=patches.shape[1])
+        return _first(least + rng.integers(drawn, most - least + 1), patches, keys)
+
+    def _patches(self, there: Tensor | None, rows: int, cells: int, device: torch.device) -> Tensor:
+        """Return which columns or patches of each row are there, (B, P)."""
+        if there is None:
+            return torch.ones(rows, cells, dtype=torch.bool, device=device)
+        return functional.max_pool1d(there.float(), self.patch_size, ceil_mode=True).flatten(1) > 0
+
+
+def _first(hidden: Tensor, patches: Tensor, keys: Tensor) -> Tensor:
+    """Return so many patches of each row, in a random order in which those that are not there come last."""
+    words = rng.bits(keys, patches.shape[1]).masked_fill(~patches, torch.iinfo(torch.int64).max)
+    return rng.orders(rng.orders(words)) < hidden
