@@ -151,8 +151,9 @@ def _cross_validated(form: Form, rows: Rows, folds: Rows, problem: Problem) -> t
 def _each_label(features: Features, problem: Problem) -> tuple[NDArray[Any], float | None, dict[str, Any]]:
     """Return the probability of each label (M, L): of a row with several labels each is a problem by itself."""
     labels, held = range(problem.train_y.shape[1]), held_out_folds(problem)
-    assert held is not None and held[1] is not None, "several labels a row have folds"
+    assert held is not None
     rows, folds = held
+    assert folds is not None, "several labels a row have folds"
     learnt = torch.from_numpy(np.repeat(folds[:, None] != np.arange(FOLDS), len(C_GRID), axis=1))[None]
     found = []
     for form in features.forms():
