@@ -28,6 +28,7 @@ ALLOWED = {
         "methods": f"objectives nn encoders views registry {_GROUND}",
         "training": f"methods encoders views io {_GROUND}",
         "features": _GROUND,
+        "search": _GROUND,
         # Data, what is made of it, and what that is worth. Nothing here knows a method or the loop.
         "data": f"io registry {_GROUND}",
         # One record a kind of data: the only place that knows all parts of one.

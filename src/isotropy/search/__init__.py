@@ -1,0 +1,5 @@
+"""Nearest rows by cosine: exact, in bounded memory."""
+
+from isotropy.search.exact import nearest
+
+__all__ = ["nearest"]
