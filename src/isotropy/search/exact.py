@@ -60,9 +60,9 @@ def nearest(
         >>> nearest(x[:1], x, 3)[0].tolist(), nearest(x, x, 1, leave_out=np.arange(4))[0].ravel().tolist()
         ([[0, 2, 1]], [2, 0, 0, 1])
     """
-    q, r = _matrix(queries, "queries"), _matrix(rows, "rows")
+    q, r = matrix(queries, "queries"), matrix(rows, "rows")
     own = np.full(len(q), -1) if leave_out is None else np.asarray(leave_out)
-    _check(q, r, top_k, own)
+    check(q, r, top_k, own)
     indices = np.empty((len(q), top_k), dtype=np.int64)
     scores = np.empty((len(q), top_k), dtype=np.float32)
     width = max(1, q.shape[1])
@@ -79,11 +79,28 @@ def nearest(
     return indices, scores
 
 
+def cosines(queries: Tensor, rows: Tensor, places: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Return the cosines of queries (M, d) and rows of the numbers `places`, (M, k) both, as `nearest` gives them.
+
+    Example:
+        >>> x = torch.eye(3)
+        >>> cosines(x[:1], x, np.array([[2, 0]])).tolist()
+        [[0.0, 1.0]]
+    """
+    out = np.empty(places.shape, dtype=np.float32)
+    for part in batched(len(places), rows=max(1, _FEW // max(1, queries.shape[1] * places.shape[1]))):
+        asked, norms = _on_grid(queries[part])
+        grid, lengths = _on_grid(rows[torch.from_numpy(places[part].ravel())])
+        products = (grid.view(*places[part].shape, -1) * asked[:, None]).sum(2)
+        out[part] = _cosine(products, norms[:, None], lengths.view(products.shape))
+    return out
+
+
 class _Nearest:
     """The nearest rows of a block of queries among the rows that were read so far."""
 
     def __init__(self, queries: Tensor, own: NDArray[np.int64], top_k: int) -> None:
-        self.unit = _scaled(queries, _scale_of(queries, "queries", 0))
+        self.unit = unit_rows(queries, "queries")
         self.grid, self.norms = _on_grid(queries)
         self.own, self.top_k = own, top_k
         # Products that find candidates, the fastest first, until one finds few.
@@ -240,6 +257,19 @@ def _scale_of(rows: Tensor, name: str, start: int) -> Tensor:
     return scale
 
 
+def unit_rows(rows: Tensor, name: str, start: int = 0) -> Tensor:
+    """Return rows (N, d) of length 1 in float32, rows of zeros as they are.
+
+    Args:
+        name, start: what the rows are called, and the number of the first, where one is not finite (UserError).
+
+    Example:
+        >>> unit_rows(torch.tensor([[3.0, 4.0]]), "rows")
+        tensor([[0.6000, 0.8000]])
+    """
+    return _scaled(rows, _scale_of(rows, name, start))
+
+
 def _scaled(rows: Tensor, scale: Tensor, out: Tensor | None = None) -> Tensor:
     """Return rows of length 1 in float32."""
     out = torch.empty(rows.shape) if out is None else out
@@ -272,8 +302,15 @@ def _cosine(products: Tensor, one: Tensor, other: Tensor) -> NDArray[np.float32]
     return torch.where(lengths > 0, products / lengths, 0.0).clamp(-1, 1).float().numpy()
 
 
-def _matrix(values: Any, name: str) -> Tensor:
-    """Return values as a tensor of floats on the CPU, without a copy where they are one already."""
+def matrix(values: Any, name: str) -> Tensor:
+    """Return values as a tensor of floats (N, d) on the CPU, without a copy where they are one already.
+
+    Raises: UserError for what is no matrix of numbers, which it calls `name`.
+
+    Example:
+        >>> matrix([[1, 2]], "rows")
+        tensor([[1., 2.]], dtype=torch.float64)
+    """
     if not isinstance(values, Tensor):
         array = np.asarray(values)
         if array.dtype.kind not in "fiub" or array.ndim != 2:
@@ -296,7 +333,12 @@ def _tensor(array: NDArray[Any]) -> Tensor:
         return torch.from_numpy(array)
 
 
-def _check(queries: Tensor, rows: Tensor, top_k: int, own: NDArray[Any]) -> None:
+def check(queries: Tensor, rows: Tensor, top_k: int, own: NDArray[Any]) -> None:
+    """Refuse queries of another width, more rows than there are, and numbers of rows that are none.
+
+    Example:
+        >>> check(torch.eye(2), torch.eye(2), 1, np.array([0, -1]))
+    """
     if queries.shape[1] != rows.shape[1]:
         raise UserError(f"queries of width {queries.shape[1]} cannot be looked up among rows of width {rows.shape[1]}")
     if (
