@@ -429,6 +429,43 @@ def methods() -> None:
     verb.methods()
 
 
+@app.command()
+def search(
+    run: Annotated[Path, typer.Argument(help="A run directory.")],
+    path: Annotated[
+        list[str] | None, typer.Argument(help="Data of the same kind to search (default: the run's own rows).")
+    ] = None,
+    query: Annotated[
+        str,
+        typer.Option(
+            help="Numbers of rows, counted from 0, as 5 or 3,7-9 (each is left out of its own answer), or a file."
+        ),
+    ] = "0",
+    k: Annotated[int, typer.Option("-k", "--top-k", help="Rows to find for each query.")] = 10,
+    out: Annotated[Path | None, typer.Option(help="A .json, .parquet or .csv file to write.")] = None,
+    key: Key = None,
+    channels: Channels = None,
+    na: Missing = None,
+    hop: Hop = None,
+    time: Time = None,
+    group: Group = None,
+    id: Id = None,
+    rate: Rate = None,
+    time_unit: TimeUnit = None,
+    max_bad: MaxBad = "0",
+    device: Device = "auto",
+) -> None:
+    """Find the rows most similar to some, exactly, and show them beside each other."""
+    from isotropy.cli import search as verb
+
+    data = {
+        "path": _one_or_several(path), "key": key, "channels": _channels(channels), "na": na or [], "max_bad": max_bad,
+        "hop": hop, "time": time,
+        "group": group, "id": id, "rate": rate, "time_unit": time_unit,
+    }  # fmt: skip
+    verb.search(run, data, query, top_k=k, out=out, device=device)
+
+
 def _pixels(text: str | None) -> int | list[int] | None:
     """Return a side, or height and width, of "64" or "48x96"."""
     if text is None:
