@@ -192,7 +192,17 @@ def fit(
 def embed(
     run: Annotated[Path, typer.Argument(help="A run directory.")],
     path: Annotated[list[str], typer.Argument(help="Data of the same kind as the run's.")],
-    out: Annotated[Path, typer.Option(help="A .parquet, .npy or .csv file to write.")],
+    out: Annotated[
+        Path, typer.Option(help="A .parquet, .arrow, .npy or .csv file to write; with --shard-rows a folder of them.")
+    ],
+    keep: Annotated[
+        list[str] | None,
+        typer.Option(help="Column, array of an .npz, or file or folder of images to write beside; repeatable."),
+    ] = None,
+    shard_rows: Annotated[
+        int | None,
+        typer.Option(min=1, help="Rows of a file; called again, it goes on behind the files already there."),
+    ] = None,
     codes: Annotated[bool, typer.Option("--codes", help="Write codes, one cluster per segment, instead.")] = False,
     standardise: Annotated[
         bool, typer.Option("--standardise", help="Columns with mean 0 and deviation 1 in the training rows.")
@@ -217,7 +227,9 @@ def embed(
         "hop": hop, "time": time,
         "group": group, "id": id, "rate": rate, "time_unit": time_unit,
     }  # fmt: skip
-    verb.embed(run, data, out, codes=codes, standardise=standardise, device=device)
+    verb.embed(
+        run, data, out, codes=codes, standardise=standardise, keep=keep or [], shard_rows=shard_rows, device=device
+    )
 
 
 @app.command()

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
+from pyarrow import ipc
 
 from isotropy.io.atomic import replacing
 
@@ -43,15 +44,18 @@ def writing(
         yield writer
 
 
-class _Parquet:
-    """One column per dimension; every piece is a row group."""
+class _Arrow:
+    """One column per dimension; every piece is a record batch of an Arrow file (Feather)."""
 
     def __init__(self, path: Path, names: Sequence[str], texts: Columns, dtype: type[np.generic]) -> None:
         number = pa.from_numpy_dtype(np.dtype(dtype))
         given = {name: texts[name] if isinstance(texts, Mapping) else str for name in texts}
         self.beside = {name: _arrow_type(kind) for name, kind in given.items()}
         self.schema = pa.schema([*self.beside.items(), *((name, number) for name in names)])
-        self.file = pq.ParquetWriter(path, self.schema)
+        self.file = self.opened(path)
+
+    def opened(self, path: Path) -> Any:
+        return ipc.new_file(path, self.schema)
 
     def write(self, embeddings: NDArray[Any], *texts: Any) -> None:
         kinds = self.beside.values()
@@ -61,6 +65,13 @@ class _Parquet:
 
     def close(self) -> None:
         self.file.close()
+
+
+class _Parquet(_Arrow):
+    """The same as row groups of a Parquet file."""
+
+    def opened(self, path: Path) -> Any:
+        return pq.ParquetWriter(path, self.schema)
 
 
 class Npy:
@@ -147,4 +158,4 @@ def _npy(path: Path, names: Sequence[str], texts: Columns, dtype: type[np.generi
     return Npy(path, (len(names),), dtype)
 
 
-WRITERS: dict[str, Any] = {".parquet": _Parquet, ".npy": _npy, ".csv": _Csv}
+WRITERS: dict[str, Any] = {".parquet": _Parquet, ".npy": _npy, ".arrow": _Arrow, ".csv": _Csv}
