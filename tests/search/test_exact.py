@@ -145,6 +145,7 @@ def test_no_queries_are_answered():
         ({"leave_out": [0, 4]}, "leave_out: give the number of a row, below 4, or -1 for each of 2 queries"),
         ({"leave_out": [0.0, 1.0]}, "leave_out: "),
         ({"rows": np.empty((0, 3))}, "there are no rows"),
+        ({"queries": np.ones((2, 0)), "rows": np.ones((4, 0))}, "rows of no numbers"),
     ],
 )
 def test_wrong_input_is_one_line(options, message):
@@ -158,3 +159,12 @@ def test_the_grid_s_sums_are_exact():
     whole = [[int(value) for value in row] for row in grid.tolist()]
     assert (grid == grid.round()).all() and all(sum(a * a for a in row) < 2**53 for row in whole)
     assert norms.tolist() == [sum(a * a for a in row) for row in whole]
+
+
+@pytest.mark.parametrize("kind", [torch.bfloat16, torch.float32])
+def test_no_product_is_further_from_a_score_than_the_margin(kind):
+    # Rows of one number all round in one direction.
+    for width in range(1, 300):
+        unit = torch.full((1, width), width**-0.5)
+        product = (unit.to(kind) @ unit.to(kind).T).double()
+        assert abs(float(product) - 1) <= exact._margin(kind, width)

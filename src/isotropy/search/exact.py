@@ -142,10 +142,8 @@ class _Nearest:
             similarity = self.unit.to(kind) @ unit.to(kind).T
             similarity[:, count:] = -torch.inf
             similarity[mine, self.own[mine] - start] = -torch.inf
-            margin, most = (
-                _margin(kind, unit.shape[1]),
-                expected + similarity.numel() // (512 if self.kinds[1:] else 32),
-            )
+            margin = _margin(kind, unit.shape[1])
+            most = expected + similarity.numel() // (512 if self.kinds[1:] else 32)
             # No answers yet, or a piece that is nearer than those before: its own answers are the better bound.
             if not start or (pairs := _at_least(similarity, self._kth() - margin, most)) is None:
                 self._merge()
@@ -232,8 +230,8 @@ def _margin(kind: torch.dtype, width: int) -> float:
     """Return the largest distance between a product of rows of length 1, of numbers of `kind`, and the score."""
     # gamma_d of the sum in float32, as much of the norms, and a few roundings.
     margin = (width + 8) * 2.0**-23
-    # Both factors and the product are rounded to 8 bits.
-    return margin if kind == torch.float32 else margin + 3.01 * 2.0**-9
+    # Both factors and the product are rounded to 8 bits, each by at most 2^-8 of itself.
+    return margin if kind == torch.float32 else margin + 3.02 * 2.0**-8
 
 
 @cache
@@ -349,6 +347,8 @@ def check(queries: Tensor, rows: Tensor, top_k: int, own: NDArray[Any]) -> None:
         raise UserError(
             f"leave_out: give the number of a row, below {len(rows)}, or -1 for each of {len(queries)} queries"
         )
+    if not rows.shape[1]:
+        raise UserError("rows: rows of no numbers have no neighbours")
     if not len(rows):
         raise UserError("rows: there are no rows to search among")
     there = len(rows) - bool(len(own) and own.max() >= 0)
