@@ -8,6 +8,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from isotropy.cli.show import OUT
 from isotropy.data import Data, read
+from isotropy.data.readers import options_for
 from isotropy.data.stream import Stream
 from isotropy.errors import UserError
 from isotropy.representation import Representation, load
@@ -40,6 +41,13 @@ def as_the_run(before: dict[str, Any], origin: dict[str, Any]) -> dict[str, Any]
     """Return how new data is read, whose channels stand where those of a run did unless it is said."""
     same = before.get("channels")
     return origin | {"channels": same} if origin.get("channels") is None and isinstance(same, str) else origin
+
+
+def as_trained(origin: dict[str, Any], made: Representation) -> dict[str, Any]:
+    """Return the options of `read` that bring the data to the form of the training."""
+    place = Path(origin["path"]).expanduser() if isinstance(origin["path"], str) else None
+    options = options_for(made.preprocess, place)
+    return {**origin, "modality": made.preprocess.modality, **options}
 
 
 def window_columns(flow: Stream, out: Path) -> dict[str, Any]:

@@ -215,7 +215,8 @@ def read(
         data = replace(data, labels=as_label_sets(data.labels))
     if told and isinstance(data.values, pd.DataFrame):
         told = checked_kinds(told, data.values.columns)
-    return replace(with_division(with_more_labels(data, more, na), groups, times), task=task, kinds=told)
+    named = None if images is None else np.array(images.files, dtype=object)
+    return replace(with_division(with_more_labels(data, more, na), groups, times), task=task, kinds=told, files=named)
 
 
 def _kinds(kinds: Mapping[str, str] | Sequence[str]) -> dict[str, str]:

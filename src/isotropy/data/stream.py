@@ -1,14 +1,16 @@
 """Rows of a file in pieces, for data that need not fit into memory."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from numpy.typing import NDArray
 
 from isotropy.batch import batched
 from isotropy.data import readers
+from isotropy.data.kept import kept_columns
 from isotropy.data.missing import mask_values
 from isotropy.data.preprocess import Preprocess
 from isotropy.data.read import read
@@ -20,13 +22,15 @@ from isotropy.errors import UserError
 class Stream:
     """Values as `preprocess.transform` takes them, in pieces; `rows` is None where only reading would tell (.csv).
 
-    `windows` says of all rows where they were cut from, where they are windows of recordings.
+    `windows` says of all rows where they were cut from, where they are windows of recordings; `kept` holds the columns
+    that were asked for, (N,) each, by name.
     """
 
     description: str
     rows: int | None
     pieces: Iterator[Any]
     windows: Windows | None = None
+    kept: dict[str, NDArray[Any]] = field(default_factory=dict)
 
 
 def stream(
@@ -38,6 +42,7 @@ def stream(
     channels: int | str | None = None,
     max_bad: int = 0,
     progress: Callable[[int, int], None] | None = None,
+    keep: Sequence[str] = (),
     **cutting: Any,
 ) -> Stream:
     """Return the rows behind a path in pieces that take bounded memory; but the array of a .npz is unpacked whole.
@@ -45,12 +50,16 @@ def stream(
     Args:
         path, key, na, channels, max_bad, progress: as for `read`; columns of labels or parts may be there.
         preprocess: learnt in training; its modality is what the file must hold.
+        keep: what is kept beside the rows, by name: columns of a table, arrays of an .npz, "file" and "folder" of
+            images in a folder.
         cutting: of recordings what differs from the training's: hop, time, group, id, rate, time_unit.
 
     Raises:
         UserError: what `read` raises, or data of another modality.
     """
     if preprocess.read_options(folder=False).get("like") is not None or not isinstance(path, str | Path):
+        if keep:
+            raise UserError("keep is of tables, .npz files and folders of images; windows have file, start and end")
         return _recordings(path, preprocess, key=key, na=na, **cutting)
     if given := next((name for name, value in cutting.items() if value is not None), None):
         raise UserError(f"--{given.replace('_', '-')} is of recordings, and the encoder was not trained on any")
@@ -60,7 +69,8 @@ def stream(
         # A piece without its odd value would have another type than the whole column: names of levels are text.
         rows, frames = pieces_of(place, na, preprocess.text_columns)
         count = "read in pieces" if rows is None else f"{rows} rows"
-        return Stream(f"{place.name}: a table, {count}", rows, (mask_values(frame, na) for frame in frames))
+        masked = (mask_values(frame, na) for frame in frames)
+        return Stream(f"{place.name}: a table, {count}", rows, masked, kept=kept_columns(place, keep, na))
     options = ({"channels": channels} if channels else {}) | readers.options_for(preprocess, place)
     modality = None if place.is_dir() else preprocess.modality
     data = read(place, modality=modality, key=key, na=na, max_bad=max_bad, progress=progress, **options)
@@ -72,7 +82,8 @@ def stream(
         parts = batched(len(data), rows=readers.PIECE_ROWS)
     else:
         parts = batched(len(data), row_bytes=data.values[:1].nbytes)
-    return Stream(data.description, len(data), (data.take(part).values for part in parts))
+    kept = kept_columns(place, keep, na, data)
+    return Stream(data.description, len(data), (data.take(part).values for part in parts), kept=kept)
 
 
 def _recordings(path: Any, preprocess: Preprocess, **options: Any) -> Stream:

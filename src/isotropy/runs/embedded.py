@@ -7,17 +7,17 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from torch import Tensor
 
 from isotropy.batch import Batch
 from isotropy.data import Data, read
 from isotropy.errors import UserError
-from isotropy.representation import Representation, load
+from isotropy.io.tables import read_embeddings
+from isotropy.representation import ROWS, Representation, load
 from isotropy.runs.directory import Run
 
-FILE = "embeddings.parquet"
+FILE = ROWS
 
 
 @dataclass(frozen=True)
@@ -47,17 +47,7 @@ class Embedded:
             raise UserError(f"{folder}: is not finished: go on with: isotropy fit --resume {folder}")
         path = run.folder / FILE
         try:
-            with pq.ParquetFile(path) as file:
-                names = file.schema_arrow.names
-                wide = _dimensions(names)
-                vectors = np.empty((file.metadata.num_rows, len(wide)), dtype=np.float32)
-                rest = file.read([name for name in names if name not in set(wide)]).to_pandas()
-                begin = 0
-                # Piece by piece: a table of all columns beside the array would be the vectors twice.
-                for batch in file.iter_batches(columns=wide):
-                    for place, column in enumerate(batch.columns):
-                        vectors[begin : begin + len(batch), place] = column.to_numpy(zero_copy_only=False)
-                    begin += len(batch)
+            vectors, rest = read_embeddings(path)
             part = rest.pop("part").to_numpy(dtype=np.str_)
         except (OSError, KeyError, ValueError, pa.ArrowException) as error:
             raise UserError(f"{path}: missing or damaged ({str(error).splitlines()[0]})") from error
@@ -86,12 +76,3 @@ class Embedded:
         rows = self.run.preprocess.transform(data.values)
         self.run.refuse_other_data(rows)
         return data, rows
-
-
-def _dimensions(names: list[str]) -> list[str]:
-    """Return the columns z0, z1, ... that end a file of embeddings; what a user calls z3 stands before them."""
-    width = next((count for count in range(len(names)) if names[-1 - count :][:1] == ["z0"]), -1) + 1
-    wide = [f"z{place}" for place in range(width)]
-    if not width or names[len(names) - width :] != wide:
-        raise ValueError("no columns z0, z1, ... at its end")
-    return wide
