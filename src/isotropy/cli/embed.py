@@ -28,7 +28,9 @@ def embed(folder: Path, origin: dict[str, Any], out: Path, *, codes: bool, stand
     run = Run.opened(folder)
     made = load_on(run.folder, device)
     origin = as_the_run(run.recipe.data, origin)
-    vectors: Callable[[Any], NDArray[Any]] = made.codes if codes else partial(made.transform, standardise=standardise)
+    vectors: Callable[[Any], NDArray[Any]] = (
+        made.codes_stored if codes else partial(made.embed_stored, standardise=standardise)
+    )
     names, dtype = (made.code_names, np.int32) if codes else (made.names, np.float32)
     path = origin.pop("path")
     flow = stream(path, made.preprocess, **origin)
@@ -43,7 +45,7 @@ def embed(folder: Path, origin: dict[str, Any], out: Path, *, codes: bool, stand
         with writing(out, names, {name: x.dtype for name, x in beside.items()}, dtype=dtype) as writer, bar:
             task = bar.add_task("", total=flow.rows)
             for piece in flow.pieces:
-                found = vectors(piece).astype(dtype, copy=False)
+                found = vectors(made.preprocess.transform(piece)).astype(dtype, copy=False)
                 writer.write(found, *(x[rows : rows + len(found)] for x in beside.values()))
                 rows += len(found)
                 bar.update(task, completed=rows)

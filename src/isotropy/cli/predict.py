@@ -23,8 +23,9 @@ def predict(folder: Path, origin: dict[str, Any], out: Path, *, device: str) -> 
     if not out.parent.is_dir():
         raise UserError(f"--out {out}: the folder {out.parent} does not exist")
     model = load(folder, device=None if device == "auto" else pick_device(device))
+    preprocess = model.representation.preprocess
     path = origin.pop("path")
-    flow = stream(path, model.representation.preprocess, **origin)
+    flow = stream(path, preprocess, **origin)
     say(flow.description)
     names = [f"p_{name}" for name in model.classes] or ["prediction"]
     texts = ["prediction"] if model.classes else []
@@ -39,7 +40,7 @@ def predict(folder: Path, origin: dict[str, Any], out: Path, *, device: str) -> 
         with writing(out, names, columns, dtype=np.float64) as writer, bar:
             task = bar.add_task("", total=flow.rows)
             for piece in flow.pieces:
-                found = model.predictions_stored(model.representation.stored(piece))
+                found = model.predictions_stored(preprocess.transform(piece))
                 said = [[str(model.classes[code]) for code in found.argmax(axis=1)]] if model.classes else []
                 where = [x[rows : rows + len(found)] for x in beside.values()]
                 writer.write(found.reshape(len(found), -1), *where, *said)

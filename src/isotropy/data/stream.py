@@ -61,7 +61,7 @@ def stream(
         rows, frames = pieces_of(place, na, preprocess.text_columns)
         count = "read in pieces" if rows is None else f"{rows} rows"
         return Stream(f"{place.name}: a table, {count}", rows, (mask_values(frame, na) for frame in frames))
-    options = ({"channels": channels} if channels else {}) | readers.options_for(preprocess, place)
+    options = ({"channels": channels} if channels else {}) | readers.options_for(preprocess, place, key)
     modality = None if place.is_dir() else preprocess.modality
     data = read(place, modality=modality, key=key, na=na, max_bad=max_bad, progress=progress, **options)
     if data.modality != preprocess.modality:

@@ -16,19 +16,19 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from isotropy import encoders
-from isotropy.batch import Batch, batched, take, unwrap
-from isotropy.data import PREPROCESS, Data, Preprocess, read
+from isotropy.batch import Batch, batched, unwrap
+from isotropy.data import PREPROCESS, Data, Preprocess, SeriesPreprocess, read
 from isotropy.data.frames import as_pandas
 from isotropy.data.infer import infer_modality
 from isotropy.data.readers import options_for
 from isotropy.data.recordings.paths import named_by_path
-from isotropy.data.unequal import as_values
+from isotropy.data.unequal import LAST, as_values
 from isotropy.encoders import Encoder, Wrapped, wrap
 from isotropy.encoders.encoder import to_channels_last
 from isotropy.errors import UserError
 from isotropy.modalities import MODALITIES
 from isotropy.nn.segments import SegmentHead
-from isotropy.representation.embedding import chunk_of, embed_groups, embed_rows, steady_chunk
+from isotropy.representation.embedding import chunk_of, embed_groups, embed_rows, repeated, steady_chunk
 from isotropy.representation.files import (
     CODER,
     EMBEDDING,
@@ -107,7 +107,7 @@ class Representation:
         if chunk is None:
             example_rows = partial(MODALITIES[preprocess.modality].example_rows, preprocess.shape)
             count = chunk_of(self.encoder, example_rows)
-            rows = example_rows(count) if example is None else take(example, torch.arange(count) % len(example))
+            rows = example_rows(count) if example is None else repeated(example, count)
             chunk = steady_chunk(*self.embedding.network(self.encoder, preprocess), rows)
         self.chunk = chunk
 
@@ -125,7 +125,7 @@ class Representation:
         """
         vectors = torch.from_numpy(embed_rows(encoder, self.preprocess.to_input, learning_rows(rows, train)))
         embedding = self.embedding.for_vectors(vectors)
-        example = learning_rows(rows, train) if isinstance(encoder, Wrapped) else None
+        example = example_for(encoder, rows, train)
         return Representation(encoder, self.preprocess, method=self.method, embedding=embedding, example=example)
 
     @property
@@ -216,7 +216,11 @@ class Representation:
             if self.preprocess.takes_frames:
                 return values
             values = values.to_numpy()
-        return infer_modality(as_values(values), self.modality, scale=options.get("scale"))[0]
+        array = as_values(values)
+        if isinstance(self.preprocess, SeriesPreprocess) and options.get("channels") == LAST:
+            # Rows of `isotropy.read` have their channels in front already.
+            array = array if _arranged(array, self.preprocess.channels) else as_values(values, LAST)
+        return infer_modality(array, self.modality, scale=options.get("scale"))[0]
 
     def read(self, dataset: Any, **reading: Any) -> Data:
         """Return data read as the training's were: recordings cut into the same windows at the same rate.
@@ -346,6 +350,19 @@ def load(
     )  # fmt: skip
     representation.made_with = made_with
     return representation
+
+
+def example_for(encoder: nn.Module, rows: Tensor | Batch, train: NDArray[np.int64]) -> Tensor | Batch | None:
+    """Return training rows to try a network of the user's own with; None for others, which take random rows.
+
+    An embedding of words takes numbers of words and no others.
+    """
+    return learning_rows(rows, train) if isinstance(encoder, Wrapped) else None
+
+
+def _arranged(array: NDArray[Any], channels: int) -> bool:
+    """Return whether an array is (N, C, T) and cannot be (N, T, C)."""
+    return array.ndim != 3 or (array.shape[1] == channels and array.shape[2] != channels)
 
 
 def _canonical(network: Network) -> Network:

@@ -17,8 +17,10 @@ from isotropy.data.recordings.recording import Recording, Signals, unique_names
 from isotropy.data.recordings.resample import change_rate, even_out, same_rate
 from isotropy.data.recordings.spacing import Spacing
 from isotropy.data.recordings.spans import duration
+from isotropy.data.recordings.stacked import unstacked
 from isotropy.data.schema import listed
 from isotropy.data.tensors import as_array
+from isotropy.data.unequal import FIRST, LAST
 from isotropy.errors import UserError, nearest
 
 
@@ -61,7 +63,8 @@ def _content(
     content: Any, file: str, folder: str, roles: Roles, rate: float | None, key: str | None, na: Sequence[str]
 ) -> tuple[list[Recording], list[str]]:
     if isinstance(content, pd.DataFrame):
-        return frame_recordings(mask_values(content, na), file, roles, folder), []
+        frame, roles, notes = unstacked(mask_values(content, na), file, roles)
+        return frame_recordings(frame, file, roles, folder), notes
     if isinstance(content, Archive):
         return _archive(content, file, roles, key, folder)
     if isinstance(content, list) and content and isinstance(content[0], Signals):
@@ -100,15 +103,19 @@ def _arrays(array: NDArray[Any], file: str, roles: Roles, folder: str) -> tuple[
     if array.dtype.kind not in "biuf":
         raise UserError(f"{file}: an array of type {array.dtype} holds no recording: give numbers")
     if array.ndim == 3:
-        return _several(array, file, roles, folder), []
+        return _several(array.transpose(0, 2, 1) if roles.order == LAST else array, file, roles, folder), []
     if array.ndim not in (1, 2) or not array.size:
         raise UserError(f"{file}: a recording has the shape (steps, channels); this array has {array.shape}")
     notes = []
     if array.ndim == 1:
         array = array[:, None]
-    elif array.shape[1] > array.shape[0]:
+    elif roles.order == FIRST:
         array = array.T
-        notes.append(f"{file} is read as {len(array)} steps of {array.shape[1]} channels, its longer side as time")
+    elif array.shape[1] > array.shape[0] and roles.order is None:
+        array = array.T
+        notes.append(
+            f"{file} is read as {len(array)} steps of {array.shape[1]} channels, its longer side as time (channels)"
+        )
     frame = pd.DataFrame(array, columns=roles.channels or [f"c{place}" for place in range(array.shape[1])])
     return frame_recordings(frame, file, roles, folder), notes
 
