@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from isotropy.cli.inputs import as_the_run, load_on, window_columns
-from isotropy.cli.show import OUT, say
+from isotropy.cli.inputs import as_the_run, file_notes, load_on, with_columns
+from isotropy.cli.show import OUT, note, say
 from isotropy.data.stream import stream
 from isotropy.errors import UserError, nearest
 from isotropy.io.tables import WRITERS, writing
@@ -41,17 +41,17 @@ def embed(folder: Path, origin: dict[str, Any], out: Path, *, codes: bool, stand
     )  # fmt: skip
     rows = 0
     try:
-        beside = window_columns(flow, out)
-        with writing(out, names, {name: x.dtype for name, x in beside.items()}, dtype=dtype) as writer, bar:
+        types, pieces = with_columns(flow, path, out)
+        with writing(out, names, types, dtype=dtype) as writer, bar:
             task = bar.add_task("", total=flow.rows)
-            for piece in flow.pieces:
+            for piece, beside in pieces:
                 found = vectors(made.preprocess.transform(piece)).astype(dtype, copy=False)
-                writer.write(found, *(x[rows : rows + len(found)] for x in beside.values()))
+                writer.write(found, *beside.values())
                 rows += len(found)
                 bar.update(task, completed=rows)
-            if not rows:
-                raise UserError(f"{path} has no rows")
     except OSError as error:
         raise UserError(f"{out}: could not be written ({error.strerror or error})") from error
+    for line in file_notes(flow):
+        note(line)
     what = f"codes of {len(names)} segments" if codes else f"embeddings of width {made.width}"
     say(f"{out}: {rows:,} {what}")

@@ -78,7 +78,7 @@ def refuse_inputs(origin: dict[str, Any], made: Representation) -> None:
 def as_trained(origin: dict[str, Any], made: Representation) -> dict[str, Any]:
     """Return the options of `read` that bring the data to the form of the training."""
     place = Path(origin["path"]).expanduser() if isinstance(origin["path"], str) else None
-    options = options_for(made.preprocess, place)
+    options = options_for(made.preprocess, place, origin.get("key"))
     return {**origin, "modality": made.preprocess.modality, **options}
 
 

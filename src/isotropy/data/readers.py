@@ -266,7 +266,7 @@ def options_for(preprocess: Preprocess, place: Path | None, key: str | None = No
     folder = place is not None and place.is_dir()
     table = key is None and place is not None and place.is_file() and find_reader(place).pieces is not None
     options = preprocess.read_options(folder=folder or table)
-    return {name: value for name, value in options.items() if table or name != "image_column"}
+    return {name: value for name, value in options.items() if table or name not in ("image_column", "text")}
 
 
 def find_reader(path: Path) -> Reader:

@@ -231,8 +231,10 @@ class Representation:
         Raises:
             UserError: what `isotropy.read` raises.
         """
-        folder = isinstance(dataset, (str, Path)) and Path(dataset).is_dir()
-        return read(dataset, modality=self.modality, **{**self.preprocess.read_options(folder=folder), **reading})
+        place = Path(dataset).expanduser() if isinstance(dataset, (str, Path)) else None
+        return read(
+            dataset, **{"modality": self.modality, **options_for(self.preprocess, place, reading.get("key")), **reading}
+        )
 
     def codes(self, values: Any) -> NDArray[np.int64]:
         """Return one cluster per segment, (N, S) int64, of rows as `transform` takes them.

@@ -72,8 +72,11 @@ def read_recordings(
     drop: Sequence[str] = (),
     order: str | None = None,
     task: str | None = None,
+    top: Path | None = None,
 ) -> Data:
     """Return windows of recordings, or, without a window, one row a recording; arguments as of `isotropy.read`.
+
+    `top` is the folder that files are named from, where they are read one by one; by default their deepest common one.
 
     Raises:
         UserError: what cannot be cut so; the line says what was measured and what to do.
@@ -92,7 +95,8 @@ def read_recordings(
     if split is not None and group is not None:
         raise UserError("split and group both say what the test part is: give one of them")
     roles = _roles(cutting, label, split, group, time, drop, order)
-    found, name, notes = recordings_of(dataset, roles, rate=like.rate if like else cutting.rate, key=key, na=na)
+    rate = like.rate if like else cutting.rate
+    found, name, notes = recordings_of(dataset, roles, rate=rate, key=key, na=na, top=top)
     refuse_other_channels(found)
     found = [_in_order(one, found[0].channels) for one in found]
     if like is None:
@@ -107,6 +111,8 @@ def read_recordings(
     )  # fmt: skip
     format = replace(format, hop=hop.at(rate, "hop") if hop else format.hop or format.window)
     made = cut(pieces, format, _averaged(pieces, task))
+    # Of one file there may be one group.
+    group = group if top is None else None
     data = rows_of(made, found, name, _train_and_test(dataset), group, time, label, na, task, notes)
     return replace(data, form={"channels": LAST} if order == LAST else {})
 

@@ -25,13 +25,20 @@ from isotropy.errors import UserError, nearest
 
 
 def recordings_of(
-    dataset: Any, roles: Roles, *, rate: float | None = None, key: str | None = None, na: Sequence[str] = ()
+    dataset: Any,
+    roles: Roles,
+    *,
+    rate: float | None = None,
+    key: str | None = None,
+    na: Sequence[str] = (),
+    top: Path | None = None,
 ) -> tuple[list[Recording], str, list[str]]:
     """Return the recordings of a data set, its name, and what has to be said of how they were read.
 
     Args:
         dataset: a path, several, a pattern, a folder, a frame, or an array (steps, channels) or (N, channels, T).
         roles: of columns, or of arrays beside `key`. rate: in Hz, to which channels of several rates are brought.
+        top: the folder that files are named from; by default their deepest common one.
     """
     if not named_by_path(dataset):
         name = "the frame" if isinstance(dataset, pd.DataFrame) else "the array"
@@ -41,7 +48,7 @@ def recordings_of(
     for path in files:
         if not path.exists():
             raise UserError(_missing(path))
-    top = common_folder(files)
+    top = common_folder(files) if top is None else top
     recordings, said = [], []
     for path in files:
         content = find_reader(path).read(path, na)
@@ -63,8 +70,8 @@ def _content(
     content: Any, file: str, folder: str, roles: Roles, rate: float | None, key: str | None, na: Sequence[str]
 ) -> tuple[list[Recording], list[str]]:
     if isinstance(content, pd.DataFrame):
-        frame, roles, notes = unstacked(mask_values(content, na), file, roles)
-        return frame_recordings(frame, file, roles, folder), notes
+        frame, roles, said = unstacked(mask_values(content, na), file, roles)
+        return frame_recordings(frame, file, roles, folder), said
     if isinstance(content, Archive):
         return _archive(content, file, roles, key, folder)
     if isinstance(content, list) and content and isinstance(content[0], Signals):

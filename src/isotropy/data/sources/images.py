@@ -26,13 +26,18 @@ def _folder(folder: Path, origin: Origin, options: Options) -> Data:
 
 
 def _holds_images(content: Any, options: Options) -> bool:
-    frame = isinstance(content, pd.DataFrame)
-    return frame and image_column(content, options.image_column, options.modality) is not None
+    if not isinstance(content, pd.DataFrame):
+        return False
+    return options.modality == "image" or image_column(content, options.image_column, options.modality) is not None
 
 
 def _pictures(frame: pd.DataFrame, origin: Origin, options: Options) -> Data:
     column = image_column(frame, options.image_column, options.modality)
-    assert column is not None
+    if column is None:
+        raise UserError(
+            f"{origin.name} has no column of images: name one of paths with image_column (--image-column), or one of "
+            "arrays with key (--key)"
+        )
     images, frame = column_images(frame, column, origin.name, origin.folder, **options.files)
     frame, beside, label = Beside.of(frame, options)
     frame, labels, parts = with_parts(frame, label, options.split)
