@@ -85,7 +85,7 @@ class Windows:
         """
         found = {"file": self.files}
         if self.format.id is not None or (self.ids != "").any():
-            found["id"] = np.where(self.ids == "", None, self.ids)
+            found["id"] = np.array([one or None for one in self.ids], dtype=object)
         if self.groups is not None or self.format.group is not None:
             groups = [None] * len(self) if self.groups is None else self.groups
             found["group"] = np.array([None if pd.isna(one) else str(one) for one in groups], dtype=object)
