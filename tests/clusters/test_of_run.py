@@ -115,6 +115,14 @@ def test_an_explorer_gets_a_map_neighbours_scores_and_no_dimensions(home, tmp_pa
     assert np.array_equal(Embedded.opened(tmp_path / "run").added["cluster"], found.labels)
 
 
+def test_an_explorer_of_series_gets_their_curves(home, tmp_path):
+    shutil.copytree(home / "waves", tmp_path / "run")
+    names, _ = prepare_explorer(tmp_path / "run")
+    shown = pd.read_parquet(tmp_path / "run" / "embeddings.parquet", columns=["picture"])["picture"]
+    assert names["picture"] == "picture" and all(one.startswith(b"\x89PNG") for one in shown)
+    assert arguments(tmp_path / "run" / "embeddings.parquet")[-2:] == ["--image", "picture"]
+
+
 def test_an_explorer_that_is_not_installed_is_named_before_anything_is_written(home, capsys, monkeypatch):
     monkeypatch.setattr("shutil.which", lambda *_, **__: None)
     before = (home / "codes" / "embeddings.parquet").read_bytes()

@@ -54,12 +54,13 @@ def arguments(path: Path) -> list[str]:
     schema = pq.read_schema(path)
     known = {role: name for name, role in columns.roles(schema).items()}
     wide = set(columns.dimensions(schema.names))
-    order = [known[role] for role in (columns.CLUSTER,) if role in known]
+    order = [known[role] for role in (columns.CLUSTER, columns.PICTURE) if role in known]
     order += [name for name in schema.names if name not in wide and name not in order]
     chosen = [_cast(name) if name == known.get(columns.CLUSTER) else _quoted(name) for name in order]
     given = [str(path), "--query", f"SELECT {', '.join(chosen)} FROM data"]
     given += ["--x", known[columns.X], "--y", known[columns.Y]]
-    return given + (["--neighbors", known[columns.NEIGHBORS]] if columns.NEIGHBORS in known else [])
+    options = {"--neighbors": columns.NEIGHBORS, "--image": columns.PICTURE}
+    return given + [text for option, role in options.items() if role in known for text in (option, known[role])]
 
 
 def _cast(name: str) -> str:

@@ -13,6 +13,7 @@ import torch
 from threadpoolctl import threadpool_limits
 
 from isotropy.clusters.axes import Floats, principal
+from isotropy.clusters.pictures import PICTURE_ROWS, SEEN, pictures
 from isotropy.errors import UserError
 from isotropy.evaluation.neighbours import most_similar
 from isotropy.runs import columns
@@ -72,7 +73,7 @@ def neighbour_lists(vectors: Floats, k: int = NEIGHBOURS) -> Any:
 def prepare_explorer(
     folder: Path | str, *, seed: int = 0, progress: Callable[[str], None] = lambda what: None
 ) -> tuple[dict[str, str], list[str]]:
-    """Write the columns x, y, neighbors and the scores of an audit, where there is one, into embeddings.parquet.
+    """Write x, y, neighbors, pictures and the scores of an audit, where there is one, into embeddings.parquet.
 
     Args:
         folder: of a finished run. seed: of the map. progress: is told what is done next.
@@ -95,10 +96,24 @@ def prepare_explorer(
         added[name_for(columns.NEIGHBORS, path)] = Column(lists, columns.NEIGHBORS)
     else:
         notes.append(f"neighbours are left out beyond {NEIGHBOUR_ROWS:,} rows: see `isotropy search`")
+    shown, unseen = _pictures(found, path, progress)
     scores, said = _scores(found, path)
     progress("writing")
-    with_columns(path, added | scores, dropped=[columns.SCORE])
-    return {one.role: name for name, one in added.items()}, notes + said
+    added |= shown
+    with_columns(path, added | scores, dropped=[columns.SCORE, columns.PICTURE])
+    return {one.role: name for name, one in added.items()}, notes + unseen + said
+
+
+def _pictures(found: Embedded, path: Path, progress: Callable[[str], None]) -> tuple[dict[str, Column], list[str]]:
+    """Return small pictures of images and series, where the data can be read again."""
+    if found.representation.modality not in SEEN or len(found) > PICTURE_ROWS:
+        return {}, []
+    progress("drawing pictures")
+    try:
+        made = pictures(found.read_data()[0])
+    except UserError as error:
+        return {}, [f"no pictures: {error}"]
+    return {name_for(columns.PICTURE, path): Column(made, columns.PICTURE)}, []
 
 
 def _scores(found: Embedded, path: Path) -> tuple[dict[str, Column], list[str]]:

@@ -20,7 +20,6 @@ from isotropy.runs import columns
 from isotropy.runs.columns import with_columns
 from isotropy.runs.embedded import FILE, Embedded
 
-CLUSTERS = "clusters.json"
 FORMAT = 1
 _LABELS = 3  # commonest values of a label that are told of a cluster
 _SEGMENTS = 5  # of codes that agree most with the clusters
@@ -119,7 +118,7 @@ def cluster_run(
     with_columns(path, added)
     try:
         text = json.dumps(made.to_json(), indent=1, allow_nan=False)
-        write_atomically(found.run.folder / CLUSTERS, text.encode())
+        write_atomically(found.run.folder / columns.CLUSTERS, text.encode())
     except OSError as error:
         raise UserError(f"{found.run.folder}: cannot be written ({error.strerror or error})") from error
     return made
@@ -131,12 +130,15 @@ def _described(found: Embedded, clusters: Clusters) -> RunClusters:
     coder = found.representation.coder
     data: Data | None = None
     rows: Any = None
-    if coder is not None or not found.columns:
+    # What the run keeps of a table is enough, where that is all of it.
+    kept = sum(role == columns.COLUMN for role in found.roles.values())
+    unknown = not 0 < kept < columns.MOST_COLUMNS
+    if coder is not None or unknown:
         try:
             data, rows = found.read_data()
         except UserError as error:
             notes.append(f"not described by the data itself: {error}")
-    if data is not None and not found.columns:
+    if data is not None and unknown:
         known |= summaries(data)
     labels = labels_of(found)
     traits = describe(

@@ -23,9 +23,10 @@ from isotropy.io.atomic import replacing
 
 ROW, PART, LABEL, WINDOW, GROUP = "row", "part", "label", "window", "group"
 COLUMN = "column"  # of the user's table
-CLUSTER, X, Y, NEIGHBORS, SCORE = "cluster", "x", "y", "neighbors", "score"
+CLUSTER, X, Y, NEIGHBORS, PICTURE, SCORE = "cluster", "x", "y", "neighbors", "picture", "score"
 # A column of the user's that has one of these names, or that of a dimension, is kept under another.
-RESERVED = (PART, ROW, CLUSTER, X, Y, NEIGHBORS)
+RESERVED = (PART, ROW, CLUSTER, X, Y, NEIGHBORS, PICTURE)
+CLUSTERS = "clusters.json"  # written beside the column of clusters
 MOST_COLUMNS, MOST_LETTERS = 100, 300  # of the user's table that are kept
 _ROLE, _SOURCE = b"isotropy", b"isotropy.name"
 _PIECE = 16384

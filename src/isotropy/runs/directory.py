@@ -213,6 +213,8 @@ class Run:
             if self.extends:
                 # Other labels were probed on the encoder that the shorter training gave.
                 self._write("probes.json", found)
+                # So were its clusters.
+                (self.folder / columns.CLUSTERS).unlink(missing_ok=True)
             else:
                 self.keep_evidence(found)
             if codes is not None:

@@ -20,6 +20,7 @@ from isotropy.runs.columns import dimensions
 from isotropy.runs.directory import Run
 
 FILE = "embeddings.parquet"
+_NOT_READ = (columns.ROW, columns.NEIGHBORS, columns.PICTURE)
 _USERS = (columns.COLUMN, columns.GROUP)
 
 
@@ -62,8 +63,8 @@ class Embedded:
                 schema, names = file.schema_arrow, file.schema_arrow.names
                 wide, known = dimensions(names), columns.roles(schema)
                 vectors = np.empty((file.metadata.num_rows, len(wide)), dtype=np.float32)
-                # Lists of neighbours would be two arrays a row.
-                left_out = {*wide, *(name for name, role in known.items() if role in (columns.ROW, columns.NEIGHBORS))}
+                # Lists of neighbours would be two arrays a row, and pictures more.
+                left_out = {*wide, *(name for name, role in known.items() if role in _NOT_READ)}
                 rest = file.read([name for name in names if name not in left_out]).to_pandas()
                 begin = 0
                 # Piece by piece: a table of all columns beside the array would be the vectors twice.
