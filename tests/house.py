@@ -40,10 +40,13 @@ ALLOWED = {
         # A run puts them together; nothing below knows that there are runs.
         "runs": "modalities methods training views encoders nn data representation evaluation diagnostics io "
         f"{_GROUND}",
-        "report": f"search runs evaluation diagnostics representation methods data io {_GROUND}",
+        # What is done with a finished run.
+        "clusters": f"runs evaluation representation diagnostics modalities features data io {_GROUND}",
+        "report": f"search clusters runs evaluation diagnostics representation methods data io {_GROUND}",
         "estimator": "finetuning runs training modalities methods views encoders data representation evaluation "
         f"{_GROUND}",
-        "cli": "search estimator report finetuning runs modalities methods training encoders data representation "
+        "cli": "search estimator report clusters finetuning runs modalities methods training encoders data "
+        "representation "
         "evaluation diagnostics io errors",
         "__init__": "cli estimator report finetuning runs methods training encoders data representation evaluation "
         "errors",

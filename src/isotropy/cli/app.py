@@ -493,6 +493,35 @@ def search(
     verb.search(run, data, query, top_k=k, out=out, device=device)
 
 
+@app.command()
+def cluster(
+    run: Annotated[Path, typer.Argument(help="A run directory.")],
+    k: Annotated[str, typer.Option("-k", help="Number of clusters, or auto: the one that is found again.")] = "auto",
+    method: Annotated[str, typer.Option(help="kmeans, or hdbscan: dense regions, and rows in none.")] = "kmeans",
+    seed: Annotated[int, typer.Option(min=0, help="Random seed.")] = 0,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Find clusters of a run's rows, and say what distinguishes them."""
+    from isotropy.cli import cluster as verb
+
+    verb.cluster(run, k, method=method, seed=seed, as_json=json)
+
+
+@app.command()
+def explore(
+    run: Annotated[Path, typer.Argument(help="A run directory.")],
+    write_only: Annotated[
+        bool, typer.Option("--write-only", help="Write map, neighbours and scores, and start nothing.")
+    ] = False,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the explorer's page.")] = 5055,
+    seed: Annotated[int, typer.Option(min=0, help="Random seed of the map.")] = 0,
+) -> None:
+    """Look at a run's rows on a map that filters and searches, by embedding-atlas."""
+    from isotropy.cli import explore as verb
+
+    verb.explore(run, start=not write_only, port=port, seed=seed)
+
+
 def _pixels(text: str | None) -> int | list[int] | None:
     """Return a side, or height and width, of "64" or "48x96"."""
     if text is None:

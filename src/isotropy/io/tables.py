@@ -119,31 +119,37 @@ class _Csv:
         self.file.close()
 
 
-def read_embeddings(path: Path) -> tuple[NDArray[np.float32], Any]:
-    """Return the embeddings (N, width) in a .parquet file, whose last columns are z0, z1, ..., and a frame of the rest.
+def read_vectors(path: Path) -> NDArray[np.float32]:
+    """Return the embeddings (N, width) in a .parquet file, its columns z0, z1, ...
 
     Raises:
         OSError, ValueError, pyarrow.ArrowException: a file that is missing, damaged or of something else.
     """
     with pq.ParquetFile(path) as file:
-        names = file.schema_arrow.names
-        wide = _dimensions(names)
+        wide = dimensions(file.schema_arrow.names)
         vectors = np.empty((file.metadata.num_rows, len(wide)), dtype=np.float32)
-        rest = file.read(names[: len(names) - len(wide)]).to_pandas()
         begin = 0
         # Piece by piece: a table of all columns beside the array would be the vectors twice.
         for batch in file.iter_batches(columns=wide):
             for place, column in enumerate(batch.columns):
                 vectors[begin : begin + len(batch), place] = column.to_numpy(zero_copy_only=False)
             begin += len(batch)
-    return vectors, rest
+    return vectors
 
 
-def _dimensions(names: list[str]) -> list[str]:
-    """Return the columns z0, z1, ... that end a file of embeddings; what a user calls z3 stands before them."""
-    width = next((count for count in range(len(names)) if names[-1 - count :][:1] == ["z0"]), -1) + 1
+def dimensions(names: Sequence[str]) -> list[str]:
+    """Return the columns z0, z1, ... that end a file of embeddings; what a user calls z3 stands before them.
+
+    Raises:
+        ValueError: there are none.
+
+    Example:
+        >>> dimensions(["part", "z1", "z0", "z1"])
+        ['z0', 'z1']
+    """
+    width = next((behind for behind in range(len(names)) if names[-1 - behind] == "z0"), -1) + 1
     wide = [f"z{place}" for place in range(width)]
-    if not width or names[len(names) - width :] != wide:
+    if not width or list(names[len(names) - width :]) != wide:
         raise ValueError("no columns z0, z1, ... at its end")
     return wide
 

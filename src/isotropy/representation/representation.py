@@ -28,7 +28,7 @@ from isotropy.data.unequal import LAST, as_values
 from isotropy.encoders import Encoder, Wrapped, wrap
 from isotropy.encoders.encoder import to_channels_last
 from isotropy.errors import UserError
-from isotropy.io.tables import read_embeddings
+from isotropy.io.tables import read_vectors
 from isotropy.modalities import MODALITIES
 from isotropy.nn.segments import SegmentHead
 from isotropy.representation.embedding import chunk_of, embed_groups, embed_rows, repeated, steady_chunk
@@ -275,7 +275,7 @@ class Representation:
         if not isinstance(self.corpus, Path):
             return self.corpus
         try:
-            return read_embeddings(self.corpus)[0]
+            return read_vectors(self.corpus)
         except (OSError, ValueError, ArrowException) as error:
             raise UserError(f"{self.corpus}: missing or damaged ({str(error).splitlines()[0]})") from error
 
