@@ -55,6 +55,9 @@ Rate = Annotated[
 ]
 Gap = Annotated[str | None, typer.Option(help="Longest step of a recording that is interpolated, for example 100ms.")]
 TimeUnit = Annotated[str | None, typer.Option(help="Unit of --time where it holds numbers: s (default), ms, us, ...")]
+ChannelColumn = Annotated[
+    str | None, typer.Option(help="Column that names the channel of each row's one value, in a stacked table.")
+]
 Task = Annotated[
     str | None, typer.Option(help="classes, numbers or labels (several a row): what the label is, if not recognised.")
 ]
@@ -121,6 +124,7 @@ def fit(
     rate: Rate = None,
     gap: Gap = None,
     time_unit: TimeUnit = None,
+    channel_column: ChannelColumn = None,
     task: Task = None,
     modality: Modality = None,
     channels: Channels = None,
@@ -176,6 +180,7 @@ def fit(
         "image_column": image_column, "size": _pixels(size), "channels": _channels(channels), "fit": fit,
         "background": background,
         "window": window, "hop": hop, "id": id, "rate": rate, "gap": gap, "time_unit": time_unit,
+        "channel_column": channel_column,
     }  # fmt: skip
     settings = {
         "method": method, "encoder": encoder, "epochs": epochs, "budget": budget, "seed": seed, "precision": precision,
@@ -216,6 +221,7 @@ def embed(
     id: Id = None,
     rate: Rate = None,
     time_unit: TimeUnit = None,
+    channel_column: ChannelColumn = None,
     max_bad: MaxBad = "0",
     device: Device = "auto",
 ) -> None:
@@ -226,6 +232,7 @@ def embed(
         "path": _one_or_several(path), "key": key, "channels": _channels(channels), "na": na or [], "max_bad": max_bad,
         "hop": hop, "time": time,
         "group": group, "id": id, "rate": rate, "time_unit": time_unit,
+        "channel_column": channel_column,
     }  # fmt: skip
     verb.embed(
         run, data, out, codes=codes, standardise=standardise, keep=keep or [], shard_rows=shard_rows, device=device
@@ -247,6 +254,7 @@ def probe(
     id: Id = None,
     rate: Rate = None,
     time_unit: TimeUnit = None,
+    channel_column: ChannelColumn = None,
     task: Task = None,
     channels: Channels = None,
     na: Missing = None,
@@ -266,6 +274,7 @@ def probe(
         "task": task, "channels": _channels(channels), "na": na or [], "max_bad": max_bad,
         "id": id, "rate": rate,
         "time_unit": time_unit,
+        "channel_column": channel_column,
     }  # fmt: skip
     verb.probe(
         run, data, evaluators=_names(evaluate), baselines=_names(baselines), label_budget=label_budget, seed=seed,
@@ -288,6 +297,7 @@ def finetune(
     id: Id = None,
     rate: Rate = None,
     time_unit: TimeUnit = None,
+    channel_column: ChannelColumn = None,
     task: Task = None,
     channels: Channels = None,
     na: Missing = None,
@@ -316,6 +326,7 @@ def finetune(
         "task": task, "channels": _channels(channels), "na": na or [], "max_bad": max_bad,
         "id": id, "rate": rate,
         "time_unit": time_unit,
+        "channel_column": channel_column,
     }  # fmt: skip
     verb.finetune(run, data, budget=budget, joint=joint, settings=set_ or [], seed=seed, out=out, device=device)
 
@@ -334,6 +345,7 @@ def predict(
     id: Id = None,
     rate: Rate = None,
     time_unit: TimeUnit = None,
+    channel_column: ChannelColumn = None,
     max_bad: MaxBad = "0",
     device: Device = "auto",
 ) -> None:
@@ -344,6 +356,7 @@ def predict(
         "path": _one_or_several(path), "key": key, "channels": _channels(channels), "na": na or [], "max_bad": max_bad,
         "hop": hop, "time": time,
         "group": group, "id": id, "rate": rate, "time_unit": time_unit,
+        "channel_column": channel_column,
     }  # fmt: skip
     verb.predict(model, data, out, device=device)
 
@@ -384,6 +397,7 @@ def compare(
     rate: Rate = None,
     gap: Gap = None,
     time_unit: TimeUnit = None,
+    channel_column: ChannelColumn = None,
     task: Task = None,
     modality: Modality = None,
     channels: Channels = None,
@@ -418,6 +432,7 @@ def compare(
         "image_column": image_column, "size": _pixels(size), "channels": _channels(channels), "fit": fit,
         "background": background,
         "window": window, "hop": hop, "id": id, "rate": rate, "gap": gap, "time_unit": time_unit,
+        "channel_column": channel_column,
     }  # fmt: skip
     verb.compare(
         data, methods=_names(methods), seeds=seeds, budget=budget, seed=seed, settings=set_ or [], device=device,

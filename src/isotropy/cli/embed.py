@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from isotropy.cli.inputs import as_the_run, load_on, window_columns
+from isotropy.cli.inputs import as_the_run, file_notes, load_on, with_columns
 from isotropy.cli.shards import Shards
-from isotropy.cli.show import OUT, say
-from isotropy.data.stream import Stream, stream
+from isotropy.cli.show import OUT, note, say
+from isotropy.data.stream import stream
 from isotropy.errors import UserError, nearest
 from isotropy.io.tables import WRITERS, writing
 from isotropy.runs.directory import Run
@@ -31,12 +31,13 @@ def embed(
     run = Run.opened(folder)
     made = load_on(run.folder, device)
     origin = as_the_run(run.recipe.data, origin)
-    vectors: Callable[[Any], NDArray[Any]] = made.codes if codes else partial(made.transform, standardise=standardise)
+    vectors: Callable[[Any], NDArray[Any]] = (
+        made.codes_stored if codes else partial(made.embed_stored, standardise=standardise)
+    )
     names, dtype = (made.code_names, np.int32) if codes else (made.names, np.float32)
     path = origin.pop("path")
     flow = stream(path, made.preprocess, keep=keep, **origin)
     say(flow.description)
-    beside = _beside(flow, out, names)
     asked = {"codes": codes, "standardise": standardise, "keep": keep, **origin}
     bar = Progress(
         TextColumn("embedding"), BarColumn(), TaskProgressColumn(), TextColumn("{task.completed:,} rows"),
@@ -45,28 +46,29 @@ def embed(
     rows = before = 0
     try:
         shards = Shards.opened(out, shard_rows, run.folder, path, asked)
+        types, parts = with_columns(flow, path, out, [_ROW, *names])
+        types = {} if out.suffix == ".npy" else {_ROW: np.dtype(np.int64), **types}
         with bar:
             task = bar.add_task("", total=flow.rows)
-            for number, pieces in groupby(_cut(flow.pieces, shards.rows), key=lambda one: one[0] // shards.rows):
+            for number, pieces in groupby(_cut(parts, shards.rows), key=lambda one: one[0] // shards.rows):
                 if shards.has(number):
-                    for begin, piece in pieces:
+                    for begin, piece, _ in pieces:
                         rows, before = begin + len(piece), before + len(piece)
                     bar.update(task, completed=rows)
                     continue
                 shards.begin()
-                types = {_ROW: np.dtype(np.int64)} | {name: x.dtype for name, x in beside.items()}
-                with writing(shards.path(number), names, {} if out.suffix == ".npy" else types, dtype=dtype) as writer:
-                    for begin, piece in pieces:
-                        found = vectors(piece).astype(dtype, copy=False)
+                with writing(shards.path(number), names, types, dtype=dtype) as writer:
+                    for begin, piece, beside in pieces:
+                        found = vectors(made.preprocess.transform(piece)).astype(dtype, copy=False)
                         rows = begin + len(found)
-                        numbers = [np.arange(begin, rows)] if out.suffix != ".npy" else []
-                        writer.write(found, *numbers, *(x[begin:rows] for x in beside.values()))
+                        numbers = [np.arange(begin, rows)] if types else []
+                        writer.write(found, *numbers, *beside.values())
                         bar.update(task, completed=rows)
-            if not rows:
-                raise UserError(f"{path} has no rows")
             shards.finish(rows)
     except OSError as error:
         raise UserError(f"{out}: could not be written ({error.strerror or error})") from error
+    for line in file_notes(flow):
+        note(line)
     what = f"codes of {len(names)} segments" if codes else f"embeddings of width {made.width}"
     say(f"{out}: {rows:,} {what}" + (f" ({before:,} were there before)" if before else ""))
 
@@ -84,24 +86,14 @@ def _check(out: Path, *, codes: bool, standardise: bool, keep: list[str], shard_
         raise UserError(f"--out {out}: is a folder; with --shard-rows N it is filled with files of N rows")
 
 
-def _beside(flow: Stream, out: Path, names: list[str]) -> dict[str, NDArray[Any]]:
-    """Return the columns beside the embeddings by name; one that is called as another gets a word before its name."""
-    taken = {_ROW, *names}
-    found = {}
-    for kind, columns in (("window", window_columns(flow, out)), ("column", flow.kept)):
-        for name, column in columns.items():
-            found[f"{kind} {name}" if name in taken else name] = column
-            taken.add(name)
-    return found
-
-
-def _cut(pieces: Iterator[Any], size: int) -> Iterator[tuple[int, Any]]:
-    """Yield pieces that cross no multiple of `size`, each with the number of its first row."""
+def _cut(parts: Iterator[tuple[Any, dict[str, Any]]], size: int) -> Iterator[tuple[int, Any, dict[str, Any]]]:
+    """Yield pieces that cross no multiple of `size`, each with the number of its first row before it."""
     begin = 0
-    for piece in pieces:
+    for piece, beside in parts:
         done = 0
         while done < len(piece):
             end = min(len(piece), done + size - begin % size)
             part = slice(done, end)
-            yield begin, piece.iloc[part] if hasattr(piece, "iloc") else piece[part]
+            some = piece.iloc[part] if hasattr(piece, "iloc") else piece[part]
+            yield begin, some, {name: column[part] for name, column in beside.items()}
             begin, done = begin + end - done, end

@@ -277,15 +277,16 @@ def read_file(path: Path, na: Sequence[str] = (), text: Sequence[str] = ()) -> p
     return as_pandas(content)
 
 
-def options_for(preprocess: Preprocess, place: Path | None) -> dict[str, Any]:
+def options_for(preprocess: Preprocess, place: Path | None, key: str | None = None) -> dict[str, Any]:
     """Return the arguments of `isotropy.data.read` that bring what is at a place to the form of the training.
 
-    A folder and a table with a column of images hold files of images, an array (or no place) images as they are.
+    A folder and a table with a column of images hold files of images, an array (one by its `key`, or no place) images
+    as they are.
     """
     folder = place is not None and place.is_dir()
-    table = place is not None and place.is_file() and find_reader(place).pieces is not None
+    table = key is None and place is not None and place.is_file() and find_reader(place).pieces is not None
     options = preprocess.read_options(folder=folder or table)
-    return {name: value for name, value in options.items() if table or name != "image_column"}
+    return {name: value for name, value in options.items() if table or name not in ("image_column", "text")}
 
 
 def find_reader(path: Path) -> Reader:

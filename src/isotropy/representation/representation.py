@@ -17,21 +17,21 @@ from pyarrow import ArrowException
 from torch import Tensor, nn
 
 from isotropy import encoders
-from isotropy.batch import Batch, batched, take, unwrap
-from isotropy.data import PREPROCESS, Data, Preprocess, read
+from isotropy.batch import Batch, batched, unwrap
+from isotropy.data import PREPROCESS, Data, Preprocess, SeriesPreprocess, read
 from isotropy.data.frames import as_pandas
 from isotropy.data.infer import infer_modality
 from isotropy.data.readers import options_for
 from isotropy.data.recordings.paths import named_by_path
 from isotropy.data.stream import stream
-from isotropy.data.unequal import as_values
+from isotropy.data.unequal import LAST, as_values
 from isotropy.encoders import Encoder, Wrapped, wrap
 from isotropy.encoders.encoder import to_channels_last
 from isotropy.errors import UserError
 from isotropy.io.tables import read_embeddings
 from isotropy.modalities import MODALITIES
 from isotropy.nn.segments import SegmentHead
-from isotropy.representation.embedding import chunk_of, embed_groups, embed_rows, steady_chunk
+from isotropy.representation.embedding import chunk_of, embed_groups, embed_rows, repeated, steady_chunk
 from isotropy.representation.files import (
     CODER,
     EMBEDDING,
@@ -116,7 +116,7 @@ class Representation:
         if chunk is None:
             example_rows = partial(MODALITIES[preprocess.modality].example_rows, preprocess.shape)
             count = chunk_of(self.encoder, example_rows)
-            rows = example_rows(count) if example is None else take(example, torch.arange(count) % len(example))
+            rows = example_rows(count) if example is None else repeated(example, count)
             chunk = steady_chunk(*self.embedding.network(self.encoder, preprocess), rows)
         self.chunk = chunk
 
@@ -134,7 +134,7 @@ class Representation:
         """
         vectors = torch.from_numpy(embed_rows(encoder, self.preprocess.to_input, learning_rows(rows, train)))
         embedding = self.embedding.for_vectors(vectors)
-        example = learning_rows(rows, train) if isinstance(encoder, Wrapped) else None
+        example = example_for(encoder, rows, train)
         return Representation(encoder, self.preprocess, method=self.method, embedding=embedding, example=example)
 
     @property
@@ -304,7 +304,11 @@ class Representation:
             if self.preprocess.takes_frames:
                 return values
             values = values.to_numpy()
-        return infer_modality(as_values(values), self.modality, scale=options.get("scale"))[0]
+        array = as_values(values)
+        if isinstance(self.preprocess, SeriesPreprocess) and options.get("channels") == LAST:
+            # Rows of `isotropy.read` have their channels in front already.
+            array = array if _arranged(array, self.preprocess.channels) else as_values(values, LAST)
+        return infer_modality(array, self.modality, scale=options.get("scale"))[0]
 
     def read(self, dataset: Any, **reading: Any) -> Data:
         """Return data read as the training's were: recordings cut into the same windows at the same rate.
@@ -315,8 +319,10 @@ class Representation:
         Raises:
             UserError: what `isotropy.read` raises.
         """
-        folder = isinstance(dataset, (str, Path)) and Path(dataset).is_dir()
-        return read(dataset, modality=self.modality, **{**self.preprocess.read_options(folder=folder), **reading})
+        place = Path(dataset).expanduser() if isinstance(dataset, (str, Path)) else None
+        return read(
+            dataset, **{"modality": self.modality, **options_for(self.preprocess, place, reading.get("key")), **reading}
+        )
 
     def codes(self, values: Any) -> NDArray[np.int64]:
         """Return one cluster per segment, (N, S) int64, of rows as `transform` takes them.
@@ -440,6 +446,19 @@ def load(
 
 def _exactly(corpus: Any, vectors: NDArray[np.float32], top_k: int, *, leave_out: Any) -> Any:
     return nearest(vectors, corpus, top_k, leave_out=leave_out)
+
+
+def example_for(encoder: nn.Module, rows: Tensor | Batch, train: NDArray[np.int64]) -> Tensor | Batch | None:
+    """Return training rows to try a network of the user's own with; None for others, which take random rows.
+
+    An embedding of words takes numbers of words and no others.
+    """
+    return learning_rows(rows, train) if isinstance(encoder, Wrapped) else None
+
+
+def _arranged(array: NDArray[Any], channels: int) -> bool:
+    """Return whether an array is (N, C, T) and cannot be (N, T, C)."""
+    return array.ndim != 3 or (array.shape[1] == channels and array.shape[2] != channels)
 
 
 def _canonical(network: Network) -> Network:
