@@ -6,11 +6,15 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from PIL import Image
 from torch.utils.data import DataLoader, TensorDataset
 
+from isotropy.data import ImagePreprocess, SeriesPreprocess
+from isotropy.data.unequal import as_values
+from isotropy.encoders import build
 from isotropy.errors import UserError
 from isotropy.io.tables import writing
-from isotropy.representation import load
+from isotropy.representation import Representation, load
 from isotropy.search import nearest
 from representation.examples import made
 
@@ -27,7 +31,7 @@ def streams(values):
     yield torch.from_numpy(values), None
 
 
-@pytest.mark.parametrize("name", ["series_cnn", "small_resnet"])
+@pytest.mark.parametrize("name", ["series_cnn", "small_resnet", "array_mlp"])
 def test_rows_and_pieces_stream_as_they_come(name: str, tmp_path: Path) -> None:
     representation, values = made(name)
     values = values[:20]
@@ -38,6 +42,30 @@ def test_rows_and_pieces_stream_as_they_come(name: str, tmp_path: Path) -> None:
         assert count in (None, len(pieces))
     np.save(tmp_path / "rows.npy", values)
     assert np.array_equal(np.concatenate(list(representation.encode(tmp_path / "rows.npy"))), whole)
+
+
+def test_images_stream_as_cameras_give_them() -> None:
+    for channels in (1, 3):
+        images = np.random.default_rng(0).integers(0, 256, (9, 20, 24, channels), dtype=np.uint8)
+        values = images[..., 0] if channels == 1 else images
+        preprocess = ImagePreprocess.learn(np.moveaxis(images, 3, 1))
+        network = build("small_resnet", "image", preprocess.shape)
+        representation = Representation(network, preprocess, method="lfr")
+        whole = representation.transform(values)
+        for given in (list(values), [values[:4], *values[4:]], [Image.fromarray(one) for one in values]):
+            assert np.array_equal(np.concatenate(list(representation.encode(given))), whole)
+
+
+def test_series_of_unequal_length_stream_one_by_one() -> None:
+    rng = np.random.default_rng(0)
+    series = [rng.normal(size=(2, steps)) for steps in (60, 41, 80, 60, 33)]
+    preprocess = SeriesPreprocess.learn(as_values(series))
+    network = build("multiscale_cnn", "series", preprocess.shape)
+    representation = Representation(network, preprocess, method="simclr")
+    whole = representation.transform(series)
+    for size in (1, 3, None):
+        pieces = list(representation.encode(iter(series), batch_size=size))
+        np.testing.assert_allclose(np.concatenate(pieces), whole, atol=1e-5)
 
 
 def test_a_table_streams_as_mappings_frames_and_files(tmp_path: Path) -> None:

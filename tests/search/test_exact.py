@@ -85,6 +85,16 @@ def test_a_score_depends_on_its_two_rows_alone(name, monkeypatch):
     assert (places == again).all() and scores.tobytes() == same.tobytes() == moved.tobytes()
 
 
+@pytest.mark.parametrize("name", KINDS)
+def test_both_products_lead_to_the_same_bits(name, monkeypatch):
+    x = data(name)
+    found = []
+    for fast in (True, False):
+        monkeypatch.setattr(exact, "_multiplies_bf16", lambda fast=fast: fast)
+        found.append(nearest(x[::7], x, 12))
+    assert all(one.tobytes() == other.tobytes() for one, other in zip(*found, strict=True))
+
+
 def test_equal_rows_are_ordered_by_number_and_a_row_is_1_to_itself():
     x = data("copies")
     places, scores = nearest(x, x, 30)

@@ -179,12 +179,11 @@ class _Nearest:
             score = _cosine(self.grid @ grid.T, self.norms[:, None], norms)
             places = start + some.start + np.arange(score.shape[1])
             score[places == self.own[:, None]] = -np.inf
-            if not (score > self.scores[:, -1:]).any():
-                continue
-            # Of equal ones the first are the answers.
-            order = np.argsort(-score, axis=1, kind="stable")[:, : self.top_k]
-            which = np.broadcast_to(np.arange(len(score))[:, None], order.shape).ravel()
-            order = order.ravel()
+            which, order = np.nonzero(score > self.scores[:, -1:])
+            if len(which) > 2 * self.indices.size:
+                # Of equal ones the first are the answers.
+                best = np.argsort(-score, axis=1, kind="stable")[:, : self.top_k]
+                which, order = np.repeat(np.arange(len(score)), best.shape[1]), best.ravel()
             self._keep(which, places[order], score[which, order])
             self._merge()
 
