@@ -39,11 +39,13 @@ ALLOWED = {
         # A run puts them together; nothing below knows that there are runs.
         "runs": "modalities methods training views encoders nn data representation evaluation diagnostics io "
         f"{_GROUND}",
+        # What is wrong with the rows of a run's data.
+        "audit": f"representation evaluation data modalities diagnostics features runs io {_GROUND}",
         "report": f"runs evaluation diagnostics representation methods data io {_GROUND}",
         "estimator": "finetuning runs training modalities methods views encoders data representation evaluation "
         f"{_GROUND}",
-        "cli": "estimator report finetuning runs modalities methods training encoders data representation evaluation "
-        "diagnostics io errors",
+        "cli": "audit estimator report finetuning runs modalities methods training encoders data representation "
+        "evaluation diagnostics io errors",
         "__init__": "cli estimator report finetuning runs methods training encoders data representation evaluation "
         "errors",
         "__main__": "cli",
