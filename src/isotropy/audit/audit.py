@@ -9,16 +9,18 @@ from scipy.stats import binom
 
 from isotropy.audit import labels as reading
 from isotropy.audit import tails
-from isotropy.audit.duplicates import Near, by_alignment, by_distance, sets_of
+from isotropy.audit.duplicates import Near, by_agreement, by_alignment, by_distance, sets_of, without_gain
 from isotropy.audit.given import Given, given
 from isotropy.audit.issue import KINDS, Audit, Issue
+from isotropy.audit.linkage import beside
 from isotropy.audit.nearest import nearest
 from isotropy.evaluation.task import has_label
 from isotropy.representation import Representation
 
 _NEIGHBOURS = 30
+_PLAIN = 5  # candidates by the values, beside those by the embedding
 _LOCAL = 10  # of them say how dense it is
-_WIDEST = 256  # columns that a linear classifier learns from
+_WIDEST = 1024  # columns that a linear classifier learns from
 _AXIS_ROWS = 4096
 
 
@@ -65,7 +67,14 @@ def issues_of(of: Given) -> Audit:
         found["twin"] = _twins(of.part, found, pairs)
     if of.labels is not None:
         found |= _labels(of, near, raw_near, notes)
-    found["outlier"] = _outliers(raw_near or near, "its columns" if raw_near else "the embedding")
+    if raw_near is None:
+        found["outlier"] = _outliers(near, "the embedding")
+    else:
+        # Combinations of usual values are unusual in their direction, and single values that are far out in distance.
+        directions = nearest(_directions(of.vectors), k)
+        found["outlier"] = _either(
+            _outliers(directions, "directions of the embedding"), _outliers(raw_near, "its columns")
+        )
     if of.groups is not None:
         found["group"] = _groups(of, near)
     if of.raw is not None:
@@ -88,10 +97,21 @@ def _duplicates(of: Given, near: Neighbours, raw_near: Neighbours | None) -> tup
     first = rows if raw is None else raw.first
     sizes = np.bincount(first, minlength=len(rows))[first]
     exact = sizes > 1
-    if raw is not None and raw.pictures is not None:
-        found, method = by_alignment(raw.pictures, near[1], raw.blocks), "laid on each other, after the embedding"
+    if pictured:
+        assert raw is not None and raw.pictures is not None
+        # Copies of another gain or brightness are next to each other without them, whatever the embedding says.
+        candidates = np.concatenate(
+            [near[1], nearest(without_gain(raw.pictures), min(_PLAIN, len(rows) - 1))[1]], axis=1
+        )
+        found = by_alignment(raw.pictures, candidates, ~exact, raw.blocks)
+        method = "laid on each other, after the embedding"
     elif raw_near is not None:
-        found, method = by_distance(*_local(raw_near)), "distance of the columns, standardised"
+        assert raw is not None and raw.columns is not None and raw.codes is not None
+        candidates = np.concatenate([raw_near[1][:, :_LOCAL], beside(raw.columns)], axis=1)
+        found, method = (
+            by_agreement(raw.columns, raw.codes, candidates, ~exact),
+            "agreement of the columns beyond chance",
+        )
     else:
         found, method = by_distance(*_local(near)), "distance in the embedding"
     partner = np.where(exact, _other_copy(first), found.partner)
@@ -125,8 +145,9 @@ def _near_reason(found: Near, partner: NDArray[np.int64], pictures: bool, column
         other, distance = partner[row], found.distance[row]
         if pictures:
             return f"fits row {other} with a correlation of {1 - distance**2:.4f}"
-        space = "its columns" if columns else "the embedding"
-        return f"{distance:.3g} from row {other} in {space}, far closer than to its other neighbours"
+        if columns:
+            return f"agrees with row {other} in {found.agreeing[row]} columns, beyond what chance allows"
+        return f"{distance:.3g} from row {other} in the embedding, far closer than to its other neighbours"
 
     return reason
 
@@ -173,6 +194,16 @@ def _outliers(near: Neighbours, space: str) -> Issue:
     return Issue(tails.rare(probability), score, reason, f"distance to neighbours in {space}")
 
 
+def _either(one: Issue, other: Issue) -> Issue:
+    """Return rows that have either issue; the score is that of `one`, and lower where `other` names the row."""
+    score = np.where(other.issue, np.minimum(one.score, other.score), one.score)
+
+    def reason(row: int) -> str:
+        return other.reason(row) if other.issue[row] else one.reason(row)
+
+    return Issue(one.issue | other.issue, score, reason, f"{one.method}, or in its columns")
+
+
 def _labels(of: Given, near: Neighbours, raw_near: Neighbours | None, notes: list[str]) -> dict[str, Issue]:
     assert of.labels is not None
     if of.task == "labels":
@@ -211,7 +242,7 @@ def _labels(of: Given, near: Neighbours, raw_near: Neighbours | None, notes: lis
     out = {
         "label": Issue(
             _spread(issue, there, rows, False), _spread(score, there, rows, 1.0), reason,
-            f"out of fold by {found.by}", None, {"predicted_label": named},
+            f"out of fold by {found.by}, right in {(predicted == y).mean():.0%}", None, {"predicted_label": named},
         )
     }  # fmt: skip
     sits, own, rival, most = reading.misplaced(y, near[1])
@@ -297,6 +328,12 @@ def _blank(variation: NDArray[np.float64], *, table: bool) -> Issue:
     return Issue(issue, score, reason, "values that are there" if table else "deviation of the values")
 
 
+def _directions(x: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return standardised features (N, D), each row of length 1."""
+    z = _standardised(x)
+    return z / np.maximum(np.linalg.norm(z, axis=1, keepdims=True), 1e-12)
+
+
 def _spread(values: NDArray[Any], rows: NDArray[np.int64], count: int, missing: Any) -> NDArray[Any]:
     """Return values of some rows as values of all `count` rows."""
     out = np.full(count, missing, dtype=np.asarray(values).dtype)
@@ -305,7 +342,7 @@ def _spread(values: NDArray[Any], rows: NDArray[np.int64], count: int, missing: 
 
 
 def _standardised(x: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return features (N, D) with mean 0 and deviation 1, of wide ones the 256 leading principal axes."""
+    """Return features (N, D) with mean 0 and deviation 1, of wide ones the 1,024 leading principal axes."""
     spread = x.std(axis=0)
     kept = spread > 1e-6 * (1e-6 + np.abs(x.mean(axis=0)))
     z = (x[:, kept] - x[:, kept].mean(axis=0)) / spread[kept]

@@ -1,5 +1,6 @@
 """Labels that their rows contradict: read out of fold, by neighbours and by models that never saw the row's own."""
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -8,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binom
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.model_selection import GroupKFold, KFold, StratifiedKFold
 
@@ -20,6 +22,7 @@ _LEARNT = 10_000  # rows that a model of a fold learns from
 _STRENGTHS = (0.003, 0.03, 0.3)
 _CHOOSING = 3000
 _FLOOR = 1e-3
+_TINY = 1e-6
 Reader = Callable[[NDArray[np.float32], NDArray[Any], NDArray[np.float32]], Floats]
 
 
@@ -65,7 +68,9 @@ def read_classes(
     found = {"its neighbours": by_neighbours(y, *neighbours)}
     strength = _strength(features, y, parts, seed)
     found["a linear classifier"] = _out_of_fold(_linear(strength), features, y, parts, seed)
-    found["neighbours and a linear classifier"] = (found["its neighbours"] + found["a linear classifier"]) / 2
+    # Where either is nearly sure, so is their geometric mean: one of the two alone misses half of the wrong labels.
+    both = np.sqrt(found["its neighbours"] * np.maximum(found["a linear classifier"], _TINY))
+    found["neighbours and a linear classifier"] = both / both.sum(axis=1, keepdims=True)
     if columns is not None:
         found["boosted trees on its columns"] = _out_of_fold(_trees(codes, seed), columns, y, parts, seed)
     best = min(found, key=lambda name: log_loss(found[name], y))
@@ -95,10 +100,10 @@ def confident(probabilities: Floats, y: Rows) -> tuple[NDArray[np.bool_], Rows, 
     """Return which labels are likely wrong (N,), the class that is likelier (N,), and a score (N,) in [0, 1].
 
     A label is named where another class is as probable as it is on average in the rows that are labelled so, and the
-    given one is less probable than on average in its own: thresholds per class, from the data. The score is half of 1
-    plus the probability of the given class minus the highest other.
+    given one is less probable than on average in its own: thresholds per class, from the data. The score is
+    p / (p + q) of the given class and the highest other.
 
-    Source: confident learning, Northcutt, Jiang and Chuang (2021), section 3.1; `normalized margin` of its code.
+    Source: confident learning, Northcutt, Jiang and Chuang (2021), section 3.1, for the thresholds.
 
     Example:
         >>> p = np.array([[0.9, 0.1], [0.8, 0.2], [0.9, 0.1], [0.2, 0.8], [0.1, 0.9]])
@@ -116,8 +121,8 @@ def confident(probabilities: Floats, y: Rows) -> tuple[NDArray[np.bool_], Rows, 
     over = np.where(others >= thresholds[None], others, -1.0)
     issue = (over.max(axis=1) > own) & (own < thresholds[y])
     likelier = np.where(issue, over.argmax(axis=1), likelier)
-    score = (1 + own - others.max(axis=1)) / 2
-    return issue, likelier, np.clip(score, 0.0, 1.0)
+    score = own / np.maximum(own + others.max(axis=1), _TINY**2)
+    return issue, likelier, score
 
 
 def misplaced(y: Rows, neighbours: Rows) -> tuple[NDArray[np.bool_], Floats, Rows, Rows]:
@@ -196,7 +201,10 @@ def _learnt(count: int, held: Rows, seed: int) -> Rows:
 
 def _linear(strength: float) -> Reader:
     def read(x: NDArray[np.float32], y: NDArray[np.int64], asked: NDArray[np.float32]) -> Floats:
-        return LogisticRegression(C=strength, max_iter=100, tol=1e-3).fit(x, y).predict_proba(asked)
+        with warnings.catch_warnings():
+            # Near its minimum is near enough: labels that are wrong are not to be learnt to the end.
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            return LogisticRegression(C=strength, max_iter=100, tol=1e-3).fit(x, y).predict_proba(asked)
 
     return read
 

@@ -168,7 +168,7 @@ def _notes(at_hand: bool, raw: Raw | None, labels: NDArray[Any] | None) -> tuple
     if not at_hand:
         notes.append("the data was in memory alone: copies and blank rows are not looked for")
     if raw is not None and raw.features is not None:
-        notes.append("near duplicates and outliers are found on the columns, which tell them better than the embedding")
+        notes.append("near duplicates are found on the columns, which tell them better than the embedding does")
     if labels is None:
         notes.append("no label: wrong labels are not looked for (--label NAME)")
     return tuple(notes)

@@ -31,6 +31,25 @@ def upper(values: NDArray[np.float64], bulk: NDArray[np.float64] | None = None) 
     return found
 
 
+def upper_of_logs(values: NDArray[np.float64], bulk: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
+    """Return the same of values whose upper tail is exponential, as that of minus the logs of probabilities is.
+
+    The rate is that at which the tail falls from the median to the quantile .84.
+
+    Args:
+        values: (N,). bulk: (M,) what it is estimated on; by default the values.
+
+    Example:
+        >>> x = np.random.default_rng(0).exponential(size=10_000)
+        >>> round(float(upper_of_logs(np.array([4.0]), x)[0] / np.exp(-4.0)), 1)
+        1.0
+    """
+    centre, high = np.quantile(values if bulk is None else bulk, [0.5, 1 - _BULK])
+    rate = np.log(0.5 / _BULK) / max(high - centre, np.finfo(np.float64).tiny)
+    found: NDArray[np.float64] = np.minimum(0.5 * np.exp(-rate * (values - centre)), 1.0)
+    return found
+
+
 def gaps(distances: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return how probable a nearest neighbour so much closer than the last one is, (N,), where rows lie by chance.
 
