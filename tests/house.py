@@ -42,12 +42,12 @@ ALLOWED = {
         f"{_GROUND}",
         # What is done with a finished run.
         "clusters": f"runs evaluation representation diagnostics modalities features data io {_GROUND}",
+        "audit": f"representation evaluation data modalities diagnostics features runs io {_GROUND}",
         "report": f"search clusters runs evaluation diagnostics representation methods data io {_GROUND}",
         "estimator": "finetuning runs training modalities methods views encoders data representation evaluation "
         f"{_GROUND}",
-        "cli": "search estimator report clusters finetuning runs modalities methods training encoders data "
-        "representation "
-        "evaluation diagnostics io errors",
+        "cli": "search audit clusters estimator report finetuning runs modalities methods training encoders data "
+        "representation evaluation diagnostics io errors",
         "__init__": "cli estimator report finetuning runs methods training encoders data representation evaluation "
         "errors",
         "__main__": "cli",

@@ -522,6 +522,22 @@ def explore(
     verb.explore(run, start=not write_only, port=port, seed=seed)
 
 
+@app.command()
+def audit(
+    run: Annotated[Path, typer.Argument(help="The directory of a finished run.")],
+    label: Annotated[
+        str | None,
+        typer.Option(help="A label of the run, another column of its data, or a .npy, .csv or .parquet file of one."),
+    ] = None,
+    most: Annotated[int, typer.Option("-n", min=0, help="Rows of each kind that are shown.")] = 5,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Find copies, outliers, wrong labels, leaks and blank rows in the data of a run."""
+    from isotropy.cli import audit as verb
+
+    verb.audit(run, label=label, most=most, as_json=json)
+
+
 def _pixels(text: str | None) -> int | list[int] | None:
     """Return a side, or height and width, of "64" or "48x96"."""
     if text is None:
