@@ -3,8 +3,9 @@ import pytest
 
 from isotropy.errors import UserError
 from isotropy.evaluation import Features, Problem, knn_probe
-from isotropy.evaluation.evaluators.held_out import held_out_folds
+from isotropy.evaluation.evaluators.choice import choice
 from isotropy.evaluation.evaluators.knn import knn
+from isotropy.evaluation.evaluators.linear import linear
 
 
 def brute_force(train, test, values, k, temperature):
@@ -55,19 +56,22 @@ def test_the_form_is_chosen_on_training_rows():
     assert knn_probe(x[:200], y[:200], x[200:], y[200:]).score < 0.65
 
 
-@pytest.mark.parametrize("rows", [60, 3300])
-def test_its_held_out_score_is_of_the_rows_and_the_folds_of_the_linear_probe(rows):
-    """With all other rows to vote it would be chosen for their number."""
+def test_its_held_out_score_is_of_the_rows_and_folds_of_the_linear_probe():
+    """Leave-one-out on all rows would favour k-NN: 400 rows of a class tell more than the 200 that the other learns."""
     rng = np.random.default_rng(0)
-    y = rng.integers(3, size=rows)
-    x = (np.eye(3)[y] + rng.normal(size=(rows, 3))).astype(np.float32)
-    asked = Problem.of(y, y)
-    found = next(iter(knn(Features(x, x), asked)))
-    form = next(form.train for form in Features(x, x).forms() if form.name == found.detail["form"])
-    chosen, folds = held_out_folds(asked)
-    some = np.unique(np.linspace(0, len(chosen) - 1, min(len(chosen), 2000)).astype(int))
+    y = np.repeat(np.arange(10), 400)
+    x = rng.normal(size=(10, 4))[y] + rng.normal(size=(4000, 4))
+    features, problem = Features(x, x[:50]), Problem.of(y, y[:50])
+    found, beside = (next(iter(one(features, problem))) for one in (knn, linear))
+    by = choice(problem)
+    assert by is not None and len(by.rows) == 3000 and beside.detail["chosen_by"] == by.chosen_by
+    form = next(form for form in features.forms() if form.name == found.detail["form"]).train
+    unit = form / np.linalg.norm(form, axis=1, keepdims=True)
     right = []
-    for fold in range(3):
-        keys, out = chosen[folds != fold], chosen[some[folds[some] == fold]]
-        right += (brute_force(form[keys], form[out], np.eye(3)[y[keys]], 20, 0.07).argmax(1) == y[out]).tolist()
+    for learnt, out in by.parts():
+        cosine = unit[out] @ unit[learnt].T
+        nearest = np.argsort(-cosine, axis=1)[:, :20]
+        weight = np.exp(np.take_along_axis(cosine, nearest, axis=1) / 0.07)
+        votes = (weight[:, :, None] * np.eye(10)[y[learnt][nearest]]).sum(axis=1)
+        right.append((votes.argmax(axis=1) == y[out]).mean())
     assert found.validation == pytest.approx(np.mean(right), abs=2e-3)
