@@ -20,7 +20,7 @@ NEGLIGIBLE = 0.02  # of the budget: no reason to train shorter
 _MEASURED_ROWS = 512
 # CPU seconds by benchmarks/evidence.py, on one thread: to make the features of baselines, and to evaluate 30,000 rows
 # of a representation, of which so much for each column that probes see (at most 1,024) and each of a wider one.
-_BEGIN, _ROWS, _COLUMN, _WIDE = 4.0, 3.6, 0.016, 0.003
+_BEGIN, _ROWS, _COLUMN, _WIDE = 4.0, 5.5, 0.016, 0.003
 _WIDEST = 1024
 _OF_TRAINING = 0.6  # of that time, for the training rows
 _OTHER_BASELINES = 3  # beside the trained and the untrained encoder, about as wide as the data
