@@ -46,7 +46,7 @@ def choice(problem: Problem) -> Choice | None:
     Example:
         >>> found = choice(Problem.of([0, 1] * 5, [0, 1]))
         >>> found.chosen_by, np.bincount(found.folds).tolist()
-        ('3-fold cross-validation on 10 training rows', [4, 4, 2])
+        ('3-fold cross-validation on 10 training rows', [4, 3, 3])
         >>> choice(Problem.of([0, 1], [0, 1])) is None
         True
     """
