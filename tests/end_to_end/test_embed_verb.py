@@ -172,22 +172,22 @@ def test_shards_go_on_where_they_stopped(trained, cli, tmp_path, monkeypatch):
     whole = cli("embed", trained / "run", trained / "rows.csv", "--keep", "id", "--out", "whole.parquet")
     assert whole.code == 0
     call = ("embed", trained / "run", trained / "rows.csv", "--keep", "id", "--shard-rows", 12, "--out", "all.parquet")
-    written, monkey = [], Representation.transform
+    written, embeds = [], Representation.embed_stored
 
     def stops(self, values, **options):
         written.append(len(values))
         if sum(written) > 30:
             raise KeyboardInterrupt
-        return monkey(self, values, **options)
+        return embeds(self, values, **options)
 
     monkeypatch.setattr(readers, "PIECE_ROWS", 7)
-    monkeypatch.setattr(Representation, "transform", stops)
+    monkeypatch.setattr(Representation, "embed_stored", stops)
     said = cli(*call)
     assert said.code == 130 and "nothing was left half-written" in said.err
     assert {path.name for path in Path("all.parquet").iterdir()} == {
         "_shards.json", "part-00000.parquet", "part-00001.parquet"
     }  # fmt: skip
-    monkeypatch.setattr(Representation, "transform", monkey)
+    monkeypatch.setattr(Representation, "embed_stored", embeds)
     Path("all.parquet/.part-00002.parquet.killed").touch()
     Path("all.parquet/part-00000.parquet").unlink()
     said = cli(*call)
