@@ -73,7 +73,7 @@ def _in_pieces(data: Data, summary: Callable[[NDArray[np.float32]], dict[str, Co
 
 def _of_series(x: NDArray[np.float32], data: Data) -> dict[str, Column]:
     format = None if data.windows is None else data.windows.format
-    there = np.asarray(np.isfinite(x))
+    there = np.isfinite(x)
     found: dict[str, Column] = {}
     for channel in range(min(x.shape[1], _CHANNELS)):
         named = f"channel {channel}" if format is None else format.channels[channel]
@@ -98,7 +98,7 @@ def _of_series(x: NDArray[np.float32], data: Data) -> dict[str, Column]:
             centre = (power * np.arange(power.shape[1])).sum(axis=1) / np.where(total > 0, total, 1)
             columns["mean frequency"] = np.where(total > 0, centre * per, np.nan)
         found |= {name + of: np.where(empty, np.nan, values) for name, values in columns.items()}
-    steps = x.shape[2] - np.argmax(there.any(axis=1)[:, ::-1], axis=1)
+    steps = x.shape[2] - np.argmax(np.asarray(there.any(axis=1))[:, ::-1], axis=1)
     return found | {"length": steps}
 
 
