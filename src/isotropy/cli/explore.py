@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 from isotropy.cli.show import OUT, say
 from isotropy.clusters.explorer import prepare_explorer
 from isotropy.errors import UserError
+from isotropy.io.tables import dimensions
 from isotropy.runs import columns
 from isotropy.runs.directory import Run
 from isotropy.runs.embedded import FILE
@@ -53,7 +54,7 @@ def arguments(path: Path) -> list[str]:
     """
     schema = pq.read_schema(path)
     known = {role: name for name, role in columns.roles(schema).items()}
-    wide = set(columns.dimensions(schema.names))
+    wide = set(dimensions(schema.names))
     order = [known[role] for role in (columns.CLUSTER, columns.PICTURE) if role in known]
     order += [name for name in schema.names if name not in wide and name not in order]
     chosen = [_cast(name) if name == known.get(columns.CLUSTER) else _quoted(name) for name in order]

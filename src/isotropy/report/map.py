@@ -15,7 +15,7 @@ from threadpoolctl import threadpool_limits
 from isotropy.diagnostics.rank import effective_rank
 from isotropy.errors import UserError
 from isotropy.evaluation.task import has_label, task_of
-from isotropy.runs.columns import dimensions
+from isotropy.io.tables import dimensions
 
 ROWS = 2000
 TSNE_FROM = 100  # rows; below, t-SNE has too few neighbours to arrange

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from isotropy.data import Data
 from isotropy.errors import UserError
 from isotropy.io.atomic import replacing
+from isotropy.io.tables import dimensions
 
 ROW, PART, LABEL, WINDOW, GROUP = "row", "part", "label", "window", "group"
 COLUMN = "column"  # of the user's table
@@ -88,23 +89,6 @@ def roles(schema: Any) -> dict[str, str]:
 def sources(schema: Any) -> dict[str, str]:
     """Return the name in the user's data of every column with a role, by name."""
     return {name: (schema.field(name).metadata.get(_SOURCE) or name.encode()).decode() for name in roles(schema)}
-
-
-def dimensions(names: Sequence[str]) -> list[str]:
-    """Return the columns z0, z1, ... that end a file of embeddings; what a user calls z3 stands before them.
-
-    Raises:
-        ValueError: there are none.
-
-    Example:
-        >>> dimensions(["part", "z1", "z0", "z1"])
-        ['z0', 'z1']
-    """
-    width = next((behind for behind in range(len(names)) if names[-1 - behind] == "z0"), -1) + 1
-    wide = [f"z{place}" for place in range(width)]
-    if not width or list(names[len(names) - width :]) != wide:
-        raise ValueError("no columns z0, z1, ... at its end")
-    return wide
 
 
 def kept_columns(data: Data, taken: Collection[str]) -> dict[str, Column]:

@@ -14,13 +14,12 @@ from torch import Tensor
 from isotropy.batch import Batch
 from isotropy.data import Data, read
 from isotropy.errors import UserError
-from isotropy.representation import Representation, load
+from isotropy.io.tables import read_embeddings
+from isotropy.representation import ROWS, Representation, load
 from isotropy.runs import columns
-from isotropy.runs.columns import dimensions
 from isotropy.runs.directory import Run
 
-FILE = "embeddings.parquet"
-_NOT_READ = (columns.ROW, columns.NEIGHBORS, columns.PICTURE)
+FILE = ROWS
 _USERS = (columns.COLUMN, columns.GROUP)
 
 
@@ -59,19 +58,10 @@ class Embedded:
             raise UserError(f"{folder}: is not finished: go on with: isotropy fit --resume {folder}")
         path = run.folder / FILE
         try:
-            with pq.ParquetFile(path) as file:
-                schema, names = file.schema_arrow, file.schema_arrow.names
-                wide, known = dimensions(names), columns.roles(schema)
-                vectors = np.empty((file.metadata.num_rows, len(wide)), dtype=np.float32)
-                # Lists of neighbours would be two arrays a row, and pictures more.
-                left_out = {*wide, *(name for name, role in known.items() if role in _NOT_READ)}
-                rest = file.read([name for name in names if name not in left_out]).to_pandas()
-                begin = 0
-                # Piece by piece: a table of all columns beside the array would be the vectors twice.
-                for batch in file.iter_batches(columns=wide):
-                    for place, column in enumerate(batch.columns):
-                        vectors[begin : begin + len(batch), place] = column.to_numpy(zero_copy_only=False)
-                    begin += len(batch)
+            vectors, rest = read_embeddings(path)
+            schema = pq.read_schema(path)
+            known = columns.roles(schema)
+            rest = rest.drop(columns=[name for name, role in known.items() if role == columns.ROW])
             part = rest.pop("part").to_numpy(dtype=np.str_)
         except (OSError, KeyError, ValueError, pa.ArrowException) as error:
             raise UserError(f"{path}: missing or damaged ({str(error).splitlines()[0]})") from error
