@@ -41,7 +41,7 @@ ALLOWED = {
         "runs": "modalities methods training views encoders nn data representation evaluation diagnostics io "
         f"{_GROUND}",
         # What is done with a finished run.
-        "clusters": f"runs evaluation representation diagnostics modalities features data io {_GROUND}",
+        "clusters": f"search runs evaluation representation diagnostics modalities features data io {_GROUND}",
         "audit": f"representation evaluation data modalities diagnostics features runs io {_GROUND}",
         "report": f"search clusters runs evaluation diagnostics representation methods data io {_GROUND}",
         "estimator": "finetuning runs training modalities methods views encoders data representation evaluation "

@@ -9,16 +9,15 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-import torch
 from threadpoolctl import threadpool_limits
 
 from isotropy.clusters.axes import Floats, principal
 from isotropy.clusters.pictures import PICTURE_ROWS, SEEN, pictures
 from isotropy.errors import UserError
-from isotropy.evaluation.neighbours import most_similar
 from isotropy.runs import columns
 from isotropy.runs.columns import Column, name_for, with_columns
 from isotropy.runs.embedded import FILE, Embedded
+from isotropy.search import nearest
 
 AUDIT = "audit.parquet"
 NEIGHBOURS = 10
@@ -60,12 +59,11 @@ def neighbour_lists(vectors: Floats, k: int = NEIGHBOURS) -> Any:
         {'ids': [2], 'distances': [0.0]}
     """
     k = min(k, len(vectors) - 1)
-    rows = torch.from_numpy(vectors)
-    cosines, places = most_similar(rows, rows, k, among_themselves=True)
+    places, cosines = nearest(vectors, vectors, k, leave_out=np.arange(len(vectors)))
     ends = pa.array(np.arange(0, k * len(vectors) + 1, max(k, 1)), pa.int32())
     lists = [
-        pa.ListArray.from_arrays(ends, pa.array(flat.reshape(-1).numpy().astype(kind)))
-        for flat, kind in ((places, np.int32), ((1 - cosines).clamp(0, 2), np.float32))
+        pa.ListArray.from_arrays(ends, pa.array(flat.reshape(-1).astype(kind)))
+        for flat, kind in ((places, np.int32), ((1 - cosines).clip(0, 2), np.float32))
     ]
     return pa.StructArray.from_arrays(lists, fields=list(_LISTS))
 

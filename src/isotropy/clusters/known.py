@@ -73,7 +73,7 @@ def _in_pieces(data: Data, summary: Callable[[NDArray[np.float32]], dict[str, Co
 
 def _of_series(x: NDArray[np.float32], data: Data) -> dict[str, Column]:
     format = None if data.windows is None else data.windows.format
-    there = np.asarray(np.isfinite(x))
+    there = np.isfinite(x)
     found: dict[str, Column] = {}
     for channel in range(min(x.shape[1], _CHANNELS)):
         named = f"channel {channel}" if format is None else format.channels[channel]

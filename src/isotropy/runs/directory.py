@@ -240,11 +240,11 @@ class Run:
         for place, one in enumerate(prepared.division.labels):
             name = columns.free_name(one.name, columns.LABEL, beside) if place else "label"
             beside[name] = Column(_texts(one.values), columns.LABEL, one.name)
-        beside["row"] = Column(np.arange(len(rows)), columns.ROW)
         if prepared.data.windows is not None:
             for name, values in prepared.data.windows.columns().items():
                 free = columns.free_name(name, columns.WINDOW, beside)
                 beside[free] = Column(values, columns.WINDOW, name)
+        beside["row"] = Column(np.arange(len(rows)), columns.ROW)
         beside |= columns.kept_columns(prepared.data, beside)
         with columns.writing(self.folder / "embeddings.parquet", beside, made.names) as writer:
             for piece in batched(len(rows), rows=_PIECE):
