@@ -19,6 +19,7 @@ from isotropy.representation import Representation
 
 _NEIGHBOURS = 30
 _PLAIN = 5  # candidates by the values, beside those by the embedding
+_LAID = 1_000_000  # candidates of all rows whose crops are compared, about
 _LOCAL = 10  # of them say how dense it is
 _WIDEST = 1024  # columns that a linear classifier learns from
 _AXIS_ROWS = 4096
@@ -100,9 +101,9 @@ def _duplicates(of: Given, near: Neighbours, raw_near: Neighbours | None) -> tup
     if pictured:
         assert raw is not None and raw.pictures is not None
         # Copies of another gain or brightness are next to each other without them, whatever the embedding says.
-        candidates = np.concatenate(
-            [near[1], nearest(without_gain(raw.pictures), min(_PLAIN, len(rows) - 1))[1]], axis=1
-        )
+        plain = nearest(without_gain(raw.pictures), min(_PLAIN, len(rows) - 1))[1]
+        each = max(_LAID // len(rows), _LOCAL)
+        candidates = np.concatenate([near[1][:, :each], plain], axis=1)
         found = by_alignment(raw.pictures, candidates, ~exact, raw.blocks)
         method = "laid on each other, after the embedding"
     elif raw_near is not None:
