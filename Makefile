@@ -1,7 +1,7 @@
 # Needs Python 3.11 or newer and make; everything else is installed into .venv.
 PYTHON ?= python3
 BIN := .venv/bin
-INSTALL := $(BIN)/uv pip install --quiet --python .venv --constraint constraints.txt
+INSTALL := $(BIN)/uv pip install --quiet --compile-bytecode --python .venv --constraint constraints.txt
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test check rooms fmt bench constraints clean

@@ -12,7 +12,7 @@ from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import isotropy
-from isotropy.estimator import SelfSupervisedClassifier, SelfSupervisedRegressor
+from isotropy.estimator import SelfSupervisedClassifier, SelfSupervisedEncoder, SelfSupervisedRegressor
 
 SHORT = {"epochs": 1, "encoder_options": {"width": 16, "hidden": 16}, "finetune_options": {"epochs": 1, "folds": 2}}
 
@@ -113,3 +113,40 @@ def test_pickle_and_save_keep_every_bit(tmp_path: Path) -> None:
     model.save(tmp_path)
     assert np.array_equal(isotropy.load_finetuned(tmp_path).predict_proba(x), expected)
     assert np.array_equal(isotropy.load_finetuned(tmp_path).transform(x), model.transform(x))
+
+
+def test_channels_last_is_kept_by_the_model_and_its_files(tmp_path) -> None:
+    x = np.random.default_rng(0).normal(size=(40, 24, 2))
+    y = (x[:, :, 0].mean(axis=1) > 0).astype(int)
+    model = SelfSupervisedClassifier(channels="last", epochs=1, finetune_options={"epochs": 1}, random_state=0).fit(
+        x, y
+    )
+    model.save(tmp_path / "m")
+    again = isotropy.load_finetuned(tmp_path / "m")
+    assert np.array_equal(again.predict(x), model.predict(x))
+    # Rows that `read` has arranged are not turned again.
+    assert np.array_equal(again.transform(x), again.transform(isotropy.read(x, channels="last")))
+    assert np.array_equal(again.transform(x), again.transform(x.transpose(0, 2, 1)))
+    begun = SelfSupervisedEncoder(epochs=1, random_state=0, init=tmp_path / "m", freeze=1)
+    assert len(begun.fit_transform(x.transpose(0, 2, 1))) == 40
+    assert begun.recipe_.init == {"weights": str(tmp_path / "m"), "freeze": 1}
+
+
+def test_options_of_the_command_line_are_checked_by_the_estimator() -> None:
+    frame = pd.DataFrame({"zip": [10115, 20095] * 10, "a": np.arange(20)})
+    made = SelfSupervisedEncoder(epochs=1, random_state=0, kinds={"zip": "categorical"}).fit(frame)
+    kinds = {column.name: column.kind for column in made.representation_.preprocess.schema.columns}
+    assert kinds == {"zip": "categorical", "a": "numeric"}
+    for given, words in (
+        ({"kinds": {"zp": "categorical"}}, "no column 'zp'.*did you mean 'zip'"),
+        ({"channels": "end"}, "channels = 'end' is unknown"),
+        ({"channels": "last", "modality": "table"}, "is of series, and the modality is table"),
+        ({"freeze": 99}, "the last has to be trained"),
+        ({"init": "nowhere.pt"}, "no such file"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            SelfSupervisedEncoder(epochs=1, **given).fit(
+                frame.rename(columns={"zip": "b"} if "kinds" not in given else {})
+            )
+    with pytest.raises(ValueError, match="kinds names columns by name: give a frame"):
+        SelfSupervisedEncoder(epochs=1, kinds={"a": "numeric"}).fit(frame.to_numpy())

@@ -233,3 +233,56 @@ def test_wfdb_records_keep_every_sample_of_a_frame_and_invalid_ones_are_missing(
     (tmp_path / "r.dat").unlink()
     with pytest.raises(UserError, match="names the file r.dat, which is not beside it"):
         read(tmp_path / "r.hea", window="1s")
+
+
+@pytest.mark.filterwarnings("ignore")  # of pandas, about how wfdb writes
+def test_wfdb_segments_are_one_record_with_gaps_and_every_sample(tmp_path):
+    wfdb = pytest.importorskip("wfdb")
+    rng = np.random.default_rng(0)
+    parts = {"a": ["fast", "slow"], "b": ["fast"]}
+    signals = {name: (rng.integers(-100, 100, 400), rng.integers(-100, 100, 200)) for name in parts}
+    for name, names in parts.items():
+        count = len(names)
+        wfdb.wrsamp(
+            name, fs=100, units=["mV"] * count, sig_name=names, e_d_signal=list(signals[name][:count]),
+            fmt=["16"] * count, adc_gain=[100.0] * count, baseline=[0] * count, samps_per_frame=[2, 1][:count],
+            write_dir=str(tmp_path),
+        )  # fmt: skip
+    (tmp_path / "lay.hea").write_text("lay 2 100 0\n~ 0x2 100(0)/mV 0 0 0 0 0 fast\n~ 0 100(0)/mV 0 0 0 0 0 slow\n")
+    (tmp_path / "m.hea").write_text("m/4 2 100 500\nlay 0\na 200\n~ 100\nb 200\n")
+    data = read(tmp_path / "m.hea", window="1s", drop=["slow"])
+    assert data.windows.format.rate == 200 and data.values.shape == (5, 1, 200)
+    assert data.values[1, 0] == pytest.approx(signals["a"][0][200:] / 100)
+    assert data.values[3, 0] == pytest.approx(signals["b"][0][:200] / 100) and np.isnan(data.values[2]).all()
+    slow = read(tmp_path / "m.hea", window="1s", drop=["fast"]).values
+    assert slow[0, 0] == pytest.approx(signals["a"][1][:100] / 100) and np.isnan(slow[2:]).all()
+    (tmp_path / "b.hea").unlink()
+    with pytest.raises(UserError, match="m.hea names the segment b.hea, which is not beside it"):
+        read(tmp_path / "m.hea", window="1s")
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_wfdb_annotations_are_labels_of_windows(tmp_path):
+    wfdb = pytest.importorskip("wfdb")
+    signal = np.random.default_rng(0).normal(size=(1000, 1))
+    wfdb.wrsamp("r", fs=100, units=["mV"], sig_name=["x"], p_signal=signal, fmt=["16"], write_dir=str(tmp_path))
+    at, symbols = np.array([100, 250, 400, 700]), ["N", "+", "V", "N"]
+    wfdb.wrann("r", "atr", at, symbol=symbols, aux_note=["", "(AFIB", "", ""], write_dir=str(tmp_path))
+    data = read(tmp_path / "r.hea", window="1s", label="atr")
+    assert data.labels.tolist() == [None, "N", "N", "N", "V", "V", "V", "N", "N", "N"]
+    noted = read(tmp_path / "r.hea", window="1s", label="atr_note")
+    assert noted.labels.tolist() == [None] * 3 + ["(AFIB"] * 7
+    with pytest.raises(UserError, match="no label 'rhythm': .*--label atr its annotations"):
+        read(tmp_path / "r.hea", window="1s", label="rhythm")
+
+
+def test_edf_annotations_are_labels_of_windows(tmp_path):
+    pyedflib = pytest.importorskip("pyedflib")
+    header = {"label": "EEG", "sample_frequency": 10, "dimension": "uV", "physical_max": 100, "physical_min": -100}
+    with pyedflib.EdfWriter(str(tmp_path / "n.edf"), 1, file_type=pyedflib.FILETYPE_EDFPLUS) as file:
+        file.setSignalHeaders([{**header, "digital_max": 32767, "digital_min": -32768}])
+        file.writeSamples([np.random.default_rng(0).normal(size=100)])
+        for mark in ((0, 4, "Sleep stage W"), (3, -1, "Lights off"), (4, 5, "Sleep stage 1")):
+            file.writeAnnotation(*mark)
+    data = read(tmp_path / "n.edf", window="1s", label="annotation")
+    assert data.labels.tolist() == ["Sleep stage W"] * 4 + ["Sleep stage 1"] * 5 + [None]

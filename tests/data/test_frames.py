@@ -179,3 +179,17 @@ def test_sparse_matrices_are_refused_with_their_size():
     with pytest.raises(UserError, match=r"sparse matrix of 1,000 x 50,000 .0.0% filled. .*take 0.4 GB"):
         read(sparse.eye(1000, 50_000, format="csr"))
     assert len(read(pd.DataFrame({"a": pd.arrays.SparseArray([0.0, 1.0, 0.0]), "b": [1, 2, 3]}))) == 3
+
+
+def test_lists_that_a_piece_lacks_are_missing_and_others_are_named():
+    frame = pd.DataFrame({"a": np.arange(40.0), "x": [[float(n), n * n % 7, 1.0] for n in range(40)]})
+    frame.loc[3, "x"] = None
+    learnt = TablePreprocess.learn(read(frame).values)
+    whole = learnt.transform(frame)
+    assert torch.equal(learnt.transform(frame[3:4]), whole[3:4]), "a piece without any list"
+    with pytest.raises(UserError, match="column 'x': row 2 has 2 values, and in training rows had 3"):
+        learnt.transform(frame.assign(x=[*frame["x"][:2], [1.0, 2.0], *frame["x"][3:]]))
+    with pytest.raises(UserError, match="the data lack"):
+        learnt.transform(frame.assign(x="text"))
+    holes = frame.assign(x=[[None, *cell[1:]] if isinstance(cell, list) else cell for cell in frame["x"]])
+    assert read(holes).values["x[0]"].isna().all() and read(holes).values["x[1]"].notna().sum() == 39

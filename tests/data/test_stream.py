@@ -97,7 +97,7 @@ def test_data_of_another_kind_is_refused(tmp_path):
         stream.stream(tmp_path / "x.npy", TablePreprocess.learn(ODD))
     images = ImagePreprocess.learn(np.arange(512, dtype=np.uint8).reshape(2, 1, 16, 16))
     write(ODD, tmp_path / "odd.csv")
-    with pytest.raises(UserError, match="cannot be images"):
+    with pytest.raises(UserError, match="odd.csv has no column of images: name one"):
         stream.stream(tmp_path / "odd.csv", images)
 
 
@@ -122,3 +122,25 @@ def test_large_images_with_channels_last_are_never_copied_whole(tmp_path, monkey
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < values.nbytes / 8
+
+
+def test_files_of_recordings_are_read_one_by_one_and_cut_as_together(tmp_path):
+    for number, who in enumerate("aab"):
+        (tmp_path / who).mkdir(exist_ok=True)
+        values = np.random.default_rng(number).normal(size=(20 + 5 * number, 2)).cumsum(axis=0)
+        frame = pd.DataFrame(values, columns=["x", "y"]).assign(who=who)
+        frame.to_csv(tmp_path / who / f"{number}.csv", index=False)
+    whole = read(tmp_path, window=5, group="folder", drop="who")
+    learnt = SeriesPreprocess.learn(whole.values).of_recordings(whole.windows.format)
+    flow = stream.stream(str(tmp_path), learnt, group="folder")
+    assert flow.rows is None and flow.description == f"3 files of {tmp_path}, read one by one"
+    parts = list(flow.parts)
+    assert len(parts) == 3 and np.array_equal(np.concatenate([values for values, _ in parts]), whole.values)
+    for name, column in whole.windows.columns().items():
+        assert np.concatenate([windows.columns()[name] for _, windows in parts]).tolist() == column.tolist(), name
+    # The folder's only group is no error: nothing is divided.
+    one = stream.stream(str(tmp_path / "b" / "2.csv"), learnt, group="who")
+    assert one.rows == 6 and [windows.groups.tolist() for _, windows in one.parts] == [["b"] * 6]
+    with pytest.raises(UserError, match="2.csv has no channel 'y'"):
+        (tmp_path / "b" / "2.csv").write_text("x\n1\n2\n3\n4\n5\n6\n")
+        list(stream.stream(str(tmp_path), learnt).pieces)

@@ -57,7 +57,9 @@ def test_windows_of_files_keep_where_they_come_from_and_new_ones_are_cut_alike(r
     assert np.array_equal(load("run").transform("new.csv"), new.filter(regex=r"^z\d"))
     day(0, "a", rate=40).to_csv("fast.csv", index=False)
     said = cli("embed", "run", "fast.csv", "new.csv", "--hop", "2s", "--out", "two.csv")
-    assert said.code == 0 and "1 of 2 recordings resampled from 40 Hz to 20 Hz" in said.out.replace("\n", " ")
+    assert said.code == 0 and "of 1 file: 1 of 1 recordings resampled from 40 Hz to 20 Hz" in said.err.replace(
+        "\n", " "
+    )
     assert pd.read_csv("two.csv").file.value_counts().to_dict() == {"fast.csv": 30, "new.csv": 30}
 
     said = cli("probe", "run", "day0.csv", "day1.csv", "--label", "done", *QUICK)

@@ -4,10 +4,13 @@ import json
 
 import numpy as np
 import pytest
+import torch
+from torch import nn
 
 import isotropy
 from finetuning.test_finetune import circles, narrow
 from isotropy.errors import UserError
+from isotropy.estimator import SelfSupervisedEncoder
 
 
 @pytest.fixture
@@ -67,3 +70,28 @@ def test_the_head_of_one_encoder_is_not_taken_for_that_of_another(saved):
         (folder / "model.json").write_text(json.dumps(model))
     with pytest.raises(UserError, match="another encoder|checksum"):
         isotropy.load_finetuned(folder)
+
+
+class Words(nn.Module):
+    """A network that takes numbers of words and no others; rows come standardised, which it undoes."""
+
+    def __init__(self, x):
+        super().__init__()
+        self.table = nn.Embedding(20, 8)
+        self.register_buffer("mean", torch.from_numpy(x.mean(axis=0)))
+        self.register_buffer("std", torch.from_numpy(x.std(axis=0)))
+
+    def forward(self, x):
+        return self.table((x * self.std + self.mean).round().long()).mean(dim=1)
+
+
+def test_a_network_of_words_is_tried_with_real_rows_and_loaded_without_any(tmp_path):
+    x = np.random.default_rng(0).integers(0, 20, size=(40, 6)).astype(np.float32)
+    y = (x[:, 0] > 9).astype(int)
+    with pytest.raises(IndexError):
+        Words(x)(torch.randn(64, 6))
+    made = SelfSupervisedEncoder("diet", encoder=Words(x), modality="array", epochs=1, random_state=0).fit(x)
+    model = made.representation_.finetune(x, y, epochs=1, folds=2)
+    model.save(tmp_path)
+    again = isotropy.load_finetuned(tmp_path, encoder=Words(x))
+    assert np.array_equal(again.predict_proba(x), model.predict_proba(x))

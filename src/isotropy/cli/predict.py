@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from isotropy.cli.inputs import pick_device, window_columns
-from isotropy.cli.show import OUT, say
+from isotropy.cli.inputs import file_notes, pick_device, with_columns
+from isotropy.cli.show import OUT, note, say
 from isotropy.data.stream import stream
 from isotropy.errors import UserError, nearest
 from isotropy.finetuning import load
@@ -23,8 +23,9 @@ def predict(folder: Path, origin: dict[str, Any], out: Path, *, device: str) -> 
     if not out.parent.is_dir():
         raise UserError(f"--out {out}: the folder {out.parent} does not exist")
     model = load(folder, device=None if device == "auto" else pick_device(device))
+    preprocess = model.representation.preprocess
     path = origin.pop("path")
-    flow = stream(path, model.representation.preprocess, **origin)
+    flow = stream(path, preprocess, **origin)
     say(flow.description)
     names = [f"p_{name}" for name in model.classes] or ["prediction"]
     texts = ["prediction"] if model.classes else []
@@ -34,19 +35,18 @@ def predict(folder: Path, origin: dict[str, Any], out: Path, *, device: str) -> 
     )  # fmt: skip
     rows = 0
     try:
-        beside = window_columns(flow, out)
-        columns = {name: x.dtype for name, x in beside.items()} | {name: str for name in texts}
+        types, pieces = with_columns(flow, path, out)
+        columns = types | {name: str for name in texts}
         with writing(out, names, columns, dtype=np.float64) as writer, bar:
             task = bar.add_task("", total=flow.rows)
-            for piece in flow.pieces:
-                found = model.predictions_stored(model.representation.stored(piece))
+            for piece, beside in pieces:
+                found = model.predictions_stored(preprocess.transform(piece))
                 said = [[str(model.classes[code]) for code in found.argmax(axis=1)]] if model.classes else []
-                where = [x[rows : rows + len(found)] for x in beside.values()]
-                writer.write(found.reshape(len(found), -1), *where, *said)
+                writer.write(found.reshape(len(found), -1), *beside.values(), *said)
                 rows += len(found)
                 bar.update(task, completed=rows)
-            if not rows:
-                raise UserError(f"{path} has no rows")
     except OSError as error:
         raise UserError(f"{out}: could not be written ({error.strerror or error})") from error
+    for line in file_notes(flow):
+        note(line)
     say(f"{out}: {rows:,} predictions of {model.label}")

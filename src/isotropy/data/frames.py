@@ -1,7 +1,7 @@
 """Frames of any library as pandas' with columns of plain types, and what is asked of their names and cells."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -139,6 +139,38 @@ def spread(frame: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([frame, *parts], axis=1) if parts else frame
 
 
+def spread_as(frame: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
+    """Return a frame that `spread` was called on with the columns `names` of lists that it could not spread.
+
+    Those are missing where all lists are, as in a piece of a file.
+
+    Raises:
+        UserError: a list of another length, named by its row.
+
+    Example:
+        >>> spread_as(pd.DataFrame({"b": [None, None]}), ["b[0]", "b[1]"]).columns.tolist()
+        ['b[0]', 'b[1]']
+    """
+    lists: dict[str, list[str]] = {}
+    for name in names:
+        source, _, place = name.rpartition("[")
+        if place.endswith("]") and name not in frame.columns and source in frame.columns:
+            lists.setdefault(source, []).append(name)
+    for source, places in lists.items():
+        column = frame[source]
+        for row, cell in enumerate(column):
+            if isinstance(cell, _LISTS) and (found := np.size(_nested(cell))) != len(places):
+                raise UserError(
+                    f"column {source!r}: row {column.index[row]} has {found} values, and in training rows had "
+                    f"{len(places)}"
+                )
+        if column.notna().any():
+            continue  # of another kind: named by whoever needs it
+        nothing = pd.DataFrame(np.nan, index=frame.index, columns=places)
+        frame = pd.concat([frame.drop(columns=source), nothing], axis=1)
+    return frame
+
+
 def stacked(column: "pd.Series[Any]") -> NDArray[Any] | None:
     """Return a column of lists of numbers (nested, too) of one length as (N, ...), NaN where missing; else None.
 
@@ -154,6 +186,8 @@ def stacked(column: "pd.Series[Any]") -> NDArray[Any] | None:
     if len({np.shape(cell) for cell in cells}) != 1 or not np.size(cells[0]):
         return None
     array = np.stack([np.asarray(cell) for cell in cells])
+    if array.dtype == object and all(one is None or isinstance(one, int | float) for one in array.flat):
+        array = array.astype(np.float64)
     if array.dtype.kind not in "biuf":
         return None
     if there.all():

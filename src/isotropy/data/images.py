@@ -116,11 +116,10 @@ class ImagePreprocess(Preprocess):
         return {"channels": self.channels, "size": list(self.size)}
 
     def read_options(self, *, folder: bool) -> dict[str, Any]:
-        """Return the scale of floats, and for a folder the size and channels that its images are brought to."""
+        """Return the scale of floats, or for a folder the size and channels that its images are brought to."""
         height, width = self.size
         size = height if height == width else [height, width]
-        sized = {**self.form, "size": size, "channels": self.channels} if folder else {}
-        return {"scale": self.scale, **sized}
+        return {**self.form, "size": size, "channels": self.channels} if folder else {"scale": self.scale}
 
     def with_form(self, form: dict[str, Any]) -> Self:
         """Return the preprocessing with the form that files were brought to."""

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from isotropy.data.columns import KINDS, WANTED, Kind, as_names, as_numbers, kind_of
-from isotropy.data.frames import as_pandas, spread
+from isotropy.data.frames import as_pandas, spread, spread_as
 from isotropy.data.quantiles import edges_of, tail_of
 from isotropy.data.tensors import as_array
 from isotropy.data.text import letters
@@ -233,6 +233,7 @@ class Schema:
 
     def _matched(self, values: Table) -> pd.DataFrame:
         frame, named = as_frame(values)
+        frame = spread_as(frame, self.seen) if named else frame
         needed = dict.fromkeys(column.source for column in self.columns)
         absent = [name for name in needed if name not in frame.columns]
         if named and not absent:

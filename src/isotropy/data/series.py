@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Self
 
@@ -35,6 +35,7 @@ class SeriesPreprocess(Preprocess):
         any_length: whether new series may have another length.
         recordings: how they were cut from recordings, None where they came as they are.
         unequal: whether the series differed in length: stored rows then are a `Batch` with a mask.
+        form: keywords of `read` that say where channels stood in the training's arrays, if behind the steps.
 
     NaN in all channels at the end of a series is padding, which nothing reads. Other missing values (NaN) are
     interpolated linearly in time within their own series and channel, the ends held; a channel that a series lacks
@@ -55,6 +56,7 @@ class SeriesPreprocess(Preprocess):
     any_length: bool = False
     recordings: Format | None = None
     unequal: bool = False
+    form: dict[str, Any] = field(default_factory=dict)
 
     modality = "series"
     noun = "series"
@@ -143,17 +145,23 @@ class SeriesPreprocess(Preprocess):
         return found | ({"unequal": True} if self.unequal else {})
 
     def read_options(self, *, folder: bool) -> dict[str, Any]:
-        """Return how recordings were cut, as `isotropy.data.read` takes it."""
-        return {} if self.recordings is None else {"like": self.recordings}
+        """Return how recordings were cut and where channels stood, as `isotropy.data.read` takes it."""
+        return dict(self.form) if self.recordings is None else {**self.form, "like": self.recordings}
+
+    def with_form(self, form: dict[str, Any]) -> Self:
+        """Return the preprocessing of series whose channels stand where those of the training did."""
+        return replace(self, form=dict(form))
 
     def of_recordings(self, format: Format) -> Self:
         """Return the same for rows that were cut from recordings in this form."""
         return replace(self, recordings=format)
 
     def to_json(self) -> dict[str, Any]:
-        """Return what `from_json` reads; how recordings were cut only where there are some."""
+        """Return what `from_json` reads; how recordings were cut, or where channels stood, only where it is known."""
         data = super().to_json()
         recordings = data.pop("recordings")
+        if not data["form"]:
+            data.pop("form")
         return data if recordings is None else data | {"recordings": recordings.to_json()}
 
     @classmethod

@@ -1,32 +1,47 @@
 """Rows of a file in pieces, for data that need not fit into memory."""
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from numpy.typing import NDArray
 
 from isotropy.batch import batched
 from isotropy.data import readers
+from isotropy.data.data import Data
+from isotropy.data.kept import kept_columns
 from isotropy.data.missing import mask_values
+from isotropy.data.options import Options
 from isotropy.data.preprocess import Preprocess
 from isotropy.data.read import read
+from isotropy.data.recordings.paths import common_folder, files_of, named_by_path
+from isotropy.data.recordings.read import read_recordings
 from isotropy.data.recordings.windows import Windows
 from isotropy.errors import UserError
 
 
 @dataclass(frozen=True)
 class Stream:
-    """Values as `preprocess.transform` takes them, in pieces; `rows` is None where only reading would tell (.csv).
+    """Rows in pieces; `rows` is None where only reading would tell.
 
-    `windows` says of all rows where they were cut from, where they are windows of recordings.
+    `parts` are values as `preprocess.transform` takes them, with where they were cut from if they are of recordings.
+    `kept` holds the columns that were asked for, (N,) each, by name. `notes` is what has to be said of the files when
+    the last part is read, and of how many of them.
     """
 
     description: str
     rows: int | None
-    pieces: Iterator[Any]
-    windows: Windows | None = None
+    parts: Iterator[tuple[Any, Windows | None]]
+    notes: "Counter[str]" = field(default_factory=Counter)
+    kept: dict[str, NDArray[Any]] = field(default_factory=dict)
+
+    @property
+    def pieces(self) -> Iterator[Any]:
+        """The values alone."""
+        return (values for values, _ in self.parts)
 
 
 def stream(
@@ -38,20 +53,25 @@ def stream(
     channels: int | str | None = None,
     max_bad: int = 0,
     progress: Callable[[int, int], None] | None = None,
+    keep: Sequence[str] = (),
     **cutting: Any,
 ) -> Stream:
-    """Return the rows behind a path in pieces that take bounded memory; but the array of a .npz is unpacked whole.
+    """Return the rows behind a path in pieces of bounded memory; an .npz and each file of recordings come whole.
 
     Args:
         path, key, na, channels, max_bad, progress: as for `read`; columns of labels or parts may be there.
         preprocess: learnt in training; its modality is what the file must hold.
         cutting: of recordings what differs from the training's: hop, time, group, id, rate, time_unit.
+        keep: what is kept beside the rows, by name: columns of a table, arrays of an .npz, "file" and "folder" of
+            images in a folder.
 
     Raises:
         UserError: what `read` raises, or data of another modality.
     """
     if preprocess.read_options(folder=False).get("like") is not None or not isinstance(path, str | Path):
-        return _recordings(path, preprocess, key=key, na=na, **cutting)
+        if keep:
+            raise UserError("keep is of tables, .npz files and folders of images; windows have file, start and end")
+        return _recordings(path, preprocess, key=key, na=na, channels=channels, **cutting)
     if given := next((name for name, value in cutting.items() if value is not None), None):
         raise UserError(f"--{given.replace('_', '-')} is of recordings, and the encoder was not trained on any")
     place = Path(path).expanduser()
@@ -60,8 +80,9 @@ def stream(
         # A piece without its odd value would have another type than the whole column: names of levels are text.
         rows, frames = pieces_of(place, na, preprocess.text_columns)
         count = "read in pieces" if rows is None else f"{rows} rows"
-        return Stream(f"{place.name}: a table, {count}", rows, (mask_values(frame, na) for frame in frames))
-    options = ({"channels": channels} if channels else {}) | readers.options_for(preprocess, place)
+        masked = ((mask_values(frame, na), None) for frame in frames)
+        return Stream(f"{place.name}: a table, {count}", rows, masked, kept=kept_columns(place, keep, na))
+    options = ({"channels": channels} if channels else {}) | readers.options_for(preprocess, place, key)
     modality = None if place.is_dir() else preprocess.modality
     data = read(place, modality=modality, key=key, na=na, max_bad=max_bad, progress=progress, **options)
     if data.modality != preprocess.modality:
@@ -72,14 +93,35 @@ def stream(
         parts = batched(len(data), rows=readers.PIECE_ROWS)
     else:
         parts = batched(len(data), row_bytes=data.values[:1].nbytes)
-    return Stream(data.description, len(data), (data.take(part).values for part in parts))
+    kept = kept_columns(place, keep, na, data)
+    return Stream(data.description, len(data), ((data.take(part).values, None) for part in parts), kept=kept)
 
 
-def _recordings(path: Any, preprocess: Preprocess, **options: Any) -> Stream:
-    """Return windows of recordings as the training cut them; they are read whole."""
-    like = preprocess.read_options(folder=False).get("like")
-    if like is None:
+def _recordings(path: Any, preprocess: Preprocess, **given: Any) -> Stream:
+    """Return windows of recordings as the training cut them, of one file after the other."""
+    form = preprocess.read_options(folder=False)
+    if form.get("like") is None:
         raise UserError("several files are read as recordings, and the encoder was not trained on any: give one file")
-    data = read(path, like=like, **options)
-    parts = batched(len(data), row_bytes=data.values[:1].nbytes)
-    return Stream(data.description, len(data), (data.values[part] for part in parts), data.windows)
+    options = Options.of(**{**form, **{name: value for name, value in given.items() if value is not None}})
+    files = files_of(path) if named_by_path(path) else [path]
+    top = common_folder(files) if named_by_path(path) else None
+
+    def data_of(file: Any) -> Data:
+        return read_recordings(
+            file, options.cutting, key=options.key, na=options.na, group=options.group, time=options.time,
+            order=options.order, top=top,
+        )  # fmt: skip
+
+    notes: Counter[str] = Counter()
+
+    def parts(found: Iterable[Data]) -> Iterator[tuple[Any, Windows | None]]:
+        for data in found:
+            assert data.windows is not None
+            notes.update(data.description.split("; ")[1:])
+            for part in batched(len(data), row_bytes=data.values[:1].nbytes):
+                yield data.values[part], data.windows.take(part)
+
+    if len(files) == 1:
+        data = data_of(files[0])
+        return Stream(data.description, len(data), parts([data]))
+    return Stream(f"{len(files)} files of {top}, read one by one", None, parts(map(data_of, files)), notes)

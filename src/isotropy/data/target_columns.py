@@ -233,6 +233,7 @@ def with_targets(
     split: Target = NO_TARGET,
     na: Sequence[str] = (),
     notes: Sequence[str] = (),
+    form: Mapping[str, Any] | None = None,
 ) -> Data:
     """Return data with labels and parts brought to one form; the description says where they come from."""
     said, labels, parts = [description], None, None
@@ -244,4 +245,4 @@ def with_targets(
         parts = as_split(split.values, len(values), split.source)
         counts = ", ".join(f"{int((parts == part).sum())} {part}" for part in PARTS)
         said.append(f"parts from {split.source} ({counts})")
-    return Data(values, modality, labels, parts, "; ".join([*said, *notes]))
+    return Data(values, modality, labels, parts, "; ".join([*said, *notes]), form=dict(form or {}))

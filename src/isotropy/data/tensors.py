@@ -17,6 +17,8 @@ from isotropy.errors import UserError
 # What is an array already, and the sequences of which numpy makes one.
 _ARRAYS = ("__array__", "__array_interface__", "__array_struct__", "__buffer__")
 _NESTED = (np.ndarray, np.generic, list, tuple, range, memoryview, bytearray, array.array)
+# Bytes that all numbers of a sparse matrix may take.
+DENSE = 250_000_000
 # Values per piece in which a large array is read.
 PIECE = 1 << 22
 
@@ -27,7 +29,8 @@ def as_array(values: Any) -> NDArray[Any]:
     What a masked array hides is missing: NaN among numbers (which then are floats), None among other values.
 
     Raises:
-        UserError: a data set or a loader of torch, whose rows could be anything: give its tensors; a sparse matrix.
+        UserError: a data set or a loader of torch, whose rows could be anything: give its tensors; a sparse matrix of
+            which all numbers take more than `DENSE` bytes.
     """
     if isinstance(values, Dataset | DataLoader):
         name = type(values).__name__
@@ -35,10 +38,13 @@ def as_array(values: Any) -> NDArray[Any]:
         raise UserError(f"a {name} of torch is not read, since only its author knows what its items are: give {hint}")
     if sparse.issparse(values):
         rows, columns = values.shape
+        if rows * columns * values.dtype.itemsize <= DENSE:
+            return np.asarray(values.toarray())
         raise UserError(
             f"a sparse matrix of {rows:,} x {columns:,} ({values.nnz / max(1, rows * columns):.1%} filled) is not "
-            f"read: all its numbers take {rows * columns * 8 / 1e9:.2g} GB; give x.toarray() where that fits, or fewer "
-            "columns, as scikit-learn's TruncatedSVD makes them"
+            f"read: all its numbers take {rows * columns * values.dtype.itemsize / 1e9:.2g} GB, and up to "
+            f"{DENSE / 1e6:.0f} MB are read; give x.toarray() where that fits, or fewer columns, as scikit-learn's "
+            "TruncatedSVD makes them"
         )
     if isinstance(values, np.ma.MaskedArray):
         return _unmasked(values)

@@ -7,6 +7,7 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy import sparse
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
@@ -16,12 +17,15 @@ from torch.utils.data import DataLoader, Dataset
 from isotropy.data import Data
 from isotropy.data.frames import as_pandas
 from isotropy.data.infer import infer_modality, known_modality
+from isotropy.data.options import modality_of
+from isotropy.data.schema import checked_kinds
 from isotropy.data.tensors import as_array
-from isotropy.data.unequal import gather
+from isotropy.data.unequal import LAST, as_values, gather, holds_series
 from isotropy.encoders import Encoder
 from isotropy.errors import UserError
 from isotropy.methods import Method
 from isotropy.runs.auto import AUTO
+from isotropy.runs.initial import beginning
 from isotropy.runs.prepare import Prepared, default_epochs
 from isotropy.runs.recipe import Recipe
 from isotropy.runs.session import Finished, Stepped, train
@@ -48,6 +52,12 @@ class SelfSupervisedEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
             copy is trained; by default the modality's.
         modality: "table", "series", "image", "array" (any shape) or one of your own, where the shape of the data says
             otherwise.
+        channels: "last" where series are (N, time, channels), or a list's arrays (time, channels); how many channels
+            images have where it is not 1 or 3.
+        kinds: what columns of a frame are where they are not recognised, such as {"zip": "categorical"}; see
+            `isotropy.read`.
+        init: weights to begin with: a run, whose encoder is then taken too, a .safetensors file, or a state dictionary
+            (`runs.initial`). freeze: how many of the encoder's first layers stay as they are.
         epochs: of the encoder; by default about 10,000 batches, in 1 to 200 epochs (`isotropy.runs.defaults`).
         batch_size: rows of a step; by default the method's.
         method_options, encoder_options, view_options, optim_options: settings of these parts, such as
@@ -82,6 +92,10 @@ class SelfSupervisedEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         *,
         encoder: str | type[Encoder] | nn.Module | None = None,
         modality: str | None = None,
+        channels: int | str | None = None,
+        kinds: Mapping[str, str] | None = None,
+        init: Path | str | None = None,
+        freeze: int | None = None,
         epochs: float | None = None,
         batch_size: int | None = None,
         method_options: Mapping[str, Any] | None = None,
@@ -97,6 +111,10 @@ class SelfSupervisedEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         self.method = method
         self.encoder = encoder
         self.modality = modality
+        self.channels = channels
+        self.kinds = kinds
+        self.init = init
+        self.freeze = freeze
         self.epochs = epochs
         self.batch_size = batch_size
         self.method_options = method_options
@@ -111,12 +129,15 @@ class SelfSupervisedEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
 
     def fit(self, X: Any, y: Any = None) -> Self:
         """Train the encoder on the rows of `X`; `y` is there for pipelines and is never looked at."""
+        kinds = X.kinds if isinstance(X, Data) and self.kinds is None else self.kinds
         values, modality = self._checked(X, reset=True)
+        form = X.form if isinstance(X, Data) else {"channels": LAST} if self.channels == LAST else {}
+        data = Data(values, modality, kinds=_of_columns(kinds, values), form=form)
         recipe = self._recipe(modality, len(values))
         network = self.encoder if isinstance(self.encoder, nn.Module) else None
         history: list[dict[str, float]] = []
         losses: list[dict[str, float]] = []
-        for event in train(Data(values, modality), recipe, encoder=network, device=self.device, monitor=False):
+        for event in train(data, recipe, encoder=network, device=self.device, monitor=False):
             match event:
                 case Stepped(step=step):
                     losses.append({"loss": step.loss, **step.terms})
@@ -173,28 +194,34 @@ class SelfSupervisedEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         tags.input_tags.categorical = True
         tags.input_tags.string = True
         tags.input_tags.allow_nan = True
+        tags.input_tags.sparse = True
         # Embeddings are float32 whatever comes in.
         tags.transformer_tags.preserves_dtype = []
         return tags
 
     def _checked(self, X: Any, *, reset: bool) -> tuple[Any, str]:
         """Return the rows in the form that a preprocessing takes, and their modality."""
-        if isinstance(X, Data):
-            X = X.values
+        # The rows of `isotropy.read` have their channels in front already.
+        order = self.channels if isinstance(self.channels, str) and not isinstance(X, Data) else None
+        modality = self.modality if order is None else modality_of(order, self.modality)
+        X = X.values if isinstance(X, Data) else X
         given, X = X, as_pandas(X)
         if isinstance(X, pd.DataFrame):
             # Of pandas' own frames scikit-learn wants to see the names as they are.
             validate_data(self, given if isinstance(given, pd.DataFrame) else X, reset=reset, skip_check_array=True)
-            if self.modality is None or known_modality(self.modality).takes_frames:
-                return X, self.modality or "table"
-            X = X.to_numpy()
+            modality = modality or ("series" if holds_series(X) else "table")
+            if known_modality(modality).takes_frames:
+                return X, modality
+            X = as_values(X.to_numpy(), order)
         else:
-            X = gather(X)
-            X = as_array(X) if isinstance(X, Tensor | np.ma.MaskedArray | Dataset | DataLoader) else X
+            X = gather(X, order) if order is None else as_values(X, order)
+            foreign = isinstance(X, Tensor | np.ma.MaskedArray | Dataset | DataLoader) or sparse.issparse(X)
+            X = as_array(X) if foreign else X
             allowed: dict[str, Any] = {"dtype": None, "allow_nd": True, "ensure_all_finite": "allow-nan"}
             X = validate_data(self, X, reset=reset, ensure_min_samples=2 if reset else 1, **allowed)
         if reset:
-            return infer_modality(X, self.modality)[:2]
+            count = self.channels if isinstance(self.channels, int) else None
+            return infer_modality(X, modality, channels=count)[:2]
         preprocess = self.representation_.preprocess
         return infer_modality(X, preprocess.modality, scale=preprocess.read_options(folder=False).get("scale"))[:2]
 
@@ -206,6 +233,8 @@ class SelfSupervisedEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
             settings["embedding"] = self.embedding or "learned"
         if self.batch_size is not None:
             settings["train.batch_size"] = self.batch_size
+        named = self.encoder is not None or bool(self.encoder_options)
+        settings |= beginning(self.init, self.freeze, encoder_named=named)
         for group, section in _OPTIONS.items():
             options = getattr(self, group)
             if not isinstance(options, Mapping | None):
@@ -222,3 +251,12 @@ class SelfSupervisedEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         recipe = Recipe.default(self.method, modality).changed(plain)
         epochs = default_epochs(recipe, rows) if self.epochs is None else float(self.epochs)
         return recipe.changed({"train.epochs": epochs})
+
+
+def _of_columns(kinds: Mapping[str, str] | None, values: Any) -> dict[str, str]:
+    """Return what columns are said to be; UserError where there are none of these names."""
+    if not kinds:
+        return {}
+    if not isinstance(values, pd.DataFrame):
+        raise UserError("kinds names columns by name: give a frame")
+    return checked_kinds(kinds, [str(name) for name in values.columns])

@@ -1,6 +1,7 @@
 """Pretraining on all rows and fine-tuning on those with a label, as a scikit-learn classifier and regressor."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -36,6 +37,10 @@ class _Supervised(SelfSupervisedEncoder):
         *,
         encoder: str | type[Encoder] | nn.Module | None = None,
         modality: str | None = None,
+        channels: int | str | None = None,
+        kinds: Mapping[str, str] | None = None,
+        init: Path | str | None = None,
+        freeze: int | None = None,
         epochs: float | None = None,
         batch_size: int | None = None,
         method_options: Mapping[str, Any] | None = None,
@@ -49,7 +54,8 @@ class _Supervised(SelfSupervisedEncoder):
         random_state: int | np.random.RandomState | None = None,
     ) -> None:
         super().__init__(
-            method, encoder=encoder, modality=modality, epochs=epochs, batch_size=batch_size,
+            method, encoder=encoder, modality=modality, channels=channels, kinds=kinds, init=init, freeze=freeze,
+            epochs=epochs, batch_size=batch_size,
             method_options=method_options, encoder_options=encoder_options, view_options=view_options,
             optim_options=optim_options, embedding=embedding, device=device, precision=precision,
             random_state=random_state,
@@ -117,8 +123,9 @@ class SelfSupervisedClassifier(ClassifierMixin, _Supervised):
 
     Args:
         finetune_options: settings of `isotropy.finetuning.FineTuning`, such as {"epochs": 50, "lr": 1e-4}.
-        method, encoder, modality, epochs, batch_size, method_options, encoder_options, view_options, optim_options,
-        embedding, device, precision, random_state: of the encoder's training, as of `SelfSupervisedEncoder`.
+        method, encoder, modality, channels, kinds, init, freeze, epochs, batch_size, method_options, encoder_options,
+        view_options, optim_options, embedding, device, precision, random_state: of the encoder's training, as of
+            `SelfSupervisedEncoder`.
 
     Attributes:
         classes_: the classes, sorted. model_: the `FineTuned` network, which `save` writes; its `detail` says how it
@@ -187,8 +194,9 @@ class SelfSupervisedRegressor(RegressorMixin, _Supervised):
 
     Args:
         finetune_options: settings of `isotropy.finetuning.FineTuning`, such as {"epochs": 50, "lr": 1e-4}.
-        method, encoder, modality, epochs, batch_size, method_options, encoder_options, view_options, optim_options,
-        embedding, device, precision, random_state: of the encoder's training, as of `SelfSupervisedEncoder`.
+        method, encoder, modality, channels, kinds, init, freeze, epochs, batch_size, method_options, encoder_options,
+        view_options, optim_options, embedding, device, precision, random_state: of the encoder's training, as of
+            `SelfSupervisedEncoder`.
 
     Attributes:
         model_, representation_, recipe_, history_: as of `SelfSupervisedClassifier`.

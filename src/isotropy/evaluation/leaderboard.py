@@ -63,7 +63,7 @@ def scored_rows(methods: Mapping[str, Sequence[Measured]], free: Sequence[Measur
 
 def _with_all(one: Measured, metric: str, trained: bool) -> Picked | None:
     found = [pair for pair in _pairs(one) if pair[0].evaluator in ALL_LABELS and pair[0].metric == metric]
-    if trained and any(score.validation is not None for score, _ in found):
+    if trained and found:
         return max(found, key=lambda pair: -np.inf if pair[0].validation is None else pair[0].validation)
     return max(found, key=lambda pair: pair[0].value, default=None)
 

@@ -23,7 +23,7 @@ from isotropy.finetuning.held_out import Rows, choose, parts, temperature
 from isotropy.finetuning.rounds import Material, Rounds, SelfSupervised, Trained, train_rounds
 from isotropy.finetuning.settings import FineTuning
 from isotropy.finetuning.target import Target
-from isotropy.representation import Representation, embed_rows
+from isotropy.representation import Representation, embed_rows, example_for
 from isotropy.representation.joined import learning_rows
 
 Progress = Callable[[str, int, int], None]
@@ -163,7 +163,8 @@ def finetune_rows(
             embedding=made.embedding.moved(vectors),
         )  # fmt: skip
     detail |= {"labels": len(labelled), "seconds": round(perf_counter() - begun, 1)}
-    return FineTuned(made, network.head, target, temperature=heat, detail=detail)
+    example = example_for(network.encoder, rows, train)
+    return FineTuned(made, network.head, target, temperature=heat, detail=detail, example=example)
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from isotropy.evaluation.task import has_label
 from isotropy.finetuning.head import Head, Network
 from isotropy.finetuning.target import Target
 from isotropy.modalities import MODALITIES
-from isotropy.representation import Representation, embed_groups, embed_rows, steady_chunk
+from isotropy.representation import Representation, embed_groups, embed_rows, repeated, steady_chunk
 from isotropy.representation import load as load_representation
 from isotropy.representation.files import fill, read_about, write, write_weights
 
@@ -36,6 +36,8 @@ class FineTuned:
         head: on it. target: what the label is.
         temperature: by which logits are divided, so that probabilities are calibrated on held-out rows.
         detail: how it was chosen, JSON-able; see `finetune`.
+        chunk: rows that go through the network at once; by default what `steady_chunk` finds.
+        example: stored rows for that; by default random ones of the modality.
 
     Attributes:
         label, task, classes: the label's name, "classes" or "numbers", and the names of the classes in order.
@@ -53,7 +55,7 @@ class FineTuned:
 
     def __init__(
         self, representation: Representation, head: Head, target: Target, *, temperature: float = 1.0,
-        detail: Mapping[str, Any] | None = None,
+        detail: Mapping[str, Any] | None = None, chunk: int | None = None, example: Tensor | Batch | None = None,
     ) -> None:  # fmt: skip
         self.representation = representation
         self.head = copy.deepcopy(head).float().eval().to(representation.device)
@@ -61,8 +63,12 @@ class FineTuned:
         preprocess = representation.preprocess
         body, self._to_input = representation.embedding.network(representation.encoder, preprocess)
         self._network = Network(body, self.head)
-        rows = MODALITIES[preprocess.modality].example_rows(preprocess.shape, representation.chunk)
-        self._chunk = steady_chunk(self._network, self._to_input, rows)
+        if chunk is None:
+            count = representation.chunk
+            example_rows = MODALITIES[preprocess.modality].example_rows
+            rows = example_rows(preprocess.shape, count) if example is None else repeated(example, count)
+            chunk = steady_chunk(self._network, self._to_input, rows)
+        self._chunk = chunk
 
     @property
     def label(self) -> str:
@@ -144,6 +150,7 @@ class FineTuned:
             "mean": self.target.mean,
             "spread": self.target.spread,
             "temperature": self.temperature,
+            "chunk": self._chunk,
             "detail": self.detail,
             "encoder": {"sha256": model["weights"]["sha256"]},
             "head": {"file": HEAD, "sha256": digest},
@@ -173,12 +180,14 @@ def load(
         head = Head(representation.width, target.width)
         digest, temperature, detail = about["head"]["sha256"], float(about["temperature"]), dict(about["detail"])
         same = about["encoder"]["sha256"] == model["weights"]["sha256"]
+        # Models of older versions do not say it.
+        chunk = None if about.get("chunk") is None else int(about["chunk"])
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UserError(f"{folder / ABOUT}: damaged, or not an artefact of isotropy ({error!r})") from error
     if not same:
         raise UserError(f"{folder / ABOUT}: belongs to another encoder than model.json beside it")
     fill(head, folder / HEAD, digest, ABOUT)
-    return FineTuned(representation, head, target, temperature=temperature, detail=detail)
+    return FineTuned(representation, head, target, temperature=temperature, detail=detail, chunk=chunk)
 
 
 def probabilities(logits: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from isotropy.batch import Batch, batched, map_rows, tensors_of, unwrap
+from isotropy.batch import Batch, batched, map_rows, take, tensors_of, unwrap
 
 # Rows of a chunk for networks without and with convolutions or attention: the latter gain nothing from more, and
 # a single row costs a whole chunk.
@@ -123,6 +123,16 @@ def steady_chunk(encoder: nn.Module, to_input: Callable[[Any], Tensor | Batch], 
         if not np.array_equal(np.roll(once, places, axis=0), moved, equal_nan=True):
             return 1
     return chunk
+
+
+def repeated(rows: Tensor | Batch, count: int) -> Tensor | Batch:
+    """Return the first `count` of rows, all of them again and again where they are fewer.
+
+    Example:
+        >>> repeated(torch.tensor([[1.0], [2.0]]), 3).tolist()
+        [[1.0], [2.0], [1.0]]
+    """
+    return take(rows, torch.arange(count) % len(rows))
 
 
 @contextmanager

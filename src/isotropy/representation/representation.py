@@ -13,27 +13,31 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
+from pyarrow import ArrowException
 from torch import Tensor, nn
 
 from isotropy import encoders
-from isotropy.batch import Batch, batched, take, unwrap
-from isotropy.data import PREPROCESS, Data, Preprocess, read
+from isotropy.batch import Batch, batched, unwrap
+from isotropy.data import PREPROCESS, Data, Preprocess, SeriesPreprocess, read
 from isotropy.data.frames import as_pandas
 from isotropy.data.infer import infer_modality
 from isotropy.data.readers import options_for
 from isotropy.data.recordings.paths import named_by_path
-from isotropy.data.unequal import as_values
+from isotropy.data.stream import stream
+from isotropy.data.unequal import LAST, as_values
 from isotropy.encoders import Encoder, Wrapped, wrap
 from isotropy.encoders.encoder import to_channels_last
 from isotropy.errors import UserError
+from isotropy.io.tables import read_vectors
 from isotropy.modalities import MODALITIES
 from isotropy.nn.segments import SegmentHead
-from isotropy.representation.embedding import chunk_of, embed_groups, embed_rows, steady_chunk
+from isotropy.representation.embedding import chunk_of, embed_groups, embed_rows, repeated, steady_chunk
 from isotropy.representation.files import (
     CODER,
     EMBEDDING,
     FORMAT,
     MODEL,
+    ROWS,
     WEIGHTS,
     fill,
     network,
@@ -43,6 +47,8 @@ from isotropy.representation.files import (
     write_weights,
 )
 from isotropy.representation.joined import EMBEDDINGS, Embedding, Learned, learning_rows
+from isotropy.representation.streaming import gathered
+from isotropy.search import Index, nearest
 
 # Chunks that `iterate` reads and yields at once.
 _CHUNKS = 16
@@ -67,6 +73,8 @@ class Representation:
 
     Attributes:
         made_with: versions and device, of where it was made.
+        corpus: the rows that `search` looks among: embeddings (N, width), their file, or an index; None for none.
+            `load` sets the embeddings of a run's rows, which are read when they are first searched.
 
     Raises:
         UserError: a network that has no `width`.
@@ -104,10 +112,11 @@ class Representation:
         self.scores = list(scores)
         versions = {"isotropy": version("isotropy"), "torch": str(torch.__version__)}
         self.made_with = {**versions, "device": self.device.type}
+        self.corpus: NDArray[np.float32] | Index | Path | None = None
         if chunk is None:
             example_rows = partial(MODALITIES[preprocess.modality].example_rows, preprocess.shape)
             count = chunk_of(self.encoder, example_rows)
-            rows = example_rows(count) if example is None else take(example, torch.arange(count) % len(example))
+            rows = example_rows(count) if example is None else repeated(example, count)
             chunk = steady_chunk(*self.embedding.network(self.encoder, preprocess), rows)
         self.chunk = chunk
 
@@ -125,7 +134,7 @@ class Representation:
         """
         vectors = torch.from_numpy(embed_rows(encoder, self.preprocess.to_input, learning_rows(rows, train)))
         embedding = self.embedding.for_vectors(vectors)
-        example = learning_rows(rows, train) if isinstance(encoder, Wrapped) else None
+        example = example_for(encoder, rows, train)
         return Representation(encoder, self.preprocess, method=self.method, embedding=embedding, example=example)
 
     @property
@@ -191,6 +200,85 @@ class Representation:
             if progress is not None:
                 progress(part.stop, len(values))
 
+    def encode(
+        self, values: Any, *, batch_size: int | None = None, standardise: bool = False
+    ) -> Iterator[NDArray[np.float32]]:
+        """Yield embeddings (n, width) float32 of rows as they come, in their order, in constant memory.
+
+        One after the other they are what `transform` returns of all rows.
+
+        Args:
+            values: an iterable of rows (mappings of columns, arrays), of pieces (frames, arrays, batches of a
+                DataLoader), each of which gives one array, or both; a path, whose file is read in pieces where its
+                format allows it; or whatever `transform` takes.
+            batch_size: single rows that are gathered for an array; by default what the encoder takes well.
+
+        Raises:
+            UserError: what `transform` raises.
+
+        Example:
+            >>> from isotropy.data import TablePreprocess
+            >>> from isotropy.encoders import TableMLP
+            >>> x = np.random.default_rng(0).normal(size=(50, 3))
+            >>> made = Representation(TableMLP(numeric=3, width=16), TablePreprocess.learn(x), method="lfr")
+            >>> [len(z) for z in made.encode((row for row in x), batch_size=20)]
+            [20, 20, 10]
+        """
+        if named_by_path(values) and "like" not in options_for(self.preprocess, None):
+            pieces = stream(values, self.preprocess).pieces
+        elif isinstance(values, (Data, pd.DataFrame, np.ndarray, Tensor, str, Path)) or named_by_path(values):
+            yield from self.iterate(values, standardise=standardise)
+            return
+        else:
+            shape = MODALITIES[self.modality].example_rows(self.preprocess.shape, 1).shape[1:]
+            pieces = gathered(values, tuple(shape), batch_size or self.chunk * _CHUNKS)
+        for piece in pieces:
+            yield from self.iterate(piece, standardise=standardise)
+
+    def search(
+        self, queries: Any, top_k: int = 10, *, corpus: Any = None, leave_out: Any = None
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Return the numbers and cosines of the rows most similar to each query, both (M, top_k), best first.
+
+        Args:
+            queries: rows as `transform` takes them.
+            top_k: how many of each, at most all.
+            corpus: what is searched: embeddings (N, width) as `transform` gives them, or an index (`isotropy.search`);
+                by default `self.corpus`, which is the rows of the run that was loaded.
+            leave_out: (M,) the number of the row that is not an answer, as where queries are rows of the corpus.
+
+        Raises:
+            UserError: what `transform` and `isotropy.search.nearest` raise, or no corpus.
+
+        Example:
+            >>> from isotropy.data import TablePreprocess
+            >>> from isotropy.encoders import TableMLP
+            >>> x = np.random.default_rng(0).normal(size=(50, 3))
+            >>> made = Representation(TableMLP(numeric=3, width=16), TablePreprocess.learn(x), method="lfr")
+            >>> indices, scores = made.search(x[[7]], top_k=2, corpus=made.transform(x))
+            >>> int(indices[0, 0]), float(scores[0, 0])
+            (7, 1.0)
+        """
+        if corpus is None:
+            corpus = self.corpus = self._corpus()
+        vectors = self.transform(queries)
+        look = corpus.search if isinstance(corpus, Index) else partial(_exactly, corpus)
+        return look(vectors, top_k, leave_out=leave_out)
+
+    def _corpus(self) -> Any:
+        """Return what is searched by default, read from its file where it was not yet."""
+        if self.corpus is None:
+            raise UserError(
+                "search: this representation keeps no rows: give corpus=representation.transform(rows), or load a run "
+                "(isotropy.load), which knows its own"
+            )
+        if not isinstance(self.corpus, Path):
+            return self.corpus
+        try:
+            return read_vectors(self.corpus)
+        except (OSError, ValueError, ArrowException) as error:
+            raise UserError(f"{self.corpus}: missing or damaged ({str(error).splitlines()[0]})") from error
+
     def embed_stored(self, rows: Tensor | Batch, *, standardise: bool = False) -> NDArray[np.float32]:
         """Return the embeddings (N, width) float32 of rows as the preprocessing stores them; see `transform`."""
         z = embed_groups(
@@ -216,7 +304,11 @@ class Representation:
             if self.preprocess.takes_frames:
                 return values
             values = values.to_numpy()
-        return infer_modality(as_values(values), self.modality, scale=options.get("scale"))[0]
+        array = as_values(values)
+        if isinstance(self.preprocess, SeriesPreprocess) and options.get("channels") == LAST:
+            # Rows of `isotropy.read` have their channels in front already.
+            array = array if _arranged(array, self.preprocess.channels) else as_values(values, LAST)
+        return infer_modality(array, self.modality, scale=options.get("scale"))[0]
 
     def read(self, dataset: Any, **reading: Any) -> Data:
         """Return data read as the training's were: recordings cut into the same windows at the same rate.
@@ -227,8 +319,10 @@ class Representation:
         Raises:
             UserError: what `isotropy.read` raises.
         """
-        folder = isinstance(dataset, (str, Path)) and Path(dataset).is_dir()
-        return read(dataset, modality=self.modality, **{**self.preprocess.read_options(folder=folder), **reading})
+        place = Path(dataset).expanduser() if isinstance(dataset, (str, Path)) else None
+        return read(
+            dataset, **{"modality": self.modality, **options_for(self.preprocess, place, reading.get("key")), **reading}
+        )
 
     def codes(self, values: Any) -> NDArray[np.int64]:
         """Return one cluster per segment, (N, S) int64, of rows as `transform` takes them.
@@ -345,7 +439,26 @@ def load(
         embedding=embedding,
     )  # fmt: skip
     representation.made_with = made_with
+    if (folder / ROWS).is_file():
+        representation.corpus = folder / ROWS
     return representation
+
+
+def _exactly(corpus: Any, vectors: NDArray[np.float32], top_k: int, *, leave_out: Any) -> Any:
+    return nearest(vectors, corpus, top_k, leave_out=leave_out)
+
+
+def example_for(encoder: nn.Module, rows: Tensor | Batch, train: NDArray[np.int64]) -> Tensor | Batch | None:
+    """Return training rows to try a network of the user's own with; None for others, which take random rows.
+
+    An embedding of words takes numbers of words and no others.
+    """
+    return learning_rows(rows, train) if isinstance(encoder, Wrapped) else None
+
+
+def _arranged(array: NDArray[Any], channels: int) -> bool:
+    """Return whether an array is (N, C, T) and cannot be (N, T, C)."""
+    return array.ndim != 3 or (array.shape[1] == channels and array.shape[2] != channels)
 
 
 def _canonical(network: Network) -> Network:

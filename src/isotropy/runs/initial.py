@@ -118,6 +118,17 @@ def encoder_of_run(weights: str | Path) -> dict[str, Any]:
     return {} if name == "custom" else {"encoder": name, **{f"encoder.{key}": one for key, one in options.items()}}
 
 
+def beginning(weights: str | Path | None, count: int | None, *, encoder_named: bool) -> dict[str, Any]:
+    """Return the settings of a recipe that begins with weights and keeps the first `count` layers as they are.
+
+    The encoder is that of a run whose weights they are, unless one is named.
+    """
+    own = {} if weights is None or encoder_named else encoder_of_run(weights)
+    place = None if weights is None else str(Path(weights).expanduser().resolve())
+    given = {"init.weights": place, "init.freeze": count}
+    return own | {name: value for name, value in given.items() if value is not None}
+
+
 def freeze(encoder: nn.Module, count: int) -> list[str]:
     """Keep the first `count` layers of an encoder as they are, in eval mode; return the names of what is kept.
 

@@ -28,7 +28,7 @@ from isotropy.runs.budget import divided
 from isotropy.runs.diagnose import run_facts
 from isotropy.runs.directory import Recorder, Run, free_folder, on_first
 from isotropy.runs.division import Label
-from isotropy.runs.initial import encoder_of_run
+from isotropy.runs.initial import beginning
 from isotropy.runs.longer import epochs_done, epochs_within_budget, refuse_no_more
 from isotropy.runs.monitor import Monitor, verdict_due
 from isotropy.runs.prepare import Prepared
@@ -262,12 +262,10 @@ def train(
             "train.seed": seed,
             "train.precision": precision,
             "embedding": embedding,
-            "init.weights": None if init is None else str(Path(init).expanduser().resolve()),
-            "init.freeze": freeze,
         }
-        if init is not None and encoder is None and not any(name.startswith("encoder") for name in settings or {}):
-            named = encoder_of_run(init) | {name: value for name, value in named.items() if name != "encoder"}
-        changes = {name: value for name, value in named.items() if value is not None} | dict(settings or {})
+        changes = {name: value for name, value in named.items() if value is not None}
+        chosen = encoder is not None or any(name.startswith("encoder") for name in settings or {})
+        changes |= beginning(init, freeze, encoder_named=chosen) | dict(settings or {})
         if named_by_path(data):
             origin = origin or read_again(data, **reading)
         else:

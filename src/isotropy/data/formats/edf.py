@@ -1,16 +1,20 @@
 """European Data Format, .edf and .bdf (with the package pyedflib): each channel at its own rate."""
 
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from isotropy.data.formats import package
-from isotropy.data.recordings.recording import Signals
+from isotropy.data.recordings.recording import Mark, Signals
 from isotropy.errors import UserError
 
 
 def read(path: Path) -> list[Signals]:
     """Return the one record of a file in physical units, each channel at the rate that it was recorded with.
+
+    Annotations of EDF+ are the label "annotation".
 
     Raises:
         UserError: no signal; a file with interruptions (EDF+D), whose samples do not follow each other.
@@ -24,4 +28,9 @@ def read(path: Path) -> list[Signals]:
         rates = [float(file.getSampleFrequency(place)) for place in count]
         values = [file.readSignal(place) for place in count]
         start = np.datetime64(file.getStartdatetime(), "ns")
-    return [Signals(names, values, rates, start=start)]
+        noted = [Mark(float(at), float(long) if long > 0 else None, str(text)) for at, long, text in _rows(file)]
+    return [Signals(names, values, rates, start=start, marks={"annotation": lambda: noted} if noted else {})]
+
+
+def _rows(file: Any) -> Iterable[tuple[Any, ...]]:
+    return zip(*file.readAnnotations(), strict=True)

@@ -10,7 +10,7 @@ class Format:
 
     Attributes:
         window, hop: in steps; None where a whole recording is a row. rate: in Hz, None where it is not known.
-        channels: names, in their order. time, time_unit, id, group, gap: as they were given.
+        channels: names, in their order. time, time_unit, id, group, gap, channel_column: as they were given.
     """
 
     window: int | None
@@ -22,6 +22,7 @@ class Format:
     id: str | None = None
     group: str | None = None
     gap: str | None = None
+    channel_column: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return it as a dictionary that JSON can hold."""

@@ -26,6 +26,8 @@ class Roles:
 
     Attributes:
         label_values, label_name: of a label that is given by value.
+        channel_column: of the channel of each row's one value, where a table is stacked.
+        order: "last" where channels of arrays stand behind the steps, "first" before them.
         channels: those of a training, if it is known: other columns are not read.
         group_optional: whether a table may lack the columns of groups and ids: new data need not have them.
     """
@@ -39,6 +41,8 @@ class Roles:
     label_values: Any = None
     label_name: str = "label"
     drop: Sequence[str] = ()
+    channel_column: str | None = None
+    order: str | None = None
     channels: tuple[str, ...] | None = None
     group_optional: bool = False
 

@@ -20,6 +20,7 @@ from isotropy.data.recordings.sources import recordings_of
 from isotropy.data.recordings.spacing import common_rate, without_gaps
 from isotropy.data.recordings.spans import Span, unit_seconds
 from isotropy.data.recordings.windows import cut
+from isotropy.data.unequal import LAST
 from isotropy.errors import UserError
 
 
@@ -33,6 +34,7 @@ class Cutting:
     rate: float | None = None
     gap: Any = None
     time_unit: str | None = None
+    channel_column: str | None = None
     like: Format | None = None
 
     @property
@@ -68,9 +70,13 @@ def read_recordings(
     group: Any = None,
     time: Any = None,
     drop: Sequence[str] = (),
+    order: str | None = None,
     task: str | None = None,
+    top: Path | None = None,
 ) -> Data:
     """Return windows of recordings, or, without a window, one row a recording; arguments as of `isotropy.read`.
+
+    `top` is the folder that files are named from, where they are read one by one; by default their deepest common one.
 
     Raises:
         UserError: what cannot be cut so; the line says what was measured and what to do.
@@ -88,8 +94,9 @@ def read_recordings(
         raise UserError(f"rate {cutting.rate:g} must be a number of samples a second above 0")
     if split is not None and group is not None:
         raise UserError("split and group both say what the test part is: give one of them")
-    roles = _roles(cutting, label, split, group, time, drop)
-    found, name, notes = recordings_of(dataset, roles, rate=like.rate if like else cutting.rate, key=key, na=na)
+    roles = _roles(cutting, label, split, group, time, drop, order)
+    rate = like.rate if like else cutting.rate
+    found, name, notes = recordings_of(dataset, roles, rate=rate, key=key, na=na, top=top)
     refuse_other_channels(found)
     found = [_in_order(one, found[0].channels) for one in found]
     if like is None:
@@ -99,19 +106,25 @@ def read_recordings(
     format = like or Format(
         window=None if window is None else window.at(rate, "window"), hop=None, rate=rate,
         channels=found[0].channels, time=_name(time), time_unit=cutting.time_unit, id=cutting.id,
+        channel_column=cutting.channel_column,
         group=_name(group), gap=None if gap is None else gap.text,
     )  # fmt: skip
     format = replace(format, hop=hop.at(rate, "hop") if hop else format.hop or format.window)
     made = cut(pieces, format, _averaged(pieces, task))
-    return rows_of(made, found, name, _train_and_test(dataset), group, time, label, na, task, notes)
+    # Of one file there may be one group.
+    group = group if top is None else None
+    data = rows_of(made, found, name, _train_and_test(dataset), group, time, label, na, task, notes)
+    return replace(data, form={"channels": LAST} if order == LAST else {})
 
 
-def _roles(cutting: Cutting, label: Any, split: Any, group: Any, time: Any, drop: Sequence[str]) -> Roles:
+def _roles(
+    cutting: Cutting, label: Any, split: Any, group: Any, time: Any, drop: Sequence[str], order: str | None
+) -> Roles:
     like = cutting.like
     names = (label,) if isinstance(label, str) else ()
     if isinstance(label, list | tuple) and label and all(isinstance(one, str) for one in label):
         names = tuple(label)
-    roles = {"time": time, "group": group, "id": cutting.id, "split": split}
+    roles = {"channel_column": cutting.channel_column, "time": time, "group": group, "id": cutting.id, "split": split}
     named = [(one, "label") for one in names] + [(one, what) for what, one in roles.items() if isinstance(one, str)]
     for place, (one, what) in enumerate(named):
         for other, before in named[:place]:
@@ -129,7 +142,9 @@ def _roles(cutting: Cutting, label: Any, split: Any, group: Any, time: Any, drop
         split=split,
         labels=names,
         label_values=None if names else label,
-        drop=[drop] if isinstance(drop, str) else drop,
+        drop=drop,
+        channel_column=cutting.channel_column or (None if like is None else like.channel_column),
+        order=order,
         channels=None if like is None else like.channels,
         group_optional=like is not None and group is None and cutting.id is None,
     )

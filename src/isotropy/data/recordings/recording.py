@@ -1,7 +1,7 @@
 """What is cut: series of measurements, as a file has them and with a clock."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,7 +11,17 @@ from numpy.typing import NDArray
 from isotropy.errors import UserError
 
 Floats = NDArray[np.float64]
+_CLOSE = 1e-9  # seconds by which a time may be rounded
 _RISING, _SELDOM = 16, 100  # steps of a rise; steps for one change
+
+
+@dataclass(frozen=True)
+class Mark:
+    """An annotation: its seconds from the begin of the record, for how many, None where it is not said, and a text."""
+
+    at: float
+    seconds: float | None
+    text: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,7 +33,7 @@ class Signals:
         rates: of each, in Hz; None where the file does not say it.
         name: of the record in its file, empty where a file holds one. label: of the whole record, where it has one.
         start: when it began, None where that is not known. times: (T,) seconds of each channel, where samples have
-            times of their own.
+            times of their own. marks: reads the annotations of each of these names, which can be labels.
     """
 
     names: Sequence[str]
@@ -33,6 +43,7 @@ class Signals:
     label: Any = None
     start: np.datetime64 | None = None
     times: Sequence[Floats] | None = None
+    marks: Mapping[str, Callable[[], Sequence[Mark]]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,6 +84,27 @@ class Recording:
     def divided_by(self) -> tuple[str, str]:
         """What tells it from other recordings where no group is named."""
         return self.file, self.name
+
+
+def labels_of(marks: Sequence[Mark], seconds: Floats) -> NDArray[Any]:
+    """Return the annotation that holds at each of `seconds` (T,), None where there is none.
+
+    One holds as long as it says; where none says it, up to the next. Of several that hold the last one counts.
+
+    Example:
+        >>> labels_of([Mark(0.0, None, "W"), Mark(2.0, None, "N1")], np.arange(-1.0, 4.0)).tolist()
+        [None, 'W', 'W', 'N1', 'N1']
+    """
+    marks = sorted(marks, key=lambda mark: mark.at)
+    found = np.full(len(seconds), None, dtype=object)
+    lasting = [mark for mark in marks if mark.seconds is not None]
+    for place, mark in enumerate(lasting or marks):
+        end = mark.at + mark.seconds if mark.seconds is not None else np.inf
+        if mark.seconds is None and place + 1 < len(marks):
+            end = marks[place + 1].at
+        first, last = np.searchsorted(seconds, [mark.at - _CLOSE, end - _CLOSE])
+        found[first:last] = mark.text
+    return found
 
 
 def unique_names(names: Sequence[str]) -> list[str]:

@@ -13,23 +13,32 @@ from isotropy.data.missing import mask_values
 from isotropy.data.readers import Archive, find_reader
 from isotropy.data.recordings.frames import Roles, frame_recordings, place_of
 from isotropy.data.recordings.paths import common_folder, files_of, named_by_path
-from isotropy.data.recordings.recording import Recording, Signals, unique_names
+from isotropy.data.recordings.recording import Recording, Signals, labels_of, unique_names
 from isotropy.data.recordings.resample import change_rate, even_out, same_rate
 from isotropy.data.recordings.spacing import Spacing
 from isotropy.data.recordings.spans import duration
+from isotropy.data.recordings.stacked import unstacked
 from isotropy.data.schema import listed
 from isotropy.data.tensors import as_array
+from isotropy.data.unequal import FIRST, LAST
 from isotropy.errors import UserError, nearest
 
 
 def recordings_of(
-    dataset: Any, roles: Roles, *, rate: float | None = None, key: str | None = None, na: Sequence[str] = ()
+    dataset: Any,
+    roles: Roles,
+    *,
+    rate: float | None = None,
+    key: str | None = None,
+    na: Sequence[str] = (),
+    top: Path | None = None,
 ) -> tuple[list[Recording], str, list[str]]:
     """Return the recordings of a data set, its name, and what has to be said of how they were read.
 
     Args:
         dataset: a path, several, a pattern, a folder, a frame, or an array (steps, channels) or (N, channels, T).
         roles: of columns, or of arrays beside `key`. rate: in Hz, to which channels of several rates are brought.
+        top: the folder that files are named from; by default their deepest common one.
     """
     if not named_by_path(dataset):
         name = "the frame" if isinstance(dataset, pd.DataFrame) else "the array"
@@ -39,7 +48,7 @@ def recordings_of(
     for path in files:
         if not path.exists():
             raise UserError(_missing(path))
-    top = common_folder(files)
+    top = common_folder(files) if top is None else top
     recordings, said = [], []
     for path in files:
         content = find_reader(path).read(path, na)
@@ -61,7 +70,8 @@ def _content(
     content: Any, file: str, folder: str, roles: Roles, rate: float | None, key: str | None, na: Sequence[str]
 ) -> tuple[list[Recording], list[str]]:
     if isinstance(content, pd.DataFrame):
-        return frame_recordings(mask_values(content, na), file, roles, folder), []
+        frame, roles, said = unstacked(mask_values(content, na), file, roles)
+        return frame_recordings(frame, file, roles, folder), said
     if isinstance(content, Archive):
         return _archive(content, file, roles, key, folder)
     if isinstance(content, list) and content and isinstance(content[0], Signals):
@@ -100,15 +110,19 @@ def _arrays(array: NDArray[Any], file: str, roles: Roles, folder: str) -> tuple[
     if array.dtype.kind not in "biuf":
         raise UserError(f"{file}: an array of type {array.dtype} holds no recording: give numbers")
     if array.ndim == 3:
-        return _several(array, file, roles, folder), []
+        return _several(array.transpose(0, 2, 1) if roles.order == LAST else array, file, roles, folder), []
     if array.ndim not in (1, 2) or not array.size:
         raise UserError(f"{file}: a recording has the shape (steps, channels); this array has {array.shape}")
     notes = []
     if array.ndim == 1:
         array = array[:, None]
-    elif array.shape[1] > array.shape[0]:
+    elif roles.order == FIRST:
         array = array.T
-        notes.append(f"{file} is read as {len(array)} steps of {array.shape[1]} channels, its longer side as time")
+    elif array.shape[1] > array.shape[0] and roles.order is None:
+        array = array.T
+        notes.append(
+            f"{file} is read as {len(array)} steps of {array.shape[1]} channels, its longer side as time (channels)"
+        )
     frame = pd.DataFrame(array, columns=roles.channels or [f"c{place}" for place in range(array.shape[1])])
     return frame_recordings(frame, file, roles, folder), notes
 
@@ -163,19 +177,18 @@ def _aligned(signals: Signals, file: str, folder: str, roles: Roles, rate: float
     rates = [signals.rates[place] for place in kept]
     series = [np.asarray(signals.values[place]) for place in kept]
     begun: dict[str, Any] = {} if signals.start is None else {"start": signals.start}
-    labels = _whole_labels(signals, roles, title, file, folder, len(series[0]))
     group = place_of(roles.group, file, folder)
     if roles.group is not None and group is None and not roles.group_optional:
         raise UserError(f"{title} has no group {roles.group!r}: --group file or --group folder, or a table of steps")
-    known: dict[str, Any] = {"name": signals.name, "group": group, "labels": labels, **begun}
+    known: dict[str, Any] = {"name": signals.name, "group": group, **begun}
     notes: list[str] = []
     if signals.times is not None:
         times = [signals.times[place] for place in kept]
         if any(not np.array_equal(one, times[0]) for one in times):
             series, times = _on_one_clock(series, times, title, rate)
             notes.append("channels with times of their own are interpolated linearly on one clock")
-        labels = _whole_labels(signals, roles, title, file, folder, len(series[0]))
-        return Recording(file, channels, np.stack(series), seconds=times[0], **{**known, "labels": labels}), notes
+        labels = _whole_labels(signals, roles, title, file, folder, times[0])
+        return Recording(file, channels, np.stack(series), seconds=times[0], labels=labels, **known), notes
     distinct = sorted({one for one in rates if one is not None})
     if len(distinct) > 1 and not same_rate(distinct[0], distinct[-1]):
         slowest, fastest = channels[rates.index(distinct[0])], channels[rates.index(distinct[-1])]
@@ -191,8 +204,8 @@ def _aligned(signals: Signals, file: str, folder: str, roles: Roles, rate: float
     if max(map(len, series)) - length > 1:
         raise UserError(f"{title}: channels have {length} to {max(map(len, series))} samples at one rate")
     values = np.stack([one[:length] for one in series])
-    labels = _whole_labels(signals, roles, title, file, folder, length)
-    return Recording(file, channels, values, rate=rates[0], **{**known, "labels": labels}), notes
+    labels = _whole_labels(signals, roles, title, file, folder, np.arange(length) / (rates[0] or 1.0))
+    return Recording(file, channels, values, rate=rates[0], labels=labels, **known), notes
 
 
 def _at(values: NDArray[Any], own: float | None, rate: float) -> NDArray[np.float64]:
@@ -205,19 +218,22 @@ def _at(values: NDArray[Any], own: float | None, rate: float) -> NDArray[np.floa
 
 
 def _whole_labels(
-    signals: Signals, roles: Roles, title: str, file: str, folder: str, steps: int
+    signals: Signals, roles: Roles, title: str, file: str, folder: str, seconds: NDArray[np.float64]
 ) -> dict[str, NDArray[Any]]:
-    """Return the label of a whole record for each of its steps."""
+    """Return the label of each step at `seconds` of a record: its annotation, or what all of the record is."""
     found: dict[str, NDArray[Any]] = {}
     for name in roles.labels:
         value = place_of(name, file, folder)
+        if value is None and name in signals.marks:
+            found[name] = labels_of(signals.marks[name](), seconds)
+            continue
         value = signals.label if value is None and name in ("class", "label", "target") else value
         if value is None:
-            raise UserError(
-                f"{title} has no label {name!r}: --label folder takes the folder's name"
-                + ("" if signals.label is None else ", --label class the label in the file")
-            )
-        found[name] = np.array([value] * steps)
+            hints = ["--label folder takes the folder's name"]
+            hints += [] if signals.label is None else ["--label class the label in the file"]
+            hints += [f"--label {one} its annotations" for one in list(signals.marks)[:2]]
+            raise UserError(f"{title} has no label {name!r}: {', '.join(hints)}")
+        found[name] = np.array([value] * len(seconds))
     return found
 
 

@@ -79,12 +79,16 @@ class Windows:
         return found | {"shares": shares}
 
     def columns(self) -> dict[str, NDArray[Any]]:
-        """Return file, id (where there are some), group, start, end and label shares, by name, for a table of rows."""
+        """Return file, id, group, start, end and label shares, by name, for a table of rows.
+
+        Ids and groups are there where there are some or they were named, None where rows have none.
+        """
         found = {"file": self.files}
-        if (self.ids != "").any():
-            found["id"] = self.ids
-        if self.groups is not None:
-            found["group"] = np.array([None if pd.isna(one) else str(one) for one in self.groups], dtype=object)
+        if self.format.id is not None or (self.ids != "").any():
+            found["id"] = np.array([one or None for one in self.ids], dtype=object)
+        if self.groups is not None or self.format.group is not None:
+            groups = [None] * len(self) if self.groups is None else self.groups
+            found["group"] = np.array([None if pd.isna(one) else str(one) for one in groups], dtype=object)
         found |= {"start": self.starts, "end": self.ends}
         return found | {f"fraction of {name}": share for name, share in self.shares.items()}
 

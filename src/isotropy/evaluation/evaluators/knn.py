@@ -8,23 +8,22 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from isotropy.evaluation.features import Features
+from isotropy.evaluation.evaluators.choice import Choice, choice
+from isotropy.evaluation.features import Features, Form
 from isotropy.evaluation.metrics import score_of
 from isotropy.evaluation.neighbours import most_similar
 from isotropy.evaluation.problem import Problem
 from isotropy.evaluation.score import Measurement
 
 NEIGHBOURS = 20
-FOLDS = 3  # where rows have groups
 TEMPERATURE = 0.07
-CHOICE_ROWS = 2000  # training rows that choose the form, each by its neighbours among all the others
 
 
 def knn(candidate: Any, problem: Problem) -> Iterator[Measurement]:
     """Measure the vote of the 20 most similar training rows, in the form that suits the training rows best.
 
-    Each neighbour weighs exp(cosine / 0.07); numbers are averaged alike. The form is the one with which training rows
-    are best predicted from the other training rows (of other groups, where rows have groups); nothing else is fitted.
+    Each neighbour weighs exp(cosine / 0.07); numbers are averaged alike. The form is the one with which held-out
+    training rows are best predicted (`choice`: those on which the linear probe chooses); nothing else is fitted.
     Exact: every pair is compared.
 
     Source: Wu et al., Unsupervised Feature Learning via Non-Parametric Instance Discrimination (2018), section 3.4
@@ -33,15 +32,15 @@ def knn(candidate: Any, problem: Problem) -> Iterator[Measurement]:
     if not isinstance(candidate, Features):
         return
     k = min(NEIGHBOURS, len(problem.train_y))
-    best, chosen, folds = -np.inf, candidate.as_is, problem.group_folds(FOLDS)
-    for form in candidate.forms():
-        left_out = _left_out(form.train, problem, k) if folds is None else _fold_left_out(form.train, problem, k, folds)
-        value = score_of(problem.task, problem.leading, *left_out)
-        if not value <= best:
-            best, chosen = value, form
+    chosen, validation = candidate.as_is, None
+    if (by := choice(problem)) is not None:
+        for form in candidate.forms():
+            value = _held_out(form, by, problem, k)
+            if validation is None or value > validation:
+                validation, chosen = value, form
     predicted = vote(chosen.train, problem, chosen.test, k)
     detail = {"k": k, "temperature": TEMPERATURE, "form": chosen.name}
-    yield from problem.measured(predicted, validation=best, detail=detail)
+    yield from problem.measured(predicted, validation=validation, detail=detail)
 
 
 def vote(
@@ -55,35 +54,24 @@ def vote(
     return _weighted(*most_similar(torch.from_numpy(test), torch.from_numpy(train), k), problem, temperature)
 
 
-def _left_out(train: NDArray[np.float32], problem: Problem, k: int) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Return the truth and the vote for some training rows, each without its own label."""
-    count = len(train)
-    some = np.unique(np.linspace(0, count - 1, min(count, CHOICE_ROWS)).astype(np.int64))
-    x = torch.from_numpy(train)
-    similarity, neighbour = most_similar(x[some], x, min(k + 1, count))
-    other = neighbour != torch.from_numpy(some)[:, None]
-    # Of k + 1 neighbours one is the row itself; where duplicates hide it, the last one goes.
-    other[other.all(1), -1] = False
-    width = similarity.shape[1] - 1
-    if not width:
-        return problem.train_y[some], np.zeros((len(some), max(1, len(problem.classes))))
-    similarity, neighbour = similarity[other].view(-1, width), neighbour[other].view(-1, width)
-    return problem.train_y[some], _weighted(similarity, neighbour, problem, TEMPERATURE)
-
-
-def _fold_left_out(
-    train: NDArray[np.float32], problem: Problem, k: int, folds: NDArray[np.int64]
-) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Return the truth and the vote for some training rows, from the rows of other folds: whole groups are left out."""
-    some = np.unique(np.linspace(0, len(train) - 1, min(len(train), CHOICE_ROWS)).astype(np.int64))
-    x = torch.from_numpy(train)
+def _held_out(form: Form, by: Choice, problem: Problem, k: int) -> float:
+    """Return the leading metric on held-out training rows, each answered by those of the other folds."""
     truth, votes = [], []
-    for fold in np.unique(folds[some]):
-        asked, keys = some[folds[some] == fold], np.flatnonzero(folds != fold)
-        similarity, place = most_similar(x[asked], x[torch.from_numpy(keys)], min(k, len(keys)))
-        truth.append(problem.train_y[asked])
-        votes.append(_weighted(similarity, torch.from_numpy(keys)[place], problem, TEMPERATURE))
-    return np.concatenate(truth), np.concatenate(votes)
+    x = torch.from_numpy(form.train)
+    if by.folds is None:
+        few = x[torch.from_numpy(by.rows)]
+        similarity, place = most_similar(few, few, min(k, len(few) - 1), among_themselves=True)
+        truth.append(problem.train_y[by.rows])
+        votes.append(_weighted(similarity, torch.from_numpy(by.rows)[place], problem, TEMPERATURE))
+    else:
+        for learnt, out in by.parts():
+            keys = torch.from_numpy(learnt)
+            similarity, place = most_similar(x[torch.from_numpy(out)], x[keys], min(k, len(keys)))
+            truth.append(problem.train_y[out])
+            votes.append(_weighted(similarity, keys[place], problem, TEMPERATURE))
+    if problem.task == "classes":
+        return float(np.mean([score_of(problem.task, problem.leading, *one) for one in zip(truth, votes, strict=True)]))
+    return score_of(problem.task, problem.leading, np.concatenate(truth), np.concatenate(votes))
 
 
 def _weighted(similarity: Tensor, neighbour: Tensor, problem: Problem, temperature: float) -> NDArray[np.float64]:

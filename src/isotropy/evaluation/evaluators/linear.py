@@ -8,20 +8,18 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from sklearn.linear_model import Ridge, RidgeCV
-from sklearn.model_selection import PredefinedSplit, StratifiedKFold
+from sklearn.model_selection import PredefinedSplit
 from torch import Tensor
 
+from isotropy.evaluation.evaluators.choice import FOLDS, ROWS, Choice, choice
 from isotropy.evaluation.features import Features, Form
 from isotropy.evaluation.logistic import fit_logistic
 from isotropy.evaluation.metrics import score_of
 from isotropy.evaluation.problem import Problem
 from isotropy.evaluation.score import Measurement
-from isotropy.evaluation.splits import stratified
 
 C_GRID = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0)
 ALPHA_GRID = tuple(10.0**power for power in range(-2, 6))
-FOLDS = 3
-CHOICE_ROWS = 3000  # training rows on which the form and the strength are chosen
 CHOICE_STEPS, FINAL_STEPS = 40, 200
 TOLERANCE = 1e-3
 
@@ -95,23 +93,19 @@ def _form_of(features: Features, like: LinearModel) -> Form:
 
 
 def _logistic(features: Features, problem: Problem, like: LinearModel | None) -> LinearModel:
-    codes, classes = problem.train_y, len(problem.classes)
-    rows = stratified(codes, CHOICE_ROWS, seed=problem.seed)
-    rows = rows[np.bincount(codes[rows])[codes[rows]] > 1]  # a class of one row cannot be learnt and held out
-    counts = np.unique(codes[rows], return_counts=True)[1]
     form, strength, validation = features.as_is, 1.0, None
     chosen_by = "default: too few rows for cross-validation"
     if like is not None:
         form, strength, chosen_by = _form_of(features, like), like.detail["C"], like.detail["chosen_by"]
-    elif len(counts) > 1 and counts.max() >= FOLDS:
-        found = [(*_cross_validated(form, rows, problem), form) for form in features.forms()]
+    elif (by := choice(problem)) is not None:
+        found = [(*_cross_validated(form, by, problem), form) for form in features.forms()]
         validation, strength, form = max(found, key=lambda one: one[0])
-        chosen_by = f"{FOLDS}-fold cross-validation on {len(rows)} training rows"
+        chosen_by = by.chosen_by
     axes = _axes(form.train).to(problem.device)
     x, codes = _all_rows(form, problem)
     fitted = fit_logistic(
-        torch.from_numpy(x)[None].to(problem.device) @ axes, torch.from_numpy(codes)[None].to(problem.device), classes,
-        torch.tensor([strength]), steps=FINAL_STEPS, tolerance=TOLERANCE,
+        torch.from_numpy(x)[None].to(problem.device) @ axes, torch.from_numpy(codes)[None].to(problem.device),
+        len(problem.classes), torch.tensor([strength]), steps=FINAL_STEPS, tolerance=TOLERANCE,
     )  # fmt: skip
     weights, intercepts = (axes @ fitted.weights[0, 0]).cpu(), fitted.intercepts[0, 0].cpu()
     detail = {"form": form.name, "C": strength, "chosen_by": chosen_by, "steps": fitted.steps}
@@ -128,11 +122,11 @@ def _all_rows(form: Form, problem: Problem) -> tuple[NDArray[np.float32], NDArra
     return np.concatenate([form.train, further[0]]), np.concatenate([problem.train_y, further[1]])
 
 
-def _cross_validated(form: Form, rows: NDArray[np.int64], problem: Problem) -> tuple[float, float]:
+def _cross_validated(form: Form, by: Choice, problem: Problem) -> tuple[float, float]:
     """Return the best leading metric on held-out training rows, and the C that reaches it."""
+    rows, folds = by.rows, by.folds
+    assert folds is not None
     codes, classes = problem.train_y[rows], len(problem.classes)
-    whole = problem.group_folds(FOLDS)
-    folds = _folds(codes, problem.seed) if whole is None else whole[rows]
     learnt = np.repeat(folds[:, None] != np.arange(FOLDS), len(C_GRID), axis=1)
     x = torch.from_numpy(form.train[rows])[None] @ _axes(form.train[rows])
     fitted = fit_logistic(
@@ -154,10 +148,9 @@ def _cross_validated(form: Form, rows: NDArray[np.int64], problem: Problem) -> t
 
 def _each_label(features: Features, problem: Problem) -> tuple[NDArray[Any], float | None, dict[str, Any]]:
     """Return the probability of each label (M, L): of a row with several labels each is a problem by itself."""
-    count, labels = len(problem.train_y), range(problem.train_y.shape[1])
-    rows = np.sort(np.random.default_rng(problem.seed).permutation(count)[:CHOICE_ROWS])
-    whole = problem.group_folds(FOLDS)
-    folds = np.random.default_rng(problem.seed).permutation(len(rows)) % FOLDS if whole is None else whole[rows]
+    labels, by = range(problem.train_y.shape[1]), choice(problem)
+    assert by is not None and by.folds is not None
+    rows, folds = by.rows, by.folds
     learnt = torch.from_numpy(np.repeat(folds[:, None] != np.arange(FOLDS), len(C_GRID), axis=1))[None]
     found = []
     for form in features.forms():
@@ -183,52 +176,34 @@ def _each_label(features: Features, problem: Problem) -> tuple[NDArray[Any], flo
         weights, intercepts = (axes @ fitted.weights[0, 0]).cpu(), fitted.intercepts[0, 0].cpu()
         predicted[:, label] = torch.softmax(test @ weights + intercepts, dim=1)[:, 1].numpy()
         steps, converged = max(steps, fitted.steps), converged and bool(fitted.converged.all())
-    chosen_by = f"{FOLDS}-fold cross-validation on {len(rows)} training rows"
-    detail = {"form": form.name, "C": strength, "chosen_by": chosen_by, "steps": steps, "converged": converged}
+    detail = {"form": form.name, "C": strength, "chosen_by": by.chosen_by, "steps": steps, "converged": converged}
     return predicted, validation, detail
 
 
 def _axes(x: NDArray[np.float32]) -> Tensor:
     """Return the principal axes (d, d): along them L-BFGS starts near the right curvature; the fit is the same."""
-    some = torch.from_numpy(x[:: max(1, len(x) // CHOICE_ROWS)])
+    some = torch.from_numpy(x[:: max(1, len(x) // ROWS)])
     some = some - some.mean(0)
     return torch.linalg.eigh((some.T @ some).double())[1].float()
 
 
-def _folds(codes: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
-    """Return the fold that holds each row out, (n,), every class in equal parts as far as it goes."""
-    folds = np.empty(len(codes), dtype=np.int64)
-    most = min(FOLDS, int(np.unique(codes, return_counts=True)[1].max()))
-    rare = np.bincount(codes)[codes] < most
-    order = np.random.default_rng(seed).permutation(len(codes))
-    folds[order] = np.arange(len(codes)) % FOLDS
-    if not rare.all():
-        common = np.flatnonzero(~rare)
-        divider = StratifiedKFold(FOLDS, shuffle=True, random_state=seed)
-        for number, (_, out) in enumerate(divider.split(common, codes[common])):
-            folds[common[out]] = number
-    return folds
-
-
 def _ridge(features: Features, problem: Problem, like: LinearModel | None) -> LinearModel:
-    y = problem.train_y
-    rows = np.random.default_rng(problem.seed).permutation(len(y))[:CHOICE_ROWS]
+    y, by = problem.train_y, choice(problem)
     form, strength, validation = features.as_is, 1.0, None
     chosen_by = "default: too few rows for leave-one-out"
     if like is not None:
         form, strength, chosen_by = _form_of(features, like), like.detail["alpha"], like.detail["chosen_by"]
-    elif len(y) >= 3 and features.train[rows].any():
+    elif by is not None and features.train[(rows := by.rows)].any():
         found = []
-        whole = problem.group_folds(FOLDS)
         divided: dict[str, Any] = {}
-        if whole is not None:
-            divided = {"cv": PredefinedSplit(whole[rows]), "scoring": "neg_mean_squared_error"}
+        if by.folds is not None:
+            divided = {"cv": PredefinedSplit(by.folds), "scoring": "neg_mean_squared_error"}
         for one in features.forms():
             search = RidgeCV(alphas=ALPHA_GRID, **divided).fit(one.train[rows].astype(np.float64), y[rows])
             spread = float(np.var(y[rows])) or 1.0
             found.append((1 + float(search.best_score_) / spread, float(search.alpha_), one))
         validation, strength, form = max(found, key=lambda one: one[0])
-        chosen_by = f"leave-one-out on {len(rows)} training rows"
+        chosen_by = by.chosen_by
     every, numbers = _all_rows(form, problem)
     model = Ridge(alpha=strength).fit(every.astype(np.float64), numbers)
     detail = {"form": form.name, "alpha": strength, "chosen_by": chosen_by, "converged": True}

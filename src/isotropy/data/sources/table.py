@@ -1,0 +1,49 @@
+"""A table: a frame, or a file with named columns."""
+
+from typing import Any
+
+import pandas as pd
+
+from isotropy.data.data import Data
+from isotropy.data.infer import infer_modality, known_modality
+from isotropy.data.missing import mask_values
+from isotropy.data.options import Options
+from isotropy.data.schema import as_frame
+from isotropy.data.sources.beside import Beside, finished, with_parts
+from isotropy.data.sources.source import Origin, Source
+from isotropy.data.target_columns import counted_rows, with_targets
+from isotropy.data.unequal import LAST, as_values, holds_series
+
+
+def _read(frame: pd.DataFrame, origin: Origin, options: Options) -> Data:
+    frame, beside, label = Beside.of(frame, options)
+    rows = counted_rows(len(frame), origin.name)
+    frame, labels, parts = with_parts(frame, label, options.split)
+    values: Any
+    kind = options.modality or ("series" if holds_series(frame) else "table")
+    if known_modality(kind).takes_frames:
+        values = mask_values(as_frame(frame)[0], options.na)
+        description = f"a table of {_columns(values)}"
+    else:
+        array = as_values(mask_values(frame, options.na).to_numpy(), options.order)
+        values, kind, description = infer_modality(array, kind)
+    form = {"channels": LAST} if options.order == LAST else {}
+    return finished(
+        with_targets(values, kind, f"{origin.name}: {description}, {rows}", labels, parts, options.na, form=form),
+        beside,
+        options,
+    )
+
+
+def _columns(frame: pd.DataFrame) -> str:
+    numbers = sum(pd.api.types.is_numeric_dtype(dtype) for dtype in frame.dtypes)
+    names = ", ".join(str(name) for name in frame.columns[:3]) + (", ..." if frame.shape[1] > 3 else "")
+    return f"{frame.shape[1]} columns ({numbers} numeric, {frame.shape[1] - numbers} other: {names})"
+
+
+TABLE = Source(
+    "table",
+    frozenset({"drop", "kinds", "text", "order"}),
+    lambda content, _: isinstance(content, pd.DataFrame),
+    _read,
+)
