@@ -19,6 +19,7 @@ from isotropy.representation import Representation
 
 _NEIGHBOURS = 30
 _PLAIN = 5  # candidates by the values, beside those by the embedding
+_LAID = 1_000_000  # candidates of all rows whose crops are compared, about
 _LOCAL = 10  # of them say how dense it is
 _WIDEST = 1024  # columns that a linear classifier learns from
 _AXIS_ROWS = 4096
@@ -58,7 +59,10 @@ def issues_of(of: Given) -> Audit:
     """Return all issues of what is given; a kind that needs what is not given is left out."""
     count, notes = len(of.vectors), list(of.notes)
     k = min(_NEIGHBOURS, count - 1)
-    near = nearest(of.vectors, k)
+    # Combinations of usual values, as tables have them, are unusual in their direction, and single values in distance.
+    table = of.raw is not None and of.raw.features is not None
+    space = _directions(of.vectors) if table else of.vectors
+    near = nearest(space, k)
     raw_near = None if of.raw is None or of.raw.features is None else nearest(of.raw.features, k)
     found: dict[str, Issue] = {}
     copies, pairs = _duplicates(of, near, raw_near)
@@ -66,15 +70,12 @@ def issues_of(of: Given) -> Audit:
     if of.part is not None and (of.part == "test").any() and (of.part == "train").any():
         found["twin"] = _twins(of.part, found, pairs)
     if of.labels is not None:
-        found |= _labels(of, near, raw_near, notes)
+        found |= _labels(of, space, near, notes)
     if raw_near is None:
         found["outlier"] = _outliers(near, "the embedding")
     else:
-        # Combinations of usual values are unusual in their direction, and single values that are far out in distance.
-        directions = nearest(_directions(of.vectors), k)
-        found["outlier"] = _either(
-            _outliers(directions, "directions of the embedding"), _outliers(raw_near, "its columns")
-        )
+        far = _outliers(raw_near, "its columns")
+        found["outlier"] = _either(_outliers(near, "directions of the embedding"), far)
     if of.groups is not None:
         found["group"] = _groups(of, near)
     if of.raw is not None:
@@ -100,9 +101,9 @@ def _duplicates(of: Given, near: Neighbours, raw_near: Neighbours | None) -> tup
     if pictured:
         assert raw is not None and raw.pictures is not None
         # Copies of another gain or brightness are next to each other without them, whatever the embedding says.
-        candidates = np.concatenate(
-            [near[1], nearest(without_gain(raw.pictures), min(_PLAIN, len(rows) - 1))[1]], axis=1
-        )
+        plain = nearest(without_gain(raw.pictures), min(_PLAIN, len(rows) - 1))[1]
+        each = max(_LAID // len(rows), _LOCAL)
+        candidates = np.concatenate([near[1][:, :each], plain], axis=1)
         found = by_alignment(raw.pictures, candidates, ~exact, raw.blocks)
         method = "laid on each other, after the embedding"
     elif raw_near is not None:
@@ -204,7 +205,7 @@ def _either(one: Issue, other: Issue) -> Issue:
     return Issue(one.issue | other.issue, score, reason, f"{one.method}, or in its columns")
 
 
-def _labels(of: Given, near: Neighbours, raw_near: Neighbours | None, notes: list[str]) -> dict[str, Issue]:
+def _labels(of: Given, space: NDArray[np.float32], near: Neighbours, notes: list[str]) -> dict[str, Issue]:
     assert of.labels is not None
     if of.task == "labels":
         notes.append(f"label {of.name}: several labels a row are not audited")
@@ -217,7 +218,7 @@ def _labels(of: Given, near: Neighbours, raw_near: Neighbours | None, notes: lis
     # Neighbours among the labelled rows alone.
     if len(there) < len(of.vectors):
         k = min(near[0].shape[1], len(there) - 1)
-        near = nearest(of.vectors[there], k)
+        near = nearest(space[there], k)
     groups = None if of.groups is None else pd.factorize(of.groups[there], use_na_sentinel=False)[0].astype(np.int64)
     raw = of.raw
     columns, codes = (None, None) if raw is None or raw.columns is None else (raw.columns[there], raw.codes)

@@ -15,7 +15,7 @@ from isotropy.audit.alignment import aligned, coarse
 from isotropy.audit.linkage import agreement
 
 Rows = NDArray[np.int64]
-_ALIGNED, _FRACTION = 1500, 0.2  # pairs that are laid on each other: at least, and as a fraction of the rows
+_ALIGNED, _FRACTION = (1500, 8000), 0.2  # pairs that are laid on each other: at least, at most, and of the rows
 _BULK = 500  # rows that show how alike nearest rows are
 _COPIES = 5  # of one row of a table, at most, each of which is named
 _TRIED = 2  # candidates of a row that are laid on it
@@ -58,7 +58,7 @@ def by_alignment(
     partner, best = candidates[places, order[:, 0]], found[places, order[:, 0]].astype(np.float64)
     usual = np.flatnonzero(alone) if alone.any() else places
     bulk = usual[np.unique(np.linspace(0, len(usual) - 1, min(len(usual), _BULK)).astype(np.int64))]
-    closest = np.argsort(-best, kind="stable")[: max(_ALIGNED, round(_FRACTION * len(rows)))]
+    closest = np.argsort(-best, kind="stable")[: int(np.clip(_FRACTION * len(rows), *_ALIGNED))]
     looked = np.union1d(closest, bulk)
     planes = rows.mean(1, keepdim=True) if rows.shape[2] > 1 else rows  # colours move together
     one, tried = looked, order[looked][:, : min(_TRIED, candidates.shape[1])]

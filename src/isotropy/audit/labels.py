@@ -12,6 +12,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.model_selection import GroupKFold, KFold, StratifiedKFold
+from threadpoolctl import threadpool_limits
 
 from isotropy.audit import tails
 
@@ -212,7 +213,8 @@ def _linear(strength: float) -> Reader:
 def _trees(codes: NDArray[np.bool_] | None, seed: int) -> Reader:
     def read(x: NDArray[np.float32], y: NDArray[np.int64], asked: NDArray[np.float32]) -> Floats:
         trees = HistGradientBoostingClassifier(max_iter=60, categorical_features=_few(codes, x), random_state=seed)
-        return trees.fit(x, y).predict_proba(asked)
+        with threadpool_limits(limits=1):  # on busy cores two threads take ten times as long
+            return trees.fit(x, y).predict_proba(asked)
 
     return read
 
@@ -220,7 +222,8 @@ def _trees(codes: NDArray[np.bool_] | None, seed: int) -> Reader:
 def _tree_regressor(codes: NDArray[np.bool_] | None, seed: int) -> Reader:
     def read(x: NDArray[np.float32], y: NDArray[np.int64], asked: NDArray[np.float32]) -> Floats:
         trees = HistGradientBoostingRegressor(max_iter=100, categorical_features=_few(codes, x), random_state=seed)
-        return trees.fit(x, y).predict(asked)
+        with threadpool_limits(limits=1):
+            return trees.fit(x, y).predict(asked)
 
     return read
 

@@ -1,0 +1,101 @@
+"""Copies of rows: agreement as a slow loop has it, and copies that were changed are found among rows of each kind."""
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from isotropy.audit import audit
+from isotropy.audit.duplicates import by_agreement, sets_of
+from isotropy.audit.linkage import agreement, beside
+from isotropy.data import ImagePreprocess, SeriesPreprocess, TablePreprocess
+from isotropy.encoders import TableMLP, wrap
+from isotropy.errors import UserError
+from isotropy.representation import Representation
+
+
+def table(count=300, seed=0):
+    rng = np.random.default_rng(seed)
+    x = np.column_stack([rng.normal(size=(count, 4)), rng.integers(0, 5, count)]).astype("f4")
+    x[::9, 1] = np.nan
+    return x, np.array([False] * 4 + [True])
+
+
+def slow_agreement(x, codes, i, j):
+    total = 0.0
+    for c in range(x.shape[1]):
+        known = [v for v in x[:, c] if not np.isnan(v)]
+        a, b = x[i, c], x[j, c]
+        if np.isnan(a) or np.isnan(b) or (codes[c] and a != b):
+            continue
+        total -= np.log(np.mean([abs(np.float64(v) - a) <= abs(np.float64(a) - b) for v in known]))
+    return total
+
+
+def test_agreement_as_a_slow_loop_has_it():
+    x, codes = table()
+    one, other = np.random.default_rng(1).integers(0, 300, (2, 40))
+    expected = [slow_agreement(x, codes, i, j) for i, j in zip(one, other)]
+    np.testing.assert_allclose(agreement(x, codes, one, other), expected, rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize("changed", [0, 2, 4])
+def test_a_copy_with_one_value_of_another_row_is_found(changed):
+    x, codes = table()
+    x[50] = x[7]
+    x[50, changed] = x[7, changed] + (1 if changed == 4 else 3)
+    found = by_agreement(x, codes, beside(x), np.ones(300, dtype=bool))
+    assert found.partner[[7, 50]].tolist() == [50, 7]
+    assert sorted(np.argsort(found.closeness)[:2].tolist()) == [7, 50]
+
+
+def test_a_set_of_copies_is_one_whatever_the_order():
+    assert sets_of(6, [(np.array([5, 2]), np.array([2, 0])), (np.array([1]), np.array([3]))]).tolist() == [
+        0,
+        1,
+        0,
+        1,
+        -1,
+        0,
+    ]
+
+
+def smooth(*shape):
+    noise = torch.randn(*shape, generator=torch.Generator().manual_seed(0))
+    return F.avg_pool1d(noise, 9, 1, 4) if noise.ndim == 3 else F.avg_pool2d(noise, 5, 1, 2)
+
+
+@pytest.mark.parametrize("kind", ["series", "image"])
+def test_changed_copies_of_series_and_images_are_found(kind):
+    x = (
+        smooth(60, 1, 64).numpy()
+        if kind == "series"
+        else (smooth(60, 1, 24, 24) * 500 + 128).clamp(0, 255).byte().numpy()
+    )
+    x[20] = np.roll(x[10], 6, axis=-1)
+    x[30] = x[11] // 2 if kind == "image" else 2 * x[11] + 1
+    x[40] = x[12]
+    x[50] = x[50].flat[0]
+    preprocess = (SeriesPreprocess if kind == "series" else ImagePreprocess).learn(x)
+    network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(x[0].size, 8))
+    made = Representation(wrap(network, width=8), preprocess, method="simclr")
+    found = audit(made, x, labels=["a", "b"] * 30, part=["train"] * 30 + ["test"] * 30)
+    assert set(np.flatnonzero(found.issues["near_duplicate"].issue)) >= {11, 30}
+    worst = np.argsort(found.issues["near_duplicate"].score, kind="stable")[:4]
+    assert set(worst) <= {10, 20, 11, 30, 12, 40}
+    assert np.flatnonzero(found.issues["exact_duplicate"].issue).tolist() == [12, 40]
+    assert found.issues["blank"].ranked()[0] == 50
+    assert {30, 40} <= set(np.flatnonzero(found.issues["twin"].issue))
+    assert found.listed("exact_duplicate")["reason"].tolist() == ["equal to row 40", "equal to row 12"]
+
+
+def test_too_few_rows_and_labels_of_another_length():
+    x = np.random.default_rng(0).normal(size=(20, 3))
+    made = Representation(TableMLP(numeric=3, width=8), TablePreprocess.learn(x), method="lfr")
+    with pytest.raises(UserError, match="12 rows or more"):
+        audit(made, x[:5])
+    with pytest.raises(UserError, match="label: 3 values for 20 rows"):
+        audit(made, x, labels=[1, 2, 3])
+    found = audit(made, x, labels=np.arange(20) * 0.5)
+    assert "label" in found.issues and "misplaced" not in found.issues
+    assert audit(made, x, labels=["a"] * 20).notes[-1].startswith("label label: too few labels, or one class only")
