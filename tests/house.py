@@ -28,22 +28,26 @@ ALLOWED = {
         "methods": f"objectives nn encoders views registry {_GROUND}",
         "training": f"methods encoders views io {_GROUND}",
         "features": _GROUND,
+        "search": _GROUND,
         # Data, what is made of it, and what that is worth. Nothing here knows a method or the loop.
         "data": f"io registry {_GROUND}",
         # One record a kind of data: the only place that knows all parts of one.
         "modalities": f"features data views encoders nn methods {_GROUND}",
-        "representation": f"features modalities data encoders nn io {_GROUND}",
-        "evaluation": f"features representation modalities diagnostics io {_GROUND}",
+        "representation": f"search features modalities data encoders nn io {_GROUND}",
+        "evaluation": f"search features representation modalities diagnostics io {_GROUND}",
         # Fine-tuning: a representation, a head and labels, in the training loop.
         "finetuning": f"representation evaluation modalities methods training views data {_GROUND}",
         # A run puts them together; nothing below knows that there are runs.
         "runs": "modalities methods training views encoders nn data representation evaluation diagnostics io "
         f"{_GROUND}",
-        "report": f"runs evaluation diagnostics representation methods data io {_GROUND}",
+        # What is done with a finished run.
+        "clusters": f"runs evaluation representation diagnostics modalities features data io {_GROUND}",
+        "audit": f"representation evaluation data modalities diagnostics features runs io {_GROUND}",
+        "report": f"search clusters runs evaluation diagnostics representation methods data io {_GROUND}",
         "estimator": "finetuning runs training modalities methods views encoders data representation evaluation "
         f"{_GROUND}",
-        "cli": "estimator report finetuning runs modalities methods training encoders data representation evaluation "
-        "diagnostics io errors",
+        "cli": "search audit clusters estimator report finetuning runs modalities methods training encoders data "
+        "representation evaluation diagnostics io errors",
         "__init__": "cli estimator report finetuning runs methods training encoders data representation evaluation "
         "errors",
         "__main__": "cli",

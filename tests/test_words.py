@@ -52,6 +52,7 @@ COVERED = [
     "docs/glossary.md",
     "docs/speed.md",
     "docs/structured.md",
+    "docs/clusters.md",
     "docs/diagnostics.md",
     "docs/finetuning.md",
     "docs/comparing.md",

@@ -170,6 +170,20 @@ def test_labels_say_what_the_encoder_is_worth_and_no_verdict_is_without_evidence
     assert (collapsed.name, answers(collapsed)[2:]) == ("point collapse", [untrained, free])
 
 
+def test_where_all_labels_leave_nothing_to_gain_few_of_them_say_whether_training_paid():
+    """Of all labels both read everything; of ten a class the trained encoder reads more."""
+    entry = probed((-0.001, 0.001), few=(-0.01, 0.01))
+    gap = {"value": 0.02, "low": 0.01, "high": 0.03}
+    score = {"evaluator": "few_labels", "representation": "untrained encoder", "detail": {"size": "10 a class"}}
+    found = verdict(records(), FACTS, probes=[entry | {"scores": [score | {"difference": gap}]}])
+    assert found.name == "healthy"
+    assert found.answers[2].answer == "no measurable difference with all labels, yes with few"
+    assert "+0.020 [+0.010, +0.030] from untrained encoder with 10 a class" in found.answers[2].because
+    low = {"value": 0.0, "low": -0.01, "high": 0.01}
+    found = verdict(records(), FACTS, probes=[entry | {"scores": [score | {"difference": low}]}])
+    assert found.name == "no better than the random encoder"
+
+
 def test_what_is_worse_on_one_label_alone_is_an_answer_and_no_verdict():
     entries = [probed((0.01, 0.1), (-0.1, -0.06)), probed((0.01, 0.1), (0.01, 0.06), label="place")]
     found = verdict(records(), FACTS, probes=entries)

@@ -10,8 +10,12 @@ import pytest
 from end_to_end.conftest import QUICK, SMALL_IMAGES, SMALL_TABLE
 from end_to_end.test_fit_and_use import embeddings
 from isotropy import batch
-from isotropy.data import readers
+from isotropy.data import read, readers
+from isotropy.data.kept import kept_columns
+from isotropy.errors import UserError
 from isotropy.io import tables as writers
+from isotropy.representation import Representation
+from isotropy.runs.session import train
 
 
 @pytest.fixture
@@ -34,7 +38,8 @@ def test_pieces_of_a_table_give_the_embeddings_of_the_run(dataset, piece, run, f
     assert (said.code, said.err) == (0, "")
     assert said.out.splitlines()[-1] == f"all.parquet: 96 embeddings of width {run.shape[1]}"
     frame = pd.read_parquet("all.parquet")
-    assert list(frame.columns) == [f"z{place}" for place in range(run.shape[1])]
+    assert list(frame.columns) == ["row", *(f"z{place}" for place in range(run.shape[1]))]
+    assert frame.pop("row").tolist() == list(range(96))
     assert np.array_equal(frame.to_numpy(), run)
     assert cli("embed", "run", files / dataset, "--out", "all.npy").code == 0
     made = np.load("all.npy", allow_pickle=False)
@@ -87,6 +92,7 @@ def test_codes_of_the_segments(files, cli):
     said = cli("embed", "m", files / "people.csv", "--codes", "--out", "codes.parquet")
     assert (said.code, said.out.splitlines()[-1]) == (0, "codes.parquet: 96 codes of 3 segments")
     frame = pd.read_parquet("codes.parquet")
+    assert frame.pop("row").tolist() == list(range(96))
     assert list(frame.columns) == ["c0", "c1", "c2"] and (frame.dtypes == np.int32).all()
     assert cli("embed", "m", files / "people.csv", "--codes", "--out", "codes.npy").code == 0
     made = np.load("codes.npy", allow_pickle=False)
@@ -122,3 +128,110 @@ def test_joined_embeddings_are_those_that_are_scored_and_written(files, cli):
     assert ours["representation"] == "isotropy (masked, joined)" and ours["width"] == written.shape[1] > 16
     assert cli("embed", "j", files / "people.csv", "--out", "all.npy").code == 0
     assert np.array_equal(np.load("all.npy"), written)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A run on a table with an identifier, a date and missing values, which is called z0 and row in part."""
+    home = tmp_path_factory.mktemp("kept")
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"a": rng.normal(size=50), "b": rng.normal(size=50), "row": rng.integers(0, 9, 50)})
+    frame["id"] = [f"{place:03d}" for place in range(50)]
+    frame["day"] = pd.date_range("2026-01-01", periods=50).astype("datetime64[ns]")
+    frame["note"] = [None, "[x]", "é"] * 16 + ["", "y"]
+    frame.to_csv(home / "rows.csv", index=False)
+    frame.to_parquet(home / "rows.parquet")
+    drop = ["id", "day", "note", "row"]
+    list(train(home / "rows.csv", drop=drop, method="simclr", epochs=1, out=home / "run", evaluators=["knn"]))
+    return home
+
+
+KEEP = ["--keep", "id", "--keep", "note", "--keep", "row", "--keep", "a", "--keep", "id"]
+
+
+@pytest.mark.parametrize("source", ["rows.csv", "rows.parquet"])
+@pytest.mark.parametrize("suffix", [".parquet", ".arrow", ".csv"])
+def test_rows_keep_their_number_and_chosen_columns(trained, cli, source, suffix):
+    said = cli("embed", trained / "run", trained / source, *KEEP, "--out", f"all{suffix}")
+    assert (said.code, said.err) == (0, "")
+    reader = {
+        ".parquet": pd.read_parquet,
+        ".arrow": pd.read_feather,
+        ".csv": lambda p: pd.read_csv(p, dtype={"id": str}),
+    }
+    found = reader[suffix](f"all{suffix}")
+    frame = pd.read_parquet(trained / "rows.parquet")
+    assert list(found.columns[:6]) == ["row", "id", "note", "column row", "a", "z0"]
+    assert found["row"].tolist() == list(range(50)) and found["id"].tolist() == frame["id"].tolist()
+    assert found["column row"].tolist() == frame["row"].tolist()
+    np.testing.assert_allclose(found["a"], frame["a"], rtol=1e-15)
+    assert found["note"].isna().sum() >= 16 and found["note"][1:3].tolist() == ["[x]", "é"]
+
+
+def test_shards_go_on_where_they_stopped(trained, cli, tmp_path, monkeypatch):
+    whole = cli("embed", trained / "run", trained / "rows.csv", "--keep", "id", "--out", "whole.parquet")
+    assert whole.code == 0
+    call = ("embed", trained / "run", trained / "rows.csv", "--keep", "id", "--shard-rows", 12, "--out", "all.parquet")
+    written, monkey = [], Representation.transform
+
+    def stops(self, values, **options):
+        written.append(len(values))
+        if sum(written) > 30:
+            raise KeyboardInterrupt
+        return monkey(self, values, **options)
+
+    monkeypatch.setattr(readers, "PIECE_ROWS", 7)
+    monkeypatch.setattr(Representation, "transform", stops)
+    said = cli(*call)
+    assert said.code == 130 and "nothing was left half-written" in said.err
+    assert {path.name for path in Path("all.parquet").iterdir()} == {
+        "_shards.json", "part-00000.parquet", "part-00001.parquet"
+    }  # fmt: skip
+    monkeypatch.setattr(Representation, "transform", monkey)
+    Path("all.parquet/.part-00002.parquet.killed").touch()
+    Path("all.parquet/part-00000.parquet").unlink()
+    said = cli(*call)
+    assert said.out.splitlines()[-1].startswith("all.parquet: 50 embeddings of width")
+    assert said.out.endswith("(12 were there before)\n")
+    assert len(list(Path("all.parquet").iterdir())) == 6
+    # A folder of Parquet files is a table.
+    pd.testing.assert_frame_equal(pd.read_parquet("all.parquet"), pd.read_parquet("whole.parquet"))
+    assert "(50 were there before)" in cli(*call).out
+    for change, words in [(["--keep", "a"], "other options"), (["--shard-rows", 13], "shards of another size")]:
+        said = cli(*call, *change)
+        assert (said.code, said.err.count("\n")) == (2, 1) and f"was begun with {words}: name another" in said.err
+    other = cli("embed", trained / "run", trained / "rows.parquet", *call[3:])
+    assert other.code == 2 and "was begun with other data" in other.err
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--keep", "ide", "--out", "all.csv"], "rows.csv has no column 'ide' (did you mean 'id'?)"),
+        (["--keep", "id", "--out", "all.npy"], "--keep id: a .npy file holds numbers alone"),
+        (["--out", "run.csv"], "--out run.csv: is a folder; with --shard-rows N it is filled"),
+        (["--shard-rows", 9, "--out", "full.csv"], "--out full.csv: is a folder that no shards were begun in"),
+        (["--shard-rows", 9, "--out", "file.csv"], "--out file.csv: is a file, and --shard-rows fills a folder"),
+        (["--shard-rows", 0, "--out", "all.csv"], "--shard-rows"),
+    ],
+)
+def test_wrong_places_and_columns_are_one_line(trained, cli, options, message):
+    Path("run.csv").mkdir()
+    Path("full.csv").mkdir()
+    Path("full.csv/mine").touch()
+    Path("file.csv").touch()
+    said = cli("embed", trained / "run", trained / "rows.csv", *options)
+    assert (said.code, said.err.count("\n")) == (2, 1) and message in said.err
+    assert not Path("all.csv").exists()
+
+
+def test_files_and_folders_of_images_and_arrays_of_an_archive_are_kept(files, tmp_path):
+    preprocess = read(files / "pets", size=16)
+    kept = kept_columns(files / "pets", ["file", "folder"], data=preprocess)
+    assert all((files / "pets" / name).is_file() for name in kept["file"])
+    assert set(kept["folder"]) == {Path(name).parent.as_posix() for name in kept["file"]}
+    np.savez(tmp_path / "a.npz", X=np.zeros((4, 2)), y=np.arange(4), names=np.array(["a", "b", "c", "d"]))
+    kept = kept_columns(tmp_path / "a.npz", ["y", "names"], data=read(tmp_path / "a.npz"))
+    assert kept["y"].tolist() == [0, 1, 2, 3] and kept["names"].tolist() == ["a", "b", "c", "d"]
+    with pytest.raises(UserError, match=r"'X' of a.npz has the shape \(4, 2\), and"):
+        kept_columns(tmp_path / "a.npz", ["X"], data=read(tmp_path / "a.npz"))

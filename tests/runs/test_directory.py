@@ -138,7 +138,7 @@ def test_the_export_is_written_in_pieces(prepared, tmp_path, monkeypatch):
     assert sizes == [30, 30, 20]
     frame = pd.read_parquet(tmp_path / "embeddings.parquet")
     made = load(tmp_path)
-    assert list(frame.columns) == ["part", "label", *made.names]
+    assert list(frame.columns) == ["part", "label", "row", *made.names]
     assert np.array_equal(frame[made.names].to_numpy(), made.embed_stored(prepared.rows))
     assert frame.index[frame["part"] == "test"].tolist() == prepared.test.tolist()
     assert frame["label"].tolist() == [str(number % 2) for number in range(80)]
@@ -150,7 +150,7 @@ def test_the_weights_are_kept_before_what_can_fail(prepared, tmp_path, monkeypat
 
     run = Run(tmp_path)
     with monkeypatch.context() as patch, pytest.raises(UserError, match="No space"):
-        patch.setattr(isotropy.runs.directory, "writing", full)
+        patch.setattr(isotropy.runs.columns, "writing", full)
         represented(prepared).save_weights(tmp_path)
         run.export(prepared, represented(prepared), [], None)
     assert {path.name for path in tmp_path.iterdir()} == {"embedding.safetensors", "encoder.safetensors"}

@@ -197,7 +197,17 @@ def fit(
 def embed(
     run: Annotated[Path, typer.Argument(help="A run directory.")],
     path: Annotated[list[str], typer.Argument(help="Data of the same kind as the run's.")],
-    out: Annotated[Path, typer.Option(help="A .parquet, .npy or .csv file to write.")],
+    out: Annotated[
+        Path, typer.Option(help="A .parquet, .arrow, .npy or .csv file to write; with --shard-rows a folder of them.")
+    ],
+    keep: Annotated[
+        list[str] | None,
+        typer.Option(help="Column, array of an .npz, or file or folder of images to write beside; repeatable."),
+    ] = None,
+    shard_rows: Annotated[
+        int | None,
+        typer.Option(min=1, help="Rows of a file; called again, it goes on behind the files already there."),
+    ] = None,
     codes: Annotated[bool, typer.Option("--codes", help="Write codes, one cluster per segment, instead.")] = False,
     standardise: Annotated[
         bool, typer.Option("--standardise", help="Columns with mean 0 and deviation 1 in the training rows.")
@@ -224,7 +234,9 @@ def embed(
         "group": group, "id": id, "rate": rate, "time_unit": time_unit,
         "channel_column": channel_column,
     }  # fmt: skip
-    verb.embed(run, data, out, codes=codes, standardise=standardise, device=device)
+    verb.embed(
+        run, data, out, codes=codes, standardise=standardise, keep=keep or [], shard_rows=shard_rows, device=device
+    )
 
 
 @app.command()
@@ -442,6 +454,88 @@ def methods() -> None:
     from isotropy.cli import methods as verb
 
     verb.methods()
+
+
+@app.command()
+def search(
+    run: Annotated[Path, typer.Argument(help="A run directory.")],
+    path: Annotated[
+        list[str] | None, typer.Argument(help="Data of the same kind to search (default: the run's own rows).")
+    ] = None,
+    query: Annotated[
+        str,
+        typer.Option(
+            help="Numbers of rows, counted from 0, as 5 or 3,7-9 (each is left out of its own answer), or a file."
+        ),
+    ] = "0",
+    k: Annotated[int, typer.Option("-k", "--top-k", help="Rows to find for each query.")] = 10,
+    out: Annotated[Path | None, typer.Option(help="A .json, .parquet or .csv file to write.")] = None,
+    key: Key = None,
+    channels: Channels = None,
+    na: Missing = None,
+    hop: Hop = None,
+    time: Time = None,
+    group: Group = None,
+    id: Id = None,
+    rate: Rate = None,
+    time_unit: TimeUnit = None,
+    max_bad: MaxBad = "0",
+    device: Device = "auto",
+) -> None:
+    """Find the rows most similar to some, exactly, and show them beside each other."""
+    from isotropy.cli import search as verb
+
+    data = {
+        "path": _one_or_several(path), "key": key, "channels": _channels(channels), "na": na or [], "max_bad": max_bad,
+        "hop": hop, "time": time,
+        "group": group, "id": id, "rate": rate, "time_unit": time_unit,
+    }  # fmt: skip
+    verb.search(run, data, query, top_k=k, out=out, device=device)
+
+
+@app.command()
+def cluster(
+    run: Annotated[Path, typer.Argument(help="A run directory.")],
+    k: Annotated[str, typer.Option("-k", help="Number of clusters, or auto: the one that is found again.")] = "auto",
+    method: Annotated[str, typer.Option(help="kmeans, or hdbscan: dense regions, and rows in none.")] = "kmeans",
+    seed: Annotated[int, typer.Option(min=0, help="Random seed.")] = 0,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Find clusters of a run's rows, and say what distinguishes them."""
+    from isotropy.cli import cluster as verb
+
+    verb.cluster(run, k, method=method, seed=seed, as_json=json)
+
+
+@app.command()
+def explore(
+    run: Annotated[Path, typer.Argument(help="A run directory.")],
+    write_only: Annotated[
+        bool, typer.Option("--write-only", help="Write map, neighbours and scores, and start nothing.")
+    ] = False,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the explorer's page.")] = 5055,
+    seed: Annotated[int, typer.Option(min=0, help="Random seed of the map.")] = 0,
+) -> None:
+    """Look at a run's rows on a map that filters and searches, by embedding-atlas."""
+    from isotropy.cli import explore as verb
+
+    verb.explore(run, start=not write_only, port=port, seed=seed)
+
+
+@app.command()
+def audit(
+    run: Annotated[Path, typer.Argument(help="The directory of a finished run.")],
+    label: Annotated[
+        str | None,
+        typer.Option(help="A label of the run, another column of its data, or a .npy, .csv or .parquet file of one."),
+    ] = None,
+    most: Annotated[int, typer.Option("-n", min=0, help="Rows of each kind that are shown.")] = 5,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Find copies, outliers, wrong labels, leaks and blank rows in the data of a run."""
+    from isotropy.cli import audit as verb
+
+    verb.audit(run, label=label, most=most, as_json=json)
 
 
 def _pixels(text: str | None) -> int | list[int] | None:

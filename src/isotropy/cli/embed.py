@@ -1,7 +1,8 @@
 """`isotropy embed`: embeddings or codes of any number of rows, in constant memory."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -10,21 +11,23 @@ from numpy.typing import NDArray
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from isotropy.cli.inputs import as_the_run, file_notes, load_on, with_columns
+from isotropy.cli.shards import Shards
 from isotropy.cli.show import OUT, note, say
 from isotropy.data.stream import stream
 from isotropy.errors import UserError, nearest
 from isotropy.io.tables import WRITERS, writing
 from isotropy.runs.directory import Run
 
+# The number of a row in its data, beside its embedding.
+_ROW = "row"
 
-def embed(folder: Path, origin: dict[str, Any], out: Path, *, codes: bool, standardise: bool, device: str) -> None:
-    """Run `isotropy embed RUN PATH [--codes | --standardise] --out FILE`."""
-    if codes and standardise:
-        raise UserError("--standardise is for embeddings: codes have no scale; leave one of the two out")
-    if out.suffix not in WRITERS:
-        raise UserError(f"--out {out}: the file ends in {' or '.join(WRITERS)}{nearest(out.suffix, WRITERS)}")
-    if not out.parent.is_dir():
-        raise UserError(f"--out {out}: the folder {out.parent} does not exist")
+
+def embed(
+    folder: Path, origin: dict[str, Any], out: Path, *, codes: bool, standardise: bool, keep: list[str],
+    shard_rows: int | None, device: str,
+) -> None:  # fmt: skip
+    """Run `isotropy embed RUN PATH [--codes | --standardise] [--keep NAME] [--shard-rows N] --out FILE`."""
+    _check(out, codes=codes, standardise=standardise, keep=keep, shard_rows=shard_rows)
     run = Run.opened(folder)
     made = load_on(run.folder, device)
     origin = as_the_run(run.recipe.data, origin)
@@ -33,25 +36,64 @@ def embed(folder: Path, origin: dict[str, Any], out: Path, *, codes: bool, stand
     )
     names, dtype = (made.code_names, np.int32) if codes else (made.names, np.float32)
     path = origin.pop("path")
-    flow = stream(path, made.preprocess, **origin)
+    flow = stream(path, made.preprocess, keep=keep, **origin)
     say(flow.description)
+    asked = {"codes": codes, "standardise": standardise, "keep": keep, **origin}
     bar = Progress(
         TextColumn("embedding"), BarColumn(), TaskProgressColumn(), TextColumn("{task.completed:,} rows"),
         TimeRemainingColumn(), console=OUT, transient=True, disable=not OUT.is_terminal,
     )  # fmt: skip
-    rows = 0
+    rows = before = 0
     try:
-        types, pieces = with_columns(flow, path, out)
-        with writing(out, names, types, dtype=dtype) as writer, bar:
+        shards = Shards.opened(out, shard_rows, run.folder, path, asked)
+        types, parts = with_columns(flow, path, out, [_ROW, *names])
+        types = {} if out.suffix == ".npy" else {_ROW: np.dtype(np.int64), **types}
+        with bar:
             task = bar.add_task("", total=flow.rows)
-            for piece, beside in pieces:
-                found = vectors(made.preprocess.transform(piece)).astype(dtype, copy=False)
-                writer.write(found, *beside.values())
-                rows += len(found)
-                bar.update(task, completed=rows)
+            for number, pieces in groupby(_cut(parts, shards.rows), key=lambda one: one[0] // shards.rows):
+                if shards.has(number):
+                    for begin, piece, _ in pieces:
+                        rows, before = begin + len(piece), before + len(piece)
+                    bar.update(task, completed=rows)
+                    continue
+                shards.begin()
+                with writing(shards.path(number), names, types, dtype=dtype) as writer:
+                    for begin, piece, beside in pieces:
+                        found = vectors(made.preprocess.transform(piece)).astype(dtype, copy=False)
+                        rows = begin + len(found)
+                        numbers = [np.arange(begin, rows)] if types else []
+                        writer.write(found, *numbers, *beside.values())
+                        bar.update(task, completed=rows)
+            shards.finish(rows)
     except OSError as error:
         raise UserError(f"{out}: could not be written ({error.strerror or error})") from error
     for line in file_notes(flow):
         note(line)
     what = f"codes of {len(names)} segments" if codes else f"embeddings of width {made.width}"
-    say(f"{out}: {rows:,} {what}")
+    say(f"{out}: {rows:,} {what}" + (f" ({before:,} were there before)" if before else ""))
+
+
+def _check(out: Path, *, codes: bool, standardise: bool, keep: list[str], shard_rows: int | None) -> None:
+    if codes and standardise:
+        raise UserError("--standardise is for embeddings: codes have no scale; leave one of the two out")
+    if out.suffix not in WRITERS:
+        raise UserError(f"--out {out}: the file ends in {' or '.join(WRITERS)}{nearest(out.suffix, WRITERS)}")
+    if keep and out.suffix == ".npy":
+        raise UserError(f"--keep {keep[0]}: a .npy file holds numbers alone; write .parquet, .arrow or .csv")
+    if not out.parent.is_dir():
+        raise UserError(f"--out {out}: the folder {out.parent} does not exist")
+    if shard_rows is None and out.is_dir():
+        raise UserError(f"--out {out}: is a folder; with --shard-rows N it is filled with files of N rows")
+
+
+def _cut(parts: Iterator[tuple[Any, dict[str, Any]]], size: int) -> Iterator[tuple[int, Any, dict[str, Any]]]:
+    """Yield pieces that cross no multiple of `size`, each with the number of its first row before it."""
+    begin = 0
+    for piece, beside in parts:
+        done = 0
+        while done < len(piece):
+            end = min(len(piece), done + size - begin % size)
+            part = slice(done, end)
+            some = piece.iloc[part] if hasattr(piece, "iloc") else piece[part]
+            yield begin, some, {name: column[part] for name, column in beside.items()}
+            begin, done = begin + end - done, end

@@ -12,8 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from isotropy.cli.fit import seconds_of
-from isotropy.cli.inputs import load_on
-from isotropy.cli.probe import as_trained, read_as_the_run, refuse_inputs
+from isotropy.cli.inputs import as_trained, load_on
+from isotropy.cli.probe import read_as_the_run, refuse_inputs
 from isotropy.cli.show import OUT, duration, note, say
 from isotropy.data import ArrayDataset
 from isotropy.errors import UserError

@@ -1,15 +1,17 @@
 """What a verb works with: the device, the encoder of a run, and the data."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import torch
+from numpy.typing import NDArray
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from isotropy.cli.show import OUT
 from isotropy.data import Data, read
+from isotropy.data.readers import options_for
 from isotropy.data.recordings.windows import Windows
 from isotropy.data.stream import Stream
 from isotropy.errors import UserError
@@ -47,10 +49,20 @@ def as_the_run(before: dict[str, Any], origin: dict[str, Any]) -> dict[str, Any]
     return origin | {"channels": same} if origin.get("channels") is None and isinstance(same, str) else origin
 
 
-def with_columns(flow: Stream, path: Any, out: Path) -> tuple[dict[str, Any], Iterator[tuple[Any, dict[str, Any]]]]:
+def as_trained(origin: dict[str, Any], made: Representation) -> dict[str, Any]:
+    """Return the options of `read` that bring the data to the form of the training."""
+    place = Path(origin["path"]).expanduser() if isinstance(origin["path"], str) else None
+    options = options_for(made.preprocess, place, origin.get("key"))
+    return {**origin, "modality": made.preprocess.modality, **options}
+
+
+def with_columns(
+    flow: Stream, path: Any, out: Path, names: Sequence[str] = ()
+) -> tuple[dict[str, Any], Iterator[tuple[Any, dict[str, Any]]]]:
     """Return the types of the columns beside the rows, by name, and the pieces of rows with these columns.
 
-    The columns are where each row was cut from, where rows are windows and the file has columns.
+    The columns are where each row was cut from, where rows are windows and the file has columns, and those that are
+    kept. One that is called as another of the file's `names` gets a word before its name.
 
     Raises:
         UserError: no rows, or files with other columns than the first.
@@ -59,12 +71,13 @@ def with_columns(flow: Stream, path: Any, out: Path) -> tuple[dict[str, Any], It
     first = next(parts, None)
     if first is None:
         raise UserError(f"{path} has no rows")
-    types = {name: x.dtype for name, x in _beside(first[1], out).items()}
+    types = {name: x.dtype for name, x in _beside(flow, first[1], slice(0), out, names).items()}
     kinds = {name: dtype.kind for name, dtype in types.items()}
 
     def pieces() -> Iterator[tuple[Any, dict[str, Any]]]:
+        begin = 0
         for values, windows in chain([first], parts):
-            found = _beside(windows, out)
+            found = _beside(flow, windows, slice(begin, begin + len(values)), out, names)
             for name in [*found, *kinds]:
                 here = found[name].dtype.kind if name in found else None
                 if here != kinds.get(name) and windows is not None:
@@ -73,6 +86,7 @@ def with_columns(flow: Stream, path: Any, out: Path) -> tuple[dict[str, Any], It
                         "of them has one: give them apart"
                     )
             yield values, found
+            begin += len(values)
 
     return types, pieces()
 
@@ -83,8 +97,19 @@ def file_notes(flow: Stream) -> list[str]:
     return found + [f"and {len(flow.notes) - _NOTES} more"] * (len(flow.notes) > _NOTES)
 
 
-def _beside(windows: Windows | None, out: Path) -> dict[str, Any]:
-    return {} if windows is None or out.suffix == ".npy" else windows.columns()
+def _beside(
+    flow: Stream, windows: Windows | None, rows: slice, out: Path, names: Sequence[str]
+) -> dict[str, NDArray[Any]]:
+    """Return the columns beside some rows, by name; a .npy file has none."""
+    found: dict[str, NDArray[Any]] = {}
+    if out.suffix == ".npy":
+        return found
+    cut = {} if windows is None else windows.columns()
+    kept = {name: column[rows] for name, column in flow.kept.items()}
+    for kind, columns in (("window", cut), ("column", kept)):
+        for name, column in columns.items():
+            found[f"{kind} {name}" if name in {*names, *found} else name] = column
+    return found
 
 
 def read_with_bar(origin: dict[str, Any]) -> Data:

@@ -5,11 +5,10 @@ from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
-from isotropy.cli.inputs import as_the_run, load_on, read_with_bar
+from isotropy.cli.inputs import as_the_run, as_trained, load_on, read_with_bar
 from isotropy.cli.show import OUT, note, say
 from isotropy.cli.table import show_evidence
 from isotropy.data import ArrayDataset, Data
-from isotropy.data.readers import options_for
 from isotropy.errors import UserError
 from isotropy.evaluation.baselines import check_baselines
 from isotropy.evaluation.evaluate import with_budget
@@ -73,13 +72,6 @@ def refuse_inputs(origin: dict[str, Any], made: Representation) -> None:
             f"--label {label}: the encoder was trained with this column as an input, so a probe would only read it "
             f"back; train another run with --drop {label}"
         )
-
-
-def as_trained(origin: dict[str, Any], made: Representation) -> dict[str, Any]:
-    """Return the options of `read` that bring the data to the form of the training."""
-    place = Path(origin["path"]).expanduser() if isinstance(origin["path"], str) else None
-    options = options_for(made.preprocess, place, origin.get("key"))
-    return {**origin, "modality": made.preprocess.modality, **options}
 
 
 def read_as_the_run(before: dict[str, Any], origin: dict[str, Any]) -> Data:

@@ -29,6 +29,7 @@ class Data:
         times: (N,) numbers that sort as the rows were recorded, or None.
         kinds: what the user says that columns are, by name; see `columns.WANTED`.
         windows: where each row was cut from, where the rows are windows of recordings, or recordings.
+        files: (N,) texts, the names of the files of images below their folder or in their column, or None.
         form: keywords of `read` that bring new data to the form that images in files were brought to.
     """
 
@@ -43,6 +44,7 @@ class Data:
     times: NDArray[Any] | None = None
     kinds: Mapping[str, str] = field(default_factory=dict)
     windows: Windows | None = None
+    files: NDArray[Any] | None = None
     form: dict[str, Any] = field(default_factory=dict)
 
     def __len__(self) -> int:
@@ -65,7 +67,7 @@ class Data:
     def take(self, rows: NDArray[Any] | slice) -> "Data":
         """Return the data of some rows: (M,) places, (N,) booleans, or a slice (of arrays a view)."""
         values = self.values.iloc[rows] if isinstance(self.values, pd.DataFrame) else self.values[rows]
-        beside = {name: getattr(self, name) for name in ("labels", "split", "groups", "times")}
+        beside = {name: getattr(self, name) for name in ("labels", "split", "groups", "times", "files")}
         more = {name: x[rows] for name, x in self.more_labels.items()}
         taken: dict[str, Any] = {name: x if x is None else x[rows] for name, x in beside.items()}
         windows = None if self.windows is None else self.windows.take(rows)

@@ -191,6 +191,26 @@ def _csv_pieces(path: Path, na: Sequence[str], text: Sequence[str]) -> tuple[Non
     return None, frames()
 
 
+def read_columns(path: Path, names: Sequence[str], na: Sequence[str]) -> pd.DataFrame:
+    """Return columns of a .csv or .parquet file, typed by all their values; UserError where it has no such column."""
+    if find_reader(path).read is _parquet:
+        with opening(path), pq.ParquetFile(path) as file:
+            _check_names(path, names, file.schema_arrow.names)
+            return arrow_to_pandas(file.read(list(names)), ours=True)
+    with opening(path):
+        layout = layout_of(path, na)
+        options: Any = {"sep": layout.separator, "skipinitialspace": True, "low_memory": False}
+        _check_names(path, names, [str(name) for name in pd.read_csv(path, nrows=0, **options).columns])
+        types: Any = dict.fromkeys(layout.padded, "str")
+        return pd.read_csv(path, usecols=list(names), na_values=list(na), dtype=types, **options)
+
+
+def _check_names(path: Path, names: Sequence[str], there: Sequence[str]) -> None:
+    for name in names:
+        if name not in there:
+            raise UserError(f"{path.name} has no column {name!r}{nearest(name, there)}")
+
+
 def _parquet(path: Path, na: Sequence[str]) -> pd.DataFrame:
     with opening(path), pq.ParquetFile(path) as file:
         return arrow_to_pandas(file.read(), ours=True)

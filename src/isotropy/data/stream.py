@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from numpy.typing import NDArray
 
 from isotropy.batch import batched
 from isotropy.data import readers
 from isotropy.data.data import Data
+from isotropy.data.kept import kept_columns
 from isotropy.data.missing import mask_values
 from isotropy.data.options import Options
 from isotropy.data.preprocess import Preprocess
@@ -26,13 +28,15 @@ class Stream:
     """Rows in pieces; `rows` is None where only reading would tell.
 
     `parts` are values as `preprocess.transform` takes them, with where they were cut from if they are of recordings.
-    `notes` is what has to be said of the files when the last part is read, and of how many of them.
+    `kept` holds the columns that were asked for, (N,) each, by name. `notes` is what has to be said of the files when
+    the last part is read, and of how many of them.
     """
 
     description: str
     rows: int | None
     parts: Iterator[tuple[Any, Windows | None]]
     notes: "Counter[str]" = field(default_factory=Counter)
+    kept: dict[str, NDArray[Any]] = field(default_factory=dict)
 
     @property
     def pieces(self) -> Iterator[Any]:
@@ -49,6 +53,7 @@ def stream(
     channels: int | str | None = None,
     max_bad: int = 0,
     progress: Callable[[int, int], None] | None = None,
+    keep: Sequence[str] = (),
     **cutting: Any,
 ) -> Stream:
     """Return the rows behind a path in pieces of bounded memory; an .npz and each file of recordings come whole.
@@ -57,11 +62,15 @@ def stream(
         path, key, na, channels, max_bad, progress: as for `read`; columns of labels or parts may be there.
         preprocess: learnt in training; its modality is what the file must hold.
         cutting: of recordings what differs from the training's: hop, time, group, id, rate, time_unit.
+        keep: what is kept beside the rows, by name: columns of a table, arrays of an .npz, "file" and "folder" of
+            images in a folder.
 
     Raises:
         UserError: what `read` raises, or data of another modality.
     """
     if preprocess.read_options(folder=False).get("like") is not None or not isinstance(path, str | Path):
+        if keep:
+            raise UserError("keep is of tables, .npz files and folders of images; windows have file, start and end")
         return _recordings(path, preprocess, key=key, na=na, channels=channels, **cutting)
     if given := next((name for name, value in cutting.items() if value is not None), None):
         raise UserError(f"--{given.replace('_', '-')} is of recordings, and the encoder was not trained on any")
@@ -71,7 +80,8 @@ def stream(
         # A piece without its odd value would have another type than the whole column: names of levels are text.
         rows, frames = pieces_of(place, na, preprocess.text_columns)
         count = "read in pieces" if rows is None else f"{rows} rows"
-        return Stream(f"{place.name}: a table, {count}", rows, ((mask_values(frame, na), None) for frame in frames))
+        masked = ((mask_values(frame, na), None) for frame in frames)
+        return Stream(f"{place.name}: a table, {count}", rows, masked, kept=kept_columns(place, keep, na))
     options = ({"channels": channels} if channels else {}) | readers.options_for(preprocess, place, key)
     modality = None if place.is_dir() else preprocess.modality
     data = read(place, modality=modality, key=key, na=na, max_bad=max_bad, progress=progress, **options)
@@ -83,7 +93,8 @@ def stream(
         parts = batched(len(data), rows=readers.PIECE_ROWS)
     else:
         parts = batched(len(data), row_bytes=data.values[:1].nbytes)
-    return Stream(data.description, len(data), ((data.take(part).values, None) for part in parts))
+    kept = kept_columns(place, keep, na, data)
+    return Stream(data.description, len(data), ((data.take(part).values, None) for part in parts), kept=kept)
 
 
 def _recordings(path: Any, preprocess: Preprocess, **given: Any) -> Stream:

@@ -76,8 +76,9 @@ def better(probes: Sequence[Mapping[str, Any]]) -> Iterator[Answer]:
 
 
 def _better(question: str, entry: Mapping[str, Any]) -> Answer | None:
-    line = _line(entry, untrained=question == UNTRAINED)
-    few = None if question == UNTRAINED else few_labels(entry)
+    untrained = question == UNTRAINED
+    line = _line(entry, untrained=untrained)
+    few = _few_untrained(entry) if untrained else few_labels(entry)
     if line is None and few is None:
         return None
     parts, outcomes = [], []
@@ -97,9 +98,14 @@ def _better(question: str, entry: Mapping[str, Any]) -> Answer | None:
 
 
 def no_gain(probes: Sequence[Mapping[str, Any]], step: int) -> Evidence:
-    """Return the evidence, of the first label that has it, that the encoder is not better than before training."""
+    """Return the evidence, of the first label that has it, that the encoder is not better than before training.
+
+    Where few labels show that it is, all of them may leave nothing to gain, and are no evidence.
+    """
     for entry in probes:
-        line = _line(entry, untrained=True)
+        line, few = _line(entry, untrained=True), _few_untrained(entry)
+        if few and few["difference"]["low"] > 0:
+            continue
         if line and line["difference"]["low"] <= 0 and line["difference"]["high"] <= NO_BETTER:
             return (_finding(entry, line, NO_BETTER, step),)
     return ()
@@ -126,6 +132,15 @@ def few_labels(entry: Mapping[str, Any]) -> Mapping[str, Any] | None:
     """Return the line of the few-label curve for 10 labels a class, else its middle one; None without a curve."""
     lines = [one for one in entry.get("few_labels", ()) if one["difference"] is not None]
     return next((one for one in lines if one["size"] == _TEN), lines[len(lines) // 2] if lines else None)
+
+
+def _few_untrained(entry: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """Return the size that `few_labels` shows, and ours minus the untrained encoder there; None without a curve."""
+    shown = few_labels(entry)
+    scores = entry.get("scores", ()) if shown else ()
+    few = (s for s in scores if s["evaluator"] == "few_labels" and s["representation"] == _UNTRAINED)
+    gap = next((s["difference"] for s in few if s["detail"]["size"] == (shown or {})["size"]), None)
+    return None if gap is None or shown is None else {"size": shown["size"], "best": _UNTRAINED, "difference": gap}
 
 
 def _line(entry: Mapping[str, Any], *, untrained: bool) -> Mapping[str, Any] | None:

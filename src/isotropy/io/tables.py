@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
+from pyarrow import ipc
 
 from isotropy.io.atomic import replacing
 
@@ -43,15 +44,18 @@ def writing(
         yield writer
 
 
-class _Parquet:
-    """One column per dimension; every piece is a row group."""
+class _Arrow:
+    """One column per dimension; every piece is a record batch of an Arrow file (Feather)."""
 
     def __init__(self, path: Path, names: Sequence[str], texts: Columns, dtype: type[np.generic]) -> None:
         number = pa.from_numpy_dtype(np.dtype(dtype))
         given = {name: texts[name] if isinstance(texts, Mapping) else str for name in texts}
         self.beside = {name: _arrow_type(kind) for name, kind in given.items()}
         self.schema = pa.schema([*self.beside.items(), *((name, number) for name in names)])
-        self.file = pq.ParquetWriter(path, self.schema)
+        self.file = self.opened(path)
+
+    def opened(self, path: Path) -> Any:
+        return ipc.new_file(path, self.schema)
 
     def write(self, embeddings: NDArray[Any], *texts: Any) -> None:
         kinds = self.beside.values()
@@ -61,6 +65,13 @@ class _Parquet:
 
     def close(self) -> None:
         self.file.close()
+
+
+class _Parquet(_Arrow):
+    """The same as row groups of a Parquet file."""
+
+    def opened(self, path: Path) -> Any:
+        return pq.ParquetWriter(path, self.schema)
 
 
 class Npy:
@@ -108,6 +119,41 @@ class _Csv:
         self.file.close()
 
 
+def read_vectors(path: Path) -> NDArray[np.float32]:
+    """Return the embeddings (N, width) in a .parquet file, its columns z0, z1, ...
+
+    Raises:
+        OSError, ValueError, pyarrow.ArrowException: a file that is missing, damaged or of something else.
+    """
+    with pq.ParquetFile(path) as file:
+        wide = dimensions(file.schema_arrow.names)
+        vectors = np.empty((file.metadata.num_rows, len(wide)), dtype=np.float32)
+        begin = 0
+        # Piece by piece: a table of all columns beside the array would be the vectors twice.
+        for batch in file.iter_batches(columns=wide):
+            for place, column in enumerate(batch.columns):
+                vectors[begin : begin + len(batch), place] = column.to_numpy(zero_copy_only=False)
+            begin += len(batch)
+    return vectors
+
+
+def dimensions(names: Sequence[str]) -> list[str]:
+    """Return the columns z0, z1, ... that end a file of embeddings; what a user calls z3 stands before them.
+
+    Raises:
+        ValueError: there are none.
+
+    Example:
+        >>> dimensions(["part", "z1", "z0", "z1"])
+        ['z0', 'z1']
+    """
+    width = next((behind for behind in range(len(names)) if names[-1 - behind] == "z0"), -1) + 1
+    wide = [f"z{place}" for place in range(width)]
+    if not width or list(names[len(names) - width :]) != wide:
+        raise ValueError("no columns z0, z1, ... at its end")
+    return wide
+
+
 def _arrow_type(kind: Any) -> Any:
     """Return text for objects and texts, and an arrow type for numbers and dates."""
     return pa.string() if np.dtype(kind).kind in "OUS" else pa.from_numpy_dtype(np.dtype(kind))
@@ -118,4 +164,4 @@ def _npy(path: Path, names: Sequence[str], texts: Columns, dtype: type[np.generi
     return Npy(path, (len(names),), dtype)
 
 
-WRITERS: dict[str, Any] = {".parquet": _Parquet, ".npy": _npy, ".csv": _Csv}
+WRITERS: dict[str, Any] = {".parquet": _Parquet, ".npy": _npy, ".arrow": _Arrow, ".csv": _Csv}

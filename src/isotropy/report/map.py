@@ -15,6 +15,7 @@ from threadpoolctl import threadpool_limits
 from isotropy.diagnostics.rank import effective_rank
 from isotropy.errors import UserError
 from isotropy.evaluation.task import has_label, task_of
+from isotropy.io.tables import dimensions
 
 ROWS = 2000
 TSNE_FROM = 100  # rows; below, t-SNE has too few neighbours to arrange
@@ -24,8 +25,8 @@ STEPS = 500
 def embedding_map(path: str | Path, *, labels: Mapping[str, str | None], rows: int = ROWS) -> dict[str, Any]:
     """Return a 2-D map of at most `rows` evenly spaced rows of an embeddings file, which is read batch by batch.
 
-    The file's float32 columns are the embedding; the map is coloured by the column of the first of `labels` (a
-    run calls it "label"), else by that of another one.
+    The columns z0, z1, ... at the file's end, else all of float32, are the embedding. The map is coloured by the column
+    of the first of `labels` (a run calls it "label"), else by that of another one.
 
     Args:
         path: of a Parquet file. labels: name -> task of those that were probed; None is what the texts look like.
@@ -42,7 +43,7 @@ def embedding_map(path: str | Path, *, labels: Mapping[str, str | None], rows: i
         file = ds.dataset(path, format="parquet")
     except (pa.ArrowInvalid, OSError) as error:
         raise UserError(f"{path} cannot be read as Parquet ({str(error).splitlines()[0]})") from None
-    columns = [field.name for field in file.schema if field.type == pa.float32()]
+    columns = _dimensions_of(file.schema)
     total = file.count_rows()
     if not columns or not total:
         raise UserError(f"{path} holds no embeddings: it has no row, or no float32 column")
@@ -87,3 +88,10 @@ def layout(x: NDArray[Any], *, seed: int = 0) -> tuple[NDArray[np.float64], str]
             flat, how = model.fit_transform(wide.astype(np.float32)), "t-SNE"
     low, span = flat.min(axis=0), np.ptp(flat, axis=0)
     return np.asarray(0.5 + (flat - low - span / 2) / max(span.max(), 1e-12), dtype=np.float64), how
+
+
+def _dimensions_of(schema: Any) -> list[str]:
+    try:
+        return dimensions(schema.names)
+    except ValueError:
+        return [field.name for field in schema if field.type == pa.float32()]

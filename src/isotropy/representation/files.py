@@ -23,6 +23,8 @@ from isotropy.io.atomic import write_atomically
 FORMAT = 2
 MODEL, WEIGHTS, CODER = "model.json", "encoder.safetensors", "coder.safetensors"
 EMBEDDING = "embedding.safetensors"
+# What a run writes beside them: the embeddings of its rows.
+ROWS = "embeddings.parquet"
 
 
 def write_weights(module: nn.Module, path: Path) -> str:

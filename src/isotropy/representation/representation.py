@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
+from pyarrow import ArrowException
 from torch import Tensor, nn
 
 from isotropy import encoders
@@ -22,10 +23,12 @@ from isotropy.data.frames import as_pandas
 from isotropy.data.infer import infer_modality
 from isotropy.data.readers import options_for
 from isotropy.data.recordings.paths import named_by_path
+from isotropy.data.stream import stream
 from isotropy.data.unequal import LAST, as_values
 from isotropy.encoders import Encoder, Wrapped, wrap
 from isotropy.encoders.encoder import to_channels_last
 from isotropy.errors import UserError
+from isotropy.io.tables import read_vectors
 from isotropy.modalities import MODALITIES
 from isotropy.nn.segments import SegmentHead
 from isotropy.representation.embedding import chunk_of, embed_groups, embed_rows, repeated, steady_chunk
@@ -34,6 +37,7 @@ from isotropy.representation.files import (
     EMBEDDING,
     FORMAT,
     MODEL,
+    ROWS,
     WEIGHTS,
     fill,
     network,
@@ -43,6 +47,8 @@ from isotropy.representation.files import (
     write_weights,
 )
 from isotropy.representation.joined import EMBEDDINGS, Embedding, Learned, learning_rows
+from isotropy.representation.streaming import gathered
+from isotropy.search import Index, nearest
 
 # Chunks that `iterate` reads and yields at once.
 _CHUNKS = 16
@@ -67,6 +73,8 @@ class Representation:
 
     Attributes:
         made_with: versions and device, of where it was made.
+        corpus: the rows that `search` looks among: embeddings (N, width), their file, or an index; None for none.
+            `load` sets the embeddings of a run's rows, which are read when they are first searched.
 
     Raises:
         UserError: a network that has no `width`.
@@ -104,6 +112,7 @@ class Representation:
         self.scores = list(scores)
         versions = {"isotropy": version("isotropy"), "torch": str(torch.__version__)}
         self.made_with = {**versions, "device": self.device.type}
+        self.corpus: NDArray[np.float32] | Index | Path | None = None
         if chunk is None:
             example_rows = partial(MODALITIES[preprocess.modality].example_rows, preprocess.shape)
             count = chunk_of(self.encoder, example_rows)
@@ -190,6 +199,85 @@ class Representation:
             yield self.embed_stored(self.preprocess.transform(piece), standardise=standardise)
             if progress is not None:
                 progress(part.stop, len(values))
+
+    def encode(
+        self, values: Any, *, batch_size: int | None = None, standardise: bool = False
+    ) -> Iterator[NDArray[np.float32]]:
+        """Yield embeddings (n, width) float32 of rows as they come, in their order, in constant memory.
+
+        One after the other they are what `transform` returns of all rows.
+
+        Args:
+            values: an iterable of rows (mappings of columns, arrays), of pieces (frames, arrays, batches of a
+                DataLoader), each of which gives one array, or both; a path, whose file is read in pieces where its
+                format allows it; or whatever `transform` takes.
+            batch_size: single rows that are gathered for an array; by default what the encoder takes well.
+
+        Raises:
+            UserError: what `transform` raises.
+
+        Example:
+            >>> from isotropy.data import TablePreprocess
+            >>> from isotropy.encoders import TableMLP
+            >>> x = np.random.default_rng(0).normal(size=(50, 3))
+            >>> made = Representation(TableMLP(numeric=3, width=16), TablePreprocess.learn(x), method="lfr")
+            >>> [len(z) for z in made.encode((row for row in x), batch_size=20)]
+            [20, 20, 10]
+        """
+        if named_by_path(values) and "like" not in options_for(self.preprocess, None):
+            pieces = stream(values, self.preprocess).pieces
+        elif isinstance(values, (Data, pd.DataFrame, np.ndarray, Tensor, str, Path)) or named_by_path(values):
+            yield from self.iterate(values, standardise=standardise)
+            return
+        else:
+            shape = MODALITIES[self.modality].example_rows(self.preprocess.shape, 1).shape[1:]
+            pieces = gathered(values, tuple(shape), batch_size or self.chunk * _CHUNKS)
+        for piece in pieces:
+            yield from self.iterate(piece, standardise=standardise)
+
+    def search(
+        self, queries: Any, top_k: int = 10, *, corpus: Any = None, leave_out: Any = None
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Return the numbers and cosines of the rows most similar to each query, both (M, top_k), best first.
+
+        Args:
+            queries: rows as `transform` takes them.
+            top_k: how many of each, at most all.
+            corpus: what is searched: embeddings (N, width) as `transform` gives them, or an index (`isotropy.search`);
+                by default `self.corpus`, which is the rows of the run that was loaded.
+            leave_out: (M,) the number of the row that is not an answer, as where queries are rows of the corpus.
+
+        Raises:
+            UserError: what `transform` and `isotropy.search.nearest` raise, or no corpus.
+
+        Example:
+            >>> from isotropy.data import TablePreprocess
+            >>> from isotropy.encoders import TableMLP
+            >>> x = np.random.default_rng(0).normal(size=(50, 3))
+            >>> made = Representation(TableMLP(numeric=3, width=16), TablePreprocess.learn(x), method="lfr")
+            >>> indices, scores = made.search(x[[7]], top_k=2, corpus=made.transform(x))
+            >>> int(indices[0, 0]), float(scores[0, 0])
+            (7, 1.0)
+        """
+        if corpus is None:
+            corpus = self.corpus = self._corpus()
+        vectors = self.transform(queries)
+        look = corpus.search if isinstance(corpus, Index) else partial(_exactly, corpus)
+        return look(vectors, top_k, leave_out=leave_out)
+
+    def _corpus(self) -> Any:
+        """Return what is searched by default, read from its file where it was not yet."""
+        if self.corpus is None:
+            raise UserError(
+                "search: this representation keeps no rows: give corpus=representation.transform(rows), or load a run "
+                "(isotropy.load), which knows its own"
+            )
+        if not isinstance(self.corpus, Path):
+            return self.corpus
+        try:
+            return read_vectors(self.corpus)
+        except (OSError, ValueError, ArrowException) as error:
+            raise UserError(f"{self.corpus}: missing or damaged ({str(error).splitlines()[0]})") from error
 
     def embed_stored(self, rows: Tensor | Batch, *, standardise: bool = False) -> NDArray[np.float32]:
         """Return the embeddings (N, width) float32 of rows as the preprocessing stores them; see `transform`."""
@@ -351,7 +439,13 @@ def load(
         embedding=embedding,
     )  # fmt: skip
     representation.made_with = made_with
+    if (folder / ROWS).is_file():
+        representation.corpus = folder / ROWS
     return representation
+
+
+def _exactly(corpus: Any, vectors: NDArray[np.float32], top_k: int, *, leave_out: Any) -> Any:
+    return nearest(vectors, corpus, top_k, leave_out=leave_out)
 
 
 def example_for(encoder: nn.Module, rows: Tensor | Batch, train: NDArray[np.int64]) -> Tensor | Batch | None:

@@ -20,8 +20,9 @@ from isotropy.errors import UserError
 from isotropy.evaluation.score import read_comparison
 from isotropy.io.atomic import write_atomically
 from isotropy.io.logs import Log, finite
-from isotropy.io.tables import writing
 from isotropy.representation import Representation
+from isotropy.runs import columns
+from isotropy.runs.columns import Column
 from isotropy.runs.prepare import Prepared
 from isotropy.runs.recipe import Recipe
 from isotropy.training import Diverged, Step, checkpoint, comm
@@ -212,6 +213,8 @@ class Run:
             if self.extends:
                 # Other labels were probed on the encoder that the shorter training gave.
                 self._write("probes.json", found)
+                # So were its clusters.
+                (self.folder / columns.CLUSTERS).unlink(missing_ok=True)
             else:
                 self.keep_evidence(found)
             if codes is not None:
@@ -224,26 +227,28 @@ class Run:
                 self._write("data.json", about | prepared.facts())
 
     def _write_embeddings(self, prepared: Prepared, made: Representation, vectors: NDArray[np.float32] | None) -> None:
-        """Write embeddings.parquet: the part of each row (or "unused"), its labels as text, if any, and z0, z1, ...
+        """Write embeddings.parquet: what stands beside the vectors, each with its role (`columns`), and z0, z1, ...
 
-        The first label is called "label", the others by their names. Windows of recordings have their file, group,
-        start, end and the fraction of their steps with each label beside them.
+        That is the part of each row (or "unused"), its labels as text, if any, its number, groups and the columns of
+        the user's table. The first label is called "label", the others by their names. Windows of recordings have
+        their file, group, start, end and the fraction of their steps with each label.
         """
         rows = prepared.rows
-        labels = {"label" if not place else one.name: one.values for place, one in enumerate(prepared.division.labels)}
-        taken = {"part", *made.names}
-        labels = {f"label {name}" if name in taken else name: values for name, values in labels.items()}
         part = np.full(len(rows), "unused", dtype="<U6")
         part[prepared.train], part[prepared.test] = "train", "test"
-        windows = prepared.data.windows
-        beside = {} if windows is None else windows.columns()
-        beside = {f"window {name}" if name in {*taken, *labels} else name: x for name, x in beside.items()}
-        texts = {name: str for name in ("part", *labels)} | {name: x.dtype for name, x in beside.items()}
-        with writing(self.folder / "embeddings.parquet", made.names, texts) as writer:
+        beside = {"part": Column(part, columns.PART)}
+        for place, one in enumerate(prepared.division.labels):
+            name = columns.free_name(one.name, columns.LABEL, beside) if place else "label"
+            beside[name] = Column(_texts(one.values), columns.LABEL, one.name)
+        beside["row"] = Column(np.arange(len(rows)), columns.ROW)
+        if prepared.data.windows is not None:
+            for name, values in prepared.data.windows.columns().items():
+                free = columns.free_name(name, columns.WINDOW, beside)
+                beside[free] = Column(values, columns.WINDOW, name)
+        beside |= columns.kept_columns(prepared.data, beside)
+        with columns.writing(self.folder / "embeddings.parquet", beside, made.names) as writer:
             for piece in batched(len(rows), rows=_PIECE):
-                said = [_texts(values[piece]) for values in labels.values()]
-                z = made.embed_stored(rows[piece]) if vectors is None else vectors[piece]
-                writer.write(z, part[piece], *said, *(x[piece] for x in beside.values()))
+                writer.write(made.embed_stored(rows[piece]) if vectors is None else vectors[piece])
 
     def keep_evidence(self, found: list[dict[str, Any]]) -> None:
         """Write probes.json: one entry per label, the newest in place of an older one of the same name."""

@@ -1,6 +1,6 @@
 """A finished run as what searches, audits and clusters work on: its embeddings, and the data behind them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,10 +14,14 @@ from torch import Tensor
 from isotropy.batch import Batch
 from isotropy.data import Data, read
 from isotropy.errors import UserError
-from isotropy.representation import Representation, load
+from isotropy.io.tables import dimensions, read_vectors
+from isotropy.representation import ROWS, Representation, load
+from isotropy.runs import columns
 from isotropy.runs.directory import Run
 
-FILE = "embeddings.parquet"
+FILE = ROWS
+_NOT_READ = (columns.ROW, columns.NEIGHBORS, columns.PICTURE)
+_USERS = (columns.COLUMN, columns.GROUP)
 
 
 @dataclass(frozen=True)
@@ -28,12 +32,20 @@ class Embedded:
         run: their run directory. vectors: (N, width). part: (N,) "train", "test" or "unused".
         beside: the other columns of embeddings.parquet, (N,) each, by name: labels as text (the first one is "label"),
             and where windows were cut from.
+        columns: what is kept of the user's table, and groups, likewise. added: what was found out since: clusters,
+            places on a map, scores. A column is one of the three by its role in the file, never by its name.
+        sources, roles: the name in the user's data, and the role (`runs.columns`), of the columns of the file, by name;
+            nothing in files of older versions.
     """
 
     run: Run
     vectors: NDArray[np.float32]
     part: NDArray[np.str_]
     beside: dict[str, NDArray[Any]]
+    columns: dict[str, NDArray[Any]] = field(default_factory=dict)
+    added: dict[str, NDArray[Any]] = field(default_factory=dict)
+    sources: dict[str, str] = field(default_factory=dict)
+    roles: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def opened(cls, folder: Path | str) -> "Embedded":
@@ -47,21 +59,22 @@ class Embedded:
             raise UserError(f"{folder}: is not finished: go on with: isotropy fit --resume {folder}")
         path = run.folder / FILE
         try:
-            with pq.ParquetFile(path) as file:
-                names = file.schema_arrow.names
-                wide = _dimensions(names)
-                vectors = np.empty((file.metadata.num_rows, len(wide)), dtype=np.float32)
-                rest = file.read([name for name in names if name not in set(wide)]).to_pandas()
-                begin = 0
-                # Piece by piece: a table of all columns beside the array would be the vectors twice.
-                for batch in file.iter_batches(columns=wide):
-                    for place, column in enumerate(batch.columns):
-                        vectors[begin : begin + len(batch), place] = column.to_numpy(zero_copy_only=False)
-                    begin += len(batch)
+            vectors, schema = read_vectors(path), pq.read_schema(path)
+            known = columns.roles(schema)
+            # Lists of neighbours would be two arrays a row, and pictures more.
+            left_out = {*dimensions(schema.names), *(name for name, role in known.items() if role in _NOT_READ)}
+            rest = pq.read_table(path, columns=[name for name in schema.names if name not in left_out]).to_pandas()
             part = rest.pop("part").to_numpy(dtype=np.str_)
         except (OSError, KeyError, ValueError, pa.ArrowException) as error:
             raise UserError(f"{path}: missing or damaged ({str(error).splitlines()[0]})") from error
-        return cls(run, vectors, part, {str(name): column.to_numpy() for name, column in rest.items()})
+        beside: dict[str, NDArray[Any]] = {}
+        users: dict[str, NDArray[Any]] = {}
+        added: dict[str, NDArray[Any]] = {}
+        for name, column in rest.items():
+            role = known.get(str(name), columns.LABEL)
+            found = beside if role in (columns.LABEL, columns.WINDOW) else users if role in _USERS else added
+            found[str(name)] = column.to_numpy()
+        return cls(run, vectors, part, beside, users, added, columns.sources(schema), known)
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -86,12 +99,3 @@ class Embedded:
         rows = self.run.preprocess.transform(data.values)
         self.run.refuse_other_data(rows)
         return data, rows
-
-
-def _dimensions(names: list[str]) -> list[str]:
-    """Return the columns z0, z1, ... that end a file of embeddings; what a user calls z3 stands before them."""
-    width = next((count for count in range(len(names)) if names[-1 - count :][:1] == ["z0"]), -1) + 1
-    wide = [f"z{place}" for place in range(width)]
-    if not width or names[len(names) - width :] != wide:
-        raise ValueError("no columns z0, z1, ... at its end")
-    return wide

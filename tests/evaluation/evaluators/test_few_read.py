@@ -57,13 +57,26 @@ def test_no_label_outside_a_draw_and_no_test_label_moves_a_prediction():
     assert np.array_equal(few_read.few_read(features, Problem.of(other[:300], other[300:]), rows, test), before)
 
 
-@pytest.mark.parametrize("change", ["many rows", "one label a class"])
+@pytest.mark.parametrize("change", ["many labels", "one label a class"])
 def test_elsewhere_it_is_the_linear_probe(change, monkeypatch):
     x, y = rings()
     features, problem, rows, test = asked(x, y, size=1 if change == "one label a class" else 10)
-    if change == "many rows":
-        monkeypatch.setattr(few_read, "MOST_ROWS", 500)
+    if change == "many labels":
+        monkeypatch.setattr(few_read, "MOST_LABELS", 19)
     assert np.array_equal(few_read.few_read(features, problem, rows, test), few_linear(features, problem, rows, test))
+
+
+def test_of_many_rows_some_are_nodes_and_the_others_hang_on_them(monkeypatch):
+    x, y = rings()
+    whole = few_read._Graph(Features(x[:300], x[300:]).as_is, np.arange(300))
+    places = np.array([3, 50, 120])
+    exact = Propagation(Features(x[:300], x[300:]).as_is, np.arange(300)).kernel
+    torch.testing.assert_close(whole.taken(whole.given_by(places)), exact[300:, places])
+    torch.testing.assert_close(whole.taken(whole.given_by(places), np.arange(300)), exact[:300, places])
+    monkeypatch.setattr(few_read, "MOST_NODES", 150)
+    part = few_read._Graph(Features(x[:300], x[300:]).as_is, np.arange(300))
+    assert part.kernel.shape == (150, 150) and np.allclose([part.train.sum(1), part.test.sum(1)], 1, atol=1e-6)
+    assert right(few_read.few_read(*asked(x, y)), y) > 0.8
 
 
 def test_rows_that_no_label_reaches_keep_the_linear_answer():

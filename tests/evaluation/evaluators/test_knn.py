@@ -3,7 +3,9 @@ import pytest
 
 from isotropy.errors import UserError
 from isotropy.evaluation import Features, Problem, knn_probe
+from isotropy.evaluation.evaluators.choice import choice
 from isotropy.evaluation.evaluators.knn import knn
+from isotropy.evaluation.evaluators.linear import linear
 
 
 def brute_force(train, test, values, k, temperature):
@@ -52,3 +54,24 @@ def test_the_form_is_chosen_on_training_rows():
     found = next(iter(knn(Features(x[:200], x[200:]), Problem.of(y[:200], y[200:]))))
     assert found.detail["form"] != "as it is" and found.terms.mean() > 0.85
     assert knn_probe(x[:200], y[:200], x[200:], y[200:]).score < 0.65
+
+
+def test_its_held_out_score_is_of_the_rows_and_folds_of_the_linear_probe():
+    """Leave-one-out on all rows would favour k-NN: 400 rows of a class tell more than the 200 that the other learns."""
+    rng = np.random.default_rng(0)
+    y = np.repeat(np.arange(10), 400)
+    x = rng.normal(size=(10, 4))[y] + rng.normal(size=(4000, 4))
+    features, problem = Features(x, x[:50]), Problem.of(y, y[:50])
+    found, beside = (next(iter(one(features, problem))) for one in (knn, linear))
+    by = choice(problem)
+    assert by is not None and len(by.rows) == 3000 and beside.detail["chosen_by"] == by.chosen_by
+    form = next(form for form in features.forms() if form.name == found.detail["form"]).train
+    unit = form / np.linalg.norm(form, axis=1, keepdims=True)
+    right = []
+    for learnt, out in by.parts():
+        cosine = unit[out] @ unit[learnt].T
+        nearest = np.argsort(-cosine, axis=1)[:, :20]
+        weight = np.exp(np.take_along_axis(cosine, nearest, axis=1) / 0.07)
+        votes = (weight[:, :, None] * np.eye(10)[y[learnt][nearest]]).sum(axis=1)
+        right.append((votes.argmax(axis=1) == y[out]).mean())
+    assert found.validation == pytest.approx(np.mean(right), abs=2e-3)

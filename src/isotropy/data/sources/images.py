@@ -1,12 +1,14 @@
 """Images in files: a folder of them, or a table with a column of their paths or bytes."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from isotropy.data.data import Data
-from isotropy.data.folder import read_folder
+from isotropy.data.folder import ImageFolder, read_folder
 from isotropy.data.folder_targets import folder_data, folder_groups
 from isotropy.data.image_column import column_data, column_images, image_column
 from isotropy.data.options import Options
@@ -20,7 +22,7 @@ def _folder(folder: Path, origin: Origin, options: Options) -> Data:
     if options.modality not in (None, "image"):
         raise UserError(f"{folder} is a folder, which is read as images, not as {options.modality}")
     images = read_folder(folder, **options.files)
-    data = folder_data(images, origin.name, options.label, options.split)
+    data = _named(folder_data(images, origin.name, options.label, options.split), images)
     groups = folder_groups(images, options.label, options.group)
     return finished(data, Beside({}, groups, Target(options.time)), options)
 
@@ -43,7 +45,12 @@ def _pictures(frame: pd.DataFrame, origin: Origin, options: Options) -> Data:
     frame, labels, parts = with_parts(frame, label, options.split)
     if len(options.na) and labels.values is not None:
         labels = Target(as_labels(labels.values, len(images.values), options.na), labels.source)
-    return finished(column_data(images, origin.name, column, labels, parts, frame.shape[1]), beside, options)
+    data = column_data(images, origin.name, column, labels, parts, frame.shape[1])
+    return finished(_named(data, images), beside, options)
+
+
+def _named(data: Data, images: ImageFolder) -> Data:
+    return replace(data, files=np.array(images.files, dtype=object))
 
 
 FOLDER = Source("folder of images", IMAGE_FILES, lambda content, _: isinstance(content, Path), _folder)

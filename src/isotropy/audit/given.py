@@ -1,0 +1,155 @@
+"""What an audit works on: embeddings, and beside them what is known of the rows themselves."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+
+from isotropy.audit.alignment import reduced
+from isotropy.batch import Batch, batched, filled
+from isotropy.data import Data
+from isotropy.errors import UserError
+from isotropy.evaluation import leaks
+from isotropy.evaluation.task import Task, decided
+from isotropy.modalities import MODALITIES
+from isotropy.representation import Representation
+
+FEWEST = 12  # rows: with fewer there is no bulk to be unlike
+
+
+@dataclass(frozen=True)
+class Raw:
+    """What is known of the rows as they are stored.
+
+    Attributes:
+        first: (N,) the number of the first row that equals each, bit for bit.
+        variation: (N,) deviation of the values in an image or a series, or the fraction of a table's cells that are
+            there; 0 is a blank or constant row.
+        pictures: rows that can be laid on each other, (N, C, h, w), or None.
+        columns: of a table (N, C), NaN where missing, or None. codes: (C,) which of them are categories.
+        features: columns of a table as distances see them, (N, F), or None.
+        blocks: (N,) rows of one block overlap in time and are no copies of each other, or None.
+    """
+
+    first: NDArray[np.int64]
+    variation: NDArray[np.float64]
+    pictures: Tensor | None = None
+    columns: NDArray[np.float32] | None = None
+    codes: NDArray[np.bool_] | None = None
+    features: NDArray[np.float32] | None = None
+    blocks: NDArray[np.int64] | None = None
+
+
+@dataclass(frozen=True)
+class Given:
+    """What an audit works on.
+
+    Attributes:
+        vectors: (N, D), finite. raw: the rows, or None where they are not at hand.
+        labels: (N,), missing ones as None or NaN, or None. task: of these. name: of these.
+        part: (N,) "train", "test" or "unused", or None. groups: (N,) or None. group_name: what they are called.
+        notes: what a reader has to know, one line each.
+    """
+
+    vectors: NDArray[np.float32]
+    raw: Raw | None = None
+    labels: NDArray[Any] | None = None
+    task: Task | None = None
+    name: str = "label"
+    part: NDArray[np.str_] | None = None
+    groups: NDArray[Any] | None = None
+    group_name: str = "group"
+    notes: tuple[str, ...] = field(default=())
+
+    def __post_init__(self) -> None:
+        x = self.vectors
+        if x.ndim != 2 or len(x) < FEWEST:
+            raise UserError(
+                f"an audit needs embeddings (rows, width) of {FEWEST} rows or more, and has shape {x.shape}"
+            )
+        bad = ~np.isfinite(x).all(axis=1)
+        if bad.any():
+            raise UserError(f"embeddings: row {int(bad.argmax())} holds NaN or infinite values")
+        for what, beside in (("label " + self.name, self.labels), ("part", self.part), (self.group_name, self.groups)):
+            if beside is not None and len(beside) != len(x):
+                raise UserError(f"{what}: {len(beside):,} values for {len(x):,} rows: give one for each row")
+
+
+def given(
+    representation: Representation, data: Any, *, labels: ArrayLike | None = None, part: ArrayLike | None = None,
+    groups: ArrayLike | None = None,
+) -> Given:  # fmt: skip
+    """Return what an audit of data works on, embedded here; see `audit`."""
+    read = data if isinstance(data, Data) else None
+    rows = representation.stored(data)
+    vectors = representation.embed_stored(rows)
+    if read is not None:
+        labels = read.labels if labels is None else labels
+        part = read.split if part is None else part
+        groups = read.groups if groups is None else groups
+    found = None if labels is None else as_labels(labels)
+    return Given(
+        vectors, raw_of(representation, rows, read), found, None if found is None else decided(found),
+        part=None if part is None else np.asarray(part).astype(str),
+        groups=None if groups is None else np.asarray(groups),
+    )  # fmt: skip
+
+
+def as_labels(values: ArrayLike) -> NDArray[Any]:
+    """Return labels as an array (N,); raises UserError where they are of another shape."""
+    found = values.to_numpy() if isinstance(values, pd.Series) else np.asarray(values)
+    found = found[:, 0] if found.ndim == 2 and found.shape[1] == 1 else found
+    if found.ndim != 1:
+        raise UserError(f"labels of shape {found.shape}: give one for each row")
+    return found
+
+
+def raw_of(representation: Representation, rows: Tensor | Batch, data: Data | None = None) -> Raw:
+    """Return what is known of stored rows; `data` are these as they were read."""
+    preprocess, modality = representation.preprocess, MODALITIES[representation.modality]
+    first = _first(leaks.digests(rows, np.arange(len(rows))))
+    if modality.as_columns is not None:
+        columns, codes = modality.as_columns(preprocess, rows)
+        there = np.isfinite(columns).any(axis=0)
+        columns, codes = columns[:, there], codes[there]
+        present = np.isfinite(columns).mean(axis=1) if columns.shape[1] else np.ones(len(columns))
+        return Raw(first, present, columns=columns, codes=codes, features=preprocess.features(rows))
+    variation = np.concatenate([_variation(rows[piece]) for piece in batched(len(rows), rows=4096)])
+    # Series of unequal length go on with 0 behind their ends.
+    values = filled(rows)
+    pictures = reduced(values) if values.ndim in (3, 4) and representation.modality in ("series", "image") else None
+    return Raw(first, variation, pictures=pictures, blocks=_blocks(data))
+
+
+def _first(digests: list[int]) -> NDArray[np.int64]:
+    _, first, inverse = np.unique(np.asarray(digests, dtype=np.int64), return_index=True, return_inverse=True)
+    found: NDArray[np.int64] = first[inverse].astype(np.int64)
+    return found
+
+
+def _variation(rows: Tensor | Batch) -> NDArray[np.float64]:
+    """Return the deviation (N,) of the values that are there within a channel, the mean over channels."""
+    values = filled(rows).double()
+    mask = rows.mask if isinstance(rows, Batch) else None
+    there = torch.ones_like(values) if mask is None else mask.double()
+    axes = (-1,) if values.ndim == 3 else tuple(range(2, values.ndim)) if values.ndim > 2 else (1,)
+    count = there.sum(axes, keepdim=True).clamp(min=1)
+    mean = (values * there).sum(axes, keepdim=True) / count
+    spread = (((values - mean) * there).square().sum(axes, keepdim=True) / count).sqrt()
+    return spread.flatten(1).mean(1).numpy()
+
+
+def _blocks(data: Data | None) -> NDArray[np.int64] | None:
+    """Return blocks of windows that overlap the next one, where rows are such windows."""
+    if data is None:
+        return None
+    linked, hop = np.zeros(0, dtype=bool), 0
+    if data.windows is not None:
+        linked, hop = data.windows.linked, int(data.windows.overlap)
+    elif data.modality == "series" and isinstance(data.values, np.ndarray):
+        linked, hop = leaks.overlapping_windows(data.values)
+    return leaks.window_blocks(linked, most=1.0) if hop and linked.any() else None

@@ -1,0 +1,174 @@
+"""The audit of a finished run, and the files that it leaves in the run's folder."""
+
+import json
+import shutil
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from isotropy.audit.audit import issues_of
+from isotropy.audit.given import Given, Raw, as_labels, raw_of
+from isotropy.audit.issue import KINDS, Audit
+from isotropy.data import Data, read
+from isotropy.errors import UserError, nearest
+from isotropy.evaluation import leaks
+from isotropy.evaluation.task import Task, decided
+from isotropy.io.atomic import replacing, write_atomically
+from isotropy.runs.embedded import Embedded
+from isotropy.runs.settings import label_names
+
+FRAME, SUMMARY, LISTS = "audit.parquet", "audit.json", "audit"
+_FILES = (".npy", ".csv", ".parquet")
+
+
+def audit_run(folder: Path | str, label: str | ArrayLike | None = None, *, write: bool = True) -> Audit:
+    """Return what is wrong with the rows of a finished run, and write audit.parquet, audit.json and lists.
+
+    Args:
+        folder: the run directory. label: a label of the run, another column or array of its data, a file of one value
+            a row, or an array (N,); by default the run's first label, if it has one. write: whether files are written.
+
+    Raises:
+        UserError: no finished run, other data than it began with, an unknown label, or one of another length.
+    """
+    run = Embedded.opened(folder)
+    at_hand = "path" in run.run.recipe.data
+    data, rows = run.read_data() if at_hand else (None, None)
+    raw = None if rows is None else raw_of(run.representation, rows, data)
+    name, labels, task = _label(run, data, label)
+    groups, group_name = _groups(data, labels, run.run.recipe.data)
+    found = issues_of(
+        Given(
+            run.vectors, raw, labels, None if labels is None else decided(labels, task, name), name, run.part, groups,
+            group_name, _notes(at_hand, raw, labels),
+        )
+    )  # fmt: skip
+    if write:
+        keep(found, run.run.folder)
+    return found
+
+
+def keep(found: Audit, folder: Path) -> None:
+    """Write an audit into a folder in place of an older one, each file whole or not at all.
+
+    Raises:
+        UserError: the disk does not take it.
+    """
+    try:
+        lists = folder / LISTS
+        shutil.rmtree(lists, ignore_errors=True)
+        lists.mkdir()
+        for kind in found.issues:
+            write_atomically(lists / f"{kind}.csv", found.listed(kind).to_csv(index=False).encode())
+        about = {
+            "rows": len(found.frame),
+            "issues": {
+                kind: {
+                    "what": KINDS[kind],
+                    "rows": found.counts[kind],
+                    "method": one.method,
+                    "file": f"{LISTS}/{kind}.csv",
+                }
+                for kind, one in found.issues.items()
+            },
+            "notes": list(found.notes),
+        }
+        write_atomically(folder / SUMMARY, json.dumps(about, indent=1).encode())
+        frame = found.frame
+        for column in frame.select_dtypes("object").columns:
+            frame[column] = frame[column].astype("string")
+        buffer = BytesIO()
+        frame.to_parquet(buffer, index=False)
+        with replacing(folder / FRAME) as temporary:
+            temporary.write_bytes(buffer.getvalue())
+    except OSError as error:
+        raise UserError(f"{folder}: the audit could not be written ({error.strerror or error})") from error
+
+
+def _label(
+    run: Embedded, data: Data | None, label: str | ArrayLike | None
+) -> tuple[str, NDArray[Any] | None, Task | None]:
+    """Return the name, the values and the task of a label, None where there is none."""
+    recipe = run.run.recipe.data
+    names = label_names(recipe)
+    task: Any = recipe.get("task")
+    held: dict[str, Any] = {key: values for key, values in run.beside.items() if key in (*names, "label")}
+    if data is not None and data.labels is not None:
+        # As they were read: files hold them as text.
+        held = {names[0]: data.labels, "label": data.labels, **data.more_labels}
+    elif "label" in held:
+        held[names[0]] = held["label"]
+    if label is None:
+        return (names[0], held[names[0]], task) if names[0] in held else ("label", None, None)
+    if not isinstance(label, str):
+        return "label", as_labels(label), None
+    if label in held:
+        return label, held[label], task
+    if Path(label).suffix in _FILES:
+        return Path(label).stem, _of_file(Path(label)), None
+    if data is None:
+        raise UserError(
+            f"--label {label}: the run has no such label, and its data is not at hand{nearest(label, held)}"
+        )
+    if label in run.representation.preprocess.column_names:
+        raise UserError(
+            f"--label {label}: the encoder was trained with this column as an input, so it would only be read back; "
+            f"train another run with --drop {label}"
+        )
+    return label, _of_data(recipe, label, run), None
+
+
+def _of_data(recipe: dict[str, Any], label: str, run: Embedded) -> NDArray[Any]:
+    dropped = [one for one in recipe.get("drop", []) if one != label]
+    key = "label_key" if str(recipe["path"]).endswith(".npz") else "label"
+    options = recipe | {"path": None, "label": None, "label_key": None, "task": None, "drop": dropped} | {key: label}
+    found = read(recipe["path"], **{name: value for name, value in options.items() if value not in (None, [])})
+    if found.labels is None or len(found.labels) != len(run):
+        raise UserError(
+            f"--label {label}: gives {0 if found.labels is None else len(found.labels)} labels for {len(run)} rows"
+        )
+    return found.labels
+
+
+def _of_file(path: Path) -> NDArray[Any]:
+    try:
+        if path.suffix == ".npy":
+            return as_labels(np.load(path, allow_pickle=False))
+        frame = pd.read_csv(path) if path.suffix == ".csv" else pd.read_parquet(path)
+    except (OSError, ValueError) as error:
+        raise UserError(f"--label {path}: cannot be read ({str(error).splitlines()[0]})") from error
+    if frame.shape[1] != 1:
+        raise UserError(f"--label {path}: has {frame.shape[1]} columns: give a file of one, with a value for each row")
+    return frame.iloc[:, 0].to_numpy()
+
+
+def _groups(data: Data | None, labels: NDArray[Any] | None, recipe: dict[str, Any]) -> tuple[NDArray[Any] | None, str]:
+    """Return what rows belong to, and what it is called: given, or of windows, or a column that stands in blocks."""
+    if data is None:
+        return None, "group"
+    if data.groups is not None:
+        return data.groups, recipe["group"] if isinstance(recipe.get("group"), str) else "group"
+    if data.windows is not None:
+        columns = data.windows.columns()
+        for name in ("group", "id", "file"):
+            if name in columns and len(pd.unique(columns[name])) > 1:
+                return columns[name], name
+    if isinstance(data.values, pd.DataFrame) and labels is not None and len(labels) == len(data):
+        for name in leaks.blocked_columns(data.values, pd.factorize(labels)[0]):
+            return data.values[name].astype(str).to_numpy(), name
+    return None, "group"
+
+
+def _notes(at_hand: bool, raw: Raw | None, labels: NDArray[Any] | None) -> tuple[str, ...]:
+    notes = []
+    if not at_hand:
+        notes.append("the data was in memory alone: copies and blank rows are not looked for")
+    if raw is not None and raw.features is not None:
+        notes.append("near duplicates are found on the columns, which tell them better than the embedding does")
+    if labels is None:
+        notes.append("no label: wrong labels are not looked for (--label NAME)")
+    return tuple(notes)

@@ -1,0 +1,48 @@
+"""`isotropy audit`: what is wrong with the rows of a run's data."""
+
+import json
+from contextlib import nullcontext
+from pathlib import Path
+
+from rich.table import Table
+from rich.text import Text
+
+from isotropy.audit import KINDS, Audit, audit_run
+from isotropy.cli.show import OUT, note, say
+
+
+def audit(folder: Path, *, label: str | None, most: int, as_json: bool) -> None:
+    """Run `isotropy audit RUN [--label NAME]`."""
+    with OUT.status("auditing") if OUT.is_terminal and not as_json else nullcontext():
+        found = audit_run(folder, label)
+    if as_json:
+        say(json.dumps(json.loads((folder / "audit.json").read_text()), indent=1))
+        return
+    _show(found, folder, most)
+
+
+def _show(found: Audit, folder: Path, most: int) -> None:
+    for line in found.notes:
+        note(line)
+    total = len(found.frame)
+    table = Table(box=None, pad_edge=False)
+    table.add_column("issue")
+    table.add_column("rows", justify="right")
+    table.add_column("")
+    table.add_column("found by")
+    for kind, count in found.counts.items():
+        part = f"{count / total:.1%}" if count else ""
+        table.add_row(Text(KINDS[kind]), f"{count:,}", part, Text(found.issues[kind].method))
+    say(f"{total:,} rows", "bold")
+    OUT.print(table)
+    for kind, count in found.counts.items():
+        if not count or not most:
+            continue
+        OUT.print()
+        say(f"{KINDS[kind]} ({kind})", "bold")
+        for entry in found.listed(kind, most).to_dict("records"):
+            say(f"  row {entry['row']:<8} {entry['score']:.3f}  {entry['reason']}")
+        if count > most:
+            say(f"  and {count - most:,} more in {folder / 'audit' / kind}.csv")
+    OUT.print()
+    say(f"{folder / 'audit.parquet'}: every row with its scores (0 is worst); lists in {folder / 'audit'}")

@@ -1,0 +1,199 @@
+"""`isotropy search`: the rows most similar to some, shown beside each other."""
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from isotropy.cli.beside import described, pictures
+from isotropy.cli.inputs import as_the_run, as_trained, load_on, read_with_bar
+from isotropy.cli.show import OUT, note, say
+from isotropy.data import Data
+from isotropy.errors import UserError, nearest
+from isotropy.io.atomic import write_atomically
+from isotropy.io.tables import writing
+from isotropy.representation import Representation
+from isotropy.runs.directory import Run
+from isotropy.runs.embedded import Embedded
+from isotropy.search import nearest as most_similar
+
+_SUFFIXES = (".json", ".parquet", ".csv")
+_NUMBERS = re.compile(r"\s*\d+\s*(-\s*\d+\s*)?(,\s*\d+\s*(-\s*\d+\s*)?)*")
+# Queries that are shown; a file holds all.
+_SHOWN = 10
+# Characters of a line before what a row is.
+_BEFORE = 24
+
+
+@dataclass(frozen=True)
+class _Found:
+    """Queries and their neighbours; `data` is None where the rows are gone and their numbers are all there is."""
+
+    data: Data | None
+    queries: Data | None
+    names: list[str]
+    places: list[int]
+    indices: NDArray[np.int64]
+    scores: NDArray[np.float32]
+    beside: dict[str, NDArray[Any]]
+
+
+def search(folder: Path, origin: dict[str, Any], query: str, *, top_k: int, out: Path | None, device: str) -> None:
+    """Run `isotropy search RUN [PATH] --query ROWS`."""
+    if out is not None and out.suffix not in _SUFFIXES:
+        raise UserError(f"--out {out}: the file ends in {' or '.join(_SUFFIXES)}{nearest(out.suffix, _SUFFIXES)}")
+    if out is not None and not out.parent.is_dir():
+        raise UserError(f"--out {out}: the folder {out.parent} does not exist")
+    run = Run.opened(folder)
+    made = load_on(run.folder, device)
+    data, vectors, beside = _of_run(folder, origin) if origin["path"] is None else _of_path(run, made, origin)
+    found = _search(run, made, data, vectors, beside, query, top_k, origin)
+    for number in range(min(len(found.names), _SHOWN)):
+        _show(found, number)
+    if len(found.names) > _SHOWN:
+        say(f"and {len(found.names) - _SHOWN:,} more queries" + ("" if out else ": --out FILE holds all"), "dim")
+    if out is not None:
+        _write(found, out)
+        say(f"{out}: {top_k} rows for each of {len(found.names):,} queries")
+
+
+def _of_run(folder: Path, origin: dict[str, Any]) -> tuple[Data | None, NDArray[np.float32], dict[str, Any]]:
+    """Return the run's own rows, which are embedded already."""
+    if given := next((name for name, value in origin.items() if value not in (None, [], "0")), None):
+        raise UserError(
+            f"--{given.replace('_', '-')} is about data, and none is given: the run's own rows are searched"
+        )
+    opened = Embedded.opened(folder)
+    beside = {"part": opened.part, **{name: x for name, x in opened.beside.items() if name.startswith("label")}}
+    try:
+        data = opened.read_data()[0]
+        say(data.description)
+    except UserError as error:
+        note(f"rows are shown by their numbers alone: {error}")
+        data = None
+    return data, opened.vectors, beside
+
+
+def _of_path(
+    run: Run, made: Representation, origin: dict[str, Any]
+) -> tuple[Data, NDArray[np.float32], dict[str, Any]]:
+    """Return the rows behind a path, which are embedded now."""
+    data = _read(run, made, origin)
+    say(data.description)
+    vectors = np.empty((len(data), made.width), dtype=np.float32)
+    bar = Progress(
+        TextColumn("embedding"), BarColumn(), TextColumn("{task.completed:,} rows"), TimeRemainingColumn(),
+        console=OUT, transient=True, disable=not OUT.is_terminal,
+    )  # fmt: skip
+    with bar:
+        task = bar.add_task("", total=len(data))
+        done = 0
+        for z in made.iterate(data):
+            vectors[done : done + len(z)] = z
+            done += len(z)
+            bar.update(task, completed=done)
+    return data, vectors, {}
+
+
+def _read(run: Run, made: Representation, origin: dict[str, Any]) -> Data:
+    """Return data read as the training's were; a line of error names the file."""
+    try:
+        data = read_with_bar(as_the_run(run.recipe.data, as_trained(origin, made)))
+        made.preprocess.transform(data.take(slice(0, 1)).values)
+    except UserError as error:
+        path = str(origin["path"])
+        raise UserError(str(error) if Path(path).name in str(error) else f"{path}: {error}") from error
+    return data
+
+
+def _search(
+    run: Run, made: Representation, data: Data | None, vectors: NDArray[np.float32], beside: dict[str, Any],
+    query: str, top_k: int, origin: dict[str, Any],
+) -> _Found:  # fmt: skip
+    count = len(vectors)
+    if _NUMBERS.fullmatch(query):
+        places = _rows(query, count)
+        there, queries, asked, names = count - 1, data, vectors[places], [f"row {place}" for place in places]
+    else:
+        if not Path(query).expanduser().exists():
+            raise UserError(f"--query {query}: neither numbers of rows, as 5 or 3,7-9, nor a file")
+        options = origin | {"path": query}
+        queries = _read(run, made, options)
+        places, there = list(range(len(queries))), count
+        asked, names = made.transform(queries), [f"{Path(query).name}, row {place}" for place in places]
+    if not 1 <= top_k <= there:
+        raise UserError(f"-k {top_k}: there are {there:,} rows to find, so give a number from 1 to {there}")
+    own = places if there < count else [-1] * len(places)
+    return _Found(data, queries, names, places, *most_similar(asked, vectors, top_k, leave_out=own), beside)
+
+
+def _rows(text: str, count: int) -> list[int]:
+    """Return numbers of rows; UserError for one that is outside."""
+    rows: list[int] = []
+    for part in text.split(","):
+        first, _, last = (end.strip() for end in part.partition("-"))
+        begin, end = int(first), int(last or first)
+        if max(begin, end) >= count or end < begin:
+            raise UserError(f"--query {part.strip()}: the data have {count:,} rows, numbered from 0 to {count - 1}")
+        rows.extend(range(begin, end + 1))
+    return rows
+
+
+def _show(found: _Found, number: int) -> None:
+    """Print a query, and its neighbours below it."""
+    rows = found.indices[number].tolist()
+    texts = [str(column[row]) for column in found.beside.values() for row in rows]
+    width = max(30, OUT.width - _BEFORE - sum(2 + max(map(len, texts), default=0) for _ in found.beside))
+    query, lines = "", [""] * len(rows)
+    if found.data is not None and found.queries is not None:
+        query, lines = described(found.data, found.queries, found.places[number], rows, width)
+    own = found.queries is found.data and found.names[number].startswith("row ")
+    about = [str(column[found.places[number]]) for column in found.beside.values()] if own else []
+    said = Text.assemble((found.names[number], "bold"), *(f"  {text}" for text in (*about, query)))
+    OUT.print(said, no_wrap=True, overflow="ellipsis")
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False)
+    for _ in range(3 + len(found.beside)):
+        table.add_column(no_wrap=True, overflow="ellipsis")
+    for row, score, line in zip(rows, found.scores[number], lines, strict=True):
+        named = [str(column[row]) for column in found.beside.values()]
+        table.add_row(Text(f"  {row}"), Text(f"{score:.4f}"), *map(Text, named), Text(line))
+    OUT.print(table)
+    if found.data is not None and found.queries is not None and found.data.modality == "image":
+        images = [found.queries.values[found.places[number]], *(found.data.values[row] for row in rows)]
+        for text in pictures(images, OUT.width):
+            OUT.print(Text(text.rstrip()), no_wrap=True, overflow="crop")
+
+
+def _write(found: _Found, out: Path) -> None:
+    """Write numbers and scores, one line for each neighbour of each query."""
+    files = None if found.data is None else found.data.files
+    try:
+        if out.suffix == ".json":
+            answers = [
+                {
+                    "query": name,
+                    "neighbours": [
+                        {"row": row, "score": round(score, 7)} | ({} if files is None else {"file": str(files[row])})
+                        for row, score in zip(rows, scores, strict=True)
+                    ],
+                }
+                for name, rows, scores in zip(found.names, found.indices.tolist(), found.scores.tolist(), strict=True)
+            ]
+            write_atomically(out, (json.dumps(answers, indent=1) + "\n").encode())
+            return
+        top_k = found.indices.shape[1]
+        rows = found.indices.ravel()
+        columns = {"query": np.repeat(np.array(found.names, dtype=object), top_k)}
+        columns |= {"rank": np.tile(np.arange(1, top_k + 1), len(found.names)), "row": rows}
+        columns |= {} if files is None else {"file": files[rows]}
+        with writing(out, ["score"], {name: x.dtype for name, x in columns.items()}) as writer:
+            writer.write(found.scores.reshape(-1, 1), *columns.values())
+    except OSError as error:
+        raise UserError(f"{out}: could not be written ({error.strerror or error})") from error

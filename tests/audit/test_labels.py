@@ -1,0 +1,61 @@
+"""Wrong labels: confident learning by hand, and flipped labels among clusters are found."""
+
+import numpy as np
+
+from isotropy.audit import labels
+from isotropy.audit.nearest import nearest
+
+
+def clusters(flipped=6, seed=0):
+    rng = np.random.default_rng(seed)
+    y = np.repeat([0, 1, 2], 60)
+    x = (4 * np.eye(3)[y] + rng.normal(size=(180, 3))).astype("f4")
+    wrong = rng.permutation(180)[:flipped]
+    given = y.copy()
+    given[wrong] = (given[wrong] + 1) % 3
+    return x, given, np.sort(wrong)
+
+
+def slow_confident(p, y):
+    """The paper's section 3.1, a row at a time."""
+    t = [np.mean([p[i, c] for i in range(len(y)) if y[i] == c]) for c in range(p.shape[1])]
+    out = []
+    for i in range(len(y)):
+        over = [c for c in range(p.shape[1]) if c != y[i] and p[i, c] >= t[c]]
+        out.append(bool(over) and max(p[i, c] for c in over) > p[i, y[i]] and p[i, y[i]] < t[y[i]])
+    return out
+
+
+def test_confident_learning_as_a_slow_loop_has_it():
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 3, 200)
+    p = rng.dirichlet(np.ones(3), 200) + 0.5 * np.eye(3)[y]
+    p /= p.sum(axis=1, keepdims=True)
+    issue, likelier, score = labels.confident(p, y)
+    assert issue.tolist() == slow_confident(p, y) and issue.any()
+    assert (likelier != y).all() and (score >= 0).all() and (score <= 1).all()
+
+
+def test_flipped_labels_are_found_and_sit_in_another_class():
+    x, y, wrong = clusters()
+    near = nearest(x, 10)
+    read = labels.read_classes(y, x, near, None)
+    issue, likelier, score = labels.confident(read.probabilities, y)
+    assert sorted(np.argsort(score)[:6].tolist()) == wrong.tolist()
+    assert issue[wrong].sum() >= 4 and issue.sum() <= 12
+    assert (likelier[wrong] == (y[wrong] + 2) % 3).mean() > 0.8
+    assert labels.misplaced(y, near[1])[0][wrong].mean() > 0.8
+
+
+def test_no_row_is_read_by_a_model_that_saw_it():
+    # Pure noise: whatever reads its own labels would be right more often than chance.
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(200, 50)).astype("f4"), rng.integers(0, 2, 200)
+    read = labels.read_classes(y, x, nearest(x, 10), x)
+    assert abs((read.probabilities.argmax(axis=1) == y).mean() - 0.5) < 0.12
+
+
+def test_folds_keep_groups_whole():
+    groups = np.repeat(np.arange(10), 6)
+    for held in labels.folds(np.zeros(60, dtype=int), groups):
+        assert not set(groups[held]) & set(np.delete(groups, held))

@@ -1,0 +1,48 @@
+"""Thresholds from the data: right in what they promise where the data have no issue, and found where they have."""
+
+import numpy as np
+import pytest
+from scipy.stats import kstest
+
+from isotropy.audit import tails
+
+
+def neighbours(x, k=10):
+    d = np.linalg.norm(x[:, None] - x[None], axis=2)
+    return np.sort(d, axis=1)[:, 1 : k + 1]
+
+
+@pytest.mark.parametrize("dimensions", [2, 5])
+def test_gaps_are_uniform_where_rows_lie_by_chance(dimensions):
+    x = np.random.default_rng(0).random((1500, dimensions))
+    p = tails.gaps(neighbours(x))
+    # Neighbouring rows share neighbours, so this is far from 1,500 independent draws.
+    assert kstest(p, "uniform").statistic < 0.06
+    assert not tails.rare(p).sum() > 5
+
+
+def test_a_copy_has_no_chance():
+    x = np.random.default_rng(0).normal(size=(300, 4))
+    x[7] = x[3] + 1e-4
+    p = tails.gaps(neighbours(x))
+    assert sorted(np.argsort(p)[:2].tolist()) == [3, 7] and p[3] < 1e-9
+    assert np.flatnonzero(tails.rare(p)).tolist() == [3, 7]
+
+
+def test_the_upper_tail_is_that_of_the_bulk_whatever_lies_far_out():
+    x = np.random.default_rng(0).normal(size=2000)
+    far = np.concatenate([x, np.full(60, 50.0)])
+    assert np.allclose(tails.upper(far)[:2000], tails.upper(x), atol=0.05)
+    assert tails.rare(tails.upper(far))[2000:].all()
+    assert tails.rare(tails.upper(x)).sum() <= 3
+
+
+def test_rows_that_are_alike_are_no_division_by_zero():
+    p = tails.upper(np.array([1.0] * 50 + [2.0]))
+    assert np.isfinite(p).all() and p[-1] < 1e-6 < p[0]
+
+
+def test_benjamini_and_hochberg_by_hand():
+    # .01 <= .05 * 1/4, .02 <= .05 * 2/4, .03 <= .05 * 3/4, and .2 is above.
+    assert tails.rare(np.array([0.2, 0.03, 0.01, 0.02])).tolist() == [False, True, True, True]
+    assert not tails.rare(np.ones(5)).any()

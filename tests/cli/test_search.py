@@ -1,0 +1,123 @@
+"""`isotropy search`: what is found, what is shown of it, and one line for what is not there."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+
+from isotropy.cli import main
+from isotropy.cli.beside import described, drawn, pictures
+from isotropy.data import Data, read
+from isotropy.representation import load
+from isotropy.runs.session import Finished, train
+from isotropy.search import nearest
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run on a table whose rows 7 and 40 are equal."""
+    home = tmp_path_factory.mktemp("search")
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"age": rng.integers(18, 80, 60), "pay": rng.normal(size=60), "job": ["cook", "[b]"] * 30})
+    frame["kind"] = ["x", "y", None] * 20
+    frame.iloc[40] = frame.iloc[7]
+    frame.to_csv(home / "rows.csv", index=False)
+    frame[:12].to_csv(home / "some.csv", index=False)
+    events = train(home / "rows.csv", label="kind", method="simclr", epochs=1, out=home / "run", evaluators=["knn"])
+    assert isinstance(list(events)[-1], Finished)
+    return home
+
+
+def said(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
+    main(["search", *map(str, arguments)])
+    return capsys.readouterr().out
+
+
+def test_the_run_s_own_rows_are_found_without_the_row_itself(home, capsys) -> None:
+    text = said(capsys, home / "run", "--query", "7, 2-3", "-k", 3, "--out", home / "found.json")
+    lines = [line.split() for line in text.splitlines()]
+    assert lines[1][:2] == ["row", "7"]
+    assert lines[2][:2] == ["40", "1.0000"] and text.splitlines()[2].rstrip().endswith("all values are equal")
+    assert "[b]" in text  # what looks like markup is text
+    made = load(home / "run")
+    frame = pd.read_csv(home / "rows.csv")
+    z = made.transform(frame)
+    indices, scores = nearest(z[[7, 2, 3]], z, 3, leave_out=[7, 2, 3])
+    written = json.loads((home / "found.json").read_text())
+    assert [one["query"] for one in written] == ["row 7", "row 2", "row 3"]
+    assert [[near["row"] for near in one["neighbours"]] for one in written] == indices.tolist()
+    np.testing.assert_allclose([[n["score"] for n in one["neighbours"]] for one in written], scores, atol=1e-6)
+    # As from Python.
+    assert np.array_equal(made.search(frame.iloc[[7, 2, 3]], 3, leave_out=[7, 2, 3])[0], indices)
+
+
+def test_rows_of_a_file_are_found_in_a_file(home, capsys) -> None:
+    text = said(
+        capsys, home / "run", home / "rows.csv", "--query", home / "some.csv", "-k", 2, "--out", home / "f.parquet"
+    )
+    assert "some.csv, row 0  age" in text and "and 2 more queries" in text
+    table = pq.read_table(home / "f.parquet").to_pydict()
+    assert list(table) == ["query", "rank", "row", "score"]
+    assert table["rank"] == [1, 2] * 12 and table["row"][::2] == list(range(12)) and table["score"][0] == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--query", "60"], "--query 60: the data have 60 rows, numbered from 0 to 59"),
+        (["--query", "5-2"], "--query 5-2: the data have 60 rows"),
+        (["--query", "nowhere.csv"], "--query nowhere.csv: neither numbers of rows, as 5 or 3,7-9, nor a file"),
+        (["--query", "{home}/other.npy"], "other.npy: a table has two dimensions"),
+        (["{home}/other.npy"], "other.npy: a table has two dimensions"),
+        (["{home}/short.csv"], "short.csv"),
+        (["-k", "60"], "-k 60: there are 59 rows to find, so give a number from 1 to 59"),
+        (["--out", "a.txt"], "--out a.txt: the file ends in .json or .parquet or .csv"),
+        (["--out", "no/where.csv"], "--out no/where.csv: the folder no does not exist"),
+        (["--key", "X"], "--key is about data, and none is given: the run's own rows are searched"),
+    ],
+)
+def test_wrong_input_is_one_line_and_exit_code_2(home, capsys, arguments, message) -> None:
+    np.save(home / "other.npy", np.zeros((4, 2, 9)))
+    (home / "short.csv").write_text("age,pay\n3,1\n")
+    with pytest.raises(SystemExit) as stopped:
+        main(["search", str(home / "run"), *(one.replace("{home}", str(home)) for one in arguments)])
+    text = capsys.readouterr().err
+    assert stopped.value.code == 2 and message in text and text.count("\n") == 1
+
+
+def test_rows_that_are_gone_are_shown_by_number(home, capsys) -> None:
+    kept = (home / "rows.csv").read_bytes()
+    (home / "rows.csv").unlink()
+    try:
+        main(["search", str(home / "run"), "--query", "7", "-k", "2"])
+    finally:
+        (home / "rows.csv").write_bytes(kept)
+    out, err = capsys.readouterr()
+    assert "rows are shown by their numbers alone" in err and "1.0000" in out
+
+
+def test_values_that_differ_come_in_the_order_of_their_difference() -> None:
+    frame = pd.DataFrame({"a": [0.0, 1.0, 0.0], "b": [0.0, 100.0, 90.0], "c": ["x", None, "x"], "d": [1, 1, 1]})
+    data = Data(frame, "table")
+    query, lines = described(data, data, 0, [1, 2], 80)
+    assert query == "a 0  b 0  c x  d 1"
+    assert lines == ["b 100  a 1  c -", "b 90"]
+    # Numbers without names, and a line that is too short for all.
+    data = read(np.array([[0.0, 0.0], [1.0, 2.0]]))
+    assert described(data, data, 0, [1], 8) == ("0 0  1 0", ["0 1  1 2"])
+    assert described(data, data, 0, [1], 7) == ("0 0  +1 more", ["0 1  +1 more"])
+    assert drawn([np.full((1, 3), np.nan), np.ones((1, 3))], 10) == ["   ", "▁▁▁"]
+    assert [len(line) for line in drawn([np.zeros((5, 300))], 60)] == [59]
+
+
+def test_images_are_shown_by_file_and_picture() -> None:
+    images = np.zeros((3, 3, 16, 32), dtype=np.uint8)
+    images[1] = 255
+    data = Data(images, "image", files=np.array(["a.png", "[red]b.png", "c.png"], dtype=object))
+    assert described(data, data, 0, [1], 40) == ("a.png", ["[red]b.png"])
+    lines = pictures(list(images), 100)
+    assert len(lines) == 8 and lines[0] == " " * 32 + "  " + "@" * 32 + "  " + " " * 32
+    assert pictures(list(images), 5)[0] == " " * 32
