@@ -22,8 +22,8 @@ def as_pandas(values: Any) -> Any:
     """Return a frame of any library as a pandas frame of plain columns, and anything else as it came.
 
     Taken are frames of pandas, tables of pyarrow, and what hands over its columns by the Arrow C stream or the
-    dataframe protocol: polars (a lazy frame is collected), DuckDB, cuDF and others; arrays of records, and
-    dictionaries of columns. Levels of column names become one
+    dataframe protocol: polars (a lazy frame is collected), DuckDB, cuDF and others; and arrays
+    of records. Levels of column names become one
     name, `pay_q1`; Arrow's types become numpy's.
 
     Raises:
@@ -85,8 +85,6 @@ def _pandas(values: Any) -> Any:
         return pd.DataFrame({name: values[name] for name in values.dtype.names})
     if isinstance(values, pd.DataFrame | pd.Series | np.ndarray):
         return values
-    if isinstance(values, Mapping) and values:
-        return _of_columns(values)
     if isinstance(values, pa.Table):
         return arrow_to_pandas(values)
     if callable(getattr(values, "collect", None)) and hasattr(values, "collect_schema"):
@@ -101,7 +99,13 @@ def _pandas(values: Any) -> Any:
     return values
 
 
-def _of_columns(columns: Mapping[Any, Any]) -> pd.DataFrame:
+def of_columns(columns: Mapping[Any, Any]) -> pd.DataFrame:
+    """Return a dictionary of columns (N,) as a frame; UserError where they are none.
+
+    Example:
+        >>> of_columns({"a": (1, 2), "b": np.zeros(2)}).shape
+        (2, 2)
+    """
     try:
         return pd.DataFrame({name: list(x) if isinstance(x, tuple) else x for name, x in columns.items()})
     except ValueError as error:
