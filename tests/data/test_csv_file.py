@@ -6,6 +6,7 @@ import pytest
 
 from isotropy.data import csv_file, read
 from isotropy.data.csv_file import layout_of, read_csv
+from isotropy.data.readers import READERS
 from isotropy.errors import UserError
 
 PLAIN = pd.DataFrame(
@@ -51,7 +52,6 @@ def test_leading_zeros_are_kept_in_digits_and_nowhere_else(tmp_path):
     "text",
     [
         "a, b\n1, x\n2, y\n",  # blanks behind commas
-        "a,a\n1,2\n3,4\n",  # two columns of one name
         'a,b\n1,"two\nlines"\n2,y\n',
         "a,b\n1\n2,y\n",  # a short row
     ],
@@ -86,3 +86,27 @@ def test_damaged_files_say_what_is_wrong(tmp_path):
     (tmp_path / "t.csv").write_text("a,b\n1,2\n1,2,3,4\n")
     with pytest.raises(UserError, match="t.csv is damaged"):
         read(tmp_path / "t.csv")
+
+
+def test_lines_above_the_names_and_names_twice_are_refused(tmp_path):
+    path = tmp_path / "t.csv"
+    for text, words in (
+        ("# made by x\na,b\n1,2\n3,4\n", "rows have 2 values, and the first line names 1: take out lines above"),
+        ("report\na,b,c\n1,2,3\n", "rows have 3 values, and the first line names 1"),
+        ("a,b,a\n1,2,3\n", "two columns are called 'a': rename one"),
+        ('"x ";x\n1;2\n', "two columns are called 'x'"),
+    ):
+        path.write_text(text)
+        with pytest.raises(UserError, match=words):
+            read(path)
+        with pytest.raises(UserError, match=words):
+            list(READERS[".csv"].pieces(path, [], [])[1])
+    # R leaves out the name of the rows' names.
+    path.write_text("a b\n1 2 3\n".replace(" ", ","))
+    assert read(path).values.columns.tolist() == ["a", "b"]
+
+
+def test_a_tsv_file_is_read_as_its_csv(tmp_path):
+    frame = pd.DataFrame({"a": [1.5, 2.5], "b": ["x,y", "z"]})
+    frame.to_csv(tmp_path / "t.tsv", sep="\t", index=False)
+    assert read(tmp_path / "t.tsv").values.equals(frame)

@@ -7,6 +7,7 @@ from decimal import Decimal
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 import torch
@@ -193,3 +194,30 @@ def test_lists_that_a_piece_lacks_are_missing_and_others_are_named():
         learnt.transform(frame.assign(x="text"))
     holes = frame.assign(x=[[None, *cell[1:]] if isinstance(cell, list) else cell for cell in frame["x"]])
     assert read(holes).values["x[0]"].isna().all() and read(holes).values["x[1]"].notna().sum() == 39
+
+
+def test_records_dictionaries_and_run_lengths_are_tables():
+    frame = pd.DataFrame({"a": np.arange(6) % 4, "b": np.linspace(0, 1, 6)})
+    runs = pc.run_end_encode(pa.array(frame["a"]))
+    records, columns = frame.to_records(index=False), {name: frame[name].to_numpy() for name in frame}
+    for other in (records, np.array(records), frame.to_dict("list"), columns, pa.table({"a": runs, "b": frame["b"]})):
+        found = read(other, label="a")
+        assert found.values.columns.tolist() == ["b"] and found.labels.tolist() == frame["a"].tolist()
+    with pytest.raises(UserError, match="a dictionary is read as columns .N,. by name"):
+        read({"x": np.zeros((3, 2)), "y": [0, 1, 0]})
+
+
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested", "ignore:Sparse")
+def test_sparse_and_nested_tensors_are_read():
+    x = torch.eye(5)
+    for sparse_one in (x.to_sparse(), x.to_sparse_csr(), x.to_sparse_csc()):
+        assert np.array_equal(read(sparse_one).values, x.numpy())
+    with pytest.raises(UserError, match="sparse tensor of shape .5, 5, 2."):
+        read(torch.ones(5, 5, 2).to_sparse())
+    series = [torch.randn(2, 5), torch.randn(2, 7)]
+    nested = torch.nested.nested_tensor([one.clone() for one in series], layout=torch.strided)
+    assert np.array_equal(read(nested).values, read(series).values, equal_nan=True)
+    with pytest.raises(UserError, match="element 1 of the list is None, and others are arrays"):
+        read([series[0], None])
+    with pytest.raises(UserError, match="images of several sizes"):
+        read([np.zeros((4, 4, 3)), np.zeros((5, 4, 3))])

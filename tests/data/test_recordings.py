@@ -302,6 +302,36 @@ def test_files_that_do_not_fit_each_other_are_named(tmp_path):
     Path(tmp_path / "c.wav").touch()
     with pytest.raises(UserError, match=r"holds .csv and .wav files: name those to be read"):
         read(tmp_path, **options)
-    with pytest.raises(UserError, match=r"series have 100 to 200 steps"):
-        recording("cd").to_csv(tmp_path / "c.csv", index=False)
-        read([tmp_path / "a.csv", tmp_path / "c.csv"], label="kind", drop=["who"], time="t")
+
+
+def test_recordings_of_unequal_length_are_rows_without_a_window():
+    frame = pd.DataFrame(
+        {
+            "id": np.repeat(["a", "b", "c"], [6, 4, 9]),
+            "x": np.random.default_rng(0).normal(size=19),
+            "y": np.repeat(["up", "down", "up"], [6, 4, 9]),
+        }
+    )
+    data = read(frame, id="id", label="y")
+    assert data.values.shape == (3, 1, 9) and "4 to 9 steps, 3 rows, one a recording" in data.description
+    for name, row in zip("abc", data.values):
+        one = frame.x[frame.id == name].to_numpy(np.float32)
+        assert np.array_equal(row[0, : len(one)], one) and np.isnan(row[0, len(one) :]).all()
+    assert data.labels.tolist() == ["up", "down", "up"] and data.windows.ends.tolist() == [6, 4, 9]
+    assert read(frame, id="id", label="y", task="classes", window=4).values.shape == (4, 1, 4)
+
+
+@pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
+def test_clocks_of_every_unit_are_the_same(unit):
+    x = np.random.default_rng(0).normal(size=50)
+    steps = pd.Series(pd.to_timedelta(np.arange(50) * 2, unit="s")).astype(f"timedelta64[{unit}]")
+    right = read(pd.DataFrame({"t": np.arange(50) * 2.0, "x": x}), time="t", window="20s")
+    for frame, options in (
+        (pd.DataFrame({"t": steps, "x": x}), {"time": "t"}),
+        (pd.DataFrame({"t": pd.Timestamp("2024-01-01") + steps, "x": x}), {"time": "t"}),
+        (pd.DataFrame({"x": x}, index=pd.DatetimeIndex(pd.Timestamp("2024-01-01") + steps).as_unit(unit)), {}),
+        (pd.DataFrame({"x": x}, index=pd.TimedeltaIndex(steps)), {}),
+    ):
+        for window in ("20s", pd.Timedelta("20s"), np.timedelta64(20, "s")):
+            data = read(frame, window=window, **options)
+            assert np.array_equal(data.values, right.values) and data.windows.format.rate == 0.5

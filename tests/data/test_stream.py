@@ -133,7 +133,7 @@ def test_files_of_recordings_are_read_one_by_one_and_cut_as_together(tmp_path):
     whole = read(tmp_path, window=5, group="folder", drop="who")
     learnt = SeriesPreprocess.learn(whole.values).of_recordings(whole.windows.format)
     flow = stream.stream(str(tmp_path), learnt, group="folder")
-    assert flow.rows is None and flow.description == f"3 files of {tmp_path}, read one by one"
+    assert flow.rows is None and flow.description == f"3 files of {tmp_path.name}, read one by one"
     parts = list(flow.parts)
     assert len(parts) == 3 and np.array_equal(np.concatenate([values for values, _ in parts]), whole.values)
     for name, column in whole.windows.columns().items():

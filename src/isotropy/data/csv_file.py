@@ -1,6 +1,8 @@
 """Files of values between commas, read by pyarrow, and by pandas where they are not as regular as it wants them."""
 
+import re
 from collections.abc import Sequence
+from csv import reader
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -14,6 +16,7 @@ from pyarrow import compute, csv
 
 from isotropy.data.columns import ISO_DATE
 from isotropy.data.frames import arrow_to_pandas
+from isotropy.errors import UserError
 
 # Read first, at the beginning and at places spread over the file: what a column is may show late.
 _HEAD, _SAMPLES, _SAMPLE = 1 << 20, 16, 1 << 16
@@ -77,6 +80,7 @@ def layout_of(path: Path, na: Sequence[str] = ()) -> Layout:
         guessed = pd.read_csv(BytesIO(b"".join(lines)), sep=separator, na_values=list(na), low_memory=False)
     except (ValueError, UnicodeDecodeError, OSError):  # damaged, or rows of several lines: pandas says it of the whole
         return Layout(separator, (), {}, regular=False)
+    _check_names(path, lines[0], separator, sample)
     padded, kinds = [], {}
     regular = not any(
         str(name) != str(name).strip() or str(name).startswith("Unnamed: ") for name in sample.columns[1:]
@@ -92,6 +96,21 @@ def layout_of(path: Path, na: Sequence[str] = ()) -> Layout:
         elif types.infer_dtype(guessed[name], skipna=True) == "string" and not texts.str.fullmatch(ISO_DATE).all():
             kinds[name] = pa.large_string()  # as pandas holds it
     return Layout(separator, tuple(padded), kinds, regular and isinstance(sample.index, pd.RangeIndex))
+
+
+def _check_names(path: Path, head: bytes, separator: str, sample: pd.DataFrame) -> None:
+    """Raise UserError for names that pandas would change or rows in which it would take values for an index."""
+    # Of one more value than names the first is the name of the row, as R writes it.
+    levels = 0 if isinstance(sample.index, pd.RangeIndex) else sample.index.nlevels
+    if levels > 1 or (levels and (sample.shape[1] == 1 or str(sample.columns[0]).startswith("#"))):
+        raise UserError(
+            f"{path}: rows have {sample.shape[1] + levels} values, and the first line names {sample.shape[1]}: take "
+            "out lines above the names, or name every column"
+        )
+    first = re.split(rb"[\r\n]", head, maxsplit=1)[0].decode("utf-8-sig", "replace")
+    names = [name.strip() for name in next(reader([first], delimiter=separator), [])]
+    if twice := next((name for place, name in enumerate(names) if name and name in names[:place]), None):
+        raise UserError(f"{path}: two columns are called {twice!r}: rename one")
 
 
 def _separator(header: str) -> str:
@@ -112,14 +131,14 @@ def _by_arrow(path: Path, na: Sequence[str], layout: Layout) -> pd.DataFrame | N
     )
     try:
         # Piece by piece: read whole, pyarrow holds most of the file's text beside its values.
-        reader = csv.open_csv(
+        opened = csv.open_csv(
             path,
             read_options=csv.ReadOptions(block_size=_BLOCK),
             parse_options=csv.ParseOptions(delimiter=layout.separator),
             convert_options=convert,
         )
-        with reader:
-            table = reader.read_all()
+        with opened:
+            table = opened.read_all()
     except pa.ArrowException:
         return None
     names = table.column_names

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 from pyarrow.interchange import from_dataframe
 
@@ -21,7 +22,8 @@ def as_pandas(values: Any) -> Any:
     """Return a frame of any library as a pandas frame of plain columns, and anything else as it came.
 
     Taken are frames of pandas, tables of pyarrow, and what hands over its columns by the Arrow C stream or the
-    dataframe protocol: polars (a lazy frame is collected), DuckDB, cuDF and others. Levels of column names become one
+    dataframe protocol: polars (a lazy frame is collected), DuckDB, cuDF and others; and arrays
+    of records. Levels of column names become one
     name, `pay_q1`; Arrow's types become numpy's.
 
     Raises:
@@ -65,6 +67,9 @@ def arrow_to_pandas(table: pa.Table, *, ours: bool = False) -> pd.DataFrame:
             column = table.column(place)
             stored = pa.chunked_array([chunk.storage for chunk in column.chunks], field.type.storage_type)
             table = table.set_column(place, field.name, stored)
+        if pa.types.is_run_end_encoded(field.type):
+            plain = pa.chunked_array([pc.run_end_decode(chunk) for chunk in table.column(place).chunks])
+            table = table.set_column(place, field.name, plain)
     classes = _class_names(table.schema.metadata or {})
     frame = table.to_pandas(split_blocks=True, self_destruct=ours)
     for name, names in classes.items():
@@ -76,6 +81,8 @@ def arrow_to_pandas(table: pa.Table, *, ours: bool = False) -> pd.DataFrame:
 
 
 def _pandas(values: Any) -> Any:
+    if isinstance(values, np.ndarray) and values.dtype.names and values.ndim == 1:
+        return pd.DataFrame({name: values[name] for name in values.dtype.names})
     if isinstance(values, pd.DataFrame | pd.Series | np.ndarray):
         return values
     if isinstance(values, pa.Table):
@@ -90,6 +97,19 @@ def _pandas(values: Any) -> Any:
     if hasattr(values, "__dataframe__"):
         return arrow_to_pandas(from_dataframe(values))
     return values
+
+
+def of_columns(columns: Mapping[Any, Any]) -> pd.DataFrame:
+    """Return a dictionary of columns (N,) as a frame; UserError where they are none.
+
+    Example:
+        >>> of_columns({"a": (1, 2), "b": np.zeros(2)}).shape
+        (2, 2)
+    """
+    try:
+        return pd.DataFrame({name: list(x) if isinstance(x, tuple) else x for name, x in columns.items()})
+    except ValueError as error:
+        raise UserError(f"a dictionary is read as columns (N,) by name, and these are none: {error}") from error
 
 
 def _from_arrow(column: "pd.Series[Any]") -> "pd.Series[Any]":

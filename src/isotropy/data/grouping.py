@@ -103,7 +103,7 @@ def _sortable(column: "pd.Series[Any]", name: str) -> NDArray[Any]:
     if pd.api.types.is_bool_dtype(column.dtype):
         raise UserError(f"time {name!r} holds true and false, which are no times: use it as a split")
     if pd.api.types.is_timedelta64_dtype(column.dtype):
-        return column.to_numpy().astype(np.int64)
+        return column.to_numpy().astype("timedelta64[ns]").astype(np.int64)
     if pd.api.types.is_numeric_dtype(column.dtype):
         return column.to_numpy()
     if pd.api.types.is_datetime64_any_dtype(column.dtype):

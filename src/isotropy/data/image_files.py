@@ -19,6 +19,8 @@ MUCH_CUT = 0.6
 # Bytes in which the headers of most files lie.
 _HEADERS = 1 << 12
 _GREY_MODES = frozenset(("1", "L", "LA", "La", "I", "F"))
+# Where a JPEG file can say how it is turned.
+_TURNS = ("exif", "xmp", "XML:com.adobe.xmp", "Raw profile type exif")
 _ALPHA_MODES = frozenset(("RGBA", "LA", "PA", "RGBa", "La"))
 # Whole numbers of more than 8 bits come from sensors of so many bits; the least that holds all is meant.
 _SENSOR_BITS = (8, 10, 12, 14, 16)
@@ -146,14 +148,14 @@ def decode(data: bytes, form: Form) -> Decoded | str:
             stack = form.channels not in (1, 3) and getattr(opened, "n_frames", 1) == form.channels
             lost = [] if stack or not _is_animated(opened) else ["animated"]
             planes = []
-            for image in _frames(opened) if stack else [ImageOps.exif_transpose(opened)]:
+            for image in _frames(opened) if stack else [_upright(opened)]:
                 image, transparent = _flattened(image, form, channels=1 if stack else form.channels)
                 lost += ["transparent"] * (transparent and "transparent" not in lost)
                 if form.fit == "crop" and _kept(image.size, form.size) < MUCH_CUT and "cut" not in lost:
                     lost.append("cut")
                 fitted = np.asarray(_fitted(image, form))
                 planes.append(fitted[..., None] if fitted.ndim == 2 else fitted)
-            pixels = np.concatenate(planes, axis=2)
+            pixels = planes[0] if len(planes) == 1 else np.concatenate(planes, axis=2)
             if pixels.dtype != np.uint8:
                 pixels = np.rint(np.clip(pixels, 0, 255)).astype(np.uint8)
             if pixels.shape[2] != form.channels:
@@ -173,6 +175,13 @@ def _is_deep(image: Any) -> bool:
 def _is_animated(image: Any) -> bool:
     # Photos of phones hold a second picture for depth (MPO), which is no animation.
     return image.format != "MPO" and bool(getattr(image, "is_animated", False))
+
+
+def _upright(image: Any) -> Any:
+    """Return an image turned as its file says; one that says nothing is not copied, as Pillow does."""
+    if image.format == "JPEG" and not any(name in image.info for name in _TURNS):
+        return image
+    return ImageOps.exif_transpose(image)
 
 
 def _frames(image: Any) -> Iterator[Any]:
@@ -202,7 +211,8 @@ def _flattened(image: Any, form: Form, *, channels: int) -> tuple[Any, bool]:
             ground = Image.new("RGBA", image.size, ImageColor.getrgb(form.background))
             image = Image.alpha_composite(ground, image)
     grey = channels == 1 or (channels != 3 and image.mode in _GREY_MODES)
-    return image.convert("L" if grey else "RGB"), transparent
+    wanted = "L" if grey else "RGB"
+    return image if image.mode == wanted else image.convert(wanted), transparent
 
 
 def _grey_to(image: Any, channels: int) -> Any:
@@ -219,6 +229,8 @@ def _kept(size: tuple[int, int], wanted: tuple[int, int]) -> float:
 
 def _fitted(image: Any, form: Form) -> Any:
     wanted = (form.size[1], form.size[0])
+    if image.size == wanted:
+        return image
     if form.fit == "stretch":
         return image.resize(wanted, Image.Resampling.BILINEAR)
     if form.fit == "pad":

@@ -254,6 +254,7 @@ READERS: dict[str, Reader] = {
     ".npz": Reader(_npz),
     ".csv": Reader(_csv, _csv_pieces),
     ".parquet": Reader(_parquet, _parquet_pieces),
+    ".tsv": Reader(_csv, _csv_pieces),
     ".ts": _format("ts", _always),
     ".tsf": _format("tsf", _always),
     ".arff": _format("arff", _relational),

@@ -124,4 +124,7 @@ def _recordings(path: Any, preprocess: Preprocess, **given: Any) -> Stream:
     if len(files) == 1:
         data = data_of(files[0])
         return Stream(data.description, len(data), parts([data]))
-    return Stream(f"{len(files)} files of {top}, read one by one", None, parts(map(data_of, files)), notes)
+    assert top is not None
+    return Stream(
+        f"{len(files)} files of {top.resolve().name or top}, read one by one", None, parts(map(data_of, files)), notes
+    )

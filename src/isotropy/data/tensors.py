@@ -17,6 +17,7 @@ from isotropy.errors import UserError
 # What is an array already, and the sequences of which numpy makes one.
 _ARRAYS = ("__array__", "__array_interface__", "__array_struct__", "__buffer__")
 _NESTED = (np.ndarray, np.generic, list, tuple, range, memoryview, bytearray, array.array)
+_SPARSE = (torch.sparse_coo, torch.sparse_csr, torch.sparse_csc, torch.sparse_bsr, torch.sparse_bsc)
 # Bytes that all numbers of a sparse matrix may take.
 DENSE = 250_000_000
 # Values per piece in which a large array is read.
@@ -36,6 +37,8 @@ def as_array(values: Any) -> NDArray[Any]:
         name = type(values).__name__
         hint = "its tensors, as dataset.tensors[0]" if isinstance(values, TensorDataset) else "its rows as one tensor"
         raise UserError(f"a {name} of torch is not read, since only its author knows what its items are: give {hint}")
+    if isinstance(values, Tensor) and values.layout in _SPARSE:
+        values = _of_torch(values)
     if sparse.issparse(values):
         rows, columns = values.shape
         if rows * columns * values.dtype.itemsize <= DENSE:
@@ -57,6 +60,14 @@ def as_array(values: Any) -> NDArray[Any]:
         what = "its arrays or tensors" if hasattr(values, "__len__") else "an array, a tensor, a DataFrame or a path"
         raise UserError(f"a {type(values).__name__} is not read: give {what}")
     return np.asanyarray(values)
+
+
+def _of_torch(values: Tensor) -> Any:
+    """Return a sparse tensor as a matrix of scipy."""
+    if values.ndim != 2:
+        raise UserError(f"a sparse tensor of shape {tuple(values.shape)} is not read: give x.to_dense()")
+    table = values.detach().cpu().to_sparse_coo().coalesce()
+    return sparse.coo_matrix((table.values().numpy(), table.indices().numpy()), shape=tuple(values.shape))
 
 
 def _unmasked(values: Any) -> NDArray[Any]:

@@ -30,6 +30,8 @@ def as_values(values: Any, channels: Any = None) -> NDArray[Any]:
         >>> as_values([[1.0, 2.0, 3.0], [4.0]]).tolist()
         [[[1.0, 2.0, 3.0]], [[4.0, nan, nan]]]
     """
+    if isinstance(values, Tensor) and values.is_nested:
+        values = list(values.unbind())
     gathered = gather(values, channels)
     array = as_array(gathered)
     if channels != LAST or gathered is not values:
@@ -108,7 +110,12 @@ def _are_series(values: Any) -> bool:
         return False
     if isinstance(values, list | tuple):
         shapes = {_shape(one) for one in values}
-        return len(shapes) > 1 and () not in shapes
+        if () in shapes and len(shapes) > 1:
+            place = next(n for n, one in enumerate(values) if _shape(one) == ())
+            raise UserError(
+                f"element {place} of the list is {values[place]!r:.40}, and others are arrays: leave it out"
+            )
+        return len(shapes) > 1
     if not hasattr(values, "__array__") and not isinstance(values, np.ndarray):
         return False
     array = np.asarray(values)
@@ -151,7 +158,8 @@ def _numbers(one: Any, place: int) -> NDArray[Any]:
     if array.dtype.kind not in "biuf":
         raise UserError(f"series {place} is of type {array.dtype}: give arrays of numbers")
     if array.ndim not in (1, 2):
-        raise UserError(f"series {place} has the shape {array.shape}: give arrays (channels, time), or (time,)")
+        images = " (images of several sizes: bring them to one, or give a folder of files)" if array.ndim == 3 else ""
+        raise UserError(f"series {place} has the shape {array.shape}: give arrays (channels, time), or (time,){images}")
     return array[None] if array.ndim == 1 else array
 
 

@@ -1,7 +1,7 @@
 """Recordings in a table: one row a step, columns of channels and what is known of each step."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -50,9 +50,13 @@ class Roles:
 def frame_recordings(frame: pd.DataFrame, file: str, roles: Roles, folder: str = "") -> list[Recording]:
     """Return the recordings of a table: rows of one id, group and part that stand together, in time.
 
+    Where no times are named, an index of dates or durations is taken for them.
+
     Raises:
         UserError: a column that is not there or not of numbers; times that are missing, text, repeated or not sorted.
     """
+    if roles.time is None and isinstance(frame.index, pd.DatetimeIndex | pd.TimedeltaIndex):
+        roles = replace(roles, time=frame.index.to_series())
     frame, _ = as_frame(frame.reset_index() if isinstance(frame.index, pd.MultiIndex) else frame)
     if not len(frame):
         raise UserError(f"{file} has no rows")

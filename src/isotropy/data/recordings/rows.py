@@ -13,6 +13,7 @@ from isotropy.data.recordings.recording import Recording
 from isotropy.data.recordings.spans import duration, pace
 from isotropy.data.recordings.windows import Cut
 from isotropy.data.target_columns import as_labels, as_split, counted_rows
+from isotropy.data.unequal import ends
 from isotropy.errors import UserError
 
 # Below that fraction of its steps a window's label is said to be of a minority.
@@ -67,7 +68,9 @@ def _described(made: Cut, found: Sequence[Recording], name: str, rows: int) -> s
     of = "" if len(found) == 1 else f" of {len(found):,} recordings"
     rate = "" if format.rate is None else f" at {pace(format.rate)}"
     if format.window is None:
-        said = f"{name}: series of {count} and {made.values.shape[2]} steps{rate}, {counted_rows(rows, name)}"
+        low, high = int(ends(made.values).min(initial=made.values.shape[2])), made.values.shape[2]
+        steps = str(high) if low == high else f"{low} to {high}"
+        said = f"{name}: series of {count} and {steps} steps{rate}, {counted_rows(rows, name)}"
         return said + (", one a recording" if len(found) > 1 else "")
     length = f"{format.window} steps" + ("" if format.rate is None else f" ({duration(format.window / format.rate)})")
     said = f"{name}: {rows:,} windows{of} of {length}{rate}, one every {format.hop} steps, {count}"

@@ -2,9 +2,11 @@
 
 import re
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from isotropy.errors import UserError, nearest
 
@@ -21,7 +23,8 @@ class Span:
 
     @classmethod
     def read(cls, given: Any, what: str) -> "Span":
-        """Return the length that `given` means: 128 or "128" are samples, "2s", "500ms" or "5min" are times.
+        """Return the length that `given` means: 128 or "128" are samples, "2s", "500ms", "5min" or a timedelta are
+        times.
 
         Raises:
             UserError: nothing of this form, an unknown unit, or no length at all.
@@ -30,6 +33,8 @@ class Span:
             >>> Span.read("500ms", "window").seconds, Span.read(128, "window").steps
             (0.5, 128)
         """
+        if isinstance(given, timedelta | np.timedelta64):
+            given = f"{pd.Timedelta(given).total_seconds()}s"
         text = str(given).strip()
         found = re.fullmatch(r"([+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)\s*([a-zA-Zµ]*)", text)
         if found is None or isinstance(given, bool):

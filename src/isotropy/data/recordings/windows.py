@@ -114,35 +114,28 @@ def cut(pieces: Sequence[Recording], format: Format, averaged: Sequence[str] = (
         averaged: labels that are numbers, of which a window has the mean.
 
     Raises:
-        UserError: no piece is as long as a window, or rows would have different lengths.
+        UserError: no piece is as long as a window.
     """
-    if format.window is None:
-        lengths = {len(one) for one in pieces}
-        if len(lengths) > 1:
-            raise UserError(
-                f"series have {min(lengths)} to {max(lengths)} steps: rows of different lengths are not taken yet: cut "
-                "them into windows (--window)"
-            )
-    steps = format.window or len(pieces[0])
-    hop = format.hop or steps
     longest = max(len(one) for one in pieces)
-    if longest < steps:
-        raise UserError(_too_long(pieces, steps, longest, format.rate))
-    starts = [np.arange(0, len(one) - steps + 1, hop) for one in pieces]
+    if longest < (format.window or 0):
+        raise UserError(_too_long(pieces, format.window or 0, longest, format.rate))
+    lengths = [format.window or len(one) for one in pieces]
+    starts = [np.arange(0, len(one) - steps + 1, format.hop or steps) for one, steps in zip(pieces, lengths)]
     used = [len(begin) for begin in starts]
-    values = np.concatenate([_windows(one.values, begin, steps) for one, begin in zip(pieces, starts) if len(begin)])
+    cuts = zip(pieces, starts, lengths)
+    values = _stacked([_windows(one.values, begin, steps) for one, begin, steps in cuts if len(begin)])
     labels: dict[str, NDArray[Any]] = {}
     shares: dict[str, NDArray[np.float64]] = {}
     for name in pieces[0].labels:
         series = [one.labels[name] for one in pieces]
         if name in averaged:
-            labels[name] = np.concatenate([_means(x, begin, steps) for x, begin in zip(series, starts)])
+            labels[name] = np.concatenate([_means(*one) for one in zip(series, starts, lengths)])
         else:
-            labels[name], shares[name] = _majorities(series, starts, steps)
+            labels[name], shares[name] = _majorities(series, starts, lengths)
     rate = format.rate
     times = [
         [later(one.start, float(at) if rate is None else at / rate, one.unit) for at in (begin, begin + steps)]
-        for one, begins in zip(pieces, starts)
+        for one, begins, steps in zip(pieces, starts, lengths)
         for begin in begins.tolist()
     ]
     begins, ends = (np.array(column) for column in zip(*times))
@@ -158,7 +151,7 @@ def cut(pieces: Sequence[Recording], format: Format, averaged: Sequence[str] = (
         shares,
     )
     parts = None if pieces[0].part is None else _repeated([one.part for one in pieces], used)
-    covered = sum(int(begin[-1]) + steps if len(begin) else 0 for begin in starts)
+    covered = sum(int(begin[-1]) + steps if len(begin) else 0 for begin, steps in zip(starts, lengths))
     return Cut(values, windows, labels, parts, sum(map(len, pieces)) - covered)
 
 
@@ -180,6 +173,20 @@ def _too_long(pieces: Sequence[Recording], steps: int, longest: int, rate: float
 def _windows(values: NDArray[Any], begin: NDArray[np.int64], steps: int) -> NDArray[Any]:
     view = sliding_window_view(values, steps, axis=1)[:, begin].transpose(1, 0, 2)
     return np.ascontiguousarray(view, dtype=_type_of(values))
+
+
+def _stacked(windows: Sequence[NDArray[Any]]) -> NDArray[Any]:
+    """Return windows (N_i, C, T_i) as one array, with NaN behind the ends of the shorter ones."""
+    longest = max(one.shape[2] for one in windows)
+    if all(one.shape[2] == longest for one in windows):
+        return np.concatenate(windows)
+    rows = sum(map(len, windows))
+    out = np.full((rows, windows[0].shape[1], longest), np.nan, dtype=np.result_type(*windows))
+    at = 0
+    for one in windows:
+        out[at : at + len(one), :, : one.shape[2]] = one
+        at += len(one)
+    return out
 
 
 def _type_of(values: NDArray[Any]) -> type[np.generic]:
@@ -212,12 +219,12 @@ def _means(values: NDArray[Any], begin: NDArray[np.int64], steps: int) -> NDArra
 
 
 def _majorities(
-    series: Sequence[NDArray[Any]], starts: Sequence[NDArray[np.int64]], steps: int
+    series: Sequence[NDArray[Any]], starts: Sequence[NDArray[np.int64]], lengths: Sequence[int]
 ) -> tuple[NDArray[Any], NDArray[np.float64]]:
     """Return the commonest label of each window and the fraction of its steps that have it."""
     codes, names = pd.factorize(pd.Series(np.concatenate(series)), use_na_sentinel=False)
     found, shares, at = [], [], 0
-    for length, begin in zip(map(len, series), starts):
+    for length, begin, steps in zip(map(len, series), starts, lengths):
         here = codes[at : at + length]
         at += length
         if not len(begin):
