@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from isotropy.diagnostics.rank import effective_rank, mean_norm
+from isotropy.diagnostics.rank import effective_rank, mean_norm, spectrum
 
 
 def with_singular_values(values, rows=40, seed=0):
@@ -58,3 +58,11 @@ def test_empty_or_flat_input_is_refused():
         effective_rank(np.zeros(4))
     with pytest.raises(ValueError, match="must be"):
         mean_norm(np.zeros((0, 4)))
+
+
+def test_the_spectrum_is_what_the_effective_rank_counts():
+    z = with_singular_values(np.array([4.0, 2.0, 1.0, 0.5])) + 7
+    p = spectrum(z)
+    assert p.tolist() == pytest.approx([4 / 7.5, 2 / 7.5, 1 / 7.5, 0.5 / 7.5])
+    assert float(torch.exp(-(p * p.log()).sum())) == pytest.approx(effective_rank(z))
+    assert spectrum(np.ones((5, 3))).tolist() == []

@@ -20,6 +20,7 @@ from isotropy.runs import defaults, prepare
 HOLDS = {
     "recipe.toml", "data.json", "metrics.jsonl", "diagnostics.jsonl", "timing.jsonl", "checkpoints", "probes.json",
     "encoder.safetensors", "embedding.safetensors", "model.json", "embeddings.parquet", "report.html",
+    "measured.json",
 }  # fmt: skip
 WAVES = ["--key", "X_train", "--test-key", "X_test", "--epochs", 1]
 FITS = {

@@ -15,7 +15,7 @@ from isotropy.evaluation.intervals import resampled_means
 from isotropy.evaluation.metrics import METRICS
 from isotropy.evaluation.problem import Problem
 from isotropy.evaluation.task import encode_sets, task_of
-from isotropy.report.map import embedding_map
+from isotropy.report.points import read_points
 from isotropy.runs.directory import Run
 
 NAMES = ("calm", "loud", "slow")
@@ -152,5 +152,6 @@ def test_a_run_takes_several_columns_as_one_label(tmp_path):
     *_, finished = train(frame, out=tmp_path / "run", evaluators=["knn", "search"], **asked)
     (entry,) = Run(finished.folder).read_json("probes.json")
     assert (entry["label"], entry["task"]) == ("calm, loud, slow", "labels")
-    found = embedding_map(finished.folder / "embeddings.parquet", labels={entry["label"]: "labels"})
-    assert found["values"] == [";".join(row) for row in y]
+    shown = read_points(Run(finished.folder), labels={entry["label"]: "labels"}).columns[0]
+    assert shown.name == entry["label"] and shown.kind == "classes"
+    assert [shown.levels[code] for code in shown.values] == [";".join(row) for row in y]

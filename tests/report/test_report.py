@@ -1,5 +1,6 @@
 import json
 import re
+from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
@@ -7,23 +8,32 @@ import pandas as pd
 import pytest
 
 from isotropy import report
+from isotropy.data import read
 from isotropy.errors import UserError
 from isotropy.evaluation import evaluate
-from isotropy.report.figures import line, scatter
+from isotropy.report.answers import answers, headline
+from isotropy.report.figures import line
 from isotropy.report.html import render
-from isotropy.report.map import embedding_map, layout
-from isotropy.report.summarise import curve, headline, summarise
+from isotropy.report.map import Layout, layouts, nearest, sample
+from isotropy.report.points import read_points
+from isotropy.report.summarise import curve, summarise
+from isotropy.runs.directory import Run
 
 NASTY = '<script>alert("1")</script>&\'x'
 
 
-@pytest.fixture
-def run(tmp_path):
+@pytest.fixture(scope="module")
+def probed():
     rng = np.random.default_rng(0)
     labels = rng.integers(3, size=240)
     x = (np.eye(6)[labels] + 0.3 * rng.normal(size=(240, 6))).astype(np.float32)
     pairs = {NASTY: (x[:160], x[160:]), "raw <b>": (x[:160, :1], x[160:, :1])}
-    found = evaluate(pairs, labels[:160], labels[160:], ours=NASTY, label="kind" + NASTY)
+    return x, labels, evaluate(pairs, labels[:160], labels[160:], ours=NASTY, label="kind" + NASTY)
+
+
+@pytest.fixture
+def run(tmp_path, probed):
+    x, labels, found = probed
     (tmp_path / "probes.json").write_text(json.dumps([found]))
     frame = pd.DataFrame(x, columns=[f"e{i}" for i in range(6)])
     frame["kind" + NASTY] = [NASTY + str(label) for label in labels]
@@ -52,14 +62,15 @@ def run(tmp_path):
 
 def test_the_page_is_whole_well_formed_and_needs_nothing_else(run):
     page = report.write(run).read_text(encoding="utf-8")
-    for section in ("Evidence", "Training", "Health", "Map", "Use it", "The recipe"):
+    for section in ("Evidence", "Training", "Health", "Map", "What was run", "Use it", "The recipe"):
         assert section in page
-    assert not re.search(r"<script|<link|<img|https?://|url\(|@import", page)
+    assert not re.search(r"<link|<img|@import|url\(\w", page) and page.count("<script") == 2
+    assert set(re.findall(r"https?://[^\"]+", page)) == {"http://www.w3.org/2000/svg"}, "a name, which nothing requests"
     assert NASTY not in page and "&lt;script&gt;" in page
     assert len(page) < 500_000
     # As XML: every tag closes and every attribute is quoted, so nothing that a user wrote broke out of its place.
     body = page[page.index("<body>") : page.index("</html>")]
-    ElementTree.fromstring(body)
+    ElementTree.fromstring(re.sub(r"<script.*?</script>", "", body, flags=re.DOTALL))
     assert [p.name for p in run.iterdir() if p.name.startswith(".report")] == []
 
 
@@ -74,7 +85,7 @@ def test_a_summary_is_plain_json(run):
     ("file", "section"),
     [
         ("probes.json", "evidence"),
-        ("embeddings.parquet", "map"),
+        ("embeddings.parquet", "embeddings"),
         ("diagnostics.jsonl", "health"),
         ("metrics.jsonl", "training"),
         ("recipe.toml", "recipe"),
@@ -92,7 +103,7 @@ def test_only_a_recipe_is_a_run_and_an_empty_folder_is_not(tmp_path):
     with pytest.raises(UserError, match="is not a run"):
         summarise(tmp_path)
     (tmp_path / "recipe.toml").write_text("seed = 1\n")
-    assert summarise(tmp_path)["headline"]["outcome"] == "unproven"
+    assert summarise(tmp_path)["headline"]["outcome"] == "unfinished"
 
 
 def test_a_line_cut_short_is_left_out_and_a_broken_one_is_named(run):
@@ -168,30 +179,126 @@ def test_one_point_and_a_constant_curve_can_be_drawn():
         ElementTree.fromstring(line(points, {}, what="x")[0])
 
 
-def test_the_map_spaces_its_rows_and_names_its_layout(run):
-    found = embedding_map(run / "embeddings.parquet", labels={"kind" + NASTY: None}, rows=120)
-    assert (found["rows"], found["of"], found["width"], found["how"]) == (120, 240, 6, "t-SNE")
-    points = np.array(found["points"])
-    assert points.min() >= 0 and points.max() <= 1
-    labels = np.array(found["values"])
-    nearest = ((points[:, None] - points[None]) ** 2).sum(2) + 9 * np.eye(120)
-    assert (labels[nearest.argmin(1)] == labels).mean() > 0.8
+def test_the_map_is_of_a_sample_and_names_its_layouts(run):
+    found = read_points(Run(run), labels={"kind" + NASTY: None}, rows=120, wanted=[3])
+    assert (len(found), found.of, found.width) == (120 + (3 not in sample(240, 120)), 240, 6)
+    assert 3 in found.rows
+    assert [one.name for one in found.layouts] == ["t-SNE", "PCA"]
+    for one in found.layouts:
+        assert one.places.min() >= 0 and one.places.max() <= 1
+    label = next(one for one in found.columns if one.source == "label")
+    points = found.layouts[0].places
+    near = ((points[:, None] - points[None]) ** 2).sum(2) + 9 * np.eye(len(found))
+    assert label.name == "kind" + NASTY and (label.values[near.argmin(1)] == label.values).mean() > 0.8
 
 
 def test_collapsed_embeddings_are_one_dot_and_lines_are_lines():
-    points, how = layout(np.ones((150, 8), dtype=np.float32))
-    assert how == "PCA" and np.ptp(points) == 0
-    points, how = layout(np.outer(np.arange(150.0), [1.0, 2.0, 3.0]))
-    assert how == "PCA" and np.ptp(points[:, 1]) < 1e-9 and np.ptp(points[:, 0]) == pytest.approx(1)
+    (found,) = layouts(np.ones((150, 8), dtype=np.float32))
+    assert found.name == "PCA" and np.ptp(found.places) == 0
+    (found,) = layouts(np.outer(np.arange(150.0), [1.0, 2.0, 3.0]))
+    assert found.name == "PCA" and np.ptp(found.places[:, 1]) < 1e-6
+    assert np.ptp(found.places[:, 0]) == pytest.approx(1)
 
 
-def test_map_colours_for_many_classes_missing_ones_and_numbers():
-    points = [[0.1, 0.2]] * 24
-    found = {"points": points, "task": "classes", "values": [str(n % 12) for n in range(23)] + [None]}
-    _, legend = scatter(found)
-    assert len(legend) == 10 and legend[-1][1] == "3 other classes and no label"
-    _, legend = scatter({"points": points, "task": "numbers", "values": [float(n) for n in range(23)] + [None]})
-    assert legend[0][1].startswith("0 to") and legend[-1][1] == "no label"
+def test_rows_beyond_those_that_are_arranged_stand_with_their_own(monkeypatch):
+    monkeypatch.setattr("isotropy.report.map.REFERENCES", 150)
+    labels = np.arange(900) % 3
+    x = np.eye(6)[labels] * 5 + np.random.default_rng(0).normal(size=(900, 6))
+    tsne = layouts(x)[0]
+    assert "arranges 150 rows" in tsne.note
+    near = ((tsne.places[:, None] - tsne.places[None]) ** 2).sum(2) + 9 * np.eye(900)
+    assert (labels[near.argmin(1)] == labels).mean() > 0.97
+
+
+def test_neighbours_of_many_wide_rows_are_those_of_all_pairs():
+    rng = np.random.default_rng(0)
+    x = (rng.normal(size=(4200, 20)) @ rng.normal(size=(20, 150)) + 0.3 * rng.normal(size=(4200, 150))).astype("f4")
+    places, cosines = nearest(x)
+    some = np.arange(0, 4200, 60)
+    unit = x / np.linalg.norm(x, axis=1, keepdims=True)
+    exact = unit[some] @ unit.T
+    exact[np.arange(len(some)), some] = -2
+    order = np.argsort(-exact, axis=1)[:, :10]
+    shared = [len(set(one) & set(other)) for one, other in zip(places[some], order)]
+    assert np.mean(shared) > 9.9
+    assert np.allclose(cosines[some], np.take_along_axis(exact, places[some], 1), atol=1e-5)
+
+
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_few_rows_have_as_many_neighbours_as_there_are(count):
+    places, _ = nearest(np.eye(count))
+    assert places.shape == (count, count - 1)
+
+
+def test_the_page_of_many_rows_and_columns_stays_below_five_megabytes(run, monkeypatch):
+    rng, rows = np.random.default_rng(0), 20_000
+    monkeypatch.setattr("isotropy.report.points.layouts", lambda x: [_square(rng, len(x))] * 2)
+    near = rng.integers(rows, size=(rows, 10)), rng.random((rows, 10))
+    monkeypatch.setattr("isotropy.report.points.nearest", lambda x: near)
+    frame = pd.DataFrame(rng.normal(size=(rows, 8)).astype(np.float32), columns=[f"z{i}" for i in range(8)])
+    for number in range(40):
+        frame.insert(0, f"number {number}", rng.normal(size=rows))
+    frame["text"] = [f"{NASTY} {number}" for number in range(rows)]
+    frame["series"] = "x"
+    frame.to_parquet(run / "embeddings.parquet")
+    data = read(np.cumsum(rng.normal(size=(rows, 3, 64)), axis=2), modality="series")
+    page = report.write(run, data).read_text()
+    assert 3e6 < len(page.encode()) < 5e6
+    assert "columns are left out: number" in page
+
+
+def _square(rng, count):
+    return Layout("t-SNE", "", rng.random((count, 2)))
+
+
+def test_a_failed_run_leads_with_that_and_no_run_is_unfinished_in_silence(run):
+    verdict = {"name": "divergence", "alarm": True, "sentence": "The loss is not finite.", "advice": [], "answers": []}
+    summary = summarise(run) | {"verdict": verdict}
+    summary["headline"] = headline(summary)
+    assert summary["headline"] == {
+        "outcome": "failed",
+        "sentences": [verdict["sentence"], *[e["sentence"] for e in summary["evidence"]]],
+    }
+    page = render(summary | {"answers": answers(summary)})
+    assert page.index("<h2>Training") < page.index("<h2>Evidence") and answers(summary)[0]["kind"] == "bad"
+    (run / "model.json").unlink()
+    (run / "probes.json").unlink()
+    (run / "diagnostics.jsonl").unlink()
+    summary = summarise(run)
+    assert summary["headline"]["outcome"] == "unfinished"
+    assert "isotropy fit --resume" in summary["answers"][3]["because"]
+
+
+def test_the_command_reads_the_data_as_the_run_did(run):
+    text = '[data]\npath = "a b.csv"\nlabel = ["x", "y"]\nlabel_key = "k"\nsize = [48, 96]\nkinds = ["zip=category"]\n'
+    (run / "recipe.toml").write_text(text)
+    assert summarise(run)["command"] == (
+        f"isotropy fit 'a b.csv' --recipe {run}/recipe.toml --label x --label y --label-key k --size 48x96 "
+        "--kind zip=category"
+    )
+
+
+# Severe deuteranopia, protanopia and tritanopia in linear RGB: Machado, Oliveira and Fernandes (2009), table 1.
+BLIND = {
+    "none": np.eye(3),
+    "deutan": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]],
+    "protan": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
+}
+
+
+@pytest.mark.parametrize("blind", BLIND)
+@pytest.mark.parametrize("scheme", [0, 1])
+def test_colours_of_classes_differ_for_the_colour_blind(blind, scheme):
+    style = (Path(report.__file__).parent / "assets" / "style.css").read_text()
+    found = re.findall(r"--p\d: #(\w{6})", style)[10 * scheme : 10 * scheme + 10]
+    rgb = np.array([[int(one[at : at + 2], 16) / 255 for at in (0, 2, 4)] for one in found])
+    linear = np.where(rgb > 0.04045, ((rgb + 0.055) / 1.055) ** 2.4, rgb / 12.92)
+    seen = np.clip(linear @ np.array(BLIND[blind]).T, 0, 1)
+    # OKLab (Ottosson 2020), in which 0.02 is about what is just seen.
+    lms = np.cbrt(seen @ np.array([[0.4122, 0.5363, 0.0514], [0.2119, 0.6807, 0.1074], [0.0883, 0.2817, 0.6300]]).T)
+    lab = lms @ np.array([[0.2105, 0.7936, -0.0041], [1.9780, -2.4286, 0.4506], [0.0259, 0.7828, -0.8087]]).T
+    apart = np.linalg.norm(lab[:, None] - lab[None], axis=2) + 9 * np.eye(10)
+    assert len(found) == 10 and apart.min() > 0.05
 
 
 @pytest.mark.parametrize("known", [True, False])

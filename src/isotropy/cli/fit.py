@@ -276,7 +276,7 @@ def _show_result(events: Iterator[Event], probing: Status, more: str, said: Sequ
                     show_evidence({**evidence, "notes": [one for one in evidence["notes"] if one not in said]})
                     probing.update("embedding")
                 case Finished(folder=Path() as folder) if comm.rank() == 0:
-                    page = report.write(folder)
+                    page = report.write(folder, event.prepared.data)
                     finished = event
     if comm.rank() != 0:
         return

@@ -42,6 +42,20 @@ def rankme(embeddings: ArrayLike | Tensor) -> float:
     return _entropy_rank(z) if z.any() else math.nan
 
 
+def spectrum(embeddings: ArrayLike | Tensor) -> Tensor:
+    """Return the singular values of the centred embeddings (N, D) over their sum, largest first, in float64.
+
+    `effective_rank` is the exponential of their entropy. Empty where the embeddings are one point.
+
+    Example:
+        >>> [round(value, 9) for value in spectrum([[3.0, 0.0], [-3.0, 0.0], [0.0, 1.0], [0.0, -1.0]]).tolist()]
+        [0.75, 0.25]
+    """
+    z = _rows(embeddings)
+    centred = z - z.mean(dim=0)
+    return z.new_empty(0) if centred.norm() <= 1e-6 * z.norm() else _fractions(centred).flip(0)
+
+
 def mean_norm(embeddings: ArrayLike | Tensor) -> float:
     """Return the norm of the mean of the embeddings (N, D), each first scaled to length 1; a row of zeros stays zero.
 
@@ -57,12 +71,16 @@ def mean_norm(embeddings: ArrayLike | Tensor) -> float:
 
 
 def _entropy_rank(z: Tensor) -> float:
+    p = _fractions(z)
+    return float(torch.exp(-(p * p.log()).sum()))
+
+
+def _fractions(z: Tensor) -> Tensor:
     gram = z.T @ z if len(z) >= z.shape[1] else z @ z.T
     squares = torch.linalg.eigvalsh(gram)
     # Rounding leaves eigenvalues of about 1e-16 of the largest, whose roots would count as directions.
     squares = squares[squares > squares[-1] * len(gram) * torch.finfo(torch.float64).eps]
-    p = squares.sqrt() / squares.sqrt().sum()
-    return float(torch.exp(-(p * p.log()).sum()))
+    return squares.sqrt() / squares.sqrt().sum()
 
 
 def _rows(embeddings: ArrayLike | Tensor) -> Tensor:

@@ -14,10 +14,10 @@ _COMMONEST = {"accuracy": "Always giving the commonest class scores", "AUROC": "
 def render(entry: dict[str, Any]) -> str:
     """Return the HTML of one comparison in format 3."""
     out = [f"<h3>{escape(entry['label'])}</h3>", f'<p class="note">{_about(entry)}</p>']
-    if entry["ranking"]:
-        out.append(_ranking(entry))
     if curves(entry):
         out.append(_few_labels(entry))
+    if entry["ranking"]:
+        out.append(_ranking(entry))
     if notes := entry.get("notes"):
         out.append(f'<ul class="note">{"".join(f"<li>{escape(note)}</li>" for note in notes)}</ul>')
     return "".join(out)

@@ -1,21 +1,16 @@
-"""Inline SVG: curves, intervals and the map, drawn with the colours of the page's style sheet."""
+"""Inline SVG: curves and intervals, drawn with the colours of the page's style sheet."""
 
 import math
-from bisect import bisect
-from collections import Counter, defaultdict
 from html import escape
-from itertools import pairwise
-from typing import Any
 
 from isotropy.evaluation.score import number
 
 WIDTH, HEIGHT = 800, 300
 LEFT, RIGHT, TOP, BOTTOM = 52, 12, 10, 28
-MAP_SIZE = 560
-# Ten colours; grey is for everything that has none of its own.
+# Ten colours that the colour-blind tell apart.
 COLOURS = [f"var(--c{n})" for n in range(10)]
-GREY = COLOURS[7]
-SHADES = [f"color-mix(in oklab, var(--c0) {25 * fifth}%, var(--c1))" for fifth in range(5)]
+# Of curves beside the first, so that they differ by more than colour.
+DASHES = ["none", "9 3", "3 3", "12 3 3 3", "6 2 2 2 2 2"]
 Legend = list[tuple[str, str]]
 
 
@@ -69,7 +64,7 @@ def line(
     for tick in ticks(low, high):
         label = f'<text x="{LEFT - 8}" y="{y(tick)}" dy=".32em" text-anchor="end">{tick:.6g}</text>'
         out += [level("grid", tick), label]
-    out.append(f'<text x="{LEFT - 16}" y="{height - 8}" text-anchor="end">epoch</text>')
+    out.append(f'<text x="{LEFT - 16}" y="{height - 8}" class="axis" text-anchor="end">epoch</text>')
     for tick in ticks(first, last, 5 if wide else 3):
         out.append(f'<text x="{x(tick)}" y="{height - 8}" text-anchor="middle">{tick:g}</text>')
     if len(points[0]) > 2:
@@ -85,7 +80,7 @@ def line(
     return "".join([*out, "</svg>"]), [name for name in reference_losses if name not in drawn]
 
 
-def lines(series: dict[str, list[list[float]]], colours: dict[str, str], *, what: str) -> str:
+def lines(series: dict[str, list[list[float]]], colours: dict[str, str], *, what: str, axis: str = "labels") -> str:
     """Return the SVG of curves of [x, value, low, high] with bands over a logarithmic axis, the first one on top."""
     every = [point for points in series.values() for point in points]
     low, high = min(point[2] for point in every), max(point[3] for point in every)
@@ -109,12 +104,15 @@ def lines(series: dict[str, list[list[float]]], colours: dict[str, str], *, what
         if float(x(place)) - shown >= 40:
             shown = float(x(place))
             out.append(f'<text x="{x(place)}" y="{HEIGHT - 8}" text-anchor="middle">{place:,.0f}</text>')
-    out.append(f'<text x="{LEFT - 16}" y="{HEIGHT - 8}" text-anchor="end">labels</text>')
-    for name, points in reversed(series.items()):
+    out.append(f'<text x="{LEFT - 16}" y="{HEIGHT - 8}" class="axis" text-anchor="end">{axis}</text>')
+    for place, (name, points) in reversed(list(enumerate(series.items()))):
         edge = [f"{x(p[0])},{y(p[3])}" for p in points] + [f"{x(p[0])},{y(p[2])}" for p in reversed(points)]
         out.append(f'<polygon class="band" style="fill:{colours[name]}" points="{" ".join(edge)}"/>')
         path = " ".join(f"{x(p[0])},{y(p[1])}" for p in points)
-        out.append(f'<polyline class="curve" style="stroke:{colours[name]}" points="{path}"/>')
+        dashes = DASHES[place % len(DASHES)] if place else "none"
+        style = f"stroke:{colours[name]};stroke-dasharray:{dashes}"
+        kind = "curve first" if not place else "curve"
+        out.append(f'<polyline class="{kind}" style="{style}" points="{path}"/>')
     return "".join([*out, "</svg>"])
 
 
@@ -128,42 +126,3 @@ def whisker(entry: dict[str, float], low: float, high: float) -> str:
         f"{stroke('grid', 0, 400, 10, 10)}{stroke('whisker', start, end, 10, 10)}"
         f"{stroke('whisker point', value, value, 2, 18)}</svg>"
     )
-
-
-def scatter(found: dict[str, Any]) -> tuple[str, Legend]:
-    """Return the SVG of the map and its legend as (CSS colour, name); every colour is one path of dots."""
-    points, values = found["points"], found.get("values")
-    colours, legend = COLOURS[:1] * len(points), Legend()
-    if values is not None:
-        colours, legend = _shades(values) if found["task"] == "numbers" else _classes(values)
-    dots = defaultdict(list)
-    for (x, y), colour in zip(points, colours):
-        dots[colour].append(f"M{8 + x * (MAP_SIZE - 16):.0f} {MAP_SIZE - 8 - y * (MAP_SIZE - 16):.0f}h0")
-    paths = [f'<path class="points" style="stroke:{c}" d="{"".join(path)}"/>' for c, path in sorted(dots.items())]
-    opening = f'<svg viewBox="0 0 {MAP_SIZE} {MAP_SIZE}" role="img" aria-label="map of {len(points)} embeddings">'
-    return "".join([opening, *paths, "</svg>"]), legend
-
-
-def _classes(values: list[str | None]) -> tuple[list[str], Legend]:
-    """The commonest classes get a colour each, the rest and the missing ones share the grey."""
-    counted = Counter(value for value in values if value is not None)
-    palette = [colour for colour in COLOURS if colour != GREY]
-    colours = dict(zip(sorted(name for name, _ in counted.most_common(len(palette))), palette))
-    if len(counted) == len(COLOURS):  # grey is a colour, too
-        colours |= {name: GREY for name in counted if name not in colours}
-    legend = [(colour, name) for name, colour in sorted(colours.items())]
-    grey = [f"{others} other classes"] if (others := len(counted) - len(colours)) else []
-    grey += ["no label"] if None in values else []
-    if grey:
-        legend.append((GREY, " and ".join(grey)))
-    return [GREY if value is None else colours.get(value, GREY) for value in values], legend
-
-
-def _shades(values: list[float | None]) -> tuple[list[str], Legend]:
-    """Numbers are coloured by fifths of their order, missing ones grey."""
-    known = sorted(value for value in values if value is not None)
-    edges = [known[len(known) * fifth // 5] for fifth in range(1, 5)] if known else []
-    spans = pairwise([*known[:1], *edges, *known[-1:]])
-    legend = [(shade, f"{low:.3g} to {high:.3g}") for shade, (low, high) in zip(SHADES, spans)]
-    legend += [(GREY, "no label")] if None in values else []
-    return [GREY if value is None else SHADES[bisect(edges, value)] for value in values], legend

@@ -10,7 +10,8 @@ from typing import Any
 from isotropy.errors import UserError
 from isotropy.evaluation.score import evaluator_title, number
 from isotropy.report.figures import whisker
-from isotropy.report.html import DOT, page
+from isotropy.report.html import page
+from isotropy.report.sections import DOT, section
 from isotropy.runs.comparison_folder import ABOUT, LEADERBOARD
 
 OUTCOMES = {
@@ -55,13 +56,13 @@ def _parts(folder: Path, board: dict[str, Any]) -> list[str]:
         f'<header><p class="kicker">isotropy{DOT}{escape(folder.resolve().name)}</p>'
         f'<p class="outcome {kind}">{outcome}</p><h1>{escape(found["sentence"])}</h1>'
         f'<dl class="facts">{listed}</dl></header>',
-        _section("Leaderboard", _about(board), _table(board), _notes(board)),
+        section("Leaderboard", _about(board), _table(board), _notes(board)),
     ]
     if curves := [row for row in board["rows"] if row.get("few_labels")]:
-        parts.append(_section("Few labels", _few_labels(curves)))
+        parts.append(section("Few labels", _few_labels(curves)))
     runs = [run for row in board["rows"] for run in row.get("runs", [])]
     commands = "\n".join(f"isotropy report {quote(str(folder / run))}" for run in runs)
-    parts.append(_section("The runs", f'<p class="note">Each is a run directory.</p><pre>{escape(commands)}</pre>'))
+    parts.append(section("The runs", f'<p class="note">Each is a run directory.</p><pre>{escape(commands)}</pre>'))
     return parts
 
 
@@ -155,10 +156,6 @@ def _factor(row: Row, size: str) -> str:
 def _notes(board: dict[str, Any]) -> str:
     notes = "".join(f"<li>{escape(note)}</li>" for note in board.get("notes", []))
     return f'<ul class="note">{notes}</ul>' if notes else ""
-
-
-def _section(title: str, *parts: str) -> str:
-    return f"<section><h2>{title}</h2>{''.join(parts)}</section>"
 
 
 def factor_text(factor: dict[str, float | None]) -> str:

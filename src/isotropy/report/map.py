@@ -1,97 +1,144 @@
-"""A map of embeddings in two dimensions, small enough for a page."""
+"""Where rows stand on the map, and which rows are near each other."""
 
-from collections.abc import Mapping
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.dataset as ds
+import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
 from threadpoolctl import threadpool_limits
+from torch import Tensor
 
+from isotropy.batch import batched
 from isotropy.diagnostics.rank import effective_rank
-from isotropy.errors import UserError
-from isotropy.evaluation.task import has_label, task_of
-from isotropy.io.tables import dimensions
+from isotropy.evaluation.neighbours import most_similar
 
-ROWS = 2000
+NEIGHBOURS = 10
+# Rows that t-SNE arranges (2 to 4 s); the others find their places among them.
+REFERENCES = 1500
 TSNE_FROM = 100  # rows; below, t-SNE has too few neighbours to arrange
 STEPS = 500
+_AXES = 50
+_AMONG = 3  # references that a row's place is the weighted mean of
+# Neighbours are looked for in so many directions, and ordered by the cosines of all: .99 of them are found.
+_DIRECTIONS, _CANDIDATES = 64, 32
+_BLOCK = 16
+_MANY = 4096  # rows from which that pays
 
 
-def embedding_map(path: str | Path, *, labels: Mapping[str, str | None], rows: int = ROWS) -> dict[str, Any]:
-    """Return a 2-D map of at most `rows` evenly spaced rows of an embeddings file, which is read batch by batch.
+@dataclass(frozen=True)
+class Layout:
+    """Positions (N, 2) in the unit square, what made them, and what has to be known of it."""
 
-    The columns z0, z1, ... at the file's end, else all of float32, are the embedding. The map is coloured by the column
-    of the first of `labels` (a run calls it "label"), else by that of another one.
-
-    Args:
-        path: of a Parquet file. labels: name -> task of those that were probed; None is what the texts look like.
-        rows: at most.
-
-    Returns:
-        {"points": [[x, y], ...] in [0, 1], "rows", "of", "width", "how", "label", "task", "values"}; values are
-        strings (classes) or numbers, None where missing; label is None where no column gives a colour.
-
-    Raises:
-        UserError: where the file is not Parquet or has no float32 column.
-    """
-    try:
-        file = ds.dataset(path, format="parquet")
-    except (pa.ArrowInvalid, OSError) as error:
-        raise UserError(f"{path} cannot be read as Parquet ({str(error).splitlines()[0]})") from None
-    columns = _dimensions_of(file.schema)
-    total = file.count_rows()
-    if not columns or not total:
-        raise UserError(f"{path} holds no embeddings: it has no row, or no float32 column")
-    wanted = dict(list(labels.items())[:1]) | {"label": next(iter(labels.values()), None)} | dict(labels)
-    label = next((name for name in wanted if name in file.schema.names and name not in columns), None)
-    spaced = np.arange(min(rows, total)) * total // min(rows, total)
-    frame = file.take(spaced, columns=[*columns, *([label] if label else [])], batch_size=4096).to_pandas()
-    points, how = layout(frame[columns].to_numpy(dtype=np.float32))
-    found = {"points": points.round(4).tolist(), "how": how, "label": label}
-    found |= {"rows": len(frame), "of": total, "width": len(columns)}
-    if label:
-        values = frame[label].to_numpy(dtype=object)
-        found["task"] = wanted[label] or task_of(values)
-        convert = float if found["task"] == "numbers" else str
-        found["values"] = [convert(value) if there else None for value, there in zip(values, has_label(values))]
-    return found
+    name: str
+    note: str
+    places: NDArray[np.float64]
 
 
-def layout(x: NDArray[Any], *, seed: int = 0) -> tuple[NDArray[np.float64], str]:
-    """Return positions (N, 2) in the unit square, keeping proportions, and the name of what made them.
+def layouts(x: NDArray[Any], *, seed: int = 0) -> list[Layout]:
+    """Return the maps of embeddings (N, D), the one to begin with first: t-SNE, then the two principal axes.
 
-    From 100 rows on t-SNE (perplexity 30, from the first 50 principal axes; 3 to 6 s for 2000 rows), below that, or
-    where the embeddings use fewer than 3 directions, of which t-SNE would make a pattern, the two principal axes.
+    t-SNE (perplexity 30, from the first 50 principal axes) arranges at most 1,500 rows. There is none of
+    fewer than 100 rows, or where the embeddings use fewer than 3 directions, of which it would make a pattern.
 
     Source: van der Maaten and Hinton, Visualizing Data using t-SNE (2008).
 
     Example:
-        >>> layout(np.eye(4))[1]
-        'PCA'
+        >>> [one.name for one in layouts(np.eye(4))]
+        ['PCA']
     """
-    x = np.asarray(x, dtype=np.float64)
-    rank = effective_rank(x)
+    x = np.asarray(x, dtype=np.float32)
+    some = sample(len(x), REFERENCES)
+    rank = effective_rank(x[some])
     if len(x) < 2 or not rank >= 1:
-        return np.full((len(x), 2), 0.5), "PCA"
-    wide = PCA(n_components=min(50, *x.shape), random_state=seed).fit_transform(x / np.abs(x).max())
-    flat, how = np.zeros((len(x), 2)), "PCA"
+        return [Layout("PCA", "All embeddings are one point.", np.full((len(x), 2), 0.5))]
+    model = PCA(n_components=min(_AXES, *x.shape), random_state=seed).fit(x[some] / np.abs(x[some]).max())
+    wide = model.transform(x / np.abs(x[some]).max()).astype(np.float32)
+    flat = np.zeros((len(x), 2))
     flat[:, : min(2, wide.shape[1])] = wide[:, :2]
-    if len(x) >= TSNE_FROM and rank >= 3:
-        # One thread: on cores that others use too, t-SNE's threads wait for each other (45 s instead of 6 s).
-        with threadpool_limits(limits=1):
-            model = TSNE(init="pca", max_iter=STEPS, random_state=seed)
-            flat, how = model.fit_transform(wide.astype(np.float32)), "t-SNE"
+    said = ", ".join(f"{fraction:.0%}" for fraction in model.explained_variance_ratio_[:2])
+    found = [Layout("PCA", f"The two principal axes ({said} of the variance).", unit_square(flat))]
+    if len(x) < TSNE_FROM or not rank >= 3:
+        return found
+    # One thread: on cores that others use too, t-SNE's threads wait for each other (45 s instead of 6 s).
+    with threadpool_limits(limits=1):
+        placed = TSNE(init="pca", max_iter=STEPS, random_state=seed).fit_transform(wide[some])
+    note = "t-SNE keeps neighbours together; distances between groups and their sizes mean nothing."
+    if len(some) < len(x):
+        placed = _among(wide, wide[some], placed)
+        note += f" It arranges {len(some):,} rows; the others stand among the {_AMONG} nearest of these."
+    return [Layout("t-SNE", note, unit_square(placed)), *found]
+
+
+def sample(count: int, most: int) -> NDArray[np.int64]:
+    """Return at most so many of `count` places, sorted, always the same: evenly spaced ones could miss what recurs.
+
+    Example:
+        >>> sample(3, 5).tolist(), len(set(sample(100, 5).tolist()))
+        ([0, 1, 2], 5)
+    """
+    drawn = np.arange(count) if count <= most else np.random.default_rng(0).choice(count, most, replace=False)
+    return np.sort(drawn)
+
+
+def nearest(x: NDArray[Any], k: int = NEIGHBOURS) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Return the places of the k most similar other rows of each row by cosine, best first, and the cosines, (N, k).
+
+    Of many and wide rows 32 candidates are taken in the 64 directions that hold most of them.
+
+    Example:
+        >>> places, cosines = nearest(np.array([[1.0, 0.0], [0.9, 0.1], [0.0, 1.0]]), 1)
+        >>> places.flatten().tolist()
+        [1, 0, 1]
+    """
+    rows = F.normalize(torch.from_numpy(np.array(x, dtype=np.float32)), dim=1)
+    k = min(k, len(rows) - 1)
+    if k < 1:
+        return np.zeros((len(rows), 0), dtype=np.int64), np.zeros((len(rows), 0), dtype=np.float32)
+    if len(rows) < _MANY or rows.shape[1] <= 2 * _DIRECTIONS:
+        cosines, places = most_similar(rows, rows, k, among_themselves=True)
+        return places.numpy(), cosines.numpy()
+    some = rows[torch.from_numpy(sample(len(rows), REFERENCES))]
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(0)
+        short = rows @ torch.svd_lowrank(some, q=_DIRECTIONS)[2]
+    short = F.pad(short, (0, 0, 0, -len(rows) % _BLOCK))
+    found, cosines = torch.empty(len(rows), k, dtype=torch.int64), torch.empty(len(rows), k)
+    for piece in batched(len(rows), row_bytes=4 * max(len(short), _CANDIDATES * rows.shape[1])):
+        similar = short[piece.start : piece.stop] @ short.T
+        similar[:, len(rows) :] = -torch.inf
+        own = torch.arange(len(similar))
+        similar[own, piece.start + own] = -torch.inf
+        candidates = _largest(similar, _CANDIDATES)
+        exact = torch.bmm(rows[candidates], rows[piece, :, None]).squeeze(2)
+        cosines[piece], order = exact.topk(k, dim=1)
+        found[piece] = candidates.gather(1, order)
+    return found.numpy(), cosines.numpy()
+
+
+def _largest(x: Tensor, count: int) -> Tensor:
+    """Return the places of each row's largest values: they lie in the blocks of columns with the largest maxima."""
+    across = x.shape[1] // _BLOCK
+    blocks = x.view(len(x), _BLOCK, across).amax(dim=1).topk(count, dim=1).indices
+    places = (blocks[:, :, None] + torch.arange(_BLOCK) * across).flatten(1)
+    return places.gather(1, x.gather(1, places).topk(count, dim=1).indices)
+
+
+def _among(rows: NDArray[np.float32], references: NDArray[np.float32], placed: NDArray[Any]) -> NDArray[np.float64]:
+    """Return a place for every row: near its nearest reference, drawn towards the next ones as they are near too."""
+    places, known = torch.from_numpy(placed).double(), torch.from_numpy(references)
+    found = torch.empty(len(rows), 2, dtype=torch.float64)
+    for piece in batched(len(rows), row_bytes=4 * len(references)):
+        apart = torch.cdist(torch.from_numpy(rows[piece]), known).topk(_AMONG, largest=False)
+        weights = (apart.values.double() + 1e-9).pow(-2)
+        found[piece] = (places[apart.indices] * weights[:, :, None]).sum(1) / weights.sum(1, keepdim=True)
+    return found.numpy()
+
+
+def unit_square(flat: NDArray[Any]) -> NDArray[np.float64]:
+    """Return places in the unit square with their proportions kept."""
     low, span = flat.min(axis=0), np.ptp(flat, axis=0)
-    return np.asarray(0.5 + (flat - low - span / 2) / max(span.max(), 1e-12), dtype=np.float64), how
-
-
-def _dimensions_of(schema: Any) -> list[str]:
-    try:
-        return dimensions(schema.names)
-    except ValueError:
-        return [field.name for field in schema if field.type == pa.float32()]
+    return np.asarray(0.5 + (flat - low - span / 2) / max(span.max(), 1e-12), dtype=np.float64)

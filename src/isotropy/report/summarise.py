@@ -9,13 +9,16 @@ from shlex import quote
 from statistics import fmean
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
+
 from isotropy.errors import UserError
 from isotropy.io.logs import Log
-from isotropy.report.map import embedding_map
+from isotropy.report.answers import answers, headline
+from isotropy.report.points import dimensions_of
 from isotropy.runs.diagnose import diagnose
 from isotropy.runs.directory import Run
 
-_COLLAPSED = 1.1  # directions in use
 _MEAN_OF = 50  # steps at the end whose loss is shown as one number
 POINTS = 300  # of a curve, at most: each the mean, lowest and highest of its stretch
 _NO_METRIC = {"step", "epoch", "pass", "rows", "seconds", "loss", "categories", "diverged"}
@@ -25,10 +28,12 @@ Curve = list[list[float]]
 def summarise(run_dir: str | Path) -> dict[str, Any]:
     """Return what a run directory holds as a dictionary that JSON can hold; a missing file leaves its section out.
 
-    Sections: name; headline {outcome, sentences}; training {steps, epochs, loss, curves {name: [[epoch, mean, low,
-    high], ...]}, reference_losses}; verdict (`isotropy.diagnose`); health {curves {name: [[epoch, value], ...]}, last};
-    evidence, codes, model (the files probes, codes and model.json); data {description, rows, training_rows,
-    reference_losses, windows}; map (`embedding_map`); recipe and recipe_text; commands [[what, command], ...].
+    Sections: name, path; headline {outcome, sentences}; answers (`answers.answers`); training {steps, epochs, loss,
+    curves {name: [[epoch, mean, low, high], ...]}, reference_losses}; verdict (`isotropy.diagnose`); health {curves
+    {name: [[epoch, value], ...]}, last}; evidence, codes, model (the files probes, codes and model.json); data
+    {description, rows, training_rows, reference_losses, windows}; embeddings {rows, width}; spectrum {rows, trained,
+    untrained}; spent {training_seconds, evaluation_seconds, peak_memory}; recipe, recipe_text and command; commands
+    [[what, command], ...].
 
     Raises:
         UserError: where the directory is not a run, or one of its files cannot be read.
@@ -37,7 +42,8 @@ def summarise(run_dir: str | Path) -> dict[str, Any]:
     files = {path.name for path in run.folder.glob("*") if path.is_file()}
     if not files & {"recipe.toml", "metrics.jsonl", "model.json"}:
         raise UserError(f"{run.folder} is not a run: it holds no recipe.toml, metrics.jsonl or model.json")
-    summary: dict[str, Any] = {"name": run.folder.resolve().name, "commands": _commands(run.folder, files)}
+    name = run.folder.resolve().name
+    summary: dict[str, Any] = {"name": name, "path": str(run.folder), "commands": _commands(run.folder, files)}
     about = run.about if "data.json" in files else {}
     if about:
         shown = ("description", "rows", "training_rows", "reference_losses", "windows")
@@ -47,6 +53,8 @@ def summarise(run_dir: str | Path) -> dict[str, Any]:
     summary |= {name: run.read_json(f"{name}.json") for name in ("model", "codes") if f"{name}.json" in files}
     if metrics := list(Log.read(run.folder / "metrics.jsonl")):
         summary["training"] = _training(metrics, about.get("reference_losses", {}))
+    if "measured.json" in files and (spectrum := run.read_json("measured.json").get("spectrum")):
+        summary["spectrum"] = spectrum
     if records := run.read_records():
         summary["health"] = _health(records)
         if "recipe.toml" in files and "training" in about:
@@ -54,34 +62,25 @@ def summarise(run_dir: str | Path) -> dict[str, Any]:
     if "probes.json" in files:
         summary["evidence"] = run.read_comparisons()
     if "embeddings.parquet" in files:
-        wanted = {entry["label"]: entry.get("task") for entry in summary.get("evidence", [])}
-        summary["map"] = embedding_map(run.folder / "embeddings.parquet", labels=wanted)
-    return summary | {"headline": headline(summary)}
+        summary["embeddings"] = _embeddings(run.folder / "embeddings.parquet")
+    summary |= {"spent": _spent(run, files)}
+    summary["headline"] = headline(summary)
+    return summary | {"answers": answers(summary)}
 
 
-def headline(summary: dict[str, Any]) -> dict[str, Any]:
-    """Return {"outcome", "sentences"}: the verdict of the evidence, or what can be said without labels.
+def _embeddings(path: Path) -> dict[str, int]:
+    try:
+        with pq.ParquetFile(path) as file:
+            return {"rows": file.metadata.num_rows, "width": len(dimensions_of(file.schema_arrow))}
+    except (pa.ArrowInvalid, OSError) as error:
+        raise UserError(f"{path} cannot be read as Parquet ({str(error).splitlines()[0]})") from None
 
-    Example:
-        >>> headline({"health": {"last": {"effective_rank": None, "mean_norm": 1.0}}})["outcome"]
-        'collapsed'
-    """
-    last, evidence = summary.get("health", {}).get("last", {}), summary.get("evidence", [])
-    rank, norm = last.get("effective_rank"), last.get("mean_norm")
-    sentences = [entry["sentence"] for entry in evidence]
-    # A large common mean alone is no collapse: embeddings that end in a ReLU have one, and use many directions.
-    if "effective_rank" in last and (rank is None or rank < _COLLAPSED):
-        norm_said = "" if norm is None else f" (norm of the mean embedding {norm:.3f})"
-        collapsed = f"The representation has collapsed: the embeddings use about one direction at most{norm_said}."
-        return {"outcome": "collapsed", "sentences": [collapsed, *sentences]}
-    if evidence:
-        outcomes = {entry["outcome"] for entry in evidence}
-        return {"outcome": outcomes.pop() if len(outcomes) == 1 else "mixed", "sentences": sentences}
-    unproven = "No label was probed, so nothing here proves that the representation is useful."
-    if rank is not None:
-        out_of = f" of {summary['map']['width']}" if "map" in summary else ""
-        unproven += f" It uses about {rank:.0f}{out_of} directions and has not collapsed."
-    return {"outcome": "unproven", "sentences": [unproven]}
+
+def _spent(run: Run, files: Collection[str]) -> dict[str, Any]:
+    """Return the seconds of training and of evidence with embedding, and the most memory, as far as they are known."""
+    measured = run.read_json("measured.json") if "measured.json" in files else {}
+    found = {"training_seconds": run.trained_seconds} if "timing.jsonl" in files else {}
+    return found | {name: measured[name] for name in ("evaluation_seconds", "peak_memory") if measured.get(name)}
 
 
 def curve(points: Iterable[tuple[float, float]], limit: int = POINTS) -> Curve:
@@ -133,9 +132,27 @@ def _number(value: Any) -> float:
 def _recipe(path: Path) -> dict[str, Any]:
     try:
         text = path.read_text(encoding="utf-8")
-        return {"recipe": tomllib.loads(text), "recipe_text": text}
+        recipe = tomllib.loads(text)
     except ValueError as error:
         raise UserError(f"{path} is not valid TOML ({error}): is the run damaged?") from None
+    found = {"recipe": recipe, "recipe_text": text}
+    data = recipe.get("data", {})
+    return found | {"command": _command(data, path)} if "path" in data else found
+
+
+def _command(data: dict[str, Any], recipe: Path) -> str:
+    """Return the command that trains again what a recipe says, on the same data read in the same way."""
+    paths = data["path"] if isinstance(data["path"], list) else [data["path"]]
+    words = ["isotropy", "fit", *map(str, paths), "--recipe", str(recipe)]
+    for name, value in data.items():
+        option = "--kind" if name == "kinds" else f"--{name.replace('_', '-')}"
+        if name == "size" and isinstance(value, list):
+            value = "x".join(map(str, value))
+        if name == "channels" and isinstance(value, list):
+            value = ",".join(map(str, value))
+        if name != "path":
+            words += [word for one in (value if isinstance(value, list) else [value]) for word in (option, str(one))]
+    return " ".join(map(quote, words))
 
 
 def _commands(folder: Path, files: Collection[str]) -> list[list[str]]:

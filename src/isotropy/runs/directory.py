@@ -255,6 +255,11 @@ class Run:
         kept = [old for old in self.read_json("probes.json", []) if old["label"] not in {e["label"] for e in found}]
         self._write("probes.json", kept + found)
 
+    def keep_measured(self, found: dict[str, Any]) -> None:
+        """Write measured.json: what the run measured of itself at its end."""
+        with self._writing():
+            self._write("measured.json", found)
+
     def read_comparisons(self) -> list[dict[str, Any]]:
         """Return what probes.json holds, in format 2 (see `evaluation.evaluate`): one comparison per label."""
         written = self.read_json("probes.json", [])

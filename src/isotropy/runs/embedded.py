@@ -91,11 +91,16 @@ class Embedded:
         Raises:
             UserError: data that was in memory alone, has moved, or is not what it was.
         """
-        recipe = self.run.recipe
-        if "path" not in recipe.data:
-            raise UserError(f"{self.run.folder}: its data was in memory alone, and is not kept with the run")
-        options = {name: value for name, value in recipe.data.items() if name != "path"}
-        data = read(recipe.data["path"], **options)
-        rows = self.run.preprocess.transform(data.values)
-        self.run.refuse_other_data(rows)
-        return data, rows
+        return data_of(self.run)
+
+
+def data_of(run: Run) -> tuple[Data, Tensor | Batch]:
+    """Return the data that a run began with, and its rows as they are stored; see `Embedded.read_data`."""
+    recipe = run.recipe
+    if "path" not in recipe.data:
+        raise UserError(f"{run.folder}: its data was in memory alone, and is not kept with the run")
+    options = {name: value for name, value in recipe.data.items() if name != "path"}
+    data = read(recipe.data["path"], **options)
+    rows = run.preprocess.transform(data.values)
+    run.refuse_other_data(rows)
+    return data, rows

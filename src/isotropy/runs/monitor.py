@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from isotropy.batch import Batch
-from isotropy.diagnostics import encoder_numbers, followed, step_numbers, views_rank
+from isotropy.diagnostics import encoder_numbers, followed, spectrum, step_numbers, views_rank
 from isotropy.methods.method import Method
 from isotropy.representation.embedding import embed_rows
 from isotropy.runs.held_out import HeldOut
@@ -117,6 +117,12 @@ class Monitor:
         if self.held_out is not None and (last or step.number % held_out_every(step.steps) == 0):
             record[self.held_out.name] = self.held_out.loss(self.method)
         return record
+
+    def spectrum(self) -> dict[str, Any]:
+        """Return the spectrum of the encoder's vectors of the monitored rows, and of the untrained encoder's."""
+        pairs = {"trained": self._embedded(self.method.encoder), "untrained": self._before}
+        found = {name: [float(f"{value:.4g}") for value in spectrum(rows).tolist()] for name, rows in pairs.items()}
+        return {"rows": len(self.rows), **found}
 
     def _embedded(self, encoder: nn.Module) -> NDArray[np.float32]:
         return embed_rows(encoder, self.to_input, self.rows)

@@ -5,6 +5,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,7 @@ from isotropy.runs.directory import Recorder, Run, free_folder, on_first
 from isotropy.runs.division import Label
 from isotropy.runs.initial import beginning
 from isotropy.runs.longer import epochs_done, epochs_within_budget, refuse_no_more
+from isotropy.runs.measured import measured
 from isotropy.runs.monitor import Monitor, verdict_due
 from isotropy.runs.prepare import Prepared
 from isotropy.runs.recipe import Recipe
@@ -413,6 +415,7 @@ def _events(
             yield replace(stopped, folder=folder)
             return
         yield Trained(prepared)
+        started = perf_counter()
         name, made = prepared.recipe.method, prepared.representation()
         found: list[dict[str, Any]] = []
         codes, said = None, None
@@ -431,6 +434,7 @@ def _events(
                 codes = codes_evidence(made, prepared.rows, values, prepared.train, prepared.test, task=task)
             if run is not None:
                 run.export(prepared, made, found, codes, vectors)
+                run.keep_measured(measured(watch, perf_counter() - started))
             if monitor:
                 said = verdict(recorder.records, run_facts(name, prepared.facts()), probes=found)
         yield Finished(made, prepared, recorder.records, found, codes, said, folder)

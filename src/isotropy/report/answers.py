@@ -1,0 +1,120 @@
+"""What the page says first: the headline, and the four questions that a reader has."""
+
+import re
+from shlex import quote
+from typing import Any
+
+_COLLAPSED = 1.1  # directions in use
+_SENTENCE = re.compile(r"(?<=[.:!?]) (?=[A-Z])")
+
+
+def headline(summary: dict[str, Any]) -> dict[str, Any]:
+    """Return {"outcome", "sentences"}: what is wrong, the verdict of the evidence, or what can be said without labels.
+
+    Example:
+        >>> headline({"health": {"last": {"effective_rank": None, "mean_norm": 1.0}}})["outcome"]
+        'collapsed'
+    """
+    last, evidence = summary.get("health", {}).get("last", {}), summary.get("evidence", [])
+    rank, norm = last.get("effective_rank"), last.get("mean_norm")
+    sentences = [entry["sentence"] for entry in evidence]
+    verdict = summary.get("verdict", {})
+    if verdict.get("alarm") and verdict["name"] == "divergence":
+        return {"outcome": "failed", "sentences": [verdict["sentence"], *sentences]}
+    # A large common mean alone is no collapse: embeddings that end in a ReLU have one, and use many directions.
+    if "effective_rank" in last and (rank is None or rank < _COLLAPSED):
+        norm_said = "" if norm is None else f" (norm of the mean embedding {norm:.3f})"
+        collapsed = f"The representation has collapsed: the embeddings use about one direction at most{norm_said}."
+        return {"outcome": "collapsed", "sentences": [collapsed, *sentences]}
+    if verdict.get("alarm"):
+        return {"outcome": "collapsed", "sentences": [verdict["sentence"], *sentences]}
+    if evidence:
+        outcomes = {entry["outcome"] for entry in evidence}
+        return {"outcome": outcomes.pop() if len(outcomes) == 1 else "mixed", "sentences": sentences}
+    if "recipe" in summary and "model" not in summary:
+        return {"outcome": "unfinished", "sentences": ["The run is not finished: there is no encoder yet."]}
+    unproven = "No label was probed, so nothing here proves that the representation is useful."
+    if rank is not None:
+        out_of = f" of {summary['embeddings']['width']}" if "embeddings" in summary else ""
+        unproven += f" It uses about {rank:.0f}{out_of} directions and has not collapsed."
+    return {"outcome": "unproven", "sentences": [unproven]}
+
+
+def first_sentence(text: str) -> tuple[str, str]:
+    """Return a text's first sentence and the rest.
+
+    Example:
+        >>> first_sentence("digit: .992, the best is .989. From 10 a class it is ahead.")
+        ('digit: .992, the best is .989.', 'From 10 a class it is ahead.')
+    """
+    first, *rest = _SENTENCE.split(text, maxsplit=1)
+    return first, "".join(rest)
+
+
+def answers(summary: dict[str, Any]) -> list[dict[str, str]]:
+    """Return the four questions as {"question", "answer", "because", "kind"}; kind is "good", "bad" or "open".
+
+    Example:
+        >>> [one["answer"] for one in answers({"name": "r", "headline": {"outcome": "unproven"}})][:2]
+        ['not known', 'not known']
+    """
+    return [_healthy(summary), _better(summary), _labels(summary), _next(summary)]
+
+
+def _answer(question: str, answer: str, because: str, kind: str) -> dict[str, str]:
+    return {"question": question, "answer": answer, "because": because, "kind": kind}
+
+
+def _healthy(summary: dict[str, Any]) -> dict[str, str]:
+    question, verdict = "Is it healthy?", summary.get("verdict")
+    if summary["headline"]["outcome"] in ("collapsed", "failed"):
+        said = verdict["sentence"] if verdict else summary["headline"]["sentences"][0]
+        return _answer(question, "no", said, "bad")
+    if not verdict:
+        return _answer(question, "not known", "The run keeps no records of its training.", "open")
+    good = verdict["name"] in ("healthy", "not collapsed")
+    name = {"healthy": "yes", "not collapsed": "it has not collapsed"}.get(verdict["name"], verdict["name"])
+    because = next((a["because"] for a in verdict["answers"] if a["question"] == "collapsed"), "")
+    return _answer(question, name, f"{verdict['sentence']} {because}".strip(), "good" if good else "open")
+
+
+def _better(summary: dict[str, Any]) -> dict[str, str]:
+    question, evidence = "Is it better than what is free?", summary.get("evidence", [])
+    if not evidence:
+        return _answer(question, "not known", "No label was probed, and only a label can tell.", "open")
+    known = [one for one in summary.get("verdict", {}).get("answers", []) if one["question"] == "better than free"]
+    kind = {"beats": "good", "loses": "bad"}
+    if known:
+        kinds = {"yes": "good", "no": "bad"}
+        said = "; ".join(one["answer"] for one in known)
+        return _answer(question, said, "; ".join(one["because"] for one in known), kinds.get(said, "open"))
+    outcomes = {entry["outcome"] for entry in evidence}
+    return _answer(question, ", ".join(sorted(outcomes)), "", kind.get("".join(outcomes), "open"))
+
+
+def _labels(summary: dict[str, Any]) -> dict[str, str]:
+    """Say at which numbers of labels the embedding is measurably ahead of everything free."""
+    question, parts, kind = "With how many labels?", [], "open"
+    curves = [(entry["label"], entry["few_labels"]) for entry in summary.get("evidence", []) if entry["few_labels"]]
+    for label, line in curves:
+        ahead = [one["size"] for one in line if one["difference"]["low"] > 0]
+        name = f"{label}: " if len(curves) > 1 else ""
+        parts.append(name + (f"ahead with {', '.join(ahead)}" if ahead else "ahead at no size"))
+        kind = "good" if ahead else kind
+    if not parts:
+        return _answer(question, "not known", "No few-label curve was measured.", "open")
+    return _answer(question, "; ".join(parts), "Ahead of everything free, outside of the 95% interval.", kind)
+
+
+def _next(summary: dict[str, Any]) -> dict[str, str]:
+    question, run = "What next?", quote(summary.get("path", summary["name"]))
+    verdict = summary.get("verdict", {})
+    if advice := [one for one in verdict.get("advice", []) if not one.startswith("probe a label")]:
+        return _answer(question, advice[0], " ".join(f"Or {one}." for one in advice[1:3]), "open")
+    if summary["headline"]["outcome"] == "unfinished":
+        return _answer(question, "finish it", f"isotropy fit --resume {run}", "open")
+    if not summary.get("evidence"):
+        return _answer(question, "probe a label", f"isotropy probe {run} DATA --label COLUMN", "open")
+    if any(a["question"] == "still learning" and a["answer"] == "yes" for a in verdict.get("answers", [])):
+        return _answer(question, "train longer", f"It still learns: isotropy fit --resume {run} --budget 10m", "open")
+    return _answer(question, "use it", f"isotropy embed {run} DATA --out embeddings.parquet", "open")
