@@ -13,7 +13,7 @@ from isotropy.cli import main
 from isotropy.cli.explore import arguments
 from isotropy.clusters import cluster_run
 from isotropy.clusters.explorer import prepare_explorer
-from isotropy.report.map import embedding_map
+from isotropy.report.points import read_points
 from isotropy.runs.columns import roles
 from isotropy.runs.embedded import Embedded
 from isotropy.runs.session import train
@@ -67,9 +67,7 @@ def test_a_table_is_described_by_its_columns_and_its_label(home, capsys):
     assert set(after.columns) == {"age", "column cluster", "job"} and set(after.added) == {"cluster"}
     for one in written["clusters"]:
         assert (after.added["cluster"][one["exemplars"]] == one["cluster"]).all()
-    assert (
-        embedding_map(home / "people" / "embeddings.parquet", labels={"kind": None})["width"] == after.vectors.shape[1]
-    )
+    assert read_points(after.run, labels={"kind": None}).width == after.vectors.shape[1]
 
 
 def test_series_are_described_by_summaries_and_codes_are_a_second_view(home):

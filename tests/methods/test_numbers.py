@@ -14,7 +14,9 @@ def numbers(name):
     """Return the constructor arguments that are numbers, or may be one, and those that are several."""
     parameters = [*inspect.signature(METHODS[name]).parameters.values()][1:]
     kinds = {parameter.name: str(parameter.annotation) for parameter in parameters}
-    single = [key for key, kind in kinds.items() if kind.startswith(("<class 'int'", "<class 'float'", "int |"))]
+    single = [
+        key for key, kind in kinds.items() if kind.startswith(("<class 'int'", "<class 'float'", "int |", "float |"))
+    ]
     several = [key for key, kind in kinds.items() if "Sequence[int]" in kind]
     others = set(kinds) - {*single, *several}
     assert all("Callable" in kinds[key] or "bool" in kinds[key] for key in others), f"neither number nor not: {others}"

@@ -7,7 +7,7 @@ import pytest
 from isotropy import read
 from isotropy.cli import main
 from isotropy.errors import UserError
-from isotropy.report.map import embedding_map
+from isotropy.report.points import read_points
 from isotropy.runs.directory import Run
 from isotropy.runs.division import divide
 from isotropy.runs.session import Planned, Stepped, train
@@ -196,9 +196,9 @@ def test_several_labels_are_probed_one_by_one_and_never_an_input(people, capsys)
     kept = pd.read_parquet("run/embeddings.parquet")
     assert list(kept.columns[:4]) == ["part", "label", "even", "size"]
     assert np.allclose(kept["size"].astype(float), table["size"]) and (kept["label"] == table["kind"]).all()
-    found = embedding_map("run/embeddings.parquet", labels={"size": "numbers"})
-    assert found["task"] == "numbers" and found["values"] == pytest.approx(table["size"])
-    assert embedding_map("run/embeddings.parquet", labels={"kind": "classes", "even": "classes"})["label"] == "label"
+    found = {one.name: one for one in read_points(run, labels={"size": "numbers"}).columns}["size"]
+    assert (found.source, found.kind) == ("label", "numbers")
+    assert found.values == pytest.approx(table["size"])
     assert "labels from kind; labels from even; labels from size; groups from who" in said
     assert said.count("mean accuracy over 2 labels (kind, even): ") == 1 and "mean R2" not in said
     main(["probe", "run", "several.csv", "--label", "even", "--label", "who", "--group", "when", "--evaluate", "knn"])
