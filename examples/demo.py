@@ -1,4 +1,4 @@
-"""What `make demo` runs: the handwritten digits that ship with scikit-learn, from a file to a page, a search and an audit.
+"""What `make demo` runs: handwritten digits that ship with scikit-learn, from a file to a page, a search and an audit.
 
 The 1797 images of 8 x 8 pixels are written to an .npz file, as a user may have one; behind them stand twelve copies of
 some of them, darker or brighter by an eighth, as collections of images have them. A mirrored digit is another shape, so
