@@ -45,5 +45,5 @@ if __name__ == "__main__":
     issues = pd.read_parquet("runs/demo/audit.parquet")
     found = issues["is_near_duplicate_issue"] | issues["is_exact_duplicate_issue"]
     rows = len(issues) - COPIES
-    print(f"\n{COPIES} copies were planted, rows {rows} to {len(issues) - 1}: {found[rows:].sum()} of them were found.")
+    print(f"\n{found[rows:].sum()} of the {COPIES} copies, rows {rows} to {len(issues) - 1}, were found.")
     print("Open runs/demo/report.html: the map, the few-label curve, and the lists of the audit.")
