@@ -38,7 +38,7 @@ def test_windows_of_files_keep_where_they_come_from_and_new_ones_are_cut_alike(r
     assert first.startswith(f"4 files of {tmp_path.name}: 236 windows of 4 recordings of 40 steps (2s) at 20 Hz")
     assert "groups from who (4)" in run.out.replace("\n", " ")
     kept = pd.read_parquet("run/embeddings.parquet")
-    assert list(kept.columns[:8]) == ["part", "label", "row", "file", "group", "start", "end", "fraction of done"]
+    assert list(kept.columns[:8]) == ["part", "label", "file", "group", "start", "end", "fraction of done", "row"]
     assert (
         (kept.end - kept.start == 2).all()
         and set(kept.label) == {"Walk", "sit"}

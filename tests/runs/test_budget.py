@@ -39,7 +39,7 @@ def test_evidence_of_a_label_is_paid_for(prepared, monkeypatch):
 
 @pytest.mark.parametrize(
     ("seconds", "most"),
-    [(1e4, (10_000, 20_000)), (33.3, (10_000, 10_000)), (28.3, (10_000, 5_000)), (1.0, (5_000, 5_000))],
+    [(1e4, (10_000, 20_000)), (45.0, (10_000, 10_000)), (40.0, (10_000, 5_000)), (1.0, (5_000, 5_000))],
 )
 def test_fewer_rows_are_probed_where_the_budget_leaves_too_little(monkeypatch, seconds, most):
     monkeypatch.setattr(budget, "_embedding", lambda prepared: (0.0, 8))

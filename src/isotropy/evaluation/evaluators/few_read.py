@@ -62,7 +62,8 @@ class _Graph:
         rows = np.concatenate(parts)
         nodes = np.unique(np.linspace(0, len(rows) - 1, min(len(rows), MOST_NODES)).astype(np.int64))
         graph = Form(form.name, rows[nodes], rows[:0])
-        self.kernel = Propagation(graph, np.arange(0)).kernel.numpy()
+        # It comes column by column, and scipy would turn it round for every product.
+        self.kernel = np.ascontiguousarray(Propagation(graph, np.arange(0)).kernel.numpy())
         weights = _nearest_nodes(rows, nodes)
         self.train, self.test = weights[: len(form.train)], weights[len(form.train) :]
 
