@@ -16,7 +16,7 @@ from sklearn.datasets import load_digits
 from isotropy.cli import main
 
 COMMANDS = (
-    "fit runs/digits.npz --label-key digit --method simclr --epochs 25 --set views.flip=0 "
+    "fit runs/digits.npz --label-key digit --method simclr --epochs 30 --set views.flip=0 "
     "--set views.scale=[0.5,1.0] --out runs/demo",
     "search runs/demo --query 17 -k 4",
     "audit runs/demo -n 2",
