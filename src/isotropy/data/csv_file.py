@@ -20,7 +20,7 @@ from isotropy.errors import UserError
 
 # Read first, at the beginning and at places spread over the file: what a column is may show late.
 _HEAD, _SAMPLES, _SAMPLE = 1 << 20, 16, 1 << 16
-_BLOCK = 1 << 25  # of small blocks many small pieces stay behind in memory
+_BLOCK = 1 << 21  # larger ones take .2 of the file less memory, and a third more time: pieces are parsed side by side
 # What pandas takes for a missing value.
 MISSING = (
     "", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>", "N/A", "NA",
