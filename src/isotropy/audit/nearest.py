@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from isotropy.batch import batched
+from isotropy.evaluation.neighbours import GROUP, largest
 
 Floats = NDArray[np.float32]
 _CELLS = 1 << 24  # squared distances held at a time
@@ -13,7 +14,6 @@ _WIDEST = 64  # principal axes along which candidates are looked for
 _AXIS_ROWS = 4096
 _MORE = 2  # candidates for each neighbour that is wanted, where axes are left out
 _PIECE = 4096
-_GROUP = 16
 
 
 def nearest(x: Floats, k: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
@@ -53,21 +53,15 @@ def _candidates(x: Tensor, count: int) -> NDArray[np.int64]:
     """Return the places of the `count` nearest other rows of each row, (N, count), in their order."""
     out = np.empty((len(x), count), dtype=np.int64)
     half = x.square().sum(1) / 2
-    # The nearest are in the groups with the nearest maxima: of these few are sorted, and not of all rows.
-    groups = -(-len(x) // _GROUP)
-    most = max(1, _CELLS // (groups * _GROUP))
-    held = torch.full((most, groups * _GROUP), -torch.inf)
+    padded = len(x) + -len(x) % GROUP
+    most = max(1, _CELLS // padded)
+    held = torch.full((most, padded), -torch.inf)
     for rows in batched(len(x), rows=most):
         nearness = held[: rows.stop - rows.start]
         torch.addmm(-half[None], x[rows], x.T, out=nearness[:, : len(x)])
         own = torch.arange(len(nearness))
         nearness[own, rows.start + own] = -torch.inf
-        # A group takes every (groups)-th row, so that maxima are taken along memory.
-        grouped = nearness.view(len(nearness), _GROUP, groups)
-        best = grouped.amax(1).topk(min(count, groups), dim=1, sorted=False).indices
-        among = (best[:, None] + groups * torch.arange(_GROUP)[:, None]).flatten(1)
-        found = nearness.gather(1, among).topk(count, dim=1, sorted=False).indices
-        out[rows] = among.gather(1, found).sort(dim=1).values.numpy()
+        out[rows] = largest(nearness, count).sort(dim=1).values.numpy()
     return out
 
 

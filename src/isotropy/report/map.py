@@ -10,11 +10,10 @@ from numpy.typing import NDArray
 from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
 from threadpoolctl import threadpool_limits
-from torch import Tensor
 
 from isotropy.batch import batched
 from isotropy.diagnostics.rank import effective_rank
-from isotropy.evaluation.neighbours import most_similar
+from isotropy.evaluation.neighbours import GROUP, largest, most_similar
 
 NEIGHBOURS = 10
 # Rows that t-SNE arranges (2 to 4 s); the others find their places among them.
@@ -25,7 +24,6 @@ _AXES = 50
 _AMONG = 3  # references that a row's place is the weighted mean of
 # Neighbours are looked for in so many directions, and ordered by the cosines of all: .99 of them are found.
 _DIRECTIONS, _CANDIDATES = 64, 32
-_BLOCK = 16
 _MANY = 4096  # rows from which that pays
 
 
@@ -105,26 +103,18 @@ def nearest(x: NDArray[Any], k: int = NEIGHBOURS) -> tuple[NDArray[np.int64], ND
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(0)
         short = rows @ torch.svd_lowrank(some, q=_DIRECTIONS)[2]
-    short = F.pad(short, (0, 0, 0, -len(rows) % _BLOCK))
+    short = F.pad(short, (0, 0, 0, -len(rows) % GROUP))
     found, cosines = torch.empty(len(rows), k, dtype=torch.int64), torch.empty(len(rows), k)
     for piece in batched(len(rows), row_bytes=4 * max(len(short), _CANDIDATES * rows.shape[1])):
         similar = short[piece.start : piece.stop] @ short.T
         similar[:, len(rows) :] = -torch.inf
         own = torch.arange(len(similar))
         similar[own, piece.start + own] = -torch.inf
-        candidates = _largest(similar, _CANDIDATES)
+        candidates = largest(similar, _CANDIDATES)
         exact = torch.bmm(rows[candidates], rows[piece, :, None]).squeeze(2)
         cosines[piece], order = exact.topk(k, dim=1)
         found[piece] = candidates.gather(1, order)
     return found.numpy(), cosines.numpy()
-
-
-def _largest(x: Tensor, count: int) -> Tensor:
-    """Return the places of each row's largest values: they lie in the blocks of columns with the largest maxima."""
-    across = x.shape[1] // _BLOCK
-    blocks = x.view(len(x), _BLOCK, across).amax(dim=1).topk(count, dim=1).indices
-    places = (blocks[:, :, None] + torch.arange(_BLOCK) * across).flatten(1)
-    return places.gather(1, x.gather(1, places).topk(count, dim=1).indices)
 
 
 def _among(rows: NDArray[np.float32], references: NDArray[np.float32], placed: NDArray[Any]) -> NDArray[np.float64]:
