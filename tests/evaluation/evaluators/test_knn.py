@@ -57,10 +57,10 @@ def test_the_form_is_chosen_on_training_rows():
 
 
 def test_its_held_out_score_is_of_the_rows_and_folds_of_the_linear_probe():
-    """Leave-one-out on all rows would favour k-NN: 400 rows of a class tell more than the 200 that the other learns."""
+    """Leave-one-out on all rows would favour k-NN: 100 rows of a class tell more than the 50 that the other learns."""
     rng = np.random.default_rng(0)
-    y = np.repeat(np.arange(10), 400)
-    x = rng.normal(size=(10, 4))[y] + rng.normal(size=(4000, 4))
+    y = np.repeat(np.arange(40), 100)
+    x = rng.normal(size=(40, 5))[y] + 0.7 * rng.normal(size=(4000, 5))
     features, problem = Features(x, x[:50]), Problem.of(y, y[:50])
     found, beside = (next(iter(one(features, problem))) for one in (knn, linear))
     by = choice(problem)
@@ -72,6 +72,6 @@ def test_its_held_out_score_is_of_the_rows_and_folds_of_the_linear_probe():
         cosine = unit[out] @ unit[learnt].T
         nearest = np.argsort(-cosine, axis=1)[:, :20]
         weight = np.exp(np.take_along_axis(cosine, nearest, axis=1) / 0.07)
-        votes = (weight[:, :, None] * np.eye(10)[y[learnt][nearest]]).sum(axis=1)
+        votes = (weight[:, :, None] * np.eye(40)[y[learnt][nearest]]).sum(axis=1)
         right.append((votes.argmax(axis=1) == y[out]).mean())
-    assert found.validation == pytest.approx(np.mean(right), abs=2e-3)
+    assert found.validation == pytest.approx(np.mean(right), abs=5e-4)
