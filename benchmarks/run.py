@@ -34,6 +34,7 @@ BENCHMARKS = (
     "evidence",
     "csv_reading",
     "search",
+    "company",
 )
 
 

@@ -11,6 +11,7 @@ The parts stand alone: `isotropy.objectives`, `isotropy.views`, `isotropy.method
 `isotropy.training`, `isotropy.evaluation`, `isotropy.diagnostics`.
 """
 
+import os
 from importlib import import_module
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
@@ -29,6 +30,12 @@ if TYPE_CHECKING:
     from isotropy.runs.recipe import Recipe
     from isotropy.runs.session import Evaluated, Finished, Planned, Recorded, Stepped, Stopped, Trained, train
     from isotropy.training import fit
+
+# OpenMP's threads spin while they wait for each other; where other programs hold a core, that was measured to make a
+# step a hundred times slower. A short spin costs nothing on free cores. Read when torch is loaded: without effect where
+# it was loaded before.
+if "OMP_WAIT_POLICY" not in os.environ:
+    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 __version__ = version("isotropy")
 

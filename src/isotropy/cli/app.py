@@ -1,6 +1,5 @@
 """The commands and their options; each command is in a file of its own."""
 
-import os
 import sys
 import warnings
 from functools import partial
@@ -14,11 +13,6 @@ from isotropy.errors import UserError
 
 # Of click, which newer versions of typer carry inside: reached through a name that is public in all of them.
 _UsageError: Any = typer.BadParameter.__mro__[1]
-
-# OpenMP's threads spin while they wait for each other; where other programs hold a core, that was measured to make a
-# step a hundred times slower. A short spin costs nothing on a quiet one. Read when torch is loaded: not before here.
-if "OMP_WAIT_POLICY" not in os.environ:
-    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 app = typer.Typer(
     name="isotropy",

@@ -180,6 +180,8 @@ def _show_plan(planned: Planned, settings: dict[str, Any]) -> None:
         say(f"begins with {weights}: {weights_taken(prepared)}")
     for line in prepared.division.notes:
         note(line)
+    if planned.note:
+        note(planned.note)
 
 
 def _show_longer(planned: Planned) -> None:
@@ -189,6 +191,8 @@ def _show_longer(planned: Planned) -> None:
         f"{recipe.method} with {recipe.encoder} goes on from {planned.done:g} to {counted(planned.epochs, 'epoch')}: "
         f"about {duration(planned.seconds)}"
     )
+    if planned.note:
+        note(planned.note)
     there, end = (recipe.optim.lr * recipe.optim.rate(at) for at in (planned.done / planned.epochs, 1.0))
     if there != end:
         note(

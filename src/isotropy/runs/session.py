@@ -35,6 +35,7 @@ from isotropy.runs.measured import measured
 from isotropy.runs.monitor import Monitor, verdict_due
 from isotropy.runs.prepare import Prepared
 from isotropy.runs.recipe import Recipe
+from isotropy.runs.threads import fitting_threads
 from isotropy.training import Step, checkpoint, comm, fit
 
 _AS_USUAL: Sequence[int] = ()
@@ -53,6 +54,7 @@ class Planned:
         reserved: seconds of the budget, or of the default length, that are kept for embedding and evidence.
         done: epochs that a finished run was trained for already, where it is extended.
         probed: training and test rows that are probed at most, where it is less than usual.
+        note: why fewer threads train than there are; empty where all do.
     """
 
     prepared: Prepared
@@ -62,6 +64,7 @@ class Planned:
     reserved: float = 0.0
     done: float = 0.0
     probed: Sequence[int] = ()
+    note: str = ""
 
     @cached_property
     def seconds(self) -> float:
@@ -226,6 +229,7 @@ def train(
     check_baselines(baselines, data.modality if isinstance(data, Data) else None)
     sizes = sizes_of(label_budget)
     evaluators = with_budget(evaluators, sizes)
+    checkpoints = None
     if resume is not None:
         given = (
             recipe,
@@ -253,6 +257,7 @@ def train(
             _check_length(epochs, budget, {})
             run.refuse_if_not_extensible()
         plan = partial(_plan_resumed, run, data, epochs, budget)
+        checkpoints = run.checkpoints
     else:
         _check(data, encoder, settings or {}, epochs, budget, out, reading)
         if embedding is None and recipe is None and isinstance(encoder, nn.Module):
@@ -274,7 +279,7 @@ def train(
             origin = origin or {name: value for name, value in reading.items() if _is_name(value, data)}
         network = encoder if isinstance(encoder, nn.Module) else None
         plan = partial(_plan, data, reading, dict(origin), recipe, changes, budget, network, out)
-    return _events(plan, device, monitor, _Probing(evaluators, tuple(baselines), sizes, progress))
+    return _events(plan, checkpoints, device, monitor, _Probing(evaluators, tuple(baselines), sizes, progress))
 
 
 def _check(
@@ -389,14 +394,15 @@ def _plan_resumed(run: Run, data: Any, epochs: float | None, budget: float | Non
 
 def _events(
     plan: Callable[[torch.device], Planned],
+    checkpoints: Path | None,
     device: torch.device | str,
     monitor: bool,
     probing: "_Probing",
 ) -> Iterator[Event]:
     """Plan, train from the run's last checkpoint if there is one, then evaluate and export."""
     place = comm.local_device(torch.device(device))
-    with comm.process_group(place):
-        planned = plan(place)
+    with comm.process_group(place), fitting_threads(place, checkpoints) as note:
+        planned = replace(plan(place), note=note)
         check_baselines(probing.baselines, planned.prepared.preprocess.modality)
         yield planned
         prepared, folder = planned.prepared, planned.folder

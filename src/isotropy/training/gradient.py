@@ -15,6 +15,7 @@ from isotropy.methods.method import Method, Outputs
 from isotropy.training import comm
 from isotropy.training.checkpoint import Diverged
 from isotropy.training.contract import as_list, check_outputs, check_terms, each, unwritten
+from isotropy.training.convolutions import SlicedConvolutions
 from isotropy.views.multiview import MultiView
 
 
@@ -68,8 +69,15 @@ class Gradient:
 
     def _forward(self, views: MultiView, step: int, place: int) -> Outputs:
         autocast = torch.autocast(self.device.type, torch.bfloat16) if self.bf16 else nullcontext()
+        sliced = SlicedConvolutions() if self.bf16 else nullcontext()
         checked = nullcontext() if self._checked else unwritten(self.method)
-        with _seeded(self.device, self.seed, step, comm.rank(), place), autocast, comm.sync_batch_norm(), checked:
+        with (
+            _seeded(self.device, self.seed, step, comm.rank(), place),
+            autocast,
+            sliced,
+            comm.sync_batch_norm(),
+            checked,
+        ):
             outputs: Outputs = self.model(views)
         if not self._checked:
             check_outputs(self.method, outputs, len(views.index))
