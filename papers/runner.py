@@ -1,8 +1,8 @@
 """The runner of all papers: it trains what is missing, judges the claims, and writes the tables.
 
 A script lists what it trains (`runs`, for one seed), claims and tables, and makes a `Paper` of them. A run that stands
-in results.jsonl is not made again, unless with another recipe. Rows are flat: study, data, variant, seed, digest,
-numbers.
+in results.jsonl is not made again, unless with another recipe; one that was killed goes on from its last checkpoint.
+Rows are flat: study, data, variant, seed, digest, numbers.
 """
 
 import argparse
@@ -20,6 +20,9 @@ from typing import Any
 
 import numpy as np
 import torch
+from progress import Checkpoints as Checkpoints
+from progress import Progress, alone
+from progress import short as short
 from scipy.stats import t
 from torch import nn
 
@@ -30,6 +33,7 @@ from isotropy.evaluation.intervals import difference, interval
 from isotropy.io.atomic import write_atomically
 from isotropy.representation import embed_rows
 from isotropy.runs.prepare import Prepared
+from isotropy.training import Diverged
 
 Row = dict[str, Any]
 Rows = list[Row]
@@ -155,39 +159,49 @@ def train_once(
     change: Callable[[Any], object] | None = None,
     watch: Callable[[Prepared, Any], object] | None = None,
 ) -> Trained:
-    """Train once, for the recipe's epochs or for a budget.
+    """Train once, for the recipe's epochs or for a budget; within `fill` a training that was killed goes on.
 
     Args:
         cpu_seconds: the budget. A schedule that decays ends with it; a constant rate is cut off by it.
         quick: train for a moment, to see that it runs.
         change: what is done to the method before it trains, such as a fault injected.
-        watch: called before the first step with None, and after every one with it; its time is not counted.
+        watch: called before the first step with None, and after every one with it; its time is not counted. What is
+            watched by anything but `Checkpoints` begins again.
     """
     constant = recipe.optim.final == 1.0
+    kept = Progress.of(recipe, watch)
     if quick:
         cpu_seconds, recipe = None, recipe.changed({"train.epochs": QUICK_EPOCHS})
-    elif cpu_seconds is not None and not constant:
+    elif cpu_seconds is not None and not constant and not kept.resumes:
         recipe = recipe.changed({"train.epochs": epochs_within(recipe, data, cpu_seconds)})
     _load()
-    spent, begin = 0.0, 0.0
-    for event in train(data, recipe, monitor=False):
-        if isinstance(event, Planned):
-            prepared, step = event.prepared, None
-            if change is not None:
-                change(prepared.method)
-        elif isinstance(event, Stepped):
-            spent, step = spent + process_time() - begin, event.step
-            if constant and cpu_seconds is not None and spent > cpu_seconds:
-                event.stop(save=False)
-        else:
-            break
-        if watch is not None:
-            watch(prepared, step)
-        begin = process_time()
-    assert step is not None
+    begin = 0.0
+    try:
+        for event in train(data, monitor=False, **kept.arguments(recipe)):
+            if isinstance(event, Planned):
+                prepared = event.prepared
+                if change is not None:
+                    change(prepared.method)
+                if watch is not None and not kept.resumes:
+                    watch(prepared, None)
+            elif isinstance(event, Stepped):
+                spent, step = kept.spent + process_time() - begin, event.step
+                if constant and cpu_seconds is not None and spent > cpu_seconds:
+                    event.stop(save=False)
+                if watch is not None:
+                    watch(prepared, step)
+                kept.add({"steps": step.number, "epochs": step.epoch, "cpu_seconds": spent, "loss": step.loss})
+            else:
+                break
+            begin = process_time()
+    except Diverged:
+        kept.remove()
+        raise
+    kept.remove()
     prepared.method.encoder.eval()
-    row = {"steps": step.number, "epochs": round(step.epoch, 2), "cpu_seconds": round(spent, 1)}
-    return Trained(prepared, row | {"loss": round(step.loss, 4), "width": prepared.method.encoder.width})
+    digits = {"epochs": 2, "cpu_seconds": 1, "loss": 4}
+    row = {name: round(value, digits.get(name)) for name, value in kept.last.items()}
+    return Trained(prepared, row | {"width": prepared.method.encoder.width})
 
 
 @cache
@@ -278,36 +292,6 @@ def measured(recipe: Recipe, data: Data, cpu_seconds: float | None = None, *, qu
     return made.row | beside_untrained(made.prepared)
 
 
-def short(value: float | None, style: str = ".4f") -> float | None:
-    """Return a number with four digits, None where there is none."""
-    return None if value is None or not np.isfinite(value) else float(f"{value:{style}}")
-
-
-class Checkpoints:
-    """A `watch` that keeps numbers at fractions of a training.
-
-    Args:
-        done: the fractions; 0 is before the first step.
-        numbers: returns them for what is trained.
-    """
-
-    def __init__(self, done: Iterable[float], numbers: Callable[[Prepared], Row]) -> None:
-        self.done, self.numbers, self.seen = tuple(done), numbers, list[Row]()
-
-    def __call__(self, prepared: Prepared, step: Any) -> None:
-        """Measure where it is time to."""
-        if step is None and 0.0 in self.done:
-            self.seen.append({"done": 0.0, **self.numbers(prepared)})
-        elif step is not None and step.number in {max(1, round(done * step.steps)) for done in self.done if done}:
-            about = {"done": round(step.number / step.steps, 3), "loss": step.loss}
-            self.seen.append(about | self.numbers(prepared))
-
-    def columns(self, style: str) -> Row:
-        """Return each number as a list over checkpoints."""
-        names = self.seen[-1] if self.seen else {}
-        return {name: [short(each.get(name), style) for each in self.seen] for name in names}
-
-
 # Results
 
 
@@ -346,15 +330,23 @@ def keep(path: Path, run: Run, numbers: Row) -> Row:
 
 
 def fill(path: Path, runs: Iterable[Run]) -> None:
-    """Make the runs that have no row of today's recipe; a row without a digest counts as one, and is named."""
+    """Make the runs that have no row of today's recipe, each in one process; killed, it goes on from a checkpoint.
+
+    A row without a digest counts as one, and is named, unless the seed did not reach its method.
+    """
     for run in runs:
-        digests = [row.get("digest") for row in read_rows(path) if key_of(row) == run.key]
+        rows = [row for row in read_rows(path) if key_of(row) == run.key and row.get("seed_reached") is not False]
+        digests = [row.get("digest") for row in rows]
         if None in digests:
             print(
                 f"{run.key}: skipped, its row has no digest (converted from older results): its recipe is not checked"
             )
         elif digest(run.settings) not in digests:
-            _say(run, keep(path, run, run.make(False)))
+            with alone(path.with_name("unfinished") / digest(f"{run.key} {run.settings}")) as mine:
+                if mine:
+                    _say(run, keep(path, run, run.make(False)))
+                else:
+                    print(f"{run.key}: skipped, another process makes it")
 
 
 def _say(run: Run, row: Row) -> None:

@@ -21,7 +21,7 @@ def load(monkeypatch):
     monkeypatch.syspath_prepend(PAPERS)
 
     def load(path):
-        for name in ("runner", "data", "measures"):
+        for name in ("runner", "data", "measures", "progress"):
             monkeypatch.delitem(sys.modules, name, raising=False)
         spec = importlib.util.spec_from_file_location(path.stem, path)
         module = importlib.util.module_from_spec(spec)
@@ -32,7 +32,7 @@ def load(monkeypatch):
     path = list(sys.path)
     yield load
     sys.path[:] = path
-    for name in ("runner", "data", "measures"):
+    for name in ("runner", "data", "measures", "progress"):
         sys.modules.pop(name, None)
 
 
@@ -170,3 +170,68 @@ def test_the_pages_of_a_paper_are_up_to_date(load, script):
 def test_every_run_of_a_paper_has_a_valid_recipe_and_a_name_of_its_own(load, script):
     names = [run.key for seed in range(2) for run in load(script).runs(None, seed)]
     assert names and len(names) == len(set(names))
+
+
+class Killed(Exception):
+    """What stops a run in the middle."""
+
+
+def watched(runner, taken, kill_at=None):
+    """Return a run whose watch counts the steps, and may kill it before its second measurement."""
+
+    def make(quick):
+        def numbers(prepared):
+            return {"weight": float(next(prepared.method.encoder.parameters()).detach().double().sum())}
+
+        class Watch(runner.Checkpoints):
+            def __call__(self, prepared, step):
+                taken.append(step and step.number)
+                if step is not None and step.number == kill_at:
+                    raise Killed
+                super().__call__(prepared, step)
+
+        seen = Watch((0.0, 0.3, 0.6, 1.0), numbers)
+        made = runner.train_once(small(**{"train.epochs": 3.0}), rows(), quick=quick, watch=seen)
+        return made.row | seen.columns(".12g") | runner.beside_untrained(made.prepared)
+
+    return runner.Run("study", "blobs", "simclr", 0, make, "settings")
+
+
+def test_a_killed_run_goes_on_from_its_last_checkpoint_and_ends_in_the_same_row(runner, tmp_path, monkeypatch):
+    monkeypatch.setattr("isotropy.runs.directory._SECONDS_BETWEEN_CHECKPOINTS", -1.0)
+    whole, taken = tmp_path / "whole" / "results.jsonl", []
+    whole.parent.mkdir()
+    runner.fill(whole, [watched(runner, [])])
+    path = tmp_path / "killed" / "results.jsonl"
+    path.parent.mkdir()
+    with pytest.raises(Killed):
+        runner.fill(path, [watched(runner, taken, kill_at=7)])
+    assert list(path.parent.glob("unfinished/*/*/checkpoints/*.safetensors")) and not runner.read_rows(path)
+    # Step 7 was broken off inside its measurement, so that its checkpoint does not count.
+    runner.fill(path, [watched(runner, taken)])
+    assert taken == [None, *range(1, 8), *range(7, 13)]
+    assert not list(path.parent.glob("unfinished/*"))
+    one, other = (runner.read_rows(file)[0] for file in (whole, path))
+    assert one.pop("cpu_seconds") >= 0 <= other.pop("cpu_seconds") and one == other and len(one["weight"]) == 4
+
+
+def test_a_run_that_another_process_makes_is_left_to_it(runner, tmp_path, capsys):
+    path, made = tmp_path / "results.jsonl", []
+    inner = runner.Run("s", "d", "v", 0, lambda quick: made.append("inner") or {}, "settings")
+
+    def make(quick):
+        made.append("outer")
+        runner.fill(path, [inner])
+        return {}
+
+    runner.fill(path, [runner.Run("s", "d", "v", 0, make, "settings")])
+    assert made == ["outer"] and "another process" in capsys.readouterr().out
+
+
+def test_a_row_whose_seed_did_not_reach_the_method_is_made_again(runner, tmp_path):
+    path, run = tmp_path / "results.jsonl", None
+    row = {"study": "s", "data": "d", "variant": "v", "seed": 0, "seed_reached": False, "linear": 0.1}
+    path.write_text(json.dumps(row) + "\n")
+    run = runner.Run("s", "d", "v", 0, lambda quick: {"linear": 0.2}, "settings")
+    runner.fill(path, [run])
+    assert [(row["linear"], row.get("seed_reached")) for row in runner.read_rows(path)] == [(0.2, None)]
