@@ -100,6 +100,16 @@ def cifar10(folder: Path | None, train: int = 10_000, test: int = 4000) -> Data:
     return parts(jpegs(file, "train", train), y[:train], jpegs(file, "test", test), y_test[:test])
 
 
+# The sets of ucr_dev.npz.
+UCR = """Adiac AllGestureWiimoteX ArrowHead BME Beef BeetleFly BirdChicken CBF Car Chinatown Coffee CricketX
+DiatomSizeReduction DistalPhalanxOutlineAgeGroup DistalPhalanxOutlineCorrect DodgerLoopDay DodgerLoopWeekend
+ECGFiveDays EOGHorizontalSignal Earthquakes FaceAll FiftyWords Fungi GestureMidAirD1 GesturePebbleZ1 GunPoint
+GunPointMaleVersusFemale GunPointOldVersusYoung Haptics Herring InsectEPGSmallTrain ItalyPowerDemand Lightning2 Meat
+MelbournePedestrian MiddlePhalanxOutlineAgeGroup MiddlePhalanxOutlineCorrect MiddlePhalanxTW MoteStrain OliveOil
+PhalangesOutlinesCorrect PickupGestureWiimoteZ PowerCons ProximalPhalanxOutlineAgeGroup ProximalPhalanxOutlineCorrect
+RefrigerationDevices ScreenType ShapeletSim SmallKitchenAppliances SonyAIBORobotSurface1 ToeSegmentation1
+WormsTwoClass""".split()  # noqa: SIM905
+
 # Tables that come without parts: label, its task, and columns that are neither label nor input. A fifth is held out
 # with seed 0.
 TABLES: dict[str, tuple[str, Task, list[str]]] = {

@@ -54,7 +54,7 @@ GOAL = (
 
 def ucr(half: str) -> list[str]:
     """Return the UCR sets of a half: every other one of their sorted names, the first of which is for choosing."""
-    return [f"ucr/{name}" for name in UCR[0 if half == "choose" else 1 :: 2]]
+    return [f"ucr/{name}" for name in sets.UCR[0 if half == "choose" else 1 :: 2]]
 
 
 def sets_of(half: str) -> Iterator[tuple[str, str]]:
@@ -62,16 +62,6 @@ def sets_of(half: str) -> Iterator[tuple[str, str]]:
     for modality, names in HALVES[half].items():
         for name in (*names, *(ucr(half) if modality == "series" else ())):
             yield name, modality
-
-
-UCR = """Adiac AllGestureWiimoteX ArrowHead BME Beef BeetleFly BirdChicken CBF Car Chinatown Coffee CricketX
-DiatomSizeReduction DistalPhalanxOutlineAgeGroup DistalPhalanxOutlineCorrect DodgerLoopDay DodgerLoopWeekend
-ECGFiveDays EOGHorizontalSignal Earthquakes FaceAll FiftyWords Fungi GestureMidAirD1 GesturePebbleZ1 GunPoint
-GunPointMaleVersusFemale GunPointOldVersusYoung Haptics Herring InsectEPGSmallTrain ItalyPowerDemand Lightning2 Meat
-MelbournePedestrian MiddlePhalanxOutlineAgeGroup MiddlePhalanxOutlineCorrect MiddlePhalanxTW MoteStrain OliveOil
-PhalangesOutlinesCorrect PickupGestureWiimoteZ PowerCons ProximalPhalanxOutlineAgeGroup ProximalPhalanxOutlineCorrect
-RefrigerationDevices ScreenType ShapeletSim SmallKitchenAppliances SonyAIBORobotSurface1 ToeSegmentation1
-WormsTwoClass""".split()  # noqa: SIM905
 
 
 @lru_cache(maxsize=1)
