@@ -161,21 +161,21 @@ def test_wrong_arguments_are_refused(wrong, said):
         TableQuantiles(**{"numeric": 3} | wrong)
 
 
-def test_the_gradient_of_the_vectors_is_that_of_looking_them_up(monkeypatch):
-    encoder = TableQuantiles(
-        numeric=3,
-        numbers=[{"edges": [0.0, 1.0, 2.0]}, {"edges": [1.0]}, {"edges": [0.0, 1.0]}],
-        categories=[4],
-        width=5,
-    )
-    encoder.double()
-    x = torch.tensor(
-        [[0.5, 1.0, 0.0, 3.0], [torch.nan, 1.0, 1.0, torch.nan], [1.5, 1.0, 1.0, 0.0]], dtype=torch.float64
-    )
-    found = []
-    for most in (4096, 0):
-        monkeypatch.setattr(quantiles, "_DENSE", most)
-        encoder.zero_grad()
-        encoder(x).square().sum().backward()
-        found.append(encoder.vectors.weight.grad.clone())
-    torch.testing.assert_close(*found)
+@pytest.mark.parametrize("most", [4096, 0], ids=["few vectors", "many vectors"])
+@pytest.mark.parametrize("low", [False, True], ids=["float32", "bf16"])
+def test_the_gradient_of_the_vectors_is_that_of_looking_them_up(monkeypatch, most, low):
+    monkeypatch.setattr(quantiles, "_DENSE", most)
+    torch.manual_seed(0)
+    table = torch.randn(9, 5, requires_grad=True)
+    # Row 4 is twice in an output, rows 0 and 8 are in none.
+    places, weights = torch.tensor([[1, 4, 4], [7, 2, 3], [4, 5, 6], [1, 2, 3]]), torch.rand(4, 3)
+    gradient = torch.randn(4, 5)
+    expected = torch.zeros(9, 5)
+    for output in range(4):
+        for place, weight in zip(places[output], weights[output]):
+            expected[place] += weight * gradient[output]
+    with torch.autocast("cpu", torch.bfloat16, enabled=low):
+        found = quantiles._WeightedRows.apply(table, places, weights)
+    (found,) = torch.autograd.grad(found, table, gradient)
+    assert found.dtype == torch.float32
+    torch.testing.assert_close(found, expected, atol=0.03 if low else 1e-6, rtol=0)
