@@ -29,7 +29,7 @@ RANKED, FEW = "all labels", "few labels"
 JOINED, ENCODER, SUMMARY = "default (joined)", "encoder alone", "summary features"
 REPRESENTATIONS = (JOINED, ENCODER, "untrained, joined", SUMMARY, CONVOLUTIONS)
 # Million steps of series that a training reads at most, over all epochs and views.
-MOST_STEPS, MOST_STEPS_FEW = 1.0, 0.5
+MOST_STEPS = 0.5
 WITHIN, FASTER = 0.02, 3.0
 OURS, THEIRS = "multiscale_cnn", "TS2Vec's network"
 ENCODERS: dict[str, dict[str, Any]] = {
@@ -50,16 +50,16 @@ BATCH_FEW = 64
 SIZES = (1, 2, 5, 10)  # labels a class, of which the most that a set allows is reported
 
 
-def _trained(recipe: Recipe, data: Data, most: float, quick: bool) -> runner.Trained:
-    """Train for the default length, or until `most` million steps of series were read, by two views of each."""
+def _trained(recipe: Recipe, data: Data, quick: bool) -> runner.Trained:
+    """Train for the default length, or until `MOST_STEPS` were read, by two views of each series."""
     rows, length = len(data.part("train")), np.shape(data.values)[-1]
-    epochs = min(default_epochs(recipe, rows), max(1.0, round(most * 1e6 / (2 * rows * length))))
+    epochs = min(default_epochs(recipe, rows), max(1.0, round(MOST_STEPS * 1e6 / (2 * rows * length))))
     return runner.train_once(recipe.changed({"train.epochs": epochs}), data, quick=quick)
 
 
 def _all_labels(recipe: Recipe, name: str, folder: Path | None, quick: bool) -> Row:
     """Return the accuracy of a linear probe on every representation, of all training labels."""
-    made = _trained(recipe, sets.whole(f"ucr/{name}", folder), MOST_STEPS, quick)
+    made = _trained(recipe, sets.whole(f"ucr/{name}", folder), quick)
     prepared, trained = made.prepared, made.prepared.representation()
     parts = prepared.train, prepared.test
     joined = both_parts(trained.embed_stored, prepared.rows, *parts)
@@ -81,7 +81,7 @@ def _all_labels(recipe: Recipe, name: str, folder: Path | None, quick: bool) -> 
 
 def _few_labels(recipe: Recipe, name: str, folder: Path | None, quick: bool) -> Row:
     """Return the accuracy of the encoder's vectors alone, from as many labels a class as the set has, up to ten."""
-    made = _trained(recipe, sets.whole(f"ucr/{name}", folder), MOST_STEPS_FEW, quick)
+    made = _trained(recipe, sets.whole(f"ucr/{name}", folder), quick)
     prepared, trained = made.prepared, made.prepared.representation().of_encoder()
     parts = prepared.train, prepared.test
     labels = np.asarray(prepared.data.labels)
@@ -101,7 +101,7 @@ def runs(folder: Path | None, seed: int) -> Iterator[Run]:
         for which, changes in ENCODERS.items():
             changed = recipe.changed({**changes, "train.batch_size": BATCH_FEW})
             made = partial(_few_labels, changed, name, folder)
-            yield Run(FEW, name, which, seed, made, f"{changed.to_toml()}{MOST_STEPS_FEW}{SIZES}")
+            yield Run(FEW, name, which, seed, made, f"{changed.to_toml()}{MOST_STEPS}{SIZES}")
 
 
 # Claims
