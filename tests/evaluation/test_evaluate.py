@@ -8,6 +8,9 @@ import isotropy
 from isotropy.cli.table import show_evidence
 from isotropy.errors import UserError
 from isotropy.evaluation import EVALUATORS, Measurement, chosen_rows, evaluate
+from isotropy.evaluation.evaluators.few_labels import READERS
+from isotropy.evaluation.evaluators.few_linear import few_linear
+from isotropy.evaluation.features import Features
 from isotropy.report.html import render
 from isotropy.report.summarise import summarise
 from isotropy.runs.directory import Run
@@ -131,7 +134,7 @@ def test_the_label_factor_is_what_was_planted(monkeypatch):
     factor = line["label_factor"]
     assert factor["value"] > 2 and factor["low"] > 1 and factor["low"] <= factor["value"] <= (factor["high"] or 1e9)
     # By the linear probe alone: where chance may take the other reader, more labels can be worth less.
-    monkeypatch.setattr("isotropy.evaluation.evaluators.few_read.MOST_LABELS", 0)
+    monkeypatch.setitem(READERS, Features, few_linear)
     same = evaluate(pairs | {"raw": pairs["us"]}, y[:2000], y[2000:], ours="us", evaluators=["few_labels"])
     assert all(
         row["label_factor"]["value"] == pytest.approx(1, abs=0.5)

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from isotropy.evaluation.evaluate import evaluate
-from isotropy.evaluation.evaluators.few_labels import few_labels
+from isotropy.evaluation.evaluators.few_labels import READERS, few_labels
+from isotropy.evaluation.evaluators.few_linear import few_linear
 from isotropy.evaluation.evaluators.knn import knn
 from isotropy.evaluation.evaluators.linear import linear
 from isotropy.evaluation.evaluators.search import search
@@ -50,7 +51,7 @@ def test_search_chooses_by_rows_of_other_groups():
 @pytest.mark.parametrize("task", ["classes", "numbers"])
 def test_few_labels_choose_by_rows_of_other_groups(task, monkeypatch):
     """Of two forms the one that tells persons apart wins by a person's own rows; over all of them the other one."""
-    monkeypatch.setattr("isotropy.evaluation.evaluators.few_read.MOST_LABELS", 0)  # by the linear probe alone
+    monkeypatch.setitem(READERS, Features, few_linear)  # by the linear probe alone
     rng = np.random.default_rng(1)
     effect = rng.normal(size=30)
     y = (effect > 0).astype(int)[WHO] if task == "classes" else effect[WHO]

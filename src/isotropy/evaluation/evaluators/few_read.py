@@ -1,5 +1,6 @@
-"""A handful of labels read from features: by the linear probe or, where rows are few, by label propagation."""
+"""A handful of labels read from features: by the linear probe or by label propagation, whichever suits them better."""
 
+from collections.abc import Iterator
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -7,8 +8,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
-from torch import Tensor
 
+from isotropy.batch import batched
 from isotropy.evaluation.baselines.propagation import NEIGHBOURS, TEMPERATURE, Propagation
 from isotropy.evaluation.evaluators.few_linear import few_linear, held_out_linear
 from isotropy.evaluation.features import Features, Form
@@ -16,37 +17,36 @@ from isotropy.evaluation.neighbours import most_similar
 from isotropy.evaluation.problem import Problem, Rows
 
 MOST_NODES = 2000  # of a graph: the time to spread to all of them grows with their cube
-MOST_LABELS = 200  # drawn; of more the linear probe reads better, and chance alone would choose spreading
+_COLUMNS = 512  # that a kernel is multiplied with at a time
+_REACHED = 1e-9
 _GRAPHS: WeakKeyDictionary[Features, tuple[bytes, list["_Graph"]]] = WeakKeyDictionary()  # the same for every size
 
 
 def few_read(features: Features, problem: Problem, rows: NDArray[np.int64], test: Rows) -> NDArray[Any]:
     """Return what is read from each draw of `rows` (D, n) of the test rows: (D, M, K), or (D, M) for numbers.
 
-    A draw of up to 200 labels is read by label propagation instead of the linear probe where that gets more of the
-    draw's own labels right, in the same folds. Test rows that no label reaches keep the linear answer. Labels spread
-    over a graph of at most 2,000 training and test rows; further rows give to their ten nearest there, and take from
-    them.
+    A draw is read by label propagation instead of the linear probe where that gets more of the draw's own labels right,
+    in the same folds: at every size, as a reader that the smaller draws had and larger ones have not would make more
+    labels look worse. Test rows that no label reaches keep the linear answer. Labels spread over a graph of at most
+    2,000 training and test rows; further rows give to their ten nearest there, and take from them.
 
     Source: Zhou et al., Learning with Local and Global Consistency (NIPS 2003); for further rows Delalleau, Bengio and
     Le Roux, Efficient Non-Parametric Function Induction in Semi-Supervised Learning (AISTATS 2005), section 3.
     """
-    if problem.task == "numbers" or rows.shape[1] > MOST_LABELS:
+    if problem.task == "numbers":
         return few_linear(features, problem, rows, test)
     out, right, held = held_out_linear(features, problem, rows, test)
     if not held.any():  # one label a class: nothing to choose by
         return out
-    best = right.sum((1, 2))
-    targets = torch.nn.functional.one_hot(torch.from_numpy(problem.train_y[rows]), len(problem.classes)).float()
+    best, target = right.sum((1, 2)), np.eye(len(problem.classes), dtype=np.float32)[problem.train_y[rows]]
     for graph in _graphs(features, test):
-        for draw, target in enumerate(targets):
-            given = graph.given_by(rows[draw])
-            hits = _hits(graph.taken(given, rows[draw]), target, torch.from_numpy(held[draw]))
-            if hits > best[draw]:
-                best[draw] = hits
-                reached = (graph.taken(given) @ target).numpy()
-                total = reached.sum(axis=1, keepdims=True)
-                out[draw] = np.where(total > 1e-9, reached / np.maximum(total, 1e-9), out[draw])
+        hits = _hits(graph, rows, target, held)
+        takers = np.flatnonzero(hits > best)
+        best[takers] = hits[takers]
+        for draw, given in zip(takers, graph.spread(rows[takers], target[takers]), strict=True):
+            reached = graph.test @ given
+            total = reached.sum(axis=1, keepdims=True)
+            out[draw] = np.where(total > _REACHED, reached / np.maximum(total, _REACHED), out[draw])
     return out
 
 
@@ -67,13 +67,12 @@ class _Graph:
         weights = _nearest_nodes(rows, nodes)
         self.train, self.test = weights[: len(form.train)], weights[len(form.train) :]
 
-    def given_by(self, places: Rows) -> NDArray[np.float32]:
-        """Return what labels on training rows (n,) give to the nodes, (nodes, n)."""
-        return np.asarray(self.train[places] @ self.kernel).T
-
-    def taken(self, given: NDArray[np.float32], places: Rows | None = None) -> Tensor:
-        """Return what training rows, or by default the test rows, take from the nodes, (rows, n)."""
-        return torch.from_numpy(np.asarray((self.test if places is None else self.train[places]) @ given))
+    def spread(self, rows: NDArray[np.int64], given: NDArray[np.float32]) -> Iterator[NDArray[np.float32]]:
+        """Yield what each draw of training rows (D, n), which has `given` (D, n, K), gives to the nodes, (nodes, K)."""
+        # What rows give to nodes is summed first: the product is then as wide as the classes are many, not the rows.
+        for some in batched(len(rows), rows=max(1, _COLUMNS // given.shape[2])):
+            begun = [self.train[places].T @ one for places, one in zip(rows[some], given[some], strict=True)]
+            yield from np.split(self.kernel @ np.concatenate(begun, axis=1), len(begun), axis=1)
 
 
 def _nearest_nodes(rows: NDArray[np.float32], nodes: Rows) -> csr_array:
@@ -98,10 +97,19 @@ def _graphs(features: Features, test: Rows) -> list[_Graph]:
     return _GRAPHS[features][1]
 
 
-def _hits(among: Tensor, target: Tensor, held: Tensor) -> int:
-    """Return how many held-out rows (n, folds) get their class (n, K) from the rows that are not held out."""
-    hits = 0
-    for fold in held.T:
-        found = among[fold] @ (target * ~fold[:, None])
-        hits += int(((found.argmax(1) == target[fold].argmax(1)) & (found.sum(1) > 1e-9)).sum())
+def _hits(
+    graph: _Graph, rows: NDArray[np.int64], target: NDArray[np.float32], held: NDArray[np.bool_]
+) -> NDArray[np.int64]:
+    """Return how many held-out rows of each draw, (D,), get their class from the rows that are not held out.
+
+    Args:
+        rows: (D, n). target: their classes (D, n, K). held: which each fold holds out, (D, n, folds).
+    """
+    # Every fold has columns of its own, so that all are spread at once.
+    learnt = (target[:, :, None] * ~held[..., None]).reshape(*rows.shape, -1)
+    hits = np.zeros(len(rows), dtype=np.int64)
+    for draw, given in enumerate(graph.spread(rows, learnt)):
+        found = (graph.train[rows[draw]] @ given).reshape(*held.shape[1:], -1)
+        right = (found.argmax(2) == target[draw].argmax(1)[:, None]) & (found.sum(2) > _REACHED)
+        hits[draw] = (right & held[draw]).sum()
     return hits
