@@ -2,9 +2,11 @@
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
+from pyarrow import compute
 
-from isotropy.data import csv_file, read
+from isotropy.data import csv_file, csv_parts, read
 from isotropy.data.csv_file import layout_of, read_csv
 from isotropy.data.readers import READERS
 from isotropy.errors import UserError
@@ -65,7 +67,7 @@ def test_files_that_pyarrow_reads_otherwise_are_read_by_pandas(text, tmp_path):
 def test_what_shows_late_in_a_column_is_read_as_if_it_had_shown_early(late, tmp_path, monkeypatch):
     monkeypatch.setattr(csv_file, "_HEAD", 400)
     monkeypatch.setattr(csv_file, "_SAMPLE", 40)
-    monkeypatch.setattr(csv_file, "_BLOCK", 1000)
+    monkeypatch.setattr(csv_parts, "BLOCK", 1000)
     rows = [f"{n},{n}" for n in range(10, 2000)] + [f"{late},7"]
     path = written(tmp_path, "a,b\n" + "\n".join(rows) + "\n")
     whole = pd.read_csv(path, low_memory=False)
@@ -74,6 +76,43 @@ def test_what_shows_late_in_a_column_is_read_as_if_it_had_shown_early(late, tmp_
     numbers, expected = (pd.to_numeric(x["a"], errors="coerce").to_numpy(float) for x in (frame, whole))
     np.testing.assert_array_equal(numbers, expected)
     assert frame["a"].iloc[-1] == late or late in ("2.5", "")
+
+
+@pytest.mark.parametrize("parts", [1, 2, 5])
+def test_parts_and_blocks_make_one_table(parts, tmp_path, monkeypatch):
+    monkeypatch.setattr(csv_parts, "BLOCK", 1000)
+    monkeypatch.setattr(csv_parts.os, "cpu_count", lambda: parts)
+    monkeypatch.setattr(csv_parts, "PART", 500)
+    # Later blocks have many more rows than the first; a whole number lacks in the last.
+    count = [*range(2000), None]
+    values = [1 / (n + 1) if n < 20 else n % 10 + 0.5 for n in range(2001)]
+    frame = pd.DataFrame({"x": values, "n": count}, dtype=object)
+    frame["day"] = "2024-01-0" + (np.arange(2001) % 9 + 1).astype(str)
+    frame["job"] = [f"job {n}" if n % 7 else None for n in range(2001)]
+    path = written(tmp_path, frame.to_csv(index=False))
+    assert len(csv_parts._cuts(path)) == parts
+    found = csv_parts.read_parts(path, ",", strings_can_be_null=True)
+    assert found["x"].tolist() == frame["x"].tolist() and found.columns.tolist() == ["x", "n", "day", "job"]
+    assert found["n"].tolist()[:-1] == count[:-1] and np.isnan(found["n"].iloc[-1])
+    assert found["day"].dt.day.tolist() == (np.arange(2001) % 9 + 1).tolist()
+    assert found["job"].where(found["job"].notna(), None).tolist() == frame["job"].tolist()
+
+
+def test_numbers_are_held_once():
+    few = pa.array(np.arange(10_000.0))
+    kind = pa.schema([("x", pa.float64())])
+    held = []
+
+    def batches():
+        for number in range(50):
+            yield pa.record_batch([compute.add(few, number)], schema=kind)
+            held.append(pa.total_allocated_bytes())
+
+    before = pa.total_allocated_bytes()
+    columns = csv_parts._Columns(kind, batches(), 50)
+    values = columns.numbers["x"].values()
+    np.testing.assert_array_equal(values, np.add.outer(np.arange(50), np.arange(10_000)).ravel())
+    assert max(held) - before < values.nbytes / 10, "batches stand beside the columns made of them"
 
 
 def test_damaged_files_say_what_is_wrong(tmp_path):

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from csv import reader
 from dataclasses import dataclass
-from io import BytesIO
+from io import SEEK_END, BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +12,13 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 from pandas.api import types
-from pyarrow import compute, csv
 
 from isotropy.data.columns import ISO_DATE
-from isotropy.data.frames import arrow_to_pandas
+from isotropy.data.csv_parts import open_text, read_parts
 from isotropy.errors import UserError
 
 # Read first, at the beginning and at places spread over the file: what a column is may show late.
 _HEAD, _SAMPLES, _SAMPLE = 1 << 20, 16, 1 << 16
-_BLOCK = 1 << 21  # larger ones take .2 of the file less memory, and a third more time: pieces are parsed side by side
 # What pandas takes for a missing value.
 MISSING = (
     "", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>", "N/A", "NA",
@@ -65,9 +63,9 @@ def read_csv(path: Path, na: Sequence[str] = ()) -> pd.DataFrame:
 
 def layout_of(path: Path, na: Sequence[str] = ()) -> Layout:
     """Return how a file is laid out."""
-    with open(path, "rb") as file:
+    with open_text(path) as file:
         head = file.read(_HEAD)
-        size = path.stat().st_size
+        size = file.seek(0, SEEK_END)
         whole = len(head) == size
         lines = [head if whole else head[: head.rfind(b"\n") + 1]]
         for place in np.linspace(_HEAD, max(size - _SAMPLE, _HEAD), _SAMPLES).astype(np.int64) if not whole else ():
@@ -121,34 +119,17 @@ def _separator(header: str) -> str:
 
 def _by_arrow(path: Path, na: Sequence[str], layout: Layout) -> pd.DataFrame | None:
     """Return the rows as pyarrow reads them, None where it would read them in another way than pandas."""
-    convert = csv.ConvertOptions(
-        null_values=[*MISSING, *na],
-        strings_can_be_null=True,
-        quoted_strings_can_be_null=True,
-        column_types=layout.types,
-        true_values=["True", "TRUE", "true"],
-        false_values=["False", "FALSE", "false"],
-    )
     try:
-        # Piece by piece: read whole, pyarrow holds most of the file's text beside its values.
-        opened = csv.open_csv(
+        frame = read_parts(
             path,
-            read_options=csv.ReadOptions(block_size=_BLOCK),
-            parse_options=csv.ParseOptions(delimiter=layout.separator),
-            convert_options=convert,
+            layout.separator,
+            null_values=[*MISSING, *na],
+            strings_can_be_null=True,
+            quoted_strings_can_be_null=True,
+            column_types=layout.types,
+            true_values=["True", "TRUE", "true"],
+            false_values=["False", "FALSE", "false"],
         )
-        with opened:
-            table = opened.read_all()
     except pa.ArrowException:
         return None
-    names = table.column_names
-    kinds = [field.type for field in table.schema]
-    if len(set(names)) != len(names) or "" in names[1:] or any(pa.types.is_binary(kind) for kind in kinds):
-        return None
-    if names[0] == "":
-        table = table.rename_columns(["Unnamed: 0", *names[1:]])
-    for place, kind in enumerate(kinds):
-        if pa.types.is_date(kind) or pa.types.is_time(kind):
-            wanted = pa.timestamp("s") if pa.types.is_date(kind) else pa.string()
-            table = table.set_column(place, table.column_names[place], compute.cast(table.column(place), wanted))
-    return arrow_to_pandas(table, ours=True)
+    return None if frame is None else frame.rename(columns={"": "Unnamed: 0"})

@@ -1,0 +1,165 @@
+"""A regular .csv file, read in parts side by side: numbers leave pyarrow's blocks as they come, and are held once."""
+
+import bz2
+import gzip
+import lzma
+import os
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from io import RawIOBase
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from numpy.typing import NDArray
+from pyarrow import compute, csv
+
+from isotropy.data.frames import arrow_to_pandas
+
+BLOCK = 1 << 19  # larger ones take more memory, since pyarrow reads some of them ahead for each part
+PART = 1 << 25  # bytes of a file that are worth a thread of their own
+# What unpacks a file, by the end of its name.
+PACKED: dict[str, Any] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
+
+
+def open_text(path: Path) -> BinaryIO:
+    """Open a file to be read, unpacked if its name says that it is packed."""
+    opened: BinaryIO = PACKED.get(path.suffix.lower(), open)(path, "rb")
+    return opened
+
+
+def read_parts(path: Path, separator: str, **convert: Any) -> pd.DataFrame | None:
+    """Return a file's rows as pyarrow reads them; None where names are missing or twice, or values are no text.
+
+    Args:
+        convert: keywords of `pyarrow.csv.ConvertOptions`; of columns without a type in `column_types` the first block
+            tells it.
+
+    Raises:
+        ArrowException: a row or a value that does not fit.
+    """
+    parse = csv.ParseOptions(delimiter=separator)
+
+    def opened(begin: int, end: int, names: Sequence[str], convert: dict[str, Any]) -> csv.CSVStreamingReader:
+        read = csv.ReadOptions(block_size=BLOCK, column_names=names)
+        part: Any = open_text(path) if path.suffix.lower() in PACKED else _Part(path, begin, end)
+        return csv.open_csv(part, read, parse, csv.ConvertOptions(**convert))
+
+    cuts = _cuts(path)
+    with opened(*cuts[0], [], convert) as first:
+        schema = first.schema
+        names = schema.names
+        if len(set(names)) != len(names) or "" in names[1:] or any(map(pa.types.is_binary, schema.types)):
+            return None
+        known = convert | {"column_types": dict(zip(names, schema.types, strict=True))}
+
+        def collected(part: int) -> _Columns:
+            batches = opened(*cuts[part], names, known) if part else first
+            expected = -(-(cuts[part][1] - cuts[part][0]) // BLOCK)
+            with batches:
+                return _Columns(schema, batches, expected)
+
+        with ThreadPoolExecutor(len(cuts)) as pool:
+            columns = list(pool.map(collected, range(len(cuts))))
+    return _joined(schema, columns)
+
+
+def _cuts(path: Path) -> list[tuple[int, int]]:
+    """Return where parts of a file begin and end, at ends of lines: one a core, and none that is not worth it."""
+    size = path.stat().st_size
+    packed = path.suffix.lower() in PACKED
+    count = 1 if packed else min(8, os.cpu_count() or 1, max(1, size // PART))
+    places = [0]
+    with open(path, "rb") as file:
+        for part in range(1, count):
+            file.seek(size * part // count)
+            file.readline()
+            places.append(file.tell())
+    places = sorted({*places, size})
+    return list(pairwise(places)) or [(0, 0)]
+
+
+class _Part(RawIOBase):
+    """The bytes of a file from one place to another."""
+
+    def __init__(self, path: Path, begin: int, end: int) -> None:
+        self._file = open(path, "rb", buffering=0)  # noqa: SIM115 (closed with the part)
+        self._file.seek(begin)
+        self._left = end - begin
+
+    def readable(self) -> bool:
+        """Return that it is read."""
+        return True
+
+    def readinto(self, into: Any) -> int:
+        """Fill a buffer, as far as the part goes, and return how many bytes that took."""
+        count = self._file.readinto(memoryview(into)[: self._left])
+        self._left -= count
+        return count
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+        super().close()
+
+
+class _Columns:
+    """The columns of a part, by name: those of numbers as arrays, and the others as pyarrow has them."""
+
+    def __init__(self, schema: pa.Schema, batches: Iterable[pa.RecordBatch], expected: int) -> None:
+        self.rows = 0
+        kinds = {field.name: field.type for field in schema}
+        self.numbers = {name: _Numbers(kind) for name, kind in kinds.items() if kind in (pa.int64(), pa.float64())}
+        self.others = [name for name in kinds if name not in self.numbers]
+        self.batches: list[pa.RecordBatch] = []
+        for batch in batches:
+            for name, column in self.numbers.items():
+                column.append(batch.column(name), expected)
+            self.batches.append(batch.select(self.others))
+            self.rows += batch.num_rows
+
+
+class _Numbers:
+    """A column of numbers that grows: pages of memory that no row has reached are not taken by it."""
+
+    def __init__(self, kind: pa.DataType) -> None:
+        self._array: NDArray[Any] = np.empty(0, kind.to_pandas_dtype())
+        self._rows = 0
+
+    def append(self, piece: pa.Array, expected: int) -> None:
+        """Add a piece, of which there are about `expected`; whole numbers of which one is missing become floats."""
+        if piece.null_count and self._array.dtype.kind == "i":
+            self._array = self._array.astype(np.float64)
+        end = self._rows + len(piece)
+        if end > len(self._array):
+            longer = np.empty(max(len(piece) * expected, end) * 5 // 4, self._array.dtype)
+            longer[: self._rows] = self._array[: self._rows]
+            self._array = longer
+        self._array[self._rows : end] = piece.to_numpy(zero_copy_only=False)
+        self._rows = end
+
+    def values(self) -> NDArray[Any]:
+        """Return the column (N,)."""
+        return self._array[: self._rows]
+
+
+def _joined(schema: pa.Schema, parts: Sequence[_Columns]) -> pd.DataFrame:
+    """Return the rows of all parts as a frame, for which the parts' columns are freed one by one."""
+    batches = [batch for part in parts for batch in part.batches]
+    table = pa.Table.from_batches(batches, pa.schema([schema.field(name) for name in parts[0].others]))
+    del batches
+    for part in parts:
+        part.batches.clear()
+    for place, field in enumerate(table.schema):
+        if pa.types.is_date(field.type) or pa.types.is_time(field.type):
+            wanted = pa.timestamp("s") if pa.types.is_date(field.type) else pa.string()
+            table = table.set_column(place, field.name, compute.cast(table.column(place), wanted))
+    frame = arrow_to_pandas(table, ours=True)
+    columns: dict[str, Any] = {}
+    for name in schema.names:
+        numbers = [part.numbers.pop(name).values() for part in parts if name in part.numbers]
+        columns[name] = frame[name] if not numbers else numbers[0] if len(numbers) == 1 else np.concatenate(numbers)
+    return pd.DataFrame(columns, index=range(sum(part.rows for part in parts)), copy=False)
