@@ -1,6 +1,7 @@
 """Of several ranks the first one decodes; a verb's encoder stays on the kind of device that it was trained on."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from PIL import Image
@@ -32,6 +33,16 @@ def test_what_the_first_rank_cannot_read_ends_the_others(tmp_path, monkeypatch):
     monkeypatch.setattr(comm, "broadcast_object", lambda _: "no image")
     with pytest.raises(UserError, match="^no image$"):
         inputs.read_with_bar({"path": str(tmp_path)})
+
+
+def test_folders_of_recordings_and_of_partitions_are_no_images(tmp_path):
+    frame = pd.DataFrame({"g": ["u", "v"] * 20, "x": np.sin(np.arange(40.0)), "y": np.cos(np.arange(40.0))})
+    frame.to_parquet(tmp_path / "parts", partition_cols=["g"])
+    assert inputs.read_with_bar({"path": str(tmp_path / "parts")}).values.shape == (40, 3)
+    (tmp_path / "days").mkdir()
+    for day in range(3):
+        frame[["x", "y"]].to_csv(tmp_path / "days" / f"{day}.csv", index=False)
+    assert inputs.read_with_bar({"path": str(tmp_path / "days"), "window": "10"}).values.shape == (12, 2, 10)
 
 
 def test_an_encoder_made_on_a_processor_stays_there_beside_a_gpu(tmp_path, monkeypatch):

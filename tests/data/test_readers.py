@@ -5,6 +5,8 @@ from zipfile import ZipFile
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from isotropy.data import TablePreprocess, read
@@ -14,28 +16,28 @@ from isotropy.errors import UserError
 
 
 @pytest.fixture
-def feather(tmp_path, monkeypatch):
-    monkeypatch.setitem(READERS, ".feather", Reader(lambda path, na: pd.read_feather(path)))
-    path = tmp_path / "x.feather"
-    pd.DataFrame({"a": np.arange(9.0), "b": list("xyzxyzxy?"), "y": [0, 1, 1] * 3}).to_feather(path)
+def own(tmp_path, monkeypatch):
+    monkeypatch.setitem(READERS, ".rows", Reader(lambda path, na: pd.read_json(path)))
+    path = tmp_path / "x.rows"
+    pd.DataFrame({"a": np.arange(9.0), "b": list("xyzxyzxy?"), "y": [0, 1, 1] * 3}).to_json(path)
     return path
 
 
-def test_a_format_of_ones_own_is_read_and_streamed(feather, monkeypatch):
-    data = read(feather, label="y", na=["?"])
+def test_a_format_of_ones_own_is_read_and_streamed(own, monkeypatch):
+    data = read(own, label="y", na=["?"])
     assert list(data.values.columns) == ["a", "b"] and data.labels.tolist() == [0, 1, 1] * 3
     assert data.values["b"].isna().sum() == 1
     learnt = TablePreprocess.learn(data.values)
     monkeypatch.setattr("isotropy.data.readers.PIECE_ROWS", 4)
-    pieces = [learnt.transform(piece).numpy() for piece in stream(feather, learnt, na=["?"]).pieces]
+    pieces = [learnt.transform(piece).numpy() for piece in stream(own, learnt, na=["?"]).pieces]
     assert [len(piece) for piece in pieces] == [4, 4, 1]
     assert np.array_equal(np.concatenate(pieces), learnt.transform(data.values).numpy())
 
 
 def test_a_format_that_nobody_reads_is_named_with_those_that_are(tmp_path):
-    (tmp_path / "x.feather").touch()
-    with pytest.raises(UserError, match=r"x.feather cannot be read: .npy, .npz, .csv, .parquet, .*.mat files"):
-        read(tmp_path / "x.feather")
+    (tmp_path / "x.rows").touch()
+    with pytest.raises(UserError, match=r"x.rows cannot be read: .npy, .npz, .csv, .parquet, .*.mat files"):
+        read(tmp_path / "x.rows")
 
 
 def header(shape, dtype="<f4"):
@@ -77,3 +79,65 @@ def test_arrays_of_every_header_version_are_read(tmp_path):
             archive.write(tmp_path / "x.npy", "X.npy")
         for name in ("x.npy", "x.npz"):
             assert np.array_equal(read(tmp_path / name).values, values)
+
+
+FRAME = pd.DataFrame({"a": np.arange(12.0), "b": list("xyzxyzxyzxy?"), "g": ["u", "v", "v"] * 4, "y": [0, 1, 1] * 4})
+
+
+def write(folder, name):
+    path = folder / name
+    table = pa.Table.from_pandas(FRAME)
+    if name.endswith(".feather"):
+        FRAME.to_feather(path)
+    elif name.endswith(".arrow"):  # as the Hugging Face library writes it
+        with pa.ipc.new_stream(str(path), table.schema) as out:
+            out.write_table(table)
+    elif name.startswith("parts"):
+        pq.write_to_dataset(table, path, partition_cols=["g"])
+    else:
+        FRAME.to_csv(path, index=False, sep="\t" if ".tsv" in name else ",")
+    return path
+
+
+@pytest.mark.parametrize("name", ["t.csv.gz", "t.tsv.bz2", "t.csv.xz", "t.feather", "t.arrow", "parts"])
+def test_a_table_is_the_same_in_every_file(name, tmp_path, monkeypatch):
+    path = write(tmp_path, name)
+    data = read(path, label="y", na=["?"])
+    order = np.argsort(data.values["a"].to_numpy())  # rows of partitions stand together
+    rows = data.values.iloc[order].reset_index(drop=True)
+    pd.testing.assert_frame_equal(rows, read(FRAME, label="y", na=["?"]).values[rows.columns], check_dtype=False)
+    assert data.labels[order].tolist() == FRAME["y"].tolist()
+    learnt = TablePreprocess.learn(data.values)
+    monkeypatch.setattr("isotropy.data.readers.PIECE_ROWS", 5)
+    flow = stream(path, learnt, na=["?"], keep=["y"])
+    pieces = [learnt.transform(piece).numpy() for piece in flow.pieces]
+    assert max(map(len, pieces)) <= 5
+    assert np.array_equal(np.concatenate(pieces), learnt.transform(data.values).numpy())
+    assert np.array_equal(flow.kept["y"], data.labels)
+    with pytest.raises(UserError, match="no column 'z'|no 'z' to keep"):
+        stream(path, learnt, keep=["z"])
+
+
+@pytest.mark.parametrize("name", ["t.csv.gz", "t.csv.bz2", "t.csv.xz", "t.feather", "t.arrow"])
+def test_damaged_packed_and_arrow_files_get_one_line(name, tmp_path):
+    path = write(tmp_path, name)
+    whole = path.read_bytes()
+    for content in (b"", b"no such file", whole[: len(whole) // 2]):
+        path.write_bytes(content)
+        with pytest.raises(UserError, match=f"{name} is (damaged|empty)") as said:
+            read(path)
+        assert "\n" not in str(said.value)
+
+
+def test_partitions_of_several_forms(tmp_path):
+    path = write(tmp_path, "parts")
+    pd.DataFrame({"a": [20.0], "c": [1.5]}).to_parquet(path / "g=u" / "more.parquet")
+    (path / "_SUCCESS").touch()
+    values = read(path).values
+    assert len(values) == 13 and values["c"].notna().sum() == 1, "a column that other parts lack is missing in them"
+    pd.DataFrame({"a": ["text"]}).to_parquet(path / "g=v" / "other.parquet")
+    with pytest.raises(UserError, match="parts is damaged or no folder of partitions: .*a"):
+        read(path)
+    (path / "g=v" / "other.parquet").rename(path / "g=v" / "other.feather")
+    with pytest.raises(UserError, match=r"its partitions hold .feather and .parquet files"):
+        read(path)

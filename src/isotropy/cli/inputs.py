@@ -11,7 +11,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from isotropy.cli.show import OUT
 from isotropy.data import Data, read
-from isotropy.data.readers import options_for
+from isotropy.data.readers import is_one_file, options_for
+from isotropy.data.recordings.paths import holds_recordings
 from isotropy.data.recordings.windows import Windows
 from isotropy.data.stream import Stream
 from isotropy.errors import UserError
@@ -119,7 +120,8 @@ def read_with_bar(origin: dict[str, Any]) -> Data:
     """
     path = origin["path"]
     options = {name: value for name, value in origin.items() if name != "path" and value not in (None, [])}
-    if not isinstance(path, str | Path) or not Path(path).is_dir():
+    folder = Path(path).expanduser() if isinstance(path, str | Path) else None
+    if folder is None or not folder.is_dir() or is_one_file(folder) or holds_recordings(folder):
         return read(path, **options)
     bar = Progress(
         TextColumn("decoding images"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),

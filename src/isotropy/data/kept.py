@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from isotropy.data.data import Data
-from isotropy.data.readers import Archive, find_reader, read_columns
+from isotropy.data.readers import Archive, find_reader, is_one_file, read_columns
 from isotropy.errors import UserError, nearest
 
 
@@ -28,7 +28,7 @@ def kept_columns(
     names = list(dict.fromkeys(names))
     if not names:
         return {}
-    if place.is_dir():
+    if not is_one_file(place):
         assert data is not None and data.files is not None
         folders = np.array([name.rpartition("/")[0] or None for name in data.files], dtype=object)
         found: Any = {"file": data.files, "folder": folders}

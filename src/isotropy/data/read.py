@@ -12,7 +12,7 @@ from isotropy.data.folder import Size, shown
 from isotropy.data.frames import as_pandas, of_columns
 from isotropy.data.grouping import check_division
 from isotropy.data.options import Options
-from isotropy.data.readers import columns_of, read_file
+from isotropy.data.readers import columns_of, is_one_file, read_file
 from isotropy.data.recordings.format import Format
 from isotropy.data.sources import SOURCES
 from isotropy.data.sources.recordings import RECORDINGS
@@ -132,7 +132,7 @@ def _opened(dataset: Any, options: Options) -> tuple[Any, Origin]:
         content, origin = dataset, Origin(f"the {what}", whose="an array" if what == "array" else "a frame")
     else:
         path = _existing(Path(dataset).expanduser())
-        content = path if path.is_dir() else read_file(path, options.na, options.columns_of_text)
+        content = path if not is_one_file(path) else read_file(path, options.na, options.columns_of_text)
         origin = Origin(path.name, whose=path.name, folder=path.resolve().parent)
     if isinstance(content, pd.DataFrame) and options.key in content.columns:
         content = columns_of(content, origin.name)

@@ -21,7 +21,9 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from pyarrow import ArrowException
 
+from isotropy.data import arrow_files
 from isotropy.data.csv_file import layout_of, read_csv
+from isotropy.data.csv_parts import PACKED
 from isotropy.data.frames import arrow_to_pandas, as_pandas, stacked
 from isotropy.data.preprocess import Preprocess
 from isotropy.data.recordings.recording import Signals
@@ -60,7 +62,8 @@ def opening(path: Path) -> Iterator[None]:
                 f"{path} holds Python objects (a pickle), which are never read: save an array of plain numbers"
             ) from error
         reason = " ".join(str(error).split()) or type(error).__name__
-        raise UserError(f"{path} is damaged or no {path.suffix} file: {reason[:120]}") from error
+        kind = "folder of partitions" if path.is_dir() else f"{path.suffix} file"
+        raise UserError(f"{path} is damaged or no {kind}: {reason[:120]}") from error
 
 
 class Archive:
@@ -145,11 +148,13 @@ class Reader:
         pieces: returns of (path, na, text) how many rows there are (None where only reading would tell) and frames
             of at most `PIECE_ROWS`; the columns `text` are read as text. None for a format without pieces.
         recordings: whether a file holds recordings (`recordings.recording.Signals`), so that they are read as such.
+        columns: returns those columns of (path, names, na) and no other; None where a file is read whole for them.
     """
 
     read: Callable[[Path, Sequence[str]], pd.DataFrame | NDArray[Any] | Archive | list[Signals]]
     pieces: Callable[[Path, Sequence[str], Sequence[str]], tuple[int | None, Iterator[pd.DataFrame]]] | None = None
     recordings: Callable[[Path], bool] = lambda path: False
+    columns: Callable[[Path, Sequence[str], Sequence[str]], pd.DataFrame] | None = None
 
 
 def _npy(path: Path, na: Sequence[str]) -> NDArray[Any]:
@@ -192,11 +197,16 @@ def _csv_pieces(path: Path, na: Sequence[str], text: Sequence[str]) -> tuple[Non
 
 
 def read_columns(path: Path, names: Sequence[str], na: Sequence[str]) -> pd.DataFrame:
-    """Return columns of a .csv or .parquet file, typed by all their values; UserError where it has no such column."""
-    if find_reader(path).read is _parquet:
-        with opening(path), pq.ParquetFile(path) as file:
-            _check_names(path, names, file.schema_arrow.names)
-            return arrow_to_pandas(file.read(list(names)), ours=True)
+    """Return columns of a table, typed by all their values; UserError where it has no such column."""
+    reader = find_reader(path)
+    if reader.columns is not None:
+        return reader.columns(path, names, na)
+    frame = as_pandas(reader.read(path, na))
+    _check_names(path, names, list(frame.columns))
+    return frame[list(names)]
+
+
+def _csv_columns(path: Path, names: Sequence[str], na: Sequence[str]) -> pd.DataFrame:
     with opening(path):
         layout = layout_of(path, na)
         options: Any = {"sep": layout.separator, "skipinitialspace": True, "low_memory": False}
@@ -228,6 +238,65 @@ def _parquet_pieces(path: Path, na: Sequence[str], text: Sequence[str]) -> tuple
     return file.metadata.num_rows, frames()
 
 
+def _parquet_columns(path: Path, names: Sequence[str], na: Sequence[str]) -> pd.DataFrame:
+    with opening(path), pq.ParquetFile(path) as file:
+        _check_names(path, names, file.schema_arrow.names)
+        return arrow_to_pandas(file.read(list(names)), ours=True)
+
+
+def _arrow(path: Path, na: Sequence[str]) -> pd.DataFrame:
+    return _arrow_columns(path, [], na)
+
+
+def _arrow_columns(path: Path, names: Sequence[str], na: Sequence[str]) -> pd.DataFrame:
+    """Return columns of a file of Arrow; all of them where none is named."""
+    with opening(path):
+        schema = arrow_files.schema_of(path)
+        _check_names(path, names, schema.names)
+        chosen = list(names) or schema.names
+        batches = arrow_files.batches(path, PIECE_ROWS, chosen)
+        return arrow_to_pandas(pa.Table.from_batches(batches, _chosen(schema, chosen)))
+
+
+def _chosen(schema: pa.Schema, names: Sequence[str]) -> pa.Schema:
+    return pa.schema([schema.field(name) for name in names], schema.metadata)
+
+
+def _arrow_pieces(path: Path, na: Sequence[str], text: Sequence[str]) -> tuple[None, Iterator[pd.DataFrame]]:
+    def frames() -> Iterator[pd.DataFrame]:
+        with opening(path):
+            for batch in arrow_files.batches(path, PIECE_ROWS):
+                yield arrow_to_pandas(pa.Table.from_batches([batch]))
+
+    return None, frames()
+
+
+def _partitions(path: Path, na: Sequence[str]) -> pd.DataFrame:
+    with opening(path):
+        return arrow_to_pandas(arrow_files.partitioned(path).to_table(), ours=True)
+
+
+def _partition_columns(path: Path, names: Sequence[str], na: Sequence[str]) -> pd.DataFrame:
+    with opening(path):
+        table = arrow_files.partitioned(path)
+        _check_names(path, names, table.schema.names)
+        return arrow_to_pandas(table.to_table(list(names)), ours=True)
+
+
+def _partition_pieces(path: Path, na: Sequence[str], text: Sequence[str]) -> tuple[int, Iterator[pd.DataFrame]]:
+    with opening(path):
+        table = arrow_files.partitioned(path)
+        rows = table.count_rows()
+
+    def frames() -> Iterator[pd.DataFrame]:
+        with opening(path):
+            for batch in table.to_batches(batch_size=PIECE_ROWS):
+                if len(batch):
+                    yield arrow_to_pandas(pa.Table.from_batches([batch]))
+
+    return rows, frames()
+
+
 def _format(name: str, recordings: Callable[[Path], bool] = lambda path: False) -> Reader:
     """Return the reader in a file of `formats`, which imports the package that it needs when it is first used."""
 
@@ -252,9 +321,11 @@ def _relational(path: Path) -> bool:
 READERS: dict[str, Reader] = {
     ".npy": Reader(_npy),
     ".npz": Reader(_npz),
-    ".csv": Reader(_csv, _csv_pieces),
-    ".parquet": Reader(_parquet, _parquet_pieces),
-    ".tsv": Reader(_csv, _csv_pieces),
+    ".csv": Reader(_csv, _csv_pieces, columns=_csv_columns),
+    ".parquet": Reader(_parquet, _parquet_pieces, columns=_parquet_columns),
+    ".tsv": Reader(_csv, _csv_pieces, columns=_csv_columns),
+    ".feather": Reader(_arrow, _arrow_pieces, columns=_arrow_columns),
+    ".arrow": Reader(_arrow, _arrow_pieces, columns=_arrow_columns),
     ".ts": _format("ts", _always),
     ".tsf": _format("tsf", _always),
     ".arff": _format("arff", _relational),
@@ -266,6 +337,9 @@ READERS: dict[str, Reader] = {
     ".hdf5": _format("hdf5"),
     ".mat": _format("matlab"),
 }
+PARTITIONS = Reader(_partitions, _partition_pieces, columns=_partition_columns)
+# Formats that are read packed, too, as .csv.gz.
+_TEXTS = (".csv", ".tsv")
 
 
 def read_file(path: Path, na: Sequence[str] = (), text: Sequence[str] = ()) -> pd.DataFrame | NDArray[Any] | Archive:
@@ -284,18 +358,36 @@ def options_for(preprocess: Preprocess, place: Path | None, key: str | None = No
     A folder and a table with a column of images hold files of images, an array (one by its `key`, or no place) images
     as they are.
     """
-    folder = place is not None and place.is_dir()
-    table = key is None and place is not None and place.is_file() and find_reader(place).pieces is not None
+    folder = place is not None and not is_one_file(place)
+    table = key is None and place is not None and is_one_file(place) and find_reader(place).pieces is not None
     options = preprocess.read_options(folder=folder or table)
     return {name: value for name, value in options.items() if table or name not in ("image_column", "text")}
 
 
+def is_one_file(path: Path) -> bool:
+    """Return whether a path is read as one file: it is one, or a folder of the partitions of one table."""
+    return path.is_file() or arrow_files.is_partitioned(path)
+
+
+def suffix_of(path: Path) -> str:
+    """Return the suffix that names a file's format.
+
+    Example:
+        >>> suffix_of(Path("a.CSV")), suffix_of(Path("a.csv.gz")), suffix_of(Path("a.gz"))
+        ('.csv', '.csv', '.gz')
+    """
+    inner = Path(path.stem).suffix.lower()
+    return inner if path.suffix.lower() in PACKED and inner in _TEXTS else path.suffix.lower()
+
+
 def find_reader(path: Path) -> Reader:
     """Return the reader of a file by its suffix; UserError where none is registered or installed."""
-    reader = find(READERS, path.suffix.lower(), "reader")
+    if arrow_files.is_partitioned(path):
+        return PARTITIONS
+    reader = find(READERS, suffix_of(path), "reader")
     if reader is None:
         raise UserError(
             f"{path.name} cannot be read: {', '.join(READERS)} files and folders of images are (of one image give the "
-            "folder)"
+            "folder; a workbook or the like is saved as .csv first)"
         )
     return reader

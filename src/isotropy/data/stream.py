@@ -75,7 +75,8 @@ def stream(
     if given := next((name for name, value in cutting.items() if value is not None), None):
         raise UserError(f"--{given.replace('_', '-')} is of recordings, and the encoder was not trained on any")
     place = Path(path).expanduser()
-    pieces_of = readers.find_reader(place).pieces if place.is_file() else None
+    one_file = readers.is_one_file(place)
+    pieces_of = readers.find_reader(place).pieces if one_file else None
     if preprocess.takes_frames and pieces_of is not None:
         # A piece without its odd value would have another type than the whole column: names of levels are text.
         rows, frames = pieces_of(place, na, preprocess.text_columns)
@@ -83,7 +84,7 @@ def stream(
         masked = ((mask_values(frame, na), None) for frame in frames)
         return Stream(f"{place.name}: a table, {count}", rows, masked, kept=kept_columns(place, keep, na))
     options = ({"channels": channels} if channels else {}) | readers.options_for(preprocess, place, key)
-    modality = None if place.is_dir() else preprocess.modality
+    modality = preprocess.modality if one_file else None
     data = read(place, modality=modality, key=key, na=na, max_bad=max_bad, progress=progress, **options)
     if data.modality != preprocess.modality:
         raise UserError(

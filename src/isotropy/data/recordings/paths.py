@@ -2,13 +2,13 @@
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from glob import glob, has_magic
 from pathlib import Path
 from typing import Any
 
 from isotropy.data.image_files import SUFFIXES as IMAGES
-from isotropy.data.readers import READERS
+from isotropy.data.readers import READERS, is_one_file, suffix_of
 from isotropy.errors import UserError
 
 
@@ -50,9 +50,15 @@ def is_pattern(dataset: Any) -> bool:
 
 
 def holds_recordings(folder: Path) -> bool:
-    """Return whether a folder holds files that are read as recordings, and no image."""
-    suffixes = {path.suffix.lower() for path in _below(folder)}
-    return not suffixes & IMAGES and bool(suffixes & READERS.keys())
+    """Return whether a folder holds files that are read as recordings, no image, and is not one table in partitions."""
+    if is_one_file(folder):
+        return False
+    found = False
+    for path in _below(folder):
+        if path.suffix.lower() in IMAGES:
+            return False
+        found = found or suffix_of(path) in READERS
+    return found
 
 
 def files_of(dataset: Any) -> list[Path]:
@@ -67,7 +73,7 @@ def files_of(dataset: Any) -> list[Path]:
             raise UserError(f"{twice[0]} is given twice")
         return found
     path = Path(dataset).expanduser()
-    if path.is_dir():
+    if path.is_dir() and not is_one_file(path):
         return _of_folder(path)
     if is_pattern(path):
         matches = sorted(Path(one) for one in glob(str(path)))
@@ -77,17 +83,18 @@ def files_of(dataset: Any) -> list[Path]:
     return [path]
 
 
-def _below(folder: Path) -> list[Path]:
-    """Return the files below a folder, hidden ones apart."""
-    found = sorted(path for path in folder.rglob("*") if path.is_file())
-    return [path for path in found if not any(part.startswith(".") for part in path.relative_to(folder).parts)]
+def _below(folder: Path) -> Iterator[Path]:
+    """Yield the files below a folder, hidden ones apart."""
+    for path in folder.rglob("*"):
+        if not any(part.startswith(".") for part in path.relative_to(folder).parts) and path.is_file():
+            yield path
 
 
 def _of_folder(folder: Path) -> list[Path]:
-    found = [path for path in _below(folder) if path.suffix.lower() in READERS]
+    found = sorted(path for path in _below(folder) if suffix_of(path) in READERS)
     if not found:
         raise UserError(f"{folder} holds no file that is read as a recording ({', '.join(READERS)})")
-    kinds = sorted({path.suffix.lower() for path in found})
+    kinds = sorted({suffix_of(path) for path in found})
     if len(kinds) > 1:
         raise UserError(f"{folder} holds {' and '.join(kinds)} files: name those to be read, as '{folder}/*{kinds[0]}'")
     return found

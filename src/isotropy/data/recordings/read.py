@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from isotropy.data.data import Data
-from isotropy.data.readers import READERS
+from isotropy.data.readers import READERS, suffix_of
 from isotropy.data.recordings.format import Format
 from isotropy.data.recordings.frames import Roles
 from isotropy.data.recordings.paths import files_of, holds_recordings, is_pattern, named_by_path
@@ -54,7 +54,7 @@ def are_recordings(dataset: Any, cutting: Cutting) -> bool:
     path = Path(dataset).expanduser()
     if path.is_dir():
         return holds_recordings(path)
-    reader = READERS.get(path.suffix.lower())
+    reader = READERS.get(suffix_of(path))
     return path.is_file() and reader is not None and reader.recordings(path)
 
 
