@@ -64,6 +64,14 @@ def test_rows_of_a_file_are_found_in_a_file(home, capsys) -> None:
     assert table["rank"] == [1, 2] * 12 and table["row"][::2] == list(range(12)) and table["score"][0] == 1
 
 
+def test_a_file_of_queries_is_read_by_the_options_given(home, capsys) -> None:
+    frame = pd.read_csv(home / "some.csv").astype(object)
+    frame.loc[0, "age"] = "none"
+    frame.to_csv(home / "gaps.csv", index=False)
+    text = said(capsys, home / "run", "--query", home / "gaps.csv", "--na", "none", "-k", 1)
+    assert "gaps.csv, row 0" in text
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

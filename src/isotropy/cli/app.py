@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from isotropy.cli.reading import ALL, AS_THE_RUN, LABELLED, one_or_several, reads
 from isotropy.cli.show import INTERRUPTED, complain, note
 from isotropy.errors import UserError
 
@@ -23,67 +24,7 @@ app = typer.Typer(
 )
 
 # Verbs import what they need when they run: `isotropy --help` answers without loading torch.
-Label = Annotated[
-    list[str] | None, typer.Option(help="Column with labels, for evaluation only: no method sees it; repeatable.")
-]
-LabelKey = Annotated[str | None, typer.Option(help="Array of an .npz with the labels, for example y_train.")]
-Key = Annotated[str | None, typer.Option(help="Array of an .npz to read, for example X_train.")]
-TestKey = Annotated[str | None, typer.Option(help="Array of an .npz with test rows, for example X_test.")]
-TestLabelKey = Annotated[str | None, typer.Option(help="Array of an .npz with their labels.")]
-Split = Annotated[str | None, typer.Option(help='Column or array that says "train" or "test".')]
-Group = Annotated[
-    str | None, typer.Option(help="Column or array of a subject, session or machine: each is on one side of the split.")
-]
-Time = Annotated[
-    str | None,
-    typer.Option(help="Column or array of times: earlier rows train, later ones test; of recordings the clock."),
-]
-Window = Annotated[
-    str | None,
-    typer.Option(help="Cut recordings into windows so long: 2s, 500ms or 128 samples; --time is their clock."),
-]
-Hop = Annotated[str | None, typer.Option(help="From one window to the next, as 1s or 64 samples (default: a window).")]
-Id = Annotated[str | None, typer.Option(help="Column of a recording's name; without --window each is one series.")]
-Rate = Annotated[
-    float | None, typer.Option(help="Samples a second, of recordings that do not say it; others are resampled to it.")
-]
-Gap = Annotated[str | None, typer.Option(help="Longest step of a recording that is interpolated, for example 100ms.")]
-TimeUnit = Annotated[str | None, typer.Option(help="Unit of --time where it holds numbers: s (default), ms, us, ...")]
-ChannelColumn = Annotated[
-    str | None, typer.Option(help="Column that names the channel of each row's one value, in a stacked table.")
-]
-Task = Annotated[
-    str | None, typer.Option(help="classes, numbers or labels (several a row): what the label is, if not recognised.")
-]
-Modality = Annotated[
-    str | None, typer.Option(help="table, series, image, or array (any shape), if it is not recognised correctly.")
-]
-Missing = Annotated[list[str] | None, typer.Option("--na", help="Text of a missing value; repeatable.")]
-Kinds = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--kind",
-        help="NAME=KIND where a column is not recognised: numeric, boolean, datetime, categorical, text, dmy or mdy "
-        "(dates, day or month first); repeatable.",
-    ),
-]
-MaxBad = Annotated[str, typer.Option(help="Unreadable images to skip, at most: a number, or a share as 5%.")]
-ImageColumn = Annotated[str | None, typer.Option(help="Column of a table with images: paths of files, or their bytes.")]
-Size = Annotated[str | None, typer.Option(help="Pixels to which images in files are brought: a side, or HEIGHTxWIDTH.")]
-Channels = Annotated[
-    str | None,
-    typer.Option(
-        help="Channels of images, if not 1 or 3 (of TIFF stacks the number of pages); last for series that are "
-        "(samples, time, channels)."
-    ),
-]
-Fit = Annotated[
-    str | None,
-    typer.Option(help="How images of another shape fit the size: crop to the middle (default), pad or stretch."),
-]
-Background = Annotated[
-    str | None, typer.Option(help="Colour behind transparent pixels and of padded borders (default: white).")
-]
+_SOURCES = typer.Argument(help="A .csv, .parquet, .npy or .npz file, a folder of images, or recordings: several files.")
 LabelBudget = Annotated[
     str | None,
     typer.Option(help="Sizes of the few-label curve, for example 1,10,50,1%: labels a class or percentages."),
@@ -97,43 +38,13 @@ Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
 
 
 @app.command()
+@reads(ALL)
 def fit(
-    path: Annotated[
-        list[str] | None,
-        typer.Argument(help="A .csv, .parquet, .npy or .npz file, a folder of images, or recordings: several files."),
-    ] = None,
+    path: Annotated[list[str] | None, _SOURCES] = None,
     method: Annotated[str | None, typer.Option(help="Method; `isotropy methods` lists them (default: auto).")] = None,
     encoder: Annotated[str | None, typer.Option(help="Network, for example table_resnet or timm:resnet18.")] = None,
-    label: Label = None,
-    label_key: LabelKey = None,
-    key: Key = None,
-    test_key: TestKey = None,
-    test_label_key: TestLabelKey = None,
-    split: Split = None,
-    group: Group = None,
-    time: Time = None,
-    window: Window = None,
-    hop: Hop = None,
-    id: Id = None,
-    rate: Rate = None,
-    gap: Gap = None,
-    time_unit: TimeUnit = None,
-    channel_column: ChannelColumn = None,
-    task: Task = None,
-    modality: Modality = None,
-    channels: Channels = None,
-    na: Missing = None,
-    drop: Annotated[
-        list[str] | None, typer.Option(help="Column to leave out, for example an identifier; repeatable.")
-    ] = None,
-    kind: Kinds = None,
-    image_column: ImageColumn = None,
-    size: Size = None,
-    fit: Fit = None,
-    background: Background = None,
-    max_bad: Annotated[
-        str | None, typer.Option(help="Unreadable images to skip, at most: a number, or a share as 5% (default: 0).")
-    ] = None,
+    *,
+    data: dict[str, Any],
     init: Annotated[
         str | None, typer.Option(help="Weights to begin with: a run, a .safetensors file or a .pt state dictionary.")
     ] = None,
@@ -166,28 +77,19 @@ def fit(
     """Train an encoder, and compare it with baselines."""
     from isotropy.cli import fit as verb
 
-    data = {
-        "path": _one_or_several(path), "modality": modality, "key": key, "label": _one_or_several(label),
-        "label_key": label_key,
-        "test_key": test_key, "test_label_key": test_label_key, "split": split, "group": group, "time": time,
-        "task": task, "na": na or [], "drop": drop or [], "kinds": kind or [], "max_bad": max_bad,
-        "image_column": image_column, "size": _pixels(size), "channels": _channels(channels), "fit": fit,
-        "background": background,
-        "window": window, "hop": hop, "id": id, "rate": rate, "gap": gap, "time_unit": time_unit,
-        "channel_column": channel_column,
-    }  # fmt: skip
     settings = {
         "method": method, "encoder": encoder, "epochs": epochs, "budget": budget, "seed": seed, "precision": precision,
         "init": init, "freeze": freeze,
         "set": set_ or [], "recipe": recipe,
     }  # fmt: skip
     verb.fit(
-        data, settings, resume=resume, out=out, evaluators=_names(evaluate), baselines=_names(baselines),
+        _at(path, data), settings, resume=resume, out=out, evaluators=_names(evaluate), baselines=_names(baselines),
         label_budget=label_budget, device=device, stop_on_collapse=stop_on_collapse,
     )  # fmt: skip
 
 
 @app.command()
+@reads(AS_THE_RUN)
 def embed(
     run: Annotated[Path, typer.Argument(help="A run directory.")],
     path: Annotated[list[str], typer.Argument(help="Data of the same kind as the run's.")],
@@ -206,53 +108,26 @@ def embed(
     standardise: Annotated[
         bool, typer.Option("--standardise", help="Columns with mean 0 and deviation 1 in the training rows.")
     ] = False,
-    key: Key = None,
-    channels: Channels = None,
-    na: Missing = None,
-    hop: Hop = None,
-    time: Time = None,
-    group: Group = None,
-    id: Id = None,
-    rate: Rate = None,
-    time_unit: TimeUnit = None,
-    channel_column: ChannelColumn = None,
-    max_bad: MaxBad = "0",
+    *,
+    data: dict[str, Any],
     device: Device = "auto",
 ) -> None:
     """Write the embeddings of new data, in constant memory."""
     from isotropy.cli import embed as verb
 
-    data = {
-        "path": _one_or_several(path), "key": key, "channels": _channels(channels), "na": na or [], "max_bad": max_bad,
-        "hop": hop, "time": time,
-        "group": group, "id": id, "rate": rate, "time_unit": time_unit,
-        "channel_column": channel_column,
-    }  # fmt: skip
     verb.embed(
-        run, data, out, codes=codes, standardise=standardise, keep=keep or [], shard_rows=shard_rows, device=device
-    )
+        run, _at(path, data), out, codes=codes, standardise=standardise, keep=keep or [], shard_rows=shard_rows,
+        device=device,
+    )  # fmt: skip
 
 
 @app.command()
+@reads(LABELLED)
 def probe(
     run: Annotated[Path, typer.Argument(help="A run directory.")],
     path: Annotated[list[str], typer.Argument(help="Labelled data of the same kind as the run's.")],
-    label: Label = None,
-    label_key: LabelKey = None,
-    key: Key = None,
-    test_key: TestKey = None,
-    test_label_key: TestLabelKey = None,
-    split: Split = None,
-    group: Group = None,
-    time: Time = None,
-    id: Id = None,
-    rate: Rate = None,
-    time_unit: TimeUnit = None,
-    channel_column: ChannelColumn = None,
-    task: Task = None,
-    channels: Channels = None,
-    na: Missing = None,
-    max_bad: MaxBad = "0",
+    *,
+    data: dict[str, Any],
     evaluate: Evaluate = "linear,knn,trees,few_labels,search,clusters",
     baselines: Baselines = "",
     label_budget: LabelBudget = None,
@@ -262,40 +137,20 @@ def probe(
     """Evaluate a run on a label, and compare it with baselines."""
     from isotropy.cli import probe as verb
 
-    data = {
-        "path": _one_or_several(path), "key": key, "label": _one_or_several(label), "label_key": label_key,
-        "test_key": test_key, "test_label_key": test_label_key, "split": split, "group": group, "time": time,
-        "task": task, "channels": _channels(channels), "na": na or [], "max_bad": max_bad,
-        "id": id, "rate": rate,
-        "time_unit": time_unit,
-        "channel_column": channel_column,
-    }  # fmt: skip
     verb.probe(
-        run, data, evaluators=_names(evaluate), baselines=_names(baselines), label_budget=label_budget, seed=seed,
-        device=device,
+        run, _at(path, data), evaluators=_names(evaluate), baselines=_names(baselines), label_budget=label_budget,
+        seed=seed, device=device,
     )  # fmt: skip
 
 
 @app.command()
+@reads([name for name in LABELLED if name != "label"])
 def finetune(
     run: Annotated[Path, typer.Argument(help="A run directory.")],
     path: Annotated[list[str], typer.Argument(help="Data of the same kind as the run's, labelled in part or all.")],
     label: Annotated[str | None, typer.Option(help="Column to predict; rows without a value are not labelled.")] = None,
-    label_key: LabelKey = None,
-    key: Key = None,
-    test_key: TestKey = None,
-    test_label_key: TestLabelKey = None,
-    split: Split = None,
-    group: Group = None,
-    time: Time = None,
-    id: Id = None,
-    rate: Rate = None,
-    time_unit: TimeUnit = None,
-    channel_column: ChannelColumn = None,
-    task: Task = None,
-    channels: Channels = None,
-    na: Missing = None,
-    max_bad: MaxBad = "0",
+    *,
+    data: dict[str, Any],
     budget: Annotated[
         str, typer.Option(help="Time for fine-tuning and for the same network from scratch, as 90s or 10m.")
     ] = "3m",
@@ -314,45 +169,26 @@ def finetune(
     """Fine-tune a run's encoder on a label, and compare it with the probe, with scratch and with trees."""
     from isotropy.cli import finetune as verb
 
-    data = {
-        "path": _one_or_several(path), "key": key, "label": label, "label_key": label_key, "test_key": test_key,
-        "test_label_key": test_label_key, "split": split, "group": group, "time": time,
-        "task": task, "channels": _channels(channels), "na": na or [], "max_bad": max_bad,
-        "id": id, "rate": rate,
-        "time_unit": time_unit,
-        "channel_column": channel_column,
-    }  # fmt: skip
-    verb.finetune(run, data, budget=budget, joint=joint, settings=set_ or [], seed=seed, out=out, device=device)
+    verb.finetune(
+        run, _at(path, data) | ({} if label is None else {"label": label}), budget=budget, joint=joint,
+        settings=set_ or [], seed=seed, out=out, device=device,
+    )  # fmt: skip
 
 
 @app.command()
+@reads(AS_THE_RUN)
 def predict(
     model: Annotated[Path, typer.Argument(help="A folder that `isotropy finetune` wrote.")],
     path: Annotated[list[str], typer.Argument(help="Data of the same kind as the model's; a label may be there.")],
     out: Annotated[Path, typer.Option(help="A .parquet or .csv file to write.")],
-    key: Key = None,
-    channels: Channels = None,
-    na: Missing = None,
-    hop: Hop = None,
-    time: Time = None,
-    group: Group = None,
-    id: Id = None,
-    rate: Rate = None,
-    time_unit: TimeUnit = None,
-    channel_column: ChannelColumn = None,
-    max_bad: MaxBad = "0",
+    *,
+    data: dict[str, Any],
     device: Device = "auto",
 ) -> None:
     """Write a fine-tuned model's predictions of new data, with probabilities, in constant memory."""
     from isotropy.cli import predict as verb
 
-    data = {
-        "path": _one_or_several(path), "key": key, "channels": _channels(channels), "na": na or [], "max_bad": max_bad,
-        "hop": hop, "time": time,
-        "group": group, "id": id, "rate": rate, "time_unit": time_unit,
-        "channel_column": channel_column,
-    }  # fmt: skip
-    verb.predict(model, data, out, device=device)
+    verb.predict(model, _at(path, data), out, device=device)
 
 
 @app.command()
@@ -367,46 +203,16 @@ def diagnose(
 
 
 @app.command()
+@reads(ALL)
 def compare(
-    path: Annotated[
-        list[str],
-        typer.Argument(help="A .csv, .parquet, .npy or .npz file, a folder of images, or recordings: several files."),
-    ],
+    path: Annotated[list[str], _SOURCES],
     methods: Annotated[str, typer.Option(help="Methods, for example lfr,masked (default: a few that suit).")] = "",
     seeds: Annotated[
         int | None, typer.Option(min=1, help="Runs of each method (default: 1, and 2 without a label).")
     ] = None,
     budget: Annotated[str, typer.Option(help="CPU time for everything, for example 90s, 10m or 1h30m.")] = "10m",
-    label: Label = None,
-    label_key: LabelKey = None,
-    key: Key = None,
-    test_key: TestKey = None,
-    test_label_key: TestLabelKey = None,
-    split: Split = None,
-    group: Group = None,
-    time: Time = None,
-    window: Window = None,
-    hop: Hop = None,
-    id: Id = None,
-    rate: Rate = None,
-    gap: Gap = None,
-    time_unit: TimeUnit = None,
-    channel_column: ChannelColumn = None,
-    task: Task = None,
-    modality: Modality = None,
-    channels: Channels = None,
-    na: Missing = None,
-    drop: Annotated[
-        list[str] | None, typer.Option(help="Column to leave out, for example an identifier; repeatable.")
-    ] = None,
-    kind: Kinds = None,
-    image_column: ImageColumn = None,
-    size: Size = None,
-    fit: Fit = None,
-    background: Background = None,
-    max_bad: Annotated[
-        str | None, typer.Option(help="Unreadable images to skip, at most: a number, or a share as 5% (default: 0).")
-    ] = None,
+    *,
+    data: dict[str, Any],
     seed: Annotated[int, typer.Option(min=0, help="The first random seed, and that of the split.")] = 0,
     device: Device = "auto",
     set_: Annotated[
@@ -418,19 +224,9 @@ def compare(
     """Train several methods at equal budget, compare them with what is free, and say what to use."""
     from isotropy.cli import compare as verb
 
-    data = {
-        "path": _one_or_several(path), "modality": modality, "key": key, "label": _one_or_several(label),
-        "label_key": label_key,
-        "test_key": test_key, "test_label_key": test_label_key, "split": split, "group": group, "time": time,
-        "task": task, "na": na or [], "drop": drop or [], "kinds": kind or [], "max_bad": max_bad,
-        "image_column": image_column, "size": _pixels(size), "channels": _channels(channels), "fit": fit,
-        "background": background,
-        "window": window, "hop": hop, "id": id, "rate": rate, "gap": gap, "time_unit": time_unit,
-        "channel_column": channel_column,
-    }  # fmt: skip
     verb.compare(
-        data, methods=_names(methods), seeds=seeds, budget=budget, seed=seed, settings=set_ or [], device=device,
-        out=out, again=_given, as_json=json,
+        _at(path, data), methods=_names(methods), seeds=seeds, budget=budget, seed=seed, settings=set_ or [],
+        device=device, out=out, again=_given, as_json=json,
     )  # fmt: skip
 
 
@@ -451,6 +247,7 @@ def methods() -> None:
 
 
 @app.command()
+@reads(AS_THE_RUN)
 def search(
     run: Annotated[Path, typer.Argument(help="A run directory.")],
     path: Annotated[
@@ -464,27 +261,14 @@ def search(
     ] = "0",
     k: Annotated[int, typer.Option("-k", "--top-k", help="Rows to find for each query.")] = 10,
     out: Annotated[Path | None, typer.Option(help="A .json, .parquet or .csv file to write.")] = None,
-    key: Key = None,
-    channels: Channels = None,
-    na: Missing = None,
-    hop: Hop = None,
-    time: Time = None,
-    group: Group = None,
-    id: Id = None,
-    rate: Rate = None,
-    time_unit: TimeUnit = None,
-    max_bad: MaxBad = "0",
+    *,
+    data: dict[str, Any],
     device: Device = "auto",
 ) -> None:
     """Find the rows most similar to some, exactly, and show them beside each other."""
     from isotropy.cli import search as verb
 
-    data = {
-        "path": _one_or_several(path), "key": key, "channels": _channels(channels), "na": na or [], "max_bad": max_bad,
-        "hop": hop, "time": time,
-        "group": group, "id": id, "rate": rate, "time_unit": time_unit,
-    }  # fmt: skip
-    verb.search(run, data, query, top_k=k, out=out, device=device)
+    verb.search(run, _at(path, data), query, top_k=k, out=out, device=device)
 
 
 @app.command()
@@ -532,21 +316,6 @@ def audit(
     verb.audit(run, label=label, most=most, as_json=json)
 
 
-def _pixels(text: str | None) -> int | list[int] | None:
-    """Return a side, or height and width, of "64" or "48x96"."""
-    if text is None:
-        return None
-    sides = text.lower().split("x")
-    if len(sides) > 2 or not all(side.strip().isdigit() for side in sides):
-        raise UserError(f"--size {text}: a size is a number of pixels, or HEIGHTxWIDTH, for example 48x96")
-    return int(sides[0]) if len(sides) == 1 else [int(side) for side in sides]
-
-
-def _channels(text: str | None) -> int | str | None:
-    """Return a number of channels, or the word for where they are."""
-    return int(text) if text is not None and text.isdigit() else text
-
-
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line; a user's error is one line on stderr and exit code 2."""
     arguments = sys.argv[1:] if arguments is None else arguments
@@ -583,8 +352,8 @@ def _names(text: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
-def _one_or_several(names: list[str] | None) -> str | list[str] | None:
-    return names[0] if names and len(names) == 1 else names or None
+def _at(path: list[str] | None, data: dict[str, Any]) -> dict[str, Any]:
+    return {"path": one_or_several(path), **data}
 
 
 def _as_note(heard: set[str], message: Warning | str, *_: Any, **__: Any) -> None:

@@ -46,7 +46,7 @@ def finetune(
     device: str,
 ) -> None:
     """Run `isotropy finetune RUN PATH --label NAME`."""
-    if origin["label"] is None and origin["label_key"] is None:
+    if not {"label", "label_key"} & set(origin):
         raise UserError("finetune needs a label: --label COLUMN, or --label-key ARRAY for an .npz")
     seconds = _OF_THE_BUDGET * seconds_of(budget)
     chosen = settings_of({**dict(parse_setting(text) for text in settings), "joint": joint})

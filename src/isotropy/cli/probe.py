@@ -33,7 +33,7 @@ def probe(
     device: str,
 ) -> None:
     """Run `isotropy probe RUN PATH --label NAME`."""
-    if origin["label"] is None and origin["label_key"] is None:
+    if not {"label", "label_key"} & set(origin):
         raise UserError("probe needs labels: --label COLUMN, or --label-key ARRAY for an .npz")
     sizes = sizes_of(label_budget)
     evaluators = with_budget(evaluators, sizes)
@@ -77,12 +77,12 @@ def refuse_inputs(origin: dict[str, Any], made: Representation) -> None:
 def read_as_the_run(before: dict[str, Any], origin: dict[str, Any]) -> Data:
     """Read the data as the run did: a label by the same name is the same task, and the same groups or times divide."""
     origin = as_the_run(before, origin)
-    if origin["task"] is None and label_names(before) == label_names(origin):
+    if "task" not in origin and label_names(before) == label_names(origin):
         origin = {**origin, "task": before.get("task")}
     if origin.get("like") is not None:
         return read_with_bar(origin)
     by = [name for name in ("group", "time") if isinstance(before.get(name), str)]
-    if not by or any(origin[name] is not None for name in ("split", "test_key", "group", "time")):
+    if not by or {"split", "test_key", "group", "time"} & set(origin):
         return read_with_bar(origin)
     column = before[by[0]]
     if column not in label_names(origin):

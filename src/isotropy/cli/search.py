@@ -53,7 +53,7 @@ def search(folder: Path, origin: dict[str, Any], query: str, *, top_k: int, out:
         raise UserError(f"--out {out}: the folder {out.parent} does not exist")
     run = Run.opened(folder)
     made = load_on(run.folder, device)
-    data, vectors, beside = _of_run(folder, origin) if origin["path"] is None else _of_path(run, made, origin)
+    data, vectors, beside = _of_run(folder, origin, query) if origin["path"] is None else _of_path(run, made, origin)
     found = _search(run, made, data, vectors, beside, query, top_k, origin)
     for number in range(min(len(found.names), _SHOWN)):
         _show(found, number)
@@ -64,9 +64,12 @@ def search(folder: Path, origin: dict[str, Any], query: str, *, top_k: int, out:
         say(f"{out}: {top_k} rows for each of {len(found.names):,} queries")
 
 
-def _of_run(folder: Path, origin: dict[str, Any]) -> tuple[Data | None, NDArray[np.float32], dict[str, Any]]:
+def _of_run(
+    folder: Path, origin: dict[str, Any], query: str
+) -> tuple[Data | None, NDArray[np.float32], dict[str, Any]]:
     """Return the run's own rows, which are embedded already."""
-    if given := next((name for name, value in origin.items() if value not in (None, [], "0")), None):
+    given = next((name for name in origin if name != "path"), None)
+    if given is not None and _NUMBERS.fullmatch(query):
         raise UserError(
             f"--{given.replace('_', '-')} is about data, and none is given: the run's own rows are searched"
         )
