@@ -42,7 +42,7 @@ ALLOWED = {
         f"{_GROUND}",
         # What is done with a finished run.
         "clusters": f"search runs evaluation representation diagnostics modalities features data io {_GROUND}",
-        "audit": f"representation evaluation data modalities diagnostics features runs io {_GROUND}",
+        "audit": f"search representation evaluation data modalities diagnostics features runs io {_GROUND}",
         "report": f"search clusters runs evaluation diagnostics representation methods data io {_GROUND}",
         "estimator": "finetuning runs training modalities methods views encoders data representation evaluation "
         f"{_GROUND}",

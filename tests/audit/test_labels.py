@@ -3,7 +3,7 @@
 import numpy as np
 
 from isotropy.audit import labels
-from isotropy.audit.nearest import nearest
+from isotropy.search import neighbour_graph
 
 
 def clusters(flipped=6, seed=0):
@@ -38,7 +38,7 @@ def test_confident_learning_as_a_slow_loop_has_it():
 
 def test_flipped_labels_are_found_and_sit_in_another_class():
     x, y, wrong = clusters()
-    near = nearest(x, 10)
+    near = neighbour_graph(x, 10)
     read = labels.read_classes(y, x, near, None)
     issue, likelier, score = labels.confident(read.probabilities, y)
     assert sorted(np.argsort(score)[:6].tolist()) == wrong.tolist()
@@ -51,7 +51,7 @@ def test_no_row_is_read_by_a_model_that_saw_it():
     # Pure noise: whatever reads its own labels would be right more often than chance.
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(200, 50)).astype("f4"), rng.integers(0, 2, 200)
-    read = labels.read_classes(y, x, nearest(x, 10), x)
+    read = labels.read_classes(y, x, neighbour_graph(x, 10), x)
     assert abs((read.probabilities.argmax(axis=1) == y).mean() - 0.5) < 0.12
 
 

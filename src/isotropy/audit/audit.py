@@ -13,9 +13,9 @@ from isotropy.audit.duplicates import Near, by_agreement, by_alignment, by_dista
 from isotropy.audit.given import Given, given
 from isotropy.audit.issue import KINDS, Audit, Issue
 from isotropy.audit.linkage import beside
-from isotropy.audit.nearest import nearest
 from isotropy.evaluation.task import has_label
 from isotropy.representation import Representation
+from isotropy.search import neighbour_graph
 
 _NEIGHBOURS = 30
 _PLAIN = 5  # candidates by the values, beside those by the embedding
@@ -62,8 +62,8 @@ def issues_of(of: Given) -> Audit:
     # Combinations of usual values, as tables have them, are unusual in their direction, and single values in distance.
     table = of.raw is not None and of.raw.features is not None
     space = _directions(of.vectors) if table else of.vectors
-    near = nearest(space, k)
-    raw_near = None if of.raw is None or of.raw.features is None else nearest(of.raw.features, k)
+    near = neighbour_graph(space, k)
+    raw_near = None if of.raw is None or of.raw.features is None else neighbour_graph(of.raw.features, k)
     found: dict[str, Issue] = {}
     copies, pairs = _duplicates(of, near, raw_near)
     found |= copies
@@ -101,7 +101,7 @@ def _duplicates(of: Given, near: Neighbours, raw_near: Neighbours | None) -> tup
     if pictured:
         assert raw is not None and raw.pictures is not None
         # Copies of another gain or brightness are next to each other without them, whatever the embedding says.
-        plain = nearest(without_gain(raw.pictures), min(_PLAIN, len(rows) - 1))[1]
+        plain = neighbour_graph(without_gain(raw.pictures), min(_PLAIN, len(rows) - 1))[1]
         each = max(_LAID // len(rows), _LOCAL)
         candidates = np.concatenate([near[1][:, :each], plain], axis=1)
         found = by_alignment(raw.pictures, candidates, ~exact, raw.blocks)
@@ -218,7 +218,7 @@ def _labels(of: Given, space: NDArray[np.float32], near: Neighbours, notes: list
     # Neighbours among the labelled rows alone.
     if len(there) < len(of.vectors):
         k = min(near[0].shape[1], len(there) - 1)
-        near = nearest(space[there], k)
+        near = neighbour_graph(space[there], k)
     groups = None if of.groups is None else pd.factorize(of.groups[there], use_na_sentinel=False)[0].astype(np.int64)
     raw = of.raw
     columns, codes = (None, None) if raw is None or raw.columns is None else (raw.columns[there], raw.codes)

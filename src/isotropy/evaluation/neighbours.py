@@ -4,7 +4,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-GROUP = 16  # places that `largest` takes together
 _CELLS = 1 << 25  # similarities held at a time: 128 MB
 
 
@@ -30,25 +29,6 @@ def most_similar(queries: Tensor, keys: Tensor, k: int, *, among_themselves: boo
             similarity[own, start + own] = -torch.inf
         found.append(similarity.topk(k, dim=1))
     return torch.cat([one.values for one in found]), torch.cat([one.indices for one in found])
-
-
-def largest(x: Tensor, count: int) -> Tensor:
-    """Return the places of each row's `count` largest values, (n, count), in no order: several times as fast as `topk`.
-
-    They lie in the groups of places with the largest maxima; of these alone the largest are looked for.
-
-    Args:
-        x: (n, m), m a multiple of `GROUP`, padded with minus infinity. count: at most m.
-
-    Example:
-        >>> largest(torch.arange(32.0)[None], 2).sort().values.tolist()
-        [[30, 31]]
-    """
-    # A group takes every (groups)-th place, so that maxima are taken along memory.
-    groups = x.shape[1] // GROUP
-    best = x.view(len(x), GROUP, groups).amax(1).topk(min(count, groups), dim=1, sorted=False).indices
-    places = (best[:, None] + groups * torch.arange(GROUP)[:, None]).flatten(1)
-    return places.gather(1, x.gather(1, places).topk(count, dim=1, sorted=False).indices)
 
 
 def overlap(one: Tensor, other: Tensor, k: int = 10) -> Tensor:

@@ -13,7 +13,8 @@ from threadpoolctl import threadpool_limits
 
 from isotropy.batch import batched
 from isotropy.diagnostics.rank import effective_rank
-from isotropy.evaluation.neighbours import GROUP, largest, most_similar
+from isotropy.search import neighbour_graph
+from isotropy.search.exact import cosines
 
 NEIGHBOURS = 10
 # Rows that t-SNE arranges (2 to 4 s); the others find their places among them.
@@ -22,9 +23,6 @@ TSNE_FROM = 100  # rows; below, t-SNE has too few neighbours to arrange
 STEPS = 500
 _AXES = 50
 _AMONG = 3  # references that a row's place is the weighted mean of
-# Neighbours are looked for in so many directions, and ordered by the cosines of all: .99 of them are found.
-_DIRECTIONS, _CANDIDATES = 64, 32
-_MANY = 4096  # rows from which that pays
 
 
 @dataclass(frozen=True)
@@ -85,8 +83,6 @@ def sample(count: int, most: int) -> NDArray[np.int64]:
 def nearest(x: NDArray[Any], k: int = NEIGHBOURS) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """Return the places of the k most similar other rows of each row by cosine, best first, and the cosines, (N, k).
 
-    Of many and wide rows 32 candidates are taken in the 64 directions that hold most of them.
-
     Example:
         >>> places, cosines = nearest(np.array([[1.0, 0.0], [0.9, 0.1], [0.0, 1.0]]), 1)
         >>> places.flatten().tolist()
@@ -96,25 +92,8 @@ def nearest(x: NDArray[Any], k: int = NEIGHBOURS) -> tuple[NDArray[np.int64], ND
     k = min(k, len(rows) - 1)
     if k < 1:
         return np.zeros((len(rows), 0), dtype=np.int64), np.zeros((len(rows), 0), dtype=np.float32)
-    if len(rows) < _MANY or rows.shape[1] <= 2 * _DIRECTIONS:
-        cosines, places = most_similar(rows, rows, k, among_themselves=True)
-        return places.numpy(), cosines.numpy()
-    some = rows[torch.from_numpy(sample(len(rows), REFERENCES))]
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(0)
-        short = rows @ torch.svd_lowrank(some, q=_DIRECTIONS)[2]
-    short = F.pad(short, (0, 0, 0, -len(rows) % GROUP))
-    found, cosines = torch.empty(len(rows), k, dtype=torch.int64), torch.empty(len(rows), k)
-    for piece in batched(len(rows), row_bytes=4 * max(len(short), _CANDIDATES * rows.shape[1])):
-        similar = short[piece.start : piece.stop] @ short.T
-        similar[:, len(rows) :] = -torch.inf
-        own = torch.arange(len(similar))
-        similar[own, piece.start + own] = -torch.inf
-        candidates = largest(similar, _CANDIDATES)
-        exact = torch.bmm(rows[candidates], rows[piece, :, None]).squeeze(2)
-        cosines[piece], order = exact.topk(k, dim=1)
-        found[piece] = candidates.gather(1, order)
-    return found.numpy(), cosines.numpy()
+    places = neighbour_graph(rows.numpy(), k)[1]
+    return places, cosines(rows, rows, places)
 
 
 def _among(rows: NDArray[np.float32], references: NDArray[np.float32], placed: NDArray[Any]) -> NDArray[np.float64]:

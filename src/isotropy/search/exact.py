@@ -19,15 +19,13 @@ from torch import Tensor
 
 from isotropy.batch import batched
 from isotropy.errors import UserError
+from isotropy.search.groups import GROUP, at_least
 
 # Rows of a piece, queries of a block, and the numbers that either, or their similarities, may hold.
 _ROWS, _QUERIES = 2048, 1024
 _NUMBERS = 1 << 21
 # Numbers of candidates that are multiplied at once: they stay in the cache.
 _FEW = 1 << 18
-# Similarities are read in groups of so many, of which most hold no candidate: one pass that finds their maxima is
-# cheaper than one that compares all.
-_GROUP = 32
 # A row is rounded to 26 bits below its norm's power of two: sums of products then stay below 2^53.
 _BITS = 26
 # Norms of float32 whose square neither overflows nor loses digits.
@@ -66,7 +64,7 @@ def nearest(
     indices = np.empty((len(q), top_k), dtype=np.int64)
     scores = np.empty((len(q), top_k), dtype=np.float32)
     width = max(1, q.shape[1])
-    piece = _GROUP * max(1, min(_ROWS, -(-len(r) // _GROUP) * _GROUP, _NUMBERS // width) // _GROUP)
+    piece = GROUP * max(1, min(_ROWS, -(-len(r) // GROUP) * GROUP, _NUMBERS // width) // GROUP)
     block = max(1, min(_QUERIES, _NUMBERS // max(width, top_k)))
     scale: Tensor | None = None
     with _full_float32():
@@ -145,13 +143,13 @@ class _Nearest:
             margin = _margin(kind, unit.shape[1])
             most = expected + similarity.numel() // (512 if self.kinds[1:] else 32)
             # No answers yet, or a piece that is nearer than those before: its own answers are the better bound.
-            if not start or (pairs := _at_least(similarity, self._kth() - margin, most)) is None:
+            if not start or (pairs := at_least(similarity, _real(self._kth() - margin), most)) is None:
                 self._merge()
                 bound = self._kth()
                 if self.top_k <= len(unit):
                     kth = similarity.topk(self.top_k, dim=1).values[:, -1].float()
                     bound = torch.maximum(bound, kth - margin)
-                pairs = _at_least(similarity, bound - margin, most)
+                pairs = at_least(similarity, _real(bound - margin), most)
             if pairs is not None or kind == torch.float32:
                 return pairs
             self.kinds = self.kinds[1:]
@@ -210,19 +208,9 @@ class _Nearest:
         self.indices[touched], self.scores[touched] = places[best], scores[best]
 
 
-def _at_least(similarity: Tensor, bound: Tensor, most: int) -> tuple[NDArray[np.int64], NDArray[np.int64]] | None:
-    """Return the query and the place of similarities of at least `bound` (M,), or None if they are more than `most`."""
-    # A group takes every (piece / _GROUP)-th place, so that the maximum is taken along rows of memory.
-    groups = similarity.view(len(similarity), _GROUP, -1)
-    # What is left out, or behind the last row, is never a candidate: it is minus infinity.
-    bound = bound.clamp(min=-2)
-    which, place = (groups.amax(1) >= bound[:, None]).nonzero(as_tuple=True)
-    if len(which) > most:
-        return None
-    among, turn = (groups[which, :, place] >= bound[which, None]).nonzero(as_tuple=True)
-    if len(among) > most:
-        return None
-    return which[among].numpy(), (turn * groups.shape[2] + place[among]).numpy()
+def _real(bound: Tensor) -> Tensor:
+    # What is left out, or behind the last row, is minus infinity, and is never a candidate.
+    return bound.clamp(min=-2)
 
 
 def _margin(kind: torch.dtype, width: int) -> float:

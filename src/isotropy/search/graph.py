@@ -1,4 +1,4 @@
-"""The nearest rows by Euclidean distance, in pieces of bounded memory."""
+"""The nearest rows of every row of one set, by Euclidean distance: the graph that audits and pages read."""
 
 import numpy as np
 import torch
@@ -6,39 +6,41 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from isotropy.batch import batched
-from isotropy.evaluation.neighbours import GROUP, largest
+from isotropy.search.groups import GROUP, largest
 
 Floats = NDArray[np.float32]
 _CELLS = 1 << 24  # squared distances held at a time
-_WIDEST = 64  # principal axes along which candidates are looked for
-_AXIS_ROWS = 4096
-_MORE = 2  # candidates for each neighbour that is wanted, where axes are left out
+_WIDEST = 64  # principal axes along which candidates of many wide rows are looked for
+_AXIS_ROWS = 4096  # from so many rows on, of which so many give the axes
 _PIECE = 4096
 
 
-def nearest(x: Floats, k: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+def neighbour_graph(x: Floats, k: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Return distances and numbers of the k nearest other rows of each row, both (N, k), nearest first.
 
-    Of rows wider than 64, candidates are twice as many nearest rows along the 64 leading principal axes; all
-    distances are then taken of the whole rows, by their differences, so those of near copies keep their digits.
+    Of more than 4,096 rows wider than 64, candidates are more than twice as many nearest rows along the 64 leading
+    principal axes; else all rows are. Distances are then taken of the whole rows, by their differences, so those of
+    near copies keep their digits. Ties go by row number. Of rows of length 1 the order is that of cosines.
 
     Args:
         x: (N, D), finite. k: at most N - 1.
 
     Example:
-        >>> nearest(np.float32([[0], [1], [3]]), 1)[1].flatten().tolist()
+        >>> neighbour_graph(np.float32([[0], [1], [3]]), 1)[1].flatten().tolist()
         [1, 0, 1]
     """
     x = np.require(x, np.float32, ["C", "W"])
-    sought = _axes(x) if x.shape[1] > _WIDEST else torch.from_numpy(x - x.mean(axis=0))
-    candidates = _candidates(sought, min(_MORE * k + 2, len(x) - 1))
-    distances = distances_to(x, candidates)
-    # Ties go by row number: candidates come sorted by it.
+    many = x.shape[1] > _WIDEST and len(x) > _AXIS_ROWS
+    sought = _axes(x) if many else torch.from_numpy(x - x.mean(axis=0))
+    # Rounding turns near ones round where no axis is left out, too.
+    candidates = _candidates(sought, min(2 * k + 12, len(x) - 1))
+    distances = _distances(x, candidates)
+    # Candidates come sorted by number, and equal distances stay so.
     order = np.argsort(distances, axis=1, kind="stable")[:, :k]
     return np.take_along_axis(distances, order, axis=1), np.take_along_axis(candidates, order, axis=1)
 
 
-def distances_to(x: Floats, others: NDArray[np.int64]) -> NDArray[np.float64]:
+def _distances(x: Floats, others: NDArray[np.int64]) -> NDArray[np.float64]:
     """Return the distance (N, K) of every row to the rows `others` (N, K)."""
     out = np.empty(others.shape, dtype=np.float64)
     values = torch.from_numpy(x)
@@ -68,13 +70,11 @@ def _candidates(x: Tensor, count: int) -> NDArray[np.int64]:
 def _axes(x: Floats) -> Tensor:
     """Return the coordinates of the rows along 64 leading principal axes of some of them."""
     values = torch.from_numpy(x)
-    some = values[torch.linspace(0, len(x) - 1, min(len(x), _AXIS_ROWS)).long()]
+    # Evenly spaced ones could miss what recurs.
+    drawn = np.random.default_rng(0).choice(len(x), _AXIS_ROWS, replace=False)
+    some = values[torch.from_numpy(np.sort(drawn))]
     mean = some.mean(0)
-    axes = (
-        torch.linalg.svd(some - mean, full_matrices=False).Vh[:_WIDEST]
-        if len(some) <= _WIDEST
-        else _leading(some - mean)
-    )
+    axes = _leading(some - mean)
     return torch.cat([(values[piece] - mean) @ axes.T for piece in batched(len(x), rows=_PIECE)])
 
 
