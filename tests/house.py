@@ -18,6 +18,7 @@ ALLOWED = {
         "batch": "errors",
         "io": "errors",
         "registry": "errors",
+        "threads": "",
         # Arithmetic: tensors in, numbers out. Objectives and diagnostics know nobody.
         "objectives": "errors",
         "diagnostics": "errors",
@@ -33,8 +34,8 @@ ALLOWED = {
         "data": f"io registry {_GROUND}",
         # One record a kind of data: the only place that knows all parts of one.
         "modalities": f"features data views encoders nn methods {_GROUND}",
-        "representation": f"search features modalities data encoders nn io {_GROUND}",
-        "evaluation": f"search features representation modalities diagnostics io {_GROUND}",
+        "representation": f"threads search features modalities data encoders nn io {_GROUND}",
+        "evaluation": f"threads search features representation modalities diagnostics io {_GROUND}",
         # Fine-tuning: a representation, a head and labels, in the training loop.
         "finetuning": f"representation evaluation modalities methods training views data {_GROUND}",
         # A run puts them together; nothing below knows that there are runs.

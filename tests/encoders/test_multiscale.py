@@ -7,7 +7,7 @@ from torch.nn import functional
 
 from isotropy.batch import Batch
 from isotropy.encoders import MultiScaleCNN
-from isotropy.encoders.multiscale import KERNEL, channel_statistics, reaches
+from isotropy.encoders.multiscale import _PIECE, KERNEL, channel_statistics, reaches
 from isotropy.errors import UserError
 
 
@@ -51,6 +51,17 @@ def test_a_padded_series_has_the_embedding_of_the_series_alone(trained, length):
     torch.testing.assert_close(encoder(padded), encoder(x), rtol=0, atol=1e-6)
     long, short = hidden(x, length + 50)
     torch.testing.assert_close(encoder(long), encoder(short), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_without_a_gradient_rows_go_in_pieces_to_the_same_numbers(masked):
+    encoder, x = made(700), torch.randn(2 * _PIECE + 5, 2, 90)
+    rows = Batch(x, torch.rand(x.shape) > 0.3) if masked else x
+    with torch.no_grad():
+        pieces = encoder(rows)
+    whole = encoder(rows)
+    assert whole.requires_grad and not pieces.requires_grad
+    torch.testing.assert_close(pieces, whole, rtol=0, atol=1e-6)
 
 
 def test_what_stands_under_a_mask_changes_nothing_in_value_or_gradient():

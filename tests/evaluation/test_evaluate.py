@@ -3,6 +3,7 @@ import sys
 
 import numpy as np
 import pytest
+import torch
 
 import isotropy
 from isotropy.cli.table import show_evidence
@@ -141,6 +142,21 @@ def test_the_label_factor_is_what_was_planted(monkeypatch):
         for row in same["few_labels"][1:]
         if row["best"] == "raw"
     )
+
+
+def test_representations_that_are_measured_side_by_side_have_the_scores_of_one_after_the_other(labels):
+    pairs = {name: pair(labels, noise) for name, noise in (("us", 0.5), ("raw", 1.0), ("other", 2.0))}
+    found, before = [], torch.get_num_threads()
+    for threads in (1, 2):
+        torch.set_num_threads(threads)
+        begun = []
+        try:
+            one = evaluate(pairs, labels[:300], labels[300:], ours="us", sizes=(2, 20), draws=3, progress=begun.append)
+        finally:
+            torch.set_num_threads(before)
+        assert sorted(begun[:3]) == ["other", "raw", "us"] and begun[3:] == ["label propagation"]
+        found.append(json.dumps([{**score, "seconds": 0} for score in one["scores"]] + [one["sentence"]]))
+    assert found[0] == found[1]
 
 
 def test_imbalanced_classes_are_not_led_by_the_accuracy():

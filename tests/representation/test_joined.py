@@ -35,6 +35,21 @@ def rows_of(values, places):
     return values.iloc[places] if hasattr(values, "iloc") else values[places]
 
 
+@pytest.mark.parametrize("threads", [1, 2])
+def test_many_rows_are_encoded_and_described_side_by_side_to_the_same_bits(joined, threads, monkeypatch):
+    representation, values, _ = joined
+    rows = representation.stored(rows_of(values, np.arange(len(values)).repeat(3)))
+    whole = representation.embed_stored(rows)
+    monkeypatch.setattr("isotropy.representation.joined._FREE_ROWS", 1)  # a piece is a chunk
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        assert len(rows) > representation.chunk and np.array_equal(representation.embed_stored(rows), whole)
+        assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(before)
+
+
 def test_a_row_has_the_same_embedding_in_any_subset_and_order(joined):
     representation, values, _ = joined
     whole = representation.transform(values)

@@ -1,4 +1,6 @@
 import math
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -60,6 +62,43 @@ def test_unscheduled_modules_keep_a_constant_rate(name):
     # "bodyguard" only begins like "body".
     assert {rates[n] for n in rates if n.startswith("body.")} == {0.4}
     assert {rates[n] for n in rates if n.startswith("bodyguard.")} == {0.2}
+
+
+@pytest.mark.parametrize("name", sorted(OPTIMISERS))
+def test_an_optimiser_of_torch_moves_as_torch_has_it(name):
+    kinds = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "lars": LARS}
+    options = {"sgd": {"momentum": 0.9}, "lars": {"momentum": 0.9, "trust": 0.02}}
+    own = options.get(name, {"fused": True, "weight_decay": 0.0})
+    found = []
+    for ours in (True, False):
+        module = network()
+        if ours:
+            optimizer = Optim(name=name, lr=0.1, weight_decay=0.0, trust=0.02).build(module)
+        else:
+            optimizer = kinds[name]([{"params": list(module.parameters()), "matrices": True}], lr=0.1, **own)
+        for step in range(3):
+            optimizer.zero_grad()
+            sum((p.sin() * (step + 1)).sum() for p in module.parameters() if p.ndim > 1).backward()
+            optimizer.step()
+        found.append([p.detach().clone() for p in module.parameters() if p.ndim > 1])
+    torch.testing.assert_close(*found, rtol=0, atol=0)
+
+
+def test_a_training_does_not_import_the_compiler():
+    """Seconds of every first training in a process go there otherwise."""
+    code = (
+        "import sys, torch, isotropy\n"
+        "from isotropy.training.optim import OPTIMISERS, Optim\n"
+        "for name in OPTIMISERS:\n"
+        "    layer = torch.nn.Linear(2, 2)\n"
+        "    optimizer = Optim(name=name).build(layer)\n"
+        "    layer(torch.ones(1, 2)).sum().backward()\n"
+        "    optimizer.step()\n"
+        "    optimizer.zero_grad()\n"
+        "    optimizer.load_state_dict(optimizer.state_dict())\n"
+        "assert 'torch._dynamo' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_what_does_not_learn_is_left_out():

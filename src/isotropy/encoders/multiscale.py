@@ -1,5 +1,7 @@
 """An encoder for series of any length that reads several scales and keeps the level of each channel."""
 
+from itertools import repeat
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -13,6 +15,7 @@ KERNEL = 9
 _STATISTICS = 6  # of each channel
 _MOST_STATISTICS = 48  # numbers of the embedding that statistics may take
 _SHARPNESS = 8.0  # of the soft threshold
+_PIECE = 16
 _OVERLAP = 8  # steps of a scale's longest stride that are averaged into one
 
 
@@ -89,19 +92,27 @@ class MultiScaleCNN(FrameEncoder):
         values, mask = (x.values, x.mask) if isinstance(x, Batch) else (x, None)
         if mask is not None:
             values = values.masked_fill(~mask, 0.0)
-        proportions = []
-        for response, there in self._responses(values, mask):
-            above = torch.sigmoid(_SHARPNESS * response)
-            # Summed in full precision: the proportions of two series differ in the third digit.
-            total = above.dtype if above.dtype == torch.float64 else torch.float32
-            if there is None:
-                proportions.append(above.mean(2, dtype=total))
-            else:
-                proportions.append((above * there).sum(2, dtype=total) / there.sum(2).clamp(min=1))
+        # Without a gradient a few rows at a time, whose responses stay in the processor's cache.
+        step = len(values) if torch.is_grad_enabled() or values.is_cuda else _PIECE
+        pieces = zip(values.split(step), repeat(None) if mask is None else mask.split(step))
+        proportions = torch.cat([self._proportions(*piece) for piece in pieces])
         statistics = channel_statistics(values, mask)
         if self.mixing is not None:
             statistics = statistics @ self.mixing.T
-        return torch.cat([self.head(self.norm(torch.cat(proportions, 1))), self.statistics_norm(statistics)], 1)
+        return torch.cat([self.head(self.norm(proportions)), self.statistics_norm(statistics)], 1)
+
+    def _proportions(self, values: Tensor, mask: Tensor | None) -> Tensor:
+        """Return how often each filter's response is above its threshold, (B, filters * scales)."""
+        found = []
+        for response, there in self._responses(values, mask):
+            above = (_SHARPNESS * response).sigmoid_()
+            # Summed in full precision: the proportions of two series differ in the third digit.
+            total = above.dtype if above.dtype == torch.float64 else torch.float32
+            if there is None:
+                found.append(above.mean(2, dtype=total))
+            else:
+                found.append((above * there).sum(2, dtype=total) / there.sum(2).clamp(min=1))
+        return torch.cat(found, 1)
 
     def _responses(self, values: Tensor, mask: Tensor | None) -> list[tuple[Tensor, Tensor | None]]:
         """Return each scale's responses (B, filters, steps), and which of its steps have a value (B, 1, steps)."""

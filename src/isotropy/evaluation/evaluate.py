@@ -16,6 +16,7 @@ from isotropy.evaluation.problem import DRAWS, Problem, Size, size_text
 from isotropy.evaluation.score import evaluator_title
 from isotropy.evaluation.splits import stratified
 from isotropy.evaluation.task import Task, has_label, task_of
+from isotropy.threads import side_by_side
 
 FORMAT = 3
 TRAIN_ROWS = 10_000
@@ -112,13 +113,17 @@ def evaluate(
     if set(evaluators) == {"few_labels"} and not problem.possible_sizes()[0]:
         evaluators = (*evaluators, "linear")  # nothing would be measured at all
     announce = progress or (lambda name: None)
-    found: list[Measured] = []
-    candidates: dict[str, Any] = {}
-    for name in [ours, *(name for name in representations if name != ours)]:
+    counts = len(train_y), len(test_y)
+    candidates = {
+        name: _candidate(name, representations[name], counts, rows, (parts or {}).get(name))
+        for name in [ours, *(name for name in representations if name != ours)]
+    }
+
+    def measured(name: str) -> Measured:
         announce(name)
-        own = (parts or {}).get(name)
-        candidates[name] = _candidate(name, representations[name], (len(train_y), len(test_y)), rows, own)
-        found.append(measure(name, candidates[name], problem, evaluators))
+        return measure(name, candidates[name], problem, evaluators)
+
+    found = side_by_side(measured, list(candidates))
     if "few_labels" in evaluators and problem.task != "labels":
         announce(PROPAGATION)
         free = {name: one for name, one in candidates.items() if name != ours}

@@ -52,31 +52,30 @@ def fit_logistic(
     jobs = strength.shape[-1]
     rows = x.new_ones(groups, count, jobs) if rows is None else rows.to(x)
     total = rows.sum(1)  # (G, J)
-    share = rows / total[:, None]
+    share = (rows / total[:, None]).transpose(1, 2).contiguous()  # (G, J, n)
     penalty = 1 / (strength.to(x) * total)  # (G, J)
-    mean = torch.einsum("gnd,gnj->gjd", x, share)
+    mean = share @ x
     # About each group's mean the intercept and the weights hardly interact, and L-BFGS needs fewer steps.
     middle = mean.mean(1, keepdim=True)
     x = torch.cat([x - middle, x.new_ones(groups, count, 1)], dim=2)
     free = x.new_ones(x.shape[2])
     free[-1] = 0
-    curvature = 0.5 * torch.einsum("gnd,gnj->gjd", x**2, share) + penalty[..., None] * free
-    target = torch.nn.functional.one_hot(codes, classes).to(x)[:, :, None]  # (G, n, 1, K)
+    curvature = 0.5 * share @ x**2 + penalty[..., None] * free
+    target = torch.nn.functional.one_hot(codes, classes).to(x).transpose(1, 2)[:, None].contiguous()  # (G, 1, K, n)
 
     def objective(point: Tensor) -> tuple[Tensor, Tensor]:
-        flat = point.transpose(1, 2).reshape(groups, x.shape[2], jobs * classes)
-        logits = torch.bmm(x, flat).view(groups, count, jobs, classes)
-        weights = point * free[:, None]
-        log_odds = torch.log_softmax(logits, dim=-1)
-        loss = -(share * (log_odds * target).sum(-1)).sum(1) + 0.5 * penalty * (weights**2).sum((2, 3))
-        slope = (log_odds.exp_() - target) * share[..., None]
-        # This order reads x row by row, which is twice as fast where the classes are few.
-        gradient = torch.bmm(slope.view(groups, count, -1).transpose(1, 2), x)
-        gradient = gradient.view(groups, jobs, classes, -1).transpose(2, 3)
+        # Rows come last: maxima and sums over a few classes are then taken along memory, several times as fast.
+        logits = torch.bmm(point.flatten(1, 2), x.transpose(1, 2)).view(groups, jobs, classes, count)
+        weights = point * free
+        log_odds = torch.log_softmax(logits, dim=2)
+        loss = -(share * (log_odds * target).sum(2)).sum(2) + 0.5 * penalty * (weights**2).sum((2, 3))
+        slope = (log_odds.exp_() - target) * share[:, :, None]
+        gradient = torch.bmm(slope.flatten(1, 2), x).view_as(point)
         return loss, gradient + penalty[..., None, None] * weights
 
-    start = x.new_zeros(groups, jobs, x.shape[2], classes)
-    point, taken, converged = _minimise(objective, start, 1 / curvature[..., None].clamp(min=1e-12), steps, tolerance)
+    start = x.new_zeros(groups, jobs, classes, x.shape[2])
+    point, taken, converged = _minimise(objective, start, 1 / curvature[:, :, None].clamp(min=1e-12), steps, tolerance)
+    point = point.transpose(2, 3).contiguous()
     weights = point[:, :, :-1]
     intercepts = point[:, :, -1] - torch.einsum("gjd,gjdk->gjk", middle.expand(-1, jobs, -1), weights)
     return Fitted(weights, intercepts, taken, converged)

@@ -18,6 +18,7 @@ from isotropy.features import FEATURES
 from isotropy.features.free import FreeFeatures
 from isotropy.modalities import MODALITIES
 from isotropy.representation.embedding import embed_rows
+from isotropy.threads import side_by_side
 
 WIDEST = 256  # columns of a block
 LEARNT_ROWS, _BYTES = 4096, 1 << 27  # training rows that an embedding is learnt from, and their size
@@ -249,18 +250,35 @@ class Joined(Embedding):
     def embed(
         self, encoder: nn.Module, preprocess: Preprocess, rows: Tensor | Batch, chunk: int
     ) -> NDArray[np.float32]:
-        """Return the embeddings (N, width) of stored rows; features whose bits allow it are made of many at once."""
+        """Return the embeddings (N, width) of stored rows; features whose bits allow it are made of many at once.
+
+        Of many rows they are made beside the encoder's vectors, in a thread of their own.
+        """
         if chunk == 1 or not all(isinstance(each, FreeFeatures) and each.any_batch for each in self.features.values()):
             return super().embed(encoder, preprocess, rows, chunk)
-        free_input = MODALITIES[preprocess.modality].free_input
         out = np.empty((len(rows), self.width), dtype=np.float32)
-        for some in batched(len(rows), rows=max(_FREE_ROWS // chunk, 1) * chunk):
-            piece = rows[some]
-            vectors = torch.from_numpy(embed_rows(encoder, preprocess.to_input, piece, chunk))
-            given = free_input(preprocess, piece)
-            with torch.no_grad():
-                joined = self.joined([vectors, *(each(given) for each in self.features.values())])
-            out[some] = joined.numpy(force=True)
+        pieces = list(batched(len(rows), rows=max(_FREE_ROWS // chunk, 1) * chunk))
+        first, *others = self.parts.values()
+
+        @torch.no_grad()
+        def encoded() -> None:
+            for some in pieces:
+                vectors = embed_rows(encoder, preprocess.to_input, rows[some], chunk)
+                out[some, first] = self.blocks[0](torch.from_numpy(vectors)).numpy(force=True)
+
+        @torch.no_grad()
+        def described() -> None:
+            for some in pieces:
+                given = MODALITIES[preprocess.modality].free_input(preprocess, rows[some])
+                for place, block, feature in zip(others, self.blocks[1:], self.features.values(), strict=True):
+                    out[some, place] = block(feature(given)).numpy(force=True)
+
+        jobs = [encoded, described]
+        if len(pieces) > 1:
+            side_by_side(lambda job: job(), jobs)
+        else:  # of few rows, to begin threads costs more than it saves
+            for job in jobs:
+                job()
         return out
 
     def with_vectors(self, z: NDArray[np.float32], vectors: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -55,6 +55,7 @@ class Planned:
         done: epochs that a finished run was trained for already, where it is extended.
         probed: training and test rows that are probed at most, where it is less than usual.
         note: why fewer threads train than there are; empty where all do.
+        per_epoch: seconds that an epoch takes, where that had to be known for the plan.
     """
 
     prepared: Prepared
@@ -65,11 +66,13 @@ class Planned:
     done: float = 0.0
     probed: Sequence[int] = ()
     note: str = ""
+    per_epoch: float | None = None
 
     @cached_property
     def seconds(self) -> float:
-        """About how long the training takes: measured on a few batches when first asked for, on every rank or none."""
-        return (self.epochs - self.done) * prepare.seconds_per_epoch(self.prepared)
+        """About how long the training takes; where that is not known yet, ask on every rank or none."""
+        per_epoch = prepare.seconds_per_epoch(self.prepared) if self.per_epoch is None else self.per_epoch
+        return (self.epochs - self.done) * per_epoch
 
 
 @dataclass
@@ -347,12 +350,12 @@ def _plan(
     data = _read(data, reading)
     chosen = replace(Recipe.chosen(recipe, data.modality, changes), data=origin)
     prepared = prepare.prepare(chosen, data, device=place, network=network)
-    reserved, probed = 0.0, _AS_USUAL
+    reserved, probed, per_epoch = 0.0, _AS_USUAL, None
     if budget is not None:
         reason = "budget"
         seconds, probed = divided(prepared, budget)
-        reserved = budget - seconds
-        epochs = prepare.epochs_within(seconds, prepare.seconds_per_epoch(prepared))
+        reserved, per_epoch = budget - seconds, prepare.seconds_per_epoch(prepared)
+        epochs = prepare.epochs_within(seconds, per_epoch)
     elif recipe or "train.epochs" in changes:
         reason = "epochs" if "train.epochs" in changes else "recipe"
         epochs = chosen.train.epochs
@@ -360,13 +363,14 @@ def _plan(
         reason = "default"
         most = prepare.default_epochs(chosen, len(prepared.dataset))
         seconds, probed = divided(prepared, defaults.DEFAULT_BUDGET)
-        reserved = defaults.DEFAULT_BUDGET - seconds
-        epochs = prepare.epochs_within(seconds, prepare.seconds_per_epoch(prepared), most=most)
+        reserved, per_epoch = defaults.DEFAULT_BUDGET - seconds, prepare.seconds_per_epoch(prepared)
+        epochs = prepare.epochs_within(seconds, per_epoch, most=most)
     if out == "auto":
         out = free_folder(first_path(origin.get("path", "data")), chosen.method) if comm.rank() == 0 else None
         out = comm.broadcast_object(out)
     folder = None if out is None else Path(out)
-    return Planned(prepared.with_epochs(epochs), epochs, reason, folder, reserved, probed=probed)
+    prepared = prepared.with_epochs(epochs)
+    return Planned(prepared, epochs, reason, folder, reserved, probed=probed, per_epoch=per_epoch)
 
 
 def _plan_resumed(run: Run, data: Any, epochs: float | None, budget: float | None, place: torch.device) -> Planned:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from inspect import unwrap
 from math import cos, pi
 from typing import Any
 
@@ -130,9 +131,21 @@ class LARS(torch.optim.Optimizer):
         return ratio * (g + decay * w)
 
 
+def _eager(kind: type[torch.optim.Optimizer]) -> Any:
+    """Return a kind of optimiser whose methods do not call torch's compiler.
+
+    torch marks them as graph breaks, and to do so imports its compiler when the first is called: 3 seconds, which is
+    most of a short training. Here networks alone are ever compiled.
+    """
+    marked = ("add_param_group", "zero_grad", "state_dict", "load_state_dict")
+    methods = {name: unwrap(getattr(kind, name)) for name in marked}
+    return type(kind.__name__, (kind,), {**methods, "step": torch.no_grad()(unwrap(kind.step))})
+
+
+_SGD, _ADAM, _ADAMW, _LARS = map(_eager, (torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW, LARS))
 OPTIMISERS: dict[str, Callable[[list[dict[str, Any]], Optim], torch.optim.Optimizer]] = {
-    "sgd": lambda groups, o: torch.optim.SGD(groups, lr=o.lr, momentum=o.momentum),
-    "adam": lambda groups, o: torch.optim.Adam(groups, lr=o.lr, betas=o.betas, fused=True),
-    "adamw": lambda groups, o: torch.optim.AdamW(groups, lr=o.lr, betas=o.betas, fused=True),
-    "lars": lambda groups, o: LARS(groups, lr=o.lr, momentum=o.momentum, trust=o.trust),
+    "sgd": lambda groups, o: _SGD(groups, lr=o.lr, momentum=o.momentum),
+    "adam": lambda groups, o: _ADAM(groups, lr=o.lr, betas=o.betas, fused=True),
+    "adamw": lambda groups, o: _ADAMW(groups, lr=o.lr, betas=o.betas, fused=True),
+    "lars": lambda groups, o: _LARS(groups, lr=o.lr, momentum=o.momentum, trust=o.trust),
 }
