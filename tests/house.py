@@ -45,10 +45,11 @@ ALLOWED = {
         "clusters": f"search runs evaluation representation diagnostics modalities features data io {_GROUND}",
         "audit": f"search representation evaluation data modalities diagnostics features runs io {_GROUND}",
         "report": f"search clusters runs evaluation diagnostics representation methods data io {_GROUND}",
+        "export": f"representation evaluation features encoders data runs {_GROUND}",
         "estimator": "finetuning runs training modalities methods views encoders data representation evaluation "
         f"{_GROUND}",
-        "cli": "search audit clusters estimator report finetuning runs modalities methods training encoders data "
-        "representation evaluation diagnostics io errors",
+        "cli": "search audit export clusters estimator report finetuning runs modalities methods training encoders "
+        "data representation evaluation diagnostics io errors",
         "__init__": "cli estimator report finetuning runs methods training encoders data representation evaluation "
         "errors",
         "__main__": "cli",

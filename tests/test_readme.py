@@ -29,13 +29,14 @@ def test_every_block_of_python_runs(tmp_path, monkeypatch, capsys):
 
 
 @pytest.mark.filterwarnings("ignore:network of your own")
-@pytest.mark.parametrize("page", ["own_network"])
+@pytest.mark.parametrize("page", ["own_network", "export"])
 def test_every_block_of_a_guide_runs(page):
     text = (Path(__file__).parents[1] / "docs" / f"{page}.md").read_text()
     blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     assert blocks
+    names = {"__name__": page}
     for block in blocks:
-        exec(compile(block, f"{page}.md", "exec"), {"__name__": page})
+        exec(compile(block, f"{page}.md", "exec"), names)
 
 
 def test_every_command_that_a_page_shows_exists_with_its_options():

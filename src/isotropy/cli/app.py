@@ -192,6 +192,28 @@ def predict(
 
 
 @app.command()
+def export(
+    run: Annotated[Path, typer.Argument(help="The directory of a finished run.")],
+    to: Annotated[
+        str,
+        typer.Option(
+            help="onnx, torchscript or torch (needs no isotropy), or huggingface: a folder with a model card."
+        ),
+    ],
+    out: Annotated[Path | None, typer.Option(help="Folder to make (default: RUN/FORMAT).")] = None,
+    licence: Annotated[str, typer.Option(help="Licence of the weights for the model card, for example mit.")] = "",
+    push: Annotated[
+        str | None, typer.Option(help="Upload to OWNER/NAME on the Hugging Face hub (with --to huggingface).")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Write a run's encoder for other programs, compared with what isotropy gives."""
+    from isotropy.cli import export as verb
+
+    verb.export(run, to, out, licence=licence, push=push, as_json=json)
+
+
+@app.command()
 def diagnose(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN", help="Run directories of finished or current runs.")],
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,

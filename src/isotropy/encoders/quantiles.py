@@ -260,7 +260,13 @@ class TableQuantiles(Encoder):
         along = along * there
         weights = torch.cat([1 - along, torch.ones_like(codes), along], 1)
         places = torch.cat([start_or_absent, end], 1)
-        state = _WeightedRows.apply(self.vectors.weight, places, weights) + self.bias
+        state: Tensor
+        if torch.is_grad_enabled():
+            state = _WeightedRows.apply(self.vectors.weight, places, weights)
+        else:
+            # The same sum: exporters know no functions with a gradient of their own.
+            state = self.vectors(places, per_sample_weights=weights)
+        state = state + self.bias
         return state if self.cycles is None else state + self.cycles(self._phases(x))
 
     def _phases(self, x: Tensor) -> Tensor:

@@ -40,7 +40,7 @@ class OneHot(nn.Module):
         """Return the rows `x` with every code as ones and zeros."""
         if len(self.places) == 0:
             return x
-        wide = x.new_zeros(len(x), self.width)
+        wide = x.new_zeros(x.shape[0], self.width)
         wide[:, : self.numeric] = x[:, : self.numeric]
         return wide.scatter_(1, x[:, self.numeric :].long() + self.places, 1.0)
 

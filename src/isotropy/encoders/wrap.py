@@ -50,7 +50,7 @@ class Wrapped(Encoder):
 
     def forward(self, x: Tensor | Batch) -> Tensor:
         """Return (B, width): what is taken of the module's output, pooled or flattened."""
-        output, _ = as_vectors(self.module(x), len(x), self.take, self.pool)
+        output, _ = as_vectors(self.module(x), x.shape[0], self.take, self.pool)
         if output.shape[1] != self.width:
             raise UserError(
                 f"the wrapped network was said to have width {self.width} but gives {output.shape[1]} numbers for "

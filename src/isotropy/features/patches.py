@@ -48,18 +48,19 @@ class Patches(FreeFeatures):
 
     def forward(self, rows: Tensor | Batch) -> Tensor:
         """Return the features (B, 4 K) of images (B, C, H, W)."""
-        small, side = _small(without_mask(rows, type(self).__name__).to(self.mean.device)), int(self.side)
+        small, side = small_images(without_mask(rows, type(self).__name__).to(self.mean.device)), int(self.side)
         positions = (small.shape[2] - side + 1) * (small.shape[3] - side + 1) / int(self.stride) ** 2
-        step = max(1, int(_CELLS / (positions * len(self.centroids))))
-        return torch.cat([self._pooled(small[start : start + step], side) for start in range(0, len(small), step)])
+        step, stride = max(1, int(_CELLS / (positions * len(self.centroids)))), int(self.stride)
+        parts = [small[start : start + step] for start in range(0, len(small), step)]
+        return torch.cat([self.pooled(part, side, stride) for part in parts])
 
-    def _pooled(self, images: Tensor, side: int) -> Tensor:
-        stride = int(self.stride)
+    def pooled(self, images: Tensor, side: int, stride: int) -> Tensor:
+        """Return the features of `small_images`, all at once, given the side of a patch and the step to the next."""
         high, wide = ((length - side) // stride + 1 for length in images.shape[2:])
         whitened = (_normalised(_cut(images, side, stride)) - self.mean) @ self.axes
         distance = torch.cdist(whitened, self.centroids)  # (B, positions, K)
         near = (distance.mean(dim=2, keepdim=True) - distance).clamp(min=0)
-        near = near.transpose(1, 2).reshape(len(images), -1, high, wide)
+        near = near.transpose(1, 2).reshape(images.shape[0], -1, high, wide)
         # The quadrants overlap by one position where a side has an odd number of them.
         return torch.nn.functional.adaptive_avg_pool2d(near, min(2, high, wide)).flatten(1)
 
@@ -98,7 +99,7 @@ def _learn(images: Tensor, centroids: int, seed: int) -> dict[str, Tensor]:
         raise UserError(
             f"images have shape {shape}: patches need (rows, channels, height, width), 2 x 2 pixels or more"
         )
-    small = _small(images[np.linspace(0, len(images) - 1, min(len(images), IMAGES)).astype(np.int64)])
+    small = small_images(images[np.linspace(0, len(images) - 1, min(len(images), IMAGES)).astype(np.int64)])
     side = min(PATCH, max(2, min(small.shape[2:]) // 2))
     rng = np.random.default_rng(seed)
     each = max(1, _PATCHES // len(small))
@@ -117,7 +118,7 @@ def _learn(images: Tensor, centroids: int, seed: int) -> dict[str, Tensor]:
     return {**learnt, "centroids": torch.from_numpy(found.cluster_centers_).float()}
 
 
-def _small(images: Tensor) -> Tensor:
+def small_images(images: Tensor) -> Tensor:
     """Return the images as floats in [0, 1], no larger than 32 pixels a side."""
     x = images.float() / 255 if images.dtype == torch.uint8 else images.float()
     size = min(x.shape[2], LARGEST), min(x.shape[3], LARGEST)
@@ -152,4 +153,4 @@ class Pixels(FreeFeatures):
 
     def forward(self, rows: Tensor | Batch) -> Tensor:
         """Return the pixels (B, C H W) of images (B, C, H, W)."""
-        return _small(without_mask(rows, type(self).__name__)).flatten(1)
+        return small_images(without_mask(rows, type(self).__name__)).flatten(1)

@@ -25,8 +25,8 @@ FEATURES = 10_000
 FEWER = 2520  # where they are part of an embedding: four times as fast as all, and no worse after 256 axes
 FEWEST = 1008  # that many or long series are described by
 AFFORDABLE = 1e10  # comparisons: a few seconds of one core
-_TAPS = 9
-_KERNELS = tuple(combinations(range(_TAPS), 3))  # where each of the 84 kernels has weight 2, and not -1
+TAPS = 9
+KERNELS = tuple(combinations(range(TAPS), 3))  # where each of the 84 kernels has weight 2, and not -1
 _DILATIONS = 32
 _CHANNELS = 9  # that one kernel reads at most
 _ROWS, _VALUES = 2048, 1 << 22  # series at a time, and their values
@@ -75,8 +75,8 @@ def random_convolutions(
         >>> found.shape, bool(0 <= found.min() and found.max() <= 1)
         ((2, 168), True)
     """
-    if features < len(_KERNELS):
-        raise UserError(f"{features} features: random convolutions have at least {len(_KERNELS)}, one a kernel")
+    if features < len(KERNELS):
+        raise UserError(f"{features} features: random convolutions have at least {len(KERNELS)}, one a kernel")
     parts = [_series(part) for part in (train, test)]
     if parts[0].shape[1:] != parts[1].shape[1:]:
         raise UserError(f"training series are {tuple(parts[0].shape[1:])} and test series {tuple(parts[1].shape[1:])}")
@@ -103,7 +103,7 @@ def affordable(train: ArrayLike, test: ArrayLike, *, seed: int = 0) -> tuple[Flo
     steps = parts[0].shape[2]
     values = sum(len(part) for part in parts) * steps
     features = int(np.clip(AFFORDABLE / max(values, 1), FEWEST, FEATURES))
-    block = min(ceil(values * features / AFFORDABLE), steps // _TAPS)
+    block = min(ceil(values * features / AFFORDABLE), steps // TAPS)
     if block > 1:
         kept = steps // block * block
         parts = [part[..., :kept].reshape(*part.shape[:2], -1, block).mean(axis=3) for part in parts]
@@ -132,9 +132,9 @@ def dilations(length: int, features: int) -> list[tuple[int, int]]:
         >>> dilations(50, 10_000)[:3], sum(count for _, count in dilations(50, 10_000))
         ([(1, 45), (2, 27), (3, 19)], 119)
     """
-    each = max(1, features // len(_KERNELS))
+    each = max(1, features // len(KERNELS))
     most = min(each, _DILATIONS)
-    highest = max(0.0, log2(max(1, length - 1) / (_TAPS - 1)))
+    highest = max(0.0, log2(max(1, length - 1) / (TAPS - 1)))
     steps, times = np.unique(np.logspace(0, highest, most, base=2).astype(int), return_counts=True)
     features_each = (times * (each / most)).astype(int)
     for place in range(each - features_each.sum()):
@@ -146,16 +146,16 @@ def _learn(train: Floats, features: int, rng: np.random.Generator) -> list[_Dila
     count, channels, length = train.shape
     bank, used = [], 0
     for place, (step, each) in enumerate(dilations(length, features)):
-        reads = tuple(_some_channels(channels, rng) for _ in _KERNELS)
+        reads = tuple(_some_channels(channels, rng) for _ in KERNELS)
         # Every other kernel looks at the valid part alone, if there is one; which ones alternates with the dilation.
-        whole = (place + np.arange(len(_KERNELS))) % 2 == 0
-        whole |= length <= (_TAPS - 1) * step
-        seen = train[rng.integers(count, size=len(_KERNELS))]
-        everywhere = _Dilation(step, reads, np.ones_like(whole), np.empty((len(_KERNELS), 0), dtype=np.float32))
-        responses = np.empty((len(_KERNELS), length), dtype=np.float32)
+        whole = (place + np.arange(len(KERNELS))) % 2 == 0
+        whole |= length <= (TAPS - 1) * step
+        seen = train[rng.integers(count, size=len(KERNELS))]
+        everywhere = _Dilation(step, reads, np.ones_like(whole), np.empty((len(KERNELS), 0), dtype=np.float32))
+        responses = np.empty((len(KERNELS), length), dtype=np.float32)
         for kernel, start, piece in _responses(everywhere, np.ascontiguousarray(seen.transpose(1, 2, 0))):
             responses[kernel, start : start + len(piece)] = piece[:, kernel]
-        places = np.arange(used + 1, used + len(_KERNELS) * each + 1).reshape(len(_KERNELS), each)
+        places = np.arange(used + 1, used + len(KERNELS) * each + 1).reshape(len(KERNELS), each)
         bank.append(_Dilation(step, reads, whole, _quantiles(responses, places * _GOLDEN % 1)))
         used += places.size
     return bank
@@ -183,7 +183,7 @@ def _responses(one: _Dilation, x: Floats) -> Iterator[tuple[int, int, Floats]]:
     Time comes first, so that a shift by a tap is a view. What is yielded is overwritten by the next.
     """
     channels, length, rows = x.shape
-    margin = one.step * (_TAPS // 2)
+    margin = one.step * (TAPS // 2)
     padded = np.zeros((channels, length + 2 * margin, rows), dtype=np.float32)
     padded[:, margin:-margin] = x
     tripled = 3 * padded
@@ -192,7 +192,7 @@ def _responses(one: _Dilation, x: Floats) -> Iterator[tuple[int, int, Floats]]:
     for start in range(0, length, most):
         stop = min(start + most, length)
         base, single, pair, response = buffers[:channels, : stop - start], *buffers[channels:, : stop - start]
-        taps = [slice(start + tap * one.step, stop + tap * one.step) for tap in range(_TAPS)]
+        taps = [slice(start + tap * one.step, stop + tap * one.step) for tap in range(TAPS)]
         np.negative(padded[:, taps[0]], out=base)
         for tap in taps[1:]:
             np.subtract(base, padded[:, tap], out=base)
@@ -203,7 +203,7 @@ def _responses(one: _Dilation, x: Floats) -> Iterator[tuple[int, int, Floats]]:
             for part in (valid, slice(0, stop - start))
         ]
         held, paired = None, None
-        for kernel, (first, second, third) in enumerate(_KERNELS):
+        for kernel, (first, second, third) in enumerate(KERNELS):
             reads = one.channels[kernel]
             # Kernels come in the order of their taps: those of the same channels and taps have the same sums.
             if held != (reads, first):
@@ -242,7 +242,7 @@ def _count_above(one: _Dilation, x: Floats, out: Floats) -> None:
         np.add.reduce(ones, axis=1, out=found_of[kernel])
         if kernel == kernels - 1:
             total += found
-    positions = np.where(one.whole, length, length - one.step * (_TAPS - 1))
+    positions = np.where(one.whole, length, length - one.step * (TAPS - 1))
     # The one pass over `out`, which no cache holds.
     np.multiply(total, (1 / positions).astype(np.float32)[:, None, None], out=out, dtype=np.float32, casting="unsafe")
 
@@ -288,7 +288,7 @@ class RandomConvolutions(FreeFeatures):
         length = max(3, rows.shape[2])
         x = whole_series(rows, length)
         bank = _learn(x, features, np.random.default_rng(seed))
-        reads = torch.zeros(len(bank), len(_KERNELS), x.shape[1], dtype=torch.bool)
+        reads = torch.zeros(len(bank), len(KERNELS), x.shape[1], dtype=torch.bool)
         for place, one in enumerate(bank):
             for kernel, channels in enumerate(one.channels):
                 reads[place, kernel, list(channels)] = True

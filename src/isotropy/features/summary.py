@@ -15,7 +15,7 @@ from isotropy.features.series import whole_series
 Floats = NDArray[np.float32]
 
 BANDS = 32
-_FLOOR = 1e-6  # of the power, in units of the series' variance: log of an empty band stays finite
+FLOOR = 1e-6  # of the power, in units of the series' variance: log of an empty band stays finite
 
 
 def series_summary(series: ArrayLike, *, bands: int = BANDS) -> Floats:
@@ -49,11 +49,21 @@ def _summary(x: NDArray[np.float64], bands: int) -> Floats:
     power = 2 * np.abs(np.fft.rfft(x - mean[:, :, None], axis=2)[:, :, 1:]) ** 2 / steps**2
     if steps % 2 == 0:
         power[:, :, -1] /= 2  # the Nyquist frequency has no mirror image
-    edges = np.linspace(0, power.shape[2], min(bands, power.shape[2]) + 1).round().astype(int)
-    spectrum = np.log(np.add.reduceat(power, edges[:-1], axis=2) + _FLOOR)
+    spectrum = np.log(np.add.reduceat(power, band_edges(power.shape[2], bands), axis=2) + FLOOR)
     step = np.abs(np.diff(x, axis=2)).mean(axis=2)
     simple = [mean, x.std(axis=2), x.min(axis=2), x.max(axis=2), step]
     return np.concatenate([*simple, spectrum.reshape(len(x), -1)], axis=1).astype(np.float32)
+
+
+def band_edges(frequencies: int, bands: int = BANDS) -> list[int]:
+    """Return the first of the frequencies in each of at most `bands` equal bands.
+
+    Example:
+        >>> band_edges(5, 2), band_edges(2)
+        ([0, 2], [0, 1])
+    """
+    edges: list[int] = np.linspace(0, frequencies, min(bands, frequencies) + 1).round().astype(int)[:-1].tolist()
+    return edges
 
 
 class SeriesSummary(FreeFeatures):

@@ -139,7 +139,7 @@ class FineTuned:
         `isotropy.load` reads the encoder alone from the same folder.
         """
         place = Path(folder)
-        digest = write_weights(self.head, place / HEAD)
+        digest = write_weights({"": self.head}, place / HEAD)
         self.representation.save(place)
         model = read_about(place / "model.json")
         about = {

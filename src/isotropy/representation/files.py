@@ -23,13 +23,22 @@ from isotropy.io.atomic import write_atomically
 FORMAT = 2
 MODEL, WEIGHTS, CODER = "model.json", "encoder.safetensors", "coder.safetensors"
 EMBEDDING = "embedding.safetensors"
+# The same as hubs expect it: one file of settings, and one of all tensors, each under its part's name.
+CONFIG, TENSORS = "config.json", "model.safetensors"
 # What a run writes beside them: the embeddings of its rows.
 ROWS = "embeddings.parquet"
 
 
-def write_weights(module: nn.Module, path: Path) -> str:
-    """Write a network's weights and return their checksum; raises what `write` raises."""
-    state = {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in module.state_dict().items()}
+def write_weights(networks: Mapping[str, nn.Module], path: Path) -> str:
+    """Write weights, each under what stands before its network's names, and return the file's checksum.
+
+    Raises what `write` raises.
+    """
+    state = {
+        before + name: tensor.detach().to("cpu", copy=True).contiguous()
+        for before, module in networks.items()
+        for name, tensor in module.state_dict().items()
+    }
     weights = to_bytes(state)
     write(path, weights)
     return hashlib.sha256(weights).hexdigest()
@@ -77,8 +86,11 @@ def network(spec: Mapping[str, Any], own: nn.Module | None, example: Callable[[]
         return wrap(copy.deepcopy(own), width=int(spec["width"]), example=rows).float()
 
 
-def read_tensors(path: Path, digest: str, about: str = MODEL) -> dict[str, Tensor]:
-    """Return the tensors in `path`; refuse a file that is not the one that was saved."""
+def read_tensors(path: Path, digest: str, about: str = MODEL, before: str = "") -> dict[str, Tensor]:
+    """Return the tensors in `path`, or those of one network, without what stands before their names.
+
+    Refused is a file that is not the one that was saved.
+    """
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -86,14 +98,15 @@ def read_tensors(path: Path, digest: str, about: str = MODEL) -> dict[str, Tenso
     if hashlib.sha256(data).hexdigest() != digest:
         raise UserError(f"{path}: truncated, damaged or of another artefact (its checksum is not that in {about})")
     try:
-        return from_bytes(data)
+        found = from_bytes(data)
+        return {name.removeprefix(before): tensor for name, tensor in found.items() if name.startswith(before)}
     except SafetensorError as error:
         raise UserError(f"{path}: damaged, or not a safetensors file ({error})") from error
 
 
-def fill(module: nn.Module, path: Path, digest: str, about: str = MODEL) -> None:
+def fill(module: nn.Module, path: Path, digest: str, about: str = MODEL, before: str = "") -> None:
     """Copy the weights in `path` into `module`; refuse what is not exactly what was saved for it."""
-    saved = read_tensors(path, digest, about)
+    saved = read_tensors(path, digest, about, before)
     state = module.state_dict()
     if strange := sorted(saved.keys() ^ state.keys()):
         owner = "the file" if strange[0] in saved else "the network"

@@ -2,7 +2,7 @@
 
 import copy
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from importlib import import_module
 from importlib.metadata import version
@@ -31,13 +31,16 @@ from isotropy.errors import UserError
 from isotropy.io.tables import read_vectors
 from isotropy.modalities import MODALITIES
 from isotropy.nn.segments import SegmentHead
+from isotropy.representation.card import card as model_card
 from isotropy.representation.embedding import chunk_of, embed_groups, embed_rows, repeated, steady_chunk
 from isotropy.representation.files import (
     CODER,
+    CONFIG,
     EMBEDDING,
     FORMAT,
     MODEL,
     ROWS,
+    TENSORS,
     WEIGHTS,
     fill,
     network,
@@ -46,12 +49,14 @@ from isotropy.representation.files import (
     write,
     write_weights,
 )
+from isotropy.representation.hub import downloaded, uploaded
 from isotropy.representation.joined import EMBEDDINGS, Embedding, Learned, learning_rows
 from isotropy.representation.streaming import gathered
 from isotropy.search import Index, nearest
 
 # Chunks that `iterate` reads and yields at once.
 _CHUNKS = 16
+_FILES = {"encoder": WEIGHTS, "embedding": EMBEDDING, "coder": CODER}
 Network = TypeVar("Network", bound=nn.Module)
 
 
@@ -367,6 +372,71 @@ class Representation:
     def save(self, folder: Path | str) -> None:
         """Write the weights and model.json, each file whole or not at all; raise UserError where the disk is full."""
         checksums = self.save_weights(folder)
+        files = {part: {"file": name, "sha256": checksums[name]} for part, name in _FILES.items() if name in checksums}
+        write(Path(folder) / MODEL, _json(self._about(files)))
+
+    def save_weights(self, folder: Path | str) -> dict[str, str]:
+        """Write the weights alone and return their checksums by file; raises what `save` raises."""
+        named = {_FILES[part]: network for part, network in self._networks().items()}
+        return {name: write_weights({"": network}, Path(folder) / name) for name, network in named.items()}
+
+    def save_pretrained(self, folder: Path | str, *, card: str = "") -> None:
+        """Write the artefact as hubs expect it: config.json, model.safetensors and README.md, its model card.
+
+        Args:
+            folder: is made; `load` and `from_pretrained` read it.
+            card: the model card in Markdown, as `isotropy.export.model_card` makes it of a run; by default a short one.
+
+        Raises:
+            UserError: a disk that is full, or a network of the user's own that no other process could make again.
+        """
+        networks = {f"{part}.": network for part, network in self._networks().items()}
+        if encoders.spec(self.encoder)["name"] == "custom":
+            raise UserError(
+                "save_pretrained: the encoder is a network of your own that cannot be imported by name: define its "
+                "class at the top of a module"
+            )
+        digest = write_weights(networks, Path(folder) / TENSORS)
+        about = self._about({part[:-1]: {"file": TENSORS, "sha256": digest, "before": part} for part in networks})
+        write(Path(folder) / "README.md", (card or model_card(about, name=Path(folder).name)).encode())
+        write(Path(folder) / CONFIG, _json(about))
+
+    @classmethod
+    def from_pretrained(
+        cls, name: Path | str, *, revision: str | None = None, device: torch.device | str | None = None
+    ) -> "Representation":
+        """Return what `save_pretrained` wrote into a folder, or `push_to_hub` to a repository.
+
+        Args:
+            name: the folder, or OWNER/NAME on a hub. revision: a branch, a tag or a commit there. device: as of `load`.
+
+        Raises:
+            UserError: what `load` raises, or a repository that cannot be downloaded.
+        """
+        return load(name if Path(name).is_dir() else downloaded(str(name), revision), device=device)
+
+    def push_to_hub(
+        self, name: str, *, card: str = "", private: bool = False, message: str = "Upload a representation"
+    ) -> str:
+        """Upload what `save_pretrained` writes to OWNER/NAME on a hub, and return its address.
+
+        Args:
+            name: the repository, which is made where it is not there. card: as of `save_pretrained`.
+            private: whether a new repository is. message: of the commit.
+
+        Raises:
+            UserError: what `save_pretrained` raises, huggingface_hub not installed, or a hub that refuses.
+        """
+        short = card or model_card(self._about({}), name=name)
+        return uploaded(partial(self.save_pretrained, card=short), name, private=private, message=message)
+
+    def _networks(self) -> dict[str, nn.Module]:
+        """Return the networks that are saved, by the part of the artefact."""
+        networks: dict[str, nn.Module] = {"encoder": self.encoder, "embedding": self.embedding}
+        return networks if self.coder is None else networks | {"coder": self.coder}
+
+    def _about(self, files: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:
+        """Return what a file beside the weights says, given where each part's weights are."""
         about: dict[str, Any] = {
             "format": FORMAT,
             "method": self.method,
@@ -376,19 +446,11 @@ class Representation:
             "chunk": self.chunk,
             "scores": self.scores,
             "made_with": self.made_with,
-            "weights": {"file": WEIGHTS, "sha256": checksums[WEIGHTS]},
+            "weights": files.get("encoder", {}),
         }
         if self.coder is not None:
-            about["coder"] = {**self.coder.spec(), "file": CODER, "sha256": checksums[CODER]}
-        about["embedding"] = {**self.embedding.spec(), "file": EMBEDDING, "sha256": checksums[EMBEDDING]}
-        write(Path(folder) / MODEL, json.dumps(about, indent=1, allow_nan=False).encode())
-
-    def save_weights(self, folder: Path | str) -> dict[str, str]:
-        """Write the weights alone and return their checksums by file; raises what `save` raises."""
-        networks: dict[str, nn.Module] = {WEIGHTS: self.encoder, EMBEDDING: self.embedding}
-        if self.coder is not None:
-            networks[CODER] = self.coder
-        return {name: write_weights(network, Path(folder) / name) for name, network in networks.items()}
+            about["coder"] = {**self.coder.spec(), **files.get("coder", {})}
+        return about | {"embedding": {**self.embedding.spec(), **files.get("embedding", {})}}
 
 
 def load(
@@ -397,7 +459,7 @@ def load(
     """Return the representation in `folder`, from its files alone.
 
     Args:
-        folder: a run's directory, or where `Representation.save` wrote.
+        folder: a run's directory, or where `Representation.save` or `save_pretrained` wrote.
         encoder: the network, where it was one of the user's own whose class cannot be imported by name.
         device: where it shall work; by default the kind that it was made on, or else the CPU.
 
@@ -405,33 +467,42 @@ def load(
         UserError: a missing, damaged or foreign file, or an encoder that has to be passed, named.
     """
     folder = Path(folder)
-    about = read_about(folder / MODEL)
+    hub = not (folder / MODEL).is_file() and (folder / CONFIG).is_file()
+    place = folder / (CONFIG if hub else MODEL)
+    about = read_about(place)
     try:
         preprocess = PREPROCESS[about["modality"]].from_json(about["preprocess"])
         example_rows = MODALITIES[preprocess.modality].example_rows
         made = network(about["encoder"], encoder, lambda: preprocess.to_input(example_rows(preprocess.shape, 2)))
         chunk, method, scores = about["chunk"], str(about["method"]), list(about["scores"])
-        digest, made_with = about["weights"]["sha256"], {**about["made_with"]}
+        made_with = {**about["made_with"]}
         spec = dict(about.get("coder") or {})
         coder = SegmentHead(spec["widths"], num_segments=spec["num_segments"]) if spec else None
         given = dict(about.get("embedding") or {})
         kind = EMBEDDINGS[given["name"]] if given else None
+        weights = {**about["weights"], "sha256": about["weights"]["sha256"]}
         if not isinstance(chunk, int) or chunk < 1:
             raise UserError(f"a chunk of {chunk!r} rows is not possible")
     except UserError as error:
-        raise UserError(f"{folder / MODEL}: {error}") from error
+        raise UserError(f"{place}: {error}") from error
     except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
-        raise UserError(f"{folder / MODEL}: damaged, or not an artefact of isotropy ({error!r})") from error
-    fill(made, folder / WEIGHTS, digest)
+        raise UserError(f"{place}: damaged, or not an artefact of isotropy ({error!r})") from error
+
+    def saved(part: str, known: Mapping[str, Any]) -> tuple[Path, str, str, str]:
+        path = folder / (TENSORS if hub else _FILES[part])
+        return path, str(known.get("sha256")), place.name, str(known.get("before", ""))
+
+    fill(made, *saved("encoder", weights))
     if coder is not None:
-        fill(coder, folder / CODER, str(spec.get("sha256")))
+        fill(coder, *saved("coder", spec))
     embedding = None
     if kind is not None:
-        tensors = read_tensors(folder / EMBEDDING, str(given.get("sha256")))
+        path, *rest = saved("embedding", given)
+        tensors = read_tensors(path, *rest)
         try:
             embedding = kind.of_spec(given, tensors)
         except (KeyError, TypeError, ValueError) as error:
-            raise UserError(f"{folder / EMBEDDING}: does not fit what {MODEL} says of it ({error!r})") from error
+            raise UserError(f"{path}: does not fit what {place.name} says of it ({error!r})") from error
     if device is None:
         device = "cuda" if made_with.get("device") == "cuda" and torch.cuda.is_available() else "cpu"
     representation = Representation(
@@ -442,6 +513,10 @@ def load(
     if (folder / ROWS).is_file():
         representation.corpus = folder / ROWS
     return representation
+
+
+def _json(about: dict[str, Any]) -> bytes:
+    return json.dumps(about, indent=1, allow_nan=False).encode()
 
 
 def _exactly(corpus: Any, vectors: NDArray[np.float32], top_k: int, *, leave_out: Any) -> Any:

@@ -41,7 +41,7 @@ class Equivariant(Encoder):
         maps = self.fibres(x)
         if not self.read:
             return maps.flatten(2).mean(dim=2)
-        return self.base.crop(maps, self.base.origin(self.read).expand(len(x), -1), self.read)
+        return self.base.crop(maps, self.base.origin(self.read).expand(x.shape[0], -1), self.read)
 
     def _settle(self, base: BaseSpace, width: int, read: int, example: Tensor, *, reason: str = "") -> None:
         """Set the attributes and measure the error on `example`; `reason` says what breaks an exact equivariance."""
@@ -90,6 +90,6 @@ def equivariance_error(encoder: Equivariant, x: Tensor) -> float:
     offset = offsets[torch.linspace(0, len(offsets) - 1, len(x)).round().long()]
     transformed = twin.fibres(base.transformed(x, offset, 1))
     plain = twin.fibres(x)
-    left = base.crop(transformed, base.origin(1).expand(len(x), -1), 1)
+    left = base.crop(transformed, base.origin(1).expand(x.shape[0], -1), 1)
     right = base.crop(plain, offset, 1)
     return float((left - right).abs().max() / right.abs().max().clamp_min(1e-12))
