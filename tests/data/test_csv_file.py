@@ -98,6 +98,19 @@ def test_parts_and_blocks_make_one_table(parts, tmp_path, monkeypatch):
     assert found["job"].where(found["job"].notna(), None).tolist() == frame["job"].tolist()
 
 
+@pytest.mark.parametrize("longer", range(0, 40, 3))
+def test_a_line_break_within_quotes_may_fall_where_parts_meet(longer, tmp_path, monkeypatch):
+    monkeypatch.setattr(csv_file, "_HEAD", 200)
+    monkeypatch.setattr(csv_file, "_SAMPLES", 0)
+    monkeypatch.setattr(csv_parts, "PART", 500)
+    monkeypatch.setattr(csv_parts.os, "cpu_count", lambda: 3)
+    # Either side of the break has as many values as a row.
+    plain = [f'{n},"job {n}, day {n}"' for n in range(20)]
+    broken = [f'{n},"job {n}, day\n{n}, of {n}"' for n in range(100)]
+    path = written(tmp_path, f"n,text{'t' * longer}\n" + "\n".join([*plain, *broken, *plain]) + "\n")
+    pd.testing.assert_frame_equal(read_csv(path), pd.read_csv(path))
+
+
 def test_numbers_are_held_once():
     few = pa.array(np.arange(10_000.0))
     kind = pa.schema([("x", pa.float64())])

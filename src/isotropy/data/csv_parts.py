@@ -32,7 +32,9 @@ def open_text(path: Path) -> BinaryIO:
 
 
 def read_parts(path: Path, separator: str, **convert: Any) -> pd.DataFrame | None:
-    """Return a file's rows as pyarrow reads them; None where names are missing or twice, or values are no text.
+    """Return a file's rows as pyarrow reads them, None where it cannot.
+
+    It cannot where names are missing or twice, values are no text, or a part ends within quotes, at a line break.
 
     Args:
         convert: keywords of `pyarrow.csv.ConvertOptions`; of columns without a type in `column_types` the first block
@@ -43,13 +45,13 @@ def read_parts(path: Path, separator: str, **convert: Any) -> pd.DataFrame | Non
     """
     parse = csv.ParseOptions(delimiter=separator)
 
-    def opened(begin: int, end: int, names: Sequence[str], convert: dict[str, Any]) -> csv.CSVStreamingReader:
+    def opened(part: Any, names: Sequence[str], convert: dict[str, Any]) -> csv.CSVStreamingReader:
         read = csv.ReadOptions(block_size=BLOCK, column_names=names)
-        part: Any = open_text(path) if path.suffix.lower() in PACKED else _Part(path, begin, end)
         return csv.open_csv(part, read, parse, csv.ConvertOptions(**convert))
 
-    cuts = _cuts(path)
-    with opened(*cuts[0], [], convert) as first:
+    texts = [open_text(path)] if path.suffix.lower() in PACKED else [_Part(path, *cut) for cut in _cuts(path)]
+    expected = -(-path.stat().st_size // (BLOCK * len(texts)))
+    with opened(texts[0], [], convert) as first:
         schema = first.schema
         names = schema.names
         if len(set(names)) != len(names) or "" in names[1:] or any(map(pa.types.is_binary, schema.types)):
@@ -57,21 +59,20 @@ def read_parts(path: Path, separator: str, **convert: Any) -> pd.DataFrame | Non
         known = convert | {"column_types": dict(zip(names, schema.types, strict=True))}
 
         def collected(part: int) -> _Columns:
-            batches = opened(*cuts[part], names, known) if part else first
-            expected = -(-(cuts[part][1] - cuts[part][0]) // BLOCK)
-            with batches:
+            with opened(texts[part], names, known) if part else first as batches:
                 return _Columns(schema, batches, expected)
 
-        with ThreadPoolExecutor(len(cuts)) as pool:
-            columns = list(pool.map(collected, range(len(cuts))))
+        with ThreadPoolExecutor(len(texts)) as pool:
+            columns = list(pool.map(collected, range(len(texts))))
+    if any(text.ends_within_quotes for text in texts if isinstance(text, _Part)):
+        return None
     return _joined(schema, columns)
 
 
 def _cuts(path: Path) -> list[tuple[int, int]]:
     """Return where parts of a file begin and end, at ends of lines: one a core, and none that is not worth it."""
     size = path.stat().st_size
-    packed = path.suffix.lower() in PACKED
-    count = 1 if packed else min(8, os.cpu_count() or 1, max(1, size // PART))
+    count = min(8, os.cpu_count() or 1, max(1, size // PART))
     places = [0]
     with open(path, "rb") as file:
         for part in range(1, count):
@@ -89,6 +90,12 @@ class _Part(RawIOBase):
         self._file = open(path, "rb", buffering=0)  # noqa: SIM115 (closed with the part)
         self._file.seek(begin)
         self._left = end - begin
+        self._quotes = 0
+
+    @property
+    def ends_within_quotes(self) -> bool:
+        """Whether what was read so far ends within a quoted value: the line break there is one of its characters."""
+        return self._quotes % 2 == 1
 
     def readable(self) -> bool:
         """Return that it is read."""
@@ -96,7 +103,9 @@ class _Part(RawIOBase):
 
     def readinto(self, into: Any) -> int:
         """Fill a buffer, as far as the part goes, and return how many bytes that took."""
-        count = self._file.readinto(memoryview(into)[: self._left])
+        view = memoryview(into)[: self._left]
+        count = self._file.readinto(view)
+        self._quotes += bytes(view[:count]).count(b'"')
         self._left -= count
         return count
 
