@@ -39,7 +39,7 @@ ALLOWED = {
         # Fine-tuning: a representation, a head and labels, in the training loop.
         "finetuning": f"representation evaluation modalities methods training views data {_GROUND}",
         # A run puts them together; nothing below knows that there are runs.
-        "runs": "modalities methods training views encoders nn data representation evaluation diagnostics io "
+        "runs": "threads modalities methods training views encoders nn data representation evaluation diagnostics io "
         f"{_GROUND}",
         # What is done with a finished run.
         "clusters": f"search runs evaluation representation diagnostics modalities features data io {_GROUND}",

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import torch
 
 import isotropy
 from isotropy.runs import budget, prepare, session
@@ -15,7 +16,7 @@ def prepared():
     return planned.prepared
 
 
-@pytest.mark.parametrize(("embedding", "left"), [(0.1, 10.0), (3.0, 7.0), (60.0, 4.0)])
+@pytest.mark.parametrize(("embedding", "left"), [(0.1, 10.0), (3.0, 7.0), (60.0, 3.5)])
 def test_training_gets_what_embedding_leaves_and_its_least_share(prepared, monkeypatch, embedding, left):
     # All 90 rows are embedded, and the training rows once more, from which the embedding is learnt.
     monkeypatch.setattr(budget, "_embedding", lambda prepared: (embedding / (90 + len(prepared.train)), 8))
@@ -37,12 +38,35 @@ def test_evidence_of_a_label_is_paid_for(prepared, monkeypatch):
     assert network.training == was
 
 
+@pytest.mark.parametrize(("threads", "pace"), [(1, 3.0), (2, 1.5)])
+def test_a_piece_of_evidence_tells_how_slow_the_machine_is(monkeypatch, threads, pace):
+    clock = iter([0.0, 9.0, 20.0, 20.3])  # the first time libraries load
+    monkeypatch.setattr(budget, "perf_counter", lambda: next(clock))
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        assert budget._pace() == pytest.approx(pace)
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_on_a_slower_machine_evidence_is_given_more(monkeypatch):
+    monkeypatch.setattr(budget, "_embedding", lambda prepared: (0.0, 8))
+    prepared = next(train(ROWS, label=np.arange(90) % 2, method="simclr", epochs=1)).prepared
+    kept = []
+    for pace in (1.0, 2.0):
+        monkeypatch.setattr(budget, "_pace", lambda pace=pace: pace)
+        kept.append(100 - budget.divided(prepared, 100.0)[0])
+    assert kept[1] == pytest.approx(2 * kept[0]) and kept[0] > 0
+
+
 @pytest.mark.parametrize(
     ("seconds", "most"),
-    [(1e4, (10_000, 20_000)), (45.0, (10_000, 10_000)), (40.0, (10_000, 5_000)), (1.0, (5_000, 5_000))],
+    [(1e4, (10_000, 20_000)), (45.0, (10_000, 10_000)), (42.0, (10_000, 5_000)), (1.0, (5_000, 5_000))],
 )
 def test_fewer_rows_are_probed_where_the_budget_leaves_too_little(monkeypatch, seconds, most):
     monkeypatch.setattr(budget, "_embedding", lambda prepared: (0.0, 8))
+    monkeypatch.setattr(budget, "_pace", lambda: 1.0)
     rows = np.random.default_rng(0).normal(size=(100_000, 3)).astype(np.float32)
     settings = {"encoder.width": 8, "encoder.hidden": 8}
     planned = next(train(rows, label=np.arange(100_000) % 2, method="simclr", settings=settings, epochs=1))

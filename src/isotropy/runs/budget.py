@@ -2,18 +2,23 @@
 
 from time import perf_counter
 
+import numpy as np
 import torch
 
 from isotropy.batch import take
 from isotropy.evaluation.evaluate import TEST_ROWS, TRAIN_ROWS
 from isotropy.evaluation.evidence import FURTHER_ROWS
+from isotropy.evaluation.features import Features
+from isotropy.evaluation.measured import measure
+from isotropy.evaluation.problem import Problem
 from isotropy.representation.embedding import chunk_size
 from isotropy.representation.joined import LEARNT_ROWS, learn_embedding
 from isotropy.runs.prepare import Prepared
+from isotropy.threads import side_by_side
 from isotropy.training import comm
 
 # Of the budget, at least: at one minute and 50,000 rows, half would leave too little for the evidence of 5,000 of them.
-LEAST_TRAINING = 0.4
+LEAST_TRAINING = 0.35
 # Training and test rows that are probed at most: the first for which embedding and evidence fit into what is left.
 PROBED = ((TRAIN_ROWS, TEST_ROWS), (TRAIN_ROWS, 10_000), (TRAIN_ROWS, 5_000), (5_000, 5_000))
 NEGLIGIBLE = 0.02  # of the budget: no reason to train shorter
@@ -22,28 +27,30 @@ _MEASURED_ROWS = 512
 # of a representation, of which so much for each column that probes see (at most 1,024) and each of a wider one.
 _BEGIN, _ROWS, _COLUMN, _WIDE = 4.0, 5.5, 0.016, 0.003
 _WIDEST = 1024
-_OF_TRAINING = 0.6  # of that time, for the training rows
+_PIECE = 0.1  # the seconds that a small piece of evidence took there
+_FEW_LABELS = 0.4  # of that time, whatever the rows are: as many are drawn
+_OF_TRAINING = 0.6  # of the rest, for the training rows
 _OTHER_BASELINES = 3  # beside the trained and the untrained encoder, about as wide as the data
 
 
 def divided(prepared: Prepared, budget: float) -> tuple[float, tuple[int, int]]:
     """Return how many seconds of a budget training may take, and how many training and test rows at most are probed.
 
-    Training gets what embedding and evidence leave, and 40 % at least; where they would take more than the rest,
-    fewer rows are probed, 5,000 of either part at least. Estimated from one batch through the encoder and the sizes of
-    what is measured, as the mean over ranks.
+    Training gets what embedding and evidence leave, and 35 % at least; where they would take more than the rest,
+    fewer rows are probed, 5,000 of either part at least. Estimated from one batch through the encoder, a small piece of
+    evidence and the sizes of what is measured, as the mean over ranks.
     """
     (seconds, width), labels = _embedding(prepared), len(prepared.division.labels)
     each = 2 * _per_representation(width) + _OTHER_BASELINES * _per_representation(_raw_width(prepared))
-    after, most = 0.0, PROBED[0]
+    evaluated = labels if len(prepared.test) else 0
+    after, most, pace = 0.0, PROBED[0], _pace() if evaluated else 0.0
     for most in PROBED:
         train, test = (min(len(part), rows) for part, rows in zip((prepared.train, prepared.test), most, strict=True))
         learnt = min(len(prepared.train), LEARNT_ROWS)
         further = min(len(prepared.train) - train, FURTHER_ROWS.get(prepared.device.type, 0))
         after = seconds * (len(prepared.rows) + learnt + labels * (train + test + further))
-        if labels and len(prepared.test):
-            part = _OF_TRAINING * train / TRAIN_ROWS + (1 - _OF_TRAINING) * test / TEST_ROWS
-            after += labels * (_BEGIN + each * part)
+        rows = _OF_TRAINING * train / TRAIN_ROWS + (1 - _OF_TRAINING) * test / TEST_ROWS
+        after += evaluated * pace * (_BEGIN + each * (_FEW_LABELS + (1 - _FEW_LABELS) * rows))
         after = _over_ranks(after, prepared)
         if after <= (1 - LEAST_TRAINING) * budget:
             break
@@ -54,6 +61,19 @@ def divided(prepared: Prepared, budget: float) -> tuple[float, tuple[int, int]]:
 def _per_representation(width: int) -> float:
     """Return about how many seconds 30,000 rows of so many columns take to evaluate."""
     return _ROWS + _COLUMN * min(width, _WIDEST) + _WIDE * (width if width > _WIDEST else 0)
+
+
+def _pace() -> float:
+    """Return how many times as long evidence takes here as where its seconds were measured, on all threads."""
+    x, y = np.random.default_rng(0).normal(size=(1500, 64)), np.arange(1500) % 5
+    features, problem = Features(x[:1000], x[1000:]), Problem.of(y[:1000], y[1000:])
+    jobs = range(min(torch.get_num_threads(), 2 + _OTHER_BASELINES))
+    seconds = 0.0
+    for _ in range(2):  # the first one loads libraries
+        start = perf_counter()
+        side_by_side(lambda job: measure(str(job), features, problem, ("linear", "knn")), jobs)
+        seconds = perf_counter() - start
+    return seconds / len(jobs) / _PIECE
 
 
 def _embedding(prepared: Prepared) -> tuple[float, int]:
