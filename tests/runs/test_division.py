@@ -52,6 +52,18 @@ def test_one_task_is_decided_for_the_whole_label_and_kept(people, task, metric, 
     assert entry()["task"] == "numbers"
 
 
+@pytest.mark.parametrize(
+    ("texts", "said"),
+    [(("p;q", "q", "p"), True), (("p|q", "q|r", "r|p"), True), (("Rome, IT", "Lodi, IT", "Bern"), False)],
+)
+def test_texts_of_shared_parts_are_said_to_be_taken_as_classes(people, texts, said):
+    labels = np.resize(np.array(texts, dtype=object), len(people))
+    line = f"label label: {texts[0]!r} is taken as one class; --task labels where it is several labels"
+    assert (line in divide(read(people[["a", "b"]], label=labels), 0).notes) == said
+    several = divide(read(people[["a", "b"]], label=labels, task="labels"), 0)
+    assert several.labels[0].task == "labels" and line not in several.notes
+
+
 def test_a_task_without_a_label_or_of_no_name_is_refused(people):
     with pytest.raises(UserError, match="task 'numbers' says what a label is: name the label, too"):
         read(people, task="numbers")

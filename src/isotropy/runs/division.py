@@ -1,5 +1,6 @@
 """Which rows train and which test, and what each label is: decided once for a run, before anything is learnt."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from isotropy.data import Data
 from isotropy.data.schema import listed
+from isotropy.data.target_columns import as_label_sets
 from isotropy.errors import UserError
 from isotropy.evaluation import leaks
 from isotropy.evaluation.splits import split
@@ -119,8 +121,21 @@ def _labels(data: Data, names: Sequence[str]) -> tuple[Label, ...]:
 def _task_notes(data: Data, labels: Sequence[Label]) -> list[str]:
     if data.task is not None:
         return []
-    notes = [task_note(label.values, label.task, label.name) for label in labels]
+    notes = [task_note(label.values, label.task, label.name) or _sets_note(label) for label in labels]
     return [note for note in notes if note]
+
+
+def _sets_note(label: Label) -> str:
+    """Return a line where texts that were taken as classes are put together from parts that others have, too."""
+    texts = [one for one in pd.unique(label.values[has_label(label.values)]) if isinstance(one, str)]
+    if label.task != "classes" or not texts:
+        return ""
+    parts = as_label_sets(texts)
+    uses = Counter(name for own in parts for name in own)
+    several = [text for text, own in zip(texts, parts, strict=True) if len(own) > 1]
+    if not several or any(uses[name] == 1 for own in parts if len(own) > 1 for name in own):
+        return ""
+    return f"label {label.name}: {several[0]!r} is taken as one class; --task labels where it is several labels"
 
 
 def _unseen_notes(label: Label, train: Rows, test: Rows) -> list[str]:
