@@ -1,5 +1,6 @@
 import json
 import re
+import sys
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -321,3 +322,29 @@ def test_codes_are_summarised_where_a_method_gives_them(run, known):
     assert any("--codes" in command for _, command in summary["commands"])
     (run / "codes.json").unlink()
     assert "<h2>Codes" not in render(summarise(run))
+
+
+def test_umap_is_asked_for_and_is_one_line_where_it_is_not_installed(monkeypatch):
+    from types import SimpleNamespace
+
+    from isotropy.clusters import explorer
+    from isotropy.report import map as maps
+
+    monkeypatch.setattr(maps, "find_spec", lambda name: None)
+    with pytest.raises(UserError, match=r"needs the package umap-learn: pip install 'isotropy\[map\]'"):
+        maps.umap_layout(np.eye(20))
+    heard = {}
+
+    class UMAP:
+        def __init__(self, **settings):
+            heard.update(settings)
+
+        def fit_transform(self, x):
+            return x[:, 1:3]
+
+    monkeypatch.setattr(maps, "find_spec", lambda name: True)
+    monkeypatch.setattr(explorer, "find_spec", lambda name: True)
+    monkeypatch.setitem(sys.modules, "umap", SimpleNamespace(UMAP=UMAP))
+    found = maps.umap_layout(np.random.default_rng(0).normal(size=(40, 6)))
+    assert found.name == "UMAP" and heard["random_state"] == 0
+    assert found.places.shape == (40, 2) and found.places.min() >= 0 and found.places.max() <= 1

@@ -253,11 +253,14 @@ def compare(
 
 
 @app.command()
-def report(run: Annotated[Path, typer.Argument(help="A run directory, or the folder of a comparison.")]) -> None:
+def report(
+    run: Annotated[Path, typer.Argument(help="A run directory, or the folder of a comparison.")],
+    umap: Annotated[bool, typer.Option("--umap", help="Begin with a map by UMAP (isotropy[map]).")] = False,
+) -> None:
     """Write report.html again from the run directory."""
     from isotropy.cli import report as verb
 
-    verb.report(run)
+    verb.report(run, umap=umap)
 
 
 @app.command()

@@ -8,6 +8,6 @@ from isotropy.report.leaderboard import is_comparison
 from isotropy.runs.directory import Run
 
 
-def report(folder: Path) -> None:
-    """Run `isotropy report RUN`, or of the folder of a comparison."""
-    say(str(pages.write(folder if is_comparison(folder) else Run.opened(folder).folder)))
+def report(folder: Path, *, umap: bool) -> None:
+    """Run `isotropy report RUN [--umap]`, or of the folder of a comparison."""
+    say(str(pages.write(folder if is_comparison(folder) else Run.opened(folder).folder, umap=umap)))

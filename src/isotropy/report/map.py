@@ -1,6 +1,7 @@
 """Where rows stand on the map, and which rows are near each other."""
 
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,9 @@ from sklearn.manifold import TSNE
 from threadpoolctl import threadpool_limits
 
 from isotropy.batch import batched
+from isotropy.clusters.explorer import flat_map
 from isotropy.diagnostics.rank import effective_rank
+from isotropy.errors import UserError
 from isotropy.search import neighbour_graph
 from isotropy.search.exact import cosines
 
@@ -67,6 +70,22 @@ def layouts(x: NDArray[Any], *, seed: int = 0) -> list[Layout]:
         placed = _among(wide, wide[some], placed)
         note += f" It arranges {len(some):,} rows; the others stand among the {_AMONG} nearest of these."
     return [Layout("t-SNE", note, unit_square(placed)), *found]
+
+
+def umap_layout(x: NDArray[Any], *, seed: int = 0) -> Layout:
+    """Return the map of embeddings (N, D) that UMAP makes of their leading 50 principal axes, always the same.
+
+    Source: McInnes et al., UMAP: Uniform Manifold Approximation and Projection (2018).
+
+    Raises:
+        UserError: umap-learn is not installed, or embeddings that are one point.
+    """
+    if find_spec("umap") is None:
+        raise UserError("a map by UMAP needs the package umap-learn: pip install 'isotropy[map]'")
+    places, how = flat_map(np.asarray(x, dtype=np.float32), seed=seed)
+    note = "UMAP keeps neighbours together; distances between groups mean little."
+    note = note if how == "UMAP" else "Too few rows for UMAP: the two principal axes."
+    return Layout(how, note, unit_square(places))
 
 
 def sample(count: int, most: int) -> NDArray[np.int64]:

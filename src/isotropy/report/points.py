@@ -19,7 +19,7 @@ from isotropy.evaluation.task import task_of
 from isotropy.io.tables import dimensions
 from isotropy.report import pictures
 from isotropy.report.columns import Column, column, within
-from isotropy.report.map import Layout, layouts, nearest, sample, unit_square
+from isotropy.report.map import Layout, layouts, nearest, sample, umap_layout, unit_square
 from isotropy.report.packed import codes, fractions
 from isotropy.runs.directory import Run
 from isotropy.runs.embedded import data_of
@@ -84,6 +84,7 @@ def read_points(
     wanted: Iterable[int] = (),
     data: Data | None = None,
     rows: int = ROWS,
+    umap: bool = False,
 ) -> Points:
     """Return the rows of a run on the map: all, or a sample and those that are `wanted`.
 
@@ -91,10 +92,10 @@ def read_points(
         labels: name -> task of those that were probed; None is what the texts look like.
         audit: a frame with a row for each row of the data, whose scores colour the map.
         data: what the run began with, where it is at hand; else it is read again, and raw rows are left out where that
-            cannot be. rows: at most.
+            cannot be. rows: at most. umap: whether the first map is by UMAP.
 
     Raises:
-        UserError: where embeddings.parquet is not Parquet or holds no embedding.
+        UserError: where embeddings.parquet is not Parquet or holds no embedding, or UMAP is not installed.
     """
     path = run.folder / FILE
     file = _opened(path)
@@ -130,7 +131,7 @@ def read_points(
         found += _data_columns(data, chosen, {one.name for one in found})
         drawn = _pictures(run, data, set(wanted), chosen)
     kept, left = within(found, max(COLUMN_BYTES, BYTES - len(json.dumps(drawn))))
-    maps = [*layouts(vectors), *_kept_layout(file, chosen, roles)]
+    maps = [*([umap_layout(vectors)] if umap else []), *layouts(vectors), *_kept_layout(file, chosen, roles)]
     return Points(chosen, total, len(wide), maps, places, cosines, kept, left, drawn, note)
 
 
