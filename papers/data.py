@@ -110,6 +110,18 @@ PhalangesOutlinesCorrect PickupGestureWiimoteZ PowerCons ProximalPhalanxOutlineA
 RefrigerationDevices ScreenType ShapeletSim SmallKitchenAppliances SonyAIBORobotSurface1 ToeSegmentation1
 WormsTwoClass""".split()  # noqa: SIM905
 
+
+@cache
+def tiny_imagenet_ten(folder: Path | None, test: int = 2000) -> Data:
+    """Return ten classes of Tiny ImageNet at 32 px: 3500 training images, 2000 test ones with the official 500."""
+    file = path(folder, "tiny_imagenet50_a.npz")
+    labels = [np.load(file)[f"y_{part}"] for part in ("test", "train")]
+    rows = [np.flatnonzero(found < 10) for found in labels]
+    pixels = np.concatenate([halved(jpegs(file, part, part_rows)) for part, part_rows in zip(("test", "train"), rows)])
+    y = np.concatenate([found[part_rows] for found, part_rows in zip(labels, rows)])
+    return parts(pixels[test:], y[test:], pixels[:test], y[:test])
+
+
 # Tables that come without parts: label, its task, and columns that are neither label nor input. A fifth is held out
 # with seed 0.
 TABLES: dict[str, tuple[str, Task, list[str]]] = {
@@ -193,10 +205,31 @@ def _loudness(folder: Path | None) -> NDArray[np.float32]:
 
 def _hashed_tokens(folder: Path | None) -> NDArray[np.float64]:
     """Return how often the tokens of 48 hash buckets occur in the sentences of SST-2, as logarithms."""
-    sentences = pd.read_parquet(path(folder, "sst2.parquet"))["sentence"]
-    counts = HashingVectorizer(n_features=48, alternate_sign=False, norm=None).transform(sentences)
+    return _counts(pd.read_parquet(path(folder, "sst2.parquet"))["sentence"], 48)
+
+
+def _counts(sentences: Any, buckets: int) -> NDArray[np.float64]:
+    counts = HashingVectorizer(n_features=buckets, alternate_sign=False, norm=None).transform(sentences)
     found: NDArray[np.float64] = np.log1p(counts.toarray())
     return found
+
+
+@cache
+def spoken_digits(folder: Path | None) -> Data:
+    """Return the loudness of the spoken digits over time, labelled by the digit; the official parts."""
+    held = np.load(path(folder, "fsdd.npz"))
+    where = np.where(held["is_test"], "test", "train")
+    return read(_loudness(folder), modality="series", label=held["y"], split=where)
+
+
+@cache
+def sentences(folder: Path | None, train: int = 6000) -> Data:
+    """Return whole sentences of SST-2 and random phrases to train on, as counts of 256 hash buckets, by sentiment."""
+    frame = pd.read_parquet(path(folder, "sst2.parquet"))
+    phrases = frame[frame.split == "train"].sample(train, random_state=0)
+    chosen = pd.concat([phrases, frame[frame.split == "test"]])
+    values = _counts(chosen["sentence"], 256)
+    return read(values, modality="table", label=chosen["label"].to_numpy(), split=chosen["split"].to_numpy())
 
 
 def _ucr(name: str, *which: str) -> Callable[[Path | None], NDArray[Any]]:

@@ -281,6 +281,16 @@ def probe(vectors: Vectors, before: Row | None = None, prefix: str = "") -> Row:
     return found
 
 
+def few_labels(vectors: Vectors, *, seed: int, labels: int = 10, draws: int = 5) -> float:
+    """Return the linear accuracy with so many labels a class, the mean over draws."""
+    x, y, x_test, y_test = vectors
+    draw, scores = np.random.default_rng(seed), []
+    for _ in range(draws):
+        rows = np.concatenate([draw.permutation(np.flatnonzero(y == each))[:labels] for each in np.unique(y)])
+        scores.append(linear_probe(x[rows], y[rows], x_test, y_test, metric="accuracy", seed=seed).score)
+    return round(float(np.mean(scores)), 4)
+
+
 def beside_untrained(prepared: Prepared) -> Row:
     """Return the scores of a trained encoder and those of the same encoder before training."""
     return probe(baseline(prepared, "untrained"), prefix="untrained_") | probe(features(prepared))

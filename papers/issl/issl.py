@@ -1,6 +1,7 @@
 """CISSL, DISSL and the theory of ideal representations: toys of the theorems, and the ladder of table 1."""
 
 import sys
+from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterator
 from functools import partial
 from math import comb, log
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from scipy.optimize import linprog
+from scipy.stats import t
 from sklearn.datasets import load_digits
 from sklearn.neural_network import MLPClassifier
 from sklearn.preprocessing import StandardScaler
@@ -18,7 +20,7 @@ from torch import Tensor, nn
 sys.path.insert(0, str(Path(__file__).parents[1]))
 import runner
 from measures import effective_dimension, invariance_ratio, unseen_mass, worst_invariant_task
-from runner import Claim, Paper, Row, Rows, Run, Table, by_seed, mean, reproduced, select
+from runner import Claim, Difference, Paper, Row, Rows, Run, Table, by_seed, mean, reproduced, select
 
 import data as sets
 from isotropy import rng
@@ -171,6 +173,10 @@ def _labellings(width: int, seed: int, quick: bool) -> Row:
 
 
 def _categories(weight: float, orbits: int, count: int, batch: int, steps: int, seed: int, quick: bool) -> Row:
+    return _rounded(_codes(weight, orbits, count, batch, steps, seed, quick))
+
+
+def _codes(weight: float, orbits: int, count: int, batch: int, steps: int, seed: int, quick: bool) -> Row:
     """Train DISSL and return what its teacher makes of a new view of every row."""
     rows = _Flips(orbits, seed)
     options = DISSL_HEADS | {"num_categories": count, "balance_weight": weight}
@@ -180,7 +186,18 @@ def _categories(weight: float, orbits: int, count: int, batch: int, steps: int, 
     marginal = p.mean(dim=0)
     entropy = -float((marginal * marginal.clamp_min(1e-300).log()).sum())
     given = -float((p * p.clamp_min(1e-300).log()).sum(dim=1).mean())
-    return _rounded({"used": len(p.argmax(dim=1).unique()), "marginal": entropy, "given": given})
+    return {"used": len(p.argmax(dim=1).unique()), "marginal": entropy, "given": given}
+
+
+# On either side of 1 + beta = 1.8, and the steps after which the imbalance of the categories is looked at.
+THRESHOLD, EARLY = (1.5, 1.7, 1.9, 2.1), 60
+
+
+def _threshold(weight: float, seed: int, quick: bool) -> Row:
+    """Return how far the categories are from equally common, log C - H[M], at the start and early, and their number."""
+    first, early, last = (_codes(weight, 20, 20, 128, steps, seed, quick) for steps in (1, EARLY, 1600))
+    found = {"start": log(20) - first["marginal"], "early": log(20) - early["marginal"]}
+    return {name: runner.short(value, ".3g") for name, value in found.items()} | {"used": last["used"]}
 
 
 def _unseen(orbits: int, samples: int, seed: int, quick: bool) -> Row:
@@ -265,6 +282,49 @@ def _ladder(recipe: Recipe, rung: str, folder: Path | None, quick: bool) -> Row:
     return made.row | runner.beside_untrained(made.prepared) | more
 
 
+# The ladder on 5000 images of CIFAR-10, and which of the 10,000 test images each encoder gets right
+
+
+def _long_recipe(family: str, rung: str, seed: int) -> Recipe:
+    epochs = 30.0 if RUNGS.index(rung if rung in RUNGS else "head") >= RUNGS.index("length") else 10.0
+    return _rung_recipe(family, rung, seed).changed({"train.epochs": epochs})
+
+
+def _long(recipe: Recipe, folder: Path | None, quick: bool) -> Row:
+    made = runner.train_once(recipe, sets.cifar10(folder, 5000, 10_000), quick=quick)
+    found = runner.beside_untrained(made.prepared)
+    return made.row | found | {"rows": packed(found["right linear"])}
+
+
+def packed(right: Any) -> str:
+    """Return which rows were right as text: 3% of the bytes of a list."""
+    return b64encode(np.packbits(np.asarray(right)[:, 0] > 0).tobytes()).decode()
+
+
+def unpacked(text: str) -> Any:
+    """Return what `packed` wrote, as 0 and 1, filled up to whole bytes with 0."""
+    return np.unpackbits(np.frombuffer(b64decode(text), np.uint8)).astype(float)
+
+
+# Peers at equal steps, with several crops: two large views and four small ones.
+CROPS: dict[str, Any] = {"views.crops": [{"count": 4, "size": 18, "scale": [0.08, 0.5]}]}
+BUDGET_PEERS: dict[str, tuple[str, dict[str, Any]]] = {
+    "simclr": ("simclr", {"method.projector": [1024, 128], "method.temperature": 0.2}),
+    "cissl": ("cissl", {}),
+    "dino": ("dino", {}),
+    "dissl": ("dissl", {}),
+    "swav": ("swav", {}),
+    "swav, crops": ("swav", CROPS),
+    "dissl, crops": ("dissl", CROPS),
+}
+
+
+def _peer_recipe(variant: str, seed: int) -> Recipe:
+    method, more = BUDGET_PEERS[variant]
+    settings = VIEWS | {"encoder.stem": 8, "encoder.width": WIDTH, "train.batch_size": 128, "train.seed": seed}
+    return Recipe.default(method, "image").changed(settings | {"train.epochs": 20.0} | more)
+
+
 def runs(folder: Path | None, seed: int) -> Iterator[Run]:
     """Return all runs of a seed."""
     for width in (4, 8):
@@ -290,6 +350,15 @@ def runs(folder: Path | None, seed: int) -> Iterator[Run]:
             recipe = _rung_recipe(family, rung, seed)
             make = partial(_ladder, recipe, rung, folder)
             yield Run("ladder", "fashion", f"{family}, {rung}", seed, make, recipe.to_toml())
+    for weight in THRESHOLD:
+        yield Run("threshold", "flips", f"lambda = {weight}", seed, partial(_threshold, weight, seed))
+    for family in FAMILIES:
+        for rung in (*RUNGS, "mlp"):
+            recipe = _long_recipe(family, rung, seed)
+            yield Run("longer", "cifar10", f"{family}, {rung}", seed, partial(_long, recipe, folder), recipe.to_toml())
+    for variant in BUDGET_PEERS:
+        recipe = _peer_recipe(variant, seed)
+        yield Run("budget", "cifar10", variant, seed, partial(_long, recipe, folder), recipe.to_toml())
 
 
 # Criteria
@@ -352,6 +421,61 @@ def _without_exception(choose: Callable[[Row], bool], wrong: Callable[[Row], boo
     return f"{exceptions} of {len(chosen)} do not", reproduced(not exceptions) if chosen else "undecided: no such run"
 
 
+def _imbalance(rows: Rows) -> tuple[str, str]:
+    """Judge the sign of an imbalance's growth, which follows from the loss to second order about uniform codes.
+
+    With p(x) = 1/C + m + e(x) and E e = 0, I(M; X) gains C/2 E|e|^2 and H(M) loses C/2 |m|^2, so that the loss has
+    (lambda - 1 - beta) C/2 |m|^2: categories that happen to be common become more so only below 1 + beta.
+    """
+    grown = {w: [row["early"] / row["start"] for row in select(rows, variant=f"lambda = {w}")] for w in THRESHOLD}
+    said = ", ".join(f"x{np.mean(values):.2f} at {w}" for w, values in grown.items() if values)
+    used = ", ".join(f"{mean(rows, 'used', variant=f'lambda = {w}'):.1f}" for w, values in grown.items() if values)
+    if any(len(values) < 3 for values in grown.values()):
+        return said, "open: seeds are missing"
+    holds = all((value > 1) == (weight < 1.8) for weight, values in grown.items() for value in values)
+    return f"{said}; used in the end {used}", reproduced(holds)
+
+
+def _paired_rows(rows: Rows, one: str, other: str, data: str) -> Difference | None:
+    """Return the mean difference over common seeds and test rows, with an interval for new seeds and new rows.
+
+    Both are drawn: the variance is that of seeds over their number, plus that of rows over theirs, less what each holds
+    of the other's noise (a two-way layout with one value a cell); t with as many degrees of freedom as seeds less one.
+    """
+    first, second = ({r["seed"]: unpacked(r["rows"]) for r in select(rows, variant=v, data=data)} for v in (one, other))
+    seeds = sorted(first.keys() & second.keys())
+    if not seeds:
+        return None
+    gaps = np.stack([first[seed] - second[seed] for seed in seeds])
+    center, (count, size) = float(gaps.mean()), gaps.shape
+    if count < 2:
+        return Difference(center, -np.inf, np.inf, 1)
+    by_row, by_run = gaps.mean(axis=0), gaps.mean(axis=1)
+    left = gaps - by_row - by_run[:, None] + center
+    noise = float((left**2).sum() / ((count - 1) * (size - 1))) / (count * size)
+    variance = max(by_run.var(ddof=1) / count, noise) + max(by_row.var(ddof=1) / size, noise) - noise
+    half = float(t.ppf(0.975, count - 1) * variance**0.5)
+    return Difference(center, center - half, center + half, count)
+
+
+def _longer_gains(family: str, rung: str, rows: Rows) -> tuple[str, str] | None:
+    """Judge a rung by seeds and test rows; "too small to tell" where the interval is wider than a point either way."""
+    gain = _paired_rows(rows, f"{family}, {rung}", f"{family}, {BEFORE[rung]}", "cifar10")
+    if gain is None:
+        return None
+    if gain.pairs < 5:
+        return str(gain), "open: seeds are missing"
+    contains, wide = gain.low <= 0 <= gain.high, gain.high - gain.mean > 0.01
+    return str(gain), reproduced(gain.low > 0) + (" (undecided: wider than a point)" if contains and wide else "")
+
+
+def _within_budget(one: str, other: str, rows: Rows) -> tuple[str, str] | None:
+    gain = _paired_rows(rows, one, other, "cifar10")
+    if gain is None:
+        return None
+    return str(gain), reproduced(gain.low > 0) if gain.pairs >= 3 else "open: seeds are missing"
+
+
 def _rung_gains(family: str, rung: str, rows: Rows) -> tuple[str, str] | None:
     """Judge a rung of the ladder beside the one before."""
     kind = "mlp" if rung == "mlp" else "linear"
@@ -386,6 +510,12 @@ CLAIMS = [
       for name in ("predictability", "invariance", "dimension")),
     *(Claim(f"{family}: {rung} gains over {before}", "table 2" if rung == "mlp" else "table 1", "ladder",
             partial(_rung_gains, family, rung)) for family in FAMILIES for rung, before in BEFORE.items()),
+    Claim("below 1 + beta an imbalance of DISSL's categories grows, above it shrinks", "section 5, derived beforehand",
+          "threshold", _imbalance),
+    *(Claim(f"longer, {family}: {rung} gains over {before}", "table 2" if rung == "mlp" else "table 1", "longer",
+            partial(_longer_gains, family, rung)) for family in FAMILIES for rung, before in BEFORE.items()),
+    *(Claim(f"equal steps: {one} is above {other}", "table 1", "budget", partial(_within_budget, one, other))
+      for one, other in (("cissl", "simclr"), ("dissl", "dino"), ("dissl, crops", "swav, crops"))),
 ]  # fmt: skip
 TABLES = [
     Table("Heads on sign flips", "heads", {"linear": "linear", "MLP": "mlp", "gap": "gap", "invariance": "invariance",
@@ -395,6 +525,12 @@ TABLES = [
           ("variant",)),
     Table("The three conditions", "conditions", {"linear": "linear", "gap": "gap", "invariance": "invariance",
           "dimension": "dimension", "worst task": "worst", "mean task": "mean"}),
+    Table("Either side of the threshold", "threshold",
+          {"imbalance at the start": "start", f"after {EARLY} steps": "early", "used": "used"}, ("variant",)),
+    Table("The ladder on CIFAR-10", "longer", {"width": "width", "CPU seconds": "cpu_seconds", "linear": "linear",
+          "untrained": "untrained_linear", "k-NN": "knn"}, ("variant",)),
+    Table("Peers at equal steps", "budget", {"CPU seconds": "cpu_seconds", "linear": "linear",
+          "untrained": "untrained_linear", "k-NN": "knn"}, ("variant",)),
     Table("The ladder on Fashion-MNIST", "ladder", {"width": "width", "CPU seconds": "cpu_seconds", "linear": "linear",
           "untrained": "untrained_linear", "k-NN": "knn", "MLP probe": "mlp"}, ("variant",)),
 ]  # fmt: skip

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Callable, Iterator
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +14,13 @@ from torch.nn import functional as F
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 import runner
-from runner import Claim, Difference, Paper, Row, Rows, Run, Table, reproduced
+from runner import Claim, Difference, Paper, Row, Rows, Run, Table, by_seed, reproduced, select
 
 import data as sets
 from isotropy.data import Data
 from isotropy.encoders import C4CNN, DilationCNN, ScaleCNN
 from isotropy.encoders.equivariant.equivariant import Equivariant
-from isotropy.encoders.equivariant.space import Rotations, Translations, act
+from isotropy.encoders.equivariant.space import Rotations, Scales, Translations, act
 from isotropy.evaluation import linear_probe
 from isotropy.runs.prepare import Prepared, prepare
 from isotropy.runs.recipe import Recipe
@@ -78,6 +78,33 @@ def _rolled(rows: Any, most: int, axes: tuple[int, ...], seed: int) -> Any:
     return np.stack([np.roll(row, tuple(map(int, shift)), axes) for row, shift in zip(rows, shifts)])
 
 
+def _resized(images: Any, seed: int) -> Any:
+    """Return the images shrunk by 2, as they are, or stretched by 2, about their middle."""
+    base, x = Scales(3, axes=2), torch.from_numpy(images).float()
+    levels = torch.from_numpy(np.random.default_rng(seed).integers(3, size=(len(images), 1)))
+    shown = x if x.dim() == 4 else x.unsqueeze(1)
+    moved = torch.cat([base.transformed(part, level, 1) for part, level in zip(shown.split(512), levels.split(512))])
+    return moved.view_as(x).round().clamp(0, 255).byte().numpy()
+
+
+def _shifted(images: Any, seed: int) -> Any:
+    """Return the images shifted round their ends by whole positions of the feature map: of 4 pixels."""
+    shifts = 4 * np.random.default_rng(seed).integers(images.shape[-1] // 4, size=(len(images), 2))
+    return np.stack([np.roll(image, tuple(map(int, shift)), (-2, -1)) for image, shift in zip(images, shifts)])
+
+
+@cache
+def _images(name: str, folder: Path | None) -> tuple[Any, Any, Any, Any]:
+    """Return training and test images of Fashion-MNIST or CIFAR-10 with their labels."""
+    if name == "cifar10":
+        file = sets.path(folder, "cifar10_jpeg.npz")
+        held, x, x_test = np.load(file), sets.jpegs(file, "train", ROWS), sets.jpegs(file, "test", 10_000)
+    else:
+        held = np.load(sets.path(folder, "fashion_mnist.npz"))
+        x, x_test = held["X_train"][:ROWS], held["X_test"]
+    return x, held["y_train"][:ROWS], x_test, held["y_test"]
+
+
 def _rows(name: str, folder: Path | None, seed: int) -> Data:
     if name in ("rotation", "translation"):
         x, y = sets.digit_pixels(), load_digits().target
@@ -91,13 +118,9 @@ def _rows(name: str, folder: Path | None, seed: int) -> Data:
         held = np.load(sets.path(folder, "uci_har.npz"))
         moved = _rolled(held["X_test"], 128, (1,), seed)
         return sets.parts(held["X_train"], held["y_train"], moved, held["y_test"], modality="series")
-    if name == "cifar10":
-        file = sets.path(folder, "cifar10_jpeg.npz")
-        held, x, x_test = np.load(file), sets.jpegs(file, "train", ROWS), sets.jpegs(file, "test", 10_000)
-    else:
-        held = np.load(sets.path(folder, "fashion_mnist.npz"))
-        x, x_test = held["X_train"][:ROWS], held["X_test"]
-    return sets.parts(x, held["y_train"][:ROWS], _turned(x_test, seed), held["y_test"])
+    kind, _, structure = name.partition(", ")
+    x, y, x_test, y_test = _images(kind, folder)
+    return sets.parts(x, y, STRUCTURES[structure or "turns"][1](x_test, seed), y_test)
 
 
 # Training and scores
@@ -162,6 +185,15 @@ BOUNDS: dict[str, Callable[[], nn.Module]] = {
     "sizes, 3 levels": lambda: ScaleCNN(channels=1, size=(32, 32)),
     "speeds, 3 levels": lambda: DilationCNN(channels=8, length=128),
 }
+# Structure -> its network, and how test images are moved.
+STRUCTURES: dict[str, tuple[str, Callable[[Any, int], Any]]] = {
+    "turns": ("c4_cnn", _turned),
+    "shifts": ("cyclic_cnn", _shifted),
+    "sizes": ("scale_cnn", _resized),
+}
+# Distance of the views in positions, and their base size: on Fashion-MNIST under shifts.
+CURVES = ((1, 1), (2, 1), (3, 1), (2, 2), (2, 3))
+LONGER: dict[str, Any] = {"encoder.width": 32, "encoder.read": 1, "train.epochs": 10.0}
 # Study, network, its settings, the rate, and the distances of the views (with a base size beside, or None).
 TORUS = {"encoder": "cyclic_cnn", "encoder.width": 32, "encoder.halvings": 1}
 DIGITS: list[tuple[str, str, dict[str, Any], float, tuple[Any, ...]]] = [
@@ -206,6 +238,16 @@ def runs(folder: Path | None, seed: int) -> Iterator[Run]:
         for views in ("structured", "moved"):
             distance = {"views.distance": 4} if name == "har" else {}
             yield trained("real data", name, views, modality, base | {"views.name": views} | distance)
+    for name in ("fashion", "cifar10"):
+        for structure, (network, _) in STRUCTURES.items():
+            base = COMMON | {"method.projector": [256, 64], "encoder": network} | LONGER
+            for views in ("frozen", "structured", "moved"):
+                settings = base | ({} if views == "frozen" else {"views.name": views})
+                yield trained("structures", f"{name}, {structure}", views, "image", settings)
+    base = COMMON | {"method.projector": [256, 64], "encoder": "cyclic_cnn", "views.name": "structured"} | LONGER
+    for distance, size in CURVES:
+        settings = base | {"views.distance": distance, "encoder.read": size}
+        yield trained("curves", "fashion, shifts", f"distance {distance}, base size {size}", "image", settings)
     for name in BOUNDS:
         yield Run("bound", "digits", name, seed, partial(_bound, name, seed), name)
 
@@ -246,6 +288,34 @@ def _no_difference(rows: Rows) -> tuple[str, str]:
     return text, "a difference" if clear else "no difference seen"
 
 
+def _within_a_point(structure: str, rows: Rows) -> tuple[str, str] | None:
+    """Judge whether the interval of the difference lies within 1.5 points of 0 on both sets (the paper: equal)."""
+    names = [name for name in ("fashion", "cifar10") if select(rows, data=f"{name}, {structure}")]
+    gaps = {name: _points(rows, "structured", "moved", data=f"{name}, {structure}") for name in names}
+    found = {name: (gap, said) for name, (gap, said) in gaps.items() if gap}
+    if not found:
+        return None
+    text = "points: " + ", ".join(f"{name} {said}" for name, (_, said) in found.items())
+    if len(found) < 2 or any(gap.pairs < 3 for gap, _ in found.values()):
+        return text, "open: seeds are missing"
+    if all(gap.low > -1.5 and gap.high < 1.5 for gap, _ in found.values()):
+        return text, "reproduced"
+    different = any(gap.low > 0 or gap.high < 0 for gap, _ in found.values())
+    return text, "not reproduced" if different else "undecided: an interval is wider than 1.5 points"
+
+
+def _best_inside(rows: Rows) -> tuple[str, str] | None:
+    """Judge whether the best distance is neither the least nor the largest, by the means over three seeds."""
+    scores = {d: by_seed(rows, "origin", variant=f"distance {d}, base size 1") for d, size in CURVES if size == 1}
+    if not all(scores.values()):
+        return None
+    means = {distance: float(np.mean(list(found.values()))) for distance, found in scores.items()}
+    said = ", ".join(f"{value:.3f} at {distance}" for distance, value in means.items())
+    if min(map(len, scores.values())) < 3:
+        return said, "open: seeds are missing"
+    return said, reproduced(max(means, key=means.__getitem__) not in (min(means), max(means)))
+
+
 def _below_the_bound(rows: Rows) -> tuple[str, str]:
     inexact = [row for row in rows if not row["variant"].startswith("quarter")]
     ends = [f"{min(r[n] for r in inexact):.3f} to {max(r[n] for r in inexact):.3f}" for n in ("difference", "bound")]
@@ -262,6 +332,9 @@ CLAIMS = [
     Claim("shifts: the same", "abstract", "translation",
           partial(_fails_without, "dense, structured, distance 3", "dense, moved, distance 3", 0)),
     Claim("the two do not differ on real data", "table 1", "real data", _no_difference),
+    *(Claim(f"{structure}: the two are equal within 1.5 points", "table 1", "structures",
+            partial(_within_a_point, structure)) for structure in STRUCTURES),
+    Claim("an inner distance of the views is best", "figure (not seen)", "curves", _best_inside),
     Claim("the losses differ by at most twice the equivariance error", "corollary", "bound", _below_the_bound),
 ]  # fmt: skip
 SCORES = {"at the origin": "origin", "mean over the base": "mean"}
@@ -270,6 +343,8 @@ TABLES = [
           SCORES | {"invariance of the head": "invariance", "CPU seconds": "cpu_seconds"}, ("variant",)),
     Table("Shifted digits", "translation", SCORES | {"CPU seconds": "cpu_seconds"}, ("variant",)),
     Table("Real data", "real data", SCORES | {"CPU seconds": "cpu_seconds"}),
+    Table("Structures", "structures", SCORES | {"CPU seconds": "cpu_seconds"}),
+    Table("Distance and base size", "curves", SCORES, ("variant",)),
     Table("The bound", "bound",
           {"difference": "difference", "bound": "bound", "error at construction": "equivariance_error"},
           ("variant",)),

@@ -28,6 +28,7 @@ KEPT, MEASURED = 1500, 512  # training rows of the k-NN probe, and of the other 
 DONE = (0.0, 0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 1.0)
 MOMENTA, TOY_LAMBDAS = (0.0, 0.9, 0.99, 0.996, 0.999, 1.0), (0, 0.1, 0.5, 0.9, 1, 2, 5)
 INSIDE = (0.1, 0.5, 0.9)
+WEIGHTS = (0.0, 0.1, 0.5, 0.9, 2.0, 5.0)
 KINDS = tuple((batch, views) for batch in ("mini", "full") for views in ("centred", "shifted"))
 SIX = ("simclr", "byol", "swav", "simsiam", "barlow_twins", "dino")
 REMOVALS = ("nothing removed", "T1 penalty", "T2 subtraction")
@@ -73,6 +74,19 @@ def _steady(method: Any) -> None:
     method.update = update
 
 
+def _weighted(weight: float) -> Any:
+    """Return what makes Center's loss -a + weight c2, for weights that it refuses too."""
+
+    def change(method: Any) -> None:
+        def loss(z: list[Tensor], **_: Tensor) -> dict[str, Tensor]:
+            terms = center(*z, lambd=0.5)
+            return terms | {"centre": 2 * weight * terms["centre"]}
+
+        method.loss = loss
+
+    return change
+
+
 # Variant -> the method, its settings, and what is done to it before it trains.
 VARIANTS: dict[str, tuple[str, dict[str, Any], Any]] = {name: (name, {}, None) for name in SIX} | {
     "no predictor": ("simsiam", {}, _without_predictor),
@@ -82,22 +96,30 @@ VARIANTS: dict[str, tuple[str, dict[str, Any], Any]] = {name: (name, {}, None) f
     "no off-diagonal": ("barlow_twins", {"method.off_diagonal_weight": 0.0}, None),
     "fixed prototypes": ("swav", {"method.frozen_passes": 10_000}, None),
     **{f"momentum {m:g}": ("byol", {"method.momentum": m}, _steady) for m in MOMENTA},
+    **{f"lambda {weight:g}": ("center", {}, _weighted(weight)) for weight in WEIGHTS},
+}
+SHORT = [name for name in VARIANTS if not name.startswith("lambda")]
+LONG = [*SIX, *REMOVALS, *(f"lambda {weight:g}" for weight in WEIGHTS)]
+# All training rows; an encoder of a quarter of the work where the images are four times as large.
+LONGER: dict[str, tuple[str, dict[str, Any]]] = {
+    "dry_bean": ("table", DATA["dry_bean"][1] | {"train.epochs": 60.0}),
+    "har": ("series", DATA["har"][1] | {"train.epochs": 30.0}),
+    "cifar10": ("image", DATA["cifar"][1] | {"encoder.stem": 4, "train.epochs": 60.0}),
 }
 
 
-def _recipe_of(data: str, variant: str, seed: int) -> Recipe:
+def _recipe_of(data: str, variant: str, seed: int, sizes: dict[str, tuple[str, dict[str, Any]]] = DATA) -> Recipe:
     name, more, _ = VARIANTS[variant]
-    modality, settings = DATA[data]
+    modality, settings = sizes[data]
     settings = settings | COMMON | HEADS.get(name, {}) | more | {"train.seed": seed}
     return Recipe.default(name, modality).changed(settings)
 
 
-def _trajectory(recipe: Recipe, variant: str, data: str, folder: Path | None, quick: bool) -> Row:
+def _trajectory(recipe: Recipe, variant: str, load: Any, folder: Path | None, quick: bool) -> Row:
     """Train once and return the checkpoints: what the centre was, and what the encoder was worth."""
     seen = Checkpoints(DONE, _checkpoint)
-    change = VARIANTS[variant][2]
-    made = runner.train_once(recipe, sets.subset(data, folder), quick=quick, change=change, watch=seen)
-    return {name: made.row[name] for name in ("steps", "cpu_seconds")} | seen.columns(".4f")
+    made = runner.train_once(recipe, load(folder), quick=quick, change=VARIANTS[variant][2], watch=seen)
+    return {name: made.row[name] for name in ("steps", "epochs", "cpu_seconds")} | seen.columns(".4f")
 
 
 @torch.no_grad()
@@ -159,10 +181,15 @@ def runs(folder: Path | None, seed: int) -> Iterator[Run]:
             variant = f"{batch}-batch, {kind}, lambda {weight:g}"
             yield Run("toy", "clusters", variant, seed, partial(_toy, float(weight), batch, kind, seed))
     for data in DATA:
-        for variant in VARIANTS:
+        for variant in SHORT:
             recipe = _recipe_of(data, variant, seed)
-            make = partial(_trajectory, recipe, variant, data, folder)
+            make = partial(_trajectory, recipe, variant, partial(sets.subset, data), folder)
             yield Run("runs", data, variant, seed, make, recipe.to_toml() + variant)
+    for data in LONGER:
+        for variant in LONG:
+            recipe = _recipe_of(data, variant, seed, LONGER)
+            make = partial(_trajectory, recipe, variant, partial(sets.whole, data), folder)
+            yield Run("longer", data, variant, seed, make, recipe.to_toml() + variant)
 
 
 # Criteria
@@ -247,6 +274,60 @@ def _momenta(rows: Rows, data: str) -> tuple[bool, str]:
     return max(centre, knn) < 0.05, f"p = {centre:.3f} (c2), {knn:.2f} (k-NN)"
 
 
+# At length: in effect sizes
+
+
+def _effect(rows: Rows, data: str, one: str, other: str, column: str) -> float:
+    """Return the mean paired difference at the end of training over its deviation between seeds."""
+    ends = [{row["seed"]: row[column][-1] for row in select(rows, data=data, variant=name)} for name in (one, other)]
+    gaps = [ends[0][seed] - ends[1][seed] for seed in ends[0].keys() & ends[1].keys()]
+    return float(np.mean(gaps) / max(np.std(gaps, ddof=1), 1e-4)) if len(gaps) > 1 else float("nan")
+
+
+def _at_length(judge: Any, needed: tuple[str, ...], rows: Rows) -> tuple[str, str] | None:
+    """Judge on every data set that has three seeds of what is needed; open where one has not."""
+    complete = [d for d in LONGER if all(len(select(rows, data=d, variant=name)) >= 3 for name in needed)]
+    found = {data: judge(rows, data) for data in complete}
+    if not found:
+        return None
+    said = "; ".join(f"{data} {text}" for data, (_, text) in found.items())
+    missing = [data for data in LONGER if data not in found]
+    verdict = _judged([holds for holds, _ in found.values()])
+    return said, f"open: {', '.join(missing)} missing (so far: {verdict})" if missing else verdict
+
+
+def _shortens(rows: Rows, data: str) -> tuple[bool, str]:
+    falls = []
+    for method in SIX:
+        moved = [row["z_centre"][-1] - row["z_centre"][0] for row in select(rows, data=data, variant=method)]
+        falls.append(float(np.mean(moved) / max(np.std(moved, ddof=1), 1e-4)))
+    clear = sum(fall < -0.8 for fall in falls)
+    rises = [method for method, fall in zip(SIX, falls) if fall > 0.8]
+    return clear == len(SIX), f"clearly shorter in {clear} of 6, clearly longer: {', '.join(rises) or 'none'}"
+
+
+def _tracks_at_length(rows: Rows, data: str) -> tuple[bool, str]:
+    mine = [row for row in select(rows, data=data) if row["variant"] in SIX]
+    center, low, high = _bootstrap([_rho(row["z_centre"], row["knn"]) for row in mine])
+    return high < -0.3, f"rho {center:+.2f} [{low:+.2f}, {high:+.2f}]"
+
+
+def _removed_at_length(rows: Rows, data: str) -> tuple[bool, str]:
+    control, *removed = (_ends(rows, name, data, "z_centre") for name in REMOVALS)
+    gains = [_effect(rows, data, name, REMOVALS[0], "knn") for name in REMOVALS[1:]]
+    centres = ", ".join(f"{np.mean(values):.3f}" for values in (control, *removed))
+    holds = min(control) > 0.9 and max(map(max, removed)) < 0.1 and min(gains) > 0.8
+    return holds, f"c2 {centres}; k-NN gains {gains[0]:+.1f} and {gains[1]:+.1f} deviations"
+
+
+def _u_shape(rows: Rows, data: str) -> tuple[bool, str]:
+    worth = {weight: _worth(rows, f"lambda {weight:g}", data) for weight in WEIGHTS}
+    best = max(INSIDE, key=lambda weight: worth[weight])
+    gains = {weight: _effect(rows, data, f"lambda {best:g}", f"lambda {weight:g}", "knn") for weight in (0.0, 2.0, 5.0)}
+    said = ", ".join(f"{value:.3f} at {weight:g}" for weight, value in worth.items())
+    return min(gains.values()) > 0.8, f"k-NN {said}"
+
+
 def _simplified(rows: Rows) -> tuple[str, str]:
     point, shape = [], []
     for batch, kind in KINDS:
@@ -269,6 +350,14 @@ CLAIMS = [
     Claim("H3: SwAV's prototypes need not learn", "theory", "runs", partial(_in_every_cell, _prototypes, "")),
     Claim("H4: BYOL's centre and k-NN depend on the momentum", "theory", "runs", partial(_in_every_cell, _momenta, "")),
     Claim("H5: -a + lambda c2 collapses at 0 and not inside (0, 1); best inside", "theory", "toy", _simplified),
+    Claim("longer, H0a: all six shorten the centre, by .8 deviations", "abstract", "longer",
+          partial(_at_length, _shortens, SIX)),
+    Claim("longer, H0b: rho of c2 and k-NN is below -.3", "abstract", "longer",
+          partial(_at_length, _tracks_at_length, SIX)),
+    Claim("longer, H1: no predictor where the centre is removed; k-NN gains .8 deviations", "theory", "longer",
+          partial(_at_length, _removed_at_length, REMOVALS)),
+    Claim("longer, H5: lambda inside (0, 1) is best by .8 deviations", "theory", "longer",
+          partial(_at_length, _u_shape, tuple(f"lambda {weight:g}" for weight in WEIGHTS))),
 ]  # fmt: skip
 
 
@@ -284,6 +373,9 @@ def _last(rows: Rows) -> Rows:
 TABLES = [
     Table("At the end of training", "runs", {"c2 of z": "z_centre", "a of z": "z_alignment", "rank of z": "z_rank",
           "c2 of h": "h_centre", "k-NN": "knn", "k-NN untrained": "knn_untrained"}),
+    Table("At the end of longer runs", "longer", {"epochs": "epochs", "c2 of z": "z_centre",
+          "a of z": "z_alignment", "rank of z": "z_rank", "k-NN": "knn", "k-NN untrained": "knn_untrained",
+          "CPU seconds": "cpu_seconds"}),
     Table("The simplified objective on clusters", "toy",
           {"c2": "centre", "a": "alignment", "rank": "rank", "k-NN": "knn"},
           ("variant",)),

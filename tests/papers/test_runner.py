@@ -235,3 +235,26 @@ def test_a_row_whose_seed_did_not_reach_the_method_is_made_again(runner, tmp_pat
     run = runner.Run("s", "d", "v", 0, lambda quick: {"linear": 0.2}, "settings")
     runner.fill(path, [run])
     assert [(row["linear"], row.get("seed_reached")) for row in runner.read_rows(path)] == [(0.2, None)]
+
+
+def test_gains_have_an_interval_for_new_seeds_and_new_rows(load):
+    issl, draw = load(PAPERS / "issl" / "issl.py"), np.random.default_rng(0)
+
+    def rows_of(right):
+        return [
+            {"data": "d", "variant": variant, "seed": seed, "rows": issl.packed(right[v, seed][:, None])}
+            for v, variant in enumerate("ab")
+            for seed in range(right.shape[1])
+        ]
+
+    # Independent cells: the variance is that of a cell over their number; Student's t of 4 is 2.7764.
+    variances, cells = [], draw.integers(2, size=(200, 2, 5, 80)).astype(float)
+    assert np.array_equal(issl.unpacked(issl.packed(cells[0, 0, 0][:, None])), cells[0, 0, 0])
+    for right in cells:
+        gain, each = issl._paired_rows(rows_of(right), "a", "b", "d"), right[0] - right[1]
+        assert gain.mean == pytest.approx(each.mean()) and gain.pairs == 5
+        variances.append(((gain.high - gain.mean) / 2.7764) ** 2)
+    assert 0.5 / 400 < np.mean(variances) < 1.5 * 0.5 / 400
+    # The same rows in every seed: five seeds are one, and the rows alone are drawn.
+    gain = issl._paired_rows(rows_of(np.repeat(right[:, :1], 5, axis=1)), "a", "b", "d")
+    assert gain.high - gain.mean == pytest.approx(2.7764 * each[0].std(ddof=1) / 80**0.5, rel=1e-3)
