@@ -114,6 +114,7 @@ def test_ctrl_c_ends_with_130_and_the_same_command_goes_on(cli, files, tmp_path,
     said = cli(*command)
     assert said.code == 130
     assert "stopped in simclr-0, whose step was saved; go on with the same command: isotropy compare " in said.err
+    assert said.err.count("go on with") == 1
     monkeypatch.setattr(LiveLine, "show", shown)
     unfinished = cli("report", tmp_path / "out")
     assert unfinished.code == 2 and "not finished" in unfinished.err

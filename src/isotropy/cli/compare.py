@@ -89,6 +89,7 @@ def _show(events: Iterator[ComparisonEvent], go_on: str) -> Leaderboard:
                 return event
             assert isinstance(event, Interrupted)
             complain(f"stopped in {event.run}, whose step was saved; {go_on}")
+            break
     except KeyboardInterrupt:
         complain(f"interrupted; {go_on}")
     raise SystemExit(INTERRUPTED)
