@@ -235,3 +235,18 @@ def test_files_and_folders_of_images_and_arrays_of_an_archive_are_kept(files, tm
     assert kept["y"].tolist() == [0, 1, 2, 3] and kept["names"].tolist() == ["a", "b", "c", "d"]
     with pytest.raises(UserError, match=r"'X' of a.npz has the shape \(4, 2\), and"):
         kept_columns(tmp_path / "a.npz", ["X"], data=read(tmp_path / "a.npz"))
+
+
+def test_several_files_are_embedded_as_one_and_in_shards_that_go_on(trained, cli, tmp_path):
+    rows = pd.read_csv(trained / "rows.csv")
+    for part in range(3):
+        rows[part * len(rows) // 3 : (part + 1) * len(rows) // 3].to_parquet(tmp_path / f"rows{part}.parquet")
+    assert cli("embed", trained / "run", trained / "rows.csv", "--out", "one.parquet", "--keep", "id").code == 0
+    call = ("embed", trained / "run", tmp_path / "rows*.parquet", "--keep", "id", "--shard-rows", 7)
+    said = cli(*call, "--out", "all.parquet")
+    assert (said.code, said.err) == (0, "")
+    assert said.out.startswith(f"3 files of {tmp_path.name}: {len(rows)} rows in 3 blocks")
+    pd.testing.assert_frame_equal(pd.read_parquet("all.parquet"), pd.read_parquet("one.parquet"))
+    (Path("all.parquet") / "part-00001.parquet").unlink()
+    assert f"({len(rows) - 7} were there before)" in cli(*call, "--out", "all.parquet").out
+    pd.testing.assert_frame_equal(pd.read_parquet("all.parquet"), pd.read_parquet("one.parquet"))

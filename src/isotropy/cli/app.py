@@ -45,6 +45,9 @@ def fit(
     encoder: Annotated[str | None, typer.Option(help="Network, for example table_resnet or timm:resnet18.")] = None,
     *,
     data: dict[str, Any],
+    stream: Annotated[
+        bool, typer.Option("--stream", help="Leave rows in their files, of which several are one data set.")
+    ] = False,
     init: Annotated[
         str | None, typer.Option(help="Weights to begin with: a run, a .safetensors file or a .pt state dictionary.")
     ] = None,
@@ -77,6 +80,7 @@ def fit(
     """Train an encoder, and compare it with baselines."""
     from isotropy.cli import fit as verb
 
+    data |= {"stream": True} if stream else {}
     settings = {
         "method": method, "encoder": encoder, "epochs": epochs, "budget": budget, "seed": seed, "precision": precision,
         "init": init, "freeze": freeze,

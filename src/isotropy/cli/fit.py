@@ -75,7 +75,7 @@ def fit(
         origin, arguments = _resumption(resume, origin, settings, out)
     place = comm.local_device(pick_device(device))
     with comm.process_group(place):
-        data = read_with_bar(origin)
+        data = read_with_bar(origin, stream=origin.get("stream") if resume is None else bool(origin.get("stream")))
         if resume is None:
             say(data.description)
         probing = Status("probing and embedding", console=OUT)

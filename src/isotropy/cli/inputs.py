@@ -113,13 +113,14 @@ def _beside(
     return found
 
 
-def read_with_bar(origin: dict[str, Any]) -> Data:
-    """Read the data; a folder of images that is decoded for the first time shows a bar.
+def read_with_bar(origin: dict[str, Any], *, stream: bool | None = False) -> Data:
+    """Read the data (`stream` as of `read`); a folder of images that is decoded for the first time shows a bar.
 
     Of several ranks the first one decodes, and the others then find the decoded images.
     """
     path = origin["path"]
     options = {name: value for name, value in origin.items() if name != "path" and value not in (None, [])}
+    options["stream"] = stream
     folder = Path(path).expanduser() if isinstance(path, str | Path) else None
     if folder is None or not folder.is_dir() or is_one_file(folder) or holds_recordings(folder):
         return read(path, **options)

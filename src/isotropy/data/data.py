@@ -31,6 +31,8 @@ class Data:
         windows: where each row was cut from, where the rows are windows of recordings, or recordings.
         files: (N,) texts, the names of the files of images below their folder or in their column, or None.
         form: keywords of `read` that bring new data to the form that images in files were brought to.
+        stream: all rows, as `blocks.Blocks` in their files, where `values` and what stands beside them are a sample.
+        sampled: (N,) the numbers of the sample's rows among them, or None.
     """
 
     values: Any
@@ -46,9 +48,11 @@ class Data:
     windows: Windows | None = None
     files: NDArray[Any] | None = None
     form: dict[str, Any] = field(default_factory=dict)
+    stream: Any = None
+    sampled: NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
-        """Return the number of rows."""
+        """Return the number of rows of `values`."""
         return len(self.values)
 
     @property
@@ -71,4 +75,5 @@ class Data:
         more = {name: x[rows] for name, x in self.more_labels.items()}
         taken: dict[str, Any] = {name: x if x is None else x[rows] for name, x in beside.items()}
         windows = None if self.windows is None else self.windows.take(rows)
+        taken |= {"stream": None, "sampled": None}
         return replace(self, values=values, more_labels=more, windows=windows, **taken)

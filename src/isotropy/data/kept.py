@@ -42,7 +42,7 @@ def kept_columns(
     for name in names:
         if name not in found:
             raise UserError(f"{place.name} has no {name!r} to keep{nearest(name, list(found))}")
-    kept = {name: _plain(found[name]) for name in names}
+    kept = {name: plain_values(found[name]) for name in names}
     for name, column in kept.items():
         if data is not None and column.shape != (len(data),):
             raise UserError(
@@ -51,7 +51,7 @@ def kept_columns(
     return kept
 
 
-def _plain(column: Any) -> NDArray[Any]:
+def plain_values(column: Any) -> NDArray[Any]:
     """Return numbers, booleans and dates as they are, and anything else as texts, None where missing."""
     values: NDArray[Any] = column.to_numpy() if isinstance(column, pd.Series) else np.asarray(column)
     if values.dtype.kind in "biufM":

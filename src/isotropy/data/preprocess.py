@@ -59,6 +59,20 @@ class Preprocess:
         """
         raise NotImplementedError
 
+    @classmethod
+    def learn_blocks(
+        cls, sample: Any, rows: NDArray[np.int64], training: Any, *, any_length: bool = False, **told: Any
+    ) -> Self:
+        """Return what is learnt on training rows that are read block by block; by default as of one array in pieces.
+
+        Args:
+            sample: values of some rows in memory, of which `rows` (M,) are training rows.
+            training: all training rows, a `blocks.TrainingRows`.
+        """
+        if len(rows) == len(training):
+            return cls.learn(sample, rows, any_length=any_length, **told)
+        return cls.learn(training.array, any_length=any_length, **told)
+
     @property
     def shape(self) -> dict[str, Any]:
         """What an encoder must know of a row, as plain JSON values."""

@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from isotropy.data.blocks.streamed import streamed
 from isotropy.data.data import Data
 from isotropy.data.folder import Size, shown
 from isotropy.data.frames import as_pandas, of_columns
@@ -55,6 +56,7 @@ def read(
     time_unit: str | None = None,
     channel_column: str | None = None,
     like: Format | None = None,
+    stream: bool | None = False,
 ) -> Data:
     """Return a data set with labels and parts kept apart from the values.
 
@@ -103,6 +105,8 @@ def read(
         channel_column: the column that names the channel of each row's one value, in a table that is stacked (id, time,
             channel, value); recognised where `id` or `time` is named and a column of texts and one of numbers are left.
         like: how other recordings were cut, `Data.windows.format`: new ones are cut likewise.
+        stream: whether the rows stay in their files, of which several are one data set, and a sample of them is
+            returned, with all of them as `Data.stream`; None for where they take over a quarter of the free memory.
 
     Raises:
         UserError: what is missing, damaged, empty or of no known form; the line says what to do.
@@ -112,7 +116,9 @@ def read(
         >>> read(np.zeros((10, 3, 50))).description
         'the array: series of 3 channels and 50 steps, 10 rows (float64)'
     """
-    options = Options.of(**{name: value for name, value in locals().items() if name != "dataset"})
+    options = Options.of(**{name: value for name, value in locals().items() if name not in ("dataset", "stream")})
+    if (data := streamed(dataset, options, stream)) is not None:
+        return data
     if RECORDINGS.is_one(dataset, options):
         content, origin = dataset, Origin("the recordings", whose="the data")
     else:

@@ -402,12 +402,17 @@ def _learn_levels(column: "pd.Series[Any]", missing: bool, wanted: bool, said: _
         return "constant"
     if len(counts) > max(20, total // 2) and not wanted:
         return _OWN_TEXT
-    frequent = sorted(counts, key=lambda name: (-counts[name], name))[:MAX_LEVELS]
-    least = max(RARE * len(column), 2 if total >= _MANY else 1)
-    levels = sorted(name for name in frequent if counts[name] >= least)
+    levels = frequent_levels(counts, len(column))
     if not levels:
         return _OWN_TEXT
     if len(levels) < len(counts):
         rest = 1 - sum(counts[name] for name in levels) / total
         said.cut.append(f"{column.name!r} keeps {len(levels)} of {len(counts):,} ({rest:.1%} of rows have the others)")
     return ColumnSchema(str(column.name), "categorical", missing=missing, levels=tuple(levels))
+
+
+def frequent_levels(counts: Counter[str], rows: int) -> list[str]:
+    """Return the levels of a column of so many rows that are learnt, sorted: the most frequent, none of them rare."""
+    frequent = sorted(counts, key=lambda name: (-counts[name], name))[:MAX_LEVELS]
+    least = max(RARE * rows, 2 if counts.total() >= _MANY else 1)
+    return sorted(name for name in frequent if counts[name] >= least)

@@ -1,8 +1,8 @@
 """Rows of a file in pieces, for data that need not fit into memory."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +11,14 @@ from numpy.typing import NDArray
 
 from isotropy.batch import batched
 from isotropy.data import readers
+from isotropy.data.blocks.blocks import BlockColumn, Blocks
 from isotropy.data.data import Data
 from isotropy.data.kept import kept_columns
 from isotropy.data.missing import mask_values
 from isotropy.data.options import Options
 from isotropy.data.preprocess import Preprocess
 from isotropy.data.read import read
-from isotropy.data.recordings.paths import common_folder, files_of, named_by_path
+from isotropy.data.recordings.paths import common_folder, files_of, is_pattern, named_by_path
 from isotropy.data.recordings.read import read_recordings
 from isotropy.data.recordings.windows import Windows
 from isotropy.errors import UserError
@@ -28,15 +29,15 @@ class Stream:
     """Rows in pieces; `rows` is None where only reading would tell.
 
     `parts` are values as `preprocess.transform` takes them, with where they were cut from if they are of recordings.
-    `kept` holds the columns that were asked for, (N,) each, by name. `notes` is what has to be said of the files when
-    the last part is read, and of how many of them.
+    `kept` holds the columns that were asked for, (N,) each, by name, of which slices are read. `notes` is what has to
+    be said of the files when the last part is read, and of how many of them.
     """
 
     description: str
     rows: int | None
     parts: Iterator[tuple[Any, Windows | None]]
     notes: "Counter[str]" = field(default_factory=Counter)
-    kept: dict[str, NDArray[Any]] = field(default_factory=dict)
+    kept: Mapping[str, NDArray[Any] | BlockColumn] = field(default_factory=dict)
 
     @property
     def pieces(self) -> Iterator[Any]:
@@ -58,6 +59,8 @@ def stream(
 ) -> Stream:
     """Return the rows behind a path in pieces of bounded memory; an .npz and each file of recordings come whole.
 
+    Several files of an encoder that was not trained on recordings are one data set, in the order of their names.
+
     Args:
         path, key, na, channels, max_bad, progress: as for `read`; columns of labels or parts may be there.
         preprocess: learnt in training; its modality is what the file must hold.
@@ -68,12 +71,15 @@ def stream(
     Raises:
         UserError: what `read` raises, or data of another modality.
     """
-    if preprocess.read_options(folder=False).get("like") is not None or not isinstance(path, str | Path):
+    cut = preprocess.read_options(folder=False).get("like") is not None
+    if not cut and (is_pattern(path) or (named_by_path(path) and not isinstance(path, str | Path))):
+        _refuse_cutting(cutting)
+        return _shards(path, preprocess, keep, Options.of(key=key, na=na, channels=channels))
+    if cut or not isinstance(path, str | Path):
         if keep:
             raise UserError("keep is of tables, .npz files and folders of images; windows have file, start and end")
         return _recordings(path, preprocess, key=key, na=na, channels=channels, **cutting)
-    if given := next((name for name, value in cutting.items() if value is not None), None):
-        raise UserError(f"--{given.replace('_', '-')} is of recordings, and the encoder was not trained on any")
+    _refuse_cutting(cutting)
     place = Path(path).expanduser()
     one_file = readers.is_one_file(place)
     pieces_of = readers.find_reader(place).pieces if one_file else None
@@ -96,6 +102,23 @@ def stream(
         parts = batched(len(data), row_bytes=data.values[:1].nbytes)
     kept = kept_columns(place, keep, na, data)
     return Stream(data.description, len(data), ((data.take(part).values, None) for part in parts), kept=kept)
+
+
+def _refuse_cutting(cutting: Mapping[str, Any]) -> None:
+    if given := next((name for name, value in cutting.items() if value is not None), None):
+        raise UserError(f"--{given.replace('_', '-')} is of recordings, and the encoder was not trained on any")
+
+
+def _shards(path: Any, preprocess: Preprocess, keep: Sequence[str], options: Options) -> Stream:
+    """Return the rows of several files that are one data set, block by block."""
+    files = files_of(path)
+    options = replace(options, scale=preprocess.read_options(folder=False).get("scale"))
+    blocks = Blocks.of(files, options).like(preprocess)
+    kept = {name: BlockColumn(blocks, name) for name in keep}
+    parts = (blocks.values(one, preprocess.column_names, preprocess.text_columns) for one in range(len(blocks.blocks)))
+    name = f"{len(files)} files of {common_folder(files).resolve().name}"
+    description = f"{name}: {len(blocks):,} rows in {len(blocks.blocks):,} blocks"
+    return Stream(description, len(blocks), ((values, None) for values in parts), kept=kept)
 
 
 def _recordings(path: Any, preprocess: Preprocess, **given: Any) -> Stream:

@@ -9,10 +9,11 @@ import pandas as pd
 from numpy.typing import NDArray
 from torch import Tensor
 
+from isotropy.data.blocks.schema import exact
 from isotropy.data.frames import as_pandas
 from isotropy.data.preprocess import Preprocess
 from isotropy.data.schema import Schema, Table
-from isotropy.data.tensors import as_tensor
+from isotropy.data.tensors import as_array, as_tensor
 from isotropy.errors import UserError
 
 
@@ -73,6 +74,23 @@ class TablePreprocess(Preprocess):
             values = as_pandas(values)
             values = values.iloc[rows] if isinstance(values, pd.DataFrame) else values[rows]
         return cls(Schema.learn(values, kinds))
+
+    @classmethod
+    def learn_blocks(
+        cls,
+        sample: Table,
+        rows: NDArray[np.int64],
+        training: Any,
+        *,
+        any_length: bool = False,
+        **told: Any,
+    ) -> Self:
+        """Learn what columns are on the sample's training rows, and their numbers on all; see `blocks.schema.exact`."""
+        known = cls.learn(sample, rows, **told)
+        if len(rows) == len(training):
+            return known
+        some = sample.iloc[rows] if isinstance(sample, pd.DataFrame) else as_array(sample)[rows]
+        return cls(exact(known.schema, some, training.read(known.text_columns)))
 
     @property
     def shape(self) -> dict[str, Any]:

@@ -150,6 +150,15 @@ def as_split(values: Any, rows: int, name: str = "split") -> NDArray[np.str_]:
     column = pd.Series(as_array(values)) if not isinstance(values, pd.Series) else values
     if len(column) != rows:
         raise UserError(f"the split {name!r} has {len(column)} values for {rows} rows")
+    parts = parts_of(column, name)
+    for part in PARTS:
+        if not (parts == part).any():
+            raise UserError(f"the split {name!r} has no {part} rows")
+    return parts
+
+
+def parts_of(column: "pd.Series[Any]", name: str) -> NDArray[np.str_]:
+    """Return the part of each row of a column, as `as_split` does, of which one may be missing."""
     if pd.api.types.is_bool_dtype(column.dtype):
         named = [part for part in PARTS if part in name.lower()]
         if len(named) != 1:
@@ -165,9 +174,6 @@ def as_split(values: Any, rows: int, name: str = "split") -> NDArray[np.str_]:
             f"the split {name!r} holds {column.iloc[place]!r} (row {column.index[place]}); "
             "only 'train' and 'test' are known"
         )
-    for part in PARTS:
-        if not (parts == part).any():
-            raise UserError(f"the split {name!r} has no {part} rows")
     return parts.to_numpy(dtype="<U5")
 
 

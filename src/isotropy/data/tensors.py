@@ -1,7 +1,9 @@
 """Arrays of numbers: from and to tensors, and in pieces."""
 
 import array
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -24,8 +26,37 @@ DENSE = 250_000_000
 PIECE = 1 << 22
 
 
+@dataclass(frozen=True)
+class Pieces:
+    """An array of which only a piece is in memory at a time: `pieces` reads it as it reads an array.
+
+    Attributes:
+        shape: (N, ...). dtype: of its numbers. read: returns its pieces (n, ...), one after the other.
+    """
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    read: Callable[[], Iterator[NDArray[Any]]]
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return self.shape[0]
+
+    @property
+    def ndim(self) -> int:
+        """The number of its axes."""
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        """The number of its numbers."""
+        return prod(self.shape)
+
+
 def as_array(values: Any) -> NDArray[Any]:
     """Return an array, or a tensor from any device, as a numpy array; nothing is copied where possible.
+
+    `Pieces`, which only `pieces` reads, are returned as they are.
 
     What a masked array hides is missing: NaN among numbers (which then are floats), None among other values.
 
@@ -33,6 +64,8 @@ def as_array(values: Any) -> NDArray[Any]:
         UserError: a data set or a loader of torch, whose rows could be anything: give its tensors; a sparse matrix of
             which all numbers take more than `DENSE` bytes.
     """
+    if isinstance(values, Pieces):
+        return values  # type: ignore[return-value]
     if isinstance(values, Dataset | DataLoader):
         name = type(values).__name__
         hint = "its tensors, as dataset.tensors[0]" if isinstance(values, TensorDataset) else "its rows as one tensor"
@@ -98,6 +131,13 @@ def pieces(array: NDArray[Any], rows: NDArray[np.int64] | None = None) -> Iterat
         >>> list(pieces(np.array([5, 6, 7]), np.array([2, 0])))
         [(slice(0, 2, None), array([7, 5]))]
     """
+    if isinstance(array, Pieces):
+        begin = 0
+        for one in array.read():
+            for part, piece in pieces(one):
+                yield slice(begin + part.start, begin + part.stop), piece
+            begin += len(one)
+        return
     size = max(1, int(np.prod(array.shape[1:])))
     for part in batched(len(array) if rows is None else len(rows), rows=max(1, PIECE // size)):
         yield part, array[part if rows is None else rows[part]]

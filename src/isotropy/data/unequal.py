@@ -8,7 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from torch import Tensor
 
-from isotropy.data.tensors import as_array, pieces
+from isotropy.data.tensors import Pieces, as_array, pieces
 from isotropy.errors import UserError
 
 FIRST, LAST = "first", "last"  # where channels stand: before the steps, or behind them
@@ -93,6 +93,8 @@ def ends(array: NDArray[Any]) -> NDArray[np.int64]:
         >>> ends(np.array([[[1.0, np.nan, 2.0]], [[3.0, np.nan, np.nan]]])).tolist()
         [3, 1]
     """
+    if isinstance(array, Pieces):
+        return np.concatenate([ends(one) for one in array.read()])
     out = np.full(len(array), array.shape[2], dtype=np.int64)
     if array.dtype.kind != "f" or array.shape[2] == 0:
         return out

@@ -89,7 +89,7 @@ class Run:
             about = {
                 "description": prepared.data.description,
                 "rows": len(prepared.rows),
-                "training_rows": len(prepared.train),
+                "training_rows": len(prepared.dataset),
                 "fingerprint": fingerprint(prepared.rows),
                 "probed": list(probed),
                 **({} if prepared.data.windows is None else {"windows": prepared.data.windows.about()}),

@@ -67,14 +67,14 @@ class HeldOut:
         rows.
         """
         method, train = prepared.method, prepared.recipe.train
-        size = min(train.batch_size, len(prepared.dataset))
+        size = min(train.batch_size, len(prepared.in_memory))
         by_number = "n_samples" in signature(type(method)).parameters
         name, rows = HELD_OUT, prepared.test
         if by_number or not _enough(method, min(size, len(rows))):
             name, rows = FIXED, prepared.train
         size = min(size, len(rows))
         places = torch.linspace(0, len(rows) - 1, size * max(1, min(_ROWS, len(rows)) // size)).long()
-        dataset: Dataset = prepared.dataset
+        dataset: Dataset = prepared.in_memory
         if not by_number:
             index = torch.from_numpy(rows)[places]
             dataset = ArrayDataset(prepared.rows, prepared.preprocess, device=prepared.device, index=index)

@@ -86,8 +86,8 @@ class Monitor:
     @classmethod
     def of(cls, prepared: Prepared) -> Self:
         """Return the monitor of a run, on rows spread over the data: those that stand together are often of a class."""
-        rows = len(prepared.dataset)
-        chosen = prepared.dataset.batch(torch.linspace(0, rows - 1, min(_ROWS, rows)).long())
+        rows = len(prepared.in_memory)
+        chosen = prepared.in_memory.batch(torch.linspace(0, rows - 1, min(_ROWS, rows)).long())
         untrained = prepared.untrained().to(prepared.device)
         held_out = HeldOut.of(prepared) if comm.rank() == 0 else None
         return cls(prepared.method, chosen, prepared.preprocess.to_input, untrained, held_out)

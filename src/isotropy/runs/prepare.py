@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from inspect import signature
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -15,13 +16,17 @@ from torch import Tensor, nn
 from isotropy import encoders
 from isotropy.batch import Batch, without_mask
 from isotropy.data import ArrayDataset, Data, Preprocess
+from isotropy.data.blocks.blocks import TrainingRows
+from isotropy.data.blocks.dataset import BlockDataset
 from isotropy.encoders import Encoder
 from isotropy.encoders.encoder import refuse_mask
 from isotropy.errors import UserError
+from isotropy.methods import find_method
 from isotropy.methods.method import Method
 from isotropy.modalities import MODALITIES
 from isotropy.representation import Representation, learn_embedding
 from isotropy.representation.files import MODEL, read_about
+from isotropy.runs.auto import method_for
 from isotropy.runs.defaults import DEFAULT_STEPS, MOST_EPOCHS
 from isotropy.runs.division import Division, divide
 from isotropy.runs.initial import begin_with
@@ -44,7 +49,7 @@ class Prepared:
     """Everything that a run trains with.
 
     Attributes:
-        data: as it was read; labels stay here. rows: all of them as they are stored.
+        data: as it was read; labels stay here. rows: all of them as they are stored; of streamed files the sample's.
         division: the training and the test rows, and the labels with their tasks.
         dataset: the training rows, on which `preprocess` was learnt. method, views: as the recipe says.
         network: the user's own that is trained a copy of, None for the recipe's encoder.
@@ -55,7 +60,7 @@ class Prepared:
     preprocess: Preprocess
     rows: Tensor | Batch
     division: Division
-    dataset: ArrayDataset
+    dataset: ArrayDataset | BlockDataset
     method: Method
     views: ViewMaker
     device: torch.device
@@ -65,6 +70,11 @@ class Prepared:
     def train(self) -> NDArray[np.int64]:
         """The sorted numbers of the training rows."""
         return self.division.train
+
+    @property
+    def in_memory(self) -> ArrayDataset:
+        """The training rows that are in memory: all, or of streamed files the sample's."""
+        return self.dataset if isinstance(self.dataset, ArrayDataset) else self.dataset.sample
 
     @property
     def test(self) -> NDArray[np.int64]:
@@ -101,8 +111,8 @@ class Prepared:
 
     def untrained(self) -> nn.Module:
         """Return the encoder as it was before training: the same seed draws the same weights."""
-        network = _wrapped(self.network, self.dataset, self.recipe.train.seed)
-        return build(self.recipe, self.preprocess, self.dataset, network)[0].encoder
+        network = _wrapped(self.network, self.in_memory, self.recipe.train.seed)
+        return build(self.recipe, self.preprocess, self.in_memory, network)[0].encoder
 
     def representation(self) -> Representation:
         """Return what the method's encoder and the recipe's embedding give, the latter learnt on the training rows."""
@@ -139,25 +149,45 @@ def prepare(
     """
     division = divide(data, recipe.train.seed, label_names(recipe.data))
     train, test = division.train, division.test
+    streamed = None
+    if data.stream is not None:
+        refuse_all_rows(recipe)
+        assert data.sampled is not None
+        streamed = TrainingRows(data.stream, np.empty(0, np.int64) if data.stream.split else data.sampled[test])
     if preprocess is None:
         own = isinstance(network, Encoder) and network.any_length
         any_length = encoders.any_length(recipe.encoder) if network is None else own
         told: dict[str, Any] = {"kinds": data.kinds} if data.kinds else {}
-        preprocess = MODALITIES[recipe.modality].preprocess.learn(data.values, train, any_length=any_length, **told)
+        kind = MODALITIES[recipe.modality].preprocess
+        if streamed is None:
+            preprocess = kind.learn(data.values, train, any_length=any_length, **told)
+        else:
+            preprocess = kind.learn_blocks(data.values, train, streamed, any_length=any_length, **told)
         if data.windows is not None:
             preprocess = preprocess.of_recordings(data.windows.format)
         preprocess = _normalised_as_pretrained(recipe, preprocess.with_form(data.form))
     rows = preprocess.transform(data.values)
     place = torch.device(device)
-    dataset = ArrayDataset(rows, preprocess, device=place, index=torch.from_numpy(train) if len(test) else None)
-    method, views = build(recipe, preprocess, dataset, _wrapped(network, dataset, recipe.train.seed))
+    held = ArrayDataset(rows, preprocess, device=place, index=torch.from_numpy(train) if len(test) else None)
+    dataset = held if streamed is None else BlockDataset(streamed, preprocess, held, device=place)
+    method, views = build(recipe, preprocess, held, _wrapped(network, held, recipe.train.seed))
     if not method.takes_masks:
         without_mask(rows, recipe.method)
     if not method.encoder.takes_masks:
         refuse_mask(rows, recipe.encoder if network is None else type(network).__name__)
     # Here too, and not in the loop alone: before a run's folder is made.
-    method.check_batch_size(min(recipe.train.batch_size, len(train)))
+    method.check_batch_size(min(recipe.train.batch_size, len(dataset)))
     return Prepared(recipe, data, preprocess, rows, division, dataset, method, views, place, network)
+
+
+def refuse_all_rows(recipe: Recipe) -> None:
+    """Raise UserError for a method that needs all rows, or something of each of them, before a pass."""
+    method = find_method(recipe.method)
+    if method.before_pass is not Method.before_pass or "n_samples" in signature(method).parameters:
+        raise UserError(
+            f"method {recipe.method!r} keeps something of every row, and the rows are streamed: take another, such as "
+            f"{method_for(recipe.modality)}"
+        )
 
 
 def weights_taken(prepared: Prepared) -> str:
@@ -218,6 +248,8 @@ def seconds_per_epoch(prepared: Prepared, clock: Callable[[], float] | None = No
                 break
     counted = seconds[1:] or seconds
     per_row = sum(counted) / len(counted) / few
+    if isinstance(prepared.dataset, BlockDataset):
+        per_row += prepared.dataset.seconds_per_row
     own = torch.tensor([per_row], dtype=torch.float64)
     return float(comm.all_reduce_sum(own.to(prepared.device)) / comm.world()) * len(prepared.dataset)
 

@@ -330,6 +330,7 @@ def _read(data: Any, reading: Mapping[str, Any]) -> Data:
     """Read the data; of several ranks the first one goes ahead, as it may have images to decode."""
     if isinstance(data, Data):
         return data
+    reading = {"stream": None} | dict(reading)
     if comm.world() > 1:
         on_first(lambda: read(data, **reading))
     return read(data, **reading)
@@ -348,6 +349,8 @@ def _plan(
 ) -> Planned:
     """Plan a new run."""
     data = _read(data, reading)
+    if data.stream is not None:
+        origin["stream"] = True  # also where more memory is free
     chosen = replace(Recipe.chosen(recipe, data.modality, changes), data=origin)
     prepared = prepare.prepare(chosen, data, device=place, network=network)
     reserved, probed, per_epoch = 0.0, _AS_USUAL, None
@@ -378,7 +381,7 @@ def _plan_resumed(run: Run, data: Any, epochs: float | None, budget: float | Non
     recipe = run.recipe
     if data is None and "path" not in recipe.data:
         raise UserError(f"{run.folder}: its data was in memory: give it again beside resume")
-    options = {name: value for name, value in recipe.data.items() if name != "path"}
+    options = {"stream": False, **{name: value for name, value in recipe.data.items() if name != "path"}}
     data = _read(recipe.data["path"] if data is None else data, options)
     prepared = prepare.prepare(recipe, data, device=place, preprocess=run.preprocess)
     run.refuse_other_data(prepared.rows)

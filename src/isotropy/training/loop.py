@@ -166,7 +166,7 @@ def _steps(
         method.rng = Stream.of(seed, type(method).__name__, pass_=pass_, step=number)
         if pass_ != entered:
             _enter_pass(method, trainable, dataset, pass_, micro_batch)
-            order, entered = plan.order(seed, pass_), pass_
+            order, entered = plan.order(seed, pass_, dataset), pass_
         index = plan.batch(order, place)
         counts = comm.split_rows(len(index))
         mine = index.split(counts)[comm.rank()]

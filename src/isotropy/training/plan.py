@@ -6,6 +6,7 @@ from torch import Tensor
 
 from isotropy import rng
 from isotropy.errors import UserError
+from isotropy.views.multiview import Dataset, Order, OrderedDataset
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,10 +65,12 @@ class Plan:
         rest = self.rows % self.batch_size
         return rest if self.per_pass > self.rows // self.batch_size else self.batch_size
 
-    def order(self, seed: int, pass_: int) -> Tensor:
-        """Return the order of the rows in pass `pass_`, (rows,) int64: a pure function of (seed, pass)."""
+    def order(self, seed: int, pass_: int, dataset: Dataset | None = None) -> Order:
+        """Return the order of the rows in a pass, a pure function of (seed, pass): the data set's own if it has one."""
+        if isinstance(dataset, OrderedDataset):
+            return dataset.order(seed, pass_)
         return rng.order(seed, pass_, self.rows)
 
-    def batch(self, order: Tensor, place: int) -> Tensor:
+    def batch(self, order: Order, place: int) -> Tensor:
         """Return the rows of the batch at `place` (from 0) in a pass with this `order`."""
         return order[place * self.batch_size : (place + 1) * self.batch_size]

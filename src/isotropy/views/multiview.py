@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from time import perf_counter
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -26,6 +26,23 @@ class Dataset(Protocol):
 
     def to_input(self, rows: Any) -> Tensor | Batch:
         """Return stored rows as the floating-point input that an encoder takes."""
+        ...
+
+
+@runtime_checkable
+class OrderedDataset(Dataset, Protocol):
+    """A data set that says in which order its rows are drawn best, as where they stand in files."""
+
+    def order(self, seed: int, pass_: int) -> "Order":
+        """Return the order of all rows in a pass: a pure function of (seed, pass)."""
+        ...
+
+
+class Order(Protocol):
+    """An order of rows, of which consecutive places are asked for; a tensor (N,) is one."""
+
+    def __getitem__(self, places: slice, /) -> Tensor:
+        """Return the rows at these places, int64."""
         ...
 
 

@@ -1,0 +1,264 @@
+"""The rows of large files: found, sampled, and read block by block with what stands beside them taken out."""
+
+import warnings
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import pairwise
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, cast
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+
+from isotropy.data.blocks.formats import FORMATS, ONLY, Block, BlockFormat, Content
+from isotropy.data.infer import infer_modality, known_modality
+from isotropy.data.kept import plain_values
+from isotropy.data.missing import mask_values
+from isotropy.data.options import Options
+from isotropy.data.preprocess import Preprocess
+from isotropy.data.readers import Archive, columns_of, read_file
+from isotropy.data.target_columns import parts_of
+from isotropy.data.tensors import Pieces
+from isotropy.data.unequal import as_values
+from isotropy.errors import UserError
+from isotropy.rng import bits, integers, keys
+
+# What is looked at in memory beside training: so many rows, or fewer where they would take more bytes.
+SAMPLE_ROWS, SAMPLE_BYTES = 100_000, 1 << 28
+_LEAST_ROWS = 1_000
+_TEST = "test"
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """Rows of large files, of one format, in the order of the files; the values of one block are in memory at a time.
+
+    Attributes:
+        files: in their order. format: of all of them. blocks: of all files, one after the other.
+        options: how their rows are read. names: of arrays, or of the column that is an array, that are read; else ().
+        modality: of the values. columns: of a table, as they are called in the files; of arrays none.
+        split: the column or array that says which rows test, "" where there is none.
+    """
+
+    files: tuple[Path, ...]
+    format: BlockFormat
+    blocks: tuple[Block, ...]
+    options: Options
+    names: tuple[str, ...] = ()
+    modality: str = ""
+    columns: tuple[str, ...] = ()
+    split: str = ""
+
+    @classmethod
+    def of(cls, files: Sequence[Path], options: Options) -> "Blocks":
+        """Return the blocks of files; UserError for files of several formats, of one that has none, or without rows."""
+        suffixes = sorted({path.suffix.lower() for path in files})
+        if len(suffixes) > 1:
+            raise UserError(f"files of {' and '.join(suffixes)} together are not read: give those of one format")
+        if suffixes[0] not in FORMATS:
+            raise UserError(
+                f"{files[0].name} cannot be streamed: {', '.join(FORMATS)} files are read in blocks, others whole"
+            )
+        format, names = FORMATS[suffixes[0]], _named_arrays(options, files[0])
+        blocks = tuple(block for path in files for block in format.split(path, names))
+        if not blocks:
+            raise UserError(f"{files[0].name} has no rows")
+        return cls(tuple(files), format, blocks, options, names)
+
+    def like(self, preprocess: Preprocess) -> "Blocks":
+        """Return the blocks as new rows for what was learnt in training."""
+        columns: tuple[str, ...] = ()
+        content = self._load(0, (), ())
+        if isinstance(content, pd.DataFrame):
+            columns = tuple(map(str, content.columns))
+        return replace(self, modality=preprocess.modality, columns=columns)
+
+    @cached_property
+    def starts(self) -> NDArray[np.int64]:
+        """The number of the first row of each block, and of all rows at the end."""
+        return np.cumsum([0, *(block.rows for block in self.blocks)], dtype=np.int64)
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return int(self.starts[-1])
+
+    def sample(self) -> tuple[Any, NDArray[np.int64]]:
+        """Return some rows of all files as a file of them would be read, and their numbers (S,), increasing.
+
+        They are one of each of S equal stretches, drawn at random: files that are sorted have rows of all places in it.
+        """
+        first = self._load(0, (), None)
+        rows = sampled_rows(len(self), _bytes_of(first) / self.blocks[0].rows)
+        parts = []
+        for number, (begin, end) in enumerate(pairwise(self.starts)):
+            here = rows[slice(*np.searchsorted(rows, (begin, end)))] - begin
+            if len(here):
+                parts.append(_taken(first if number == 0 else self._load(number, (), None), here))
+        return self._together(parts), rows
+
+    def values(self, number: int, columns: Sequence[str] = (), texts: Sequence[str] = ()) -> Any:
+        """Return the values of a block's rows as a preprocessing takes them.
+
+        Args:
+            number: of the block. columns: of a table those that are needed, as the sample's are called; by default all.
+            texts: columns that are read as text.
+        """
+        if self.columns:
+            wanted = [name for name in self.columns if not columns or name in sources_of(columns, self.columns)]
+            frame = mask_values(cast(pd.DataFrame, self._load(number, wanted, texts)), self.options.na)
+            # What is wrong with a value names its row.
+            frame.index = pd.RangeIndex(self.starts[number], self.starts[number + 1])
+            if known_modality(self.modality).takes_frames:
+                return frame
+            content: Any = frame.to_numpy()
+        else:
+            content = self._load(number, self.names, ())[self.names[0] if self.names else ONLY]
+        array = as_values(content, self.options.order)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what they say was said of the sample
+            scale = self.options.scale or "unit"  # only words depend on it
+            return infer_modality(array, self.modality, scale=scale, channels=self.options.channels)[0]
+
+    def beside(self, number: int, name: str) -> NDArray[Any]:
+        """Return a column or array of a block's rows, (B,)."""
+        return np.asarray(self._load(number, [name], ())[name])
+
+    def tests(self, number: int) -> NDArray[np.bool_]:
+        """Return which rows of a block are of the test part that the files name, (B,)."""
+        if not self.split:
+            return np.zeros(self.blocks[number].rows, dtype=np.bool_)
+        return parts_of(pd.Series(self.beside(number, self.split)), self.split) == _TEST
+
+    def _load(self, number: int, names: Sequence[str], texts: Sequence[str] | None) -> Content:
+        content = self.format.load(self.blocks[number], names or self.names, texts)
+        if self.names and isinstance(content, pd.DataFrame):
+            arrays = columns_of(content, self.blocks[number].path.name)
+            return {name: arrays[name] for name in arrays.shapes}
+        return content
+
+    def _together(self, parts: list[Content]) -> Any:
+        frames = [part for part in parts if isinstance(part, pd.DataFrame)]
+        if not frames:
+            named = cast(list[dict[str, NDArray[Any]]], parts)
+            arrays = {name: np.concatenate([part[name] for part in named]) for name in named[0]}
+            return arrays.get(ONLY, arrays)
+        whole = pd.concat(frames, ignore_index=True)
+        if self.files[0].suffix.lower() == ".parquet":
+            return whole
+        # Text: what a column is shows in all its values, as in a file of just these rows.
+        with TemporaryDirectory() as folder:
+            written = Path(folder) / "sample.csv"
+            whole.to_csv(written, index=False)
+            return read_file(written, self.options.na, self.options.columns_of_text)
+
+
+@dataclass(frozen=True)
+class BlockColumn:
+    """A column or array beside the values of blocks, (N,), of which a slice is read when it is asked for.
+
+    Args:
+        blocks: whose. name: of the column.
+    """
+
+    blocks: Blocks
+    name: str
+
+    def __getitem__(self, rows: slice) -> NDArray[Any]:
+        """Return the values of consecutive rows: numbers, dates, booleans or texts."""
+        begin, end, _ = rows.indices(len(self.blocks))
+        first, last = np.searchsorted(self.blocks.starts, (begin, end), side="right") - 1
+        parts = [
+            self.blocks.beside(number, self.name) for number in range(first, min(last + 1, len(self.blocks.blocks)))
+        ]
+        start = self.blocks.starts[first]
+        return plain_values(np.concatenate(parts)[begin - start : end - start])
+
+
+class TrainingRows:
+    """The rows of blocks without those that are held out.
+
+    Args:
+        blocks: all rows. held_out: numbers of rows, increasing; rows of the test part that files name are held out too.
+
+    Attributes:
+        counts: (blocks,) how many rows of each block are left.
+    """
+
+    def __init__(self, blocks: Blocks, held_out: NDArray[np.int64]) -> None:
+        self.blocks, self.held_out = blocks, held_out
+        self.counts = np.array([self._kept(number).sum() for number in range(len(blocks.blocks))], dtype=np.int64)
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return int(self.counts.sum())
+
+    def values(self, number: int, columns: Sequence[str] = (), texts: Sequence[str] = ()) -> Any:
+        """Return the values of the rows of a block that are left; see `Blocks.values`."""
+        values, kept = self.blocks.values(number, columns, texts), self._kept(number)
+        return values if kept.all() else values[kept]
+
+    def read(self, texts: Sequence[str] = ()) -> Iterator[Any]:
+        """Yield the values of all rows that are left, block by block; the columns `texts` are read as text."""
+        for number, count in enumerate(self.counts):
+            if count:
+                yield self.values(number, texts=texts)
+
+    @property
+    def array(self) -> Pieces:
+        """The rows of arrays that are left, as one array that is read in pieces."""
+        first = next(self.read())
+        return Pieces((len(self), *first.shape[1:]), first.dtype, self.read)
+
+    def _kept(self, number: int) -> NDArray[np.bool_]:
+        kept = ~self.blocks.tests(number)
+        begin, end = self.blocks.starts[number : number + 2]
+        kept[self.held_out[slice(*np.searchsorted(self.held_out, (begin, end)))] - begin] = False
+        return kept
+
+
+def sampled_rows(count: int, row_bytes: float) -> NDArray[np.int64]:
+    """Return the numbers of at most 100,000 of `count` rows, fewer where they take more than 256 MB, increasing.
+
+    Example:
+        >>> sampled_rows(5, 8.0), len(sampled_rows(10**9, 8.0)), len(sampled_rows(10**9, 2.0**20))
+        (array([0, 1, 2, 3, 4]), 100000, 1000)
+    """
+    most = max(_LEAST_ROWS, min(SAMPLE_ROWS, int(SAMPLE_BYTES / max(1.0, row_bytes))))
+    if count <= most:
+        return np.arange(count)
+    ends = torch.arange(most + 1) * count // most
+    drawn = bits(keys(0, 0, 0, torch.arange(most)), 1)[:, 0]
+    return (ends[:-1] + integers(drawn, ends.diff())).numpy()
+
+
+def _named_arrays(options: Options, first: Path) -> tuple[str, ...]:
+    """Return the arrays of .npz files, or the columns beside a column that is an array, that are read."""
+    key = options.key
+    if key is None and first.suffix.lower() == ".npz":
+        key = cast(Archive, read_file(first)).choose()
+    if key is None:
+        return ()
+    labels = options.label if options.label_key is None else options.label_key
+    beside = [*(labels if isinstance(labels, list | tuple) else [labels]), options.split]
+    return tuple(dict.fromkeys([key, *(name for name in beside if isinstance(name, str))]))
+
+
+def sources_of(columns: Iterable[str], there: Collection[str]) -> set[str]:
+    """Return the columns of a file that columns of its table are from: of x[0], which was spread, x."""
+    return {name if name in there else name.rpartition("[")[0] for name in columns}
+
+
+def _bytes_of(content: Content) -> int:
+    if isinstance(content, pd.DataFrame):
+        return int(content.memory_usage(deep=True, index=False).sum())
+    return sum(array.nbytes for array in content.values())
+
+
+def _taken(content: Content, rows: NDArray[np.int64]) -> Content:
+    if isinstance(content, pd.DataFrame):
+        return content.iloc[rows]
+    return {name: array[rows] for name, array in content.items()}

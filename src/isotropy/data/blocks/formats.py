@@ -1,0 +1,203 @@
+"""Files that are read block by block: a row group, a file of arrays, a slice of one array, some lines of text."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+from pyarrow import csv
+
+from isotropy.batch import batched
+from isotropy.data.csv_file import Layout, layout_of
+from isotropy.data.frames import arrow_to_pandas
+from isotropy.data.readers import find_reader, opening
+from isotropy.errors import UserError, nearest
+
+# What a block of a file has: columns of a frame, or arrays by name; the array of a .npy file is called "".
+Content = pd.DataFrame | dict[str, NDArray[Any]]
+ONLY = ""
+# Bytes of an array, or of text, that are one block.
+BYTES = 1 << 22
+
+
+@dataclass(frozen=True)
+class Block:
+    """Consecutive rows of a file that are read at once.
+
+    Attributes:
+        path: of the file. rows: how many. place: where they stand in it, as its format counts.
+    """
+
+    path: Path
+    rows: int
+    place: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class BlockFormat:
+    """How files of a suffix are read block by block.
+
+    Attributes:
+        split: returns the blocks of a file, given the names that are asked for (see `load`).
+        load: returns the content of (block, names, texts): the columns or arrays `names`, all where there are none, of
+            which `texts` are read as text, or all where that is None.
+        bytes_of: returns about how many bytes the rows of a file take in memory.
+    """
+
+    split: Callable[[Path, Sequence[str]], list[Block]]
+    load: Callable[[Block, Sequence[str], Sequence[str] | None], Content]
+    bytes_of: Callable[[Path], int]
+
+
+@lru_cache(maxsize=256)
+def _footer(path: Path, changed: int) -> Any:
+    with opening(path):
+        return pq.read_metadata(path)
+
+
+def _metadata(path: Path) -> Any:
+    with opening(path):
+        return _footer(path, path.stat().st_mtime_ns)
+
+
+def _row_groups(path: Path, names: Sequence[str]) -> list[Block]:
+    about = _metadata(path)
+    groups = [about.row_group(number).num_rows for number in range(about.num_row_groups)]
+    return [Block(path, rows, (number,)) for number, rows in enumerate(groups) if rows]
+
+
+def _row_group(block: Block, names: Sequence[str], texts: Sequence[str] | None) -> Content:
+    with opening(block.path), pq.ParquetFile(block.path, metadata=_metadata(block.path)) as file:
+        _check(block.path, names, file.schema_arrow.names)
+        return arrow_to_pandas(file.read_row_group(*block.place, columns=list(names) or None), ours=True)
+
+
+def _uncompressed(path: Path) -> int:
+    about = _metadata(path)
+    return sum(about.row_group(number).total_byte_size for number in range(about.num_row_groups))
+
+
+def _slices(path: Path, names: Sequence[str]) -> list[Block]:
+    array = _mapped(path)
+    step = max(1, BYTES // max(1, array[:1].nbytes))
+    return [Block(path, part.stop - part.start, (part.start,)) for part in batched(len(array), rows=step)]
+
+
+def _slice(block: Block, names: Sequence[str], texts: Sequence[str] | None) -> Content:
+    array = _mapped(block.path)
+    (start,) = block.place
+    # A copy, so that the file's map and its pages go.
+    return {ONLY: np.array(array[start : start + block.rows])}
+
+
+def _mapped(path: Path) -> NDArray[Any]:
+    array: NDArray[Any] = np.asanyarray(find_reader(path).read(path, ()))
+    if array.ndim < 2:
+        raise UserError(f"{path}: an array of shape {array.shape} has no rows of several numbers")
+    return array
+
+
+def _archive(path: Path, names: Sequence[str]) -> list[Block]:
+    arrays: Any = find_reader(path).read(path, ())
+    with opening(path):
+        # The length stands in the header, which was checked against the file: "(100, 3) float32".
+        rows = int(arrays.shapes[_known(path, names or [arrays.choose()], arrays.shapes)[0]][1:].partition(",")[0])
+    return [Block(path, rows)] if rows else []
+
+
+def _arrays(block: Block, names: Sequence[str], texts: Sequence[str] | None) -> Content:
+    arrays: Any = find_reader(block.path).read(block.path, ())
+    found = {name: arrays[name] for name in names or [arrays.choose()]}
+    for name, array in found.items():
+        if array.shape[:1] != (block.rows,):
+            raise UserError(
+                f"{block.path}: the array {name!r} has the shape {array.shape}, and there are {block.rows} rows"
+            )
+    return found
+
+
+def _file_size(path: Path) -> int:
+    return path.stat().st_size
+
+
+def _lines(path: Path, names: Sequence[str]) -> list[Block]:
+    """Return the blocks of a file of text, which end where a row does: at an end of line outside quotes."""
+    blocks = []
+    with opening(path), open(path, "rb") as file:
+        header = file.readline()
+        begin = file.tell()
+        while piece := file.read(BYTES):
+            while (piece.count(b'"') % 2 or not piece.endswith(b"\n")) and (line := file.readline()):
+                piece += line
+            rows = _count(header + piece, _layout(path, _changed(path)))
+            blocks += [Block(path, rows, (begin, begin + len(piece)))] if rows else []
+            begin += len(piece)
+    return blocks
+
+
+def _count(text: bytes, layout: Layout) -> int:
+    parse = csv.ParseOptions(delimiter=layout.separator, newlines_in_values=True)
+    try:
+        first = csv.read_csv(BytesIO(text), read_options=csv.ReadOptions(use_threads=False), parse_options=parse)
+        return first.num_rows
+    except pa.ArrowException:
+        return len(pd.read_csv(BytesIO(text), sep=layout.separator, dtype="str", skipinitialspace=True))
+
+
+def _changed(path: Path) -> int:
+    return path.stat().st_mtime_ns
+
+
+@lru_cache(maxsize=256)
+def _layout(path: Path, changed: int) -> Layout:
+    return layout_of(path)
+
+
+def _rows_of_text(block: Block, names: Sequence[str], texts: Sequence[str] | None) -> Content:
+    with opening(block.path), open(block.path, "rb") as file:
+        layout = _layout(block.path, _changed(block.path))
+        header = file.readline()
+        begin, end = block.place
+        file.seek(begin)
+        text = header + file.read(end - begin)
+        known = pd.read_csv(BytesIO(header), sep=layout.separator, skipinitialspace=True).columns
+        _check(block.path, names, list(known))
+        as_text = known if texts is None else [name for name in (*layout.padded, *texts) if name in known]
+        types: Any = dict.fromkeys(as_text, "str")
+        options: Any = {"low_memory": False, "skipinitialspace": True, "dtype": types, "usecols": list(names) or None}
+        frame = pd.read_csv(BytesIO(text), sep=layout.separator, **options)
+    if len(frame) != block.rows:
+        raise UserError(f"{block.path}: has changed since its rows were counted")
+    return frame
+
+
+def _text_bytes(path: Path) -> int:
+    # Numbers of 8 bytes take about as many letters.
+    return path.stat().st_size
+
+
+def _known(path: Path, names: Sequence[str], there: Any) -> Sequence[str]:
+    _check(path, names, list(there))
+    return names
+
+
+def _check(path: Path, names: Sequence[str], there: Sequence[str]) -> None:
+    for name in names:
+        if name not in there:
+            raise UserError(f"{path} has no {name!r}{nearest(name, list(there))}")
+
+
+FORMATS: dict[str, BlockFormat] = {
+    ".parquet": BlockFormat(_row_groups, _row_group, _uncompressed),
+    ".npy": BlockFormat(_slices, _slice, _file_size),
+    ".npz": BlockFormat(_archive, _arrays, _file_size),
+    ".csv": BlockFormat(_lines, _rows_of_text, _text_bytes),
+    ".tsv": BlockFormat(_lines, _rows_of_text, _text_bytes),
+}

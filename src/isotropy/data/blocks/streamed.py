@@ -1,0 +1,117 @@
+"""Files whose rows stay there: a sample of them in memory, and all of them in blocks."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import pandas as pd
+from numpy.typing import NDArray
+
+from isotropy.data.blocks.blocks import Blocks, sources_of
+from isotropy.data.blocks.formats import FORMATS
+from isotropy.data.blocks.memory import free_memory
+from isotropy.data.data import Data
+from isotropy.data.options import Options
+from isotropy.data.readers import Archive
+from isotropy.data.recordings.paths import common_folder, files_of, named_by_path
+from isotropy.data.sources.arrays import ARRAY, ARRAYS
+from isotropy.data.sources.images import PICTURES
+from isotropy.data.sources.source import Origin, Source
+from isotropy.data.sources.table import TABLE
+from isotropy.errors import UserError
+
+# Of the free memory; reading a table takes about three times what its rows take.
+FRACTION = 0.25
+
+
+def streamed(dataset: Any, options: Options, stream: bool | None) -> Data | None:
+    """Return a sample of the rows of files with all of them in `Data.stream`, or None where they are read whole.
+
+    Args:
+        dataset: a path, a pattern, or several paths. options: how they are read.
+        stream: whether to; None for where the rows take more than a quarter of the free memory.
+
+    Raises:
+        UserError: what cannot be read in blocks, where that is asked for.
+    """
+    if stream is False or not named_by_path(dataset):
+        if stream:
+            raise UserError("stream is of files: what is in memory is trained on from there")
+        return None
+    if stream is None and (options.cutting.given or not _exist(dataset)):
+        return None
+    files = files_of(dataset)
+    kinds = {path.suffix.lower() for path in files}
+    if stream is None and not kinds <= FORMATS.keys():
+        return None
+    for path in files:
+        if not path.is_file():
+            raise UserError(f"{path} does not exist")
+    size = sum(FORMATS[path.suffix.lower()].bytes_of(path) for path in files if kinds <= FORMATS.keys())
+    free = free_memory()
+    if stream is None and (free is None or size <= FRACTION * free):
+        return None
+    _refuse(options)
+    name = files[0].name if len(files) == 1 else f"{len(files)} files of {common_folder(files).resolve().name}"
+    why = "" if stream or free is None else f", more than a quarter of the {_gigabytes(free)} of memory that are free"
+    return _sampled(Blocks.of(files, options), name, f"{_gigabytes(size)}{why}", options)
+
+
+def _sampled(blocks: Blocks, name: str, size: str, options: Options) -> Data:
+    content, rows = blocks.sample()
+    source = _source(content)
+    columns: tuple[str, ...] = ()
+    origin = Origin("the sample", whose=name, folder=blocks.files[0].parent)
+    if isinstance(content, pd.DataFrame):
+        if PICTURES.is_one(content, options):
+            raise UserError(f"{name}: a column of images is not streamed: give arrays of them, as .npy or .npz files")
+    elif isinstance(content, Mapping):
+        content = _archive(blocks, content)
+    source.refuse_others(options, name)
+    data = source.read(content, origin, options)
+    if isinstance(content, pd.DataFrame):
+        taken = data.values.columns if isinstance(data.values, pd.DataFrame) else content.columns
+        columns = tuple(name for name in content.columns if name in sources_of(taken, content.columns))
+    split = "" if data.split is None else options.split or "split"
+    blocks = replace(blocks, modality=data.modality, columns=columns, split=split)
+    number = f"{len(rows):,} rows sampled from all of them, on which they are looked at and probed"
+    words = f"{name}: streamed, {len(blocks):,} rows in {len(blocks.blocks):,} blocks ({size}); {number}"
+    return replace(data, stream=blocks, sampled=rows, description=f"{words}: {data.description}")
+
+
+def _source(content: Any) -> Source:
+    if isinstance(content, pd.DataFrame):
+        return TABLE
+    return ARRAYS if isinstance(content, Mapping) else ARRAY
+
+
+def _archive(blocks: Blocks, arrays: Mapping[str, NDArray[Any]]) -> Archive:
+    return Archive(
+        blocks.files[0], {name: f"{x.shape} {x.dtype}" for name, x in arrays.items()}, lambda key: arrays[key]
+    )
+
+
+def _refuse(options: Options) -> None:
+    """Raise UserError for options that need all rows at once."""
+    if options.cutting.given:
+        raise UserError("recordings are not streamed: cut them into windows first, and give these as .npy files")
+    if options.group is not None or options.time is not None:
+        raise UserError("rows that are streamed are not divided by group or time: give a split column or array of them")
+    if options.test_key is not None:
+        raise UserError("test_key is of one file in memory: of streamed files name the split")
+    for name in ("label", "split"):
+        value = getattr(options, name)
+        several = value if isinstance(value, list | tuple) else [value]
+        if value is not None and not all(isinstance(one, str) for one in several):
+            raise UserError(f"{name} names a column or an array of streamed files: values in memory are of other rows")
+
+
+def _exist(dataset: Any) -> bool:
+    try:
+        return all(path.is_file() for path in files_of(dataset))
+    except UserError:
+        return False  # whoever reads it whole says what is wrong
+
+
+def _gigabytes(count: int) -> str:
+    return f"{count / 1e9:.3g} GB"

@@ -1,0 +1,339 @@
+"""Rows that stay in their files: blocks hold what the files hold, and an order asks for few of them at a time."""
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+
+from isotropy import rng
+from isotropy.data import (
+    ArrayDataset,
+    ArrayPreprocess,
+    ImagePreprocess,
+    SeriesPreprocess,
+    TablePreprocess,
+    read,
+    stream,
+)
+from isotropy.data.blocks import blocks, dataset, formats, memory, streamed
+from isotropy.data.blocks.blocks import TrainingRows, sampled_rows
+from isotropy.data.blocks.dataset import BlockDataset, BlockOrder
+from isotropy.errors import UserError
+
+ROWS = 240
+NONE = np.empty(0, dtype=np.int64)
+
+
+def people(rows=ROWS, seed=0):
+    """Return a table with numbers of a large offset, gaps, texts of several lines and truth values, and a label."""
+    random = np.random.default_rng(seed)
+    return pd.DataFrame(
+        {
+            "age": random.normal(1e6, 3.0, rows),
+            "pay": np.where(random.random(rows) < 0.2, np.nan, random.exponential(5.0, rows)),
+            "job": random.choice(["cook", "smith, or\nfarrier", 'the "baker"'], rows),
+            "ill": random.random(rows) < 0.3,
+            "kind": np.where(np.arange(rows) % 2, "a", "b"),
+        }
+    )
+
+
+def written(frame, folder, suffix, files=3):
+    """Write a table as several files and return the pattern that finds them."""
+    for number, rows in enumerate(np.array_split(np.arange(len(frame)), files)):
+        path, part = folder / f"part{number}{suffix}", frame.iloc[rows]
+        part.to_csv(path, index=False) if suffix == ".csv" else part.to_parquet(path, row_group_size=17, index=False)
+    return str(folder / f"*{suffix}")
+
+
+@pytest.fixture
+def small(monkeypatch):
+    """Make blocks of text and arrays, windows, and the sample small."""
+    monkeypatch.setattr(formats, "BYTES", 512)
+    monkeypatch.setattr(dataset, "WINDOW_BYTES", 1200)
+    monkeypatch.setattr(dataset, "_LEAST_BYTES", 200)
+    monkeypatch.setattr(blocks, "SAMPLE_ROWS", 100)
+    monkeypatch.setattr(blocks, "_LEAST_ROWS", 1)
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_the_blocks_of_a_table_are_its_rows(suffix, tmp_path, small):
+    frame = people()
+    data = read(written(frame, tmp_path, suffix), label="kind", stream=True)
+    assert len(data.stream) == ROWS and len(data.stream.blocks) > 10 and len(data) == 100
+    parts = [data.stream.values(number) for number in range(len(data.stream.blocks))]
+    whole = pd.concat(parts, ignore_index=True)
+    assert whole.columns.tolist() == ["age", "pay", "job", "ill"], "the label is no value"
+    pd.testing.assert_frame_equal(whole, frame.drop(columns="kind"), check_dtype=False)
+    assert data.labels.tolist() == frame["kind"][data.sampled].tolist()
+    pd.testing.assert_frame_equal(
+        data.values, frame.drop(columns="kind").iloc[data.sampled].reset_index(drop=True), check_dtype=False
+    )
+    assert data.stream.values(0, ["job"]).columns.tolist() == ["job"], "of the file only what is needed is read"
+
+
+def test_a_table_is_read_the_same_from_text_whose_blocks_look_like_other_kinds(tmp_path, small):
+    frame = pd.DataFrame({"code": ["1"] * 100 + ["x"] * 60 + ["01"] * 80, "size": np.arange(ROWS) / 7})
+    whole = read(_one_csv(frame, tmp_path)).values
+    learnt = TablePreprocess.learn(whole)
+    data = read(tmp_path / "one.csv", stream=True)
+    texts = learnt.text_columns
+    parts = [learnt.transform(data.stream.values(one, texts=texts)) for one in range(len(data.stream.blocks))]
+    assert len(parts) > 3
+    assert torch.equal(torch.cat(parts), learnt.transform(whole))
+
+
+def _one_csv(frame, folder):
+    frame.to_csv(folder / "one.csv", index=False)
+    return folder / "one.csv"
+
+
+def test_arrays_in_one_file_in_several_and_in_columns_of_lists_are_their_rows(tmp_path, small):
+    windows = np.random.default_rng(0).normal(size=(ROWS, 2, 8)).astype(np.float32)
+    kinds = np.arange(ROWS) % 3
+    np.save(tmp_path / "one.npy", windows)
+    for number in range(4):
+        part = slice(60 * number, 60 * number + 60)
+        np.savez(tmp_path / f"part{number}.npz", x=windows[part], kind=kinds[part])
+    lists = pa.FixedSizeListArray.from_arrays(pa.array(windows.reshape(-1)), 16)
+    pq.write_table(pa.table({"x": lists, "kind": kinds}), tmp_path / "lists.parquet", row_group_size=50)
+    one = read(tmp_path / "one.npy", stream=True)
+    several = read([tmp_path / f"part{number}.npz" for number in range(4)], label="kind", stream=True)
+    column = read(tmp_path / "lists.parquet", key="x", label="kind", modality="series", stream=True)
+    for data in (one, several, column):
+        values = np.concatenate([data.stream.values(number) for number in range(len(data.stream.blocks))])
+        assert data.modality == "series" and np.array_equal(values.reshape(windows.shape), windows)
+        assert np.array_equal(np.asarray(data.values).reshape(-1, 2, 8), windows[data.sampled])
+    assert len(one.stream.blocks) == ROWS // 8 and len(several.stream.blocks) == 4 and len(column.stream.blocks) == 5
+    assert several.labels.tolist() == column.labels.tolist() == kinds[several.sampled].tolist()
+
+
+def test_the_sample_has_one_row_of_every_stretch(monkeypatch):
+    monkeypatch.setattr(blocks, "SAMPLE_ROWS", 50)
+    monkeypatch.setattr(blocks, "_LEAST_ROWS", 1)
+    rows = sampled_rows(1003, 8.0)
+    stretches = np.arange(51) * 1003 // 50
+    assert len(rows) == 50 and (stretches[:-1] <= rows).all() and (rows < stretches[1:]).all()
+    assert len(set((rows % 20).tolist())) > 8, "its place there is random"
+    assert len(sampled_rows(10**6, 2.0**24)) == 16, "and fewer of rows that are large"
+
+
+@pytest.mark.parametrize("counts", [[7], [5, 3, 9, 1, 2, 8, 4, 4], [1] * 30, [2, 40, 2]])
+@pytest.mark.parametrize("window", [1, 10, 1000])
+def test_an_order_is_a_function_of_seed_and_pass_and_any_part_of_it_is_the_same(counts, window):
+    counts = np.array(counts)
+    whole = BlockOrder(counts, window, 3, 1)[0 : counts.sum()]
+    assert sorted(whole.tolist()) == list(range(counts.sum()))
+    for begin, end in ((0, 4), (3, 11), (counts.sum() - 2, counts.sum() + 9), (5, 5)):
+        assert torch.equal(BlockOrder(counts, window, 3, 1)[begin:end], whole[begin:end])
+    others = [BlockOrder(counts, window, *key)[0 : counts.sum()] for key in ((3, 2), (4, 1))]
+    assert (
+        len(counts) == 1 < window
+        or window == 1 == len(set(counts))
+        or not any(torch.equal(one, whole) for one in others)
+    )
+
+
+def test_one_window_has_the_order_of_rows_in_memory():
+    assert torch.equal(BlockOrder(np.array([4, 6, 5]), 15, 7, 2)[0:15], rng.order(7, 2, 15))
+
+
+def test_consecutive_rows_of_an_order_are_of_few_blocks_which_come_in_another_order_each_pass():
+    counts = np.full(50, 20)
+    seen = []
+    for pass_ in range(3):
+        order = BlockOrder(counts, 100, 0, pass_)[0:1000] // 20
+        windows = [frozenset(order[begin : begin + 100].tolist()) for begin in range(0, 1000, 100)]
+        assert all(len(one) == 5 for one in windows)
+        seen.append(set(windows))
+    assert not seen[0] & seen[1] and not seen[1] & seen[2]
+    assert (order[:100].diff() == 0).float().mean() < 0.5, "rows of a window are mixed"
+
+
+@pytest.mark.parametrize("split", [False, True])
+def test_a_data_set_gives_the_rows_that_are_not_held_out_and_holds_two_windows(split, tmp_path, small):
+    frame = people()
+    frame["part"] = np.where(np.arange(ROWS) % 5 == 0, "test", "train")
+    path = written(frame if split else frame.drop(columns="part"), tmp_path, ".parquet")
+    data = read(path, label="kind", stream=True, **({"split": "part"} if split else {}))
+    held_out = NONE if split else data.sampled[::3]
+    rows = TrainingRows(data.stream, held_out)
+    kept = np.flatnonzero(frame["part"] == "train") if split else np.setdiff1d(np.arange(ROWS), held_out)
+    table = TablePreprocess.learn(frame[["age", "pay", "job", "ill"]])
+    sample = ArrayDataset(table.transform(data.values), table)
+    drawn = BlockDataset(rows, table, sample)
+    expected = table.transform(frame[["age", "pay", "job", "ill"]])[kept]
+    assert len(drawn) == len(kept) == len(rows)
+    order = drawn.order(0, 0)[0 : len(kept)]
+    for index in (order[:50], torch.tensor([0, len(kept) - 1, 0]), order[50:]):
+        assert torch.equal(drawn.batch(index), expected[index])
+    width = drawn.row_bytes
+    most = 2 * dataset.WINDOW_BYTES + max(drawn.counts) * width
+    assert 0 < sum(len(one) for one in drawn._held.values()) * width <= most < len(kept) * width
+
+
+def test_numbers_and_levels_of_a_streamed_table_are_those_of_all_rows(tmp_path, small):
+    frame = people(5000)
+    frame.loc[frame.index[::7], "job"] = "astronaut"
+    frame.loc[7, "age"] = 5e6  # farther than any sampled row, perhaps
+    whole = TablePreprocess.learn(frame.drop(columns="kind")).schema
+    data = read(written(frame, tmp_path, ".parquet"), label="kind", stream=True)
+    rows = TrainingRows(data.stream, NONE)
+    learnt = TablePreprocess.learn_blocks(data.values, np.arange(len(data)), rows).schema
+    assert [one.name for one in learnt.columns] == ["age", "pay", "job", "ill"]
+    for one, exact in zip(learnt.columns, whole.columns, strict=True):
+        assert one.mean == pytest.approx(exact.mean, rel=1e-13)
+        assert one.std == pytest.approx(exact.std, rel=1e-9)
+        assert (one.missing, one.levels, one.kind) == (exact.missing, exact.levels, exact.kind)
+        assert one.fill == pytest.approx(exact.fill, rel=1e-12)
+        assert one.edges[:1] == pytest.approx(exact.edges[:1]) and one.edges[-1:] == pytest.approx(exact.edges[-1:])
+    assert learnt.columns[0].tail and whole.columns[0].tail, "the far value is known"
+    pay = frame["pay"].dropna().to_numpy()
+    scaled = np.sort((pay - learnt.columns[1].mean) / learnt.columns[1].std)
+    ranks = np.searchsorted(scaled, learnt.columns[1].edges) / len(scaled)
+    assert np.abs(ranks - np.linspace(0, 1, len(ranks))).max() < 1.63 / np.sqrt(80), (
+        "quantiles of about 80 sampled rows"
+    )
+
+
+def test_what_is_learnt_of_a_sample_that_has_all_rows_is_what_rows_in_memory_give(tmp_path):
+    frame = people()
+    data = read(written(frame, tmp_path, ".parquet"), label="kind", stream=True)
+    rows = TrainingRows(data.stream, NONE)
+    streamed_ = TablePreprocess.learn_blocks(data.values, np.arange(ROWS), rows)
+    assert streamed_.to_json() == TablePreprocess.learn(frame.drop(columns="kind")).to_json()
+
+
+@pytest.mark.parametrize(
+    ("kind", "shape", "type_"),
+    [(SeriesPreprocess, (2, 8), "f4"), (ArrayPreprocess, (3, 2, 2, 2), "f8"), (ImagePreprocess, (3, 4, 4), "u1")],
+)
+def test_what_is_learnt_of_arrays_in_blocks_is_what_the_whole_array_gives(kind, shape, type_, tmp_path, small):
+    array = (np.random.default_rng(0).normal(100, 30, size=(ROWS, *shape)).clip(0, 255)).astype(type_)
+    np.save(tmp_path / "x.npy", array)
+    data = read(tmp_path / "x.npy", modality=kind.modality, stream=True)
+    held_out = data.sampled[::2]
+    rows = TrainingRows(data.stream, held_out)
+    learnt = kind.learn_blocks(data.values, np.arange(0), rows).to_json()
+    kept = np.setdiff1d(np.arange(ROWS), held_out)
+    whole = kind.learn(array, kept).to_json()
+    for name in ("mean", "std"):
+        assert learnt.pop(name) == pytest.approx(whole.pop(name), rel=1e-12)
+    assert learnt == whole
+
+
+def test_files_stream_where_they_take_more_than_a_quarter_of_the_free_memory(tmp_path, monkeypatch):
+    np.save(tmp_path / "x.npy", np.zeros((100, 2, 8)))
+    size = (tmp_path / "x.npy").stat().st_size
+    for free, streams in ((None, False), (4 * size, False), (4 * size - 4, True)):
+        monkeypatch.setattr(streamed, "free_memory", lambda free=free: free)
+        data = read(tmp_path / "x.npy", stream=None)
+        assert (data.stream is not None) == streams
+        assert ("streamed, 100 rows in 1 blocks" in data.description) == streams
+    assert "more than a quarter of the" in data.description
+    assert read(tmp_path / "x.npy").stream is None, "only where it is asked for"
+
+
+def test_the_free_memory_is_what_machine_group_and_limit_leave(tmp_path, monkeypatch):
+    (tmp_path / "meminfo").write_text("MemTotal: 100 kB\nMemAvailable:   50 kB\n")
+    (tmp_path / "self").mkdir()
+    (tmp_path / "self/cgroup").write_text("0::/box\n")
+    (tmp_path / "box").mkdir()
+    for name, at in (("_MEMINFO", "meminfo"), ("_OWN", "self"), ("_GROUPS", "")):
+        monkeypatch.setattr(memory, name, tmp_path / at)
+    assert memory.free_memory() == 50 * 1024
+    (tmp_path / "box/memory.max").write_text("max\n")
+    assert memory.free_memory() == 50 * 1024
+    (tmp_path / "box/memory.max").write_text("20000\n")
+    (tmp_path / "box/memory.stat").write_text("anon 5000\nfile 9000\n")
+    assert memory.free_memory() == 15000, "what is kept of files is no loss"
+    (tmp_path / "self/cgroup").write_text("9:cpu:/box\n4:memory:/old/box\n0::/\n")
+    (tmp_path / "memory/old/box").mkdir(parents=True)
+    (tmp_path / "memory/old/box/memory.limit_in_bytes").write_text("30000\n")
+    (tmp_path / "memory/old/box/memory.stat").write_text("cache 9000\ntotal_rss 10000\n")
+    assert memory.free_memory() == 20000
+    resource = pytest.importorskip("resource")
+    (tmp_path / "self/statm").write_text("7 5 3 2 0 4 0\n")
+    limits = {resource.RLIMIT_AS: resource.RLIM_INFINITY, resource.RLIMIT_DATA: 9 * resource.getpagesize()}
+    monkeypatch.setattr(resource, "getrlimit", lambda kind: (limits[kind], limits[kind]))
+    (tmp_path / "memory/old/box/memory.limit_in_bytes").write_text("30000000\n")
+    assert memory.free_memory() == 5 * resource.getpagesize()
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"group": "job"}, "not divided by group or time"),
+        ({"time": "age"}, "not divided by group or time"),
+        ({"window": 5}, "recordings are not streamed"),
+        ({"label": np.zeros(ROWS)}, "label names a column"),
+        ({"label": "knid"}, "there is no column 'knid'"),
+        ({"size": 8}, "size is of images in files"),
+    ],
+)
+def test_what_needs_all_rows_at_once_is_refused(options, said, tmp_path):
+    with pytest.raises(UserError, match=said):
+        read(written(people(), tmp_path, ".parquet"), stream=True, **options)
+
+
+def test_files_that_are_none_of_blocks_or_of_several_kinds_are_refused(tmp_path):
+    written(people(), tmp_path, ".parquet")
+    written(people(), tmp_path, ".csv")
+    with pytest.raises(UserError, match="files of .csv and .parquet together"):
+        read([tmp_path / "part0.csv", tmp_path / "part0.parquet"], stream=True)
+    (tmp_path / "x.mat").write_bytes(b"")
+    with pytest.raises(UserError, match="x.mat cannot be streamed"):
+        read(tmp_path / "x.mat", stream=True)
+    with pytest.raises(UserError, match="stream is of files"):
+        read(people(), stream=True)
+    with pytest.raises(UserError, match="none.parquet does not exist"):
+        read(tmp_path / "none.parquet", stream=True)
+    images = pd.DataFrame({"image": [b"\x89PNG\r\n\x1a\n" + b"0" * 50] * 4})
+    images.to_parquet(tmp_path / "images.parquet")
+    with pytest.raises(UserError, match="a column of images is not streamed"):
+        read(tmp_path / "images.parquet", stream=True)
+
+
+def test_a_file_that_changed_under_a_run_is_noticed(tmp_path, small):
+    data = read(_one_csv(people(), tmp_path), label="kind", stream=True)
+    text = (tmp_path / "one.csv").read_text()
+    (tmp_path / "one.csv").write_text(text.replace("\n", "\n\n", 1)[: len(text) // 2])
+    with pytest.raises(UserError):
+        for number in range(len(data.stream.blocks)):
+            data.stream.values(number)
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_several_files_are_one_data_set_to_an_encoder(suffix, tmp_path, small):
+    frame = people()
+    path = written(frame, tmp_path, suffix)
+    table = TablePreprocess.learn(frame.drop(columns="kind"))
+    flow = stream.stream(path, table, keep=["kind", "age"])
+    parts = [table.transform(values) for values in flow.pieces]
+    assert flow.rows == ROWS and len(parts) > 10
+    assert torch.equal(torch.cat(parts), table.transform(frame))
+    for rows in (slice(0, 0), slice(3, 200), slice(230, 240)):
+        assert flow.kept["kind"][rows].tolist() == frame["kind"][rows].tolist()
+        assert flow.kept["age"][rows] == pytest.approx(frame["age"][rows].to_numpy())
+    with pytest.raises(UserError, match="hop is of recordings"):
+        stream.stream(path, table, hop=3)
+
+
+def test_several_arrays_are_one_data_set_to_an_encoder(tmp_path, small):
+    windows = np.random.default_rng(0).normal(size=(ROWS, 2, 8))
+    for part in range(3):
+        np.save(tmp_path / f"part{part}.npy", windows[80 * part : 80 * part + 80])
+    series = SeriesPreprocess.learn(windows)
+    flow = stream.stream(tmp_path / "*.npy", series)
+    assert torch.equal(torch.cat([series.transform(values) for values in flow.pieces]), series.transform(windows))
+
+
+def test_what_is_wrong_with_a_value_names_its_row_in_the_whole(tmp_path, small):
+    frame = people()
+    row = np.setdiff1d(np.arange(ROWS), sampled_rows(ROWS, 8.0))[-1]
+    frame.loc[row, "age"] = np.inf
+    data = read(written(frame, tmp_path, ".parquet"), label="kind", stream=True)
+    with pytest.raises(UserError, match=f"column 'age', row {row}: infinite value"):
+        TablePreprocess.learn_blocks(data.values, np.arange(len(data)), TrainingRows(data.stream, NONE))

@@ -1,0 +1,153 @@
+"""Runs on rows that stay in their files: equal to runs in memory where all fit, and resumed in the same bits."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+import isotropy
+from isotropy.data.blocks import blocks, dataset
+from isotropy.errors import UserError
+from isotropy.runs.embedded import Embedded
+from isotropy.runs.recipe import Recipe
+from isotropy.runs.session import Finished, Planned, Stepped, train
+from isotropy.training import fit
+from isotropy.views import Plain
+
+TESTS = Path(__file__).resolve().parents[1]
+RECIPE = Recipe.default("simclr", "table").changed(
+    {"encoder.width": 8, "encoder.hidden": 8, "train.batch_size": 32, "train.epochs": 3}
+)
+ROWS = 600
+SAME = ["recipe.toml", "metrics.jsonl", "diagnostics.jsonl", "encoder.safetensors", "embeddings.parquet"]
+
+
+@pytest.fixture(scope="module")
+def shards(tmp_path_factory):
+    """Return a folder with a table in one file and in four."""
+    folder = tmp_path_factory.mktemp("shards")
+    random = np.random.default_rng(0)
+    kind = random.integers(2, size=ROWS)
+    frame = pd.DataFrame({"a": random.normal(size=ROWS) + kind, "b": random.exponential(size=ROWS), "kind": kind})
+    frame["c"] = random.choice(["x", "y", "z"], ROWS)
+    frame.to_parquet(folder / "whole.parquet", index=False)
+    for part in range(4):
+        frame[150 * part : 150 * part + 150].to_parquet(folder / f"part{part}.parquet", row_group_size=20, index=False)
+    return folder
+
+
+@pytest.fixture
+def windows(monkeypatch):
+    """Make windows of about 100 rows, and a sample of 300."""
+    monkeypatch.setattr(dataset, "WINDOW_BYTES", 1200)
+    monkeypatch.setattr(dataset, "_LEAST_BYTES", 200)
+    monkeypatch.setattr(blocks, "SAMPLE_ROWS", 300)
+    monkeypatch.setattr(blocks, "_LEAST_ROWS", 1)
+
+
+def finished(*data, **options):
+    """Return the last event of a run."""
+    *_, last = train(*data, evaluators=["linear"], **options)
+    assert isinstance(last, Finished)
+    return last
+
+
+def test_rows_that_fit_are_trained_on_in_the_same_bits_as_in_memory(shards, tmp_path):
+    whole = finished(shards / "whole.parquet", RECIPE, label="kind", out=tmp_path / "whole")
+    streamed = finished(str(shards / "part*.parquet"), RECIPE, label="kind", stream=True, out=tmp_path / "streamed")
+    assert streamed.prepared.data.stream is not None and whole.prepared.data.stream is None
+    for name in SAME[1:]:
+        assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "streamed" / name).read_bytes(), name
+    assert [one["ranking"] for one in streamed.evidence] == [one["ranking"] for one in whole.evidence]
+
+
+def test_a_run_that_was_stopped_anywhere_ends_in_the_bits_of_one_that_was_not(shards, tmp_path, windows):
+    path = str(shards / "part*.parquet")
+    once = finished(path, RECIPE, label="kind", stream=True, out=tmp_path / "once")
+    steps = once.prepared.plan.steps
+    assert len(once.prepared.dataset.order(0, 0).windows) > 3
+    for place, stop in enumerate([1, 7, 16, steps - 1]):  # within a pass and beyond its end
+        folder, resume = tmp_path / f"often{place}", {}
+        for event in train(path, RECIPE, label="kind", stream=True, out=folder, evaluators=["linear"]):
+            if isinstance(event, Stepped) and event.step.number == stop:
+                event.stop()
+        finished(resume=folder)
+        for name in SAME:
+            assert (tmp_path / "once" / name).read_bytes() == (folder / name).read_bytes(), (name, stop, resume)
+
+
+def test_training_rows_are_all_but_the_test_rows_of_the_sample_and_each_comes_once_a_pass(shards, windows):
+    planned = next(iter(train(str(shards / "part*.parquet"), RECIPE, label="kind", stream=True)))
+    assert isinstance(planned, Planned)
+    prepared = planned.prepared
+    assert len(prepared.rows) == 300 and len(prepared.test) == 60 and len(prepared.dataset) == ROWS - 60
+    seen = []
+
+    class Watched(Plain):
+        def __call__(self, dataset, index, *, seed, pass_):
+            seen.append(index)
+            return super().__call__(dataset, index, seed=seed, pass_=pass_)
+
+    method = Recipe.default("masked", "table")
+    whole = next(iter(train(str(shards / "part*.parquet"), method.changed({"train.batch_size": 30}), label="kind",
+                            stream=True, epochs=1))).prepared  # fmt: skip
+    for _ in fit(whole.method, whole.dataset, Watched(), **whole.arguments()):
+        pass
+    assert sorted(torch.cat(seen).tolist()) == list(range(ROWS - 60))
+    rows = whole.dataset.batch(torch.arange(ROWS - 60))
+    held_out = whole.rows[torch.from_numpy(whole.test)]
+    assert not (rows[:, None, 0] == held_out[None, :, 0]).any(), "no training row is a test row"
+
+
+def test_the_recipe_says_that_rows_were_streamed_and_a_finished_run_is_read_so_again(shards, tmp_path, windows):
+    finished(str(shards / "part*.parquet"), RECIPE, label="kind", stream=True, out=tmp_path / "run", epochs=1)
+    embedded = Embedded.opened(tmp_path / "run")
+    assert len(embedded) == 300, "the sample's rows"
+    assert embedded.run.recipe.data["stream"] is True
+    assert embedded.run.about["training_rows"] == ROWS - 60
+    data, rows = embedded.read_data()
+    assert data.stream is not None and len(rows) == 300
+
+
+@pytest.mark.parametrize("method", ["lfr", "dacl", "diet"])
+def test_methods_that_keep_something_of_every_row_are_refused(method, shards):
+    with pytest.raises(UserError, match=f"method '{method}' keeps something of every row"):
+        list(train(str(shards / "part*.parquet"), method=method, stream=True, epochs=1))
+
+
+def test_two_ranks_have_disjoint_rows_and_make_the_run_of_one(shards, tmp_path):
+    """Each rank takes its part of every batch, whose rows and order are those of one process."""
+    train_ = ["--method", "simclr", "--label", "kind", "--epochs", "3", "--precision", "float32", "--stream"]
+    small = ["--set", "encoder.width=8", "--set", "encoder.hidden=8", "--set", "train.batch_size=32"]
+    sgd = ["--set", "optim.name=sgd", "--set", "optim.lr=0.1", "--evaluate", "linear"]
+    command = ["fit", str(shards / "part*.parquet"), *train_, *small, *sgd]
+    (tmp_path / "plan.json").write_text(json.dumps([[*command, "--out", "two"]]))
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(TESTS), *sys.path]), "OMP_NUM_THREADS": "1"}
+    ranked = ["-m", "torch.distributed.run", "--nproc-per-node", "2", "-m", "runs.streamed_ranks"]
+    done = subprocess.run(
+        [sys.executable, *ranked], env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    taken = [json.loads((tmp_path / f"{rank}.rows.json").read_text()) for rank in (0, 1)]
+    assert all(not set(one) & set(two) for one, two in zip(*taken, strict=True))
+    assert all(len(one) + len(two) == 32 for one, two in zip(*taken, strict=True))
+    one = subprocess.run(
+        [sys.executable, "-m", "runs.streamed_ranks"], env=environment | {"ALONE": "1"}, cwd=tmp_path, timeout=120,
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert one.returncode == 0, one.stdout + one.stderr
+    alone = json.loads((tmp_path / "alone.rows.json").read_text())
+    assert [[*one, *two] for one, two in zip(*taken, strict=True)] == alone
+    vectors = [pd.read_parquet(tmp_path / name / "embeddings.parquet").filter(regex="^z") for name in ("one", "two")]
+    assert np.abs(vectors[0].to_numpy() - vectors[1].to_numpy()).max() < 1e-4
+
+
+def test_a_sample_and_a_stream_are_one_data_set_from_python(shards):
+    data = isotropy.read(str(shards / "part*.parquet"), label="kind", stream=True)
+    assert data.take(slice(3)).stream is None, "some rows of the sample are no sample of all rows"
