@@ -238,7 +238,7 @@ def test_files_and_folders_of_images_and_arrays_of_an_archive_are_kept(files, tm
 
 
 def test_several_files_are_embedded_as_one_and_in_shards_that_go_on(trained, cli, tmp_path):
-    rows = pd.read_csv(trained / "rows.csv")
+    rows = pd.read_csv(trained / "rows.csv", dtype={"id": "str"})
     for part in range(3):
         rows[part * len(rows) // 3 : (part + 1) * len(rows) // 3].to_parquet(tmp_path / f"rows{part}.parquet")
     assert cli("embed", trained / "run", trained / "rows.csv", "--out", "one.parquet", "--keep", "id").code == 0

@@ -62,16 +62,18 @@ class _Moments:
     def add(self, column: ColumnSchema, values: "pd.Series[Any]") -> None:
         """Count the rows of one more block (Chan, Golub and LeVeque 1983)."""
         numbers = as_numbers(values, column.kind, column.reading)
-        present = numbers[~np.isnan(numbers)]
+        gone = np.isnan(numbers)
+        present = numbers[~gone] if gone.any() else numbers
         self.missing = self.missing or len(present) < len(numbers)
         if not len(present):
             return
-        first = present[0]  # a large offset costs no digits
-        centred = present - first
-        mean = float(centred.mean())
-        squares = float(np.square(centred - mean).sum())
-        mean, count = float(first) + mean, len(present)
-        away, total = mean - self.mean, self.count + count
+        # About a value near the mean first, so that a large offset (a date, an account) costs no digits.
+        near = self.mean if self.count else float(present.mean())
+        centred = present - near
+        count, away = len(present), float(centred.mean())
+        squares = max(0.0, float(centred @ centred) - count * away * away)
+        away += near - self.mean
+        total = self.count + count
         self.squares += squares + away * away * self.count * count / total
         self.mean += away * count / total
         self.count = total
