@@ -24,7 +24,7 @@ ALLOWED = {
         "diagnostics": "errors",
         # Parts of a training. Views and encoders know nothing of methods, methods nothing of the loop or of data.
         "nn": "objectives errors validation",
-        "encoders": f"nn registry {_GROUND}",
+        "encoders": f"nn registry io {_GROUND}",
         "views": f"encoders nn {_GROUND}",
         "methods": f"objectives nn encoders views registry {_GROUND}",
         "training": f"methods encoders views io {_GROUND}",
@@ -37,7 +37,7 @@ ALLOWED = {
         "representation": f"threads search features modalities data encoders nn io {_GROUND}",
         "evaluation": f"threads search features representation modalities diagnostics io {_GROUND}",
         # Fine-tuning: a representation, a head and labels, in the training loop.
-        "finetuning": f"representation evaluation modalities methods training views data {_GROUND}",
+        "finetuning": f"representation evaluation modalities methods training views data io {_GROUND}",
         # A run puts them together; nothing below knows that there are runs.
         "runs": "threads modalities methods training views encoders nn data representation evaluation diagnostics io "
         f"{_GROUND}",

@@ -11,6 +11,9 @@ import isotropy
 SCORES = {"good": (0.9, 0.88, 0.92), "near": (0.89, 0.87, 0.91), "bad": (0.7, 0.68, 0.72)}
 
 
+SAID = {"task": "classes", "classes": 3, "best": None, "outcome": "beats", "sentence": ""}
+
+
 def run(folder: Path, method: str = "simclr", fingerprint: str = "a", **labels: tuple[float, float, float]) -> Path:
     folder.mkdir()
     (folder / "recipe.toml").write_text(isotropy.Recipe.default(method, "table").to_toml())
@@ -21,7 +24,7 @@ def run(folder: Path, method: str = "simclr", fingerprint: str = "a", **labels: 
     records = [{"step": 10 * n, "loss": 6.0 - n / 10, "centre": 0.1, "alignment": 0.9} for n in range(1, 6)]
     (folder / "diagnostics.jsonl").write_text("".join(json.dumps(one) + "\n" for one in records))
     probes = [
-        {"label": label, "rows": {"train": 800, "test": 200}, "seed": 0, "ours": f"isotropy ({method})"}
+        {"label": label, "rows": {"train": 800, "test": 200}, "seed": 0, "ours": f"isotropy ({method})", **SAID}
         | {
             "representations": [
                 {"name": "raw features", "linear": {"score": 1.0, "low": 1.0, "high": 1.0}},

@@ -113,7 +113,7 @@ def test_a_line_cut_short_is_left_out_and_a_broken_one_is_named(run):
     metrics.write_text(whole + '{"step": 50, "ep')
     assert summarise(run)["training"]["steps"] == 49
     metrics.write_text("{broken\n" + whole)
-    with pytest.raises(UserError, match="line 1 is not JSON"):
+    with pytest.raises(UserError, match="line 1: damaged"):
         summarise(run)
     metrics.write_text(whole)
     (run / "embeddings.parquet").write_bytes(b"no")

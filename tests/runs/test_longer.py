@@ -51,7 +51,7 @@ def test_with_a_constant_schedule_it_ends_in_the_bits_of_one_long_run(method, fi
     settings = {"method.target_width": 8, "method.predictor_passes": 2} if method == "lfr" else {}
     short, long = tmp_path / "short", tmp_path / "long"
     end(train(data(), recipe(method, **settings), epochs=first, out=short, evaluators=("knn",)))
-    (short / "clusters.json").write_text("{}")
+    (short / "clusters.json").write_text('{"clusters": []}')
     end(train(data(), resume=short, epochs=then, evaluators=("knn",)))
     assert not (short / "clusters.json").exists()  # of the embeddings of the shorter training
     end(train(data(), recipe(method, **settings), epochs=then, out=long, evaluators=("knn",)))

@@ -4,7 +4,7 @@ from isotropy.data.any_array import ArrayPreprocess
 from isotropy.data.data import Data
 from isotropy.data.dataset import ArrayDataset
 from isotropy.data.images import ImagePreprocess
-from isotropy.data.infer import PREPROCESS
+from isotropy.data.infer import PREPROCESS, preprocess_from
 from isotropy.data.preprocess import Preprocess
 from isotropy.data.read import read
 from isotropy.data.schema import ColumnSchema, Schema
@@ -22,5 +22,6 @@ __all__ = [
     "Schema",
     "SeriesPreprocess",
     "TablePreprocess",
+    "preprocess_from",
     "read",
 ]

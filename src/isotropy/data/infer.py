@@ -55,6 +55,11 @@ def known_modality(name: str) -> type[Preprocess]:
     return PREPROCESS[name]
 
 
+def preprocess_from(saved: dict[str, Any]) -> Preprocess:
+    """Return the preprocessing that its `to_json` wrote; UserError where a value is none that it writes."""
+    return known_modality(str(saved.get("modality"))).from_json(saved)
+
+
 def _infer(array: NDArray[Any]) -> str:
     for name, kind in PREPROCESS.items():
         if kind.infers(array):

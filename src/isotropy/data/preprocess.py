@@ -12,6 +12,7 @@ from torch import Tensor
 from isotropy.batch import Batch, without_mask
 from isotropy.data.recordings.format import Format
 from isotropy.errors import UserError
+from isotropy.io.json_file import check_arguments
 
 
 class Preprocess:
@@ -128,6 +129,9 @@ class Preprocess:
             named = signature(cls).parameters
             # What an older version did not write has the default that it had then.
             learnt = {name: data[name] for name, one in named.items() if name in data or one.default is one.empty}
+            check_arguments(cls, learnt)
+            if any(deviation <= 0 for deviation in learnt.get("std", ())):
+                raise ValueError("a deviation (std) is not above 0")
             return cls(**{name: tuple(v) if isinstance(v, list) else v for name, v in learnt.items()})
         except (KeyError, TypeError, ValueError) as error:
             raise UserError(f"this is no {cls.modality} preprocessing of isotropy: {error}") from error

@@ -12,12 +12,13 @@ import pandas as pd
 from numpy.typing import NDArray
 from torch import Tensor
 
-from isotropy.data.columns import KINDS, WANTED, Kind, as_names, as_numbers, kind_of
+from isotropy.data.columns import WANTED, Kind, as_names, as_numbers, kind_of
 from isotropy.data.frames import as_pandas, spread, spread_as
 from isotropy.data.quantiles import edges_of, tail_of
 from isotropy.data.tensors import as_array
 from isotropy.data.text import letters
 from isotropy.errors import UserError, nearest
+from isotropy.io.json_file import check_arguments
 
 MAX_LEVELS = 255
 # A level in fewer than one training row in ten thousand teaches nothing about itself.
@@ -260,19 +261,25 @@ class Schema:
     def from_json(cls, data: dict[str, Any]) -> "Schema":
         """Return the schema that `to_json` wrote; UserError if it is not one."""
         try:
+            check_arguments(cls, data)
             columns = tuple(_column_from_json(column) for column in data["columns"])
-            schema = cls(columns, tuple(data["seen"]), bool(data["named"]))
-        except (KeyError, TypeError) as error:
+            if not columns:
+                raise UserError("columns is empty")
+        except UserError as error:
             raise UserError(f"this is no table schema of isotropy: {error}") from error
-        unknown = [column.kind for column in columns if column.kind not in KINDS]
-        if unknown:
-            raise UserError(f"the table schema has a column of kind {unknown[0]!r}{nearest(unknown[0], KINDS)}")
-        return schema
+        return cls(columns, tuple(data["seen"]), data["named"])
 
 
 def _column_from_json(column: dict[str, Any]) -> ColumnSchema:
     learnt: dict[str, Any] = {name: tuple(x) if isinstance(x, list) else x for name, x in column.items()}
-    return ColumnSchema(**learnt)
+    made = ColumnSchema(**learnt)
+    if made.std <= 0 or made.reading and len(made.reading) != _READINGS.get(made.reading[0]):
+        raise UserError(f"column {made.name!r} has a std of {made.std} and is read as {list(made.reading)}")
+    return made
+
+
+# How many words a reading has, by the first of them; see `columns.Found` and `ColumnSchema`.
+_READINGS = {"numbers": 3, "dates": 2, "times": 1, "durations": 1, "letters": 4}
 
 
 @dataclass

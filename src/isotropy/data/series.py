@@ -170,8 +170,8 @@ class SeriesPreprocess(Preprocess):
         made = super().from_json({**data, "recordings": None})
         try:
             return made if data.get("recordings") is None else made.of_recordings(Format.from_json(data["recordings"]))
-        except (KeyError, TypeError) as error:
-            raise UserError(f"this is no preprocessing of recordings of isotropy: {error!r}") from error
+        except UserError as error:
+            raise UserError(f"this is no preprocessing of recordings of isotropy: {error}") from error
 
     def transform(self, values: Any) -> Tensor | Batch:
         """Return series (N, C, T) as float32 (N, kept channels, T), standardised.

@@ -19,6 +19,7 @@ from isotropy.encoders.table import OneHot, TableMLP, TableResNet
 from isotropy.encoders.timm import Timm
 from isotropy.encoders.wrap import Wrapped, wrap
 from isotropy.errors import UserError, nearest
+from isotropy.io.json_file import check_arguments
 from isotropy.registry import find, name_of
 
 __all__ = [
@@ -159,11 +160,14 @@ def from_spec(spec: Mapping[str, Any]) -> Encoder:
         kind = _kind(str(spec.get("name")))
     except UserError as error:
         raise UserError(f"{error}; make it importable, or pass the network when loading") from error
+    arguments: Any = spec.get("arguments")
     try:
-        inspect.signature(kind).bind(**spec["arguments"])
-    except (KeyError, TypeError) as error:
+        check_arguments(kind, arguments)
+    except UserError as error:
         raise UserError(f"the encoder's specification does not fit {spec.get('name')!r}: {error}") from error
-    return kind(**spec["arguments"])
+    if arguments.get("pretrained"):
+        raise UserError("the encoder's specification asks for pretrained weights: its own are in a file")
+    return kind(**arguments)
 
 
 def _kind(name: str) -> type[Encoder]:

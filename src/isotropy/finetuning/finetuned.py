@@ -4,7 +4,7 @@ import copy
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, NotRequired, Self, TypedDict
 
 import numpy as np
 import torch
@@ -17,13 +17,30 @@ from isotropy.evaluation.metrics import score_of
 from isotropy.evaluation.task import has_label
 from isotropy.finetuning.head import Head, Network
 from isotropy.finetuning.target import Target
+from isotropy.io.json_file import Count
 from isotropy.modalities import MODALITIES
 from isotropy.representation import Representation, embed_groups, embed_rows, repeated, steady_chunk
 from isotropy.representation import load as load_representation
-from isotropy.representation.files import fill, read_about, write, write_weights
+from isotropy.representation.files import Rows, Weights, fill, read_about, write, write_weights
 
 ABOUT, HEAD = "finetuned.json", "head.safetensors"
 FORMAT = 1
+
+
+class About(TypedDict):
+    """finetuned.json."""
+
+    format: Count
+    label: str
+    task: Literal["classes", "numbers"]
+    classes: list[str | float | bool]
+    mean: float
+    spread: float
+    temperature: float
+    chunk: NotRequired[Rows | None]
+    detail: dict[str, Any]
+    encoder: Weights
+    head: Weights
 
 
 class FineTuned:
@@ -170,23 +187,21 @@ def load(
         UserError: a missing, damaged or foreign file, named.
     """
     folder = Path(folder)
-    about = read_about(folder / ABOUT, wanted="a fine-tuned network")
+    about = read_about(folder / ABOUT, About, wanted="a fine-tuned network")
     representation = load_representation(folder, encoder, device=device)
     model = read_about(folder / "model.json")
     try:
-        target = Target(
-            str(about["label"]), about["task"], tuple(about["classes"]), float(about["mean"]), float(about["spread"])
-        )
+        target = Target(about["label"], about["task"], tuple(about["classes"]), about["mean"], about["spread"])
         head = Head(representation.width, target.width)
-        digest, temperature, detail = about["head"]["sha256"], float(about["temperature"]), dict(about["detail"])
-        same = about["encoder"]["sha256"] == model["weights"]["sha256"]
-        # Models of older versions do not say it.
-        chunk = None if about.get("chunk") is None else int(about["chunk"])
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise UserError(f"{folder / ABOUT}: damaged, or not an artefact of isotropy ({error!r})") from error
-    if not same:
+        if not (about["spread"] > 0 and about["temperature"] > 0):
+            raise ValueError("spread and temperature must be above 0")
+    except ValueError as error:
+        raise UserError(f"{folder / ABOUT}: damaged, or not an artefact of isotropy ({error})") from error
+    if about["encoder"]["sha256"] != model["weights"]["sha256"]:
         raise UserError(f"{folder / ABOUT}: belongs to another encoder than model.json beside it")
-    fill(head, folder / HEAD, digest, ABOUT)
+    fill(head, folder / HEAD, about["head"]["sha256"], ABOUT)
+    # Models of older versions do not say the chunk.
+    temperature, detail, chunk = about["temperature"], about["detail"], about.get("chunk")
     return FineTuned(representation, head, target, temperature=temperature, detail=detail, chunk=chunk)
 
 

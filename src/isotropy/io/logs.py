@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from isotropy.errors import UserError
+from isotropy.io.json_file import parse_json
 
 
 class Log:
@@ -28,23 +29,24 @@ class Log:
         self._file.seek(offset)
 
     @staticmethod
-    def read(path: Path) -> Iterator[dict[str, Any]]:
+    def read(path: Path, kind: Any) -> Iterator[dict[str, Any]]:
         """Yield the lines of a file, none where there is no file; a last line cut short by a kill is left out.
 
-        UserError: a line that is not JSON, or a file that is no text.
+        Args:
+            path: the file. kind: what each line holds, see `json_file.departure`.
+
+        Raises:
+            UserError: a line that is not JSON or not of this kind, or a file that is no text.
         """
         if not path.is_file():
             return
         try:
-            lines = [line for line in path.read_text(encoding="utf-8").split("\n") if line.strip()]
+            # What a kill cut short has no end of its line.
+            lines = path.read_text(encoding="utf-8").split("\n")[:-1]
         except UnicodeDecodeError:
             raise UserError(f"{path} is not text: is the run damaged?") from None
         for number, line in enumerate(lines, start=1):
-            try:
-                yield json.loads(line)
-            except json.JSONDecodeError:
-                if number < len(lines):
-                    raise UserError(f"{path}, line {number} is not JSON: is the run damaged?") from None
+            yield parse_json(line, kind, f"{path}, line {number}", "restore it, or begin another run")
 
     def add(self, entry: dict[str, Any]) -> dict[str, Any]:
         """Append one line, and return what is in it; a number that is not finite becomes null."""

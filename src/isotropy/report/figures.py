@@ -49,7 +49,7 @@ def line(
     margin = 0.06 * ((high - low) or span)
     low, high = (low if floor and low == 0 else low - margin), high + margin
     first = points[0][0]
-    last = points[-1][0] if points[-1][0] > first else first + 1
+    last = points[-1][0] if points[-1][0] > first else first + max(abs(first), 1.0)
 
     def x(value: float) -> str:
         return f"{LEFT + (value - first) / (last - first) * (width - LEFT - RIGHT):.1f}"
@@ -84,10 +84,11 @@ def lines(series: dict[str, list[list[float]]], colours: dict[str, str], *, what
     """Return the SVG of curves of [x, value, low, high] with bands over a logarithmic axis, the first one on top."""
     every = [point for points in series.values() for point in points]
     low, high = min(point[2] for point in every), max(point[3] for point in every)
-    margin = 0.05 * ((high - low) or 0.1)
+    margin = 0.05 * ((high - low) or max(abs(high), 0.1))
     low, high = low - margin, high + margin
     places = sorted({point[0] for point in every})
-    first, last = math.log(places[0]), math.log(places[-1]) if len(places) > 1 else math.log(places[0]) + 1
+    first, last = math.log(places[0]), math.log(places[-1])
+    last = last if last > first else first + 1
 
     def x(value: float) -> str:
         return f"{LEFT + (math.log(value) - first) / (last - first) * (WIDTH - LEFT - RIGHT):.1f}"

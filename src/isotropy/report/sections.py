@@ -67,7 +67,7 @@ def codes(found: dict[str, Any]) -> str:
             f"{pairs['mean']:.3g} of their information on average, {pairs['highest']:.3g} at most "
             f"(segments {' and '.join(map(str, pairs['segments']))}); 0 is independent, 1 the same clustering"
         )
-    if pure := found.get("purity"):
+    if (pure := found.get("purity")) and "chance" in found:
         listed["Purity of a segment"] = (
             f"{number(min(pure))} to {number(max(pure))}: how often the majority label of a code is right "
             f"(one code for all: {number(found['chance'])})"
@@ -86,7 +86,7 @@ def spectrum(found: dict[str, Any]) -> str:
         return section("Spectrum", "<p>The embeddings are one point: they have no directions.</p>")
     colours = {"trained": "var(--ours)", "untrained": COLOURS[1]}
     points = {name: [[place + 1, y, y, y] for place, y in enumerate(values)] for name, values in curves.items()}
-    half = {name: next(place + 1 for place, y in enumerate(values) if y >= 0.5) for name, values in curves.items()}
+    half = {name: 1 + sum(y < 0.5 for y in values) for name, values in curves.items()}
     said = "; ".join(f"{name}: half of it lies in {count} of {len(curves[name])}" for name, count in half.items())
     legend = "".join(f'<li><i style="background:{colours[name]}"></i>{name}</li>' for name in points)
     drawing = lines(points, colours, what="fraction of the spectrum over number of directions", axis="directions")

@@ -7,22 +7,31 @@ from math import isfinite, nan
 from pathlib import Path
 from shlex import quote
 from statistics import fmean
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from isotropy.errors import UserError
+from isotropy.io.json_file import read_json
 from isotropy.io.logs import Log
 from isotropy.report.answers import answers, headline
 from isotropy.report.points import dimensions_of
+from isotropy.representation.files import MODEL, REMEDY
 from isotropy.runs.diagnose import diagnose
 from isotropy.runs.directory import Run
+from isotropy.runs.file_types import LOGS
 
 _MEAN_OF = 50  # steps at the end whose loss is shown as one number
 POINTS = 300  # of a curve, at most: each the mean, lowest and highest of its stretch
 _NO_METRIC = {"step", "epoch", "pass", "rows", "seconds", "loss", "categories", "diverged"}
 Curve = list[list[float]]
+
+
+class _Model(TypedDict):
+    """What the page shows of model.json."""
+
+    made_with: NotRequired[dict[str, str]]
 
 
 def summarise(run_dir: str | Path) -> dict[str, Any]:
@@ -50,8 +59,11 @@ def summarise(run_dir: str | Path) -> dict[str, Any]:
         summary["data"] = {name: about[name] for name in shown if name in about}
     if "recipe.toml" in files:
         summary |= _recipe(run.folder / "recipe.toml")
-    summary |= {name: run.read_json(f"{name}.json") for name in ("model", "codes") if f"{name}.json" in files}
-    if metrics := list(Log.read(run.folder / "metrics.jsonl")):
+    if "model.json" in files:
+        summary["model"] = read_json(run.folder / MODEL, _Model, REMEDY)
+    if "codes.json" in files:
+        summary["codes"] = run.read_json("codes.json")
+    if metrics := list(Log.read(run.folder / "metrics.jsonl", LOGS["metrics"])):
         summary["training"] = _training(metrics, about.get("reference_losses", {}))
     if "measured.json" in files and (spectrum := run.read_json("measured.json").get("spectrum")):
         summary["spectrum"] = spectrum
@@ -118,7 +130,9 @@ def _newest(losses: list[float]) -> float | None:
 def _health(records: list[dict[str, Any]]) -> dict[str, Any]:
     curves, last = {}, {}
     for name in dict.fromkeys(name for record in records for name in record if name not in _NO_METRIC):
-        points = [(record["epoch"], _number(record[name])) for record in records if name in record]
+        points = [(record["epoch"], _number(record[name])) for record in records if {name, "epoch"} <= record.keys()]
+        if not points:
+            continue
         last[name] = points[-1][1] if isfinite(points[-1][1]) else None
         if drawn := curve(points):
             curves[name] = [[x, mean] for x, mean, _, _ in drawn]

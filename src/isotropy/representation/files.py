@@ -2,10 +2,9 @@
 
 import copy
 import hashlib
-import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, NotRequired, TypedDict
 
 import torch
 from safetensors import SafetensorError
@@ -19,6 +18,8 @@ from isotropy.encoders import Encoder, wrap
 from isotropy.encoders.wrap import has_lazy_weights
 from isotropy.errors import UserError
 from isotropy.io.atomic import write_atomically
+from isotropy.io.json_file import Count, checked, read_json
+from isotropy.nn.bounded import MOST_WEIGHTS, bounded
 
 FORMAT = 2
 MODEL, WEIGHTS, CODER = "model.json", "encoder.safetensors", "coder.safetensors"
@@ -27,6 +28,62 @@ EMBEDDING = "embedding.safetensors"
 CONFIG, TENSORS = "config.json", "model.safetensors"
 # What a run writes beside them: the embeddings of its rows.
 ROWS = "embeddings.parquet"
+
+
+Rows = Annotated[int, range(1, 1 << 24)]
+# So many weights a network may have whatever its file holds: of a file that was cut short its checksum tells.
+_FREE = 1 << 26
+REMEDY = "not an artefact of isotropy, or damaged: restore it from a copy"
+
+
+class EncoderSpec(TypedDict):
+    """Which encoder it is, and its constructor's arguments."""
+
+    name: str
+    arguments: dict[str, Any]
+    width: NotRequired[Count]
+
+
+class Weights(TypedDict):
+    """The checksum of a file of tensors, and what stands before its network's names there."""
+
+    sha256: str
+    before: NotRequired[str]
+
+
+class Coder(TypedDict):
+    """The arguments of `SegmentHead`, and its weights."""
+
+    widths: list[Rows]
+    num_segments: Rows
+    sha256: str
+    before: NotRequired[str]
+
+
+class EmbeddingSpec(TypedDict):
+    """What `Embedding.of_spec` takes, and its tensors."""
+
+    name: str
+    width: NotRequired[Rows]
+    features: NotRequired[list[str]]
+    sha256: str
+    before: NotRequired[str]
+
+
+class Model(TypedDict):
+    """model.json."""
+
+    format: Count
+    method: str
+    modality: str
+    encoder: EncoderSpec
+    preprocess: dict[str, Any]
+    chunk: Rows
+    scores: list[dict[str, Any]]
+    made_with: dict[str, str]
+    weights: Weights
+    coder: NotRequired[Coder]
+    embedding: NotRequired[EmbeddingSpec]
 
 
 def write_weights(networks: Mapping[str, nn.Module], path: Path) -> str:
@@ -53,30 +110,33 @@ def write(path: Path, data: bytes) -> None:
         raise UserError(f"{path.parent}: the artefact could not be written ({error.strerror})") from error
 
 
-def read_about(path: Path, wanted: str = "a trained encoder") -> dict[str, Any]:
-    """Return what model.json says; raise UserError where it is not that of an artefact this version reads."""
-    try:
-        about = json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError):
+def read_about(path: Path, kind: Any = Model, wanted: str = "a trained encoder") -> dict[str, Any]:
+    """Return what model.json, or another file of that `kind`, says of an artefact.
+
+    Raises:
+        UserError: there is none, it is not that of an artefact, or of a newer version.
+    """
+    if not path.is_file():
         hint = " (is the run finished?)" if path.name == MODEL else ""
-        raise UserError(f"{path}: no such file: its folder holds no {wanted.partition(' ')[2]}{hint}") from None
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise UserError(f"{path}: damaged, or not an artefact of isotropy ({error})") from error
-    number = about.get("format") if isinstance(about, dict) else None
-    if not isinstance(number, int):
-        raise UserError(f"{path}: not an artefact of isotropy (it has no format number)")
-    if number > FORMAT:
+        raise UserError(f"{path}: no such file: its folder holds no {wanted.partition(' ')[2]}{hint}")
+    about = read_json(path, dict[str, Any], REMEDY)
+    number = about.get("format")
+    if isinstance(number, int) and number > FORMAT:
         raise UserError(f"{path}: format {number} is of a newer isotropy; this one reads {FORMAT}: upgrade it")
-    return dict(about)
+    return dict(checked(about, kind, str(path), REMEDY))
 
 
-def network(spec: Mapping[str, Any], own: nn.Module | None, example: Callable[[], Tensor | Batch]) -> Encoder:
+def network(
+    spec: Mapping[str, Any], own: nn.Module | None, example: Callable[[], Tensor | Batch], weights: Path
+) -> Encoder:
     """Return the encoder that `spec` names, or a copy of the user's own network, with weights still to come.
 
-    `example` makes a batch, from which lazy modules of an own network learn their shapes.
+    No network is made that has more weights than the file of `weights` has bytes, if many. `example` makes a batch,
+    from which lazy modules of an own network learn their shapes.
     """
     if own is None:
-        return encoders.from_spec(spec)
+        with bounded(max(weights.stat().st_size, _FREE) if weights.is_file() else MOST_WEIGHTS):
+            return encoders.from_spec(spec)
     if spec["name"] != "custom" and not isinstance(own, Encoder):
         raise UserError(f"the encoder is a {spec['name']}, which needs no network of your own")
     if isinstance(own, Encoder):

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from isotropy import encoders
 from isotropy.batch import Batch, batched, unwrap
-from isotropy.data import PREPROCESS, Data, Preprocess, SeriesPreprocess, read
+from isotropy.data import Data, Preprocess, SeriesPreprocess, preprocess_from, read
 from isotropy.data.frames import as_pandas
 from isotropy.data.infer import infer_modality
 from isotropy.data.readers import options_for
@@ -471,18 +471,18 @@ def load(
     place = folder / (CONFIG if hub else MODEL)
     about = read_about(place)
     try:
-        preprocess = PREPROCESS[about["modality"]].from_json(about["preprocess"])
+        preprocess = preprocess_from(about["preprocess"])
+        if preprocess.modality != about["modality"]:
+            raise UserError(f"modality is {about['modality']!r}, and its preprocessing is of {preprocess.modality!r}")
         example_rows = MODALITIES[preprocess.modality].example_rows
-        made = network(about["encoder"], encoder, lambda: preprocess.to_input(example_rows(preprocess.shape, 2)))
-        chunk, method, scores = about["chunk"], str(about["method"]), list(about["scores"])
-        made_with = {**about["made_with"]}
-        spec = dict(about.get("coder") or {})
+        weights = folder / (TENSORS if hub else WEIGHTS)
+        made = network(
+            about["encoder"], encoder, lambda: preprocess.to_input(example_rows(preprocess.shape, 2)), weights
+        )
+        spec = about.get("coder") or {}
         coder = SegmentHead(spec["widths"], num_segments=spec["num_segments"]) if spec else None
-        given = dict(about.get("embedding") or {})
+        given = about.get("embedding") or {}
         kind = EMBEDDINGS[given["name"]] if given else None
-        weights = {**about["weights"], "sha256": about["weights"]["sha256"]}
-        if not isinstance(chunk, int) or chunk < 1:
-            raise UserError(f"a chunk of {chunk!r} rows is not possible")
     except UserError as error:
         raise UserError(f"{place}: {error}") from error
     except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
@@ -490,9 +490,9 @@ def load(
 
     def saved(part: str, known: Mapping[str, Any]) -> tuple[Path, str, str, str]:
         path = folder / (TENSORS if hub else _FILES[part])
-        return path, str(known.get("sha256")), place.name, str(known.get("before", ""))
+        return path, known["sha256"], place.name, known.get("before", "")
 
-    fill(made, *saved("encoder", weights))
+    fill(made, *saved("encoder", about["weights"]))
     if coder is not None:
         fill(coder, *saved("coder", spec))
     embedding = None
@@ -503,12 +503,17 @@ def load(
             embedding = kind.of_spec(given, tensors)
         except (KeyError, TypeError, ValueError) as error:
             raise UserError(f"{path}: does not fit what {place.name} says of it ({error!r})") from error
+    made_with = about["made_with"]
     if device is None:
         device = "cuda" if made_with.get("device") == "cuda" and torch.cuda.is_available() else "cpu"
-    representation = Representation(
-        made.to(device), preprocess, method=method, scores=scores, chunk=chunk, coder=coder and coder.to(device),
-        embedding=embedding,
-    )  # fmt: skip
+    try:
+        representation = Representation(
+            made.to(device), preprocess, method=about["method"], scores=about["scores"], chunk=about["chunk"],
+            coder=coder and coder.to(device), embedding=embedding,
+        )  # fmt: skip
+    except (RuntimeError, IndexError) as error:
+        reason = str(error).partition("\n")[0]
+        raise UserError(f"{place}: encoder, preprocessing and embedding do not fit ({reason})") from error
     representation.made_with = made_with
     if (folder / ROWS).is_file():
         representation.corpus = folder / ROWS

@@ -15,14 +15,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from isotropy.batch import Batch, batched, tensors_of
-from isotropy.data import PREPROCESS, Preprocess
+from isotropy.data import Preprocess, preprocess_from
 from isotropy.errors import UserError
 from isotropy.evaluation.score import read_comparison
 from isotropy.io.atomic import write_atomically
+from isotropy.io.json_file import checked, read_json
 from isotropy.io.logs import Log, finite
 from isotropy.representation import Representation
 from isotropy.runs import columns
 from isotropy.runs.columns import Column
+from isotropy.runs.file_types import FILES, LOGS, Comparison
 from isotropy.runs.prepare import Prepared
 from isotropy.runs.recipe import Recipe
 from isotropy.training import Diverged, Step, checkpoint, comm
@@ -116,21 +118,27 @@ class Run:
     @property
     def extends(self) -> list[int]:
         """The lengths in steps that the run had before it was trained longer."""
-        return [int(steps) for steps in self.read_json("data.json", {}).get("extends", [])]
+        return list(self._known.get("extends", []))
 
     @property
     def probed(self) -> list[int]:
         """How many training and test rows are probed at most, where it is less than usual."""
-        return [int(count) for count in self.read_json("data.json", {}).get("probed", [])]
+        return list(self._known.get("probed", []))
 
     @property
     def about(self) -> dict[str, Any]:
         """What data.json says of the data and the run's length."""
-        return _renamed(self.read_json("data.json"))
+        found: dict[str, Any] = self.read_json("data.json")
+        return found
+
+    @property
+    def _known(self) -> dict[str, Any]:
+        """The same, nothing where there is no such file."""
+        return self.about if (self.folder / "data.json").is_file() else {}
 
     def read_records(self) -> list[dict[str, Any]]:
         """Return the records of diagnostics.jsonl, as far as they are whole."""
-        return [_renamed(record) for record in Log.read(self.folder / "diagnostics.jsonl")]
+        return [_renamed(record) for record in Log.read(self.folder / "diagnostics.jsonl", LOGS["diagnostics"])]
 
     @property
     def recipe(self) -> Recipe:
@@ -140,21 +148,20 @@ class Run:
     @property
     def preprocess(self) -> Preprocess:
         """What was learnt on the training rows."""
-        about = self.about
         try:
-            return PREPROCESS[about["preprocess"]["modality"]].from_json(about["preprocess"])
-        except (KeyError, TypeError) as error:
-            raise UserError(f"{self.folder / 'data.json'}: damaged, or not of isotropy ({error!r})") from error
+            return preprocess_from(self.about.get("preprocess", {}))
+        except UserError as error:
+            raise UserError(f"{self.folder / 'data.json'}: damaged: {error}") from error
 
     @property
     def finished(self) -> bool:
         """Whether the encoder was exported, at the end of the length that the run has now."""
-        return (self.folder / "model.json").is_file() and not self.read_json("data.json", {}).get("unfinished")
+        return (self.folder / "model.json").is_file() and not self._known.get("unfinished")
 
     @property
     def trained_seconds(self) -> float:
         """How long all steps took."""
-        return sum(line["seconds"] for line in Log.read(self.folder / "timing.jsonl"))
+        return sum(line["seconds"] for line in Log.read(self.folder / "timing.jsonl", LOGS["timing"]))
 
     @property
     def has_checkpoint(self) -> bool:
@@ -221,7 +228,7 @@ class Run:
                 self._write("codes.json", codes)
         made.scores = [{key: entry[key] for key in ("label", "outcome", "sentence")} for entry in found]
         made.save(self.folder)
-        about = self.read_json("data.json", {})
+        about = self._known
         if about.pop("unfinished", None):
             with self._writing():
                 self._write("data.json", about | prepared.facts())
@@ -252,7 +259,7 @@ class Run:
 
     def keep_evidence(self, found: list[dict[str, Any]]) -> None:
         """Write probes.json: one entry per label, the newest in place of an older one of the same name."""
-        kept = [old for old in self.read_json("probes.json", []) if old["label"] not in {e["label"] for e in found}]
+        kept = [old for old in self._probed() if old["label"] not in {entry["label"] for entry in found}]
         self._write("probes.json", kept + found)
 
     def keep_measured(self, found: dict[str, Any]) -> None:
@@ -261,14 +268,18 @@ class Run:
             self._write("measured.json", found)
 
     def read_comparisons(self) -> list[dict[str, Any]]:
-        """Return what probes.json holds, in format 2 (see `evaluation.evaluate`): one comparison per label."""
-        written = self.read_json("probes.json", [])
+        """Return what probes.json holds, in format 3 (see `evaluation.evaluate`): one comparison per label."""
+        path, remedy = self.folder / "probes.json", FILES["probes.json"][1]
         try:
-            return [read_comparison(entry) for entry in (written if isinstance(written, list) else [written])]
+            found = [read_comparison(entry) for entry in self._probed()]
         except (KeyError, TypeError, AttributeError) as error:
-            raise UserError(
-                f"{self.folder / 'probes.json'}: missing or damaged ({error!r}): probe the label again"
-            ) from error
+            raise UserError(f"{path}: damaged ({error!r}): {remedy}") from error
+        return list(checked(found, list[Comparison], str(path), remedy))
+
+    def _probed(self) -> list[dict[str, Any]]:
+        """Return the entries of probes.json as they were written."""
+        written = self.read_json("probes.json", [])
+        return written if isinstance(written, list) else [written]
 
     def _write(self, name: str, content: Any) -> None:
         text = content if isinstance(content, str) else json.dumps(content, indent=1)
@@ -282,13 +293,15 @@ class Run:
             raise UserError(f"{self.folder}: cannot be written ({error.strerror or error})") from error
 
     def read_json(self, name: str, absent: Any = None) -> Any:
-        """Return what a JSON file of the run holds, or `absent`, if given; else a UserError, as where it is damaged."""
-        if absent is not None and not (self.folder / name).is_file():
+        """Return what a JSON file of the run holds, one of `FILES`, or `absent`, if given, where there is none.
+
+        Raises:
+            UserError: it cannot be read, or holds something else than such a file.
+        """
+        path, (kind, remedy) = self.folder / name, FILES[name]
+        if absent is not None and not path.is_file():
             return absent
-        try:
-            return json.loads((self.folder / name).read_text())
-        except (OSError, json.JSONDecodeError, UnicodeDecodeError) as error:
-            raise UserError(f"{self.folder / name}: missing or damaged") from error
+        return checked(_renamed(read_json(path, Any, remedy)), kind, str(path), remedy)
 
 
 class Recorder:

@@ -3,6 +3,8 @@
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
+from isotropy.io.json_file import check_arguments
+
 
 @dataclass(frozen=True, kw_only=True)
 class Format:
@@ -30,5 +32,6 @@ class Format:
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Self:
-        """Return what `to_json` wrote; raises TypeError or KeyError for anything else."""
+        """Return what `to_json` wrote; UserError for anything else."""
+        check_arguments(cls, data)
         return cls(**{**data, "channels": tuple(data["channels"])})
