@@ -1,5 +1,7 @@
 """What the terminal shows: the live line, the table of evidence at 80 columns, times in words."""
 
+import json
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -11,6 +13,9 @@ from isotropy.diagnostics.answers import Answer
 from isotropy.diagnostics.verdict import Verdict
 from isotropy.errors import UserError
 from isotropy.evaluation import evaluate
+from isotropy.evaluation.score import read_comparison
+
+RUN = Path(__file__).parents[1] / "fixtures" / "run-0.1" / "finished"
 
 
 def step(number, *, seconds=0.1, waited=0.02):
@@ -125,3 +130,18 @@ def test_a_complaint_is_one_line(capsys):
     said = capsys.readouterr().err
     assert said.count("\n") == 1
     assert said.startswith("isotropy: one two three xxx")
+
+
+@pytest.mark.parametrize(
+    "name", ["pay [/bold", "[red]pay[/]", "a[/]b", ":smile:", "\x1b]0;title\x1b[2J", "\u202eyap\x9b1A"]
+)
+def test_what_data_say_is_shown_and_never_obeyed(name, capsys):
+    found = json.loads(RUN.joinpath("probes.json").read_text())[0]
+    found = read_comparison(found | {"label": name, "sentence": f"{name}: as it is.", "notes": [name]})
+    table.show_evidence(found | {"metric": name})
+    show.say(name)
+    show.note(name)
+    show.complain(name)
+    said = "".join(capsys.readouterr())
+    assert said.count(show.visible(name)) >= 5
+    assert all(character == "\n" or character.isprintable() for character in said)

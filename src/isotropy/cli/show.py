@@ -1,15 +1,56 @@
 """Lines on the terminal: what is said, noted and complained about."""
 
 import os
+from collections.abc import Iterable
+from unicodedata import category
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
 from rich.text import Text
 
 # Where nothing says how wide the terminal is (a file, a pipe), a table keeps its lines whole.
 _PLAIN_WIDTH = 120
+
+
+class PlainConsole(Console):
+    """A console on which nothing that a text says becomes a command, a colour or a hidden character.
+
+    Names of columns, labels and files come from data: brackets are brackets, and what steers a terminal (escape
+    sequences, or marks that turn the direction of a line) is shown by its number.
+    """
+
+    def __init__(self, *, stderr: bool = False, quiet: bool = False) -> None:
+        super().__init__(stderr=stderr, quiet=quiet, highlight=False, markup=False, emoji=False)
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """Yield the segments of what is shown, texts made `visible`; the console's own controls stay."""
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else Segment(visible(segment.text), segment.style)
+
+
+def visible(text: str) -> str:
+    r"""Return a text with every character that steers a terminal as its number.
+
+    Example:
+        >>> visible("\x1b[31m red\n")
+        '\\x1b[31m red\n'
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(repr(one)[1:-1] if _steers(one) else one for one in text)
+
+
+# Ends of lines, and what joins or parts letters and emoji.
+_HARMLESS = "\n\t\N{ZERO WIDTH JOINER}\N{ZERO WIDTH NON-JOINER}"
+
+
+def _steers(character: str) -> bool:
+    return category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp") and character not in _HARMLESS
+
+
 # Of several ranks the first one speaks; what goes wrong is said once on every machine.
-OUT = Console(highlight=False, quiet=os.environ.get("RANK", "0") != "0")
-ERR = Console(stderr=True, highlight=False, quiet=os.environ.get("LOCAL_RANK", "0") != "0")
+OUT = PlainConsole(quiet=os.environ.get("RANK", "0") != "0")
+ERR = PlainConsole(stderr=True, quiet=os.environ.get("LOCAL_RANK", "0") != "0")
 for _console in (OUT, ERR):
     if not _console.is_terminal:
         _console.width, _console.soft_wrap = _PLAIN_WIDTH, True
