@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 from pyarrow import compute
 
-from isotropy.data import csv_file, csv_parts, read
+from isotropy.data import TablePreprocess, csv_file, csv_parts, read
 from isotropy.data.csv_file import layout_of, read_csv
 from isotropy.data.readers import READERS
 from isotropy.errors import UserError
@@ -162,3 +162,13 @@ def test_a_tsv_file_is_read_as_its_csv(tmp_path):
     frame = pd.DataFrame({"a": [1.5, 2.5], "b": ["x,y", "z"]})
     frame.to_csv(tmp_path / "t.tsv", sep="\t", index=False)
     assert read(tmp_path / "t.tsv").values.equals(frame)
+
+
+@pytest.mark.parametrize("odd", ["0001-01-01", "9999-12-31", "0001-01-01T00:00:00Z", "9999-12-31 23:59:59.999999"])
+def test_dates_of_the_first_and_the_last_year_are_read(odd, tmp_path):
+    days = ["2019-03-01", "2019-03-02", odd, "2019-03-04", "2019-03-05"]
+    table = read(written(tmp_path, "day,x\n" + "".join(f"{day},{place}\n" for place, day in enumerate(days)))).values
+    stored = TablePreprocess.learn(table).transform(table)[:, 0]
+    others = stored[[0, 1, 3, 4]]
+    assert stored.isfinite().all() and abs(stored[2] - others.mean()) > 1
+    assert (others.diff() > 0).all()

@@ -294,7 +294,8 @@ def _seconds(present: "pd.Series[Any]") -> "pd.Series[Any]":
     if dates.isna().any():
         # To be refused; of values none of which is a date pandas forgets the time zone.
         return dates
-    return (dates - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(seconds=1)
+    # In microseconds, which reach from before year 1 to after year 9999.
+    return dates.dt.tz_localize(None).dt.as_unit("us").astype(np.int64) / 1e6
 
 
 def _truth(present: "pd.Series[Any]") -> "pd.Series[Any]":
