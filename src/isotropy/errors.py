@@ -18,7 +18,7 @@ def nearest(name: str, choices: Iterable[str]) -> str:
         ' (valid: byol, simclr)'
     """
     choices = sorted(choices)
-    close = get_close_matches(name, choices, n=1, cutoff=0.6)
+    close = get_close_matches(str(name), choices, n=1, cutoff=0.6)
     if close:
         return f" (did you mean {close[0]!r}?)"
     return f" (valid: {', '.join(choices)})" if choices else ""

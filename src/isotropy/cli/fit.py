@@ -42,6 +42,7 @@ from isotropy.runs.session import (
 )
 from isotropy.runs.settings import parse_setting
 from isotropy.training import Diverged, comm
+from isotropy.training.plan import MOST_EPOCHS
 from isotropy.training.precision import choose
 
 # How much longer a run is that may pay, and that in time for one of the default length.
@@ -118,8 +119,9 @@ def _length(epochs: float | None, budget: str | None) -> dict[str, Any]:
     """Return `epochs` and `budget` in seconds, as `isotropy.train` takes them."""
     if epochs is not None and budget is not None:
         raise UserError("give --epochs or --budget, not both")
-    if epochs is not None and not 0 < epochs < float("inf"):
-        raise UserError(f"--epochs {epochs:g} must be a number above 0")
+    if epochs is not None and not 0 < epochs <= MOST_EPOCHS:
+        most = f" and at most {MOST_EPOCHS:,}" if epochs > MOST_EPOCHS else ""
+        raise UserError(f"--epochs {epochs:g} must be a number above 0{most}")
     return {"epochs": epochs, "budget": None if budget is None else seconds_of(budget)}
 
 
@@ -144,6 +146,9 @@ def _resumption(
     return kept, {"resume": folder, **length}
 
 
+_MOST_SECONDS = 1e9  # thirty years
+
+
 def seconds_of(text: str) -> float:
     """Return the seconds of "90s", "10m", "1h30m" or "2h"; raise UserError for anything else, or no time at all.
 
@@ -153,7 +158,7 @@ def seconds_of(text: str) -> float:
     """
     found = fullmatch(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s)?", "".join(text.split()))
     total = sum(float(n or 0) * unit for n, unit in zip(found.groups(), (3600, 60, 1), strict=True)) if found else 0.0
-    if total <= 0:
+    if not 0 < total < _MOST_SECONDS:
         raise UserError(f"--budget {text}: a time is written as 90s, 10m or 1h30m")
     return total
 

@@ -47,7 +47,7 @@ class Timm(Encoder):
             hint = hint if "did you mean" in hint else " (timm.list_models() lists them)"
             raise UserError(f"timm has no model {model!r}{hint}")
         # Only transformers of a fixed input size are told the size; the others take any.
-        fixed = timm.get_pretrained_cfg(model, allow_unregistered=False).fixed_input_size
+        fixed = _known(model).fixed_input_size
         sized = {"img_size": tuple(size)} if fixed else {}
         try:
             self.model: nn.Module = timm.create_model(
@@ -70,7 +70,7 @@ class Timm(Encoder):
     @classmethod
     def normalisation(cls, arguments: Mapping[str, Any]) -> tuple[Sequence[float], Sequence[float]] | None:
         """Return what timm says of the weights that it offers, for images of as many channels."""
-        about = _timm().get_pretrained_cfg(arguments["model"], allow_unregistered=False)
+        about = _known(arguments["model"])
         if about is None or len(about.mean) != arguments["channels"]:
             return None
         return about.mean, about.std
@@ -101,6 +101,16 @@ def _timm() -> ModuleType:
         # A torchvision that does not fit the installed torch fails with RuntimeError.
         raise UserError(f"models of timm need the images extra: pip install isotropy[images] ({error})") from error
     return timm
+
+
+def _known(model: str) -> Any:
+    """Return what timm says of the weights that it offers for a model, which its tag names; None where it has none."""
+    try:
+        return _timm().get_pretrained_cfg(model, allow_unregistered=False)
+    except RuntimeError as error:
+        name, _, tag = model.partition(".")
+        tags = [one.partition(".")[2] for one in _timm().list_pretrained(f"{name}.*")]
+        raise UserError(f"timm has no weights {tag!r} of {name!r}{nearest(tag, tags)}") from error
 
 
 def _small_stem(stem: nn.Module) -> nn.Module:

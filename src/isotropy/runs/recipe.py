@@ -13,17 +13,20 @@ import torch
 from torch import nn
 
 from isotropy import encoders
-from isotropy.data import ArrayDataset, Preprocess
+from isotropy.data import ArrayDataset, Preprocess, read
 from isotropy.errors import UserError, nearest
+from isotropy.io.json_file import check_arguments
 from isotropy.methods import METHODS, find_method, method_name
 from isotropy.methods.method import Method
 from isotropy.modalities import MODALITIES
+from isotropy.nn.bounded import bounded
 from isotropy.representation.joined import check_embedding
 from isotropy.runs.auto import AUTO, method_for
 from isotropy.runs.defaults import DEFAULTS
 from isotropy.runs.initial import begin_with, freeze
 from isotropy.runs.settings import check_options, check_type, current_name
 from isotropy.training import Optim
+from isotropy.training.plan import MOST_EPOCHS
 from isotropy.training.precision import PRECISIONS
 from isotropy.views import Plain
 from isotropy.views.multiview import ViewMaker
@@ -46,8 +49,9 @@ class Train:
     compile: bool = False
 
     def __post_init__(self) -> None:
-        if not 0 < self.epochs < float("inf"):
-            raise UserError(f"train.epochs = {self.epochs:g} must be a number above 0")
+        if not 0 < self.epochs <= MOST_EPOCHS:
+            most = f" and at most {MOST_EPOCHS:,}" if self.epochs > MOST_EPOCHS else ""
+            raise UserError(f"train.epochs = {self.epochs:g} must be a number above 0{most}")
         for key, least in (("batch_size", 2), ("seed", 0), ("micro_batch", 0)):
             if not least <= (value := getattr(self, key)) < 1 << 32:
                 raise UserError(f"train.{key} = {value} must be a whole number of at least {least} and below 2^32")
@@ -99,6 +103,8 @@ class Recipe:
     init: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        for name in ("modality", "method", "encoder", "embedding"):
+            _refuse_no_name(name, getattr(self, name))
         if self.modality not in MODALITIES:
             raise UserError(f"modality = {self.modality!r} is unknown{nearest(self.modality, MODALITIES)}")
         modality = MODALITIES[self.modality]
@@ -120,6 +126,7 @@ class Recipe:
     @classmethod
     def default(cls, method: str | type[Method], modality: str) -> "Recipe":
         """Return the recipe that suits `method` (or "auto") on `modality` on one small machine."""
+        _refuse_no_name("method", method)
         method = method_name(method) if isinstance(method, type) else method
         method = method_for(modality) if method == AUTO else method
         settings = DEFAULTS.get((method, modality), {}) or DEFAULTS.get((method, ""), {})
@@ -155,6 +162,8 @@ class Recipe:
 
     def _with(self, name: str, value: Any) -> "Recipe":
         name = current_name(name, self.method)
+        if name in ("views", "views.name"):
+            _refuse_no_name(name, value)
         if name == "encoder":
             return replace(self, encoder=value, encoder_options={})
         if name == "method":
@@ -228,6 +237,9 @@ class Recipe:
         if modality is None:
             raise UserError(f"{path}: names no modality (valid: {', '.join(MODALITIES)})")
         embedding = content.pop("embedding", "learned")
+        stray = next((name for name, values in content.items() if not isinstance(values, dict)), None)
+        if stray is not None:
+            raise UserError(f"{path}: {stray}: every setting stands in a section ([method], [train], ...)")
         method = dict(content.pop("method", {}))
         recipe = cls.default(method.pop("name", AUTO), modality)
         encoder = dict(content.pop("encoder", {}))
@@ -236,10 +248,9 @@ class Recipe:
         data = dict(content.pop("data", {}))
         sections = {"method": method, "encoder": encoder, **content}
         try:
+            check_arguments(read, {"dataset": None} | {name: one for name, one in data.items() if name != "path"})
             settings = {f"{s}.{k}": v for s, values in sections.items() for k, v in values.items()}
             return replace(recipe.changed(settings), data=data, embedding=embedding)
-        except AttributeError:
-            raise UserError(f"{path}: every setting stands in a section ([method], [train], ...)") from None
         except UserError as error:
             raise UserError(f"{path}: {error}") from error
 
@@ -269,7 +280,7 @@ def build(
     for name in ("make_projector", "make_decoder"):
         if name in named and given[name] is None:
             raise UserError(f"method {recipe.method!r} needs what {modality.name} data has not ({name})")
-    with torch.random.fork_rng(devices=[]):
+    with bounded(), torch.random.fork_rng(devices=[]):
         # Not torch.manual_seed, which would seed the GPUs' generators too.
         torch.default_generator.manual_seed(recipe.train.seed)
         if encoder is None:
@@ -332,6 +343,11 @@ def _takes_no(method: str, kind: type[Method], modality: str) -> str:
     taken = " and ".join(kind.modalities or MODALITIES)
     others = ", ".join([name for name, other in METHODS.items() if other.takes(modality)][:3])
     return f"method {method!r} takes {taken} data, and this is {modality} data: use another ({others}, ...)"
+
+
+def _refuse_no_name(setting: str, value: Any) -> None:
+    if not isinstance(value, str | type):
+        raise UserError(f"{setting} = {value!r} must be a name")
 
 
 def _tuples(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from types import UnionType
 from typing import Any, get_args, get_origin
 
 from isotropy.errors import UserError, nearest
+from isotropy.io.json_file import MOST_NUMBER
 
 # Settings that had another name in version 0.1: recipes and run directories of that time are read, with one line.
 RENAMED = {
@@ -125,7 +126,9 @@ def check_type(name: str, value: Any, wanted: Any) -> None:
 
 def _is(value: Any, kind: Any) -> bool:
     if kind is float:
-        return isinstance(value, int | float) and not isinstance(value, bool)
+        return isinstance(value, float) or type(value) is int and abs(value) < MOST_NUMBER
+    if kind is int:
+        return type(value) is int and abs(value) < 1 << 53
     if kind in _NAMES:
         return type(value) is kind
     return isinstance(value, Mapping)

@@ -8,6 +8,8 @@ from isotropy import rng
 from isotropy.errors import UserError
 from isotropy.views.multiview import Dataset, Order, OrderedDataset
 
+MOST_EPOCHS = 10**9
+
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
@@ -40,8 +42,8 @@ class Plan:
             raise UserError(f"the data has {self.rows} row(s): training needs at least 2")
         if self.batch_size < 2:
             raise UserError(f"batch_size = {self.batch_size}: a batch needs at least 2 rows")
-        if not 0 < self.epochs < float("inf"):
-            raise UserError(f"epochs = {self.epochs} must be a number above 0")
+        if not 0 < self.epochs <= MOST_EPOCHS:
+            raise UserError(f"epochs = {self.epochs} must be a number above 0 and at most {MOST_EPOCHS:,}")
 
     @property
     def per_pass(self) -> int:
