@@ -186,14 +186,19 @@ def runs(folder: Path | None, seed: int) -> Iterator[Run]:
 # Claims
 
 
-def _above(rows: Rows) -> tuple[str, str] | None:
-    """Return on how many tables fine-tuning is above the network from scratch, in the mean and by the interval."""
-    gaps = [paired(rows, TUNED, SCRATCH, "score", data=name) for name in dict.fromkeys(row["data"] for row in rows)]
-    known = [gap for gap in gaps if gap]
-    above, surely = sum(gap.mean > 0 for gap in known), sum(gap.low > 0 for gap in known)
-    below = sum(gap.high < 0 for gap in known)
-    said = f"above on {above} of {len(known)} in the mean; the interval is above 0 on {surely}, below on {below}"
-    return said, "holds" if above >= 0.8 * len(known) and not below else "does not hold"
+def _above(tables: tuple[str, ...]) -> Callable[[Rows], tuple[str, str] | None]:
+    """Return a criterion: on how many of the tables fine-tuning is above the network from scratch."""
+
+    def criterion(rows: Rows) -> tuple[str, str] | None:
+        gaps = [gap for name in tables if (gap := paired(rows, TUNED, SCRATCH, "score", data=name))]
+        above, surely = sum(gap.mean > 0 for gap in gaps), sum(gap.low > 0 for gap in gaps)
+        below = sum(gap.high < 0 for gap in gaps)
+        said = f"above on {above} of {len(gaps)} in the mean; the interval is above 0 on {surely}, below on {below}"
+        if len(gaps) < len(tables):
+            return said, f"open: {len(gaps)} of {len(tables)} tables"
+        return said, "holds" if above >= 0.8 * len(gaps) and not below else "does not hold"
+
+    return criterion
 
 
 def _reaches(column: str, goal: float | None) -> Callable[[Rows], tuple[str, str] | None]:
@@ -217,9 +222,9 @@ def _reaches(column: str, goal: float | None) -> Callable[[Rows], tuple[str, str
 
 CLAIMS = [
     Claim("10 % of the labels: above the network from scratch on 8 of 10 tables (those chosen on)", "goal",
-          "ten per cent, chosen on", _above),
+          "ten per cent, chosen on", _above(CHOSEN_ON)),
     Claim("10 % of the labels: above the network from scratch on 8 of 10 tables (the others)", "goal",
-          "ten per cent, reported", _above),
+          "ten per cent, reported", _above(REPORTED)),
     Claim("California, all labels: RMSE of the standardised label at most .433", "goal", "california",
           _reaches("rmse", 0.433)),
     Claim("Gesture, random split, all labels: accuracy at least .69", "goal; arXiv 2207.03208 has .691, .635 from "

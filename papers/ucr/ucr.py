@@ -196,7 +196,7 @@ CLAIMS = [
     Claim("mean rank above summary features: the encoder alone", GOAL, RANKED, _outranks(ENCODER)),
     Claim("within .02 mean accuracy of random convolutions (MiniRocket): the encoder alone", GOAL, RANKED,
           _against_convolutions(ENCODER, -WITHIN)),
-    Claim("joined with them above them", GOAL, RANKED, _against_convolutions(JOINED, 0.0)),
+    Claim("joined with random convolutions above them alone", GOAL, RANKED, _against_convolutions(JOINED, 0.0)),
     Claim("the 26 sets on which no default was chosen", GOAL, RANKED, _half_not_chosen_on),
     Claim("few-label score no worse than of TS2Vec's network on 8 sets", "goal", FEW, _no_worse),
     Claim("at least 3 times as many series a second in training as TS2Vec's network", "goal", FEW, _faster),
