@@ -5,7 +5,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from isotropy.audit.alignment import aligned, coarse, reduced
+from isotropy.audit.alignment import aligned, coarse, fitting, reduced
 
 
 def smooth(*shape):
@@ -54,3 +54,32 @@ def test_a_series_shorter_than_its_crops():
     rows = reduced(smooth(4, 1, 6))
     assert np.isfinite(coarse(rows, np.array([[1], [2], [3], [0]]))).all()
     assert np.allclose(aligned(rows, np.arange(4), np.arange(4)), 1, atol=1e-4)
+
+
+@pytest.mark.parametrize("how", ["shift", "crop"])
+@pytest.mark.parametrize("shape", [(60, 1, 176), (60, 2, 128), (60, 1, 28, 28)])
+def test_a_part_of_a_row_leads_to_its_copy_among_rows_that_are_nearly_alike(how, shape):
+    # Rows of one family: what varies most is the same in all, and copies share the small rest.
+    x = torch.sin(torch.linspace(0, 6, shape[-1])) + 0.1 * smooth(*shape)
+    rows = reduced(torch.cat([x, changed(x[:6], how)]))
+    found = fitting(rows, 5)
+    assert found.shape == (66, 5) and not (found == np.arange(66)[:, None]).any()
+    assert (found[:6] == np.arange(60, 66)[:, None]).any(axis=1).mean() >= 0.8
+    assert (found[60:] == np.arange(6)[:, None]).any(axis=1).mean() >= 0.8
+
+
+@pytest.mark.parametrize("shape", [(12, 1, 6), (12, 3, 8, 8)])
+def test_parts_of_small_and_constant_rows_are_numbers(shape):
+    x = torch.cat([torch.ones(2, *shape[1:]), smooth(*shape)])
+    found = fitting(reduced(x), 3)
+    assert found.shape == (14, 3) and found.min() >= 0 and found.max() < 14
+
+
+def test_twins_in_what_varies_most_are_told_from_copies():
+    # Smooth outlines: a twin by nature differs from a row by a thousandth, a cut and enlarged copy by less.
+    steps = torch.linspace(0, 6, 176)
+    x = torch.sin(steps)[None, None] + 0.03 * smooth(6, 1, 176)
+    rows = reduced(torch.cat([x, changed(x, "crop"), x + 0.01 * smooth(6, 1, 176).flip(0)]))
+    one = np.arange(6)
+    copies, twins = 1 - aligned(rows, one, one + 6), 1 - aligned(rows, one, one + 12)
+    assert copies.max() < twins.min() / 3, (copies, twins)

@@ -9,6 +9,7 @@ from scipy.stats import binom
 
 from isotropy.audit import labels as reading
 from isotropy.audit import tails
+from isotropy.audit.alignment import fitting
 from isotropy.audit.duplicates import Near, by_agreement, by_alignment, by_distance, sets_of, without_gain
 from isotropy.audit.given import Given, given
 from isotropy.audit.issue import KINDS, Audit, Issue
@@ -19,6 +20,7 @@ from isotropy.search import neighbour_graph
 
 _NEIGHBOURS = 30
 _PLAIN = 5  # candidates by the values, beside those by the embedding
+_FITTING, _ALL = 6, 8192  # candidates by all parts of all rows, of so many rows at most: it grows with their square
 _LAID = 1_000_000  # candidates of all rows whose crops are compared, about
 _LOCAL = 10  # of them say how dense it is
 _WIDEST = 1024  # columns that a linear classifier learns from
@@ -103,8 +105,11 @@ def _duplicates(of: Given, near: Neighbours, raw_near: Neighbours | None) -> tup
         # Copies of another gain or brightness are next to each other without them, whatever the embedding says.
         plain = neighbour_graph(without_gain(raw.pictures), min(_PLAIN, len(rows) - 1))[1]
         each = max(_LAID // len(rows), _LOCAL)
-        candidates = np.concatenate([near[1][:, :each], plain], axis=1)
-        found = by_alignment(raw.pictures, candidates, ~exact, raw.blocks)
+        likely = rows[:, None][:, :0]
+        if len(rows) <= _ALL:
+            likely = fitting(raw.pictures, min(_FITTING, len(rows) - 1), raw.blocks)
+        candidates = np.concatenate([likely, near[1][:, :each], plain], axis=1)
+        found = by_alignment(raw.pictures, candidates, ~exact, raw.blocks, likely=likely.shape[1])
         method = "laid on each other, after the embedding"
     elif raw_near is not None:
         assert raw is not None and raw.columns is not None and raw.codes is not None

@@ -11,7 +11,7 @@ from scipy.sparse.csgraph import connected_components
 from torch import Tensor
 
 from isotropy.audit import tails
-from isotropy.audit.alignment import aligned, coarse
+from isotropy.audit.alignment import aligned, coarse, grey
 from isotropy.audit.linkage import agreement
 
 Rows = NDArray[np.int64]
@@ -40,7 +40,7 @@ class Near:
 
 
 def by_alignment(
-    rows: Tensor, candidates: Rows, alone: NDArray[np.bool_], apart: NDArray[np.int64] | None = None
+    rows: Tensor, candidates: Rows, alone: NDArray[np.bool_], apart: NDArray[np.int64] | None = None, likely: int = 0
 ) -> Near:
     """Return the nearest rows among `candidates` (N, K), once each is cropped, shifted and amplified to fit the other.
 
@@ -49,6 +49,7 @@ def by_alignment(
     Args:
         rows: as `alignment.reduced` gives them. alone: (N,) which rows have no copy, and show what is usual.
         apart: (N,) blocks; rows of one block are not compared.
+        likely: of the first candidates so many are laid on each row, whatever their crops say.
     """
     found = coarse(rows, candidates)
     if apart is not None:
@@ -60,8 +61,9 @@ def by_alignment(
     bulk = usual[np.unique(np.linspace(0, len(usual) - 1, min(len(usual), _BULK)).astype(np.int64))]
     closest = np.argsort(-best, kind="stable")[: int(np.clip(_FRACTION * len(rows), *_ALIGNED))]
     looked = np.union1d(closest, bulk)
-    planes = rows.mean(1, keepdim=True) if rows.shape[2] > 1 else rows  # colours move together
-    one, tried = looked, order[looked][:, : min(_TRIED, candidates.shape[1])]
+    planes = grey(rows)
+    first = np.broadcast_to(np.arange(likely), (len(looked), likely))
+    one, tried = looked, np.concatenate([order[looked][:, : min(_TRIED, candidates.shape[1])], first], axis=1)
     fits = np.stack([aligned(planes, one, candidates[one, place]) for place in tried.T], axis=1).astype(np.float64)
     fits[np.take_along_axis(found[one], tried, axis=1) <= -1.0] = -1.0
     at = fits.argmax(axis=1)
