@@ -15,7 +15,7 @@ help:
 	@echo "make bench   measure speed beside the floor and beside peers"
 
 demo: .venv/core
-	@$(BIN)/python examples/demo.py
+	@$(BIN)/isotropy demo
 
 # Short waits of OpenMP threads: on a busy machine long ones make small steps a hundred times slower.
 test: .venv/test

@@ -65,7 +65,6 @@ COVERED = [
     "recipes/*.toml",
     "papers/**/*.py",
     "papers/**/README.md",
-    "examples/*.py",
     "benchmarks/*.py",
     "docs/claims.md",
 ]

@@ -15,6 +15,8 @@ from isotropy.errors import UserError
 # Of click, which newer versions of typer carry inside: reached through a name that is public in all of them.
 _UsageError: Any = typer.BadParameter.__mro__[1]
 
+_DEMO = Path("runs")
+
 app = typer.Typer(
     name="isotropy",
     help="Self-supervised representation learning, compared with baselines.",
@@ -343,6 +345,16 @@ def audit(
     from isotropy.cli import audit as verb
 
     verb.audit(run, label=label, most=most, as_json=json)
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(help="Where digits.npz and the run demo are written, each made anew.")] = _DEMO,
+) -> None:
+    """Train on digits that ship with scikit-learn, evaluate, search, and find the copies among them."""
+    from isotropy.cli import demo as verb
+
+    verb.demo(out, lambda words: app(words, prog_name="isotropy", standalone_mode=False))
 
 
 def main(arguments: list[str] | None = None) -> None:
