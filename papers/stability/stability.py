@@ -15,7 +15,7 @@ from torch import Tensor, nn
 sys.path.insert(0, str(Path(__file__).parents[1]))
 import runner
 from measures import entropy_rank
-from runner import Checkpoints, Claim, Paper, Row, Rows, Run, Table, mean, select
+from runner import Checkpoints, Claim, Paper, Row, Rows, Run, Table, mean, reproduced, select
 
 import data as sets
 from isotropy.diagnostics import stability
@@ -174,12 +174,54 @@ def _toy(weight: float, batch: str, kind: str, seed: int, quick: bool) -> Row:
     return {name: runner.short(value) for name, value in numbers.items()}
 
 
+# The counter-example in the plane: four groups at the corners of a square, and points on a circle to send them to.
+CORNERS = torch.tensor([[1.0, 1.0], [1.0, -1.0], [-1.0, 1.0], [-1.0, -1.0]])
+PLANE = ("two points", "four points", "trained, lambda 0.5", "trained, lambda 5")
+
+
+def _plane(variant: str, seed: int, quick: bool) -> Row:
+    """Return a and c2 of two views, how well five neighbours tell the groups, and the angles of 40 rows by group.
+
+    -a + lambda c2 is least where a = 1 and c2 = 0, for every lambda above 0: by four directions, and as well by two
+    opposite ones, which send two groups to one point.
+    """
+    draw, labels = torch.Generator().manual_seed(seed), torch.arange(400) % 4
+    torch.manual_seed(seed)
+    net = nn.Sequential(nn.Linear(2, 32), nn.ReLU(), nn.Linear(32, 32), nn.ReLU(), nn.Linear(32, 2))
+    given = {"two points": lambda x: x[:, :1].sign() * torch.tensor([[1.0, 0.0]]), "four points": lambda x: x.sign()}
+    sent = given.get(variant, net)
+
+    def views() -> list[Tensor]:
+        return [sent(CORNERS[labels] + 0.15 * torch.randn(400, 2, generator=draw)) for _ in range(2)]
+
+    if variant not in given:
+        optimiser, weight = torch.optim.Adam(net.parameters(), lr=3e-3), float(variant.rsplit(" ", 1)[1])
+        for _ in range(5 if quick else 400):
+            terms = center(*views(), lambd=0.5)
+            optimiser.zero_grad()
+            (terms["alignment"] + 2 * weight * terms["centre"]).backward()
+            optimiser.step()
+    with torch.no_grad():
+        z, other = views()
+        numbers = stability([z, other])
+    knn = knn_probe(z[:200].numpy(), labels[:200], z[200:].numpy(), labels[200:], k=5, metric="accuracy").score
+    angles = torch.atan2(z[:, 1], z[:, 0])
+    return {
+        "alignment": runner.short(numbers["alignment"]),
+        "centre": runner.short(numbers["centre"]),
+        "knn": runner.short(knn),
+        "angles": [[round(float(angle), 2) for angle in angles[labels == group][:10]] for group in range(4)],
+    }
+
+
 def runs(folder: Path | None, seed: int) -> Iterator[Run]:
     """Return all runs of a seed: the toy, then the table, images, and the many momenta last."""
     for batch, kind in KINDS:
         for weight in TOY_LAMBDAS:
             variant = f"{batch}-batch, {kind}, lambda {weight:g}"
             yield Run("toy", "clusters", variant, seed, partial(_toy, float(weight), batch, kind, seed))
+    for variant in PLANE:
+        yield Run("plane", "square", variant, seed, partial(_plane, variant, seed))
     for data in DATA:
         for variant in SHORT:
             recipe = _recipe_of(data, variant, seed)
@@ -328,6 +370,20 @@ def _u_shape(rows: Rows, data: str) -> tuple[bool, str]:
     return min(gains.values()) > 0.8, f"k-NN {said}"
 
 
+def _alike_in_the_plane(rows: Rows) -> tuple[str, str]:
+    """Judge whether a and c2 tell a map that keeps four groups from one that keeps two."""
+    found = {variant: select(rows, variant=variant) for variant in PLANE}
+    if not all(found.values()):
+        return "", "open: runs are missing"
+    said = "; ".join(
+        f"{variant}: a {mean(of, 'alignment'):.3f}, c2 {mean(of, 'centre'):+.3f}, k-NN {mean(of, 'knn'):.3f}"
+        for variant, of in found.items()
+    )
+    two, four = ({name: mean(found[v], name) for name in ("alignment", "centre", "knn")} for v in PLANE[:2])
+    same = abs(two["alignment"] - four["alignment"]) < 0.01 and abs(two["centre"] - four["centre"]) < 0.01
+    return said, reproduced(not (same and four["knn"] > two["knn"] + 0.4))
+
+
 def _simplified(rows: Rows) -> tuple[str, str]:
     point, shape = [], []
     for batch, kind in KINDS:
@@ -350,6 +406,7 @@ CLAIMS = [
     Claim("H3: SwAV's prototypes need not learn", "theory", "runs", partial(_in_every_cell, _prototypes, "")),
     Claim("H4: BYOL's centre and k-NN depend on the momentum", "theory", "runs", partial(_in_every_cell, _momenta, "")),
     Claim("H5: -a + lambda c2 collapses at 0 and not inside (0, 1); best inside", "theory", "toy", _simplified),
+    Claim("a long a and a short centre say that a representation is good", "abstract", "plane", _alike_in_the_plane),
     Claim("longer, H0a: all six shorten the centre, by .8 deviations", "abstract", "longer",
           partial(_at_length, _shortens, SIX)),
     Claim("longer, H0b: rho of c2 and k-NN is below -.3", "abstract", "longer",
@@ -376,6 +433,7 @@ TABLES = [
     Table("At the end of longer runs", "longer", {"epochs": "epochs", "c2 of z": "z_centre",
           "a of z": "z_alignment", "rank of z": "z_rank", "k-NN": "knn", "k-NN untrained": "knn_untrained",
           "CPU seconds": "cpu_seconds"}),
+    Table("Four groups in the plane", "plane", {"a": "alignment", "c2": "centre", "k-NN": "knn"}, ("variant",)),
     Table("The simplified objective on clusters", "toy",
           {"c2": "centre", "a": "alignment", "rank": "rank", "k-NN": "knn"},
           ("variant",)),
