@@ -162,6 +162,8 @@ class Recipe:
 
     def _with(self, name: str, value: Any) -> "Recipe":
         name = current_name(name, self.method)
+        if isinstance(value, int) and abs(value) >= 1 << 53:
+            raise UserError(f"{name} = {value} must be a number below 2^53")
         if name in ("views", "views.name"):
             _refuse_no_name(name, value)
         if name == "encoder":
