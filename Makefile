@@ -4,12 +4,13 @@ BIN := .venv/bin
 INSTALL := $(BIN)/uv pip install --quiet --compile-bytecode --python .venv --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check rooms fmt bench constraints clean
+.PHONY: help demo test check docs rooms fmt bench constraints clean
 
 help:
 	@echo "make demo    train on data that ships with scikit-learn and show the evidence"
 	@echo "make test    run every test"
 	@echo "make check   style, types and import directions"
+	@echo "make docs    the documentation site in docs/site: pages, gallery, reference"
 	@echo "make rooms   the rooms of the house: sizes, imports, long files and functions"
 	@echo "make fmt     format the code"
 	@echo "make bench   measure speed beside the floor and beside peers"
@@ -27,6 +28,10 @@ check: .venv/test
 	$(BIN)/mypy
 	$(BIN)/python -m pytest tests/test_imports.py
 
+docs: .venv/docs
+	GOMP_SPINCOUNT=1000 $(BIN)/python -m sphinx -q -W --keep-going -b html docs docs/site
+	@echo docs/site/index.html
+
 rooms:
 	@$(PYTHON) tests/house.py
 
@@ -40,10 +45,10 @@ bench: .venv/bench
 # Exact versions of everything, for every platform, without the address of an index.
 constraints: .venv/uv
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url --no-header --no-annotate \
-		--extra test --extra bench --upgrade pyproject.toml -o constraints.txt
+		--extra test --extra bench --extra docs --upgrade pyproject.toml -o constraints.txt
 
 clean:
-	rm -rf .venv runs
+	rm -rf .venv runs docs/site docs/reference docs/auto_examples
 
 .venv/uv:
 	$(PYTHON) -m venv .venv
@@ -56,6 +61,10 @@ clean:
 
 .venv/test: .venv/uv pyproject.toml constraints.txt
 	$(INSTALL) --editable '.[test]'
+	@touch $@
+
+.venv/docs: .venv/uv pyproject.toml constraints.txt
+	$(INSTALL) --editable '.[docs]'
 	@touch $@
 
 .venv/bench: .venv/uv pyproject.toml constraints.txt

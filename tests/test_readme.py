@@ -61,4 +61,6 @@ def test_nothing_is_left_to_fill_in_and_every_link_leads_somewhere():
         text = page.read_text()
         assert "@@" not in text, page
         for link in re.findall(r"\]\((?!https?:)([^)#]+)\)", text):
-            assert (page.parent / link).exists(), f"{page}: {link}"
+            # Made by `make docs`, which checks the links to it.
+            made = link.startswith(("auto_examples/", "reference/"))
+            assert made or (page.parent / link).exists(), f"{page}: {link}"
