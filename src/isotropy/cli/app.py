@@ -8,9 +8,10 @@ from typing import Annotated, Any
 
 import typer
 
-from isotropy.cli.reading import ALL, AS_THE_RUN, LABELLED, one_or_several, reads
+from isotropy.cli.reading import ALL, AS_THE_RUN, LABELLED, one_or_several, reads, sources
 from isotropy.cli.show import INTERRUPTED, complain, note
 from isotropy.errors import UserError
+from isotropy.io.paths import existing_folder
 
 # Of click, which newer versions of typer carry inside: reached through a name that is public in all of them.
 _UsageError: Any = typer.BadParameter.__mro__[1]
@@ -20,13 +21,16 @@ _DEMO = Path("runs")
 app = typer.Typer(
     name="isotropy",
     help="Self-supervised representation learning, compared with baselines.",
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
 
 # Verbs import what they need when they run: `isotropy --help` answers without loading torch.
-_SOURCES = typer.Argument(help="A .csv, .parquet, .npy or .npz file, a folder of images, or recordings: several files.")
+# Paths are looked at while the line is read, so that a wrong one is answered without it, too.
+_RUN = typer.Argument(help="The directory of a run.", callback=existing_folder)
+_SOURCES = typer.Argument(
+    help="A .csv, .parquet, .npy or .npz file, a folder of images, or recordings: several files.", callback=sources
+)
 LabelBudget = Annotated[
     str | None,
     typer.Option(help="Sizes of the few-label curve, for example 1,10,50,1%: labels a class or percentages."),
@@ -78,6 +82,9 @@ def fit(
     stop_on_collapse: Annotated[
         bool, typer.Option("--stop-on-collapse", help="End with exit code 3 if training collapses.")
     ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say how the data is read and what would be trained, and stop there.")
+    ] = False,
 ) -> None:
     """Train an encoder, and compare it with baselines."""
     from isotropy.cli import fit as verb
@@ -90,15 +97,15 @@ def fit(
     }  # fmt: skip
     verb.fit(
         _at(path, data), settings, resume=resume, out=out, evaluators=_names(evaluate), baselines=_names(baselines),
-        label_budget=label_budget, device=device, stop_on_collapse=stop_on_collapse,
+        label_budget=label_budget, device=device, stop_on_collapse=stop_on_collapse, dry_run=dry_run,
     )  # fmt: skip
 
 
 @app.command()
 @reads(AS_THE_RUN)
 def embed(
-    run: Annotated[Path, typer.Argument(help="A run directory.")],
-    path: Annotated[list[str], typer.Argument(help="Data of the same kind as the run's.")],
+    run: Annotated[Path, _RUN],
+    path: Annotated[list[str], typer.Argument(help="Data of the same kind as the run's.", callback=sources)],
     out: Annotated[
         Path, typer.Option(help="A .parquet, .arrow, .npy or .csv file to write; with --shard-rows a folder of them.")
     ],
@@ -130,8 +137,8 @@ def embed(
 @app.command()
 @reads(LABELLED)
 def probe(
-    run: Annotated[Path, typer.Argument(help="A run directory.")],
-    path: Annotated[list[str], typer.Argument(help="Labelled data of the same kind as the run's.")],
+    run: Annotated[Path, _RUN],
+    path: Annotated[list[str], typer.Argument(help="Labelled data of the same kind as the run's.", callback=sources)],
     *,
     data: dict[str, Any],
     evaluate: Evaluate = "linear,knn,trees,few_labels,search,clusters",
@@ -152,8 +159,10 @@ def probe(
 @app.command()
 @reads([name for name in LABELLED if name != "label"])
 def finetune(
-    run: Annotated[Path, typer.Argument(help="A run directory.")],
-    path: Annotated[list[str], typer.Argument(help="Data of the same kind as the run's, labelled in part or all.")],
+    run: Annotated[Path, _RUN],
+    path: Annotated[
+        list[str], typer.Argument(help="Data of the same kind as the run's, labelled in part or all.", callback=sources)
+    ],
     label: Annotated[str | None, typer.Option(help="Column to predict; rows without a value are not labelled.")] = None,
     *,
     data: dict[str, Any],
@@ -185,7 +194,9 @@ def finetune(
 @reads(AS_THE_RUN)
 def predict(
     model: Annotated[Path, typer.Argument(help="A folder that `isotropy finetune` wrote.")],
-    path: Annotated[list[str], typer.Argument(help="Data of the same kind as the model's; a label may be there.")],
+    path: Annotated[
+        list[str], typer.Argument(help="Data of the same kind as the model's; a label may be there.", callback=sources)
+    ],
     out: Annotated[Path, typer.Option(help="A .parquet or .csv file to write.")],
     *,
     data: dict[str, Any],
@@ -199,7 +210,7 @@ def predict(
 
 @app.command()
 def export(
-    run: Annotated[Path, typer.Argument(help="The directory of a finished run.")],
+    run: Annotated[Path, _RUN],
     to: Annotated[
         str,
         typer.Option(
@@ -270,19 +281,26 @@ def report(
 
 
 @app.command()
-def methods() -> None:
-    """List the methods, their data and their ideas."""
+def methods(
+    modality: Annotated[
+        str | None,
+        typer.Option(help="table, series, image or array: its methods, by what they were measured to be worth."),
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """List the methods, their data, what they were measured to be worth, and their ideas."""
     from isotropy.cli import methods as verb
 
-    verb.methods()
+    verb.methods(modality, as_json=json)
 
 
 @app.command()
 @reads(AS_THE_RUN)
 def search(
-    run: Annotated[Path, typer.Argument(help="A run directory.")],
+    run: Annotated[Path, _RUN],
     path: Annotated[
-        list[str] | None, typer.Argument(help="Data of the same kind to search (default: the run's own rows).")
+        list[str] | None,
+        typer.Argument(help="Data of the same kind to search (default: the run's own rows).", callback=sources),
     ] = None,
     query: Annotated[
         str,
@@ -304,7 +322,7 @@ def search(
 
 @app.command()
 def cluster(
-    run: Annotated[Path, typer.Argument(help="A run directory.")],
+    run: Annotated[Path, _RUN],
     k: Annotated[str, typer.Option("-k", help="Number of clusters, or auto: the one that is found again.")] = "auto",
     method: Annotated[str, typer.Option(help="kmeans, or hdbscan: dense regions, and rows in none.")] = "kmeans",
     seed: Annotated[int, typer.Option(min=0, help="Random seed.")] = 0,
@@ -318,7 +336,7 @@ def cluster(
 
 @app.command()
 def explore(
-    run: Annotated[Path, typer.Argument(help="A run directory.")],
+    run: Annotated[Path, _RUN],
     write_only: Annotated[
         bool, typer.Option("--write-only", help="Write map, neighbours and scores, and start nothing.")
     ] = False,
@@ -333,7 +351,7 @@ def explore(
 
 @app.command()
 def audit(
-    run: Annotated[Path, typer.Argument(help="The directory of a finished run.")],
+    run: Annotated[Path, _RUN],
     label: Annotated[
         str | None,
         typer.Option(help="A label of the run, another column of its data, or a .npy, .csv or .parquet file of one."),

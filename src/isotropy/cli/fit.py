@@ -61,6 +61,7 @@ def fit(
     label_budget: str | None,
     device: str,
     stop_on_collapse: bool,
+    dry_run: bool,
 ) -> None:
     """Run `isotropy fit PATH`, or `isotropy fit --resume RUN [PATH]`, whose path is where the data moved to.
 
@@ -95,6 +96,9 @@ def fit(
             _show_longer(planned)
         elif resume is None:
             _show_plan(planned, settings)
+        if dry_run:
+            say(f"would be written to {planned.folder}; nothing was trained (--dry-run)")
+            return
         _show(planned, events, probing, _more(planned, settings), stop_on_collapse=stop_on_collapse)
 
 

@@ -3,11 +3,14 @@
 import inspect
 from collections.abc import Callable, Sequence
 from functools import wraps
+from glob import escape
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from isotropy.errors import UserError
+from isotropy.io.paths import existing
 
 _TEXT, _SEVERAL = str | None, list[str] | None
 # Every option, in the order of the help.
@@ -132,6 +135,22 @@ def reads(names: Sequence[str]) -> Callable[[Callable[..., None]], Callable[...,
         return run
 
     return with_options
+
+
+def sources(paths: list[str] | None) -> list[str] | None:
+    """Return the paths of data that were given; UserError for one that leads nowhere, before anything slow is loaded.
+
+    Example:
+        >>> sources(["/", "/day*.csv"])
+        ['/', '/day*.csv']
+    """
+    for text in paths or []:
+        path = Path(text).expanduser()
+        # Patterns, and names of records without the endings of their files, are their readers' to find.
+        known = any(sign in text for sign in "*?[") or any(path.parent.glob(f"{escape(path.name)}.*"))
+        if not known:
+            existing(path)
+    return paths
 
 
 def one_or_several(names: list[str] | None) -> str | list[str] | None:

@@ -18,7 +18,8 @@ from isotropy.data.recordings.format import Format
 from isotropy.data.sources import SOURCES
 from isotropy.data.sources.recordings import RECORDINGS
 from isotropy.data.sources.source import Origin
-from isotropy.errors import UserError, nearest
+from isotropy.errors import UserError
+from isotropy.io.paths import existing
 
 
 def read(
@@ -149,9 +150,4 @@ def _opened(dataset: Any, options: Options) -> tuple[Any, Origin]:
 def _existing(path: Path) -> Path:
     if str(path) != shown(str(path)):
         raise UserError(f"the name {shown(str(path))} is not UTF-8, and cannot be kept in a run: rename it, or link it")
-    if path.exists():
-        return path
-    if not path.parent.is_dir():
-        raise UserError(f"{path} does not exist (nor does the folder {path.parent})")
-    hint = nearest(path.name, [other.name for other in path.parent.iterdir()])
-    raise UserError(f"{path} does not exist{hint if 'did you mean' in hint else ''}")
+    return existing(path)
