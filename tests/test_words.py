@@ -53,6 +53,7 @@ COVERED = [
     "docs/speed.md",
     "docs/structured.md",
     "docs/index.md",
+    "docs/loops.md",
     "docs/install.md",
     "docs/start_table.md",
     "docs/start_images.md",
