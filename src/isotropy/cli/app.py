@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from isotropy.cli.reading import ALL, AS_THE_RUN, LABELLED, one_or_several, reads, sources
-from isotropy.cli.show import INTERRUPTED, complain, note
+from isotropy.cli.show import INTERRUPTED, answering, complain, note
 from isotropy.errors import UserError
 from isotropy.io.paths import existing_folder
 
@@ -41,6 +41,7 @@ Evaluate = Annotated[
 ]
 Baselines = Annotated[str, typer.Option(help="Baselines on request beside those always there: patches (images).")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @app.command()
@@ -85,6 +86,7 @@ def fit(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say how the data is read and what would be trained, and stop there.")
     ] = False,
+    json: Json = False,
 ) -> None:
     """Train an encoder, and compare it with baselines."""
     from isotropy.cli import fit as verb
@@ -95,10 +97,11 @@ def fit(
         "init": init, "freeze": freeze,
         "set": set_ or [], "recipe": recipe,
     }  # fmt: skip
-    verb.fit(
-        _at(path, data), settings, resume=resume, out=out, evaluators=_names(evaluate), baselines=_names(baselines),
-        label_budget=label_budget, device=device, stop_on_collapse=stop_on_collapse, dry_run=dry_run,
-    )  # fmt: skip
+    with answering(as_json=json) as answer:
+        answer(verb.fit(
+            _at(path, data), settings, resume=resume, out=out, evaluators=_names(evaluate), baselines=_names(baselines),
+            label_budget=label_budget, device=device, stop_on_collapse=stop_on_collapse, dry_run=dry_run,
+        ))  # fmt: skip
 
 
 @app.command()
@@ -124,14 +127,16 @@ def embed(
     *,
     data: dict[str, Any],
     device: Device = "auto",
+    json: Json = False,
 ) -> None:
     """Write the embeddings of new data, in constant memory."""
     from isotropy.cli import embed as verb
 
-    verb.embed(
-        run, _at(path, data), out, codes=codes, standardise=standardise, keep=keep or [], shard_rows=shard_rows,
-        device=device,
-    )  # fmt: skip
+    with answering(as_json=json) as answer:
+        answer(verb.embed(
+            run, _at(path, data), out, codes=codes, standardise=standardise, keep=keep or [], shard_rows=shard_rows,
+            device=device,
+        ))  # fmt: skip
 
 
 @app.command()
@@ -146,14 +151,16 @@ def probe(
     label_budget: LabelBudget = None,
     seed: Annotated[int, typer.Option(min=0, help="Random seed of the split, the folds and the resamples.")] = 0,
     device: Device = "auto",
+    json: Json = False,
 ) -> None:
     """Evaluate a run on a label, and compare it with baselines."""
     from isotropy.cli import probe as verb
 
-    verb.probe(
-        run, _at(path, data), evaluators=_names(evaluate), baselines=_names(baselines), label_budget=label_budget,
-        seed=seed, device=device,
-    )  # fmt: skip
+    with answering(as_json=json) as answer:
+        answer(verb.probe(
+            run, _at(path, data), evaluators=_names(evaluate), baselines=_names(baselines), label_budget=label_budget,
+            seed=seed, device=device,
+        ))  # fmt: skip
 
 
 @app.command()
@@ -180,14 +187,16 @@ def finetune(
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for the model (default: RUN-LABEL).")] = None,
     device: Device = "auto",
+    json: Json = False,
 ) -> None:
     """Fine-tune a run's encoder on a label, and compare it with the probe, with scratch and with trees."""
     from isotropy.cli import finetune as verb
 
-    verb.finetune(
-        run, _at(path, data) | ({} if label is None else {"label": label}), budget=budget, joint=joint,
-        settings=set_ or [], seed=seed, out=out, device=device,
-    )  # fmt: skip
+    with answering(as_json=json) as answer:
+        answer(verb.finetune(
+            run, _at(path, data) | ({} if label is None else {"label": label}), budget=budget, joint=joint,
+            settings=set_ or [], seed=seed, out=out, device=device,
+        ))  # fmt: skip
 
 
 @app.command()
@@ -201,11 +210,13 @@ def predict(
     *,
     data: dict[str, Any],
     device: Device = "auto",
+    json: Json = False,
 ) -> None:
     """Write a fine-tuned model's predictions of new data, with probabilities, in constant memory."""
     from isotropy.cli import predict as verb
 
-    verb.predict(model, _at(path, data), out, device=device)
+    with answering(as_json=json) as answer:
+        answer(verb.predict(model, _at(path, data), out, device=device))
 
 
 @app.command()
@@ -222,7 +233,7 @@ def export(
     push: Annotated[
         str | None, typer.Option(help="Upload to OWNER/NAME on the Hugging Face hub (with --to huggingface).")
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    json: Json = False,
 ) -> None:
     """Write a run's encoder for other programs, compared with what isotropy gives."""
     from isotropy.cli import export as verb
@@ -233,7 +244,7 @@ def export(
 @app.command()
 def diagnose(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN", help="Run directories of finished or current runs.")],
-    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    json: Json = False,
 ) -> None:
     """Say if a run is healthy and what to try, or compare runs."""
     from isotropy.cli import diagnose as verb
@@ -258,7 +269,7 @@ def compare(
         list[str] | None, typer.Option("--set", help="A setting of every method, for example encoder.width=64.")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for the runs (default: runs/NAME-compare).")] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    json: Json = False,
 ) -> None:
     """Train several methods at equal budget, compare them with what is free, and say what to use."""
     from isotropy.cli import compare as verb
@@ -273,11 +284,13 @@ def compare(
 def report(
     run: Annotated[Path, typer.Argument(help="A run directory, or the folder of a comparison.")],
     umap: Annotated[bool, typer.Option("--umap", help="Begin with a map by UMAP (isotropy[map]).")] = False,
+    json: Json = False,
 ) -> None:
     """Write report.html again from the run directory."""
     from isotropy.cli import report as verb
 
-    verb.report(run, umap=umap)
+    with answering(as_json=json) as answer:
+        answer(verb.report(run, umap=umap))
 
 
 @app.command()
@@ -286,7 +299,7 @@ def methods(
         str | None,
         typer.Option(help="table, series, image or array: its methods, by what they were measured to be worth."),
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    json: Json = False,
 ) -> None:
     """List the methods, their data, what they were measured to be worth, and their ideas."""
     from isotropy.cli import methods as verb
@@ -313,11 +326,13 @@ def search(
     *,
     data: dict[str, Any],
     device: Device = "auto",
+    json: Json = False,
 ) -> None:
     """Find the rows most similar to some, exactly, and show them beside each other."""
     from isotropy.cli import search as verb
 
-    verb.search(run, _at(path, data), query, top_k=k, out=out, device=device)
+    with answering(as_json=json) as answer:
+        answer(verb.search(run, _at(path, data), query, top_k=k, out=out, device=device))
 
 
 @app.command()
@@ -326,7 +341,7 @@ def cluster(
     k: Annotated[str, typer.Option("-k", help="Number of clusters, or auto: the one that is found again.")] = "auto",
     method: Annotated[str, typer.Option(help="kmeans, or hdbscan: dense regions, and rows in none.")] = "kmeans",
     seed: Annotated[int, typer.Option(min=0, help="Random seed.")] = 0,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    json: Json = False,
 ) -> None:
     """Find clusters of a run's rows, and say what distinguishes them."""
     from isotropy.cli import cluster as verb
@@ -357,7 +372,7 @@ def audit(
         typer.Option(help="A label of the run, another column of its data, or a .npy, .csv or .parquet file of one."),
     ] = None,
     most: Annotated[int, typer.Option("-n", min=0, help="Rows of each kind that are shown.")] = 5,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    json: Json = False,
 ) -> None:
     """Find copies, outliers, wrong labels, leaks and blank rows in the data of a run."""
     from isotropy.cli import audit as verb

@@ -25,8 +25,11 @@ _ROW = "row"
 def embed(
     folder: Path, origin: dict[str, Any], out: Path, *, codes: bool, standardise: bool, keep: list[str],
     shard_rows: int | None, device: str,
-) -> None:  # fmt: skip
-    """Run `isotropy embed RUN PATH [--codes | --standardise] [--keep NAME] [--shard-rows N] --out FILE`."""
+) -> dict[str, Any]:  # fmt: skip
+    """Run `isotropy embed RUN PATH [--codes | --standardise] [--keep NAME] [--shard-rows N] --out FILE`.
+
+    Returns what was written.
+    """
     _check(out, codes=codes, standardise=standardise, keep=keep, shard_rows=shard_rows)
     run = Run.opened(folder)
     made = load_on(run.folder, device)
@@ -71,6 +74,7 @@ def embed(
         note(line)
     what = f"codes of {len(names)} segments" if codes else f"embeddings of width {made.width}"
     say(f"{out}: {rows:,} {what}" + (f" ({before:,} were there before)" if before else ""))
+    return {"file": str(out), "rows": rows, "before": before, "columns": len(names), "codes": codes}
 
 
 def _check(out: Path, *, codes: bool, standardise: bool, keep: list[str], shard_rows: int | None) -> None:

@@ -44,8 +44,8 @@ def finetune(
     seed: int | None,
     out: Path | None,
     device: str,
-) -> None:
-    """Run `isotropy finetune RUN PATH --label NAME`."""
+) -> dict[str, Any]:
+    """Run `isotropy finetune RUN PATH --label NAME`; return the arms and where the model is."""
     if not {"label", "label_key"} & set(origin):
         raise UserError("finetune needs a label: --label COLUMN, or --label-key ARRAY for an .npz")
     seconds = _OF_THE_BUDGET * seconds_of(budget)
@@ -101,6 +101,7 @@ def finetune(
     except OSError as error:
         raise UserError(f"{place / ARMS}: could not be written ({error.strerror or error})") from error
     _show(found, place)
+    return {"model": str(place), **found}
 
 
 def _free(folder: Path, label: str) -> Path:

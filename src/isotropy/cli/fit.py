@@ -62,11 +62,13 @@ def fit(
     device: str,
     stop_on_collapse: bool,
     dry_run: bool,
-) -> None:
+) -> dict[str, Any]:
     """Run `isotropy fit PATH`, or `isotropy fit --resume RUN [PATH]`, whose path is where the data moved to.
 
     Args:
         origin: the path and how it is read. settings: what the command line asks of the recipe; None says nothing.
+
+    Returns: where the run is, its verdict and its evidence; of a dry run what would be trained.
     """
     check_baselines(baselines)
     sizes = sizes_of(label_budget)
@@ -98,8 +100,8 @@ def fit(
             _show_plan(planned, settings)
         if dry_run:
             say(f"would be written to {planned.folder}; nothing was trained (--dry-run)")
-            return
-        _show(planned, events, probing, _more(planned, settings), stop_on_collapse=stop_on_collapse)
+            return {"folder": str(planned.folder), "epochs": planned.epochs, "seconds": planned.seconds}
+        return _show(planned, events, probing, _more(planned, settings), stop_on_collapse=stop_on_collapse)
 
 
 def _beginning(origin: dict[str, Any], settings: dict[str, Any], out: Path | None) -> dict[str, Any]:
@@ -218,8 +220,10 @@ def _more(planned: Planned, settings: dict[str, Any]) -> str:
     return _DEFAULT_LONGER if planned.reason == "default" else f"--epochs {_LONGER * planned.epochs:g}"
 
 
-def _show(planned: Planned, events: Iterator[Event], probing: Status, more: str, *, stop_on_collapse: bool) -> None:
-    """Show a run to its end; a run that was stopped ends with an exit code."""
+def _show(
+    planned: Planned, events: Iterator[Event], probing: Status, more: str, *, stop_on_collapse: bool
+) -> dict[str, Any]:
+    """Show a run to its end, and return what came out; a run that was stopped ends with an exit code."""
     folder = planned.folder
     assert folder is not None
     resume = f"go on with: isotropy fit --resume {folder}"
@@ -228,7 +232,9 @@ def _show(planned: Planned, events: Iterator[Event], probing: Status, more: str,
             last = _show_training(events, live, stop, stop_on_collapse=stop_on_collapse)
         if isinstance(last, Stopped):
             _end_stopped(last, folder, resume)
-        _show_result(events, probing, more, () if planned.reason == "resume" else planned.prepared.division.notes)
+        return _show_result(
+            events, probing, more, () if planned.reason == "resume" else planned.prepared.division.notes
+        )
     except Diverged as error:
         kept = f"in {folder / 'recipe.toml'}; the last good checkpoint is kept, {resume}"
         raise UserError(
@@ -279,8 +285,11 @@ def _end_stopped(stopped: Stopped, folder: Path, resume: str) -> None:
     raise SystemExit(COLLAPSED)
 
 
-def _show_result(events: Iterator[Event], probing: Status, more: str, said: Sequence[str]) -> None:
-    """Show the evidence (without the notes that were `said` before), the verdict and where everything is."""
+def _show_result(events: Iterator[Event], probing: Status, more: str, said: Sequence[str]) -> dict[str, Any]:
+    """Show the evidence (without the notes that were `said` before), the verdict and where everything is.
+
+    Returns the same; on other ranks than the first nothing.
+    """
     with probing if OUT.is_terminal else nullcontext():
         for event in events:
             match event:
@@ -292,7 +301,7 @@ def _show_result(events: Iterator[Event], probing: Status, more: str, said: Sequ
                     page = report.write(folder, event.prepared.data)
                     finished = event
     if comm.rank() != 0:
-        return
+        return {}
     for line in mean_lines(finished.evidence):
         say("")
         say(line, "bold")
@@ -308,6 +317,9 @@ def _show_result(events: Iterator[Event], probing: Status, more: str, said: Sequ
     say(f"encoder     {folder}/encoder.safetensors (isotropy.load({str(folder)!r}).transform(rows))")
     say(f"embeddings  {folder}/embeddings.parquet")
     say(f"report      {page}")
+    return {
+        "folder": str(folder), "page": str(page), "verdict": finished.verdict.to_json(), "evidence": finished.evidence,
+    }  # fmt: skip
 
 
 class Stop:

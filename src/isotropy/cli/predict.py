@@ -16,8 +16,8 @@ from isotropy.io.tables import writing
 _SUFFIXES = (".parquet", ".csv")
 
 
-def predict(folder: Path, origin: dict[str, Any], out: Path, *, device: str) -> None:
-    """Run `isotropy predict MODEL PATH --out FILE`."""
+def predict(folder: Path, origin: dict[str, Any], out: Path, *, device: str) -> dict[str, Any]:
+    """Run `isotropy predict MODEL PATH --out FILE`; return what was written."""
     if out.suffix not in _SUFFIXES:
         raise UserError(f"--out {out}: the file ends in {' or '.join(_SUFFIXES)}{nearest(out.suffix, _SUFFIXES)}")
     if not out.parent.is_dir():
@@ -50,3 +50,4 @@ def predict(folder: Path, origin: dict[str, Any], out: Path, *, device: str) -> 
     for line in file_notes(flow):
         note(line)
     say(f"{out}: {rows:,} predictions of {model.label}")
+    return {"file": str(out), "rows": rows, "label": model.label}

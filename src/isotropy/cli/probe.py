@@ -31,8 +31,8 @@ def probe(
     label_budget: str | None,
     seed: int,
     device: str,
-) -> None:
-    """Run `isotropy probe RUN PATH --label NAME`."""
+) -> list[dict[str, Any]]:
+    """Run `isotropy probe RUN PATH --label NAME`; return the evidence for each label."""
     if not {"label", "label_key"} & set(origin):
         raise UserError("probe needs labels: --label COLUMN, or --label-key ARRAY for an .npz")
     sizes = sizes_of(label_budget)
@@ -63,6 +63,7 @@ def probe(
         show_evidence(entry)
     for line in mean_lines(found):
         say(line, "bold")
+    return found
 
 
 def refuse_inputs(origin: dict[str, Any], made: Representation) -> None:

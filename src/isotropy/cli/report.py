@@ -8,6 +8,8 @@ from isotropy.report.leaderboard import is_comparison
 from isotropy.runs.directory import Run
 
 
-def report(folder: Path, *, umap: bool) -> None:
-    """Run `isotropy report RUN [--umap]`, or of the folder of a comparison."""
-    say(str(pages.write(folder if is_comparison(folder) else Run.opened(folder).folder, umap=umap)))
+def report(folder: Path, *, umap: bool) -> dict[str, str]:
+    """Run `isotropy report RUN [--umap]`, or of the folder of a comparison; return where the page is."""
+    page = pages.write(folder if is_comparison(folder) else Run.opened(folder).folder, umap=umap)
+    say(str(page))
+    return {"page": str(page)}

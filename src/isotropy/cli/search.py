@@ -45,8 +45,8 @@ class _Found:
     beside: dict[str, NDArray[Any]]
 
 
-def search(folder: Path, origin: dict[str, Any], query: str, *, top_k: int, out: Path | None, device: str) -> None:
-    """Run `isotropy search RUN [PATH] --query ROWS`."""
+def search(folder: Path, origin: dict[str, Any], query: str, *, top_k: int, out: Path | None, device: str) -> Any:
+    """Run `isotropy search RUN [PATH] --query ROWS`; return the neighbours of each query."""
     if out is not None and out.suffix not in _SUFFIXES:
         raise UserError(f"--out {out}: the file ends in {' or '.join(_SUFFIXES)}{nearest(out.suffix, _SUFFIXES)}")
     if out is not None and not out.parent.is_dir():
@@ -62,6 +62,7 @@ def search(folder: Path, origin: dict[str, Any], query: str, *, top_k: int, out:
     if out is not None:
         _write(found, out)
         say(f"{out}: {top_k} rows for each of {len(found.names):,} queries")
+    return _answers(found)
 
 
 def _of_run(
@@ -174,22 +175,27 @@ def _show(found: _Found, number: int) -> None:
             OUT.print(Text(text.rstrip()), no_wrap=True, overflow="crop")
 
 
+def _answers(found: _Found) -> list[dict[str, Any]]:
+    """Return each query with its neighbours, as plain values."""
+    files = None if found.data is None else found.data.files
+    return [
+        {
+            "query": name,
+            "neighbours": [
+                {"row": row, "score": round(score, 7)} | ({} if files is None else {"file": str(files[row])})
+                for row, score in zip(rows, scores, strict=True)
+            ],
+        }
+        for name, rows, scores in zip(found.names, found.indices.tolist(), found.scores.tolist(), strict=True)
+    ]
+
+
 def _write(found: _Found, out: Path) -> None:
     """Write numbers and scores, one line for each neighbour of each query."""
     files = None if found.data is None else found.data.files
     try:
         if out.suffix == ".json":
-            answers = [
-                {
-                    "query": name,
-                    "neighbours": [
-                        {"row": row, "score": round(score, 7)} | ({} if files is None else {"file": str(files[row])})
-                        for row, score in zip(rows, scores, strict=True)
-                    ],
-                }
-                for name, rows, scores in zip(found.names, found.indices.tolist(), found.scores.tolist(), strict=True)
-            ]
-            write_atomically(out, (json.dumps(answers, indent=1) + "\n").encode())
+            write_atomically(out, (json.dumps(_answers(found), indent=1) + "\n").encode())
             return
         top_k = found.indices.shape[1]
         rows = found.indices.ravel()

@@ -1,7 +1,10 @@
 """Lines on the terminal: what is said, noted and complained about."""
 
+import json
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
 from unicodedata import category
 
 from rich.console import Console, ConsoleOptions, RenderableType
@@ -63,6 +66,21 @@ COLLAPSED = 3
 def say(text: str, style: str = "") -> None:
     """Print one line."""
     OUT.print(Text(text, style=style))
+
+
+@contextmanager
+def answering(*, as_json: bool) -> Iterator[Callable[[Any], None]]:
+    """Give what takes a command's answer: where JSON is wanted it alone is printed; notes and errors are on stderr."""
+    answers: list[Any] = []
+    before = OUT.quiet
+    OUT.quiet = before or as_json
+    try:
+        yield answers.append
+    finally:
+        OUT.quiet = before
+    if as_json:
+        for found in answers:
+            OUT.print_json(json.dumps(found))
 
 
 def note(text: str) -> None:
