@@ -59,7 +59,8 @@ def test_nothing_is_left_to_fill_in_and_every_link_leads_somewhere():
     root = Path(__file__).parents[1]
     for page in [root / "README.md", root / "CHANGELOG.md", root / "CONTRIBUTING.md", *root.glob("docs/**/*.md")]:
         text = page.read_text()
-        assert "@@" not in text, page
+        # Of a diff the places of its parts.
+        assert "@@" not in re.sub(r"^@@ -\S+ \+\S+ @@$", "", text, flags=re.MULTILINE), page
         for link in re.findall(r"\]\((?!https?:)([^)#]+)\)", text):
             # Made by `make docs`, which checks the links to it.
             made = link.startswith(("auto_examples/", "reference/"))
