@@ -58,6 +58,7 @@ def test_numbers_in_words_of_people(texts, convention, numbers):
         ["2024-01-01"],
         ["12:30"],
         ["1/2", "3/4"],
+        ["0.jpg", "1.jpg", "0002.jpg"],
         ["a", "b"],
     ],
 )

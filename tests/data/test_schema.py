@@ -1,4 +1,5 @@
 import json
+import re
 import warnings
 from datetime import date, time
 from decimal import Decimal
@@ -8,7 +9,7 @@ import pandas as pd
 import pytest
 import torch
 
-from isotropy.data import Schema, TablePreprocess
+from isotropy.data import Schema, TablePreprocess, read
 from isotropy.errors import UserError
 
 
@@ -426,3 +427,39 @@ def test_a_boolean_missing_only_later_is_neither_true_nor_false():
     for column in old["schema"]["columns"]:
         del column["fill"], column["reading"]
     assert TablePreprocess.from_json(old).transform(pd.DataFrame({"a": [None], "z": [0]}))[0, 0] == 0.0
+
+
+LONG = [2**63 + 3 * n for n in range(10)]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        np.array(LONG, dtype=np.uint64),
+        pd.array(LONG, dtype="UInt64"),
+        [str(n) for n in LONG],
+        [n + 10**30 for n in LONG],
+        [Decimal(n) for n in LONG],
+        np.array([n - 2**63 - 2**62 for n in LONG], dtype=np.int64),
+    ],
+    ids=["unsigned", "nullable", "text", "longer than 64 bits", "decimal", "negative"],
+)
+def test_numbers_too_long_for_a_float_keep_what_tells_them_apart(values):
+    table = TablePreprocess.learn(pd.DataFrame({"x": values}))
+    apart = table.transform(pd.DataFrame({"x": values}))[:, 0].double() * np.arange(10).std()
+    np.testing.assert_allclose(apart.numpy(), np.arange(10) - 4.5, atol=1e-6)
+    again = TablePreprocess.from_json(json.loads(json.dumps(table.to_json())))
+    more = pd.DataFrame({"x": list(values)[3:4]})
+    assert again.transform(more).numpy() == pytest.approx(table.transform(pd.DataFrame({"x": values})).numpy()[3:4])
+    with pytest.warns(UserWarning, match="1 of 1 values are no exact numbers as in training"):
+        assert again.transform(pd.DataFrame({"x": ["many"]})).item() == 0.0
+
+
+@pytest.mark.parametrize("mark", ["?", "-", "n/a"])
+def test_numbers_among_which_a_text_may_mean_missing_are_named(mark):
+    numbers = [mark if n % 6 == 0 else f"{n}.5" for n in range(60)]
+    frame = pd.DataFrame({"x": numbers, "y": np.arange(60.0)})
+    with pytest.warns(UserWarning, match=rf"numbers but for '{re.escape(mark)}': name what means missing with --na.*'x'"):
+        TablePreprocess.learn(frame)
+    data = read(frame, na=[mark])
+    assert [column.kind for column in TablePreprocess.learn(data.values).schema.columns] == ["numeric"] * 2

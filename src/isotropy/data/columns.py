@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -26,6 +27,7 @@ TRUTH = {"true": 1.0, "false": 0.0, "1": 1.0, "0": 0.0, "1.0": 1.0, "0.0": 0.0}
 # What pandas calls the values of a column of objects.
 NUMBERS = ("integer", "floating", "mixed-integer-float", "decimal", "timedelta", "timedelta64", "empty")
 DATES = ("datetime", "datetime64", "date")
+_EXACT = 1 << 53  # the largest whole number up to which a float holds all
 # Numbers that name places: their size means nothing.
 _POSTAL = re.compile(r"(?i)(?:^|[^a-z])(?:zip|plz|cep|zip_?code|postal_?code|post_?code|postleitzahl)(?:$|[^a-z])")
 _ORDERS = {"dmy": "day first", "mdy": "month first", "ymd": "year first"}
@@ -38,7 +40,8 @@ class Found:
     Attributes:
         kind: one of `KINDS`, or "text" for texts that are described by their letters.
         reading: how its texts are read where that is not plain: ("numbers", decimal mark, unit), ("dates", order),
-            ("times",) or ("durations",).
+            ("times",) or ("durations",); ("exact numbers", origin) where some are too long for a float: the origin, a
+            whole number, is taken off before they become floats.
         why: words for a line that says so, "" where there is no doubt.
     """
 
@@ -74,7 +77,7 @@ def kind_of(column: "pd.Series[Any]", wanted: str | None = None) -> Found:
     if types.is_timedelta64_dtype(column.dtype):
         return Found("numeric")
     if types.is_numeric_dtype(column.dtype):
-        return _of_places(column) or Found("numeric")
+        return _of_places(column) or _of_long(column) or Found("numeric")
     return _kind_of_objects(column)
 
 
@@ -85,6 +88,8 @@ def _kind_of_objects(column: "pd.Series[Any]") -> Found:
         return Found("boolean")
     if inferred == "time":
         return Found("datetime", ("times",))
+    if inferred in ("integer", "decimal") and (long := _of_long(present)) is not None:
+        return long
     if inferred in (*NUMBERS, *DATES, "period"):
         return Found("numeric" if inferred in NUMBERS else "datetime")
     if inferred != "string":
@@ -92,7 +97,7 @@ def _kind_of_objects(column: "pd.Series[Any]") -> Found:
     text = present.astype(str).str.strip()
     stray = pd.to_numeric(text, errors="coerce").isna().to_numpy()
     if not stray.any():
-        return _of_digits(text) or Found("numeric")
+        return _of_digits(text) or _of_long(text) or Found("numeric")
     found = _of_convention(text, stray)
     if found is not None:
         return found
@@ -111,6 +116,17 @@ def _of_places(column: "pd.Series[Any]") -> Found | None:
     if len(present) and (present == np.round(present)).all() and present.min() >= 0 and present.max() >= 100:
         return Found("categorical", why="its name is that of a code of places, whose size means nothing")
     return None
+
+
+def _of_long(column: "pd.Series[Any]") -> Found | None:
+    """Return exact numbers where some are too long for a float, such as account numbers of 64 bits."""
+    if types.is_float_dtype(column.dtype):
+        return None
+    present = column.dropna()
+    numbers = pd.to_numeric(present, errors="coerce").to_numpy(np.float64)
+    if not len(present) or not np.isfinite(numbers).all() or np.abs(numbers).max() <= _EXACT:
+        return None
+    return Found("numeric", ("exact numbers", str(int(Fraction(str(present.iloc[0]))))))
 
 
 def _of_digits(text: "pd.Series[Any]") -> Found | None:
@@ -204,7 +220,7 @@ def as_numbers(column: "pd.Series[Any]", kind: Kind, reading: tuple[str, ...] = 
     dtype = column.dtype
     if isinstance(dtype, pd.PeriodDtype):
         column = column.dt.to_timestamp()
-    if reading and not _plain_type(dtype, kind):
+    if reading and (reading[0] == "exact numbers" or not _plain_type(dtype, kind)):
         numbers = _read_texts(column, reading)
     elif kind == "datetime":
         numbers = _spread(column, _seconds, "a date")
@@ -236,7 +252,15 @@ _PARSERS: dict[str, Callable[..., NDArray[np.float64]]] = {
     "dates": parse_dates,
     "times": parse_times,
     "durations": parse_durations,
+    "exact numbers": lambda texts, origin: np.array([_apart(text, int(origin)) for text in texts], dtype=np.float64),
 }
+
+
+def _apart(text: str, origin: int) -> float:
+    try:
+        return float(Fraction(text) - origin)
+    except (ValueError, OverflowError):
+        return np.nan
 
 
 def _read_texts(column: "pd.Series[Any]", reading: tuple[str, ...]) -> NDArray[np.float64]:

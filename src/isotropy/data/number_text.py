@@ -18,9 +18,11 @@ _CURRENCY = (
     r"JPY|KRW|MXN|NOK|NZD|PLN|RON|RUB|SEK|SGD|THB|TRY|TWD|UAH|USD|VND|ZAR)"
 )
 _UNIT = r"[^\d\s.,()+\-−'’/:;*#][^()\s]{0,11}(?: [^\d\s.,()+\-/:]{1,8})?"
+_LETTER = r"[^\W\d_]"
 _WHOLE = re.compile(
     rf"(?P<open>\()?\s*(?P<sign>[-+−]?)\s*(?P<before>{_CURRENCY})?\s*(?P<inner>[-+−]?)\s*"
-    rf"(?P<number>(?:\d[\d.,'’ _]*|[.,]\d+)(?:[eE][-+]?\d+)?)\s*(?P<after>{_UNIT})?\s*(?P<close>\))?"
+    # A mark that letters follow begins the end of a file's name, as in "7.jpg".
+    rf"(?P<number>(?:\d(?:[\d,'’ _]|\.(?!{_LETTER}))*|[.,]\d+)(?:[eE][-+]?\d+)?)\s*(?P<after>{_UNIT})?\s*(?P<close>\))?"
 )
 _SPACES = str.maketrans({"\u00a0": " ", "\u202f": " ", "\u2009": " "})
 _GROUPS = " '’_"
@@ -74,7 +76,8 @@ class NumberText:
         unit = rf"(?:{re.escape(self.unit)})?"
         whole = re.compile(
             rf"(\()?\s*([-+−]?)\s*{unit}\s*([-+−]?)\s*"
-            rf"((?:\d{{1,3}}(?:[{groups}]\d{{2,3}})*[{groups}]\d{{3}}|\d+)(?:{decimal}\d*)?|{decimal}\d+)((?:[eE][-+]?\d+)?)"
+            rf"((?:\d{{1,3}}(?:[{groups}]\d{{2,3}})*[{groups}]\d{{3}}|\d+)(?:{decimal}(?!{_LETTER})\d*)?|{decimal}\d+)"
+            r"((?:[eE][-+]?\d+)?)"
             rf"\s*{unit}\s*(\))?"
         )
         plain = str.maketrans({**dict.fromkeys(_GROUPS + ",.", None), self.decimal: "."})

@@ -307,6 +307,7 @@ class _Said:
 
 
 _OWN_TEXT = "nearly every row has a text of its own"
+_MARKS = 3  # texts beside numbers that may mean a missing value
 
 
 def checked_kinds(kinds: Mapping[str, str], names: Iterable[str]) -> dict[str, str]:
@@ -349,12 +350,22 @@ def _learn_column(column: "pd.Series[Any]", wanted: str | None, said: _Said) -> 
         numbers = as_numbers(column, found.kind, found.reading)
         learnt = _learn_numbers(name, found.kind, numbers, found.reading)
     if isinstance(learnt, str):
+        if learnt == _OWN_TEXT and (marks := _marks_among_numbers(column)):
+            learnt = f"numbers but for {listed(marks)}: name what means missing with --na (na)"
         said.dropped.setdefault(learnt, []).append(name)
         return []
     if found.why:
         kind = "" if found.reading else f"{found.kind}, "
         said.read.append(f"{name!r} as {kind}{found.why}")
     return learnt if isinstance(learnt, list) else [learnt]
+
+
+def _marks_among_numbers(column: "pd.Series[Any]") -> list[str]:
+    """Return the few texts that a column has beside numbers, as "?" or "-"; none where it is no such column."""
+    texts = column.dropna().astype(str).str.strip()
+    strange = pd.to_numeric(texts, errors="coerce").isna()
+    marks = [str(one) for one in texts[strange].unique()]
+    return marks if strange.mean() < 0.5 and len(marks) <= _MARKS else []
 
 
 def _learn_numbers(name: str, kind: Kind, numbers: NDArray[np.float64], reading: tuple[str, ...]) -> ColumnSchema | str:
