@@ -172,3 +172,39 @@ def test_dates_of_the_first_and_the_last_year_are_read(odd, tmp_path):
     others = stored[[0, 1, 3, 4]]
     assert stored.isfinite().all() and abs(stored[2] - others.mean()) > 1
     assert (others.diff() > 0).all()
+
+
+def test_rows_that_end_in_a_mark_do_not_move_by_a_column(tmp_path):
+    for mark, rows in ((",", 5), (";", 5), ("\t", 3)):
+        body = "".join(f"{n}{mark}{n + 0.5}{mark}\n" for n in range(rows))
+        path = written(tmp_path, f"a{mark}b\n{body}")
+        assert read_csv(path).to_dict("list") == {"a": list(range(rows)), "b": [n + 0.5 for n in range(rows)]}
+        pieces = pd.concat(READERS[".csv"].pieces(path, [], [])[1])
+        pd.testing.assert_frame_equal(pieces, read_csv(path))
+        assert READERS[".csv"].columns(path, ["b"], [])["b"].tolist() == [n + 0.5 for n in range(rows)]
+    # R writes names of rows: the last column may lack values.
+    assert read_csv(written(tmp_path, "a,b\nr1,1,NA\nr2,2,NA\n"))["a"].tolist() == [1, 2]
+
+
+def test_names_have_no_blanks_around_them(tmp_path):
+    path = written(tmp_path, " a , b b ,c\n1,2,3\n4,5,6\n")
+    assert read_csv(path).to_dict("list") == {"a": [1, 4], "b b": [2, 5], "c": [3, 6]}
+    assert next(READERS[".csv"].pieces(path, [], [])[1]).columns.tolist() == ["a", "b b", "c"]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("sep=;\na;b\n1;2\n", "first line 'sep=;' is for Excel alone: take it out"),
+        ("5.1,3.5,0\n4.9,3.0,1\n", r"first line holds numbers \(5.1, ...\) and no names"),
+    ],
+)
+def test_first_lines_that_are_no_names(text, words, tmp_path):
+    with pytest.raises(UserError, match=words):
+        read(written(tmp_path, text))
+
+
+def test_years_and_wavelengths_are_names(tmp_path):
+    for names in (["2001", "2002"], [f"{n + 0.5}" for n in range(20)], [f"{n + 0.5}" for n in range(20)][::-1]):
+        text = f"{','.join(names)}\n{','.join('1' * len(names))}\n"
+        assert read_csv(written(tmp_path, text)).columns.tolist() == names

@@ -285,3 +285,15 @@ def test_edf_annotations_are_labels_of_windows(tmp_path):
             file.writeAnnotation(*mark)
     data = read(tmp_path / "n.edf", window="1s", label="annotation")
     assert data.labels.tolist() == ["Sleep stage W"] * 4 + ["Sleep stage 1"] * 5 + [None]
+
+
+def test_sound_that_was_cut_off_is_damaged(tmp_path):
+    wavfile.write(tmp_path / "a.wav", 8000, (1e4 * np.sin(np.arange(8000))).astype(np.int16))
+    whole = (tmp_path / "a.wav").read_bytes()
+    for cut in (3000, len(whole) - 2):
+        (tmp_path / "a.wav").write_bytes(whole[:cut])
+        with pytest.raises(UserError, match=r"a.wav is damaged or no .wav file: it ends before the length"):
+            read(tmp_path / "a.wav", window="10ms")
+    # Sound that came through a pipe: nobody knew its length.
+    (tmp_path / "a.wav").write_bytes(whole[:4] + b"\xff" * 4 + whole[8:40] + b"\xff" * 4 + whole[44:])
+    assert len(read(tmp_path / "a.wav", window="10ms")) == 100

@@ -99,3 +99,9 @@ def test_what_is_no_column_of_images(tmp_path):
         read(tmp_path / "images", image_column="file")
     with pytest.raises(UserError, match="columns a and b hold images: name one"):
         read(pd.DataFrame({"a": [b"x"], "b": [b"y"]}))
+
+
+def test_a_table_that_names_images_says_so(tmp_path):
+    frame().to_csv(tmp_path / "t.csv", index=False)
+    data = read(tmp_path / "t.csv", label="kind")
+    assert data.modality == "table" and "file names images, which --image-column file reads" in data.description

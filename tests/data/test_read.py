@@ -1,4 +1,5 @@
 import pickle
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -100,7 +101,7 @@ def test_floats_become_grey_levels_or_are_refused():
 @pytest.mark.parametrize(
     ("array", "words"),
     [
-        (np.zeros(5), "could be anything"),
+        (np.zeros(5), "has one axis"),
         (None, "a NoneType is not read: give an array"),
         ({}, "a dict is not read"),
         (TensorDataset(torch.randn(8, 6)), "a TensorDataset of torch is not read"),
@@ -255,7 +256,7 @@ def test_arrays_of_an_archive(tmp_path):
         ({"label_key": "y_train", "test_key": "X_test"}, "needs test_label_key"),
         ({"test_key": "X_test", "test_label_key": "y_test"}, "needs test_key and label_key"),
         ({"test_key": "X_test", "split": "is_test"}, "give one of them"),
-        ({"test_key": "y_test"}, "could be anything"),
+        ({"test_key": "y_test"}, "has one axis"),
     ):
         with pytest.raises(UserError, match=words):
             read(path, **options)
@@ -391,3 +392,34 @@ def test_labels_of_the_parts_of_an_archive_keep_their_type(tmp_path):
     np.savez(tmp_path / "d.npz", **arrays)
     data = read(tmp_path / "d.npz", key="X", label_key="y", test_key="T", test_label_key="t")
     assert data.labels.tolist() == [0.0, 1.0, 0.0, 1.0, "1", "0"]
+
+
+def test_rows_of_dictionaries_are_a_table():
+    rows = [{"a": 1, "b": "x"}, {"a": 2, "b": "y"}, {"a": 3}]
+    assert read(rows).values["a"].tolist() == [1, 2, 3] and read(rows).values["b"].isna().sum() == 1
+
+
+def test_one_axis_says_which_two_it_could_be():
+    for values in (np.arange(4.0), pd.Series([1.0, 2.0])):
+        with pytest.raises(
+            UserError, match=r"one axis: a table of one column is x\[:, None\], one series x\[None, None\]"
+        ):
+            read(values)
+
+
+def test_tensors_of_types_that_numpy_lacks():
+    plain = torch.arange(6.0).reshape(3, 2)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch will give quantized tensors up
+        quantized = torch.quantize_per_tensor(plain, 1.0, 0, torch.qint8)
+    for values in (plain.bfloat16(), plain.to(torch.float8_e4m3fn), quantized):
+        np.testing.assert_array_equal(read(values).values, plain)
+    with pytest.raises(UserError, match="'meta' has no numbers"):
+        read(plain.to("meta"))
+
+
+def test_a_missing_series_is_named():
+    series = np.empty(3, dtype=object)
+    series[0], series[1] = np.zeros((2, 5)), np.zeros((2, 7))
+    with pytest.raises(UserError, match="series 2 is missing: leave it out"):
+        read(series)

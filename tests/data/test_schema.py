@@ -459,7 +459,9 @@ def test_numbers_too_long_for_a_float_keep_what_tells_them_apart(values):
 def test_numbers_among_which_a_text_may_mean_missing_are_named(mark):
     numbers = [mark if n % 6 == 0 else f"{n}.5" for n in range(60)]
     frame = pd.DataFrame({"x": numbers, "y": np.arange(60.0)})
-    with pytest.warns(UserWarning, match=rf"numbers but for '{re.escape(mark)}': name what means missing with --na.*'x'"):
+    with pytest.warns(
+        UserWarning, match=rf"numbers except for '{re.escape(mark)}': name what means missing with --na.*'x'"
+    ):
         TablePreprocess.learn(frame)
     data = read(frame, na=[mark])
     assert [column.kind for column in TablePreprocess.learn(data.values).schema.columns] == ["numeric"] * 2

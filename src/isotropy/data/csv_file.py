@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 from csv import reader
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from io import SEEK_END, BytesIO
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,8 @@ from isotropy.errors import UserError
 
 # Read first, at the beginning and at places spread over the file: what a column is may show late.
 _HEAD, _SAMPLES, _SAMPLE = 1 << 20, 16, 1 << 16
+_SPECTRUM = 8
+_NUMBER = r"[-+]?\d+(?:\.\d*)?(?:[eE][-+]?\d+)?"
 # What pandas takes for a missing value.
 MISSING = (
     "", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>", "N/A", "NA",
@@ -35,12 +37,14 @@ class Layout:
         padded: columns of digits with leading zeros, which are text.
         types: of pyarrow, by column, where the first rows alone could tell another one.
         regular: whether pyarrow reads the file as pandas would.
+        options: of `pandas.read_csv`, which names and columns it takes.
     """
 
     separator: str
     padded: tuple[str, ...]
     types: dict[str, pa.DataType]
     regular: bool
+    options: dict[str, Any] = field(default_factory=dict)
 
 
 def read_csv(path: Path, na: Sequence[str] = ()) -> pd.DataFrame:
@@ -53,7 +57,8 @@ def read_csv(path: Path, na: Sequence[str] = ()) -> pd.DataFrame:
     frame = _by_arrow(path, na, layout) if layout.regular else None
     if frame is None:
         options: Any = {"dtype": dict.fromkeys(layout.padded, "str"), "low_memory": False}
-        frame = pd.read_csv(path, na_values=list(na), skipinitialspace=True, sep=layout.separator, **options)
+        options |= {"sep": layout.separator, **layout.options}
+        frame = pd.read_csv(path, na_values=list(na), skipinitialspace=True, **options)
     first = frame.columns[0]
     # A first column without a name that only counts the rows is the index that pandas writes.
     if str(first) == "Unnamed: 0" and np.array_equal(frame[first].to_numpy(), np.arange(len(frame))):
@@ -73,16 +78,19 @@ def layout_of(path: Path, na: Sequence[str] = ()) -> Layout:
             piece = file.read(_SAMPLE)
             lines.append(piece[piece.find(b"\n") + 1 : piece.rfind(b"\n") + 1])
     separator = _separator(lines[0].partition(b"\n")[0].decode("utf-8", "replace"))
+    _check_first_line(path, lines[0])
+    options: dict[str, Any] = {}
+    given: dict[str, Any] = {"sep": separator, "na_values": list(na), "low_memory": False}
     try:
-        sample = pd.read_csv(BytesIO(b"".join(lines)), sep=separator, dtype="str", na_values=list(na))
-        guessed = pd.read_csv(BytesIO(b"".join(lines)), sep=separator, na_values=list(na), low_memory=False)
+        sample = pd.read_csv(BytesIO(b"".join(lines)), dtype="str", **given)
+        if options := _renamed(sample, lines[0], separator):
+            sample = pd.read_csv(BytesIO(b"".join(lines)), dtype="str", **given, **options)
+        guessed = pd.read_csv(BytesIO(b"".join(lines)), **given, **options)
     except (ValueError, UnicodeDecodeError, OSError):  # damaged, or rows of several lines: pandas says it of the whole
-        return Layout(separator, (), {}, regular=False)
+        return Layout(separator, (), {}, regular=False, options=options)
     _check_names(path, lines[0], separator, sample)
     padded, kinds = [], {}
-    regular = not any(
-        str(name) != str(name).strip() or str(name).startswith("Unnamed: ") for name in sample.columns[1:]
-    )
+    regular = not options and not any(str(name).startswith("Unnamed: ") for name in sample.columns[1:])
     for name in sample.columns:
         texts = sample[name].dropna()
         regular = regular and not texts.str.startswith(" ").any()
@@ -91,9 +99,40 @@ def layout_of(path: Path, na: Sequence[str] = ()) -> Layout:
             kinds[name] = pa.large_string()
         elif types.is_float_dtype(guessed[name].dtype) and len(texts):
             kinds[name] = pa.float64()
+        elif types.is_unsigned_integer_dtype(guessed[name].dtype):
+            kinds[name] = pa.uint64()  # pyarrow takes what is beyond 63 bits for floats
         elif types.infer_dtype(guessed[name], skipna=True) == "string" and not texts.str.fullmatch(ISO_DATE).all():
             kinds[name] = pa.large_string()  # as pandas holds it
-    return Layout(separator, tuple(padded), kinds, regular and isinstance(sample.index, pd.RangeIndex))
+    return Layout(separator, tuple(padded), kinds, regular and isinstance(sample.index, pd.RangeIndex), options)
+
+
+def _renamed(sample: pd.DataFrame, head: bytes, separator: str) -> dict[str, Any]:
+    """Return what pandas is told where names have blanks around them, or all rows but the first line end in a mark.
+
+    Of one value more than names pandas would take the first for an index, and move all others by a column.
+    """
+    names = [str(name).strip() for name in sample.columns]
+    row = next((line for line in head.splitlines()[1:] if line.strip()), b"")
+    apart = not isinstance(sample.index, pd.RangeIndex)
+    more = apart and row.rstrip(b" ").endswith(separator.encode()) and bool(sample.iloc[:, -1].isna().all())
+    renamed = not apart and names != [str(name) for name in sample.columns]
+    if not (more or renamed) or len(set(names)) < len(names):
+        return {}
+    return {"header": 0, "names": [*names, "\0"] if more else names, "usecols": names}
+
+
+def _check_first_line(path: Path, head: bytes) -> None:
+    """Raise UserError where the first line is for Excel alone, or holds values."""
+    first = head.lstrip(b"\xef\xbb\xbf").splitlines()[0].decode("utf-8", "replace") if head.strip() else ""
+    if re.fullmatch(r"(?i)sep=.?", first.strip()):
+        raise UserError(f"{path}: its first line {first.strip()!r} is for Excel alone: take it out")
+    names = [name.strip('" ') for name in re.split(r"[,;\t|]", first)]
+    if not all(re.fullmatch(_NUMBER, name) for name in names) or not any("." in name for name in names):
+        return
+    steps = np.diff([float(name) for name in names])
+    # Those of a spectrum are wavelengths, which rise or fall.
+    if len(names) < _SPECTRUM or not ((steps > 0).all() or (steps < 0).all()):
+        raise UserError(f"{path}: its first line holds numbers ({names[0]}, ...) and no names: write names above them")
 
 
 def _check_names(path: Path, head: bytes, separator: str, sample: pd.DataFrame) -> None:

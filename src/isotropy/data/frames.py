@@ -22,8 +22,8 @@ def as_pandas(values: Any) -> Any:
     """Return a frame of any library as a pandas frame of plain columns, and anything else as it came.
 
     Taken are frames of pandas, tables of pyarrow, and what hands over its columns by the Arrow C stream or the
-    dataframe protocol: polars (a lazy frame is collected), DuckDB, cuDF and others; and arrays
-    of records. Levels of column names become one
+    dataframe protocol: polars (a lazy frame is collected), DuckDB, cuDF and others; arrays of records
+    and lists of dictionaries. Levels of column names become one
     name, `pay_q1`; Arrow's types become numpy's.
 
     Raises:
@@ -83,6 +83,8 @@ def arrow_to_pandas(table: pa.Table, *, ours: bool = False) -> pd.DataFrame:
 def _pandas(values: Any) -> Any:
     if isinstance(values, np.ndarray) and values.dtype.names and values.ndim == 1:
         return pd.DataFrame({name: values[name] for name in values.dtype.names})
+    if isinstance(values, list) and values and all(isinstance(row, Mapping) for row in values):
+        return pd.DataFrame(values)
     if isinstance(values, pd.DataFrame | pd.Series | np.ndarray):
         return values
     if isinstance(values, pa.Table):

@@ -65,6 +65,16 @@ def column_data(images: ImageFolder, name: str, column: str, labels: Target, par
     return replace(with_targets(images.values, "image", description, labels, parts, (), notes), form=images.form)
 
 
+def paths_column(frame: pd.DataFrame) -> str | None:
+    """Return the name of the first column that holds the names of files of images; None where none does.
+
+    Example:
+        >>> paths_column(pd.DataFrame({"y": [1], "file": ["a.png"]}))
+        'file'
+    """
+    return next((str(name) for name in frame.columns if _holds_paths(frame[name])), None)
+
+
 def _holds_bytes(column: "pd.Series[Any]") -> bool:
     first = _first(column)
     return isinstance(first, bytes) or (isinstance(first, dict) and "bytes" in first and set(first) <= _PARTS)

@@ -66,6 +66,11 @@ def _infer(array: NDArray[Any]) -> str:
             return name
     if array.dtype == object and array.ndim == 0:
         raise UserError(f"a {type(array.item()).__name__} is not read: give an array, a tensor, a DataFrame or a path")
+    if array.ndim == 1:
+        raise UserError(
+            f"an array of shape {array.shape} has one axis: a table of one column is x[:, None], one series "
+            "x[None, None]"
+        )
     raise UserError(
         f"an array of shape {array.shape} and type {array.dtype} could be anything: a table is (rows, columns), "
         "series are (samples, channels, time) floats, images are 3-D uint8 or 4-D; or name the modality "

@@ -90,8 +90,10 @@ class Archive:
         usual = [key for key in USUAL_KEYS if key in self.shapes]
         if usual or len(self.shapes) == 1:
             return (usual or list(self.shapes))[0]
+        if not self.shapes:
+            raise UserError(f"{self.path} holds no array")
         found = ", ".join(f"{key} {shape}" for key, shape in self.shapes.items())
-        raise UserError(f"{self.path} holds {found or 'no array'}: name one with key")
+        raise UserError(f"{self.path} holds {found}: name one with key")
 
 
 def _npz(path: Path, na: Sequence[str]) -> Archive:
@@ -184,10 +186,11 @@ def _csv(path: Path, na: Sequence[str]) -> pd.DataFrame:
 def _csv_pieces(path: Path, na: Sequence[str], text: Sequence[str]) -> tuple[None, Iterator[pd.DataFrame]]:
     with opening(path):
         layout = layout_of(path, na)
-        head = pd.read_csv(path, nrows=0, skipinitialspace=True, sep=layout.separator)
+        named: Any = {"sep": layout.separator, **layout.options}
+        head = pd.read_csv(path, nrows=0, skipinitialspace=True, **named)
     types: Any = {name: "str" for name in (*layout.padded, *text) if name in head.columns}
     options: Any = {"na_values": list(na), "skipinitialspace": True, "low_memory": False, "dtype": types}
-    options |= {"sep": layout.separator}
+    options |= named
 
     def frames() -> Iterator[pd.DataFrame]:
         with opening(path), pd.read_csv(path, chunksize=PIECE_ROWS, **options) as parts:
@@ -209,10 +212,10 @@ def read_columns(path: Path, names: Sequence[str], na: Sequence[str]) -> pd.Data
 def _csv_columns(path: Path, names: Sequence[str], na: Sequence[str]) -> pd.DataFrame:
     with opening(path):
         layout = layout_of(path, na)
-        options: Any = {"sep": layout.separator, "skipinitialspace": True, "low_memory": False}
+        options: Any = {"sep": layout.separator, "skipinitialspace": True, "low_memory": False, **layout.options}
         _check_names(path, names, [str(name) for name in pd.read_csv(path, nrows=0, **options).columns])
-        types: Any = dict.fromkeys(layout.padded, "str")
-        return pd.read_csv(path, usecols=list(names), na_values=list(na), dtype=types, **options)
+        options |= {"usecols": list(names), "dtype": dict.fromkeys(layout.padded, "str")}
+        return pd.read_csv(path, na_values=list(na), **options)
 
 
 def _check_names(path: Path, names: Sequence[str], there: Sequence[str]) -> None:

@@ -351,7 +351,7 @@ def _learn_column(column: "pd.Series[Any]", wanted: str | None, said: _Said) -> 
         learnt = _learn_numbers(name, found.kind, numbers, found.reading)
     if isinstance(learnt, str):
         if learnt == _OWN_TEXT and (marks := _marks_among_numbers(column)):
-            learnt = f"numbers but for {listed(marks)}: name what means missing with --na (na)"
+            learnt = f"numbers except for {listed(marks)}: name what means missing with --na (na)"
         said.dropped.setdefault(learnt, []).append(name)
         return []
     if found.why:

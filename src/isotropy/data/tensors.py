@@ -85,9 +85,13 @@ def as_array(values: Any) -> NDArray[Any]:
     if isinstance(values, np.ma.MaskedArray):
         return _unmasked(values)
     if isinstance(values, Tensor):
+        if values.is_meta:
+            raise UserError("a tensor on the device 'meta' has no numbers: give one that has")
+        values = values.dequantize() if values.is_quantized else values
         values = values.detach().cpu()
-        # numpy has no bfloat16.
-        return np.asarray(values.float().numpy() if values.dtype == torch.bfloat16 else values.numpy())
+        # numpy has no bfloat16, and none of the floats of 8 bits.
+        strange = values.is_floating_point() and values.dtype not in (torch.float16, torch.float32, torch.float64)
+        return np.asarray(values.float().numpy() if strange else values.numpy())
     if not isinstance(values, _NESTED) and not any(hasattr(values, name) for name in _ARRAYS):
         # numpy would walk through a data set of (row, label), or through any sequence, and make something of it.
         what = "its arrays or tensors" if hasattr(values, "__len__") else "an array, a tensor, a DataFrame or a path"

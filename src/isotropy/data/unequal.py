@@ -148,6 +148,8 @@ def _elements(values: Any) -> list[Any]:
 
 def _numbers(one: Any, place: int) -> NDArray[Any]:
     """Return one series as an array (C, T) of numbers."""
+    if one is None:
+        raise UserError(f"series {place} is missing: leave it out")
     if isinstance(one, np.ndarray) and one.dtype == object:
         one = list(one)
     try:

@@ -8,13 +8,24 @@ from scipy.io import wavfile
 
 from isotropy.data.recordings.recording import Signals
 
+# Lengths in the header of sound that came through a pipe, whose length nobody knew.
+_UNKNOWN = (b"\0\0\0\0", b"\xff\xff\xff\xff")
+
 
 def read(path: Path) -> list[Signals]:
-    """Return the one record of a file, float32, with a channel for each of the sound's."""
-    with warnings.catch_warnings():
-        # Of chunks that hold no sound (names of pieces, programs): there is nothing to do about them.
-        warnings.simplefilter("ignore", wavfile.WavFileWarning)
+    """Return the one record of a file, float32, with a channel for each of the sound's.
+
+    Raises:
+        ValueError: a file that was cut off.
+    """
+    with warnings.catch_warnings(record=True) as said:
+        # Of chunks that hold no sound (names of pieces, programs) there is nothing to do.
+        warnings.simplefilter("always", wavfile.WavFileWarning)
         rate, sound = wavfile.read(path)
+    with open(path, "rb") as file:
+        unknown = file.read(8)[4:] in _UNKNOWN
+    if any("EOF" in str(one.message) for one in said) and not unknown:
+        raise ValueError("it ends before the length that its header tells")
     sound = sound[:, None] if sound.ndim == 1 else sound
     if sound.dtype == np.uint8:
         scaled = (sound.astype(np.float32) - 128) / 128

@@ -5,6 +5,7 @@ from typing import Any
 import pandas as pd
 
 from isotropy.data.data import Data
+from isotropy.data.image_column import paths_column
 from isotropy.data.infer import infer_modality, known_modality
 from isotropy.data.missing import mask_values
 from isotropy.data.options import Options
@@ -20,16 +21,21 @@ def _read(frame: pd.DataFrame, origin: Origin, options: Options) -> Data:
     rows = counted_rows(len(frame), origin.name)
     frame, labels, parts = with_parts(frame, label, options.split)
     values: Any
+    notes: list[str] = []
     kind = options.modality or ("series" if holds_series(frame) else "table")
     if known_modality(kind).takes_frames:
         values = mask_values(as_frame(frame)[0], options.na)
         description = f"a table of {_columns(values)}"
+        if (pictures := paths_column(values)) is not None:
+            notes = [f"{pictures} names images, which --image-column {pictures} reads"]
     else:
         array = as_values(mask_values(frame, options.na).to_numpy(), options.order)
         values, kind, description = infer_modality(array, kind)
     form = {"channels": LAST} if options.order == LAST else {}
     return finished(
-        with_targets(values, kind, f"{origin.name}: {description}, {rows}", labels, parts, options.na, form=form),
+        with_targets(
+            values, kind, f"{origin.name}: {description}, {rows}", labels, parts, options.na, notes, form=form
+        ),
         beside,
         options,
     )
