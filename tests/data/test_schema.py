@@ -285,7 +285,7 @@ def test_foreign_json_is_refused():
         TablePreprocess.from_json({})
     data = TablePreprocess.learn(people()).to_json()
     data["schema"]["columns"][0]["kind"] = "numerical"
-    with pytest.raises(UserError, match="did you mean 'numeric'"):
+    with pytest.raises(UserError, match="kind is 'numerical', and one of 'numeric'"):
         TablePreprocess.from_json(data)
 
 
