@@ -453,6 +453,10 @@ def test_numbers_too_long_for_a_float_keep_what_tells_them_apart(values):
     assert again.transform(more).numpy() == pytest.approx(table.transform(pd.DataFrame({"x": values})).numpy()[3:4])
     with pytest.warns(UserWarning, match="1 of 1 values are no exact numbers as in training"):
         assert again.transform(pd.DataFrame({"x": ["many"]})).item() == 0.0
+    foreign = table.to_json()
+    foreign["schema"]["columns"][0]["reading"][1] = "1e3"
+    with pytest.raises(UserError, match="no table schema"):
+        TablePreprocess.from_json(foreign)
 
 
 @pytest.mark.parametrize("mark", ["?", "-", "n/a"])

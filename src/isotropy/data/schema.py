@@ -273,13 +273,15 @@ class Schema:
 def _column_from_json(column: dict[str, Any]) -> ColumnSchema:
     learnt: dict[str, Any] = {name: tuple(x) if isinstance(x, list) else x for name, x in column.items()}
     made = ColumnSchema(**learnt)
-    if made.std <= 0 or made.reading and len(made.reading) != _READINGS.get(made.reading[0]):
+    words = _READINGS.get(made.reading[0]) if made.reading else 0
+    strange = made.reading[:1] == ("exact numbers",) and not made.reading[-1].removeprefix("-").isdecimal()
+    if made.std <= 0 or len(made.reading) != words or strange:
         raise UserError(f"column {made.name!r} has a std of {made.std} and is read as {list(made.reading)}")
     return made
 
 
 # How many words a reading has, by the first of them; see `columns.Found` and `ColumnSchema`.
-_READINGS = {"numbers": 3, "dates": 2, "times": 1, "durations": 1, "letters": 4}
+_READINGS = {"numbers": 3, "dates": 2, "times": 1, "durations": 1, "exact numbers": 2, "letters": 4}
 
 
 @dataclass
