@@ -10,6 +10,7 @@ from torch import nn
 
 from isotropy import encoders
 from isotropy.encoders import SmallResNet
+from isotropy.encoders.encoder import to_channels_last
 from isotropy.errors import UserError
 from isotropy.estimator import SelfSupervisedEncoder
 from isotropy.methods import METHODS
@@ -127,3 +128,11 @@ def test_a_timm_that_cannot_be_imported_names_the_extra(kind, monkeypatch):
     monkeypatch.setattr(builtins, "__import__", broken)
     with pytest.raises(UserError, match=r"pip install isotropy\[images\]"):
         encoders.build("timm:resnet18", "image", SMALL)
+
+
+@pytest.mark.parametrize(("stem", "laid_out"), [(4, False), (8, True), (16, True)])
+def test_networks_of_few_channels_keep_their_layout(stem, laid_out):
+    encoder = SmallResNet(channels=3, size=[16, 16], width=16, stem=stem)
+    to_channels_last(encoder)
+    weights = [part.weight for part in encoder.modules() if isinstance(part, nn.Conv2d) and part.kernel_size != (1, 1)]
+    assert all(weight.is_contiguous(memory_format=torch.channels_last) == laid_out for weight in weights[1:])

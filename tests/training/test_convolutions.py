@@ -24,7 +24,7 @@ def two_threads():
     torch.set_num_threads(before)
 
 
-def gradients(rows, dimensions, options, sizes, bias=True, sliced=True, threads=2):
+def gradients(rows, dimensions, options, sizes, bias=True, sliced=True, threads=2, bf16=True):
     """Return the convolution's values and the gradients of its input, weights and bias."""
     generator = torch.Generator().manual_seed(0)
     into, out, kernel, length = sizes
@@ -34,7 +34,7 @@ def gradients(rows, dimensions, options, sizes, bias=True, sliced=True, threads=
     shift = torch.randn(out, generator=generator).requires_grad_() if bias else None
     convolve = (F.conv1d, F.conv2d, F.conv3d)[dimensions - 1]
     torch.set_num_threads(threads)
-    with torch.autocast("cpu", torch.bfloat16):
+    with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
         if sliced:
             with SlicedConvolutions():
                 values = convolve(x, weight, shift, **options)
@@ -51,8 +51,10 @@ def test_values_are_those_of_torch_and_gradients_differ_by_rounding(rows, dimens
     assert ours[0].dtype == torch.bfloat16
     assert ours[2].dtype == torch.float32
     assert torch.equal(ours[0], theirs[0])
-    for one, other in zip(ours[1:], theirs[1:], strict=True):
-        assert torch.allclose(one, other, rtol=0.01, atol=0.01 * float(other.abs().max()))
+    exact = gradients(rows, dimensions, options, sizes, sliced=False, bf16=False)
+    for one, other, true in zip(ours[1:], theirs[1:], exact[1:], strict=True):
+        # torch's own rounding differs from processor to processor: ours is at most as far from float32's gradient.
+        assert (one - true).abs().max() <= 1.2 * (other - true).abs().max()
 
 
 def test_the_weights_gradient_is_the_float32_sum_of_the_slices():

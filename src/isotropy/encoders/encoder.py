@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from math import prod
 from typing import Any
 
 import torch
@@ -113,11 +114,20 @@ def refuse_mask(rows: Any, encoder: str) -> None:
 def to_channels_last(module: nn.Module) -> None:
     """Lay the weights of two-dimensional convolutions out channels-last, in place: the faster layout on CPUs.
 
-    Unlike `module.to(memory_format=...)` it leaves tensors with five dimensions alone instead of failing.
+    Unlike `module.to(memory_format=...)` it leaves tensors with five dimensions alone instead of failing. A network
+    that narrows to few channels and skips positions by a convolution of one tap keeps its layout: torch 2.15 is not
+    safe there in the other one, on CPUs without AVX-512.
     """
+    if any(isinstance(part, nn.Conv2d) and _is_narrow_skip(part) for part in module.modules()):
+        return
     for tensor in [*module.parameters(), *module.buffers()]:
         if tensor.ndim == 4:
             tensor.data = tensor.data.contiguous(memory_format=torch.channels_last)
+
+
+def _is_narrow_skip(convolution: nn.Conv2d) -> bool:
+    taps, channels = prod(convolution.kernel_size), convolution.in_channels // convolution.groups
+    return taps == 1 and max(convolution.stride) > 1 and channels < 8
 
 
 def hide(blocks: nn.Module, fraction: float) -> None:
