@@ -84,7 +84,7 @@ class Progress:
         self.folder, self._watch, self.last = folder, watch, dict[str, Any]()
         self.resumes = False
         if folder is not None:
-            lines = list(Log.read(self._path))
+            lines = list(Log.read(self._path, dict[str, Any]))
             # Broken off inside a measurement, a step has a checkpoint and no line: it is taken again.
             for path in checkpoint.listed(folder / "checkpoints"):
                 if checkpoint.about(path)["step"] > (lines[-1]["steps"] if lines else 0):

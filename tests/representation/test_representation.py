@@ -214,6 +214,7 @@ def test_what_is_wrong_with_codes_is_named(tmp_path):
     with pytest.raises(UserError, match=r"coder\.safetensors: cannot be read"):
         load(tmp_path)
     about = json.loads((tmp_path / "model.json").read_text())
-    (tmp_path / "model.json").write_text(json.dumps(about | {"coder": {"widths": [16, 24], "num_segments": 7}}))
+    coder = about["coder"] | {"widths": [16, 24], "num_segments": 7}
+    (tmp_path / "model.json").write_text(json.dumps(about | {"coder": coder}))
     with pytest.raises(UserError, match=r"model\.json: 7 segments do not divide an output of 24"):
         load(tmp_path)
