@@ -39,10 +39,15 @@ def test_an_option_is_the_same_everywhere(name):
 
 
 @pytest.mark.parametrize("verb", READING)
-def test_what_is_given_reaches_the_command(verb, monkeypatch):
+def test_what_is_given_reaches_the_command(verb, monkeypatch, tmp_path):
     from importlib import import_module
 
     heard = {}
+    # Whether paths are there is looked up before anything is loaded.
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "run").mkdir()
+    for name in ("a.npz", "b.npz"):
+        (tmp_path / name).touch()
     # The command's second argument is its data, of those that read beside a run.
     place = 0 if verb in ("fit", "compare") else 1
     monkeypatch.setattr(

@@ -28,7 +28,7 @@ VALUES = {
 
 def test_options_are_the_arguments_of_read() -> None:
     names = {one.name for one in fields(Options)}
-    assert names - {"order"} == set(signature(read).parameters) - {"dataset"}
+    assert names - {"order"} == set(signature(read).parameters) - {"dataset", "stream"}
     assert names == EVERYWHERE | set(MEANINGS), "an option without a meaning, or the other way round"
     for one in fields(Options):
         if one.name != "order":

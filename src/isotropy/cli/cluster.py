@@ -68,7 +68,7 @@ def _table(found: RunClusters) -> Table:
         traits = found.traits[number][:_TRAITS] if found.traits else []
         cells.append("\n".join(map(in_brief, traits)) or "nothing beyond chance")
         cells.append(" ".join(map(str, clusters.exemplars[number][:3])))
-        table.add_row(*(_plain(cell) for cell in cells))
+        table.add_row(*cells)
     if clusters.unassigned:
         table.add_row("none", f"{clusters.unassigned:,}")
     return table
@@ -78,8 +78,3 @@ def _labels(values: list[tuple[str, float]]) -> str:
     if values and values[0][0] == "mean":
         return f"mean {values[0][1]:g}"
     return ", ".join(f"{value} {fraction:.0%}" for value, fraction in values[:2])
-
-
-def _plain(text: str) -> str:
-    """Return a text that rich does not take for markup."""
-    return text.replace("[", r"\[")
