@@ -6,7 +6,6 @@
 `isotropy methods` shows cli/methods.json: so it answers without loading torch.
 """
 
-import argparse
 import inspect
 import json
 from collections import defaultdict
@@ -14,12 +13,13 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from made_pages import ROOT, write_or_check
+
 from isotropy.encoders import ENCODERS
 from isotropy.methods import METHODS
 from isotropy.modalities import MODALITIES
 from isotropy.runs.auto import method_for
 
-ROOT = Path(__file__).parents[1]
 MARKS = "<!-- made by docs/build_capabilities.py -->", "<!-- end of what is made -->"
 SETS = {
     "table": ("adult", "dry_bean"),
@@ -148,19 +148,5 @@ def pages() -> dict[Path, str]:
     }
 
 
-def main() -> None:
-    """Write the files, or say which are stale."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--check", action="store_true", help="write nothing")
-    options = parser.parse_args()
-    stale = {path: text for path, text in pages().items() if not path.exists() or path.read_text() != text}
-    for path, text in stale.items():
-        if not options.check:
-            path.write_text(text)
-        print(path.relative_to(ROOT))
-    if options.check and stale:
-        raise SystemExit(1)
-
-
 if __name__ == "__main__":
-    main()
+    write_or_check(pages, __doc__)

@@ -6,7 +6,6 @@
 Everything from the section "## Departures from the paper" on is written by hand and kept.
 """
 
-import argparse
 import importlib.util
 import inspect
 import re
@@ -17,6 +16,7 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
+from made_pages import ROOT, write_or_check
 
 from isotropy import objectives
 from isotropy.data import read
@@ -24,7 +24,6 @@ from isotropy.methods import METHODS
 from isotropy.runs.prepare import prepare
 from isotropy.runs.recipe import Recipe
 
-ROOT = Path(__file__).parents[1]
 PAGES, BY_HAND = ROOT / "docs" / "methods", "## Departures from the paper"
 NOTE = "<!-- made by docs/build_methods.py; written by hand from Departures on -->"
 # Small rows of each modality, to build a method with its defaults.
@@ -162,19 +161,5 @@ def pages() -> dict[Path, str]:
     return made
 
 
-def main() -> None:
-    """Write the pages, or say which are stale."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--check", action="store_true", help="write nothing")
-    options = parser.parse_args()
-    stale = {path: text for path, text in pages().items() if not path.exists() or path.read_text() != text}
-    for path, text in stale.items():
-        if not options.check:
-            path.write_text(text)
-        print(path.relative_to(ROOT))
-    if options.check and stale:
-        raise SystemExit(1)
-
-
 if __name__ == "__main__":
-    main()
+    write_or_check(pages, __doc__)

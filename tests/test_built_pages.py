@@ -10,7 +10,8 @@ from isotropy.methods import METHODS
 ROOT = Path(__file__).parents[1]
 
 
-def test_the_pages_of_the_methods_are_up_to_date():
+def test_the_pages_of_the_methods_are_up_to_date(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "docs")
     spec = importlib.util.spec_from_file_location("build_methods", ROOT / "docs/build_methods.py")
     module = importlib.util.module_from_spec(spec)
     path = list(sys.path)

@@ -16,7 +16,8 @@ PAGES = ["start_table", "start_images", "start_recordings", "few_labels", "healt
 EXAMPLES = sorted(path.stem for path in (ROOT / "examples/gallery").glob("plot_*.py"))
 
 
-def test_what_is_said_of_all_methods_and_encoders_is_up_to_date():
+def test_what_is_said_of_all_methods_and_encoders_is_up_to_date(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "docs")
     spec = importlib.util.spec_from_file_location("build_capabilities", ROOT / "docs/build_capabilities.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)

@@ -8,13 +8,7 @@ from threadpoolctl import threadpool_info
 
 from isotropy.threads import side_by_side
 
-
-@pytest.fixture(autouse=True)
-def two_threads():
-    before = torch.get_num_threads()
-    torch.set_num_threads(2)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("two_threads")
 
 
 def test_two_jobs_run_at_once_with_one_thread_each():

@@ -28,10 +28,8 @@ class Net(nn.Module):
 class Rows:
     """A source over a tensor, as the data helper's: rows by index, prepared as they are."""
 
-    modality = "table"
-
-    def __init__(self, x):
-        self.x = x
+    def __init__(self, x, modality="table"):
+        self.x, self.modality = x, modality
 
     def __len__(self):
         return len(self.x)

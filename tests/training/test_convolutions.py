@@ -6,6 +6,8 @@ from torch.nn import functional as F
 
 from isotropy.training.convolutions import SlicedConvolutions, _workers
 
+pytestmark = pytest.mark.usefixtures("two_threads")
+
 # rows, dimensions, arguments of the convolution: channels in and out, kernel, length of an axis
 CASES = [
     (64, 1, {}, (3, 4, 3, 20)),
@@ -14,14 +16,6 @@ CASES = [
     (33, 2, {"groups": 4, "padding": 1}, (8, 8, 3, 6)),
     (64, 3, {}, (2, 3, 2, 5)),
 ]
-
-
-@pytest.fixture(autouse=True)
-def two_threads():
-    before = torch.get_num_threads()
-    torch.set_num_threads(2)
-    yield
-    torch.set_num_threads(before)
 
 
 def gradients(rows, dimensions, options, sizes, bias=True, sliced=True, threads=2, bf16=True):

@@ -9,28 +9,13 @@ from isotropy.errors import UserError
 from isotropy.methods import METHODS
 from isotropy.nn.ema import Teacher
 from isotropy.views.equivariant import MovedViews, Offsets, StructuredViews
+from methods.fakes import Rows
 
 HOSTS = ["simclr", "byol", "simsiam", "barlow_twins", "vicreg", "music"]
 OPTIONS = {
     "simclr": {"projector": (16, 8)},
     "byol": {"projector": (16, 8), "predictor_hidden": 16},
 }
-
-
-class Inputs:
-    """A source of inputs that are the encoder's already."""
-
-    def __init__(self, x, modality):
-        self.x, self.modality = x, modality
-
-    def __len__(self):
-        return len(self.x)
-
-    def batch(self, index):
-        return self.x[index]
-
-    def to_input(self, rows):
-        return rows
 
 
 ENCODERS = {
@@ -46,7 +31,7 @@ def case(kind, host="simclr", rows=24):
     options = OPTIONS.get(host, {})
     method = METHODS[host](make(), **options).double().train()
     x = torch.randn(rows, *shape, dtype=torch.float64)
-    return method, Inputs(x, modality), torch.arange(rows)
+    return method, Rows(x, modality), torch.arange(rows)
 
 
 def run(method, views):

@@ -8,27 +8,10 @@ from isotropy.encoders import CyclicSeriesCNN
 from isotropy.methods import SimCLR
 from isotropy.objectives import info_nce
 from isotropy.views.equivariant import Offsets, StructuredViews
+from methods.fakes import Rows
 
 ROWS, CHANNELS, LENGTH, WIDTH, TAU = 6, 2, 16, 8, 0.2
 CLOSE = 1e-10
-
-
-class Inputs:
-    """Rows that are inputs already."""
-
-    modality = "series"
-
-    def __init__(self, x):
-        self.x = x
-
-    def __len__(self):
-        return len(self.x)
-
-    def batch(self, index):
-        return self.x[index]
-
-    def to_input(self, rows):
-        return rows
 
 
 def encoder_of(channels=CHANNELS, length=LENGTH):
@@ -82,7 +65,9 @@ def test_deep_infomax_is_a_local_and_a_pooled_view():
     direct = total / (ROWS * places)
 
     # Structured views draw one place a row: their mean over all draws is what DIM sums.
-    views = StructuredViews(base=encoder.base, pooled=(False, True))(Inputs(x), torch.arange(ROWS), seed=0, pass_=0)
+    views = StructuredViews(base=encoder.base, pooled=(False, True))(
+        Rows(x, "series"), torch.arange(ROWS), seed=0, pass_=0
+    )
     losses = []
     for offset in encoder.base.offsets(1):
         views._drawn = [offset.expand(ROWS, -1)] * 2
@@ -96,7 +81,7 @@ def test_simclr_on_a_local_and_a_pooled_view_is_symmetric_deep_infomax():
     torch.manual_seed(0)
     method, x, index = SimCLR(encoder_of(), projector=(8, 4), temperature=TAU).double().train(), rows(), torch.arange(6)
     base = method.encoder.base
-    views = StructuredViews(base=base, pooled=(False, True))(Inputs(x), index, seed=3, pass_=0)
+    views = StructuredViews(base=base, pooled=(False, True))(Rows(x, "series"), index, seed=3, pass_=0)
     found = sum(method.loss(**method(views)).values())
 
     maps = method.encoder.fibres(x)
@@ -121,7 +106,7 @@ def test_cpc_is_a_pair_of_crops_with_a_head_for_their_displacement(step):
     heads = nn.ModuleList(nn.Linear(WIDTH, 5, bias=False).double() for _ in range(places))
     options = {"distance": step, "base_size": b}
 
-    views = StructuredViews(base=encoder.base, **options)(Inputs(x), index, seed=0, pass_=0)
+    views = StructuredViews(base=encoder.base, **options)(Rows(x, "series"), index, seed=0, pass_=0)
     first, second = (view.view(ROWS, WIDTH, b) for view in views.through(encoder))
     one, other = Offsets(encoder.base, **options)(index, seed=0, pass_=0)
     displaced = ((other - one) % places)[:, 0]
@@ -155,7 +140,7 @@ def test_greedy_infomax_is_structured_views_of_every_module_on_the_maps_of_the_o
     modules = ((lower, x, 0), (upper, lower.encoder.fibres(x).detach(), 1))
     losses = []
     for method, inputs, seed in modules:
-        views = StructuredViews(base=method.encoder.base)(Inputs(inputs), index, seed=seed, pass_=0)
+        views = StructuredViews(base=method.encoder.base)(Rows(inputs, "series"), index, seed=seed, pass_=0)
         losses += method.loss(**method(views)).values()
     assert not any(grad.any() for grad in gradients(losses[1], lower)), "a gradient went back"
 
