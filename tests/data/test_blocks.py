@@ -231,7 +231,7 @@ def test_files_stream_where_they_take_more_than_a_quarter_of_the_free_memory(tmp
         monkeypatch.setattr(streamed, "free_memory", lambda free=free: free)
         data = read(tmp_path / "x.npy", stream=None)
         assert (data.stream is not None) == streams
-        assert ("streamed, 100 rows in 1 blocks" in data.description) == streams
+        assert ("streamed, 100 rows in 1 block (12.9 kB" in data.description) == streams
     assert "more than a quarter of the" in data.description
     assert read(tmp_path / "x.npy").stream is None, "only where it is asked for"
 

@@ -127,7 +127,7 @@ def outcome(read: Callable[[Path], Any], run: Path) -> str:
     try:
         read(run)
     except UserError as error:
-        assert "\n" not in str(error)
+        assert "\n" not in str(error) and "UserError(" not in str(error)
         return str(error)
     return ""
 

@@ -96,15 +96,9 @@ def cluster_lists(run: Run) -> list[RowList]:
     """Return the clusters of clusters.json with their exemplars and what distinguishes them; none where it is absent.
 
     Raises:
-        UserError: it cannot be read.
+        UserError: it cannot be read, or is damaged.
     """
-    path = run.folder / CLUSTERS
-    if not path.is_file():
-        return []
-    try:
-        return [_cluster(one) for one in run.read_json(CLUSTERS)["clusters"]]
-    except (KeyError, TypeError, ValueError) as error:
-        raise UserError(f"{path}: damaged ({error!r}): cluster the run again") from error
+    return [_cluster(one) for one in run.read_json(CLUSTERS, {"clusters": []})["clusters"]]
 
 
 def _cluster(one: dict[str, Any]) -> RowList:

@@ -22,9 +22,9 @@ def diagnose(folder: Path | str) -> Verdict:
     """
     run = Run.opened(folder)
     folder, method = run.folder, run.recipe.method
-    records = run.read_records()
+    records, about, probes = run.read_records(), run.about, run.read_comparisons()
     try:
-        return verdict(records, run_facts(method, run.about), probes=run.read_comparisons())
+        return verdict(records, run_facts(method, about), probes=probes)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UserError(f"{folder}: damaged, or of an older isotropy ({error!r})") from error
 

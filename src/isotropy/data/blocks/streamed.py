@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 from numpy.typing import NDArray
+from rich.filesize import decimal
 
 from isotropy.data.blocks.blocks import Blocks, sources_of
 from isotropy.data.blocks.formats import FORMATS
@@ -53,8 +54,8 @@ def streamed(dataset: Any, options: Options, stream: bool | None) -> Data | None
         return None
     _refuse(options)
     name = files[0].name if len(files) == 1 else f"{len(files)} files of {common_folder(files).resolve().name}"
-    why = "" if stream or free is None else f", more than a quarter of the {_gigabytes(free)} of memory that are free"
-    return _sampled(Blocks.of(files, options), name, f"{_gigabytes(size)}{why}", options)
+    why = "" if stream or free is None else f", more than a quarter of the {decimal(free)} of memory that are free"
+    return _sampled(Blocks.of(files, options), name, f"{decimal(size)}{why}", options)
 
 
 def _sampled(blocks: Blocks, name: str, size: str, options: Options) -> Data:
@@ -75,7 +76,8 @@ def _sampled(blocks: Blocks, name: str, size: str, options: Options) -> Data:
     split = "" if data.split is None else options.split or "split"
     blocks = replace(blocks, modality=data.modality, columns=columns, split=split)
     number = f"{len(rows):,} rows sampled from all of them, on which they are looked at and probed"
-    words = f"{name}: streamed, {len(blocks):,} rows in {len(blocks.blocks):,} blocks ({size}); {number}"
+    many = f"{len(blocks.blocks):,} blocks" if len(blocks.blocks) > 1 else "1 block"
+    words = f"{name}: streamed, {len(blocks):,} rows in {many} ({size}); {number}"
     return replace(data, stream=blocks, sampled=rows, description=f"{words}: {data.description}")
 
 
@@ -111,7 +113,3 @@ def _exist(dataset: Any) -> bool:
         return all(path.is_file() for path in files_of(dataset))
     except UserError:
         return False  # whoever reads it whole says what is wrong
-
-
-def _gigabytes(count: int) -> str:
-    return f"{count / 1e9:.3g} GB"
