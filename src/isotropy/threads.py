@@ -29,13 +29,17 @@ def side_by_side(act: Callable[[Item], Result], items: Sequence[Item]) -> list[R
     threads = torch.get_num_threads()
     if threads < 2 or len(items) < 2:
         return [act(item) for item in items]
-    # A thread takes torch's number when it first asks for it.
     torch.set_num_threads(1)
     try:
-        with (
-            threadpool_limits(1),
-            ThreadPoolExecutor(min(threads, len(items)), "side", initializer=torch.get_num_threads) as pool,
-        ):
+        # The limit is the process's for some libraries and restored here; for OpenMP it is each thread's own.
+        workers = min(threads, len(items))
+        with threadpool_limits(1), ThreadPoolExecutor(workers, "side", initializer=_one_thread) as pool:
             return list(pool.map(act, items))
     finally:
         torch.set_num_threads(threads)
+
+
+def _one_thread() -> None:
+    # A thread takes torch's number when it first asks for it.
+    torch.get_num_threads()
+    threadpool_limits(1)

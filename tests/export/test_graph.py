@@ -95,17 +95,19 @@ def test_gaps_are_interpolated_as_the_preprocessing_does():
 
 
 @pytest.mark.parametrize("to", ["torch", "torchscript"])
-@pytest.mark.parametrize("modality", ["table", "array"])
+@pytest.mark.parametrize("modality", ["table", "array", "series"])
 def test_what_torch_reads_is_written_with_its_contract(to, modality, tmp_path):
-    made, _ = made_of(MODALITIES[modality].default_encoder)
+    made, values = made_of(MODALITIES[modality].default_encoder)
     contract = export(made, to, tmp_path / "x")
     assert sorted(path.name for path in (tmp_path / "x").iterdir()) == sorted(
         ["contract.json", "prepare.py", FORMATS[to][0]]
     )
     assert json.loads((tmp_path / "x" / "contract.json").read_text()) == contract
-    assert contract["checked"]["batches"] == list(BATCHES) == [1, 2, 7]
+    assert contract["checked"]["batches"] == list(BATCHES) == [1, 2, 40]
     with pytest.raises(UserError, match="exists already"):
         export(made, to, tmp_path / "x")
+    with pytest.raises(UserError, match="39 rows to check with, and 40 are needed"):
+        export(made, to, tmp_path / "y", rows=values[:39])
 
 
 # A conversion takes seconds, so that the formats of torch are tried on two networks, and ONNX on all.

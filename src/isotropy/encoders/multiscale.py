@@ -92,14 +92,18 @@ class MultiScaleCNN(FrameEncoder):
         values, mask = (x.values, x.mask) if isinstance(x, Batch) else (x, None)
         if mask is not None:
             values = values.masked_fill(~mask, 0.0)
-        # Without a gradient a few rows at a time, whose responses stay in the processor's cache.
-        step = len(values) if torch.is_grad_enabled() or values.is_cuda else _PIECE
-        pieces = zip(values.split(step), repeat(None) if mask is None else mask.split(step))
-        proportions = torch.cat([self._proportions(*piece) for piece in pieces])
+        # A graph would keep the number of pieces.
+        whole = torch.is_grad_enabled() or values.is_cuda or torch.jit.is_tracing() or torch.compiler.is_compiling()
+        proportions = self._proportions(values, mask) if whole else self._in_pieces(values, mask)
         statistics = channel_statistics(values, mask)
         if self.mixing is not None:
             statistics = statistics @ self.mixing.T
         return torch.cat([self.head(self.norm(proportions)), self.statistics_norm(statistics)], 1)
+
+    def _in_pieces(self, values: Tensor, mask: Tensor | None) -> Tensor:
+        """Return the proportions of a few rows at a time, whose responses stay in the processor's cache."""
+        masks = repeat(None) if mask is None else mask.split(_PIECE)
+        return torch.cat([self._proportions(*piece) for piece in zip(values.split(_PIECE), masks)])
 
     def _proportions(self, values: Tensor, mask: Tensor | None) -> Tensor:
         """Return how often each filter's response is above its threshold, (B, filters * scales)."""

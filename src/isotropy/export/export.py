@@ -17,7 +17,8 @@ from isotropy.export.formats import FORMATS, Runner, write
 from isotropy.export.graph import Graph
 from isotropy.representation import Representation
 
-BATCHES = (1, 2, 7)
+# One row, few, and more than an encoder takes at a time.
+BATCHES = (1, 2, 40)
 TOLERANCE = 1e-4
 _CONTRACT = "contract.json"
 
@@ -27,22 +28,24 @@ def export(made: Representation, to: str, out: Path | str, *, rows: Any = None) 
 
     The folder holds the graph, contract.json (inputs, output, how a table's columns are read) and prepare.py, a page
     that makes the inputs of a user's rows. Before it is kept, the file is run by its own runtime on the inputs that
-    prepare.py makes, at batches of 1, 2 and 7 rows, and compared with `Representation.transform`.
+    prepare.py makes, at batches of 1, 2 and 40 rows, and compared with `Representation.transform`.
 
     Args:
         made: the representation. to: "onnx", "torchscript" or "torch" (a program of torch.export).
         out: the folder, which is made.
-        rows: rows as `transform` takes them to check with, at least 7; by default made up from what training knew.
+        rows: rows as `transform` takes them to check with, at least 40; by default made up from what training knew.
 
     Raises:
-        UserError: an unknown format, a folder that exists, a network that cannot be exported, named, or one whose file
-            gives anything that differs by more than 1e-4 of the largest value (at least of 1).
+        UserError: an unknown format, a folder that exists, too few rows, a network that cannot be exported, named, or
+            one whose file gives anything that differs by more than 1e-4 of the largest value (at least of 1).
     """
     if to not in FORMATS:
         raise UserError(f"export to {to!r} is unknown{nearest(to, FORMATS)}")
     out = Path(out)
     if out.exists():
         raise UserError(f"{out}: exists already: choose another --out, or remove it")
+    if rows is not None and len(rows) < BATCHES[-1]:
+        raise UserError(f"export: {len(rows)} rows to check with, and {BATCHES[-1]} are needed: give more, or none")
     graph = Graph(made)
     contract = {
         "format": 1, "made_by": f"isotropy {version('isotropy')}", "method": made.method, "encoder": graph.name,
