@@ -103,7 +103,7 @@ def test_what_torch_reads_is_written_with_its_contract(to, modality, tmp_path):
         ["contract.json", "prepare.py", FORMATS[to][0]]
     )
     assert json.loads((tmp_path / "x" / "contract.json").read_text()) == contract
-    assert contract["checked"]["batches"] == list(BATCHES) == [1, 2, 40]
+    assert contract["checked"]["batches"] == list(BATCHES) == [1, 2, 7, 40]
     with pytest.raises(UserError, match="exists already"):
         export(made, to, tmp_path / "x")
     with pytest.raises(UserError, match="39 rows to check with, and 40 are needed"):

@@ -93,7 +93,8 @@ class MultiScaleCNN(FrameEncoder):
         if mask is not None:
             values = values.masked_fill(~mask, 0.0)
         # A graph would keep the number of pieces.
-        whole = torch.is_grad_enabled() or values.is_cuda or torch.jit.is_tracing() or torch.compiler.is_compiling()
+        traced = torch.compiler.is_compiling() or torch.jit.is_tracing()  # type: ignore[attr-defined]
+        whole = torch.is_grad_enabled() or values.is_cuda or traced
         proportions = self._proportions(values, mask) if whole else self._in_pieces(values, mask)
         statistics = channel_statistics(values, mask)
         if self.mixing is not None:

@@ -18,7 +18,7 @@ from isotropy.export.graph import Graph
 from isotropy.representation import Representation
 
 # One row, few, and more than an encoder takes at a time.
-BATCHES = (1, 2, 40)
+BATCHES = (1, 2, 7, 40)
 TOLERANCE = 1e-4
 _CONTRACT = "contract.json"
 
@@ -28,7 +28,7 @@ def export(made: Representation, to: str, out: Path | str, *, rows: Any = None) 
 
     The folder holds the graph, contract.json (inputs, output, how a table's columns are read) and prepare.py, a page
     that makes the inputs of a user's rows. Before it is kept, the file is run by its own runtime on the inputs that
-    prepare.py makes, at batches of 1, 2 and 40 rows, and compared with `Representation.transform`.
+    prepare.py makes, at batches of 1, 2, 7 and 40 rows, and compared with `Representation.transform`.
 
     Args:
         made: the representation. to: "onnx", "torchscript" or "torch" (a program of torch.export).
