@@ -33,6 +33,7 @@ BENCHMARKS = (
     "series_encoder",
     "evidence",
     "csv_reading",
+    "image_folder",
     "search",
     "company",
 )

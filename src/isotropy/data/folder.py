@@ -10,7 +10,9 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
+from operator import itemgetter
 from pathlib import Path
+from stat import S_ISREG
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -28,6 +30,7 @@ VERSION = 2
 CHUNK = 256
 # Images of a task: one task each would cost as much as a small image.
 _GROUP = 8
+_SPECIAL = "no file"
 
 Progress = Callable[[int, int], None] | None
 Size = int | Sequence[int] | None
@@ -157,14 +160,14 @@ def cache() -> Path:
 def image_file(path: Path, name: str) -> ImageFile:
     """Return a file as an image to be decoded; what is no file is one that cannot be read."""
     try:
-        stat = path.stat()
+        about = path.stat()
     except OSError as error:
         reason = error.strerror or str(error)
         return ImageFile(name, lambda: _unreadable(reason), f"missing: {reason}")
     # A named pipe or a device would hang, or never end.
-    if not path.is_file():
-        return ImageFile(name, lambda: _unreadable("no regular file"), "no file")
-    return ImageFile(name, lambda: open(path, "rb"), f"{stat.st_size} {stat.st_mtime_ns}")
+    if not S_ISREG(about.st_mode):
+        return ImageFile(name, lambda: _unreadable("no regular file"), _SPECIAL)
+    return ImageFile(name, lambda: open(path, "rb"), f"{about.st_size} {about.st_mtime_ns}")
 
 
 def _unreadable(reason: str) -> BinaryIO:
@@ -209,7 +212,8 @@ def _check_options(options: dict[str, Any]) -> None:
 
 def _listing(folder: Path) -> tuple[list[ImageFile], int]:
     """Return the images below a folder, links to folders followed, in order, and how many other files there are."""
-    images, others = [], 0
+    images: list[tuple[str, ImageFile]] = []
+    others = 0
     # Of every folder on the way here, links followed, what it is on the disk: a link may lead back to one of them.
     ways: dict[str, frozenset[str]] = {}
 
@@ -223,15 +227,18 @@ def _listing(folder: Path) -> tuple[list[ImageFile], int]:
             continue
         ways[root] = before | {here}
         folders[:] = sorted(name for name in folders if not name.startswith("."))
+        below = Path(root).relative_to(folder).as_posix()
         for name in names:
-            path = Path(root, name)
-            special = path.exists() and not path.is_file()
-            if path.suffix.lower() in SUFFIXES and not name.startswith(".") and not special:
-                images.append(path)
-            else:
+            if Path(name).suffix.lower() not in SUFFIXES or name.startswith("."):
                 others += 1
-    relative = sorted((path.relative_to(folder).as_posix(), path) for path in images)
-    return [image_file(path, shown(name)) for name, path in relative], others
+                continue
+            relative = name if below == "." else f"{below}/{name}"
+            image = image_file(Path(root, name), shown(relative))
+            if image.stamp == _SPECIAL:
+                others += 1
+            else:
+                images.append((relative, image))
+    return [image for _, image in sorted(images, key=itemgetter(0))], others
 
 
 def _digest(text: str) -> str:

@@ -1,6 +1,6 @@
 """One image file as pixels of a wanted form: upright, over a ground, at its depth, brought to a size."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from io import BytesIO
 from typing import Any, BinaryIO
@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageColor, ImageOps
 
+from isotropy.data import jpeg
 from isotropy.errors import UserError, nearest
 
 SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm"))
@@ -74,8 +75,8 @@ def check_fit(fit: str, background: str) -> None:
 def head(file: BinaryIO) -> Head | None:
     """Return what an image's header tells; None if it cannot be read."""
     start = file.read(_HEADERS)
-    if start.startswith(b"\xff\xd8") and (found := _jpeg_head(start)) is not None:
-        return found
+    if start.startswith(jpeg.START) and (frame := jpeg.frame(start)) and all(frame.size):
+        return Head(min(frame.size), frame.channels == 1, deep=False)
     file.seek(0)
     try:
         with Image.open(file) as image:
@@ -86,18 +87,6 @@ def head(file: BinaryIO) -> Head | None:
     except Exception:
         # Decoders of damaged files raise nearly anything; the decode itself tells the reason.
         return None
-
-
-def _jpeg_head(start: bytes) -> Head | None:
-    """Return what the first frame header (SOF) of a JPEG file tells, ten times as fast as Pillow; None without one."""
-    place = 2
-    while place + 10 <= len(start) and start[place] == 0xFF and start[place + 1] != 0xFF:
-        kind = start[place + 1]
-        if 0xC0 <= kind <= 0xCF and kind not in (0xC4, 0xC8, 0xCC):
-            height, width = (int.from_bytes(start[place + n : place + n + 2], "big") for n in (5, 7))
-            return Head(min(height, width), start[place + 9] == 1, deep=False) if height else None
-        place += 2 + int.from_bytes(start[place + 2 : place + 4], "big")
-    return None
 
 
 def extrema(file: BinaryIO) -> tuple[float, float, bool] | None:
@@ -139,33 +128,44 @@ def levels_of(low: float, high: float, *, whole: bool) -> tuple[float, float]:
 def decode(data: bytes, form: Form) -> Decoded | str:
     """Return an image file's bytes in a form, or why they cannot be read."""
     try:
-        if not _is_whole(data):
+        segments = jpeg.segments(data) if data.startswith(jpeg.START) else {}
+        if not _is_whole(data, segments):
             return "image file is truncated (its end is missing)"
+        height, width = form.size
+        plain = jpeg.plain_image(data, segments, (2 * width, 2 * height))
+        if plain is not None:
+            return _formed([plain], form, channels=form.channels, animated=False)
         with Image.open(BytesIO(data)) as opened:
-            height, width = form.size
             # A JPEG file can be decoded at a half, a quarter or an eighth, still above the size wanted.
             opened.draft(None, (2 * width, 2 * height))
             stack = form.channels not in (1, 3) and getattr(opened, "n_frames", 1) == form.channels
-            lost = [] if stack or not _is_animated(opened) else ["animated"]
-            planes = []
-            for image in _frames(opened) if stack else [_upright(opened)]:
-                image, transparent = _flattened(image, form, channels=1 if stack else form.channels)
-                lost += ["transparent"] * (transparent and "transparent" not in lost)
-                if form.fit == "crop" and _kept(image.size, form.size) < MUCH_CUT and "cut" not in lost:
-                    lost.append("cut")
-                fitted = np.asarray(_fitted(image, form))
-                planes.append(fitted[..., None] if fitted.ndim == 2 else fitted)
-            pixels = planes[0] if len(planes) == 1 else np.concatenate(planes, axis=2)
-            if pixels.dtype != np.uint8:
-                pixels = np.rint(np.clip(pixels, 0, 255)).astype(np.uint8)
-            if pixels.shape[2] != form.channels:
-                return f"it has {pixels.shape[2]} channels, not {form.channels}"
-            return Decoded(np.ascontiguousarray(pixels.transpose(2, 0, 1)), tuple(lost))
+            images = _frames(opened) if stack else [_upright(opened)]
+            animated = not stack and _is_animated(opened)
+            return _formed(images, form, channels=1 if stack else form.channels, animated=animated)
     except MemoryError:
         raise
     except Exception as error:
         reason = " ".join(str(error).split())
         return reason[:100] if reason and "BytesIO" not in reason else "no image that Pillow knows"
+
+
+def _formed(images: Iterable[Any], form: Form, *, channels: int, animated: bool) -> Decoded | str:
+    """Return an image, or the pages of a stack, in a form, or why they do not fit it."""
+    lost = ["animated"] if animated else []
+    planes = []
+    for image in images:
+        image, transparent = _flattened(image, form, channels=channels)
+        lost += ["transparent"] * (transparent and "transparent" not in lost)
+        if form.fit == "crop" and _kept(image.size, form.size) < MUCH_CUT and "cut" not in lost:
+            lost.append("cut")
+        fitted = np.asarray(_fitted(image, form))
+        planes.append(fitted[..., None] if fitted.ndim == 2 else fitted)
+    pixels = planes[0] if len(planes) == 1 else np.concatenate(planes, axis=2)
+    if pixels.dtype != np.uint8:
+        pixels = np.rint(np.clip(pixels, 0, 255)).astype(np.uint8)
+    if pixels.shape[2] != form.channels:
+        return f"it has {pixels.shape[2]} channels, not {form.channels}"
+    return Decoded(np.ascontiguousarray(pixels.transpose(2, 0, 1)), tuple(lost))
 
 
 def _is_deep(image: Any) -> bool:
@@ -245,22 +245,14 @@ def _fitted(image: Any, form: Form) -> Any:
     return ImageOps.fit(image, wanted, Image.Resampling.BILINEAR)
 
 
-def _is_whole(data: bytes) -> bool:
+def _is_whole(data: bytes, segments: dict[int, int]) -> bool:
     """Return whether a file has the end that its format prescribes; Pillow takes some without their last bytes."""
     if data.startswith(b"\x89PNG"):
         return b"IEND\xaeB`\x82" in data
-    if data.startswith(b"\xff\xd8"):
-        return data.find(b"\xff\xd9", _first_scan(data)) >= 0
+    if data.startswith(jpeg.START):
+        return jpeg.is_whole(data, segments)
     if data.startswith(b"GIF8"):
         return data.rstrip(b"\0").endswith(b";")
     if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
         return len(data) >= 8 + int.from_bytes(data[4:8], "little")
     return True
-
-
-def _first_scan(data: bytes) -> int:
-    """Return where the pixels of a JPEG file begin: behind its headers, whose previews have ends of their own."""
-    place = 2
-    while place + 4 <= len(data) and data[place] == 0xFF and data[place + 1] != 0xDA:
-        place += 2 + int.from_bytes(data[place + 2 : place + 4], "big")
-    return place
