@@ -69,3 +69,6 @@ def test_the_shell_completes_verbs():
     asked = {"_ISOTROPY_COMPLETE": "complete_bash", "COMP_WORDS": "isotropy met", "COMP_CWORD": "1"}
     _, out, _, loaded = answer(**asked)
     assert "methods" in out and not loaded
+    line = {"COMP_WORDS": "isotropy fit --method sim", "COMP_CWORD": "3"}
+    _, out, _, loaded = answer(**asked | line)
+    assert out.startswith("simclr\nsimsiam\n") and not loaded

@@ -21,9 +21,10 @@ def run(cli, files):
 
 def test_fit_ends_with_a_verdict_that_diagnose_repeats(run, cli):
     line = next(line for line in run.out.splitlines() if line.startswith("verdict "))
-    assert line in cli("diagnose", "run").out
     found = json.loads(cli("diagnose", "run", "--json").out)
-    assert found == isotropy.diagnose("run").to_json() and f" {found['name']}: " in line
+    assert found == isotropy.diagnose("run").to_json() and f" {found['name']}; " in line
+    told = cli("diagnose", "run").out
+    assert f"verdict     {found['name']}: {found['sentence']}" in told and "kind: accuracy on" in told
     assert escape(found["sentence"]) in Path("run/report.html").read_text()
 
 

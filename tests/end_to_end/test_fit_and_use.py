@@ -71,11 +71,15 @@ def test_fit_makes_a_run_of_any_data(name, files, cli, tmp_path):
     if "--label" in options or "--label-key" in options:
         names = {score["representation"] for score in probed[0]["scores"]}
         assert {"raw features", "untrained encoder"} <= names
-        assert all(name in said.out for name in names)
-        assert probed[0]["sentence"] in said.out
+        ended = [line[:12].strip() for line in lines[lines.index("") + 1 :]]
+        assert "all labels" in ended and ended[-2:] == ["verdict", "next"] and len(ended) <= 5
+        told = cli("diagnose", "run").out
+        assert all(name in told for name in names)
+        assert probed[0]["sentence"] in told
     else:
         assert probed == []
-        assert "no label was given" in said.err
+        assert "probe a label: isotropy probe RUN PATH" in lines[-2]
+    assert lines[-1].startswith("next        open run/report.html")
     parts = set(pd.read_parquet("run/embeddings.parquet")["part"])
     held_out = "--label" in options or "--label-key" in options or "--test-key" in options
     assert parts == ({"train", "test"} if held_out else {"train"})

@@ -12,12 +12,13 @@ QUICK = ["--evaluate", "knn"]
 def test_a_run_says_how_to_go_on_and_goes_on_to_the_end_of_one_long_run(cli, files):
     said = cli("fit", files / "people.csv", *FIT, *QUICK, "--epochs", 2, "--out", "run")
     assert said.code == 0, said.err
-    (line,) = [line for line in said.out.splitlines() if line.startswith("more time ")]
-    assert line.endswith("to train longer: isotropy fit --resume run --epochs 6")
-    assert [line.split("?")[0] for line in said.out.splitlines() if "? " in line] == [
+    (line,) = [line for line in said.out.splitlines() if "more time " in line]
+    assert line.startswith("verdict ") and line.endswith("(isotropy fit --resume run --epochs 6)")
+    told = cli("diagnose", "run").out.splitlines()
+    assert [line.split("?")[0] for line in told if "? " in line] == [
         "collapsed", "still learning", "better than untrained", "better than free",
     ]  # fmt: skip
-    assert not [line for line in said.out.splitlines() if line.startswith("try ") and "view" in line], "LFR has none"
+    assert not [line for line in told if line.startswith("try ") and "view" in line], "LFR has none"
     longer = cli("fit", "--resume", "run", "--epochs", 6, *QUICK)
     assert longer.code == 0, longer.err
     assert longer.out.startswith("lfr with table_quantiles goes on from 2 to 6 epochs: about ")

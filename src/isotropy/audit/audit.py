@@ -1,5 +1,6 @@
 """What is wrong with the rows: copies, outliers, wrong labels, leaks, blanks; each beside the bulk of the rest."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -57,8 +58,12 @@ def audit(
     return issues_of(given(representation, data, labels=labels, part=part, groups=groups))
 
 
-def issues_of(of: Given) -> Audit:
-    """Return all issues of what is given; a kind that needs what is not given is left out."""
+def issues_of(of: Given, progress: Callable[[str], None] = lambda what: None) -> Audit:
+    """Return all issues of what is given; a kind that needs what is not given is left out.
+
+    `progress` is told what is done next.
+    """
+    progress("finding the neighbours of every row")
     count, notes = len(of.vectors), list(of.notes)
     k = min(_NEIGHBOURS, count - 1)
     # Combinations of usual values, as tables have them, are unusual in their direction, and single values in distance.
@@ -67,12 +72,15 @@ def issues_of(of: Given) -> Audit:
     near = neighbour_graph(space, k)
     raw_near = None if of.raw is None or of.raw.features is None else neighbour_graph(of.raw.features, k)
     found: dict[str, Issue] = {}
+    progress("comparing neighbours, for copies")
     copies, pairs = _duplicates(of, near, raw_near)
     found |= copies
     if of.part is not None and (of.part == "test").any() and (of.part == "train").any():
         found["twin"] = _twins(of.part, found, pairs)
     if of.labels is not None:
+        progress("reading the labels out of fold")
         found |= _labels(of, space, near, notes)
+    progress("looking for outliers")
     if raw_near is None:
         found["outlier"] = _outliers(near, "the embedding")
     else:

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -25,16 +26,21 @@ FRAME, SUMMARY, LISTS = "audit.parquet", "audit.json", "audit"
 _FILES = (".npy", ".csv", ".parquet")
 
 
-def audit_run(folder: Path | str, label: str | ArrayLike | None = None, *, write: bool = True) -> Audit:
+def audit_run(
+    folder: Path | str, label: str | ArrayLike | None = None, *, write: bool = True,
+    progress: Callable[[str], None] = lambda what: None,
+) -> Audit:  # fmt: skip
     """Return what is wrong with the rows of a finished run, and write audit.parquet, audit.json and lists.
 
     Args:
         folder: the run directory. label: a label of the run, another column or array of its data, a file of one value
             a row, or an array (N,); by default the run's first label, if it has one. write: whether files are written.
+        progress: is told what is done next.
 
     Raises:
         UserError: no finished run, other data than it began with, an unknown label, or one of another length.
     """
+    progress("reading the rows")
     run = Embedded.opened(folder)
     at_hand = "path" in run.run.recipe.data
     data, rows = run.read_data() if at_hand else (None, None)
@@ -45,9 +51,11 @@ def audit_run(folder: Path | str, label: str | ArrayLike | None = None, *, write
         Given(
             run.vectors, raw, labels, None if labels is None else decided(labels, task, name), name, run.part, groups,
             group_name, _notes(at_hand, raw, labels),
-        )
+        ),
+        progress,
     )  # fmt: skip
     if write:
+        progress("writing the lists")
         keep(found, run.run.folder)
     return found
 

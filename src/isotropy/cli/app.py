@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from isotropy.cli.reading import ALL, AS_THE_RUN, LABELLED, one_or_several, reads, sources
-from isotropy.cli.show import INTERRUPTED, answering, complain, note
+from isotropy.cli.show import INTERRUPTED, answering, complain, note, waiting
 from isotropy.errors import UserError
 from isotropy.io.paths import existing_folder
 
@@ -17,6 +17,7 @@ from isotropy.io.paths import existing_folder
 _UsageError: Any = typer.BadParameter.__mro__[1]
 
 _DEMO = Path("runs")
+_LOADING = "loading torch"
 
 app = typer.Typer(
     name="isotropy",
@@ -44,11 +45,20 @@ Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
+def _method_names(incomplete: str) -> list[str]:
+    from isotropy.cli.methods import method_names
+
+    return method_names(incomplete)
+
+
 @app.command()
 @reads(ALL)
 def fit(
     path: Annotated[list[str] | None, _SOURCES] = None,
-    method: Annotated[str | None, typer.Option(help="Method; `isotropy methods` lists them (default: auto).")] = None,
+    method: Annotated[
+        str | None,
+        typer.Option(help="Method; `isotropy methods` lists them (default: auto).", autocompletion=_method_names),
+    ] = None,
     encoder: Annotated[str | None, typer.Option(help="Network, for example table_resnet or timm:resnet18.")] = None,
     *,
     data: dict[str, Any],
@@ -89,8 +99,6 @@ def fit(
     json: Json = False,
 ) -> None:
     """Train an encoder, and compare it with baselines."""
-    from isotropy.cli import fit as verb
-
     data |= {"stream": True} if stream else {}
     settings = {
         "method": method, "encoder": encoder, "epochs": epochs, "budget": budget, "seed": seed, "precision": precision,
@@ -98,6 +106,9 @@ def fit(
         "set": set_ or [], "recipe": recipe,
     }  # fmt: skip
     with answering(as_json=json) as answer:
+        with waiting(_LOADING):
+            from isotropy.cli import fit as verb
+
         answer(verb.fit(
             _at(path, data), settings, resume=resume, out=out, evaluators=_names(evaluate), baselines=_names(baselines),
             label_budget=label_budget, device=device, stop_on_collapse=stop_on_collapse, dry_run=dry_run,
@@ -130,9 +141,10 @@ def embed(
     json: Json = False,
 ) -> None:
     """Write the embeddings of new data, in constant memory."""
-    from isotropy.cli import embed as verb
-
     with answering(as_json=json) as answer:
+        with waiting(_LOADING):
+            from isotropy.cli import embed as verb
+
         answer(verb.embed(
             run, _at(path, data), out, codes=codes, standardise=standardise, keep=keep or [], shard_rows=shard_rows,
             device=device,
@@ -154,9 +166,10 @@ def probe(
     json: Json = False,
 ) -> None:
     """Evaluate a run on a label, and compare it with baselines."""
-    from isotropy.cli import probe as verb
-
     with answering(as_json=json) as answer:
+        with waiting(_LOADING):
+            from isotropy.cli import probe as verb
+
         answer(verb.probe(
             run, _at(path, data), evaluators=_names(evaluate), baselines=_names(baselines), label_budget=label_budget,
             seed=seed, device=device,
@@ -190,9 +203,10 @@ def finetune(
     json: Json = False,
 ) -> None:
     """Fine-tune a run's encoder on a label, and compare it with the probe, with scratch and with trees."""
-    from isotropy.cli import finetune as verb
-
     with answering(as_json=json) as answer:
+        with waiting(_LOADING):
+            from isotropy.cli import finetune as verb
+
         answer(verb.finetune(
             run, _at(path, data) | ({} if label is None else {"label": label}), budget=budget, joint=joint,
             settings=set_ or [], seed=seed, out=out, device=device,
@@ -213,9 +227,10 @@ def predict(
     json: Json = False,
 ) -> None:
     """Write a fine-tuned model's predictions of new data, with probabilities, in constant memory."""
-    from isotropy.cli import predict as verb
-
     with answering(as_json=json) as answer:
+        with waiting(_LOADING):
+            from isotropy.cli import predict as verb
+
         answer(verb.predict(model, _at(path, data), out, device=device))
 
 
@@ -236,9 +251,11 @@ def export(
     json: Json = False,
 ) -> None:
     """Write a run's encoder for other programs, compared with what isotropy gives."""
-    from isotropy.cli import export as verb
+    with answering(as_json=json) as answer:
+        with waiting(_LOADING):
+            from isotropy.cli import export as verb
 
-    verb.export(run, to, out, licence=licence, push=push, as_json=json)
+        answer(verb.export(run, to, out, licence=licence, push=push))
 
 
 @app.command()
@@ -247,9 +264,11 @@ def diagnose(
     json: Json = False,
 ) -> None:
     """Say if a run is healthy and what to try, or compare runs."""
-    from isotropy.cli import diagnose as verb
+    with answering(as_json=json) as answer:
+        with waiting(_LOADING):
+            from isotropy.cli import diagnose as verb
 
-    verb.diagnose(runs, as_json=json)
+        answer(verb.diagnose(runs))
 
 
 @app.command()
@@ -272,12 +291,14 @@ def compare(
     json: Json = False,
 ) -> None:
     """Train several methods at equal budget, compare them with what is free, and say what to use."""
-    from isotropy.cli import compare as verb
+    with answering(as_json=json) as answer:
+        with waiting(_LOADING):
+            from isotropy.cli import compare as verb
 
-    verb.compare(
-        _at(path, data), methods=_names(methods), seeds=seeds, budget=budget, seed=seed, settings=set_ or [],
-        device=device, out=out, again=_given, as_json=json,
-    )  # fmt: skip
+        answer(verb.compare(
+            _at(path, data), methods=_names(methods), seeds=seeds, budget=budget, seed=seed, settings=set_ or [],
+            device=device, out=out, again=_given,
+        ))  # fmt: skip
 
 
 @app.command()
@@ -287,9 +308,10 @@ def report(
     json: Json = False,
 ) -> None:
     """Write report.html again from the run directory."""
-    from isotropy.cli import report as verb
-
     with answering(as_json=json) as answer:
+        with waiting(_LOADING):
+            from isotropy.cli import report as verb
+
         answer(verb.report(run, umap=umap))
 
 
@@ -329,9 +351,10 @@ def search(
     json: Json = False,
 ) -> None:
     """Find the rows most similar to some, exactly, and show them beside each other."""
-    from isotropy.cli import search as verb
-
     with answering(as_json=json) as answer:
+        with waiting(_LOADING):
+            from isotropy.cli import search as verb
+
         answer(verb.search(run, _at(path, data), query, top_k=k, out=out, device=device))
 
 
@@ -344,9 +367,11 @@ def cluster(
     json: Json = False,
 ) -> None:
     """Find clusters of a run's rows, and say what distinguishes them."""
-    from isotropy.cli import cluster as verb
+    with answering(as_json=json) as answer:
+        with waiting(_LOADING):
+            from isotropy.cli import cluster as verb
 
-    verb.cluster(run, k, method=method, seed=seed, as_json=json)
+        answer(verb.cluster(run, k, method=method, seed=seed))
 
 
 @app.command()
@@ -359,7 +384,8 @@ def explore(
     seed: Annotated[int, typer.Option(min=0, help="Random seed of the map.")] = 0,
 ) -> None:
     """Look at a run's rows on a map that filters and searches, by embedding-atlas."""
-    from isotropy.cli import explore as verb
+    with waiting(_LOADING):
+        from isotropy.cli import explore as verb
 
     verb.explore(run, start=not write_only, port=port, seed=seed)
 
@@ -375,9 +401,11 @@ def audit(
     json: Json = False,
 ) -> None:
     """Find copies, outliers, wrong labels, leaks and blank rows in the data of a run."""
-    from isotropy.cli import audit as verb
+    with answering(as_json=json) as answer:
+        with waiting(_LOADING):
+            from isotropy.cli import audit as verb
 
-    verb.audit(run, label=label, most=most, as_json=json)
+        answer(verb.audit(run, label=label, most=most))
 
 
 @app.command()
@@ -385,7 +413,8 @@ def demo(
     out: Annotated[Path, typer.Option(help="Where digits.npz and the run demo are written, each made anew.")] = _DEMO,
 ) -> None:
     """Train on digits that ship with scikit-learn, evaluate, search, and find the copies among them."""
-    from isotropy.cli import demo as verb
+    with waiting(_LOADING):
+        from isotropy.cli import demo as verb
 
     verb.demo(out, lambda words: app(words, prog_name="isotropy", standalone_mode=False))
 

@@ -1,24 +1,23 @@
 """`isotropy audit`: what is wrong with the rows of a run's data."""
 
 import json
-from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 from rich.table import Table
 from rich.text import Text
 
 from isotropy.audit import KINDS, Audit, audit_run
-from isotropy.cli.show import OUT, note, say
+from isotropy.audit.run import SUMMARY
+from isotropy.cli.show import OUT, note, say, waiting
 
 
-def audit(folder: Path, *, label: str | None, most: int, as_json: bool) -> None:
-    """Run `isotropy audit RUN [--label NAME]`."""
-    with OUT.status("auditing") if OUT.is_terminal and not as_json else nullcontext():
-        found = audit_run(folder, label)
-    if as_json:
-        say(json.dumps(json.loads((folder / "audit.json").read_text()), indent=1))
-        return
+def audit(folder: Path, *, label: str | None, most: int) -> Any:
+    """Run `isotropy audit RUN [--label NAME]`; return what audit.json holds."""
+    with waiting("auditing") as now:
+        found = audit_run(folder, label, progress=now)
     _show(found, folder, most)
+    return json.loads((folder / SUMMARY).read_text())
 
 
 def _show(found: Audit, folder: Path, most: int) -> None:

@@ -1,29 +1,23 @@
 """`isotropy cluster`: clusters of a run's rows, and what distinguishes them."""
 
-import json
-from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 from rich.table import Table
 
-from isotropy.cli.show import OUT, note, say
+from isotropy.cli.show import OUT, note, say, waiting
 from isotropy.clusters import RunClusters, Trait, cluster_run
 
 _MOST_SHOWN = 30  # clusters; all of them are in clusters.json
 _TRAITS = 3
 
 
-def cluster(folder: Path, k: str, *, method: str, seed: int, as_json: bool) -> None:
-    """Run `isotropy cluster RUN [-k NUMBER] [--method NAME]`."""
-    with OUT.status("") if OUT.is_terminal and not as_json else nullcontext() as status:
-        found = cluster_run(
-            folder, k, method=method, seed=seed, progress=lambda what: status.update(what) if status else None
-        )
+def cluster(folder: Path, k: str, *, method: str, seed: int) -> dict[str, Any]:
+    """Run `isotropy cluster RUN [-k NUMBER] [--method NAME]`; return what clusters.json holds."""
+    with waiting("reading the run") as now:
+        found = cluster_run(folder, k, method=method, seed=seed, progress=now)
     for text in found.notes:
         note(text)
-    if as_json:
-        OUT.print_json(json.dumps(found.to_json()))
-        return
     OUT.print(_table(found))
     if len(found.clusters.sizes) > _MOST_SHOWN:
         say(f"and {len(found.clusters.sizes) - _MOST_SHOWN} smaller clusters", "dim")
@@ -32,6 +26,7 @@ def cluster(folder: Path, k: str, *, method: str, seed: int, as_json: bool) -> N
         say(f"codes: {found.codes['distinct']:,} different ones; agreement with the clusters (NMI): {best}")
     say(found.sentence, "bold")
     say(f"written     {folder}/clusters.json, and the column cluster of {folder}/embeddings.parquet")
+    return found.to_json()
 
 
 def in_brief(trait: Trait) -> str:

@@ -1,10 +1,8 @@
 """`isotropy compare`: options into `isotropy.compare_methods`, its events onto the terminal, endings as exit codes."""
 
-import json
-import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from shlex import join
 from typing import Any
@@ -16,7 +14,7 @@ from isotropy.cli.fit import polite_stop, seconds_of
 from isotropy.cli.inputs import pick_device, read_with_bar
 from isotropy.cli.leaderboard import show_leaderboard
 from isotropy.cli.live import LiveLine
-from isotropy.cli.show import INTERRUPTED, OUT, complain, duration, say
+from isotropy.cli.show import INTERRUPTED, OUT, complain, duration, say, waiting
 from isotropy.runs.compare_methods import (
     ComparisonEvent,
     Interrupted,
@@ -41,9 +39,8 @@ def compare(
     device: str,
     out: Path | None,
     again: list[str],
-    as_json: bool,
-) -> None:
-    """Run `isotropy compare PATH`.
+) -> dict[str, Any]:
+    """Run `isotropy compare PATH`; return what leaderboard.json holds.
 
     Args:
         origin: the path and how it is read. again: the arguments of the command, which go on after an interruption.
@@ -53,32 +50,21 @@ def compare(
     begun = clock()
     changes = dict(parse_setting(text) for text in settings)
     seconds = seconds_of(budget)
-    with _quiet(as_json):
-        data = read_with_bar(origin)
-        say(data.description)
-        events = compare_methods(
-            data, methods=methods or None, seeds=seeds, budget=seconds, seed=seed, settings=changes, device=place,
-            out=out, spent=clock() - begun, origin=origin,
-        )  # fmt: skip
-        board = _show(events, f"go on with the same command: {join(['isotropy', *again])}")
+    data = read_with_bar(origin)
+    say(data.description)
+    events = compare_methods(
+        data, methods=methods or None, seeds=seeds, budget=seconds, seed=seed, settings=changes, device=place,
+        out=out, spent=clock() - begun, origin=origin,
+    )  # fmt: skip
+    board = _show(events, f"go on with the same command: {join(['isotropy', *again])}")
+    with waiting("writing the page"):
         page = report.write(board.folder)
-        say("")
-        show_leaderboard(board.to_json())
-        say("")
-        say(f"runs        {board.folder}/METHOD-SEED (isotropy embed, probe and report take them)")
-        say(f"report      {page}")
-    if as_json:
-        sys.stdout.write(json.dumps(board.to_json(), indent=1) + "\n")
-
-
-@contextmanager
-def _quiet(wanted: bool) -> Iterator[None]:
-    before = OUT.quiet
-    OUT.quiet = before or wanted
-    try:
-        yield
-    finally:
-        OUT.quiet = before
+    say("")
+    show_leaderboard(board.to_json())
+    say("")
+    say(f"runs        {board.folder}/METHOD-SEED (isotropy embed, probe and report take them)")
+    say(f"report      {page}")
+    return board.to_json()
 
 
 def _show(events: Iterator[ComparisonEvent], go_on: str) -> Leaderboard:

@@ -1,24 +1,32 @@
 """`isotropy diagnose`: is it collapsing, by which numbers, and what to try."""
 
-import json
-import sys
 from pathlib import Path
+from typing import Any
 
-from isotropy.cli.show import say
+from isotropy.cli.show import say, waiting
+from isotropy.cli.table import show_evidence
 from isotropy.diagnostics.verdict import Verdict
+from isotropy.evaluation.together import mean_lines
 from isotropy.runs.compare import Comparison, compare
 from isotropy.runs.diagnose import diagnose as of_run
+from isotropy.runs.directory import Run
 
 
-def diagnose(folders: list[Path], *, as_json: bool) -> None:
-    """Run `isotropy diagnose RUN...`: the verdict on one run, or the comparison of several."""
-    result = of_run(folders[0]) if len(folders) == 1 else compare(folders)
-    if as_json:
-        sys.stdout.write(json.dumps(result.to_json(), indent=1) + "\n")
-    elif isinstance(result, Verdict):
+def diagnose(folders: list[Path]) -> dict[str, Any]:
+    """Run `isotropy diagnose RUN...`: the evidence and the verdict of one run, or the comparison of several."""
+    with waiting("reading"):
+        result = of_run(folders[0]) if len(folders) == 1 else compare(folders)
+    if isinstance(result, Verdict):
+        found = Run.opened(folders[0]).read_comparisons()
+        for entry in found:
+            show_evidence(entry)
+            say("")
+        for line in mean_lines(found):
+            say(line, "bold")
         show(result)
     else:
         show_comparison(result)
+    return result.to_json()
 
 
 def show(verdict: Verdict) -> None:

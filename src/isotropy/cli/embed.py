@@ -12,7 +12,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 from isotropy.cli.inputs import as_the_run, file_notes, load_on, with_columns
 from isotropy.cli.shards import Shards
-from isotropy.cli.show import OUT, note, say
+from isotropy.cli.show import OUT, note, say, waiting
 from isotropy.data.stream import stream
 from isotropy.errors import UserError, nearest
 from isotropy.io.tables import WRITERS, writing
@@ -39,7 +39,8 @@ def embed(
     )
     names, dtype = (made.code_names, np.int32) if codes else (made.names, np.float32)
     path = origin.pop("path")
-    flow = stream(path, made.preprocess, keep=keep, **origin)
+    with waiting(f"reading {path}"):
+        flow = stream(path, made.preprocess, keep=keep, **origin)
     say(flow.description)
     asked = {"codes": codes, "standardise": standardise, "keep": keep, **origin}
     bar = Progress(
@@ -49,7 +50,8 @@ def embed(
     rows = before = 0
     try:
         shards = Shards.opened(out, shard_rows, run.folder, path, asked)
-        types, parts = with_columns(flow, path, out, [_ROW, *names])
+        with waiting(f"reading {path}"):
+            types, parts = with_columns(flow, path, out, [_ROW, *names])
         types = {} if out.suffix == ".npy" else {_ROW: np.dtype(np.int64), **types}
         with bar:
             task = bar.add_task("", total=flow.rows)

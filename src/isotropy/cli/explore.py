@@ -4,12 +4,11 @@ import os
 import shutil
 import subprocess
 import sys
-from contextlib import nullcontext
 from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from isotropy.cli.show import OUT, say
+from isotropy.cli.show import say, waiting
 from isotropy.clusters.explorer import prepare_explorer
 from isotropy.errors import UserError
 from isotropy.io.tables import dimensions
@@ -32,10 +31,8 @@ def explore(folder: Path, *, start: bool, port: int, seed: int) -> None:
             f"{PROGRAM} is not installed: pip install 'isotropy[explore]', or apart from the rest uv tool install "
             f"{PROGRAM}; --write-only writes what it reads"
         )
-    with OUT.status("") if OUT.is_terminal else nullcontext() as status:
-        names, notes = prepare_explorer(
-            folder, seed=seed, progress=lambda what: status.update(what) if status else None
-        )
+    with waiting("reading the run") as now:
+        names, notes = prepare_explorer(folder, seed=seed, progress=now)
     path = run.folder / FILE
     for text in notes:
         say(text)

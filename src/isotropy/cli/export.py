@@ -1,10 +1,9 @@
 """`isotropy export`: a run's encoder for other programs."""
 
-import json
-from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
-from isotropy.cli.show import OUT, say
+from isotropy.cli.show import say, waiting
 from isotropy.errors import UserError, nearest
 from isotropy.export import FORMATS, TOLERANCE, model_card
 from isotropy.export import export as export_to
@@ -14,8 +13,11 @@ from isotropy.runs.directory import Run
 _HUB = "huggingface"
 
 
-def export(folder: Path, to: str, out: Path | None, *, licence: str, push: str | None, as_json: bool) -> None:
-    """Run `isotropy export RUN --to FORMAT [--out FOLDER] [--licence NAME] [--push OWNER/NAME]`."""
+def export(folder: Path, to: str, out: Path | None, *, licence: str, push: str | None) -> dict[str, Any]:
+    """Run `isotropy export RUN --to FORMAT [--out FOLDER] [--licence NAME] [--push OWNER/NAME]`.
+
+    Returns what was written.
+    """
     if to not in (*FORMATS, _HUB):
         raise UserError(f"--to {to}: unknown{nearest(to, (*FORMATS, _HUB))}")
     if to != _HUB and (licence or push):
@@ -33,7 +35,7 @@ def export(folder: Path, to: str, out: Path | None, *, licence: str, push: str |
         lines += [f"load it   isotropy.Representation.from_pretrained({(push or str(out))!r})"]
         lines += [f"pushed    {found['address']}"] * bool(push)
     else:
-        with OUT.status(f"exporting to {to}") if OUT.is_terminal and not as_json else nullcontext():
+        with waiting(f"exporting to {to}, and comparing"):
             contract = export_to(made, to, out)
         found = {"folder": str(out), **contract}
         checked = contract["checked"]
@@ -44,8 +46,6 @@ def export(folder: Path, to: str, out: Path | None, *, licence: str, push: str |
             f"checked   at batches {', '.join(map(str, checked['batches']))}: within "
             f"{checked['largest_difference']:.0e} of isotropy ({TOLERANCE:g} is allowed)",
         ]
-    if as_json:
-        OUT.print_json(json.dumps(found))
-        return
     for line in lines:
         say(line)
+    return found

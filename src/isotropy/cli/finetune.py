@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Sequence
-from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,10 +13,10 @@ from rich.text import Text
 from isotropy.cli.fit import seconds_of
 from isotropy.cli.inputs import as_trained, load_on
 from isotropy.cli.probe import read_as_the_run, refuse_inputs
-from isotropy.cli.show import OUT, duration, note, say
+from isotropy.cli.show import OUT, duration, note, say, waiting
 from isotropy.data import ArrayDataset
 from isotropy.errors import UserError
-from isotropy.evaluation.score import number
+from isotropy.evaluation.score import number, with_interval
 from isotropy.evaluation.task import has_label
 from isotropy.finetuning.arms import arm_title, compare_arms, shown
 from isotropy.finetuning.finetune import finetune_rows, settings_of
@@ -81,11 +80,10 @@ def finetune(
         f"training rows have a label; at most {duration(seconds)}, and as long for the network from scratch"
     )
     given: dict[str, Any] = {"groups": division.groups, "budget": seconds, "seed": seed}
-    with OUT.status("") if OUT.is_terminal else nullcontext() as status:
+    with waiting("fine-tuning") as now:
 
         def hear(what: str, done: int, of: int) -> None:
-            if status is not None:
-                status.update(f"{what}: {done} of {of}")
+            now(f"{what}: {done} of {of}")
 
         model = finetune_rows(
             made, rows, label.values, train, label=name, task=label.task, settings=chosen, joint=going_on,
@@ -127,7 +125,7 @@ def _show(found: dict[str, Any], place: Path) -> None:
     for line in shown(found):
         gap = line["difference"]
         mine = Text(arm_title(line), style="bold" if gap is None else "")
-        table.add_row(mine, _interval(line, number), "" if gap is None else _interval(gap, _signed))
+        table.add_row(mine, _interval(line), "" if gap is None else with_interval(gap))
     say("")
     OUT.print(table)
     for text in found["notes"]:
@@ -138,9 +136,5 @@ def _show(found: dict[str, Any], place: Path) -> None:
     say(f"predict     isotropy predict {place} NEW_DATA --out predictions.csv")
 
 
-def _interval(score: dict[str, float], text: Any) -> str:
-    return f"{text(score['value'])} [{text(score['low'])}, {text(score['high'])}]"
-
-
-def _signed(value: float) -> str:
-    return number(value) if value < 0 else f"+{number(value)}"
+def _interval(score: dict[str, float]) -> str:
+    return f"{number(score['value'])} [{number(score['low'])}, {number(score['high'])}]"

@@ -14,15 +14,14 @@ from isotropy import report
 from isotropy.cli.diagnose import show as show_verdict
 from isotropy.cli.inputs import pick_device, read_with_bar
 from isotropy.cli.live import LiveLine
-from isotropy.cli.show import COLLAPSED, INTERRUPTED, OUT, counted, duration, note, say
-from isotropy.cli.table import show_evidence
-from isotropy.diagnostics.answers import LEARNING, NOT_KNOWN
+from isotropy.cli.show import COLLAPSED, INTERRUPTED, OUT, counted, duration, note, say, waiting
+from isotropy.cli.summary import summary
+from isotropy.diagnostics.answers import LEARNING
 from isotropy.diagnostics.verdict import UNKNOWN, Verdict
 from isotropy.errors import UserError
 from isotropy.evaluation.baselines import check_baselines
 from isotropy.evaluation.evaluate import with_budget
 from isotropy.evaluation.problem import label_budget as sizes_of
-from isotropy.evaluation.together import mean_lines
 from isotropy.methods import find_method
 from isotropy.runs.auto import AUTO
 from isotropy.runs.diagnose import diagnose
@@ -47,7 +46,6 @@ from isotropy.training.precision import choose
 
 # How much longer a run is that may pay, and that in time for one of the default length.
 _LONGER, _DEFAULT_LONGER = 3, "--budget 10m"
-_HELPS = {"yes": "would still help", "no": "would hardly help", NOT_KNOWN: "may or may not help: that is not known"}
 
 
 def fit(
@@ -82,7 +80,7 @@ def fit(
         data = read_with_bar(origin, stream=origin.get("stream") if resume is None else bool(origin.get("stream")))
         if resume is None:
             say(data.description)
-        probing = Status("probing and embedding", console=OUT)
+        probing = Status("probing", console=OUT)
         events = train(
             data,
             device=place,
@@ -92,8 +90,11 @@ def fit(
             progress=lambda name: probing.update(f"probing {name}"),
             **arguments,
         )
-        planned = next(events)
-        assert isinstance(planned, Planned)
+        with waiting("measuring how long an epoch takes"):
+            planned = next(events)
+            assert isinstance(planned, Planned)
+            if resume is None or planned.reason == "longer":
+                _ = planned.seconds  # measured at the first access, where the plan did not need it
         if planned.reason == "longer":
             _show_longer(planned)
         elif resume is None:
@@ -286,37 +287,28 @@ def _end_stopped(stopped: Stopped, folder: Path, resume: str) -> None:
 
 
 def _show_result(events: Iterator[Event], probing: Status, more: str, said: Sequence[str]) -> dict[str, Any]:
-    """Show the evidence (without the notes that were `said` before), the verdict and where everything is.
+    """Show the notes that were not `said` before, and the summary.
 
-    Returns the same; on other ranks than the first nothing.
+    Returns evidence, verdict and where everything is; on other ranks than the first nothing.
     """
     with probing if OUT.is_terminal else nullcontext():
         for event in events:
             match event:
-                case Evaluated(evidence=evidence):
-                    say("")
-                    show_evidence({**evidence, "notes": [one for one in evidence["notes"] if one not in said]})
+                case Evaluated():
                     probing.update("embedding")
                 case Finished(folder=Path() as folder) if comm.rank() == 0:
+                    probing.update("writing the page")
                     page = report.write(folder, event.prepared.data)
                     finished = event
     if comm.rank() != 0:
         return {}
-    for line in mean_lines(finished.evidence):
-        say("")
-        say(line, "bold")
     assert finished.verdict is not None
+    notes = (text for entry in finished.evidence for text in entry["notes"] if text not in said)
+    for text in dict.fromkeys(notes):
+        note(text)
     say("")
-    show_verdict(finished.verdict)
-    if not finished.verdict.alarm:
-        helps = _HELPS[finished.verdict.answer(LEARNING).answer]
-        say(f"more time   {helps}; to train longer: isotropy fit --resume {folder} {more}")
-    if not finished.evidence:
-        note("no label was given, so nothing was probed; with one: isotropy probe RUN PATH --label NAME")
-    say("")
-    say(f"encoder     {folder}/encoder.safetensors (isotropy.load({str(folder)!r}).transform(rows))")
-    say(f"embeddings  {folder}/embeddings.parquet")
-    say(f"report      {page}")
+    for line in summary(finished.evidence, finished.verdict, folder, page, more):
+        say(line)
     return {
         "folder": str(folder), "page": str(page), "verdict": finished.verdict.to_json(), "evidence": finished.evidence,
     }  # fmt: skip

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from isotropy.cli.show import OUT
+from isotropy.cli.show import OUT, waiting
 from isotropy.data import Data, read
 from isotropy.data.readers import is_one_file, options_for
 from isotropy.data.recordings.paths import holds_recordings
@@ -114,16 +114,18 @@ def _beside(
 
 
 def read_with_bar(origin: dict[str, Any], *, stream: bool | None = False) -> Data:
-    """Read the data (`stream` as of `read`); a folder of images that is decoded for the first time shows a bar.
+    """Read the data (`stream` as of `read`), and show that on a terminal.
 
-    Of several ranks the first one decodes, and the others then find the decoded images.
+    A folder of images that is decoded for the first time has a bar. Of several ranks the first one decodes,
+    and the others then find the decoded images.
     """
     path = origin["path"]
     options = {name: value for name, value in origin.items() if name != "path" and value not in (None, [])}
     options["stream"] = stream
     folder = Path(path).expanduser() if isinstance(path, str | Path) else None
     if folder is None or not folder.is_dir() or is_one_file(folder) or holds_recordings(folder):
-        return read(path, **options)
+        with waiting(f"reading {path}"):
+            return read(path, **options)
     bar = Progress(
         TextColumn("decoding images"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
         console=OUT, transient=True, disable=not OUT.is_terminal,

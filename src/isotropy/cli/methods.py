@@ -12,8 +12,7 @@ from isotropy.errors import UserError, nearest
 
 def methods(modality: str | None, *, as_json: bool) -> None:
     """Run `isotropy methods [--modality NAME]`."""
-    # Made from the registry by docs/build_capabilities.py, and tested to be the same: loading that takes seconds.
-    listing = json.loads(files("isotropy.cli").joinpath("methods.json").read_text(encoding="utf-8"))
+    listing = _listing()
     known = [*listing["ranked"], "array"]
     if modality is not None and modality not in known:
         raise UserError(f"--modality {modality}: unknown{nearest(modality, known)}")
@@ -42,6 +41,17 @@ def methods(modality: str | None, *, as_json: bool) -> None:
             "dim",
         )
     say("\nsettings of a method: isotropy fit PATH --method NAME --set method.SETTING=VALUE", "dim")
+
+
+def method_names(incomplete: str) -> list[str]:
+    """Return the methods whose names begin so, for the shell."""
+    return [one["name"] for one in _listing()["methods"] if one["name"].startswith(incomplete)]
+
+
+def _listing() -> dict[str, Any]:
+    # Made from the registry by docs/build_capabilities.py, and tested to be the same: loading that takes seconds.
+    found: dict[str, Any] = json.loads(files("isotropy.cli").joinpath("methods.json").read_text(encoding="utf-8"))
+    return found
 
 
 def _takes(method: dict[str, Any], modality: str | None) -> bool:

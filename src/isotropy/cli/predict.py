@@ -7,7 +7,7 @@ import numpy as np
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from isotropy.cli.inputs import file_notes, pick_device, with_columns
-from isotropy.cli.show import OUT, note, say
+from isotropy.cli.show import OUT, note, say, waiting
 from isotropy.data.stream import stream
 from isotropy.errors import UserError, nearest
 from isotropy.finetuning import load
@@ -22,10 +22,11 @@ def predict(folder: Path, origin: dict[str, Any], out: Path, *, device: str) -> 
         raise UserError(f"--out {out}: the file ends in {' or '.join(_SUFFIXES)}{nearest(out.suffix, _SUFFIXES)}")
     if not out.parent.is_dir():
         raise UserError(f"--out {out}: the folder {out.parent} does not exist")
-    model = load(folder, device=None if device == "auto" else pick_device(device))
-    preprocess = model.representation.preprocess
     path = origin.pop("path")
-    flow = stream(path, preprocess, **origin)
+    with waiting(f"reading {path}"):
+        model = load(folder, device=None if device == "auto" else pick_device(device))
+        preprocess = model.representation.preprocess
+        flow = stream(path, preprocess, **origin)
     say(flow.description)
     names = [f"p_{name}" for name in model.classes] or ["prediction"]
     texts = ["prediction"] if model.classes else []
@@ -35,7 +36,8 @@ def predict(folder: Path, origin: dict[str, Any], out: Path, *, device: str) -> 
     )  # fmt: skip
     rows = 0
     try:
-        types, pieces = with_columns(flow, path, out)
+        with waiting(f"reading {path}"):
+            types, pieces = with_columns(flow, path, out)
         columns = types | {name: str for name in texts}
         with writing(out, names, columns, dtype=np.float64) as writer, bar:
             task = bar.add_task("", total=flow.rows)

@@ -1,12 +1,12 @@
 """`isotropy probe`: is a label easier to read from the embeddings than from what costs nothing?"""
 
 from collections.abc import Sequence
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from isotropy.cli.inputs import as_the_run, as_trained, load_on, read_with_bar
-from isotropy.cli.show import OUT, note, say
+from isotropy.cli.show import note, say, waiting
 from isotropy.cli.table import show_evidence
 from isotropy.data import ArrayDataset, Data
 from isotropy.errors import UserError
@@ -47,14 +47,14 @@ def probe(
     division = divide(data, seed, label_names(origin))
     if data.split is None:
         note(f"no test part is named: {_held_out(data)} held out from the probes (the encoder may have seen it)")
-    initial = build(run.recipe, made.preprocess, ArrayDataset(rows, made.preprocess))[0].encoder
-    with OUT.status("") if OUT.is_terminal else nullcontext() as status:
+    with waiting("probing") as now:
+        initial = build(run.recipe, made.preprocess, ArrayDataset(rows, made.preprocess))[0].encoder
         found = [
             evidence(
                 made, initial, rows, wanted.values, division.train, division.test, label=wanted.name, task=wanted.task,
                 evaluators=evaluators, notes=division.notes_on(wanted), sizes=sizes,
                 groups=division.groups, baselines=baselines, device=made.device,
-                progress=lambda what: status.update(f"probing {what}") if status else None,
+                progress=lambda what: now(f"probing {what}"),
             )
             for wanted in division.labels
         ]  # fmt: skip

@@ -3,13 +3,14 @@
 from pathlib import Path
 
 from isotropy import report as pages
-from isotropy.cli.show import say
+from isotropy.cli.show import say, waiting
 from isotropy.report.leaderboard import is_comparison
 from isotropy.runs.directory import Run
 
 
 def report(folder: Path, *, umap: bool) -> dict[str, str]:
     """Run `isotropy report RUN [--umap]`, or of the folder of a comparison; return where the page is."""
-    page = pages.write(folder if is_comparison(folder) else Run.opened(folder).folder, umap=umap)
+    with waiting("writing the page"):
+        page = pages.write(folder if is_comparison(folder) else Run.opened(folder).folder, umap=umap)
     say(str(page))
     return {"page": str(page)}

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from isotropy.cli.beside import described, pictures
 from isotropy.cli.inputs import as_the_run, as_trained, load_on, read_with_bar
-from isotropy.cli.show import OUT, note, say
+from isotropy.cli.show import OUT, note, say, waiting
 from isotropy.data import Data
 from isotropy.errors import UserError, nearest
 from isotropy.io.atomic import write_atomically
@@ -74,10 +74,12 @@ def _of_run(
         raise UserError(
             f"--{given.replace('_', '-')} is about data, and none is given: the run's own rows are searched"
         )
-    opened = Embedded.opened(folder)
+    with waiting("reading the run"):
+        opened = Embedded.opened(folder)
     beside = {"part": opened.part, **{name: x for name, x in opened.beside.items() if name.startswith("label")}}
     try:
-        data = opened.read_data()[0]
+        with waiting("reading its rows"):
+            data = opened.read_data()[0]
         say(data.description)
     except UserError as error:
         note(f"rows are shown by their numbers alone: {error}")
@@ -135,7 +137,9 @@ def _search(
     if not 1 <= top_k <= there:
         raise UserError(f"-k {top_k}: there are {there:,} rows to find, so give a number from 1 to {there}")
     own = places if there < count else [-1] * len(places)
-    return _Found(data, queries, names, places, *most_similar(asked, vectors, top_k, leave_out=own), beside)
+    with waiting("searching"):
+        indices, scores = most_similar(asked, vectors, top_k, leave_out=own)
+    return _Found(data, queries, names, places, indices, scores, beside)
 
 
 def _rows(text: str, count: int) -> list[int]:

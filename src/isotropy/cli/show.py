@@ -69,6 +69,16 @@ def say(text: str, style: str = "") -> None:
 
 
 @contextmanager
+def waiting(what: str) -> Iterator[Callable[[str], None]]:
+    """Show on a terminal, until the work inside ends, that something is done; give what says another thing of it."""
+    if not OUT.is_terminal or OUT.quiet:
+        yield lambda what: None
+        return
+    with OUT.status(Text(what)) as status:
+        yield lambda what: status.update(Text(what))
+
+
+@contextmanager
 def answering(*, as_json: bool) -> Iterator[Callable[[Any], None]]:
     """Give what takes a command's answer: where JSON is wanted it alone is printed; notes and errors are on stderr."""
     answers: list[Any] = []

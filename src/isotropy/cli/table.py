@@ -7,7 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from isotropy.cli.show import OUT, say
-from isotropy.evaluation.score import curves, evaluator_title, extras, lookup, number
+from isotropy.evaluation.score import curves, evaluator_title, extras, lookup, number, with_interval
 
 # Characters of a row with one score, its reader and a difference; each further column needs 19 more.
 _NARROW, _COLUMN = 80, 19
@@ -51,7 +51,7 @@ def _all_labels(found: dict[str, Any]) -> tuple[list[str], list[list[str | Text]
                 _named(name, found),
                 _interval(line),
                 evaluator_title(line["evaluator"]),
-                "" if gap is None else _signed(gap),
+                "" if gap is None else with_interval(gap),
                 *("" if score is None else _interval(score) for score in others),
             ]
         )
@@ -84,12 +84,3 @@ def _interval(score: dict[str, float]) -> str:
 def _halved(score: dict[str, float]) -> Text:
     half = number((score["high"] - score["low"]) / 2)
     return Text.assemble(number(score["value"]), "\n", (f"\N{PLUS-MINUS SIGN}{half}", "dim"))
-
-
-def _signed(score: dict[str, float]) -> str:
-    low, high = (_plus(score[name]) for name in ("low", "high"))
-    return f"{_plus(score['value'])} [{low}, {high}]"
-
-
-def _plus(value: float) -> str:
-    return number(value) if value < 0 else f"+{number(value)}"

@@ -209,3 +209,23 @@ def number(value: float) -> str:
         ('.846', '1.000', '-.020')
     """
     return f"{value:.3f}".replace("0.", ".", 1) if abs(value) < 0.9995 else f"{value:.3f}"
+
+
+def signed(value: float) -> str:
+    """Return a difference of scores as `number` does, with its sign.
+
+    Example:
+        >>> signed(0.0123), signed(-0.5)
+        ('+.012', '-.500')
+    """
+    return number(value) if value < 0 else f"+{number(value)}"
+
+
+def with_interval(gap: dict[str, float]) -> str:
+    """Return a difference of scores and its interval.
+
+    Example:
+        >>> with_interval({"value": 0.01, "low": -0.002, "high": 0.02})
+        '+.010 [-.002, +.020]'
+    """
+    return f"{signed(gap['value'])} [{signed(gap['low'])}, {signed(gap['high'])}]"

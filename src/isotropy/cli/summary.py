@@ -1,0 +1,78 @@
+"""The end of `isotropy fit` in five lines: few labels, all labels, search, the verdict, and where to go on."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from isotropy.diagnostics.answers import LEARNING, NOT_KNOWN, few_labels
+from isotropy.diagnostics.verdict import Verdict
+from isotropy.evaluation.leaderboard import SEARCH
+from isotropy.evaluation.score import number
+
+_HELPS = {"yes": "would still help", "no": "would hardly help", NOT_KNOWN: "may or may not help"}
+_PROBE = "probe a label: isotropy probe RUN PATH --label NAME"
+
+
+def summary(evidence: Sequence[dict[str, Any]], verdict: Verdict, folder: Path, page: Path, longer: str) -> list[str]:
+    """Return the lines.
+
+    Several labels get a line each, with all labels; `isotropy diagnose` has the tables.
+
+    Args:
+        evidence: the comparison of each label. page: the report. longer: the options that train the run longer.
+    """
+    if len(evidence) == 1:
+        lines = list(_of_label(evidence[0]))
+    else:
+        width = max((len(entry["label"]) for entry in evidence), default=0)
+        lines = [f"{entry['label']:<{max(width, 10)}}  {said}" for entry in evidence for said in _all_labels(entry)]
+    return [
+        *lines,
+        f"verdict     {verdict.name}; {_advice(verdict, folder, longer, probed=bool(evidence))}",
+        f"next        open {page}, or isotropy search {folder}; all tables: isotropy diagnose {folder}",
+    ]
+
+
+def _advice(verdict: Verdict, folder: Path, longer: str, *, probed: bool) -> str:
+    """Return the first thing to try, and what more time would do."""
+    said = list(verdict.advice[:1]) or [_PROBE] * (not probed)
+    if not verdict.alarm:
+        helps = _HELPS[verdict.answer(LEARNING).answer]
+        said.append(f"more time {helps} (isotropy fit --resume {folder} {longer})")
+    return "; ".join(said)
+
+
+def _of_label(found: dict[str, Any]) -> Iterator[str]:
+    metric = found["metric"]
+    if few := few_labels(found):
+        said = f"{metric} {number(few['ours'])} with {few['size']}"
+        yield f"few labels  {said}, {_beside(few['best'], few['value'], few['difference'])}"
+    for line in _all_labels(found):
+        yield f"all labels  {line}"
+    searched = {
+        one["representation"]: one
+        for one in found["scores"]
+        if one["evaluator"] == "search" and one["metric"] == SEARCH
+    }
+    if (ours := searched.pop(found["ours"], None)) and searched:
+        best = max(searched.values(), key=lambda one: float(one["value"]))
+        said = f"{SEARCH} {number(ours['value'])}"
+        yield f"search      {said}, {_beside(best['representation'], best['value'], best['difference'])}"
+
+
+def _all_labels(found: dict[str, Any]) -> Iterator[str]:
+    """Yield the line of the score with all labels, where there is one and something free beside it."""
+    ours = next((line for line in found["ranking"] if line["representation"] == found["ours"]), None)
+    best = next((line for line in found["ranking"] if line["representation"] != found["ours"]), None)
+    if ours and best:
+        said = f"{found['metric']} {number(ours['value'])} on {found['rows']['test']:,} test rows"
+        yield f"{said}, {_beside(best['representation'], best['value'], best['difference'])}"
+
+
+def _beside(name: str, value: float, gap: dict[str, float]) -> str:
+    """Return how ours compares with the best that is free, by the interval of the difference."""
+    if gap["low"] > 0:
+        said = "ahead of"
+    else:
+        said = "behind" if gap["high"] < 0 else "not measurably different from"
+    return f"{said} the best free ({number(value)}, {name})"
