@@ -1,9 +1,13 @@
 """The documentation site: `make docs` builds it from the pages beside this file, the gallery and the docstrings."""
 
 import importlib.metadata
+import inspect
 import re
 from importlib import import_module
 from pathlib import Path
+
+from numpy.typing import ArrayLike
+from sphinx.util.typing import stringify_annotation
 
 DOCS = Path(__file__).parent
 project, author = "isotropy", "The isotropy developers"
@@ -11,22 +15,27 @@ release = importlib.metadata.version("isotropy")
 extensions = [
     "myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.viewcode", "sphinx_gallery.gen_gallery",
 ]  # fmt: skip
-exclude_patterns = ["site", "auto_examples/*.ipynb", "auto_examples/*.zip", "auto_examples/README.rst"]
+exclude_patterns = ["site", "templates", "auto_examples/*.ipynb", "auto_examples/*.zip", "auto_examples/README.rst"]
 source_suffix = {".md": "markdown", ".rst": "restructuredtext"}
 root_doc = "index"
 html_theme = "pydata_sphinx_theme"
 html_title = f"isotropy {release}"
+html_static_path, html_css_files, templates_path = ["static"], ["site.css"], ["templates"]
 html_theme_options = {
-    "show_toc_level": 2,
+    "show_toc_level": 1,
+    "secondary_sidebar_items": {"index": [], "log": [], "**": ["page-toc"]},
     "navigation_with_keys": False,
+    "navbar_center": [],
+    "navbar_align": "left",
     "footer_start": ["copyright"],
     "footer_end": [],
 }
 html_show_sphinx = html_show_sourcelink = False
 copyright = author
-html_sidebars = {"index": [], "log": []}
+html_sidebars = {"**": ["all-pages"]}
+html_context = {"default_mode": "auto"}
+toc_object_entries_show_parents = "hide"
 myst_heading_anchors = 3
-myst_fence_as_directive = ["math"]
 # What our docstrings put between single backquotes is code.
 default_role = "literal"
 autodoc_member_order = "bysource"
@@ -43,6 +52,8 @@ sphinx_gallery_conf = {
     "abort_on_example_error": True,
     "download_all_examples": False,
     "show_memory": False,
+    "within_subsection_order": "FileNameSortKey",
+    "write_computation_times": False,
     "plot_gallery": True,
 }
 # What the reference shows: every public name of these.
@@ -93,13 +104,56 @@ def write_reference():
     (folder / "index.rst").write_text("\n".join(index))
 
 
+def one_a_line(app, what, name, thing, options, lines):
+    """Give every argument and attribute of a docstring a line of its own: several may share one in the source."""
+    known = _names_of(thing) if what in ("class", "function", "method") else set()
+    if not known:
+        return
+    one = "|".join(sorted(map(re.escape, known), key=len, reverse=True))
+    begin = re.compile(rf"(?<=[.;\])]) (?=(?:{one})(?:, (?:{one}))*: )")
+    section, found = False, []
+    for line in lines:
+        if line and not line.startswith(" "):
+            section = line in ("Args:", "Attributes:")
+        head, *rest = begin.split(line) if section and line.startswith("    ") else [line]
+        found += [head, *("    " + part for part in rest)]
+    lines[:] = found
+
+
+def _names_of(thing):
+    """Return the names of what is called with, and of the attributes of a class."""
+    try:
+        names = set(inspect.signature(thing).parameters)
+    except (TypeError, ValueError):
+        names = set()
+    return names | set(getattr(thing, "__annotations__", {}))
+
+
+def as_code(app, what, name, thing, options, lines):
+    """Show what the docstring of a package indents as code."""
+    if what == "module":
+        for place in range(len(lines) - 1, 0, -1):
+            if lines[place].startswith("    ") and not lines[place - 1] and not lines[place - 2].startswith("    "):
+                lines[place:place] = ["::", ""]
+
+
 def as_text(app, what, name, thing, options, lines):
     """Keep bars, stars and trailing underscores of a docstring, outside of its code, as they are."""
+    if "::" in lines:
+        return
     for place, line in enumerate(lines):
         if not line.lstrip().startswith((">>>", "...")):
             parts = line.split("`")
             parts[::2] = [re.sub(r"([|*]|(?<=\w)_(?!\w))", r"\\\1", part) for part in parts[::2]]
             lines[place] = "`".join(parts)
+
+
+def short_types(app, what, name, thing, options, signature, returns):
+    """Call numpy's ArrayLike by its name: Sphinx writes the twelve types that it stands for."""
+    wide = stringify_annotation(ArrayLike, "smart"), stringify_annotation(ArrayLike, "fully-qualified-except-typing")
+    for one in wide:
+        signature = signature and signature.replace(one, "ArrayLike")
+    return signature, returns
 
 
 def leave_out(app, what, name, thing, skip, options):
@@ -146,5 +200,8 @@ def setup(app):
     write_reference()
     app.connect("source-read", inside)
     app.connect("autodoc-skip-member", leave_out)
+    app.connect("autodoc-process-signature", short_types)
+    app.connect("autodoc-process-docstring", as_code, priority=80)
+    app.connect("autodoc-process-docstring", one_a_line, priority=90)
     app.connect("autodoc-process-docstring", as_text, priority=100)
     app.connect("build-finished", write_llms)
