@@ -27,6 +27,7 @@ from isotropy.data.csv_parts import PACKED
 from isotropy.data.frames import arrow_to_pandas, as_pandas, stacked
 from isotropy.data.preprocess import Preprocess
 from isotropy.data.recordings.recording import Signals
+from isotropy.data.recordings.slices import Steps, of_array
 from isotropy.errors import UserError, nearest
 from isotropy.registry import find
 
@@ -151,12 +152,14 @@ class Reader:
             of at most `PIECE_ROWS`; the columns `text` are read as text. None for a format without pieces.
         recordings: whether a file holds recordings (`recordings.recording.Signals`), so that they are read as such.
         columns: returns those columns of (path, names, na) and no other; None where a file is read whole for them.
+        steps: returns of (path, key, order) the one recording of which steps can be read apart; None where they cannot.
     """
 
     read: Callable[[Path, Sequence[str]], pd.DataFrame | NDArray[Any] | Archive | list[Signals]]
     pieces: Callable[[Path, Sequence[str], Sequence[str]], tuple[int | None, Iterator[pd.DataFrame]]] | None = None
     recordings: Callable[[Path], bool] = lambda path: False
     columns: Callable[[Path, Sequence[str], Sequence[str]], pd.DataFrame] | None = None
+    steps: Callable[[Path, str | None, str | None], Steps | None] = lambda path, key, order: None
 
 
 def _npy(path: Path, na: Sequence[str]) -> NDArray[Any]:
@@ -176,6 +179,11 @@ def _npy(path: Path, na: Sequence[str]) -> NDArray[Any]:
         if not isinstance(array, np.ndarray):
             raise UserError(f"{path} is not a .npy file inside (an .npz archive?): rename it")
         return array
+
+
+def _npy_steps(path: Path, key: str | None, order: str | None) -> Steps | None:
+    array = _npy(path, [])
+    return of_array(array, order, lambda steps, turned: array[:, steps] if turned else array[steps])
 
 
 def _csv(path: Path, na: Sequence[str]) -> pd.DataFrame:
@@ -300,14 +308,24 @@ def _partition_pieces(path: Path, na: Sequence[str], text: Sequence[str]) -> tup
     return rows, frames()
 
 
-def _format(name: str, recordings: Callable[[Path], bool] = lambda path: False) -> Reader:
-    """Return the reader in a file of `formats`, which imports the package that it needs when it is first used."""
+def _format(name: str, recordings: Callable[[Path], bool] = lambda path: False, *, apart: bool = False) -> Reader:
+    """Return the reader in a file of `formats`, which imports the package that it needs when it is first used.
+
+    The file has functions `read` and, where steps of a recording can be read `apart`, `steps`.
+    """
 
     def read(path: Path, na: Sequence[str]) -> Any:
         with opening(path):
             return import_module(f"isotropy.data.formats.{name}").read(path)
 
-    return Reader(read, recordings=recordings)
+    def steps(path: Path, key: str | None, order: str | None) -> Steps | None:
+        if not apart:
+            return None
+        with opening(path):
+            found: Steps | None = import_module(f"isotropy.data.formats.{name}").steps(path, key, order)
+        return found
+
+    return Reader(read, recordings=recordings, steps=steps)
 
 
 def _always(path: Path) -> bool:
@@ -322,7 +340,7 @@ def _relational(path: Path) -> bool:
 
 
 READERS: dict[str, Reader] = {
-    ".npy": Reader(_npy),
+    ".npy": Reader(_npy, steps=_npy_steps),
     ".npz": Reader(_npz),
     ".csv": Reader(_csv, _csv_pieces, columns=_csv_columns),
     ".parquet": Reader(_parquet, _parquet_pieces, columns=_parquet_columns),
@@ -332,12 +350,12 @@ READERS: dict[str, Reader] = {
     ".ts": _format("ts", _always),
     ".tsf": _format("tsf", _always),
     ".arff": _format("arff", _relational),
-    ".wav": _format("wav", _always),
-    ".edf": _format("edf", _always),
-    ".bdf": _format("edf", _always),
-    ".hea": _format("wfdb", _always),
-    ".h5": _format("hdf5"),
-    ".hdf5": _format("hdf5"),
+    ".wav": _format("wav", _always, apart=True),
+    ".edf": _format("edf", _always, apart=True),
+    ".bdf": _format("edf", _always, apart=True),
+    ".hea": _format("wfdb", _always, apart=True),
+    ".h5": _format("hdf5", apart=True),
+    ".hdf5": _format("hdf5", apart=True),
     ".mat": _format("matlab"),
 }
 PARTITIONS = Reader(_partitions, _partition_pieces, columns=_partition_columns)

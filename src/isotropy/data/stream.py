@@ -19,7 +19,7 @@ from isotropy.data.options import Options
 from isotropy.data.preprocess import Preprocess
 from isotropy.data.read import read
 from isotropy.data.recordings.paths import common_folder, files_of, is_pattern, named_by_path
-from isotropy.data.recordings.read import read_recordings
+from isotropy.data.recordings.read import read_recordings, slices_of
 from isotropy.data.recordings.windows import Windows
 from isotropy.errors import UserError
 
@@ -57,7 +57,9 @@ def stream(
     keep: Sequence[str] = (),
     **cutting: Any,
 ) -> Stream:
-    """Return the rows behind a path in pieces of bounded memory; an .npz and each file of recordings come whole.
+    """Return the rows behind a path in pieces of bounded memory; an .npz and most files of recordings come whole.
+
+    A long recording in a file of which steps can be read apart (.npy, .h5, .wav, .edf, .hea) is read in slices.
 
     Several files of an encoder that was not trained on recordings are one data set, in the order of their names.
 
@@ -136,19 +138,38 @@ def _recordings(path: Any, preprocess: Preprocess, **given: Any) -> Stream:
             order=options.order, top=top,
         )  # fmt: skip
 
+    def slices(file: Any) -> list[Any]:
+        found = None
+        if isinstance(file, Path):
+            found = slices_of(
+                file, options.cutting, key=options.key, group=options.group, time=options.time, order=options.order
+            )
+        return found or [file]
+
     notes: Counter[str] = Counter()
 
-    def parts(found: Iterable[Data]) -> Iterator[tuple[Any, Windows | None]]:
-        for data in found:
-            assert data.windows is not None
-            notes.update(data.description.split("; ")[1:])
-            for part in batched(len(data), row_bytes=data.values[:1].nbytes):
-                yield data.values[part], data.windows.take(part)
+    def parts(whole: Iterable[Iterable[Data]]) -> Iterator[tuple[Any, Windows | None]]:
+        for file in whole:
+            said: set[str] = set()
+            for data in file:
+                assert data.windows is not None
+                said |= set(data.description.split("; ")[1:])
+                for part in batched(len(data), row_bytes=data.values[:1].nbytes):
+                    yield data.values[part], data.windows.take(part)
+            notes.update(said)
 
     if len(files) == 1:
-        data = data_of(files[0])
-        return Stream(data.description, len(data), parts([data]))
+        several = slices(files[0])
+        if len(several) == 1:
+            data = data_of(files[0])
+            return Stream(data.description, len(data), parts([[data]]))
+        rows = sum(one.rows for one in several)
+        description = f"{files[0].name}: {rows:,} windows, read in {len(several):,} slices"
+        return Stream(description, rows, parts([map(data_of, several)]), notes)
     assert top is not None
     return Stream(
-        f"{len(files)} files of {top.resolve().name or top}, read one by one", None, parts(map(data_of, files)), notes
+        f"{len(files)} files of {top.resolve().name or top}, read one by one",
+        None,
+        parts(map(data_of, slices(file)) for file in files),
+        notes,
     )

@@ -8,6 +8,7 @@ import numpy as np
 
 from isotropy.data.formats import package
 from isotropy.data.recordings.recording import Mark, Signals
+from isotropy.data.recordings.slices import Steps
 from isotropy.errors import UserError
 
 
@@ -30,6 +31,27 @@ def read(path: Path) -> list[Signals]:
         start = np.datetime64(file.getStartdatetime(), "ns")
         noted = [Mark(float(at), float(long) if long > 0 else None, str(text)) for at, long, text in _rows(file)]
     return [Signals(names, values, rates, start=start, marks={"annotation": lambda: noted} if noted else {})]
+
+
+def steps(path: Path, key: str | None, order: str | None) -> Steps | None:
+    """Return the steps of a file whose channels have one rate, without its annotations; None of another one."""
+    pyedflib = package("pyedflib", ".edf")
+    with pyedflib.EdfReader(str(path)) as file:
+        count = range(file.signals_in_file)
+        names = [file.getLabel(place) for place in count]
+        rates = {float(file.getSampleFrequency(place)) for place in count}
+        lengths = set(file.getNSamples().tolist())
+        start = np.datetime64(file.getStartdatetime(), "ns")
+    if len(rates) != 1 or len(lengths) != 1:
+        return None
+    rate = rates.pop()
+
+    def signals(begin: int, end: int) -> Signals:
+        with pyedflib.EdfReader(str(path)) as file:
+            values = [file.readSignal(place, begin, end - begin) for place in count]
+        return Signals(names, values, [rate] * len(names), start=start)
+
+    return Steps(int(lengths.pop()), rate, names, signals)
 
 
 def _rows(file: Any) -> Iterable[tuple[Any, ...]]:

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from isotropy.data.formats import package
 from isotropy.data.readers import Archive
+from isotropy.data.recordings.slices import Steps, of_array
 
 
 def read(path: Path, *, reversed_axes: bool = False) -> Archive:
@@ -31,3 +32,19 @@ def read(path: Path, *, reversed_axes: bool = False) -> Archive:
         return array.T if reversed_axes else array
 
     return Archive(path, shapes, load)
+
+
+def steps(path: Path, key: str | None, order: str | None) -> Steps | None:
+    """Return the steps of the array of a key, or of the one that a file is read for; None where it is no recording."""
+    h5py = package("h5py", path.suffix)
+    archive = read(path)
+    key = archive.choose() if key is None else key
+    if key not in archive.shapes:
+        return None
+
+    def part(steps: slice, turned: bool) -> NDArray[Any]:
+        with h5py.File(path, "r") as file:
+            return np.asarray(file[key][:, steps] if turned else file[key][steps])
+
+    with h5py.File(path, "r") as file:
+        return of_array(file[key], order, part)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from isotropy.data.formats import package
 from isotropy.data.recordings.recording import Mark, Signals
+from isotropy.data.recordings.slices import Steps
 from isotropy.errors import UserError
 
 _GAP = "~"
@@ -59,6 +60,22 @@ def read(path: Path) -> list[Signals]:
     ]
 
 
+def steps(path: Path, key: str | None, order: str | None) -> Steps | None:
+    """Return the steps of a record of one segment and one sample a frame, without annotations; None of another one."""
+    wfdb = package("wfdb", ".hea")
+    header = _header(wfdb, path)
+    if hasattr(header, "seg_name") or not header.n_sig or not header.sig_len or set(header.samps_per_frame) != {1}:
+        return None
+    start = getattr(header, "base_datetime", None)
+    begun = None if start is None else np.datetime64(start, "ns")
+
+    def signals(begin: int, end: int) -> Signals:
+        found = _record(wfdb, path, header, sampfrom=begin, sampto=end)
+        return Signals(header.sig_name, found.e_p_signal, [float(header.fs)] * header.n_sig, start=begun)
+
+    return Steps(int(header.sig_len), float(header.fs), header.sig_name, signals)
+
+
 def _header(wfdb: Any, path: Path) -> Any:
     try:
         return wfdb.rdheader(str(path.with_suffix("")))
@@ -84,11 +101,11 @@ def _parts(wfdb: Any, path: Path, header: Any) -> list[tuple[Any, int, int]]:
     return found
 
 
-def _record(wfdb: Any, path: Path, header: Any) -> Any:
+def _record(wfdb: Any, path: Path, header: Any, **part: int) -> Any:
     for file in dict.fromkeys(getattr(header, "file_name", None) or []):
         if not (path.parent / file).exists():
             raise UserError(f"{path} names the file {file}, which is not beside it")
-    return wfdb.rdrecord(str(path.with_suffix("")), smooth_frames=False)
+    return wfdb.rdrecord(str(path.with_suffix("")), smooth_frames=False, **part)
 
 
 def _annotations(wfdb: Any, path: Path, rate: float) -> dict[str, Callable[[], Sequence[Mark]]]:

@@ -10,12 +10,13 @@ import numpy as np
 import pandas as pd
 
 from isotropy.data.data import Data
-from isotropy.data.readers import READERS, suffix_of
+from isotropy.data.readers import READERS, find_reader, suffix_of
 from isotropy.data.recordings.format import Format
-from isotropy.data.recordings.frames import Roles
+from isotropy.data.recordings.frames import Roles, place_of
 from isotropy.data.recordings.paths import files_of, holds_recordings, is_pattern, named_by_path
 from isotropy.data.recordings.recording import Recording, refuse_other_channels, warn_of_marks
 from isotropy.data.recordings.rows import rows_of
+from isotropy.data.recordings.slices import Slice, sliced
 from isotropy.data.recordings.sources import recordings_of
 from isotropy.data.recordings.spacing import common_rate, without_gaps
 from isotropy.data.recordings.spans import Span, unit_seconds
@@ -111,10 +112,41 @@ def read_recordings(
     )  # fmt: skip
     format = replace(format, hop=hop.at(rate, "hop") if hop else format.hop or format.window)
     made = cut(pieces, format, _averaged(pieces, task))
+    if isinstance(dataset, Slice):
+        made = replace(made, windows=replace(made.windows, first=made.windows.first + dataset.begin))
     # Of one file there may be one group.
     group = group if top is None else None
     data = rows_of(made, found, name, _train_and_test(dataset), group, time, label, na, task, notes)
     return replace(data, form={"channels": LAST} if order == LAST else {})
+
+
+def slices_of(
+    path: Path,
+    cutting: Cutting,
+    *,
+    key: str | None = None,
+    group: Any = None,
+    time: Any = None,
+    order: str | None = None,
+) -> list[Slice] | None:
+    """Return a long recording's slices, each as `read_recordings` takes it; None where it has to be read whole.
+
+    It has where rows are whole recordings, samples have times or another rate than the training's, where columns or
+    other arrays say something of them, where its format does not let steps be read apart, or where it is no longer
+    than a slice.
+    """
+    like = cutting.like
+    if like is None or like.window is None or not path.is_file():
+        return None
+    asked = (time, cutting.rate, cutting.gap, cutting.id, cutting.channel_column)
+    if any(one is not None for one in (*asked, like.time, like.id, like.channel_column)):
+        return None
+    group = like.group if group is None else group
+    if group is not None and place_of(group, path.name, path.parent.name) is None:
+        return None
+    if cutting.hop is not None:
+        like = replace(like, hop=Span.read(cutting.hop, "hop").at(like.rate, "hop"))
+    return sliced(path, find_reader(path).steps(path, key, order), like)
 
 
 def _roles(

@@ -10,11 +10,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from isotropy.data.missing import mask_values
-from isotropy.data.readers import Archive, find_reader
+from isotropy.data.readers import Archive, find_reader, opening
 from isotropy.data.recordings.frames import Roles, frame_recordings, place_of
 from isotropy.data.recordings.paths import common_folder, files_of, named_by_path
 from isotropy.data.recordings.recording import Recording, Signals, labels_of, unique_names
 from isotropy.data.recordings.resample import change_rate, even_out, same_rate
+from isotropy.data.recordings.slices import Slice
 from isotropy.data.recordings.spacing import Spacing
 from isotropy.data.recordings.spans import duration
 from isotropy.data.recordings.stacked import unstacked
@@ -36,10 +37,18 @@ def recordings_of(
     """Return the recordings of a data set, its name, and what has to be said of how they were read.
 
     Args:
-        dataset: a path, several, a pattern, a folder, a frame, or an array (steps, channels) or (N, channels, T).
+        dataset: a path, several, a pattern, a folder, a slice of a file, a frame, or an array (steps, channels) or
+            (N, channels, T).
         roles: of columns, or of arrays beside `key`. rate: in Hz, to which channels of several rates are brought.
         top: the folder that files are named from; by default their deepest common one.
     """
+    if isinstance(dataset, Slice):
+        path, folder = dataset.path, common_folder([dataset.path]) if top is None else top
+        name = str(path.relative_to(folder))
+        with opening(path):
+            signals = dataset.signals()
+        found, notes = _content([signals], name, path.parent.name, roles, rate, key, na)
+        return [dataset.moved(one) for one in found], path.name, notes
     if not named_by_path(dataset):
         name = "the frame" if isinstance(dataset, pd.DataFrame) else "the array"
         found, notes = _content(dataset, name, "", roles, rate, key, na)
@@ -123,14 +132,19 @@ def _arrays(array: NDArray[Any], file: str, roles: Roles, folder: str) -> tuple[
         notes.append(
             f"{file} is read as {len(array)} steps of {array.shape[1]} channels, its longer side as time (channels)"
         )
+    _check_count(array.shape[1], file, roles)
     frame = pd.DataFrame(array, columns=roles.channels or [f"c{place}" for place in range(array.shape[1])])
     return frame_recordings(frame, file, roles, folder), notes
 
 
+def _check_count(count: int, file: str, roles: Roles) -> None:
+    if roles.channels is not None and len(roles.channels) != count:
+        raise UserError(f"{file} has {count} channel{'s' * (count != 1)}, and the training had {len(roles.channels)}")
+
+
 def _several(array: NDArray[Any], file: str, roles: Roles, folder: str) -> list[Recording]:
+    _check_count(array.shape[1], file, roles)
     channels = roles.channels or tuple(f"c{place}" for place in range(array.shape[1]))
-    if len(channels) != array.shape[1]:
-        raise UserError(f"{file} has {array.shape[1]} channels, and the training had {len(channels)}")
     beside: dict[str, Any] = {}
     for what, given in {"group": roles.group, "split": roles.split, "label": roles.label_values}.items():
         place = place_of(given, file, folder)
