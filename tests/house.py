@@ -44,7 +44,7 @@ ALLOWED = {
         # What is done with a finished run.
         "clusters": f"search runs evaluation representation diagnostics modalities features data io {_GROUND}",
         "audit": f"search representation evaluation data modalities diagnostics features runs io {_GROUND}",
-        "report": f"search clusters runs evaluation diagnostics representation methods data io {_GROUND}",
+        "report": f"threads search clusters runs evaluation diagnostics representation methods data io {_GROUND}",
         "export": f"representation evaluation features encoders data runs {_GROUND}",
         "estimator": "finetuning runs training modalities methods views encoders data representation evaluation "
         f"{_GROUND}",

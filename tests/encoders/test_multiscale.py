@@ -6,8 +6,8 @@ import torch
 from torch.nn import functional
 
 from isotropy.batch import Batch
-from isotropy.encoders import MultiScaleCNN
-from isotropy.encoders.multiscale import _PIECE, KERNEL, channel_statistics, reaches
+from isotropy.encoders import MultiScaleCNN, proportions
+from isotropy.encoders.multiscale import KERNEL, channel_statistics, reaches
 from isotropy.errors import UserError
 
 
@@ -54,14 +54,16 @@ def test_a_padded_series_has_the_embedding_of_the_series_alone(trained, length):
 
 
 @pytest.mark.parametrize("masked", [False, True])
-def test_without_a_gradient_rows_go_in_pieces_to_the_same_numbers(masked):
-    encoder, x = made(700), torch.randn(2 * _PIECE + 5, 2, 90)
-    rows = Batch(x, torch.rand(x.shape) > 0.3) if masked else x
+def test_what_stays_in_cache_has_the_numbers_of_plain_operations(masked):
+    encoder, x = made(700), torch.randn(2 * proportions._STEPS // 90 + 5, 2, 90)
+    mask = torch.rand(x.shape) > 0.3 if masked else None
+    values = x if mask is None else x.masked_fill(~mask, 0.0)
+    found, wanted = encoder._in_cache(values, mask), encoder._proportions(values, mask)
+    torch.testing.assert_close(found, wanted, rtol=0, atol=1e-6)
     with torch.no_grad():
-        pieces = encoder(rows)
-    whole = encoder(rows)
-    assert whole.requires_grad and not pieces.requires_grad
-    torch.testing.assert_close(pieces, whole, rtol=0, atol=1e-6)
+        assert torch.equal(encoder._in_cache(values, mask), found)
+    with torch.autocast("cpu", torch.bfloat16):
+        torch.testing.assert_close(encoder._in_cache(values, mask), found, rtol=0, atol=0)
 
 
 def test_what_stands_under_a_mask_changes_nothing_in_value_or_gradient():

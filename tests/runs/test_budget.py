@@ -16,11 +16,22 @@ def prepared():
     return planned.prepared
 
 
-@pytest.mark.parametrize(("embedding", "left"), [(0.1, 10.0), (3.0, 7.0), (60.0, 3.5)])
-def test_training_gets_what_embedding_leaves_and_its_least_share(prepared, monkeypatch, embedding, left):
+@pytest.mark.parametrize(
+    ("embedding", "spent", "left"),
+    [(0.1, 0.0, 10.0), (3.0, 0.0, 7.0), (3.0, 2.5, 4.5), (60.0, 0.0, 2.5), (0.0, 70.0, 2.5)],
+)
+def test_training_gets_what_all_else_leaves_and_its_least_share(prepared, monkeypatch, embedding, spent, left):
+    monkeypatch.setattr(budget, "_PAGE", 0.0)
     # All 90 rows are embedded, and the training rows once more, from which the embedding is learnt.
     monkeypatch.setattr(budget, "_embedding", lambda prepared: (embedding / (90 + len(prepared.train)), 8))
-    assert budget.divided(prepared, 10.0)[0] == pytest.approx(left)
+    assert budget.divided(prepared, 10.0, spent)[0] == pytest.approx(left)
+
+
+@pytest.mark.parametrize(("rows", "seconds"), [(750, 2.0), (1500, 4.0), (3000, 4.0)])
+def test_the_page_is_paid_for(monkeypatch, rows, seconds):
+    monkeypatch.setattr(budget, "_embedding", lambda prepared: (0.0, 8))
+    planned = next(train(np.random.default_rng(0).normal(size=(rows, 3)), method="simclr", epochs=1))
+    assert 100 - budget.divided(planned.prepared, 100.0)[0] == pytest.approx(seconds)
 
 
 def test_what_is_evaluated_is_as_wide_as_the_joined_embedding(prepared):
@@ -62,7 +73,13 @@ def test_on_a_slower_machine_evidence_is_given_more(monkeypatch):
 
 @pytest.mark.parametrize(
     ("seconds", "most"),
-    [(1e4, (10_000, 20_000)), (45.0, (10_000, 10_000)), (42.0, (10_000, 5_000)), (1.0, (5_000, 5_000))],
+    [
+        (1e4, (10_000, 20_000)),
+        (45.0, (10_000, 10_000)),
+        (42.0, (10_000, 5_000)),
+        (36.0, (5_000, 5_000)),
+        (1.0, (2_500, 2_500)),
+    ],
 )
 def test_fewer_rows_are_probed_where_the_budget_leaves_too_little(monkeypatch, seconds, most):
     monkeypatch.setattr(budget, "_embedding", lambda prepared: (0.0, 8))
@@ -74,7 +91,7 @@ def test_fewer_rows_are_probed_where_the_budget_leaves_too_little(monkeypatch, s
 
 
 def test_a_run_probes_so_many_rows_and_a_resumed_one_as_many(monkeypatch, tmp_path):
-    monkeypatch.setattr(session, "divided", lambda prepared, budget: (budget / 2, (50, 10)))
+    monkeypatch.setattr(session, "divided", lambda prepared, budget, spent: (budget / 2, (50, 10)))
     monkeypatch.setattr(prepare, "seconds_per_epoch", lambda prepared: 1.0)
     found = []
     for event in train(ROWS, label=np.arange(90) % 2, method="simclr", budget=6, out=tmp_path / "run"):

@@ -175,7 +175,7 @@ def _show_plan(planned: Planned, settings: dict[str, Any]) -> None:
     prepared = planned.prepared
     recipe, encoder = prepared.recipe, prepared.method.encoder
     precision = choose(recipe.train.precision, prepared.device, encoder)
-    kept = f", {duration(planned.reserved)} of it for embedding and evidence" if planned.reserved else ""
+    kept = f", {duration(planned.reserved)} of it for all else" if planned.reserved else ""
     reason = {
         "budget": f"--budget {settings['budget']}{kept}",
         "epochs": f"epochs set by {'--set train.epochs' if settings['epochs'] is None else '--epochs'}",

@@ -1,6 +1,6 @@
 """An encoder for series of any length that reads several scales and keeps the level of each channel."""
 
-from itertools import repeat
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -8,14 +8,13 @@ from torch.nn import functional
 
 from isotropy.batch import Batch
 from isotropy.encoders.encoder import FrameEncoder
+from isotropy.encoders.proportions import SHARPNESS, proportions
 from isotropy.errors import UserError
 from isotropy.validation import at_least
 
 KERNEL = 9
 _STATISTICS = 6  # of each channel
 _MOST_STATISTICS = 48  # numbers of the embedding that statistics may take
-_SHARPNESS = 8.0  # of the soft threshold
-_PIECE = 16
 _OVERLAP = 8  # steps of a scale's longest stride that are averaged into one
 
 
@@ -83,7 +82,7 @@ class MultiScaleCNN(FrameEncoder):
         """Return (B, filters * scales, time) in (0, 1) for series (B, channels, time): the soft thresholds."""
         found = []
         for block, response in zip(self.blocks, self._responses(x, None), strict=True):
-            above = torch.sigmoid(_SHARPNESS * response[0])
+            above = torch.sigmoid(SHARPNESS * response[0])
             found.append(above.repeat_interleave(block, 2)[..., : x.shape[2]] if block > 1 else above)
         return torch.cat(found, 1)
 
@@ -92,25 +91,30 @@ class MultiScaleCNN(FrameEncoder):
         values, mask = (x.values, x.mask) if isinstance(x, Batch) else (x, None)
         if mask is not None:
             values = values.masked_fill(~mask, 0.0)
-        # A graph would keep the number of pieces.
+        # A graph would keep the number of pieces, and other devices gain nothing from them.
         traced = torch.compiler.is_compiling() or torch.jit.is_tracing()  # type: ignore[attr-defined]
-        whole = torch.is_grad_enabled() or values.is_cuda or traced
-        proportions = self._proportions(values, mask) if whole else self._in_pieces(values, mask)
+        read = self._proportions if traced or values.device.type != "cpu" else self._in_cache
+        above = read(values, mask)
         statistics = channel_statistics(values, mask)
         if self.mixing is not None:
             statistics = statistics @ self.mixing.T
-        return torch.cat([self.head(self.norm(proportions)), self.statistics_norm(statistics)], 1)
+        return torch.cat([self.head(self.norm(above)), self.statistics_norm(statistics)], 1)
 
-    def _in_pieces(self, values: Tensor, mask: Tensor | None) -> Tensor:
-        """Return the proportions of a few rows at a time, whose responses stay in the processor's cache."""
-        masks = repeat(None) if mask is None else mask.split(_PIECE)
-        return torch.cat([self._proportions(*piece) for piece in zip(values.split(_PIECE), masks)])
+    def _in_cache(self, values: Tensor, mask: Tensor | None) -> Tensor:
+        """Return what `_proportions` returns, several times as fast on a processor."""
+        found = []
+        for block, module in zip(self.blocks, self.convolutions, strict=True):
+            convolution = cast(nn.Conv2d, module)
+            coarse, there = averaged(values, mask, block)
+            kernels, bias = convolution.weight.squeeze(2), cast(Tensor, convolution.bias)
+            found.append(proportions(coarse, kernels, bias, convolution.dilation[1], there))
+        return torch.cat(found, 1)
 
     def _proportions(self, values: Tensor, mask: Tensor | None) -> Tensor:
         """Return how often each filter's response is above its threshold, (B, filters * scales)."""
         found = []
         for response, there in self._responses(values, mask):
-            above = (_SHARPNESS * response).sigmoid_()
+            above = (SHARPNESS * response).sigmoid_()
             # Summed in full precision: the proportions of two series differ in the third digit.
             total = above.dtype if above.dtype == torch.float64 else torch.float32
             if there is None:

@@ -1,7 +1,7 @@
 """What the map shows of a run: at most 20,000 of its rows, where they stand, what they are and what is near them."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from isotropy.report.map import Layout, layouts, nearest, sample, umap_layout, u
 from isotropy.report.packed import codes, fractions
 from isotropy.runs.directory import Run
 from isotropy.runs.embedded import data_of
+from isotropy.threads import side_by_side
 
 ROWS = 20_000
 BYTES = 3_100_000  # of columns and pictures, in the page
@@ -109,7 +110,9 @@ def read_points(
     beside = [name for name in beside if not pa.types.is_nested(file.schema.field(name).type)]
     frame = file.take(chosen, columns=[*wide, *beside], batch_size=4096).to_pandas()
     vectors = frame[wide].to_numpy(dtype=np.float32)
-    places, cosines = nearest(vectors)
+    # Each of them waits for one core most of the time.
+    finders: list[Callable[[NDArray[np.float32]], Any]] = [nearest, layouts]
+    (places, cosines), arranged = side_by_side(lambda find: find(vectors), finders)
     note = ""
     if data is None:
         try:
@@ -131,7 +134,7 @@ def read_points(
         found += _data_columns(data, chosen, {one.name for one in found})
         drawn = _pictures(run, data, set(wanted), chosen)
     kept, left = within(found, max(COLUMN_BYTES, BYTES - len(json.dumps(drawn))))
-    maps = [*([umap_layout(vectors)] if umap else []), *layouts(vectors), *_kept_layout(file, chosen, roles)]
+    maps = [*([umap_layout(vectors)] if umap else []), *arranged, *_kept_layout(file, chosen, roles)]
     return Points(chosen, total, len(wide), maps, places, cosines, kept, left, drawn, note)
 
 

@@ -50,7 +50,7 @@ def embed_rows(
     # A buffer of torch's own begins at a multiple of 64 bytes, which a slice of a user's array may not.
     buffer = map_rows(rows, lambda x: torch.zeros((chunk, *x.shape[1:]), dtype=x.dtype, device=place))
     embeddings: NDArray[np.float32] | None = None
-    with _evaluating(encoder, place):
+    with evaluating(encoder, place):
         for places in batched(max(len(rows), 1), rows=chunk):
             part = rows[places]
             # What stands behind a last, shorter part changes nothing in its rows.
@@ -136,8 +136,11 @@ def repeated(rows: Tensor | Batch, count: int) -> Tensor | Batch:
 
 
 @contextmanager
-def _evaluating(encoder: nn.Module, device: torch.device) -> Iterator[None]:
-    """Eval mode and full float32 whatever the caller has set; all of it is put back."""
+def evaluating(encoder: nn.Module, device: torch.device) -> Iterator[None]:
+    """Eval mode and full float32 whatever the caller has set; all of it is put back.
+
+    Within one of these others change nothing, so that several threads may be in theirs at once.
+    """
     training = [module for module in encoder.modules() if module.training]
     precision = torch.get_float32_matmul_precision()
     encoder.eval()

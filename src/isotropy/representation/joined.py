@@ -13,11 +13,12 @@ from torch import Tensor, nn
 
 from isotropy.batch import Batch, batched, take, tensors_of
 from isotropy.data import Preprocess
+from isotropy.encoders import Wrapped
 from isotropy.errors import UserError, nearest
 from isotropy.features import FEATURES
 from isotropy.features.free import FreeFeatures
 from isotropy.modalities import MODALITIES
-from isotropy.representation.embedding import embed_rows
+from isotropy.representation.embedding import embed_rows, evaluating
 from isotropy.threads import side_by_side
 
 WIDEST = 256  # columns of a block
@@ -252,33 +253,39 @@ class Joined(Embedding):
     ) -> NDArray[np.float32]:
         """Return the embeddings (N, width) of stored rows; features whose bits allow it are made of many at once.
 
-        Of many rows they are made beside the encoder's vectors, in a thread of their own.
+        Of many rows, pieces of them and of the encoder's vectors are made side by side.
         """
         if chunk == 1 or not all(isinstance(each, FreeFeatures) and each.any_batch for each in self.features.values()):
             return super().embed(encoder, preprocess, rows, chunk)
         out = np.empty((len(rows), self.width), dtype=np.float32)
-        pieces = list(batched(len(rows), rows=max(_FREE_ROWS // chunk, 1) * chunk))
         first, *others = self.parts.values()
 
         @torch.no_grad()
-        def encoded() -> None:
-            for some in pieces:
-                vectors = embed_rows(encoder, preprocess.to_input, rows[some], chunk)
-                out[some, first] = self.blocks[0](torch.from_numpy(vectors)).numpy(force=True)
+        def encoded(some: slice) -> None:
+            vectors = embed_rows(encoder, preprocess.to_input, rows[some], chunk)
+            out[some, first] = self.blocks[0](torch.from_numpy(vectors)).numpy(force=True)
 
         @torch.no_grad()
-        def described() -> None:
-            for some in pieces:
-                given = MODALITIES[preprocess.modality].free_input(preprocess, rows[some])
-                for place, block, feature in zip(others, self.blocks[1:], self.features.values(), strict=True):
-                    out[some, place] = block(feature(given)).numpy(force=True)
+        def described(some: slice) -> None:
+            given = MODALITIES[preprocess.modality].free_input(preprocess, rows[some])
+            for place, block, feature in zip(others, self.blocks[1:], self.features.values(), strict=True):
+                out[some, place] = block(feature(given)).numpy(force=True)
 
-        jobs = [encoded, described]
+        pieces = list(batched(len(rows), rows=max(_FREE_ROWS // chunk, 1) * chunk))
+        # A network of the user's may keep something from one batch to the next: its pieces follow each other.
+        encoding = [pieces] if isinstance(encoder, Wrapped) else [[some] for some in pieces]
+        jobs = [(encoded, several) for several in encoding] + [(described, [some]) for some in pieces]
+
+        def done(job: tuple[Callable[[slice], None], list[slice]]) -> None:
+            for some in job[1]:
+                job[0](some)
+
         if len(pieces) > 1:
-            side_by_side(lambda job: job(), jobs)
+            with evaluating(encoder, next(encoder.parameters(), rows).device):
+                side_by_side(done, jobs)
         else:  # of few rows, to begin threads costs more than it saves
             for job in jobs:
-                job()
+                done(job)
         return out
 
     def with_vectors(self, z: NDArray[np.float32], vectors: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -17,10 +17,10 @@ from isotropy.runs.prepare import Prepared
 from isotropy.threads import side_by_side
 from isotropy.training import comm
 
-# Of the budget, at least: at one minute and 50,000 rows, half would leave too little for the evidence of 5,000 of them.
-LEAST_TRAINING = 0.35
+# Of the budget, at least: at one minute and 50,000 rows, more would leave too little for the evidence.
+LEAST_TRAINING = 0.25
 # Training and test rows that are probed at most: the first for which embedding and evidence fit into what is left.
-PROBED = ((TRAIN_ROWS, TEST_ROWS), (TRAIN_ROWS, 10_000), (TRAIN_ROWS, 5_000), (5_000, 5_000))
+PROBED = ((TRAIN_ROWS, TEST_ROWS), (TRAIN_ROWS, 10_000), (TRAIN_ROWS, 5_000), (5_000, 5_000), (2_500, 2_500))
 NEGLIGIBLE = 0.02  # of the budget: no reason to train shorter
 _MEASURED_ROWS = 512
 # CPU seconds by benchmarks/evidence.py, on one thread: to make the features of baselines, and to evaluate 30,000 rows
@@ -31,19 +31,24 @@ _PIECE = 0.1  # the seconds that a small piece of evidence took there
 _FEW_LABELS = 0.4  # of that time, whatever the rows are: as many are drawn
 _OF_TRAINING = 0.6  # of the rest, for the training rows
 _OTHER_BASELINES = 3  # beside the trained and the untrained encoder, about as wide as the data
+_PAGE, _PAGE_ROWS = 4.0, 1500  # seconds there for the page that the command line makes of so many rows or more
 
 
-def divided(prepared: Prepared, budget: float) -> tuple[float, tuple[int, int]]:
+def divided(prepared: Prepared, budget: float, spent: float = 0.0) -> tuple[float, tuple[int, int]]:
     """Return how many seconds of a budget training may take, and how many training and test rows at most are probed.
 
-    Training gets what embedding and evidence leave, and 35 % at least; where they would take more than the rest,
-    fewer rows are probed, 5,000 of either part at least. Estimated from one batch through the encoder, a small piece of
-    evidence and the sizes of what is measured, as the mean over ranks.
+    Training gets what embedding, evidence and the page leave, and 25 % at least; where they would take more than the
+    rest, fewer rows are probed, 2,500 of either part at least. Estimated from one batch through the encoder, a small
+    piece of evidence and the sizes of what is measured, as the mean over ranks.
+
+    Args:
+        prepared: what is trained. budget: seconds. spent: of them, so many are gone already.
     """
     (seconds, width), labels = _embedding(prepared), len(prepared.division.labels)
     each = 2 * _per_representation(width) + _OTHER_BASELINES * _per_representation(_raw_width(prepared))
     evaluated = labels if len(prepared.test) else 0
-    after, most, pace = 0.0, PROBED[0], _pace() if evaluated else 0.0
+    after, most, pace = 0.0, PROBED[0], _pace() if evaluated else 1.0
+    always = spent + pace * _PAGE * min(1.0, len(prepared.rows) / _PAGE_ROWS)
     for most in PROBED:
         train, test = (min(len(part), rows) for part, rows in zip((prepared.train, prepared.test), most, strict=True))
         learnt = min(len(prepared.train), LEARNT_ROWS)
@@ -51,7 +56,7 @@ def divided(prepared: Prepared, budget: float) -> tuple[float, tuple[int, int]]:
         after = seconds * (len(prepared.rows) + learnt + labels * (train + test + further))
         rows = _OF_TRAINING * train / TRAIN_ROWS + (1 - _OF_TRAINING) * test / TEST_ROWS
         after += evaluated * pace * (_BEGIN + each * (_FEW_LABELS + (1 - _FEW_LABELS) * rows))
-        after = _over_ranks(after, prepared)
+        after = _over_ranks(always + after, prepared)
         if after <= (1 - LEAST_TRAINING) * budget:
             break
     left = budget if after < NEGLIGIBLE * budget else max(budget - after, LEAST_TRAINING * budget)

@@ -36,7 +36,7 @@ from isotropy.training import Plan, comm, fit
 from isotropy.views.multiview import ViewMaker
 
 _MEASURED_BATCHES = 3
-_MEASURED_SECONDS = 12.0
+_MEASURED_SECONDS = 1.0
 _WARM_UP_SECONDS = 60.0
 # Rows on which a network of the user's own is tried.
 _EXAMPLE_ROWS = 4
@@ -230,7 +230,7 @@ def seconds_per_epoch(prepared: Prepared, clock: Callable[[], float] | None = No
     """Return about how long one epoch of the encoder takes by a clock, measured on a copy and a few batches.
 
     The first epoch over them warms up (libraries load, kernels are chosen, LFR picks its projectors) and is not
-    counted, unless it alone takes a minute.
+    counted, unless it alone takes a minute; one or two more are, until they took a second.
     """
     train = prepared.recipe.train
     few = min(_MEASURED_BATCHES * train.batch_size, len(prepared.dataset))
@@ -243,8 +243,8 @@ def seconds_per_epoch(prepared: Prepared, clock: Callable[[], float] | None = No
         if step.epoch == int(step.epoch):
             passed = clock() - begin
             seconds.append(passed - sum(seconds))
-            patience = _MEASURED_SECONDS if len(seconds) > 1 else _WARM_UP_SECONDS
-            if comm.any_rank(passed > patience):
+            enough = sum(seconds[1:]) > _MEASURED_SECONDS if len(seconds) > 1 else passed > _WARM_UP_SECONDS
+            if comm.any_rank(enough):
                 break
     counted = seconds[1:] or seconds
     per_row = sum(counted) / len(counted) / few

@@ -51,7 +51,8 @@ class Planned:
         epochs: of the encoder. reason: what decided them: "epochs", "budget", "recipe" or "default"; "resume" where a
             run goes on to its end, and "longer" where a finished one is extended.
         folder: the run directory, None where there will be none.
-        reserved: seconds of the budget, or of the default length, that are kept for embedding and evidence.
+        reserved: seconds of the budget, or of the default length, that are not for training: reading, embedding,
+            evidence.
         done: epochs that a finished run was trained for already, where it is extended.
         probed: training and test rows that are probed at most, where it is less than usual.
         note: why fewer threads train than there are; empty where all do.
@@ -348,6 +349,7 @@ def _plan(
     place: torch.device,
 ) -> Planned:
     """Plan a new run."""
+    begun = perf_counter()
     data = _read(data, reading)
     if data.stream is not None:
         origin["stream"] = True  # also where more memory is free
@@ -356,24 +358,30 @@ def _plan(
     reserved, probed, per_epoch = 0.0, _AS_USUAL, None
     if budget is not None:
         reason = "budget"
-        seconds, probed = divided(prepared, budget)
-        reserved, per_epoch = budget - seconds, prepare.seconds_per_epoch(prepared)
-        epochs = prepare.epochs_within(seconds, per_epoch)
+        epochs, reserved, probed, per_epoch = _within(budget, prepared, begun)
     elif recipe or "train.epochs" in changes:
         reason = "epochs" if "train.epochs" in changes else "recipe"
         epochs = chosen.train.epochs
     else:
         reason = "default"
         most = prepare.default_epochs(chosen, len(prepared.dataset))
-        seconds, probed = divided(prepared, defaults.DEFAULT_BUDGET)
-        reserved, per_epoch = defaults.DEFAULT_BUDGET - seconds, prepare.seconds_per_epoch(prepared)
-        epochs = prepare.epochs_within(seconds, per_epoch, most=most)
+        epochs, reserved, probed, per_epoch = _within(defaults.DEFAULT_BUDGET, prepared, begun, most=most)
     if out == "auto":
         out = free_folder(first_path(origin.get("path", "data")), chosen.method) if comm.rank() == 0 else None
         out = comm.broadcast_object(out)
     folder = None if out is None else Path(out)
     prepared = prepared.with_epochs(epochs)
     return Planned(prepared, epochs, reason, folder, reserved, probed=probed, per_epoch=per_epoch)
+
+
+def _within(
+    budget: float, prepared: Prepared, begun: float, *, most: float = float("inf")
+) -> tuple[float, float, Sequence[int], float]:
+    """Return the epochs that a budget allows, what it keeps for the rest, the rows that are probed, and an epoch."""
+    per_epoch = prepare.seconds_per_epoch(prepared)
+    spent = perf_counter() - begun
+    seconds, probed = divided(prepared, budget, spent)
+    return prepare.epochs_within(seconds, per_epoch, most=most), budget - seconds, probed, per_epoch
 
 
 def _plan_resumed(run: Run, data: Any, epochs: float | None, budget: float | None, place: torch.device) -> Planned:
