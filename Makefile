@@ -18,9 +18,11 @@ help:
 demo: .venv/core
 	@$(BIN)/isotropy demo
 
-# Short waits of OpenMP threads: on a busy machine long ones make small steps a hundred times slower.
+# Two processes with a thread each; what several threads change is then tried with all of them. Short waits of OpenMP
+# threads: on a busy machine long ones make small steps a hundred times slower.
 test: .venv/test
-	GOMP_SPINCOUNT=1000 $(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+	GOMP_SPINCOUNT=1000 $(BIN)/python -m pytest tests/test_threads.py tests/evaluation/test_evaluate.py
 
 check: .venv/test
 	$(BIN)/ruff format --check .
