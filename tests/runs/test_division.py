@@ -212,7 +212,10 @@ def test_several_labels_are_probed_one_by_one_and_never_an_input(people, capsys)
     assert (found.source, found.kind) == ("label", "numbers")
     assert found.values == pytest.approx(table["size"])
     assert "labels from kind; labels from even; labels from size; groups from who" in said
-    assert said.count("mean accuracy over 2 labels (kind, even): ") == 1 and "mean R2" not in said
+    assert all(f"\n{name:<10}  {metric} " in said for name, metric in (("even", "accuracy"), ("size", "R2")))
+    main(["diagnose", "run"])
+    tables = capsys.readouterr().out
+    assert tables.count("mean accuracy over 2 labels (kind, even): ") == 1 and "mean R2" not in tables
     main(["probe", "run", "several.csv", "--label", "even", "--label", "who", "--group", "when", "--evaluate", "knn"])
     found = run.read_json("probes.json")
     assert [one["label"] for one in found] == ["kind", "size", "even", "who"]
