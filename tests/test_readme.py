@@ -4,7 +4,6 @@ import re
 from pathlib import Path
 
 import numpy as np
-import pytest
 from sklearn.datasets import load_digits
 
 from isotropy.cli import main
@@ -20,23 +19,10 @@ def test_every_block_of_python_runs(tmp_path, monkeypatch, capsys):
     small = ["--epochs", "0.2", "--set", "encoder.width=16", "--set", "method.num_candidates=6"]
     main(["fit", "runs/digits.npz", "--label-key", "digit", "--method", "lfr", "--out", "runs/demo", *small])
     blocks = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-    search = (Path(__file__).parents[1] / "docs" / "search.md").read_text()
     assert blocks
-    # The index of the second block needs an extra.
-    for block in [*blocks, re.findall(r"```python\n(.*?)```", search, re.DOTALL)[0]]:
+    for block in blocks:
         exec(compile(block, "README.md", "exec"), {})
     assert "contrast" in capsys.readouterr().out
-
-
-@pytest.mark.filterwarnings("ignore:network of your own")
-@pytest.mark.parametrize("page", ["own_network", "export"])
-def test_every_block_of_a_guide_runs(page):
-    text = (Path(__file__).parents[1] / "docs" / f"{page}.md").read_text()
-    blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
-    assert blocks
-    names = {"__name__": page}
-    for block in blocks:
-        exec(compile(block, f"{page}.md", "exec"), names)
 
 
 def test_every_command_that_a_page_shows_exists_with_its_options():

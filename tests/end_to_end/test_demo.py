@@ -8,8 +8,6 @@ from isotropy.cli import demo
 from isotropy.cli.app import app
 
 
-# Of pandas, about the audit's columns; the command line shows none.
-@pytest.mark.filterwarnings("ignore:For backward compatibility")
 def test_it_writes_the_digits_and_calls_what_it_prints(tmp_path, capsys):
     called = []
 

@@ -87,7 +87,7 @@ def keep(found: Audit, folder: Path) -> None:
         }
         write_atomically(folder / SUMMARY, json.dumps(about, indent=1).encode())
         frame = found.frame
-        for column in frame.select_dtypes("object").columns:
+        for column in [name for name in frame.columns if frame[name].dtype == object]:
             frame[column] = frame[column].astype("string")
         buffer = BytesIO()
         frame.to_parquet(buffer, index=False)
