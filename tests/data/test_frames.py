@@ -79,10 +79,17 @@ def containers(folder):
     yield "another order", arrow.select(arrow.column_names[::-1])
     pq.write_table(arrow, folder / "t.parquet")
     yield "parquet", folder / "t.parquet"
+    for name in ("t.feather", "t.arrow"):
+        with pa.OSFile(str(folder / name), "wb") as file, pa.ipc.new_file(file, arrow.schema) as out:
+            out.write_table(arrow)
+        yield name, folder / name
+    yield "dictionary", columns()
+    yield "records", arrow.to_pylist()
     flat = pd.DataFrame(columns())
     places = pd.DataFrame(flat.pop("place").tolist(), columns=[f"place[{n}]" for n in range(3)])
-    pd.concat([flat, places], axis=1).to_csv(folder / "t.csv", index=False)
-    yield "csv", folder / "t.csv"
+    for name, options in {"t.csv": {}, "t.csv.gz": {}, "t.tsv": {"sep": "\t"}}.items():
+        pd.concat([flat, places], axis=1).to_csv(folder / name, index=False, **options)
+        yield name, folder / name
     try:
         import polars
     except ImportError:
@@ -92,9 +99,10 @@ def containers(folder):
 
 
 @pytest.mark.filterwarnings("ignore:columns read")
-def test_equal_values_in_another_container_give_equal_embeddings(tmp_path):
+@pytest.mark.parametrize("options", [{}, {"method": "simclr", "encoder": "table_mlp"}])
+def test_equal_values_in_another_container_give_equal_embeddings(options, tmp_path):
     found = dict(containers(tmp_path))
-    model = SelfSupervisedEncoder("simclr", encoder="table_mlp", epochs=1, batch_size=32, random_state=0)
+    model = SelfSupervisedEncoder(**options, epochs=1, batch_size=32, random_state=0)
     model.fit(found["arrow"])
     expected = model.representation_.transform(found["pandas"])
     preprocess = model.representation_.preprocess

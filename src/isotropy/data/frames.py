@@ -22,12 +22,12 @@ def as_pandas(values: Any) -> Any:
     """Return a frame of any library as a pandas frame of plain columns, and anything else as it came.
 
     Taken are frames of pandas, tables of pyarrow, and what hands over its columns by the Arrow C stream or the
-    dataframe protocol: polars (a lazy frame is collected), DuckDB, cuDF and others; arrays of records
-    and lists of dictionaries. Levels of column names become one
+    dataframe protocol: polars (a lazy frame is collected), DuckDB, cuDF and others; arrays of records,
+    lists of dictionaries and dictionaries of columns (N,). Levels of column names become one
     name, `pay_q1`; Arrow's types become numpy's.
 
     Raises:
-        UserError: two columns of one name.
+        UserError: two columns of one name; a dictionary of anything but columns.
 
     Example:
         >>> as_pandas(pa.table({"a": [1, 2], "b": [True, None]})).columns.tolist()
@@ -83,6 +83,8 @@ def arrow_to_pandas(table: pa.Table, *, ours: bool = False) -> pd.DataFrame:
 def _pandas(values: Any) -> Any:
     if isinstance(values, np.ndarray) and values.dtype.names and values.ndim == 1:
         return pd.DataFrame({name: values[name] for name in values.dtype.names})
+    if isinstance(values, Mapping) and values:
+        return _of_columns(values)
     if isinstance(values, list) and values and all(isinstance(row, Mapping) for row in values):
         return pd.DataFrame(values)
     if isinstance(values, pd.DataFrame | pd.Series | np.ndarray):
@@ -101,13 +103,7 @@ def _pandas(values: Any) -> Any:
     return values
 
 
-def of_columns(columns: Mapping[Any, Any]) -> pd.DataFrame:
-    """Return a dictionary of columns (N,) as a frame; UserError where they are none.
-
-    Example:
-        >>> of_columns({"a": (1, 2), "b": np.zeros(2)}).shape
-        (2, 2)
-    """
+def _of_columns(columns: Mapping[Any, Any]) -> pd.DataFrame:
     try:
         return pd.DataFrame({name: list(x) if isinstance(x, tuple) else x for name, x in columns.items()})
     except ValueError as error:

@@ -10,7 +10,7 @@ import pandas as pd
 from isotropy.data.blocks.streamed import streamed
 from isotropy.data.data import Data
 from isotropy.data.folder import Size, shown
-from isotropy.data.frames import as_pandas, of_columns
+from isotropy.data.frames import as_pandas
 from isotropy.data.grouping import check_division
 from isotropy.data.options import Options
 from isotropy.data.readers import columns_of, is_one_file, read_file
@@ -134,7 +134,7 @@ def _opened(dataset: Any, options: Options) -> tuple[Any, Origin]:
     names = {name: getattr(options, name) for name in ("label", "split", "group", "time")}
     check_division({**names, **options.keys})
     if not isinstance(dataset, str | Path):
-        dataset = of_columns(dataset) if isinstance(dataset, Mapping) and dataset else as_pandas(dataset)
+        dataset = as_pandas(dataset)
         what = "frame" if isinstance(dataset, pd.DataFrame) else "array"
         content, origin = dataset, Origin(f"the {what}", whose="an array" if what == "array" else "a frame")
     else:

@@ -46,7 +46,7 @@ def _first_part(item: Any) -> Any:
         item = item[0]
     if isinstance(item, pd.Series):
         item = item.to_dict()
-    item = as_pandas(item)
+    item = item if isinstance(item, Mapping) else as_pandas(item)
     if isinstance(item, Mapping | pd.DataFrame | Tensor | np.ndarray):
         return item
     array = np.asarray(item)
