@@ -46,6 +46,23 @@ def test_a_run_goes_on_from_another_with_its_encoder_and_frozen_layers(run):
     assert all(one.requires_grad for one in finished.representation.encoder.parameters())
 
 
+@pytest.mark.parametrize(
+    ("modality", "shape"),
+    [("table", (60, 3)), ("series", (24, 2, 40)), ("image", (24, 3, 16, 16)), ("array", (24, 2, 4, 4))],
+)
+def test_a_run_with_the_default_encoder_is_gone_on_from(modality, shape, tmp_path):
+    draw = np.random.default_rng(0)
+    rows = draw.integers(0, 256, shape, dtype=np.uint8) if modality == "image" else draw.normal(size=shape)
+    method = {"method": "autoencoder"} if modality == "array" else {}
+    given = {"modality": modality, **method, "epochs": 1, "settings": {"train.batch_size": 12}}
+    list(isotropy.train(rows, out=tmp_path / "first", **given))
+    planned = next(iter(isotropy.train(rows, init=tmp_path / "first", **given)))
+    began = planned.prepared.untrained().state_dict()
+    assert all(
+        torch.equal(value, began[name]) for name, value in load_file(tmp_path / "first/encoder.safetensors").items()
+    )
+
+
 def test_norms_of_frozen_layers_do_not_move():
     net = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.ReLU(), nn.Linear(4, 4), nn.BatchNorm1d(4))
     encoder = isotropy.encoders.wrap(net, width=4)

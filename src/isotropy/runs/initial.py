@@ -20,6 +20,8 @@ from isotropy.representation.files import MODEL, WEIGHTS
 # Where training scripts put the weights in what they save.
 _NESTS = ("state_dict", "model_state_dict", "model", "encoder", "teacher", "student", "module")
 _NAMED = 4
+# Arguments of encoders that new data bring (`Preprocess.shape`), and what the name of one of timm says.
+_OF_DATA = frozenset(["channels", "length", "unequal", "size", "sizes", "numeric", "categories", "numbers", "model"])
 
 
 @dataclass(frozen=True)
@@ -111,8 +113,8 @@ def encoder_of_run(weights: str | Path) -> dict[str, Any]:
         return {}
     try:
         made = json.loads(about.read_text("utf-8"))
-        name, shape = made["encoder"]["name"], {"channels", "length", "size", "numeric", "categories", "model"}
-        options = {key: value for key, value in made["encoder"]["arguments"].items() if key not in shape}
+        name, arguments = made["encoder"]["name"], made["encoder"]["arguments"]
+        options = {key: value for key, value in arguments.items() if key not in _OF_DATA}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{about}: damaged, or not an artefact of isotropy") from error
     return {} if name == "custom" else {"encoder": name, **{f"encoder.{key}": one for key, one in options.items()}}
