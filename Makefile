@@ -31,7 +31,7 @@ check: .venv/test
 	$(BIN)/python -m pytest tests/test_imports.py
 
 docs: .venv/docs
-	GOMP_SPINCOUNT=1000 $(BIN)/python -m sphinx -q -W --keep-going -b html docs docs/site
+	GOMP_SPINCOUNT=1000 $(BIN)/python -m sphinx -q -W --keep-going -j auto -b html docs docs/site
 	@echo docs/site/index.html
 
 rooms:

@@ -23,7 +23,6 @@ html_title = f"isotropy {release}"
 html_static_path, html_css_files, templates_path = ["static"], ["site.css"], ["templates"]
 html_theme_options = {
     "show_toc_level": 1,
-    "secondary_sidebar_items": {"index": [], "log": [], "**": ["page-toc"]},
     "navigation_with_keys": False,
     "navbar_center": [],
     "navbar_align": "left",
@@ -190,7 +189,9 @@ def write_llms(app, problem):
         path = Path(app.env.doc2path(name))
         text = re.sub(r"<!--.*?-->", "", path.read_text(), flags=re.DOTALL)
         title = app.env.titles[name].astext()
-        paragraphs = [" ".join(one.split()) for one in text.split("\n\n")[1:] if one[:1].isalpha()]
+        paragraphs = [
+            " ".join(one.split()) for one in text.split("\n\n")[1:] if one[:1].isalpha() and "\n===" not in one
+        ]
         lines.append(f"- [{title}]({name}.html): {paragraphs[0].split('. ')[0] if paragraphs else title}")
     (Path(app.outdir) / "llms.txt").write_text("\n".join(lines) + "\n")
 

@@ -167,3 +167,20 @@ def test_the_page_refuses_what_it_cannot_read():
         prepare(pixels[:, :, :10], told)
     unit = prepare(pixels / 255.0, told | {"scale": "unit"})["images"]
     assert np.array_equal(unit, pixels)
+
+
+def test_channels_may_be_last_and_a_single_one_needs_no_axis():
+    def read(name, array):
+        made, values = made_of(name)
+        contract = {"modality": made.preprocess.modality, **Graph(made).contract()}
+        (found,) = prepare(array(values), contract).values()
+        (plain,) = prepare(values, contract).values()
+        return np.array_equal(found, plain)
+
+    assert read("small_resnet", lambda pixels: np.moveaxis(pixels, 1, -1))
+    for modality, shape in (("image", [1, 8, 8]), ("series", [1, 20])):
+        inputs = [{"name": "x", "dtype": "uint8", "shape": ["batch", *shape]}]
+        contract = {"modality": modality, "scale": "levels", "inputs": inputs}
+        assert prepare(np.zeros((5, *shape[1:]), np.uint8), contract)["x"].shape == (5, *shape)
+    with pytest.raises(ValueError, match="shape"):
+        prepare(np.zeros((5, 8, 9), np.uint8), contract)

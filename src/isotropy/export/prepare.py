@@ -22,7 +22,8 @@ def prepare(data: Any, contract: dict[str, Any]) -> dict[str, Any]:
 
     Args:
         data: a frame of the training's columns (an array (N, D) in their order), or an array (N, ...): images uint8,
-            series (N, channels, time) with NaN where a value is missing.
+            their channels first or last, series (N, channels, time) with NaN where a value is missing. A single
+            channel needs no axis.
         contract: what contract.json holds.
 
     Raises:
@@ -31,9 +32,13 @@ def prepare(data: Any, contract: dict[str, Any]) -> dict[str, Any]:
     if contract["modality"] == "table":
         return _table(data, contract)
     about = contract["inputs"][0]
-    array = np.asarray(data)
-    if list(array.shape[1:]) != about["shape"][1:]:
-        raise ValueError(f"rows have the shape {array.shape[1:]}; the graph takes {tuple(about['shape'][1:])}")
+    array, shape = np.asarray(data), about["shape"][1:]
+    if contract["modality"] == "image" and list(array.shape[1:]) == [*shape[1:], shape[0]]:
+        array = np.moveaxis(array, -1, 1)
+    elif contract["modality"] in ("image", "series") and shape[0] == 1 and list(array.shape[1:]) == shape[1:]:
+        array = array[:, None]
+    if list(array.shape[1:]) != shape:
+        raise ValueError(f"rows have the shape {array.shape[1:]}; the graph takes {tuple(shape)}")
     if contract["modality"] == "image" and array.dtype != np.uint8:
         # Floats are fractions of white, or grey levels 0 to 255 as they are.
         unit = array.dtype == bool or (contract["scale"] == "unit" and array.dtype.kind == "f")
