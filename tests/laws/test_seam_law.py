@@ -60,7 +60,10 @@ def signatures() -> Iterator[tuple[str, Callable[..., object]]]:
             yield f"{name}.{part}", getattr(kind, part)
 
 
-@pytest.mark.parametrize(("where", "function"), list(signatures()), ids=lambda value: str(value)[:40])
+SIGNATURES = list(signatures())
+
+
+@pytest.mark.parametrize(("where", "function"), SIGNATURES, ids=[where for where, _ in SIGNATURES])
 def test_no_signature_on_the_way_to_a_method_has_a_place_for_labels(where, function):
     assert not LABELS & set(inspect.signature(function).parameters), where
 
