@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 from scipy import sparse
+from scipy.sparse import dok_array
 
 from isotropy import SelfSupervisedEncoder
 from isotropy.data import TablePreprocess, read
@@ -229,3 +230,9 @@ def test_sparse_and_nested_tensors_are_read():
         read([series[0], None])
     with pytest.raises(UserError, match="images of several sizes"):
         read([np.zeros((4, 4, 3)), np.zeros((5, 4, 3))])
+
+
+def test_a_sparse_dictionary_of_keys_is_no_dictionary_of_columns():
+    values = dok_array((4, 3))
+    values[1, 2] = 5.0
+    assert as_pandas(values) is values

@@ -128,7 +128,7 @@ def test_a_torn_checkpoint_is_passed_over(run, cli):
     newest.write_bytes(newest.read_bytes()[:-100])
     said = cli("fit", "--resume", "run", *QUICK)
     assert said.code == 0, said.err
-    assert said.err.splitlines() == [f"note: {newest}: damaged, or not a checkpoint of isotropy; it is passed over"]
+    assert said.err.splitlines()[:1] == [f"note: {newest}: damaged, or not a checkpoint of isotropy; it is passed over"]
     assert run("whole").code == 0
     same("run", "whole")
 
