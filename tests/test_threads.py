@@ -1,11 +1,13 @@
 """Jobs side by side: each alone in its thread, as many as torch has, and everything as before afterwards."""
 
+import os
+import subprocess
+import sys
 import threading
 import time
 
 import pytest
 import torch
-from threadpoolctl import threadpool_info
 
 from isotropy.threads import side_by_side
 
@@ -46,10 +48,17 @@ def test_one_after_the_other_where_there_is_nothing_to_gain(threads, items):
     assert side_by_side(lambda item: (item, threading.get_ident()), items) == [(item, own) for item in items]
 
 
-def test_products_do_not_spread_over_more_threads():
-    """Numpy's library has threads of its own."""
-
-    def job(_):
-        return max(library["num_threads"] for library in threadpool_info())
-
-    assert side_by_side(job, [0, 1]) == [1, 1]
+def test_no_library_spreads_over_more_threads():
+    """Numpy's has threads of its own, scikit-learn's OpenMP a number for each thread, which the environment gives."""
+    code = """
+import sklearn.ensemble, torch
+from threadpoolctl import threadpool_info
+from isotropy.threads import side_by_side
+torch.set_num_threads(2)
+job = lambda _: max(library["num_threads"] for library in threadpool_info())
+assert job(0) == 2
+print(side_by_side(job, [0, 1]))
+"""
+    environment = {**os.environ, "OMP_NUM_THREADS": "2", "OPENBLAS_NUM_THREADS": "2"}
+    found = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert found.stdout == "[1, 1]\n"

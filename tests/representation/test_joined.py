@@ -50,6 +50,28 @@ def test_many_rows_are_encoded_and_described_side_by_side_to_the_same_bits(joine
         torch.set_num_threads(before)
 
 
+def test_the_encoder_is_in_eval_mode_until_the_last_piece_is_done(joined, monkeypatch):
+    """A piece that ends while another is read must not put the mode back."""
+    representation, values, _ = joined
+    rows, modes = representation.stored(rows_of(values, np.arange(len(values)).repeat(3))), []
+
+    def in_turn(act, jobs):
+        for job in jobs:
+            act(job)
+            modes.append(representation.encoder.training)
+
+    monkeypatch.setattr("isotropy.representation.joined._FREE_ROWS", 1)
+    monkeypatch.setattr("isotropy.representation.joined.side_by_side", in_turn)
+    representation.encoder.train()
+    try:
+        representation.embed_stored(rows)
+        # Patches of images are not made in pieces.
+        assert (len(modes) > 2) == (representation.modality != "image")
+        assert not any(modes) and representation.encoder.training
+    finally:
+        representation.encoder.eval()
+
+
 def test_a_row_has_the_same_embedding_in_any_subset_and_order(joined):
     representation, values, _ = joined
     whole = representation.transform(values)

@@ -100,6 +100,14 @@ def test_a_slow_first_epoch_is_the_only_one_that_is_measured(monkeypatch):
     assert next(ticks) == 200
 
 
+def test_after_the_first_epoch_a_second_of_them_is_enough(monkeypatch):
+    made = prepare.prepare(RECIPE, read(ROWS))
+    ticks = iter(range(0, 10_000, 10))
+    monkeypatch.setattr(prepare, "perf_counter", lambda: float(next(ticks)))
+    assert prepare.seconds_per_epoch(made) == pytest.approx(10 * 80 / 48)
+    assert next(ticks) == 30
+
+
 def test_epochs_that_fit_into_a_time():
     assert [prepare.epochs_within(60, e) for e in (7.0, 30.0, 31.0, 600.0, 1e9)] == [8.0, 2.0, 1.935, 0.1, 0.001]
     assert prepare.epochs_within(60, 0.1, most=200) == 200.0
