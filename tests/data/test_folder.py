@@ -66,6 +66,19 @@ def test_a_second_read_decodes_nothing_and_a_changed_file_everything(animals, mo
     assert len(list(cache().rglob("*.npy"))) == 1, "the stale array is gone"
 
 
+def test_small_images_are_the_same_decoded_here_or_in_threads(animals, tmp_path, monkeypatch):
+    noise = np.random.default_rng(0).integers(0, 255, (32, 32, 3), dtype=np.uint8)
+    for place, mode in enumerate(("RGB", "L")):
+        Image.fromarray(noise).convert(mode).save(animals / f"plain{place}.jpg")
+    (animals / "cut.jpg").write_bytes((animals / "plain0.jpg").read_bytes()[:-40])
+    here = read(animals, max_bad=1, store=tmp_path / "here")
+    monkeypatch.setattr(module, "_SMALL_SIDE", 0)
+    threads = read(animals, max_bad=1, store=tmp_path / "threads")
+    np.testing.assert_array_equal(here.values, threads.values)
+    assert len(here.values) == 10 and here.description == threads.description
+    np.testing.assert_array_equal(here.values[-1], pixels(animals / "plain1.jpg", 32, 3))
+
+
 def test_store_names_the_place_and_nothing_is_left_beside(animals, tmp_path):
     calls = []
     data = read(animals, store=tmp_path / "here", size=24, progress=lambda done, total: calls.append((done, total)))

@@ -6,7 +6,7 @@ import os
 import shutil
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -19,7 +19,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from isotropy.batch import batched
-from isotropy.data.image_files import SUFFIXES, WHITE, Form, check_fit, decode, extrema, head, levels_of
+from isotropy.data.image_files import (
+    SUFFIXES,
+    WHITE,
+    Decoded,
+    Form,
+    Head,
+    check_fit,
+    decode,
+    extrema,
+    head,
+    levels_of,
+)
 from isotropy.errors import UserError
 from isotropy.io.atomic import replacing, write_atomically
 from isotropy.io.tables import Npy
@@ -30,6 +41,8 @@ VERSION = 2
 CHUNK = 256
 # Images of a task: one task each would cost as much as a small image.
 _GROUP = 8
+# Below this shorter side most of a decode is Python, and threads of it only wait for the interpreter's lock.
+_SMALL_SIDE = 96
 _SPECIAL = "no file"
 
 Progress = Callable[[int, int], None] | None
@@ -275,7 +288,9 @@ def _decode_all(
     files: Sequence[ImageFile], place: Path, key: str, asked: dict[str, Any], progress: Progress
 ) -> dict[str, Any]:
     """Decode all files into `place` and return the index; what is there already stays valid until the end."""
-    form = _form(files, asked)
+    heads = [one for one in _mapped(lambda file: _tried(head, file), files) if one is not None]
+    side = sorted(one.side for one in heads)[len(heads) // 2] if heads else 0
+    form = _form(files, asked, heads, side)
     height, width = form.size
     place.mkdir(parents=True, exist_ok=True)
     free, need = shutil.disk_usage(place).free, len(files) * form.channels * height * width
@@ -289,7 +304,7 @@ def _decode_all(
     said |= {"levels": list(form.levels)} if form.levels else {}
     try:
         with replacing(place / array) as temporary:
-            found = _write(temporary, files, form, progress)
+            found = _write(temporary, files, _decoded(files, form, small=side < _SMALL_SIDE), form, progress)
         index = {"key": key, "form": said, "channels": form.channels, **found}
         write_atomically(place / "index.json", json.dumps(index).encode())
     except OSError as error:
@@ -300,13 +315,15 @@ def _decode_all(
     return index
 
 
-def _form(files: Sequence[ImageFile], asked: dict[str, Any]) -> Form:
-    """Return the form that images are brought to; what was not asked for is found in them."""
+def _form(files: Sequence[ImageFile], asked: dict[str, Any], heads: Sequence[Head], side: int) -> Form:
+    """Return the form that images are brought to; what was not asked for is found in them.
+
+    Args:
+        heads: what the headers of the readable ones tell. side: the median of their shorter sides.
+    """
     size, channels, levels = asked["size"], asked["channels"], asked["levels"]
-    heads = [one for one in _mapped(lambda file: _tried(head, file), files) if one is not None]
     if size is None:
-        sides = sorted(one.side for one in heads) or [0]
-        size = max((s for s in SIZES if s <= sides[len(sides) // 2]), default=SIZES[0])
+        size = max((s for s in SIZES if s <= side), default=SIZES[0])
     if channels is None:
         channels = 1 if heads and all(one.grey for one in heads) else 3
     if levels is None and any(one.deep for one in heads):
@@ -329,23 +346,36 @@ def _tried(function: Callable[[BinaryIO], Any], file: ImageFile) -> Any:
         return None
 
 
-def _write(path: Path, files: Sequence[ImageFile], form: Form, progress: Progress) -> dict[str, Any]:
+def _decoded(files: Sequence[ImageFile], form: Form, *, small: bool) -> Iterator[Decoded | str]:
+    """Yield each image in order, or why it cannot be read. Files are read ahead; small images are decoded here."""
+    if small:
+        return (_pixels(data, form) for data in _mapped(_content, files))
+    return _mapped(lambda file: _pixels(_content(file), form), files)
+
+
+def _content(file: ImageFile) -> bytes | str:
+    """Return the bytes of a file, or why it cannot be read."""
+    try:
+        with file.open() as opened:
+            return opened.read()
+    except OSError as error:
+        return error.strerror or str(error)
+
+
+def _pixels(data: bytes | str, form: Form) -> Decoded | str:
+    return data if isinstance(data, str) else decode(data, form)
+
+
+def _write(
+    path: Path, files: Sequence[ImageFile], images: Iterable[Decoded | str], form: Form, progress: Progress
+) -> dict[str, Any]:
     """Write the decoded images to one .npy file; return the good ones, the bad ones with reasons, and what is lost."""
     good: list[str] = []
     places: list[int] = []
     bad: list[tuple[str, str]] = []
     lost: Counter[str] = Counter()
-
-    def one(file: ImageFile) -> Any:
-        try:
-            with file.open() as opened:
-                data = opened.read()
-            return decode(data, form)
-        except OSError as error:
-            return error.strerror or str(error)
-
     with closing(Npy(path, (form.channels, *form.size), np.uint8)) as out:
-        for place, (file, image) in enumerate(zip(files, _mapped(one, files), strict=True)):
+        for place, (file, image) in enumerate(zip(files, images, strict=True)):
             if isinstance(image, str):
                 bad.append((file.name, image))
             else:
@@ -359,7 +389,7 @@ def _write(path: Path, files: Sequence[ImageFile], form: Form, progress: Progres
 
 
 def _mapped(function: Callable[[ImageFile], Any], files: Sequence[ImageFile]) -> Iterator[Any]:
-    """Yield `function` of each file in order, on all cores (Pillow decodes outside the interpreter's lock)."""
+    """Yield `function` of each file in order, in threads: files make wait, and Pillow's decode has no lock."""
     with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
         for part in batched(len(files), rows=CHUNK):
             groups = [files[part][group] for group in batched(len(files[part]), rows=_GROUP)]

@@ -133,6 +133,8 @@ def decode(data: bytes, form: Form) -> Decoded | str:
             return "image file is truncated (its end is missing)"
         height, width = form.size
         plain = jpeg.plain_image(data, segments, (2 * width, 2 * height))
+        if plain is not None and plain.size == (width, height) and len(plain.getbands()) == form.channels:
+            return Decoded(_channels_first(np.asarray(plain)), ())
         if plain is not None:
             return _formed([plain], form, channels=form.channels, animated=False)
         with Image.open(BytesIO(data)) as opened:
@@ -165,7 +167,12 @@ def _formed(images: Iterable[Any], form: Form, *, channels: int, animated: bool)
         pixels = np.rint(np.clip(pixels, 0, 255)).astype(np.uint8)
     if pixels.shape[2] != form.channels:
         return f"it has {pixels.shape[2]} channels, not {form.channels}"
-    return Decoded(np.ascontiguousarray(pixels.transpose(2, 0, 1)), tuple(lost))
+    return Decoded(_channels_first(pixels), tuple(lost))
+
+
+def _channels_first(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return pixels (height, width) or (height, width, channels) as (channels, height, width)."""
+    return pixels[None] if pixels.ndim == 2 else np.ascontiguousarray(pixels.transpose(2, 0, 1))
 
 
 def _is_deep(image: Any) -> bool:

@@ -72,5 +72,5 @@ def plain_image(data: bytes, segments: dict[int, int], least: tuple[int, int]) -
 
 
 def _frame(data: bytes, place: int) -> Frame:
-    height, width = (int.from_bytes(data[place + n : place + n + 2], "big") for n in (5, 7))
+    height, width = data[place + 5] << 8 | data[place + 6], data[place + 7] << 8 | data[place + 8]
     return Frame((width, height), data[place + 9], data[place + 4])
