@@ -20,6 +20,7 @@ from isotropy.data import (
 from isotropy.data.blocks import blocks, dataset, formats, memory, streamed
 from isotropy.data.blocks.blocks import TrainingRows, sampled_rows
 from isotropy.data.blocks.dataset import BlockDataset, BlockOrder
+from isotropy.data.blocks.held_out import held_out, numbered
 from isotropy.errors import UserError
 
 ROWS = 240
@@ -158,9 +159,9 @@ def test_a_data_set_gives_the_rows_that_are_not_held_out_and_holds_two_windows(s
     frame["part"] = np.where(np.arange(ROWS) % 5 == 0, "test", "train")
     path = written(frame if split else frame.drop(columns="part"), tmp_path, ".parquet")
     data = read(path, label="kind", stream=True, **({"split": "part"} if split else {}))
-    held_out = NONE if split else data.sampled[::3]
-    rows = TrainingRows(data.stream, held_out)
-    kept = np.flatnonzero(frame["part"] == "train") if split else np.setdiff1d(np.arange(ROWS), held_out)
+    tests = np.flatnonzero(data.split == "test") if split else np.arange(0, len(data), 3)
+    rows = TrainingRows(data.stream, held_out(data, tests))
+    kept = np.flatnonzero(frame["part"] == "train") if split else np.setdiff1d(np.arange(ROWS), data.sampled[tests])
     table = TablePreprocess.learn(frame[["age", "pay", "job", "ill"]])
     sample = ArrayDataset(table.transform(data.values), table)
     drawn = BlockDataset(rows, table, sample)
@@ -180,7 +181,7 @@ def test_numbers_and_levels_of_a_streamed_table_are_those_of_all_rows(tmp_path, 
     frame.loc[7, "age"] = 5e6  # farther than any sampled row, perhaps
     whole = TablePreprocess.learn(frame.drop(columns="kind")).schema
     data = read(written(frame, tmp_path, ".parquet"), label="kind", stream=True)
-    rows = TrainingRows(data.stream, NONE)
+    rows = TrainingRows(data.stream, numbered(data.stream, NONE))
     learnt = TablePreprocess.learn_blocks(data.values, np.arange(len(data)), rows).schema
     assert [one.name for one in learnt.columns] == ["age", "pay", "job", "ill"]
     for one, exact in zip(learnt.columns, whole.columns, strict=True):
@@ -201,7 +202,7 @@ def test_numbers_and_levels_of_a_streamed_table_are_those_of_all_rows(tmp_path, 
 def test_what_is_learnt_of_a_sample_that_has_all_rows_is_what_rows_in_memory_give(tmp_path):
     frame = people()
     data = read(written(frame, tmp_path, ".parquet"), label="kind", stream=True)
-    rows = TrainingRows(data.stream, NONE)
+    rows = TrainingRows(data.stream, numbered(data.stream, NONE))
     streamed_ = TablePreprocess.learn_blocks(data.values, np.arange(ROWS), rows)
     assert streamed_.to_json() == TablePreprocess.learn(frame.drop(columns="kind")).to_json()
 
@@ -214,10 +215,10 @@ def test_what_is_learnt_of_arrays_in_blocks_is_what_the_whole_array_gives(kind, 
     array = (np.random.default_rng(0).normal(100, 30, size=(ROWS, *shape)).clip(0, 255)).astype(type_)
     np.save(tmp_path / "x.npy", array)
     data = read(tmp_path / "x.npy", modality=kind.modality, stream=True)
-    held_out = data.sampled[::2]
-    rows = TrainingRows(data.stream, held_out)
+    tests = data.sampled[::2]
+    rows = TrainingRows(data.stream, numbered(data.stream, tests))
     learnt = kind.learn_blocks(data.values, np.arange(0), rows).to_json()
-    kept = np.setdiff1d(np.arange(ROWS), held_out)
+    kept = np.setdiff1d(np.arange(ROWS), tests)
     whole = kind.learn(array, kept).to_json()
     for name in ("mean", "std"):
         assert learnt.pop(name) == pytest.approx(whole.pop(name), rel=1e-12)
@@ -265,8 +266,11 @@ def test_the_free_memory_is_what_machine_group_and_limit_leave(tmp_path, monkeyp
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"group": "job"}, "not divided by group or time"),
-        ({"time": "age"}, "not divided by group or time"),
+        ({"group": np.zeros(ROWS)}, "group names a column"),
+        ({"group": "jbo"}, "there is no column 'jbo'"),
+        ({"group": "job", "time": "age"}, "group and time both say"),
+        ({"label": "job", "group": "job"}, "'job' cannot be both the label and the group"),
+        ({"time": "kind"}, "time 'kind' cannot be sorted"),
         ({"window": 5}, "recordings are not streamed"),
         ({"label": np.zeros(ROWS)}, "label names a column"),
         ({"label": "knid"}, "there is no column 'knid'"),
@@ -292,8 +296,10 @@ def test_files_that_are_none_of_blocks_or_of_several_kinds_are_refused(tmp_path)
         read(tmp_path / "none.parquet", stream=True)
     images = pd.DataFrame({"image": [b"\x89PNG\r\n\x1a\n" + b"0" * 50] * 4})
     images.to_parquet(tmp_path / "images.parquet")
-    with pytest.raises(UserError, match="a column of images is not streamed"):
+    with pytest.raises(UserError, match="4 of 4 images cannot be read"):
         read(tmp_path / "images.parquet", stream=True)
+    with pytest.raises(UserError, match="max_bad is of images that are decoded before"):
+        read(tmp_path / "images.parquet", stream=True, max_bad=4)
 
 
 def test_a_file_that_changed_under_a_run_is_noticed(tmp_path, small):
@@ -336,4 +342,75 @@ def test_what_is_wrong_with_a_value_names_its_row_in_the_whole(tmp_path, small):
     frame.loc[row, "age"] = np.inf
     data = read(written(frame, tmp_path, ".parquet"), label="kind", stream=True)
     with pytest.raises(UserError, match=f"column 'age', row {row}: infinite value"):
-        TablePreprocess.learn_blocks(data.values, np.arange(len(data)), TrainingRows(data.stream, NONE))
+        rows = TrainingRows(data.stream, numbered(data.stream, NONE))
+        TablePreprocess.learn_blocks(data.values, np.arange(len(data)), rows)
+
+
+def seasons(rows=ROWS):
+    """Return a table of machines of unequal sizes, some of which have no name, and of days, sorted by machine."""
+    random = np.random.default_rng(3)
+    machine = np.sort(random.integers(1, 13, rows)).astype(float)
+    machine[machine == 5] = np.nan
+    day = pd.Timestamp("2024-01-01") + pd.to_timedelta(random.integers(0, 60, rows), unit="D")
+    kind = random.integers(2, size=rows)
+    return pd.DataFrame({"size": random.normal(size=rows), "machine": machine, "day": day, "kind": kind})
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_all_rows_of_a_test_group_are_held_out_whichever_block_and_form_they_are_in(suffix, tmp_path, small):
+    frame = seasons()
+    # A file in which no machine is missing has whole numbers, one in which some are fractions.
+    parts = [frame[frame["machine"] < 4].astype({"machine": int}), frame[~(frame["machine"] < 4)]]
+    assert parts[1]["machine"].isna().any()
+    for number, part in enumerate([*parts, parts[0][:1].astype({"machine": float})]):
+        path = tmp_path / f"part{number}{suffix}"
+        part.to_csv(path, index=False) if suffix == ".csv" else part.to_parquet(path, row_group_size=17, index=False)
+    data = read(str(tmp_path / f"*{suffix}"), label="kind", group="machine", stream=True)
+    whole = pd.concat([*parts, parts[0][:1]], ignore_index=True)["machine"]
+    machines = whole[data.sampled]
+    assert pd.factorize(data.groups)[0].tolist() == pd.factorize(machines, use_na_sentinel=False)[0].tolist()
+    chosen = whole.isna() | whole.isin([1, 11])
+    gone = held_out(data, np.flatnonzero(chosen[data.sampled]))
+    found = np.concatenate([gone(number) for number in range(len(data.stream.blocks))])
+    assert found.tolist() == chosen.tolist()
+    assert chosen.sum() > chosen[data.sampled].sum(), "rows that are not sampled are among them"
+    assert "machine" not in data.stream.columns
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_all_rows_from_the_first_test_time_on_are_held_out(suffix, tmp_path, small):
+    frame = seasons()
+    data = read(written(frame, tmp_path, suffix), label="kind", time="day", stream=True)
+    cut = pd.Timestamp("2024-02-20")
+    later = (frame["day"] >= cut).to_numpy()
+    tests = np.flatnonzero(later[data.sampled])
+    first = frame["day"][data.sampled[tests]].min()
+    gone = held_out(data, tests)
+    found = np.concatenate([gone(number) for number in range(len(data.stream.blocks))])
+    assert found.tolist() == (frame["day"] >= first).tolist()
+    assert found.sum() > len(tests)
+    rows = TrainingRows(data.stream, gone)
+    table = TablePreprocess.learn(frame[["size"]])
+    drawn = BlockDataset(rows, table, ArrayDataset(table.transform(data.values), table))
+    assert torch.equal(drawn.batch(torch.arange(len(drawn))), table.transform(frame[["size"]])[~found])
+
+
+def test_a_time_that_is_missing_somewhere_is_named_by_its_row(tmp_path, small):
+    frame = seasons()
+    row = np.setdiff1d(np.arange(ROWS), sampled_rows(ROWS, 8.0))[-1]
+    frame.loc[row, "day"] = pd.NaT
+    data = read(written(frame, tmp_path, ".parquet"), label="kind", time="day", stream=True)
+    with pytest.raises(UserError, match=f"time 'day' is missing in row {row}"):
+        TrainingRows(data.stream, held_out(data, np.array([3])))
+
+
+def test_arrays_beside_arrays_are_groups_and_times(tmp_path, small):
+    windows, subject = np.random.default_rng(0).normal(size=(ROWS, 2, 8)), np.repeat(np.arange(8), 30)
+    for number in range(4):
+        part = slice(60 * number, 60 * number + 60)
+        np.savez(tmp_path / f"part{number}.npz", x=windows[part], kind=subject[part] % 2, subject=subject[part])
+    for option, gone in (("group", [3, 6]), ("time", [6, 7])):
+        data = read(str(tmp_path / "*.npz"), key="x", label="kind", stream=True, **{option: "subject"})
+        chosen = np.isin(subject, gone)
+        found = held_out(data, np.flatnonzero(chosen[data.sampled]))
+        assert np.concatenate([found(number) for number in range(4)]).tolist() == chosen.tolist()

@@ -8,11 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 import torch
 
 import isotropy
-from isotropy.data.blocks import blocks, dataset
+from data.test_shards import npy, saved, write_tar
+from isotropy.data.blocks import blocks, dataset, formats
 from isotropy.errors import UserError
 from isotropy.runs.embedded import Embedded
 from isotropy.runs.recipe import Recipe
@@ -80,6 +82,83 @@ def test_a_run_that_was_stopped_anywhere_ends_in_the_bits_of_one_that_was_not(sh
         finished(resume=folder)
         for name in SAME:
             assert (tmp_path / "once" / name).read_bytes() == (folder / name).read_bytes(), (name, stop, resume)
+
+
+@pytest.mark.parametrize("option", ["group", "time"])
+def test_groups_and_times_divide_streamed_rows_as_rows_in_memory(option, shards, tmp_path):
+    frame = pd.read_parquet(shards / "whole.parquet")
+    frame["machine"] = np.random.default_rng(1).integers(10, size=ROWS)
+    frame.to_parquet(tmp_path / "whole.parquet", index=False)
+    for part in range(4):
+        rows = frame[150 * part : 150 * part + 150]
+        rows.to_parquet(tmp_path / f"part{part}.parquet", row_group_size=20, index=False)
+    options = {"label": "kind", option: "machine"}
+    whole = finished(tmp_path / "whole.parquet", RECIPE, out=tmp_path / "whole", **options)
+    streamed = finished(str(tmp_path / "part*.parquet"), RECIPE, stream=True, out=tmp_path / "streamed", **options)
+    machines = frame["machine"].to_numpy()
+    test = whole.prepared.test
+    assert not set(machines[test]) & set(machines[whole.prepared.train])
+    assert streamed.prepared.test.tolist() == test.tolist() and len(streamed.prepared.dataset) == ROWS - len(test)
+    for name in SAME[1:]:
+        assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "streamed" / name).read_bytes(), name
+
+
+@pytest.mark.parametrize("container", ["tar", "saved"])
+def test_shards_and_saved_data_sets_train_as_arrays_in_memory_and_go_on_where_they_stopped(
+    container, tmp_path, windows, monkeypatch
+):
+    monkeypatch.setattr(formats, "BYTES", 2_000)
+    random = np.random.default_rng(0)
+    kind, series = random.integers(2, size=240), random.normal(size=(240, 2, 16)).astype(np.float32)
+    np.savez(tmp_path / "whole.npz", x=series, kind=kind)
+    names = {"tar": {"label": "cls"}, "saved": {"key": "x", "label": "kind", "modality": "series"}}[container]
+    if container == "tar":
+        path = str(tmp_path / "part*.tar")
+        for part in range(4):
+            rows = range(60 * part, 60 * part + 60)
+            write_tar(tmp_path / f"part{part}.tar", [{"npy": npy(series[o]), "cls": b"%d" % kind[o]} for o in rows])
+    else:
+        lists = pa.FixedSizeListArray.from_arrays(pa.FixedSizeListArray.from_arrays(series.reshape(-1), 16), 2)
+        path = str(saved(tmp_path / "set", pa.table({"x": lists, "kind": kind}), 3))
+    recipe = Recipe.default("simclr", "series").changed(
+        {"encoder.width": 16, "encoder.filters": 2, "train.batch_size": 24}
+    )
+    options = {"stream": True, "epochs": 2, **names}
+    once = finished(path, recipe, out=tmp_path / "once", **options)
+    assert len(once.prepared.dataset.order(0, 0).windows) > 3
+    for event in train(path, recipe, out=tmp_path / "often", evaluators=["linear"], **options):
+        if isinstance(event, Stepped) and event.step.number == 11:
+            event.stop()
+    finished(resume=tmp_path / "often")
+    for name in SAME:
+        assert (tmp_path / "once" / name).read_bytes() == (tmp_path / "often" / name).read_bytes(), name
+    monkeypatch.setattr(dataset, "WINDOW_BYTES", 1 << 27)
+    streamed = finished(path, recipe, **options)
+    whole = finished(tmp_path / "whole.npz", recipe, key="x", label="kind", epochs=2)
+    rows = [one.representation.transform(series) for one in (streamed, whole)]
+    assert np.array_equal(*rows)
+
+
+@pytest.mark.parametrize("option", ["group", "time"])
+def test_no_training_row_is_of_a_test_group_or_later_than_a_test_row(option, shards, tmp_path, windows):
+    frame = pd.read_parquet(shards / "whole.parquet")
+    frame["machine"] = np.random.default_rng(1).integers(10, size=ROWS)
+    frame["a"] += 100 * frame["machine"]  # so that a stored row shows its machine
+    frame.to_parquet(tmp_path / "whole.parquet", row_group_size=20, index=False)
+    options = {"label": "kind", option: "machine"}
+    prepared = next(iter(train(tmp_path / "whole.parquet", RECIPE, stream=True, **options))).prepared
+    column = prepared.preprocess.column_names.index("a")
+    scale = prepared.preprocess.schema.columns[column]
+
+    def machines(rows):
+        return set(((rows[:, column].double() * scale.std + scale.mean) / 100).round().int().tolist())
+
+    trained = machines(prepared.dataset.batch(torch.arange(len(prepared.dataset))))
+    tested = machines(prepared.rows[torch.from_numpy(prepared.test)])
+    assert trained and tested and not trained & tested and trained | tested == set(range(10))
+    assert option == "group" or max(trained) < min(tested)
+    held = frame["machine"].isin(tested).sum()
+    assert len(prepared.dataset) == ROWS - held and held > len(prepared.test), "rows beyond the sample are held out"
 
 
 def test_training_rows_are_all_but_the_test_rows_of_the_sample_and_each_comes_once_a_pass(shards, windows):

@@ -1,12 +1,20 @@
-"""Tables in files of Arrow itself (.feather, .arrow) and in folders of partitions, as `write_to_dataset` makes them."""
+"""Tables in files of Arrow itself (.feather, .arrow), and in folders of files: partitions, as `write_to_dataset` makes
+them, and data sets that `save_to_disk` of the Hugging Face library wrote.
+"""
 
+import json
 import os
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.dataset as ds
 
+from isotropy.errors import UserError
+
+# What `save_to_disk` leaves beside the files of a data set, and of several, as "train" and "test".
+_STATE, _SEVERAL = "state.json", "dataset_dict.json"
 _PARTS = (".parquet", ".feather", ".arrow")
 
 
@@ -48,27 +56,97 @@ def _files(folder: Path) -> Iterator[Path]:
             yield path
 
 
+def is_saved(folder: Path) -> bool:
+    """Return whether a folder is one table, or several, that `save_to_disk` of the Hugging Face library wrote."""
+    return (folder / _STATE).is_file() or (folder / _SEVERAL).is_file()
+
+
+def files_of(path: Path) -> list[Path]:
+    """Return the files of a folder of `save_to_disk`, in their order, and of anything else itself.
+
+    Raises:
+        UserError: a folder of several tables. ValueError, KeyError: one whose record is damaged.
+    """
+    if (path / _SEVERAL).is_file():
+        parts = json.loads((path / _SEVERAL).read_text("utf-8"))["splits"]
+        raise UserError(f"{path} holds {', '.join(parts)}: name one of them, as {path / str(parts[0])}")
+    if not (path / _STATE).is_file():
+        return [path]
+    names = [str(one["filename"]) for one in json.loads((path / _STATE).read_text("utf-8"))["_data_files"]]
+    return [path / Path(name).name for name in names]
+
+
 def batches(path: Path, rows: int, names: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
-    """Yield a file of Arrow in batches of at most so many rows, checked in full; some columns of it, or all.
+    """Yield what `files_of` gives in batches of at most so many rows, checked in full; some columns of it, or all.
 
     A file has the form of files or, as the Hugging Face library writes it, of streams.
     """
-    with pa.memory_map(str(path)) as source:
-        for batch in _stored(source):
-            batch.validate(full=True)  # offsets of a damaged file could lead anywhere
-            chosen = batch if names is None else batch.select(list(names))
-            for begin in range(0, max(1, len(chosen)), rows):
-                yield chosen.slice(begin, rows)
+    for file in files_of(path):
+        with pa.memory_map(str(file)) as source:
+            for batch in _batches(_opened(source)):
+                batch.validate(full=True)  # offsets of a damaged file could lead anywhere
+                chosen = batch if names is None else batch.select(list(names))
+                for begin in range(0, max(1, len(chosen)), rows):
+                    yield chosen.slice(begin, rows)
 
 
 def schema_of(path: Path) -> pa.Schema:
-    """Return the columns of a file of Arrow."""
-    with pa.memory_map(str(path)) as source:
+    """Return the columns of what `files_of` gives."""
+    with pa.memory_map(str(files_of(path)[0])) as source:
         return _opened(source).schema
 
 
-def _stored(source: pa.NativeFile) -> Iterator[pa.RecordBatch]:
-    opened = _opened(source)
+@dataclass(frozen=True)
+class Part:
+    """Consecutive batches of a file of Arrow: their rows, how many they are, and where: a number, of streams a byte."""
+
+    rows: int
+    batches: int
+    begin: int
+
+
+def parts(path: Path, size: int) -> list[Part]:
+    """Return a file of Arrow in parts of at least `size` bytes each but the last, by what it says of its batches alone.
+
+    Raises:
+        UserError: a file in the form of streams with columns that are numbers of a dictionary.
+    """
+    found: list[Part] = []
+    rows = count = held = begin = 0
+    with pa.memory_map(str(path)) as source:
+        opened = _opened(source)
+        stream = isinstance(opened, pa.RecordBatchStreamReader)
+        if stream and any(pa.types.is_dictionary(kind) for kind in opened.schema.types):
+            raise UserError(f"{path}: a stream of Arrow with dictionaries is not read in parts: write it as .parquet")
+        place = source.tell() if stream else 0
+        for number, batch in enumerate(_batches(opened), 1):
+            begin = begin if count else place
+            rows, count, held = rows + len(batch), count + 1, held + batch.nbytes
+            place = source.tell() if stream else number
+            if held >= size:
+                found.append(Part(rows, count, begin))
+                rows = count = held = 0
+    found += [Part(rows, count, begin)] if count else []
+    return [part for part in found if part.rows]
+
+
+def read_part(path: Path, part: Part, names: Sequence[str]) -> pa.Table:
+    """Return the rows of a part, checked in full: some columns of them, or all where none is named."""
+    with pa.memory_map(str(path)) as source:
+        opened = _opened(source)
+        if isinstance(opened, pa.RecordBatchStreamReader):
+            source.seek(part.begin)
+            messages = (pa.ipc.read_message(source) for _ in range(part.batches))
+            batches = [pa.ipc.read_record_batch(message, opened.schema) for message in messages]
+        else:
+            batches = [opened.get_batch(part.begin + number) for number in range(part.batches)]
+        for batch in batches:
+            batch.validate(full=True)
+        table = pa.Table.from_batches(batches, opened.schema)
+        return table.select(list(names)) if names else table
+
+
+def _batches(opened: pa.RecordBatchFileReader | pa.RecordBatchStreamReader) -> Iterator[pa.RecordBatch]:
     if isinstance(opened, pa.RecordBatchFileReader):
         yield from (opened.get_batch(place) for place in range(opened.num_record_batches))
     else:

@@ -132,15 +132,7 @@ def read_images(
     Raises:
         UserError: more unreadable images than `max_bad` (they are named), or no room for the array.
     """
-    _check_options({"size": size, "channels": channels})
-    asked: dict[str, Any] = {
-        "size": size,
-        "channels": channels,
-        "fit": fit or "crop",
-        "background": background or WHITE,
-    }
-    asked["levels"] = None if levels is None else [float(one) for one in levels]
-    check_fit(asked["fit"], asked["background"])
+    asked = _asked(size, channels, fit, background, levels)
     key = _digest("\n".join([f"{VERSION} {sorted(asked.items())}", *(f"{one.name} {one.stamp}" for one in files)]))
     place = store if store is not None else cache() / "images" / _digest(f"{origin} {sorted(asked.items())}")
     found = _index(place, key)
@@ -161,6 +153,34 @@ def read_images(
         )
     assert values is not None
     return ImageFolder(values, index["files"], bad, ignored, index["form"], index["lost"], index["places"])
+
+
+def form_of(
+    files: Sequence[ImageFile],
+    *,
+    size: Size = None,
+    channels: int | None = None,
+    fit: str | None = None,
+    background: str | None = None,
+    levels: Sequence[float] | None = None,
+) -> Form:
+    """Return the form that `read_images` would bring images to, of what is asked and of their headers."""
+    heads, side = _heads(files)
+    return _form(files, _asked(size, channels, fit, background, levels), heads, side)
+
+
+def decoded(files: Sequence[ImageFile], form: Form, name: str) -> NDArray[np.uint8]:
+    """Return images (N, channels, height, width) of a form, decoded on all cores.
+
+    Raises:
+        UserError: one that cannot be read, which is named; `name` is what all of them are called.
+    """
+    out = np.empty((len(files), form.channels, *form.size), dtype=np.uint8)
+    for place, image in enumerate(_decoded(files, form, small=max(form.size) < _SMALL_SIDE)):
+        if isinstance(image, str):
+            raise UserError(f"{name}: the image {files[place].name} cannot be read ({image}): fix it, or take it out")
+        out[place] = image.pixels
+    return out
 
 
 def cache() -> Path:
@@ -212,6 +232,19 @@ def max_bad_of(text: float | str) -> float:
         raise UserError(f"max_bad = {text} is no number of images, nor a share as 0.05 or 5%")
     # All of them is a number that is never reached: of images none would be left.
     return min(number / 100, 0.999999) if share else number
+
+
+def _asked(
+    size: Size,
+    channels: int | None,
+    fit: str | None,
+    background: str | None,
+    levels: Sequence[float] | None,
+) -> dict[str, Any]:
+    _check_options({"size": size, "channels": channels})
+    asked = {"size": size, "channels": channels, "fit": fit or "crop", "background": background or WHITE}
+    check_fit(str(asked["fit"]), str(asked["background"]))
+    return asked | {"levels": None if levels is None else [float(one) for one in levels]}
 
 
 def _check_options(options: dict[str, Any]) -> None:
@@ -288,8 +321,7 @@ def _decode_all(
     files: Sequence[ImageFile], place: Path, key: str, asked: dict[str, Any], progress: Progress
 ) -> dict[str, Any]:
     """Decode all files into `place` and return the index; what is there already stays valid until the end."""
-    heads = [one for one in _mapped(lambda file: _tried(head, file), files) if one is not None]
-    side = sorted(one.side for one in heads)[len(heads) // 2] if heads else 0
+    heads, side = _heads(files)
     form = _form(files, asked, heads, side)
     height, width = form.size
     place.mkdir(parents=True, exist_ok=True)
@@ -313,6 +345,12 @@ def _decode_all(
         if old.name != array:
             old.unlink(missing_ok=True)
     return index
+
+
+def _heads(files: Sequence[ImageFile]) -> tuple[list[Head], int]:
+    """Return what the headers of the readable files tell, and the median of their shorter sides."""
+    heads = [one for one in _mapped(lambda file: _tried(head, file), files) if one is not None]
+    return heads, sorted(one.side for one in heads)[len(heads) // 2] if heads else 0
 
 
 def _form(files: Sequence[ImageFile], asked: dict[str, Any], heads: Sequence[Head], side: int) -> Form:

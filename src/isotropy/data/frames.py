@@ -94,6 +94,8 @@ def _pandas(values: Any) -> Any:
         return arrow_to_pandas(values)
     if callable(getattr(values, "collect", None)) and hasattr(values, "collect_schema"):
         return _pandas(values.collect())  # a lazy frame of polars
+    if type(values).__module__.startswith("datasets.") and hasattr(values, "with_format"):
+        return _pandas(values.with_format("arrow")[:])  # of the Hugging Face library: its rows as they are picked
     if hasattr(values, "__arrow_c_stream__") or isinstance(values, pa.RecordBatch):
         try:
             return arrow_to_pandas(pa.table(values))

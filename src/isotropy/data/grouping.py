@@ -1,5 +1,6 @@
 """What rows belong together and when they were recorded: columns that divide rows and are never an input."""
 
+from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
 
@@ -12,6 +13,8 @@ from isotropy.data.data import Data
 from isotropy.data.target_columns import Target
 from isotropy.data.tensors import as_array
 from isotropy.errors import UserError
+
+_WHOLE = r"^(-?\d+)\.0*$"
 
 
 def check_division(names: dict[str, Any]) -> None:
@@ -70,6 +73,24 @@ def as_groups(values: Any, rows: int, name: str = "given") -> NDArray[Any]:
     return column.to_numpy(dtype=object)
 
 
+def group_names(groups: Any, na: Collection[str] = ()) -> NDArray[np.object_]:
+    """Return groups (N,) as texts that depend on no other row, so that parts of a column can be compared.
+
+    Where a value is missing, pandas reads the whole numbers beside it as 1.0: they are texts without a fraction here.
+
+    Args:
+        groups: as `as_groups` takes them. na: texts that mean a missing value, which is the text "".
+
+    Example:
+        >>> group_names(pd.Series([7.0, None])).tolist(), group_names(pd.Series(["7", "07", "?"]), ["?"]).tolist()
+        (['7', ''], ['7', '07', ''])
+    """
+    codes, distinct = pd.factorize(pd.Series(groups))
+    texts = pd.Series([str(one) for one in distinct], dtype=object).str.replace(_WHOLE, r"\1", regex=True)
+    names = texts.mask(texts.isin(list(na)), "").to_numpy(dtype=object)
+    return np.append(names, "")[codes]  # of a missing value the code is -1
+
+
 def as_times(values: Any, rows: int, name: str = "given") -> NDArray[Any]:
     """Return when each row was recorded, (N,) numbers that sort: numbers as they are, dates in nanoseconds.
 
@@ -78,10 +99,7 @@ def as_times(values: Any, rows: int, name: str = "given") -> NDArray[Any]:
         [1, 2, 0]
     """
     column = _column(values, rows, "time", name)
-    if column.isna().any():
-        place = int(column.isna().to_numpy().argmax())
-        raise UserError(f"time {name!r} is missing in row {column.index[place]}: fill it, or drop the row")
-    times = _sortable(column, name)
+    times = sortable(column, name)
     if not (times != times[0]).any():
         raise UserError(f"time {name!r} is {column.iloc[0]} in every row: no row is before another")
     return times
@@ -99,7 +117,11 @@ def _column(values: Any, rows: int, what: str, name: str) -> "pd.Series[Any]":
     return values
 
 
-def _sortable(column: "pd.Series[Any]", name: str) -> NDArray[Any]:
+def sortable(column: "pd.Series[Any]", name: str) -> NDArray[Any]:
+    """Return the times of a column as numbers, as `as_times` does, which may all be the same; UserError names a row."""
+    if column.isna().any():
+        place = int(column.isna().to_numpy().argmax())
+        raise UserError(f"time {name!r} is missing in row {column.index[place]}: fill it, or drop the row")
     if pd.api.types.is_bool_dtype(column.dtype):
         raise UserError(f"time {name!r} holds true and false, which are no times: use it as a split")
     if pd.api.types.is_timedelta64_dtype(column.dtype):

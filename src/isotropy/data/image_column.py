@@ -1,18 +1,21 @@
 """A table's column of images: paths of files, or their bytes, as the Hugging Face library writes them."""
 
 import hashlib
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from isotropy.data.data import Data
-from isotropy.data.folder import ImageFile, ImageFolder, image_file, read_images
+from isotropy.data.folder import ImageFile, ImageFolder, decoded, form_of, image_file, read_images
 from isotropy.data.folder_targets import image_notes, image_words
-from isotropy.data.image_files import SUFFIXES
+from isotropy.data.image_files import SUFFIXES, Form
 from isotropy.data.target_columns import Target, counted_rows, pop_column, with_targets
 from isotropy.errors import UserError
 
@@ -58,6 +61,29 @@ def column_images(
     return images, others.iloc[list(images.places)].reset_index(drop=True)
 
 
+@dataclass(frozen=True)
+class ColumnImages:
+    """How the images of a column are decoded where it is read piece by piece.
+
+    Args:
+        column: its name. form: what they are brought to. base: the folder of paths that are not absolute.
+    """
+
+    column: str
+    form: Form
+    base: Path | None = None
+
+    def decoded(self, cells: "pd.Series[Any]", name: str) -> NDArray[np.uint8]:
+        """Return the images (N, channels, height, width) in cells; UserError for one that cannot be read."""
+        files = [_image(cell, row, self.column, self.base) for row, cell in cells.items()]
+        return decoded(files, self.form, f"{name}, {self.column}")
+
+
+def form_of_column(cells: "pd.Series[Any]", column: str, base: Path | None, options: Mapping[str, Any]) -> Form:
+    """Return the form that the images of a column are brought to, of what is asked and of the headers in cells."""
+    return form_of([_image(cell, place, column, base) for place, cell in enumerate(cells)], **options)
+
+
 def column_data(images: ImageFolder, name: str, column: str, labels: Target, parts: Target, unread: int) -> Data:
     """Return the images of a column with labels and parts."""
     description = f"{name}, {column}: {image_words(images)}, {counted_rows(len(images.values), name)}"
@@ -90,7 +116,7 @@ def _first(column: "pd.Series[Any]") -> Any:
     return None if there is None else column.loc[there]
 
 
-def _image(cell: Any, place: int, column: str, base: Path | None) -> ImageFile:
+def _image(cell: Any, place: Any, column: str, base: Path | None) -> ImageFile:
     """Return the image in a cell; a row without one is an image that cannot be read."""
     name = f"row {place}"
     if isinstance(cell, dict) and cell.get("bytes") is None:

@@ -10,6 +10,7 @@ from lzma import LZMAError as LzmaError
 from math import prod
 from pathlib import Path
 from struct import error as StructError
+from tarfile import TarError
 from typing import Any
 from zipfile import BadZipFile, ZipFile
 from zlib import error as ZlibError
@@ -21,7 +22,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from pyarrow import ArrowException
 
-from isotropy.data import arrow_files
+from isotropy.data import arrow_files, tar_file
 from isotropy.data.csv_file import layout_of, read_csv
 from isotropy.data.csv_parts import PACKED
 from isotropy.data.frames import arrow_to_pandas, as_pandas, stacked
@@ -33,6 +34,8 @@ from isotropy.registry import find
 
 # Rows of a table in one piece; a wide table of 1000 numbers takes half a gigabyte.
 PIECE_ROWS = 65_536
+# Bytes of a tar file in one piece.
+_TAR_BYTES = 1 << 24
 # Arrays that are taken without being asked for, in this order, from a file of several.
 USUAL_KEYS = ("X_train", "X", "data", "x")
 
@@ -40,7 +43,7 @@ USUAL_KEYS = ("X_train", "X", "data", "x")
 # What numpy, zipfile, pandas and pyarrow raise for damaged files, and for packings that Python does not know.
 _DAMAGED = (
     ValueError, OSError, EOFError, KeyError, IndexError, TypeError, SyntaxError, OverflowError, NotImplementedError,
-    RuntimeError, MemoryError, BadZipFile, ZlibError, StructError, LzmaError, ArrowException,
+    RuntimeError, MemoryError, BadZipFile, TarError, ZlibError, StructError, LzmaError, ArrowException,
 )  # fmt: skip
 
 
@@ -63,7 +66,7 @@ def opening(path: Path) -> Iterator[None]:
                 f"{path} holds Python objects (a pickle), which are never read: save an array of plain numbers"
             ) from error
         reason = " ".join(str(error).split()) or type(error).__name__
-        kind = "folder of partitions" if path.is_dir() else f"{path.suffix} file"
+        kind = "folder of one table" if path.is_dir() else f"{path.suffix} file"
         raise UserError(f"{path} is damaged or no {kind}: {reason[:120]}") from error
 
 
@@ -72,12 +75,19 @@ class Archive:
 
     Args:
         path: of the file. shapes: name -> shape and type. load: returns the array of a name.
+        usual: names of arrays that are taken without being asked for.
     """
 
-    def __init__(self, path: Path, shapes: dict[str, str], load: Callable[[str], NDArray[Any]]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        shapes: dict[str, str],
+        load: Callable[[str], NDArray[Any]],
+        usual: Sequence[str] = USUAL_KEYS,
+    ) -> None:
         self.path = path
         self.shapes = shapes
-        self._load = load
+        self._load, self._usual = load, usual
 
     def __getitem__(self, key: str) -> NDArray[Any]:
         """Return one array; UserError with the nearest name where there is none of this name."""
@@ -88,7 +98,7 @@ class Archive:
 
     def choose(self) -> str:
         """Return the key of the only array, or of one with a usual name; UserError lists the arrays otherwise."""
-        usual = [key for key in USUAL_KEYS if key in self.shapes]
+        usual = [key for key in self._usual if key in self.shapes]
         if usual or len(self.shapes) == 1:
             return (usual or list(self.shapes))[0]
         if not self.shapes:
@@ -109,14 +119,14 @@ def _npz(path: Path, na: Sequence[str]) -> Archive:
     return Archive(path, shapes, load)
 
 
-def columns_of(frame: pd.DataFrame, name: str) -> Archive:
+def columns_of(frame: pd.DataFrame, name: str, usual: Sequence[str] = USUAL_KEYS) -> Archive:
     """Return the columns of a table as arrays: those of lists of one length as (N, ...)."""
 
     def load(key: str) -> NDArray[Any]:
         array = stacked(frame[key]) if frame[key].dtype == object else None
         return frame[key].to_numpy() if array is None else array
 
-    return Archive(Path(name), {str(column): f"{frame[column].dtype}" for column in frame.columns}, load)
+    return Archive(Path(name), {str(column): f"{frame[column].dtype}" for column in frame.columns}, load, usual)
 
 
 def _header(archive: ZipFile, name: str) -> str:
@@ -308,6 +318,30 @@ def _partition_pieces(path: Path, na: Sequence[str], text: Sequence[str]) -> tup
     return rows, frames()
 
 
+def _tar(path: Path, na: Sequence[str]) -> pd.DataFrame | Archive:
+    with opening(path):
+        frame = tar_file.read(path)
+    arrays = tar_file.array_column(list(frame.columns))
+    return frame if arrays is None else columns_of(frame, path.name, [arrays])
+
+
+def _tar_columns(path: Path, names: Sequence[str], na: Sequence[str]) -> pd.DataFrame:
+    with opening(path):
+        return tar_file.read(path, names=names)
+
+
+def _tar_pieces(path: Path, na: Sequence[str], text: Sequence[str]) -> tuple[int, Iterator[pd.DataFrame]]:
+    with opening(path):
+        parts = tar_file.parts(path, _TAR_BYTES)
+
+    def frames() -> Iterator[pd.DataFrame]:
+        with opening(path):
+            for part in parts:
+                yield tar_file.read(path, part.begin, part.end)
+
+    return sum(part.rows for part in parts), frames()
+
+
 def _format(name: str, recordings: Callable[[Path], bool] = lambda path: False, *, apart: bool = False) -> Reader:
     """Return the reader in a file of `formats`, which imports the package that it needs when it is first used.
 
@@ -347,6 +381,7 @@ READERS: dict[str, Reader] = {
     ".tsv": Reader(_csv, _csv_pieces, columns=_csv_columns),
     ".feather": Reader(_arrow, _arrow_pieces, columns=_arrow_columns),
     ".arrow": Reader(_arrow, _arrow_pieces, columns=_arrow_columns),
+    ".tar": Reader(_tar, _tar_pieces, columns=_tar_columns),
     ".ts": _format("ts", _always),
     ".tsf": _format("tsf", _always),
     ".arff": _format("arff", _relational),
@@ -358,6 +393,7 @@ READERS: dict[str, Reader] = {
     ".hdf5": _format("hdf5", apart=True),
     ".mat": _format("matlab"),
 }
+SAVED = READERS[".arrow"]
 PARTITIONS = Reader(_partitions, _partition_pieces, columns=_partition_columns)
 # Formats that are read packed, too, as .csv.gz.
 _TEXTS = (".csv", ".tsv")
@@ -386,8 +422,8 @@ def options_for(preprocess: Preprocess, place: Path | None, key: str | None = No
 
 
 def is_one_file(path: Path) -> bool:
-    """Return whether a path is read as one file: it is one, or a folder of the partitions of one table."""
-    return path.is_file() or arrow_files.is_partitioned(path)
+    """Return whether a path is read as one file: it is one, or a folder of one table, in partitions or as saved."""
+    return path.is_file() or arrow_files.is_partitioned(path) or arrow_files.is_saved(path)
 
 
 def suffix_of(path: Path) -> str:
@@ -405,6 +441,8 @@ def find_reader(path: Path) -> Reader:
     """Return the reader of a file by its suffix; UserError where none is registered or installed."""
     if arrow_files.is_partitioned(path):
         return PARTITIONS
+    if arrow_files.is_saved(path):
+        return SAVED
     reader = find(READERS, suffix_of(path), "reader")
     if reader is None:
         raise UserError(

@@ -74,7 +74,8 @@ def stream(
         UserError: what `read` raises, or data of another modality.
     """
     cut = preprocess.read_options(folder=False).get("like") is not None
-    if not cut and (is_pattern(path) or (named_by_path(path) and not isinstance(path, str | Path))):
+    shard = isinstance(path, str | Path) and Path(path).suffix.lower() == ".tar"
+    if not cut and (shard or is_pattern(path) or (named_by_path(path) and not isinstance(path, str | Path))):
         _refuse_cutting(cutting)
         return _shards(path, preprocess, keep, Options.of(key=key, na=na, channels=channels))
     if cut or not isinstance(path, str | Path):

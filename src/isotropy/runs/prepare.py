@@ -18,6 +18,7 @@ from isotropy.batch import Batch, without_mask
 from isotropy.data import ArrayDataset, Data, Preprocess
 from isotropy.data.blocks.blocks import TrainingRows
 from isotropy.data.blocks.dataset import BlockDataset
+from isotropy.data.blocks.held_out import held_out
 from isotropy.encoders import Encoder
 from isotropy.encoders.encoder import refuse_mask
 from isotropy.errors import UserError
@@ -152,8 +153,7 @@ def prepare(
     streamed = None
     if data.stream is not None:
         refuse_all_rows(recipe)
-        assert data.sampled is not None
-        streamed = TrainingRows(data.stream, np.empty(0, np.int64) if data.stream.split else data.sampled[test])
+        streamed = TrainingRows(data.stream, held_out(data, test))
     if preprocess is None:
         own = isinstance(network, Encoder) and network.any_length
         any_length = encoders.any_length(recipe.encoder) if network is None else own

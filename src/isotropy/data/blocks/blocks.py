@@ -1,10 +1,11 @@
 """The rows of large files: found, sampled, and read block by block with what stands beside them taken out."""
 
 import warnings
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
+from math import prod
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, cast
@@ -14,14 +15,15 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from isotropy.data.blocks.formats import FORMATS, ONLY, Block, BlockFormat, Content
+from isotropy.data.blocks.formats import FORMATS, ONLY, TEXTS, Block, BlockFormat, Content
+from isotropy.data.image_column import ColumnImages, form_of_column, image_column
 from isotropy.data.infer import infer_modality, known_modality
 from isotropy.data.kept import plain_values
 from isotropy.data.missing import mask_values
 from isotropy.data.options import Options
 from isotropy.data.preprocess import Preprocess
 from isotropy.data.readers import Archive, columns_of, read_file
-from isotropy.data.target_columns import parts_of
+from isotropy.data.tar_file import array_column
 from isotropy.data.tensors import Pieces
 from isotropy.data.unequal import as_values
 from isotropy.errors import UserError
@@ -30,7 +32,8 @@ from isotropy.rng import bits, integers, keys
 # What is looked at in memory beside training: so many rows, or fewer where they would take more bytes.
 SAMPLE_ROWS, SAMPLE_BYTES = 100_000, 1 << 28
 _LEAST_ROWS = 1_000
-_TEST = "test"
+# Options of `isotropy.read` that say what images are brought to.
+_FORM = ("size", "channels", "fit", "background", "levels")
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,9 @@ class Blocks:
         files: in their order. format: of all of them. blocks: of all files, one after the other.
         options: how their rows are read. names: of arrays, or of the column that is an array, that are read; else ().
         modality: of the values. columns: of a table, as they are called in the files; of arrays none.
-        split: the column or array that says which rows test, "" where there is none.
+        images: how the images of a column are decoded, None where the values are none.
+        split, group, time: the columns or arrays that say which rows test, what rows belong together, and when they
+            were recorded; "" where there is none.
     """
 
     files: tuple[Path, ...]
@@ -51,7 +56,10 @@ class Blocks:
     names: tuple[str, ...] = ()
     modality: str = ""
     columns: tuple[str, ...] = ()
+    images: ColumnImages | None = None
     split: str = ""
+    group: str = ""
+    time: str = ""
 
     @classmethod
     def of(cls, files: Sequence[Path], options: Options) -> "Blocks":
@@ -71,11 +79,18 @@ class Blocks:
 
     def like(self, preprocess: Preprocess) -> "Blocks":
         """Return the blocks as new rows for what was learnt in training."""
-        columns: tuple[str, ...] = ()
-        content = self._load(0, (), ())
-        if isinstance(content, pd.DataFrame):
-            columns = tuple(map(str, content.columns))
-        return replace(self, modality=preprocess.modality, columns=columns)
+        found, content = replace(self, modality=preprocess.modality), self._load(0, (), ())
+        if not isinstance(content, pd.DataFrame):
+            return found
+        if not preprocess.takes_frames and (column := image_column(content, None, preprocess.modality)):
+            return found.with_images(column, preprocess.read_options(folder=True))
+        return replace(found, columns=tuple(map(str, content.columns)))
+
+    def with_images(self, column: str, form: Mapping[str, Any]) -> "Blocks":
+        """Return the blocks as the images of a column, brought to the form that options of `isotropy.read` say."""
+        base, nothing = self.files[0].resolve().parent, pd.Series([], dtype=object)
+        asked = {name: form[name] for name in _FORM if name in form}
+        return replace(self, images=ColumnImages(column, form_of_column(nothing, column, base, asked), base))
 
     @cached_property
     def starts(self) -> NDArray[np.int64]:
@@ -92,7 +107,7 @@ class Blocks:
         They are one of each of S equal stretches, drawn at random: files that are sorted have rows of all places in it.
         """
         first = self._load(0, (), None)
-        rows = sampled_rows(len(self), _bytes_of(first) / self.blocks[0].rows)
+        rows = sampled_rows(len(self), self._row_bytes(first))
         parts = []
         for number, (begin, end) in enumerate(pairwise(self.starts)):
             here = rows[slice(*np.searchsorted(rows, (begin, end)))] - begin
@@ -107,6 +122,9 @@ class Blocks:
             number: of the block. columns: of a table those that are needed, as the sample's are called; by default all.
             texts: columns that are read as text.
         """
+        if self.images is not None:
+            cells = self.beside(number, self.images.column)
+            return self.images.decoded(cells, self.blocks[number].path.name)
         if self.columns:
             wanted = [name for name in self.columns if not columns or name in sources_of(columns, self.columns)]
             frame = mask_values(cast(pd.DataFrame, self._load(number, wanted, texts)), self.options.na)
@@ -123,15 +141,24 @@ class Blocks:
             scale = self.options.scale or "unit"  # only words depend on it
             return infer_modality(array, self.modality, scale=scale, channels=self.options.channels)[0]
 
-    def beside(self, number: int, name: str) -> NDArray[Any]:
-        """Return a column or array of a block's rows, (B,)."""
-        return np.asarray(self._load(number, [name], ())[name])
+    def beside(self, number: int, name: str, *, text: bool = False) -> "pd.Series[Any]":
+        """Return a column or array of a block's rows, (B,), indexed by their numbers; with `text` text stays text."""
+        column = pd.Series(self._load(number, [name], [name] if text else ())[name])
+        return column.set_axis(pd.RangeIndex(self.starts[number], self.starts[number + 1]))
 
-    def tests(self, number: int) -> NDArray[np.bool_]:
-        """Return which rows of a block are of the test part that the files name, (B,)."""
-        if not self.split:
-            return np.zeros(self.blocks[number].rows, dtype=np.bool_)
-        return parts_of(pd.Series(self.beside(number, self.split)), self.split) == _TEST
+    def _row_bytes(self, first: Content) -> float:
+        """Return about how many bytes a row of the sample takes, of the rows of the first block."""
+        count = self.blocks[0].rows
+        if not isinstance(first, pd.DataFrame):
+            return sum(array.nbytes for array in first.values()) / count
+        held = float(first.memory_usage(deep=True, index=False).sum()) / count
+        column = image_column(first, self.options.image_column, self.options.modality)
+        if column is None:
+            return held
+        # Decoded they are in a file that is mapped to memory, and need less of it than they take there.
+        asked = {name: getattr(self.options, name) for name in _FORM}
+        form = form_of_column(first[column], column, self.files[0].resolve().parent, asked)
+        return max(held, form.channels * prod(form.size) / 4)
 
     def _load(self, number: int, names: Sequence[str], texts: Sequence[str] | None) -> Content:
         content = self.format.load(self.blocks[number], names or self.names, texts)
@@ -147,13 +174,14 @@ class Blocks:
             arrays = {name: np.concatenate([part[name] for part in named]) for name in named[0]}
             return arrays.get(ONLY, arrays)
         whole = pd.concat(frames, ignore_index=True)
-        if self.files[0].suffix.lower() == ".parquet":
+        if self.files[0].suffix.lower() not in TEXTS:
             return whole
         # Text: what a column is shows in all its values, as in a file of just these rows.
         with TemporaryDirectory() as folder:
             written = Path(folder) / "sample.csv"
             whole.to_csv(written, index=False)
-            return read_file(written, self.options.na, self.options.columns_of_text)
+            groups = [self.options.group] if self.options.group in whole.columns else []
+            return read_file(written, self.options.na, [*self.options.columns_of_text, *groups])
 
 
 @dataclass(frozen=True)
@@ -172,7 +200,8 @@ class BlockColumn:
         begin, end, _ = rows.indices(len(self.blocks))
         first, last = np.searchsorted(self.blocks.starts, (begin, end), side="right") - 1
         parts = [
-            self.blocks.beside(number, self.name) for number in range(first, min(last + 1, len(self.blocks.blocks)))
+            np.asarray(self.blocks.beside(number, self.name))
+            for number in range(first, min(last + 1, len(self.blocks.blocks)))
         ]
         start = self.blocks.starts[first]
         return plain_values(np.concatenate(parts)[begin - start : end - start])
@@ -182,15 +211,15 @@ class TrainingRows:
     """The rows of blocks without those that are held out.
 
     Args:
-        blocks: all rows. held_out: numbers of rows, increasing; rows of the test part that files name are held out too.
+        blocks: all rows. held_out: which rows of a block are, by its number; see `held_out`.
 
     Attributes:
         counts: (blocks,) how many rows of each block are left.
     """
 
-    def __init__(self, blocks: Blocks, held_out: NDArray[np.int64]) -> None:
+    def __init__(self, blocks: Blocks, held_out: Callable[[int], NDArray[np.bool_]]) -> None:
         self.blocks, self.held_out = blocks, held_out
-        self.counts = np.array([self._kept(number).sum() for number in range(len(blocks.blocks))], dtype=np.int64)
+        self.counts = np.array([(~held_out(number)).sum() for number in range(len(blocks.blocks))], dtype=np.int64)
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -198,7 +227,7 @@ class TrainingRows:
 
     def values(self, number: int, columns: Sequence[str] = (), texts: Sequence[str] = ()) -> Any:
         """Return the values of the rows of a block that are left; see `Blocks.values`."""
-        values, kept = self.blocks.values(number, columns, texts), self._kept(number)
+        values, kept = self.blocks.values(number, columns, texts), ~self.held_out(number)
         return values if kept.all() else values[kept]
 
     def read(self, texts: Sequence[str] = ()) -> Iterator[Any]:
@@ -212,12 +241,6 @@ class TrainingRows:
         """The rows of arrays that are left, as one array that is read in pieces."""
         first = next(self.read())
         return Pieces((len(self), *first.shape[1:]), first.dtype, self.read)
-
-    def _kept(self, number: int) -> NDArray[np.bool_]:
-        kept = ~self.blocks.tests(number)
-        begin, end = self.blocks.starts[number : number + 2]
-        kept[self.held_out[slice(*np.searchsorted(self.held_out, (begin, end)))] - begin] = False
-        return kept
 
 
 def sampled_rows(count: int, row_bytes: float) -> NDArray[np.int64]:
@@ -237,25 +260,22 @@ def sampled_rows(count: int, row_bytes: float) -> NDArray[np.int64]:
 
 def _named_arrays(options: Options, first: Path) -> tuple[str, ...]:
     """Return the arrays of .npz files, or the columns beside a column that is an array, that are read."""
-    key = options.key
-    if key is None and first.suffix.lower() == ".npz":
+    key, suffix = options.key, first.suffix.lower()
+    if key is None and suffix == ".npz":
         key = cast(Archive, read_file(first)).choose()
+    if key is None and suffix == ".tar" and (parts := FORMATS[suffix].split(first, ())):
+        key = array_column(list(cast(pd.DataFrame, FORMATS[suffix].load(parts[0], (), ())).columns))
     if key is None:
         return ()
     labels = options.label if options.label_key is None else options.label_key
-    beside = [*(labels if isinstance(labels, list | tuple) else [labels]), options.split]
+    several = labels if isinstance(labels, list | tuple) else [labels]
+    beside = [*several, options.split, options.group, options.time]
     return tuple(dict.fromkeys([key, *(name for name in beside if isinstance(name, str))]))
 
 
 def sources_of(columns: Iterable[str], there: Collection[str]) -> set[str]:
     """Return the columns of a file that columns of its table are from: of x[0], which was spread, x."""
     return {name if name in there else name.rpartition("[")[0] for name in columns}
-
-
-def _bytes_of(content: Content) -> int:
-    if isinstance(content, pd.DataFrame):
-        return int(content.memory_usage(deep=True, index=False).sum())
-    return sum(array.nbytes for array in content.values())
 
 
 def _taken(content: Content, rows: NDArray[np.int64]) -> Content:

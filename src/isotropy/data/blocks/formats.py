@@ -1,4 +1,4 @@
-"""Files that are read block by block: a row group, a file of arrays, a slice of one array, some lines of text."""
+"""Files that are read block by block: row groups, batches, a file of arrays, a slice of one, some lines or members."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from pyarrow import csv
 
 from isotropy.batch import batched
+from isotropy.data import arrow_files, tar_file
 from isotropy.data.csv_file import Layout, layout_of
 from isotropy.data.frames import arrow_to_pandas
 from isotropy.data.readers import find_reader, opening
@@ -151,6 +152,31 @@ def _count(text: bytes, layout: Layout) -> int:
         return len(pd.read_csv(BytesIO(text), sep=layout.separator, dtype="str", skipinitialspace=True))
 
 
+def _record_batches(path: Path, names: Sequence[str]) -> list[Block]:
+    with opening(path):
+        return [Block(path, part.rows, (part.batches, part.begin)) for part in arrow_files.parts(path, BYTES)]
+
+
+def _some_batches(block: Block, names: Sequence[str], texts: Sequence[str] | None) -> Content:
+    with opening(block.path):
+        _check(block.path, names, arrow_files.schema_of(block.path).names)
+        return arrow_to_pandas(arrow_files.read_part(block.path, arrow_files.Part(block.rows, *block.place), names))
+
+
+def _members(path: Path, names: Sequence[str]) -> list[Block]:
+    with opening(path):
+        return [Block(path, part.rows, (part.begin, part.end)) for part in tar_file.parts(path, BYTES)]
+
+
+def _some_members(block: Block, names: Sequence[str], texts: Sequence[str] | None) -> Content:
+    with opening(block.path):
+        begin, end = block.place
+        frame = tar_file.read(block.path, begin, end, names)
+    if len(frame) != block.rows:
+        raise UserError(f"{block.path}: has changed since its rows were counted")
+    return frame
+
+
 def _changed(path: Path) -> int:
     return path.stat().st_mtime_ns
 
@@ -194,10 +220,15 @@ def _check(path: Path, names: Sequence[str], there: Sequence[str]) -> None:
             raise UserError(f"{path} has no {name!r}{nearest(name, list(there))}")
 
 
+# Formats that say nothing of types: what a column is shows in all its values.
+TEXTS = (".csv", ".tsv")
 FORMATS: dict[str, BlockFormat] = {
     ".parquet": BlockFormat(_row_groups, _row_group, _uncompressed),
     ".npy": BlockFormat(_slices, _slice, _file_size),
     ".npz": BlockFormat(_archive, _arrays, _file_size),
+    ".tar": BlockFormat(_members, _some_members, _file_size),
+    ".arrow": BlockFormat(_record_batches, _some_batches, _file_size),
+    ".feather": BlockFormat(_record_batches, _some_batches, _file_size),
     ".csv": BlockFormat(_lines, _rows_of_text, _text_bytes),
     ".tsv": BlockFormat(_lines, _rows_of_text, _text_bytes),
 }

@@ -2,18 +2,22 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 from numpy.typing import NDArray
 from rich.filesize import decimal
 
+from isotropy.data import arrow_files
 from isotropy.data.blocks.blocks import Blocks, sources_of
 from isotropy.data.blocks.formats import FORMATS
 from isotropy.data.blocks.memory import free_memory
 from isotropy.data.data import Data
+from isotropy.data.grouping import check_division, group_names
+from isotropy.data.image_column import image_column
 from isotropy.data.options import Options
-from isotropy.data.readers import Archive
+from isotropy.data.readers import Archive, opening
 from isotropy.data.recordings.paths import common_folder, files_of, named_by_path
 from isotropy.data.sources.arrays import ARRAY, ARRAYS
 from isotropy.data.sources.images import PICTURES
@@ -41,7 +45,7 @@ def streamed(dataset: Any, options: Options, stream: bool | None) -> Data | None
         return None
     if stream is None and (options.cutting.given or not _exist(dataset)):
         return None
-    files = files_of(dataset)
+    files = _files(dataset)
     kinds = {path.suffix.lower() for path in files}
     if stream is None and not kinds <= FORMATS.keys():
         return None
@@ -50,40 +54,50 @@ def streamed(dataset: Any, options: Options, stream: bool | None) -> Data | None
             raise UserError(f"{path} does not exist")
     size = sum(FORMATS[path.suffix.lower()].bytes_of(path) for path in files if kinds <= FORMATS.keys())
     free = free_memory()
-    if stream is None and (free is None or size <= FRACTION * free):
+    # Several shards are one data set, whatever they take: nothing else reads them so.
+    shards = len(files) > 1 and kinds == {".tar"}
+    if stream is None and not shards and (free is None or size <= FRACTION * free):
         return None
     _refuse(options)
     name = files[0].name if len(files) == 1 else f"{len(files)} files of {common_folder(files).resolve().name}"
-    why = "" if stream or free is None else f", more than a quarter of the {decimal(free)} of memory that are free"
+    why = (
+        ""
+        if stream or free is None or size <= FRACTION * free
+        else f", more than a quarter of the {decimal(free)} of memory that are free"
+    )
     return _sampled(Blocks.of(files, options), name, f"{decimal(size)}{why}", options)
 
 
 def _sampled(blocks: Blocks, name: str, size: str, options: Options) -> Data:
     content, rows = blocks.sample()
-    source = _source(content)
+    source = _source(content, options)
     columns: tuple[str, ...] = ()
     origin = Origin("the sample", whose=name, folder=blocks.files[0].parent)
-    if isinstance(content, pd.DataFrame):
-        if PICTURES.is_one(content, options):
-            raise UserError(f"{name}: a column of images is not streamed: give arrays of them, as .npy or .npz files")
-    elif isinstance(content, Mapping):
+    if isinstance(content, Mapping):
         content = _archive(blocks, content)
     source.refuse_others(options, name)
-    data = source.read(content, origin, options)
-    if isinstance(content, pd.DataFrame):
+    data = source.read(content, origin, replace(options, key=blocks.names[0] if blocks.names else None))
+    if source is PICTURES:
+        column = image_column(content, options.image_column, options.modality)
+        assert column is not None
+        blocks = blocks.with_images(column, {"channels": data.values.shape[1], **data.form})
+    elif isinstance(content, pd.DataFrame):
         taken = data.values.columns if isinstance(data.values, pd.DataFrame) else content.columns
         columns = tuple(name for name in content.columns if name in sources_of(taken, content.columns))
     split = "" if data.split is None else options.split or "split"
-    blocks = replace(blocks, modality=data.modality, columns=columns, split=split)
+    group, time = options.group or "", options.time or ""
+    if data.groups is not None:
+        data = replace(data, groups=group_names(data.groups, options.na))
+    blocks = replace(blocks, modality=data.modality, columns=columns, split=split, group=group, time=time)
     number = f"{len(rows):,} rows sampled from all of them, on which they are looked at and probed"
     many = f"{len(blocks.blocks):,} blocks" if len(blocks.blocks) > 1 else "1 block"
     words = f"{name}: streamed, {len(blocks):,} rows in {many} ({size}); {number}"
     return replace(data, stream=blocks, sampled=rows, description=f"{words}: {data.description}")
 
 
-def _source(content: Any) -> Source:
+def _source(content: Any, options: Options) -> Source:
     if isinstance(content, pd.DataFrame):
-        return TABLE
+        return PICTURES if PICTURES.is_one(content, options) else TABLE
     return ARRAYS if isinstance(content, Mapping) else ARRAY
 
 
@@ -97,19 +111,28 @@ def _refuse(options: Options) -> None:
     """Raise UserError for options that need all rows at once."""
     if options.cutting.given:
         raise UserError("recordings are not streamed: cut them into windows first, and give these as .npy files")
-    if options.group is not None or options.time is not None:
-        raise UserError("rows that are streamed are not divided by group or time: give a split column or array of them")
     if options.test_key is not None:
         raise UserError("test_key is of one file in memory: of streamed files name the split")
-    for name in ("label", "split"):
+    check_division({name: getattr(options, name) for name in ("label", "split", "group", "time")} | options.keys)
+    if options.max_bad:
+        raise UserError("max_bad is of images that are decoded before: of streamed ones each has to be read")
+    for name in ("label", "split", "group", "time"):
         value = getattr(options, name)
         several = value if isinstance(value, list | tuple) else [value]
         if value is not None and not all(isinstance(one, str) for one in several):
             raise UserError(f"{name} names a column or an array of streamed files: values in memory are of other rows")
 
 
+def _files(dataset: Any) -> list[Path]:
+    found = []
+    for path in files_of(dataset):
+        with opening(path):
+            found += arrow_files.files_of(path)
+    return found
+
+
 def _exist(dataset: Any) -> bool:
     try:
-        return all(path.is_file() for path in files_of(dataset))
+        return all(path.is_file() for path in _files(dataset))
     except UserError:
         return False  # whoever reads it whole says what is wrong
