@@ -4,12 +4,14 @@
 
 Writes a table (24 numbers, a category and a label; parquet, row groups of 131,072) and windows (9 channels of 128
 steps; .npy) into FOLDER, which needs room for one of them, and removes them. Each is trained on by its default method
-in a process of its own, whose peak of resident memory may be 2 GB, and one file of .25 GB of such rows in memory. CPU
-seconds a row count, as other programs may be at work: those of steps behind the first ten, and those of reading
-divided by the rows that were read.
+in a process of its own, which the system gives at most 2 GB of data (`RLIMIT_DATA`) and whose peak of resident memory
+is noted, and one file of .25 GB of such rows in memory, without a limit. CPU seconds a row count, as other programs may
+be at work: those of steps behind the first ten, and those of reading divided by the rows that were read.
 """
 
 import json
+import os
+import resource
 import shutil
 import subprocess
 import sys
@@ -121,7 +123,10 @@ def timed_reading(drawn: BlockDataset) -> list[float]:
 def in_process(pattern: str, stream: bool, seconds: float) -> dict[str, Any]:
     """Do it in a process of its own."""
     command = [sys.executable, __file__, pattern, "--train", str(int(stream)), "--seconds", str(seconds)]
-    done = subprocess.run(command, capture_output=True, text=True)
+    # Allocators reserve far more than they use, and the limit counts what is reserved.
+    plain = {"ARROW_DEFAULT_MEMORY_POOL": "system", "MALLOC_ARENA_MAX": "2"}
+    limit = (lambda: resource.setrlimit(resource.RLIMIT_DATA, (LIMIT, LIMIT))) if stream else None
+    done = subprocess.run(command, capture_output=True, text=True, preexec_fn=limit, env=os.environ | plain)
     if done.returncode:
         raise SystemExit(done.stderr)
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])

@@ -111,6 +111,36 @@ def test_arrays_in_one_file_in_several_and_in_columns_of_lists_are_their_rows(tm
     assert several.labels.tolist() == column.labels.tolist() == kinds[several.sampled].tolist()
 
 
+def test_slices_of_an_array_are_its_rows_in_either_order_of_its_numbers_and_no_map_is_made(
+    tmp_path, small, monkeypatch
+):
+    rows = np.random.default_rng(0).normal(size=(ROWS, 2, 8))
+    monkeypatch.setattr(np, "memmap", None)  # numpy's own, by which `load` maps
+    np.save(tmp_path / "rows.npy", rows)
+    data = read(tmp_path / "rows.npy", stream=True)
+    values = np.concatenate([data.stream.values(number) for number in range(len(data.stream.blocks))])
+    assert len(data.stream.blocks) > 10 and np.array_equal(values, rows)
+    monkeypatch.undo()
+    np.save(tmp_path / "columns.npy", np.asfortranarray(rows))
+    data = read(tmp_path / "columns.npy", stream=True)
+    values = np.concatenate([data.stream.values(number) for number in range(len(data.stream.blocks))])
+    assert np.array_equal(values, rows)
+
+
+@pytest.mark.parametrize("content", [b"", b"PK", b"\x93NUMPY\x01\x00", "short", "objects", "flat"])
+def test_an_array_that_is_damaged_or_none_is_named(content, tmp_path):
+    path = tmp_path / "bad.npy"
+    if content == "objects":
+        np.save(path, np.array([[{}]], dtype=object), allow_pickle=True)
+    elif isinstance(content, str):
+        np.save(path, np.zeros(9) if content == "flat" else np.zeros((9, 4)))
+        path.write_bytes(path.read_bytes()[:-3] if content == "short" else path.read_bytes())
+    else:
+        path.write_bytes(content)
+    with pytest.raises(UserError, match="bad.npy"):
+        read(path, stream=True)
+
+
 def test_the_sample_has_one_row_of_every_stretch(monkeypatch):
     monkeypatch.setattr(blocks, "SAMPLE_ROWS", 50)
     monkeypatch.setattr(blocks, "_LEAST_ROWS", 1)

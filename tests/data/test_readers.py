@@ -136,7 +136,7 @@ def test_partitions_of_several_forms(tmp_path):
     values = read(path).values
     assert len(values) == 13 and values["c"].notna().sum() == 1, "a column that other parts lack is missing in them"
     pd.DataFrame({"a": ["text"]}).to_parquet(path / "g=v" / "other.parquet")
-    with pytest.raises(UserError, match="parts is damaged or no folder of partitions: .*a"):
+    with pytest.raises(UserError, match="parts is damaged or no folder of one table: .*a"):
         read(path)
     (path / "g=v" / "other.parquet").rename(path / "g=v" / "other.feather")
     with pytest.raises(UserError, match=r"its partitions hold .feather and .parquet files"):

@@ -132,15 +132,18 @@ def columns_of(frame: pd.DataFrame, name: str, usual: Sequence[str] = USUAL_KEYS
 def _header(archive: ZipFile, name: str) -> str:
     """Return shape and type of a member, from its header alone; ValueError where it does not fit the member's size."""
     with archive.open(name) as member:
-        shape, dtype = _checked_header(member, archive.getinfo(name).file_size, name.removesuffix(".npy"))
+        shape, dtype, _ = checked_header(member, archive.getinfo(name).file_size, name.removesuffix(".npy"))
     return f"{shape} {dtype}"
 
 
-def _checked_header(file: Any, size: int, name: str) -> tuple[tuple[int, ...], np.dtype[Any]]:
-    """Return the shape and type that the header of an open .npy file says; ValueError where the file holds less."""
+def checked_header(file: Any, size: int, name: str) -> tuple[tuple[int, ...], np.dtype[Any], bool]:
+    """Return the shape and type that the header of an open .npy file says, and whether columns stand one by one.
+
+    ValueError: the file holds less.
+    """
     version = np.lib.format.read_magic(file)
     read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    shape, _, dtype = read(file)
+    shape, by_columns, dtype = read(file)
     if any(length < 0 for length in shape):
         raise ValueError(f"{name} has the shape {shape}, with a negative length")
     # In Python's numbers, which do not overflow.
@@ -149,7 +152,7 @@ def _checked_header(file: Any, size: int, name: str) -> tuple[tuple[int, ...], n
         raise ValueError(
             f"{name} has the shape {shape} of {dtype}, {need:,} bytes, and {size - file.tell():,} are there"
         )
-    return shape, dtype
+    return shape, dtype, by_columns
 
 
 @dataclass(frozen=True)
@@ -181,7 +184,7 @@ def _npy(path: Path, na: Sequence[str]) -> NDArray[Any]:
             start = file.read(len(np.lib.format.MAGIC_PREFIX))
             if start == np.lib.format.MAGIC_PREFIX:
                 file.seek(0)
-                _checked_header(file, path.stat().st_size, "the array")
+                checked_header(file, path.stat().st_size, "the array")
             elif start[:1] not in (b"P", b"\x80"):
                 # Neither an archive nor a pickle, which are told below.
                 raise ValueError("it does not begin as one")

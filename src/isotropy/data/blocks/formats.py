@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from io import BytesIO
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from isotropy.batch import batched
 from isotropy.data import arrow_files, tar_file
 from isotropy.data.csv_file import Layout, layout_of
 from isotropy.data.frames import arrow_to_pandas
-from isotropy.data.readers import find_reader, opening
+from isotropy.data.readers import checked_header, find_reader, opening
 from isotropy.errors import UserError, nearest
 
 # What a block of a file has: columns of a frame, or arrays by name; the array of a .npy file is called "".
@@ -86,23 +87,26 @@ def _uncompressed(path: Path) -> int:
 
 
 def _slices(path: Path, names: Sequence[str]) -> list[Block]:
-    array = _mapped(path)
-    step = max(1, BYTES // max(1, array[:1].nbytes))
-    return [Block(path, part.stop - part.start, (part.start,)) for part in batched(len(array), rows=step)]
+    with opening(path), path.open("rb") as file:
+        shape, dtype, _ = checked_header(file, path.stat().st_size, "the array")
+    if len(shape) < 2:
+        raise UserError(f"{path}: an array of shape {shape} has no rows of several numbers")
+    if dtype.hasobject:
+        raise UserError(f"{path} holds Python objects (a pickle), which are never read: save an array of plain numbers")
+    step = max(1, BYTES // max(1, prod(shape[1:]) * dtype.itemsize))
+    return [Block(path, part.stop - part.start, (part.start,)) for part in batched(shape[0], rows=step)]
 
 
 def _slice(block: Block, names: Sequence[str], texts: Sequence[str] | None) -> Content:
-    array = _mapped(block.path)
+    # Not mapped to memory: a limit of it (`ulimit -v`) counts the whole map.
     (start,) = block.place
-    # A copy, so that the file's map and its pages go.
-    return {ONLY: np.array(array[start : start + block.rows])}
-
-
-def _mapped(path: Path) -> NDArray[Any]:
-    array: NDArray[Any] = np.asanyarray(find_reader(path).read(path, ()))
-    if array.ndim < 2:
-        raise UserError(f"{path}: an array of shape {array.shape} has no rows of several numbers")
-    return array
+    with opening(block.path), block.path.open("rb") as file:
+        shape, dtype, by_columns = checked_header(file, block.path.stat().st_size, "the array")
+        if by_columns:
+            return {ONLY: np.array(np.load(block.path, mmap_mode="r", allow_pickle=False)[start : start + block.rows])}
+        file.seek(start * prod(shape[1:]) * dtype.itemsize, 1)
+        values = np.fromfile(file, dtype, block.rows * prod(shape[1:]))
+        return {ONLY: values.reshape(block.rows, *shape[1:])}
 
 
 def _archive(path: Path, names: Sequence[str]) -> list[Block]:
