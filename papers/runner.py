@@ -18,6 +18,7 @@ from pathlib import Path
 from time import process_time
 from typing import Any
 
+import figures
 import numpy as np
 import torch
 from progress import Checkpoints as Checkpoints
@@ -127,6 +128,14 @@ def select(rows: Rows, **values: Any) -> Rows:
 def by_seed(rows: Rows, column: str, **values: Any) -> dict[int, float]:
     """Return a number of the selected rows by seed."""
     return {row["seed"]: row[column] for row in select(rows, **values) if row.get(column) is not None}
+
+
+def dots(
+    title: str, axis: str, rows: Rows, column: str, variants: dict[str, str], strong: Iterable[str] = (), **more: Any
+) -> figures.Dots:
+    """Return a panel with a number of variants, each under its name; those without rows are left out."""
+    found = [(name, sorted(by_seed(rows, column, variant=variant).values())) for variant, name in variants.items()]
+    return figures.Dots(title, axis, [line for line in found if line[1]], strong=tuple(strong), **more)
 
 
 def mean(rows: Rows, column: str, **values: Any) -> float:
@@ -424,6 +433,7 @@ class Paper:
         script: its `__file__`. about: its docstring.
         runs: the runs for a folder of data sets and a seed. claims, tables: what is said of the rows.
         seeds: how many by default. prepare: what the tables show of them. back: more tables, in Markdown.
+        panels: of the figure, in rows of `columns`; none for none.
     """
 
     script: str
@@ -434,6 +444,8 @@ class Paper:
     seeds: int = 3
     prepare: Callable[[Rows], Rows] = lambda rows: rows
     back: Callable[[Rows], list[str]] = lambda rows: []
+    panels: Callable[[Rows], list[figures.Panel]] = lambda rows: []
+    columns: int = 3
 
     def path(self, name: str) -> Path:
         """Return a file beside the script."""
@@ -470,3 +482,6 @@ class Paper:
         fill(self.path("results.jsonl"), wanted)
         for path, text in self.pages().items():
             write_atomically(path, text.encode())
+        panels, figure = self.panels(read_rows(self.path("results.jsonl"))), self.path("figure.svg")
+        if panels and not figures.shows(figure, panels):
+            write_atomically(figure, figures.drawn(panels, self.columns))

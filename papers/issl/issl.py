@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 import runner
+from figures import Dots
 from measures import effective_dimension, invariance_ratio, unseen_mass, worst_invariant_task
 from runner import Claim, Difference, Paper, Row, Rows, Run, Table, by_seed, mean, reproduced, select
 
@@ -534,7 +535,26 @@ TABLES = [
     Table("The ladder on Fashion-MNIST", "ladder", {"width": "width", "CPU seconds": "cpu_seconds", "linear": "linear",
           "untrained": "untrained_linear", "k-NN": "knn", "MLP probe": "mlp"}, ("variant",)),
 ]  # fmt: skip
-PAPER = Paper(__file__, __doc__, runs, CLAIMS, TABLES)
+
+
+def panels(rows: Rows) -> list[Dots]:
+    """Return what a linear probe reads, the categories that are used, and the ladder at the greatest length."""
+    heads = {f"{name}, d = {d}": f"{name}, d = {d}" for d in (4, 8) for name in ("simclr", "cissl", "dissl")}
+    strong = [name for name in heads if not name.startswith("simclr")]
+    used = {row["variant"]: row["variant"] for row in select(rows, study="categories")}
+    made = [
+        runner.dots("sign flips, linear probe", "accuracy", select(rows, study="heads"), "linear", heads, strong),
+        runner.dots("DISSL, 20 orbits", "categories used", select(rows, study="categories"), "used", used),
+    ]
+    longer = select(rows, study="longer")
+    for family in FAMILIES:
+        rungs = {f"{family}, {rung}": rung for rung in ("base", *BEFORE)}
+        title = f"the ladder, {family}, {'CIFAR-10' if longer else 'Fashion-MNIST'}"
+        made.append(runner.dots(title, "accuracy", longer or select(rows, study="ladder"), "linear", rungs))
+    return made
+
+
+PAPER = Paper(__file__, __doc__, runs, CLAIMS, TABLES, panels=panels, columns=2)
 
 if __name__ == "__main__":
     PAPER.main()

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 import runner
+from figures import Dots
 from runner import Checkpoints, Claim, Paper, Row, Rows, Run, Table, by_seed, features, mean, paired, reproduced, select
 
 import data as sets
@@ -372,7 +373,22 @@ TABLES = [
         "ten labels a class": "few"}),
     Table("On any data", "any data", {"width": "width", "epochs": "epochs"} | SCORES),
 ]  # fmt: skip
-PAPER = Paper(__file__, __doc__, runs, CLAIMS, TABLES)
+
+
+def panels(rows: Rows) -> list[Dots]:
+    """Return LFR beside its peers on each data set, at the greatest length that has rows, and the published score."""
+    made = []
+    for name, score in PUBLISHED.items():
+        longer = select(rows, study="longer", data=name)
+        chosen = longer or select(rows, study="peers", data=name)
+        names = {variant: variant for variant in dict.fromkeys(row["variant"] for row in chosen)}
+        title = f"{name}, {'longer' if longer else '12 CPU seconds'}"
+        marks = [("LFR, published", score)]
+        made.append(runner.dots(title, "accuracy", chosen, "linear", names, ["lfr"], marks=marks))
+    return made
+
+
+PAPER = Paper(__file__, __doc__, runs, CLAIMS, TABLES, panels=panels)
 
 if __name__ == "__main__":
     PAPER.main()

@@ -11,6 +11,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 import runner
+from figures import Dots
 from runner import Checkpoints, Claim, Paper, Row, Rows, Run, Table, mean, paired, reproduced, select
 
 import data as sets
@@ -234,7 +235,23 @@ TABLES = [
     Table("Longer", "longer", {"CPU seconds": "cpu_seconds", "linear": "linear", "untrained": "untrained_linear",
           "k-NN": "knn", "the last quarter": "late"}),
 ]  # fmt: skip
-PAPER = Paper(__file__, __doc__, runs, CLAIMS, TABLES, prepare=_with_late)
+
+
+def panels(rows: Rows) -> list[Dots]:
+    """Return MUSIC beside its peers at every length and embedding size that has rows."""
+    made = []
+    for study, data in dict.fromkeys(
+        (row["study"], row["data"]) for row in rows if row["study"] in ("peers", "longer")
+    ):
+        chosen = select(rows, study=study, data=data)
+        names = dict.fromkeys(row["variant"] for row in chosen if row["variant"].startswith(PEERS + ("untrained",)))
+        title = f"{data}, longer" if study == "longer" else data
+        strong = [name for name in names if name.startswith("music")]
+        made.append(runner.dots(title, "accuracy", chosen, "linear", {name: name for name in names}, strong))
+    return made
+
+
+PAPER = Paper(__file__, __doc__, runs, CLAIMS, TABLES, prepare=_with_late, panels=panels, columns=2)
 
 if __name__ == "__main__":
     PAPER.main()

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 import runner
+from figures import Dots
 from runner import Claim, Difference, Paper, Row, Rows, Run, Table, by_seed, reproduced, select
 
 import data as sets
@@ -349,7 +350,22 @@ TABLES = [
           {"difference": "difference", "bound": "bound", "error at construction": "equivariance_error"},
           ("variant",)),
 ]  # fmt: skip
-PAPER = Paper(__file__, __doc__, runs, CLAIMS, TABLES)
+
+
+def panels(rows: Rows) -> list[Dots]:
+    """Return both kinds of views with and without the structure, and over the distance of the views."""
+    turned, shifted = select(rows, study="rotation"), select(rows, study="translation")
+    kinds = {f"{net}, {kind}": f"{said}, {kind}" for net, said in NETWORKS.items() for kind in KINDS}
+    torus = {f"torus, {kind}, distance {n}": f"{kind}, distance {n}" for n in range(4) for kind in KINDS[:2]}
+    strong = ["equivariant, structured", *(f"structured, distance {n}" for n in range(4))]
+    return [
+        runner.dots("digits, quarter turns", "accuracy", turned, "mean", kinds, strong),
+        runner.dots("digits on a torus, shifts", "accuracy", shifted, "mean", torus, strong),
+    ]
+
+
+NETWORKS, KINDS = {"C4": "equivariant", "plain": "plain"}, ("structured", "moved", "frozen")
+PAPER = Paper(__file__, __doc__, runs, CLAIMS, TABLES, panels=panels, columns=2)
 
 if __name__ == "__main__":
     PAPER.main()

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 import runner
+from figures import Circle, Panel
 from measures import entropy_rank
 from runner import Checkpoints, Claim, Paper, Row, Rows, Run, Table, mean, reproduced, select
 
@@ -438,7 +439,22 @@ TABLES = [
           {"c2": "centre", "a": "alignment", "rank": "rank", "k-NN": "knn"},
           ("variant",)),
 ]  # fmt: skip
-PAPER = Paper(__file__, __doc__, runs, CLAIMS, TABLES, prepare=_last)
+
+
+def panels(rows: Rows) -> list[Panel]:
+    """Return c2 at the end of training on each data set, and what the least of -a + lambda c2 keeps in the plane."""
+    made: list[Panel] = []
+    ended = _last(select(rows, study="longer") or select(rows, study="runs"))
+    for data in dict.fromkeys(row["data"] for row in ended):
+        names = {name: name for name in (*SIX, "nothing removed", "T1 penalty", "T2 subtraction")}
+        made.append(runner.dots(data, "c2 of z", select(ended, data=data), "z_centre", names, SIX))
+    for row in select(rows, study="plane", seed=0):
+        below = f"a {row['alignment']:.2f}, c2 {abs(row['centre']):.2f}, k-NN {row['knn']:.2f}"
+        made.append(Circle(f"plane, {row['variant']}", row["angles"], below))
+    return made
+
+
+PAPER = Paper(__file__, __doc__, runs, CLAIMS, TABLES, prepare=_last, panels=panels)
 
 if __name__ == "__main__":
     PAPER.main()

@@ -21,7 +21,7 @@ def load(monkeypatch):
     monkeypatch.syspath_prepend(PAPERS)
 
     def load(path):
-        for name in ("runner", "data", "measures", "progress"):
+        for name in ("runner", "data", "figures", "measures", "progress"):
             monkeypatch.delitem(sys.modules, name, raising=False)
         spec = importlib.util.spec_from_file_location(path.stem, path)
         module = importlib.util.module_from_spec(spec)
@@ -32,7 +32,7 @@ def load(monkeypatch):
     path = list(sys.path)
     yield load
     sys.path[:] = path
-    for name in ("runner", "data", "measures", "progress"):
+    for name in ("runner", "data", "figures", "measures", "progress"):
         sys.modules.pop(name, None)
 
 
@@ -164,6 +164,30 @@ def test_a_watch_sees_the_start_and_every_step_and_a_constant_rate_is_cut_off(ru
 def test_the_pages_of_a_paper_are_up_to_date(load, script):
     for path, text in load(script).PAPER.pages().items():
         assert path.read_text() == text, f"python {script.relative_to(PAPERS.parent)} --table writes it anew"
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
+def test_the_figure_of_a_paper_is_up_to_date_and_on_its_page(load, runner, script):
+    paper = load(script).PAPER
+    panels = paper.panels(runner.read_rows(paper.path("results.jsonl")))
+    figure, page = paper.path("figure.svg"), paper.path("README.md").read_text()
+    assert figure.is_file() == bool(panels) == ("](figure.svg)" in page)
+    if panels:
+        assert sys.modules["figures"].shows(figure, panels)
+        assert not sys.modules["figures"].shows(figure, panels[1:])
+
+
+def test_a_figure_has_its_panels_names_and_is_the_same_every_time(runner):
+    figures = sys.modules["figures"]
+    rows = [{"variant": "ours", "seed": seed, "linear": 0.8 + seed / 10} for seed in range(2)]
+    panel = runner.dots("a title", "accuracy", rows, "linear", {"ours": "Ours", "other": "without rows"}, ["Ours"])
+    assert panel.lines == [("Ours", [0.8, 0.9])]
+    panels = [panel, figures.Circle("plane", [[0.0, 0.1], [3.0]], "said below")]
+    drawn = figures.drawn(panels, columns=2)
+    assert drawn == figures.drawn(panels, columns=2)
+    text = drawn.decode()
+    assert all(said in text for said in ("a title", "Ours", "accuracy", "plane", "said below", figures.digest(panels)))
+    assert "without rows" not in text
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)

@@ -1,0 +1,116 @@
+"""The figure of a paper, drawn from its rows: a dot a seed, a bar for their mean, a line for what is compared with.
+
+Two kinds of panels: `Dots` compares variants, `Circle` shows where an encoder in the plane sends its rows.
+"""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib import rc_context
+from matplotlib.figure import Figure
+
+# Okabe and Ito's colours, which the colour-blind tell apart.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")
+_INK, _FAINT = "#222222", "#999999"
+# Text stays text, and the same rows give the same file.
+_STYLE = {"svg.fonttype": "none", "svg.hashsalt": "isotropy", "font.size": 9, "axes.titlesize": 9.5}
+_LINE, _WIDTH = 0.24, 3.4
+
+
+@dataclass(frozen=True)
+class Dots:
+    """Numbers of variants from top to bottom, one for each seed.
+
+    Attributes:
+        axis: what is measured. lines: the variant and its numbers. marks: numbers to compare with, by name.
+        strong: the variants that the claim is about.
+    """
+
+    title: str
+    axis: str
+    lines: Sequence[tuple[str, Sequence[float]]]
+    marks: Sequence[tuple[str, float]] = ()
+    strong: Sequence[str] = ()
+
+    @property
+    def height(self) -> float:
+        """Lines that the panel is high."""
+        return len(self.lines) + 3.0
+
+    def draw(self, axes: Any) -> None:
+        """Draw the panel."""
+        for place, (name, numbers) in enumerate(self.lines):
+            colour = COLOURS[1] if name in self.strong else COLOURS[0]
+            axes.plot([np.mean(numbers)], [place], "|", color=colour, markersize=13, markeredgewidth=2.5)
+            axes.plot(numbers, [place] * len(numbers), "o", color=colour, markersize=4, alpha=0.6, markeredgewidth=0)
+        for name, number in self.marks:
+            axes.axvline(number, color=_FAINT, linewidth=1, linestyle="--")
+            axes.text(number, -0.7, name, color=_FAINT, ha="center", va="bottom", fontsize=8)
+        axes.set_yticks(range(len(self.lines)), [name for name, _ in self.lines])
+        axes.set_ylim(len(self.lines) - 0.4, -1.3 if self.marks else -0.6)
+        axes.set_xlabel(self.axis)
+        axes.grid(axis="x", color="#e5e5e5", linewidth=0.6)
+        axes.set_axisbelow(True)
+
+
+@dataclass(frozen=True)
+class Circle:
+    """Angles of rows by group, on a circle each, and what is said below it."""
+
+    title: str
+    groups: Sequence[Sequence[float]]
+    below: str
+
+    height = 9.0
+
+    def draw(self, axes: Any) -> None:
+        """Draw the panel."""
+        around = np.linspace(0, 2 * np.pi, 200)
+        axes.plot(np.cos(around), np.sin(around), color="#dddddd", linewidth=1)
+        for place, angles in enumerate(self.groups):
+            # A group a ring: those that share a direction would hide each other.
+            radius = 1 - 0.12 * place
+            found = np.asarray(angles)
+            axes.plot(
+                radius * np.cos(found), radius * np.sin(found), "o", color=COLOURS[place % 4], markersize=4, alpha=0.6
+            )
+        axes.set(xlim=(-1.25, 1.25), ylim=(-1.25, 1.25), xticks=[], yticks=[], xlabel=self.below)
+        axes.set_aspect("equal")
+
+
+Panel = Dots | Circle
+
+
+def digest(panels: Iterable[Panel]) -> str:
+    """Return what tells whether a file shows these panels."""
+    return hashlib.sha256(repr(list(panels)).encode()).hexdigest()[:16]
+
+
+def shows(path: Path, panels: Sequence[Panel]) -> bool:
+    """Return whether a file was drawn from these panels."""
+    return path.is_file() and digest(panels) in path.read_text("utf-8")
+
+
+def drawn(panels: Sequence[Panel], columns: int) -> bytes:
+    """Return panels as SVG, in rows of `columns`; its description holds their digest."""
+    lines = [panels[start : start + columns] for start in range(0, len(panels), columns)]
+    heights = [max(panel.height for panel in line) for line in lines]
+    with rc_context(_STYLE):
+        figure = Figure(figsize=(_WIDTH * columns, _LINE * sum(heights)), layout="constrained")
+        grid = figure.add_gridspec(len(lines), columns, height_ratios=heights)
+        for row, line in enumerate(lines):
+            for column, panel in enumerate(line):
+                axes = figure.add_subplot(grid[row, column])
+                axes.set_title(panel.title, loc="left", color=_INK)
+                axes.tick_params(length=0)
+                for side in axes.spines.values():
+                    side.set_visible(False)
+                panel.draw(axes)
+        made = BytesIO()
+        figure.savefig(made, format="svg", metadata={"Date": None, "Creator": None, "Description": digest(panels)})
+    return made.getvalue()
