@@ -1,6 +1,6 @@
 """Errors that a user can fix: one line that says what is wrong, where, and what to do."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
 
@@ -22,3 +22,9 @@ def nearest(name: str, choices: Iterable[str]) -> str:
     if close:
         return f" (did you mean {close[0]!r}?)"
     return f" (valid: {', '.join(choices)})" if choices else ""
+
+
+def listed(names: Sequence[str], limit: int = 8) -> str:
+    """Return names in quotes, the first `limit` of them."""
+    shown = ", ".join(repr(str(name)) for name in names[:limit])
+    return shown if len(names) <= limit else f"{shown} and {len(names) - limit} more"

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from isotropy.batch import batched
 from isotropy.data import Data
-from isotropy.data.schema import as_frame
+from isotropy.data.frames import as_frame
 from isotropy.evaluation.task import task_of
 from isotropy.runs import columns
 from isotropy.runs.embedded import Embedded

@@ -27,7 +27,7 @@ class Data:
         more_labels: (N,) each, by name, where there are several; `labels` is the first.
         groups: (N,) what whole groups of rows belong to (a subject, a machine), or None.
         times: (N,) numbers that sort as the rows were recorded, or None.
-        kinds: what the user says that columns are, by name; see `columns.WANTED`.
+        kinds: what the user says that columns are, by name; see `column_kinds.WANTED`.
         windows: where each row was cut from, where the rows are windows of recordings, or recordings.
         files: (N,) texts, the names of the files of images below their folder or in their column, or None.
         form: keywords of `read` that bring new data to the form that images in files were brought to.

@@ -9,9 +9,8 @@ import pandas as pd
 from isotropy.data.data import Data
 from isotropy.data.folder import ImageFolder
 from isotropy.data.images import colour_words
-from isotropy.data.schema import listed
 from isotropy.data.target_columns import Target, counted_rows, with_targets
-from isotropy.errors import UserError
+from isotropy.errors import UserError, listed
 
 # What the test part of an image set is called where its folders are its parts.
 TEST_FOLDERS = ("test", "val", "valid", "validation")

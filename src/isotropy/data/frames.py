@@ -11,8 +11,12 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 from pyarrow.interchange import from_dataframe
 from scipy.sparse import issparse
+from torch import Tensor
 
+from isotropy.data.tensors import as_array
 from isotropy.errors import UserError
+
+Table = pd.DataFrame | NDArray[Any] | Tensor
 
 _LISTS = (list, tuple, np.ndarray)
 # Lists of more cells than this are rather a series than columns of a table.
@@ -228,3 +232,18 @@ def _nested(cell: Any) -> Any:
     if len({np.shape(part) for part in parts}) > 1:
         return np.empty(len(parts), dtype=object)
     return np.asarray(parts)
+
+
+def as_frame(values: Any) -> tuple[pd.DataFrame, bool]:
+    """Return a table (N, D) as a frame with text names (an array's: x0, x1, ...), and whether these are the user's.
+
+    Frames of other libraries are taken as `as_pandas` does, and columns of lists as `spread`.
+    """
+    values = as_pandas(values)
+    if isinstance(values, pd.DataFrame):
+        return spread(values), True
+    array = as_array(values)
+    if array.ndim != 2:
+        raise UserError(f"a table has two dimensions (rows, columns); this array has shape {array.shape}")
+    frame = pd.DataFrame(array, columns=[f"x{place}" for place in range(array.shape[1])])
+    return (frame.infer_objects() if array.dtype == object else frame), False

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from isotropy.data.blocks.schema import exact
-from isotropy.data.frames import as_pandas
+from isotropy.data.frames import Table, as_pandas
 from isotropy.data.preprocess import Preprocess
-from isotropy.data.schema import Schema, Table
+from isotropy.data.schema import Schema
 from isotropy.data.tensors import as_array, as_tensor
 from isotropy.errors import UserError
 

@@ -15,10 +15,10 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from isotropy.data import Data
+from isotropy.data.column_learning import checked_kinds
 from isotropy.data.frames import as_pandas
 from isotropy.data.infer import infer_modality, known_modality
 from isotropy.data.options import modality_of
-from isotropy.data.schema import checked_kinds
 from isotropy.data.tensors import as_array
 from isotropy.data.unequal import LAST, as_values, gather, holds_series
 from isotropy.encoders import Encoder

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from isotropy.data import ArrayPreprocess, ImagePreprocess, Preprocess, SeriesPreprocess, TablePreprocess
-from isotropy.data.schema import LIMIT, ColumnSchema
+from isotropy.data.column_schema import LIMIT, ColumnSchema
 from isotropy.encoders import OneHot
 from isotropy.errors import UserError
 

@@ -10,9 +10,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from isotropy.data import Data
-from isotropy.data.schema import listed
 from isotropy.data.target_columns import as_label_sets
-from isotropy.errors import UserError
+from isotropy.errors import UserError, listed
 from isotropy.evaluation import leaks
 from isotropy.evaluation.splits import split
 from isotropy.evaluation.task import Task, decided, encode, encode_sets, has_label, task_note

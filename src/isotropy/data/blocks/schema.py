@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from isotropy.data.column_learning import frequent_levels
+from isotropy.data.column_schema import LIMIT, ColumnSchema
 from isotropy.data.columns import as_names, as_numbers
-from isotropy.data.frames import spread_as
+from isotropy.data.frames import as_frame, spread_as
 from isotropy.data.quantiles import edges_of, tail_of
-from isotropy.data.schema import LIMIT, ColumnSchema, Schema, as_frame, frequent_levels
+from isotropy.data.schema import Schema
 
 
 def exact(schema: Schema, sample: Any, blocks: Iterable[Any]) -> Schema:

@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from isotropy.data.frames import as_frame
 from isotropy.data.grouping import as_times
 from isotropy.data.recordings.recording import Recording
 from isotropy.data.recordings.spans import UNITS, unit_seconds
-from isotropy.data.schema import as_frame, listed
 from isotropy.data.target_columns import pop_column
-from isotropy.errors import UserError
+from isotropy.errors import UserError, listed
 
 FILE, FOLDER = "file", "folder"  # as a group or a label: of the file that a recording is in
 # Whole times as large as that are counted from 1970, in the first of these units that makes a year of our time of them.

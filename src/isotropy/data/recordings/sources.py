@@ -19,10 +19,9 @@ from isotropy.data.recordings.slices import Slice
 from isotropy.data.recordings.spacing import Spacing
 from isotropy.data.recordings.spans import duration
 from isotropy.data.recordings.stacked import unstacked
-from isotropy.data.schema import listed
 from isotropy.data.tensors import as_array
 from isotropy.data.unequal import FIRST, LAST
-from isotropy.errors import UserError, nearest
+from isotropy.errors import UserError, listed, nearest
 
 
 def recordings_of(

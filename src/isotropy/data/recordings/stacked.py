@@ -5,8 +5,7 @@ from dataclasses import replace
 import pandas as pd
 
 from isotropy.data.recordings.frames import Roles
-from isotropy.data.schema import listed
-from isotropy.errors import UserError, nearest
+from isotropy.errors import UserError, listed, nearest
 
 _STEP = "step"
 _REPEATED = 0.5  # of the rows: channels share most of their times

@@ -5,10 +5,10 @@ from typing import Any
 
 import pandas as pd
 
+from isotropy.data.column_learning import checked_kinds
 from isotropy.data.data import Data
 from isotropy.data.grouping import with_division
 from isotropy.data.options import Options
-from isotropy.data.schema import checked_kinds
 from isotropy.data.target_columns import (
     SEVERAL,
     Target,

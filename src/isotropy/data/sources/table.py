@@ -5,11 +5,11 @@ from typing import Any
 import pandas as pd
 
 from isotropy.data.data import Data
+from isotropy.data.frames import as_frame
 from isotropy.data.image_column import paths_column
 from isotropy.data.infer import infer_modality, known_modality
 from isotropy.data.missing import mask_values
 from isotropy.data.options import Options
-from isotropy.data.schema import as_frame
 from isotropy.data.sources.beside import Beside, finished, with_parts
 from isotropy.data.sources.source import Origin, Source
 from isotropy.data.target_columns import counted_rows, with_targets
