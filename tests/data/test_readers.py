@@ -28,7 +28,7 @@ def test_a_format_of_ones_own_is_read_and_streamed(own, monkeypatch):
     assert list(data.values.columns) == ["a", "b"] and data.labels.tolist() == [0, 1, 1] * 3
     assert data.values["b"].isna().sum() == 1
     learnt = TablePreprocess.learn(data.values)
-    monkeypatch.setattr("isotropy.data.readers.PIECE_ROWS", 4)
+    monkeypatch.setattr("isotropy.data.table_files.PIECE_ROWS", 4)
     pieces = [learnt.transform(piece).numpy() for piece in stream(own, learnt, na=["?"]).pieces]
     assert [len(piece) for piece in pieces] == [4, 4, 1]
     assert np.array_equal(np.concatenate(pieces), learnt.transform(data.values).numpy())
@@ -108,7 +108,7 @@ def test_a_table_is_the_same_in_every_file(name, tmp_path, monkeypatch):
     pd.testing.assert_frame_equal(rows, read(FRAME, label="y", na=["?"]).values[rows.columns], check_dtype=False)
     assert data.labels[order].tolist() == FRAME["y"].tolist()
     learnt = TablePreprocess.learn(data.values)
-    monkeypatch.setattr("isotropy.data.readers.PIECE_ROWS", 5)
+    monkeypatch.setattr("isotropy.data.table_files.PIECE_ROWS", 5)
     flow = stream(path, learnt, na=["?"], keep=["y"])
     pieces = [learnt.transform(piece).numpy() for piece in flow.pieces]
     assert max(map(len, pieces)) <= 5

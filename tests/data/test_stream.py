@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from isotropy.data import ImagePreprocess, SeriesPreprocess, TablePreprocess, read, readers, stream
+from isotropy.data import ImagePreprocess, SeriesPreprocess, TablePreprocess, read, stream, table_files
 from isotropy.errors import UserError
 
 # Every column has a piece of three rows that looks like another kind: numbers among names, gaps, bare integers.
@@ -39,7 +39,7 @@ def test_pieces_of_odd_columns_are_the_rows_of_the_whole(suffix, size, tmp_path,
     write(ODD, path)
     whole = read(path).values
     learnt = TablePreprocess.learn(whole)
-    monkeypatch.setattr(readers, "PIECE_ROWS", size)
+    monkeypatch.setattr(table_files, "PIECE_ROWS", size)
     rows, pieces = stored(path, learnt)
     assert pieces == -(-len(ODD) // size)
     assert np.array_equal(rows, learnt.transform(whole).numpy())
@@ -52,7 +52,7 @@ def test_texts_that_mean_missing_are_missing_in_every_piece(suffix, tmp_path, mo
     write(frame, path)
     whole = read(path, na=["?"]).values
     learnt = TablePreprocess.learn(whole)
-    monkeypatch.setattr(readers, "PIECE_ROWS", 2)
+    monkeypatch.setattr(table_files, "PIECE_ROWS", 2)
     rows, pieces = stored(path, learnt, na=["?"])
     assert pieces == 2
     assert np.array_equal(rows, learnt.transform(whole).numpy())
@@ -102,7 +102,7 @@ def test_data_of_another_kind_is_refused(tmp_path):
 
 
 def test_a_piece_that_is_damaged_is_named(tmp_path, monkeypatch):
-    monkeypatch.setattr(readers, "PIECE_ROWS", 2)
+    monkeypatch.setattr(table_files, "PIECE_ROWS", 2)
     (tmp_path / "torn.csv").write_text("a,b\n1,2\n3,4\n5,6,7,8\n")
     learnt = TablePreprocess.learn(pd.DataFrame({"a": [1, 2], "b": [3, 5]}))
     with pytest.raises(UserError, match=r"torn\.csv is damaged"):

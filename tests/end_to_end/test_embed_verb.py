@@ -10,7 +10,7 @@ import pytest
 from end_to_end.conftest import QUICK, SMALL_IMAGES, SMALL_TABLE
 from end_to_end.test_fit_and_use import embeddings
 from isotropy import batch
-from isotropy.data import read, readers
+from isotropy.data import read, table_files
 from isotropy.data.kept import kept_columns
 from isotropy.errors import UserError
 from isotropy.io import tables as writers
@@ -33,7 +33,7 @@ def run(dataset, files, cli):
 @pytest.mark.parametrize("piece", [65_536, 10])
 @pytest.mark.parametrize("dataset", ["people.csv", "people.parquet"])
 def test_pieces_of_a_table_give_the_embeddings_of_the_run(dataset, piece, run, files, cli, monkeypatch):
-    monkeypatch.setattr(readers, "PIECE_ROWS", piece)
+    monkeypatch.setattr(table_files, "PIECE_ROWS", piece)
     said = cli("embed", "run", files / dataset, "--out", "all.parquet")
     assert (said.code, said.err) == (0, "")
     assert said.out.splitlines()[-1] == f"all.parquet: 96 embeddings of width {run.shape[1]}"
@@ -53,7 +53,7 @@ def test_an_existing_file_is_replaced_whole_or_kept(run, files, cli, tmp_path):
     infinite.loc[90, "pay"] = np.inf
     infinite.to_csv("infinite.csv", index=False)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(readers, "PIECE_ROWS", 10)
+        patch.setattr(table_files, "PIECE_ROWS", 10)
         said = cli("embed", "run", "infinite.csv", "--out", "all.npy")
     assert said.code == 2
     assert "column 'pay', row 90: infinite value" in said.err
@@ -180,7 +180,7 @@ def test_shards_go_on_where_they_stopped(trained, cli, tmp_path, monkeypatch):
             raise KeyboardInterrupt
         return embeds(self, values, **options)
 
-    monkeypatch.setattr(readers, "PIECE_ROWS", 7)
+    monkeypatch.setattr(table_files, "PIECE_ROWS", 7)
     monkeypatch.setattr(Representation, "embed_stored", stops)
     said = cli(*call)
     assert said.code == 130 and "nothing was left half-written" in said.err

@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from isotropy.data.archive import Archive
 from isotropy.data.data import Data
-from isotropy.data.readers import Archive, find_reader, is_one_file, read_columns
+from isotropy.data.readers import find_reader, is_one_file, read_columns
 from isotropy.errors import UserError, nearest
 
 

@@ -7,13 +7,14 @@ from typing import Any
 
 import pandas as pd
 
+from isotropy.data.archive import columns_of
 from isotropy.data.blocks.streamed import streamed
 from isotropy.data.data import Data
 from isotropy.data.folder import Size, shown
 from isotropy.data.frames import as_pandas
 from isotropy.data.grouping import check_division
 from isotropy.data.options import Options
-from isotropy.data.readers import columns_of, is_one_file, read_file
+from isotropy.data.readers import is_one_file, read_file
 from isotropy.data.recordings.format import Format
 from isotropy.data.sources import SOURCES
 from isotropy.data.sources.recordings import RECORDINGS

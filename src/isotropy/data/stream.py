@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from isotropy.batch import batched
-from isotropy.data import readers
+from isotropy.data import readers, table_files
 from isotropy.data.blocks.blocks import BlockColumn, Blocks
 from isotropy.data.data import Data
 from isotropy.data.kept import kept_columns
@@ -100,7 +100,7 @@ def stream(
             f"{place}: holds {data.modality} data, and the encoder was trained on {preprocess.modality} data"
         )
     if isinstance(data.values, pd.DataFrame):
-        parts = batched(len(data), rows=readers.PIECE_ROWS)
+        parts = batched(len(data), rows=table_files.PIECE_ROWS)
     else:
         parts = batched(len(data), row_bytes=data.values[:1].nbytes)
     kept = kept_columns(place, keep, na, data)

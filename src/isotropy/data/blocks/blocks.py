@@ -15,6 +15,7 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
+from isotropy.data.archive import Archive, columns_of
 from isotropy.data.blocks.formats import FORMATS, ONLY, TEXTS, Block, BlockFormat, Content
 from isotropy.data.image_column import ColumnImages, form_of_column, image_column
 from isotropy.data.infer import infer_modality, known_modality
@@ -22,7 +23,7 @@ from isotropy.data.kept import plain_values
 from isotropy.data.missing import mask_values
 from isotropy.data.options import Options
 from isotropy.data.preprocess import Preprocess
-from isotropy.data.readers import Archive, columns_of, read_file
+from isotropy.data.readers import read_file
 from isotropy.data.tar_file import array_column
 from isotropy.data.tensors import Pieces
 from isotropy.data.unequal import as_values

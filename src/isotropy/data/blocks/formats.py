@@ -19,7 +19,9 @@ from isotropy.batch import batched
 from isotropy.data import arrow_files, tar_file
 from isotropy.data.csv_file import Layout, layout_of
 from isotropy.data.frames import arrow_to_pandas
-from isotropy.data.readers import checked_header, find_reader, opening
+from isotropy.data.numpy_files import checked_header
+from isotropy.data.opening import opening
+from isotropy.data.readers import find_reader
 from isotropy.errors import UserError, nearest
 
 # What a block of a file has: columns of a frame, or arrays by name; the array of a .npy file is called "".

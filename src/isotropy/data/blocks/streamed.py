@@ -10,14 +10,15 @@ from numpy.typing import NDArray
 from rich.filesize import decimal
 
 from isotropy.data import arrow_files
+from isotropy.data.archive import Archive
 from isotropy.data.blocks.blocks import Blocks, sources_of
 from isotropy.data.blocks.formats import FORMATS
 from isotropy.data.blocks.memory import free_memory
 from isotropy.data.data import Data
 from isotropy.data.grouping import check_division, group_names
 from isotropy.data.image_column import image_column
+from isotropy.data.opening import opening
 from isotropy.data.options import Options
-from isotropy.data.readers import Archive, opening
 from isotropy.data.recordings.paths import common_folder, files_of, named_by_path
 from isotropy.data.sources.arrays import ARRAY, ARRAYS
 from isotropy.data.sources.images import PICTURES

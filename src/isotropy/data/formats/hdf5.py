@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from isotropy.data.archive import Archive
 from isotropy.data.formats import package
-from isotropy.data.readers import Archive
 from isotropy.data.recordings.slices import Steps, of_array
 
 

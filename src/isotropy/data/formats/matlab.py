@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from scipy.io import loadmat, whosmat
 from scipy.io.matlab import MatReadError
 
+from isotropy.data.archive import Archive
 from isotropy.data.formats import hdf5
-from isotropy.data.readers import Archive
 
 _OTHER = ("cell", "struct", "object", "opaque", "function", "unknown")
 

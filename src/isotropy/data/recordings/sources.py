@@ -9,8 +9,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from isotropy.data.archive import Archive
 from isotropy.data.missing import mask_values
-from isotropy.data.readers import Archive, find_reader, opening
+from isotropy.data.opening import opening
+from isotropy.data.readers import find_reader
 from isotropy.data.recordings.frames import Roles, frame_recordings, place_of
 from isotropy.data.recordings.paths import common_folder, files_of, named_by_path
 from isotropy.data.recordings.recording import Recording, Signals, labels_of, unique_names

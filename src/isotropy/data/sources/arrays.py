@@ -7,12 +7,12 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from isotropy.data.archive import Archive
 from isotropy.data.data import Data
 from isotropy.data.frames import as_frame
 from isotropy.data.infer import infer_modality, known_modality
 from isotropy.data.missing import mask_values
 from isotropy.data.options import Options
-from isotropy.data.readers import Archive
 from isotropy.data.sources.beside import Beside, finished
 from isotropy.data.sources.source import KEYS, Origin, Source
 from isotropy.data.target_columns import (

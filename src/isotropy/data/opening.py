@@ -1,0 +1,51 @@
+"""One line of error for files that are damaged or of another format, and for columns that they lack."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from lzma import LZMAError as LzmaError
+from pathlib import Path
+from struct import error as StructError
+from tarfile import TarError
+from zipfile import BadZipFile
+from zlib import error as ZlibError
+
+import pandas as pd
+from pyarrow import ArrowException
+
+from isotropy.errors import UserError, nearest
+
+# What numpy, zipfile, pandas and pyarrow raise for damaged files, and for packings that Python does not know.
+_DAMAGED = (
+    ValueError, OSError, EOFError, KeyError, IndexError, TypeError, SyntaxError, OverflowError, NotImplementedError,
+    RuntimeError, MemoryError, BadZipFile, TarError, ZlibError, StructError, LzmaError, ArrowException,
+)  # fmt: skip
+
+
+@contextmanager
+def opening(path: Path) -> Iterator[None]:
+    """Turn what reading a damaged or foreign file raises into one line that names the file."""
+    try:
+        yield
+    except UserError:
+        raise
+    except PermissionError as error:
+        raise UserError(f"{path} cannot be read: permission denied") from error
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path} is not UTF-8 text (byte {error.start}): save it as UTF-8") from error
+    except pd.errors.EmptyDataError as error:
+        raise UserError(f"{path} is empty") from error
+    except _DAMAGED as error:
+        if any(word in str(error) for word in ("pickle", "Object arrays", "Python objects")):
+            raise UserError(
+                f"{path} holds Python objects (a pickle), which are never read: save an array of plain numbers"
+            ) from error
+        reason = " ".join(str(error).split()) or type(error).__name__
+        kind = "folder of one table" if path.is_dir() else f"{path.suffix} file"
+        raise UserError(f"{path} is damaged or no {kind}: {reason[:120]}") from error
+
+
+def check_names(path: Path, names: Sequence[str], there: Sequence[str]) -> None:
+    """Raise UserError for a name that is not among those that are there."""
+    for name in names:
+        if name not in there:
+            raise UserError(f"{path.name} has no column {name!r}{nearest(name, there)}")

@@ -1,0 +1,165 @@
+"""Tables in files: whole, in pieces, and by the columns that are needed."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from isotropy.data import arrow_files, tar_file
+from isotropy.data.archive import Archive, columns_of
+from isotropy.data.csv_file import layout_of, read_csv
+from isotropy.data.frames import arrow_to_pandas
+from isotropy.data.opening import check_names, opening
+
+# Rows of a table in one piece; a wide table of 1000 numbers takes half a gigabyte.
+PIECE_ROWS = 65_536
+# Bytes of a tar file in one piece.
+_TAR_BYTES = 1 << 24
+
+
+def csv(path: Path, na: Sequence[str]) -> pd.DataFrame:
+    """Return a file's rows; the texts `na` mean a missing value."""
+    with opening(path):
+        return read_csv(path, na)
+
+
+def csv_pieces(path: Path, na: Sequence[str], text: Sequence[str]) -> tuple[None, Iterator[pd.DataFrame]]:
+    """Return frames of a file's rows in turn; how many there are only reading tells."""
+    with opening(path):
+        layout = layout_of(path, na)
+        named: Any = {"sep": layout.separator, **layout.options}
+        head = pd.read_csv(path, nrows=0, skipinitialspace=True, **named)
+    types: Any = {name: "str" for name in (*layout.padded, *text) if name in head.columns}
+    options: Any = {"na_values": list(na), "skipinitialspace": True, "low_memory": False, "dtype": types}
+    options |= named
+
+    def frames() -> Iterator[pd.DataFrame]:
+        with opening(path), pd.read_csv(path, chunksize=PIECE_ROWS, **options) as parts:
+            yield from parts
+
+    return None, frames()
+
+
+def csv_columns(path: Path, names: Sequence[str], na: Sequence[str]) -> pd.DataFrame:
+    """Return columns of a file, and parse no other."""
+    with opening(path):
+        layout = layout_of(path, na)
+        options: Any = {"sep": layout.separator, "skipinitialspace": True, "low_memory": False, **layout.options}
+        check_names(path, names, [str(name) for name in pd.read_csv(path, nrows=0, **options).columns])
+        options |= {"usecols": list(names), "dtype": dict.fromkeys(layout.padded, "str")}
+        return pd.read_csv(path, na_values=list(na), **options)
+
+
+def parquet(path: Path, na: Sequence[str]) -> pd.DataFrame:
+    """Return a file's rows."""
+    with opening(path), pq.ParquetFile(path) as file:
+        return arrow_to_pandas(file.read(), ours=True)
+
+
+def parquet_pieces(path: Path, na: Sequence[str], text: Sequence[str]) -> tuple[int, Iterator[pd.DataFrame]]:
+    """Return how many rows a file has, and frames of them in turn."""
+    with opening(path):
+        file = pq.ParquetFile(path)
+
+    def frames() -> Iterator[pd.DataFrame]:
+        with opening(path):
+            for batch in file.iter_batches(PIECE_ROWS):
+                yield arrow_to_pandas(pa.Table.from_batches([batch]), ours=True)
+
+    return file.metadata.num_rows, frames()
+
+
+def parquet_columns(path: Path, names: Sequence[str], na: Sequence[str]) -> pd.DataFrame:
+    """Return columns of a file, and read no other."""
+    with opening(path), pq.ParquetFile(path) as file:
+        check_names(path, names, file.schema_arrow.names)
+        return arrow_to_pandas(file.read(list(names)), ours=True)
+
+
+def arrow(path: Path, na: Sequence[str]) -> pd.DataFrame:
+    """Return the rows of a file of Arrow."""
+    return arrow_columns(path, [], na)
+
+
+def arrow_columns(path: Path, names: Sequence[str], na: Sequence[str]) -> pd.DataFrame:
+    """Return columns of a file of Arrow; all of them where none is named."""
+    with opening(path):
+        schema = arrow_files.schema_of(path)
+        check_names(path, names, schema.names)
+        chosen = list(names) or schema.names
+        batches = arrow_files.batches(path, PIECE_ROWS, chosen)
+        return arrow_to_pandas(pa.Table.from_batches(batches, _chosen(schema, chosen)))
+
+
+def _chosen(schema: pa.Schema, names: Sequence[str]) -> pa.Schema:
+    return pa.schema([schema.field(name) for name in names], schema.metadata)
+
+
+def arrow_pieces(path: Path, na: Sequence[str], text: Sequence[str]) -> tuple[None, Iterator[pd.DataFrame]]:
+    """Return frames of a file's rows in turn; how many there are only reading tells."""
+
+    def frames() -> Iterator[pd.DataFrame]:
+        with opening(path):
+            for batch in arrow_files.batches(path, PIECE_ROWS):
+                yield arrow_to_pandas(pa.Table.from_batches([batch]))
+
+    return None, frames()
+
+
+def partitions(path: Path, na: Sequence[str]) -> pd.DataFrame:
+    """Return the rows of a table in a folder of partitions."""
+    with opening(path):
+        return arrow_to_pandas(arrow_files.partitioned(path).to_table(), ours=True)
+
+
+def partition_columns(path: Path, names: Sequence[str], na: Sequence[str]) -> pd.DataFrame:
+    """Return columns of a table in partitions, and read no other."""
+    with opening(path):
+        table = arrow_files.partitioned(path)
+        check_names(path, names, table.schema.names)
+        return arrow_to_pandas(table.to_table(list(names)), ours=True)
+
+
+def partition_pieces(path: Path, na: Sequence[str], text: Sequence[str]) -> tuple[int, Iterator[pd.DataFrame]]:
+    """Return how many rows a table in partitions has, and frames of them in turn."""
+    with opening(path):
+        table = arrow_files.partitioned(path)
+        rows = table.count_rows()
+
+    def frames() -> Iterator[pd.DataFrame]:
+        with opening(path):
+            for batch in table.to_batches(batch_size=PIECE_ROWS):
+                if len(batch):
+                    yield arrow_to_pandas(pa.Table.from_batches([batch]))
+
+    return rows, frames()
+
+
+def tar(path: Path, na: Sequence[str]) -> pd.DataFrame | Archive:
+    """Return the samples of a shard as rows, or its arrays."""
+    with opening(path):
+        frame = tar_file.read(path)
+    arrays = tar_file.array_column(list(frame.columns))
+    return frame if arrays is None else columns_of(frame, path.name, [arrays])
+
+
+def tar_columns(path: Path, names: Sequence[str], na: Sequence[str]) -> pd.DataFrame:
+    """Return columns of a shard's samples, and read no other."""
+    with opening(path):
+        return tar_file.read(path, names=names)
+
+
+def tar_pieces(path: Path, na: Sequence[str], text: Sequence[str]) -> tuple[int, Iterator[pd.DataFrame]]:
+    """Return how many samples a shard has, and frames of them in turn."""
+    with opening(path):
+        parts = tar_file.parts(path, _TAR_BYTES)
+
+    def frames() -> Iterator[pd.DataFrame]:
+        with opening(path):
+            for part in parts:
+                yield tar_file.read(path, part.begin, part.end)
+
+    return sum(part.rows for part in parts), frames()
