@@ -7,10 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from isotropy.data import ImagePreprocess, read
-from isotropy.data import folder as module
-from isotropy.data.folder import cache
+from isotropy.data import ImagePreprocess, image_decoding, image_store, read
 from isotropy.data.image_files import Form, Head, decode, head
+from isotropy.data.image_store import cache
 from isotropy.data.readers import options_for
 from isotropy.errors import UserError
 
@@ -57,7 +56,7 @@ def test_images_are_decoded_in_the_order_of_their_names(animals):
 def test_a_second_read_decodes_nothing_and_a_changed_file_everything(animals, monkeypatch):
     first = np.array(read(animals).values)
     seen = []
-    monkeypatch.setattr(module, "decode", lambda *given: seen.append(given[0]) or decode(*given))
+    monkeypatch.setattr(image_decoding, "decode", lambda *given: seen.append(given[0]) or decode(*given))
     assert np.array_equal(read(animals).values, first) and not seen
     picture(animals / "cat" / "0.png", colour=(255, 255, 255))
     os.utime(animals / "cat" / "0.png", ns=(1, 1))
@@ -72,7 +71,7 @@ def test_small_images_are_the_same_decoded_here_or_in_threads(animals, tmp_path,
         Image.fromarray(noise).convert(mode).save(animals / f"plain{place}.jpg")
     (animals / "cut.jpg").write_bytes((animals / "plain0.jpg").read_bytes()[:-40])
     here = read(animals, max_bad=1, store=tmp_path / "here")
-    monkeypatch.setattr(module, "_SMALL_SIDE", 0)
+    monkeypatch.setattr(image_store, "SMALL_SIDE", 0)
     threads = read(animals, max_bad=1, store=tmp_path / "threads")
     np.testing.assert_array_equal(here.values, threads.values)
     assert len(here.values) == 10 and here.description == threads.description
@@ -114,11 +113,11 @@ def test_a_full_disk_gets_one_line(animals, tmp_path, monkeypatch):
     def full(*given):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(module, "_write", full)
+    monkeypatch.setattr(image_store, "_write", full)
     with pytest.raises(UserError, match="cannot be written to .*here: No space left on device"):
         read(animals, store=tmp_path / "here")
     assert list((tmp_path / "here").iterdir()) == []
-    monkeypatch.setattr(module.shutil, "disk_usage", lambda place: SimpleNamespace(free=10))
+    monkeypatch.setattr(image_store.shutil, "disk_usage", lambda place: SimpleNamespace(free=10))
     with pytest.raises(UserError, match="GB free"):
         read(animals, store=tmp_path / "here")
 

@@ -13,9 +13,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from isotropy.data.data import Data
-from isotropy.data.folder import ImageFile, ImageFolder, decoded, form_of, image_file, read_images
+from isotropy.data.folder import ImageFolder, read_images
 from isotropy.data.folder_targets import image_notes, image_words
+from isotropy.data.image_decoding import decoded
 from isotropy.data.image_files import SUFFIXES, Form
+from isotropy.data.image_form import form_of
+from isotropy.data.image_listing import ImageFile, image_file
 from isotropy.data.target_columns import Target, counted_rows, pop_column, with_targets
 from isotropy.errors import UserError
 

@@ -5,7 +5,8 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Self
 
-from isotropy.data.folder import Size, max_bad_of
+from isotropy.data.folder import max_bad_of
+from isotropy.data.image_form import Size
 from isotropy.data.infer import known_modality
 from isotropy.data.recordings.format import Format
 from isotropy.data.recordings.read import Cutting

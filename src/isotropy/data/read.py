@@ -10,9 +10,10 @@ import pandas as pd
 from isotropy.data.archive import columns_of
 from isotropy.data.blocks.streamed import streamed
 from isotropy.data.data import Data
-from isotropy.data.folder import Size, shown
 from isotropy.data.frames import as_pandas
 from isotropy.data.grouping import check_division
+from isotropy.data.image_form import Size
+from isotropy.data.image_listing import shown
 from isotropy.data.options import Options
 from isotropy.data.readers import is_one_file, read_file
 from isotropy.data.recordings.format import Format

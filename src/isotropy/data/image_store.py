@@ -1,0 +1,138 @@
+"""Decoded images in a file that is mapped to memory, kept until a file, its time or the form asked for changes."""
+
+import hashlib
+import json
+import os
+import shutil
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from isotropy.data.image_decoding import SMALL_SIDE, decode_each
+from isotropy.data.image_files import Decoded, Form
+from isotropy.data.image_form import form_from, heads_of
+from isotropy.data.image_listing import ImageFile
+from isotropy.errors import UserError
+from isotropy.io.atomic import replacing, write_atomically
+from isotropy.io.tables import Npy
+
+VERSION = 2
+Progress = Callable[[int, int], None] | None
+
+
+def cache() -> Path:
+    """Return the folder for what can be made again: `ISOTROPY_CACHE`, or isotropy in `XDG_CACHE_HOME` or ~/.cache."""
+    if own := os.environ.get("ISOTROPY_CACHE"):
+        return Path(own)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "isotropy"
+
+
+def stored(
+    files: Sequence[ImageFile], origin: str, asked: dict[str, Any], store: Path | None, progress: Progress
+) -> tuple[dict[str, Any], NDArray[np.uint8] | None]:
+    """Return the index of images and their pixels, decoded now or at an earlier call.
+
+    Args:
+        files: the images. origin: tells these images from others. asked: of their form, by `asked_form`.
+        store: folder of the array and its index; None takes one in `cache`. progress: hears the images done, and all.
+
+    Raises:
+        UserError: no room for the array.
+    """
+    key = _digest("\n".join([f"{VERSION} {sorted(asked.items())}", *(f"{one.name} {one.stamp}" for one in files)]))
+    place = store if store is not None else cache() / "images" / _digest(f"{origin} {sorted(asked.items())}")
+    found = _index(place, key)
+    if found is None:
+        with warnings.catch_warnings():
+            # Pillow warns about odd metadata; an image that it can decode is good enough.
+            warnings.simplefilter("ignore")
+            found = _decode_all(files, place, key, asked, progress), _load(place, key)
+    return found
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:16]
+
+
+def _index(place: Path, key: str) -> tuple[dict[str, Any], NDArray[np.uint8] | None] | None:
+    """Return the index and the images of an earlier decode of the same files; None if any of it is damaged."""
+    try:
+        index = json.loads((place / "index.json").read_text("utf-8"))
+        if index["key"] != key or not all(isinstance(name, str) for name in index["files"]):
+            return None
+        if any(len(pair) != 2 for pair in index["bad"]) or len(index["places"]) != len(index["files"]):
+            return None
+        values = _load(place, key)
+        wanted = (len(index["files"]), index["channels"], *index["form"]["size"])
+        if index["files"] and (values is None or values.shape != wanted or values.dtype != np.uint8):
+            return None
+        dict(index["lost"])
+    except (OSError, EOFError, ValueError, KeyError, TypeError):
+        return None
+    return index, values
+
+
+def _load(place: Path, key: str) -> NDArray[np.uint8] | None:
+    path = place / f"images-{key}.npy"
+    if not path.is_file():
+        return None
+    images: NDArray[np.uint8] = np.load(path, mmap_mode="c", allow_pickle=False)
+    return images
+
+
+def _decode_all(
+    files: Sequence[ImageFile], place: Path, key: str, asked: dict[str, Any], progress: Progress
+) -> dict[str, Any]:
+    """Decode all files into `place` and return the index; what is there already stays valid until the end."""
+    heads, side = heads_of(files)
+    form = form_from(files, asked, heads, side)
+    height, width = form.size
+    place.mkdir(parents=True, exist_ok=True)
+    free, need = shutil.disk_usage(place).free, len(files) * form.channels * height * width
+    if need > free:
+        raise UserError(
+            f"the decoded images take {need / 1e9:.1f} GB and {place} has {free / 1e9:.1f} GB free: choose "
+            "another place (ISOTROPY_CACHE) or a smaller size"
+        )
+    array = f"images-{key}.npy"
+    said = {name: asked[name] for name in ("fit", "background")} | {"size": [height, width]}
+    said |= {"levels": list(form.levels)} if form.levels else {}
+    try:
+        with replacing(place / array) as temporary:
+            found = _write(temporary, files, decode_each(files, form, small=side < SMALL_SIDE), form, progress)
+        index = {"key": key, "form": said, "channels": form.channels, **found}
+        write_atomically(place / "index.json", json.dumps(index).encode())
+    except OSError as error:
+        raise UserError(f"the decoded images cannot be written to {place}: {error.strerror}") from error
+    for old in place.glob("images-*.npy"):
+        if old.name != array:
+            old.unlink(missing_ok=True)
+    return index
+
+
+def _write(
+    path: Path, files: Sequence[ImageFile], images: Iterable[Decoded | str], form: Form, progress: Progress
+) -> dict[str, Any]:
+    """Write the decoded images to one .npy file; return the good ones, the bad ones with reasons, and what is lost."""
+    good: list[str] = []
+    places: list[int] = []
+    bad: list[tuple[str, str]] = []
+    lost: Counter[str] = Counter()
+    with closing(Npy(path, (form.channels, *form.size), np.uint8)) as out:
+        for place, (file, image) in enumerate(zip(files, images, strict=True)):
+            if isinstance(image, str):
+                bad.append((file.name, image))
+            else:
+                out.write(image.pixels[None])
+                good.append(file.name)
+                places.append(place)
+                lost.update(image.lost)
+            if progress is not None:
+                progress(place + 1, len(files))
+    return {"files": good, "places": places, "bad": bad, "lost": dict(lost)}
