@@ -34,9 +34,10 @@ from PIL import Image
 from isotropy.data import Data, read
 from isotropy.evaluation import knn_probe
 from isotropy.methods.method import Method
+from isotropy.runs.events import Finished, Stepped
 from isotropy.runs.prepare import Prepared, prepare
 from isotropy.runs.recipe import Recipe
-from isotropy.runs.session import Finished, Stepped, train
+from isotropy.runs.session import train
 from isotropy.training import comm, fit
 
 LIGHTLY = 1_900  # images a second

@@ -27,7 +27,8 @@ import pyarrow.parquet as pq
 
 from isotropy.data.blocks.dataset import BlockDataset
 from isotropy.io.tables import Npy
-from isotropy.runs.session import Planned, train
+from isotropy.runs.events import Planned
+from isotropy.runs.session import train
 from isotropy.training import fit
 
 LIMIT = 2_000_000_000

@@ -18,7 +18,7 @@ from isotropy.methods.method import Method
 from isotropy.objectives import reconstruction
 from isotropy.representation import Representation
 from isotropy.representation.embedding import embed_rows, steady_chunk
-from isotropy.runs.directory import fingerprint
+from isotropy.runs.fingerprint import fingerprint
 from isotropy.training import fit
 from isotropy.views import MultiView, Plain, SeriesViews
 

@@ -27,8 +27,9 @@ if TYPE_CHECKING:
     from isotropy.runs.compare import compare
     from isotropy.runs.compare_methods import Leaderboard, compare_methods
     from isotropy.runs.diagnose import diagnose
+    from isotropy.runs.events import Evaluated, Finished, Planned, Recorded, Stepped, Stopped, Trained
     from isotropy.runs.recipe import Recipe
-    from isotropy.runs.session import Evaluated, Finished, Planned, Recorded, Stepped, Stopped, Trained, train
+    from isotropy.runs.session import train
     from isotropy.training import fit
 
 # OpenMP's threads spin while they wait for each other; where other programs hold a core, that was measured to make a
@@ -68,14 +69,14 @@ __all__ = [
 
 # Where each public name lives; imported when first asked for, so that `isotropy --help` does not wait for torch.
 _HOMES = {
-    "Evaluated": "isotropy.runs.session",
-    "Finished": "isotropy.runs.session",
+    "Evaluated": "isotropy.runs.events",
+    "Finished": "isotropy.runs.events",
     "Leaderboard": "isotropy.runs.compare_methods",
-    "Planned": "isotropy.runs.session",
-    "Recorded": "isotropy.runs.session",
-    "Stepped": "isotropy.runs.session",
-    "Stopped": "isotropy.runs.session",
-    "Trained": "isotropy.runs.session",
+    "Planned": "isotropy.runs.events",
+    "Recorded": "isotropy.runs.events",
+    "Stepped": "isotropy.runs.events",
+    "Stopped": "isotropy.runs.events",
+    "Trained": "isotropy.runs.events",
     "METHODS": "isotropy.methods",
     "Recipe": "isotropy.runs.recipe",
     "Representation": "isotropy.representation",

@@ -12,7 +12,8 @@ from isotropy.cli import main
 from isotropy.cli.beside import described, drawn, pictures
 from isotropy.data import Data, read
 from isotropy.representation import load
-from isotropy.runs.session import Finished, train
+from isotropy.runs.events import Finished
+from isotropy.runs.session import train
 from isotropy.search import nearest
 
 

@@ -12,7 +12,7 @@ import torch
 import torch._dynamo  # this and the verb would be imported in every child
 
 import isotropy.cli.fit
-import isotropy.runs.directory
+import isotropy.runs.recorder
 from isotropy.cli import main
 from isotropy.training import checkpoint
 
@@ -99,5 +99,5 @@ def main_of(plan: Path) -> None:
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    isotropy.runs.directory._SECONDS_BETWEEN_CHECKPOINTS = SECONDS
+    isotropy.runs.recorder._SECONDS_BETWEEN_CHECKPOINTS = SECONDS
     main_of(Path(sys.argv[1]))

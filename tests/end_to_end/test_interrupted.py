@@ -12,7 +12,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-import isotropy.runs.directory
+import isotropy.runs.recorder
 from end_to_end.conftest import QUICK, SMALL_IMAGES, SMALL_SERIES, SMALL_TABLE
 from isotropy.io import atomic
 from isotropy.methods import SimCLR
@@ -97,9 +97,9 @@ def run(files, cli):
 
     def fit(name, stop_at=None):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(isotropy.runs.directory, "_SECONDS_BETWEEN_CHECKPOINTS", 0.0)
+            patch.setattr(isotropy.runs.recorder, "_SECONDS_BETWEEN_CHECKPOINTS", 0.0)
             if stop_at:
-                patch.setattr(isotropy.runs.directory, "_metrics", raising_at(stop_at))
+                patch.setattr(isotropy.runs.recorder, "_metrics", raising_at(stop_at))
             return cli("fit", files / "people.csv", "--epochs", 4, *SIMCLR, "--out", name)
 
     said = fit("run", stop_at=7)
@@ -109,7 +109,7 @@ def run(files, cli):
 
 
 def raising_at(number):
-    real = isotropy.runs.directory._metrics
+    real = isotropy.runs.recorder._metrics
 
     def metrics(step):
         if step.number == number:
@@ -192,7 +192,7 @@ def test_a_disk_that_fills_up_during_a_checkpoint_keeps_the_last_good_one(run, c
 
     before = files_of("run")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(isotropy.runs.directory, "_SECONDS_BETWEEN_CHECKPOINTS", 0.0)
+        patch.setattr(isotropy.runs.recorder, "_SECONDS_BETWEEN_CHECKPOINTS", 0.0)
         patch.setattr(atomic.os, "fsync", full)
         said = cli("fit", "--resume", "run", *QUICK)
     assert said.code == 2

@@ -222,7 +222,7 @@ def watched(runner, taken, kill_at=None):
 
 
 def test_a_killed_run_goes_on_from_its_last_checkpoint_and_ends_in_the_same_row(runner, tmp_path, monkeypatch):
-    monkeypatch.setattr("isotropy.runs.directory._SECONDS_BETWEEN_CHECKPOINTS", -1.0)
+    monkeypatch.setattr("isotropy.runs.recorder._SECONDS_BETWEEN_CHECKPOINTS", -1.0)
     whole, taken = tmp_path / "whole" / "results.jsonl", []
     whole.parent.mkdir()
     runner.fill(whole, [watched(runner, [])])

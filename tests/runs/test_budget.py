@@ -3,8 +3,9 @@ import pytest
 import torch
 
 import isotropy
-from isotropy.runs import budget, prepare, session
-from isotropy.runs.session import Evaluated, Planned, Stepped, train
+from isotropy.runs import budget, planning, prepare
+from isotropy.runs.events import Evaluated, Planned, Stepped
+from isotropy.runs.session import train
 
 ROWS = np.random.default_rng(0).normal(size=(90, 3))
 
@@ -91,7 +92,7 @@ def test_fewer_rows_are_probed_where_the_budget_leaves_too_little(monkeypatch, s
 
 
 def test_a_run_probes_so_many_rows_and_a_resumed_one_as_many(monkeypatch, tmp_path):
-    monkeypatch.setattr(session, "divided", lambda prepared, budget, spent: (budget / 2, (50, 10)))
+    monkeypatch.setattr(planning, "divided", lambda prepared, budget, spent: (budget / 2, (50, 10)))
     monkeypatch.setattr(prepare, "seconds_per_epoch", lambda prepared: 1.0)
     found = []
     for event in train(ROWS, label=np.arange(90) % 2, method="simclr", budget=6, out=tmp_path / "run"):

@@ -10,7 +10,7 @@ from isotropy.errors import UserError
 from isotropy.runs import contest
 from isotropy.runs.compare_methods import Interrupted, Leaderboard, Measuring, Shared, Underway, compare_methods
 from isotropy.runs.directory import Run
-from isotropy.runs.session import Planned, Stepped, Trained
+from isotropy.runs.events import Planned, Stepped, Trained
 
 RNG = np.random.default_rng(0)
 LABELS = np.arange(240) % 3

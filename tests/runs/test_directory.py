@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 import torch
 
-import isotropy.runs.directory
+import isotropy.runs.embeddings
 from isotropy.data import read
 from isotropy.diagnostics.codes import mutual_information, purity, usage
 from isotropy.errors import UserError
@@ -20,7 +20,8 @@ from isotropy.nn.segments import SegmentHead
 from isotropy.report import summarise
 from isotropy.representation import Representation, load
 from isotropy.runs import prepare
-from isotropy.runs.directory import Run, fingerprint
+from isotropy.runs.directory import Run
+from isotropy.runs.fingerprint import fingerprint
 from isotropy.runs.monitor import Monitor
 from isotropy.runs.recipe import Recipe
 from isotropy.runs.session import train
@@ -132,7 +133,7 @@ def test_the_export_is_written_in_pieces(prepared, tmp_path, monkeypatch):
     sizes = []
     real = Representation.embed_stored
     monkeypatch.setattr(Representation, "embed_stored", lambda self, x: sizes.append(len(x)) or real(self, x))
-    monkeypatch.setattr(isotropy.runs.directory, "_PIECE", 30)
+    monkeypatch.setattr(isotropy.runs.embeddings, "_PIECE", 30)
     run = Run(tmp_path)
     run.export(prepared, represented(prepared), [], None)
     assert sizes == [30, 30, 20]

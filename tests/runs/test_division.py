@@ -10,7 +10,8 @@ from isotropy.errors import UserError
 from isotropy.report.points import read_points
 from isotropy.runs.directory import Run
 from isotropy.runs.division import divide
-from isotropy.runs.session import Planned, Stepped, train
+from isotropy.runs.events import Planned, Stepped
+from isotropy.runs.session import train
 
 FAST = ["--method", "simclr", "--epochs", "1", "--set", "encoder.width=8", "--set", "encoder.hidden=8"]
 

@@ -9,7 +9,8 @@ import pytest
 
 from isotropy.errors import UserError
 from isotropy.runs.embedded import FILE, Embedded
-from isotropy.runs.session import Finished, train
+from isotropy.runs.events import Finished
+from isotropy.runs.session import train
 
 
 @pytest.fixture(scope="module")

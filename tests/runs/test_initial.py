@@ -10,8 +10,8 @@ import isotropy
 from isotropy.encoders import build
 from isotropy.errors import UserError
 from isotropy.methods import BYOL
+from isotropy.runs.events import Finished, Planned
 from isotropy.runs.initial import begin_with, freeze
-from isotropy.runs.session import Finished, Planned
 from isotropy.training import fit
 
 ROWS = np.random.default_rng(0).normal(size=(60, 3)).astype(np.float32)

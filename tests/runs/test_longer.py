@@ -9,10 +9,11 @@ from safetensors.torch import load_file
 
 import isotropy
 from isotropy.errors import UserError
-from isotropy.runs import longer, prepare, session
+from isotropy.runs import longer, planning, prepare
 from isotropy.runs.directory import Run
+from isotropy.runs.events import Finished, Planned, Stepped
 from isotropy.runs.recipe import Recipe
-from isotropy.runs.session import Finished, Planned, Stepped, train
+from isotropy.runs.session import train
 from isotropy.training import checkpoint
 
 SMALL = {"encoder.width": 8, "encoder.hidden": 8, "train.batch_size": 16}
@@ -40,7 +41,7 @@ def end(events):
 def run(tmp_path, monkeypatch):
     """Return a run of three epochs, each of four steps; an epoch takes a second."""
     monkeypatch.setattr(prepare, "seconds_per_epoch", lambda prepared: 1.0)
-    monkeypatch.setattr(session, "divided", lambda prepared, budget: (budget - 2, ()))
+    monkeypatch.setattr(planning, "divided", lambda prepared, budget: (budget - 2, ()))
     end(train(data(), recipe(), epochs=3, out=tmp_path / "run", evaluators=("knn",)))
     return tmp_path / "run"
 

@@ -9,11 +9,12 @@ import torch
 
 import isotropy
 from isotropy.errors import UserError
-from isotropy.runs import prepare, session
+from isotropy.runs import planning, prepare
 from isotropy.runs.directory import Run
+from isotropy.runs.events import Evaluated, Finished, Planned, Recorded, Stepped, Stopped, Trained
 from isotropy.runs.monitor import verdict_due
 from isotropy.runs.recipe import Recipe
-from isotropy.runs.session import Evaluated, Finished, Planned, Recorded, Stepped, Stopped, Trained, train
+from isotropy.runs.session import train
 from isotropy.training import checkpoint
 
 RECIPE = Recipe.default("simclr", "table").changed(
@@ -146,7 +147,7 @@ def test_a_path_is_remembered_and_settings_change_the_recipe(tmp_path, monkeypat
 
 def test_a_budget_and_the_default_length_become_epochs(monkeypatch):
     monkeypatch.setattr(prepare, "seconds_per_epoch", lambda prepared: 2.0)
-    monkeypatch.setattr(session, "divided", lambda prepared, budget, spent: (budget, ()))
+    monkeypatch.setattr(planning, "divided", lambda prepared, budget, spent: (budget, ()))
     planned = next(train(ROWS, RECIPE, budget=8))
     assert (planned.epochs, planned.reason, planned.seconds) == (4.0, "budget", 8.0)
     assert next(train(ROWS, method="simclr")).epochs == 90.0, "three minutes"
@@ -176,7 +177,7 @@ def test_a_network_of_ones_own_is_copied_and_compared_with_itself():
 )
 def test_arguments_that_do_not_fit_are_refused_at_once(arguments, line):
     with pytest.raises(UserError, match=line):
-        session.train(**arguments)
+        train(**arguments)
 
 
 def test_verdicts_are_due_at_the_same_records_after_a_resumption_and_ever_more_seldom():

@@ -17,8 +17,9 @@ from data.test_shards import npy, saved, write_tar
 from isotropy.data.blocks import blocks, dataset, formats
 from isotropy.errors import UserError
 from isotropy.runs.embedded import Embedded
+from isotropy.runs.events import Finished, Planned, Stepped
 from isotropy.runs.recipe import Recipe
-from isotropy.runs.session import Finished, Planned, Stepped, train
+from isotropy.runs.session import train
 from isotropy.training import fit
 from isotropy.views import Plain
 

@@ -2,7 +2,8 @@ import pytest
 import torch
 
 from isotropy.runs import threads
-from isotropy.runs.session import Planned, Stepped, train
+from isotropy.runs.events import Planned, Stepped
+from isotropy.runs.session import train
 from isotropy.runs.threads import threads_beside
 from isotropy.training import checkpoint
 

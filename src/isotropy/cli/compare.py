@@ -24,7 +24,7 @@ from isotropy.runs.compare_methods import (
     Underway,
     compare_methods,
 )
-from isotropy.runs.session import Planned, Recorded, Stepped
+from isotropy.runs.events import Planned, Recorded, Stepped
 from isotropy.runs.settings import parse_setting
 
 

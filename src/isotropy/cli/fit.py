@@ -26,19 +26,10 @@ from isotropy.methods import find_method
 from isotropy.runs.auto import AUTO
 from isotropy.runs.diagnose import diagnose
 from isotropy.runs.directory import Run
+from isotropy.runs.events import Evaluated, Event, Finished, Planned, Recorded, Stepped, Stopped, Trained
+from isotropy.runs.planning import read_again
 from isotropy.runs.prepare import weights_taken
-from isotropy.runs.session import (
-    Evaluated,
-    Event,
-    Finished,
-    Planned,
-    Recorded,
-    Stepped,
-    Stopped,
-    Trained,
-    read_again,
-    train,
-)
+from isotropy.runs.session import train
 from isotropy.runs.settings import parse_setting
 from isotropy.training import Diverged, comm
 from isotropy.training.plan import MOST_EPOCHS

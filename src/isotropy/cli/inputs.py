@@ -17,7 +17,7 @@ from isotropy.data.recordings.windows import Windows
 from isotropy.data.stream import Stream
 from isotropy.errors import UserError
 from isotropy.representation import Representation, load
-from isotropy.runs.directory import on_first
+from isotropy.training.comm import on_first
 
 _NOTES = 8
 

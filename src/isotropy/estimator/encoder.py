@@ -25,10 +25,11 @@ from isotropy.encoders import Encoder
 from isotropy.errors import UserError
 from isotropy.methods import Method
 from isotropy.runs.auto import AUTO
+from isotropy.runs.events import Finished, Stepped
 from isotropy.runs.initial import beginning
 from isotropy.runs.prepare import Prepared, default_epochs
 from isotropy.runs.recipe import Recipe
-from isotropy.runs.session import Finished, Stepped, train
+from isotropy.runs.session import train
 
 _OPTIONS = {
     "method_options": "method",

@@ -17,10 +17,11 @@ from isotropy.methods import find_method
 from isotropy.runs.comparison_folder import LEADERBOARD, ComparisonFolder, default_folder, identity_of
 from isotropy.runs.contest import Contest, contestants, divided
 from isotropy.runs.defaults import COMPARED, COMPARED_BUDGET
-from isotropy.runs.directory import fingerprint
+from isotropy.runs.events import Event, Planned, Stepped, Stopped, Trained
+from isotropy.runs.fingerprint import fingerprint
 from isotropy.runs.prepare import Prepared, epochs_within, prepare
 from isotropy.runs.recipe import Recipe
-from isotropy.runs.session import Event, Planned, Stepped, Stopped, Trained, train
+from isotropy.runs.session import train
 from isotropy.runs.shares import divide, time_method, try_out
 from isotropy.training import Diverged
 

@@ -1,38 +1,32 @@
 """The run directory: what is written where, and read back."""
 
-import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
-from time import perf_counter
 from typing import Any
 
 import numpy as np
-import pandas as pd
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from isotropy.batch import Batch, batched, tensors_of
+from isotropy.batch import Batch
 from isotropy.data import Preprocess, preprocess_from
 from isotropy.errors import UserError
 from isotropy.evaluation.score import read_comparison
 from isotropy.io.atomic import write_atomically
 from isotropy.io.json_file import checked, read_json
-from isotropy.io.logs import Log, finite
+from isotropy.io.logs import Log
 from isotropy.representation import Representation
 from isotropy.runs import columns
-from isotropy.runs.columns import Column
+from isotropy.runs.embeddings import write_embeddings
 from isotropy.runs.file_types import FILES, LOGS, Comparison
+from isotropy.runs.fingerprint import SAMPLED, fingerprint, sampled
 from isotropy.runs.prepare import Prepared
 from isotropy.runs.recipe import Recipe
-from isotropy.training import Diverged, Step, checkpoint, comm
+from isotropy.runs.recorder import Recorder
+from isotropy.training import Diverged, checkpoint, comm
 
-_SECONDS_BETWEEN_CHECKPOINTS = 30.0
-# Rows that are embedded and written at once: what bounds the memory of the export.
-_PIECE = 16384
-_SAMPLED = 16  # length of a fingerprint of version 0.1
 _LOGS = ("metrics", "diagnostics", "timing")
 # What version 0.1 called some of what it wrote; its runs are read under the names of today.
 _RENAMED = {"said": "description", "landmarks": "reference_losses", "kinship": "linear_cka", "looks_rank": "views_rank"}
@@ -173,7 +167,7 @@ class Run:
         about = self.about
         known = about.get("fingerprint")
         # Version 0.1 looked at a thousand rows only.
-        now = _sampled(rows) if isinstance(known, str) and len(known) == _SAMPLED else fingerprint(rows)
+        now = sampled(rows) if isinstance(known, str) and len(known) == SAMPLED else fingerprint(rows)
         if about.get("rows") != len(rows) or known != now:
             raise UserError(
                 f"{self.folder}: the data is not what the run began with ({about.get('rows')} rows then, {len(rows)} "
@@ -188,7 +182,7 @@ class Run:
                 name: stack.enter_context(closing(Log(self.folder / f"{name}.jsonl", offsets.get(name, 0))))
                 for name in (_LOGS if comm.rank() == 0 else ())
             }
-            recorder = Recorder(logs, self)
+            recorder = Recorder(logs, self.checkpoints, self.read_records() if logs else ())
             try:
                 yield recorder
             except Diverged as error:
@@ -216,7 +210,7 @@ class Run:
             UserError: a disk that does not take a file.
         """
         with self._writing():
-            self._write_embeddings(prepared, made, vectors)
+            write_embeddings(self.folder / "embeddings.parquet", prepared, made, vectors)
             if self.extends:
                 # Other labels were probed on the encoder that the shorter training gave.
                 self._write("probes.json", found)
@@ -232,30 +226,6 @@ class Run:
         if about.pop("unfinished", None):
             with self._writing():
                 self._write("data.json", about | prepared.facts())
-
-    def _write_embeddings(self, prepared: Prepared, made: Representation, vectors: NDArray[np.float32] | None) -> None:
-        """Write embeddings.parquet: what stands beside the vectors, each with its role (`columns`), and z0, z1, ...
-
-        That is the part of each row (or "unused"), its labels as text, if any, its number, groups and the columns of
-        the user's table. The first label is called "label", the others by their names. Windows of recordings have
-        their file, group, start, end and the fraction of their steps with each label.
-        """
-        rows = prepared.rows
-        part = np.full(len(rows), "unused", dtype="<U6")
-        part[prepared.train], part[prepared.test] = "train", "test"
-        beside = {"part": Column(part, columns.PART)}
-        for place, one in enumerate(prepared.division.labels):
-            name = columns.free_name(one.name, columns.LABEL, beside) if place else "label"
-            beside[name] = Column(_texts(one.values), columns.LABEL, one.name)
-        if prepared.data.windows is not None:
-            for name, values in prepared.data.windows.columns().items():
-                free = columns.free_name(name, columns.WINDOW, beside)
-                beside[free] = Column(values, columns.WINDOW, name)
-        beside["row"] = Column(np.arange(len(rows)), columns.ROW)
-        beside |= columns.kept_columns(prepared.data, beside)
-        with columns.writing(self.folder / "embeddings.parquet", beside, made.names) as writer:
-            for piece in batched(len(rows), rows=_PIECE):
-                writer.write(made.embed_stored(rows[piece]) if vectors is None else vectors[piece])
 
     def keep_evidence(self, found: list[dict[str, Any]]) -> None:
         """Write probes.json: one entry per label, the newest in place of an older one of the same name."""
@@ -304,54 +274,6 @@ class Run:
         return checked(_renamed(read_json(path, Any, remedy)), kind, str(path), remedy)
 
 
-class Recorder:
-    """Writes the numbers and checkpoints of one training; without a run it keeps the records in memory.
-
-    Args:
-        logs: of the run, by name; empty on other ranks than the first.
-        run: where checkpoints go, None for nowhere.
-    """
-
-    def __init__(self, logs: dict[str, Log], run: Run | None) -> None:
-        self._logs, self.run = logs, run
-        self.records = run.read_records() if run and logs else []
-        self._saved = perf_counter()
-
-    def step(self, step: Step) -> None:
-        """Write a step's line of metrics.jsonl (a function of the run alone) and of timing.jsonl."""
-        if self._logs:
-            self._logs["metrics"].add(_metrics(step))
-            self._logs["timing"].add({"step": step.number, "seconds": step.seconds, "waited": step.waited})
-
-    def record(self, seen: dict[str, float]) -> dict[str, Any]:
-        """Keep what the monitor saw, and return it as it is written: null where a number is not finite."""
-        self.records.append(self._logs["diagnostics"].add(seen) if self._logs else finite(seen))
-        return self.records[-1]
-
-    @property
-    def due(self) -> bool:
-        """Whether half a minute has passed since the last checkpoint."""
-        return perf_counter() - self._saved > _SECONDS_BETWEEN_CHECKPOINTS
-
-    def save(self, step: Step) -> None:
-        """Write a checkpoint of the step, with the lengths of the logs, which a resume cuts back to."""
-        if self.run is not None:
-            step.save(self.run.checkpoints, offsets={name: log.flushed() for name, log in self._logs.items()})
-            self._saved = perf_counter()
-
-
-def on_first(action: Callable[[], Any]) -> None:
-    """Do something on the first rank; what goes wrong there stops all of them."""
-    problem = None
-    if comm.rank() == 0:
-        try:
-            action()
-        except UserError as error:
-            problem = str(error)
-    if problem := comm.broadcast_object(problem):
-        raise UserError(problem)
-
-
 def free_folder(path: str, method: str) -> Path:
     """Return runs/NAME-METHOD, numbered where it is taken."""
     base = Path("runs") / f"{Path(path).resolve().stem}-{method.rpartition(':')[2]}"
@@ -364,38 +286,3 @@ def free_folder(path: str, method: str) -> Path:
 def _renamed(written: Any) -> Any:
     """Return what a file holds under the names of today; what is no mapping is damaged, and its reader says so."""
     return {_RENAMED.get(key, key): value for key, value in written.items()} if isinstance(written, dict) else written
-
-
-def fingerprint(rows: Tensor | Batch) -> str:
-    """Return a digest of all rows as they are stored, read in pieces of bounded size."""
-    digest = hashlib.sha256()
-    for tensor in tensors_of(rows):
-        digest.update(f"{tensor.dtype} {tuple(tensor.shape)}".encode())
-        for piece in batched(len(tensor), row_bytes=tensor[:1].nbytes):
-            digest.update(np.ascontiguousarray(tensor[piece].cpu().numpy()).data)
-    return digest.hexdigest()[:32]
-
-
-def _sampled(rows: Tensor | Batch) -> str:
-    """Return the fingerprint of version 0.1."""
-    places = torch.linspace(0, len(rows) - 1, min(len(rows), 1000)).long()
-    digest = hashlib.sha256()
-    for tensor in tensors_of(rows):
-        digest.update(tensor[places].cpu().numpy().tobytes())
-    return digest.hexdigest()[:_SAMPLED]
-
-
-def _metrics(step: Step) -> dict[str, Any]:
-    return {
-        "step": step.number,
-        "epoch": step.epoch,
-        "pass": step.pass_,
-        "loss": step.loss,
-        "terms": step.terms,
-        "lr": step.lr,
-    }
-
-
-def _texts(labels: Any) -> Any:
-    """Return labels as texts, missing ones as such; several of a row stand behind each other."""
-    return pd.Series([";".join(one) if isinstance(one, tuple) else one for one in labels]).astype("string")

@@ -7,10 +7,11 @@ import torch
 
 from isotropy.errors import UserError
 from isotropy.runs.contest import Contest
+from isotropy.runs.events import Planned, Stepped, Trained
 from isotropy.runs.monitor import Monitor
 from isotropy.runs.prepare import epochs_within, prepare, seconds_per_epoch
 from isotropy.runs.recipe import Recipe
-from isotropy.runs.session import Planned, Stepped, Trained, train
+from isotropy.runs.session import train
 
 # Of its budget a run is tried for so much first, and for so many steps; the first ones warm up.
 _TRIED, _TRIED_STEPS, _WARM_UP_STEPS = 0.05, 20, 3

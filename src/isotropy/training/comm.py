@@ -7,7 +7,7 @@ its gradient: backward sums over the ranks what they ask of a row, which with th
 
 import inspect
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
@@ -76,6 +76,18 @@ def broadcast_object(value: Any) -> Any:
     box = [value]
     dist.broadcast_object_list(box, src=0)
     return box[0]
+
+
+def on_first(action: Callable[[], Any]) -> None:
+    """Do something on the first rank; what goes wrong there stops all of them."""
+    problem = None
+    if rank() == 0:
+        try:
+            action()
+        except UserError as error:
+            problem = str(error)
+    if problem := broadcast_object(problem):
+        raise UserError(problem)
 
 
 def all_reduce_sum(x: Tensor) -> Tensor:

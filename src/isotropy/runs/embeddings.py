@@ -1,0 +1,60 @@
+"""embeddings.parquet as a run writes it: every row's embedding, and what stands beside it."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from isotropy.batch import batched
+from isotropy.representation import Representation
+from isotropy.runs import columns
+from isotropy.runs.columns import Column
+from isotropy.runs.prepare import Prepared
+
+# Rows that are embedded and written at once: what bounds the memory of the export.
+_PIECE = 16384
+
+
+def write_embeddings(
+    path: Path, prepared: Prepared, made: Representation, vectors: NDArray[np.float32] | None = None
+) -> None:
+    """Write what stands beside the vectors, each column with its role (`columns`), and z0, z1, ...
+
+    Args:
+        path: of the file. prepared, made: the run's data and its encoder.
+        vectors: the embeddings of all rows, (N, width), where they are made already.
+
+    Raises:
+        OSError: the disk does not take it.
+    """
+    with columns.writing(path, _beside(prepared), made.names) as writer:
+        for piece in batched(len(prepared.rows), rows=_PIECE):
+            writer.write(made.embed_stored(prepared.rows[piece]) if vectors is None else vectors[piece])
+
+
+def _beside(prepared: Prepared) -> dict[str, Column]:
+    """Return the part of each row (or "unused"), its labels as text, if any, its number, groups and the user's columns.
+
+    The first label is called "label", the others by their names. Windows of recordings have their file, group, start,
+    end and the fraction of their steps with each label.
+    """
+    rows = len(prepared.rows)
+    part = np.full(rows, "unused", dtype="<U6")
+    part[prepared.train], part[prepared.test] = "train", "test"
+    beside = {"part": Column(part, columns.PART)}
+    for place, one in enumerate(prepared.division.labels):
+        name = columns.free_name(one.name, columns.LABEL, beside) if place else "label"
+        beside[name] = Column(_texts(one.values), columns.LABEL, one.name)
+    if prepared.data.windows is not None:
+        for name, values in prepared.data.windows.columns().items():
+            free = columns.free_name(name, columns.WINDOW, beside)
+            beside[free] = Column(values, columns.WINDOW, name)
+    beside["row"] = Column(np.arange(rows), columns.ROW)
+    return beside | columns.kept_columns(prepared.data, beside)
+
+
+def _texts(labels: Any) -> Any:
+    """Return labels as texts, missing ones as such; several of a row stand behind each other."""
+    return pd.Series([";".join(one) if isinstance(one, tuple) else one for one in labels]).astype("string")
