@@ -15,8 +15,8 @@ from isotropy.evaluation.evidence import evidence
 from isotropy.features import FEATURES
 from isotropy.modalities import MODALITIES
 from isotropy.representation import EMBEDDINGS, Representation, learn_embedding, load
+from isotropy.representation.block import Block
 from isotropy.representation.embedding import embed_rows
-from isotropy.representation.joined import Block
 from representation.examples import lively, made
 
 OF = {"table": "table_mlp", "series": "dilated_resnet", "image": "small_resnet"}

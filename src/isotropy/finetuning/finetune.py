@@ -24,7 +24,7 @@ from isotropy.finetuning.rounds import Material, Rounds, SelfSupervised, Trained
 from isotropy.finetuning.settings import FineTuning
 from isotropy.finetuning.target import Target
 from isotropy.representation import Representation, embed_rows, example_for
-from isotropy.representation.joined import learning_rows
+from isotropy.representation.embeddings import learning_rows
 
 Progress = Callable[[str, int, int], None]
 PROBE, TUNED = "frozen probe", "fine-tuned"

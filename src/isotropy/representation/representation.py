@@ -18,13 +18,7 @@ from torch import Tensor, nn
 
 from isotropy import encoders
 from isotropy.batch import Batch, batched, unwrap
-from isotropy.data import Data, Preprocess, SeriesPreprocess, preprocess_from, read
-from isotropy.data.frames import as_pandas
-from isotropy.data.infer import infer_modality
-from isotropy.data.readers import options_for
-from isotropy.data.recordings.paths import named_by_path
-from isotropy.data.stream import stream
-from isotropy.data.unequal import LAST, as_values
+from isotropy.data import Data, Preprocess
 from isotropy.encoders import Encoder, Wrapped, wrap
 from isotropy.encoders.encoder import to_channels_last
 from isotropy.errors import UserError
@@ -33,30 +27,24 @@ from isotropy.modalities import MODALITIES
 from isotropy.nn.segments import SegmentHead
 from isotropy.representation.card import card as model_card
 from isotropy.representation.embedding import chunk_of, embed_groups, embed_rows, repeated, steady_chunk
+from isotropy.representation.embeddings import learning_rows
 from isotropy.representation.files import (
-    CODER,
     CONFIG,
-    EMBEDDING,
     FORMAT,
     MODEL,
     ROWS,
     TENSORS,
-    WEIGHTS,
-    fill,
-    network,
-    read_about,
-    read_tensors,
     write,
     write_weights,
 )
 from isotropy.representation.hub import downloaded, uploaded
-from isotropy.representation.joined import EMBEDDINGS, Embedding, Learned, learning_rows
-from isotropy.representation.streaming import gathered
+from isotropy.representation.inputs import pieces_for, read_for, values_for
+from isotropy.representation.learned import Embedding, Learned
+from isotropy.representation.saved import FILES, read_saved
 from isotropy.search import Index, nearest
 
 # Chunks that `iterate` reads and yields at once.
 _CHUNKS = 16
-_FILES = {"encoder": WEIGHTS, "embedding": EMBEDDING, "coder": CODER}
 Network = TypeVar("Network", bound=nn.Module)
 
 
@@ -198,7 +186,7 @@ class Representation:
         standardise: bool = False,
     ) -> Iterator[NDArray[np.float32]]:
         """Yield what `transform` returns in pieces, in constant memory; `progress` hears the rows done and all rows."""
-        values = self._values(values)
+        values = values_for(self.preprocess, values)
         for part in batched(len(values), rows=self.chunk * _CHUNKS):
             piece = values.iloc[part] if isinstance(values, pd.DataFrame) else values[part]
             yield self.embed_stored(self.preprocess.transform(piece), standardise=standardise)
@@ -229,15 +217,7 @@ class Representation:
             >>> [len(z) for z in made.encode((row for row in x), batch_size=20)]
             [20, 20, 10]
         """
-        if named_by_path(values) and "like" not in options_for(self.preprocess, None):
-            pieces = stream(values, self.preprocess).pieces
-        elif isinstance(values, (Data, pd.DataFrame, np.ndarray, Tensor, str, Path)) or named_by_path(values):
-            yield from self.iterate(values, standardise=standardise)
-            return
-        else:
-            shape = MODALITIES[self.modality].example_rows(self.preprocess.shape, 1).shape[1:]
-            pieces = gathered(values, tuple(shape), batch_size or self.chunk * _CHUNKS)
-        for piece in pieces:
+        for piece in pieces_for(self.preprocess, values, batch_size or self.chunk * _CHUNKS):
             yield from self.iterate(piece, standardise=standardise)
 
     def search(
@@ -294,26 +274,7 @@ class Representation:
 
     def stored(self, values: Any) -> Tensor | Batch:
         """Return rows as `transform` takes them as the preprocessing stores them; raises what `transform` raises."""
-        return self.preprocess.transform(self._values(values))
-
-    def _values(self, values: Any) -> Any:
-        """Return values in the form that the preprocessing takes."""
-        place = Path(values).expanduser() if isinstance(values, (str, Path)) else None
-        options = options_for(self.preprocess, place)
-        if named_by_path(values) or (isinstance(values, pd.DataFrame) and "like" in options):
-            values = read(values, modality=self.modality, **options)
-        if isinstance(values, Data):
-            return values.values
-        values = as_pandas(values)
-        if isinstance(values, pd.DataFrame):
-            if self.preprocess.takes_frames:
-                return values
-            values = values.to_numpy()
-        array = as_values(values)
-        if isinstance(self.preprocess, SeriesPreprocess) and options.get("channels") == LAST:
-            # Rows of `isotropy.read` have their channels in front already.
-            array = array if _arranged(array, self.preprocess.channels) else as_values(values, LAST)
-        return infer_modality(array, self.modality, scale=options.get("scale"))[0]
+        return self.preprocess.transform(values_for(self.preprocess, values))
 
     def read(self, dataset: Any, **reading: Any) -> Data:
         """Return data read as the training's were: recordings cut into the same windows at the same rate.
@@ -324,10 +285,7 @@ class Representation:
         Raises:
             UserError: what `isotropy.read` raises.
         """
-        place = Path(dataset).expanduser() if isinstance(dataset, (str, Path)) else None
-        return read(
-            dataset, **{"modality": self.modality, **options_for(self.preprocess, place, reading.get("key")), **reading}
-        )
+        return read_for(self.preprocess, dataset, **reading)
 
     def codes(self, values: Any) -> NDArray[np.int64]:
         """Return one cluster per segment, (N, S) int64, of rows as `transform` takes them.
@@ -372,12 +330,12 @@ class Representation:
     def save(self, folder: Path | str) -> None:
         """Write the weights and model.json, each file whole or not at all; raise UserError where the disk is full."""
         checksums = self.save_weights(folder)
-        files = {part: {"file": name, "sha256": checksums[name]} for part, name in _FILES.items() if name in checksums}
+        files = {part: {"file": name, "sha256": checksums[name]} for part, name in FILES.items() if name in checksums}
         write(Path(folder) / MODEL, _json(self._about(files)))
 
     def save_weights(self, folder: Path | str) -> dict[str, str]:
         """Write the weights alone and return their checksums by file; raises what `save` raises."""
-        named = {_FILES[part]: network for part, network in self._networks().items()}
+        named = {FILES[part]: network for part, network in self._networks().items()}
         return {name: write_weights({"": network}, Path(folder) / name) for name, network in named.items()}
 
     def save_pretrained(self, folder: Path | str, *, card: str = "") -> None:
@@ -466,57 +424,22 @@ def load(
     Raises:
         UserError: a missing, damaged or foreign file, or an encoder that has to be passed, named.
     """
-    folder = Path(folder)
-    hub = not (folder / MODEL).is_file() and (folder / CONFIG).is_file()
-    place = folder / (CONFIG if hub else MODEL)
-    about = read_about(place)
-    try:
-        preprocess = preprocess_from(about["preprocess"])
-        if preprocess.modality != about["modality"]:
-            raise UserError(f"modality is {about['modality']!r}, and its preprocessing is of {preprocess.modality!r}")
-        example_rows = MODALITIES[preprocess.modality].example_rows
-        weights = folder / (TENSORS if hub else WEIGHTS)
-        made = network(
-            about["encoder"], encoder, lambda: preprocess.to_input(example_rows(preprocess.shape, 2)), weights
-        )
-        spec = about.get("coder") or {}
-        coder = SegmentHead(spec["widths"], num_segments=spec["num_segments"]) if spec else None
-        given = about.get("embedding") or {}
-        kind = EMBEDDINGS[given["name"]] if given else None
-    except UserError as error:
-        raise UserError(f"{place}: {error}") from error
-    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
-        raise UserError(f"{place}: damaged, or not an artefact of isotropy ({error!r})") from error
-
-    def saved(part: str, known: Mapping[str, Any]) -> tuple[Path, str, str, str]:
-        path = folder / (TENSORS if hub else _FILES[part])
-        return path, known["sha256"], place.name, known.get("before", "")
-
-    fill(made, *saved("encoder", about["weights"]))
-    if coder is not None:
-        fill(coder, *saved("coder", spec))
-    embedding = None
-    if kind is not None:
-        path, *rest = saved("embedding", given)
-        tensors = read_tensors(path, *rest)
-        try:
-            embedding = kind.of_spec(given, tensors)
-        except (KeyError, TypeError, ValueError) as error:
-            raise UserError(f"{path}: does not fit what {place.name} says of it ({error!r})") from error
-    made_with = about["made_with"]
+    saved = read_saved(Path(folder), encoder)
+    about, made_with = saved.about, saved.about["made_with"]
     if device is None:
         device = "cuda" if made_with.get("device") == "cuda" and torch.cuda.is_available() else "cpu"
     try:
         representation = Representation(
-            made.to(device), preprocess, method=about["method"], scores=about["scores"], chunk=about["chunk"],
-            coder=coder and coder.to(device), embedding=embedding,
+            saved.encoder.to(device), saved.preprocess, method=about["method"], scores=about["scores"],
+            chunk=about["chunk"], coder=saved.coder and saved.coder.to(device), embedding=saved.embedding,
         )  # fmt: skip
     except (RuntimeError, IndexError) as error:
         reason = str(error).partition("\n")[0]
-        raise UserError(f"{place}: encoder, preprocessing and embedding do not fit ({reason})") from error
+        raise UserError(f"{saved.place}: encoder, preprocessing and embedding do not fit ({reason})") from error
     representation.made_with = made_with
-    if (folder / ROWS).is_file():
-        representation.corpus = folder / ROWS
+    rows = saved.place.with_name(ROWS)
+    if rows.is_file():
+        representation.corpus = rows
     return representation
 
 
@@ -534,11 +457,6 @@ def example_for(encoder: nn.Module, rows: Tensor | Batch, train: NDArray[np.int6
     An embedding of words takes numbers of words and no others.
     """
     return learning_rows(rows, train) if isinstance(encoder, Wrapped) else None
-
-
-def _arranged(array: NDArray[Any], channels: int) -> bool:
-    """Return whether an array is (N, C, T) and cannot be (N, T, C)."""
-    return array.ndim != 3 or (array.shape[1] == channels and array.shape[2] != channels)
 
 
 def _canonical(network: Network) -> Network:

@@ -12,7 +12,7 @@ from isotropy.evaluation.features import Features
 from isotropy.evaluation.measured import measure
 from isotropy.evaluation.problem import Problem
 from isotropy.representation.embedding import chunk_size
-from isotropy.representation.joined import LEARNT_ROWS, learn_embedding
+from isotropy.representation.embeddings import LEARNT_ROWS, learn_embedding
 from isotropy.runs.prepare import Prepared
 from isotropy.threads import side_by_side
 from isotropy.training import comm

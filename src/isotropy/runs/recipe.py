@@ -20,7 +20,7 @@ from isotropy.methods import METHODS, find_method, method_name
 from isotropy.methods.method import Method
 from isotropy.modalities import MODALITIES
 from isotropy.nn.bounded import bounded
-from isotropy.representation.joined import check_embedding
+from isotropy.representation.embeddings import check_embedding
 from isotropy.runs.auto import AUTO, method_for
 from isotropy.runs.defaults import DEFAULTS
 from isotropy.runs.initial import begin_with, freeze
