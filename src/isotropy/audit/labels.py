@@ -18,7 +18,7 @@ from isotropy.audit import tails
 
 Floats = NDArray[np.float64]
 Rows = NDArray[np.int64]
-_FOLDS = 5
+FOLDS = 5
 _LEARNT = 10_000  # rows that a model of a fold learns from
 _STRENGTHS = (0.003, 0.03, 0.3)
 _CHOOSING = 3000
@@ -42,12 +42,12 @@ class Read:
 
 def folds(y: NDArray[np.int64], groups: Rows | None, seed: int = 0) -> list[Rows]:
     """Return the rows of five folds: whole groups where there are groups, else with the same mix of classes."""
-    if groups is not None and len(np.unique(groups)) >= _FOLDS:
-        made = GroupKFold(_FOLDS).split(y, y, groups)
-    elif np.bincount(y).min() >= _FOLDS:
-        made = StratifiedKFold(_FOLDS, shuffle=True, random_state=seed).split(y, y)
+    if groups is not None and len(np.unique(groups)) >= FOLDS:
+        made = GroupKFold(FOLDS).split(y, y, groups)
+    elif np.bincount(y).min() >= FOLDS:
+        made = StratifiedKFold(FOLDS, shuffle=True, random_state=seed).split(y, y)
     else:
-        made = KFold(min(_FOLDS, len(y)), shuffle=True, random_state=seed).split(y)
+        made = KFold(min(FOLDS, len(y)), shuffle=True, random_state=seed).split(y)
     return [held for _, held in made]
 
 

@@ -1,0 +1,123 @@
+"""Labels that do not fit their rows, as issues: classes that read as another, misplaced rows, numbers far off."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from isotropy.audit import labels as reading
+from isotropy.audit import tails
+from isotropy.audit.copies import Neighbours
+from isotropy.audit.given import Given
+from isotropy.audit.issue import Issue
+from isotropy.evaluation.task import has_label
+from isotropy.search import neighbour_graph
+
+_WIDEST = 1024  # columns that a linear classifier learns from
+_AXIS_ROWS = 4096
+
+
+def label_issues(of: Given, space: NDArray[np.float32], near: Neighbours, notes: list[str]) -> dict[str, Issue]:
+    """Return labels that do not fit, and what of them is not audited as a note.
+
+    Args:
+        of: what is audited, with labels. space, near: the rows that neighbours are looked for among, and these.
+    """
+    assert of.labels is not None
+    if of.task == "labels":
+        notes.append(f"label {of.name}: several labels a row are not audited")
+        return {}
+    there = np.flatnonzero(has_label(of.labels))
+    values = of.labels[there]
+    if len(there) < 3 * reading.FOLDS or len(pd.unique(values)) < 2:
+        notes.append(f"label {of.name}: too few labels, or one class only: labels are not audited")
+        return {}
+    # Neighbours among the labelled rows alone.
+    if len(there) < len(of.vectors):
+        k = min(near[0].shape[1], len(there) - 1)
+        near = neighbour_graph(space[there], k)
+    groups = None if of.groups is None else pd.factorize(of.groups[there], use_na_sentinel=False)[0].astype(np.int64)
+    raw = of.raw
+    columns, codes = (None, None) if raw is None or raw.columns is None else (raw.columns[there], raw.codes)
+    features = standardised(of.vectors[there])
+    if of.task == "numbers":
+        return {"label": _wrong_numbers(of, there, features, columns, codes, groups)}
+    y, names = pd.factorize(values, sort=False)
+    y = y.astype(np.int64)
+    found = reading.read_classes(y, features, near, columns, codes, groups)
+    issue, likelier, score = reading.confident(found.probabilities, y)
+    rows, place = len(of.vectors), np.full(len(of.vectors), -1)
+    place[there] = np.arange(len(there))
+
+    def reason(row: int) -> str:
+        at = place[row]
+        given_p, other_p = found.probabilities[at, y[at]], found.probabilities[at, likelier[at]]
+        return f"labelled {names[y[at]]}, reads as {names[likelier[at]]} ({other_p:.0%} against {given_p:.0%})"
+
+    named = np.full(rows, None, dtype=object)
+    predicted = found.probabilities.argmax(axis=1)
+    named[there] = [str(names[code]) for code in predicted]
+    out = {
+        "label": Issue(
+            _spread(issue, there, rows, False), _spread(score, there, rows, 1.0), reason,
+            f"out of fold by {found.by}, right in {(predicted == y).mean():.0%}", None, {"predicted_label": named},
+        )
+    }  # fmt: skip
+    sits, own, rival, most = reading.misplaced(y, near[1])
+    k = near[1].shape[1]
+
+    def sits_reason(row: int) -> str:
+        at = place[row]
+        return f"{most[at]} of its {k} neighbours are {names[rival[at]]}, {round(own[at] * k)} are {names[y[at]]}"
+
+    method = f"classes of {k} neighbours in the embedding"
+    return out | {
+        "misplaced": Issue(_spread(sits, there, rows, False), _spread(own, there, rows, 1.0), sits_reason, method)
+    }
+
+
+def _wrong_numbers(
+    of: Given, there: NDArray[np.int64], features: NDArray[np.float32], columns: NDArray[np.float32] | None,
+    codes: NDArray[np.bool_] | None, groups: NDArray[np.int64] | None,
+) -> Issue:  # fmt: skip
+    assert of.labels is not None
+    y = of.labels[there].astype(np.float64)
+    read = reading.read_numbers(y, features, columns, codes, groups)
+    off = np.abs(y - read.probabilities[:, 0])
+    # Both signs of a normal residual: its median is .6745 of a deviation.
+    probability = tails.upper(np.log(np.maximum(off, 1e-12 + 1e-9 * float(off.max(initial=0.0)))))
+    place = np.full(len(of.vectors), -1)
+    place[there] = np.arange(len(there))
+
+    def reason(row: int) -> str:
+        at = place[row]
+        return f"labelled {y[at]:g}, reads as {read.probabilities[at, 0]:.4g}"
+
+    issue, score = tails.rare(probability), 1 - tails.lower_is_worse(off)
+    rows = len(of.vectors)
+    predicted = _spread(read.probabilities[:, 0], there, rows, np.nan)
+    return Issue(
+        _spread(issue, there, rows, False), _spread(score, there, rows, 1.0), reason, f"out of fold by {read.by}", None,
+        {"predicted_label": predicted},
+    )  # fmt: skip
+
+
+def _spread(values: NDArray[Any], rows: NDArray[np.int64], count: int, missing: Any) -> NDArray[Any]:
+    """Return values of some rows as values of all `count` rows."""
+    out = np.full(count, missing, dtype=np.asarray(values).dtype)
+    out[rows] = values
+    return out
+
+
+def standardised(x: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return features (N, D) with mean 0 and deviation 1, of wide ones the 1,024 leading principal axes."""
+    spread = x.std(axis=0)
+    kept = spread > 1e-6 * (1e-6 + np.abs(x.mean(axis=0)))
+    z = (x[:, kept] - x[:, kept].mean(axis=0)) / spread[kept]
+    if z.shape[1] <= _WIDEST:
+        return z.astype(np.float32)
+    some = z[np.unique(np.linspace(0, len(z) - 1, min(len(z), _AXIS_ROWS)).astype(np.int64))]
+    axes = np.linalg.eigh(some.T @ some)[1][:, -_WIDEST:]
+    out = z @ axes
+    return (out / out.std(axis=0).mean()).astype(np.float32)
