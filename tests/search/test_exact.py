@@ -6,6 +6,7 @@ import torch
 
 from isotropy.errors import UserError
 from isotropy.search import exact, nearest
+from isotropy.search.cosine import on_grid
 
 
 def slowly(queries, rows, top_k, own=None):
@@ -165,7 +166,7 @@ def test_wrong_input_is_one_line(options, message):
 
 def test_the_grid_s_sums_are_exact():
     x = torch.from_numpy(data("huge", count=50))
-    grid, norms = exact._on_grid(x)
+    grid, norms = on_grid(x)
     whole = [[int(value) for value in row] for row in grid.tolist()]
     assert (grid == grid.round()).all() and all(sum(a * a for a in row) < 2**53 for row in whole)
     assert norms.tolist() == [sum(a * a for a in row) for row in whole]

@@ -17,7 +17,7 @@ from isotropy.clusters.explorer import flat_map
 from isotropy.diagnostics.rank import effective_rank
 from isotropy.errors import UserError
 from isotropy.search import neighbour_graph
-from isotropy.search.exact import cosines
+from isotropy.search.cosine import cosines
 
 NEIGHBOURS = 10
 # Rows that t-SNE arranges (2 to 4 s); the others find their places among them.

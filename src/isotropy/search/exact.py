@@ -6,7 +6,6 @@ row, scaled by a power of two, is rounded to a grid on which products and sums a
 equal scores, and a score depends on its two rows alone: not on their places, other rows, or the number of threads.
 """
 
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -18,18 +17,13 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from isotropy.batch import batched
-from isotropy.errors import UserError
+from isotropy.search.cosine import AT_ONCE, cosine, on_grid, scale_of, scaled, unit_rows
 from isotropy.search.groups import GROUP, at_least
+from isotropy.search.matrices import check, matrix
 
 # Rows of a piece, queries of a block, and the numbers that either, or their similarities, may hold.
 _ROWS, _QUERIES = 2048, 1024
 _NUMBERS = 1 << 21
-# Numbers of candidates that are multiplied at once: they stay in the cache.
-_FEW = 1 << 18
-# A row is rounded to 26 bits below its norm's power of two: sums of products then stay below 2^53.
-_BITS = 26
-# Norms of float32 whose square neither overflows nor loses digits.
-_SAFE = (1e-15, 1e15)
 
 
 def nearest(
@@ -77,29 +71,12 @@ def nearest(
     return indices, scores
 
 
-def cosines(queries: Tensor, rows: Tensor, places: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Return the cosines of queries (M, d) and rows of the numbers `places`, (M, k) both, as `nearest` gives them.
-
-    Example:
-        >>> x = torch.eye(3)
-        >>> cosines(x[:1], x, np.array([[2, 0]])).tolist()
-        [[0.0, 1.0]]
-    """
-    out = np.empty(places.shape, dtype=np.float32)
-    for part in batched(len(places), rows=max(1, _FEW // max(1, queries.shape[1] * places.shape[1]))):
-        asked, norms = _on_grid(queries[part])
-        grid, lengths = _on_grid(rows[torch.from_numpy(places[part].ravel())])
-        products = (grid.view(*places[part].shape, -1) * asked[:, None]).sum(2)
-        out[part] = _cosine(products, norms[:, None], lengths.view(products.shape))
-    return out
-
-
 class _Nearest:
     """The nearest rows of a block of queries among the rows that were read so far."""
 
     def __init__(self, queries: Tensor, own: NDArray[np.int64], top_k: int) -> None:
         self.unit = unit_rows(queries, "queries")
-        self.grid, self.norms = _on_grid(queries)
+        self.grid, self.norms = on_grid(queries)
         self.own, self.top_k = own, top_k
         # Products that find candidates, the fastest first, until one finds few.
         self.kinds = [torch.bfloat16, torch.float32] if _multiplies_bf16() else [torch.float32]
@@ -116,8 +93,8 @@ class _Nearest:
         for start in range(0, len(rows), piece):
             some = rows[start : start + piece]
             if not known:
-                scale[start : start + piece] = _scale_of(some, "rows", start)
-            _scaled(some, scale[start : start + piece], buffer[: len(some)])
+                scale[start : start + piece] = scale_of(some, "rows", start)
+            scaled(some, scale[start : start + piece], buffer[: len(some)])
             pairs = self._candidates(buffer, start, len(some))
             if pairs is None:
                 self._score_all(some, start)
@@ -162,19 +139,19 @@ class _Nearest:
     def _score(self, which: NDArray[np.int64], places: NDArray[np.int64], rows: Tensor, start: int) -> None:
         """Score pairs of a query and a row."""
         unique, turn = np.unique(places, return_inverse=True)
-        grid, norms = _on_grid(rows[torch.from_numpy(unique)])
+        grid, norms = on_grid(rows[torch.from_numpy(unique)])
         query, row = torch.from_numpy(which), torch.from_numpy(turn)
         products = torch.empty(len(query), dtype=torch.float64)
-        for some in batched(len(query), rows=max(1, _FEW // max(1, grid.shape[1]))):
+        for some in batched(len(query), rows=max(1, AT_ONCE // max(1, grid.shape[1]))):
             one = self.grid.index_select(0, query[some])
             products[some] = one.mul_(grid.index_select(0, row[some])).sum(1)
-        self._keep(which, start + places, _cosine(products, self.norms[query], norms[row]))
+        self._keep(which, start + places, cosine(products, self.norms[query], norms[row]))
 
     def _score_all(self, rows: Tensor, start: int) -> None:
         """Score every pair: most are about as near as the nearest, as where rows are copies of each other."""
-        for some in batched(len(rows), rows=max(1, _FEW // max(1, rows.shape[1]))):
-            grid, norms = _on_grid(rows[some])
-            score = _cosine(self.grid @ grid.T, self.norms[:, None], norms)
+        for some in batched(len(rows), rows=max(1, AT_ONCE // max(1, rows.shape[1]))):
+            grid, norms = on_grid(rows[some])
+            score = cosine(self.grid @ grid.T, self.norms[:, None], norms)
             places = start + some.start + np.arange(score.shape[1])
             score[places == self.own[:, None]] = -np.inf
             which, order = np.nonzero(score > self.scores[:, -1:])
@@ -226,121 +203,6 @@ def _multiplies_bf16() -> bool:
     """Whether the processor multiplies bf16, and so faster than float32."""
     able: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
     return bool(able.get("avx512_bf16") or able.get("amx_bf16"))
-
-
-def _scale_of(rows: Tensor, name: str, start: int) -> Tensor:
-    """Return one over the length of each row, (N,) float32, 0 for a row of zeros; NaN where float32 is too narrow."""
-    norms = torch.linalg.vector_norm(rows, dim=1, dtype=torch.float32 if rows.dtype != torch.float64 else None)
-    if not bool(((norms > _SAFE[0]) & (norms < _SAFE[1])).all()):
-        odd = ~rows.isfinite().all(1)
-        if bool(odd.any()):
-            raise UserError(
-                f"{name}: row {start + int(odd.int().argmax())} holds a value that is not finite: nothing is near to it"
-            )
-    scale = (1 / norms).float()
-    scale[~((norms > _SAFE[0]) & (norms < _SAFE[1]))] = torch.nan
-    return scale
-
-
-def unit_rows(rows: Tensor, name: str, start: int = 0) -> Tensor:
-    """Return rows (N, d) of length 1 in float32, rows of zeros as they are.
-
-    Args:
-        name, start: what the rows are called, and the number of the first, where one is not finite (UserError).
-
-    Example:
-        >>> unit_rows(torch.tensor([[3.0, 4.0]]), "rows")
-        tensor([[0.6000, 0.8000]])
-    """
-    return _scaled(rows, _scale_of(rows, name, start))
-
-
-def _scaled(rows: Tensor, scale: Tensor, out: Tensor | None = None) -> Tensor:
-    """Return rows of length 1 in float32."""
-    out = torch.empty(rows.shape) if out is None else out
-    torch.mul(rows if rows.dtype == torch.float32 else rows.float(), scale[:, None], out=out)
-    odd = scale.isnan()
-    if bool(odd.any()):
-        grid, norms = _on_grid(rows[odd])
-        out[odd] = (grid / norms.sqrt().clamp(min=1)[:, None]).float()
-    return out
-
-
-def _on_grid(rows: Tensor) -> tuple[Tensor, Tensor]:
-    """Return rows times a power of two as whole numbers of at most 26 bits together, and their squared lengths."""
-    x = rows.double()
-    if rows.dtype == torch.float64:
-        x = x * _power(-torch.frexp(x.abs().amax(1)).exponent)
-    # einsum adds a row up in one order, whatever the other rows are; what follows is exact in any order.
-    norms = torch.from_numpy(np.sqrt(np.einsum("nd,nd->n", x.numpy(), x.numpy())))
-    grid = (x * _power(_BITS - torch.frexp(norms).exponent)).round_()
-    return grid, grid.square().sum(1)
-
-
-def _power(exponents: Tensor) -> Tensor:
-    """Return powers of two, (N, 1) float64."""
-    return torch.from_numpy(np.ldexp(1.0, exponents.clamp(-1000, 1000).numpy())).unsqueeze(1)
-
-
-def _cosine(products: Tensor, one: Tensor, other: Tensor) -> NDArray[np.float32]:
-    lengths = (one * other).sqrt()
-    return torch.where(lengths > 0, products / lengths, 0.0).clamp(-1, 1).float().numpy()
-
-
-def matrix(values: Any, name: str) -> Tensor:
-    """Return values as a tensor of floats (N, d) on the CPU, without a copy where they are one already.
-
-    Raises: UserError for what is no matrix of numbers, which it calls `name`.
-
-    Example:
-        >>> matrix([[1, 2]], "rows")
-        tensor([[1., 2.]], dtype=torch.float64)
-    """
-    if not isinstance(values, Tensor):
-        array = np.asarray(values)
-        if array.dtype.kind not in "fiub" or array.ndim != 2:
-            raise UserError(f"{name}: {array.dtype} of shape {array.shape} is no matrix of numbers (rows, width)")
-        array = array if array.dtype.kind == "f" and array.dtype.itemsize <= 8 else array.astype(np.float64)
-        values = _tensor(array)
-    values = values.detach().cpu()
-    if values.ndim != 2:
-        raise UserError(f"{name}: shape {tuple(values.shape)} is no matrix (rows, width)")
-    return values if values.is_floating_point() else values.double()
-
-
-def _tensor(array: NDArray[Any]) -> Tensor:
-    """Return a tensor that shares its memory with an array where it can; it is only read."""
-    if not array.dtype.isnative or any(stride < 0 for stride in array.strides):
-        array = np.array(array, dtype=array.dtype.newbyteorder("="))
-    with warnings.catch_warnings():
-        # A file's map may not be written to, and is not.
-        warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
-        return torch.from_numpy(array)
-
-
-def check(queries: Tensor, rows: Tensor, top_k: int, own: NDArray[Any]) -> None:
-    """Refuse queries of another width, more rows than there are, and numbers of rows that are none.
-
-    Example:
-        >>> check(torch.eye(2), torch.eye(2), 1, np.array([0, -1]))
-    """
-    if queries.shape[1] != rows.shape[1]:
-        raise UserError(f"queries of width {queries.shape[1]} cannot be looked up among rows of width {rows.shape[1]}")
-    if (
-        own.shape != (len(queries),)
-        or own.dtype.kind not in "iu"
-        or (len(own) and not -1 <= own.min() <= own.max() < len(rows))
-    ):
-        raise UserError(
-            f"leave_out: give the number of a row, below {len(rows)}, or -1 for each of {len(queries)} queries"
-        )
-    if not rows.shape[1]:
-        raise UserError("rows: rows of no numbers have no neighbours")
-    if not len(rows):
-        raise UserError("rows: there are no rows to search among")
-    there = len(rows) - bool(len(own) and own.max() >= 0)
-    if isinstance(top_k, bool) or not isinstance(top_k, int | np.integer) or not 1 <= top_k <= there:
-        raise UserError(f"top_k = {top_k}: give a whole number from 1 to {there}, as many rows as there are")
 
 
 @contextmanager

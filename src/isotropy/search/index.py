@@ -9,7 +9,8 @@ from torch import Tensor
 
 from isotropy.batch import batched
 from isotropy.errors import UserError
-from isotropy.search.exact import check, cosines, matrix, unit_rows
+from isotropy.search.cosine import cosines, unit_rows
+from isotropy.search.matrices import check, matrix
 
 _PIECE = 65_536
 
