@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from isotropy.cli import fit, live, show, table
-from isotropy.cli.fit import seconds_of
+from isotropy.cli.budget import seconds_of
 from isotropy.diagnostics.answers import Answer
 from isotropy.diagnostics.verdict import Verdict
 from isotropy.errors import UserError

@@ -1,23 +1,17 @@
 """The commands and their options; each command is in a file of its own."""
 
-import sys
-import warnings
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from isotropy.cli.reading import ALL, AS_THE_RUN, LABELLED, one_or_several, reads, sources
-from isotropy.cli.show import INTERRUPTED, answering, complain, note, waiting
-from isotropy.errors import UserError
+from isotropy.cli.show import answering, waiting
 from isotropy.io.paths import existing_folder
-
-# Of click, which newer versions of typer carry inside: reached through a name that is public in all of them.
-_UsageError: Any = typer.BadParameter.__mro__[1]
 
 _DEMO = Path("runs")
 _LOADING = "loading torch"
+GIVEN: list[str] = []  # what the command was called with, to be repeated where it can go on
 
 app = typer.Typer(
     name="isotropy",
@@ -297,7 +291,7 @@ def compare(
 
         answer(verb.compare(
             _at(path, data), methods=_names(methods), seeds=seeds, budget=budget, seed=seed, settings=set_ or [],
-            device=device, out=out, again=_given,
+            device=device, out=out, again=GIVEN,
         ))  # fmt: skip
 
 
@@ -419,48 +413,9 @@ def demo(
     verb.demo(out, lambda words: app(words, prog_name="isotropy", standalone_mode=False))
 
 
-def main(arguments: list[str] | None = None) -> None:
-    """Run the command line; a user's error is one line on stderr and exit code 2."""
-    arguments = sys.argv[1:] if arguments is None else arguments
-    problem = ""
-    _given[:] = arguments
-    with warnings.catch_warnings():
-        warnings.showwarning = partial(_as_note, set())
-        warnings.simplefilter("ignore")
-        warnings.filterwarnings("default", category=UserWarning, module="isotropy")
-        try:
-            # Not standalone: typer would print a usage error as several lines.
-            code = app(arguments or ["--help"], prog_name="isotropy", standalone_mode=False)
-        except UserError as error:
-            code, problem = 2, str(error)
-        except OSError as error:
-            code, problem = 2, f"{error.filename or 'a file'}: {error.strerror or error}"
-        except _UsageError as error:
-            help_of = error.ctx.command_path if error.ctx else "isotropy"
-            code, problem = 2, f"{error.format_message()} (see: {help_of} --help)"
-        except (KeyboardInterrupt, typer.Abort):
-            code = INTERRUPTED
-        if code == INTERRUPTED:
-            problem = "interrupted; nothing was left half-written"
-        if problem:
-            complain(problem)
-        if code:
-            sys.exit(code)
-
-
-_given: list[str] = []  # what the command was called with, to be repeated where it can go on
-
-
 def _names(text: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
 def _at(path: list[str] | None, data: dict[str, Any]) -> dict[str, Any]:
     return {"path": one_or_several(path), **data}
-
-
-def _as_note(heard: set[str], message: Warning | str, *_: Any, **__: Any) -> None:
-    # Several runs of one command prepare the same data.
-    if str(message) not in heard:
-        heard.add(str(message))
-        note(str(message))

@@ -10,11 +10,12 @@ from typing import Any
 from rich.status import Status
 
 from isotropy import report
-from isotropy.cli.fit import polite_stop, seconds_of
+from isotropy.cli.budget import seconds_of
 from isotropy.cli.inputs import pick_device, read_with_bar
 from isotropy.cli.leaderboard import show_leaderboard
 from isotropy.cli.live import LiveLine
 from isotropy.cli.show import INTERRUPTED, OUT, complain, duration, say, waiting
+from isotropy.cli.stop import polite_stop
 from isotropy.runs.compare_methods import (
     ComparisonEvent,
     Interrupted,

@@ -10,7 +10,7 @@ import torch
 from rich.table import Table
 from rich.text import Text
 
-from isotropy.cli.fit import seconds_of
+from isotropy.cli.budget import seconds_of
 from isotropy.cli.inputs import as_trained, load_on
 from isotropy.cli.probe import read_as_the_run, refuse_inputs
 from isotropy.cli.show import OUT, duration, note, say, waiting

@@ -1,20 +1,20 @@
 """`isotropy fit`: options into `isotropy.train`, its events onto the terminal, signals and endings into exit codes."""
 
-import signal
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
-from math import ceil
+from contextlib import nullcontext
 from pathlib import Path
-from re import fullmatch
 from typing import Any
 
 from rich.status import Status
 
 from isotropy import report
+from isotropy.cli.budget import seconds_of
 from isotropy.cli.diagnose import show as show_verdict
 from isotropy.cli.inputs import pick_device, read_with_bar
 from isotropy.cli.live import LiveLine
-from isotropy.cli.show import COLLAPSED, INTERRUPTED, OUT, counted, duration, note, say, waiting
+from isotropy.cli.planned import more_of, show_longer, show_plan
+from isotropy.cli.show import COLLAPSED, INTERRUPTED, OUT, note, say, waiting
+from isotropy.cli.stop import Stop, polite_stop
 from isotropy.cli.summary import summary
 from isotropy.diagnostics.answers import LEARNING
 from isotropy.diagnostics.verdict import UNKNOWN, Verdict
@@ -28,15 +28,10 @@ from isotropy.runs.diagnose import diagnose
 from isotropy.runs.directory import Run
 from isotropy.runs.events import Evaluated, Event, Finished, Planned, Recorded, Stepped, Stopped, Trained
 from isotropy.runs.planning import read_again
-from isotropy.runs.prepare import weights_taken
 from isotropy.runs.session import train
 from isotropy.runs.settings import parse_setting
 from isotropy.training import Diverged, comm
 from isotropy.training.plan import MOST_EPOCHS
-from isotropy.training.precision import choose
-
-# How much longer a run is that may pay, and that in time for one of the default length.
-_LONGER, _DEFAULT_LONGER = 3, "--budget 10m"
 
 
 def fit(
@@ -87,13 +82,13 @@ def fit(
             if resume is None or planned.reason == "longer":
                 _ = planned.seconds  # measured at the first access, where the plan did not need it
         if planned.reason == "longer":
-            _show_longer(planned)
+            show_longer(planned)
         elif resume is None:
-            _show_plan(planned, settings)
+            show_plan(planned, settings)
         if dry_run:
             say(f"would be written to {planned.folder}; nothing was trained (--dry-run)")
             return {"folder": str(planned.folder), "epochs": planned.epochs, "seconds": planned.seconds}
-        return _show(planned, events, probing, _more(planned, settings), stop_on_collapse=stop_on_collapse)
+        return _show(planned, events, probing, more_of(planned, settings), stop_on_collapse=stop_on_collapse)
 
 
 def _beginning(origin: dict[str, Any], settings: dict[str, Any], out: Path | None) -> dict[str, Any]:
@@ -142,74 +137,6 @@ def _resumption(
     if "path" not in kept:
         raise UserError(f"{folder}: its data was in memory: go on with isotropy.train(data, resume={str(folder)!r})")
     return kept, {"resume": folder, **length}
-
-
-_MOST_SECONDS = 1e9  # thirty years
-
-
-def seconds_of(text: str) -> float:
-    """Return the seconds of "90s", "10m", "1h30m" or "2h"; raise UserError for anything else, or no time at all.
-
-    Example:
-        >>> seconds_of("1h30m"), seconds_of("90s"), seconds_of("2m 5s")
-        (5400.0, 90.0, 125.0)
-    """
-    found = fullmatch(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s)?", "".join(text.split()))
-    total = sum(float(n or 0) * unit for n, unit in zip(found.groups(), (3600, 60, 1), strict=True)) if found else 0.0
-    if not 0 < total < _MOST_SECONDS:
-        raise UserError(f"--budget {text}: a time is written as 90s, 10m or 1h30m")
-    return total
-
-
-def _show_plan(planned: Planned, settings: dict[str, Any]) -> None:
-    """Say what will be trained, for how many epochs, how long that takes, and what decided it."""
-    prepared = planned.prepared
-    recipe, encoder = prepared.recipe, prepared.method.encoder
-    precision = choose(recipe.train.precision, prepared.device, encoder)
-    kept = f", {duration(planned.reserved)} of it for all else" if planned.reserved else ""
-    reason = {
-        "budget": f"--budget {settings['budget']}{kept}",
-        "epochs": f"epochs set by {'--set train.epochs' if settings['epochs'] is None else '--epochs'}",
-        "recipe": "epochs set by --recipe",
-        "default": "the default; --epochs or --budget change it",
-    }[planned.reason]
-    chosen = " (auto)" if settings["method"] in (None, AUTO) and settings.get("recipe") is None else ""
-    say(
-        f"{recipe.method}{chosen} with {recipe.encoder} (width {encoder.width}) on {len(prepared.dataset):,} training "
-        f"rows: {counted(planned.epochs, 'epoch')}, about {duration(planned.seconds)} on {prepared.device} in "
-        f"{precision} ({reason})"
-    )
-    if weights := recipe.init.get("weights"):
-        say(f"begins with {weights}: {weights_taken(prepared)}")
-    for line in prepared.division.notes:
-        note(line)
-    if planned.note:
-        note(planned.note)
-
-
-def _show_longer(planned: Planned) -> None:
-    """Say how much longer a finished run will be trained, and what its schedule makes of that."""
-    recipe = planned.prepared.recipe
-    say(
-        f"{recipe.method} with {recipe.encoder} goes on from {planned.done:g} to {counted(planned.epochs, 'epoch')}: "
-        f"about {duration(planned.seconds)}"
-    )
-    if planned.note:
-        note(planned.note)
-    there, end = (recipe.optim.lr * recipe.optim.rate(at) for at in (planned.done / planned.epochs, 1.0))
-    if there != end:
-        note(
-            f"the learning rate is that of {counted(planned.epochs, 'epoch')} from the start: it goes on at "
-            f"{there:.2g} and ends at {end:.2g}"
-        )
-
-
-def _more(planned: Planned, settings: dict[str, Any]) -> str:
-    """Return the options that make the run about three times as long, by what its length was given in."""
-    if settings["budget"] is not None:
-        minutes = ceil(_LONGER * seconds_of(settings["budget"]) / 60)
-        return f"--budget {minutes}m"
-    return _DEFAULT_LONGER if planned.reason == "default" else f"--epochs {_LONGER * planned.epochs:g}"
 
 
 def _show(
@@ -303,27 +230,3 @@ def _show_result(events: Iterator[Event], probing: Status, more: str, said: Sequ
     return {
         "folder": str(folder), "page": str(page), "verdict": finished.verdict.to_json(), "evidence": finished.evidence,
     }  # fmt: skip
-
-
-class Stop:
-    """Whether the user asked to stop."""
-
-    wanted = False
-
-
-@contextmanager
-def polite_stop() -> Iterator[Stop]:
-    """Let the first Ctrl-C end the step and save; a second one interrupts at once."""
-    stop = Stop()
-
-    def on_signal(number: int, frame: Any) -> None:
-        if stop.wanted:
-            raise KeyboardInterrupt
-        stop.wanted = True
-
-    before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
