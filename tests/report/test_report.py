@@ -270,6 +270,19 @@ def test_a_failed_run_leads_with_that_and_no_run_is_unfinished_in_silence(run):
     assert "isotropy fit --resume" in summary["answers"][3]["because"]
 
 
+@pytest.mark.parametrize(("ours", "answer"), [("one column", "take what is free"), ("PCA (6)", "use it")])
+def test_what_is_free_is_to_be_taken_where_nothing_is_ahead_of_it(probed, ours, answer):
+    x, labels, _ = probed
+    pairs = {"one column": (x[:160, :1], x[160:, :1]), "PCA (6)": (x[:160], x[160:])}
+    found = evaluate(pairs, labels[:160], labels[160:], ours=ours, label="kind", evaluators=["knn"])
+    *_, following = answers({"name": "runs/r", "headline": {"outcome": found["outcome"]}, "evidence": [found]})
+    assert following["answer"] == answer
+    if answer != "use it":
+        scores = {one["representation"]: f"{one['value']:.3f}".lstrip("0") for one in found["ranking"]}
+        said = f"For kind take PCA (6) ({scores['PCA (6)']}; the run {scores[ours]}): nothing that was measured"
+        assert following["because"].startswith(said) and "isotropy compare DATA --label kind." in following["because"]
+
+
 def test_the_command_reads_the_data_as_the_run_did(run):
     text = '[data]\npath = "a b.csv"\nlabel = ["x", "y"]\nlabel_key = "k"\nsize = [48, 96]\nkinds = ["zip=category"]\n'
     (run / "recipe.toml").write_text(text)

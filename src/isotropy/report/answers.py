@@ -4,6 +4,10 @@ import re
 from shlex import quote
 from typing import Any
 
+from isotropy.evaluation.leaderboard import SEARCH
+from isotropy.evaluation.score import number
+from isotropy.runs.recommendation import named
+
 _COLLAPSED = 1.1  # directions in use
 _SENTENCE = re.compile(r"(?<=[.:!?]) (?=[A-Z])")
 
@@ -106,6 +110,36 @@ def _labels(summary: dict[str, Any]) -> dict[str, str]:
     return _answer(question, "; ".join(parts), "Ahead of everything free, outside of the 95% interval.", kind)
 
 
+def _is_ahead(entry: dict[str, Any]) -> bool:
+    """Return whether an embedding is measurably ahead of everything free: with all labels, with some, or in search."""
+    others = [one["difference"] for one in entry["ranking"] if one["difference"] is not None]
+    searched = [
+        one["difference"]
+        for one in entry.get("scores", ())
+        if one["evaluator"] == "search" and one["metric"] == SEARCH and one["difference"] is not None
+    ]
+    sizes = [line["difference"] for line in entry["few_labels"]]
+    everywhere = [min((gap["low"] for gap in gaps), default=0.0) for gaps in (others, searched)]
+    return max([*everywhere, *(gap["low"] for gap in sizes)]) > 0
+
+
+def _instead(evidence: list[dict[str, Any]], run: str) -> str:
+    """Say what to take for each label where nothing is ahead of it, and what could change that."""
+    said = []
+    for entry in evidence:
+        scores = {one["representation"]: one["value"] for one in entry["ranking"]}
+        best, ours = entry["best"], entry["ours"]
+        if best is not None:
+            beside = f" ({number(scores[best])}; the run {number(scores[ours])})" if {best, ours} <= set(scores) else ""
+            said.append(f"for {entry['label']} take {named(best)}{beside}")
+    found = f"{'; '.join(said)}: nothing that was measured of the run is ahead of it." if said else ""
+    label = quote(str(evidence[0]["label"]))
+    return (
+        f"{found[:1].upper()}{found[1:]} More rows without labels or another method may change that: "
+        f"isotropy compare DATA --label {label}. Similar rows are found all the same: isotropy search {run}"
+    ).strip()
+
+
 def _next(summary: dict[str, Any]) -> dict[str, str]:
     question, run = "What next?", quote(summary.get("path", summary["name"]))
     verdict = summary.get("verdict", {})
@@ -117,4 +151,6 @@ def _next(summary: dict[str, Any]) -> dict[str, str]:
         return _answer(question, "probe a label", f"isotropy probe {run} DATA --label COLUMN", "open")
     if any(a["question"] == "still learning" and a["answer"] == "yes" for a in verdict.get("answers", [])):
         return _answer(question, "train longer", f"It still learns: isotropy fit --resume {run} --budget 10m", "open")
+    if not any(map(_is_ahead, summary["evidence"])):
+        return _answer(question, "take what is free", _instead(summary["evidence"], run), "open")
     return _answer(question, "use it", f"isotropy embed {run} DATA --out embeddings.parquet", "open")
