@@ -22,7 +22,8 @@ from torch import Tensor
 
 from isotropy.data import PREPROCESS, ArrayDataset
 from isotropy.methods import METHODS
-from isotropy.runs.recipe import Recipe, build
+from isotropy.runs.building import build
+from isotropy.runs.recipe import Recipe
 from isotropy.training import fit
 from isotropy.views.multiview import MultiView, ViewMaker
 

@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from isotropy.data import ArrayDataset, ImagePreprocess, SeriesPreprocess, TablePreprocess
-from isotropy.runs.recipe import Recipe, build
+from isotropy.runs.building import build
+from isotropy.runs.recipe import Recipe
 from isotropy.training import fit
 
 NUMBERS = np.random.default_rng(0)

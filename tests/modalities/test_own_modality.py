@@ -17,7 +17,8 @@ from isotropy.errors import UserError
 from isotropy.methods import Autoencoder, SimCLR
 from isotropy.modalities import MODALITIES, Modality, register
 from isotropy.representation import Representation
-from isotropy.runs.recipe import Recipe, build
+from isotropy.runs.building import build
+from isotropy.runs.recipe import Recipe
 from isotropy.training import fit
 from isotropy.views.multiview import MultiView
 

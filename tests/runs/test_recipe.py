@@ -11,7 +11,8 @@ from isotropy.data import ArrayDataset, TablePreprocess
 from isotropy.errors import UserError
 from isotropy.methods import METHODS
 from isotropy.modalities import MODALITIES
-from isotropy.runs.recipe import DEFAULTS, Recipe, Train, build
+from isotropy.runs.building import build
+from isotropy.runs.recipe import DEFAULTS, Recipe, Train
 from isotropy.runs.settings import parse_setting
 
 ALL = [(method, modality) for method, kind in METHODS.items() for modality in MODALITIES if kind.takes(modality)]

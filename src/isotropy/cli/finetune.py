@@ -23,9 +23,9 @@ from isotropy.finetuning.finetune import finetune_rows, settings_of
 from isotropy.finetuning.finetuned import ABOUT
 from isotropy.finetuning.rounds import SelfSupervised
 from isotropy.io.atomic import write_atomically
+from isotropy.runs.building import build
 from isotropy.runs.directory import Run
 from isotropy.runs.division import divide
-from isotropy.runs.recipe import build
 from isotropy.runs.settings import label_names, parse_setting
 from isotropy.training import checkpoint
 

@@ -16,9 +16,9 @@ from isotropy.evaluation.evidence import evidence
 from isotropy.evaluation.problem import label_budget as sizes_of
 from isotropy.evaluation.together import mean_lines
 from isotropy.representation import Representation
+from isotropy.runs.building import build
 from isotropy.runs.directory import Run
 from isotropy.runs.division import divide
-from isotropy.runs.recipe import build
 from isotropy.runs.settings import label_names
 
 

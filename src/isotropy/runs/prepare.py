@@ -28,10 +28,11 @@ from isotropy.modalities import MODALITIES
 from isotropy.representation import Representation, learn_embedding
 from isotropy.representation.files import MODEL, read_about
 from isotropy.runs.auto import method_for
+from isotropy.runs.building import build
 from isotropy.runs.defaults import DEFAULT_STEPS, MOST_EPOCHS
 from isotropy.runs.division import Division, divide
 from isotropy.runs.initial import begin_with
-from isotropy.runs.recipe import Recipe, build
+from isotropy.runs.recipe import Recipe
 from isotropy.runs.settings import label_names
 from isotropy.training import Plan, comm, fit
 from isotropy.views.multiview import ViewMaker

@@ -1,35 +1,27 @@
 """A run as data: what is trained on what and how; read from TOML, checked against the constructors."""
 
-import inspect
 import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import tomli_w
-import torch
-from torch import nn
 
 from isotropy import encoders
-from isotropy.data import ArrayDataset, Preprocess, read
+from isotropy.data import read
 from isotropy.errors import UserError, nearest
 from isotropy.io.json_file import check_arguments
 from isotropy.methods import METHODS, find_method, method_name
 from isotropy.methods.method import Method
 from isotropy.modalities import MODALITIES
-from isotropy.nn.bounded import bounded
 from isotropy.representation.embeddings import check_embedding
 from isotropy.runs.auto import AUTO, method_for
 from isotropy.runs.defaults import DEFAULTS
-from isotropy.runs.initial import begin_with, freeze
 from isotropy.runs.settings import check_options, check_type, current_name
 from isotropy.training import Optim
 from isotropy.training.plan import MOST_EPOCHS
 from isotropy.training.precision import PRECISIONS
-from isotropy.views import Plain
-from isotropy.views.multiview import ViewMaker
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -257,83 +249,6 @@ class Recipe:
             raise UserError(f"{path}: {error}") from error
 
 
-def build(
-    recipe: Recipe, preprocess: Preprocess, dataset: ArrayDataset, encoder: nn.Module | None = None
-) -> tuple[Method, ViewMaker]:
-    """Return the recipe's method, with weights drawn from the recipe's seed, and its view maker.
-
-    Args:
-        recipe: what to build. preprocess: learnt on the training rows, `dataset`.
-        encoder: a network of the user's own instead of the recipe's.
-
-    Raises:
-        UserError: options that do not fit each other, named.
-    """
-    method = find_method(recipe.method)
-    modality = MODALITIES[recipe.modality]
-    named = inspect.signature(method).parameters
-    options = _tuples(recipe.method_options)
-    given: dict[str, Any] = {
-        "make_projector": modality.random_projector and partial(modality.random_projector, preprocess.shape),
-        "make_decoder": modality.decoder and partial(modality.decoder, preprocess.shape),
-        "n_samples": len(dataset),
-        "numeric": preprocess.shape.get("numeric"),
-    }
-    for name in ("make_projector", "make_decoder"):
-        if name in named and given[name] is None:
-            raise UserError(f"method {recipe.method!r} needs what {modality.name} data has not ({name})")
-    with bounded(), torch.random.fork_rng(devices=[]):
-        # Not torch.manual_seed, which would seed the GPUs' generators too.
-        torch.default_generator.manual_seed(recipe.train.seed)
-        if encoder is None:
-            encoder = encoders.build(recipe.encoder, modality.name, preprocess.shape, **recipe.encoder_options)
-        if weights := recipe.init.get("weights"):
-            begin_with(encoder, weights)
-        if count := recipe.init.get("freeze"):
-            freeze(encoder, count)
-        built = method(encoder, **{k: v for k, v in given.items() if k in named}, **options)
-    return built, _view_maker(recipe, preprocess, dataset, built)
-
-
-def _view_maker(recipe: Recipe, preprocess: Preprocess, dataset: ArrayDataset, method: Method) -> ViewMaker:
-    if method.min_views == 1 and not recipe.views:
-        return Plain()
-    num_views = recipe.views.get("num_views", method.min_views)
-    got = f"of a sample: views.num_views = {num_views}"
-    if num_views < method.min_views:
-        raise UserError(f"{recipe.method} compares at least {method.min_views} views {got}")
-    if method.max_views is not None and num_views > method.max_views:
-        raise UserError(f"{recipe.method} uses at most {method.max_views} view(s) {got}")
-    options = {key: value for key, value in recipe.views.items() if key != "name"}
-    if method.max_views is not None:
-        options["num_views"] = num_views
-    modality = MODALITIES[recipe.modality]
-    kind = modality.view_maker(recipe.views.get("name", ""))
-    if "base" in inspect.signature(kind).parameters:
-        return _structured(kind, recipe, method, options)
-    views: ViewMaker = kind(**(modality.view_arguments(preprocess, dataset) | _tuples(options)))
-    return views
-
-
-def _structured(kind: Any, recipe: Recipe, method: Method, options: dict[str, Any]) -> ViewMaker:
-    """Return the views of the encoder's own group; what a view reads is what the encoder's `read` says."""
-    name, encoder = recipe.views["name"], method.encoder
-    if method.min_views == 1:
-        raise UserError(f"views.name = {name!r}: {recipe.method} compares no views; take a method that does, as simclr")
-    if not isinstance(encoder, encoders.Equivariant):
-        suited = [n for n, k in encoders.ENCODERS.items() if issubclass(k, encoders.Equivariant)]
-        valid = [n for n in suited if encoders.ENCODERS[n].modality == recipe.modality]
-        raise UserError(
-            f"views.name = {name!r} needs an equivariant encoder, not {recipe.encoder!r}: "
-            + (f"set encoder to one of {', '.join(valid)}" if valid else f"there is none for {recipe.modality} data")
-        )
-    read = encoder.read or 1
-    if (size := options.pop("base_size", read)) != read:
-        raise UserError(f"views.base_size = {size} and the encoder reads {read} place(s): set encoder.read = {size}")
-    views: ViewMaker = kind(base=encoder.base, base_size=read, **_tuples(options))
-    return views
-
-
 _SECTIONS = ("method", "encoder", "views", "optim", "train", "init")
 _INIT: dict[str, Any] = {"weights": str, "freeze": int}
 # Arguments that come from the data and not from the recipe.
@@ -350,7 +265,3 @@ def _takes_no(method: str, kind: type[Method], modality: str) -> str:
 def _refuse_no_name(setting: str, value: Any) -> None:
     if not isinstance(value, str | type):
         raise UserError(f"{setting} = {value!r} must be a name")
-
-
-def _tuples(options: Mapping[str, Any]) -> dict[str, Any]:
-    return {k: tuple(v) if isinstance(v, list) else v for k, v in options.items()}
