@@ -8,11 +8,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from isotropy.cli.inputs import as_the_run, file_notes, load_on, with_columns
 from isotropy.cli.shards import Shards
-from isotropy.cli.show import OUT, note, say, waiting
+from isotropy.cli.show import counting, note, say, waiting
 from isotropy.data.stream import stream
 from isotropy.errors import UserError, nearest
 from isotropy.io.tables import WRITERS, writing
@@ -43,23 +42,18 @@ def embed(
         flow = stream(path, made.preprocess, keep=keep, **origin)
     say(flow.description)
     asked = {"codes": codes, "standardise": standardise, "keep": keep, **origin}
-    bar = Progress(
-        TextColumn("embedding"), BarColumn(), TaskProgressColumn(), TextColumn("{task.completed:,} rows"),
-        TimeRemainingColumn(), console=OUT, transient=True, disable=not OUT.is_terminal,
-    )  # fmt: skip
     rows = before = 0
     try:
         shards = Shards.opened(out, shard_rows, run.folder, path, asked)
         with waiting(f"reading {path}"):
             types, parts = with_columns(flow, path, out, [_ROW, *names])
         types = {} if out.suffix == ".npy" else {_ROW: np.dtype(np.int64), **types}
-        with bar:
-            task = bar.add_task("", total=flow.rows)
+        with counting("embedding") as count:
             for number, pieces in groupby(_cut(parts, shards.rows), key=lambda one: one[0] // shards.rows):
                 if shards.has(number):
                     for begin, piece, _ in pieces:
                         rows, before = begin + len(piece), before + len(piece)
-                    bar.update(task, completed=rows)
+                    count(rows, flow.rows)
                     continue
                 shards.begin()
                 with writing(shards.path(number), names, types, dtype=dtype) as writer:
@@ -68,7 +62,7 @@ def embed(
                         rows = begin + len(found)
                         numbers = [np.arange(begin, rows)] if types else []
                         writer.write(found, *numbers, *beside.values())
-                        bar.update(task, completed=rows)
+                        count(rows, flow.rows)
             shards.finish(rows)
     except OSError as error:
         raise UserError(f"{out}: could not be written ({error.strerror or error})") from error

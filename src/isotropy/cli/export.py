@@ -3,11 +3,11 @@
 from pathlib import Path
 from typing import Any
 
+from isotropy.cli.inputs import load_on
 from isotropy.cli.show import say, waiting
 from isotropy.errors import UserError, nearest
 from isotropy.export import FORMATS, TOLERANCE, model_card
 from isotropy.export import export as export_to
-from isotropy.representation import load
 from isotropy.runs.directory import Run
 
 _HUB = "huggingface"
@@ -24,13 +24,15 @@ def export(folder: Path, to: str, out: Path | None, *, licence: str, push: str |
         raise UserError(f"--licence and --push belong to --to {_HUB}, which writes a model card; --to is {to}")
     out = out or folder / to
     run = Run.opened(folder)
-    made = load(run.folder, device="cpu")
+    made = load_on(run.folder, "cpu")
     if to == _HUB:
         if out.exists():
             raise UserError(f"{out}: exists already: choose another --out, or remove it")
-        card = model_card(run.folder, name=push or "", licence=licence)
-        made.save_pretrained(out, card=card)
-        found = {"folder": str(out), "address": made.push_to_hub(push, card=card) if push else None}
+        with waiting("writing the model card") as now:
+            card = model_card(run.folder, name=push or "", licence=licence)
+            made.save_pretrained(out, card=card)
+            now(f"uploading to {push}")
+            found = {"folder": str(out), "address": made.push_to_hub(push, card=card) if push else None}
         lines = [f"written   {out}: config.json, model.safetensors, README.md (the model card)"]
         lines += [f"load it   isotropy.Representation.from_pretrained({(push or str(out))!r})"]
         lines += [f"pushed    {found['address']}"] * bool(push)

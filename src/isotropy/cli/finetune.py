@@ -58,7 +58,8 @@ def finetune(
     refuse_inputs(origin, made)
     data = read_as_the_run(run.recipe.data, as_trained(origin, made))
     say(data.description)
-    rows = made.preprocess.transform(data.values)
+    with waiting("preparing the rows"):
+        rows = made.preprocess.transform(data.values)
     seed = run.recipe.train.seed if seed is None else seed
     division = divide(data, seed, label_names(origin))
     label, train, test = division.labels[0], division.train, division.test

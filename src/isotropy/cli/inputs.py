@@ -7,9 +7,8 @@ from typing import Any
 
 import torch
 from numpy.typing import NDArray
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from isotropy.cli.show import OUT, waiting
+from isotropy.cli.show import counting, waiting
 from isotropy.data import Data, read
 from isotropy.data.readers import is_one_file, options_for
 from isotropy.data.recordings.paths import holds_recordings
@@ -41,7 +40,8 @@ def pick_device(device: str) -> torch.device:
 
 def load_on(folder: Path, device: str) -> Representation:
     """Return the encoder of a run on the device by name; "auto" is the kind that it was trained on."""
-    return load(folder, device=None if device == "auto" else pick_device(device))
+    with waiting("loading the encoder"):
+        return load(folder, device=None if device == "auto" else pick_device(device))
 
 
 def as_the_run(before: dict[str, Any], origin: dict[str, Any]) -> dict[str, Any]:
@@ -126,16 +126,11 @@ def read_with_bar(origin: dict[str, Any], *, stream: bool | None = False) -> Dat
     if folder is None or not folder.is_dir() or is_one_file(folder) or holds_recordings(folder):
         with waiting(f"reading {path}"):
             return read(path, **options)
-    bar = Progress(
-        TextColumn("decoding images"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
-        console=OUT, transient=True, disable=not OUT.is_terminal,
-    )  # fmt: skip
     found: list[Data] = []
 
     def decode() -> None:
-        with bar:
-            task = bar.add_task("")
-            found.append(read(path, progress=lambda n, total: bar.update(task, completed=n, total=total), **options))
+        with counting("decoding images", "images") as count:
+            found.append(read(path, progress=count, **options))
 
     on_first(decode)
     if not found:

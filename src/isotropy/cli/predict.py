@@ -4,10 +4,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from isotropy.cli.inputs import file_notes, pick_device, with_columns
-from isotropy.cli.show import OUT, note, say, waiting
+from isotropy.cli.show import counting, note, say, waiting
 from isotropy.data.stream import stream
 from isotropy.errors import UserError, nearest
 from isotropy.finetuning import load
@@ -30,23 +29,18 @@ def predict(folder: Path, origin: dict[str, Any], out: Path, *, device: str) -> 
     say(flow.description)
     names = [f"p_{name}" for name in model.classes] or ["prediction"]
     texts = ["prediction"] if model.classes else []
-    bar = Progress(
-        TextColumn("predicting"), BarColumn(), TaskProgressColumn(), TextColumn("{task.completed:,} rows"),
-        TimeRemainingColumn(), console=OUT, transient=True, disable=not OUT.is_terminal,
-    )  # fmt: skip
     rows = 0
     try:
         with waiting(f"reading {path}"):
             types, pieces = with_columns(flow, path, out)
         columns = types | {name: str for name in texts}
-        with writing(out, names, columns, dtype=np.float64) as writer, bar:
-            task = bar.add_task("", total=flow.rows)
+        with writing(out, names, columns, dtype=np.float64) as writer, counting("predicting") as count:
             for piece, beside in pieces:
                 found = model.predictions_stored(preprocess.transform(piece))
                 said = [[str(model.classes[code]) for code in found.argmax(axis=1)]] if model.classes else []
                 writer.write(found.reshape(len(found), -1), *beside.values(), *said)
                 rows += len(found)
-                bar.update(task, completed=rows)
+                count(rows, flow.rows)
     except OSError as error:
         raise UserError(f"{out}: could not be written ({error.strerror or error})") from error
     for line in file_notes(flow):

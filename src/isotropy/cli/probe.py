@@ -43,7 +43,8 @@ def probe(
     refuse_inputs(origin, made)
     data = read_as_the_run(run.recipe.data, as_trained(origin, made))
     say(data.description)
-    rows = made.preprocess.transform(data.values)
+    with waiting("preparing the rows"):
+        rows = made.preprocess.transform(data.values)
     division = divide(data, seed, label_names(origin))
     if data.split is None:
         note(f"no test part is named: {_held_out(data)} held out from the probes (the encoder may have seen it)")

@@ -8,13 +8,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
 from isotropy.cli.beside import described, pictures
 from isotropy.cli.inputs import as_the_run, as_trained, load_on, read_with_bar
-from isotropy.cli.show import OUT, note, say, waiting
+from isotropy.cli.show import OUT, counting, note, say, waiting
 from isotropy.data import Data
 from isotropy.errors import UserError, nearest
 from isotropy.io.atomic import write_atomically
@@ -94,17 +93,11 @@ def _of_path(
     data = _read(run, made, origin)
     say(data.description)
     vectors = np.empty((len(data), made.width), dtype=np.float32)
-    bar = Progress(
-        TextColumn("embedding"), BarColumn(), TextColumn("{task.completed:,} rows"), TimeRemainingColumn(),
-        console=OUT, transient=True, disable=not OUT.is_terminal,
-    )  # fmt: skip
-    with bar:
-        task = bar.add_task("", total=len(data))
+    with counting("embedding") as count:
         done = 0
-        for z in made.iterate(data):
+        for z in made.iterate(data, count):
             vectors[done : done + len(z)] = z
             done += len(z)
-            bar.update(task, completed=done)
     return data, vectors, {}
 
 
@@ -133,7 +126,9 @@ def _search(
         options = origin | {"path": query}
         queries = _read(run, made, options)
         places, there = list(range(len(queries))), count
-        asked, names = made.transform(queries), [f"{Path(query).name}, row {place}" for place in places]
+        with waiting("embedding the queries"):
+            asked = made.transform(queries)
+        names = [f"{Path(query).name}, row {place}" for place in places]
     if not 1 <= top_k <= there:
         raise UserError(f"-k {top_k}: there are {there:,} rows to find, so give a number from 1 to {there}")
     own = places if there < count else [-1] * len(places)

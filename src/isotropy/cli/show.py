@@ -8,6 +8,7 @@ from typing import Any
 from unicodedata import category
 
 from rich.console import Console, ConsoleOptions, RenderableType
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.segment import Segment
 from rich.text import Text
 
@@ -76,6 +77,21 @@ def waiting(what: str) -> Iterator[Callable[[str], None]]:
         return
     with OUT.status(Text(what)) as status:
         yield lambda what: status.update(Text(what))
+
+
+@contextmanager
+def counting(what: str, noun: str = "rows") -> Iterator[Callable[[int, int | None], None]]:
+    """Show on a terminal, until the work inside ends, how much of it is done and how long the rest takes.
+
+    Give what takes how many are done, and of how many, None where nobody knows.
+    """
+    bar = Progress(
+        TextColumn(what), BarColumn(), TaskProgressColumn(), TextColumn(f"{{task.completed:,}} {noun}"),
+        TimeRemainingColumn(), console=OUT, transient=True, disable=not OUT.is_terminal or OUT.quiet,
+    )  # fmt: skip
+    with bar:
+        task = bar.add_task("", total=None)
+        yield lambda done, of: bar.update(task, completed=done, total=of)
 
 
 @contextmanager
