@@ -10,8 +10,8 @@ from isotropy.views.multiview import MultiView
 class Center(Method):
     """A sample's expected embedding shall be long and the expected embedding of all samples, the centre, short.
 
-    The loss is `objectives.center` of z = g(f(x)), the Lagrangian of the constrained problem in "Common stability
-    mechanism behind self-supervised learning" (arXiv 2402.14957).
+    The loss is `objectives.center` of z = g(f(x)), the Lagrangian of the constrained problem in "The Common
+    Stability Mechanism behind most Self-Supervised Learning Approaches" (Jha et al. 2024, arXiv 2402.14957).
 
     Args:
         projector: hidden and output widths of g (Linear, BatchNorm, ReLU, ..., Linear).

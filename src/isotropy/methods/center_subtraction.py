@@ -15,7 +15,8 @@ class CenterSubtraction(Method):
     """SimSiam whose predictor is replaced by what it is said to do: taking the centre off the target.
 
     The loss is `objectives.center_subtraction` of z = g(f(x)), with c <- m c + (1 - m) E[z / |z|] after each step.
-    Derived from "Common stability mechanism behind self-supervised learning" (arXiv 2402.14957) and SimSiam.
+    Derived from "The Common Stability Mechanism behind most Self-Supervised Learning Approaches" (Jha et al. 2024,
+    arXiv 2402.14957) and SimSiam.
 
     Args:
         projector: hidden and output widths of g (Linear, BatchNorm, ReLU, ..., Linear).
