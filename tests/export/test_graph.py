@@ -1,14 +1,17 @@
 """A graph gives what the library gives, from the rows that a user has."""
 
 import json
+import re
+import textwrap
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 
-from isotropy.data import PREPROCESS, SeriesPreprocess
+from isotropy.data import PREPROCESS, SeriesPreprocess, read
 from isotropy.data.series import interpolate
 from isotropy.encoders import ENCODERS, build, wrap
 from isotropy.errors import UserError
@@ -167,6 +170,24 @@ def test_the_page_refuses_what_it_cannot_read():
         prepare(pixels[:, :, :10], told)
     unit = prepare(pixels / 255.0, told | {"scale": "unit"})["images"]
     assert np.array_equal(unit, pixels)
+
+
+def test_a_program_cuts_windows_as_the_page_shows(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    steps = np.random.default_rng(0).normal(size=(610, 2))
+    clock = {"t": np.arange(610) / 50, "other": "x"}
+    pd.DataFrame({"ay": steps[:, 1], **clock, "ax": steps[:, 0]}).to_csv("watch.csv", index=False)
+    data = read("watch.csv", time="t", window="1s", hop="0.5s", drop=["other"])
+    preprocess = SeriesPreprocess.learn(data.values).of_recordings(data.windows.format)
+    torch.manual_seed(0)
+    made = Representation(build("multiscale_cnn", "series", preprocess.shape), preprocess, method="simclr")
+    contract = {"modality": "series", **Graph(made).contract()}
+    page = (Path(__file__).parents[2] / "docs/export.md").read_text()
+    shown = re.search(r"    (cut = .*?\n)    embeddings = ", page, re.DOTALL).group(1)
+    names = {"contract": contract, "np": np, "pd": pd}
+    exec(textwrap.dedent("    " + shown), names)
+    assert np.array_equal(names["windows"].astype(np.float32), data.values) and len(data) == 23
+    assert list(prepare(names["windows"], contract)["series"].shape) == [23, 2, 50]
 
 
 def test_channels_may_be_last_and_a_single_one_needs_no_axis():
