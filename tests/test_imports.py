@@ -65,3 +65,15 @@ def test_the_command_line_keeps_threads_from_spinning_unless_told_otherwise(give
     rest = {name: value for name, value in os.environ.items() if name not in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")}
     done = subprocess.run([sys.executable, "-c", code], env=rest | given, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == str(found)
+
+
+def test_the_libraries_of_evidence_are_not_imported_before_the_first_step():
+    """They take as long to import as half of torch does, and nothing needs them until a run is evaluated."""
+    code = (
+        "import sys, numpy as np; from isotropy.runs.session import Stepped, train; import isotropy.cli.fit; "
+        "x = np.random.default_rng(0).normal(size=(64, 3)); "
+        "events = train(x, label=np.arange(64) % 2, method='simclr', epochs=1); "
+        "next(event for event in events if isinstance(event, Stepped)); "
+        "bad = {'sklearn', 'scipy.stats'} & set(sys.modules); assert not bad, bad"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

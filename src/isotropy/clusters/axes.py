@@ -2,7 +2,6 @@
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.decomposition import PCA
 
 from isotropy.batch import batched
 from isotropy.errors import UserError
@@ -26,6 +25,8 @@ def principal(vectors: Floats, axes: int = AXES, *, seed: int = 0) -> Floats:
         >>> [round(float(x), 1) for x in principal(np.array([[0, 0], [2, 0], [4, 1]], dtype=np.float32), 1)[:, 0]]
         [-2.0, -0.1, 2.1]
     """
+    from sklearn.decomposition import PCA
+
     if len(vectors) < 2:
         raise UserError(f"clusters and maps need at least 2 rows, and there {'is 1' if len(vectors) else 'is none'}")
     drawn = np.sort(np.random.default_rng(seed).permutation(len(vectors))[:_LEARNT_ROWS])

@@ -6,8 +6,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.cluster import HDBSCAN, KMeans
-from sklearn.neighbors import NearestNeighbors
 from threadpoolctl import threadpool_limits
 
 from isotropy.clusters.axes import Floats, principal
@@ -83,6 +81,8 @@ def cluster(vectors: Floats, k: int | str = AUTO, *, method: str = "kmeans", see
 
 
 def _kmeans(x: Floats, k: int | None, seed: int) -> Clusters:
+    from sklearn.cluster import KMeans
+
     agreement: tuple[Agreement, ...] = ()
     clear = None
     if k is None:
@@ -99,6 +99,9 @@ def _kmeans(x: Floats, k: int | None, seed: int) -> Clusters:
 
 
 def _hdbscan(x: Floats, k: int | None, seed: int) -> Clusters:
+    from sklearn.cluster import HDBSCAN
+    from sklearn.neighbors import NearestNeighbors
+
     if k is not None:
         raise UserError("hdbscan finds the number of clusters itself: leave -k out, or take kmeans")
     x = x[:, :_HDBSCAN_AXES]

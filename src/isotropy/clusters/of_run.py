@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import normalized_mutual_info_score
 
 from isotropy.clusters.cluster import AUTO, Clusters, cluster
 from isotropy.clusters.describe import MOST, Trait, describe
@@ -170,6 +169,8 @@ def _commonest(clusters: Clusters, values: NDArray[Any]) -> list[list[tuple[str,
 
 def _codes(found: Embedded, rows: Any, clusters: Clusters) -> dict[str, Any]:
     """Return how the codes of a method with segments agree with the clusters, and the codes of each cluster."""
+    from sklearn.metrics import normalized_mutual_info_score
+
     codes = found.representation.codes_stored(rows)
     inside = clusters.labels >= 0
     agreement = [float(normalized_mutual_info_score(clusters.labels[inside], column[inside])) for column in codes.T]

@@ -8,9 +8,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.cluster import KMeans
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.metrics import adjusted_rand_score
 
 Floats = NDArray[np.float32]
 
@@ -102,6 +99,9 @@ def most_stable(found: Sequence[Agreement]) -> tuple[int, bool]:
 
 def halves(x: Floats, clusters: int, seeds: int, seed: int = 0) -> list[NDArray[np.int32]]:
     """Return the clusters (N,) that each of so many drawn halves of the rows gives all of them."""
+    from sklearn.cluster import KMeans
+    from sklearn.exceptions import ConvergenceWarning
+
     found = []
     for number in range(seeds):
         half = np.random.default_rng((seed, number)).permutation(len(x))[: max(len(x) // 2, clusters)]
@@ -140,6 +140,8 @@ def refound(labels: NDArray[Any], x: Floats, *, seed: int = 0) -> list[float]:
 
 
 def _mean_agreement(x: Floats, clusters: int, seeds: int, seed: int) -> float:
+    from sklearn.metrics import adjusted_rand_score
+
     pairs = combinations(halves(x, clusters, seeds, seed), 2)
     return round(float(np.mean([adjusted_rand_score(one, other) for one, other in pairs])), 4)
 

@@ -7,9 +7,9 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
-import pyarrow.dataset as ds
 
 from isotropy.errors import UserError
 
@@ -23,7 +23,7 @@ def is_partitioned(folder: Path) -> bool:
     return folder.is_dir() and bool(_kinds(folder))
 
 
-def partitioned(folder: Path) -> ds.Dataset:
+def partitioned(folder: Path) -> Any:
     """Return the table in a folder of partitions, whose columns are among its own.
 
     A column that some files lack is missing in their rows.
@@ -31,6 +31,8 @@ def partitioned(folder: Path) -> ds.Dataset:
     Raises:
         ValueError: files of several formats, or columns that differ in their types.
     """
+    import pyarrow.dataset as ds
+
     kinds = _kinds(folder)
     if len(kinds) > 1:
         raise ValueError(f"its partitions hold {' and '.join(sorted(kinds))} files")

@@ -5,7 +5,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn.feature_extraction.text import HashingVectorizer
 
 WIDTH = 64
 
@@ -20,6 +19,8 @@ def letters(column: "pd.Series[Any]", width: int = WIDTH) -> NDArray[np.float64]
         >>> found.shape, bool(found[0] @ found[1] > 0.5 > found[0] @ found[2]), bool(np.isnan(found[3]).all())
         ((4, 64), True, True)
     """
+    from sklearn.feature_extraction.text import HashingVectorizer
+
     there = column.notna().to_numpy()
     out = np.full((len(column), width), np.nan)
     if there.any():

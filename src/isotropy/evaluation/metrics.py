@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 
 from isotropy.evaluation.task import Task
 
@@ -79,6 +78,8 @@ def _ranking(truth: Array, scores: Array) -> Floats:
 
 def _area(positive: NDArray[np.bool_], score: Array) -> Floats:
     """Return the area plus the influence of each row (M,); the mean is the area (DeLong et al. 1988)."""
+    from scipy.stats import rankdata
+
     among, own = rankdata(score), np.empty(len(score))
     for side in (positive, ~positive):
         own[side] = rankdata(score[side])

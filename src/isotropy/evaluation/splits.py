@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from sklearn.model_selection import GroupShuffleSplit, StratifiedGroupKFold
 
 from isotropy.errors import UserError
 from isotropy.evaluation.task import Task, task_of
@@ -94,6 +93,8 @@ def stratified(labels: ArrayLike, count: int, *, seed: int = 0, leave: int = 0) 
 
 
 def _whole_groups(groups: NDArray[Any], count: int, test: float, seed: int, classes: NDArray[Any] | None) -> Index:
+    from sklearn.model_selection import GroupShuffleSplit
+
     if len(groups) != count:
         raise UserError(f"there are {len(groups)} groups for {count} rows: give one group per row")
     codes = pd.factorize(groups, use_na_sentinel=False)[0]
@@ -111,6 +112,8 @@ def _whole_groups(groups: NDArray[Any], count: int, test: float, seed: int, clas
 
 def _balanced_groups(groups: Index, classes: Index, test: float, seed: int) -> Index:
     """Return the rows of whole groups in which classes have about their shares; none where that is not possible."""
+    from sklearn.model_selection import StratifiedGroupKFold
+
     folds = round(1 / min(test, 1 - test))
     if folds > min(int(groups.max()) + 1, np.bincount(classes).max()):
         return np.empty(0, dtype=np.int64)

@@ -6,7 +6,6 @@ from typing import Self
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.cluster import MiniBatchKMeans
 from torch import Tensor
 
 from isotropy.batch import Batch, without_mask
@@ -94,6 +93,8 @@ def patches(images: Tensor, *, centroids: int = CENTROIDS, seed: int = 0) -> Cal
 
 def _learn(images: Tensor, centroids: int, seed: int) -> dict[str, Tensor]:
     """Return the buffers of `Patches`."""
+    from sklearn.cluster import MiniBatchKMeans
+
     if images.ndim != 4 or min(images.shape[2:]) < 2:
         shape = tuple(images.shape)
         raise UserError(

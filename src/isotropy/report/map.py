@@ -8,8 +8,6 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from sklearn.decomposition import PCA
-from sklearn.manifold import TSNE
 from threadpoolctl import threadpool_limits
 
 from isotropy.batch import batched
@@ -49,6 +47,9 @@ def layouts(x: NDArray[Any], *, seed: int = 0) -> list[Layout]:
         >>> [one.name for one in layouts(np.eye(4))]
         ['PCA']
     """
+    from sklearn.decomposition import PCA
+    from sklearn.manifold import TSNE
+
     x = np.asarray(x, dtype=np.float32)
     some = sample(len(x), REFERENCES)
     rank = effective_rank(x[some])

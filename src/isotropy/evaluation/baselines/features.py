@@ -4,8 +4,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.decomposition import PCA
-from sklearn.preprocessing import StandardScaler
 
 from isotropy.features import random_convolutions
 from isotropy.features.summary import series_summary
@@ -73,6 +71,8 @@ def pca(train: ArrayLike, test: ArrayLike, *, width: int, seed: int = 0) -> Pair
         >>> first.shape, bool(first[:, 0].var() > first[:, 1].var() > 10)
         ((50, 2), True)
     """
+    from sklearn.decomposition import PCA
+
     x, y = np.asarray(train, dtype=np.float32), np.asarray(test, dtype=np.float32)
     rows = np.sort(np.random.default_rng(seed).permutation(len(x))[:FIT_ROWS])
     model = PCA(n_components=min(width, x.shape[1], len(rows)), random_state=seed).fit(x[rows])
@@ -81,6 +81,8 @@ def pca(train: ArrayLike, test: ArrayLike, *, width: int, seed: int = 0) -> Pair
 
 def standardise(train: ArrayLike, test: ArrayLike) -> Pair:
     """Return both parts with the training part's mean 0 and standard deviation 1 per column (constant: 0)."""
+    from sklearn.preprocessing import StandardScaler
+
     scaler = StandardScaler().fit(np.asarray(train, dtype=np.float64))
     varies = scaler.var_ > 1e-16 * (1 + scaler.mean_**2)
     parts = [(scaler.transform(np.asarray(part, dtype=np.float64)) * varies) for part in (train, test)]

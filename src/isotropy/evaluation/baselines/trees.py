@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 from threadpoolctl import threadpool_limits
 
 from isotropy.evaluation.problem import Problem, Rows
@@ -45,6 +44,8 @@ def boost(columns: Columns, problem: Problem, rows: Rows, test: Rows, seed: int 
 
     Source: Friedman 2001; Ke et al. 2017 (histograms).
     """
+    from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+
     # scikit-learn 1.9.1 fails at a column without any value (findings/histgb_column_without_value.sh).
     there = np.isfinite(columns.train[rows]).any(axis=0)
     train, tested = columns.train[rows][:, there], columns.test[test][:, there]

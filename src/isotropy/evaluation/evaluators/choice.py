@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.model_selection import StratifiedKFold
 
 from isotropy.evaluation.problem import Problem, Rows
 from isotropy.evaluation.splits import stratified
@@ -70,6 +69,8 @@ def choice(problem: Problem) -> Choice | None:
 
 def _folds(codes: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
     """Return the fold that holds each row out, (n,), every class in equal parts as far as it goes."""
+    from sklearn.model_selection import StratifiedKFold
+
     folds = np.empty(len(codes), dtype=np.int64)
     most = min(FOLDS, int(np.unique(codes, return_counts=True)[1].max()))
     rare = np.bincount(codes)[codes] < most

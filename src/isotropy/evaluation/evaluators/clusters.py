@@ -1,11 +1,10 @@
 """Clusters: do as many groups as there are classes, found without labels, agree with them?"""
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.cluster import KMeans
-from sklearn.metrics import normalized_mutual_info_score
 from threadpoolctl import threadpool_limits
 
 from isotropy.evaluation.features import Features, Form
@@ -31,6 +30,8 @@ def clusters(candidate: Features, problem: Problem) -> Iterator[Measurement]:
         >>> [(m.metric, float(m.value(m.terms.mean(0)).round(3))) for m in clusters(Features(x, x), Problem.of(y, y))]
         [('NMI', 1.0)]
     """
+    from sklearn.metrics import normalized_mutual_info_score
+
     if not isinstance(candidate, Features) or problem.task != "classes":
         return
     count = len(problem.classes)
@@ -55,7 +56,9 @@ def clusters(candidate: Features, problem: Problem) -> Iterator[Measurement]:
     yield Measurement("NMI", len(problem.train_y), terms, detail, value=value, validation=best)
 
 
-def _clustered(form: Form, rows: NDArray[np.int64], count: int, seed: int) -> KMeans:
+def _clustered(form: Form, rows: NDArray[np.int64], count: int, seed: int) -> Any:
+    from sklearn.cluster import KMeans
+
     with threadpool_limits(limits=1):
         return KMeans(min(count, len(rows)), n_init=STARTS, max_iter=50, random_state=seed).fit(form.train[rows])
 

@@ -5,8 +5,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.linear_model import RidgeCV
-from sklearn.model_selection import PredefinedSplit
 from torch import Tensor
 
 from isotropy.evaluation.features import Features
@@ -148,6 +146,9 @@ def _whole_groups(codes: NDArray[np.int64], groups: NDArray[np.int64], folds: in
 
 def _ridge(features: Features, problem: Problem, rows: Rows, test: Rows) -> NDArray[np.float64]:
     """Return the numbers that ridge regression predicts; form and strength by leaving out rows, or whole groups."""
+    from sklearn.linear_model import RidgeCV
+    from sklearn.model_selection import PredefinedSplit
+
     best, predicted, divided = -np.inf, np.empty(0), {}
     groups = np.arange(len(rows)) if problem.groups is None else np.unique(problem.groups[rows], return_inverse=True)[1]
     if 1 < groups.max() + 1 < len(rows):

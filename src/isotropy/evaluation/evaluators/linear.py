@@ -7,8 +7,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.linear_model import Ridge, RidgeCV
-from sklearn.model_selection import PredefinedSplit
 from torch import Tensor
 
 from isotropy.evaluation.evaluators.choice import FOLDS, ROWS, Choice, choice
@@ -188,6 +186,9 @@ def _axes(x: NDArray[np.float32]) -> Tensor:
 
 
 def _ridge(features: Features, problem: Problem, like: LinearModel | None) -> LinearModel:
+    from sklearn.linear_model import Ridge, RidgeCV
+    from sklearn.model_selection import PredefinedSplit
+
     y, by = problem.train_y, choice(problem)
     form, strength, validation = features.as_is, 1.0, None
     chosen_by = "default: too few rows for leave-one-out"

@@ -5,8 +5,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.neural_network import MLPClassifier, MLPRegressor
 from threadpoolctl import threadpool_limits
 
 from isotropy.evaluation.features import Features
@@ -25,6 +23,9 @@ def mlp(candidate: Any, problem: Problem) -> Iterator[Measurement]:
 
     Source: Dubois et al. 2022 (arXiv 2209.06235), section 5.
     """
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.neural_network import MLPClassifier, MLPRegressor
+
     if not isinstance(candidate, Features):
         return
     form, target = candidate.standardised, problem.train_y
