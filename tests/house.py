@@ -39,13 +39,13 @@ ALLOWED = {
         # Fine-tuning: a representation, a head and labels, in the training loop.
         "finetuning": f"representation evaluation modalities methods training views data io {_GROUND}",
         # A run puts them together; nothing below knows that there are runs.
-        "runs": "threads modalities methods training views encoders nn data representation evaluation diagnostics io "
-        f"{_GROUND}",
+        "runs": "threads registry modalities methods training views encoders nn data representation evaluation "
+        f"diagnostics io {_GROUND}",
         # What is done with a finished run.
         "clusters": f"search runs evaluation representation diagnostics modalities features data io {_GROUND}",
         "audit": f"search representation evaluation data modalities diagnostics features runs io {_GROUND}",
         "report": f"threads search clusters runs evaluation diagnostics representation methods data io {_GROUND}",
-        "export": f"representation evaluation features encoders data runs {_GROUND}",
+        "export": f"representation evaluation features encoders data runs io {_GROUND}",
         "estimator": "finetuning runs training modalities methods views encoders data representation evaluation "
         f"{_GROUND}",
         "cli": "search audit export clusters estimator report finetuning runs modalities methods training encoders "

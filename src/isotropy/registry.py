@@ -1,5 +1,6 @@
 """Registries that accept more: a thing by its name, by its place "module:Name", or from an installed package."""
 
+import sys
 from collections.abc import MutableMapping
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -35,13 +36,30 @@ def find(registry: MutableMapping[str, T], name: str, what: str) -> T | None:
             raise UserError(f"{what} {name!r} of the package {point.value} cannot be imported: {error}") from error
         return registry[name]
     module, colon, attribute = name.partition(":")
-    if not (module and colon and attribute):
+    if not (colon and attribute and all(part.isidentifier() for part in module.split("."))):
         return None
     try:
         thing: T = getattr(import_module(module), attribute)
     except (ImportError, AttributeError) as error:
         raise UserError(f"{what} {name!r} cannot be imported: {error}") from error
     return thing
+
+
+def refuse_unimported(name: str, what: str) -> None:
+    """Raise UserError for a name "module:Name", read from a file, of a module that this process has not imported.
+
+    Importing a module executes it, and the file may be a stranger's: only who reads it can say that this is wanted.
+
+    Example:
+        >>> refuse_unimported("simclr", "method")
+        >>> refuse_unimported("collections:OrderedDict", "method")
+    """
+    module, colon, _ = name.partition(":")
+    if colon and module not in sys.modules:
+        raise UserError(
+            f"{what} {name!r} is code of the module {module!r}, and reading a file executes nothing: import it before, "
+            f"in Python or by: isotropy --import {module} COMMAND"
+        )
 
 
 def name_of(registry: MutableMapping[str, type[T]], kind: type[T], what: str) -> str:

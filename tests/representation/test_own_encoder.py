@@ -1,4 +1,4 @@
-"""A run whose encoder is a class of the user's own is loaded by the class's name, where it can be imported."""
+"""A run whose encoder is a class of the user's own is loaded by the class's name, where its module was imported."""
 
 import subprocess
 import sys
@@ -9,6 +9,7 @@ from torch import nn
 
 import isotropy
 from isotropy import encoders
+from isotropy.cli import main
 from isotropy.encoders import Encoder
 from isotropy.errors import UserError
 
@@ -45,21 +46,43 @@ def own(tmp_path, monkeypatch):
     sys.modules.pop("own_networks", None)
 
 
-def test_a_class_that_can_be_imported_needs_not_be_passed(own):
+def test_a_class_whose_module_is_imported_needs_not_be_passed(own):
     assert np.array_equal(isotropy.load("run").transform(ROWS), own[1])
     np.save("rows.npy", ROWS)
-    code = "import numpy as np, isotropy; np.save('z.npy', isotropy.load('run').transform(np.load('rows.npy')))"
-    subprocess.run([sys.executable, "-c", code], check=True)
+    load = "import numpy as np, isotropy; np.save('z.npy', isotropy.load('run').transform(np.load('rows.npy')))"
+    subprocess.run([sys.executable, "-c", f"import own_networks; {load}"], check=True)
     assert np.allclose(np.load("z.npy"), own[1], atol=1e-5)
+
+
+def test_loading_imports_no_module_unless_it_is_asked_to(own, tmp_path, capsys):
+    np.save("rows.npy", ROWS)
+    with open("own_networks.py", "a") as file:
+        file.write("open('executed', 'w').close()\n")
+    sys.modules.pop("own_networks")
+    with pytest.raises(UserError, match="model.json: encoder 'own_networks:Small' is code of the module") as said:
+        isotropy.load("run")
+    assert "\n" not in str(said.value) and "isotropy --import own_networks" in str(said.value)
+    for verb in (
+        ["embed", "run", "rows.npy", "--out", "z.npy"],
+        ["diagnose", "run"],
+        ["fit", "rows.npy", "--init", "run"],
+    ):
+        with pytest.raises(SystemExit):
+            main(verb)
+        assert "reading a file executes nothing" in capsys.readouterr().err
+    assert not (tmp_path / "executed").exists() and not (tmp_path / "z.npy").exists()
+    main(["--import", "own_networks", "embed", "run", "rows.npy", "--out", "z.npy"])
+    assert np.array_equal(np.load("z.npy"), own[1])
+    with pytest.raises(SystemExit):
+        main(["--import", "no_such_module", "diagnose", "run"])
+    assert "--import no_such_module: cannot be imported" in capsys.readouterr().err
 
 
 def test_a_class_that_is_gone_is_named_and_the_network_can_be_passed(own, tmp_path, monkeypatch):
     kind, right = own
     (tmp_path / "own_networks.py").unlink()
     monkeypatch.delitem(sys.modules, "own_networks")
-    with pytest.raises(
-        UserError, match=r"'own_networks:Small' cannot be imported.*pass the network when loading"
-    ) as said:
+    with pytest.raises(UserError, match=r"'own_networks:Small' is code of the module 'own_networks'") as said:
         isotropy.load("run")
     assert "\n" not in str(said.value)
     assert np.array_equal(isotropy.load("run", kind(3, 5)).transform(ROWS), right)

@@ -1,5 +1,6 @@
 """The commands and their options; each command is in a file of its own."""
 
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -7,6 +8,7 @@ import typer
 
 from isotropy.cli.reading import ALL, AS_THE_RUN, LABELLED, one_or_several, reads, sources
 from isotropy.cli.show import answering, waiting
+from isotropy.errors import UserError
 from isotropy.io.paths import existing_folder
 
 _DEMO = Path("runs")
@@ -37,6 +39,20 @@ Evaluate = Annotated[
 Baselines = Annotated[str, typer.Option(help="Baselines on request beside those always there: patches (images).")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@app.callback()
+def _importing(
+    modules: Annotated[
+        list[str] | None,
+        typer.Option("--import", help="A module of your own, whose classes runs and recipes may name; repeatable."),
+    ] = None,
+) -> None:
+    for name in modules or []:
+        try:
+            import_module(name)
+        except ImportError as error:
+            raise UserError(f"--import {name}: cannot be imported ({error})") from error
 
 
 def _method_names(incomplete: str) -> list[str]:

@@ -20,7 +20,7 @@ from isotropy.encoders.timm import Timm
 from isotropy.encoders.wrap import Wrapped, wrap
 from isotropy.errors import UserError, nearest
 from isotropy.io.json_file import check_arguments
-from isotropy.registry import find, name_of
+from isotropy.registry import find, name_of, refuse_unimported
 
 __all__ = [
     "ArrayMLP",
@@ -54,6 +54,7 @@ __all__ = [
     "equivariance_error",
     "from_spec",
     "normalisation",
+    "refuse_unimported_encoder",
     "spec",
     "wrap",
 ]
@@ -152,14 +153,17 @@ def spec(encoder: Encoder) -> dict[str, Any]:
 def from_spec(spec: Mapping[str, Any]) -> Encoder:
     """Return a new encoder of the architecture that `spec` says, with fresh weights.
 
-    Raises: UserError for a custom network, an unknown name, or arguments that do not fit.
+    Raises: UserError for a custom network, an unknown name, a class of a module that is not imported, or arguments
+        that do not fit.
     """
     if spec.get("name") == "custom":
         raise UserError("the encoder is a network of your own: make it, wrap it, and pass it when loading")
+    name = str(spec.get("name"))
+    refuse_unimported_encoder(name)
     try:
-        kind = _kind(str(spec.get("name")))
+        kind = _kind(name)
     except UserError as error:
-        raise UserError(f"{error}; make it importable, or pass the network when loading") from error
+        raise UserError(f"{error}; or pass the network when loading") from error
     arguments: Any = spec.get("arguments")
     try:
         check_arguments(kind, arguments)
@@ -179,6 +183,12 @@ def _kind(name: str) -> type[Encoder]:
     if not (isinstance(kind, type) and issubclass(kind, Encoder)):
         raise UserError(f"encoder {name!r} is no subclass of isotropy.encoders.Encoder")
     return kind
+
+
+def refuse_unimported_encoder(name: str) -> None:
+    """Raise UserError for the name of an encoder, read from a file, that only executing another module would find."""
+    if not name.startswith("timm:"):
+        refuse_unimported(name, "encoder")
 
 
 def encoder_name(kind: type[Encoder]) -> str:

@@ -1,6 +1,5 @@
 """Weights to begin with: of a run, of a safetensors file, or of a state dictionary."""
 
-import json
 import pickle
 import warnings
 from collections.abc import Iterable, Mapping
@@ -13,15 +12,18 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from isotropy.encoders import Encoder
+from isotropy.encoders import Encoder, refuse_unimported_encoder
 from isotropy.errors import UserError
-from isotropy.representation.files import MODEL, WEIGHTS
+from isotropy.representation.files import MODEL, WEIGHTS, read_about, read_tensors
 
 # Where training scripts put the weights in what they save.
 _NESTS = ("state_dict", "model_state_dict", "model", "encoder", "teacher", "student", "module")
 _NAMED = 4
-# Arguments of encoders that new data bring (`Preprocess.shape`), and what the name of one of timm says.
-_OF_DATA = frozenset(["channels", "length", "unequal", "size", "sizes", "numeric", "categories", "numbers", "model"])
+# Arguments of encoders that new data bring (`Preprocess.shape`), what the name of one of timm says, and weights, which
+# are the run's own.
+_OF_DATA = frozenset(
+    ["channels", "length", "unequal", "size", "sizes", "numeric", "categories", "numbers", "model", "pretrained"]
+)
 
 
 @dataclass(frozen=True)
@@ -88,6 +90,8 @@ def begin_with(encoder: nn.Module, weights: str | Path) -> Begun:
 def read_weights(path: Path) -> dict[str, Tensor]:
     """Return tensors by name; UserError for a file that holds no weights."""
     if path.is_dir():
+        if (path / MODEL).is_file():
+            return read_tensors(path / WEIGHTS, read_about(path / MODEL)["weights"]["sha256"])
         path = path / WEIGHTS
     if not path.is_file():
         raise UserError(f"{path}: no such file: weights come from a run, a .safetensors file or a .pt state dictionary")
@@ -107,16 +111,21 @@ def read_weights(path: Path) -> dict[str, Tensor]:
 
 
 def encoder_of_run(weights: str | Path) -> dict[str, Any]:
-    """Return the settings that make a run's encoder again; {} for a file, or for a network of the user's own."""
+    """Return the settings that make a run's encoder again; {} for a file, or for a network of the user's own.
+
+    Raises:
+        UserError: a damaged run, or a class of a module that this process has not imported.
+    """
     about = Path(weights).expanduser() / MODEL
     if not about.is_file():
         return {}
+    made = read_about(about)["encoder"]
+    name = made["name"]
     try:
-        made = json.loads(about.read_text("utf-8"))
-        name, arguments = made["encoder"]["name"], made["encoder"]["arguments"]
-        options = {key: value for key, value in arguments.items() if key not in _OF_DATA}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UserError(f"{about}: damaged, or not an artefact of isotropy") from error
+        refuse_unimported_encoder(name)
+    except UserError as error:
+        raise UserError(f"{about}: {error}") from error
+    options = {key: value for key, value in made["arguments"].items() if key not in _OF_DATA}
     return {} if name == "custom" else {"encoder": name, **{f"encoder.{key}": one for key, one in options.items()}}
 
 

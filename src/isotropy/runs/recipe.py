@@ -15,6 +15,7 @@ from isotropy.io.json_file import check_arguments
 from isotropy.methods import METHODS, find_method, method_name
 from isotropy.methods.method import Method
 from isotropy.modalities import MODALITIES
+from isotropy.registry import refuse_unimported
 from isotropy.representation.embeddings import check_embedding
 from isotropy.runs.auto import AUTO, method_for
 from isotropy.runs.defaults import DEFAULTS
@@ -217,7 +218,8 @@ class Recipe:
         """Return the recipe in a TOML file; what it leaves out is the method's default, a method the modality's.
 
         Raises:
-            UserError: no such file, not TOML, or names and values that do not fit.
+            UserError: no such file, not TOML, names and values that do not fit, or a class of a module that this
+                process has not imported.
         """
         if not path.is_file():
             raise UserError(f"{path}: no such recipe")
@@ -235,10 +237,15 @@ class Recipe:
         if stray is not None:
             raise UserError(f"{path}: {stray}: every setting stands in a section ([method], [train], ...)")
         method = dict(content.pop("method", {}))
-        recipe = cls.default(method.pop("name", AUTO), modality)
         encoder = dict(content.pop("encoder", {}))
-        if name := encoder.pop("name", None):
-            recipe = recipe.changed({"encoder": name})
+        try:
+            refuse_unimported(str(method.get("name")), "method")
+            encoders.refuse_unimported_encoder(str(encoder.get("name")))
+            recipe = cls.default(method.pop("name", AUTO), modality)
+            if name := encoder.pop("name", None):
+                recipe = recipe.changed({"encoder": name})
+        except UserError as error:
+            raise UserError(f"{path}: {error}") from error
         data = dict(content.pop("data", {}))
         sections = {"method": method, "encoder": encoder, **content}
         try:
