@@ -1,5 +1,7 @@
 """Files of embeddings: pieces make the whole, and what fails leaves the older file."""
 
+import csv
+
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
@@ -44,3 +46,19 @@ def test_text_reads_back_to_the_same_numbers(tmp_path):
     text = (tmp_path / "rows.csv").read_text().splitlines()
     assert text[0] == "kind,p,q" and text[1].startswith('"a, b",0.1,') and text[2].startswith(",1e-300,")
     assert [[float(cell) for cell in line.rsplit(",", 2)[1:]] for line in text[1:]] == numbers.tolist()
+
+
+CELLS = ["=HYPERLINK(0)", "+1+1", "-5", "@SUM(A1)", "-a", "\t=1", "a=1", "\uff1d1"]
+
+
+def test_no_cell_of_a_csv_file_computes_and_numbers_stay_what_they_are(tmp_path):
+    numbers = np.array([[-1.5]] * len(CELLS), dtype=np.float32)
+    for suffix in (".csv", ".parquet"):
+        with writing(tmp_path / f"t{suffix}", ["-z"], {"=name": object, "n": np.int64}) as writer:
+            writer.write(numbers, np.array(CELLS, dtype=object), -np.arange(len(CELLS)))
+    with open(tmp_path / "t.csv", encoding="utf-8", newline="") as file:
+        head, *rows = csv.reader(file)
+    assert head == ["'=name", "n", "'-z"]
+    safe = ["'=HYPERLINK(0)", "'+1+1", "-5", "'@SUM(A1)", "'-a", "'\t=1", "a=1", "'\uff1d1"]
+    assert rows == [[text, str(-row), "-1.5"] for row, text in enumerate(safe)]
+    assert pd.read_parquet(tmp_path / "t.parquet")["=name"].tolist() == CELLS, "parquet holds what was given"

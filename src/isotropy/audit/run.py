@@ -5,7 +5,7 @@ import shutil
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -15,10 +15,12 @@ from isotropy.audit.audit import issues_of
 from isotropy.audit.given import Given, Raw, as_labels, raw_of
 from isotropy.audit.issue import KINDS, Audit
 from isotropy.data import Data, read
+from isotropy.data.readers import find_reader
 from isotropy.errors import UserError, nearest
 from isotropy.evaluation import leaks
 from isotropy.evaluation.task import Task, decided
 from isotropy.io.atomic import replacing, write_atomically
+from isotropy.io.cells import harmless
 from isotropy.runs.embedded import Embedded
 from isotropy.runs.settings import label_names
 
@@ -71,7 +73,8 @@ def keep(found: Audit, folder: Path) -> None:
         shutil.rmtree(lists, ignore_errors=True)
         lists.mkdir()
         for kind in found.issues:
-            write_atomically(lists / f"{kind}.csv", found.listed(kind).to_csv(index=False).encode())
+            listed = found.listed(kind).map(harmless)
+            write_atomically(lists / f"{kind}.csv", listed.to_csv(index=False).encode())
         about = {
             "rows": len(found.frame),
             "issues": {
@@ -143,12 +146,12 @@ def _of_data(recipe: dict[str, Any], label: str, run: Embedded) -> NDArray[Any]:
 
 
 def _of_file(path: Path) -> NDArray[Any]:
-    try:
-        if path.suffix == ".npy":
-            return as_labels(np.load(path, allow_pickle=False))
-        frame = pd.read_csv(path) if path.suffix == ".csv" else pd.read_parquet(path)
-    except (OSError, ValueError) as error:
-        raise UserError(f"--label {path}: cannot be read ({str(error).splitlines()[0]})") from error
+    if not path.is_file():
+        raise UserError(f"--label {path}: cannot be read (there is no such file)")
+    found = find_reader(path).read(path, [])
+    if isinstance(found, np.ndarray):
+        return as_labels(found)
+    frame = cast(pd.DataFrame, found)
     if frame.shape[1] != 1:
         raise UserError(f"--label {path}: has {frame.shape[1]} columns: give a file of one, with a value for each row")
     return frame.iloc[:, 0].to_numpy()

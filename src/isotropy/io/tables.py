@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from pyarrow import ipc
 
 from isotropy.io.atomic import replacing
+from isotropy.io.cells import harmless
 
 Columns = Sequence[str] | Mapping[str, Any]
 
@@ -101,22 +102,24 @@ class Npy:
 
 
 class _Csv:
-    """Comma-separated text; numbers as short as they read back to the same."""
+    """Comma-separated text; numbers as short as they read back to the same, and no text that computes."""
 
     def __init__(self, path: Path, names: Sequence[str], texts: Columns, dtype: type[np.generic]) -> None:
         self.file = open(path, "w", encoding="utf-8", newline="")  # noqa: SIM115 (closed by `close`)
         self.rows = csv.writer(self.file)
-        self.rows.writerow([*texts, *names])
+        self.rows.writerow(map(harmless, [*texts, *names]))
 
     def write(self, embeddings: NDArray[Any], *texts: Any) -> None:
-        columns = [
-            ["" if value is None else value for value in pa.array(t, from_pandas=True).to_pylist()] for t in texts
-        ]
+        columns = [[_cell(value) for value in pa.array(t, from_pandas=True).to_pylist()] for t in texts]
         for place, row in enumerate(embeddings):
             self.rows.writerow([*(column[place] for column in columns), *map(str, row)])
 
     def close(self) -> None:
         self.file.close()
+
+
+def _cell(value: Any) -> Any:
+    return "" if value is None else harmless(value)
 
 
 def read_vectors(path: Path) -> NDArray[np.float32]:
