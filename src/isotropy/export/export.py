@@ -1,7 +1,6 @@
 """Export: a graph in a folder with its contract and a page of code, kept only if it gives what the encoder gives."""
 
 import json
-import tempfile
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
@@ -15,6 +14,7 @@ from isotropy.errors import UserError, nearest
 from isotropy.export import prepare as reference
 from isotropy.export.formats import FORMATS, Runner, write
 from isotropy.export.graph import Graph
+from isotropy.io.atomic import new_folder
 from isotropy.representation import Representation
 
 # One row, few, and more than an encoder takes at a time.
@@ -61,14 +61,10 @@ def export(made: Representation, to: str, out: Path | str, *, rows: Any = None) 
         return _prepared(some(count), contract)
 
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as place:
-            folder = Path(place) / out.name
-            folder.mkdir()
+        with new_folder(out) as folder:
             contract["checked"] = _checked(write(graph, to, inputs, folder), made, some, inputs, graph.name, to)
             (folder / _CONTRACT).write_text(json.dumps(contract, indent=1) + "\n")
             copyfile(str(reference.__file__), folder / "prepare.py")
-            folder.rename(out)
     except OSError as error:
         raise UserError(f"{out}: cannot be written ({error.strerror or error})") from error
     return contract

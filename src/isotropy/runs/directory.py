@@ -16,6 +16,7 @@ from isotropy.errors import UserError
 from isotropy.evaluation.score import read_comparison
 from isotropy.io.atomic import write_atomically
 from isotropy.io.json_file import checked, read_json
+from isotropy.io.lock import only_writer
 from isotropy.io.logs import Log
 from isotropy.representation import Representation
 from isotropy.runs import columns
@@ -76,6 +77,18 @@ class Run:
             )
         if not self.has_checkpoint:
             raise UserError(f"{self.folder / 'checkpoints'}: no checkpoint is left to train on from: begin another run")
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Make the folder where it is not there, and let no other training write in it while the block runs.
+
+        Raises:
+            UserError: another one does, or a disk that does not take a folder.
+        """
+        with self._writing():
+            self.folder.mkdir(parents=True, exist_ok=True)
+        with only_writer(self.folder):
+            yield
 
     def create(self, prepared: Prepared, probed: Sequence[int] = ()) -> None:
         """Make the directory with the recipe and what was learnt of the data; `probed`: see `Planned`."""

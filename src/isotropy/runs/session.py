@@ -1,7 +1,7 @@
 """A run as a generator of events: plan, steps, records, evidence and result, for the caller's loop."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -179,17 +179,16 @@ def _events(
 ) -> Iterator[Event]:
     """Plan, train from the run's last checkpoint if there is one, then evaluate and export."""
     place = comm.local_device(torch.device(device))
-    with comm.process_group(place), fitting_threads(place, checkpoints) as note:
+    with comm.process_group(place), fitting_threads(place, checkpoints) as note, ExitStack() as held:
         planned = replace(plan(place), note=note)
         check_baselines(probing.baselines, planned.prepared.preprocess.modality)
         yield planned
         prepared, folder = planned.prepared, planned.folder
         run = None if folder is None else Run(folder)
-        if run is not None and planned.reason != "resume":
-            begin = run.extend if planned.reason == "longer" else run.create
-            comm.on_first(lambda: begin(prepared, planned.probed))
+        if run is not None:
+            comm.on_first(lambda: _begin(run, planned, held))
         resume = checkpoint.last_good(run.checkpoints) if run else None
-        offsets = checkpoint.about(resume)["about"]["offsets"] if resume else {}
+        offsets = _offsets(resume) if resume else {}
         with run.recording(offsets) if run else nullcontext(Recorder({})) as recorder:
             watch = Monitor.of(prepared) if monitor else None
             if watch is not None and comm.rank() == 0 and not recorder.records:
@@ -222,6 +221,24 @@ def _events(
             if monitor:
                 said = verdict(recorder.records, run_facts(name, prepared.facts()), probes=found)
         yield Finished(made, prepared, recorder.records, found, codes, said, folder)
+
+
+def _offsets(path: Path) -> dict[str, int]:
+    """Return the lengths of the logs at a checkpoint of a run."""
+    beside: dict[str, Any] = checkpoint.about(path)["about"]
+    if "offsets" not in beside:
+        raise UserError(f"{path}: is a checkpoint of no run (it does not say how long the logs were): delete it")
+    return dict(beside["offsets"])
+
+
+def _begin(run: Run, planned: Planned, held: ExitStack) -> None:
+    """Take the folder until the run's end, and write what a run begins with, or goes on longer with."""
+    held.enter_context(run.held())
+    if planned.reason != "resume":
+        begin = run.extend if planned.reason == "longer" else run.create
+        begin(planned.prepared, planned.probed)
+    else:  # finished by another process, while this one read the data
+        run.refuse_if_finished()
 
 
 def _steps(
