@@ -3,8 +3,10 @@
 import json
 import os
 import runpy
+import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,7 @@ import pytest
 
 from end_to_end.conftest import QUICK, SMALL_TABLE
 from end_to_end.test_fit_and_use import HOLDS, embeddings
+from isotropy.training import checkpoint
 
 TESTS = Path(__file__).resolve().parents[1]
 # SGD: Adam makes whole steps of gradients that are zero but for rounding, and rounding differs between ranks.
@@ -79,3 +82,42 @@ def test_the_package_runs_as_a_module(monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["isotropy", "methods"])
     runpy.run_module("isotropy", run_name="__main__")
     assert "\nsimclr " in capsys.readouterr().out
+
+
+FREQUENT = """
+import sys
+import isotropy.runs.directory
+from isotropy.cli import main
+isotropy.runs.directory._SECONDS_BETWEEN_CHECKPOINTS = 0.1
+main(sys.argv[1:])
+"""
+
+
+def test_a_rank_that_is_killed_ends_the_other_one_in_a_line_and_keeps_the_checkpoint(files, tmp_path):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        group = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free.getsockname()[1])}
+    words = ["fit", str(files / "people.csv"), *FIT, *SMALL_TABLE, "--set", "train.epochs=20000", "--out", "run"]
+    words = [word for word in words if word not in ("--epochs", "3")]
+    ranks = [
+        subprocess.Popen(
+            [sys.executable, "-c", FREQUENT, *words],
+            env=os.environ | group | {"RANK": str(rank), "LOCAL_RANK": str(rank), "OMP_NUM_THREADS": "1"},
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )
+        for rank in (0, 1)
+    ]  # fmt: skip
+    try:
+        while not checkpoint.listed(Path("run/checkpoints")):
+            assert ranks[0].poll() is None, ranks[0].communicate()
+            time.sleep(0.05)
+        ranks[1].kill()
+        _, err = ranks[0].communicate(timeout=30)
+    finally:
+        for rank in ranks:
+            rank.kill()
+            rank.communicate()
+    lines = [line for line in err.splitlines() if line.startswith("isotropy: ")]
+    assert (ranks[0].returncode, len(lines)) == (2, 1) and "Traceback" not in err, err
+    assert lines[0].startswith("isotropy: another rank ended") and lines[0].endswith("isotropy fit --resume run")
+    assert checkpoint.last_good(Path("run/checkpoints")) is not None

@@ -159,6 +159,8 @@ def _show(
         raise UserError(
             f"{error} {kept if Run(folder).has_checkpoint else 'and begin again: no checkpoint was due yet'}"
         ) from error
+    except comm.RankLost as error:
+        raise UserError(f"{error}; the last good checkpoint is kept, {resume}") from error
     except KeyboardInterrupt:
         say(f"interrupted; {resume}")
         raise SystemExit(INTERRUPTED) from None

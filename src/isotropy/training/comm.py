@@ -22,6 +22,14 @@ from torch.nn.parallel import DistributedDataParallel
 from isotropy.errors import UserError
 
 
+class RankLost(UserError):
+    """Another rank ended in the middle of the training; the last checkpoint stays as it is."""
+
+
+# What gloo says of a peer that is gone; nccl's errors have a class of their own.
+_LOST = ("closed by peer", "reset by peer", "Broken pipe", "pair closure", "Connection refused")
+
+
 def world() -> int:
     """Return the number of ranks, 1 without `torchrun`."""
     return dist.get_world_size() if dist.is_initialized() else 1
@@ -34,16 +42,24 @@ def rank() -> int:
 
 @contextmanager
 def process_group(device: torch.device) -> Iterator[None]:
-    """Join the other ranks if `torchrun` started this process (nccl on GPUs, gloo on CPUs); leave them after."""
-    if "WORLD_SIZE" not in os.environ or dist.is_initialized():
-        yield
-        return
-    # Long: the others wait while the first rank decodes a folder of images. A rank that dies ends them all anyway.
-    dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=timedelta(days=1))
+    """Join the other ranks if `torchrun` started this process (nccl on GPUs, gloo on CPUs); leave them after.
+
+    Raises:
+        RankLost: another rank ended before this one.
+    """
+    joins = "WORLD_SIZE" in os.environ and not dist.is_initialized()
+    if joins:
+        # Long: the others wait while the first rank decodes a folder of images. A rank that dies ends them all anyway.
+        dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=timedelta(days=1))
     try:
         yield
+    except RuntimeError as error:
+        if world() == 1 or not (isinstance(error, dist.DistError) or any(words in str(error) for words in _LOST)):
+            raise
+        raise RankLost("another rank ended, and without it there is no next step") from error
     finally:
-        dist.destroy_process_group()
+        if joins:
+            dist.destroy_process_group()
 
 
 def local_device(device: torch.device) -> torch.device:
