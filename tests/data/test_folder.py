@@ -278,6 +278,7 @@ def test_a_damaged_cache_is_decoded_again(animals, tmp_path):
         whole[:40],
         b"",
         b"\x93NUMPY\x01\x00\x10\x00" + b"{}" * 8,
+        b"\x93NUMPY\x01\x00\x10\x00" + b"{'descr': ((((((" + bytes(64),
         whole.replace(b"|u1", b"|i1"),
     ):
         array.write_bytes(damage)

@@ -141,3 +141,15 @@ def test_partitions_of_several_forms(tmp_path):
     (path / "g=v" / "other.parquet").rename(path / "g=v" / "other.feather")
     with pytest.raises(UserError, match=r"its partitions hold .feather and .parquet files"):
         read(path)
+
+
+@pytest.mark.parametrize("header", ["{'descr': '<f4', 'shape': (3, 2", "{'descr': '<f4'", "((((((", "3", "'\\", "\x00"])
+def test_a_header_of_an_array_that_does_not_end_is_one_line(header, tmp_path):
+    data = np.lib.format.magic(1, 0) + len(header).to_bytes(2, "little") + header.encode() + bytes(64)
+    (tmp_path / "x.npy").write_bytes(data)
+    with ZipFile(tmp_path / "x.npz", "w") as archive:
+        archive.writestr("X.npy", data)
+    for name in ("x.npy", "x.npz"):
+        with pytest.raises(UserError, match=f"{name} is damaged") as said:
+            read(tmp_path / name)
+        assert "\n" not in str(said.value)

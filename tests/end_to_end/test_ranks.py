@@ -86,9 +86,9 @@ def test_the_package_runs_as_a_module(monkeypatch, capsys):
 
 FREQUENT = """
 import sys
-import isotropy.runs.directory
+import isotropy.runs.recorder
 from isotropy.cli import main
-isotropy.runs.directory._SECONDS_BETWEEN_CHECKPOINTS = 0.1
+isotropy.runs.recorder._SECONDS_BETWEEN_CHECKPOINTS = 0.1
 main(sys.argv[1:])
 """
 

@@ -10,13 +10,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from safetensors.numpy import save_file
 
 import isotropy
 from isotropy.errors import UserError
 from isotropy.report.html import render
+from isotropy.report.leaderboard import render_comparison
 from isotropy.report.lists import audit_lists, cluster_lists
 from isotropy.report.summarise import summarise
+from isotropy.runs.comparison_folder import read_state
 from isotropy.runs.directory import Run
+from isotropy.training import checkpoint
 
 pytestmark = pytest.mark.filterwarnings("ignore:.* is called .* now")
 OLD = Path(__file__).parents[1] / "fixtures" / "run-0.1"
@@ -47,6 +51,28 @@ NEWER = {
                 ],
             }
         ]
+    },
+    "comparison.json": {
+        "identity": {"rows": "9", "seeds": [0]}, "budget": 60.0, "spent": 30.0, "share": None,
+        "costs": {"free": 1.0, "embedding": 0.1},
+        "runs": {
+            "lfr-0": {
+                "method": "lfr", "seed": 0, "cpu_seconds": 1.0, "seconds": 2.0, "finished": True, "verdict": "healthy",
+            }
+        },
+    },
+    "leaderboard.json": {
+        "description": "a table", "label": "kind", "metric": "accuracy", "rows_used": {"train": 9, "test": 3},
+        "test_rows": 3, "budget": 60.0, "spent": 30.0, "share": 5.0, "notes": ["a note"],
+        "recommendation": {"outcome": "train", "sentence": "Train."},
+        "rows": [
+            {
+                "name": "lfr", "kind": "method", "all": {**GAP, "evaluator": "linear"},
+                "few": {**GAP, "size": "1 a class"}, "search": GAP,
+                "few_labels": [FEW], "runs": ["lfr-0"], "training_seconds": 1.5, "width": 8,
+                "embedding_seconds": 0.1, "verdict": "healthy",
+            }
+        ],
     },
 }  # fmt: skip
 CHANGES = {
@@ -79,6 +105,8 @@ def embedded(run: Path) -> Any:
     return found
 
 
+READERS["comparison.json"] = [read_state]
+READERS["leaderboard.json"] = [render_comparison]
 READERS["data.json"] = [isotropy.diagnose, lambda run: (Run(run).preprocess, Run(run).finished)]
 READERS["model.json"] = [embedded]
 READERS["probes.json"] = [page]
@@ -152,3 +180,26 @@ def test_no_change_of_a_field_ends_in_a_traceback(name: str, run: Path) -> None:
                 assert not line or str(run) in line or "the data lack" in line, (path, what, line)
                 tried, refused = tried + 1, refused + bool(line)
     assert refused > tried / 4
+
+
+CHECKPOINT = {
+    "step": 5, "identity": {"steps": 8, "seed": 0}, "conditions": {"threads": 1, "torch": "2"}, "format": 1,
+    "about": {"offsets": {"metrics": 100}},
+}  # fmt: skip
+
+
+def test_no_change_of_what_a_checkpoint_says_ends_in_a_traceback(tmp_path: Path) -> None:
+    path, weights = tmp_path / "step-000000005.safetensors", {"x": np.zeros(1, dtype=np.float32)}
+    save_file(weights, path, {"isotropy": json.dumps(CHECKPOINT)})
+    assert outcome(checkpoint.about, path) == "", "as it was written"
+    refused = tried = 0
+    for place in fields(CHECKPOINT):
+        for what, text in [("deleted", None), *CHANGES.items()]:
+            save_file(weights, path, {"isotropy": changed(CHECKPOINT, place, text)})
+            try:
+                line = outcome(checkpoint.about, path)
+            except Exception as error:
+                raise AssertionError(f"{place} {what}: {error!r}") from error
+            assert not line or str(path) in line, (place, what, line)
+            tried, refused = tried + 1, refused + bool(line)
+    assert refused > tried / 2

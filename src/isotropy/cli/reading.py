@@ -33,10 +33,10 @@ _OPTIONS: dict[str, Any] = {
     ],
     "window": Annotated[
         _TEXT,
-        typer.Option(help="Cut recordings into windows so long: 2s, 500ms or 128 samples; --time is their clock."),
+        typer.Option(help="Cut recordings into windows so long: 2s, 500ms or 128 (samples); --time is their clock."),
     ],
     "hop": Annotated[
-        _TEXT, typer.Option(help="From one window to the next, as 1s or 64 samples (default: a window).")
+        _TEXT, typer.Option(help="From one window to the next, as 1s or 64 (samples; default: a window).")
     ],
     "id": Annotated[_TEXT, typer.Option(help="Column of a recording's name; without --window each is one series.")],
     "rate": Annotated[

@@ -11,6 +11,7 @@ from typing import Any, Self
 
 from isotropy.errors import UserError
 from isotropy.io.atomic import write_atomically
+from isotropy.io.json_file import read_json
 from isotropy.representation import MODEL
 
 # Hidden from what reads the folder as one table, as pyarrow and pandas do.
@@ -57,16 +58,13 @@ class Shards:
 
     @staticmethod
     def _refuse_others(out: Path, about: dict[str, Any]) -> None:
-        try:
-            before = json.loads((out / _ABOUT).read_text(encoding="utf-8"))
-        except NotADirectoryError:
-            raise UserError(
-                f"--out {out}: is a file, and --shard-rows fills a folder: remove it or name another"
-            ) from None
-        except (FileNotFoundError, ValueError):
+        if not out.is_dir():
+            raise UserError(f"--out {out}: is a file, and --shard-rows fills a folder: remove it or name another")
+        if not (out / _ABOUT).is_file():
             if next(out.iterdir(), None) is None:
                 return
-            raise UserError(f"--out {out}: is a folder that no shards were begun in: name another") from None
+            raise UserError(f"--out {out}: is a folder that no shards were begun in: name another")
+        before = read_json(out / _ABOUT, dict[str, Any], "name another folder, or remove this one")
         words = {"rows": "shards of another size", "run": "another run", "data": "other data", "asked": "other options"}
         if other := next((word for key, word in words.items() if before.get(key) != about[key]), None):
             raise UserError(f"--out {out}: was begun with {other}: name another folder, or remove this one")

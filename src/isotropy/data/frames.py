@@ -132,7 +132,7 @@ def _class_names(metadata: Mapping[bytes, bytes]) -> dict[str, list[str]]:
             for name, about in features.items()
             if about.get("_type") == "ClassLabel" and len(set(about["names"])) == len(about["names"])
         }
-    except (KeyError, TypeError, AttributeError, ValueError):
+    except (KeyError, TypeError, AttributeError, ValueError, RecursionError):
         return {}
 
 

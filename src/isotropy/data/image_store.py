@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any
 
 import numpy as np
@@ -73,7 +74,7 @@ def _index(place: Path, key: str) -> tuple[dict[str, Any], NDArray[np.uint8] | N
         if index["files"] and (values is None or values.shape != wanted or values.dtype != np.uint8):
             return None
         dict(index["lost"])
-    except (OSError, EOFError, ValueError, KeyError, TypeError):
+    except (OSError, EOFError, ValueError, KeyError, TypeError, RecursionError, TokenError):
         return None
     return index, values
 

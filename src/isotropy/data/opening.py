@@ -6,6 +6,7 @@ from lzma import LZMAError as LzmaError
 from pathlib import Path
 from struct import error as StructError
 from tarfile import TarError
+from tokenize import TokenError
 from zipfile import BadZipFile
 from zlib import error as ZlibError
 
@@ -17,7 +18,7 @@ from isotropy.errors import UserError, nearest
 # What numpy, zipfile, pandas and pyarrow raise for damaged files, and for packings that Python does not know.
 _DAMAGED = (
     ValueError, OSError, EOFError, KeyError, IndexError, TypeError, SyntaxError, OverflowError, NotImplementedError,
-    RuntimeError, MemoryError, BadZipFile, TarError, ZlibError, StructError, LzmaError, ArrowException,
+    RuntimeError, MemoryError, BadZipFile, TarError, ZlibError, StructError, LzmaError, ArrowException, TokenError,
 )  # fmt: skip
 
 

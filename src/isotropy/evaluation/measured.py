@@ -3,20 +3,56 @@
 import io
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from tokenize import TokenError
+from typing import Any, NotRequired, TypedDict
+from zipfile import BadZipFile
+from zlib import error as ZlibError
 
 import numpy as np
 
 from isotropy.errors import UserError
 from isotropy.evaluation.conclusion import conclude
 from isotropy.evaluation.evaluators import EVALUATORS
+from isotropy.evaluation.intervals import RESAMPLES
 from isotropy.evaluation.problem import Problem
 from isotropy.evaluation.resampling import Resampled, resample
 from isotropy.evaluation.score import Measurement, Score, evaluator_title
 from isotropy.io.atomic import write_atomically
+from isotropy.io.json_file import Count, Positive, parse_json
+from isotropy.io.json_file import Measured as Number
+
+# What damaged archives and arrays raise.
+_DAMAGED = (
+    OSError, EOFError, KeyError, TypeError, ValueError, SyntaxError, RuntimeError, MemoryError, BadZipFile, ZlibError,
+    TokenError,
+)  # fmt: skip
+
+
+class ScoreFields(TypedDict):
+    """A `Score` without its difference."""
+
+    representation: str
+    width: Count
+    evaluator: str
+    metric: str
+    labels: Positive
+    value: Number
+    low: Number
+    high: Number
+    validation: NotRequired[Number | None]
+    seconds: NotRequired[Number]
+    detail: NotRequired[dict[str, Any]]
+
+
+class About(TypedDict):
+    """What the file says beside the resamples."""
+
+    name: str
+    notes: list[str]
+    scores: list[ScoreFields]
 
 
 @dataclass(frozen=True)
@@ -56,14 +92,25 @@ class Measured:
     @classmethod
     def load(cls, path: Path) -> "Measured":
         """Return what `save` wrote; raise UserError where it is damaged."""
+        remedy = "delete it, and it is measured again"
         try:
             with np.load(path, allow_pickle=False) as held:
-                about = json.loads(str(held["about"]))
+                about = parse_json(str(held["about"]), About, str(path), remedy)
                 scores = tuple(Score(**score) for score in about["scores"])
-                samples = tuple(Resampled(held[f"point{n}"], held[f"samples{n}"]) for n in range(len(scores)))
-        except (OSError, KeyError, TypeError, ValueError) as error:
-            raise UserError(f"{path}: damaged ({error!r}): delete it, and it is measured again") from error
+                samples = tuple(_resampled(held, number) for number in range(len(scores)))
+        except UserError:
+            raise
+        except _DAMAGED as error:
+            raise UserError(f"{path}: damaged ({error!r}): {remedy}") from error
         return cls(about["name"], scores, samples, tuple(about["notes"]))
+
+
+def _resampled(held: Mapping[str, Any], number: int) -> Resampled:
+    point, samples = held[f"point{number}"], held[f"samples{number}"]
+    floats = point.dtype.kind == samples.dtype.kind == "f"
+    if not floats or samples.shape != (RESAMPLES, len(point)) or not len(point):
+        raise ValueError(f"resamples {samples.shape} of {point.shape} draws")
+    return Resampled(point, samples)
 
 
 def measure(name: str, candidate: Any, problem: Problem, evaluators: Sequence[str]) -> Measured:

@@ -1,6 +1,5 @@
 """The model card of a run: what its directory says of the data, the evidence and the verdict."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +7,7 @@ from isotropy.errors import UserError
 from isotropy.evaluation.score import evaluator_title, number
 from isotropy.representation import MODEL
 from isotropy.representation.card import card
+from isotropy.representation.files import read_about
 from isotropy.runs.diagnose import diagnose
 from isotropy.runs.directory import Run
 
@@ -28,7 +28,7 @@ def model_card(folder: Path | str, *, name: str = "", licence: str = "") -> str:
     about, verdict = run.about, diagnose(run.folder)
     found = run.read_comparisons()
     return card(
-        json.loads((run.folder / MODEL).read_text()),
+        read_about(run.folder / MODEL),
         name=name or run.folder.resolve().name,
         licence=licence,
         data=[f"{about['description']}; {about['training_rows']:,} of {about['rows']:,} rows trained the encoder."],

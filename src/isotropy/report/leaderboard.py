@@ -1,6 +1,5 @@
 """The page of a comparison: what to do, the leaderboard, and the few-label differences."""
 
-import json
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
@@ -9,10 +8,12 @@ from typing import Any
 
 from isotropy.errors import UserError
 from isotropy.evaluation.score import evaluator_title, number
+from isotropy.io.json_file import read_json
 from isotropy.report.figures import whisker
 from isotropy.report.html import page
 from isotropy.report.sections import DOT, section
 from isotropy.runs.comparison_folder import ABOUT, LEADERBOARD
+from isotropy.runs.file_types import Board
 
 OUTCOMES = {
     "train": ("beats", "Train"),
@@ -36,13 +37,15 @@ def render_comparison(folder: Path) -> str:
     Raises:
         UserError: it is not finished, or its leaderboard cannot be read.
     """
+    place = folder / LEADERBOARD
+    if not place.is_file():
+        raise UserError(f"{folder}: the comparison is not finished: go on with the command that began it")
+    remedy = "repeat the command that made it"
+    board = read_json(place, Board, remedy)
     try:
-        board = json.loads((folder / LEADERBOARD).read_text())
         return page(folder.resolve().name, "\n".join(_parts(folder, board)))
-    except FileNotFoundError:
-        raise UserError(f"{folder}: the comparison is not finished: go on with the command that began it") from None
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{folder / LEADERBOARD}: damaged ({error!r}): repeat the command that made it") from error
+    except (ValueError, KeyError) as error:
+        raise UserError(f"{place}: damaged ({error!r}): {remedy}") from error
 
 
 def _parts(folder: Path, board: dict[str, Any]) -> list[str]:

@@ -22,7 +22,7 @@ from isotropy.runs.fingerprint import fingerprint
 from isotropy.runs.prepare import Prepared, epochs_within, prepare
 from isotropy.runs.recipe import Recipe
 from isotropy.runs.session import train
-from isotropy.runs.shares import divide, time_method, try_out
+from isotropy.runs.shares import divide, is_timed, time_method, try_out
 from isotropy.training import Diverged
 
 # A run stops where it has used so much of its budget, though it was planned for less: measured steps differ.
@@ -194,13 +194,14 @@ def _events(
     for measured in contest.measure_free():
         yield Measuring(measured)
     runs = contestants(chosen, range(seed, seed + count))
+    failed = {runs[run][0] for run in runs if "failed" in folder.runs.get(run, {})}
+    for one in (one for one in chosen if not is_timed(folder.costs, one) and one not in failed):
+        yield Measuring(f"the speed of {one}")
+        try:
+            time_method(contest, one, device)
+        except Diverged as error:
+            folder.runs |= {run: _failed(*runs[run], error) for run in runs if runs[run][0] == one}
     if folder.share is None:
-        for one in (one for one in chosen if f"step {one}" not in folder.costs):
-            yield Measuring(f"the speed of {one}")
-            try:
-                time_method(contest, one, device)
-            except Diverged as error:
-                folder.runs |= {run: _failed(*runs[run], error) for run in runs if runs[run][0] == one}
         divide(contest, budget, [method for run, (method, _) in runs.items() if run not in folder.runs])
     assert folder.share is not None
     left = tuple(run for run in runs if not folder.runs.get(run, {}).get("finished"))

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ from isotropy.data import Data
 from isotropy.errors import UserError
 from isotropy.evaluation.measured import Measured
 from isotropy.io.atomic import write_atomically
+from isotropy.io.json_file import read_json
+from isotropy.runs.file_types import ComparisonState
 
 ABOUT, LEADERBOARD = "comparison.json", "leaderboard.json"
 _WHAT = {
@@ -66,12 +69,9 @@ class ComparisonFolder:
         self.budget = budget
 
     def _read(self) -> None:
-        try:
-            held = json.loads((self.folder / ABOUT).read_text())
-            self.identity, self.budget = held["identity"], float(held["budget"])
-            self.spent, self.share, self.costs, self.runs = held["spent"], held["share"], held["costs"], held["runs"]
-        except (OSError, KeyError, TypeError, ValueError) as error:
-            raise UserError(f"{self.folder / ABOUT}: damaged ({error!r}): choose another --out") from error
+        held = read_state(self.folder)
+        self.identity, self.budget, self.spent = held["identity"], float(held["budget"]), held["spent"]
+        self.share, self.costs, self.runs = held["share"], held["costs"], held["runs"]
 
     def keep(self) -> None:
         """Write what is known."""
@@ -90,6 +90,16 @@ class ComparisonFolder:
     def evidence(self, name: str) -> Path:
         """Return the file in which the scores of a representation are kept."""
         return self.folder / "evidence" / f"{name.replace(' ', '-').replace('/', '-')}.npz"
+
+
+def read_state(folder: Path) -> dict[str, Any]:
+    """Return what comparison.json says; raise UserError where it cannot be read or is damaged."""
+    remedy = "choose another --out"
+    state: dict[str, Any] = read_json(folder / ABOUT, ComparisonState, remedy)
+    for name, one in state["runs"].items():
+        if one.get("finished") and "verdict" not in one:
+            raise UserError(f"{folder / ABOUT}: damaged: the run {name!r} is finished and has no verdict: {remedy}")
+    return state
 
 
 def identity_of(data: Data, rows: str, label: str, methods: list[str], seeds: list[int]) -> dict[str, Any]:
@@ -117,10 +127,7 @@ def default_folder(name: str, identity: dict[str, Any]) -> Path:
         folder = base if number == 1 else base.with_name(f"{base.name}-{number}")
         if not folder.exists():
             return folder
-        try:
-            held = json.loads((folder / ABOUT).read_text())["identity"]
-        except (OSError, KeyError, TypeError, ValueError):
-            held = None
-        if held == identity:
-            return folder
+        with suppress(UserError):
+            if read_state(folder)["identity"] == identity:
+                return folder
         number += 1

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from isotropy.data import Data
+from isotropy.data.readers import find_reader
 from isotropy.evaluation.baselines import UNTRAINED
 from isotropy.evaluation.evaluate import PROPAGATION, chosen_rows, facts_of, notes_on, propagation_of
 from isotropy.evaluation.evaluators import DEFAULT
@@ -112,7 +113,7 @@ class Contest:
     def measure_free(self) -> Iterator[str]:
         """Measure everything that needs no training, unless it is; yield its names before."""
         costs = self.folder.costs
-        if "free" in costs:
+        if {"free", "embedding"} <= costs.keys():
             self.spend()
             return
         initial = self.prepared.representation()
@@ -256,7 +257,7 @@ class Contest:
     def _stability(self, runs: Sequence[str]) -> dict[str, float] | None:
         """Return the overlap of the ten nearest neighbours of two seeds, over pairs of seeds, with its interval."""
         paths = [self.folder.evidence(run).with_suffix(".npy") for run in runs]
-        vectors = [torch.from_numpy(np.load(path, allow_pickle=False)) for path in paths]
+        vectors = [torch.from_numpy(find_reader(path).read(path, [])) for path in paths]
         if len(vectors) < 2:
             return None
         shared = torch.stack([overlap(*pair) for pair in combinations(vectors, 2)]).mean(dim=0).numpy()

@@ -1,7 +1,7 @@
 """What a run of a comparison costs, and what it gets of the budget."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 
@@ -27,6 +27,16 @@ def time_method(contest: Contest, method: str, device: torch.device | str) -> No
     costs[f"epoch {method}"] = epoch = seconds_per_epoch(prepared, clock)
     costs[f"step {method}"] = epoch * min(1.0, prepared.recipe.train.batch_size / len(prepared.dataset))
     contest.spend()
+
+
+def is_timed(costs: Mapping[str, float], method: str) -> bool:
+    """Return whether it is known what a run of a method costs.
+
+    Example:
+        >>> is_timed({"beginning lfr": 1.0, "epoch lfr": 2.0}, "lfr")
+        False
+    """
+    return all(f"{what} {method}" in costs for what in ("beginning", "epoch", "step"))
 
 
 def divide(contest: Contest, budget: float, methods: Sequence[str]) -> None:

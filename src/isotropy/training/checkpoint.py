@@ -4,7 +4,7 @@ import json
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -13,9 +13,40 @@ from torch import Tensor, nn
 
 from isotropy.errors import UserError
 from isotropy.io.atomic import write_atomically
+from isotropy.io.json_file import Count, Positive, checked, parse_json
 
 FORMAT = 1
 KEPT = 2
+
+
+_REMEDY = "delete it: an earlier one is taken, or the run begins again"
+
+
+class Identity(TypedDict):
+    """Which training it belongs to, of whose facts the number of steps is read by name."""
+
+    steps: Count
+
+
+class Conditions(TypedDict):
+    """What the bits depend on beside that."""
+
+    threads: Positive
+
+
+class Beside(TypedDict):
+    """What the run keeps with it: the lengths of its logs in bytes."""
+
+    offsets: NotRequired[dict[str, Count]]
+
+
+class About(TypedDict):
+    """What a checkpoint says of itself."""
+
+    step: Count
+    identity: Identity
+    conditions: Conditions
+    about: Beside
 
 
 class Diverged(UserError):
@@ -86,13 +117,13 @@ def about(path: Path) -> dict[str, Any]:
         raise UserError(f"{path}: no such checkpoint")
     try:
         with safe_open(path, "pt") as file:
-            header = json.loads((file.metadata() or {})["isotropy"])
-    except (SafetensorError, KeyError, json.JSONDecodeError) as error:
+            found = (file.metadata() or {})["isotropy"]
+    except (SafetensorError, KeyError) as error:
         raise UserError(f"{path}: damaged, or not a checkpoint of isotropy") from error
-    version = header.get("format") if isinstance(header, dict) else None
-    if version != FORMAT:
+    header = parse_json(found, dict[str, Any], str(path), _REMEDY)
+    if (version := header.get("format")) != FORMAT:
         raise UserError(f"{path}: checkpoint format {version}, this version reads {FORMAT}")
-    return dict(header)
+    return dict(checked(header, About, str(path), _REMEDY))
 
 
 def load(path: Path, method: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Any]:

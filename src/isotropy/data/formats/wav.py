@@ -39,7 +39,10 @@ def _opened(path: Path, *, mapped: bool) -> tuple[int, NDArray[Any]]:
     with warnings.catch_warnings(record=True) as said:
         # Of chunks that hold no sound (names of pieces, programs) there is nothing to do.
         warnings.simplefilter("always", wavfile.WavFileWarning)
-        rate, sound = wavfile.read(path, mmap=mapped)
+        try:
+            rate, sound = wavfile.read(path, mmap=mapped)
+        except UnboundLocalError as error:  # how SciPy says so
+            raise ValueError("it does not say at which rate or how its samples are written") from error
     with open(path, "rb") as file:
         unknown = file.read(8)[4:] in _UNKNOWN
     if any("EOF" in str(one.message) for one in said) and not unknown:
