@@ -153,3 +153,12 @@ def test_a_header_of_an_array_that_does_not_end_is_one_line(header, tmp_path):
         with pytest.raises(UserError, match=f"{name} is damaged") as said:
             read(tmp_path / name)
         assert "\n" not in str(said.value)
+
+
+def test_sound_that_does_not_say_its_rate_is_one_line(tmp_path):
+    (tmp_path / "x.wav").write_bytes(
+        b"RIFF" + (60).to_bytes(4, "little") + b"WAVEfact" + (4).to_bytes(4, "little") + bytes(48)
+    )
+    with pytest.raises(UserError, match="x.wav is damaged") as said:
+        read(tmp_path / "x.wav", window=4)
+    assert "\n" not in str(said.value)
