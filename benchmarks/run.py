@@ -36,6 +36,8 @@ BENCHMARKS = (
     "image_folder",
     "search",
     "company",
+    "loading",
+    "ranks",
 )
 
 

@@ -17,10 +17,14 @@ from isotropy.views.multiview import MultiView, Plain, ViewMaker
 from laws.toys import TOYS
 
 FEATURES, ROWS, BATCH, EPOCHS = 5, 39, 9, 1.5
+# Batches of which eight ranks have a row each, the last of a pass too.
+LARGE_BATCH = 13
 # Methods that do not take tables get series of this shape.
 CHANNELS, LENGTH = 2, 24
 KINDS: dict[str, type[Method]] = {**METHODS, **TOYS}
 REGISTERED, ALL = sorted(METHODS), sorted(KINDS)
+# Of every way in which ranks are together: outputs that are gathered, or averaged, and none; weights that move alone.
+FEW = ("byol", "dino", "lfr", "masked", "simclr", "swav", "vicreg")
 
 
 class Rows:

@@ -10,13 +10,13 @@ from laws.conftest import Result
 TOLERANCE = 1e-10
 
 
-def difference(name: str, result: Result, *, chunk: int | None = None) -> float:
+def difference(name: str, result: Result, *, chunk: int | None = None, batch: int = cases.BATCH) -> float:
     """Return how far a group's terms and weights are from those of one process (without chunks)."""
     method = cases.make(name)
     if chunk is not None:
         cases.without_batch_norm(method)
     worst, steps = 0.0, len(result.said["terms"])
-    for step, theirs in zip(cases.train(method), result.said["terms"], strict=False):
+    for step, theirs in zip(cases.train(method, batch_size=batch), result.said["terms"], strict=False):
         assert step.terms.keys() == theirs.keys()
         worst = max(worst, *(abs(step.terms[k] - theirs[k]) / max(1.0, abs(theirs[k])) for k in theirs))
         if step.number == 1:
@@ -40,6 +40,14 @@ def test_two_ranks_equal_one_process(ranks, name):
 @pytest.mark.parametrize("name", cases.ALL)
 def test_three_ranks_equal_one_process(ranks, name):
     assert difference(name, ranks(3)(f"sound/{name}")[1]) < TOLERANCE
+
+
+@pytest.mark.parametrize("name", cases.FEW)
+@pytest.mark.parametrize("world", worker.LARGE)
+def test_four_and_eight_ranks_equal_one_process(ranks, world, name):
+    results = ranks(world)(f"sound/{name}")
+    assert difference(name, results[-1], batch=cases.LARGE_BATCH) < TOLERANCE
+    assert all(one.said == results[0].said for one in results)
 
 
 @pytest.mark.parametrize("name", cases.ALL)
@@ -73,9 +81,9 @@ def test_a_loss_that_becomes_nan_on_one_rank_stops_all(ranks):
     assert said["terms"][0]["after"] >= 1 and said["terms"][0]["moved"] == 0
 
 
-@pytest.mark.parametrize("world", [2, 3])
+@pytest.mark.parametrize("world", [*worker.SMALL, *worker.LARGE])
 def test_gather_mean_and_total_equal_one_process_in_value_and_gradient(ranks, world):
-    counts = [4, 1, 2][:world]
+    counts = worker.COUNTS[:world]
     rows = worker.ragged(sum(counts)).requires_grad_()
     weights = torch.arange(1.0, 1.0 + rows.numel(), dtype=rows.dtype).view_as(rows)
     mean, total = rows.mean(0, keepdim=True), rows.sum(0)
@@ -90,10 +98,10 @@ def test_gather_mean_and_total_equal_one_process_in_value_and_gradient(ranks, wo
         torch.testing.assert_close(result.state["gradient"], mine, rtol=1e-12, atol=1e-12)
 
 
-@pytest.mark.parametrize("world", [2, 3])
+@pytest.mark.parametrize("world", [*worker.SMALL, *worker.LARGE])
 @pytest.mark.parametrize("name", sorted(worker.norms()))
 def test_a_global_batch_norm_equals_torchs_on_the_joined_rows(ranks, world, name):
-    counts = [4, 1, 2][:world]
+    counts = worker.COUNTS[:world]
     rows = worker.ragged(sum(counts))
     x = (rows if worker.norm_takes_maps(name) else rows.flatten(1)).clone().requires_grad_()
     norm = nn.Sequential(worker.norms()[name])

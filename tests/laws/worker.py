@@ -22,6 +22,9 @@ from laws import cases
 from laws.toys import Breaks
 
 PLANT_STEPS = 3
+# Groups that do the jobs of all methods, and larger ones that do those of a few; rows of each rank of the latter.
+SMALL, LARGE = (2, 3), (4, 8)
+COUNTS = [4, 1, 2, 3, 1, 2, 1, 4]
 
 
 def detached_gather(x: Tensor, counts: list[int]) -> Tensor:
@@ -58,13 +61,13 @@ def planted(name: str) -> Iterator[None]:
             one.stop()
 
 
-def run(name: str, *, chunk: int | None = None, steps: int | None = None) -> dict[str, Any]:
+def run(name: str, *, chunk: int | None = None, steps: int | None = None, batch: int = cases.BATCH) -> dict[str, Any]:
     """Return the terms of every step, and the state after the first and the last one, of the case `name`."""
     method = cases.make(name)
     if chunk is not None:
         cases.without_batch_norm(method)
     terms, states = [], {}
-    for step in cases.train(method, micro_batch=chunk):
+    for step in cases.train(method, micro_batch=chunk, batch_size=batch):
         terms.append(step.terms)
         if step.number == 1:
             states = {f"first/{k}": v for k, v in cases.state(method).items()}
@@ -89,7 +92,7 @@ def stops(name: str) -> dict[str, Any]:
 
 def parts() -> dict[str, Any]:
     """Return what gather, mean and total make of ragged rows, forward and backward, and a global batch norm."""
-    counts = [4, 1, 2][: comm.world()]
+    counts = COUNTS[: comm.world()]
     rows = ragged(sum(counts))
     mine = rows.split(counts)[comm.rank()].clone().requires_grad_()
     weights = torch.arange(1.0, 1.0 + rows.numel(), dtype=rows.dtype).view_as(rows)
@@ -137,11 +140,13 @@ def norms() -> dict[str, nn.Module]:
 
 
 def jobs(world: int, names: list[str]) -> dict[str, Callable[[], dict[str, Any]]]:
-    """Return what a group of `world` ranks does for some methods, by name; three ranks do the sound part alone."""
+    """Return what a group of `world` ranks does for some methods, by name; three or more do the sound part alone."""
     found: dict[str, Callable[[], dict[str, Any]]] = {"parts": parts}
+    names = [name for name in names if world in SMALL or name in cases.FEW]
     for plant in PLANTS if world == 2 else ["sound"]:
         steps = None if plant == "sound" else PLANT_STEPS
-        found |= {f"{plant}/{name}": lambda n=name, s=steps: run(n, steps=s) for name in names}
+        batch = cases.BATCH if world in SMALL else cases.LARGE_BATCH
+        found |= {f"{plant}/{name}": lambda n=name, s=steps, b=batch: run(n, steps=s, batch=b) for name in names}
     if world == 2:
         found |= {f"chunk/{name}": lambda n=name: run(n, chunk=2) for name in names}
         found["stops"] = lambda: stops("stops")
@@ -193,5 +198,5 @@ def forked(job: Callable[[], Any]) -> int:
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    for world in (2, 3):
+    for world in (*SMALL, *LARGE):
         start(world, Path(sys.argv[1]) / str(world), sys.argv[2:])
