@@ -56,9 +56,18 @@ def test_no_label_outside_a_draw_and_no_test_label_moves_a_prediction():
     assert np.array_equal(few_read.few_read(features, Problem.of(other[:300], other[300:]), rows, test), before)
 
 
-def test_one_label_a_class_leaves_nothing_to_choose_by():
+def test_one_label_a_class_spreads_over_the_features_as_they_are():
+    x, y = rings()
+    noise = 0.02 * np.random.default_rng(2).normal(size=(len(x), 40)).astype(np.float32)
+    noisy = np.hstack([x, noise])  # standardised, the noise would be all that there is
+    given = asked(noisy, y, size=1)
+    assert right(few_linear(*given), y) < 0.7 < 0.9 < right(few_read.few_read(*given), y)
+
+
+def test_a_row_that_one_label_a_class_does_not_reach_keeps_the_linear_answer(monkeypatch):
     x, y = rings()
     given = asked(x, y, size=1)
+    monkeypatch.setattr(few_read, "_REACHED", np.inf)
     assert np.array_equal(few_read.few_read(*given), few_linear(*given))
 
 

@@ -43,7 +43,7 @@ def held_out_linear(
     codes = problem.train_y[rows]
     classes = len(problem.classes)
     most = min(int(np.bincount(one).max()) for one in codes)
-    forms = [features.standardised] if most < 2 else list(features.forms())
+    forms = [features.as_is] if most < 2 else list(features.forms())
     strengths = torch.tensor(STRENGTHS)
     out = np.empty((len(rows), len(test), classes), dtype=np.float32)
     right, held = np.zeros((2, len(rows), rows.shape[1], FOLDS), dtype=bool)

@@ -27,8 +27,10 @@ def few_read(features: Features, problem: Problem, rows: NDArray[np.int64], test
 
     A draw is read by label propagation instead of the linear probe where that gets more of the draw's own labels right,
     in the same folds: at every size, as a reader that the smaller draws had and larger ones have not would make more
-    labels look worse. Test rows that no label reaches keep the linear answer. Labels spread over a graph of at most
-    2,000 training and test rows; further rows give to their ten nearest there, and take from them.
+    labels look worse. With one label a class there is nothing to choose by: it spreads over the features as they are,
+    as rows that are near each other are all that a label on one of them tells of. Test rows that no label reaches keep
+    the linear answer. Labels spread over a graph of at most 2,000 training and test rows; further rows give to their
+    ten nearest there, and take from them.
 
     Source: Zhou et al., Learning with Local and Global Consistency (NIPS 2003); for further rows Delalleau, Bengio and
     Le Roux, Efficient Non-Parametric Function Induction in Semi-Supervised Learning (AISTATS 2005), section 3.
@@ -36,18 +38,27 @@ def few_read(features: Features, problem: Problem, rows: NDArray[np.int64], test
     if problem.task == "numbers":
         return few_linear(features, problem, rows, test)
     out, right, held = held_out_linear(features, problem, rows, test)
-    if not held.any():  # one label a class: nothing to choose by
-        return out
     best, target = right.sum((1, 2)), np.eye(len(problem.classes), dtype=np.float32)[problem.train_y[rows]]
-    for graph in _graphs(features, test):
+    graphs = _graphs(features, test)
+    if not held.any():
+        _give(out, graphs[0], np.arange(len(rows)), rows, target)
+        return out
+    for graph in graphs:
         hits = _hits(graph, rows, target, held)
         takers = np.flatnonzero(hits > best)
         best[takers] = hits[takers]
-        for draw, given in zip(takers, graph.spread(rows[takers], target[takers]), strict=True):
-            reached = graph.test @ given
-            total = reached.sum(axis=1, keepdims=True)
-            out[draw] = np.where(total > _REACHED, reached / np.maximum(total, _REACHED), out[draw])
+        _give(out, graph, takers, rows, target)
     return out
+
+
+def _give(
+    out: NDArray[Any], graph: "_Graph", draws: NDArray[np.int64], rows: NDArray[np.int64], target: NDArray[np.float32]
+) -> None:
+    """Write into `out` (D, M, K) what some draws of rows (D, n), of classes (D, n, K), give to the test rows."""
+    for draw, given in zip(draws, graph.spread(rows[draws], target[draws]), strict=True):
+        reached = graph.test @ given
+        total = reached.sum(axis=1, keepdims=True)
+        out[draw] = np.where(total > _REACHED, reached / np.maximum(total, _REACHED), out[draw])
 
 
 class _Graph:
