@@ -41,6 +41,21 @@ def test_every_command_that_a_page_shows_exists_with_its_options():
             assert set(re.findall(r"--[a-z-]+", rest)) <= known, f"{page}: {verb}"
 
 
+def test_the_numbers_of_the_papers_stand_on_their_pages():
+    section = README.partition("## The papers, measured again")[2].partition("\n## ")[0]
+    rows = [line.split(" | ") for line in section.splitlines() if line.startswith("| [")]
+    assert len(rows) == 5
+    for row in rows:
+        page = Path(__file__).parents[1] / re.search(r"\((papers/[a-z]+/README.md)\)", row[0]).group(1)
+        text, numbers = page.read_text(), re.findall(r"[+-]?\d*\.\d+", row[2])
+        assert numbers
+        for number in numbers:
+            assert re.search(
+                rf"(?<!\d){re.escape(number.replace('.', '0.') if re.match(r'[+-]?[.]', number) else number)}", text
+            )
+        assert row[3].split(" at ")[0] in text
+
+
 def test_nothing_is_left_to_fill_in_and_every_link_leads_somewhere():
     root = Path(__file__).parents[1]
     for page in [root / "README.md", root / "CHANGELOG.md", root / "CONTRIBUTING.md", *root.glob("docs/**/*.md")]:
