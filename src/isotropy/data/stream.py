@@ -119,8 +119,9 @@ def _shards(path: Any, preprocess: Preprocess, keep: Sequence[str], options: Opt
     blocks = Blocks.of(files, options).like(preprocess)
     kept = {name: BlockColumn(blocks, name) for name in keep}
     parts = (blocks.values(one, preprocess.column_names, preprocess.text_columns) for one in range(len(blocks.blocks)))
-    name = f"{len(files)} files of {common_folder(files).resolve().name}"
-    description = f"{name}: {len(blocks):,} rows in {len(blocks.blocks):,} blocks"
+    name = files[0].name if len(files) == 1 else f"{len(files)} files of {common_folder(files).resolve().name}"
+    many = f"{len(blocks.blocks):,} blocks" if len(blocks.blocks) > 1 else "1 block"
+    description = f"{name}: {len(blocks):,} rows in {many}"
     return Stream(description, len(blocks), ((values, None) for values in parts), kept=kept)
 
 
