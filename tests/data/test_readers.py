@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from isotropy.data import TablePreprocess, read
+from isotropy.data import TablePreprocess, read, table_files
 from isotropy.data.readers import READERS, Reader
 from isotropy.data.stream import stream
 from isotropy.errors import UserError
@@ -162,3 +162,20 @@ def test_sound_that_does_not_say_its_rate_is_one_line(tmp_path):
     with pytest.raises(UserError, match="x.wav is damaged") as said:
         read(tmp_path / "x.wav", window=4)
     assert "\n" not in str(said.value)
+
+
+@pytest.mark.parametrize(("group", "asked"), [(10, [[0, 1, 2], [3, 4, 5], [6]]), (30, [[0], [1], [2]]), (65, [[0]])])
+def test_pieces_of_parquet_are_asked_for_by_a_few_row_groups_at_once(group, asked, tmp_path, monkeypatch):
+    """All at once, pyarrow 26 keeps what it has read: 10 million rows took .5 GB more than one million."""
+    pd.DataFrame({"a": np.arange(65)}).to_parquet(tmp_path / "a.parquet", row_group_size=group)
+    monkeypatch.setattr(table_files, "PIECE_ROWS", 25)
+    seen, real = [], pq.ParquetFile.iter_batches
+
+    def watched(file, size, row_groups):
+        seen.append(row_groups)
+        return real(file, size, row_groups=row_groups)
+
+    monkeypatch.setattr(pq.ParquetFile, "iter_batches", watched)
+    rows, pieces = READERS[".parquet"].pieces(tmp_path / "a.parquet", (), ())
+    assert rows == 65 and pd.concat(pieces)["a"].tolist() == list(range(65))
+    assert seen == asked

@@ -166,7 +166,7 @@ def test_shards_of_arrays_are_the_rows_of_one_array_in_the_same_order(shards, sm
     one = read(folder / "windows2.tar", label="cls")
     assert np.array_equal(one.values, windows[40:]) and one.labels.tolist() == kinds[40:].tolist()
     flow = stream(folder / "windows2.tar", series)
-    assert flow.description == "windows2.tar: 20 rows in 1 block"
+    assert flow.description == "windows2.tar: 20 rows in 5 blocks"
     assert np.array_equal(np.concatenate(list(flow.pieces)), windows[40:])
     with pytest.raises(UserError, match=r"has no 'clz' \(did you mean 'cls'\?\)"):
         read(str(folder / "windows*.tar"), label="clz", stream=True)
