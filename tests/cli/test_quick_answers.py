@@ -36,6 +36,7 @@ def answer(*arguments: str, **environment: str) -> tuple[int, str, str, bool]:
         (["compare", "nowhere.csv", "--label", "y"], 2, "nowhere.csv does not exist"),
         (["search", "nowhere"], 2, "nowhere: no such run directory"),
         (["export", "nowhere", "--to", "onnx"], 2, "nowhere: no such run directory"),
+        (["predict", "nowhere", "new.csv", "--out", "p.csv"], 2, "nowhere: no such run directory"),
         (["methods", "--modality", "tables"], 2, "did you mean 'table'"),
     ],
 )

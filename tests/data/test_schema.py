@@ -29,6 +29,19 @@ def people(rows=60, seed=0):
     return frame
 
 
+def test_a_category_of_which_no_value_is_known_is_said():
+    table = TablePreprocess.learn(people())
+    other = people().assign(job=["Cook", None] * 30)
+    said = (
+        r"column 'job': none of its 30 values was there in training, such as 'Cook' \(there: 'cook', 'nurse', 'smith'"
+    )
+    with pytest.warns(UserWarning, match=said):
+        rows = table.transform(other)
+    assert rows[:, -1].tolist() == [0, 4] * 30
+    table.transform(other.iloc[:18])  # nine values may be new ones
+    table.transform(other.assign(job=["Cook"] * 59 + ["cook"]))
+
+
 def test_rows_are_numbers_then_indicators_then_codes():
     frame = people()
     table = TablePreprocess.learn(frame)

@@ -81,7 +81,7 @@ WRONG = [
     (["finetune", "nowhere", "people.csv", "--label", "kind"], "no such run directory"),
     (["finetune", "run", "one.csv", "--label", "kind"], "class"),
     (["finetune", "run", "narrow.csv", "--label", "kind"], "pay"),
-    (["predict", "run", "people.csv", "--out", "p.csv"], "holds no fine-tuned network"),
+    (["predict", "run", "people.csv", "--out", "p.csv"], "run: is a run, which predicts no label yet"),
     (["predict", "run", "people.csv", "--out", "p.npy"], "ends in .parquet or .csv"),
     (["predict", "run", "people.csv", "--out", "no/p.csv"], "does not exist"),
 ]

@@ -226,7 +226,7 @@ def finetune(
 @app.command()
 @reads(AS_THE_RUN)
 def predict(
-    model: Annotated[Path, typer.Argument(help="A folder that `isotropy finetune` wrote.")],
+    model: Annotated[Path, typer.Argument(help="A folder that `isotropy finetune` wrote.", callback=existing_folder)],
     path: Annotated[
         list[str], typer.Argument(help="Data of the same kind as the model's; a label may be there.", callback=sources)
     ],

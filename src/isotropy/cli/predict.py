@@ -10,7 +10,9 @@ from isotropy.cli.show import counting, note, say, waiting
 from isotropy.data.stream import stream
 from isotropy.errors import UserError, nearest
 from isotropy.finetuning import load
+from isotropy.finetuning.finetuned import ABOUT
 from isotropy.io.tables import writing
+from isotropy.representation import MODEL
 
 _SUFFIXES = (".parquet", ".csv")
 
@@ -21,6 +23,11 @@ def predict(folder: Path, origin: dict[str, Any], out: Path, *, device: str) -> 
         raise UserError(f"--out {out}: the file ends in {' or '.join(_SUFFIXES)}{nearest(out.suffix, _SUFFIXES)}")
     if not out.parent.is_dir():
         raise UserError(f"--out {out}: the folder {out.parent} does not exist")
+    if not (folder / ABOUT).is_file() and (folder / MODEL).is_file():
+        raise UserError(
+            f"{folder}: is a run, which predicts no label yet: isotropy finetune {folder} DATA --label NAME makes a "
+            "model of it"
+        )
     path = origin.pop("path")
     with waiting(f"reading {path}"):
         model = load(folder, device=None if device == "auto" else pick_device(device))

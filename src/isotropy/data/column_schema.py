@@ -1,6 +1,7 @@
 """What was learnt about one column of a table, and how new values of it are read by that."""
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,11 +10,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from isotropy.data.columns import Kind, as_names, as_numbers
-from isotropy.errors import UserError
+from isotropy.errors import UserError, listed
 
 # Standardised training values never reach this; it keeps new ones finite in float32.
 LIMIT = 1e6
 
+# So many values tell that a category is written in another way; fewer may be new ones by chance.
+_TELLING = 10
 # How many words a reading has, by the first of them; see `column_kinds.Found` and `ColumnSchema`.
 _READINGS = {"numbers": 3, "dates": 2, "times": 1, "durations": 1, "exact numbers": 2, "letters": 4}
 
@@ -73,6 +76,8 @@ class ColumnSchema:
         """Return codes (N,): 0 never seen, i + 1 level i, the last one missing (0 if training had none)."""
         places, names = as_names(column)
         known = {level: code for code, level in enumerate(self.levels, start=1)}
+        if len(names) and not any(name in known for name in names):
+            _say_unknown(column, int((places >= 0).sum()), names[0], self.levels)
         # One more entry at the end: place -1 is a missing value.
         codes = [known.get(name, 0) for name in names] + [self.cardinality - 1 if self.missing else 0]
         return np.array(codes, dtype=np.float32)[places]
@@ -87,6 +92,16 @@ class ColumnSchema:
         if made.std <= 0 or len(made.reading) != words or strange:
             raise UserError(f"column {made.name!r} has a std of {made.std} and is read as {list(made.reading)}")
         return made
+
+
+def _say_unknown(column: "pd.Series[Any]", count: int, name: str, levels: Sequence[str]) -> None:
+    """Warn of a category of which no value is known: it may be written in another way than in training."""
+    if count >= _TELLING:
+        warnings.warn(
+            f"column {column.name!r}: none of its {count:,} values was there in training, such as {name!r} (there: "
+            f"{listed(levels, 3)}): all count as unknown",
+            stacklevel=5,
+        )
 
 
 def _say_unread(column: "pd.Series[Any]", gone: NDArray[np.bool_], what: str) -> None:

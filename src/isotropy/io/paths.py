@@ -21,7 +21,7 @@ def existing(path: Path) -> Path:
 
 
 def existing_folder(folder: Path) -> Path:
-    """Return the folder of a run; UserError where there is none."""
+    """Return the folder of a run or of a model; UserError where there is none."""
     if not folder.is_dir():
         raise UserError(f"{folder}: no such run directory")
     return folder
