@@ -1,6 +1,7 @@
 """Weights to begin with: what matches, what does not, and what stays as it was."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -12,6 +13,7 @@ from isotropy.errors import UserError
 from isotropy.methods import BYOL
 from isotropy.runs.events import Finished, Planned
 from isotropy.runs.initial import begin_with, freeze
+from isotropy.runs.prepare import weights_taken
 from isotropy.training import fit
 
 ROWS = np.random.default_rng(0).normal(size=(60, 3)).astype(np.float32)
@@ -61,6 +63,48 @@ def test_a_run_with_the_default_encoder_is_gone_on_from(modality, shape, tmp_pat
     assert all(
         torch.equal(value, began[name]) for name, value in load_file(tmp_path / "first/encoder.safetensors").items()
     )
+
+
+def table(rows, *, levels, shift=0.0):
+    draw = np.random.default_rng(rows)
+    made = {
+        "age": shift + draw.normal(size=rows),
+        "job": draw.choice(levels, rows),
+        "pay": np.exp(draw.normal(size=rows)),
+    }
+    made["since"] = pd.Timestamp("2024-01-01") + pd.to_timedelta(draw.integers(0, 10**7, rows), unit="s")
+    return pd.DataFrame(made)
+
+
+def test_a_table_s_columns_are_found_by_name_and_cut_at_their_own_quantiles(tmp_path):
+    given = {"method": "masked", "epochs": 1, "settings": {"encoder.width": 8, "encoder.hidden": 4}}
+    list(isotropy.train(table(300, levels=["cook", "nurse", "smith"]), out=tmp_path / "first", **given))
+    before = isotropy.load(tmp_path / "first")
+    other = table(90, levels=["nurse", "pilot", "smith"], shift=50.0).assign(tall=np.arange(90) % 7 + 0.5)
+    event = next(iter(isotropy.train(other[["since", "pay", "tall", "job", "age"]], init=tmp_path / "first", **given)))
+    old, new = before.encoder, event.prepared.untrained()
+    fresh = next(iter(isotropy.train(other[["since", "pay", "tall", "job", "age"]], **given))).prepared.untrained()
+    schema = event.prepared.preprocess.schema
+    assert [schema.stored_names, before.preprocess.schema.stored_names] == [
+        ["since", "pay", "tall", "age", "job"], ["age", "pay", "since", "job"],
+    ]  # fmt: skip
+    age, edges = schema.columns[4], new.knots.inner[3][new.knots.inner[3].isfinite()]
+    assert age.mean > 49 and edges.tolist() == pytest.approx(list(age.edges)[1:-1], rel=1e-5), "edges are the new rows'"
+
+    def vectors(encoder, place, count):
+        start = int(encoder.offsets[place])
+        return encoder.vectors.weight[start : start + count].detach()
+
+    ends = [0, -1]
+    assert torch.equal(vectors(new, 3, new.knots.counts[3])[ends], vectors(old, 0, old.knots.counts[0])[ends])
+    assert torch.equal(vectors(new, 4, 4)[[0, 1, 3]], vectors(old, 3, 4)[[0, 2, 3]]), "unknown, nurse, smith"
+    tall = new.knots.counts[2]
+    assert torch.equal(vectors(new, 2, tall), vectors(fresh, 2, tall)) and not torch.equal(
+        vectors(new, 1, new.knots.counts[1]), vectors(fresh, 1, new.knots.counts[1])
+    )
+    assert torch.equal(new.vectors.weight[new.absent[3]], old.vectors.weight[old.absent[0]])
+    assert torch.equal(new.cycles.weight, old.cycles.weight)
+    assert "4 of 5 columns found by name, new: tall" in weights_taken(event.prepared)
 
 
 def test_norms_of_frozen_layers_do_not_move():

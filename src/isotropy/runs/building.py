@@ -52,7 +52,7 @@ def build(
         if encoder is None:
             encoder = encoders.build(recipe.encoder, modality.name, preprocess.shape, **recipe.encoder_options)
         if weights := recipe.init.get("weights"):
-            begin_with(encoder, weights)
+            begin_with(encoder, weights, preprocess)
         if count := recipe.init.get("freeze"):
             freeze(encoder, count)
         built = method(encoder, **{k: v for k, v in given.items() if k in named}, **options)

@@ -12,9 +12,11 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from isotropy.data import Preprocess, TablePreprocess
 from isotropy.encoders import Encoder, refuse_unimported_encoder
 from isotropy.errors import UserError
 from isotropy.representation.files import MODEL, WEIGHTS, read_about, read_tensors
+from isotropy.runs.initial_columns import Columns, columns_of_run
 
 # Where training scripts put the weights in what they save.
 _NESTS = ("state_dict", "model_state_dict", "model", "encoder", "teacher", "student", "module")
@@ -34,6 +36,7 @@ class Begun:
         matched: names in the encoder that have the file's values, of `count`.
         missing: those that are not in the file. unused: names in the file that are not in the encoder.
         differing: names whose shapes differ, with that of the file and that of the encoder.
+        columns: what was taken of a table's columns, where they are known by name.
     """
 
     matched: list[str]
@@ -41,11 +44,14 @@ class Begun:
     missing: list[str]
     unused: list[str]
     differing: list[tuple[str, tuple[int, ...], tuple[int, ...]]]
+    columns: Columns | None = None
 
     @property
     def words(self) -> str:
         """Return what matched, what did not, and which shapes differ."""
         said = [f"{len(self.matched)} of {self.count} weights taken"]
+        if self.columns is not None:
+            said.append(self.columns.words)
         if self.differing:
             shapes = [f"{name} {there} in the file, {here} here" for name, there, here in self.differing[:_NAMED]]
             said.append(f"of another shape: {'; '.join(shapes)}{_more(self.differing)}")
@@ -56,16 +62,21 @@ class Begun:
         return "; ".join(said)
 
 
-def begin_with(encoder: nn.Module, weights: str | Path) -> Begun:
+def begin_with(encoder: nn.Module, weights: str | Path, preprocess: Preprocess | None = None) -> Begun:
     """Copy the weights that fit by name and shape into an encoder, whatever comes before the names in the file.
 
     Args:
         weights: a run's folder, a .safetensors file, or a file of `torch.save(network.state_dict())`.
+        preprocess: of the encoder's rows; a table's columns then are found by their names in a run.
 
     Raises:
         UserError: no such file, one that holds no weights, or none that fits.
     """
-    saved = read_weights(Path(weights).expanduser())
+    place = Path(weights).expanduser()
+    saved = read_weights(place)
+    schema = preprocess.schema if isinstance(preprocess, TablePreprocess) else None
+    if columns := columns_of_run(encoder, schema, place):
+        saved |= columns.weights
     state = encoder.state_dict()
     here, there = _beginnings(state), _beginnings(saved)
     pairs = ((ours, theirs) for ours in here for theirs in there)
@@ -84,7 +95,7 @@ def begin_with(encoder: nn.Module, weights: str | Path) -> Begun:
     kept = {theirs + name.removeprefix(ours) for name in found}
     shapes = [(n, tuple(named[n].shape), tuple(state[n].shape)) for n in found if n not in matched]
     missing = [name for name in state if name not in named]
-    return Begun(matched, len(state), missing, [name for name in saved if name not in kept], shapes)
+    return Begun(matched, len(state), missing, [name for name in saved if name not in kept], shapes, columns)
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:

@@ -194,7 +194,7 @@ def refuse_all_rows(recipe: Recipe) -> None:
 def weights_taken(prepared: Prepared) -> str:
     """Return what the encoder has of the weights to begin with, and which layers are kept, as text."""
     encoder = copy.deepcopy(prepared.method.encoder)
-    words = begin_with(encoder, prepared.recipe.init["weights"]).words
+    words = begin_with(encoder, prepared.recipe.init["weights"], prepared.preprocess).words
     kept = len([one for one in prepared.method.encoder.parameters() if not one.requires_grad])
     return words + (f"; {kept} of them are not trained" if kept else "")
 
