@@ -85,19 +85,26 @@ def _show(events: Iterator[ComparisonEvent], go_on: str) -> Leaderboard:
 def _shown(events: Iterator[ComparisonEvent]) -> Iterator[Leaderboard | Interrupted]:
     """Show the events as they pass, and yield the one that ends them."""
     live: LiveLine | None = None
-    waiting = Status("", console=OUT)
+    status = Status("", console=OUT)
     with polite_stop() as stop, ExitStack() as shown:
+
+        def wait(what: str) -> None:
+            if OUT.is_terminal:
+                status.update(what)
+                shown.enter_context(status)
+
+        wait("preparing the rows")
         for event in events:
             if not isinstance(event, Underway):
                 shown.close()
                 live = None
             match event:
-                case Measuring(name=name) if OUT.is_terminal:
-                    waiting.update(f"measuring {name}")
-                    shown.enter_context(waiting)
+                case Measuring(name=name):
+                    wait(f"measuring {name}")
                 case Shared() if event.left:
                     runs = f"{len(event.left)} of {len(event.runs)} runs to train"
                     say(f"{runs}, {duration(event.share)} of CPU time each, in {event.folder}")
+                    wait("preparing the first run")
                 case Underway(run=run, event=Planned() as planned):
                     shown.close()
                     say(f"{run}:")
