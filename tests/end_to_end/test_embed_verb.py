@@ -172,6 +172,8 @@ def test_shards_go_on_where_they_stopped(trained, cli, tmp_path, monkeypatch):
     whole = cli("embed", trained / "run", trained / "rows.csv", "--keep", "id", "--out", "whole.parquet")
     assert whole.code == 0
     call = ("embed", trained / "run", trained / "rows.csv", "--keep", "id", "--shard-rows", 12, "--out", "all.parquet")
+    Path("all.parquet").mkdir()
+    Path("all.parquet/._shards.json.writing-killed").touch()
     written, embeds = [], Representation.embed_stored
 
     def stops(self, values, **options):

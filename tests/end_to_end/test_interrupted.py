@@ -204,7 +204,9 @@ def test_a_disk_that_fills_up_during_a_checkpoint_keeps_the_last_good_one(run, c
     assert cli("fit", "--resume", "run", *QUICK).code == 0
 
 
-@pytest.mark.parametrize("name", ["embeddings.parquet", "probes.json", "encoder.safetensors", "model.json"])
+@pytest.mark.parametrize(
+    "name", ["embeddings.parquet", "probes.json", "measured.json", "encoder.safetensors", "model.json"]
+)
 def test_a_disk_that_is_full_at_the_end_leaves_a_run_that_can_be_finished(name, run, cli):
     real = os.replace
 

@@ -61,7 +61,8 @@ class Shards:
         if not out.is_dir():
             raise UserError(f"--out {out}: is a file, and --shard-rows fills a folder: remove it or name another")
         if not (out / _ABOUT).is_file():
-            if next(out.iterdir(), None) is None:
+            # A kill may have left what was being written, and no more.
+            if all(path.name.startswith(f".{_ABOUT}.") for path in out.iterdir()):
                 return
             raise UserError(f"--out {out}: is a folder that no shards were begun in: name another")
         before = read_json(out / _ABOUT, dict[str, Any], "name another folder, or remove this one")

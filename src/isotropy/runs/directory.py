@@ -1,7 +1,7 @@
 """The run directory: what is written where, and read back."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -210,14 +210,16 @@ class Run:
         found: list[dict[str, Any]],
         codes: dict[str, Any] | None,
         vectors: NDArray[np.float32] | None = None,
+        measured: Callable[[], dict[str, Any]] | None = None,
     ) -> None:
-        """Write embeddings.parquet, probes.json, codes.json and, last, model.json.
+        """Write embeddings.parquet, probes.json, codes.json, measured.json and, last, model.json.
 
         What is killed here is not finished, and a resume does it again.
 
         Args:
             found: the evidence for each label. codes: for the codes, where the method has some.
             vectors: the embeddings of all rows, (N, width), where they are made already.
+            measured: gives what the run measured of itself, asked when all else is written.
 
         Raises:
             UserError: a disk that does not take a file.
@@ -233,6 +235,8 @@ class Run:
                 self.keep_evidence(found)
             if codes is not None:
                 self._write("codes.json", codes)
+            if measured is not None:
+                self._write("measured.json", measured())
         made.scores = [{key: entry[key] for key in ("label", "outcome", "sentence")} for entry in found]
         made.save(self.folder)
         about = self._known
@@ -244,11 +248,6 @@ class Run:
         """Write probes.json: one entry per label, the newest in place of an older one of the same name."""
         kept = [old for old in self._probed() if old["label"] not in {entry["label"] for entry in found}]
         self._write("probes.json", kept + found)
-
-    def keep_measured(self, found: dict[str, Any]) -> None:
-        """Write measured.json: what the run measured of itself at its end."""
-        with self._writing():
-            self._write("measured.json", found)
 
     def read_comparisons(self) -> list[dict[str, Any]]:
         """Return what probes.json holds, in format 3 (see `evaluation.evaluate`): one comparison per label."""

@@ -216,8 +216,10 @@ def _events(
                 values, task = (labels[0].values, labels[0].task) if labels else (None, None)
                 codes = codes_evidence(made, prepared.rows, values, prepared.train, prepared.test, task=task)
             if run is not None:
-                run.export(prepared, made, found, codes, vectors)
-                run.keep_measured(measured(watch, perf_counter() - started))
+                # With what finishes the run as its last file: a kill in between is made good by a resume.
+                run.export(
+                    prepared, made, found, codes, vectors, measured=lambda: measured(watch, perf_counter() - started)
+                )
             if monitor:
                 said = verdict(recorder.records, run_facts(name, prepared.facts()), probes=found)
         yield Finished(made, prepared, recorder.records, found, codes, said, folder)
