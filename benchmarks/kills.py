@@ -63,14 +63,14 @@ def write_data() -> None:
     np.savez("i.npz", X=rng.integers(0, 256, (48, 16, 16), dtype=np.uint8), y=np.arange(48) % 2)
 
 
-def forked(words: list[str], log: Path) -> int:
-    """Run `isotropy` in a child of this process, which imports once; return the child's number."""
+def forked(words: list[str], log: Path | int) -> int:
+    """Run `isotropy` in a child of this process, which imports once, with what it says in a file; return its number."""
     pid = os.fork()
     if pid:
         return pid
     code = 1
     try:
-        os.dup2(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), 1)
+        os.dup2(log if isinstance(log, int) else os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), 1)
         os.dup2(1, 2)
         isotropy_command(words)
         code = 0
