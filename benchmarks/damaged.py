@@ -302,15 +302,15 @@ def clean(kind: Kind, before: set[Path]) -> None:
         shutil.copy2(kept, name)
 
 
-def written(counts: dict[str, Any], faults: list[dict[str, Any]], asked: argparse.Namespace, started: float) -> None:
-    """Write the record as far as it is."""
+def written(counts: dict[str, Any], faults: list[dict[str, Any]], asked: argparse.Namespace, spent: float) -> None:
+    """Write the record as far as it is; `spent` are CPU seconds."""
     about = {
         "command": f"python benchmarks/damaged.py --count {asked.count} --seed {asked.seed}",
         "inputs": asked.count * len(counts),
         "counts": counts,
         "faults": faults,
-        "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
-        "cpu_seconds": round(time.process_time() - started, 1),
+        "peak_memory_mb": max(asked.peak, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024),
+        "cpu_seconds": round(spent, 1),
     }
     asked.out.write_text(json.dumps(about, indent=1) + "\n")
 
@@ -337,6 +337,13 @@ def campaign(kinds: list[Kind], asked: argparse.Namespace, began: float) -> None
     """Damage so many files of every group, and write the record after each."""
     counts: dict[str, Any] = {}
     faults: list[dict[str, Any]] = []
+    spent = 0.0
+    if asked.only and asked.out.is_file():
+        # A group that is tried again replaces what the record holds of it.
+        held = json.loads(asked.out.read_text())
+        asked.peak = held["peak_memory_mb"]
+        counts, spent = held["counts"], held["cpu_seconds"]
+        faults = [one for one in held["faults"] if group_of(one["file"]) != asked.only]
     count, seed, seconds = asked.count, asked.seed, asked.seconds
     before = set(Path().rglob("*"))
     outside = set(Path("..").iterdir())
@@ -361,7 +368,7 @@ def campaign(kinds: list[Kind], asked: argparse.Namespace, began: float) -> None
                 print(faults[-1], file=sys.stderr, flush=True)
         counts[group] = {"files": len(files), **found}
         print(f"{group}: {counts[group]}, {time.process_time() - started:.0f} s", file=sys.stderr, flush=True)
-        written(counts, faults, asked, began)
+        written(counts, faults, asked, spent + time.process_time() - began)
 
 
 def main() -> None:
@@ -373,7 +380,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, default=60)
     parser.add_argument("--only", default="", help="a group of the record, as t.csv or runs")
     asked = parser.parse_args()
-    asked.out = asked.out.resolve()
+    asked.out, asked.peak = asked.out.resolve(), 0
     started = time.process_time()
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
