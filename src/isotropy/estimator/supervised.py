@@ -118,8 +118,8 @@ class _Supervised(SelfSupervisedEncoder):
 class SelfSupervisedClassifier(ClassifierMixin, _Supervised):
     """Learns an encoder from all rows, and fine-tunes it into a classifier on the rows that have a label.
 
-    In `y` NaN, None and, where at least two classes remain without it, -1 mean an unlabelled row. `transform` gives
-    the embeddings of the fine-tuned encoder.
+    In `y` NaN, None and, where at least two classes remain without it, -1 mean an unlabelled row; few labels are spread
+    to such rows where that helps. `transform` gives the embeddings of the fine-tuned encoder.
 
     Args:
         finetune_options: settings of `isotropy.finetuning.FineTuning`, such as {"epochs": 50, "lr": 1e-4}.

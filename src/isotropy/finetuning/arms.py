@@ -20,7 +20,7 @@ from isotropy.evaluation.resampling import resample
 from isotropy.evaluation.score import Measurement, evaluator_title, number
 from isotropy.evaluation.splits import stratified
 from isotropy.evaluation.task import has_label
-from isotropy.finetuning.finetune import PROBE, TUNED, Progress, finetune_rows, scratch_settings
+from isotropy.finetuning.finetune import PROBE, SPREAD, TUNED, Progress, finetune_rows, scratch_settings
 from isotropy.finetuning.finetuned import FineTuned
 from isotropy.finetuning.head import linear_model
 from isotropy.finetuning.held_out import Rows
@@ -62,10 +62,10 @@ def compare_arms(
 ) -> dict[str, Any]:
     """Return the scores of a fine-tuned model beside its arms, on the same test rows, as JSON can hold them.
 
-    The arms: "frozen probe", the linear probe on the encoder as it was; "from scratch", the untrained encoder tuned in
-    the same way (same augmentation, regularisation, budget and choice of the round) but at one rate for all layers; and
-    everything free, each read by what reads it best on the test rows, which favours it. Trees learn from all labelled
-    rows, other free features from at most 10,000 of them.
+    The arms: "frozen probe", the linear probe on the encoder as it was, learnt from the labelled rows; "from scratch",
+    the untrained encoder tuned in the same way (same augmentation, regularisation, budget and choice of the round) but
+    at one rate for all layers; and everything free, each read by what reads it best on the test rows, which favours it.
+    Trees learn from all labelled rows, other free features from at most 10,000 of them.
 
     Args:
         model: what `finetune_rows` made of `representation`, with the same rows, labels, train, groups and settings.
@@ -177,7 +177,11 @@ def arm_title(line: dict[str, Any]) -> str:
 def sentence(found: dict[str, Any]) -> str:
     """Return one sentence: what the model reaches, and which arms it beats, equals and is behind."""
     first, *others = shown(found)
-    what = "fine-tuning" if found["chosen"] == TUNED else "the frozen probe, which held-out rows prefer to fine-tuning,"
+    what = {
+        TUNED: "fine-tuning",
+        PROBE: "the frozen probe, which held-out rows prefer to fine-tuning,",
+        SPREAD: "the frozen probe on labels spread to rows without one, which held-out rows prefer to fine-tuning,",
+    }[found["chosen"]]
     groups: dict[str, list[str]] = {"above": [], "no measurable difference from": [], "behind": []}
     for line in others:
         if line["name"] == PROBE and found["chosen"] == PROBE:

@@ -22,12 +22,13 @@ from isotropy.finetuning.head import Head, Network, linear_model
 from isotropy.finetuning.held_out import Rows, choose, parts, temperature
 from isotropy.finetuning.rounds import Material, Rounds, SelfSupervised, Trained, train_rounds
 from isotropy.finetuning.settings import FineTuning
+from isotropy.finetuning.spread import Spread, may_spread, some_of
 from isotropy.finetuning.target import Target
 from isotropy.representation import Representation, embed_rows, example_for
 from isotropy.representation.embeddings import learning_rows
 
 Progress = Callable[[str, int, int], None]
-PROBE, TUNED = "frozen probe", "fine-tuned"
+PROBE, TUNED, SPREAD = "frozen probe", "fine-tuned", "frozen probe on spread labels"
 
 
 def finetune(
@@ -51,10 +52,13 @@ def finetune(
     the labelled rows, or each row once (five folds) where few have a label (`folds_below`), after which the network is
     fine-tuned on all of them for as many passes. Where no round is better than the probe by a standard error, the
     frozen encoder and the probe on all labelled rows are the result. The held-out rows calibrate the probabilities.
+    Where fewer than 1,000 rows have a class and others have none, the classes are spread to up to 2,000 of these over
+    their nearest neighbours; the probe learns from them too if it then gets more held-out rows right, or if no row can
+    be held out.
 
     Args:
         representation: is left as it is. data: rows as its `transform` takes them.
-        labels: (N,), missing ones NaN or None; such rows are learnt from only jointly.
+        labels: (N,), missing ones NaN or None.
         label: what it is called. task: "classes" or "numbers"; by default what all labels look like.
         groups: (N,): rows of one group are learnt from or held out together.
         budget: seconds, after which no further round begins; None for none.
@@ -64,8 +68,9 @@ def finetune(
         settings: of `FineTuning`, such as `epochs=50` or `lr=1e-4`; `joint_weight` is its `joint`.
 
     Returns:
-        The model. Its `detail`: "chosen" ("fine-tuned" or "frozen probe"), "chosen_by", "passes", "validation" (the
-        loss and the leading metric of both on held-out rows), "rounds" (the loss after each), "labels", "seconds".
+        The model. Its `detail`: "chosen" ("fine-tuned", "frozen probe" or "frozen probe on spread labels"),
+        "chosen_by", "passes", "validation" (the loss and the leading metric of both on held-out rows), "rounds" (the
+        loss after each), "labels", "seconds".
 
     Raises:
         UserError: labels that cannot be learnt, rows of another schema, an unknown setting; each in one line.
@@ -147,6 +152,9 @@ def finetune_rows(
         encoded, target.task, settings.validation, settings.folds, few=settings.few(representation.encoder), seed=seed,
         groups=own,
     )  # fmt: skip
+    others = np.setdiff1d(train, labelled)
+    if target.task == "classes" and may_spread(len(labelled), len(others)):
+        begin = begin.better(begin.spread_to(some_of(others)), pairs)
     found = []
     for number, (fit, out) in enumerate(pairs):
         # Folds end in one more time of fine-tuning, on all rows.
@@ -172,19 +180,57 @@ class _Beginning:
     """Makes the network that fine-tuning begins with: a copy of the encoder, and the probe on some labelled rows.
 
     The probe is on their embeddings `z` and has the form and the strength of `like`: chosen once, which favours it.
+    With `spread` it learns from further rows, to which their labels spread.
     """
 
     representation: Representation
     material: Material
     z: NDArray[np.float32]
     like: LinearModel
+    spread: Spread | None = None
+
+    @property
+    def name(self) -> str:
+        """What the network is called where its head stays the probe."""
+        return PROBE if self.spread is None else SPREAD
+
+    def spread_to(self, others: Rows) -> "_Beginning":
+        """Return the beginning whose probe learns from rows without a label as well."""
+        rows = take(self.material.rows, torch.from_numpy(others))
+        spread = Spread.over(self.z, self.representation.embed_stored(rows))
+        z, encoded = replace(self, spread=spread).learnt(np.arange(len(self.z)))
+        like = linear_model(z, encoded, self.material.target, z[:1], seed=self.material.seed)
+        return replace(self, spread=spread, like=like)
+
+    def better(self, other: "_Beginning", pairs: Sequence[tuple[Rows, Rows]]) -> "_Beginning":
+        """Return the other beginning if its probe gets more held-out rows right, or if none are held out."""
+        hits = [
+            [int((one.read(fit, out) == self.material.encoded[out]).sum()) for fit, out in pairs]
+            for one in (self, other)
+        ]
+        return other if not pairs or sum(hits[1]) > sum(hits[0]) else self
+
+    def learnt(self, places: Rows) -> tuple[NDArray[np.float32], NDArray[Any]]:
+        """Return the embeddings and the encoded labels that the probe on the labelled rows `places` learns from."""
+        z, encoded = self.z[places], self.material.encoded[places]
+        if self.spread is None:
+            return z, encoded
+        others, given = self.spread(places, encoded)
+        return np.concatenate([z, others]), np.concatenate([encoded, given])
+
+    def head(self, places: Rows) -> Head:
+        """Return the probe on the labelled rows `places`."""
+        z, encoded = self.learnt(places)
+        return Head.probe(z, encoded, self.material.target, dropout=self.material.settings.dropout, like=self.like)
+
+    @torch.no_grad()
+    def read(self, fit: Rows, out: Rows) -> NDArray[np.int64]:
+        """Return the classes that the probe on the labelled rows `fit` gives to the labelled rows `out`."""
+        return self.head(fit).eval()(torch.from_numpy(self.z[out])).argmax(1).numpy()
 
     def __call__(self, places: Rows) -> Network:
         """Return the network with the probe on the labelled rows `places`."""
-        head = Head.probe(
-            self.z[places], self.material.encoded[places], self.material.target,
-            dropout=self.material.settings.dropout, like=self.like,
-        )  # fmt: skip
+        head = self.head(places)
         encoder, block = copy.deepcopy((self.representation.encoder, self.representation.embedding.vector_block()))
         encoder.drop_units(self.material.settings.encoder_dropout)
         return Network(encoder, head.to(self.representation.device), block)
@@ -200,7 +246,7 @@ def _decided(
     """Return the network that the held-out rows choose, its temperature, and how it was chosen."""
     target, every = material.target, np.arange(len(material.labelled))
     if not pairs:
-        return begin(every), 1.0, {"chosen": PROBE, "chosen_by": "default: too few rows to hold out", "passes": 0}
+        return begin(every), 1.0, {"chosen": begin.name, "chosen_by": "default: too few rows to hold out", "passes": 0}
     rounds = _pooled([one.rounds for one in found])
     encoded = np.concatenate([material.encoded[out] for _, out in pairs])
     choice = choose(target.task, rounds, encoded)
@@ -214,10 +260,10 @@ def _decided(
     else:
         network = train_rounds(begin(every), material, every, every[:0], passes=passes, progress=hear).network
     return network, heat, {
-        "chosen": TUNED if choice.round else PROBE,
+        "chosen": TUNED if choice.round else begin.name,
         "chosen_by": by,
         "passes": passes,
-        "validation": _validation(target, rounds, choice.curve, encoded),
+        "validation": _validation(begin.name, target, rounds, choice.curve, encoded),
         "rounds": [round(loss, 5) for loss in choice.curve],
     }  # fmt: skip
 
@@ -237,13 +283,15 @@ def _pooled(folds: Sequence[Rounds]) -> Rounds:
     return [np.concatenate([rounds[min(number, len(rounds) - 1)] for rounds in folds]) for number in range(most)]
 
 
-def _validation(target: Target, rounds: Rounds, curve: tuple[float, ...], encoded: NDArray[Any]) -> dict[str, Any]:
-    """Return the loss and the leading metric of the probe and of the best round, on held-out rows."""
+def _validation(
+    probe: str, target: Target, rounds: Rounds, curve: tuple[float, ...], encoded: NDArray[Any]
+) -> dict[str, Any]:
+    """Return the loss and the leading metric of the probe, under its name, and of the best round, on held-out rows."""
     best = int(np.argmin(curve[1:])) + 1 if len(curve) > 1 else 0
     majority = 0.0 if target.task == "numbers" else float(np.bincount(encoded.astype(np.int64)).max() / len(encoded))
     metric = leading_first(target.task, majority, len(target.classes))[0]
     found: dict[str, Any] = {"metric": metric}
-    for name, number in ((PROBE, 0), (TUNED, best)):
+    for name, number in ((probe, 0), (TUNED, best)):
         outputs = rounds[number]
         predicted = probabilities(outputs) if target.task == "classes" else outputs[:, 0].astype(np.float64)
         score = score_of(target.task, metric, encoded, predicted)

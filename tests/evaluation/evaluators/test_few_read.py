@@ -3,6 +3,7 @@
 import numpy as np
 import torch
 
+from isotropy.evaluation import label_graph
 from isotropy.evaluation.baselines.propagation import ALPHA, Propagation
 from isotropy.evaluation.evaluators import few_read
 from isotropy.evaluation.evaluators.few_linear import few_linear
@@ -67,7 +68,7 @@ def test_one_label_a_class_spreads_over_the_features_as_they_are():
 def test_a_row_that_one_label_a_class_does_not_reach_keeps_the_linear_answer(monkeypatch):
     x, y = rings()
     given = asked(x, y, size=1)
-    monkeypatch.setattr(few_read, "_REACHED", np.inf)
+    monkeypatch.setattr(few_read, "REACHED", np.inf)
     assert np.array_equal(few_read.few_read(*given), few_linear(*given))
 
 
@@ -86,14 +87,14 @@ def test_more_labels_are_read_by_what_read_fewer():
 
 def test_of_many_rows_some_are_nodes_and_the_others_hang_on_them(monkeypatch):
     x, y = rings()
-    whole = few_read._Graph(Features(x[:300], x[300:]).as_is, np.arange(300))
+    whole = label_graph.LabelGraph(Features(x[:300], x[300:]).as_is, np.arange(300))
     places = np.array([3, 50, 120])
     exact = Propagation(Features(x[:300], x[300:]).as_is, np.arange(300)).kernel[:, places].numpy()
     labels = np.array([[1, 0], [0, 1], [1, 0]], dtype=np.float32)
     (given,) = whole.spread(places[None], labels[None])
     np.testing.assert_allclose(np.vstack([whole.train @ given, whole.test @ given]), exact @ labels, rtol=1e-5)
-    monkeypatch.setattr(few_read, "MOST_NODES", 150)
-    part = few_read._Graph(Features(x[:300], x[300:]).as_is, np.arange(300))
+    monkeypatch.setattr(label_graph, "MOST_NODES", 150)
+    part = label_graph.LabelGraph(Features(x[:300], x[300:]).as_is, np.arange(300))
     assert part.kernel.shape == (150, 150) and np.allclose([part.train.sum(1), part.test.sum(1)], 1, atol=1e-6)
     assert right(few_read.few_read(*asked(x, y)), y) > 0.8
 
@@ -109,7 +110,7 @@ def test_held_out_rows_are_hit_by_the_other_rows_of_the_draw_alone():
         for out in held.T:
             found = kernel[np.ix_(places[out], places[~out])] @ target[draw][~out]
             hits += (found.argmax(1) == target[draw][out].argmax(1)).sum()
-        mine = few_read._hits(few_read._Graph(features.as_is, test), rows[[draw]], target[[draw]], held[None])
+        mine = few_read._hits(label_graph.LabelGraph(features.as_is, test), rows[[draw]], target[[draw]], held[None])
         assert mine.tolist() == [hits]
 
 
