@@ -547,6 +547,7 @@ def panels(rows: Rows) -> list[Dots]:
         runner.dots("DISSL, 20 orbits", "categories used", select(rows, study="categories"), "used", used),
     ]
     longer = select(rows, study="longer")
+    longer = longer if len({row["seed"] for row in longer}) >= 3 else []
     for family in FAMILIES:
         rungs = {f"{family}, {rung}": rung for rung in ("base", *BEFORE)}
         title = f"the ladder, {family}, {'CIFAR-10' if longer else 'Fashion-MNIST'}"
