@@ -11,7 +11,7 @@ from PIL import Image
 from scipy.signal import resample
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "papers"))
-import data as sets
+import data_sets as sets
 
 COPIES, WRONG, FOREIGN = 0.02, 0.05, 0.01
 ROWS = 4000

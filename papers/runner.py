@@ -464,7 +464,9 @@ class Paper:
     def main(self) -> None:
         """Serve the command line: make what is missing, then the pages."""
         parser = argparse.ArgumentParser(description=self.about, formatter_class=argparse.RawDescriptionHelpFormatter)
-        parser.add_argument("--data", type=Path, help="folder of the data sets (papers/data.py names their sources)")
+        parser.add_argument(
+            "--data", type=Path, help="folder of the data sets (papers/data_sets.py names their sources)"
+        )
         parser.add_argument("--seeds", type=int, default=self.seeds)
         parser.add_argument("--only", nargs="*", default=[], help="studies, data sets or variants")
         parser.add_argument("--table", action="store_true", help="write the pages from the rows that are there")

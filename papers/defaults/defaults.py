@@ -10,10 +10,10 @@ from typing import Any, cast
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
+import data_sets as sets
 import runner
 from runner import Claim, Paper, Row, Rows, Run, markdown, select
 
-import data as sets
 from isotropy.data import Data
 from isotropy.evaluation.baselines import UNTRAINED
 from isotropy.evaluation.evaluate import PROPAGATION, chosen_rows, propagation_of

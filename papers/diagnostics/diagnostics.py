@@ -14,11 +14,11 @@ from scipy.stats import spearmanr
 from torch import Tensor, nn
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
+import data_sets as sets
 import runner
 from measures import alpha_req, lidar, uniformity
 from runner import Checkpoints, Claim, Paper, Row, Rows, Run, markdown, select
 
-import data as sets
 from isotropy.diagnostics import encoder_numbers, stability, views_rank
 from isotropy.diagnostics.verdict import failure
 from isotropy.evaluation import linear_probe

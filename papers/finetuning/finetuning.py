@@ -17,10 +17,10 @@ from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostin
 from sklearn.model_selection import RandomizedSearchCV, ShuffleSplit
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
+import data_sets as sets
 import runner
 from runner import Claim, Paper, Row, Rows, Run, Table, differences, paired
 
-import data as sets
 from isotropy.batch import take
 from isotropy.data import Data
 from isotropy.evaluation import split

@@ -18,12 +18,12 @@ from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
+import data_sets as sets
 import runner
 from figures import Dots
 from measures import effective_dimension, invariance_ratio, unseen_mass, worst_invariant_task
 from runner import Claim, Difference, Paper, Row, Rows, Run, Table, by_seed, mean, reproduced, select
 
-import data as sets
 from isotropy import rng
 from isotropy.diagnostics import effective_rank
 from isotropy.encoders import SmallResNet, wrap

@@ -12,11 +12,11 @@ from sklearn.linear_model import LogisticRegression
 from torch import Tensor, nn
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
+import data_sets as sets
 import runner
 from figures import Dots
 from runner import Checkpoints, Claim, Paper, Row, Rows, Run, Table, by_seed, features, mean, paired, reproduced, select
 
-import data as sets
 from isotropy.data import Data, read
 from isotropy.encoders import Encoder
 from isotropy.evaluation import knn_probe

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
+import data_sets as sets
 import runner
 from runner import Claim, Paper, Row, Rows, Run, Table, dagger, features, markdown, mean, probe, select
 
-import data as sets
 from isotropy.data import Data
 from isotropy.diagnostics import effective_rank, mean_norm
 from isotropy.evaluation.splits import stratified

@@ -10,11 +10,11 @@ import numpy as np
 import torch
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
+import data_sets as sets
 import runner
 from figures import Dots
 from runner import Checkpoints, Claim, Paper, Row, Rows, Run, Table, mean, paired, reproduced, select
 
-import data as sets
 from isotropy.data import Data, read
 from isotropy.diagnostics.codes import bins_used, mutual_information
 from isotropy.evaluation import linear_probe

@@ -13,11 +13,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
+import data_sets as sets
 import runner
 from figures import Dots
 from runner import Claim, Difference, Paper, Row, Rows, Run, Table, by_seed, reproduced, select
 
-import data as sets
 from isotropy.data import Data
 from isotropy.encoders import C4CNN, DilationCNN, ScaleCNN
 from isotropy.encoders.equivariant.equivariant import Equivariant

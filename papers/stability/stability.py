@@ -13,12 +13,12 @@ from scipy.stats import kruskal, spearmanr
 from torch import Tensor, nn
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
+import data_sets as sets
 import runner
 from figures import Circle, Panel
 from measures import entropy_rank
 from runner import Checkpoints, Claim, Paper, Row, Rows, Run, Table, mean, reproduced, select
 
-import data as sets
 from isotropy.diagnostics import stability
 from isotropy.evaluation import knn_probe
 from isotropy.objectives import center, cosine_distance

@@ -10,10 +10,10 @@ import numpy as np
 from scipy.stats import rankdata
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
+import data_sets as sets
 import runner
 from runner import Claim, Difference, Paper, Row, Rows, Run, Table, t_interval
 
-import data as sets
 from isotropy import Recipe
 from isotropy.data import Data
 from isotropy.evaluation import linear_probe

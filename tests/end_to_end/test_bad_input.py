@@ -46,7 +46,7 @@ REFUSED = [
     ("torn.csv", "torn.csv is damaged"),
     ("torn.parquet", "torn.parquet is damaged"),
     ("torn.npz", "torn.npz is damaged"),
-    ("file", "file cannot be read: .npy, .npz, .csv, .parquet, .tsv, .feather, .arrow, .ts, "),
+    ("file", "file cannot be read: .npy, .npz, .csv, .parquet, .tsv, .feather, .arrow, .tar, .ts, "),
     ("constant.csv", "no column is left to learn from (constant: 'a', 'b'; all missing: 'c')"),
     ("waves.npz", "no channel is left to learn from"),
     ("one_class.csv --label kind", "the label has only the class 'a'"),

@@ -21,7 +21,7 @@ def load(monkeypatch):
     monkeypatch.syspath_prepend(PAPERS)
 
     def load(path):
-        for name in ("runner", "data", "figures", "measures", "progress"):
+        for name in ("runner", "data_sets", "figures", "measures", "progress"):
             monkeypatch.delitem(sys.modules, name, raising=False)
         spec = importlib.util.spec_from_file_location(path.stem, path)
         module = importlib.util.module_from_spec(spec)
@@ -32,7 +32,7 @@ def load(monkeypatch):
     path = list(sys.path)
     yield load
     sys.path[:] = path
-    for name in ("runner", "data", "figures", "measures", "progress"):
+    for name in ("runner", "data_sets", "figures", "measures", "progress"):
         sys.modules.pop(name, None)
 
 

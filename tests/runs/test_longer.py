@@ -120,6 +120,7 @@ def test_killed_before_its_first_checkpoint_it_goes_on_from_the_shorter_run(run)
     events = train(data(), resume=run, epochs=6, evaluators=("knn",))
     while not isinstance(next(events), Stepped):
         pass
+    events.close()
     for path in checkpoint.listed(run / "checkpoints"):
         if int(path.stem.removeprefix("step-")) > 12:
             path.unlink()

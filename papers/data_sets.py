@@ -1,7 +1,8 @@
 """Every data set of papers/: made from a public source, or read from a folder that the reader fills.
 
 scikit-learn ships digits, wine and breast cancer. The others are read from a folder (`--data DIR`) of these files;
-sources.toml names their public sources, nothing is downloaded here, `python papers/data.py DIR` says what is missing.
+sources.toml names their public sources, nothing is downloaded here, `python papers/data_sets.py DIR` says what is
+missing.
 """
 
 import io
