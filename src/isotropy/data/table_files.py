@@ -62,30 +62,15 @@ def parquet(path: Path, na: Sequence[str]) -> pd.DataFrame:
 def parquet_pieces(path: Path, na: Sequence[str], text: Sequence[str]) -> tuple[int, Iterator[pd.DataFrame]]:
     """Return how many rows a file has, and frames of them in turn."""
     with opening(path):
-        file = pq.ParquetFile(path)
+        # With its buffer pyarrow (26.0.1) keeps what it has read of a file until the last batch.
+        file = pq.ParquetFile(path, pre_buffer=False)
 
     def frames() -> Iterator[pd.DataFrame]:
         with opening(path):
-            # Asked for all row groups at once, pyarrow keeps what it has read of the file until the last one.
-            for groups in _row_groups(file.metadata, PIECE_ROWS):
-                for batch in file.iter_batches(PIECE_ROWS, row_groups=groups):
-                    yield arrow_to_pandas(pa.Table.from_batches([batch]), ours=True)
+            for batch in file.iter_batches(PIECE_ROWS):
+                yield arrow_to_pandas(pa.Table.from_batches([batch]), ours=True)
 
     return file.metadata.num_rows, frames()
-
-
-def _row_groups(about: Any, least: int) -> Iterator[list[int]]:
-    """Yield the numbers of neighbouring row groups that have `least` rows together, of the last ones perhaps fewer."""
-    groups: list[int] = []
-    rows = 0
-    for number in range(about.num_row_groups):
-        groups.append(number)
-        rows += about.row_group(number).num_rows
-        if rows >= least:
-            yield groups
-            groups, rows = [], 0
-    if groups:
-        yield groups
 
 
 def parquet_columns(path: Path, names: Sequence[str], na: Sequence[str]) -> pd.DataFrame:

@@ -128,7 +128,8 @@ def read_vectors(path: Path) -> NDArray[np.float32]:
     Raises:
         OSError, ValueError, pyarrow.ArrowException: a file that is missing, damaged or of something else.
     """
-    with pq.ParquetFile(path) as file:
+    # With its buffer pyarrow (26.0.1) would keep the whole file beside the array.
+    with pq.ParquetFile(path, pre_buffer=False) as file:
         wide = dimensions(file.schema_arrow.names)
         vectors = np.empty((file.metadata.num_rows, len(wide)), dtype=np.float32)
         begin = 0

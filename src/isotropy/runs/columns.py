@@ -152,7 +152,7 @@ def with_columns(path: Path, columns: Mapping[str, Column], dropped: Iterable[st
         UserError: a file that is damaged, another number of rows, or a name that a column of another role has.
     """
     try:
-        with pq.ParquetFile(path) as file:
+        with pq.ParquetFile(path, pre_buffer=False) as file:  # with its buffer pyarrow keeps the whole file
             schema, rows = file.schema_arrow, file.metadata.num_rows
             known, wide = roles(schema), dimensions(schema.names)
             arrays = {name: one.array for name, one in columns.items()}
