@@ -8,9 +8,7 @@ from pathlib import Path
 from stat import S_ISREG
 from typing import BinaryIO
 
-from isotropy.data.image_files import (
-    SUFFIXES,
-)
+from isotropy.data.image_files import SUFFIXES
 from isotropy.errors import UserError
 
 _SPECIAL = "no file"
