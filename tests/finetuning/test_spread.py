@@ -79,12 +79,14 @@ def test_numbers_and_many_labels_do_not_spread(monkeypatch):
     as_it_is(x).finetune(x, np.where(np.arange(300) < 120, y, None), epochs=1, lr=1e-9)
 
 
-def test_a_row_that_no_label_reaches_takes_none():
-    z = np.array(
-        [[1, 0, 0, 0], [0, 1, 0, 0], [0.9, 0.1, 0, 0], *[[0, 0, 1, 0.1 * n] for n in range(15)]], dtype=np.float32
-    )
-    others, given = Spread.over(z[:2], z[2:])(np.arange(2), np.array([1, 0]))
-    assert given[0] == 1 and np.array_equal(others[0], z[2])
+def test_rows_that_no_label_reaches_take_none():
+    """Three bundles of directions of more than ten rows each, of which the last has no label."""
+    bundles = np.repeat(np.eye(6, dtype=np.float32)[[0, 2, 4]], 12, axis=0)
+    bundles[:, 1::2] = np.tile(np.linspace(0, 0.1, 12), 3)[:, None] * bundles[:, ::2]
+    labelled = np.array([0, 12])
+    others, given = Spread.over(bundles[labelled], np.delete(bundles, labelled, axis=0))(np.arange(2), np.array([1, 0]))
+    assert given.tolist() == [1] * 11 + [0] * 11
+    assert np.array_equal(others, np.delete(bundles[:24], labelled, axis=0))
 
 
 def test_at_most_two_thousand_others_take_a_label():

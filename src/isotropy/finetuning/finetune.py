@@ -204,11 +204,11 @@ class _Beginning:
 
     def better(self, other: "_Beginning", pairs: Sequence[tuple[Rows, Rows]]) -> "_Beginning":
         """Return the other beginning if its probe gets more held-out rows right, or if none are held out."""
-        hits = [
-            [int((one.read(fit, out) == self.material.encoded[out]).sum()) for fit, out in pairs]
+        mine, others = (
+            sum(int((one.read(fit, out) == self.material.encoded[out]).sum()) for fit, out in pairs)
             for one in (self, other)
-        ]
-        return other if not pairs or sum(hits[1]) > sum(hits[0]) else self
+        )
+        return other if not pairs or others > mine else self
 
     def learnt(self, places: Rows) -> tuple[NDArray[np.float32], NDArray[Any]]:
         """Return the embeddings and the encoded labels that the probe on the labelled rows `places` learns from."""
