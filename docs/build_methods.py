@@ -148,12 +148,12 @@ def index(rows: list[dict[str, Any]], tables: ModuleType, at_a_budget: str) -> s
 def pages() -> dict[Path, str]:
     """Return the text of every page."""
     tables, defaults = script("matrix"), script("defaults")
-    runner = sys.modules["runner"]
-    rows, others = (runner.read_rows(ROOT / f"papers/{name}/results.jsonl") for name in ("matrix", "defaults"))
+    shared = {name: sys.modules[name] for name in ("pages", "rows")}  # which the scripts have loaded from papers/
+    rows, others = (shared["rows"].read_rows(ROOT / f"papers/{name}/results.jsonl") for name in ("matrix", "defaults"))
     readme = (ROOT / "README.md").read_text()
     made = {
         PAGES / "README.md": index(rows, tables, "\n\n".join(defaults.tables(others))),
-        ROOT / "README.md": runner.between_marks(readme, defaults.first_table(others)),
+        ROOT / "README.md": shared["pages"].between_marks(readme, defaults.first_table(others)),
     }
     for name in METHODS:
         path = PAGES / f"{name}.md"

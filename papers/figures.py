@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from matplotlib import rc_context
 from matplotlib.figure import Figure
+from rows import Rows, by_seed
 
 # Okabe and Ito's colours, which the colour-blind tell apart.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")
@@ -36,6 +37,21 @@ class Dots:
     lines: Sequence[tuple[str, Sequence[float]]]
     marks: Sequence[tuple[str, float]] = ()
     strong: Sequence[str] = ()
+
+    @classmethod
+    def of(
+        cls,
+        title: str,
+        axis: str,
+        rows: Rows,
+        column: str,
+        variants: dict[str, str],
+        strong: Iterable[str] = (),
+        **more: Any,
+    ) -> "Dots":
+        """Return a panel with a number of variants, each under its name; those without rows are left out."""
+        found = [(name, sorted(by_seed(rows, column, variant=variant).values())) for variant, name in variants.items()]
+        return cls(title, axis, [line for line in found if line[1]], strong=tuple(strong), **more)
 
     @property
     def height(self) -> float:

@@ -13,14 +13,13 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+from rows import Row, short
 
 from isotropy import Recipe
 from isotropy.io.logs import Log
 from isotropy.runs.prepare import Prepared
 from isotropy.training import checkpoint
 
-Row = dict[str, Any]
 # Of the run that is being made; None in a trial.
 _folder: ContextVar[Path | None] = ContextVar("folder", default=None)
 
@@ -41,11 +40,6 @@ def alone(folder: Path) -> Iterator[bool]:
         finally:
             _folder.reset(before)
         shutil.rmtree(folder)
-
-
-def short(value: float | None, style: str = ".4f") -> float | None:
-    """Return a number with four digits, None where there is none."""
-    return None if value is None or not np.isfinite(value) else float(f"{value:{style}}")
 
 
 class Checkpoints:

@@ -10,8 +10,12 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 import data_sets as sets
-import runner
-from runner import Claim, Paper, Row, Rows, Run, Table, dagger, features, markdown, mean, probe, select
+from pages import Claim, Table, dagger, markdown
+from results import Run
+from rows import Row, Rows, mean, select, short
+from runner import Paper
+from scores import baseline, embedded, features, probe, spread_rows
+from train import train_once
 
 from isotropy.data import Data
 from isotropy.diagnostics import effective_rank, mean_norm
@@ -74,16 +78,16 @@ def _parts(prepared: Prepared) -> list[Any]:
 
 def _health(prepared: Prepared, encoder: Any = None) -> Row:
     """Return rank and mean norm on rows spread over the training part."""
-    vectors = runner.embedded(prepared, runner.spread_rows(prepared, MONITORED), encoder)
+    vectors = embedded(prepared, spread_rows(prepared, MONITORED), encoder)
     return {
-        "effective_rank": runner.short(effective_rank(vectors), ".2f"),
+        "effective_rank": short(effective_rank(vectors), ".2f"),
         "mean_norm": round(mean_norm(vectors), 4),
     }
 
 
 def _one(recipe: Recipe, name: str, folder: Path | None, seconds: float, quick: bool) -> Row:
     """Train one method and judge it beside its encoder before training."""
-    made = runner.train_once(recipe, _rows_of(name, folder), cpu_seconds=seconds, quick=quick)
+    made = train_once(recipe, _rows_of(name, folder), cpu_seconds=seconds, quick=quick)
     prepared, chosen = made.prepared, _parts(made.prepared)
     untrained = prepared.untrained().eval()
     before = probe(features(prepared, untrained, chosen))
@@ -96,7 +100,7 @@ def _one(recipe: Recipe, name: str, folder: Path | None, seconds: float, quick: 
 def _baseline(name: str, which: str, folder: Path | None, quick: bool) -> Row:
     """Score what needs no training."""
     prepared = prepare(_recipe_of("simclr", name, 0), _rows_of(name, folder))
-    vectors = runner.baseline(prepared, which, _parts(prepared))
+    vectors = baseline(prepared, which, _parts(prepared))
     return {"width": int(vectors[0].shape[1])} | probe(vectors)
 
 

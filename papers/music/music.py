@@ -11,9 +11,14 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 import data_sets as sets
-import runner
 from figures import Dots
-from runner import Checkpoints, Claim, Paper, Row, Rows, Run, Table, mean, paired, reproduced, select
+from pages import OPEN, Claim, Table, beside, reproduced
+from progress import Checkpoints
+from results import Run
+from rows import Row, Rows, mean, paired, select
+from runner import Paper
+from scores import baseline, beside_untrained, embedded, features, probe
+from train import train_once
 
 from isotropy.data import Data, read
 from isotropy.diagnostics.codes import bins_used, mutual_information
@@ -61,27 +66,27 @@ IMAGES: dict[str, Callable[[Path | None], Data]] = {
 
 
 def _linear(prepared: Prepared) -> Row:
-    return {"linear": linear_probe(*runner.features(prepared), metric="accuracy").score}
+    return {"linear": linear_probe(*features(prepared), metric="accuracy").score}
 
 
 def _at_length(recipe: Recipe, name: str, folder: Path | None, quick: bool) -> Row:
     """Train, and probe at every quarter."""
     curve = Checkpoints(QUARTERS, _linear)
-    made = runner.train_once(recipe, IMAGES[name](folder), quick=quick, watch=curve)
-    return made.row | runner.beside_untrained(made.prepared) | {"curve": curve.columns(".4f").get("linear")}
+    made = train_once(recipe, IMAGES[name](folder), quick=quick, watch=curve)
+    return made.row | beside_untrained(made.prepared) | {"curve": curve.columns(".4f").get("linear")}
 
 
 def _terms(recipe: Recipe, quick: bool) -> Row:
     """Train MUSIC on digits and measure its codes."""
     data = read(sets.digit_pixels(), label=sets.load_digits().target, modality="image")
-    made = runner.train_once(recipe, data, quick=quick)
+    made = train_once(recipe, data, quick=quick)
     method: Any = made.prepared.method
     whole = torch.nn.Sequential(method.encoder, method.projector)
-    logits = torch.from_numpy(runner.embedded(made.prepared, made.prepared.test, whole))
+    logits = torch.from_numpy(embedded(made.prepared, made.prepared.test, whole))
     segments, units = method.projector.num_segments, method.projector.units
     codes = method.projector.codes(logits).numpy()
     pairs = mutual_information(codes, units)[np.triu_indices(segments, 1)]
-    return made.row | runner.probe(runner.features(made.prepared)) | {
+    return made.row | probe(features(made.prepared)) | {
         "units": round(float(bins_used(codes).mean() / units), 4),
         "confidence": round(float(logits.view(len(codes), segments, units).softmax(2).amax(2).mean()), 4),
         "information": round(float(np.nanmean(pairs)), 4) if np.isfinite(pairs).any() else None,
@@ -93,12 +98,12 @@ def _rows_of(name: str, folder: Path | None) -> Any:
 
 
 def _peer(recipe: Recipe, folder: Path | None, name: str, quick: bool) -> Row:
-    made = runner.train_once(recipe, _rows_of(name, folder), quick=quick)
-    return made.row | runner.probe(runner.features(made.prepared))
+    made = train_once(recipe, _rows_of(name, folder), quick=quick)
+    return made.row | probe(features(made.prepared))
 
 
 def _baseline(recipe: Recipe, folder: Path | None, name: str, which: str, quick: bool) -> Row:
-    return runner.probe(runner.baseline(prepare(recipe, _rows_of(name, folder)), which))
+    return probe(baseline(prepare(recipe, _rows_of(name, folder)), which))
 
 
 def runs(folder: Path | None, seed: int) -> Iterator[Run]:
@@ -155,7 +160,7 @@ def _better(rows: Rows) -> tuple[str, str]:
             said.append(f"{name}, D = {size}: {gaps[0]} to Barlow Twins, {gaps[1]} to VICReg")
             complete += all(each is not None and each.pairs >= 3 for each in gaps)
             won += all(each is not None and each.low > 0 for each in gaps)
-    verdict = reproduced(won >= 3) if complete == 4 else "open: seeds are missing"
+    verdict = reproduced(won >= 3) if complete == 4 else OPEN
     return f"above both in {won} of {complete} complete cells. " + "; ".join(said), verdict
 
 
@@ -163,26 +168,19 @@ def _better_longer(name: str, rows: Rows) -> tuple[str, str] | None:
     """Judge MUSIC beside its peers at the length where all are flat: the last quarter moves by less than a point."""
     rows = _with_late(rows)
     gaps = {other: paired(rows, "music", other, data=name) for other in PEERS[1:]}
-    if not any(gaps.values()):
+    found = beside(gaps, seeds=5)
+    if found is None:
         return None
     late = {m: mean(rows, "late", data=name, variant=m) for m in PEERS if select(rows, data=name, variant=m)}
-    said = ", ".join(f"{gap} to {other}" for other, gap in gaps.items() if gap)
-    said += "; the last quarter " + ", ".join(f"{method} {value:+.3f}" for method, value in late.items())
-    if any(gap is None or gap.pairs < 5 for gap in gaps.values()):
-        return said, "open: seeds are missing"
-    verdict = reproduced(all(gap is not None and gap.low > 0 for gap in gaps.values()))
-    return said, verdict + ("" if max(map(abs, late.values())) < 0.01 else ", not flat")
+    said = f"{found[0]}; the last quarter " + ", ".join(f"{method} {value:+.3f}" for method, value in late.items())
+    flat = max(map(abs, late.values())) < 0.01
+    return said, found[1] + ("" if flat or found[1] == OPEN else ", not flat")
 
 
 def _again(small: str, rows: Rows) -> tuple[str, str] | None:
     """Judge a small head or embedding: at most 2 points below the best other setting, by the interval's end."""
-    gaps = {other: paired(rows, small, other, data="cifar10") for other in ("music", *AGAIN) if other != small}
-    if not any(gaps.values()):
-        return None
-    said = ", ".join(f"{gap} to {other}" for other, gap in gaps.items() if gap)
-    if any(gap is None or gap.pairs < 3 for gap in gaps.values()):
-        return said, "open: seeds are missing"
-    return said, reproduced(all(gap is not None and gap.low > -0.02 for gap in gaps.values()))
+    others = [other for other in ("music", *AGAIN) if other != small]
+    return beside({other: paired(rows, small, other, data="cifar10") for other in others}, least=-0.02)
 
 
 def _with_late(rows: Rows) -> Rows:
@@ -247,7 +245,7 @@ def panels(rows: Rows) -> list[Dots]:
         names = dict.fromkeys(row["variant"] for row in chosen if row["variant"].startswith(PEERS + ("untrained",)))
         title = f"{data}, longer" if study == "longer" else data
         strong = [name for name in names if name.startswith("music")]
-        made.append(runner.dots(title, "accuracy", chosen, "linear", {name: name for name in names}, strong))
+        made.append(Dots.of(title, "accuracy", chosen, "linear", {name: name for name in names}, strong))
     return made
 
 

@@ -11,8 +11,11 @@ from scipy.stats import rankdata
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 import data_sets as sets
-import runner
-from runner import Claim, Difference, Paper, Row, Rows, Run, Table, t_interval
+from pages import Claim, Table
+from results import Run
+from rows import Difference, Row, Rows, mean, short, t_interval
+from runner import Paper
+from train import Trained, train_once
 
 from isotropy import Recipe
 from isotropy.data import Data
@@ -50,11 +53,11 @@ BATCH_FEW = 64
 SIZES = (1, 2, 5, 10)  # labels a class, of which the most that a set allows is reported
 
 
-def _trained(recipe: Recipe, data: Data, quick: bool) -> runner.Trained:
+def _trained(recipe: Recipe, data: Data, quick: bool) -> Trained:
     """Train for the default length, or until `MOST_STEPS` were read, by two views of each series."""
     rows, length = len(data.part("train")), np.shape(data.values)[-1]
     epochs = min(default_epochs(recipe, rows), max(1.0, round(MOST_STEPS * 1e6 / (2 * rows * length))))
-    return runner.train_once(recipe.changed({"train.epochs": epochs}), data, quick=quick)
+    return train_once(recipe.changed({"train.epochs": epochs}), data, quick=quick)
 
 
 def _all_labels(recipe: Recipe, name: str, folder: Path | None, quick: bool) -> Row:
@@ -76,7 +79,7 @@ def _all_labels(recipe: Recipe, name: str, folder: Path | None, quick: bool) -> 
         which: linear_probe(found[which][0], y, found[which][1], y_test, metric="accuracy").score
         for which in REPRESENTATIONS
     }
-    return made.row | {which: runner.short(score) for which, score in scores.items()}
+    return made.row | {which: short(score) for which, score in scores.items()}
 
 
 def _few_labels(recipe: Recipe, name: str, folder: Path | None, quick: bool) -> Row:
@@ -88,7 +91,7 @@ def _few_labels(recipe: Recipe, name: str, folder: Path | None, quick: bool) -> 
     problem = Problem.of(*(labels[part] for part in parts), metric="accuracy", sizes=SIZES)
     vectors = both_parts(trained.embed_stored, prepared.rows, *parts)
     *_, last = few_labels(Features(*vectors), problem)
-    return made.row | {"few": runner.short(float(last.terms.mean())), "size": last.detail["size"]}
+    return made.row | {"few": short(float(last.terms.mean())), "size": last.detail["size"]}
 
 
 def runs(folder: Path | None, seed: int) -> Iterator[Run]:
@@ -110,7 +113,7 @@ def runs(folder: Path | None, seed: int) -> Iterator[Run]:
 def _by_set(rows: Rows, column: str, variant: str = "") -> dict[str, float]:
     """Return the mean over seeds of a number of each set."""
     found = [row for row in rows if variant in ("", row["variant"])]
-    return {name: runner.mean(found, column, data=name) for name in dict.fromkeys(row["data"] for row in found)}
+    return {name: mean(found, column, data=name) for name in dict.fromkeys(row["data"] for row in found)}
 
 
 def _over_sets(first: dict[str, float], second: dict[str, float]) -> Difference | None:

@@ -1,0 +1,1 @@
+"""Cases with a known verdict, and rankings without labels."""

@@ -1,0 +1,1 @@
+"""Toys of the theorems, and the ladder."""

@@ -1,0 +1,1 @@
+"""LFR beside its peers, and labels that a view destroys."""

@@ -1,0 +1,1 @@
+"""Rows that are moved, and the bound."""

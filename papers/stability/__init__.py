@@ -1,0 +1,1 @@
+"""Variants, their hypotheses, and toys."""
