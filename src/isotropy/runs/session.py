@@ -1,16 +1,13 @@
 """A run as a generator of events: plan, steps, records, evidence and result, for the caller's loop."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from time import perf_counter
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import nn
 
 from isotropy.data import Data
@@ -19,16 +16,13 @@ from isotropy.errors import UserError
 from isotropy.evaluation.baselines import check_baselines
 from isotropy.evaluation.evaluate import with_budget
 from isotropy.evaluation.evaluators import DEFAULT
-from isotropy.evaluation.evidence import codes_evidence, evidence
 from isotropy.evaluation.problem import Size
 from isotropy.evaluation.problem import label_budget as sizes_of
-from isotropy.representation import Representation
 from isotropy.runs.diagnose import run_facts
 from isotropy.runs.directory import Run
-from isotropy.runs.division import Label
-from isotropy.runs.events import Evaluated, Event, Finished, Planned, Recorded, Stepped, Stopped, Trained
+from isotropy.runs.events import Event, Planned, Recorded, Stepped, Stopped, Trained
+from isotropy.runs.finish import Probing, finish
 from isotropy.runs.initial import beginning
-from isotropy.runs.measured import measured
 from isotropy.runs.monitor import Monitor, verdict_due
 from isotropy.runs.planning import check_length, check_new, origin_of, plan_new, plan_resumed
 from isotropy.runs.prepare import Prepared
@@ -36,18 +30,6 @@ from isotropy.runs.recipe import Recipe
 from isotropy.runs.recorder import Recorder
 from isotropy.runs.threads import fitting_threads
 from isotropy.training import checkpoint, comm, fit
-
-_HELD_BYTES = 1 << 29  # of embeddings that probes and export share; more are made again, piece by piece
-
-
-@dataclass(frozen=True)
-class _Probing:
-    """How labels are evaluated; `sizes` are those of the few-label curve."""
-
-    evaluators: Sequence[str]
-    baselines: Sequence[str]
-    sizes: Sequence[Size] | None
-    progress: Callable[[str], None] | None
 
 
 def train(
@@ -119,55 +101,48 @@ def train(
     """
     check_baselines(baselines, data.modality if isinstance(data, Data) else None)
     sizes = sizes_of(label_budget)
-    evaluators = with_budget(evaluators, sizes)
-    checkpoints = None
+    probing = Probing(with_budget(evaluators, sizes), tuple(baselines), sizes, progress)
+    events = partial(_events, device=device, monitor=monitor, probing=probing)
+    length = {"epochs": epochs, "budget": budget}
     if resume is not None:
-        given = (
-            recipe,
-            method,
-            encoder,
-            settings,
-            seed,
-            precision,
-            embedding,
-            init,
-            freeze,
-            out,
-            origin,
-            *reading.values(),
+        given = (recipe, method, encoder, settings, seed, precision, embedding, init, freeze, out, origin)
+        return events(*_going_on(resume, data, length, (*given, *reading.values())))
+    check_new(data, encoder, settings or {}, epochs, budget, out, reading)
+    network = encoder if isinstance(encoder, nn.Module) else None
+    if embedding is None and recipe is None and network is not None:
+        embedding = "learned"
+    named = {
+        "method": method,
+        "encoder": encoder if isinstance(encoder, str) else None,
+        "train.epochs": epochs,
+        "train.seed": seed,
+        "train.precision": precision,
+        "embedding": embedding,
+    }
+    changes = {name: value for name, value in named.items() if value is not None}
+    chosen = encoder is not None or any(name.startswith("encoder") for name in settings or {})
+    changes |= beginning(init, freeze, encoder_named=chosen) | dict(settings or {})
+    origin = dict(origin or origin_of(data, reading))
+    return events(partial(plan_new, data, reading, origin, recipe, changes, budget, network, out), None)
+
+
+def _going_on(
+    resume: Path | str, data: Any, length: Mapping[str, float | None], given: Iterable[Any]
+) -> tuple[Callable[[torch.device], Planned], Path]:
+    """Return the plan of a run that goes on, or is trained longer, and the folder of its checkpoints."""
+    if any(value is not None for value in given):
+        raise UserError(
+            "resume goes on with the settings of the run: give data and device alone beside it, and epochs or "
+            "budget to train it longer"
         )
-        if any(value is not None for value in given):
-            raise UserError(
-                "resume goes on with the settings of the run: give data and device alone beside it, and epochs or "
-                "budget to train it longer"
-            )
-        run = Run.opened(resume)
-        if epochs is None and budget is None:
-            run.refuse_if_finished()
-        else:
-            check_length(epochs, budget, {})
-            run.refuse_if_not_extensible()
-        plan = partial(plan_resumed, run, data, epochs, budget)
-        checkpoints = run.checkpoints
+    run = Run.opened(resume)
+    epochs, budget = length["epochs"], length["budget"]
+    if epochs is None and budget is None:
+        run.refuse_if_finished()
     else:
-        check_new(data, encoder, settings or {}, epochs, budget, out, reading)
-        if embedding is None and recipe is None and isinstance(encoder, nn.Module):
-            embedding = "learned"
-        named = {
-            "method": method,
-            "encoder": encoder if isinstance(encoder, str) else None,
-            "train.epochs": epochs,
-            "train.seed": seed,
-            "train.precision": precision,
-            "embedding": embedding,
-        }
-        changes = {name: value for name, value in named.items() if value is not None}
-        chosen = encoder is not None or any(name.startswith("encoder") for name in settings or {})
-        changes |= beginning(init, freeze, encoder_named=chosen) | dict(settings or {})
-        origin = origin or origin_of(data, reading)
-        network = encoder if isinstance(encoder, nn.Module) else None
-        plan = partial(plan_new, data, reading, dict(origin), recipe, changes, budget, network, out)
-    return _events(plan, checkpoints, device, monitor, _Probing(evaluators, tuple(baselines), sizes, progress))
+        check_length(epochs, budget, {})
+        run.refuse_if_not_extensible()
+    return partial(plan_resumed, run, data, epochs, budget), run.checkpoints
 
 
 def _events(
@@ -175,7 +150,7 @@ def _events(
     checkpoints: Path | None,
     device: torch.device | str,
     monitor: bool,
-    probing: _Probing,
+    probing: Probing,
 ) -> Iterator[Event]:
     """Plan, train from the run's last checkpoint if there is one, then evaluate and export."""
     place = comm.local_device(torch.device(device))
@@ -183,46 +158,21 @@ def _events(
         planned = replace(plan(place), note=note)
         check_baselines(probing.baselines, planned.prepared.preprocess.modality)
         yield planned
-        prepared, folder = planned.prepared, planned.folder
-        run = None if folder is None else Run(folder)
+        prepared = planned.prepared
+        run = None if planned.folder is None else Run(planned.folder)
         if run is not None:
             comm.on_first(lambda: _begin(run, planned, held))
         resume = checkpoint.last_good(run.checkpoints) if run else None
-        offsets = _offsets(resume) if resume else {}
-        with run.recording(offsets) if run else nullcontext(Recorder({})) as recorder:
-            watch = Monitor.of(prepared) if monitor else None
+        watch = Monitor.of(prepared) if monitor else None
+        with run.recording(_offsets(resume) if resume else {}) if run else nullcontext(Recorder({})) as recorder:
             if watch is not None and comm.rank() == 0 and not recorder.records:
                 recorder.record(watch.at_start())
             stopped = yield from _steps(prepared, recorder, watch, resume, run.extends if run else [])
         if stopped is not None:
-            yield replace(stopped, folder=folder)
+            yield replace(stopped, folder=planned.folder)
             return
         yield Trained(prepared)
-        started = perf_counter()
-        name, made = prepared.recipe.method, prepared.representation()
-        found: list[dict[str, Any]] = []
-        codes, said = None, None
-        if comm.rank() == 0:
-            if run is not None:
-                made.save_weights(run.folder)
-            labels, vectors = prepared.division.labels, None
-            if labels and len(prepared.test):
-                if run is not None and 4 * len(prepared.rows) * made.width <= _HELD_BYTES:
-                    vectors = made.embed_stored(prepared.rows)
-                for label in labels:
-                    found.append(_evidence(planned, made, label, probing, vectors))
-                    yield Evaluated(found[-1])
-            if made.coder:
-                values, task = (labels[0].values, labels[0].task) if labels else (None, None)
-                codes = codes_evidence(made, prepared.rows, values, prepared.train, prepared.test, task=task)
-            if run is not None:
-                # With what finishes the run as its last file: a kill in between is made good by a resume.
-                run.export(
-                    prepared, made, found, codes, vectors, measured=lambda: measured(watch, perf_counter() - started)
-                )
-            if monitor:
-                said = verdict(recorder.records, run_facts(name, prepared.facts()), probes=found)
-        yield Finished(made, prepared, recorder.records, found, codes, said, folder)
+        yield from finish(planned, run, recorder.records, watch, probing)
 
 
 def _offsets(path: Path) -> dict[str, int]:
@@ -276,28 +226,3 @@ def _steps(
         if stop and not last:
             return Stopped(step, saved=not dropped and recorder.checkpoints is not None, folder=None)
     return None
-
-
-def _evidence(
-    planned: Planned, made: Representation, label: Label, probing: _Probing, vectors: NDArray[np.float32] | None
-) -> dict[str, Any]:
-    prepared = planned.prepared
-    return evidence(
-        made,
-        prepared.untrained(),
-        prepared.rows,
-        label.values,
-        prepared.train,
-        prepared.test,
-        label=label.name,
-        task=label.task,
-        groups=prepared.division.groups,
-        notes=prepared.division.notes_on(label),
-        evaluators=probing.evaluators,
-        baselines=probing.baselines,
-        sizes=probing.sizes,
-        vectors=vectors,
-        most=planned.probed,
-        device=prepared.device,
-        progress=probing.progress,
-    )
