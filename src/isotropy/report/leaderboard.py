@@ -13,7 +13,7 @@ from isotropy.report.figures import whisker
 from isotropy.report.html import page
 from isotropy.report.sections import DOT, section
 from isotropy.runs.comparison_folder import ABOUT, LEADERBOARD
-from isotropy.runs.file_types import Board
+from isotropy.runs.comparison_types import Board
 
 OUTCOMES = {
     "train": ("beats", "Train"),

@@ -14,7 +14,7 @@ from isotropy.errors import UserError
 from isotropy.evaluation.measured import Measured
 from isotropy.io.atomic import write_atomically
 from isotropy.io.json_file import read_json
-from isotropy.runs.file_types import ComparisonState
+from isotropy.runs.comparison_types import ComparisonState
 
 ABOUT, LEADERBOARD = "comparison.json", "leaderboard.json"
 _WHAT = {
