@@ -6,13 +6,8 @@ import torch
 
 from isotropy.errors import UserError
 from isotropy.features import random_convolutions as module
-from isotropy.features.random_convolutions import (
-    _apply,
-    _learn,
-    affordable,
-    dilations,
-    random_convolutions,
-)
+from isotropy.features.minirocket import apply, dilations, learn
+from isotropy.features.random_convolutions import affordable, random_convolutions
 
 KERNELS = list(combinations(range(9), 3))
 
@@ -50,21 +45,21 @@ def whole_numbers(*shape, seed=0):
 @pytest.mark.parametrize(("channels", "length"), [(1, 3), (1, 9), (1, 10), (1, 41), (3, 26), (12, 30)])
 def test_features_are_those_of_the_paper(channels, length):
     x = whole_numbers(5, channels, length)
-    bank = _learn(x, 420, np.random.default_rng(3))
-    found = _apply(bank, x)
+    bank = learn(x, 420, np.random.default_rng(3))
+    found = apply(bank, x)
     for row in (0, 4):
         np.testing.assert_allclose(found[row], slow_features(x[row], bank), atol=1e-6)
 
 
 def test_long_series_are_counted_piece_by_piece():
     x = np.concatenate([whole_numbers(2, 1, 700), np.full((1, 1, 700), 2, dtype=np.float32)])
-    bank = _learn(x, 168, np.random.default_rng(0))
-    np.testing.assert_allclose(_apply(bank, x)[1], slow_features(x[1], bank), atol=1e-6)
+    bank = learn(x, 168, np.random.default_rng(0))
+    np.testing.assert_allclose(apply(bank, x)[1], slow_features(x[1], bank), atol=1e-6)
 
 
 def test_biases_are_quantiles_of_a_training_series_by_the_golden_ratio():
     x, phi = whole_numbers(1, 1, 50), (np.sqrt(5) + 1) / 2
-    bank, used = _learn(x, 840, np.random.default_rng(0)), 0
+    bank, used = learn(x, 840, np.random.default_rng(0)), 0
     for one in bank:
         for kernel in range(84):
             places = [(number * phi) % 1 for number in range(used + 1, used + one.biases.shape[1] + 1)]
@@ -86,13 +81,13 @@ def test_dilations_are_spread_exponentially_up_to_the_length():
 @pytest.mark.parametrize("channels", [1, 4])
 def test_rows_do_not_depend_on_the_batch_or_on_threads(channels):
     x = np.random.default_rng(0).normal(size=(70, channels, 40)).astype(np.float32)
-    bank = _learn(x, 840, np.random.default_rng(0))
-    together = _apply(bank, x)
+    bank = learn(x, 840, np.random.default_rng(0))
+    together = apply(bank, x)
     for rows in (slice(0, 1), slice(13, 30), slice(69, 70)):
-        assert np.array_equal(_apply(bank, x[rows]), together[rows])
+        assert np.array_equal(apply(bank, x[rows]), together[rows])
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    assert np.array_equal(_apply(bank, x), together)
+    assert np.array_equal(apply(bank, x), together)
     torch.set_num_threads(threads)
 
 

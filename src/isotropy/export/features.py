@@ -9,8 +9,8 @@ from torch.nn import functional
 
 from isotropy.errors import UserError
 from isotropy.features import Columns, Patches, Pixels, RandomConvolutions, SeriesSummary
+from isotropy.features.minirocket import KERNELS, TAPS
 from isotropy.features.patches import small_images
-from isotropy.features.random_convolutions import KERNELS, TAPS
 from isotropy.features.summary import FLOOR, band_edges
 
 
