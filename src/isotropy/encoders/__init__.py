@@ -6,6 +6,7 @@ from contextlib import suppress
 from typing import Any
 
 from isotropy.encoders.any_array import ArrayMLP
+from isotropy.encoders.dilated import DilatedResNet
 from isotropy.encoders.encoder import Encoder, FrameEncoder
 from isotropy.encoders.equivariant.c4 import C4CNN, D4CNN, C4ResNet
 from isotropy.encoders.equivariant.cyclic import CyclicCNN, CyclicSeriesCNN
@@ -14,7 +15,7 @@ from isotropy.encoders.equivariant.scales import DilationCNN, ScaleCNN
 from isotropy.encoders.image import SmallResNet
 from isotropy.encoders.multiscale import MultiScaleCNN
 from isotropy.encoders.quantiles import TableQuantiles
-from isotropy.encoders.series import GRU, DilatedResNet, SeriesCNN, SeriesMLP, SeriesTransformer
+from isotropy.encoders.series import GRU, SeriesCNN, SeriesMLP, SeriesTransformer
 from isotropy.encoders.table import OneHot, TableMLP, TableResNet
 from isotropy.encoders.timm import Timm
 from isotropy.encoders.wrap import Wrapped, wrap
