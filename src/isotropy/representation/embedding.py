@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from math import prod
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -12,7 +12,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from isotropy.batch import Batch, batched, map_rows, take, tensors_of, unwrap
+from isotropy.encoders import Encoder
+from isotropy.encoders.encoder import to_channels_last
 
+Network = TypeVar("Network", bound=nn.Module)
 # Rows of a chunk for networks without and with convolutions or attention: the latter gain nothing from more, and
 # a single row costs a whole chunk.
 _LIGHT, _HEAVY = 256, 64
@@ -153,3 +156,18 @@ def evaluating(encoder: nn.Module, device: torch.device) -> Iterator[None]:
         torch.set_float32_matmul_precision(precision)
         for module in training:
             module.training = True
+
+
+def canonical(network: Network) -> Network:
+    """Return the network with every tensor in one memory layout, whatever happened to it before."""
+    network.float().eval()
+    if isinstance(network, Encoder) and network.held:
+        # Kept in training only: what goes on from here, fine-tuning, may train all of it.
+        network.requires_grad_(True)
+        network.held = ()
+    # The layout decides which kernel runs, and so the last bits, and a trained network may have any.
+    for tensor in [*network.parameters(), *network.buffers()]:
+        tensor.data = torch.empty(tensor.shape, dtype=tensor.dtype, device=tensor.device).copy_(tensor.data)
+    if isinstance(network, Encoder) and network.convolutional:
+        to_channels_last(network)
+    return network

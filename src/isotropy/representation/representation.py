@@ -1,13 +1,12 @@
 """The artefact: a trained encoder with all that it needs to turn new data into vectors, in a few files."""
 
 import copy
-import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -16,36 +15,26 @@ from numpy.typing import NDArray
 from pyarrow import ArrowException
 from torch import Tensor, nn
 
-from isotropy import encoders
 from isotropy.batch import Batch, batched, unwrap
 from isotropy.data import Data, Preprocess
 from isotropy.encoders import Encoder, Wrapped, wrap
-from isotropy.encoders.encoder import to_channels_last
 from isotropy.errors import UserError
 from isotropy.io.tables import read_vectors
 from isotropy.modalities import MODALITIES
 from isotropy.nn.segments import SegmentHead
+from isotropy.representation import saving
 from isotropy.representation.card import card as model_card
-from isotropy.representation.embedding import chunk_of, embed_groups, embed_rows, repeated, steady_chunk
+from isotropy.representation.embedding import canonical, chunk_of, embed_groups, embed_rows, repeated, steady_chunk
 from isotropy.representation.embeddings import learning_rows
-from isotropy.representation.files import (
-    CONFIG,
-    FORMAT,
-    MODEL,
-    ROWS,
-    TENSORS,
-    write,
-    write_weights,
-)
+from isotropy.representation.files import ROWS
 from isotropy.representation.hub import downloaded, uploaded
 from isotropy.representation.inputs import pieces_for, read_for, values_for
 from isotropy.representation.learned import Embedding, Learned
-from isotropy.representation.saved import FILES, read_saved
+from isotropy.representation.saved import read_saved
 from isotropy.search import Index, nearest
 
 # Chunks that `iterate` reads and yields at once.
 _CHUNKS = 16
-Network = TypeVar("Network", bound=nn.Module)
 
 
 class Representation:
@@ -95,8 +84,8 @@ class Representation:
         example: Tensor | Batch | None = None,
     ) -> None:
         encoder = encoder if isinstance(encoder, Encoder) else wrap(encoder, width=getattr(encoder, "width", None))
-        self.encoder = _canonical(copy.deepcopy(encoder))
-        self.coder = None if coder is None else _canonical(copy.deepcopy(coder))
+        self.encoder = canonical(copy.deepcopy(encoder))
+        self.coder = None if coder is None else canonical(copy.deepcopy(coder))
         self.embedding = (Learned(self.encoder.width) if embedding is None else copy.deepcopy(embedding)).to(
             self.device
         )
@@ -329,14 +318,11 @@ class Representation:
 
     def save(self, folder: Path | str) -> None:
         """Write the weights and model.json, each file whole or not at all; raise UserError where the disk is full."""
-        checksums = self.save_weights(folder)
-        files = {part: {"file": name, "sha256": checksums[name]} for part, name in FILES.items() if name in checksums}
-        write(Path(folder) / MODEL, _json(self._about(files)))
+        saving.save(self, Path(folder))
 
     def save_weights(self, folder: Path | str) -> dict[str, str]:
         """Write the weights alone and return their checksums by file; raises what `save` raises."""
-        named = {FILES[part]: network for part, network in self._networks().items()}
-        return {name: write_weights({"": network}, Path(folder) / name) for name, network in named.items()}
+        return saving.save_weights(self, Path(folder))
 
     def save_pretrained(self, folder: Path | str, *, card: str = "") -> None:
         """Write the artefact as hubs expect it: config.json, model.safetensors and README.md, its model card.
@@ -348,16 +334,7 @@ class Representation:
         Raises:
             UserError: a disk that is full, or a network of the user's own that no other process could make again.
         """
-        networks = {f"{part}.": network for part, network in self._networks().items()}
-        if encoders.spec(self.encoder)["name"] == "custom":
-            raise UserError(
-                "save_pretrained: the encoder is a network of your own that cannot be imported by name: define its "
-                "class at the top of a module"
-            )
-        digest = write_weights(networks, Path(folder) / TENSORS)
-        about = self._about({part[:-1]: {"file": TENSORS, "sha256": digest, "before": part} for part in networks})
-        write(Path(folder) / "README.md", (card or model_card(about, name=Path(folder).name)).encode())
-        write(Path(folder) / CONFIG, _json(about))
+        saving.save_pretrained(self, Path(folder), card)
 
     @classmethod
     def from_pretrained(
@@ -385,30 +362,8 @@ class Representation:
         Raises:
             UserError: what `save_pretrained` raises, huggingface_hub not installed, or a hub that refuses.
         """
-        short = card or model_card(self._about({}), name=name)
+        short = card or model_card(saving.about(self, {}), name=name)
         return uploaded(partial(self.save_pretrained, card=short), name, private=private, message=message)
-
-    def _networks(self) -> dict[str, nn.Module]:
-        """Return the networks that are saved, by the part of the artefact."""
-        networks: dict[str, nn.Module] = {"encoder": self.encoder, "embedding": self.embedding}
-        return networks if self.coder is None else networks | {"coder": self.coder}
-
-    def _about(self, files: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:
-        """Return what a file beside the weights says, given where each part's weights are."""
-        about: dict[str, Any] = {
-            "format": FORMAT,
-            "method": self.method,
-            "modality": self.modality,
-            "encoder": {**encoders.spec(self.encoder), "width": self.encoder.width},
-            "preprocess": self.preprocess.to_json(),
-            "chunk": self.chunk,
-            "scores": self.scores,
-            "made_with": self.made_with,
-            "weights": files.get("encoder", {}),
-        }
-        if self.coder is not None:
-            about["coder"] = {**self.coder.spec(), **files.get("coder", {})}
-        return about | {"embedding": {**self.embedding.spec(), **files.get("embedding", {})}}
 
 
 def load(
@@ -443,10 +398,6 @@ def load(
     return representation
 
 
-def _json(about: dict[str, Any]) -> bytes:
-    return json.dumps(about, indent=1, allow_nan=False).encode()
-
-
 def _exactly(corpus: Any, vectors: NDArray[np.float32], top_k: int, *, leave_out: Any) -> Any:
     return nearest(vectors, corpus, top_k, leave_out=leave_out)
 
@@ -457,18 +408,3 @@ def example_for(encoder: nn.Module, rows: Tensor | Batch, train: NDArray[np.int6
     An embedding of words takes numbers of words and no others.
     """
     return learning_rows(rows, train) if isinstance(encoder, Wrapped) else None
-
-
-def _canonical(network: Network) -> Network:
-    """Return the network with every tensor in one memory layout, whatever happened to it before."""
-    network.float().eval()
-    if isinstance(network, Encoder) and network.held:
-        # Kept in training only: what goes on from here, fine-tuning, may train all of it.
-        network.requires_grad_(True)
-        network.held = ()
-    # The layout decides which kernel runs, and so the last bits, and a trained network may have any.
-    for tensor in [*network.parameters(), *network.buffers()]:
-        tensor.data = torch.empty(tensor.shape, dtype=tensor.dtype, device=tensor.device).copy_(tensor.data)
-    if isinstance(network, Encoder) and network.convolutional:
-        to_channels_last(network)
-    return network
