@@ -1,6 +1,6 @@
 """Recordings in a table: one row a step, columns of channels and what is known of each step."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -55,6 +55,63 @@ def frame_recordings(frame: pd.DataFrame, file: str, roles: Roles, folder: str =
     Raises:
         UserError: a column that is not there or not of numbers; times that are missing, text, repeated or not sorted.
     """
+    frame, known = _taken(frame, file, roles, folder)
+    channels = roles.channels or tuple(str(name) for name in frame.columns)
+    values = _numbers(frame, channels, file, known=roles.channels is not None)
+    try:
+        seconds, starts, unit = _clock(known.times, roles.time, roles.time_unit, len(frame))
+    except UserError as error:
+        raise UserError(f"{file}: {error}") from None
+    recordings: list[Recording] = []
+    done = 0
+    for here in known.stretches(len(frame)):
+        if seconds is not None:
+            _refuse_unsorted(seconds, here, known.times, roles.time, file)
+        begin, before = int(here[0]), done
+        done += len(here)
+        if known.ids is not None and (not recordings or recordings[-1].name != str(known.ids.iloc[begin])):
+            before, done = 0, len(here)
+        recordings.append(
+            Recording(
+                file,
+                channels,
+                values[:, here],
+                name="" if known.ids is None else str(known.ids.iloc[begin]),
+                seconds=None if seconds is None else seconds[here] - seconds[begin],
+                start=float(before) if starts is None else starts[begin],
+                unit=unit,
+                labels={name: column.to_numpy()[here] for name, column in known.labels.items()},
+                group=None if known.groups is None else known.groups.iloc[begin],
+                part=None if known.parts is None else known.parts.iloc[begin],
+            )
+        )
+    return recordings
+
+
+@dataclass(frozen=True)
+class _Known:
+    """What is known of each step of a table, beside its channels: a column each, None where there is none."""
+
+    labels: "dict[str, pd.Series[Any]]"
+    ids: "pd.Series[Any] | None"
+    groups: "pd.Series[Any] | None"
+    parts: "pd.Series[Any] | None"
+    times: "pd.Series[Any] | None"
+
+    def stretches(self, rows: int) -> Iterator[NDArray[np.int64]]:
+        """Yield the rows of each recording, by id: those of one id, group and part that stand together."""
+        order, codes = np.arange(rows), np.zeros(rows, dtype=np.int64)
+        if self.ids is not None:
+            codes = pd.factorize(self.ids)[0]
+            order = np.argsort(codes, kind="stable")
+        changes = np.zeros(rows, dtype=bool)
+        for column in (codes, *(pd.factorize(one)[0] for one in (self.groups, self.parts) if one is not None)):
+            changes[1:] |= column[order][1:] != column[order][:-1]
+        yield from (here for here in np.split(order, np.flatnonzero(changes)) if len(here))
+
+
+def _taken(frame: pd.DataFrame, file: str, roles: Roles, folder: str) -> tuple[pd.DataFrame, _Known]:
+    """Return the columns of a table that are left for channels, and what is known of each step."""
     if roles.time is None and isinstance(frame.index, pd.DatetimeIndex | pd.TimedeltaIndex):
         roles = replace(roles, time=frame.index.to_series())
     frame, _ = as_frame(frame.reset_index() if isinstance(frame.index, pd.MultiIndex) else frame)
@@ -75,48 +132,9 @@ def frame_recordings(frame: pd.DataFrame, file: str, roles: Roles, folder: str =
         frame, groups = _beside(frame, roles.group, "group", file, folder, roles.group_optional)
     frame, parts = _beside(frame, roles.split, "split", file, folder, False)
     frame, times = _beside(frame, roles.time, "time", file, folder, False)
-    channels = roles.channels or tuple(str(name) for name in frame.columns)
-    values = _numbers(frame, channels, file, known=roles.channels is not None)
-    try:
-        seconds, starts, unit = _clock(times, roles.time, roles.time_unit, len(frame))
-    except UserError as error:
-        raise UserError(f"{file}: {error}") from None
-    rows = np.arange(len(frame))
-    codes = np.zeros(len(frame), dtype=np.int64)
-    if ids is not None:
-        if ids.isna().any():
-            raise UserError(f"{file}: id {roles.id!r} is missing in row {int(ids.isna().to_numpy().argmax())}")
-        codes = pd.factorize(ids)[0]
-        rows = np.argsort(codes, kind="stable")
-    changes = np.zeros(len(rows), dtype=bool)
-    for column in (codes, *(pd.factorize(one)[0] for one in (groups, parts) if one is not None)):
-        changes[1:] |= column[rows][1:] != column[rows][:-1]
-    recordings: list[Recording] = []
-    done = 0
-    for here in np.split(rows, np.flatnonzero(changes)):
-        if not len(here):
-            continue
-        if seconds is not None:
-            _refuse_unsorted(seconds, here, times, roles.time, file)
-        begin, before = int(here[0]), done
-        done += len(here)
-        if ids is not None and (not recordings or recordings[-1].name != str(ids.iloc[begin])):
-            before, done = 0, len(here)
-        recordings.append(
-            Recording(
-                file,
-                channels,
-                values[:, here],
-                name="" if ids is None else str(ids.iloc[begin]),
-                seconds=None if seconds is None else seconds[here] - seconds[begin],
-                start=float(before) if starts is None else starts[begin],
-                unit=unit,
-                labels={name: column.to_numpy()[here] for name, column in labels.items()},
-                group=None if groups is None else groups.iloc[begin],
-                part=None if parts is None else parts.iloc[begin],
-            )
-        )
-    return recordings
+    if ids is not None and ids.isna().any():
+        raise UserError(f"{file}: id {roles.id!r} is missing in row {int(ids.isna().to_numpy().argmax())}")
+    return frame, _Known(labels, ids, groups, parts, times)
 
 
 def place_of(what: Any, file: str, folder: str) -> str | None:
