@@ -23,6 +23,7 @@ from isotropy.finetuning.finetune import finetune_rows, settings_of
 from isotropy.finetuning.finetuned import ABOUT
 from isotropy.finetuning.rounds import SelfSupervised
 from isotropy.io.atomic import write_atomically
+from isotropy.representation import Representation
 from isotropy.runs.building import build
 from isotropy.runs.directory import Run
 from isotropy.runs.division import divide
@@ -49,11 +50,8 @@ def finetune(
         raise UserError("finetune needs a label: --label COLUMN, or --label-key ARRAY for an .npz")
     seconds = _OF_THE_BUDGET * seconds_of(budget)
     chosen = settings_of({**dict(parse_setting(text) for text in settings), "joint": joint})
-    run = Run.opened(folder)
-    name = label_names(origin)[0]
-    place = _free(folder, name) if out is None else out
-    if (place / ABOUT).exists() or (place.exists() and not place.is_dir()):
-        raise UserError(f"--out {place}: is taken; choose another folder")
+    run, name = Run.opened(folder), label_names(origin)[0]
+    place = _place(run_folder=folder, label=name, out=out)
     made = load_on(run.folder, device)
     refuse_inputs(origin, made)
     data = read_as_the_run(run.recipe.data, as_trained(origin, made))
@@ -67,14 +65,7 @@ def finetune(
         note(line)
     dataset = ArrayDataset(rows, made.preprocess, index=torch.from_numpy(train))
     untrained = build(run.recipe, made.preprocess, dataset)[0].encoder
-    going_on = None
-    if joint > 0:
-        method, views = build(run.recipe, made.preprocess, dataset)
-        newest = checkpoint.last_good(run.checkpoints)
-        if newest is None:
-            raise UserError(f"--joint: {run.checkpoints} holds no checkpoint with the method's heads")
-        checkpoint.load(newest, method, run.recipe.optim.build(method, method.unscheduled))
-        going_on = SelfSupervised(method, views)
+    going_on = _method_of(run, made, dataset) if joint > 0 else None
     count = int(has_label(label.values[train]).sum())
     say(
         f"fine-tuning {made.method} ({run.recipe.encoder}, width {made.width}) for {name}: {count:,} of {len(train):,} "
@@ -95,12 +86,34 @@ def finetune(
             model, made, untrained, rows, label.values, train, test, settings=replace(chosen, joint=0.0), progress=hear,
             **given,
         )  # fmt: skip
-    try:
-        write_atomically(place / ARMS, json.dumps(found, indent=1).encode())
-    except OSError as error:
-        raise UserError(f"{place / ARMS}: could not be written ({error.strerror or error})") from error
+    _write(found, place / ARMS)
     _show(found, place)
     return {"model": str(place), **found}
+
+
+def _place(run_folder: Path, label: str, out: Path | None) -> Path:
+    """Return the folder of the model; UserError where it holds one, or is no folder."""
+    place = _free(run_folder, label) if out is None else out
+    if (place / ABOUT).exists() or (place.exists() and not place.is_dir()):
+        raise UserError(f"--out {place}: is taken; choose another folder")
+    return place
+
+
+def _method_of(run: Run, made: Representation, dataset: ArrayDataset) -> SelfSupervised:
+    """Return the run's method, with its heads from the last checkpoint, to train on beside the label."""
+    method, views = build(run.recipe, made.preprocess, dataset)
+    newest = checkpoint.last_good(run.checkpoints)
+    if newest is None:
+        raise UserError(f"--joint: {run.checkpoints} holds no checkpoint with the method's heads")
+    checkpoint.load(newest, method, run.recipe.optim.build(method, method.unscheduled))
+    return SelfSupervised(method, views)
+
+
+def _write(found: dict[str, Any], path: Path) -> None:
+    try:
+        write_atomically(path, json.dumps(found, indent=1).encode())
+    except OSError as error:
+        raise UserError(f"{path}: could not be written ({error.strerror or error})") from error
 
 
 def _free(folder: Path, label: str) -> Path:

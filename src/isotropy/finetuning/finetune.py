@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import ArrayLike, NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from isotropy.batch import Batch, take
 from isotropy.errors import UserError, nearest
@@ -147,32 +147,48 @@ def finetune_rows(
         beside=torch.from_numpy(z[:, own_columns:]) if own_columns < z.shape[1] else None,
     )  # fmt: skip
     own = None if groups is None else pd.factorize(groups[labelled], use_na_sentinel=False)[0].astype(np.int64)
-    begin = _Beginning(representation, material, z, linear_model(z, encoded, target, z[:1], seed=seed, groups=own))
     pairs = parts(
         encoded, target.task, settings.validation, settings.folds, few=settings.few(representation.encoder), seed=seed,
         groups=own,
     )  # fmt: skip
+    begin = _Beginning(representation, material, z, linear_model(z, encoded, target, z[:1], seed=seed, groups=own))
     others = np.setdiff1d(train, labelled)
     if target.task == "classes" and may_spread(len(labelled), len(others)):
         begin = begin.better(begin.spread_to(some_of(others)), pairs)
-    found = []
-    for number, (fit, out) in enumerate(pairs):
-        # Folds end in one more time of fine-tuning, on all rows.
-        shares = len(pairs) - number + (len(pairs) > 1)
-        left = None if budget is None else (budget - (perf_counter() - begun)) / shares
-        what = TUNED if len(pairs) == 1 else f"fold {number + 1} of {len(pairs)}"
-        found.append(train_rounds(begin(fit), material, fit, out, seconds=left, progress=_named(what, progress)))
+    ends = None if budget is None else begun + budget
+    found = _on_every_part(begin, material, pairs, ends, progress)
     network, heat, detail = _decided(begin, material, pairs, found, _named("all labelled rows", progress))
-    made = representation
-    if detail["chosen"] == TUNED:
-        vectors = torch.from_numpy(embed_rows(network.encoder, made.preprocess.to_input, learning_rows(rows, train)))
-        made = Representation(
-            network.encoder, made.preprocess, method=f"{made.method}, {TUNED}", chunk=made.chunk,
-            embedding=made.embedding.moved(vectors),
-        )  # fmt: skip
+    made = representation if detail["chosen"] != TUNED else _tuned(representation, network.encoder, rows, train)
     detail |= {"labels": len(labelled), "seconds": round(perf_counter() - begun, 1)}
     example = example_for(network.encoder, rows, train)
     return FineTuned(made, network.head, target, temperature=heat, detail=detail, example=example)
+
+
+def _on_every_part(
+    begin: "_Beginning",
+    material: Material,
+    pairs: Sequence[tuple[Rows, Rows]],
+    ends: float | None,
+    progress: Progress | None,
+) -> list[Trained]:
+    """Fine-tune on the rows of each part, beside those that it holds out, until the clock shows `ends`."""
+    found = []
+    for number, (fit, out) in enumerate(pairs):
+        # Folds end in one more time of fine-tuning, on all rows.
+        left = len(pairs) - number + (len(pairs) > 1)
+        seconds = None if ends is None else (ends - perf_counter()) / left
+        what = TUNED if len(pairs) == 1 else f"fold {number + 1} of {len(pairs)}"
+        found.append(train_rounds(begin(fit), material, fit, out, seconds=seconds, progress=_named(what, progress)))
+    return found
+
+
+def _tuned(made: Representation, encoder: nn.Module, rows: Tensor | Batch, train: Rows) -> Representation:
+    """Return the representation with the fine-tuned encoder, whose vectors are scaled anew."""
+    vectors = torch.from_numpy(embed_rows(encoder, made.preprocess.to_input, learning_rows(rows, train)))
+    return Representation(
+        encoder, made.preprocess, method=f"{made.method}, {TUNED}", chunk=made.chunk,
+        embedding=made.embedding.moved(vectors),
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)
