@@ -8,12 +8,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from isotropy.errors import UserError, nearest
 from isotropy.evaluation.baselines.propagation import Propagation
-from isotropy.evaluation.evaluators import DEFAULT, EVALUATORS, ONE_CLASS_A_ROW
+from isotropy.evaluation.evaluators import DEFAULT, EVALUATORS
 from isotropy.evaluation.features import Features
 from isotropy.evaluation.intervals import LEVEL, RESAMPLES
 from isotropy.evaluation.measured import Measured, concluded, measure
-from isotropy.evaluation.problem import DRAWS, Problem, Size, size_text
-from isotropy.evaluation.score import evaluator_title
+from isotropy.evaluation.notes import left_out, notes_on
+from isotropy.evaluation.problem import DRAWS, Problem, Size
 from isotropy.evaluation.splits import stratified
 from isotropy.evaluation.task import Task, has_label, task_of
 from isotropy.threads import side_by_side
@@ -112,12 +112,25 @@ def evaluate(
     )
     if set(evaluators) == {"few_labels"} and not problem.possible_sizes()[0]:
         evaluators = (*evaluators, "linear")  # nothing would be measured at all
-    announce = progress or (lambda name: None)
     counts = len(train_y), len(test_y)
     candidates = {
         name: _candidate(name, representations[name], counts, rows, (parts or {}).get(name))
         for name in [ours, *(name for name in representations if name != ours)]
     }
+    found = _measured(candidates, problem, evaluators, progress or (lambda name: None))
+    said = [note for one in found for note in one.notes]
+    notes = [*notes_on(train_y, test_y, problem, rows), *said, *left_out(problem, evaluators)]
+    return concluded(facts_of(problem, ours=ours, label=label, notes=notes), found[0], found[1:])
+
+
+def _measured(
+    candidates: Mapping[str, Any], problem: Problem, evaluators: Sequence[str], announce: Progress
+) -> list[Measured]:
+    """Measure every candidate, ours first, and label propagation on the free ones where the few-label curve is asked.
+
+    Args:
+        announce: called with the name of each before it is measured.
+    """
 
     def measured(name: str) -> Measured:
         announce(name)
@@ -126,12 +139,10 @@ def evaluate(
     found = side_by_side(measured, list(candidates))
     if "few_labels" in evaluators and problem.task != "labels":
         announce(PROPAGATION)
-        free = {name: one for name, one in candidates.items() if name != ours}
+        free = dict(list(candidates.items())[1:])
         forms = {one.name: form for one in found if (form := one.searched_form) is not None}
         found.append(measure(PROPAGATION, propagation_of(free, forms, problem), problem, ["few_labels"]))
-    said = [note for one in found for note in one.notes]
-    notes = [*notes_on(train_y, test_y, problem, rows), *said, *_left_out(problem, evaluators)]
-    return concluded(facts_of(problem, ours=ours, label=label, notes=notes), found[0], found[1:])
+    return found
 
 
 def with_budget(names: Sequence[str], sizes: Sequence[Size] | None) -> tuple[str, ...]:
@@ -250,49 +261,3 @@ def _majority(problem: Problem) -> float:
     if problem.leading == "balanced accuracy":
         return 1 / len(np.unique(problem.test_y[problem.test_y >= 0]))
     return float((problem.test_y == np.bincount(problem.train_y).argmax()).mean())
-
-
-def notes_on(train_y: Array, test_y: Array, problem: Problem, rows: tuple[Array, Array]) -> list[str]:
-    """Return what a reader of the scores has to know of the rows and their classes, one sentence each."""
-    return [*row_notes(train_y, test_y, rows), *_class_notes(problem)]
-
-
-def row_notes(train_y: Array, test_y: Array, rows: tuple[Array, Array]) -> list[str]:
-    """Return which rows are left out, one sentence each."""
-    notes = []
-    for part, given, used in zip(("training", "test"), (train_y, test_y), rows, strict=True):
-        there = int(has_label(given).sum())
-        if there < len(given):
-            notes.append(f"{len(given) - there:,} of {len(given):,} {part} rows have no label and were left out.")
-        if len(used) < there:
-            notes.append(f"Probed on {len(used):,} of {there:,} {part} rows, the same ones for all representations.")
-    return notes
-
-
-def _class_notes(problem: Problem) -> list[str]:
-    notes = []
-    if problem.task == "classes":
-        unseen = int((problem.test_y < 0).sum())
-        if unseen:
-            notes.append(f"{unseen:,} test rows have a class that no training row has: they count as errors.")
-        share = float(np.bincount(problem.train_y).max() / len(problem.train_y))
-        if problem.leading != "accuracy":
-            commonest = problem.classes[int(np.bincount(problem.train_y).argmax())]
-            notes.append(
-                f"{share:.0%} of the training rows are {commonest!r}: {problem.leading} decides, not accuracy."
-            )
-    if len(problem.test_y) < 100:
-        notes.append(f"Only {len(problem.test_y)} test rows: the intervals are rough.")
-    return notes
-
-
-def _left_out(problem: Problem, evaluators: Sequence[str]) -> list[str]:
-    asked = [evaluator_title(name) for name in evaluators if name in ONE_CLASS_A_ROW]
-    if problem.task == "labels" and asked:
-        return [f"Rows have several labels each: {', '.join(asked)} need one class a row and are left out."]
-    possible, others = problem.possible_sizes()
-    if "few_labels" not in evaluators or not others:
-        return []
-    left = ", ".join(size_text(size, problem.task) for size in others)
-    there = ", ".join(size_text(size, problem.task) for size in possible) or "no size"
-    return [f"Too few training labels for {left} on the few-label curve; shown: {there}."]

@@ -14,8 +14,9 @@ from isotropy.diagnostics.codes import bins_used, mutual_information, purity, us
 from isotropy.evaluation import leaks
 from isotropy.evaluation.baselines import UNTRAINED, collect, trees
 from isotropy.evaluation.baselines.extra import EXTRAS, check_baselines
-from isotropy.evaluation.evaluate import TEST_ROWS, chosen_rows, evaluate, row_notes
+from isotropy.evaluation.evaluate import TEST_ROWS, chosen_rows, evaluate
 from isotropy.evaluation.evaluators import DEFAULT
+from isotropy.evaluation.notes import row_notes
 from isotropy.evaluation.problem import Size
 from isotropy.evaluation.task import Task, decided, encode, has_label
 from isotropy.modalities import MODALITIES
@@ -80,16 +81,14 @@ def evidence(
     further = _further(labels, parts[0], train, torch.device(device))
     if len(further):
         notes.append(f"The linear probe learns from {len(train) + len(further):,} training rows.")
-    initial = trained.with_encoder(untrained, rows, parts[0])
     beside = np.concatenate([test, further])
-    ours = (
-        both_parts(trained.embed_stored, rows, train, beside) if vectors is None else (vectors[train], vectors[beside])
-    )
-    candidates: dict[str, Any] = {
-        trained.title: ours,
-        **free(initial, rows, train, beside, baselines, trained=ours),
-    }
-    candidates = {name: _divided(one, len(test)) for name, one in candidates.items()}
+    if vectors is None:
+        ours = both_parts(trained.embed_stored, rows, train, beside)
+    else:
+        ours = vectors[train], vectors[beside]
+    initial = trained.with_encoder(untrained, rows, parts[0])
+    others = free(initial, rows, train, beside, baselines, trained=ours)
+    candidates = {name: _divided(one, len(test)) for name, one in {trained.title: ours, **others}.items()}
     notes += leaks.duplicates(rows, parts, (train, test), candidates["raw features"][:2])
     found = evaluate(
         candidates,

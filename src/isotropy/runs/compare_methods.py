@@ -168,39 +168,24 @@ def _events(
     settings: Mapping[str, Any],
     out: Path | str | None,
 ) -> Iterator[ComparisonEvent]:
-    name = Path(first_path(origin.get("path", "data"))).resolve().stem
-    label = next((v for v in (origin.get("label"), origin.get("label_key")) if isinstance(v, str)), "label")
     if not isinstance(data, Data):
         data = read(data, **reading)
     chosen = list(methods or _suited(data))
-    if not chosen:
-        raise UserError(f"there are no default methods for {data.modality} data: name some")
-    if data.more_labels:
-        raise UserError(
-            f"methods are compared by one label, and there are {1 + len(data.more_labels)}: give one of them"
-        )
-    label = label if data.labels is not None else ""
+    label = _label(data, chosen, origin)
     data = divided(data, seed)
-    count = seeds or (1 if label else 2)
+    every_seed = range(seed, seed + (seeds or (1 if label else 2)))
     recipes = {one: Recipe.default(one, data.modality).changed({"train.seed": seed, **settings}) for one in chosen}
     prepared = prepare(recipes[chosen[0]], data, device=device)
-    identity = identity_of(
-        data, fingerprint(prepared.rows), label, [*chosen, *sorted(map(str, settings.items()))],
-        list(range(seed, seed + count)),
-    )  # fmt: skip
+    trained_by = [*chosen, *sorted(map(str, settings.items()))]
+    identity = identity_of(data, fingerprint(prepared.rows), label, trained_by, list(every_seed))
+    name = Path(first_path(origin.get("path", "data"))).resolve().stem
     folder = ComparisonFolder(default_folder(name, identity) if out is None else out)
     folder.begin(identity, budget)
     contest = Contest(folder, prepared, recipes, label, clock, begun)
     for measured in contest.measure_free():
         yield Measuring(measured)
-    runs = contestants(chosen, range(seed, seed + count))
-    failed = {runs[run][0] for run in runs if "failed" in folder.runs.get(run, {})}
-    for one in (one for one in chosen if not is_timed(folder.costs, one) and one not in failed):
-        yield Measuring(f"the speed of {one}")
-        try:
-            time_method(contest, one, device)
-        except Diverged as error:
-            folder.runs |= {run: _failed(*runs[run], error) for run in runs if runs[run][0] == one}
+    runs = contestants(chosen, every_seed)
+    yield from _timed(contest, chosen, runs, device)
     if folder.share is None:
         divide(contest, budget, [method for run, (method, _) in runs.items() if run not in folder.runs])
     assert folder.share is not None
@@ -214,6 +199,33 @@ def _events(
     board = Leaderboard(folder.folder, rows, recommendation, about | {"budget": budget})
     folder.write(LEADERBOARD, board.to_json())
     yield board
+
+
+def _label(data: Data, chosen: Sequence[str], origin: Mapping[str, Any]) -> str:
+    """Return the name of the label that methods are compared by, "" without one; UserError where none can be."""
+    if not chosen:
+        raise UserError(f"there are no default methods for {data.modality} data: name some")
+    if data.more_labels:
+        raise UserError(
+            f"methods are compared by one label, and there are {1 + len(data.more_labels)}: give one of them"
+        )
+    if data.labels is None:
+        return ""
+    return next((v for v in (origin.get("label"), origin.get("label_key")) if isinstance(v, str)), "label")
+
+
+def _timed(
+    contest: Contest, chosen: Sequence[str], runs: Mapping[str, tuple[str, int]], device: torch.device | str
+) -> Iterator[Measuring]:
+    """Time the methods that no earlier call has timed; the runs of one that diverges are over."""
+    folder = contest.folder
+    failed = {runs[run][0] for run in runs if "failed" in folder.runs.get(run, {})}
+    for one in (one for one in chosen if not is_timed(folder.costs, one) and one not in failed):
+        yield Measuring(f"the speed of {one}")
+        try:
+            time_method(contest, one, device)
+        except Diverged as error:
+            folder.runs |= {run: _failed(*runs[run], error) for run in runs if runs[run][0] == one}
 
 
 def _suited(data: Data) -> list[str]:

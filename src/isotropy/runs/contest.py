@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from isotropy.data import Data
 from isotropy.data.readers import find_reader
 from isotropy.evaluation.baselines import UNTRAINED
-from isotropy.evaluation.evaluate import PROPAGATION, chosen_rows, facts_of, notes_on, propagation_of
+from isotropy.evaluation.evaluate import PROPAGATION, chosen_rows, facts_of, propagation_of
 from isotropy.evaluation.evaluators import DEFAULT
 from isotropy.evaluation.evidence import both_parts, codes_evidence, free, in_pieces, with_parts_of
 from isotropy.evaluation.features import Features
@@ -21,6 +21,7 @@ from isotropy.evaluation.intervals import percentile, resampled_means
 from isotropy.evaluation.leaderboard import scored_rows
 from isotropy.evaluation.measured import Measured, concluded, measure
 from isotropy.evaluation.neighbours import overlap
+from isotropy.evaluation.notes import notes_on
 from isotropy.evaluation.problem import Problem
 from isotropy.evaluation.splits import split
 from isotropy.evaluation.task import Task, decided

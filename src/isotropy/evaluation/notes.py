@@ -1,0 +1,61 @@
+"""What a reader of scores has to know of the rows, their classes and what was not measured, one sentence each."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from isotropy.evaluation.evaluators import ONE_CLASS_A_ROW
+from isotropy.evaluation.problem import Problem, size_text
+from isotropy.evaluation.score import evaluator_title
+from isotropy.evaluation.task import has_label
+
+Array = NDArray[Any]
+
+
+def notes_on(train_y: Array, test_y: Array, problem: Problem, rows: tuple[Array, Array]) -> list[str]:
+    """Return what a reader of the scores has to know of the rows and their classes, one sentence each."""
+    return [*row_notes(train_y, test_y, rows), *_class_notes(problem)]
+
+
+def row_notes(train_y: Array, test_y: Array, rows: tuple[Array, Array]) -> list[str]:
+    """Return which rows are left out, one sentence each."""
+    notes = []
+    for part, given, used in zip(("training", "test"), (train_y, test_y), rows, strict=True):
+        there = int(has_label(given).sum())
+        if there < len(given):
+            notes.append(f"{len(given) - there:,} of {len(given):,} {part} rows have no label and were left out.")
+        if len(used) < there:
+            notes.append(f"Probed on {len(used):,} of {there:,} {part} rows, the same ones for all representations.")
+    return notes
+
+
+def _class_notes(problem: Problem) -> list[str]:
+    notes = []
+    if problem.task == "classes":
+        unseen = int((problem.test_y < 0).sum())
+        if unseen:
+            notes.append(f"{unseen:,} test rows have a class that no training row has: they count as errors.")
+        share = float(np.bincount(problem.train_y).max() / len(problem.train_y))
+        if problem.leading != "accuracy":
+            commonest = problem.classes[int(np.bincount(problem.train_y).argmax())]
+            notes.append(
+                f"{share:.0%} of the training rows are {commonest!r}: {problem.leading} decides, not accuracy."
+            )
+    if len(problem.test_y) < 100:
+        notes.append(f"Only {len(problem.test_y)} test rows: the intervals are rough.")
+    return notes
+
+
+def left_out(problem: Problem, evaluators: Sequence[str]) -> list[str]:
+    """Return what was asked for and not measured, and why."""
+    asked = [evaluator_title(name) for name in evaluators if name in ONE_CLASS_A_ROW]
+    if problem.task == "labels" and asked:
+        return [f"Rows have several labels each: {', '.join(asked)} need one class a row and are left out."]
+    possible, others = problem.possible_sizes()
+    if "few_labels" not in evaluators or not others:
+        return []
+    left = ", ".join(size_text(size, problem.task) for size in others)
+    there = ", ".join(size_text(size, problem.task) for size in possible) or "no size"
+    return [f"Too few training labels for {left} on the few-label curve; shown: {there}."]
