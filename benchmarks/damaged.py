@@ -152,22 +152,31 @@ def write_data(rng: np.random.Generator) -> list[Kind]:
     return kinds + [Kind(f"pets/{name}", each) for name in ("a/0.jpg", "b/1.png")]
 
 
+LABEL = ["--label", "kind"]
+COMPARE = ["compare", "t.csv", *LABEL, "--methods", "simclr", "--budget", "30s", *TINY[:4], "--out", "compared"]
+SHARDS = ["embed", "run", "t.csv", "--shard-rows", "20", "--out", "shards.parquet"]
+
+
 def write_runs() -> list[Kind]:
     """Train a small run of a table, with all that can be found of it, and a model, a comparison and shards of it."""
-    label = ["--label", "kind"]
-    sure("fit", "t.csv", *label, "--method", "music", *TINY, "--epochs", 3, "--evaluate", "linear", "--out", "run")
+    sure("fit", "t.csv", *LABEL, "--method", "music", *TINY, "--epochs", 3, "--evaluate", "linear", "--out", "run")
     for verb in (["audit"], ["cluster", "-k", "2"], ["export", "--to", "huggingface"]):
         sure(verb[0], "run", *verb[1:])
-    sure("finetune", "run", "t.csv", *label, "--budget", "3s", "--out", "tuned")
-    sure("embed", "run", "t.csv", "--shard-rows", 20, "--out", "shards.parquet")
-    sure("compare", "t.csv", *label, "--methods", "simclr", "--budget", "30s", *TINY[:4], "--out", "compared")
+    sure("finetune", "run", "t.csv", *LABEL, "--budget", "3s", "--out", "tuned")
+    sure(*SHARDS)
+    sure(*COMPARE)
     shutil.copytree("run/huggingface", "hub")
     shutil.rmtree("run/huggingface")
+    shutil.copy("run/recipe.toml", "own.toml")
     stopped_run()
+    return [*files_of_a_run(), *files_of_a_stopped_run(), *files_of_others(), *files_of_the_cache()]
+
+
+def files_of_a_run() -> list[Kind]:
+    """Return the files of the run, with the commands that read each."""
     embed = ["embed", "run", "t.csv", "--out", "e.csv", "--keep", "kind"]
-    probe = ["probe", "run", "t.csv", *label, "--evaluate", "linear"]
-    predict = ["predict", "tuned", "t.csv", "--out", "p.csv"]
-    tune = ["finetune", "run", "t.csv", *label, "--budget", "1s", "--out", "e.tuned", "--joint", "0.5"]
+    probe = ["probe", "run", "t.csv", *LABEL, "--evaluate", "linear"]
+    tune = ["finetune", "run", "t.csv", *LABEL, "--budget", "1s", "--out", "e.tuned", "--joint", "0.5"]
     longer = ["fit", "--resume", "run", "--epochs", "4", "--evaluate", "linear"]
     begin = ["fit", "t.csv", "--init", "run", "--dry-run", "--epochs", "1", "--out", "no"]
     look = [["report", "run"], ["diagnose", "run"], ["diagnose", "run", "stopped"]]
@@ -189,37 +198,46 @@ def write_runs() -> list[Kind]:
     }
     by_file |= dict.fromkeys(["measured.json", "codes.json", "clusters.json", "audit.json"], [look[0]])
     by_file |= dict.fromkeys(["audit.parquet", "audit/outlier.csv"], [look[0], rows[1]])
-    kinds = [
+    return [
         Kind(f"run/{name}", commands, "run", ("e.csv", "e.tuned")) for name, commands in by_file.items()
         if Path("run", name).is_file()
     ]  # fmt: skip
+
+
+def files_of_a_stopped_run() -> list[Kind]:
+    """Return the files from which a run that was stopped goes on."""
     last = checkpoint.listed(Path("stopped/checkpoints"))[-1].name
     resume = ["fit", "--resume", "stopped", "--evaluate", "linear"]
     # A resume trains: the function that reads what it reads takes a tenth of its time.
     seen = [*[["look", "stopped"]] * 4, resume, ["diagnose", "stopped"]]
     names = (f"checkpoints/{last}", "data.json", "metrics.jsonl", "diagnostics.jsonl", "recipe.toml")
-    kinds += [Kind(f"stopped/{name}", seen, "stopped") for name in names]
-    kinds += [Kind(f"tuned/{name}", [predict], "tuned", ("p.csv",)) for name in ("finetuned.json", "head.safetensors")]
+    return [Kind(f"stopped/{name}", seen, "stopped") for name in names]
+
+
+def files_of_others() -> list[Kind]:
+    """Return the files of a fine-tuned model, of a folder for hubs, of shards, of a comparison, and a recipe."""
+    predict = ["predict", "tuned", "t.csv", "--out", "p.csv"]
+    kinds = [Kind(f"tuned/{name}", [predict], "tuned", ("p.csv",)) for name in ("finetuned.json", "head.safetensors")]
     hub = ["load", "hub", "t.csv"]
     kinds += [Kind(f"hub/{name}", [hub], "hub", ("e.csv",)) for name in ("config.json", "model.safetensors")]
-    again = ["embed", "run", "t.csv", "--shard-rows", "20", "--out", "shards.parquet"]
-    kinds.append(Kind("shards.parquet/_shards.json", [again], "shards.parquet"))
-    board = ["report", "compared"]
-    kinds.append(Kind("compared/leaderboard.json", [board], "compared"))
+    kinds.append(Kind("shards.parquet/_shards.json", [SHARDS], "shards.parquet"))
+    kinds.append(Kind("compared/leaderboard.json", [["report", "compared"]], "compared"))
+    kinds.append(Kind("compared/comparison.json", [*[["state", "compared"]] * 3, COMPARE], "compared"))
     free = next(Path("compared/evidence").glob("free-*.npz"))
-    compare = ["compare", "t.csv", *label, "--methods", "simclr", "--budget", "30s", *TINY[:4], "--out", "compared"]
-    kinds.append(Kind("compared/comparison.json", [*[["state", "compared"]] * 3, compare], "compared"))
-    kinds.append(Kind(str(free), [compare], "compared"))
-    shutil.copy("run/recipe.toml", "own.toml")
+    kinds.append(Kind(str(free), [COMPARE], "compared"))
     begun = ["fit", "t.csv", "--recipe", "own.toml", "--dry-run", "--out", "no"]
     kinds.append(Kind("own.toml", [*[["recipe", "own.toml"]] * 4, begun]))
+    return kinds
+
+
+def files_of_the_cache() -> list[Kind]:
+    """Return the files of decoded images, whose cache is another one from then on."""
     pets = ["fit", "pets", "--dry-run", "--epochs", "1", "--out", "no", "--size", "8", "--method", "simclr"]
     os.environ["ISOTROPY_CACHE"] = "cache"
     sure(*pets)
-    for path in sorted(path for path in Path("cache").rglob("*") if path.is_file()):
-        kinds.append(Kind(str(path), [*[["small pets"]] * 6, pets], "cache", cache="cache"))
+    paths = sorted(path for path in Path("cache").rglob("*") if path.is_file())
     os.environ["ISOTROPY_CACHE"] = "other cache"
-    return kinds
+    return [Kind(str(path), [*[["small pets"]] * 6, pets], "cache", cache="cache") for path in paths]
 
 
 def stopped_run() -> None:

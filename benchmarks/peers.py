@@ -38,6 +38,7 @@ from isotropy.nn.prototypes import Prototypes
 
 N, D, PROTOTYPES, DIRECTIONS, SEGMENTS = 512, 2048, 3000, 1024, 64
 Loss = Callable[..., Any]
+Theirs = Callable[[Callable[[SimpleNamespace], Loss]], Loss | None]  # stable-pretraining's, where it is there
 
 
 @dataclass(frozen=True)
@@ -178,12 +179,16 @@ def published_bbt(p: Tensor, y: Tensor) -> Tensor:
 def cases() -> list[Case]:
     """Return every loss, those that someone else publishes first."""
     peer = stable_pretraining()
-    cosine = NegativeCosineSimilarity()
 
     def theirs(make: Callable[[SimpleNamespace], Loss]) -> Loss | None:
         return None if peer is None else make(peer)
 
     codes = ((N, PROTOTYPES),) * 2
+    return [*of_two_views(theirs), *of_targets(theirs, codes), *of_distributions_and_values(theirs), *alone(codes)]
+
+
+def of_two_views(theirs: Theirs) -> list[Case]:
+    """Return the losses of two views on equal terms: contrasted, or decorrelated."""
     return [
         Case(
             "nt_xent",
@@ -201,6 +206,13 @@ def cases() -> list[Case]:
         Case("barlow_twins, lightly's", o.barlow_twins, BarlowTwinsLoss()),
         Case("barlow_twins", o.barlow_twins, None, theirs(lambda s: s.BarlowTwinsLoss()), within=6e-3),
         Case("vicreg", o.vicreg, VICRegLoss(), theirs(lambda s: s.VICRegLoss()), spread=0.5),
+    ]
+
+
+def of_targets(theirs: Theirs, codes: Sequence[tuple[int, ...]]) -> list[Case]:
+    """Return the losses that chase a target: of a teacher, or of prototypes."""
+    cosine = NegativeCosineSimilarity()
+    return [
         # Ours is a sum over both directions of 2 - 2 cos.
         Case(
             "byol",
@@ -237,6 +249,12 @@ def cases() -> list[Case]:
         Case(
             "dino with its centre", our_dino(), None, theirs(their_dino), shapes=((N, D),) * 4, spread=0.1, within=1e-3
         ),
+    ]
+
+
+def of_distributions_and_values(theirs: Theirs) -> list[Case]:
+    """Return the losses that shape the distribution of embeddings, and that of reconstruction."""
+    return [
         Case(
             "sigreg, lightly's draw",
             lambda a: o.sigreg(a, drawn()),
@@ -270,7 +288,6 @@ def cases() -> list[Case]:
             leaves=1,
             given=patches,
         ),
-        *alone(codes),
     ]
 
 
