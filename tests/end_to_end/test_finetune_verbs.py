@@ -41,15 +41,20 @@ def test_a_run_becomes_a_model_that_predicts(run, files, cli, tmp_path):
     assert [line["name"] for line in found["arms"][:3]] == ["fine-tuned", "frozen probe", "from scratch"]
     assert found["arms"][0]["difference"] is None and {"value", "low", "high"} == set(found["arms"][1]["difference"])
 
-    assert cli("predict", "run-kind", files / "people.csv", "--out", "all.csv").code == 0
+    assert cli("predict", "run-kind", files / "people.csv", "--keep", "kind", "--out", "all.csv").code == 0
     assert cli("predict", "run-kind", files / "people.parquet", "--out", "all.parquet").code == 0
     text, binary = pd.read_csv("all.csv"), pd.read_parquet("all.parquet")
-    assert list(text.columns) == ["prediction", "p_a", "p_b", "p_c"] == list(binary.columns) and len(text) == 96
+    assert list(binary.columns) == ["row", "prediction", "p_a", "p_b", "p_c"] and len(text) == 96
+    assert text.pop("kind").tolist() == pd.read_csv(files / "people.csv")["kind"].tolist()
+    assert text.pop("row").tolist() == binary.pop("row").tolist() == list(range(96))
     model = isotropy.load_finetuned("run-kind")
     people = pd.read_csv(files / "people.csv")
     assert np.array_equal(model.predict_proba(people), binary.iloc[:, 1:].to_numpy())
     assert np.allclose(text.iloc[:, 1:], binary.iloc[:, 1:], rtol=0, atol=0)
     assert model.predict(people).tolist() == text["prediction"].tolist() == binary["prediction"].tolist()
+
+    wrong = cli("predict", "run-kind", files / "people.csv", "--keep", "knid", "--out", "wrong.csv")
+    assert wrong.code == 2 and "did you mean 'kind'" in wrong.err and not (tmp_path / "wrong.csv").exists()
 
     again = cli("finetune", run, files / "people.csv", "--label", "kind", *SHORT)
     assert "isotropy predict run-kind-2 " in again.out, "another folder, not the same"
@@ -67,7 +72,7 @@ def test_series_numbers_jointly(files, cli):
     assert "height: R2 on 16 test rows" in said.out
     assert cli("predict", "model", "waves.npz", "--key", "X", "--out", "p.csv").code == 0
     found = pd.read_csv("p.csv")
-    assert list(found.columns) == ["prediction"] and found["prediction"].std() < 100
+    assert list(found.columns) == ["row", "prediction"] and found["prediction"].std() < 100
 
 
 WRONG = [

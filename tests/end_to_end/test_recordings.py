@@ -50,7 +50,8 @@ def test_windows_of_files_keep_where_they_come_from_and_new_ones_are_cut_alike(r
     assert "4 groups of 59 to 59 windows" in report.write("run").read_text()
 
     day(0, "a").drop(columns=["done", "who"])[["y", "t", "x"]].to_csv("new.csv", index=False)
-    assert cli("embed", "run", "new.csv", "--out", "new.parquet").code == 0
+    said = cli("embed", "run", "new.csv", "--out", "new.parquet")
+    assert said.code == 0 and "windows of 40 steps" in said.out and "divide" not in said.out, "no part of them tests"
     new, old = pd.read_parquet("new.parquet"), kept[kept.file == "day0.csv"]
     assert np.array_equal(new.filter(regex=r"^z\d"), old.filter(regex=r"^z\d"))
     assert new.start.tolist() == old.start.tolist() and set(new.file) == {"new.csv"}

@@ -36,6 +36,10 @@ Evaluate = Annotated[
     str,
     typer.Option(help="Evaluators: linear, knn, trees, few_labels, search, clusters (the default), mlp."),
 ]
+Keep = Annotated[
+    list[str] | None,
+    typer.Option(help="Column, array of an .npz, or file or folder of images to write beside; repeatable."),
+]
 Baselines = Annotated[str, typer.Option(help="Baselines on request beside those always there: patches (images).")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -133,10 +137,7 @@ def embed(
     out: Annotated[
         Path, typer.Option(help="A .parquet, .arrow, .npy or .csv file to write; with --shard-rows a folder of them.")
     ],
-    keep: Annotated[
-        list[str] | None,
-        typer.Option(help="Column, array of an .npz, or file or folder of images to write beside; repeatable."),
-    ] = None,
+    keep: Keep = None,
     shard_rows: Annotated[
         int | None,
         typer.Option(min=1, help="Rows of a file; called again, it goes on behind the files already there."),
@@ -231,6 +232,7 @@ def predict(
         list[str], typer.Argument(help="Data of the same kind as the model's; a label may be there.", callback=sources)
     ],
     out: Annotated[Path, typer.Option(help="A .parquet or .csv file to write.")],
+    keep: Keep = None,
     *,
     data: dict[str, Any],
     device: Device = "auto",
@@ -241,7 +243,7 @@ def predict(
         with waiting(_LOADING):
             from isotropy.cli import predict as verb
 
-        answer(verb.predict(model, _at(path, data), out, device=device))
+        answer(verb.predict(model, _at(path, data), out, keep=keep or [], device=device))
 
 
 @app.command()

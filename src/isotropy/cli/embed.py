@@ -9,16 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from isotropy.cli.inputs import as_the_run, file_notes, load_on, with_columns
+from isotropy.cli.inputs import ROW, as_the_run, file_notes, load_on, with_columns
 from isotropy.cli.shards import Shards
 from isotropy.cli.show import counting, note, say, waiting
 from isotropy.data.stream import stream
 from isotropy.errors import UserError, nearest
 from isotropy.io.tables import WRITERS, writing
 from isotropy.runs.directory import Run
-
-# The number of a row in its data, beside its embedding.
-_ROW = "row"
 
 
 def embed(
@@ -46,8 +43,8 @@ def embed(
     try:
         shards = Shards.opened(out, shard_rows, run.folder, path, asked)
         with waiting(f"reading {path}"):
-            types, parts = with_columns(flow, path, out, [_ROW, *names])
-        types = {} if out.suffix == ".npy" else {_ROW: np.dtype(np.int64), **types}
+            types, parts = with_columns(flow, path, out, [ROW, *names])
+        types = {} if out.suffix == ".npy" else {ROW: np.dtype(np.int64), **types}
         with counting("embedding") as count:
             for number, pieces in groupby(_cut(parts, shards.rows), key=lambda one: one[0] // shards.rows):
                 if shards.has(number):

@@ -18,6 +18,7 @@ from isotropy.errors import UserError
 from isotropy.representation import Representation, load
 from isotropy.training.comm import on_first
 
+ROW = "row"  # the column of the number of a row in its data
 _NOTES = 8
 
 

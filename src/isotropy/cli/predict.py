@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from isotropy.cli.inputs import file_notes, pick_device, with_columns
+from isotropy.cli.inputs import ROW, file_notes, pick_device, with_columns
 from isotropy.cli.show import counting, note, say, waiting
 from isotropy.data.stream import stream
 from isotropy.errors import UserError, nearest
@@ -17,8 +17,8 @@ from isotropy.representation import MODEL
 _SUFFIXES = (".parquet", ".csv")
 
 
-def predict(folder: Path, origin: dict[str, Any], out: Path, *, device: str) -> dict[str, Any]:
-    """Run `isotropy predict MODEL PATH --out FILE`; return what was written."""
+def predict(folder: Path, origin: dict[str, Any], out: Path, *, keep: list[str], device: str) -> dict[str, Any]:
+    """Run `isotropy predict MODEL PATH [--keep NAME] --out FILE`; return what was written."""
     if out.suffix not in _SUFFIXES:
         raise UserError(f"--out {out}: the file ends in {' or '.join(_SUFFIXES)}{nearest(out.suffix, _SUFFIXES)}")
     if not out.parent.is_dir():
@@ -32,21 +32,21 @@ def predict(folder: Path, origin: dict[str, Any], out: Path, *, device: str) -> 
     with waiting(f"reading {path}"):
         model = load(folder, device=None if device == "auto" else pick_device(device))
         preprocess = model.representation.preprocess
-        flow = stream(path, preprocess, **origin)
+        flow = stream(path, preprocess, keep=keep, **origin)
     say(flow.description)
     names = [f"p_{name}" for name in model.classes] or ["prediction"]
     texts = ["prediction"] if model.classes else []
     rows = 0
     try:
         with waiting(f"reading {path}"):
-            types, pieces = with_columns(flow, path, out)
-        columns = types | {name: str for name in texts}
+            types, pieces = with_columns(flow, path, out, [ROW, *texts, *names])
+        columns = {ROW: np.dtype(np.int64), **types, **dict.fromkeys(texts, str)}
         with writing(out, names, columns, dtype=np.float64) as writer, counting("predicting") as count:
             for piece, beside in pieces:
                 found = model.predictions_stored(preprocess.transform(piece))
                 said = [[str(model.classes[code]) for code in found.argmax(axis=1)]] if model.classes else []
-                writer.write(found.reshape(len(found), -1), *beside.values(), *said)
-                rows += len(found)
+                begin, rows = rows, rows + len(found)
+                writer.write(found.reshape(len(found), -1), np.arange(begin, rows), *beside.values(), *said)
                 count(rows, flow.rows)
     except OSError as error:
         raise UserError(f"{out}: could not be written ({error.strerror or error})") from error

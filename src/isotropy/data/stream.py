@@ -137,7 +137,7 @@ def _recordings(path: Any, preprocess: Preprocess, **given: Any) -> Stream:
     def data_of(file: Any) -> Data:
         return read_recordings(
             file, options.cutting, key=options.key, na=options.na, group=options.group, time=options.time,
-            order=options.order, top=top,
+            order=options.order, top=top, divides=False,
         )  # fmt: skip
 
     def slices(file: Any) -> list[Any]:

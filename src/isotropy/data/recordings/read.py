@@ -15,7 +15,7 @@ from isotropy.data.recordings.format import Format
 from isotropy.data.recordings.frames import Roles, place_of
 from isotropy.data.recordings.paths import files_of, holds_recordings, is_pattern, named_by_path
 from isotropy.data.recordings.recording import Recording, refuse_other_channels, warn_of_marks
-from isotropy.data.recordings.rows import rows_of
+from isotropy.data.recordings.rows import new_rows_of, rows_of
 from isotropy.data.recordings.slices import Slice, sliced
 from isotropy.data.recordings.sources import recordings_of
 from isotropy.data.recordings.spacing import common_rate, without_gaps
@@ -74,10 +74,12 @@ def read_recordings(
     order: str | None = None,
     task: str | None = None,
     top: Path | None = None,
+    divides: bool = True,
 ) -> Data:
     """Return windows of recordings, or, without a window, one row a recording; arguments as of `isotropy.read`.
 
     `top` is the folder that files are named from, where they are read one by one; by default their deepest common one.
+    `divides` is whether anything tests on a part of the rows, as nothing does of rows to be embedded.
 
     Raises:
         UserError: what cannot be cut so; the line says what was measured and what to do.
@@ -114,9 +116,10 @@ def read_recordings(
     made = cut(pieces, format, _averaged(pieces, task))
     if isinstance(dataset, Slice):
         made = replace(made, windows=replace(made.windows, first=made.windows.first + dataset.begin))
-    # Of one file there may be one group.
-    group = group if top is None else None
-    data = rows_of(made, found, name, _train_and_test(dataset), group, time, label, na, task, notes)
+    if divides:
+        data = rows_of(made, found, name, _train_and_test(dataset), group, time, label, na, task, notes)
+    else:
+        data = new_rows_of(made, found, name, notes)
     return replace(data, form={"channels": LAST} if order == LAST else {})
 
 

@@ -61,6 +61,12 @@ def rows_of(
     )  # fmt: skip
 
 
+def new_rows_of(made: Cut, found: Sequence[Recording], name: str, notes: Sequence[str]) -> Data:
+    """Return windows as rows of which no part tests; arguments as of `rows_of`."""
+    description = "; ".join([_described(made, found, name, len(made.values)), *notes])
+    return Data(made.values, "series", description=description, windows=made.windows)
+
+
 def _described(made: Cut, found: Sequence[Recording], name: str, rows: int) -> str:
     format, channels = made.windows.format, made.windows.format.channels
     names = ", ".join(channels[:3]) + (", ..." if len(channels) > 3 else "")
