@@ -93,6 +93,7 @@ def train(
 
     Example:
         >>> from sklearn.datasets import load_iris
+        >>> from isotropy import Finished
         >>> rows, species = load_iris(return_X_y=True)
         >>> for event in train(rows, label=species, method="simclr", epochs=2):
         ...     if isinstance(event, Finished):
