@@ -1,6 +1,6 @@
 """Rows beside a query on the terminal: the values that differ, the shape of a series, an image's file and picture."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -16,8 +16,6 @@ _SHADES = " .:-=+*#%@"
 _CHANNELS, _LONGEST, _HIGH = 3, 40, 8
 # Rows that the spread of a column is measured on.
 _SPREAD_ROWS = 10_000
-
-Line = Callable[[int], str]
 
 
 def described(data: Data, query: Data, place: int, rows: Sequence[int], width: int) -> tuple[str, list[str]]:

@@ -80,11 +80,6 @@ class Recording:
         """What it is called in a message."""
         return f"{self.file}, {self.name}" if self.name else self.file
 
-    @property
-    def divided_by(self) -> tuple[str, str]:
-        """What tells it from other recordings where no group is named."""
-        return self.file, self.name
-
 
 def labels_of(marks: Sequence[Mark], seconds: Floats) -> NDArray[Any]:
     """Return the annotation that holds at each of `seconds` (T,), None where there is none.

@@ -13,7 +13,6 @@ from isotropy.evaluation.score import Measurement
 from isotropy.evaluation.splits import stratified
 
 ROWS = 5000
-CHOICE_ROWS = 2000
 STARTS = 3
 
 
