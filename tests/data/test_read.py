@@ -215,7 +215,7 @@ def test_missing_labels_are_kept_and_marked():
     assert not read(values).labelled.any()
     with pytest.raises(UserError, match="every label is missing"):
         read(values, label=[np.nan] * 4)
-    with pytest.raises(UserError, match="3 labels for 4 rows"):
+    with pytest.raises(UserError, match="label has 3 values for 4 rows"):
         read(values, label=[1, 2, 3])
     with pytest.raises(UserError, match="one value per row"):
         read(values, label=np.eye(4))
@@ -252,7 +252,7 @@ def test_arrays_of_an_archive(tmp_path):
     for options, words in (
         ({"key": "X_tran"}, "no array 'X_tran' .did you mean 'X_train'"),
         ({"label_key": "y_trian"}, "did you mean 'y_train'"),
-        ({"label_key": "y_test"}, "4 labels for 12 rows"),
+        ({"label_key": "y_test"}, "label has 4 values for 12 rows"),
         ({"label_key": "y_train", "test_key": "X_test"}, "needs test_label_key"),
         ({"test_key": "X_test", "test_label_key": "y_test"}, "needs test_key and label_key"),
         ({"test_key": "X_test", "split": "is_test"}, "give one of them"),

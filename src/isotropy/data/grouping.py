@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 
 from isotropy.data.columns import ISO_DATE
 from isotropy.data.data import Data
-from isotropy.data.target_columns import Target
-from isotropy.data.tensors import as_array
+from isotropy.data.target_columns import Target, one_per_row
 from isotropy.errors import UserError
 
 _WHOLE = r"^(-?\d+)\.0*$"
@@ -65,7 +64,7 @@ def as_groups(values: Any, rows: int, name: str = "given") -> NDArray[Any]:
         >>> as_groups(["anna", "ben", "anna"], 3).tolist()
         ['anna', 'ben', 'anna']
     """
-    column = _column(values, rows, "group", name)
+    column = one_per_row(values, rows, f"group {name!r}")
     distinct = column.nunique(dropna=False)
     if distinct < 2:
         only = "no value" if column.isna().all() else f"{column.iloc[0]!r}"
@@ -98,23 +97,11 @@ def as_times(values: Any, rows: int, name: str = "given") -> NDArray[Any]:
         >>> np.argsort(as_times(["2024-03-01", "2023-12-31", "2024-01-01"], 3)).tolist()
         [1, 2, 0]
     """
-    column = _column(values, rows, "time", name)
+    column = one_per_row(values, rows, f"time {name!r}")
     times = sortable(column, name)
     if not (times != times[0]).any():
         raise UserError(f"time {name!r} is {column.iloc[0]} in every row: no row is before another")
     return times
-
-
-def _column(values: Any, rows: int, what: str, name: str) -> "pd.Series[Any]":
-    if not isinstance(values, pd.Series):
-        array = as_array(values)
-        array = array[:, 0] if array.ndim == 2 and array.shape[1] == 1 else array
-        if array.ndim != 1:
-            raise UserError(f"{what} {name!r} has shape {array.shape}: give one value per row")
-        values = pd.Series(array)
-    if len(values) != rows:
-        raise UserError(f"{what} {name!r} has {len(values)} values for {rows} rows")
-    return values
 
 
 def sortable(column: "pd.Series[Any]", name: str) -> NDArray[Any]:

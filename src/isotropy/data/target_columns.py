@@ -36,6 +36,19 @@ def pop_column(frame: pd.DataFrame, column: Any, what: str) -> tuple[pd.DataFram
     return frame.drop(columns=found), frame[found[0]]
 
 
+def one_per_row(values: Any, rows: int, what: str) -> "pd.Series[Any]":
+    """Return values (N,) or (N, 1) as a column; UserError, naming them, where they are not one for each row."""
+    if not isinstance(values, pd.Series):
+        array = as_array(values)
+        array = array[:, 0] if array.ndim == 2 and array.shape[1] == 1 else array
+        if array.ndim != 1:
+            raise UserError(f"{what} has shape {array.shape}: give one value per row")
+        values = pd.Series(array)
+    if len(values) != rows:
+        raise UserError(f"{what} has {len(values)} values for {rows} rows")
+    return values
+
+
 def as_labels(values: Any, rows: int, na: Sequence[str] = ()) -> NDArray[Any]:
     """Return labels (N,): numbers, booleans, or objects; missing ones are NaN or None, texts in `na` too.
 
@@ -45,14 +58,7 @@ def as_labels(values: Any, rows: int, na: Sequence[str] = ()) -> NDArray[Any]:
     """
     if isinstance(values, list | tuple) and any(isinstance(one, _LISTS) for one in values):
         values = pd.Series(list(values))
-    if not isinstance(values, pd.Series):
-        array = as_array(values)
-        array = array[:, 0] if array.ndim == 2 and array.shape[1] == 1 else array
-        if array.ndim != 1:
-            raise UserError(f"labels are one value per row; this array has shape {array.shape}")
-        values = pd.Series(array)
-    if len(values) != rows:
-        raise UserError(f"there are {len(values)} labels for {rows} rows")
+    values = one_per_row(values, rows, "label")
     if any(isinstance(one, _LISTS) for one in values):
         return as_label_sets(values)
     missing = values.isna().to_numpy(dtype=bool) | values.isin(list(na)).to_numpy(dtype=bool)

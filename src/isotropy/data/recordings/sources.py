@@ -172,30 +172,17 @@ def _aligned(signals: Signals, file: str, folder: str, roles: Roles, rate: float
     """Return channels with rates of their own as a recording with one; see `isotropy.read` for what is refused."""
     title = f"{file}, {signals.name}" if signals.name else file
     names = unique_names(signals.names)
-    dropped = [name for name in roles.drop if name not in names]
-    if dropped and roles.channels is None:
-        raise UserError(f"{title} has no channel {dropped[0]!r} (to drop){nearest(dropped[0], names)}")
-    kept = [place for place, name in enumerate(names) if name not in roles.drop]
-    if roles.channels is not None:
-        lacking = [name for name in roles.channels if name not in names]
-        if lacking:
-            raise UserError(
-                f"{title} has no channel {lacking[0]!r}, which the training had (it has {listed(names, 5)})"
-            )
-        kept = [names.index(name) for name in roles.channels]
-    if not kept:
-        raise UserError(f"{title} has no channel left")
+    kept = _kept(names, roles, title)
     if isinstance(roles.split, str) or (isinstance(roles.time, str) and roles.channels is None):
         given = roles.split or roles.time
         raise UserError(f"{title} has no columns, so no {given!r}: its format says when samples were taken")
-    channels = tuple(names[place] for place in kept)
-    rates = [signals.rates[place] for place in kept]
-    series = [np.asarray(signals.values[place]) for place in kept]
-    begun: dict[str, Any] = {} if signals.start is None else {"start": signals.start}
     group = place_of(roles.group, file, folder)
     if roles.group is not None and group is None and not roles.group_optional:
         raise UserError(f"{title} has no group {roles.group!r}: --group file or --group folder, or a table of steps")
+    begun: dict[str, Any] = {} if signals.start is None else {"start": signals.start}
     known: dict[str, Any] = {"name": signals.name, "group": group, **begun}
+    channels = tuple(names[place] for place in kept)
+    series = [np.asarray(signals.values[place]) for place in kept]
     notes: list[str] = []
     if signals.times is not None:
         times = [signals.times[place] for place in kept]
@@ -204,23 +191,51 @@ def _aligned(signals: Signals, file: str, folder: str, roles: Roles, rate: float
             notes.append("channels with times of their own are interpolated linearly on one clock")
         labels = _whole_labels(signals, roles, title, file, folder, times[0])
         return Recording(file, channels, np.stack(series), seconds=times[0], labels=labels, **known), notes
-    distinct = sorted({one for one in rates if one is not None})
-    if len(distinct) > 1 and not same_rate(distinct[0], distinct[-1]):
-        slowest, fastest = channels[rates.index(distinct[0])], channels[rates.index(distinct[-1])]
-        if rate is None:
-            raise UserError(
-                f"{title}: channels have rates of their own ({slowest} {distinct[0]:g} Hz, {fastest} "
-                f"{distinct[-1]:g} Hz): --rate {distinct[-1]:g} brings all to one rate, or leave some out (--drop)"
-            )
-        series = [_at(values, own, rate) for values, own in zip(series, rates)]
-        notes.append(f"channels of {', '.join(f'{one:g}' for one in distinct)} Hz brought to {rate:g} Hz")
-        rates = [rate]
+    series, own, notes = _at_one_rate(series, channels, [signals.rates[place] for place in kept], title, rate)
     length = min(map(len, series))
     if max(map(len, series)) - length > 1:
         raise UserError(f"{title}: channels have {length} to {max(map(len, series))} samples at one rate")
     values = np.stack([one[:length] for one in series])
-    labels = _whole_labels(signals, roles, title, file, folder, np.arange(length) / (rates[0] or 1.0))
-    return Recording(file, channels, values, rate=rates[0], labels=labels, **known), notes
+    labels = _whole_labels(signals, roles, title, file, folder, np.arange(length) / (own or 1.0))
+    return Recording(file, channels, values, rate=own, labels=labels, **known), notes
+
+
+def _kept(names: Sequence[str], roles: Roles, title: str) -> list[int]:
+    """Return the places of the channels that are read: those of the training, or all that are not dropped."""
+    dropped = [name for name in roles.drop if name not in names]
+    if dropped and roles.channels is None:
+        raise UserError(f"{title} has no channel {dropped[0]!r} (to drop){nearest(dropped[0], names)}")
+    lacking = [name for name in roles.channels or () if name not in names]
+    if lacking:
+        raise UserError(f"{title} has no channel {lacking[0]!r}, which the training had (it has {listed(names, 5)})")
+    if roles.channels is not None:
+        kept = [names.index(name) for name in roles.channels]
+    else:
+        kept = [place for place, name in enumerate(names) if name not in roles.drop]
+    if not kept:
+        raise UserError(f"{title} has no channel left")
+    return kept
+
+
+def _at_one_rate(
+    series: list[NDArray[Any]],
+    channels: Sequence[str],
+    rates: Sequence[float | None],
+    title: str,
+    wanted: float | None,
+) -> tuple[list[NDArray[Any]], float | None, list[str]]:
+    """Return channels at the rate that is wanted where they have several, their rate, and what is said of it."""
+    distinct = sorted({one for one in rates if one is not None})
+    if len(distinct) < 2 or same_rate(distinct[0], distinct[-1]):
+        return series, rates[0], []
+    if wanted is None:
+        slowest, fastest = channels[rates.index(distinct[0])], channels[rates.index(distinct[-1])]
+        raise UserError(
+            f"{title}: channels have rates of their own ({slowest} {distinct[0]:g} Hz, {fastest} "
+            f"{distinct[-1]:g} Hz): --rate {distinct[-1]:g} brings all to one rate, or leave some out (--drop)"
+        )
+    found: list[NDArray[Any]] = [_at(values, own, wanted) for values, own in zip(series, rates)]
+    return found, wanted, [f"channels of {', '.join(f'{one:g}' for one in distinct)} Hz brought to {wanted:g} Hz"]
 
 
 def _at(values: NDArray[Any], own: float | None, rate: float) -> NDArray[np.float64]:
