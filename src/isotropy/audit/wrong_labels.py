@@ -1,5 +1,7 @@
 """Labels that do not fit their rows, as issues: classes that read as another, misplaced rows, numbers far off."""
 
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -46,35 +48,59 @@ def label_issues(of: Given, space: NDArray[np.float32], near: Neighbours, notes:
     y, names = pd.factorize(values, sort=False)
     y = y.astype(np.int64)
     found = reading.read_classes(y, features, near, columns, codes, groups)
+    labelled = _Labelled(there, len(of.vectors), y, names)
+    return {"label": _wrong_classes(labelled, found), "misplaced": _misplaced(labelled, near)}
+
+
+@dataclass(frozen=True)
+class _Labelled:
+    """Rows with a class: which they are of how many, their codes (M,), and the classes' names."""
+
+    rows: NDArray[np.int64]
+    count: int
+    y: NDArray[np.int64]
+    names: Any
+
+    @cached_property
+    def place(self) -> NDArray[np.int64]:
+        """The place of each row among those with a class, (N,); -1 where it has none."""
+        place = np.full(self.count, -1)
+        place[self.rows] = np.arange(len(self.rows))
+        return place
+
+    def spread(self, values: NDArray[Any], missing: Any) -> NDArray[Any]:
+        """Return values of rows with a class as ones of all rows."""
+        return _spread(values, self.rows, self.count, missing)
+
+
+def _wrong_classes(of: _Labelled, found: reading.Read) -> Issue:
+    """Return the labels that read as another class, out of fold."""
+    y, names = of.y, of.names
     issue, likelier, score = reading.confident(found.probabilities, y)
-    rows, place = len(of.vectors), np.full(len(of.vectors), -1)
-    place[there] = np.arange(len(there))
 
     def reason(row: int) -> str:
-        at = place[row]
+        at = of.place[row]
         given_p, other_p = found.probabilities[at, y[at]], found.probabilities[at, likelier[at]]
         return f"labelled {names[y[at]]}, reads as {names[likelier[at]]} ({other_p:.0%} against {given_p:.0%})"
 
-    named = np.full(rows, None, dtype=object)
     predicted = found.probabilities.argmax(axis=1)
-    named[there] = [str(names[code]) for code in predicted]
-    out = {
-        "label": Issue(
-            _spread(issue, there, rows, False), _spread(score, there, rows, 1.0), reason,
-            f"out of fold by {found.by}, right in {(predicted == y).mean():.0%}", None, {"predicted_label": named},
-        )
-    }  # fmt: skip
-    sits, own, rival, most = reading.misplaced(y, near[1])
-    k = near[1].shape[1]
+    named = np.full(of.count, None, dtype=object)
+    named[of.rows] = [str(names[code]) for code in predicted]
+    method = f"out of fold by {found.by}, right in {(predicted == y).mean():.0%}"
+    return Issue(of.spread(issue, False), of.spread(score, 1.0), reason, method, None, {"predicted_label": named})
 
-    def sits_reason(row: int) -> str:
-        at = place[row]
+
+def _misplaced(of: _Labelled, near: Neighbours) -> Issue:
+    """Return the rows that sit among those of another class."""
+    y, names, k = of.y, of.names, near[1].shape[1]
+    sits, own, rival, most = reading.misplaced(y, near[1])
+
+    def reason(row: int) -> str:
+        at = of.place[row]
         return f"{most[at]} of its {k} neighbours are {names[rival[at]]}, {round(own[at] * k)} are {names[y[at]]}"
 
     method = f"classes of {k} neighbours in the embedding"
-    return out | {
-        "misplaced": Issue(_spread(sits, there, rows, False), _spread(own, there, rows, 1.0), sits_reason, method)
-    }
+    return Issue(of.spread(sits, False), of.spread(own, 1.0), reason, method)
 
 
 def _wrong_numbers(
