@@ -20,7 +20,8 @@ from isotropy.evaluation.resampling import resample
 from isotropy.evaluation.score import Measurement, evaluator_title, number
 from isotropy.evaluation.splits import stratified
 from isotropy.evaluation.task import has_label
-from isotropy.finetuning.finetune import PROBE, SPREAD, TUNED, Progress, finetune_rows, scratch_settings
+from isotropy.finetuning.beginning import PROBE, SPREAD
+from isotropy.finetuning.finetune import TUNED, Progress, finetune_rows, scratch_settings
 from isotropy.finetuning.finetuned import FineTuned
 from isotropy.finetuning.head import linear_model
 from isotropy.finetuning.held_out import Rows

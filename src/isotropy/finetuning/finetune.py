@@ -1,8 +1,7 @@
 """Fine-tuning: from a representation and labels of some rows to a network that predicts the others'."""
 
-import copy
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from time import perf_counter
 from typing import Any
 
@@ -14,21 +13,21 @@ from torch import Tensor, nn
 
 from isotropy.batch import Batch, take
 from isotropy.errors import UserError, nearest
-from isotropy.evaluation.evaluators.linear import LinearModel
 from isotropy.evaluation.metrics import leading_first, score_of
 from isotropy.evaluation.task import Task, has_label
+from isotropy.finetuning.beginning import Beginning
 from isotropy.finetuning.finetuned import FineTuned, probabilities
-from isotropy.finetuning.head import Head, Network, linear_model
+from isotropy.finetuning.head import Network, linear_model
 from isotropy.finetuning.held_out import Rows, choose, parts, temperature
 from isotropy.finetuning.rounds import Material, Rounds, SelfSupervised, Trained, train_rounds
 from isotropy.finetuning.settings import FineTuning
-from isotropy.finetuning.spread import Spread, may_spread, some_of
+from isotropy.finetuning.spread import may_spread, some_of
 from isotropy.finetuning.target import Target
 from isotropy.representation import Representation, embed_rows, example_for
 from isotropy.representation.embeddings import learning_rows
 
 Progress = Callable[[str, int, int], None]
-PROBE, TUNED, SPREAD = "frozen probe", "fine-tuned", "frozen probe on spread labels"
+TUNED = "fine-tuned"
 
 
 def finetune(
@@ -151,7 +150,7 @@ def finetune_rows(
         encoded, target.task, settings.validation, settings.folds, few=settings.few(representation.encoder), seed=seed,
         groups=own,
     )  # fmt: skip
-    begin = _Beginning(representation, material, z, linear_model(z, encoded, target, z[:1], seed=seed, groups=own))
+    begin = Beginning(representation, material, z, linear_model(z, encoded, target, z[:1], seed=seed, groups=own))
     others = np.setdiff1d(train, labelled)
     if target.task == "classes" and may_spread(len(labelled), len(others)):
         begin = begin.better(begin.spread_to(some_of(others)), pairs)
@@ -165,7 +164,7 @@ def finetune_rows(
 
 
 def _on_every_part(
-    begin: "_Beginning",
+    begin: Beginning,
     material: Material,
     pairs: Sequence[tuple[Rows, Rows]],
     ends: float | None,
@@ -191,69 +190,8 @@ def _tuned(made: Representation, encoder: nn.Module, rows: Tensor | Batch, train
     )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class _Beginning:
-    """Makes the network that fine-tuning begins with: a copy of the encoder, and the probe on some labelled rows.
-
-    The probe is on their embeddings `z` and has the form and the strength of `like`: chosen once, which favours it.
-    With `spread` it learns from further rows, to which their labels spread.
-    """
-
-    representation: Representation
-    material: Material
-    z: NDArray[np.float32]
-    like: LinearModel
-    spread: Spread | None = None
-
-    @property
-    def name(self) -> str:
-        """What the network is called where its head stays the probe."""
-        return PROBE if self.spread is None else SPREAD
-
-    def spread_to(self, others: Rows) -> "_Beginning":
-        """Return the beginning whose probe learns from rows without a label as well."""
-        rows = take(self.material.rows, torch.from_numpy(others))
-        spread = Spread.over(self.z, self.representation.embed_stored(rows))
-        z, encoded = replace(self, spread=spread).learnt(np.arange(len(self.z)))
-        like = linear_model(z, encoded, self.material.target, z[:1], seed=self.material.seed)
-        return replace(self, spread=spread, like=like)
-
-    def better(self, other: "_Beginning", pairs: Sequence[tuple[Rows, Rows]]) -> "_Beginning":
-        """Return the other beginning if its probe gets more held-out rows right, or if none are held out."""
-        mine, others = (
-            sum(int((one.read(fit, out) == self.material.encoded[out]).sum()) for fit, out in pairs)
-            for one in (self, other)
-        )
-        return other if not pairs or others > mine else self
-
-    def learnt(self, places: Rows) -> tuple[NDArray[np.float32], NDArray[Any]]:
-        """Return the embeddings and the encoded labels that the probe on the labelled rows `places` learns from."""
-        z, encoded = self.z[places], self.material.encoded[places]
-        if self.spread is None:
-            return z, encoded
-        others, given = self.spread(places, encoded)
-        return np.concatenate([z, others]), np.concatenate([encoded, given])
-
-    def head(self, places: Rows) -> Head:
-        """Return the probe on the labelled rows `places`."""
-        z, encoded = self.learnt(places)
-        return Head.probe(z, encoded, self.material.target, dropout=self.material.settings.dropout, like=self.like)
-
-    @torch.no_grad()
-    def read(self, fit: Rows, out: Rows) -> NDArray[np.int64]:
-        """Return the classes that the probe on the labelled rows `fit` gives to the labelled rows `out`."""
-        return self.head(fit).eval()(torch.from_numpy(self.z[out])).argmax(1).numpy()
-
-    def __call__(self, places: Rows) -> Network:
-        """Return the network with the probe on the labelled rows `places`."""
-        head = self.head(places)
-        encoder, block = copy.deepcopy((self.representation.encoder, self.representation.embedding.vector_block()))
-        encoder.drop_units(self.material.settings.encoder_dropout)
-        return Network(encoder, head.to(self.representation.device), block)
-
-
 def _decided(
-    begin: _Beginning,
+    begin: Beginning,
     material: Material,
     pairs: Sequence[tuple[Rows, Rows]],
     found: Sequence[Trained],
