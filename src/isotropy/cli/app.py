@@ -6,7 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
-from isotropy.cli.reading import ALL, AS_THE_RUN, LABELLED, one_or_several, reads, sources
+from isotropy.cli.options import RUN, SOURCES, Baselines, Device, Evaluate, Json, Keep, LabelBudget, names, origin
+from isotropy.cli.reading import ALL, AS_THE_RUN, LABELLED, reads, sources
 from isotropy.cli.show import answering, waiting
 from isotropy.errors import UserError
 from isotropy.io.paths import existing_folder
@@ -23,26 +24,6 @@ app = typer.Typer(
 )
 
 # Verbs import what they need when they run: `isotropy --help` answers without loading torch.
-# Paths are looked at while the line is read, so that a wrong one is answered without it, too.
-_RUN = typer.Argument(help="The directory of a run.", callback=existing_folder)
-_SOURCES = typer.Argument(
-    help="A .csv, .parquet, .npy or .npz file, a folder of images, or recordings: several files.", callback=sources
-)
-LabelBudget = Annotated[
-    str | None,
-    typer.Option(help="Sizes of the few-label curve, for example 1,10,50,1%: labels a class or percentages."),
-]
-Evaluate = Annotated[
-    str,
-    typer.Option(help="Evaluators: linear, knn, trees, few_labels, search, clusters (the default), mlp."),
-]
-Keep = Annotated[
-    list[str] | None,
-    typer.Option(help="Column, array of an .npz, or file or folder of images to write beside; repeatable."),
-]
-Baselines = Annotated[str, typer.Option(help="Baselines on request beside those always there: patches (images).")]
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @app.callback()
@@ -68,7 +49,7 @@ def _method_names(incomplete: str) -> list[str]:
 @app.command()
 @reads(ALL)
 def fit(
-    path: Annotated[list[str] | None, _SOURCES] = None,
+    path: Annotated[list[str] | None, SOURCES] = None,
     method: Annotated[
         str | None,
         typer.Option(help="Method; `isotropy methods` lists them (default: auto).", autocompletion=_method_names),
@@ -124,15 +105,16 @@ def fit(
             from isotropy.cli import fit as verb
 
         answer(verb.fit(
-            _at(path, data), settings, resume=resume, out=out, evaluators=_names(evaluate), baselines=_names(baselines),
-            label_budget=label_budget, device=device, stop_on_collapse=stop_on_collapse, dry_run=dry_run,
+            origin(path, data), settings, resume=resume, out=out, evaluators=names(evaluate),
+            baselines=names(baselines), label_budget=label_budget, device=device, stop_on_collapse=stop_on_collapse,
+            dry_run=dry_run,
         ))  # fmt: skip
 
 
 @app.command()
 @reads(AS_THE_RUN)
 def embed(
-    run: Annotated[Path, _RUN],
+    run: Annotated[Path, RUN],
     path: Annotated[list[str], typer.Argument(help="Data of the same kind as the run's.", callback=sources)],
     out: Annotated[
         Path, typer.Option(help="A .parquet, .arrow, .npy or .csv file to write; with --shard-rows a folder of them.")
@@ -157,7 +139,7 @@ def embed(
             from isotropy.cli import embed as verb
 
         answer(verb.embed(
-            run, _at(path, data), out, codes=codes, standardise=standardise, keep=keep or [], shard_rows=shard_rows,
+            run, origin(path, data), out, codes=codes, standardise=standardise, keep=keep or [], shard_rows=shard_rows,
             device=device,
         ))  # fmt: skip
 
@@ -165,7 +147,7 @@ def embed(
 @app.command()
 @reads(LABELLED)
 def probe(
-    run: Annotated[Path, _RUN],
+    run: Annotated[Path, RUN],
     path: Annotated[list[str], typer.Argument(help="Labelled data of the same kind as the run's.", callback=sources)],
     *,
     data: dict[str, Any],
@@ -182,7 +164,7 @@ def probe(
             from isotropy.cli import probe as verb
 
         answer(verb.probe(
-            run, _at(path, data), evaluators=_names(evaluate), baselines=_names(baselines), label_budget=label_budget,
+            run, origin(path, data), evaluators=names(evaluate), baselines=names(baselines), label_budget=label_budget,
             seed=seed, device=device,
         ))  # fmt: skip
 
@@ -190,7 +172,7 @@ def probe(
 @app.command()
 @reads([name for name in LABELLED if name != "label"])
 def finetune(
-    run: Annotated[Path, _RUN],
+    run: Annotated[Path, RUN],
     path: Annotated[
         list[str], typer.Argument(help="Data of the same kind as the run's, labelled in part or all.", callback=sources)
     ],
@@ -219,7 +201,7 @@ def finetune(
             from isotropy.cli import finetune as verb
 
         answer(verb.finetune(
-            run, _at(path, data) | ({} if label is None else {"label": label}), budget=budget, joint=joint,
+            run, origin(path, data) | ({} if label is None else {"label": label}), budget=budget, joint=joint,
             settings=set_ or [], seed=seed, out=out, device=device,
         ))  # fmt: skip
 
@@ -243,12 +225,12 @@ def predict(
         with waiting(_LOADING):
             from isotropy.cli import predict as verb
 
-        answer(verb.predict(model, _at(path, data), out, keep=keep or [], device=device))
+        answer(verb.predict(model, origin(path, data), out, keep=keep or [], device=device))
 
 
 @app.command()
 def export(
-    run: Annotated[Path, _RUN],
+    run: Annotated[Path, RUN],
     to: Annotated[
         str,
         typer.Option(
@@ -286,7 +268,7 @@ def diagnose(
 @app.command()
 @reads(ALL)
 def compare(
-    path: Annotated[list[str], _SOURCES],
+    path: Annotated[list[str], SOURCES],
     methods: Annotated[str, typer.Option(help="Methods, for example lfr,masked (default: a few that suit).")] = "",
     seeds: Annotated[
         int | None, typer.Option(min=1, help="Runs of each method (default: 1, and 2 without a label).")
@@ -308,7 +290,7 @@ def compare(
             from isotropy.cli import compare as verb
 
         answer(verb.compare(
-            _at(path, data), methods=_names(methods), seeds=seeds, budget=budget, seed=seed, settings=set_ or [],
+            origin(path, data), methods=names(methods), seeds=seeds, budget=budget, seed=seed, settings=set_ or [],
             device=device, out=out, again=GIVEN,
         ))  # fmt: skip
 
@@ -344,7 +326,7 @@ def methods(
 @app.command()
 @reads(AS_THE_RUN)
 def search(
-    run: Annotated[Path, _RUN],
+    run: Annotated[Path, RUN],
     path: Annotated[
         list[str] | None,
         typer.Argument(help="Data of the same kind to search (default: the run's own rows).", callback=sources),
@@ -367,12 +349,12 @@ def search(
         with waiting(_LOADING):
             from isotropy.cli import search as verb
 
-        answer(verb.search(run, _at(path, data), query, top_k=k, out=out, device=device))
+        answer(verb.search(run, origin(path, data), query, top_k=k, out=out, device=device))
 
 
 @app.command()
 def cluster(
-    run: Annotated[Path, _RUN],
+    run: Annotated[Path, RUN],
     k: Annotated[str, typer.Option("-k", help="Number of clusters, or auto: the one that is found again.")] = "auto",
     method: Annotated[str, typer.Option(help="kmeans, or hdbscan: dense regions, and rows in none.")] = "kmeans",
     seed: Annotated[int, typer.Option(min=0, help="Random seed.")] = 0,
@@ -388,7 +370,7 @@ def cluster(
 
 @app.command()
 def explore(
-    run: Annotated[Path, _RUN],
+    run: Annotated[Path, RUN],
     write_only: Annotated[
         bool, typer.Option("--write-only", help="Write map, neighbours and scores, and start nothing.")
     ] = False,
@@ -404,7 +386,7 @@ def explore(
 
 @app.command()
 def audit(
-    run: Annotated[Path, _RUN],
+    run: Annotated[Path, RUN],
     label: Annotated[
         str | None,
         typer.Option(help="A label of the run, another column of its data, or a .npy, .csv or .parquet file of one."),
@@ -429,11 +411,3 @@ def demo(
         from isotropy.cli import demo as verb
 
     verb.demo(out, lambda words: app(words, prog_name="isotropy", standalone_mode=False))
-
-
-def _names(text: str) -> tuple[str, ...]:
-    return tuple(name.strip() for name in text.split(",") if name.strip())
-
-
-def _at(path: list[str] | None, data: dict[str, Any]) -> dict[str, Any]:
-    return {"path": one_or_several(path), **data}

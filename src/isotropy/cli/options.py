@@ -1,0 +1,39 @@
+"""The arguments and options that several commands share; how data is read is in `reading`."""
+
+from typing import Annotated, Any
+
+import typer
+
+from isotropy.cli.reading import one_or_several, sources
+from isotropy.io.paths import existing_folder
+
+# Paths are looked at while the line is read, so that a wrong one is answered without it, too.
+RUN = typer.Argument(help="The directory of a run.", callback=existing_folder)
+SOURCES = typer.Argument(
+    help="A .csv, .parquet, .npy or .npz file, a folder of images, or recordings: several files.", callback=sources
+)
+LabelBudget = Annotated[
+    str | None,
+    typer.Option(help="Sizes of the few-label curve, for example 1,10,50,1%: labels a class or percentages."),
+]
+Evaluate = Annotated[
+    str,
+    typer.Option(help="Evaluators: linear, knn, trees, few_labels, search, clusters (the default), mlp."),
+]
+Keep = Annotated[
+    list[str] | None,
+    typer.Option(help="Column, array of an .npz, or file or folder of images to write beside; repeatable."),
+]
+Baselines = Annotated[str, typer.Option(help="Baselines on request beside those always there: patches (images).")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def names(text: str) -> tuple[str, ...]:
+    """Return the names of a list with commas."""
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def origin(path: list[str] | None, data: dict[str, Any]) -> dict[str, Any]:
+    """Return the keywords of `isotropy.read`: where the data is, and how it is read."""
+    return {"path": one_or_several(path), **data}
