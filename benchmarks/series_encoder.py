@@ -16,7 +16,7 @@ import torch
 
 from isotropy.encoders import DilatedResNet, Encoder, MultiScaleCNN, SeriesCNN
 from isotropy.encoders.encoder import to_channels_last
-from isotropy.training.precision import choose
+from isotropy.training.precision import choose_precision
 
 ROWS = 64
 SHAPES = ((9, 128), (1, 256), (1, 1000))
@@ -25,7 +25,7 @@ SHAPES = ((9, 128), (1, 256), (1, 1000))
 def step(encoder: Encoder, x: torch.Tensor) -> Callable[[], None]:
     """Return a call of forward and backward, as the loop runs them."""
     to_channels_last(encoder.train())
-    low = choose("auto", x.device, encoder) == "bf16"
+    low = choose_precision("auto", x.device, encoder) == "bf16"
     gradient = torch.randn(ROWS, encoder.width)
 
     def run() -> None:

@@ -32,7 +32,7 @@ from isotropy.encoders import Encoder, Timm, wrap
 from isotropy.methods import SimCLR
 from isotropy.objectives import nt_xent
 from isotropy.training import Optim, Step, fit
-from isotropy.training.precision import choose
+from isotropy.training.precision import choose_precision
 from isotropy.views import ImageViews
 
 SIZE, LR, HIDDEN, OUT = 32, 0.06, 512, 128
@@ -149,7 +149,7 @@ def main() -> int:
     arguments = measure.start(parser)
     torch.manual_seed(0)
     batch, steps, turns = (256, 2, 3) if arguments.full else (64, 3, 3)
-    default = choose("auto", CPU, resnet18())
+    default = choose_precision("auto", CPU, resnet18())
     rows, workers, lightly_default = [], {}, []
     for precision in dict.fromkeys(("float32", default)):
         times, by_workers = compare(resnet18, batch, steps, precision, turns)

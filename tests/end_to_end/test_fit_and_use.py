@@ -114,7 +114,7 @@ def test_a_label_changes_nothing_but_the_probes(files, cli):
 
 def test_a_budget_and_the_default_become_epochs(files, cli, tmp_path, monkeypatch):
     monkeypatch.setattr(prepare, "seconds_per_epoch", lambda prepared: 2.0)
-    monkeypatch.setattr(planning, "divided", lambda prepared, budget, spent: (budget, ()))
+    monkeypatch.setattr(planning, "parts_of_budget", lambda prepared, budget, spent: (budget, ()))
     monkeypatch.setattr(defaults, "DEFAULT_BUDGET", 4.0)
     exact = ("--precision", "float32")
     said = cli("fit", files / "people.csv", *exact, "--budget", "2s", *SMALL_TABLE, "--out", "a")

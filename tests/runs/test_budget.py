@@ -25,14 +25,14 @@ def test_training_gets_what_all_else_leaves_and_its_least_share(prepared, monkey
     monkeypatch.setattr(budget, "_PAGE", 0.0)
     # All 90 rows are embedded, and the training rows once more, from which the embedding is learnt.
     monkeypatch.setattr(budget, "_embedding", lambda prepared: (embedding / (90 + len(prepared.train)), 8))
-    assert budget.divided(prepared, 10.0, spent)[0] == pytest.approx(left)
+    assert budget.parts_of_budget(prepared, 10.0, spent)[0] == pytest.approx(left)
 
 
 @pytest.mark.parametrize(("rows", "seconds"), [(750, 2.0), (1500, 4.0), (3000, 4.0)])
 def test_the_page_is_paid_for(monkeypatch, rows, seconds):
     monkeypatch.setattr(budget, "_embedding", lambda prepared: (0.0, 8))
     planned = next(train(np.random.default_rng(0).normal(size=(rows, 3)), method="simclr", epochs=1))
-    assert 100 - budget.divided(planned.prepared, 100.0)[0] == pytest.approx(seconds)
+    assert 100 - budget.parts_of_budget(planned.prepared, 100.0)[0] == pytest.approx(seconds)
 
 
 def test_what_is_evaluated_is_as_wide_as_the_joined_embedding(prepared):
@@ -43,10 +43,10 @@ def test_what_is_evaluated_is_as_wide_as_the_joined_embedding(prepared):
 def test_evidence_of_a_label_is_paid_for(prepared, monkeypatch):
     monkeypatch.setattr(budget, "_embedding", lambda prepared: (0.0, 8))
     labelled = next(train(ROWS, label=np.arange(90) % 2, method="simclr", epochs=1)).prepared
-    assert budget.divided(labelled, 100.0)[0] < 100.0 == budget.divided(prepared, 100.0)[0]
+    assert budget.parts_of_budget(labelled, 100.0)[0] < 100.0 == budget.parts_of_budget(prepared, 100.0)[0]
     network = prepared.method.encoder
     was = network.training
-    budget.divided(prepared, 100.0)
+    budget.parts_of_budget(prepared, 100.0)
     assert network.training == was
 
 
@@ -68,7 +68,7 @@ def test_on_a_slower_machine_evidence_is_given_more(monkeypatch):
     kept = []
     for pace in (1.0, 2.0):
         monkeypatch.setattr(budget, "_pace", lambda pace=pace: pace)
-        kept.append(100 - budget.divided(prepared, 100.0)[0])
+        kept.append(100 - budget.parts_of_budget(prepared, 100.0)[0])
     assert kept[1] == pytest.approx(2 * kept[0]) and kept[0] > 0
 
 
@@ -88,11 +88,11 @@ def test_fewer_rows_are_probed_where_the_budget_leaves_too_little(monkeypatch, s
     rows = np.random.default_rng(0).normal(size=(100_000, 3)).astype(np.float32)
     settings = {"encoder.width": 8, "encoder.hidden": 8}
     planned = next(train(rows, label=np.arange(100_000) % 2, method="simclr", settings=settings, epochs=1))
-    assert budget.divided(planned.prepared, seconds)[1] == most
+    assert budget.parts_of_budget(planned.prepared, seconds)[1] == most
 
 
 def test_a_run_probes_so_many_rows_and_a_resumed_one_as_many(monkeypatch, tmp_path):
-    monkeypatch.setattr(planning, "divided", lambda prepared, budget, spent: (budget / 2, (50, 10)))
+    monkeypatch.setattr(planning, "parts_of_budget", lambda prepared, budget, spent: (budget / 2, (50, 10)))
     monkeypatch.setattr(prepare, "seconds_per_epoch", lambda prepared: 1.0)
     found = []
     for event in train(ROWS, label=np.arange(90) % 2, method="simclr", budget=6, out=tmp_path / "run"):

@@ -151,7 +151,7 @@ def test_the_weights_are_kept_before_what_can_fail(prepared, tmp_path, monkeypat
 
     run = Run(tmp_path)
     with monkeypatch.context() as patch, pytest.raises(UserError, match="No space"):
-        patch.setattr(isotropy.runs.columns, "writing", full)
+        patch.setattr(isotropy.runs.columns, "writing_embeddings", full)
         represented(prepared).save_weights(tmp_path)
         run.export(prepared, represented(prepared), [], None)
     assert {path.name for path in tmp_path.iterdir()} == {"embedding.safetensors", "encoder.safetensors"}

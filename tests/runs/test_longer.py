@@ -41,7 +41,7 @@ def end(events):
 def run(tmp_path, monkeypatch):
     """Return a run of three epochs, each of four steps; an epoch takes a second."""
     monkeypatch.setattr(prepare, "seconds_per_epoch", lambda prepared: 1.0)
-    monkeypatch.setattr(planning, "divided", lambda prepared, budget: (budget - 2, ()))
+    monkeypatch.setattr(planning, "parts_of_budget", lambda prepared, budget: (budget - 2, ()))
     end(train(data(), recipe(), epochs=3, out=tmp_path / "run", evaluators=("knn",)))
     return tmp_path / "run"
 

@@ -147,7 +147,7 @@ def test_a_path_is_remembered_and_settings_change_the_recipe(tmp_path, monkeypat
 
 def test_a_budget_and_the_default_length_become_epochs(monkeypatch):
     monkeypatch.setattr(prepare, "seconds_per_epoch", lambda prepared: 2.0)
-    monkeypatch.setattr(planning, "divided", lambda prepared, budget, spent: (budget, ()))
+    monkeypatch.setattr(planning, "parts_of_budget", lambda prepared, budget, spent: (budget, ()))
     planned = next(train(ROWS, RECIPE, budget=8))
     assert (planned.epochs, planned.reason, planned.seconds) == (4.0, "budget", 8.0)
     assert next(train(ROWS, method="simclr")).epochs == 90.0, "three minutes"

@@ -20,26 +20,27 @@ class Network(nn.Module):
 def test_auto_is_bf16_only_with_units_and_an_encoder_that_gains(monkeypatch, unit, there, convolutional):
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {unit: there}, raising=False)
     wanted = "bf16" if there and unit != "avx512_f" and convolutional else "float32"
-    assert precision.choose("auto", CPU, Network(convolutional)) == wanted
+    assert precision.choose_precision("auto", CPU, Network(convolutional)) == wanted
 
 
 @pytest.mark.parametrize("there", [True, False])
 def test_tables_gain_too(monkeypatch, there):
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": there}, raising=False)
-    assert precision.choose("auto", CPU, Network(False, fast_in_bf16=True)) == ("bf16" if there else "float32")
+    wanted = "bf16" if there else "float32"
+    assert precision.choose_precision("auto", CPU, Network(False, fast_in_bf16=True)) == wanted
 
 
 def test_a_module_that_says_nothing_and_a_torch_that_cannot_tell_stay_in_float32(monkeypatch):
-    assert precision.choose("auto", CPU, nn.Linear(2, 2)) == "float32"
+    assert precision.choose_precision("auto", CPU, nn.Linear(2, 2)) == "float32"
     monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
-    assert precision.choose("auto", CPU, Network(True)) == "float32"
+    assert precision.choose_precision("auto", CPU, Network(True)) == "float32"
 
 
 @pytest.mark.parametrize("wanted", ["float32", "bf16"])
 def test_what_is_asked_for_is_taken(wanted):
-    assert precision.choose(wanted, CPU, nn.Linear(2, 2)) == wanted
+    assert precision.choose_precision(wanted, CPU, nn.Linear(2, 2)) == wanted
 
 
 def test_an_unknown_precision_is_refused_with_the_nearest():
     with pytest.raises(UserError, match="did you mean 'bf16'"):
-        precision.choose("bfl16", CPU, nn.Linear(2, 2))
+        precision.choose_precision("bfl16", CPU, nn.Linear(2, 2))

@@ -91,7 +91,7 @@ def given(
         labels = read.labels if labels is None else labels
         part = read.split if part is None else part
         groups = read.groups if groups is None else groups
-    found = None if labels is None else as_labels(labels)
+    found = None if labels is None else label_column(labels)
     return Given(
         vectors, raw_of(representation, rows, read), found, None if found is None else decided(found),
         part=None if part is None else np.asarray(part).astype(str),
@@ -99,7 +99,7 @@ def given(
     )  # fmt: skip
 
 
-def as_labels(values: ArrayLike) -> NDArray[Any]:
+def label_column(values: ArrayLike) -> NDArray[Any]:
     """Return labels as an array (N,); raises UserError where they are of another shape."""
     found = values.to_numpy() if isinstance(values, pd.Series) else np.asarray(values)
     found = found[:, 0] if found.ndim == 2 and found.shape[1] == 1 else found

@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from isotropy.audit.audit import issues_of
-from isotropy.audit.given import Given, Raw, as_labels, raw_of
+from isotropy.audit.given import Given, Raw, label_column, raw_of
 from isotropy.audit.issue import KINDS, Audit
 from isotropy.data import Data, read
 from isotropy.data.readers import find_reader
@@ -116,7 +116,7 @@ def _label(
     if label is None:
         return (names[0], held[names[0]], task) if names[0] in held else ("label", None, None)
     if not isinstance(label, str):
-        return "label", as_labels(label), None
+        return "label", label_column(label), None
     if label in held:
         return label, held[label], task
     if Path(label).suffix in _FILES:
@@ -150,7 +150,7 @@ def _of_file(path: Path) -> NDArray[Any]:
         raise UserError(f"--label {path}: cannot be read (there is no such file)")
     found = find_reader(path).read(path, [])
     if isinstance(found, np.ndarray):
-        return as_labels(found)
+        return label_column(found)
     frame = cast(pd.DataFrame, found)
     if frame.shape[1] != 1:
         raise UserError(f"--label {path}: has {frame.shape[1]} columns: give a file of one, with a value for each row")

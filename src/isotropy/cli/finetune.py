@@ -18,7 +18,7 @@ from isotropy.data import ArrayDataset
 from isotropy.errors import UserError
 from isotropy.evaluation.score import number, with_interval
 from isotropy.evaluation.task import has_label
-from isotropy.finetuning.arms import arm_title, compare_arms, shown
+from isotropy.finetuning.arms import arm_title, compare_arms, short_table
 from isotropy.finetuning.finetune import finetune_rows, settings_of
 from isotropy.finetuning.finetuned import ABOUT
 from isotropy.finetuning.rounds import SelfSupervised
@@ -136,7 +136,7 @@ def _show(found: dict[str, Any], place: Path) -> None:
     table = Table(title=title, title_justify="left", title_style="", box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for place_, head in enumerate(("model", "score", "fine-tuned minus this")):
         table.add_column(head, no_wrap=True, overflow="ellipsis" if not place_ else "fold")
-    for line in shown(found):
+    for line in short_table(found):
         gap = line["difference"]
         mine = Text(arm_title(line), style="bold" if gap is None else "")
         table.add_row(mine, _interval(line), "" if gap is None else with_interval(gap))

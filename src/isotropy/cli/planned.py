@@ -8,7 +8,7 @@ from isotropy.cli.show import counted, duration, note, say
 from isotropy.runs.auto import AUTO
 from isotropy.runs.events import Planned
 from isotropy.runs.prepare import weights_taken
-from isotropy.training.precision import choose
+from isotropy.training.precision import choose_precision
 
 # How much longer a run is that may pay, and that in time for one of the default length.
 _LONGER, _DEFAULT_LONGER = 3, "--budget 10m"
@@ -18,7 +18,7 @@ def show_plan(planned: Planned, settings: dict[str, Any]) -> None:
     """Say what will be trained, for how many epochs, how long that takes, and what decided it."""
     prepared = planned.prepared
     recipe, encoder = prepared.recipe, prepared.method.encoder
-    precision = choose(recipe.train.precision, prepared.device, encoder)
+    precision = choose_precision(recipe.train.precision, prepared.device, encoder)
     kept = f", {duration(planned.reserved)} of it for all else" if planned.reserved else ""
     reason = {
         "budget": f"--budget {settings['budget']}{kept}",

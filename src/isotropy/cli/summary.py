@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from isotropy.diagnostics.answers import LEARNING, NOT_KNOWN, few_labels
+from isotropy.diagnostics.answers import LEARNING, NOT_KNOWN, few_label_line
 from isotropy.diagnostics.verdict import Verdict
 from isotropy.evaluation.leaderboard import SEARCH
 from isotropy.evaluation.score import number
@@ -44,7 +44,7 @@ def _advice(verdict: Verdict, folder: Path, longer: str, *, probed: bool) -> str
 
 def _of_label(found: dict[str, Any]) -> Iterator[str]:
     metric = found["metric"]
-    if few := few_labels(found):
+    if few := few_label_line(found):
         said = f"{metric} {number(few['ours'])} with {few['size']}"
         yield f"few labels  {said}, {_beside(few['best'], few['value'], few['difference'])}"
     for line in _all_labels(found):

@@ -15,7 +15,7 @@ from isotropy.clusters.axes import Floats, principal
 from isotropy.clusters.pictures import PICTURE_ROWS, SEEN, pictures
 from isotropy.errors import UserError
 from isotropy.runs import columns
-from isotropy.runs.columns import Column, name_for, with_columns
+from isotropy.runs.columns import Column, add_columns, name_for
 from isotropy.runs.embedded import FILE, Embedded
 from isotropy.search import nearest
 
@@ -98,7 +98,7 @@ def prepare_explorer(
     scores, said = _scores(found, path)
     progress("writing")
     added |= shown
-    with_columns(path, added | scores, dropped=[columns.SCORE, columns.PICTURE])
+    add_columns(path, added | scores, dropped=[columns.SCORE, columns.PICTURE])
     return {one.role: name for name, one in added.items()}, notes + unseen + said
 
 

@@ -16,7 +16,7 @@ from isotropy.data import Data
 from isotropy.errors import UserError
 from isotropy.io.atomic import write_atomically
 from isotropy.runs import columns
-from isotropy.runs.columns import with_columns
+from isotropy.runs.columns import add_columns
 from isotropy.runs.embedded import FILE, Embedded
 
 FORMAT = 1
@@ -114,7 +114,7 @@ def cluster_run(
     progress("writing")
     path = found.run.folder / FILE
     added = {columns.name_for(columns.CLUSTER, path): columns.Column(clusters.labels, columns.CLUSTER)}
-    with_columns(path, added)
+    add_columns(path, added)
     try:
         text = json.dumps(made.to_json(), indent=1, allow_nan=False)
         write_atomically(found.run.folder / columns.CLUSTERS, text.encode())

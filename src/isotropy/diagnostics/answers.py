@@ -78,7 +78,7 @@ def better(probes: Sequence[Mapping[str, Any]]) -> Iterator[Answer]:
 def _better(question: str, entry: Mapping[str, Any]) -> Answer | None:
     untrained = question == UNTRAINED
     line = _line(entry, untrained=untrained)
-    few = _few_untrained(entry) if untrained else few_labels(entry)
+    few = _few_untrained(entry) if untrained else few_label_line(entry)
     if line is None and few is None:
         return None
     parts, outcomes = [], []
@@ -115,7 +115,7 @@ def behind(probes: Sequence[Mapping[str, Any]], step: int) -> Evidence:
     """Return the evidence, one finding per label, that what is free is better on all labels, with few of them too."""
     found = []
     for entry in probes:
-        line, few = _line(entry, untrained=False), few_labels(entry)
+        line, few = _line(entry, untrained=False), few_label_line(entry)
         if line is None or line["difference"]["high"] >= 0 or (few and few["difference"]["low"] > 0):
             return ()
         found.append(_finding(entry, line, 0.0, step))
@@ -128,7 +128,7 @@ def best_free(entry: Mapping[str, Any]) -> str:
     return "" if line is None else str(line["representation"])
 
 
-def few_labels(entry: Mapping[str, Any]) -> Mapping[str, Any] | None:
+def few_label_line(entry: Mapping[str, Any]) -> Mapping[str, Any] | None:
     """Return the line of the few-label curve for 10 labels a class, else its middle one; None without a curve."""
     lines = [one for one in entry.get("few_labels", ()) if one["difference"] is not None]
     return next((one for one in lines if one["size"] == _TEN), lines[len(lines) // 2] if lines else None)
@@ -136,7 +136,7 @@ def few_labels(entry: Mapping[str, Any]) -> Mapping[str, Any] | None:
 
 def _few_untrained(entry: Mapping[str, Any]) -> Mapping[str, Any] | None:
     """Return the size that `few_labels` shows, and ours minus the untrained encoder there; None without a curve."""
-    shown = few_labels(entry)
+    shown = few_label_line(entry)
     scores = entry.get("scores", ()) if shown else ()
     few = (s for s in scores if s["evaluator"] == "few_labels" and s["representation"] == _UNTRAINED)
     gap = next((s["difference"] for s in few if s["detail"]["size"] == (shown or {})["size"]), None)

@@ -155,7 +155,7 @@ def _summary(model: FineTuned, arms: list[_Arm], problem: Problem, details: dict
     return {**found, "sentence": sentence(found)}
 
 
-def shown(found: dict[str, Any]) -> list[dict[str, Any]]:
+def short_table(found: dict[str, Any]) -> list[dict[str, Any]]:
     """Return the arms that a short table has: the network's own three, trees, and the best free."""
     return [
         line
@@ -177,7 +177,7 @@ def arm_title(line: dict[str, Any]) -> str:
 
 def sentence(found: dict[str, Any]) -> str:
     """Return one sentence: what the model reaches, and which arms it beats, equals and is behind."""
-    first, *others = shown(found)
+    first, *others = short_table(found)
     what = {
         TUNED: "fine-tuning",
         PROBE: "the frozen probe, which held-out rows prefer to fine-tuning,",

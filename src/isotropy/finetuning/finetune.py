@@ -18,7 +18,7 @@ from isotropy.evaluation.task import Task, has_label
 from isotropy.finetuning.beginning import Beginning
 from isotropy.finetuning.finetuned import FineTuned, probabilities
 from isotropy.finetuning.head import Network, linear_model
-from isotropy.finetuning.held_out import Rows, choose, parts, temperature
+from isotropy.finetuning.held_out import Rows, choose_round, parts, temperature
 from isotropy.finetuning.rounds import Material, Rounds, SelfSupervised, Trained, train_rounds
 from isotropy.finetuning.settings import FineTuning
 from isotropy.finetuning.spread import may_spread, some_of
@@ -203,7 +203,7 @@ def _decided(
         return begin(every), 1.0, {"chosen": begin.name, "chosen_by": "default: too few rows to hold out", "passes": 0}
     rounds = _pooled([one.rounds for one in found])
     encoded = np.concatenate([material.encoded[out] for _, out in pairs])
-    choice = choose(target.task, rounds, encoded)
+    choice = choose_round(target.task, rounds, encoded)
     heat = temperature(rounds[choice.round], encoded) if target.task == "classes" else 1.0
     passes = choice.round * found[0].passes
     by = f"{len(encoded):,} held-out rows" if len(pairs) == 1 else f"{len(pairs)}-fold cross-validation"

@@ -111,7 +111,7 @@ class Choice:
     curve: tuple[float, ...]
 
 
-def choose(task: Task, rounds: Sequence[NDArray[np.float32]], encoded: NDArray[Any]) -> Choice:
+def choose_round(task: Task, rounds: Sequence[NDArray[np.float32]], encoded: NDArray[Any]) -> Choice:
     """Return the round of lowest loss, or 0 where it is lower than the probe's by less than a standard error or .001.
 
     Args:
@@ -120,7 +120,7 @@ def choose(task: Task, rounds: Sequence[NDArray[np.float32]], encoded: NDArray[A
 
     Example:
         >>> rounds = [np.full((50, 1), value, dtype=np.float32) for value in (1.0, 0.5, 0.7)]
-        >>> choose("numbers", rounds, np.zeros(50)).round
+        >>> choose_round("numbers", rounds, np.zeros(50)).round
         1
     """
     found = [losses(task, outputs, encoded) for outputs in rounds]

@@ -50,7 +50,7 @@ class Log:
 
     def add(self, entry: dict[str, Any]) -> dict[str, Any]:
         """Append one line, and return what is in it; a number that is not finite becomes null."""
-        written: dict[str, Any] = finite(entry)
+        written: dict[str, Any] = finite_or_none(entry)
         self._file.write(json.dumps(written, allow_nan=False).encode() + b"\n")
         return written
 
@@ -65,8 +65,8 @@ class Log:
         self._file.close()
 
 
-def finite(value: Any) -> Any:
+def finite_or_none(value: Any) -> Any:
     """Return the value with None in place of every float that is not finite: JSON knows no other."""
     if isinstance(value, dict):
-        return {key: finite(item) for key, item in value.items()}
+        return {key: finite_or_none(item) for key, item in value.items()}
     return None if isinstance(value, float) and not math.isfinite(value) else value

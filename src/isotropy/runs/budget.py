@@ -34,7 +34,7 @@ _OTHER_BASELINES = 3  # beside the trained and the untrained encoder, about as w
 _PAGE, _PAGE_ROWS = 4.0, 1500  # seconds there for the page that the command line makes of so many rows or more
 
 
-def divided(prepared: Prepared, budget: float, spent: float = 0.0) -> tuple[float, tuple[int, int]]:
+def parts_of_budget(prepared: Prepared, budget: float, spent: float = 0.0) -> tuple[float, tuple[int, int]]:
     """Return how many seconds of a budget training may take, and how many training and test rows at most are probed.
 
     Training gets what embedding, evidence and the page leave, and 25 % at least; where they would take more than the

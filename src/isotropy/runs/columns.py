@@ -107,7 +107,7 @@ def kept_columns(data: Data, taken: Collection[str]) -> dict[str, Column]:
     return found
 
 
-class Writer:
+class EmbeddingsWriter:
     """Writes pieces of embeddings, in the order of the rows, with the columns beside them."""
 
     def __init__(self, path: Path, beside: Mapping[str, Column], names: Sequence[str]) -> None:
@@ -125,7 +125,7 @@ class Writer:
 
 
 @contextmanager
-def writing(path: Path, beside: Mapping[str, Column], names: Sequence[str]) -> Iterator[Writer]:
+def writing_embeddings(path: Path, beside: Mapping[str, Column], names: Sequence[str]) -> Iterator[EmbeddingsWriter]:
     """Give a writer of an embeddings file that appears, in place of an older one, when the block ends without an error.
 
     Args:
@@ -135,12 +135,12 @@ def writing(path: Path, beside: Mapping[str, Column], names: Sequence[str]) -> I
         OSError: the disk does not take it.
     """
     with replacing(path) as temporary:
-        writer = Writer(temporary, beside, names)
+        writer = EmbeddingsWriter(temporary, beside, names)
         with writer.file:
             yield writer
 
 
-def with_columns(path: Path, columns: Mapping[str, Column], dropped: Iterable[str] = ()) -> None:
+def add_columns(path: Path, columns: Mapping[str, Column], dropped: Iterable[str] = ()) -> None:
     """Write an embeddings file anew with further columns before its dimensions, a row group at a time and atomically.
 
     A column of the same name and role is replaced in its place.

@@ -15,14 +15,14 @@ from isotropy.data.unequal import ends
 from isotropy.errors import UserError
 from isotropy.methods import find_method
 from isotropy.runs.comparison_folder import LEADERBOARD, ComparisonFolder, default_folder, identity_of
-from isotropy.runs.contest import Contest, contestants, divided
+from isotropy.runs.contest import Contest, contestants, with_split
 from isotropy.runs.defaults import COMPARED, COMPARED_BUDGET
 from isotropy.runs.events import Event, Planned, Stepped, Stopped, Trained
 from isotropy.runs.fingerprint import fingerprint
 from isotropy.runs.prepare import Prepared, epochs_within, prepare
 from isotropy.runs.recipe import Recipe
 from isotropy.runs.session import train
-from isotropy.runs.shares import divide, is_timed, time_method, try_out
+from isotropy.runs.shares import is_timed, share_budget, time_method, try_out
 from isotropy.training import Diverged
 
 # A run stops where it has used so much of its budget, though it was planned for less: measured steps differ.
@@ -172,7 +172,7 @@ def _events(
         data = read(data, **reading)
     chosen = list(methods or _suited(data))
     label = _label(data, chosen, origin)
-    data = divided(data, seed)
+    data = with_split(data, seed)
     every_seed = range(seed, seed + (seeds or (1 if label else 2)))
     recipes = {one: Recipe.default(one, data.modality).changed({"train.seed": seed, **settings}) for one in chosen}
     prepared = prepare(recipes[chosen[0]], data, device=device)
@@ -187,7 +187,7 @@ def _events(
     runs = contestants(chosen, every_seed)
     yield from _timed(contest, chosen, runs, device)
     if folder.share is None:
-        divide(contest, budget, [method for run, (method, _) in runs.items() if run not in folder.runs])
+        share_budget(contest, budget, [method for run, (method, _) in runs.items() if run not in folder.runs])
     assert folder.share is not None
     left = tuple(run for run in runs if not folder.runs.get(run, {}).get("finished"))
     yield Shared(folder.folder, tuple(runs), left, folder.share)

@@ -39,7 +39,7 @@ _TIMED_ROWS = 1000
 STABILITY_ROWS = 2000
 
 
-def divided(data: Data, seed: int) -> Data:
+def with_split(data: Data, seed: int) -> Data:
     """Return the data with its split: as named, else a fifth with labels, else at most 2,000 rows for stability."""
     if data.labels is None and data.split is None:
         train, test = split(len(data), test=min(0.2, STABILITY_ROWS / len(data)), seed=seed)

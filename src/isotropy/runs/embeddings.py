@@ -29,7 +29,7 @@ def write_embeddings(
     Raises:
         OSError: the disk does not take it.
     """
-    with columns.writing(path, _beside(prepared), made.names) as writer:
+    with columns.writing_embeddings(path, _beside(prepared), made.names) as writer:
         for piece in batched(len(prepared.rows), rows=_PIECE):
             writer.write(made.embed_stored(prepared.rows[piece]) if vectors is None else vectors[piece])
 

@@ -17,7 +17,7 @@ from isotropy.methods.method import Method
 from isotropy.rng import Stream
 from isotropy.runs.prepare import Prepared
 from isotropy.training.contract import each
-from isotropy.training.precision import choose
+from isotropy.training.precision import choose_precision
 from isotropy.views.multiview import Dataset, ViewMaker
 
 # Rows that are scored, in batches as large as those of training: one batch at least.
@@ -87,7 +87,7 @@ class HeldOut:
             prepared.views,
             batch_size=size,
             seed=train.seed,
-            bf16=choose(train.precision, prepared.device, method.encoder) == "bf16",
+            bf16=choose_precision(train.precision, prepared.device, method.encoder) == "bf16",
             device=prepared.device,
             name=name,
         )

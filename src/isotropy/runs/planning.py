@@ -13,7 +13,7 @@ from isotropy.data import Data, read
 from isotropy.data.recordings.paths import first_path, named_by_path, resolved
 from isotropy.errors import UserError
 from isotropy.runs import defaults, prepare
-from isotropy.runs.budget import divided
+from isotropy.runs.budget import parts_of_budget
 from isotropy.runs.directory import Run, free_folder
 from isotropy.runs.events import Planned
 from isotropy.runs.longer import epochs_done, epochs_within_budget, refuse_no_more
@@ -127,7 +127,7 @@ def _within(
     """Return the epochs that a budget allows, what it keeps for the rest, the rows that are probed, and an epoch."""
     per_epoch = prepare.seconds_per_epoch(prepared)
     spent = perf_counter() - begun
-    seconds, probed = divided(prepared, budget, spent)
+    seconds, probed = parts_of_budget(prepared, budget, spent)
     return prepare.epochs_within(seconds, per_epoch, most=most), budget - seconds, probed, per_epoch
 
 
@@ -146,7 +146,7 @@ def plan_resumed(run: Run, data: Any, epochs: float | None, budget: float | None
     reserved, probed = 0.0, _AS_USUAL
     if epochs is None:
         assert budget is not None
-        seconds, probed = divided(prepared, budget)
+        seconds, probed = parts_of_budget(prepared, budget)
         reserved = budget - seconds
         epochs = epochs_within_budget(run, prepared, done, budget, reserved)
     else:

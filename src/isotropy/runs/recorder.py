@@ -5,7 +5,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from isotropy.io.logs import Log, finite
+from isotropy.io.logs import Log, finite_or_none
 from isotropy.training import Step
 
 _SECONDS_BETWEEN_CHECKPOINTS = 30.0
@@ -35,7 +35,7 @@ class Recorder:
 
     def record(self, seen: dict[str, float]) -> dict[str, Any]:
         """Keep what the monitor saw, and return it as it is written: null where a number is not finite."""
-        self.records.append(self._logs["diagnostics"].add(seen) if self._logs else finite(seen))
+        self.records.append(self._logs["diagnostics"].add(seen) if self._logs else finite_or_none(seen))
         return self.records[-1]
 
     @property

@@ -39,7 +39,7 @@ def is_timed(costs: Mapping[str, float], method: str) -> bool:
     return all(f"{what} {method}" in costs for what in ("beginning", "epoch", "step"))
 
 
-def divide(contest: Contest, budget: float, methods: Sequence[str]) -> None:
+def share_budget(contest: Contest, budget: float, methods: Sequence[str]) -> None:
     """Give every run an equal part of what the evidence leaves; refuse a budget that lets one take no step."""
     folder, runs = contest.folder, max(1, len(methods))
     evidence = runs * contest.evidence_cost()

@@ -33,7 +33,7 @@ def cosines(queries: Tensor, rows: Tensor, places: NDArray[np.int64]) -> NDArray
     return out
 
 
-def scale_of(rows: Tensor, name: str, start: int) -> Tensor:
+def inverse_lengths(rows: Tensor, name: str, start: int) -> Tensor:
     """Return one over the length of each row, (N,) float32, 0 for a row of zeros; NaN where float32 is too narrow."""
     norms = torch.linalg.vector_norm(rows, dim=1, dtype=torch.float32 if rows.dtype != torch.float64 else None)
     if not bool(((norms > _SAFE[0]) & (norms < _SAFE[1])).all()):
@@ -57,7 +57,7 @@ def unit_rows(rows: Tensor, name: str, start: int = 0) -> Tensor:
         >>> unit_rows(torch.tensor([[3.0, 4.0]]), "rows")
         tensor([[0.6000, 0.8000]])
     """
-    return scaled(rows, scale_of(rows, name, start))
+    return scaled(rows, inverse_lengths(rows, name, start))
 
 
 def scaled(rows: Tensor, scale: Tensor, out: Tensor | None = None) -> Tensor:

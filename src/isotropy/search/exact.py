@@ -17,8 +17,8 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from isotropy.batch import batched
-from isotropy.search.cosine import AT_ONCE, cosine, on_grid, scale_of, scaled, unit_rows
-from isotropy.search.groups import GROUP, at_least
+from isotropy.search.cosine import AT_ONCE, cosine, inverse_lengths, on_grid, scaled, unit_rows
+from isotropy.search.groups import GROUP, where_at_least
 from isotropy.search.matrices import check, matrix
 
 # Rows of a piece, queries of a block, and the numbers that either, or their similarities, may hold.
@@ -93,7 +93,7 @@ class _Nearest:
         for start in range(0, len(rows), piece):
             some = rows[start : start + piece]
             if not known:
-                scale[start : start + piece] = scale_of(some, "rows", start)
+                scale[start : start + piece] = inverse_lengths(some, "rows", start)
             scaled(some, scale[start : start + piece], buffer[: len(some)])
             pairs = self._candidates(buffer, start, len(some))
             if pairs is None:
@@ -120,13 +120,13 @@ class _Nearest:
             margin = _margin(kind, unit.shape[1])
             most = expected + similarity.numel() // (512 if self.kinds[1:] else 32)
             # No answers yet, or a piece that is nearer than those before: its own answers are the better bound.
-            if not start or (pairs := at_least(similarity, _real(self._kth() - margin), most)) is None:
+            if not start or (pairs := where_at_least(similarity, _real(self._kth() - margin), most)) is None:
                 self._merge()
                 bound = self._kth()
                 if self.top_k <= len(unit):
                     kth = similarity.topk(self.top_k, dim=1).values[:, -1].float()
                     bound = torch.maximum(bound, kth - margin)
-                pairs = at_least(similarity, _real(bound - margin), most)
+                pairs = where_at_least(similarity, _real(bound - margin), most)
             if pairs is not None or kind == torch.float32:
                 return pairs
             self.kinds = self.kinds[1:]

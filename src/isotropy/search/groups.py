@@ -25,14 +25,14 @@ def largest(x: Tensor, count: int) -> Tensor:
     return places.gather(1, x.gather(1, places).topk(count, dim=1, sorted=False).indices)
 
 
-def at_least(x: Tensor, bound: Tensor, most: int) -> tuple[NDArray[np.int64], NDArray[np.int64]] | None:
+def where_at_least(x: Tensor, bound: Tensor, most: int) -> tuple[NDArray[np.int64], NDArray[np.int64]] | None:
     """Return the row and the place of values of at least `bound` (n,), or None if they are more than `most`.
 
     Args:
         x: (n, m), m a multiple of `GROUP`.
 
     Example:
-        >>> at_least(torch.arange(64.0)[None], torch.tensor([62.5]), 8)
+        >>> where_at_least(torch.arange(64.0)[None], torch.tensor([62.5]), 8)
         (array([0]), array([63]))
     """
     row, group = (_maxima(x) >= bound[:, None]).nonzero(as_tuple=True)

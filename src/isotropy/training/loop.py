@@ -18,7 +18,7 @@ from isotropy.training import checkpoint, comm
 from isotropy.training.gradient import Gradient, refuse_batch_statistics
 from isotropy.training.optim import Optim
 from isotropy.training.plan import Plan
-from isotropy.training.precision import choose
+from isotropy.training.precision import choose_precision
 from isotropy.views.multiview import Dataset, ViewMaker
 
 
@@ -124,7 +124,7 @@ def fit(
     )
     _check(method, views, plan, micro_batch)
     device, optim = torch.device(device), optim or Optim()
-    precision = choose(precision, device, method.encoder)
+    precision = choose_precision(precision, device, method.encoder)
     method.to(device)
     if getattr(method.encoder, "convolutional", False):
         to_channels_last(method)

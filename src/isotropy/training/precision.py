@@ -22,7 +22,7 @@ def has_bf16_units(device: torch.device) -> bool:
     return bool(capabilities.get("amx_bf16", False) or capabilities.get("avx512_bf16", False))
 
 
-def choose(precision: str, device: torch.device, encoder: nn.Module) -> str:
+def choose_precision(precision: str, device: torch.device, encoder: nn.Module) -> str:
     """Return "float32" or "bf16" for `precision` "auto", else `precision` itself.
 
     On a CPU bfloat16 also needs an encoder that was measured to gain: with convolutions or attention (its attribute
