@@ -24,6 +24,16 @@ def nearest(name: str, choices: Iterable[str]) -> str:
     return f" (valid: {', '.join(choices)})" if choices else ""
 
 
+def counted(count: int, what: str) -> str:
+    """Return how many there are of something.
+
+    Example:
+        >>> counted(1, "view"), counted(12000, "row")
+        ('1 view', '12,000 rows')
+    """
+    return f"{count:,} {what}{'s' * (count != 1)}"
+
+
 def listed(names: Sequence[str], limit: int = 8) -> str:
     """Return names in quotes, the first `limit` of them."""
     shown = ", ".join(repr(str(name)) for name in names[:limit])

@@ -158,7 +158,7 @@ def test_embed_and_probe_refuse_in_one_line_and_leave_nothing(trained, cli, tmp_
         ("embed made good.csv", "Missing option '--out'"),
         ("embed made good.csv --out e.txt", "--out e.txt: the file ends in .parquet or .npy"),
         ("embed made good.csv --out no/e.npy", "--out no/e.npy: the folder no does not exist"),
-        ("embed made less.csv --out e.npy", "lack 1 column(s) of the training: 'pay'"),
+        ("embed made less.csv --out e.npy", "lack 1 column of the training: 'pay'"),
         ("embed made stray.csv --out e.npy", "column 'pay', row 3: 'much' is not a number"),
         ("embed made infinite.csv --out e.npy", "column 'pay', row 5: infinite value"),
         ("embed made waves.npz --out e.npy", "a table has two dimensions"),

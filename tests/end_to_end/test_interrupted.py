@@ -151,7 +151,7 @@ def test_other_data_a_changed_recipe_or_a_shorter_log_are_refused(run, cli, file
     for path, line in [
         ("other.csv", "run: the data is not what the run began with (96 rows then, 96 now, or other values)"),
         ("fewer.csv", "run: the data is not what the run began with (96 rows then, 90 now, or other values)"),
-        ("less.csv", "lack 1 column(s) of the training: 'pay'"),
+        ("less.csv", "lack 1 column of the training: 'pay'"),
         ("nope.csv", "nope.csv does not exist"),
     ]:
         said = cli("fit", "--resume", "run", path, *QUICK)

@@ -129,7 +129,7 @@ def test_a_seed_draws_the_same_weights_and_leaves_the_callers_numbers_alone():
         assert any(not torch.equal(one[name], other[name]) for name in one if "encoder" in name)
     with pytest.raises(UserError, match="simclr compares at least 2 views of a sample: views.num_views = 1"):
         build(Recipe.default("simclr", "table").changed({"views.num_views": 1}), table, dataset)
-    with pytest.raises(UserError, match=r"lfr uses at most 1 view\(s\) of a sample: views.num_views = 2"):
+    with pytest.raises(UserError, match=r"lfr uses at most 1 view of a sample: views.num_views = 2"):
         build(Recipe.default("lfr", "table").changed({"views.num_views": 2}), table, dataset)
     # A view that is changed and not counted is the one view.
     assert build(Recipe.default("lfr", "table").changed({"views.corrupt": 0.3}), table, dataset)[1].count == 1

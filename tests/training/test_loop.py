@@ -75,7 +75,7 @@ def test_too_few_views_are_refused():
 def test_more_views_than_a_method_uses_are_refused():
     method = cases.make("lfr")
     with pytest.raises(
-        UserError, match=r"LFR uses at most 1 view\(s\) of a sample and the views make 2: set views.num_views"
+        UserError, match=r"LFR uses at most 1 view of a sample and the views make 2: set views.num_views"
     ):
         next(iter(fit(method, cases.dataset(), cases.Jitter(2), epochs=1)))
 

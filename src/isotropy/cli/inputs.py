@@ -14,7 +14,7 @@ from isotropy.data.readers import is_one_file, options_for
 from isotropy.data.recordings.paths import holds_recordings
 from isotropy.data.recordings.windows import Windows
 from isotropy.data.stream import Stream
-from isotropy.errors import UserError
+from isotropy.errors import UserError, counted
 from isotropy.representation import Representation, load
 from isotropy.training.comm import on_first
 
@@ -95,7 +95,7 @@ def with_columns(
 
 def file_notes(flow: Stream) -> list[str]:
     """Return what has to be said of files that were read one by one, the most frequent first."""
-    found = [f"of {count} file{'s' * (count != 1)}: {text}" for text, count in flow.notes.most_common(_NOTES)]
+    found = [f"of {counted(count, 'file')}: {text}" for text, count in flow.notes.most_common(_NOTES)]
     return found + [f"and {len(flow.notes) - _NOTES} more"] * (len(flow.notes) > _NOTES)
 
 

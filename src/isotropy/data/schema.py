@@ -13,7 +13,7 @@ from isotropy.data.column_learning import Remarks, checked_kinds, learn_column
 from isotropy.data.column_schema import ColumnSchema
 from isotropy.data.frames import Table, as_frame, spread_as
 from isotropy.data.text import letters
-from isotropy.errors import UserError, listed, nearest
+from isotropy.errors import UserError, counted, listed, nearest
 from isotropy.io.json_file import check_arguments
 
 
@@ -146,7 +146,7 @@ class Schema:
         if named and self.named:
             hint = nearest(absent[0], frame.columns)
             hint = hint if "did you mean" in hint else f" (found {listed(list(frame.columns))})"
-            raise UserError(f"the data lack {len(absent)} column(s) of the training: {listed(absent)}{hint}")
+            raise UserError(f"the data lack {counted(len(absent), 'column')} of the training: {listed(absent)}{hint}")
         if len(frame.columns) != len(self.seen):
             raise UserError(
                 f"the data have {len(frame.columns)} columns, the training had {len(self.seen)}: {listed(self.seen)}"

@@ -17,7 +17,7 @@ from isotropy.data.preprocess import Preprocess
 from isotropy.data.recordings.format import Format
 from isotropy.data.tensors import as_array, as_tensor, pieces
 from isotropy.data.unequal import ends, padded
-from isotropy.errors import UserError
+from isotropy.errors import UserError, counted
 
 # As for tables: training values never reach it.
 LIMIT = 1e6
@@ -84,14 +84,14 @@ class SeriesPreprocess(Preprocess):
         count, steps = array.shape[1:]
         if count > steps > 0:
             warnings.warn(
-                f"{count} channels of {steps} step{'s' * (steps != 1)}: is it transposed? If the axes are (samples, "
+                f"{count} channels of {counted(steps, 'step')}: is it transposed? If the axes are (samples, "
                 "time, channels), swap them, or read them with channels='last' (--channels last)",
                 stacklevel=2,
             )
         length = f"{steps} steps"
         if len(array) and (low := ends(array).min()) < steps:
             length = f"{low} to {steps} steps (NaN at the end of all channels is padding, other NaN is missing)"
-        return array, f"series of {count} channel{'s' * (count != 1)} and {length}"
+        return array, f"series of {counted(count, 'channel')} and {length}"
 
     @classmethod
     def concatenate(cls, first: NDArray[Any], second: NDArray[Any]) -> NDArray[Any]:

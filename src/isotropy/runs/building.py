@@ -10,7 +10,7 @@ from torch import nn
 
 from isotropy import encoders
 from isotropy.data import ArrayDataset, Preprocess
-from isotropy.errors import UserError
+from isotropy.errors import UserError, counted
 from isotropy.methods import find_method
 from isotropy.methods.method import Method
 from isotropy.modalities import MODALITIES
@@ -67,7 +67,7 @@ def _view_maker(recipe: Recipe, preprocess: Preprocess, dataset: ArrayDataset, m
     if num_views < method.min_views:
         raise UserError(f"{recipe.method} compares at least {method.min_views} views {got}")
     if method.max_views is not None and num_views > method.max_views:
-        raise UserError(f"{recipe.method} uses at most {method.max_views} view(s) {got}")
+        raise UserError(f"{recipe.method} uses at most {counted(method.max_views, 'view')} {got}")
     options = {key: value for key, value in recipe.views.items() if key != "name"}
     if method.max_views is not None:
         options["num_views"] = num_views

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import torch
 
-from isotropy.errors import UserError
+from isotropy.errors import UserError, counted
 from isotropy.runs.contest import Contest
 from isotropy.runs.events import Planned, Stepped, Trained
 from isotropy.runs.monitor import Monitor
@@ -48,7 +48,7 @@ def share_budget(contest: Contest, budget: float, methods: Sequence[str]) -> Non
     if share < least:
         needed = math.ceil(1.1 * (folder.spent + evidence + runs * least)) + 1
         raise UserError(
-            f"a budget of {budget:g} seconds is too small for {runs} run(s): what needs no training took "
+            f"a budget of {budget:g} seconds is too small for {counted(runs, 'run')}: what needs no training took "
             f"{folder.spent:.0f}, scoring the runs takes about {evidence:.0f}; the smallest that works here is "
             f"{needed}s, or name fewer methods"
         )

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from isotropy.encoders.encoder import to_channels_last
-from isotropy.errors import UserError
+from isotropy.errors import UserError, counted
 from isotropy.methods.method import Method, Outputs
 from isotropy.rng import Stream
 from isotropy.training import checkpoint, comm
@@ -203,12 +203,12 @@ def _check(method: Method, views: ViewMaker, plan: Plan, micro_batch: int | None
     if views.count < method.min_views:
         raise UserError(f"{name} compares at least {method.min_views} views {made} = {method.min_views}")
     if method.max_views is not None and views.count > method.max_views:
-        raise UserError(f"{name} uses at most {method.max_views} view(s) {made} = {method.max_views}")
+        raise UserError(f"{name} uses at most {counted(method.max_views, 'view')} {made} = {method.max_views}")
     if micro_batch is not None and micro_batch < 1:
         raise UserError(f"micro_batch = {micro_batch} must be at least 1 row")
     method.check_batch_size(min(plan.batch_size, plan.rows))
     if plan.smallest < comm.world():
-        raise UserError(f"a batch of {plan.smallest} row(s) cannot be shared by {comm.world()} ranks")
+        raise UserError(f"a batch of {counted(plan.smallest, 'row')} cannot be shared by {comm.world()} ranks")
 
 
 def _enter_pass(

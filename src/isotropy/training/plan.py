@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from isotropy import rng
-from isotropy.errors import UserError
+from isotropy.errors import UserError, counted
 from isotropy.views.multiview import Dataset, Order, OrderedDataset
 
 MOST_EPOCHS = 10**9
@@ -39,7 +39,7 @@ class Plan:
 
     def __post_init__(self) -> None:
         if self.rows < 2:
-            raise UserError(f"the data has {self.rows} row(s): training needs at least 2")
+            raise UserError(f"the data has {counted(self.rows, 'row')}: training needs at least 2")
         if self.batch_size < 2:
             raise UserError(f"batch_size = {self.batch_size}: a batch needs at least 2 rows")
         if not 0 < self.epochs <= MOST_EPOCHS:

@@ -22,7 +22,7 @@ from isotropy.data.recordings.spacing import common_rate, without_gaps
 from isotropy.data.recordings.spans import Span, unit_seconds
 from isotropy.data.recordings.windows import cut
 from isotropy.data.unequal import LAST
-from isotropy.errors import UserError
+from isotropy.errors import UserError, counted
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -218,7 +218,7 @@ def _even(
         pieces += without
         gaps += count
         changes[changed] += 1
-    notes = [f"{gaps:,} gap{'s' * (gaps != 1)} that no window crosses"] if gaps else []
+    notes = [f"{counted(gaps, 'gap')} that no window crosses"] if gaps else []
     notes += [f"{count} of {len(found)} recordings {how}" for how, count in changes.items() if how]
     return pieces, rate, notes
 

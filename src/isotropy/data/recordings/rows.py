@@ -14,7 +14,7 @@ from isotropy.data.recordings.spans import duration, pace
 from isotropy.data.recordings.windows import Cut
 from isotropy.data.target_columns import as_labels, as_split, counted_rows
 from isotropy.data.unequal import ends
-from isotropy.errors import UserError
+from isotropy.errors import UserError, counted
 
 # Below that fraction of its steps a window's label is said to be of a minority.
 _CLEAR = 0.8
@@ -70,7 +70,7 @@ def new_rows_of(made: Cut, found: Sequence[Recording], name: str, notes: Sequenc
 def _described(made: Cut, found: Sequence[Recording], name: str, rows: int) -> str:
     format, channels = made.windows.format, made.windows.format.channels
     names = ", ".join(channels[:3]) + (", ..." if len(channels) > 3 else "")
-    count = f"{len(channels)} channel{'s' * (len(channels) != 1)} ({names})"
+    count = f"{counted(len(channels), 'channel')} ({names})"
     of = "" if len(found) == 1 else f" of {len(found):,} recordings"
     rate = "" if format.rate is None else f" at {pace(format.rate)}"
     if format.window is None:

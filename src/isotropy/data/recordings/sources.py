@@ -23,7 +23,7 @@ from isotropy.data.recordings.spans import duration
 from isotropy.data.recordings.stacked import unstacked
 from isotropy.data.tensors import as_array
 from isotropy.data.unequal import FIRST, LAST
-from isotropy.errors import UserError, listed, nearest
+from isotropy.errors import UserError, counted, listed, nearest
 
 
 def recordings_of(
@@ -140,7 +140,7 @@ def _arrays(array: NDArray[Any], file: str, roles: Roles, folder: str) -> tuple[
 
 def _check_count(count: int, file: str, roles: Roles) -> None:
     if roles.channels is not None and len(roles.channels) != count:
-        raise UserError(f"{file} has {count} channel{'s' * (count != 1)}, and the training had {len(roles.channels)}")
+        raise UserError(f"{file} has {counted(count, 'channel')}, and the training had {len(roles.channels)}")
 
 
 def _several(array: NDArray[Any], file: str, roles: Roles, folder: str) -> list[Recording]:
