@@ -1,5 +1,8 @@
 """A .csv file is what pandas reads of it, with separators and leading zeros recognised, however regular it is."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -209,3 +212,24 @@ def test_years_and_wavelengths_are_names(tmp_path):
     for names in (["2001", "2002"], [f"{n + 0.5}" for n in range(20)], [f"{n + 0.5}" for n in range(20)][::-1]):
         text = f"{','.join(names)}\n{','.join('1' * len(names))}\n"
         assert read_csv(written(tmp_path, text)).columns.tolist() == names
+
+
+_WITHOUT_THREADS = """
+import os, resource, sys
+from pathlib import Path
+from isotropy.data.csv_file import read_csv
+used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + int(sys.argv[2]) * 2**20,) * 2)
+print(len(read_csv(Path(sys.argv[1]), [])), flush=True)
+os._exit(0)
+"""
+
+
+@pytest.mark.parametrize("megabytes", [10, 14])
+@pytest.mark.skipif(sys.platform != "linux", reason="limits and reads its memory as Linux does")
+def test_a_file_is_read_where_the_system_gives_hardly_a_thread(megabytes, tmp_path):
+    """One more stack of 8 MB fits: pyarrow's reader would wait for ever for the second thread."""
+    pd.DataFrame({"a": range(100), "b": 1.5}).to_csv(tmp_path / "t.csv", index=False)
+    command = [sys.executable, "-c", _WITHOUT_THREADS, str(tmp_path / "t.csv"), str(megabytes)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.stdout.strip() == "100", done.stderr
