@@ -288,6 +288,22 @@ def test_a_damaged_cache_is_decoded_again(animals, tmp_path):
         assert np.array_equal(read(animals, store=here).values, right)
 
 
+def test_a_bit_that_flipped_in_the_decoded_pixels_is_noticed(animals, tmp_path):
+    here = tmp_path / "here"
+    right = np.array(read(animals, store=here).values)
+    (array,) = here.glob("*.npy")
+    whole, index = array.read_bytes(), json.loads((here / "index.json").read_text())
+    flipped = whole[:-5] + bytes([whole[-5] ^ 1]) + whole[-4:]
+    array.write_bytes(flipped)
+    with pytest.warns(UserWarning, match="the decoded images in .*here were damaged, and are decoded again"):
+        assert np.array_equal(read(animals, store=here).values, right)
+    assert array.read_bytes() == whole
+    # An index of an older version has no checksum, and its pixels are taken as they are.
+    (here / "index.json").write_text(json.dumps({name: index[name] for name in index if name != "crc32"}))
+    array.write_bytes(flipped)
+    assert (read(animals, store=here).values != right).sum() == 1
+
+
 def test_names_that_are_not_utf8(tmp_path):
     odd = os.fsdecode(b"caf\xe9")
     picture(tmp_path / "f" / odd / "a.png")

@@ -199,6 +199,18 @@ def test_shards_go_on_where_they_stopped(trained, cli, tmp_path, monkeypatch):
     # A folder of Parquet files is a table.
     pd.testing.assert_frame_equal(pd.read_parquet("all.parquet"), pd.read_parquet("whole.parquet"))
     assert "(50 were there before)" in cli(*call).out
+    # A bit that flipped since is noticed; shards of an older version have no checksums.
+    last = Path("all.parquet/part-00003.parquet")
+    whole = last.read_bytes()
+    last.write_bytes(whole[:99] + bytes([whole[99] ^ 4]) + whole[100:])
+    said = cli(*call)
+    assert "part-00003.parquet: damaged since it was written, so it is made again" in said.err
+    assert "(38 were there before)" in said.out
+    pd.testing.assert_frame_equal(pd.read_parquet("all.parquet"), pd.read_parquet("whole.parquet"))
+    record = json.loads(Path("all.parquet/_shards.json").read_text())
+    assert sorted(record.pop("crc32")) == [f"part-{number:05d}.parquet" for number in range(5)]
+    Path("all.parquet/_shards.json").write_text(json.dumps(record))
+    assert "(50 were there before)" in cli(*call).out
     for change, words in [(["--keep", "a"], "other options"), (["--shard-rows", 13], "shards of another size")]:
         said = cli(*call, *change)
         assert (said.code, said.err.count("\n")) == (2, 1) and f"was begun with {words}: name another" in said.err

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import nn
 
@@ -97,6 +98,34 @@ def test_safetensors_of_another_program_are_named(tmp_path, metadata):
     path = tmp_path / "step-000000001.safetensors"
     save_file({"weight": torch.zeros(2)}, path, metadata)
     refuses(path)
+
+
+@pytest.mark.parametrize("place", [0.02, 0.5, -1])
+def test_a_bit_that_flipped_is_noticed_and_the_one_before_is_taken(tmp_path, place):
+    last = trained(tmp_path)
+    before, data = checkpoint.listed(tmp_path)[-2], bytearray(last.read_bytes())
+    begin = 8 + int.from_bytes(data[:8], "little")
+    data[-1 if place == -1 else begin + int(place * (len(data) - begin))] ^= 0x10
+    last.write_bytes(data)
+    refuses(last, "damaged: its checksum")
+    with pytest.warns(UserWarning, match="its checksum is not that of what it holds; it is passed over"):
+        assert checkpoint.last_good(tmp_path) == before
+
+
+def test_what_it_says_of_itself_is_part_of_the_checksum(tmp_path):
+    path = trained(tmp_path)
+    path.write_bytes(path.read_bytes().replace(b'\\"mine\\"', b'\\"mind\\"'))
+    refuses(path, "damaged: its checksum")
+
+
+def test_one_of_an_older_version_without_a_checksum_is_read(tmp_path):
+    path = trained(tmp_path)
+    tensors = load_file(path)
+    with safe_open(path, "pt") as file:
+        said = json.loads(file.metadata()["isotropy"])
+    assert len(said.pop("crc32")) == 8
+    save_file(tensors, path, {"isotropy": json.dumps(said)})
+    assert checkpoint.last_good(tmp_path) == path and checkpoint.about(path)["about"]["note"] == "mine"
 
 
 def test_a_missing_file_is_named(tmp_path):

@@ -17,8 +17,8 @@ from isotropy.errors import UserError
 atexit.register(gc.freeze)
 # Of click, which newer versions of typer carry inside: reached through a name that is public in all of them.
 _UsageError: Any = typer.BadParameter.__mro__[1]
-# What torch says, on processors and on GPUs, where memory is not enough.
-_NO_MEMORY = ("can't allocate memory", "not enough memory", "out of memory")
+# What torch says, on processors and on GPUs, where memory is not enough, and what a library that is loaded late says.
+_NO_MEMORY = ("can't allocate memory", "not enough memory", "out of memory", "failed to map segment")
 _TOO_LARGE = (
     "memory is not enough: leave rows in their files (--stream), take smaller steps (--set train.batch_size=64, or "
     "train.micro_batch=64 for the same ones), or a smaller network (--set encoder.width=64)"
@@ -41,7 +41,7 @@ def main(arguments: list[str] | None = None) -> None:
             code, problem = 2, str(error)
         except OSError as error:
             code, problem = 2, f"{error.filename or 'a file'}: {error.strerror or error}"
-        except (MemoryError, RuntimeError) as error:
+        except (MemoryError, RuntimeError, ImportError) as error:
             if not (isinstance(error, MemoryError) or any(words in str(error) for words in _NO_MEMORY)):
                 raise
             code, problem = 2, _TOO_LARGE

@@ -60,6 +60,7 @@ def embed(
                         numbers = [np.arange(begin, rows)] if types else []
                         writer.write(found, *numbers, *beside.values())
                         count(rows, flow.rows)
+                shards.end(number)
             shards.finish(rows)
     except OSError as error:
         raise UserError(f"{out}: could not be written ({error.strerror or error})") from error

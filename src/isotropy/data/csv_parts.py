@@ -43,8 +43,8 @@ def read_parts(path: Path, separator: str, **convert: Any) -> pd.DataFrame | Non
     Raises:
         ArrowException: a row or a value that does not fit.
     """
-    # A table of two columns starts the threads that pyarrow computes with. Where the system gives one thread and no more,
-    # `open_csv` (26.0.1) starts the one that reads, fails at these, and waits for ever; so it fails at once.
+    # A table of two columns starts the threads that pyarrow computes with. Where the system gives one thread and no
+    # more, `open_csv` (26.0.1) would start the one that reads, fail at these, and wait for ever; so it fails at once.
     pa.table({"a": [0], "b": [0]}).to_pandas()
     parse = csv.ParseOptions(delimiter=separator)
 

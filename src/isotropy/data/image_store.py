@@ -21,6 +21,7 @@ from isotropy.data.image_form import form_from, heads_of
 from isotropy.data.image_listing import ImageFile
 from isotropy.errors import UserError
 from isotropy.io.atomic import replacing, write_atomically
+from isotropy.io.checksum import checksum
 from isotropy.io.tables import Npy
 
 VERSION = 2
@@ -74,13 +75,21 @@ def _index(place: Path, key: str) -> tuple[dict[str, Any], NDArray[np.uint8] | N
         if index["files"] and (values is None or values.shape != wanted or values.dtype != np.uint8):
             return None
         dict(index["lost"])
+        # Indexes of older versions have none.
+        if values is not None and "crc32" in index and index["crc32"] != checksum(_array(place, key)):
+            warnings.warn(f"the decoded images in {place} were damaged, and are decoded again", stacklevel=2)
+            return None
     except (OSError, EOFError, ValueError, KeyError, TypeError, RecursionError, TokenError):
         return None
     return index, values
 
 
+def _array(place: Path, key: str) -> Path:
+    return place / f"images-{key}.npy"
+
+
 def _load(place: Path, key: str) -> NDArray[np.uint8] | None:
-    path = place / f"images-{key}.npy"
+    path = _array(place, key)
     if not path.is_file():
         return None
     images: NDArray[np.uint8] = np.load(path, mmap_mode="c", allow_pickle=False)
@@ -101,13 +110,14 @@ def _decode_all(
             f"the decoded images take {need / 1e9:.1f} GB and {place} has {free / 1e9:.1f} GB free: choose "
             "another place (ISOTROPY_CACHE) or a smaller size"
         )
-    array = f"images-{key}.npy"
+    array = _array(place, key).name
     said = {name: asked[name] for name in ("fit", "background")} | {"size": [height, width]}
     said |= {"levels": list(form.levels)} if form.levels else {}
     try:
         with replacing(place / array) as temporary:
             found = _write(temporary, files, decode_each(files, form, small=side < SMALL_SIDE), form, progress)
-        index = {"key": key, "form": said, "channels": form.channels, **found}
+            sum_of_pixels = checksum(temporary)
+        index = {"key": key, "form": said, "channels": form.channels, "crc32": sum_of_pixels, **found}
         write_atomically(place / "index.json", json.dumps(index).encode())
     except OSError as error:
         raise UserError(f"the decoded images cannot be written to {place}: {error.strerror}") from error

@@ -2,6 +2,7 @@
 
 import json
 import warnings
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NotRequired, TypedDict
@@ -17,7 +18,8 @@ from isotropy.io.json_file import Count, Positive, checked, parse_json
 
 FORMAT = 1
 KEPT = 2
-
+# What stands before the checksum, the last of what a checkpoint says.
+_SUM = ', "crc32": "'
 
 _REMEDY = "delete it: an earlier one is taken, or the run begins again"
 
@@ -68,10 +70,13 @@ def save(
                 f"{name.split('/', 1)[1]} is not finite after step {step}: no checkpoint was written; lower optim.lr"
             )
     path = folder / f"step-{step:09d}.safetensors"
-    header = {"isotropy": json.dumps({**about, "format": FORMAT, "step": step})}
+    said = json.dumps({**about, "format": FORMAT, "step": step})
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, to_bytes({k: v.to("cpu", copy=True).contiguous() for k, v in tensors.items()}, header))
+        tensors = {name: tensor.to("cpu", copy=True).contiguous() for name, tensor in tensors.items()}
+        # In one entry: safetensors writes several in an order that changes from call to call.
+        said = f'{said[:-1]}{_SUM}{_checksum(said, tensors)}"}}'
+        write_atomically(path, to_bytes(tensors, {"isotropy": said}))
     except OSError as error:
         raise UserError(
             f"{path}: the checkpoint of step {step} could not be written ({error.strerror}); "
@@ -111,13 +116,17 @@ def last_good(folder: Path) -> Path | None:
 def about(path: Path) -> dict[str, Any]:
     """Return what the checkpoint says of itself.
 
-    Raises: UserError for no such file, or one that is not a checkpoint of this library.
+    Raises: UserError for no such file, or one that is not a checkpoint of this library or was damaged since.
     """
     if not path.is_file():
         raise UserError(f"{path}: no such checkpoint")
     try:
         with safe_open(path, "pt") as file:
-            found = (file.metadata() or {})["isotropy"]
+            found, known, digits = (file.metadata() or {})["isotropy"].partition(_SUM)
+            found += "}" * bool(known)
+            # Checkpoints of older versions have none.
+            if known and digits != f'{_checksum(found, _read(file))}"}}':
+                raise UserError(f"{path}: damaged: its checksum is not that of what it holds")
     except (SafetensorError, KeyError) as error:
         raise UserError(f"{path}: damaged, or not a checkpoint of isotropy") from error
     header = parse_json(found, dict[str, Any], str(path), _REMEDY)
@@ -133,7 +142,7 @@ def load(path: Path, method: nn.Module, optimizer: torch.optim.Optimizer) -> dic
     """
     header = about(path)
     with safe_open(path, "pt") as file:
-        saved = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no iterator)
+        saved = _read(file)
     state = method.state_dict()
     stored = {name.removeprefix("method/") for name in saved if name.startswith("method/")}
     wrong = sorted(stored ^ state.keys()) or sorted(
@@ -149,6 +158,19 @@ def load(path: Path, method: nn.Module, optimizer: torch.optim.Optimizer) -> dic
             for key in [k for k in saved if k.startswith(prefix)]:
                 optimizer.state[parameter][key.removeprefix(prefix)] = _like(parameter, saved[key])
     return header
+
+
+def _read(file: Any) -> dict[str, Tensor]:
+    return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no iterator)
+
+
+def _checksum(about: str, tensors: Mapping[str, Tensor]) -> str:
+    """Return the CRC-32 of what a checkpoint says and holds, whatever the order of its tensors is."""
+    value = zlib.crc32(about.encode())
+    for name, tensor in sorted(tensors.items()):
+        value = zlib.crc32(f"{name} {tensor.dtype} {list(tensor.shape)}".encode(), value)
+        value = zlib.crc32(tensor.reshape(-1).view(torch.uint8).numpy().data, value)
+    return f"{value:08x}"
 
 
 def _like(parameter: Tensor, saved: Tensor) -> Tensor:
