@@ -46,7 +46,7 @@ class ArrayDataset:
         if self.device != rows.device and fits(rows, self.device):
             rows = (rows if index is None else take(rows, index)).to(self.device)
             index = None
-        self.rows = map_rows(unwrap(rows), Tensor.contiguous)
+        self.rows = map_rows(unwrap(rows), _dense)
         self.index = None if index is None else index.to("cpu", torch.int64)
 
     def __len__(self) -> int:
@@ -62,6 +62,11 @@ class ArrayDataset:
     def to_input(self, rows: Any) -> Tensor | Batch:
         """Return stored rows as the float32 input of an encoder."""
         return self.preprocess.to_input(rows)
+
+
+def _dense(rows: Tensor) -> Tensor:
+    """Return rows in one piece of memory; overlapping windows, which take less, as they are."""
+    return rows if rows.untyped_storage().nbytes() < rows.nbytes else rows.contiguous()
 
 
 def fits(rows: Tensor | Batch, device: torch.device) -> bool:

@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from isotropy.batch import Batch, filled, lengths, map_rows, take, unmasked
+from isotropy.batch import Batch, batched, filled, lengths, map_rows, take, unmasked
+from isotropy.data.overlapping import series_of, windows_like
 from isotropy.data.preprocess import Preprocess
 from isotropy.data.recordings.format import Format
-from isotropy.data.tensors import as_array, as_tensor, pieces
+from isotropy.data.tensors import Pieces, as_array, as_tensor, pieces
 from isotropy.data.unequal import ends, padded
 from isotropy.errors import UserError, counted
 
@@ -193,6 +194,10 @@ class SeriesPreprocess(Preprocess):
         if longest > self.length if self.unequal else longest != self.length:
             self._refuse_length(longest)
         if not self.unequal and (not len(steps) or steps.min() == longest):
+            series = series_of(array) if longest == array.shape[2] else None
+            if series is not None and all(np.isfinite(one).all() for one in series):
+                # Step by step, as all are there: overlapping windows stay views of one series.
+                return windows_like(torch.from_numpy(self._stepwise(series)), array)
             return as_tensor(self._standardised(array[:, :, :longest]))
         longest = max(longest, self.length) if self.unequal else longest
         mask = torch.arange(longest) < torch.from_numpy(steps)[:, None, None]
@@ -229,6 +234,15 @@ class SeriesPreprocess(Preprocess):
         for part, piece in _finite(array):
             scaled = np.clip((interpolate(piece[:, kept]) - mean) / std, -LIMIT, LIMIT)
             rows[part] = np.nan_to_num(scaled, nan=0.0)
+        return rows
+
+    def _stepwise(self, series: NDArray[Any]) -> NDArray[np.float32]:
+        """Return what `_standardised` does of one series (C, T) without missing values, (kept, T), in little memory."""
+        mean, std = np.array([self.mean, self.std])[..., None]
+        rows = np.empty((len(self.kept), series.shape[1]), dtype=np.float32)
+        for part in batched(series.shape[1], row_bytes=8 * len(rows)):
+            piece = series[list(self.kept), part].astype(np.float64)
+            rows[:, part] = np.clip((piece - mean) / std, -LIMIT, LIMIT)
         return rows
 
     def together(self, rows: Tensor | Batch) -> list[tuple[Tensor, Tensor | Batch]]:
@@ -268,8 +282,10 @@ def _series(values: Any) -> NDArray[Any]:
 
 def _finite(array: NDArray[Any], rows: NDArray[np.int64] | None = None) -> Iterator[tuple[slice, NDArray[np.float64]]]:
     """Yield what `pieces` does as float64; infinities are refused."""
+    # Sums of overlapping windows are in the order of windows that do not share memory.
+    order: Any = "K" if isinstance(array, Pieces) or series_of(array) is None else "C"
     for part, values in pieces(array, rows):
-        piece = values.astype(np.float64)
+        piece = values.astype(np.float64, order=order)
         infinite = np.isinf(piece)
         if infinite.any():
             row, channel, time = np.argwhere(infinite)[0].tolist()

@@ -75,7 +75,8 @@ def frame_recordings(frame: pd.DataFrame, file: str, roles: Roles, folder: str =
             Recording(
                 file,
                 channels,
-                values[:, here],
+                # Of steps that follow each other a view.
+                values[:, begin : begin + len(here)] if here[-1] - begin == len(here) - 1 else values[:, here],
                 name="" if known.ids is None else str(known.ids.iloc[begin]),
                 seconds=None if seconds is None else seconds[here] - seconds[begin],
                 start=float(before) if starts is None else starts[begin],
@@ -173,7 +174,11 @@ def _numbers(frame: pd.DataFrame, channels: Sequence[str], file: str, *, known: 
     """Return channels (C, T) of a table; UserError for one that is missing or no number."""
     if not channels:
         raise UserError(f"{file} has no column left that is a channel")
-    series, names = [], [str(name) for name in frame.columns]
+    names = [str(name) for name in frame.columns]
+    if list(channels) == names and set(frame.dtypes) in ({np.dtype(np.float32)}, {np.dtype(np.float64)}):
+        # One array as it is, which may be a file mapped to memory.
+        return frame.to_numpy().T
+    series = []
     for name in channels:
         if known and name not in frame.columns:
             raise UserError(f"{file} has no channel {name!r}, which the training had (it has {listed(names, 5)})")
@@ -190,7 +195,11 @@ def _numbers(frame: pd.DataFrame, channels: Sequence[str], file: str, *, known: 
                     f"say what it is (--label, --group, --id, --time), or leave it out (--drop {name})"
                 )
             column = numbers
-        series.append(column.to_numpy(dtype=np.float64, na_value=np.nan))
+        # What float32 holds exactly takes half the memory.
+        kind = (
+            np.float32 if isinstance(column.dtype, np.dtype) and np.can_cast(column.dtype, np.float32) else np.float64
+        )
+        series.append(column.to_numpy(dtype=kind, na_value=np.nan))
     return np.stack(series)
 
 

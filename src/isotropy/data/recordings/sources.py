@@ -134,7 +134,8 @@ def _arrays(array: NDArray[Any], file: str, roles: Roles, folder: str) -> tuple[
             f"{file} is read as {len(array)} steps of {array.shape[1]} channels, its longer side as time (channels)"
         )
     _check_count(array.shape[1], file, roles)
-    frame = pd.DataFrame(array, columns=roles.channels or [f"c{place}" for place in range(array.shape[1])])
+    names = roles.channels or [f"c{place}" for place in range(array.shape[1])]
+    frame = pd.DataFrame(array, columns=names, copy=False)
     return frame_recordings(frame, file, roles, folder), notes
 
 

@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from isotropy.data.overlapping import windows_of
 from isotropy.data.recordings.format import Format
 from isotropy.data.recordings.recording import Recording
 from isotropy.data.recordings.spacing import later
@@ -122,8 +123,7 @@ def cut(pieces: Sequence[Recording], format: Format, averaged: Sequence[str] = (
     lengths = [format.window or len(one) for one in pieces]
     starts = [np.arange(0, len(one) - steps + 1, format.hop or steps) for one, steps in zip(pieces, lengths)]
     used = [len(begin) for begin in starts]
-    cuts = zip(pieces, starts, lengths)
-    values = _stacked([_windows(one.values, begin, steps) for one, begin, steps in cuts if len(begin)])
+    values = _values([(one.values, begin) for one, begin in zip(pieces, starts) if len(begin)], format)
     labels: dict[str, NDArray[Any]] = {}
     shares: dict[str, NDArray[np.float64]] = {}
     for name in pieces[0].labels:
@@ -170,6 +170,15 @@ def _too_long(pieces: Sequence[Recording], steps: int, longest: int, rate: float
     return f"{what}: take a shorter one"
 
 
+def _values(series: Sequence[tuple[NDArray[Any], NDArray[np.int64]]], format: Format) -> NDArray[Any]:
+    """Return the windows of all series; where they overlap, those of a single one are views and take its memory."""
+    steps, hop = format.window or 0, format.hop or 0
+    if len(series) == 1 and len(series[0][1]) > 1 and 0 < hop < steps:
+        values = series[0][0]
+        return windows_of(np.asarray(values, dtype=_type_of(values)), steps, hop)
+    return _stacked([_windows(values, begin, format.window or values.shape[1]) for values, begin in series])
+
+
 def _windows(values: NDArray[Any], begin: NDArray[np.int64], steps: int) -> NDArray[Any]:
     view = sliding_window_view(values, steps, axis=1)[:, begin].transpose(1, 0, 2)
     return np.ascontiguousarray(view, dtype=_type_of(values))
@@ -177,6 +186,8 @@ def _windows(values: NDArray[Any], begin: NDArray[np.int64], steps: int) -> NDAr
 
 def _stacked(windows: Sequence[NDArray[Any]]) -> NDArray[Any]:
     """Return windows (N_i, C, T_i) as one array, with NaN behind the ends of the shorter ones."""
+    if len(windows) == 1:
+        return windows[0]
     longest = max(one.shape[2] for one in windows)
     if all(one.shape[2] == longest for one in windows):
         return np.concatenate(windows)
@@ -193,12 +204,13 @@ def _type_of(values: NDArray[Any]) -> type[np.generic]:
     """Return float32, or float64 where a channel varies by so little of its size that float32 would lose it."""
     if values.dtype != np.float64:
         return np.float32
-    there = np.isfinite(values)
-    exact = np.where(there, values, 0.0)
-    count = np.maximum(there.sum(axis=1), 1)
-    mean = exact.sum(axis=1) / count
-    spread = np.sqrt((np.where(there, exact - mean[:, None], 0.0) ** 2).sum(axis=1) / count)
-    return np.float64 if ((spread > 0) & (spread < _COARSE * np.abs(mean))).any() else np.float32
+    return np.float64 if any(map(_loses_in_float32, values)) else np.float32
+
+
+def _loses_in_float32(channel: NDArray[np.float64]) -> bool:
+    there = channel[np.isfinite(channel)]
+    spread = there.std() if len(there) else 0.0
+    return bool(0 < spread < _COARSE * abs(there.mean()))
 
 
 def _repeated(values: Sequence[Any], counts: Sequence[int]) -> NDArray[Any]:
