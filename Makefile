@@ -47,7 +47,7 @@ bench: .venv/bench
 # Exact versions of everything, for every platform, without the address of an index.
 constraints: .venv/uv
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url --no-header --no-annotate \
-		--extra test --extra bench --extra docs --upgrade pyproject.toml -o constraints.txt
+		--extra test --extra bench --extra docs --extra scale --upgrade pyproject.toml -o constraints.txt
 
 clean:
 	rm -rf .venv runs docs/site docs/reference docs/auto_examples

@@ -60,6 +60,7 @@ PACKAGES = [
     "isotropy", "isotropy.methods", "isotropy.objectives", "isotropy.views", "isotropy.encoders", "isotropy.nn",
     "isotropy.data", "isotropy.training", "isotropy.diagnostics", "isotropy.evaluation", "isotropy.representation",
     "isotropy.search", "isotropy.clusters", "isotropy.audit", "isotropy.finetuning", "isotropy.export",
+    "isotropy.scale",
 ]  # fmt: skip
 
 

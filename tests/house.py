@@ -46,6 +46,7 @@ ALLOWED = {
         "audit": f"search representation evaluation data modalities diagnostics features runs io {_GROUND}",
         "report": f"threads search clusters runs evaluation diagnostics representation methods data io {_GROUND}",
         "export": f"representation evaluation features encoders data runs io {_GROUND}",
+        "scale": f"search finetuning representation evaluation data {_GROUND}",
         "estimator": "finetuning runs training modalities methods views encoders data representation evaluation "
         f"{_GROUND}",
         "cli": "search audit export clusters estimator report finetuning runs modalities methods training encoders "
