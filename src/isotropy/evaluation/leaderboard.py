@@ -36,7 +36,7 @@ def scored_rows(methods: Mapping[str, Sequence[Measured]], free: Sequence[Measur
     """
     size = _shown_size(list(methods.values()), free)
     picks: dict[str, Callable[[Measured, bool], Picked | None]] = {
-        "all": lambda one, trained: _with_all(one, metric, trained),
+        "all": lambda one, trained: with_all_labels(one, metric, trained),
         "few": lambda one, trained: _only(one, "few_labels", size),
         "search": lambda one, trained: _only(one, "search", SEARCH),
     }
@@ -61,7 +61,8 @@ def scored_rows(methods: Mapping[str, Sequence[Measured]], free: Sequence[Measur
     return sorted(rows, key=lambda row: np.inf if row["all"] is None else -row["all"]["value"])
 
 
-def _with_all(one: Measured, metric: str, trained: bool) -> Picked | None:
+def with_all_labels(one: Measured, metric: str, trained: bool) -> Picked | None:
+    """Return the score with all labels and its resamples: what was trained by the reader that training rows choose."""
     found = [pair for pair in _pairs(one) if pair[0].evaluator in ALL_LABELS and pair[0].metric == metric]
     if trained and found:
         return max(found, key=lambda pair: -np.inf if pair[0].validation is None else pair[0].validation)
