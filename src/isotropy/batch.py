@@ -144,8 +144,21 @@ def lengths(mask: Tensor) -> Tensor:
         >>> lengths(torch.tensor([[[True, False, True, False]], [[False] * 4]])).tolist()
         [3, 0]
     """
-    steps = torch.arange(1, mask.shape[-1] + 1, device=mask.device)
-    return (mask.any(1) * steps).amax(1)
+    there = mask.any(1)
+    # The first largest number from the end: bytes are an eighth of what step numbers would take.
+    behind = there.to(torch.uint8).flip(1).argmax(1)
+    return torch.where(there.any(1), mask.shape[-1] - behind, 0)
+
+
+def rounded_up(steps: Tensor) -> Tensor:
+    """Return lengths up to a quarter larger, of which there are few: multiples of 8, or of larger powers of 2.
+
+    Example:
+        >>> rounded_up(torch.tensor([0, 3, 60, 1000])).tolist()
+        [8, 8, 64, 1024]
+    """
+    power = torch.exp2(torch.floor(torch.log2(steps.clamp(min=2).double() - 1)) - 2).long().clamp(min=8)
+    return -(-steps.clamp(min=1) // power) * power
 
 
 def unmasked(rows: Tensor | Batch) -> Tensor | Batch:

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch.nn import functional
 
+from isotropy.batch import lengths
 from isotropy.encoders import proportions as module
 from isotropy.encoders.proportions import SHARPNESS, proportions
 
@@ -42,6 +43,33 @@ def test_numbers_and_gradients_are_those_of_plain_operations(shape, masked, monk
         strict=True,
     ):
         torch.testing.assert_close(own, theirs, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_rows_read_by_their_length_have_the_same_numbers_and_gradients(threads, monkeypatch):
+    monkeypatch.setattr(module, "_STEPS", 40)
+    x, weight, bias, dilation, there = drawn(2, 9, 4, 60, rows=30)
+    ends = torch.arange(30) * 2
+    there &= torch.arange(60) < ends[:, None, None]
+    x = (x * there).detach().requires_grad_()
+    read = []
+    taps = module._taps
+    monkeypatch.setattr(module, "_taps", lambda x, *rest: read.append(x.shape[2]) or taps(x, *rest))
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        whole, found = (proportions(x, weight, bias, dilation, there, by_length=one) for one in (False, True))
+        into = torch.randn(whole.shape, dtype=torch.float64)
+        gradients = [torch.autograd.grad(one, (x, weight, bias), into) for one in (whole, found)]
+    finally:
+        torch.set_num_threads(before)
+    torch.testing.assert_close(found, whole, rtol=0, atol=1e-14)
+    # Behind their ends series are 0 whatever is learnt.
+    inside = (torch.arange(60) < lengths(there)[:, None, None]).expand(x.shape)
+    for one, other in zip(*gradients, strict=True):
+        some = inside if one.shape == x.shape else torch.ones_like(one, dtype=torch.bool)
+        torch.testing.assert_close(one[some], other[some], rtol=1e-12, atol=1e-12)
+    assert {8, 16, 24, 32, 40, 48, 56, 60} <= {*read}
 
 
 def test_what_needs_no_gradient_has_none():

@@ -16,8 +16,10 @@ from isotropy.data.series import interpolate
 from isotropy.encoders import ENCODERS, build, wrap
 from isotropy.errors import UserError
 from isotropy.export import BATCHES, FORMATS, Graph, export
+from isotropy.export.features import graph_of
 from isotropy.export.inputs import interpolated
 from isotropy.export.prepare import prepare
+from isotropy.features import SeriesSummary
 from isotropy.modalities import MODALITIES
 from isotropy.representation import Representation, learn_embedding
 
@@ -82,11 +84,33 @@ def test_every_encoder_gives_the_same_from_rows_as_a_user_has_them(name):
 def test_free_features_of_a_joined_embedding_are_in_the_graph(modality):
     made, values = made_of(MODALITIES[modality].default_encoder, joined=True)
     graph = Graph(made)
-    assert len(graph.features) == len(MODALITIES[modality].free)
+    suited = {"series_course"} if modality == "series" else set()
+    assert {*made.embedding.features} == {*MODALITIES[modality].free} - suited
+    assert len(graph.features) == len(made.embedding.features)
     contract = {"modality": modality, **graph.contract()}
     with torch.no_grad():
         found = graph(*map(torch.from_numpy, prepare(values, contract).values()))
     assert largest(found.numpy(), made.transform(values)) < 1e-4
+
+
+@pytest.mark.parametrize("length", [2048, 2051])
+def test_the_parts_of_long_series_are_in_the_graph(length):
+    x = np.random.default_rng(0).normal(size=(6, 1, length)).cumsum(axis=2)
+    preprocess = SeriesPreprocess.learn(x)
+    encoder = ENCODERS["multiscale_cnn"](channels=1, length=length)
+    embedding = learn_embedding("joined", encoder, preprocess, preprocess.transform(x))
+    part = embedding.parts["series_course"]
+    made = Representation(encoder, preprocess, method="simclr", embedding=embedding)
+    graph = Graph(made)
+    with torch.no_grad():
+        found = graph(*map(torch.from_numpy, prepare(x, {"modality": "series", **graph.contract()}).values()))
+    assert largest(found.numpy()[:, part], made.transform(x)[:, part]) < 1e-5
+
+
+def test_free_features_of_very_long_series_are_refused():
+    made = SeriesSummary.learn(torch.zeros(2, 1, 4097))
+    with pytest.raises(UserError, match="series of 4097 steps: .* embedding=learned"):
+        graph_of("series_summary", made)
 
 
 def test_gaps_are_interpolated_as_the_preprocessing_does():

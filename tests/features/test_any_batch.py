@@ -7,7 +7,13 @@ import torch
 from isotropy.features import FEATURES
 
 ROWS = {"series": (3, 40), "image": (3, 12, 12), "table": (5,)}
-OF = {"series_summary": "series", "random_convolutions": "series", "patches": "image", "pixels": "image"}
+OF = {
+    "series_summary": "series",
+    "series_course": "series",
+    "random_convolutions": "series",
+    "patches": "image",
+    "pixels": "image",
+}
 
 
 @pytest.mark.parametrize("name", [name for name, made in FEATURES.items() if made.any_batch])

@@ -106,7 +106,7 @@ def test_a_long_training_looks_at_its_encoder_fifty_times(prepared):
 def test_a_teacher_is_watched_on_its_way(prepared, momentum, way):
     encoder = deepcopy(prepared.method.encoder)
     method = BYOL(deepcopy(encoder), projector=(8, 4), predictor_hidden=8, momentum=momentum)
-    watch = Monitor(method, prepared.rows[:32], prepared.preprocess.to_input, encoder)
+    watch = Monitor(method, prepared.rows[:32], prepared.preprocess, encoder)
     with torch.no_grad():
         for weight in method.encoder.parameters():
             weight += 1
@@ -122,7 +122,7 @@ def test_watching_leaves_modes_and_weights_as_they_were(prepared):
     list(encoder.modules())[2].eval()
     modes = [module.training for module in encoder.modules()]
     before = {name: value.clone() for name, value in encoder.state_dict().items()}
-    health = Monitor(prepared.method, prepared.rows[:32], prepared.preprocess.to_input, encoder).at_start()
+    health = Monitor(prepared.method, prepared.rows[:32], prepared.preprocess, encoder).at_start()
     assert 1 <= health["effective_rank"] <= 8
     assert 0 <= health["mean_norm"] <= 1
     assert [module.training for module in encoder.modules()] == modes

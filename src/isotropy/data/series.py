@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from isotropy.batch import Batch, batched, filled, lengths, map_rows, take, unmasked
+from isotropy.batch import Batch, batched, filled, lengths, map_rows, rounded_up, take, unmasked
 from isotropy.data.overlapping import series_of, windows_like
 from isotropy.data.preprocess import Preprocess
 from isotropy.data.recordings.format import Format
@@ -252,7 +252,7 @@ class SeriesPreprocess(Preprocess):
         values = rows.values if isinstance(rows, Batch) else rows
         mask = rows.mask if isinstance(rows, Batch) and rows.mask is not None else torch.ones_like(values).bool()
         steps = lengths(mask)
-        sizes = _rounded_up(steps) if self.unequal else steps
+        sizes = rounded_up(steps) if self.unequal else steps
         groups = []
         for size in sizes.unique().tolist():
             places = (sizes == size).nonzero()[:, 0]
@@ -265,12 +265,6 @@ class SeriesPreprocess(Preprocess):
     def features(self, rows: Any) -> NDArray[np.float32]:
         """Return stored rows flattened, 0 where a series has ended."""
         return super().features(filled(rows))
-
-
-def _rounded_up(steps: Tensor) -> Tensor:
-    """Return lengths up to a quarter larger, of which there are few: multiples of 8, or of larger powers of 2."""
-    power = torch.exp2(torch.floor(torch.log2(steps.clamp(min=2).double() - 1)) - 2).long().clamp(min=8)
-    return -(-steps // power) * power
 
 
 def _series(values: Any) -> NDArray[Any]:

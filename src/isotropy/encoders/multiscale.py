@@ -107,7 +107,9 @@ class MultiScaleCNN(FrameEncoder):
             convolution = cast(nn.Conv2d, module)
             coarse, there = averaged(values, mask, block)
             kernels, bias = convolution.weight.squeeze(2), cast(Tensor, convolution.bias)
-            found.append(proportions(coarse, kernels, bias, convolution.dilation[1], there))
+            # To be embedded, series come in groups of about one length, and a row's bits depend on no other.
+            step = convolution.dilation[1]
+            found.append(proportions(coarse, kernels, bias, step, there, by_length=self.training))
         return torch.cat(found, 1)
 
     def _proportions(self, values: Tensor, mask: Tensor | None) -> Tensor:

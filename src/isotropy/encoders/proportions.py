@@ -1,6 +1,6 @@
 """How often the filters of a convolution over time rise above their thresholds, with a gradient that stays in cache."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -8,14 +8,16 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
-from isotropy.batch import batched
+from isotropy.batch import batched, lengths, rounded_up
 
 SHARPNESS = 8.0  # of the soft threshold
 # Of series, at a time and for each thread: the responses of 64 filters then stay in the cache, in which all happens.
 _STEPS = 4096
 
 
-def proportions(x: Tensor, weight: Tensor, bias: Tensor, dilation: int, there: Tensor | None = None) -> Tensor:
+def proportions(
+    x: Tensor, weight: Tensor, bias: Tensor, dilation: int, there: Tensor | None = None, *, by_length: bool = False
+) -> Tensor:
     """Return the mean over time of sigmoid(8 h), (B, F), where h is the convolution of series with each filter.
 
     The same as convolution, sigmoid and mean one after the other, several times as fast on a processor: those write the
@@ -26,6 +28,8 @@ def proportions(x: Tensor, weight: Tensor, bias: Tensor, dilation: int, there: T
         x: (B, C, T); beyond its ends there are zeros.
         weight: (F, C, K) with K odd. bias: (F,). dilation: steps between taps.
         there: (B, 1, T), which steps count; by default all. A row without any gives zeros.
+        by_length: whether rows of about one length are read together, and no further than it. The last bits of a row
+            then depend on the others.
 
     Example:
         >>> x, weight = torch.tensor([[[-9.0, 9.0, 9.0, 9.0]]]), torch.ones(1, 1, 1)
@@ -34,21 +38,24 @@ def proportions(x: Tensor, weight: Tensor, bias: Tensor, dilation: int, there: T
     """
     # In bfloat16 a sum over time would lose the third digit, by which the proportions of two series differ.
     with torch.autocast("cpu", enabled=False):
-        found: Tensor = _Proportions.apply(x, weight, bias, dilation, there)
+        found: Tensor = _Proportions.apply(x, weight, bias, dilation, there, by_length)
     return found
 
 
 class _Proportions(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, dilation: int, there: Tensor | None) -> Tensor:
+    def forward(
+        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, dilation: int, there: Tensor | None, by_length: bool
+    ) -> Tensor:
         ctx.save_for_backward(x, weight, bias, there)
-        ctx.dilation = dilation
+        ctx.dilation, ctx.places = dilation, _places(x, there, by_length)
         out = x.new_empty(len(x), len(weight))
-        for rows, _, above in _pieces(x, weight, bias, dilation):
+        for rows, _, above in _pieces(x, weight, bias, dilation, ctx.places):
             if there is None:
-                torch.mean(above, 2, out=out[rows])
+                out[rows] = above.mean(2)
             else:
-                out[rows] = above.mul_(there[rows]).sum(2) / there[rows].sum(2).clamp(min=1)
+                counted = there[rows][..., : above.shape[2]]
+                out[rows] = above.mul_(counted).sum(2) / counted.sum(2).clamp(min=1)
         return out
 
     @staticmethod
@@ -60,22 +67,38 @@ class _Proportions(torch.autograd.Function):
         kernels = weight.flatten(1)
         own, shift = torch.zeros_like(kernels), torch.zeros_like(bias)
         moved = x.new_zeros(x.shape) if ctx.needs_input_grad[0] else None
-        for rows, taps, above in _pieces(x, weight, bias, ctx.dilation):
+        for rows, taps, above in _pieces(x, weight, bias, ctx.dilation, ctx.places):
             gradient = torch.addcmul(above, above, above, value=-1).mul_(slope[rows, :, None])
             if there is not None:
-                gradient.mul_(there[rows])
+                gradient.mul_(there[rows][..., : gradient.shape[2]])
             own.addbmm_(gradient, taps.transpose(1, 2))
             shift += gradient.sum((0, 2))
             if moved is not None:
-                moved[rows] = _from_taps(torch.matmul(kernels.T, gradient), x.shape[1], ctx.dilation)
-        return moved, own.view_as(weight), shift, None, None
+                under = torch.matmul(kernels.T, gradient)
+                moved[rows, :, : under.shape[2]] = _from_taps(under, x.shape[1], ctx.dilation)
+        return moved, own.view_as(weight), shift, None, None, None
 
 
-def _pieces(x: Tensor, weight: Tensor, bias: Tensor, dilation: int) -> Iterator[tuple[slice, Tensor, Tensor]]:
+def _places(x: Tensor, there: Tensor | None, by_length: bool) -> list[tuple[slice | Tensor, int]]:
+    """Return which rows are read at a time, and how many of their steps."""
+    threads, longest = torch.get_num_threads(), x.shape[2]
+    if there is None or not by_length:
+        return [(rows, longest) for rows in batched(len(x), rows=max(1, _STEPS // longest) * threads)]
+    sizes = rounded_up(lengths(there)).clamp(max=longest)
+    found: list[tuple[slice | Tensor, int]] = []
+    for size in sizes.unique().tolist():
+        same = (sizes == size).nonzero()[:, 0]
+        found += [(same[some], size) for some in batched(len(same), rows=max(1, _STEPS // size) * threads)]
+    return found
+
+
+def _pieces(
+    x: Tensor, weight: Tensor, bias: Tensor, dilation: int, places: Sequence[tuple[slice | Tensor, int]]
+) -> Iterator[tuple[slice | Tensor, Tensor, Tensor]]:
     """Yield some rows at a time: which, their values under each tap (b, C * K, T), and sigmoid(8 h) (b, F, T)."""
     kernels, thresholds = SHARPNESS * weight.flatten(1), SHARPNESS * bias[:, None]
-    for rows in batched(len(x), rows=max(1, _STEPS // x.shape[2]) * torch.get_num_threads()):
-        taps = _taps(x[rows], weight.shape[2], dilation)
+    for rows, steps in places:
+        taps = _taps(x[rows][..., :steps], weight.shape[2], dilation)
         response = torch.baddbmm(thresholds, kernels.expand(len(taps), -1, -1), taps)
         yield rows, taps, response.sigmoid_()
 

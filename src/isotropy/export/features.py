@@ -8,10 +8,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from isotropy.errors import UserError
-from isotropy.features import Columns, Patches, Pixels, RandomConvolutions, SeriesSummary
+from isotropy.features import Columns, Patches, Pixels, RandomConvolutions, SeriesCourse, SeriesSummary
 from isotropy.features.minirocket import KERNELS, TAPS
 from isotropy.features.patches import small_images
-from isotropy.features.summary import FLOOR, band_edges
+from isotropy.features.random_convolutions import LONGEST
+from isotropy.features.summary import FLOOR, PARTS, band_edges, cuts
 
 
 class _Patches(nn.Module):
@@ -28,15 +29,13 @@ class _Patches(nn.Module):
 
 
 class _Summary(nn.Module):
-    """`SeriesSummary` of series of the training's length."""
+    """The summary of all series of one length."""
 
     bands: Tensor
     waves: Tensor
 
-    def __init__(self, made: nn.Module) -> None:
+    def __init__(self, steps: int) -> None:
         super().__init__()
-        assert isinstance(made, SeriesSummary)
-        steps = int(made.length)
         bins = steps // 2
         edges = [*band_edges(bins), bins]
         band = np.searchsorted(edges[1:], np.arange(bins), side="right")
@@ -61,6 +60,19 @@ class _Summary(nn.Module):
         step = (x[..., 1:] - x[..., :-1]).abs().mean(2)
         spread = (centred**2).mean(2).sqrt()
         return torch.cat([mean, spread, x.amin(2), x.amax(2), step, spectrum.flatten(1)], 1).float()
+
+
+class _Course(nn.Module):
+    """`SeriesCourse` of series of the training's length."""
+
+    def __init__(self, steps: int) -> None:
+        super().__init__()
+        self.cuts = cuts(steps, PARTS)
+        # Parts of as many steps have the same numbers.
+        self.summaries = nn.ModuleDict({str(stop - start): _Summary(stop - start) for start, stop in self.cuts})
+
+    def forward(self, rows: Tensor) -> Tensor:
+        return torch.cat([self.summaries[str(stop - start)](rows[..., start:stop]) for start, stop in self.cuts], 1)
 
 
 class _Convolutions(nn.Module):
@@ -116,11 +128,23 @@ def _as_it_is(made: nn.Module) -> nn.Module:
     return made
 
 
+def _summary(made: nn.Module) -> nn.Module:
+    assert isinstance(made, SeriesSummary | SeriesCourse)
+    steps = int(made.length)
+    if steps > LONGEST:
+        raise UserError(
+            f"export: series of {steps} steps: the free features of a joined embedding are in graphs of at most "
+            f"{LONGEST} steps: train with --set embedding=learned"
+        )
+    return _Summary(steps) if isinstance(made, SeriesSummary) else _Course(steps)
+
+
 _GRAPHS: dict[type[nn.Module], Callable[[nn.Module], nn.Module]] = {
     Columns: _as_it_is,
     Pixels: _as_it_is,
     Patches: _Patches,
-    SeriesSummary: _Summary,
+    SeriesCourse: _summary,
+    SeriesSummary: _summary,
     RandomConvolutions: _Convolutions,
 }
 

@@ -4,7 +4,7 @@ from isotropy.features.columns import Columns, NormalScores
 from isotropy.features.free import FreeFeatures
 from isotropy.features.patches import Patches, Pixels
 from isotropy.features.random_convolutions import RandomConvolutions
-from isotropy.features.summary import SeriesSummary
+from isotropy.features.summary import SeriesCourse, SeriesSummary
 
 FEATURES: dict[str, type[FreeFeatures]] = {
     "columns": Columns,
@@ -12,6 +12,7 @@ FEATURES: dict[str, type[FreeFeatures]] = {
     "patches": Patches,
     "pixels": Pixels,
     "random_convolutions": RandomConvolutions,
+    "series_course": SeriesCourse,
     "series_summary": SeriesSummary,
 }
 
@@ -23,5 +24,6 @@ __all__ = [
     "Patches",
     "Pixels",
     "RandomConvolutions",
+    "SeriesCourse",
     "SeriesSummary",
 ]

@@ -34,6 +34,11 @@ class FreeFeatures(nn.Module, ABC):
             self.register_buffer(name, tensor)
 
     @classmethod
+    def suits(cls, rows: Any) -> bool:
+        """Return whether they join the vectors of such training rows; `rows` as `learn` takes them."""
+        return True
+
+    @classmethod
     @abstractmethod
     def learn(cls, rows: Any, *, seed: int = 0) -> Self:
         """Return the features as training rows make them: `rows` as the modality's `free_input` gives them."""

@@ -20,6 +20,7 @@ FEATURES = 10_000
 FEWER = 2520  # where they are part of an embedding: four times as fast as all, and no worse after 256 axes
 FEWEST = 1008  # that many or long series are described by
 AFFORDABLE = 1e10  # comparisons: a few seconds of one core
+LONGEST = 4096  # steps to which longer series are brought in an embedding
 
 
 def random_convolutions(
@@ -98,7 +99,9 @@ def _series(values: ArrayLike) -> Floats:
 
 
 class RandomConvolutions(FreeFeatures):
-    """`random_convolutions` of series that are brought to the length of the training's; their bits depend on no batch.
+    """`random_convolutions` of series that are brought to one length; their bits depend on no batch.
+
+    It is the length of the training's longest, or 4,096 steps: words spoken fast and slowly then look alike.
 
     Example:
         >>> x = torch.randn(5, 2, 40)
@@ -118,7 +121,7 @@ class RandomConvolutions(FreeFeatures):
     @classmethod
     def learn(cls, rows: Tensor | Batch, *, features: int = FEWER, seed: int = 0) -> Self:
         """Learn the biases of about so many features on series (N, C, T)."""
-        length = max(3, rows.shape[2])
+        length = int(np.clip(rows.shape[2], 3, LONGEST))
         x = whole_series(rows, length)
         bank = learn(x, features, np.random.default_rng(seed))
         reads = torch.zeros(len(bank), len(KERNELS), x.shape[1], dtype=torch.bool)

@@ -23,7 +23,7 @@ from isotropy.finetuning.rounds import Material, Rounds, SelfSupervised, Trained
 from isotropy.finetuning.settings import FineTuning
 from isotropy.finetuning.spread import may_spread, some_of
 from isotropy.finetuning.target import Target
-from isotropy.representation import Representation, embed_rows, example_for
+from isotropy.representation import Representation, embed_together, example_for
 from isotropy.representation.embeddings import learning_rows
 
 Progress = Callable[[str, int, int], None]
@@ -183,7 +183,7 @@ def _on_every_part(
 
 def _tuned(made: Representation, encoder: nn.Module, rows: Tensor | Batch, train: Rows) -> Representation:
     """Return the representation with the fine-tuned encoder, whose vectors are scaled anew."""
-    vectors = torch.from_numpy(embed_rows(encoder, made.preprocess.to_input, learning_rows(rows, train)))
+    vectors = torch.from_numpy(embed_together(encoder, made.preprocess, learning_rows(rows, train)))
     return Representation(
         encoder, made.preprocess, method=f"{made.method}, {TUNED}", chunk=made.chunk,
         embedding=made.embedding.moved(vectors),

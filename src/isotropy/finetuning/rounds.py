@@ -22,7 +22,7 @@ from isotropy.finetuning.supervised import Joint, Supervised
 from isotropy.finetuning.target import Target
 from isotropy.methods.method import Method
 from isotropy.modalities import MODALITIES
-from isotropy.representation import embed_rows
+from isotropy.representation import embed_together
 from isotropy.training import Plan, fit
 from isotropy.views import Plain
 from isotropy.views.multiview import ViewMaker
@@ -70,7 +70,7 @@ class Material:
         """Return the network's outputs (M, K) of labelled rows by place among these."""
         rows = take(self.rows, torch.from_numpy(self.labelled[places]))
         body = nn.Sequential(network.encoder, network.block)
-        z = torch.from_numpy(embed_rows(body, self.preprocess.to_input, rows, self.chunk)).to(self.device)
+        z = torch.from_numpy(embed_together(body, self.preprocess, rows, self.chunk)).to(self.device)
         network.eval()
         with torch.inference_mode():
             outputs: NDArray[np.float32] = network.read(z, self.beside_of(places)).numpy(force=True)

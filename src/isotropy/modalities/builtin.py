@@ -9,7 +9,7 @@ from torch import Generator, Tensor
 
 from isotropy.batch import Batch
 from isotropy.data import ArrayDataset, ArrayPreprocess, ImagePreprocess, SeriesPreprocess, TablePreprocess
-from isotropy.features.series import whole_series
+from isotropy.features.series import own_series
 from isotropy.methods.lfr.projectors import array_projector, image_projector, series_projector, table_projector
 from isotropy.modalities.modality import Modality
 from isotropy.nn.decoders import array_decoder, image_decoder, series_decoder, table_decoder
@@ -49,8 +49,8 @@ def _table_features(preprocess: TablePreprocess, rows: Tensor) -> Tensor:
     return torch.from_numpy(preprocess.features(rows))
 
 
-def _whole_series(rows: Tensor | Batch) -> NDArray[Any]:
-    return whole_series(rows, rows.shape[2])
+def _own_series(rows: Tensor | Batch) -> NDArray[Any]:
+    return own_series(rows, min(3, rows.shape[2]))
 
 
 def _image_arguments(preprocess: ImagePreprocess, dataset: ArrayDataset) -> dict[str, Any]:
@@ -79,8 +79,8 @@ SERIES = Modality(
     decoder=series_decoder,
     random_projector=series_projector,
     example_rows=_series_rows,
-    as_series=_whole_series,
-    free=("series_summary", "random_convolutions"),
+    as_series=_own_series,
+    free=("series_summary", "random_convolutions", "series_course"),
     default_embedding="joined",
 )
 IMAGE = Modality(

@@ -31,7 +31,8 @@ class Modality:
         as_series: returns stored rows as (N, C, T) where summaries along time are a baseline to beat.
         as_columns: returns stored rows as (N, D), NaN where missing, and which columns are codes of categories (D,),
             where boosted trees on them are a baseline to beat.
-        free: names in `features.FEATURES` of what joins the encoder's vectors in the embedding "joined".
+        free: names in `features.FEATURES` of what joins the encoder's vectors in the embedding "joined", where it suits
+            the training rows.
         free_input: returns what these read of stored rows, given the preprocessing; by default the rows.
         default_embedding: a name of `representation.EMBEDDINGS`.
     """

@@ -1,6 +1,6 @@
 """A trained encoder with all that turns new data into vectors, and its files."""
 
-from isotropy.representation.embedding import embed_groups, embed_rows, repeated, steady_chunk
+from isotropy.representation.embedding import embed_groups, embed_rows, embed_together, repeated, steady_chunk
 from isotropy.representation.embeddings import EMBEDDINGS, learn_embedding
 from isotropy.representation.files import MODEL, ROWS
 from isotropy.representation.representation import Representation, example_for, load
@@ -12,6 +12,7 @@ __all__ = [
     "Representation",
     "embed_groups",
     "embed_rows",
+    "embed_together",
     "example_for",
     "learn_embedding",
     "load",

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from isotropy.batch import Batch, batched, map_rows, take, tensors_of, unwrap
+from isotropy.data import Preprocess
 from isotropy.encoders import Encoder
 from isotropy.encoders.encoder import to_channels_last
 
@@ -90,6 +91,20 @@ def embed_groups(
     for places, vectors in found:
         out[places] = vectors
     return out
+
+
+def embed_together(
+    encoder: nn.Module, preprocess: Preprocess, rows: Tensor | Batch, chunk: int | None = None
+) -> NDArray[np.float32]:
+    """Return what `embed_rows` does, of rows in the groups of the preprocessing: long series do not fill short ones up.
+
+    Example:
+        >>> from isotropy.data import TablePreprocess
+        >>> table = TablePreprocess.learn(np.eye(3))
+        >>> embed_together(nn.Linear(3, 2), table, table.transform(np.eye(3))).shape
+        (3, 2)
+    """
+    return embed_groups(lambda some: embed_rows(encoder, preprocess.to_input, some, chunk), preprocess.together(rows))
 
 
 def chunk_size(encoder: nn.Module, shape: tuple[int, ...]) -> int:

@@ -9,7 +9,7 @@ from isotropy.batch import Batch, take, tensors_of
 from isotropy.data import Preprocess
 from isotropy.errors import UserError, nearest
 from isotropy.representation.block import spread_evenly
-from isotropy.representation.embedding import embed_rows
+from isotropy.representation.embedding import embed_together
 from isotropy.representation.joined import Joined, check_joined
 from isotropy.representation.learned import Embedding, Learned
 
@@ -62,7 +62,7 @@ def learn_embedding(
     """
     check_embedding(name, preprocess.modality)
     some = learning_rows(rows, train)
-    vectors = torch.from_numpy(embed_rows(encoder, preprocess.to_input, some))
+    vectors = torch.from_numpy(embed_together(encoder, preprocess, some))
     return EMBEDDINGS[name].learn(vectors, some, preprocess, seed=seed)
 
 

@@ -49,7 +49,8 @@ class Joined(Embedding):
         modality = MODALITIES[preprocess.modality]
         check_joined(preprocess.modality)
         given = modality.free_input(preprocess, rows)
-        features = {name: FEATURES[name].learn(given, seed=seed) for name in modality.free}
+        suited = [name for name in modality.free if FEATURES[name].suits(given)]
+        features = {name: FEATURES[name].learn(given, seed=seed) for name in suited}
         parts = [vectors, *(each(given) for each in features.values())]
         blocks = [Block.learn(vectors)] + [
             Block.learn(part, weight=each.weight, one_scale=each.one_scale)

@@ -24,7 +24,15 @@ from isotropy.modalities import MODALITIES
 from isotropy.nn.segments import SegmentHead
 from isotropy.representation import saving
 from isotropy.representation.card import card as model_card
-from isotropy.representation.embedding import canonical, chunk_of, embed_groups, embed_rows, repeated, steady_chunk
+from isotropy.representation.embedding import (
+    canonical,
+    chunk_of,
+    embed_groups,
+    embed_rows,
+    embed_together,
+    repeated,
+    steady_chunk,
+)
 from isotropy.representation.embeddings import learning_rows
 from isotropy.representation.files import ROWS
 from isotropy.representation.hub import downloaded, uploaded
@@ -114,7 +122,7 @@ class Representation:
         Args:
             encoder: of the same data. rows: as they are stored; of `train`, their numbers, its vectors are scaled.
         """
-        vectors = torch.from_numpy(embed_rows(encoder, self.preprocess.to_input, learning_rows(rows, train)))
+        vectors = torch.from_numpy(embed_together(encoder, self.preprocess, learning_rows(rows, train)))
         embedding = self.embedding.for_vectors(vectors)
         example = example_for(encoder, rows, train)
         return Representation(encoder, self.preprocess, method=self.method, embedding=embedding, example=example)

@@ -88,7 +88,8 @@ def _embedding(prepared: Prepared) -> tuple[float, int]:
     # What is learnt of these few rows costs as much to apply as what will be learnt of all.
     embedding = learn_embedding(prepared.recipe.embedding, encoder, preprocess, rows)
     start = perf_counter()
-    embedding.embed(encoder, preprocess, rows, chunk_size(encoder, tuple(rows.shape[1:])))
+    for _, some in preprocess.together(rows):
+        embedding.embed(encoder, preprocess, some, chunk_size(encoder, tuple(some.shape[1:])))
     return (perf_counter() - start) / len(rows), embedding.width
 
 

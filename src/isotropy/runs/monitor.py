@@ -1,6 +1,5 @@
 """What is recorded of a run while it trains: cheap metrics of a step's outputs, expensive ones of the encoder."""
 
-from collections.abc import Callable
 from math import log
 from typing import Any, Self
 
@@ -10,9 +9,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from isotropy.batch import Batch
+from isotropy.data import Preprocess
 from isotropy.diagnostics import encoder_numbers, followed, spectrum, step_numbers, views_rank
 from isotropy.methods.method import Method
-from isotropy.representation.embedding import embed_rows
+from isotropy.representation.embedding import embed_together
 from isotropy.runs.held_out import HeldOut
 from isotropy.runs.prepare import Prepared
 from isotropy.training import Step, comm
@@ -65,7 +65,7 @@ class Monitor:
 
     Args:
         method: what is trained; `monitored` says what is read of its outputs.
-        rows: a few hundred stored rows that the encoder is monitored on; `to_input` turns them into its input.
+        rows: a few hundred stored rows that the encoder is monitored on. preprocess: turns them into its input.
         untrained: the encoder as it was before training; kept where there is a teacher, which began with it too.
         held_out: what scores the method on rows that do not change.
     """
@@ -74,11 +74,11 @@ class Monitor:
         self,
         method: Method,
         rows: Tensor | Batch,
-        to_input: Callable[[Any], Tensor | Batch],
+        preprocess: Preprocess,
         untrained: nn.Module,
         held_out: HeldOut | None = None,
     ) -> None:
-        self.method, self.rows, self.to_input, self.held_out = method, rows, to_input, held_out
+        self.method, self.rows, self.preprocess, self.held_out = method, rows, preprocess, held_out
         self._before = self._embedded(untrained)
         self._teacher = method.ema_encoder()
         self._start = untrained if self._teacher is not None else None
@@ -90,7 +90,7 @@ class Monitor:
         chosen = prepared.in_memory.batch(torch.linspace(0, rows - 1, min(_ROWS, rows)).long())
         untrained = prepared.untrained().to(prepared.device)
         held_out = HeldOut.of(prepared) if comm.rank() == 0 else None
-        return cls(prepared.method, chosen, prepared.preprocess.to_input, untrained, held_out)
+        return cls(prepared.method, chosen, prepared.preprocess, untrained, held_out)
 
     def at_start(self) -> dict[str, float]:
         """Return the record of step 0: what the untrained encoder is like."""
@@ -125,4 +125,4 @@ class Monitor:
         return {"rows": len(self.rows), **found}
 
     def _embedded(self, encoder: nn.Module) -> NDArray[np.float32]:
-        return embed_rows(encoder, self.to_input, self.rows)
+        return embed_together(encoder, self.preprocess, self.rows)

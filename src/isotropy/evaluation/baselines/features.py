@@ -3,10 +3,12 @@
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import ArrayLike, NDArray
 
 from isotropy.features import random_convolutions
-from isotropy.features.summary import series_summary
+from isotropy.features.series import lengths_of, whole_series
+from isotropy.features.summary import series_summary, usual_bands
 
 Features = NDArray[np.float32]
 Pair = tuple[Features, Features]
@@ -36,7 +38,7 @@ def collect(
         raw_test: those of the test rows (M, F).
         width: of the embedding.
         untrained: embeddings of the same encoder at random initialisation, (N, D) and (M, D).
-        series: the series themselves (N, C, T) and (M, C, T).
+        series: the series themselves (N, C, T) and (M, C, T), NaN behind the ends of shorter ones.
         seed: of the projections.
 
     Example:
@@ -48,15 +50,25 @@ def collect(
     reduced = pca(*raw, width=width, seed=seed)
     found = {"raw features": raw, f"PCA ({reduced[0].shape[1]})": reduced}
     if series is not None:
-        found["summary features"] = standardise(series_summary(series[0]), series_summary(series[1]))
+        bands = usual_bands(series[0])
+        found["summary features"] = standardise(*(series_summary(part, bands=bands) for part in series))
         if np.shape(series[0])[2] >= 3:
-            found[random_convolutions.NAME] = random_convolutions.affordable(*series, seed=seed)
+            whole = _of_one_length(*(np.asarray(part) for part in series))
+            found[random_convolutions.NAME] = random_convolutions.affordable(*whole, seed=seed)
     if untrained is not None:
         found[UNTRAINED] = (
             np.asarray(untrained[0], dtype=np.float32),
             np.asarray(untrained[1], dtype=np.float32),
         )
     return found
+
+
+def _of_one_length(*parts: NDArray[Any]) -> list[Features]:
+    """Return series as they are, or where they are of several lengths all brought to one, as an embedding does it."""
+    length = parts[0].shape[2]
+    if all((lengths_of(part) == length).all() for part in parts):
+        return list(parts)
+    return [whole_series(torch.from_numpy(part), min(length, random_convolutions.LONGEST)) for part in parts]
 
 
 def pca(train: ArrayLike, test: ArrayLike, *, width: int, seed: int = 0) -> Pair:
