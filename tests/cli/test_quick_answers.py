@@ -73,13 +73,3 @@ def test_the_shell_completes_verbs():
     line = {"COMP_WORDS": "isotropy fit --method sim", "COMP_CWORD": "3"}
     _, out, _, loaded = answer(**asked | line)
     assert out.startswith("simclr\nsimsiam\n") and not loaded
-
-
-def test_what_is_loaded_is_not_searched_for_garbage_when_a_command_ends():
-    code = (
-        "import atexit, gc\n"
-        "atexit.register(lambda: print(gc.get_freeze_count() > 1000))\n"  # the last of them, as the first registered
-        "import isotropy.cli"
-    )
-    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert found.stdout == "True\n"

@@ -1,7 +1,5 @@
 """From the words of a command to its exit code."""
 
-import atexit
-import gc
 import sys
 import warnings
 from functools import partial
@@ -13,8 +11,6 @@ from isotropy.cli.app import GIVEN, app
 from isotropy.cli.show import INTERRUPTED, complain, note
 from isotropy.errors import UserError
 
-# Python's last collection of garbage walks through every module of torch, for a second of which nothing comes.
-atexit.register(gc.freeze)
 # Of click, which newer versions of typer carry inside: reached through a name that is public in all of them.
 _UsageError: Any = typer.BadParameter.__mro__[1]
 # What torch says, on processors and on GPUs, where memory is not enough, and what a library that is loaded late says.
