@@ -27,6 +27,7 @@ from isotropy.evaluation.problem import Problem
 from isotropy.evaluation.resampling import Resampled, resample
 from isotropy.evaluation.task import Task
 from isotropy.finetuning.finetune import TUNED, finetune_rows
+from isotropy.finetuning.held_out import parts
 from isotropy.finetuning.settings import FineTuning
 from isotropy.representation import Representation
 from isotropy.runs.auto import method_for
@@ -124,7 +125,7 @@ def _one(recipe: Recipe, name: str, folder: Path | None, quick: bool) -> Row:
     trained = made.prepared.representation()
     embedded = both_parts(trained.embed_stored, made.prepared.rows, *rows)
     ours = measure(recipe.method, Features(*embedded, parts=trained.embedding.parts), problem, EVALUATORS)
-    tuned = _tuned(trained, made.prepared.rows, name, folder, quick)
+    tuned = _tuned(trained, made.prepared.rows, ours, embedded[0], name, folder, quick)
     beside = _beside(name, folder, recipe.encoder)
     row = made.row | {"width": ours.scores[0].width, "encoder": recipe.encoder, "embedding": recipe.embedding}
     row |= {"metric": problem.leading} | _facts(data, len(rows[0])) | {"tuned": tuned is not None}
@@ -142,17 +143,37 @@ def _one(recipe: Recipe, name: str, folder: Path | None, quick: bool) -> Row:
     return row
 
 
-def _tuned(trained: Representation, stored: Any, name: str, folder: Path | None, quick: bool) -> Resampled | None:
-    """Return the score of fine-tuning with all labels where held-out training rows prefer it to the frozen probe."""
+def _tuned(
+    trained: Representation, stored: Any, ours: Measured, z: Any, name: str, folder: Path | None, quick: bool
+) -> Resampled | None:
+    """Return the score of fine-tuning with all labels where held-out training rows prefer it to what is frozen.
+
+    That is the linear probe, by a standard error of the loss, and what reads the frozen embedding `z` of the training
+    rows best, by the metric on the same held-out rows.
+    """
     data, problem, (train, test) = _problem(name, folder)
+    settings = FineTuning(epochs=1) if quick else FineTuning()
     model = finetune_rows(
-        trained, stored, np.asarray(data.labels), train, task=cast(Task | None, data.task),
-        settings=FineTuning(epochs=1) if quick else None,
-    )  # fmt: skip
+        trained, stored, np.asarray(data.labels), train, task=cast(Task | None, data.task), settings=settings
+    )
     if model.detail["chosen"] != TUNED:
+        return None
+    pairs = parts(problem.train_y, model.task, settings.validation, settings.folds, few=settings.few(trained.encoder))
+    reader = with_all_labels(ours, problem.leading, True)
+    assert reader is not None
+    read = [_held_out(z, problem, reader[0].evaluator, *pair) for pair in pairs]
+    found = model.detail["validation"]
+    if np.average(read, weights=[len(out) for _, out in pairs]) >= found[TUNED]["score"]:
         return None
     predicted = model.predictions_stored(take(stored, torch.from_numpy(test)))
     return resample([next(problem.measured(predicted))], seed=problem.seed)[0]
+
+
+def _held_out(z: Any, problem: Problem, evaluator: str, fit: Any, out: Any) -> float:
+    """Return what an evaluator that learns from some training rows scores on others."""
+    some = Problem.of(problem.train_y[fit], problem.train_y[out], task=problem.task)
+    found = measure("held out", Features(z[fit], z[out]), some, (evaluator,))
+    return next(score.value for score in found.scores if score.metric == problem.leading)
 
 
 def _of_tuned(tuned: Resampled, others: list[Measured], metric: str) -> Any:
