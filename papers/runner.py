@@ -18,18 +18,6 @@ from rows import Rows, read_rows
 
 from isotropy.io.atomic import write_atomically
 
-# isort: split
-# The scripts of defaults/ and finetuning/ read these from here, and not yet from where they are.
-from pages import markdown as markdown
-from rows import Row as Row
-from rows import by_seed as by_seed
-from rows import differences as differences
-from rows import paired as paired
-from rows import select as select
-from rows import short as short
-from train import epochs_within as epochs_within
-from train import train_once as train_once
-
 
 @dataclass(frozen=True)
 class Paper:

@@ -18,8 +18,11 @@ from sklearn.model_selection import RandomizedSearchCV, ShuffleSplit
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 import data_sets as sets
-import runner
-from runner import Claim, Paper, Row, Rows, Run, Table, differences, paired
+from pages import Claim, Table
+from results import Run
+from rows import Row, Rows, by_seed, differences, paired, short
+from runner import Paper
+from train import train_once
 
 from isotropy.batch import take
 from isotropy.data import Data
@@ -90,9 +93,7 @@ def _pretrained(study: Study, folder: Path | None, seed: int, quick: bool) -> tu
     """Return the trained method, its encoder before training, the labels that may be learnt from, and what it took."""
     data = study.data(folder, seed)
     recipe, untrained = study.recipe(len(data.part("train")), seed), list[Any]()
-    made = runner.train_once(
-        recipe, data, quick=quick, change=lambda method: untrained.append(copy.deepcopy(method.encoder))
-    )
+    made = train_once(recipe, data, quick=quick, change=lambda method: untrained.append(copy.deepcopy(method.encoder)))
     labels, train = np.asarray(data.labels), made.prepared.train
     if study.labelled < 1:
         codes = labels[train] if data.task != "numbers" else np.zeros(len(train))
@@ -141,7 +142,7 @@ def _trees(study: Study, tuned: bool, folder: Path | None, seed: int, quick: boo
         cv=ShuffleSplit(1, test_size=0.2, random_state=seed),
     ).fit(columns.train, problem.train_y)  # fmt: skip
     predicted = search.predict(columns.test) if numbers else search.predict_proba(columns.test)
-    best = {name: runner.short(float(value)) for name, value in search.best_params_.items()}
+    best = {name: short(float(value)) for name, value in search.best_params_.items()}
     return {"labels": len(here), "best": best} | _scores(prepared, predicted)
 
 
@@ -152,10 +153,10 @@ def _scores(prepared: Prepared, predicted: NDArray[Any]) -> Row:
         numbers = labels.astype(np.float64)
         error = np.sqrt(np.mean((predicted - numbers[test]) ** 2)) / numbers[prepared.train].std()
         score = score_of("numbers", "R2", numbers[test], predicted)
-        return {"score": runner.short(score), "rmse": runner.short(float(error))}
+        return {"score": short(score), "rmse": short(float(error))}
     codes = np.unique(labels, return_inverse=True)[1][test]
     accuracy, loss = (score_of("classes", metric, codes, predicted) for metric in ("accuracy", "log loss"))
-    return {"score": runner.short(accuracy), "log_loss": runner.short(-loss)}
+    return {"score": short(accuracy), "log_loss": short(-loss)}
 
 
 STUDIES = [
@@ -205,7 +206,7 @@ def _reaches(column: str, goal: float | None) -> Callable[[Rows], tuple[str, str
     """Return a criterion: fine-tuning's mean over seeds is at least `goal`, an error at most; None: shown only."""
 
     def criterion(rows: Rows) -> tuple[str, str] | None:
-        found = {which: runner.by_seed(rows, column, variant=which) for which in (*NETWORKS, TREES, TUNED_TREES)}
+        found = {which: by_seed(rows, column, variant=which) for which in (*NETWORKS, TREES, TUNED_TREES)}
         if not found[TUNED]:
             return None
         means = {which: float(np.mean([*values.values()])) for which, values in found.items() if values}

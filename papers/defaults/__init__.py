@@ -1,0 +1,1 @@
+"""What the default methods are worth at a user's budget."""
