@@ -46,6 +46,23 @@ def test_five_lines_say_what_the_embedding_is_worth_beside_what_is_free(shift, s
     assert "run/report.html" in lines[4] and "isotropy diagnose run" in lines[4]
 
 
+def test_what_is_free_and_the_untrained_encoder_are_two_questions():
+    found = classes(3)
+    beside = {"value": 0.9, "difference": {"value": -0.05, "low": -0.09, "high": 0.01}, "detail": {}}
+    untrained = beside | {"representation": "untrained encoder", "evaluator": "search", "metric": "precision at 10"}
+    few = next(one for one in found["few_labels"] if one["size"] == "10 a class")
+    found["scores"] = [
+        *found["scores"], untrained, untrained | {"evaluator": "few_labels", "detail": {"size": few["size"]}},
+    ]  # fmt: skip
+    found["ranking"] = [untrained, *found["ranking"]]
+    for line in summary([found], HEALTHY, Path("run"), Path("page"), "")[:3]:
+        best = line.partition("ahead of the best free (")[2]
+        assert best.endswith("raw features), not measurably different from itself untrained (.900)")
+    untrained["difference"] = {"value": 0.05, "low": 0.01, "high": 0.09}
+    line = summary([found], HEALTHY, Path("run"), Path("page"), "")[1]
+    assert ", ahead of the best free (" in line and line.endswith(", raw features) and itself untrained (.900)")
+
+
 def test_several_labels_have_a_line_each_and_none_has_the_verdict_alone():
     lines = summary([classes(3), classes(0, "place")], HEALTHY, Path("run"), Path("page"), "")
     assert [line.split()[0] for line in lines] == ["kind", "place", "verdict", "next"]
