@@ -8,6 +8,7 @@ for itself (RssAnon), beyond what it has with the encoder loaded and before the 
 
 import argparse
 import json
+import os
 import tempfile
 import threading
 import time
@@ -26,6 +27,8 @@ from isotropy.representation import Representation
 
 BLOCKS = (32, 128)  # megabytes
 FILES = 20
+# What decides how much memory a process keeps that it no longer uses; said in the record.
+ALLOCATORS = ("MALLOC_ARENA_MAX", "MALLOC_TRIM_THRESHOLD_", "ARROW_DEFAULT_MEMORY_POOL")
 
 
 class Actor:
@@ -73,7 +76,9 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=1_000_000)
     asked = parser.parse_args()
     torch.set_num_threads(1)
-    record = {"command": f"python benchmarks/ray_data.py --rows {asked.rows}", "ray": ray.__version__, "blocks": []}
+    set_here = [f"{name}={os.environ[name]}" for name in ALLOCATORS if name in os.environ]
+    command = " ".join([*set_here, f"python benchmarks/ray_data.py --rows {asked.rows}"])
+    record = {"command": command, "ray": ray.__version__, "blocks": []}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_rows(folder / "big", asked.rows)

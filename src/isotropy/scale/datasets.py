@@ -30,8 +30,8 @@ def embed(
     """Return a data set with the embeddings of all rows in a column of tensors, computed where the blocks are.
 
     They equal those of `Representation.transform` to the bit, on one kind of machine with `num_cpus` threads. An actor
-    holds `batch_size` rows and the block that it fills (`DataContext.target_max_block_size`). Blocks come in any order
-    unless `DataContext.execution_options.preserve_order` is set; rows within one stay in theirs.
+    holds `batch_size` rows and, of Ray, three to six blocks (`DataContext.target_max_block_size`). Blocks come in any
+    order unless `DataContext.execution_options.preserve_order` is set; rows within one stay in theirs.
 
     Args:
         dataset: rows; of a table its columns by name, others may stand beside them.
