@@ -77,3 +77,13 @@ def test_long_series_alone_are_joined_with_their_course():
         encoder = ENCODERS["multiscale_cnn"](channels=1, length=length)
         made = learn_embedding("joined", encoder, preprocess, preprocess.transform(x))
         assert ("series_course" in made.parts) == joined
+
+
+def test_a_group_of_short_series_alone_has_the_columns_of_all():
+    values, mask = (
+        torch.randn(6, 2, 60),
+        torch.arange(60).expand(6, 2, 60) < torch.tensor([60, 60, 60, 60, 9, 11]).view(6, 1, 1),
+    )
+    made = SeriesSummary.learn(Batch(values, mask))
+    short = made(Batch(values[4:, :, :12], mask[4:, :, :12]))
+    torch.testing.assert_close(short, made(Batch(values, mask))[4:], rtol=0, atol=0)

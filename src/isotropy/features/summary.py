@@ -129,8 +129,10 @@ class SeriesSummary(FreeFeatures):
     def forward(self, rows: Tensor | Batch) -> Tensor:
         """Return the summaries (B, F) of series (B, C, T)."""
         length, bands = int(self.length), int(self.bands)
-        series = whole_series(rows, length) if length else own_series(rows, 2)
-        return torch.from_numpy(series_summary(series, bands=bands))
+        if not length:
+            # As many bands in a group of short series alone, which are resampled to have them.
+            return torch.from_numpy(_of_parts(own_series(rows, 2), 1, bands))
+        return torch.from_numpy(series_summary(whole_series(rows, length), bands=bands))
 
 
 class SeriesCourse(FreeFeatures):
