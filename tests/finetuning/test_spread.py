@@ -1,7 +1,5 @@
 """Labels of a few rows spread to rows without one, where held-out rows say that the probe is better for it."""
 
-import sys
-
 import numpy as np
 import pytest
 import torch
@@ -71,7 +69,7 @@ def test_rows_that_may_not_be_learnt_from_and_labels_of_others_say_nothing():
 
 
 def test_numbers_and_many_labels_do_not_spread(monkeypatch):
-    monkeypatch.setattr(sys.modules["isotropy.finetuning.finetune"], "Spread", None)  # it would be called
+    monkeypatch.setattr("isotropy.finetuning.beginning.Spread", None)  # it would be called
     x, y = arcs(300)
     labels = np.where(np.arange(300) < 20, x[:, 0], np.nan)
     assert as_it_is(x).finetune(x, labels, epochs=1, lr=1e-9).task == "numbers"
