@@ -6,6 +6,7 @@ import torch
 from isotropy.batch import Batch
 from isotropy.data import SeriesPreprocess
 from isotropy.encoders import ENCODERS
+from isotropy.evaluation.baselines import collect
 from isotropy.features.series import own_series
 from isotropy.features.summary import BANDS, SeriesCourse, SeriesSummary, cuts, series_summary, usual_bands
 from isotropy.representation import learn_embedding
@@ -42,6 +43,13 @@ def test_short_series_have_as_many_numbers_as_the_others():
     assert usual_bands(own_series(rows, 2)) == 15
     assert found.shape == (5, 2 * (5 + 15)) and bool(torch.isfinite(found).all())
     assert torch.equal(made(rows[1:3]), found[1:3])
+
+
+def test_baselines_of_series_that_hardly_have_a_step_are_finite():
+    x = own_series(series([1, 1, 1, 5]), 1)
+    raw = np.eye(4)
+    found = collect(raw, raw, width=2, series=(x, x))["summary features"][0]
+    assert usual_bands(x) == 1 and found.shape == (4, 2 * 6) and np.isfinite(found).all()
 
 
 def test_what_was_learnt_on_one_length_reads_series_at_it():

@@ -71,8 +71,8 @@ def cuts(steps: int, parts: int) -> list[tuple[int, int]]:
 
 
 def usual_bands(series: ArrayLike) -> int:
-    """Return how many bands series (N, C, T) of several lengths have: 32, or half the median length."""
-    return min(BANDS, int(np.median(lengths_of(np.asarray(series)))) // 2)
+    """Return how many bands series (N, C, T) of several lengths have: 32, or half the median length, 1 at least."""
+    return max(1, min(BANDS, int(np.median(lengths_of(np.asarray(series)))) // 2))
 
 
 def _summary(x: NDArray[Any], bands: int) -> Floats:
@@ -124,7 +124,7 @@ class SeriesSummary(FreeFeatures):
         """Learn the length of series (N, C, T), 0 for several, and their bands; `seed` is not used."""
         if not of_several_lengths(rows):
             return cls({"length": torch.tensor(max(2, rows.shape[2])), "bands": torch.tensor(BANDS)})
-        return cls({"length": torch.tensor(0), "bands": torch.tensor(max(1, usual_bands(own_series(rows, 2))))})
+        return cls({"length": torch.tensor(0), "bands": torch.tensor(usual_bands(own_series(rows, 2)))})
 
     def forward(self, rows: Tensor | Batch) -> Tensor:
         """Return the summaries (B, F) of series (B, C, T)."""
