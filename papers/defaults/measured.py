@@ -156,11 +156,11 @@ def _columns(name: str, cell: Any, end: str) -> Row:
     """Return a score with its interval, and the paired difference to the best of what is beside it, by name + `end`."""
     if cell is None:
         return {name: None}
-    short = {name: cell["value"], f"{name}_low": cell["low"], f"{name}_high": cell["high"]}
+    numbers = {name: cell["value"], f"{name}_low": cell["low"], f"{name}_high": cell["high"]}
     gap = cell["difference"] or {"value": None, "low": None, "high": None}
     gain = f"{name}_gain{end}"
-    short |= {gain: gap["value"], f"{gain}_low": gap["low"], f"{gain}_high": gap["high"]}
-    return {key: short(value) for key, value in short.items()} | {f"{name}_best{end}": cell["best"]}
+    numbers |= {gain: gap["value"], f"{gain}_low": gap["low"], f"{gain}_high": gap["high"]}
+    return {key: short(value) for key, value in numbers.items()} | {f"{name}_best{end}": cell["best"]}
 
 
 def baseline(name: str, which: str, encoder: str, folder: Path | None, quick: bool) -> Row:

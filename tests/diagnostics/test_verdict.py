@@ -147,12 +147,13 @@ def probed(untrained, free=None, few=None, label="kind"):
 @pytest.mark.parametrize(
     ("entry", "name", "untrained", "free"),
     [
-        (probed((0.1, 0.2)), "healthy", "yes", "yes"),
+        # The untrained encoder is no baseline: it says nothing of what is free.
+        (probed((0.1, 0.2)), "healthy", "yes", "not known"),
+        (probed((-0.1, -0.06), (0.01, 0.1)), "no better than the random encoder", "no", "yes"),
         # Too few rows to say anything are no evidence.
-        (probed((-0.1, 0.1)), "healthy", "no measurable difference", "no measurable difference"),
-        (probed((-0.005, 0.005)), "no better than the random encoder", "no measurable difference",
-         "no measurable difference"),
-        (probed((-0.2, -0.1)), "no better than the random encoder", "no", "no"),
+        (probed((-0.1, 0.1), (-0.1, 0.1)), "healthy", "no measurable difference", "no measurable difference"),
+        (probed((-0.005, 0.005), (0.1, 0.2)), "no better than the random encoder", "no measurable difference", "yes"),
+        (probed((-0.2, -0.1), (-0.2, -0.1)), "no better than the random encoder", "no", "no"),
         (probed((0.01, 0.1), (-0.1, -0.06)), "worse than free", "yes", "no"),
         (probed((0.01, 0.1), (-0.1, -0.06), (-0.1, 0.1)), "worse than free", "yes",
          "no with all labels, no measurable difference with few"),
@@ -165,7 +166,7 @@ def test_labels_say_what_the_encoder_is_worth_and_no_verdict_is_without_evidence
     assert (found.name, *answers(found)) == (name, "no", "yes", untrained, free)
     assert bool(found.evidence) == bool(found.advice) == (name != "healthy")
     assert all(finding.value <= finding.threshold for finding in found.evidence)
-    assert "78 test rows" in found.answers[-1].because
+    assert "78 test rows" in found.answers[-1 if free != "not known" else -2].because
     collapsed = verdict(records(variation=1e-9), FACTS, probes=[entry])
     assert (collapsed.name, answers(collapsed)[2:]) == ("point collapse", [untrained, free])
 

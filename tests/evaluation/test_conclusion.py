@@ -48,14 +48,45 @@ def curve(ours, raw=0.5):
         ([0.6, 0.6, 0.6, 0.6, 0.6], "From 1 a class to 50 a class it is ahead of everything free; with 10 a class"),
         ([0.6, 0.5, 0.6, 0.6, 0.5], "From 5 a class to 10 a class it is ahead"),
         ([0.6, 0.4, 0.5, 0.5, 0.6], "With 1 a class it is ahead"),
-        ([0.5, 0.5, 0.5, 0.4, 0.5], "With few labels it is behind: with 10 a class raw"),
-        ([0.4, 0.5, 0.5, 0.5, 0.5], "With few labels nothing is measurably ahead: with 10 a class raw"),
+        ([0.5, 0.5, 0.5, 0.4, 0.5], "With 10 a class it reaches .400, behind the best free (.500, raw)."),
+        ([0.4, 0.5, 0.5, 0.5, 0.5], "With 10 a class it reaches .500, not measurably different from the best free"),
     ],
 )
 def test_the_range_in_which_ours_is_ahead_has_no_holes(ours, sentence):
     found = said(*curve(ours))["sentence"]
     assert sentence in found
     assert ("With 2 a class it is behind." in found) == (ours[1] == 0.4)
+
+
+def test_ours_untrained_is_no_baseline_and_is_said_beside_it():
+    """What is joined with the free features and not trained is nothing that anybody has without this library."""
+    few = {"labels": 20, "size": "10 a class"}
+    found = said(
+        made("us", "linear", 0.7, validation=0.9),
+        made("raw", "linear", 0.6),
+        made("untrained encoder", "linear", 0.8),
+        made("us", "few_labels", 0.5, **few),
+        made("raw", "few_labels", 0.4, **few),
+        made("untrained encoder", "few_labels", 0.5, **few),
+        *(made(name, "search", 0.3, metric="precision at 10") for name in ("us", "raw", "untrained encoder")),
+    )
+    assert (found["best"], found["outcome"]) == ("raw", "beats")
+    assert [line["representation"] for line in found["ranking"]] == ["untrained encoder", "us", "raw"]
+    assert [(line["best"], line["value"]) for line in found["few_labels"]] == [("raw", 0.4)]
+    assert found["few_labels"][0]["label_factor"]["value"] == pytest.approx(np.exp(np.log(50) / 2))
+    assert found["sentence"] == (
+        "kind: with all labels the trained encoder reaches .700, ahead of the best free (.600, raw), behind itself "
+        "untrained (.800). With 10 a class it is ahead of everything free: it reaches .500, ahead of the best "
+        "free (.400, raw), not measurably different from itself untrained (.500), worth 7.1 times as many "
+        "labels (at least 7.1). In search, precision at 10 is .300, not measurably different from the best free "
+        "(.300, raw) and itself untrained (.300)."
+    )
+
+
+def test_with_itself_untrained_alone_beside_it_nothing_is_said_of_what_is_free():
+    found = said(made("us", "linear", 0.7, validation=0.9), made("untrained encoder", "linear", 0.6))
+    assert (found["best"], found["outcome"]) == (None, "no measurable difference")
+    assert "reaches .700, ahead of itself untrained (.600)." in found["sentence"]
 
 
 def test_a_label_factor_is_read_between_the_points_of_the_best_baseline():

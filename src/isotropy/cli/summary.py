@@ -6,7 +6,7 @@ from typing import Any
 
 from isotropy.diagnostics.answers import LEARNING, NOT_KNOWN, few_label_line
 from isotropy.diagnostics.verdict import Verdict
-from isotropy.evaluation.baselines import UNTRAINED
+from isotropy.evaluation.beside import compared
 from isotropy.evaluation.leaderboard import SEARCH
 from isotropy.evaluation.score import number
 
@@ -51,13 +51,13 @@ def _of_label(found: dict[str, Any]) -> Iterator[str]:
             for one in found["scores"]
             if one["evaluator"] == "few_labels" and one["detail"]["size"] == few["size"] and _is_beside(one, found)
         ]
-        yield f"few labels  {metric} {number(few['ours'])} with {few['size']}, {_beside(others)}"
+        yield f"few labels  {metric} {number(few['ours'])} with {few['size']}, {compared(others)}"
     for line in _all_labels(found):
         yield f"all labels  {line}"
     searched = [one for one in found["scores"] if one["evaluator"] == "search" and one["metric"] == SEARCH]
     ours = next((one for one in searched if one["representation"] == found["ours"]), None)
     if ours and (others := [one for one in searched if _is_beside(one, found)]):
-        yield f"search      {SEARCH} {number(ours['value'])}, {_beside(others)}"
+        yield f"search      {SEARCH} {number(ours['value'])}, {compared(others)}"
 
 
 def _is_beside(line: dict[str, Any], found: dict[str, Any]) -> bool:
@@ -69,28 +69,4 @@ def _all_labels(found: dict[str, Any]) -> Iterator[str]:
     ours = next((line for line in found["ranking"] if line["representation"] == found["ours"]), None)
     if ours and (others := [line for line in found["ranking"] if _is_beside(line, found)]):
         said = f"{found['metric']} {number(ours['value'])} on {found['rows']['test']:,} test rows"
-        yield f"{said}, {_beside(others)}"
-
-
-def _beside(others: Sequence[dict[str, Any]]) -> str:
-    """Return how ours compares with the best that is free, and with itself untrained, by the intervals of differences.
-
-    They answer two questions: whether to take the embedding, and whether its training was worth it.
-    """
-    free = [one for one in others if one["representation"] != UNTRAINED]
-    parts = []
-    if free:
-        best = max(free, key=lambda one: float(one["value"]))
-        shown = f"the best free ({number(best['value'])}, {best['representation']})"
-        parts.append((_compared(best["difference"]), shown))
-    for one in others:
-        if one["representation"] == UNTRAINED:
-            parts.append((_compared(one["difference"]), f"itself untrained ({number(one['value'])})"))
-    said = dict.fromkeys(how for how, _ in parts)
-    return ", ".join(f"{how} {' and '.join(shown for also, shown in parts if also == how)}" for how in said)
-
-
-def _compared(gap: dict[str, float]) -> str:
-    if gap["low"] > 0:
-        return "ahead of"
-    return "behind" if gap["high"] < 0 else "not measurably different from"
+        yield f"{said}, {compared(others)}"

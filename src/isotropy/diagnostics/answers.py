@@ -130,25 +130,29 @@ def best_free(entry: Mapping[str, Any]) -> str:
 
 def few_label_line(entry: Mapping[str, Any]) -> Mapping[str, Any] | None:
     """Return the line of the few-label curve for 10 labels a class, else its middle one; None without a curve."""
-    lines = [one for one in entry.get("few_labels", ()) if one["difference"] is not None]
-    return next((one for one in lines if one["size"] == _TEN), lines[len(lines) // 2] if lines else None)
+    return _shown_size([one for one in entry.get("few_labels", ()) if one["difference"] is not None])
 
 
 def _few_untrained(entry: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """Return the size that `few_labels` shows, and ours minus the untrained encoder there; None without a curve."""
-    shown = few_label_line(entry)
-    scores = entry.get("scores", ()) if shown else ()
-    few = (s for s in scores if s["evaluator"] == "few_labels" and s["representation"] == _UNTRAINED)
-    gap = next((s["difference"] for s in few if s["detail"]["size"] == (shown or {})["size"]), None)
-    return None if gap is None or shown is None else {"size": shown["size"], "best": _UNTRAINED, "difference": gap}
+    """Return a size of the few-label curve and ours minus the untrained encoder there; None without a curve."""
+    few = (s for s in entry.get("scores", ()) if s["evaluator"] == "few_labels" and s["representation"] == _UNTRAINED)
+    lines = [
+        {"size": s["detail"]["size"], "best": _UNTRAINED, "difference": s["difference"]} for s in few if s["difference"]
+    ]
+    return _shown_size(lines)
+
+
+def _shown_size(lines: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+    return next((one for one in lines if one["size"] == _TEN), lines[len(lines) // 2] if lines else None)
 
 
 def _line(entry: Mapping[str, Any], *, untrained: bool) -> Mapping[str, Any] | None:
-    """Return the line of the ranking of the untrained encoder, or of the best that is free."""
+    """Return the line of the ranking of the untrained encoder, or of the best that is free, which it is not."""
     lines = [one for one in entry["ranking"] if one["difference"] is not None]
     if untrained:
         return next((one for one in lines if one["representation"] == _UNTRAINED), None)
-    return min(lines, key=lambda one: one["difference"]["value"]) if lines else None
+    free = [one for one in lines if one["representation"] != _UNTRAINED]
+    return min(free, key=lambda one: one["difference"]["value"], default=None)
 
 
 def _outcome(gap: Mapping[str, float]) -> str:

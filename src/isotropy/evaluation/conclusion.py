@@ -1,10 +1,12 @@
 """What the scores of a comparison say: with all labels, with few, in search; and how many labels training is worth."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
+from isotropy.evaluation.baselines import UNTRAINED
+from isotropy.evaluation.beside import best_free, compared, outcome
 from isotropy.evaluation.evaluators import ALL_LABELS
 from isotropy.evaluation.intervals import percentile
 from isotropy.evaluation.resampling import Resampled
@@ -12,10 +14,13 @@ from isotropy.evaluation.score import Score, number
 
 Pair = tuple[Score, Resampled]
 FEW = "10 a class"
+_LEVEL = {"low": 0.0, "high": 0.0}
 
 
 def conclude(comparison: dict[str, Any], scores: Sequence[Score], samples: Sequence[Resampled]) -> dict[str, Any]:
     """Return outcome, best, ranking, few_labels and sentence.
+
+    Ours untrained is no baseline: it stands in the ranking and in the sentence, and decides neither best nor outcome.
 
     Returns:
         ranking: with all labels, the best score of every representation, best first: representation, evaluator,
@@ -24,26 +29,27 @@ def conclude(comparison: dict[str, Any], scores: Sequence[Score], samples: Seque
         few_labels: per size: size, labels, ours, best (the free baseline with the highest score: its name and value),
             difference, and label_factor: with how many times as many labels the best free baseline of each size reaches
             our score, with low and high; None where no number of labels that was measured does.
-        best, outcome: the strongest baseline of the ranking; "beats", "loses" or "no measurable difference".
+        best, outcome: the strongest free baseline of the ranking; "beats", "loses" or "no measurable difference".
         sentence: all of it as text.
     """
     pairs = list(zip(scores, samples, strict=True))
     ours, metric = comparison["ours"], comparison["metric"]
     ranking = _ranking(pairs, ours, metric)
-    few = label_curve(pairs, ours, metric)
-    found: dict[str, Any] = {"ranking": ranking, "few_labels": few}
-    mine = next((row for row in ranking if row["representation"] == ours), None)
-    best = next((row for row in ranking if row["representation"] != ours), None)
-    sentences = []
-    if mine and best:
-        found |= {"best": best["representation"], "outcome": _outcome(best["difference"])}
-        sentences.append(_of_all(mine, best, found["outcome"]))
+    few = label_curve([pair for pair in pairs if pair[0].representation != UNTRAINED], ours, metric)
+    found: dict[str, Any] = {"ranking": ranking, "few_labels": few, "best": None, "outcome": outcome(_LEVEL)}
     if few:
-        sentences.append(_of_few(few))
-        found = {"best": few[-1]["best"], "outcome": _outcome(few[-1]["difference"])} | found
-    if searched := _searched(pairs, ours):
-        sentences.append(searched)
-    found = {"best": None, "outcome": "no measurable difference"} | found
+        found |= {"best": few[-1]["best"], "outcome": outcome(few[-1]["difference"])}
+    mine = next((row for row in ranking if row["representation"] == ours), None)
+    others = [row for row in ranking if row["representation"] != ours]
+    sentences = []
+    if mine and others:
+        if best := best_free(others):
+            found |= {"best": best["representation"], "outcome": outcome(best["difference"])}
+        sentences.append(f"with all labels the trained encoder reaches {number(mine['value'])}, {compared(others)}.")
+    if few:
+        sentences.append(_of_few(few, pairs, ours))
+    if searched := _at(pairs, ours, lambda score: score.evaluator == "search" and score.metric == "precision at 10"):
+        sentences.append(f"In search, precision at 10 is {searched}.")
     return found | {"sentence": f"{comparison['label']}: {' '.join(sentences)}".strip()}
 
 
@@ -140,47 +146,36 @@ def _labels_for(score: float, curve: Any, counts: Sequence[int]) -> float:
     return float(np.exp(np.log(counts[place - 1]) + share * (np.log(counts[place]) - np.log(counts[place - 1]))))
 
 
-def _outcome(gap: dict[str, float]) -> str:
-    if gap["low"] > 0:
-        return "beats"
-    return "loses" if gap["high"] < 0 else "no measurable difference"
-
-
-def _of_all(mine: dict[str, Any], best: dict[str, Any], outcome: str) -> str:
-    subject, verb = _subject(best["representation"])
-    ours, theirs = number(mine["value"]), number(best["value"])
-    if outcome == "beats":
-        beaten = f"the best free baseline, {subject} with {theirs}"
-        return f"with all labels the trained encoder reaches {ours} and beats {beaten}."
-    if outcome == "loses":
-        return f"with all labels {subject} {verb} {theirs}, the trained encoder {ours}: training did not help."
-    both = f"the trained encoder reaches {ours}, the best free baseline, {subject}, {theirs}"
-    return f"with all labels {both}: no measurable difference."
-
-
-def _subject(name: str) -> tuple[str, str]:
-    plural = name.endswith(("features", "trees", "convolutions"))
-    return (f"the {name}" if name.endswith("encoder") else name), "reach" if plural else "reaches"
-
-
-def _of_few(few: Sequence[dict[str, Any]]) -> str:
-    """Return the longest range of sizes in which ours is ahead and what it is worth there, or who leads."""
+def _of_few(few: Sequence[dict[str, Any]], pairs: Sequence[Pair], ours: str) -> str:
+    """Return the longest range of sizes in which ours is ahead of what is free and what it is worth there, or how
+    it compares at the size that is shown."""
     ahead = _longest(few)
     shown = next((row for row in few if row["size"] == FEW), few[len(few) // 2])
-    if ahead:
-        row = shown if shown in ahead else ahead[-1]
-        sizes = f"With {row['size']}" if len(ahead) == 1 else f"From {ahead[0]['size']} to {ahead[-1]['size']}"
-        subject, _ = _subject(row["best"])
-        said = (
-            f"{sizes} it is ahead of everything free; with {row['size']} it reaches "
-            f"{number(row['ours'])} ({subject} {number(row['value'])}), {_worth(row['label_factor'])}."
-        )
-        behind = [row["size"] for row in few if row["difference"]["high"] < 0]
-        return f"{said} With {', '.join(behind)} it is behind." if behind else said
-    subject, verb = _subject(shown["best"])
-    where = "it is behind: with" if shown["difference"]["high"] < 0 else "nothing is measurably ahead: with"
-    scores = f"{subject} {verb} {number(shown['value'])}, the trained encoder {number(shown['ours'])}"
-    return f"With few labels {where} {shown['size']} {scores}."
+    row = shown if shown in ahead or not ahead else ahead[-1]
+    size = row["size"]
+    reached = _at(pairs, ours, lambda score: score.evaluator == "few_labels" and score.detail["size"] == size)
+    if not ahead:
+        return f"With {size} it reaches {reached}."
+    worth = _worth(row["label_factor"])
+    said = f"With {size} it is ahead of everything free: it reaches {reached}, {worth}."
+    if len(ahead) > 1:
+        sizes = f"From {ahead[0]['size']} to {ahead[-1]['size']}"
+        said = f"{sizes} it is ahead of everything free; with {size} it reaches {reached}, {worth}."
+    behind = [row["size"] for row in few if row["difference"]["high"] < 0]
+    return f"{said} With {', '.join(behind)} it is behind." if behind else said
+
+
+def _at(pairs: Sequence[Pair], ours: str, counts: Callable[[Score], bool]) -> str:
+    """Return our score of a kind and how it compares with the others'; empty where either is missing."""
+    found = {score.representation: (score, sample) for score, sample in pairs if counts(score)}
+    if ours not in found or len(found) < 2:
+        return ""
+    score, sample = found.pop(ours)
+    others = [
+        {"representation": name, "value": other.value, "difference": sample.minus(theirs)}
+        for name, (other, theirs) in found.items()
+    ]
+    return f"{number(score.value)}, {compared(others)}"
 
 
 def _longest(few: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -198,16 +193,3 @@ def _worth(factor: dict[str, float | None]) -> str:
         return f"worth more than {factor['measured_to']:.2g} times as many labels"
     least = "" if factor["low"] is None else f" (at least {max(factor['low'], 0):.2g})"
     return f"worth {factor['value']:.2g} times as many labels{least}"
-
-
-def _searched(pairs: Sequence[Pair], ours: str) -> str:
-    found = {s.representation: (s, r) for s, r in pairs if s.evaluator == "search" and s.metric == "precision at 10"}
-    if ours not in found or len(found) < 2:
-        return ""
-    score, sample = found.pop(ours)
-    best = max(found, key=lambda name: found[name][0].value)
-    outcome = _outcome(sample.minus(found[best][1]))
-    subject, _ = _subject(best)
-    said = {"beats": "above", "loses": "below"}.get(outcome, "not measurably different from")
-    theirs = number(found[best][0].value)
-    return f"In search, precision at 10 is {number(score.value)}, {said} the best free {theirs} ({subject})."

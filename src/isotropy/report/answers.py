@@ -1,9 +1,12 @@
 """What the page says first: the headline, and the four questions that a reader has."""
 
 import re
+from functools import partial
 from shlex import quote
 from typing import Any
 
+from isotropy.diagnostics.answers import COLLAPSED, FREE, LEARNING, NOT_KNOWN, UNTRAINED
+from isotropy.evaluation.baselines import UNTRAINED as UNTRAINED_ENCODER
 from isotropy.evaluation.leaderboard import SEARCH
 from isotropy.evaluation.score import number
 from isotropy.runs.recommendation import named
@@ -78,7 +81,7 @@ def _healthy(summary: dict[str, Any]) -> dict[str, str]:
         return _answer(question, "not known", "The run keeps no records of its training.", "open")
     good = verdict["name"] in ("healthy", "not collapsed")
     name = {"healthy": "yes", "not collapsed": "it has not collapsed"}.get(verdict["name"], verdict["name"])
-    because = next((a["because"] for a in verdict["answers"] if a["question"] == "collapsed"), "")
+    because = next((one["because"] for one in _asked(summary, COLLAPSED)), "")
     return _answer(question, name, f"{verdict['sentence']} {because}".strip(), "good" if good else "open")
 
 
@@ -86,14 +89,21 @@ def _better(summary: dict[str, Any]) -> dict[str, str]:
     question, evidence = "Is it better than what is free?", summary.get("evidence", [])
     if not evidence:
         return _answer(question, "not known", "No label was probed, and only a label can tell.", "open")
-    known = [one for one in summary.get("verdict", {}).get("answers", []) if one["question"] == "better than free"]
+    known = _asked(summary, FREE)
     kind = {"beats": "good", "loses": "bad"}
     if known:
         kinds = {"yes": "good", "no": "bad"}
         said = "; ".join(one["answer"] for one in known)
-        return _answer(question, said, "; ".join(one["because"] for one in known), kinds.get(said, "open"))
+        because = "; ".join(one["because"] for one in known)
+        if trained := [one["because"] for one in _asked(summary, UNTRAINED) if one["answer"] != NOT_KNOWN]:
+            because += f". What training brought: {'; '.join(trained)}"
+        return _answer(question, said, f"{because}.", kinds.get(said, "open"))
     outcomes = {entry["outcome"] for entry in evidence}
     return _answer(question, ", ".join(sorted(outcomes)), "", kind.get("".join(outcomes), "open"))
+
+
+def _asked(summary: dict[str, Any], question: str) -> list[dict[str, str]]:
+    return [one for one in summary.get("verdict", {}).get("answers", []) if one["question"] == question]
 
 
 def _labels(summary: dict[str, Any]) -> dict[str, str]:
@@ -112,12 +122,10 @@ def _labels(summary: dict[str, Any]) -> dict[str, str]:
 
 def _is_ahead(entry: dict[str, Any]) -> bool:
     """Return whether an embedding is measurably ahead of everything free: with all labels, with some, or in search."""
-    others = [one["difference"] for one in entry["ranking"] if one["difference"] is not None]
-    searched = [
-        one["difference"]
-        for one in entry.get("scores", ())
-        if one["evaluator"] == "search" and one["metric"] == SEARCH and one["difference"] is not None
-    ]
+    free = partial(filter, lambda one: one["difference"] is not None and one["representation"] != UNTRAINED_ENCODER)
+    others = [one["difference"] for one in free(entry["ranking"])]
+    scores = free(entry.get("scores", ()))
+    searched = [one["difference"] for one in scores if one["evaluator"] == "search" and one["metric"] == SEARCH]
     sizes = [line["difference"] for line in entry["few_labels"]]
     everywhere = [min((gap["low"] for gap in gaps), default=0.0) for gaps in (others, searched)]
     return max([*everywhere, *(gap["low"] for gap in sizes)]) > 0
@@ -149,7 +157,7 @@ def _next(summary: dict[str, Any]) -> dict[str, str]:
         return _answer(question, "finish it", f"isotropy fit --resume {run}", "open")
     if not summary.get("evidence"):
         return _answer(question, "probe a label", f"isotropy probe {run} DATA --label COLUMN", "open")
-    if any(a["question"] == "still learning" and a["answer"] == "yes" for a in verdict.get("answers", [])):
+    if any(one["answer"] == "yes" for one in _asked(summary, LEARNING)):
         return _answer(question, "train longer", f"It still learns: isotropy fit --resume {run} --budget 10m", "open")
     if not any(map(_is_ahead, summary["evidence"])):
         return _answer(question, "take what is free", _instead(summary["evidence"], run), "open")

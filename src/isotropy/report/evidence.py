@@ -109,7 +109,7 @@ def _factors(entry: dict[str, Any], sizes: list[str]) -> str:
     if not found:
         return ""
     cells = _cells({size: _factor(factor) for size, factor in found.items()}, sizes)
-    return f"<tr><td>labels that the best baseline needs</td>{cells}</tr>"
+    return f"<tr><td>labels that the best free baseline needs</td>{cells}</tr>"
 
 
 def _factor(factor: dict[str, float | None]) -> str:

@@ -79,8 +79,9 @@ def _about(board: dict[str, Any]) -> str:
     return (
         f"<p>{escape(board['metric'])} of {escape(board['label'])} on {rows['test']:,} test rows, learnt from "
         f"{rows['train']:,} rows, the same for all. Intervals are 95% intervals over test rows, draws of labels and "
-        "seeds. Few labels and search are beside; the label factor says how many times as many labels the best free "
-        "baseline needs. Times are CPU time: of the training, and of embedding 1,000 rows.</p>"
+        "seeds. Few labels and search are beside; the label factor says how many times as many labels the best row "
+        "without training needs, encoders as they were drawn included. Times are CPU time: of the training, and of "
+        "embedding 1,000 rows.</p>"
     )
 
 
@@ -129,7 +130,7 @@ def _few_labels(curves: Sequence[Row]) -> str:
         )
         rows.append(f'<tr class="ours"><td>{escape(row["name"])}</td>{cells}</tr>')
     return (
-        "<p>Each method minus the best of everything free at that number of labels, paired over test rows and draws; "
+        "<p>Each method minus the best without training at that number of labels, paired over test rows and draws; "
         "above 0 outside the interval, training pays.</p>"
         f'<table class="scores"><thead><tr><th>Difference</th>{heads}</tr></thead>'
         f"<tbody>{''.join(rows)}</tbody></table>"
@@ -162,7 +163,7 @@ def _notes(board: dict[str, Any]) -> str:
 
 
 def factor_text(factor: dict[str, float | None]) -> str:
-    """Return how many times as many labels the best free baseline needs.
+    """Return how many times as many labels the best without training needs.
 
     Example:
         >>> factor_text({"value": 2.34}), factor_text({"value": None, "measured_to": 20.0})

@@ -13,7 +13,8 @@ def recommend(rows: Sequence[Row], *, label: str) -> dict[str, Any]:
     """Return one recommendation from paired differences, as a function of leaderboard rows alone.
 
     For each use (all labels, few labels, search) one method is chosen by its scores on training rows and compared with
-    the best of what is free on the test rows. It is ahead where the whole paired interval is above 0.
+    the best of what needs no training on the test rows: what is free, and encoders as they were drawn. It is ahead
+    where the whole paired interval is above 0.
 
     Args:
         rows: as `evaluation.leaderboard.scored_rows` gives them, or with name and kind alone where there is no label.
@@ -95,7 +96,7 @@ def _is_ahead(cell: Row | None) -> bool:
 
 
 def _ahead(lines: Sequence[Row]) -> list[Row]:
-    """Return the longest stretch of sizes at which the method is ahead of everything free.
+    """Return the longest stretch of sizes at which the method is ahead of all that needs no training.
 
     One size alone among several is none: among eight intervals one lies above 0 by chance too often.
     """
