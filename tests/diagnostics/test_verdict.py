@@ -185,6 +185,38 @@ def test_where_all_labels_leave_nothing_to_gain_few_of_them_say_whether_training
     assert found.name == "no better than the random encoder"
 
 
+def searched(name, gap):
+    """Return the line of a search in probes.json."""
+    difference = {"value": sum(gap) / 2, "low": gap[0], "high": gap[1]}
+    return {"evaluator": "search", "metric": "precision at 10", "representation": name, "difference": difference}
+
+
+def test_what_is_found_better_in_a_search_is_better_though_labels_do_not_tell():
+    entry = probed((-0.001, 0.001), (-0.02, -0.01))
+    assert verdict(records(), FACTS, probes=[entry]).name == "no better than the random encoder"
+    ahead = [
+        searched("untrained encoder", (0.01, 0.03)),
+        searched("PCA (8)", (0.02, 0.04)),
+        searched("raw", (0.1, 0.2)),
+    ]
+    found = verdict(records(), FACTS, probes=[entry | {"scores": ahead}])
+    assert found.name == "healthy"
+    assert found.answers[2].answer == "no measurable difference with all labels, yes in search"
+    assert found.answers[3].answer == "no with all labels, yes in search"
+    assert "+0.030 [+0.020, +0.040] from PCA (8) in search" in found.answers[3].because
+    level = [searched("untrained encoder", (-0.01, 0.03)), searched("PCA (8)", (-0.1, 0.1))]
+    assert verdict(records(), FACTS, probes=[entry | {"scores": level}]).name == "no better than the random encoder"
+
+
+def test_what_has_learnt_all_it_can_is_not_told_to_train_longer():
+    entry = probed((-0.005, 0.005), (0.1, 0.2))
+    falling = verdict(records(), FACTS, probes=[entry])
+    flat = verdict(records(held_out_loss=lambda s: 2 + (s == 10)), FACTS, probes=[entry])
+    assert falling.name == flat.name == "no better than the random encoder"
+    assert any("train longer" in one for one in falling.advice)
+    assert flat.advice and not any("train longer" in one for one in flat.advice)
+
+
 def test_what_is_worse_on_one_label_alone_is_an_answer_and_no_verdict():
     entries = [probed((0.01, 0.1), (-0.1, -0.06)), probed((0.01, 0.1), (0.01, 0.06), label="place")]
     found = verdict(records(), FACTS, probes=entries)

@@ -24,6 +24,8 @@ KEPT = 0.2
 NO_BETTER = 0.01
 _UNTRAINED = "untrained encoder"
 _TEN = "10 a class"
+_ALL, _SEARCH = "all labels", "search"
+_IN = {_ALL: "with all labels", _SEARCH: "in search"}
 
 
 @dataclass(frozen=True)
@@ -76,21 +78,19 @@ def better(probes: Sequence[Mapping[str, Any]]) -> Iterator[Answer]:
 
 
 def _better(question: str, entry: Mapping[str, Any]) -> Answer | None:
-    untrained = question == UNTRAINED
-    line = _line(entry, untrained=untrained)
-    few = _few_untrained(entry) if untrained else few_label_line(entry)
-    if line is None and few is None:
+    lines = _lines(entry, untrained=question == UNTRAINED)
+    if not lines:
         return None
-    parts, outcomes = [], []
-    for size, name, gap in (
-        ("all labels", line and line["representation"], line and line["difference"]),
-        (few and few["size"], few and few["best"], few and few["difference"]),
-    ):
-        if gap is None:
-            continue
-        outcomes.append(_outcome(gap))
-        parts.append(f"{_shown(gap)} from {name} with {size}")
-    answer = outcomes[0] if len(set(outcomes)) == 1 else f"{outcomes[0]} with all labels, {outcomes[1]} with few"
+    found = {use: _outcome(line["difference"]) for use, line in lines.items()}
+    parts = [
+        f"{_shown(line['difference'])} from {line['representation']} {_IN.get(use, f'with {use}')}"
+        for use, line in lines.items()
+    ]
+    answers = {said: [use for use in found if found[use] == said] for said in found.values()}
+    answer = ", ".join(
+        said if len(answers) == 1 else f"{said} {' and '.join(_IN.get(use, 'with few') for use in uses)}"
+        for said, uses in answers.items()
+    )
     rows = entry.get("rows", {}).get("test")
     return Answer(
         question, answer, f"on {entry['label']} {', '.join(parts)}" + (f" ({rows:,} test rows)" if rows else "")
@@ -100,23 +100,28 @@ def _better(question: str, entry: Mapping[str, Any]) -> Answer | None:
 def no_gain(probes: Sequence[Mapping[str, Any]], step: int) -> Evidence:
     """Return the evidence, of the first label that has it, that the encoder is not better than before training.
 
-    Where few labels show that it is, all of them may leave nothing to gain, and are no evidence.
+    Where few labels or a search show that it is, all labels may leave nothing to gain, and are no evidence.
     """
     for entry in probes:
-        line, few = _line(entry, untrained=True), _few_untrained(entry)
-        if few and few["difference"]["low"] > 0:
+        lines = _lines(entry, untrained=True)
+        line = lines.get(_ALL)
+        if line is None or _ahead_elsewhere(lines):
             continue
-        if line and line["difference"]["low"] <= 0 and line["difference"]["high"] <= NO_BETTER:
+        if line["difference"]["low"] <= 0 and line["difference"]["high"] <= NO_BETTER:
             return (_finding(entry, line, NO_BETTER, step),)
     return ()
 
 
 def behind(probes: Sequence[Mapping[str, Any]], step: int) -> Evidence:
-    """Return the evidence, one finding per label, that what is free is better on all labels, with few of them too."""
+    """Return the evidence, one finding per label, that what is free is better on all labels.
+
+    None where ours is ahead with few labels or in a search of one of them.
+    """
     found = []
     for entry in probes:
-        line, few = _line(entry, untrained=False), few_label_line(entry)
-        if line is None or line["difference"]["high"] >= 0 or (few and few["difference"]["low"] > 0):
+        lines = _lines(entry, untrained=False)
+        line = lines.get(_ALL)
+        if line is None or line["difference"]["high"] >= 0 or _ahead_elsewhere(lines):
             return ()
         found.append(_finding(entry, line, 0.0, step))
     return tuple(found)
@@ -124,7 +129,7 @@ def behind(probes: Sequence[Mapping[str, Any]], step: int) -> Evidence:
 
 def best_free(entry: Mapping[str, Any]) -> str:
     """Return the name of what is free and scores highest with all labels; empty where there is none."""
-    line = _line(entry, untrained=False)
+    line = _lines(entry, untrained=False).get(_ALL)
     return "" if line is None else str(line["representation"])
 
 
@@ -133,26 +138,41 @@ def few_label_line(entry: Mapping[str, Any]) -> Mapping[str, Any] | None:
     return _shown_size([one for one in entry.get("few_labels", ()) if one["difference"] is not None])
 
 
-def _few_untrained(entry: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """Return a size of the few-label curve and ours minus the untrained encoder there; None without a curve."""
-    few = (s for s in entry.get("scores", ()) if s["evaluator"] == "few_labels" and s["representation"] == _UNTRAINED)
-    lines = [
-        {"size": s["detail"]["size"], "best": _UNTRAINED, "difference": s["difference"]} for s in few if s["difference"]
-    ]
-    return _shown_size(lines)
-
-
 def _shown_size(lines: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
     return next((one for one in lines if one["size"] == _TEN), lines[len(lines) // 2] if lines else None)
 
 
-def _line(entry: Mapping[str, Any], *, untrained: bool) -> Mapping[str, Any] | None:
-    """Return the line of the ranking of the untrained encoder, or of the best that is free, which it is not."""
-    lines = [one for one in entry["ranking"] if one["difference"] is not None]
+def _lines(entry: Mapping[str, Any], *, untrained: bool) -> dict[str, Mapping[str, Any]]:
+    """Return what ours is compared with by use (all labels, a number of them, search): representation, difference.
+
+    That is the untrained encoder, or the best that is free, which the untrained one is not.
+    """
+    scores = [one for one in entry.get("scores", ()) if one["difference"] is not None]
+    few = few_label_line(entry)
     if untrained:
-        return next((one for one in lines if one["representation"] == _UNTRAINED), None)
-    free = [one for one in lines if one["representation"] != _UNTRAINED]
-    return min(free, key=lambda one: one["difference"]["value"], default=None)
+        sizes = [
+            {**one, "size": one["detail"]["size"]}
+            for one in scores
+            if one["evaluator"] == "few_labels" and one["representation"] == _UNTRAINED
+        ]
+        few = _shown_size(sizes)
+    elif few:
+        few = {**few, "representation": few["best"]}
+    searched = [one for one in scores if one["evaluator"] == _SEARCH and one["metric"] == "precision at 10"]
+    ranked = [one for one in entry["ranking"] if one["difference"] is not None]
+    found = {_ALL: _nearest(ranked, untrained), **({few["size"]: few} if few else {})}
+    found |= {_SEARCH: _nearest(searched, untrained)}
+    return {use: line for use, line in found.items() if line is not None}
+
+
+def _nearest(lines: Sequence[Mapping[str, Any]], untrained: bool) -> Mapping[str, Any] | None:
+    """Return the line of the untrained encoder, or of the others the one that ours is least ahead of."""
+    some = [one for one in lines if (one["representation"] == _UNTRAINED) == untrained]
+    return min(some, key=lambda one: one["difference"]["value"], default=None)
+
+
+def _ahead_elsewhere(lines: Mapping[str, Mapping[str, Any]]) -> bool:
+    return any(line["difference"]["low"] > 0 for use, line in lines.items() if use != _ALL)
 
 
 def _outcome(gap: Mapping[str, float]) -> str:

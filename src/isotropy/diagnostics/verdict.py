@@ -30,6 +30,7 @@ VERDICTS = MappingProxyType(
 # Outside of these no failure is named: (least, most).
 RANGES = MappingProxyType({"width": (8, 4096), "batch_size": (32, 4096), "steps": (100, 10_000_000)})
 _PROBE = "probe a label: isotropy probe RUN PATH --label NAME"
+_COMPARE = "compare methods: isotropy compare PATH --label NAME"
 
 
 @dataclass(frozen=True)
@@ -129,9 +130,12 @@ def _probed(found: Verdict, records: Records, facts: RunFacts, probes: Sequence[
     step = losses.points[-1][0] if losses else 0
     if evidence := answers.no_gain(probes, step):
         name = no_gain.RULE.name
-        return Verdict(name, VERDICTS[name], evidence, RULES[name].advise(facts))
+        tried = RULES[name].advise(facts)
+        if answers.learning(records, facts).answer == "no":
+            tried = tuple(one for one in tried if one != TRAIN_LONGER.text) or (_COMPARE,)
+        return Verdict(name, VERDICTS[name], evidence, tried)
     if evidence := answers.behind(probes, step):
-        instead = f"use {answers.best_free(probes[0])} instead, or compare methods: isotropy compare PATH --label NAME"
+        instead = f"use {answers.best_free(probes[0])} instead, or {_COMPARE}"
         longer = answers.learning(records, facts).answer == "yes"
         advice = (instead, *(suited([TRAIN_LONGER if longer else CHECK_VIEWS], facts.parts)))
         return Verdict(BEHIND, VERDICTS[BEHIND], evidence, advice)
