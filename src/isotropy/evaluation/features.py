@@ -131,6 +131,15 @@ class Features:
         return Form(name, *(_along(part, scaled, axes) for part in self._parts))
 
 
+def affine(form: Form) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the map of a form whose test rows were the origin and the axes (1 + D, d): turn (D, d) and shift (d,).
+
+    Every form is an affine map of the features: what it makes of these says which.
+    """
+    shift = form.test[0].astype(np.float64)
+    return form.test[1:].astype(np.float64) - shift, shift
+
+
 def _along(part: Floats, scaled: Callable[[Floats], Floats], axes: Tensor) -> Floats:
     """Return the coordinates of scaled rows, some at a time: a scaled copy of wide features takes longer than they."""
     out = np.empty((len(part), axes.shape[1]), dtype=np.float32)

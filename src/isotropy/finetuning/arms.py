@@ -25,6 +25,7 @@ from isotropy.finetuning.finetune import TUNED, Progress, finetune_rows, scratch
 from isotropy.finetuning.finetuned import FineTuned
 from isotropy.finetuning.head import linear_model
 from isotropy.finetuning.held_out import Rows
+from isotropy.finetuning.neighbours import NEAREST
 from isotropy.finetuning.settings import FineTuning
 from isotropy.representation import Representation
 
@@ -182,6 +183,7 @@ def sentence(found: dict[str, Any]) -> str:
         TUNED: "fine-tuning",
         PROBE: "the frozen probe, which held-out rows prefer to fine-tuning,",
         SPREAD: "the frozen probe on labels spread to rows without one, which held-out rows prefer to fine-tuning,",
+        NEAREST: "the vote of the nearest rows in the frozen embedding, which held-out rows prefer to fine-tuning,",
     }[found["chosen"]]
     groups: dict[str, list[str]] = {"above": [], "no measurable difference from": [], "behind": []}
     for line in others:

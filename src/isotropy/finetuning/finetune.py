@@ -13,12 +13,13 @@ from torch import Tensor, nn
 
 from isotropy.batch import Batch, take
 from isotropy.errors import UserError, nearest
-from isotropy.evaluation.metrics import leading_first, score_of
+from isotropy.evaluation.metrics import score_of
 from isotropy.evaluation.task import Task, has_label
 from isotropy.finetuning.beginning import Beginning
 from isotropy.finetuning.finetuned import FineTuned, probabilities
 from isotropy.finetuning.head import Network, linear_model
-from isotropy.finetuning.held_out import Rows, choose_round, parts, temperature
+from isotropy.finetuning.held_out import Rows, choose_round, losses, parts, temperature
+from isotropy.finetuning.neighbours import NEAREST, Nearest, clearly_better
 from isotropy.finetuning.rounds import Material, Rounds, SelfSupervised, Trained, train_rounds
 from isotropy.finetuning.settings import FineTuning
 from isotropy.finetuning.spread import may_spread, some_of
@@ -50,7 +51,8 @@ def finetune(
     layers learn, lower ones at lower rates where `first_layer_rate` says so. Held-out rows choose the round: a part of
     the labelled rows, or each row once (five folds) where few have a label (`folds_below`), after which the network is
     fine-tuned on all of them for as many passes. Where no round is better than the probe by a standard error, the
-    frozen encoder and the probe on all labelled rows are the result. The held-out rows calibrate the probabilities.
+    frozen encoder and the probe on all labelled rows are the result. Where the most similar labelled rows are right
+    more often than either, by a standard error, their vote is. The held-out rows calibrate the probabilities.
     Where fewer than 1,000 rows have a class and others have none, the classes are spread to up to 2,000 of these over
     their nearest neighbours; the probe learns from them too if it then gets more held-out rows right, or if no row can
     be held out.
@@ -67,9 +69,9 @@ def finetune(
         settings: of `FineTuning`, such as `epochs=50` or `lr=1e-4`; `joint_weight` is its `joint`.
 
     Returns:
-        The model. Its `detail`: "chosen" ("fine-tuned", "frozen probe" or "frozen probe on spread labels"),
-        "chosen_by", "passes", "validation" (the loss and the leading metric of both on held-out rows), "rounds" (the
-        loss after each), "labels", "seconds".
+        The model. Its `detail`: "chosen" ("fine-tuned", "frozen probe", "frozen probe on spread labels" or
+        "frozen neighbours"), "chosen_by", "passes", "validation" (the loss and the leading metric of each on held-out
+        rows), "rounds" (the loss after each), "labels", "seconds".
 
     Raises:
         UserError: labels that cannot be learnt, rows of another schema, an unknown setting; each in one line.
@@ -81,7 +83,7 @@ def finetune(
         >>> from isotropy.encoders import TableMLP
         >>> x = np.random.default_rng(0).normal(size=(60, 3))
         >>> made = Representation(TableMLP(numeric=3, width=8), TablePreprocess.learn(x), method="lfr")
-        >>> finetune(made, x, x[:, 0] > 0, epochs=2).detail["chosen"] in ("fine-tuned", "frozen probe")
+        >>> finetune(made, x, x[:, 0] > 0, epochs=2).detail["chosen"] != "frozen probe on spread labels"
         True
     """
     rows = representation.stored(data)
@@ -156,7 +158,8 @@ def finetune_rows(
         begin = begin.better(begin.spread_to(some_of(others)), pairs)
     ends = None if budget is None else begun + budget
     found = _on_every_part(begin, material, pairs, ends, progress)
-    network, heat, detail = _decided(begin, material, pairs, found, _named("all labelled rows", progress))
+    nearest = Nearest.of(representation, z, encoded, target, seed=seed, groups=own)
+    network, heat, detail = _decided(begin, nearest, material, pairs, found, _named("all labelled rows", progress))
     made = representation if detail["chosen"] != TUNED else _tuned(representation, network.encoder, rows, train)
     detail |= {"labels": len(labelled), "seconds": round(perf_counter() - begun, 1)}
     example = example_for(network.encoder, rows, train)
@@ -192,6 +195,7 @@ def _tuned(made: Representation, encoder: nn.Module, rows: Tensor | Batch, train
 
 def _decided(
     begin: Beginning,
+    nearest: Nearest,
     material: Material,
     pairs: Sequence[tuple[Rows, Rows]],
     found: Sequence[Trained],
@@ -201,23 +205,29 @@ def _decided(
     target, every = material.target, np.arange(len(material.labelled))
     if not pairs:
         return begin(every), 1.0, {"chosen": begin.name, "chosen_by": "default: too few rows to hold out", "passes": 0}
-    rounds = _pooled([one.rounds for one in found])
+    rounds, asked = _pooled([one.rounds for one in found]), nearest.read(pairs)
     encoded = np.concatenate([material.encoded[out] for _, out in pairs])
-    choice = choose_round(target.task, rounds, encoded)
-    heat = temperature(rounds[choice.round], encoded) if target.task == "classes" else 1.0
-    passes = choice.round * found[0].passes
+    choice, metric = choose_round(target.task, rounds, encoded), target.leading(encoded)
+    outputs, passes = rounds[choice.round], choice.round * found[0].passes
     by = f"{len(encoded):,} held-out rows" if len(pairs) == 1 else f"{len(pairs)}-fold cross-validation"
-    if choice.round == 0:
+    name = TUNED if choice.round else begin.name
+    if clearly_better(asked, outputs, encoded, task=target.task, even=metric not in ("accuracy", "R2")):
+        name, outputs, passes = NEAREST, asked, 0
+        network = Network(begin.representation.encoder, nearest.head(every))
+    elif choice.round == 0:
         network = begin(every)
     elif len(pairs) == 1:
         network = found[0].network
     else:
         network = train_rounds(begin(every), material, every, every[:0], passes=passes, progress=hear).network
+    best = rounds[int(np.argmin(choice.curve[1:])) + 1 if len(choice.curve) > 1 else 0]
+    read = {begin.name: rounds[0], TUNED: best, NEAREST: asked}
+    heat = temperature(outputs, encoded) if target.task == "classes" else 1.0
     return network, heat, {
-        "chosen": TUNED if choice.round else begin.name,
+        "chosen": name,
         "chosen_by": by,
         "passes": passes,
-        "validation": _validation(begin.name, target, rounds, choice.curve, encoded),
+        "validation": {"metric": metric} | {one: _score(target, metric, read[one], encoded) for one in read},
         "rounds": [round(loss, 5) for loss in choice.curve],
     }  # fmt: skip
 
@@ -237,17 +247,9 @@ def _pooled(folds: Sequence[Rounds]) -> Rounds:
     return [np.concatenate([rounds[min(number, len(rounds) - 1)] for rounds in folds]) for number in range(most)]
 
 
-def _validation(
-    probe: str, target: Target, rounds: Rounds, curve: tuple[float, ...], encoded: NDArray[Any]
-) -> dict[str, Any]:
-    """Return the loss and the leading metric of the probe, under its name, and of the best round, on held-out rows."""
-    best = int(np.argmin(curve[1:])) + 1 if len(curve) > 1 else 0
-    majority = 0.0 if target.task == "numbers" else float(np.bincount(encoded.astype(np.int64)).max() / len(encoded))
-    metric = leading_first(target.task, majority, len(target.classes))[0]
-    found: dict[str, Any] = {"metric": metric}
-    for name, number in ((probe, 0), (TUNED, best)):
-        outputs = rounds[number]
-        predicted = probabilities(outputs) if target.task == "classes" else outputs[:, 0].astype(np.float64)
-        score = score_of(target.task, metric, encoded, predicted)
-        found[name] = {"loss": curve[number], "score": score if np.isfinite(score) else None}
-    return found
+def _score(target: Target, metric: str, outputs: NDArray[np.float32], encoded: NDArray[Any]) -> dict[str, Any]:
+    """Return the mean loss and a metric of the outputs of held-out rows."""
+    predicted = probabilities(outputs) if target.task == "classes" else outputs[:, 0].astype(np.float64)
+    score = score_of(target.task, metric, encoded, predicted)
+    loss = float(losses(target.task, outputs, encoded).mean())
+    return {"loss": loss, "score": score if np.isfinite(score) else None}

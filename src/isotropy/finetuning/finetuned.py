@@ -4,7 +4,7 @@ import copy
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, NotRequired, Self, TypedDict
+from typing import Annotated, Any, Literal, NotRequired, Self, TypedDict
 
 import numpy as np
 import torch
@@ -13,9 +13,11 @@ from torch import Tensor, nn
 
 from isotropy.batch import Batch
 from isotropy.errors import UserError
+from isotropy.evaluation.features import WIDEST
 from isotropy.evaluation.metrics import score_of
 from isotropy.evaluation.task import has_label
 from isotropy.finetuning.head import Head, Network
+from isotropy.finetuning.neighbours import MOST, Neighbours
 from isotropy.finetuning.target import Target
 from isotropy.io.json_file import Count
 from isotropy.modalities import MODALITIES
@@ -25,6 +27,13 @@ from isotropy.representation.files import Rows, Weights, fill, read_about, write
 
 ABOUT, HEAD = "finetuned.json", "head.safetensors"
 FORMAT = 1
+
+
+class NeighboursSpec(TypedDict):
+    """The sizes of a head of neighbours; where there are none the head is linear."""
+
+    inner: Annotated[int, range(1, WIDEST + 1)]
+    rows: Annotated[int, range(1, MOST + 1)]
 
 
 class About(TypedDict):
@@ -41,6 +50,7 @@ class About(TypedDict):
     detail: dict[str, Any]
     encoder: Weights
     head: Weights
+    neighbours: NotRequired[NeighboursSpec | None]
 
 
 class FineTuned:
@@ -50,7 +60,7 @@ class FineTuned:
 
     Args:
         representation: the encoder after fine-tuning, with its preprocessing.
-        head: on it. target: what the label is.
+        head: what reads its embeddings. target: what the label is.
         temperature: by which logits are divided, so that probabilities are calibrated on held-out rows.
         detail: how it was chosen, JSON-able; see `finetune`.
         chunk: rows that go through the network at once; by default what `steady_chunk` finds.
@@ -71,7 +81,7 @@ class FineTuned:
     """
 
     def __init__(
-        self, representation: Representation, head: Head, target: Target, *, temperature: float = 1.0,
+        self, representation: Representation, head: Head | Neighbours, target: Target, *, temperature: float = 1.0,
         detail: Mapping[str, Any] | None = None, chunk: int | None = None, example: Tensor | Batch | None = None,
     ) -> None:  # fmt: skip
         self.representation = representation
@@ -171,6 +181,7 @@ class FineTuned:
             "detail": self.detail,
             "encoder": {"sha256": model["weights"]["sha256"]},
             "head": {"file": HEAD, "sha256": digest},
+            "neighbours": self.head.sizes if isinstance(self.head, Neighbours) else None,
         }
         write(place / ABOUT, json.dumps(about, indent=1, allow_nan=False).encode())
 
@@ -192,7 +203,7 @@ def load(
     model = read_about(folder / "model.json")
     try:
         target = Target(about["label"], about["task"], tuple(about["classes"]), about["mean"], about["spread"])
-        head = Head(representation.width, target.width)
+        head = _blank_head(about.get("neighbours"), representation.width, target)
         if not (about["spread"] > 0 and about["temperature"] > 0):
             raise ValueError("spread and temperature must be above 0")
     except ValueError as error:
@@ -200,9 +211,17 @@ def load(
     if about["encoder"]["sha256"] != model["weights"]["sha256"]:
         raise UserError(f"{folder / ABOUT}: belongs to another encoder than model.json beside it")
     fill(head, folder / HEAD, about["head"]["sha256"], ABOUT)
+    if isinstance(head, Neighbours) and not head.answers_are_classes():
+        raise UserError(f"{folder / HEAD}: damaged, or not an artefact of isotropy (an answer is no class)")
     # Models of older versions do not say the chunk.
     temperature, detail, chunk = about["temperature"], about["detail"], about.get("chunk")
     return FineTuned(representation, head, target, temperature=temperature, detail=detail, chunk=chunk)
+
+
+def _blank_head(neighbours: NeighboursSpec | None, width: int, target: Target) -> Head | Neighbours:
+    if neighbours is None:
+        return Head(width, target.width)
+    return Neighbours(width, neighbours["inner"], neighbours["rows"], len(target.classes))
 
 
 def probabilities(logits: NDArray[np.float32]) -> NDArray[np.float64]:

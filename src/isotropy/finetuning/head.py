@@ -8,9 +8,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from isotropy.evaluation.evaluators.linear import LinearModel, fit_linear
-from isotropy.evaluation.features import Features
+from isotropy.evaluation.features import Features, affine
 from isotropy.evaluation.problem import Problem
 from isotropy.evaluation.splits import stratified
+from isotropy.finetuning.neighbours import Neighbours
 from isotropy.finetuning.target import Target
 
 PROBE_ROWS = 20_000  # that the probe learns from: of more a head learns the rest in its first pass
@@ -53,11 +54,10 @@ class Head(nn.Module):
             encoded: the labels, as `target` encodes them. dropout: of the head, in training.
             like: a model whose form and strength are taken over; by default they are chosen by cross-validation.
         """
-        # Every form is an affine map of the embedding: what it makes of the origin and of the axes says which.
         axes = np.concatenate([np.zeros((1, z.shape[1])), np.eye(z.shape[1])]).astype(np.float32)
         model = linear_model(z, encoded, target, axes, like=like)
-        shift, turn = model.form.test[:1].astype(np.float64), model.form.test.astype(np.float64)
-        weights = (turn[1:] - shift) @ model.weights.reshape(model.weights.shape[0], -1)
+        turn, shift = affine(model.form)
+        weights = turn @ model.weights.reshape(model.weights.shape[0], -1)
         offset = shift @ model.weights.reshape(model.weights.shape[0], -1) + model.intercepts
         mean, spread = z.mean(axis=0, dtype=np.float64), z.std(axis=0, dtype=np.float64)
         spread = np.maximum(spread, max(_FLOOR * float(np.sqrt((spread**2).mean())), 1e-6))
@@ -95,11 +95,11 @@ class Network(nn.Module):
     """An encoder and the head on what the embedding makes of its vectors: from inputs to outputs (B, outputs).
 
     Args:
-        encoder: the network below. head: the linear layer on the embedding.
+        encoder: the network below. head: what reads the embedding.
         block: makes the embedding's first columns of the encoder's vectors; by default they are these.
     """
 
-    def __init__(self, encoder: nn.Module, head: Head, block: nn.Module | None = None) -> None:
+    def __init__(self, encoder: nn.Module, head: Head | Neighbours, block: nn.Module | None = None) -> None:
         super().__init__()
         self.encoder, self.block, self.head = encoder, nn.Identity() if block is None else block, head
 

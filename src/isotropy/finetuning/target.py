@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from isotropy.errors import UserError
+from isotropy.evaluation.metrics import leading_first
 from isotropy.evaluation.task import Task, decided, encode, has_label
 
 _MOST_CLASSES = (
@@ -80,6 +81,11 @@ class Target:
             return (np.asarray(labels).astype(np.float64) - self.mean) / self.spread
         codes = {value: code for code, value in enumerate(self.classes)}
         return np.array([codes.get(value, -1) for value in np.asarray(labels).tolist()], dtype=np.int64)
+
+    def leading(self, encoded: NDArray[Any]) -> str:
+        """Return the metric that decides, of rows with these encoded labels (N,)."""
+        majority = 0.0 if self.task == "numbers" else float(np.bincount(encoded.astype(np.int64)).max() / len(encoded))
+        return leading_first(self.task, majority, len(self.classes))[0]
 
     def tensor(self, encoded: NDArray[Any]) -> Tensor:
         """Return encoded labels as the loss takes them."""

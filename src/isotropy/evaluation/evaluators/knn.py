@@ -32,15 +32,24 @@ def knn(candidate: Any, problem: Problem) -> Iterator[Measurement]:
     if not isinstance(candidate, Features):
         return
     k = min(NEIGHBOURS, len(problem.train_y))
-    chosen, validation = candidate.as_is, None
-    if (by := choice(problem)) is not None:
-        for form in candidate.readings():
-            value = _held_out(form, by, problem, k)
-            if validation is None or value > validation:
-                validation, chosen = value, form
+    chosen, validation = suited(candidate, problem)
     predicted = vote(chosen.train, problem, chosen.test, k)
     detail = {"k": k, "temperature": TEMPERATURE, "form": chosen.name}
     yield from problem.measured(predicted, validation=validation, detail=detail)
+
+
+def suited(candidate: Features, problem: Problem) -> tuple[Form, float | None]:
+    """Return the form in which the neighbours of held-out training rows say most of them, and how much.
+
+    Features as they are, and None, where no row can be held out.
+    """
+    chosen, validation = candidate.as_is, None
+    if (by := choice(problem)) is not None:
+        for form in candidate.readings():
+            value = _held_out(form, by, problem, min(NEIGHBOURS, len(problem.train_y)))
+            if validation is None or value > validation:
+                validation, chosen = value, form
+    return chosen, validation
 
 
 def vote(
