@@ -19,6 +19,7 @@ ALLOWED = {
         "io": "errors",
         "registry": "errors",
         "threads": "",
+        "decoding": "errors",
         # Arithmetic: tensors in, numbers out. Objectives and diagnostics know nobody.
         "objectives": "errors",
         "diagnostics": "errors",
@@ -31,7 +32,7 @@ ALLOWED = {
         "features": _GROUND,
         "search": _GROUND,
         # Data, what is made of it, and what that is worth. Nothing here knows a method or the loop.
-        "data": f"io registry {_GROUND}",
+        "data": f"decoding io registry {_GROUND}",
         # One record a kind of data: the only place that knows all parts of one.
         "modalities": f"features data views encoders nn methods {_GROUND}",
         "representation": f"threads search features modalities data encoders nn io {_GROUND}",

@@ -13,7 +13,6 @@ The parts stand alone: `isotropy.objectives`, `isotropy.views`, `isotropy.method
 
 import os
 from importlib import import_module
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -37,8 +36,6 @@ if TYPE_CHECKING:
 # it was loaded before.
 if "OMP_WAIT_POLICY" not in os.environ:
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
-
-__version__ = version("isotropy")
 
 __all__ = [
     "METHODS",
@@ -97,6 +94,9 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        # Reading the metadata of an installed package takes longer than starting an interpreter.
+        return import_module("importlib.metadata").version("isotropy")
     if name not in _HOMES:
         raise AttributeError(f"module 'isotropy' has no attribute {name!r}")
     # Two artefacts are loaded, each by the `load` of its own room.

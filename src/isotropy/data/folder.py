@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from isotropy.data.image_files import SUFFIXES
 from isotropy.data.image_form import Size, asked_form, check_options
 from isotropy.data.image_listing import ImageFile, listing
 from isotropy.data.image_store import Progress, stored
+from isotropy.decoding.image_files import SUFFIXES
 from isotropy.errors import UserError
 
 

@@ -3,10 +3,8 @@
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import partial
-from io import BytesIO
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,10 +14,10 @@ from isotropy.data.data import Data
 from isotropy.data.folder import ImageFolder, read_images
 from isotropy.data.folder_targets import image_notes, image_words
 from isotropy.data.image_decoding import decoded
-from isotropy.data.image_files import SUFFIXES, Form
 from isotropy.data.image_form import form_of
 from isotropy.data.image_listing import ImageFile, image_file
 from isotropy.data.target_columns import Target, counted_rows, pop_column, with_targets
+from isotropy.decoding.image_files import SUFFIXES, Form
 from isotropy.errors import UserError
 
 _PARTS = {"bytes", "path"}
@@ -127,13 +125,9 @@ def _image(cell: Any, place: Any, column: str, base: Path | None) -> ImageFile:
     elif isinstance(cell, dict):
         name, cell = str(cell.get("path") or name), cell["bytes"]
     if isinstance(cell, bytes):
-        return ImageFile(name, partial(BytesIO, cell), hashlib.sha256(cell).hexdigest())
+        return ImageFile(name, hashlib.sha256(cell).hexdigest(), cell)
     if isinstance(cell, str):
-        return image_file(Path(cell) if base is None else base / cell, cell)
+        return image_file(str(Path(cell) if base is None else base / cell), cell)
     if cell is None or pd.isna(cell):
-        return ImageFile(name, _none, "none")
+        return ImageFile(name, "none", None, "there is no image in this row")
     raise UserError(f"column {column!r} holds {type(cell).__name__} (row {place}): images are paths or bytes of files")
-
-
-def _none() -> BinaryIO:
-    raise OSError("there is no image in this row")

@@ -1,11 +1,12 @@
 """The form that images are brought to: what is asked of it, and what their headers tell."""
 
-from collections.abc import Callable, Sequence
-from typing import Any, BinaryIO
+from collections.abc import Sequence
+from typing import Any
 
-from isotropy.data.image_decoding import mapped
-from isotropy.data.image_files import WHITE, Form, Head, check_fit, extrema, head, levels_of
+from isotropy.data.image_decoding import heads_each, mapped, median_side
 from isotropy.data.image_listing import ImageFile
+from isotropy.decoding.answers import Content, opened
+from isotropy.decoding.image_files import WHITE, Form, Head, check_fit, extrema, levels_of
 from isotropy.errors import UserError
 
 SIZES = (32, 64, 96, 128, 224)
@@ -22,8 +23,7 @@ def form_of(
     levels: Sequence[float] | None = None,
 ) -> Form:
     """Return the form that `read_images` would bring images to, of what is asked and of their headers."""
-    heads, side = heads_of(files)
-    return form_from(files, asked_form(size, channels, fit, background, levels), heads, side)
+    return form_from(files, asked_form(size, channels, fit, background, levels), list(heads_each(files)))
 
 
 def asked_form(
@@ -50,25 +50,20 @@ def check_options(options: dict[str, Any]) -> None:
         raise UserError(f"images have at least 1 channel, not {channels}")
 
 
-def heads_of(files: Sequence[ImageFile]) -> tuple[list[Head], int]:
-    """Return what the headers of the readable files tell, and the median of their shorter sides."""
-    heads = [one for one in mapped(lambda file: _tried(head, file), files) if one is not None]
-    return heads, sorted(one.side for one in heads)[len(heads) // 2] if heads else 0
-
-
-def form_from(files: Sequence[ImageFile], asked: dict[str, Any], heads: Sequence[Head], side: int) -> Form:
+def form_from(files: Sequence[ImageFile], asked: dict[str, Any], heads: Sequence[Head]) -> Form:
     """Return the form that images are brought to; what was not asked for is found in them.
 
     Args:
-        heads: what the headers of the readable ones tell. side: the median of their shorter sides.
+        heads: what the headers of the readable ones tell.
     """
     size, channels, levels = asked["size"], asked["channels"], asked["levels"]
     if size is None:
-        size = max((s for s in SIZES if s <= side), default=SIZES[0])
+        size = max((s for s in SIZES if s <= median_side(heads)), default=SIZES[0])
     if channels is None:
         channels = 1 if heads and all(one.grey for one in heads) else 3
     if levels is None and any(one.deep for one in heads):
-        ranges = [one for one in mapped(lambda file: _tried(extrema, file), files) if one is not None]
+        contents = [file.content for file in files if file.content is not None]
+        ranges = [one for one in mapped(_range, contents) if one is not None]
         if ranges:
             low, high, whole = (list(column) for column in zip(*ranges, strict=True))
             levels = levels_of(min(low), max(high), whole=all(whole))
@@ -78,10 +73,10 @@ def form_from(files: Sequence[ImageFile], asked: dict[str, Any], heads: Sequence
     return Form(size=shape, channels=channels, levels=levels, fit=asked["fit"], background=asked["background"])
 
 
-def _tried(function: Callable[[BinaryIO], Any], file: ImageFile) -> Any:
+def _range(content: Content) -> tuple[float, float, bool] | None:
     try:
-        with file.open() as opened:
-            return function(opened)
+        with opened(content) as file:
+            return extrema(file)
     except OSError:
         # The decode itself tells the reason.
         return None

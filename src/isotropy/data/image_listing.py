@@ -1,14 +1,13 @@
 """Images that are still to be decoded: files below a folder, and what tells that one has changed."""
 
 import os
-from collections.abc import Callable
 from dataclasses import dataclass
 from operator import itemgetter
 from pathlib import Path
 from stat import S_ISREG
-from typing import BinaryIO
 
-from isotropy.data.image_files import SUFFIXES
+from isotropy.decoding.answers import Content
+from isotropy.decoding.image_files import SUFFIXES
 from isotropy.errors import UserError
 
 _SPECIAL = "no file"
@@ -16,28 +15,30 @@ _SPECIAL = "no file"
 
 @dataclass(frozen=True)
 class ImageFile:
-    """An image that is still to be decoded: its name, how it is opened, and what changes when it changes."""
+    """An image that is still to be decoded.
+
+    Attributes:
+        name: in messages. stamp: what changes when it changes. path: where it lies, or its bytes, or None with the
+            `reason` why there is nothing to read.
+    """
 
     name: str
-    open: Callable[[], BinaryIO]
     stamp: str
+    content: Content | None
+    reason: str = ""
 
 
-def image_file(path: Path, name: str) -> ImageFile:
+def image_file(path: str, name: str) -> ImageFile:
     """Return a file as an image to be decoded; what is no file is one that cannot be read."""
     try:
-        about = path.stat()
+        about = os.stat(path)
     except OSError as error:
         reason = error.strerror or str(error)
-        return ImageFile(name, lambda: _unreadable(reason), f"missing: {reason}")
+        return ImageFile(name, f"missing: {reason}", None, reason)
     # A named pipe or a device would hang, or never end.
     if not S_ISREG(about.st_mode):
-        return ImageFile(name, lambda: _unreadable("no regular file"), _SPECIAL)
-    return ImageFile(name, lambda: open(path, "rb"), f"{about.st_size} {about.st_mtime_ns}")
-
-
-def _unreadable(reason: str) -> BinaryIO:
-    raise OSError(reason)
+        return ImageFile(name, _SPECIAL, None, "no regular file")
+    return ImageFile(name, f"{about.st_size} {about.st_mtime_ns}", path)
 
 
 def shown(name: str) -> str:
@@ -63,12 +64,13 @@ def listing(folder: Path) -> tuple[list[ImageFile], int]:
         ways[root] = before | {here}
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         below = Path(root).relative_to(folder).as_posix()
+        above, prefix = os.path.join(root, ""), "" if below == "." else f"{below}/"
         for name in names:
-            if Path(name).suffix.lower() not in SUFFIXES or name.startswith("."):
+            if name[name.rfind(".") :].lower() not in SUFFIXES or name.startswith("."):
                 others += 1
                 continue
-            relative = name if below == "." else f"{below}/{name}"
-            image = image_file(Path(root, name), shown(relative))
+            relative = prefix + name
+            image = image_file(above + name, relative if relative.isascii() else shown(relative))
             if image.stamp == _SPECIAL:
                 others += 1
             else:

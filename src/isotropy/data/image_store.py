@@ -15,10 +15,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from isotropy.data.image_decoding import SMALL_SIDE, decode_each
-from isotropy.data.image_files import Decoded, Form
-from isotropy.data.image_form import form_from, heads_of
+from isotropy.data.image_decoding import are_small, decode_each, heads_each, processes_for
+from isotropy.data.image_form import form_from
 from isotropy.data.image_listing import ImageFile
+from isotropy.decoding.answers import Answer
+from isotropy.decoding.image_files import Form, Head
 from isotropy.errors import UserError
 from isotropy.io.atomic import replacing, write_atomically
 from isotropy.io.checksum import checksum
@@ -100,23 +101,14 @@ def _decode_all(
     files: Sequence[ImageFile], place: Path, key: str, asked: dict[str, Any], progress: Progress
 ) -> dict[str, Any]:
     """Decode all files into `place` and return the index; what is there already stays valid until the end."""
-    heads, side = heads_of(files)
-    form = form_from(files, asked, heads, side)
-    height, width = form.size
     place.mkdir(parents=True, exist_ok=True)
-    free, need = shutil.disk_usage(place).free, len(files) * form.channels * height * width
-    if need > free:
-        raise UserError(
-            f"the decoded images take {need / 1e9:.1f} GB and {place} has {free / 1e9:.1f} GB free: choose "
-            "another place (ISOTROPY_CACHE) or a smaller size"
-        )
     array = _array(place, key).name
-    said = {name: asked[name] for name in ("fit", "background")} | {"size": [height, width]}
-    said |= {"levels": list(form.levels)} if form.levels else {}
     try:
         with replacing(place / array) as temporary:
-            found = _write(temporary, files, decode_each(files, form, small=side < SMALL_SIDE), form, progress)
+            form, found = _decoded(temporary, files, asked, progress)
             sum_of_pixels = checksum(temporary)
+        said = {name: asked[name] for name in ("fit", "background")} | {"size": list(form.size)}
+        said |= {"levels": list(form.levels)} if form.levels else {}
         index = {"key": key, "form": said, "channels": form.channels, "crc32": sum_of_pixels, **found}
         write_atomically(place / "index.json", json.dumps(index).encode())
     except OSError as error:
@@ -127,23 +119,59 @@ def _decode_all(
     return index
 
 
+def _decoded(
+    path: Path, files: Sequence[ImageFile], asked: dict[str, Any], progress: Progress
+) -> tuple[Form, dict[str, Any]]:
+    """Write the images to one .npy file; return the form that all headers together give, and what `_write` does."""
+    with processes_for(files) as (processes, sample):
+        if processes is None:
+            heads = list(heads_each(files))
+            form = form_from(files, asked, heads)
+            return form, _write(path, files, decode_each(files, form, small=are_small(heads)), form, progress)
+        # Most likely all files are as the sample is: they are decoded as if they were, while their headers are read.
+        form, heads = form_from(files, asked, sample), list[Head]()
+        found = _write(path, files, decode_each(files, form, processes), form, progress, heads)
+        other = form_from(files, asked, heads)
+        if other != form:
+            found = _write(path, files, decode_each(files, other, processes), other, progress)
+        return other, found
+
+
 def _write(
-    path: Path, files: Sequence[ImageFile], images: Iterable[Decoded | str], form: Form, progress: Progress
+    path: Path,
+    files: Sequence[ImageFile],
+    parts: Iterable[Answer],
+    form: Form,
+    progress: Progress,
+    heads: list[Head] | None = None,
 ) -> dict[str, Any]:
-    """Write the decoded images to one .npy file; return the good ones, the bad ones with reasons, and what is lost."""
-    good: list[str] = []
+    """Write the decoded images to one .npy file; return the good ones, the bad ones with reasons, and what is lost.
+
+    `heads` takes what the headers of the readable ones tell.
+    """
+    free, need = shutil.disk_usage(path.parent).free, len(files) * form.channels * form.size[0] * form.size[1]
+    if need > free:
+        raise UserError(
+            f"the decoded images take {need / 1e9:.1f} GB and {path.parent} has {free / 1e9:.1f} GB free: choose "
+            "another place (ISOTROPY_CACHE) or a smaller size"
+        )
     places: list[int] = []
     bad: list[tuple[str, str]] = []
     lost: Counter[str] = Counter()
     with closing(Npy(path, (form.channels, *form.size), np.uint8)) as out:
-        for place, (file, image) in enumerate(zip(files, images, strict=True)):
-            if isinstance(image, str):
-                bad.append((file.name, image))
-            else:
-                out.write(image.pixels[None])
-                good.append(file.name)
+        done = 0
+        for part in parts:
+            out.write(part.pixels)
+            for place, told in enumerate(part.told, done):
+                if isinstance(told, str):
+                    bad.append((files[place].name, told))
+                    continue
                 places.append(place)
-                lost.update(image.lost)
+                if told:
+                    lost.update(told)
+            done += len(part.told)
+            if heads is not None:
+                heads += part.heads
             if progress is not None:
-                progress(place + 1, len(files))
-    return {"files": good, "places": places, "bad": bad, "lost": dict(lost)}
+                progress(done, len(files))
+    return {"files": [files[place].name for place in places], "places": places, "bad": bad, "lost": dict(lost)}

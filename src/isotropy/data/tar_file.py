@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 import numpy as np
 import pandas as pd
 
-from isotropy.data.image_files import SUFFIXES as IMAGES
+from isotropy.decoding.image_files import SUFFIXES as IMAGES
 from isotropy.errors import UserError, nearest
 
 # The name that a row's members share, as a column that is there when it is asked for.

@@ -86,7 +86,7 @@ class Npy:
 
     def write(self, rows: NDArray[Any]) -> None:
         """Append rows (B, *shape)."""
-        self.file.write(np.ascontiguousarray(rows, dtype=self.dtype).tobytes())
+        self.file.write(rows.astype(self.dtype, copy=False).tobytes())
         self.rows += len(rows)
 
     def close(self) -> None:

@@ -7,8 +7,8 @@ from glob import glob, has_magic
 from pathlib import Path
 from typing import Any
 
-from isotropy.data.image_files import SUFFIXES as IMAGES
 from isotropy.data.readers import READERS, is_one_file, suffix_of
+from isotropy.decoding.image_files import SUFFIXES as IMAGES
 from isotropy.errors import UserError
 
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from isotropy.data import jpeg
-from isotropy.data.image_files import Form, decode
+from isotropy.decoding import jpeg
+from isotropy.decoding.image_files import Form, decode
 
 PICTURE = Image.fromarray(np.random.default_rng(0).integers(0, 255, (12, 9, 3), dtype=np.uint8)).resize((60, 80))
 TURNED = Image.Exif()
