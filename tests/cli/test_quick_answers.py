@@ -30,6 +30,7 @@ def answer(*arguments: str, **environment: str) -> tuple[int, str, str, bool]:
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
+        (["--version"], 0, "isotropy 0."),
         (["methods"], 0, "simclr"),
         (["methods", "--modality", "table"], 0, "masked (default)"),
         (["fit", "nowhere.csv"], 2, "nowhere.csv does not exist"),

@@ -222,6 +222,14 @@ def test_missing_labels_are_kept_and_marked():
     assert read(values, label=np.arange(4)[:, None]).labels.tolist() == [0, 1, 2, 3]
 
 
+def test_the_description_of_a_table_names_the_columns_that_are_no_numbers():
+    frame = pd.DataFrame(
+        {"a": [1, 2], "b": ["x", "y"], "c": [0.5, 1.5], "d": ["u", "v"], "e": ["u", "v"], "f": list("st")}
+    )
+    assert "6 columns (2 numeric, 4 other: b, d, e, ...)" in read(frame).description
+    assert "2 columns (2 numeric, 0 other)" in read(frame[["a", "c"]]).description
+
+
 def test_columns_can_be_left_out(tmp_path):
     table().to_csv(tmp_path / "t.csv", index=False)
     assert list(read(tmp_path / "t.csv", drop=["age", "part"]).values.columns) == ["job", "class"]

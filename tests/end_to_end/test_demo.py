@@ -1,5 +1,7 @@
 """`isotropy demo` is three commands on data that ship with scikit-learn."""
 
+import shlex
+
 import numpy as np
 import pytest
 
@@ -19,7 +21,7 @@ def test_it_writes_the_digits_and_calls_what_it_prints(tmp_path, capsys):
     demo.demo(tmp_path / "here", quickly)
     said = capsys.readouterr().out
     assert [words[0] for words in called] == ["fit", "search", "audit"]
-    assert all(f"$ isotropy {' '.join(words)}\n" in said for words in called)
+    assert all(f"$ isotropy {shlex.join(words)}\n" in said for words in called)
     digits = np.load(tmp_path / "here" / "digits.npz")
     assert digits["X"].shape == (1809, 8, 8) and len(digits["digit"]) == 1809
     assert "of the 12 copies, rows 1797 to 1808, were found." in said

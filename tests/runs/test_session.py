@@ -193,8 +193,8 @@ def test_a_label_is_scored_by_the_evaluators_that_were_named_and_the_first_decid
     assert list(dict.fromkeys(score["evaluator"] for score in evaluated.evidence["scores"])) == ["knn", "few_labels"]
 
 
-def test_each_representation_is_named_before_it_is_probed():
-    names = []
-    *_, finished = train(ROWS, RECIPE, label=LABELS, progress=names.append, evaluators=QUICK)
-    assert names[0] == finished.representation.title
-    assert len(names) == len(set(names)) > 1
+def test_what_is_done_after_the_training_is_told(tmp_path):
+    told = []
+    *_, finished = train(ROWS, RECIPE, label=LABELS, progress=told.append, evaluators=QUICK, out=tmp_path / "run")
+    assert told[:2] == [f"embedding: 0 of {len(ROWS)} rows", f"probing {finished.representation.title}"]
+    assert len(told) == len(set(told)) > 3

@@ -1,6 +1,7 @@
 """The commands and their options; each command is in a file of its own."""
 
 from importlib import import_module
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -8,7 +9,7 @@ import typer
 
 from isotropy.cli.options import RUN, SOURCES, Baselines, Device, Evaluate, Json, Keep, LabelBudget, names, origin
 from isotropy.cli.reading import ALL, AS_THE_RUN, LABELLED, reads, sources
-from isotropy.cli.show import answering, waiting
+from isotropy.cli.show import answering, say, waiting
 from isotropy.errors import UserError
 from isotropy.io.paths import existing_folder
 
@@ -26,12 +27,21 @@ app = typer.Typer(
 # Verbs import what they need when they run: `isotropy --help` answers without loading torch.
 
 
+def _say_version(asked: bool) -> None:
+    if asked:
+        say(f"isotropy {version('isotropy')}")
+        raise typer.Exit
+
+
 @app.callback()
-def _importing(
+def _before(
     modules: Annotated[
         list[str] | None,
         typer.Option("--import", help="A module of your own, whose classes runs and recipes may name; repeatable."),
     ] = None,
+    _: Annotated[
+        bool, typer.Option("--version", help="Show the version and exit.", is_eager=True, callback=_say_version)
+    ] = False,
 ) -> None:
     for name in modules or []:
         try:
@@ -376,12 +386,17 @@ def explore(
     ] = False,
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the explorer's page.")] = 5055,
     seed: Annotated[int, typer.Option(min=0, help="Random seed of the map.")] = 0,
+    json: Json = False,
 ) -> None:
     """Look at a run's rows on a map that filters and searches, by embedding-atlas."""
-    with waiting(_LOADING):
-        from isotropy.cli import explore as verb
+    with answering(as_json=json) as answer:
+        with waiting(_LOADING):
+            from isotropy.cli import explore as verb
 
-    verb.explore(run, start=not write_only, port=port, seed=seed)
+        program = None if write_only else verb.find_program()
+        answer(found := verb.explore(run, seed=seed))
+    if program is not None:
+        verb.start(program, found["file"], port)
 
 
 @app.command()
@@ -405,9 +420,11 @@ def audit(
 @app.command()
 def demo(
     out: Annotated[Path, typer.Option(help="Where digits.npz and the run demo are written, each made anew.")] = _DEMO,
+    json: Json = False,
 ) -> None:
     """Train on digits that ship with scikit-learn, evaluate, search, and find the copies among them."""
-    with waiting(_LOADING):
-        from isotropy.cli import demo as verb
+    with answering(as_json=json) as answer:
+        with waiting(_LOADING):
+            from isotropy.cli import demo as verb
 
-    verb.demo(out, lambda words: app(words, prog_name="isotropy", standalone_mode=False))
+        answer(verb.demo(out, lambda words: app(words, prog_name="isotropy", standalone_mode=False)))

@@ -25,10 +25,11 @@ def described(data: Data, query: Data, place: int, rows: Sequence[int], width: i
         data: what was searched. query: where the query is, in row `place`. rows: the numbers of its neighbours.
 
     Example:
-        >>> frame = pd.DataFrame({"age": [30, 41], "job": ["cook", "cook"]})
+        >>> days = pd.to_datetime(["1990-05-01", "1990-06-01"])
+        >>> frame = pd.DataFrame({"age": [30, 41], "job": ["cook", "cook"], "since": days})
         >>> data = Data(frame, "table")
         >>> described(data, data, 0, [1], 60)
-        ('age 30  job cook', ['age 41'])
+        ('age 30  job cook  since 1990-05-01', ['age 41  since 1990-06-01'])
     """
     if isinstance(query.values, pd.DataFrame):
         return _columns(data.values, query.values.iloc[place], rows, width)
@@ -88,6 +89,8 @@ def _text(value: Any) -> str:
         return "-"
     if isinstance(value, float | np.floating):
         return f"{value:.4g}"
+    if isinstance(value, pd.Timestamp) and value == value.normalize():
+        value = value.date()
     text = " ".join(str(value).split())
     return text if len(text) <= 24 else f"{text[:23]}…"
 

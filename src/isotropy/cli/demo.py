@@ -4,6 +4,7 @@ import shlex
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,9 +15,11 @@ from isotropy.cli.show import say
 from isotropy.errors import UserError
 
 _COPIES = 12
+# Quoted: zsh takes brackets for a pattern.
+_FIT = "--label-key digit --method simclr --epochs 30 --set views.flip=0 --set 'views.scale=[0.5,1.0]'"
 
 
-def demo(folder: Path, command: Callable[[list[str]], None]) -> None:
+def demo(folder: Path, command: Callable[[list[str]], None]) -> dict[str, Any]:
     """Run `isotropy demo`: every command is printed before it is called.
 
     The 1797 images of 8 x 8 pixels are written to an .npz file, as a user may have one; behind them stand twelve copies
@@ -26,6 +29,8 @@ def demo(folder: Path, command: Callable[[list[str]], None]) -> None:
     Args:
         folder: where digits.npz and the run `demo` are written, in place of an earlier one. command: runs `isotropy`
             with arguments.
+
+    Returns: where the run and its page are, how many copies there were, and how many the audit found.
     """
     digits, run = folder / "digits.npz", folder / "demo"
     try:
@@ -34,16 +39,17 @@ def demo(folder: Path, command: Callable[[list[str]], None]) -> None:
         _write_digits(digits)
     except OSError as error:
         raise UserError(f"{folder}: cannot be written ({error.strerror}): name another with --out") from error
-    fit = "--label-key digit --method simclr --epochs 30 --set views.flip=0 --set views.scale=[0.5,1.0]"
     file, place = shlex.quote(str(digits)), shlex.quote(str(run))
-    for line in (f"fit {file} {fit} --out {place}", f"search {place} --query 17 -k 4", f"audit {place} -n 2"):
+    for line in (f"fit {file} {_FIT} --out {place}", f"search {place} --query 17 -k 4", f"audit {place} -n 2"):
         say(f"\n$ isotropy {line}")
         command(shlex.split(line))
     issues = pd.read_parquet(run / "audit.parquet")
     found = issues["is_near_duplicate_issue"] | issues["is_exact_duplicate_issue"]
     rows = len(issues) - _COPIES
-    say(f"\n{found[rows:].sum()} of the {_COPIES} copies, rows {rows} to {len(issues) - 1}, were found.")
-    say(f"Open {run / 'report.html'}: the map, the few-label curve, and the lists of the audit.")
+    right, page = int(found[rows:].sum()), run / "report.html"
+    say(f"\n{right} of the {_COPIES} copies, rows {rows} to {len(issues) - 1}, were found.")
+    say(f"Open {page}: the map, the few-label curve, and the lists of the audit.")
+    return {"folder": str(run), "page": str(page), "copies": _COPIES, "found": right}
 
 
 def _write_digits(path: Path) -> None:

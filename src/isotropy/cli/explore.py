@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 
@@ -19,27 +20,36 @@ from isotropy.runs.embedded import FILE
 PROGRAM = "embedding-atlas"
 
 
-def explore(folder: Path, *, start: bool, port: int, seed: int) -> None:
-    """Run `isotropy explore RUN [--write-only]`."""
-    run = Run.opened(folder)
-    # Beside this Python, or anywhere on the path: it needs other versions of much, and may have its own environment.
-    program = shutil.which(
-        PROGRAM, path=os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
-    )
-    if start and program is None:
+def find_program() -> str:
+    """Return where embedding-atlas is; UserError where it is not installed.
+
+    Beside this Python, or anywhere on the path: it needs other versions of much, and may have its own environment.
+    """
+    places = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+    program = shutil.which(PROGRAM, path=places)
+    if program is None:
         raise UserError(
             f"{PROGRAM} is not installed: pip install 'isotropy[explore]', or apart from the rest uv tool install "
             f"{PROGRAM}; --write-only writes what it reads"
         )
+    return program
+
+
+def explore(folder: Path, *, seed: int) -> dict[str, Any]:
+    """Run `isotropy explore RUN --write-only`; return the file, and the columns that were written by what they are."""
+    run = Run.opened(folder)
     with waiting("reading the run") as now:
         names, notes = prepare_explorer(folder, seed=seed, progress=now)
     path = run.folder / FILE
     for text in notes:
         say(text)
     say(f"written     {', '.join(names.values())} of {path}")
-    if program is None or not start:
-        return
-    code = subprocess.run([program, *arguments(path), "--port", str(port)], check=False).returncode
+    return {"file": str(path), "columns": names, "notes": notes}
+
+
+def start(program: str, file: str, port: int) -> None:
+    """Run embedding-atlas on the file until it is ended."""
+    code = subprocess.run([program, *arguments(Path(file)), "--port", str(port)], check=False).returncode
     if code not in (0, -2, 130):
         raise UserError(f"{PROGRAM} ended with exit code {code}")
 

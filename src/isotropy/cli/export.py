@@ -36,8 +36,10 @@ def export(folder: Path, to: str, out: Path | None, *, licence: str, push: str |
                     made.save_pretrained(place, card=card)
             except OSError as error:
                 raise UserError(f"{out}: cannot be written ({error.strerror or error})") from error
-            now(f"uploading to {push}")
-            found = {"folder": str(out), "address": made.push_to_hub(push, card=card) if push else None}
+            found: dict[str, Any] = {"folder": str(out), "address": None}
+            if push:
+                now(f"uploading to {push}")
+                found["address"] = made.push_to_hub(push, card=card)
         lines = [f"written   {out}: config.json, model.safetensors, README.md (the model card)"]
         lines += [f"load it   isotropy.Representation.from_pretrained({(push or str(out))!r})"]
         lines += [f"pushed    {found['address']}"] * bool(push)

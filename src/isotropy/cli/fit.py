@@ -26,7 +26,7 @@ from isotropy.methods import find_method
 from isotropy.runs.auto import AUTO
 from isotropy.runs.diagnose import diagnose
 from isotropy.runs.directory import Run
-from isotropy.runs.events import Evaluated, Event, Finished, Planned, Recorded, Stepped, Stopped, Trained
+from isotropy.runs.events import Event, Finished, Planned, Recorded, Stepped, Stopped, Trained
 from isotropy.runs.planning import read_again
 from isotropy.runs.session import train
 from isotropy.runs.settings import parse_setting
@@ -73,7 +73,7 @@ def fit(
             evaluators=evaluators,
             baselines=baselines,
             label_budget=sizes,
-            progress=lambda name: probing.update(f"probing {name}"),
+            progress=probing.update,
             **arguments,
         )
         with waiting("measuring how long an epoch takes"):
@@ -87,7 +87,11 @@ def fit(
             show_plan(planned, settings)
         if dry_run:
             say(f"would be written to {planned.folder}; nothing was trained (--dry-run)")
-            return {"folder": str(planned.folder), "epochs": planned.epochs, "seconds": planned.seconds}
+            return {
+                "data": data.description, "rows": len(planned.prepared.dataset), "folder": str(planned.folder),
+                "method": planned.prepared.recipe.method, "encoder": planned.prepared.recipe.encoder,
+                "epochs": planned.epochs, "seconds": planned.seconds,
+            }  # fmt: skip
         return _show(planned, events, probing, more_of(planned, settings), stop_on_collapse=stop_on_collapse)
 
 
@@ -214,8 +218,6 @@ def _show_result(events: Iterator[Event], probing: Status, more: str, said: Sequ
     with probing if OUT.is_terminal else nullcontext():
         for event in events:
             match event:
-                case Evaluated():
-                    probing.update("embedding")
                 case Finished(folder=Path() as folder) if comm.rank() == 0:
                     probing.update("writing the page")
                     page = report.write(folder, event.prepared.data)

@@ -211,6 +211,7 @@ class Run:
         codes: dict[str, Any] | None,
         vectors: NDArray[np.float32] | None = None,
         measured: Callable[[], dict[str, Any]] | None = None,
+        progress: Callable[[str], None] = lambda what: None,
     ) -> None:
         """Write embeddings.parquet, probes.json, codes.json, measured.json and, last, model.json.
 
@@ -220,12 +221,13 @@ class Run:
             found: the evidence for each label. codes: for the codes, where the method has some.
             vectors: the embeddings of all rows, (N, width), where they are made already.
             measured: gives what the run measured of itself, asked when all else is written.
+            progress: hears how many rows are embedded.
 
         Raises:
             UserError: a disk that does not take a file.
         """
         with self._writing():
-            write_embeddings(self.folder / "embeddings.parquet", prepared, made, vectors)
+            write_embeddings(self.folder / "embeddings.parquet", prepared, made, vectors, progress)
             if self.extends:
                 # Other labels were probed on the encoder that the shorter training gave.
                 self._write("probes.json", found)

@@ -1,5 +1,6 @@
 """embeddings.parquet as a run writes it: every row's embedding, and what stands beside it."""
 
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,21 +18,38 @@ from isotropy.runs.prepare import Prepared
 _PIECE = 16384
 
 
+def embedded(
+    made: Representation, rows: Any, progress: Callable[[str], None]
+) -> Iterator[tuple[slice, NDArray[np.float32]]]:
+    """Yield pieces of stored rows with their embeddings; `progress` hears before each how many rows are done."""
+    for piece in batched(len(rows), rows=_PIECE):
+        progress(f"embedding: {piece.start:,} of {len(rows):,} rows")
+        yield piece, made.embed_stored(rows[piece])
+
+
 def write_embeddings(
-    path: Path, prepared: Prepared, made: Representation, vectors: NDArray[np.float32] | None = None
+    path: Path,
+    prepared: Prepared,
+    made: Representation,
+    vectors: NDArray[np.float32] | None = None,
+    progress: Callable[[str], None] = lambda what: None,
 ) -> None:
     """Write what stands beside the vectors, each column with its role (`columns`), and z0, z1, ...
 
     Args:
         path: of the file. prepared, made: the run's data and its encoder.
-        vectors: the embeddings of all rows, (N, width), where they are made already.
+        vectors: the embeddings of all rows, (N, width), where they are made already. progress: as of `embedded`.
 
     Raises:
         OSError: the disk does not take it.
     """
     with columns.writing_embeddings(path, _beside(prepared), made.names) as writer:
-        for piece in batched(len(prepared.rows), rows=_PIECE):
-            writer.write(made.embed_stored(prepared.rows[piece]) if vectors is None else vectors[piece])
+        if vectors is None:
+            for _, found in embedded(made, prepared.rows, progress):
+                writer.write(found)
+        else:
+            for piece in batched(len(vectors), rows=_PIECE):
+                writer.write(vectors[piece])
 
 
 def _beside(prepared: Prepared) -> dict[str, Column]:

@@ -15,6 +15,7 @@ from isotropy.representation import Representation
 from isotropy.runs.diagnose import run_facts
 from isotropy.runs.directory import Run
 from isotropy.runs.division import Label
+from isotropy.runs.embeddings import embedded
 from isotropy.runs.events import Evaluated, Finished, Planned
 from isotropy.runs.measured import measured
 from isotropy.runs.monitor import Monitor
@@ -25,12 +26,12 @@ _HELD_BYTES = 1 << 29  # of embeddings that probes and export share; more are ma
 
 @dataclass(frozen=True)
 class Probing:
-    """How labels are evaluated; `sizes` are those of the few-label curve."""
+    """How labels are evaluated; `sizes` are those of the few-label curve, `progress` hears what is done next."""
 
     evaluators: Sequence[str]
     baselines: Sequence[str]
     sizes: Sequence[Size] | None
-    progress: Callable[[str], None] | None
+    progress: Callable[[str], None] = lambda what: None
 
 
 def finish(
@@ -49,7 +50,7 @@ def finish(
     if comm.rank() == 0:
         if run is not None:
             made.save_weights(run.folder)
-        vectors = _held_vectors(planned, made) if run is not None else None
+        vectors = _held_vectors(planned, made, probing.progress) if run is not None else None
         for label in _probed_labels(planned):
             found.append(_evidence(planned, made, label, probing, vectors))
             yield Evaluated(found[-1])
@@ -57,8 +58,9 @@ def finish(
         if run is not None:
             # With what finishes the run as its last file: a kill in between is made good by a resume.
             run.export(
-                prepared, made, found, codes, vectors, measured=lambda: measured(watch, perf_counter() - started)
-            )
+                prepared, made, found, codes, vectors, measured=lambda: measured(watch, perf_counter() - started),
+                progress=probing.progress,
+            )  # fmt: skip
         if watch is not None:
             said = verdict(records, run_facts(prepared.recipe.method, prepared.facts()), probes=found)
     yield Finished(made, prepared, records, found, codes, said, planned.folder)
@@ -69,12 +71,17 @@ def _probed_labels(planned: Planned) -> Sequence[Label]:
     return planned.prepared.division.labels if len(planned.prepared.test) else ()
 
 
-def _held_vectors(planned: Planned, made: Representation) -> NDArray[np.float32] | None:
+def _held_vectors(
+    planned: Planned, made: Representation, progress: Callable[[str], None]
+) -> NDArray[np.float32] | None:
     """Return the embeddings of all rows where probes use them too, and memory can hold them."""
     rows = planned.prepared.rows
     if not _probed_labels(planned) or 4 * len(rows) * made.width > _HELD_BYTES:
         return None
-    return made.embed_stored(rows)
+    vectors = np.empty((len(rows), made.width), dtype=np.float32)
+    for piece, found in embedded(made, rows, progress):
+        vectors[piece] = found
+    return vectors
 
 
 def _codes(planned: Planned, made: Representation) -> dict[str, Any] | None:
@@ -107,5 +114,5 @@ def _evidence(
         vectors=vectors,
         most=planned.probed,
         device=prepared.device,
-        progress=probing.progress,
+        progress=lambda name: probing.progress(f"probing {name}"),
     )

@@ -53,7 +53,7 @@ def train(
     evaluators: Sequence[str] = DEFAULT,
     baselines: Sequence[str] = (),
     label_budget: str | Sequence[Size] | None = None,
-    progress: Callable[[str], None] | None = None,
+    progress: Callable[[str], None] = lambda what: None,
     origin: Mapping[str, Any] | None = None,
     **reading: Any,
 ) -> Iterator[Event]:
@@ -83,7 +83,7 @@ def train(
         baselines: names in `isotropy.evaluation.baselines.EXTRAS` of those on request, such as "patches" for images.
         label_budget: sizes of the few-label curve, "1,10,50,1%" or [1, 10, 50, 0.01]: labels a class (rows, where the
             label is a number) or a fraction of the training rows.
-        progress: called with the name of each representation before it is probed.
+        progress: called after the training with what is done next, such as "probing raw features".
         origin: where a `Data` came from, as keywords of `isotropy.read`: kept in the recipe, for a resume.
         reading: keywords of `isotropy.read`, such as `label`, `split`, `group`, `time` and `task`.
 

@@ -42,9 +42,9 @@ def _read(frame: pd.DataFrame, origin: Origin, options: Options) -> Data:
 
 
 def _columns(frame: pd.DataFrame) -> str:
-    numbers = sum(pd.api.types.is_numeric_dtype(dtype) for dtype in frame.dtypes)
-    names = ", ".join(str(name) for name in frame.columns[:3]) + (", ..." if frame.shape[1] > 3 else "")
-    return f"{frame.shape[1]} columns ({numbers} numeric, {frame.shape[1] - numbers} other: {names})"
+    others = [str(name) for name, dtype in frame.dtypes.items() if not pd.api.types.is_numeric_dtype(dtype)]
+    names = f": {', '.join(others[:3])}{', ...' if len(others) > 3 else ''}" if others else ""
+    return f"{frame.shape[1]} columns ({frame.shape[1] - len(others)} numeric, {len(others)} other{names})"
 
 
 TABLE = Source(
