@@ -1,6 +1,7 @@
 import io
 import json
 import os
+import struct
 from types import SimpleNamespace
 
 import numpy as np
@@ -394,6 +395,16 @@ def test_animations_and_stacks(tmp_path):
     (tmp_path / "f" / "b.gif").unlink()
     stack = read(tmp_path / "f", channels=5)
     assert stack.values[0, :, 0, 0].tolist() == [10, 20, 30, 40, 50] and "5-channel images" in stack.description
+
+
+def test_a_tiff_that_pillow_does_not_read_is_told_how_to_be_saved(tmp_path):
+    # 4 x 4 floats of 64 bits in one strip.
+    tags = [(256, 4), (257, 4), (258, 64), (259, 1), (262, 1), (273, 200), (277, 1), (278, 4), (279, 128), (339, 3)]
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags)
+    data = b"II*\0" + struct.pack("<IH", 8, len(tags)) + entries + struct.pack("<I", 0)
+    (tmp_path / "a.tif").write_bytes(data.ljust(200, b"\0") + bytes(128))
+    with pytest.raises(UserError, match="a.tif: no image that Pillow knows: one channel a page is, of at most 32 bits"):
+        read(tmp_path)
 
 
 def test_cmyk_and_palettes_are_colours(tmp_path):

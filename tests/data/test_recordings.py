@@ -335,3 +335,9 @@ def test_clocks_of_every_unit_are_the_same(unit):
         for window in ("20s", pd.Timedelta("20s"), np.timedelta64(20, "s")):
             data = read(frame, window=window, **options)
             assert np.array_equal(data.values, right.values) and data.windows.format.rate == 0.5
+
+
+def test_times_of_which_no_piece_has_three_samples_are_not_even():
+    frame = pd.DataFrame({"id": np.repeat([0, 1], 4), "t": [0.0, 1.0, 7.0, 7.5] * 2, "x": np.arange(8.0)})
+    with pytest.raises(UserError, match="unevenly spaced .*median 1s"):
+        read(frame, id="id", time="t")

@@ -20,6 +20,7 @@ FRAME = pd.DataFrame({"a": np.arange(12.0) ** 2, "b": [0.5, 2.0, 1.0] * 4})
 # For every option that not all sources take a value that means something.
 VALUES = {
     "key": "x", "label_key": "y", "test_key": "x2", "test_label_key": "y2", "drop": "a", "kinds": {"a": "numeric"},
+    "series_columns": ["a"],
     "text": ["a"], "image_column": "a", "size": 32, "channels": 4, "order": "last", "fit": "pad", "background": "red",
     "levels": [0, 9], "scale": "unit", "max_bad": 1, "store": "here", "progress": print, "window": 4, "hop": 2,
     "id": "b", "rate": 5.0, "gap": "1s", "time_unit": "ms", "channel_column": "a",

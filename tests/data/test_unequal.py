@@ -6,10 +6,13 @@ import pyarrow as pa
 import pytest
 import torch
 
+from isotropy import SelfSupervisedEncoder
 from isotropy.data import SeriesPreprocess, read
 from isotropy.data.unequal import ends
 from isotropy.errors import UserError
 from isotropy.runs.compare_methods import _suited
+from isotropy.runs.prepare import prepare
+from isotropy.runs.recipe import Recipe
 
 RNG = np.random.default_rng(0)
 SERIES = [RNG.normal(size=(2, length)).astype(np.float32) for length in (4, 7, 5)]
@@ -123,3 +126,39 @@ def test_an_encoder_of_one_length_has_the_last_value_of_a_series_that_ends_early
 
 def test_compare_names_no_method_that_refuses_series_of_unequal_length():
     assert "ts_tcc" in _suited(read(np.ones((3, 2, 7)))) and "ts_tcc" not in _suited(read(SERIES))
+
+
+def ragged(rows=24):
+    draw = np.random.default_rng(0)
+    steps = draw.integers(20, 30, rows)
+    return pd.DataFrame({name: [draw.normal(size=n).tolist() for n in steps] for name in "xy"})
+
+
+def test_columns_of_series_are_known_by_name_whatever_stands_beside_them(tmp_path):
+    frame = ragged()
+    mixed = frame.assign(who=["a", "b"] * 12)[["y", "who", "x"]]
+    for name, one in (("plain", frame), ("mixed", mixed), ("numbers", mixed.assign(n=range(24)))):
+        one.to_parquet(tmp_path / f"{name}.parquet")
+    data = read(tmp_path / "mixed.parquet", series_columns=["x", "y"])
+    assert data.description.endswith("24 rows; not read: 'who' (beside the series in 'x', 'y')")
+    np.testing.assert_array_equal(data.values, read(frame).values)
+    assert read(mixed).description.endswith("not read: 'who' (beside the series in 'y', 'x')")
+    recipe = Recipe.default("simclr", "series").changed({"train.epochs": 1.0, "train.batch_size": 8})
+    made = prepare(recipe, read(tmp_path / "plain.parquet")).representation()
+    assert made.preprocess.form == {"series_columns": ["x", "y"]}
+    expected = made.transform(frame)
+    for given in (tmp_path / "mixed.parquet", tmp_path / "numbers.parquet", mixed, tmp_path / "plain.parquet"):
+        np.testing.assert_array_equal(made.transform(given), expected)
+    with pytest.raises(UserError, match="no column 'x' of series"):
+        made.transform(mixed.drop(columns="x"))
+    estimator = SelfSupervisedEncoder(epochs=1, batch_size=8, random_state=0)
+    np.testing.assert_array_equal(
+        estimator.fit(mixed).transform(mixed), estimator.fit(mixed[["y", "x"]]).transform(mixed[["y", "x"]])
+    )
+
+
+def test_series_beside_numbers_are_asked_about():
+    with pytest.raises(UserError, match="'x' holds series of several lengths, and 'n' numbers: --modality series"):
+        read(ragged().assign(n=range(24)))
+    assert read(ragged().assign(n=range(24)), modality="series").values.shape[:2] == (24, 2)
+    assert read(ragged().assign(n=range(24)), drop=["x", "y"]).modality == "table"

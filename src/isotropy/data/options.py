@@ -39,6 +39,7 @@ class Options:
     size: Size = None
     channels: int | None = None
     order: str | None = None
+    series_columns: Sequence[str] | None = None
     fit: str | None = None
     background: str | None = None
     levels: Sequence[float] | None = None

@@ -43,6 +43,7 @@ def read(
     image_column: str | None = None,
     size: Size = None,
     channels: int | str | None = None,
+    series_columns: Sequence[str] | None = None,
     fit: str | None = None,
     background: str | None = None,
     levels: Sequence[float] | None = None,
@@ -97,6 +98,8 @@ def read(
         channels: how many channels images have where it is not 1 or 3: of an array, or of the pages of TIFF stacks;
             "last" for series that are (samples, time, channels), or a list of arrays (time, channels) ("first" is the
             default).
+        series_columns: a table's columns of arrays, each a channel of its row's series, in their order; by default all
+            that hold arrays.
         size, fit, background, levels, max_bad, store, progress: for images in files; see `folder.read_images`. Of
             `max_bad` "5%" is a share.
         window, hop: recordings are cut into windows so long ("2s", or 128 samples), one every `hop` (by default a

@@ -121,6 +121,9 @@ def read_file(path: Path, na: Sequence[str] = (), text: Sequence[str] = ()) -> p
     return as_pandas(content)
 
 
+_OF_TABLES = ("image_column", "text", "series_columns")
+
+
 def options_for(preprocess: Preprocess, place: Path | None, key: str | None = None) -> dict[str, Any]:
     """Return the arguments of `isotropy.data.read` that bring what is at a place to the form of the training.
 
@@ -130,7 +133,7 @@ def options_for(preprocess: Preprocess, place: Path | None, key: str | None = No
     folder = place is not None and not is_one_file(place)
     table = key is None and place is not None and is_one_file(place) and find_reader(place).pieces is not None
     options = preprocess.read_options(folder=folder or table)
-    return {name: value for name, value in options.items() if table or name not in ("image_column", "text")}
+    return {name: value for name, value in options.items() if table or name not in _OF_TABLES}
 
 
 def is_one_file(path: Path) -> bool:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from isotropy.data.tensors import Pieces, as_array, pieces
-from isotropy.errors import UserError
+from isotropy.errors import UserError, listed, nearest
 
 FIRST, LAST = "first", "last"  # where channels stand: before the steps, or behind them
 _TRANSPOSED = "give channels='last' (--channels last)"
@@ -49,12 +49,40 @@ def gather(values: Any, channels: Any = None) -> Any:
 
 
 def holds_series(frame: pd.DataFrame) -> bool:
-    """Return whether every column of a table holds arrays, and these are of several lengths."""
-    if not frame.shape[1] or not len(frame) or any(dtype.kind in "biufcmM" for dtype in frame.dtypes):
+    """Return whether a table has columns of arrays of several lengths, which are the channels of one series a row.
+
+    Raises: UserError where columns of numbers stand beside them: which of the two is meant cannot be seen.
+    """
+    held = _held(frame)
+    if not held or len({_shape(one) for one in frame[held[0]]}) == 1:
         return False
-    if any(_shape(frame[name].iloc[0]) == () for name in frame.columns):
-        return False
-    return len({_shape(one) for one in frame.iloc[:, 0]}) > 1
+    if numbers := [str(name) for name in frame.columns if frame[name].dtype.kind in "biufcmM"]:
+        raise UserError(
+            f"column {held[0]!r} holds series of several lengths, and {listed(numbers, 3)} numbers: --modality series "
+            f"reads the series alone, --drop {held[0]} leaves them out"
+        )
+    return True
+
+
+def series_columns(frame: pd.DataFrame, wanted: Sequence[str] | None = None) -> list[str]:
+    """Return the columns of a table that hold the channels of each row's series: those wanted, or all of arrays.
+
+    Raises: UserError for one that is wanted and missing.
+
+    Example:
+        >>> series_columns(pd.DataFrame({"x": [[1.0], [2.0, 3.0]], "who": ["a", "b"]}))
+        ['x']
+    """
+    for name in wanted or ():
+        if name not in frame.columns:
+            raise UserError(f"the data have no column {name!r} of series{nearest(name, map(str, frame.columns))}")
+    return list(wanted or _held(frame))
+
+
+def _held(frame: pd.DataFrame) -> list[str]:
+    if not len(frame):
+        return []
+    return [name for name in frame.columns if frame[name].dtype == object and _shape(frame[name].iloc[0]) != ()]
 
 
 def padded(series: Sequence[Any], channels: Any = None) -> NDArray[Any]:

@@ -15,6 +15,7 @@ from isotropy.errors import UserError, nearest
 SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm"))
 FITS = ("crop", "pad", "stretch")
 WHITE = "white"
+_TIFF = ": one channel a page is, of at most 32 bits, or .npy"
 # Of an image that is cut to the form less than this fraction of its area is left: it is counted, and said.
 MUCH_CUT = 0.6
 # Bytes in which the headers of most files lie.
@@ -148,7 +149,11 @@ def decode(data: bytes, form: Form) -> Decoded | str:
         raise
     except Exception as error:
         reason = " ".join(str(error).split())
-        return reason[:100] if reason and "BytesIO" not in reason else "no image that Pillow knows"
+        if reason and "BytesIO" not in reason:
+            return reason[:100]
+        # Of TIFF files Pillow reads neither other numbers of interleaved channels nor floats of 64 bits.
+        tiff = data.startswith((b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"))
+        return f"no image that Pillow knows{_TIFF if tiff else ''}"
 
 
 def _formed(images: Iterable[Any], form: Form, *, channels: int, animated: bool) -> Decoded | str:

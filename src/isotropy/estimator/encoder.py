@@ -20,7 +20,7 @@ from isotropy.data.frames import as_pandas
 from isotropy.data.infer import infer_modality, known_modality
 from isotropy.data.options import modality_of
 from isotropy.data.tensors import as_array
-from isotropy.data.unequal import LAST, as_values, gather, holds_series
+from isotropy.data.unequal import LAST, as_values, gather, holds_series, series_columns
 from isotropy.encoders import Encoder
 from isotropy.errors import UserError
 from isotropy.methods import Method
@@ -213,7 +213,8 @@ class SelfSupervisedEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
             modality = modality or ("series" if holds_series(X) else "table")
             if known_modality(modality).takes_frames:
                 return X, modality
-            X = as_values(X.to_numpy(), order)
+            held = series_columns(X)
+            X = as_values((X[held] if held else X).to_numpy(), order)
         else:
             X = gather(X, order) if order is None else as_values(X, order)
             foreign = isinstance(X, Tensor | np.ma.MaskedArray | Dataset | DataLoader) or sparse.issparse(X)

@@ -15,7 +15,7 @@ from isotropy.data.infer import infer_modality
 from isotropy.data.readers import options_for
 from isotropy.data.recordings.paths import named_by_path
 from isotropy.data.stream import stream
-from isotropy.data.unequal import LAST, as_values
+from isotropy.data.unequal import LAST, as_values, series_columns
 from isotropy.modalities import MODALITIES
 from isotropy.representation.streaming import gathered
 
@@ -31,7 +31,8 @@ def values_for(preprocess: Preprocess, values: Any) -> Any:
     if isinstance(values, pd.DataFrame):
         if preprocess.takes_frames:
             return values
-        values = values.to_numpy()
+        held = series_columns(values, preprocess.read_options(folder=False).get("series_columns"))
+        values = (values[held] if held else values).to_numpy()
     array = as_values(values)
     if isinstance(preprocess, SeriesPreprocess) and options.get("channels") == LAST:
         # Rows of `isotropy.read` have their channels in front already.

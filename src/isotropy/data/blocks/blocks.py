@@ -26,7 +26,7 @@ from isotropy.data.preprocess import Preprocess
 from isotropy.data.readers import read_file
 from isotropy.data.tar_file import array_column
 from isotropy.data.tensors import Pieces
-from isotropy.data.unequal import as_values
+from isotropy.data.unequal import as_values, series_columns
 from isotropy.errors import UserError
 from isotropy.rng import bits, integers, keys
 
@@ -133,7 +133,8 @@ class Blocks:
             frame.index = pd.RangeIndex(self.starts[number], self.starts[number + 1])
             if known_modality(self.modality).takes_frames:
                 return frame
-            content: Any = frame.to_numpy()
+            held = series_columns(frame, self.options.series_columns)
+            content: Any = (frame[held] if held else frame).to_numpy()
         else:
             content = self._load(number, self.names, ())[self.names[0] if self.names else ONLY]
         array = as_values(content, self.options.order)

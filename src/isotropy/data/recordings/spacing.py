@@ -55,12 +55,13 @@ class Spacing:
 
 
 def _on_a_grid(seconds: NDArray[np.float64], gaps: NDArray[np.bool_]) -> bool:
-    for piece in np.split(seconds, np.flatnonzero(gaps) + 1):
-        if len(piece) > 2:
-            grid = np.linspace(piece[0], piece[-1], len(piece))
-            if np.abs(piece - grid).max() > 0.5 * (grid[1] - grid[0]):
-                return False
-    return True
+    # Two samples are on a grid whatever their times are, and tell nothing.
+    pieces = [piece for piece in np.split(seconds, np.flatnonzero(gaps) + 1) if len(piece) > 2]
+    for piece in pieces:
+        grid = np.linspace(piece[0], piece[-1], len(piece))
+        if np.abs(piece - grid).max() > 0.5 * (grid[1] - grid[0]):
+            return False
+    return bool(pieces)
 
 
 def common_rate(recordings: Sequence[Recording], wanted: float | None) -> float | None:

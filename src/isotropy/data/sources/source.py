@@ -30,6 +30,7 @@ MEANINGS = (
         "kinds": "names columns by name",
         "order": "says where the channels of series stand",
         "scale": "says how floats are read in images of an array",
+        "series_columns": "names columns of a table",
         "text": "names columns of a table",
     }
 )
