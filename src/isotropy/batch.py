@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.utils._pytree import tree_map_only
 
 from isotropy.errors import UserError
 
@@ -79,6 +80,64 @@ class Batch:
         return Batch(values, torch.cat(masks))
 
 
+class WindowRows(Tensor):
+    """Rows (N, C, steps) that are windows of series laid end to end, cut when they are taken: they share its memory.
+
+    It is a tensor like others: its rows are picked without the others, and whatever else is done with it is done with
+    all of them in memory.
+
+    Args:
+        series: (C, T) on a CPU. begins: (N,) int64, the first step of each row. steps: of a row.
+
+    Example:
+        >>> rows = WindowRows(torch.arange(6.0)[None], torch.tensor([0, 1, 3]), 3)
+        >>> rows.shape, take(rows, torch.tensor([2, 0]))[:, 0].tolist(), rows.sum()
+        (torch.Size([3, 1, 3]), [[3.0, 4.0, 5.0], [0.0, 1.0, 2.0]], tensor(21.))
+    """
+
+    series: Tensor
+    begins: Tensor
+
+    @staticmethod
+    def __new__(cls, series: Tensor, begins: Tensor, steps: int) -> "WindowRows":  # noqa: D102 (of the class)
+        shape = (len(begins), len(series), steps)
+        made: WindowRows = Tensor._make_wrapper_subclass(cls, shape, dtype=series.dtype, device=series.device)
+        made.series, made.begins = series, begins
+        return made
+
+    def __init__(self, *_: Any) -> None:
+        """Take nothing more: `__new__` has made it."""
+
+    def rows(self, index: Tensor | slice) -> Tensor:
+        """Return some rows in memory of their own."""
+        (channels, length), steps = self.series.shape, self.shape[2]
+        apart, step = self.series.stride()
+        every = self.series.as_strided((length - steps + 1, channels, steps), (step, apart, step))
+        return torch.from_numpy(np.ascontiguousarray(every.numpy()[self.begins[index].numpy()]))
+
+    def numpy(self, *, force: bool = False) -> Any:
+        """Return all rows as an array."""
+        return self.rows(slice(None)).numpy(force=force)
+
+    @classmethod
+    def __torch_dispatch__(  # type: ignore[override]
+        cls, func: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        """Give slices of rows as rows of the same series, and of any other operation what it gives of all rows."""
+        first = args[0]
+        if isinstance(first, WindowRows):
+            if func in (torch.ops.aten.detach.default, torch.ops.aten.alias.default):
+                return WindowRows(first.series, first.begins, first.shape[2])
+            if func is torch.ops.aten.slice.Tensor and (len(args) < 2 or args[1] == 0):
+                return WindowRows(first.series, func(first.begins, *args[1:], **(kwargs or {})), first.shape[2])
+            if func is torch.ops.aten.index_select.default and args[1] == 0:
+                return first.rows(args[2])
+            if func is torch.ops.aten.index.Tensor and len(args[1]) == 1:
+                return first.rows(args[1][0])
+        args, kwargs = tree_map_only(WindowRows, lambda rows: rows.rows(slice(None)), (args, kwargs or {}))
+        return func(*args, **kwargs)
+
+
 def map_rows(rows: Tensor | Batch, function: Callable[[Tensor], Tensor]) -> Tensor | Batch:
     """Return what `function`, which moves or picks rows, makes of a tensor, or of a batch's values and mask."""
     return rows.map(function) if isinstance(rows, Batch) else function(rows)
@@ -88,6 +147,8 @@ def take(rows: Tensor | Batch, index: Tensor) -> Tensor | Batch:
     """Return copies of the rows `index` (M,) int64, where the rows are; of a file's map only these are read."""
 
     def taken(x: Tensor) -> Tensor:
+        if isinstance(x, WindowRows):
+            return x.rows(index.cpu())
         if x.device.type == "cpu":
             # numpy's `take` copies each row at memory speed; torch's `index_select` was measured at 1 to 4 times its
             # cost on large rows, and `x[index]` at up to 20 times. It would copy all of overlapping windows first.

@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from isotropy.batch import Batch, map_rows, take, tensors_of, unwrap
+from isotropy.batch import Batch, WindowRows, map_rows, take, tensors_of, unwrap
 from isotropy.data.preprocess import Preprocess
 
 
@@ -66,6 +66,8 @@ class ArrayDataset:
 
 def _dense(rows: Tensor) -> Tensor:
     """Return rows in one piece of memory; overlapping windows, which take less, as they are."""
+    if isinstance(rows, WindowRows):
+        return rows
     return rows if rows.untyped_storage().nbytes() < rows.nbytes else rows.contiguous()
 
 

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from isotropy.batch import Batch, batched, filled, lengths, map_rows, rounded_up, take, unmasked
-from isotropy.data.overlapping import series_of, windows_like
+from isotropy.batch import Batch, WindowRows, batched, filled, lengths, map_rows, rounded_up, take, unmasked
+from isotropy.data.overlapping import WindowArray, series_of, windows_like
 from isotropy.data.preprocess import Preprocess
 from isotropy.data.recordings.format import Format
-from isotropy.data.tensors import Pieces, as_array, as_tensor, pieces
+from isotropy.data.tensors import as_array, as_tensor, pieces
 from isotropy.data.unequal import ends, padded
 from isotropy.errors import UserError, counted
 
@@ -194,7 +194,9 @@ class SeriesPreprocess(Preprocess):
         if longest > self.length if self.unequal else longest != self.length:
             self._refuse_length(longest)
         if not self.unequal and (not len(steps) or steps.min() == longest):
-            series = series_of(array) if longest == array.shape[2] else None
+            if isinstance(array, WindowArray) and not np.isinf(array.series).any():
+                return self._windows(array)
+            series = series_of(array) if longest == array.shape[2] and isinstance(array, np.ndarray) else None
             if series is not None and all(np.isfinite(one).all() for one in series):
                 # Step by step, as all are there: overlapping windows stay views of one series.
                 return windows_like(torch.from_numpy(self._stepwise(series)), array)
@@ -207,6 +209,13 @@ class SeriesPreprocess(Preprocess):
         stored = as_tensor(rows)
         mask = mask.expand(stored.shape).contiguous()
         return Batch(stored.masked_fill_(~mask, 0.0), mask)
+
+    def _windows(self, array: WindowArray) -> WindowRows:
+        """Return windows as views of what they are cut from, standardised; those with missing values are their own."""
+        gone = np.concatenate([[0], np.cumsum(np.isnan(array.series).any(axis=0))])
+        filled = gone[array.begins + array.steps] > gone[array.begins]
+        own = self._standardised(array[filled])
+        return array.rows_of(self._stepwise(array.series), own, filled)
 
     def _steps(self, array: NDArray[Any]) -> NDArray[np.int64]:
         """Return how many steps each series has."""
@@ -277,7 +286,7 @@ def _series(values: Any) -> NDArray[Any]:
 def _finite(array: NDArray[Any], rows: NDArray[np.int64] | None = None) -> Iterator[tuple[slice, NDArray[np.float64]]]:
     """Yield what `pieces` does as float64; infinities are refused."""
     # Sums of overlapping windows are in the order of windows that do not share memory.
-    order: Any = "K" if isinstance(array, Pieces) or series_of(array) is None else "C"
+    order: Any = "C" if isinstance(array, np.ndarray) and series_of(array) is not None else "K"
     for part, values in pieces(array, rows):
         piece = values.astype(np.float64, order=order)
         infinite = np.isinf(piece)

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 from isotropy.batch import batched
+from isotropy.data.overlapping import WindowArray
 from isotropy.errors import UserError
 
 # What is an array already, and the sequences of which numpy makes one.
@@ -56,7 +57,7 @@ class Pieces:
 def as_array(values: Any) -> NDArray[Any]:
     """Return an array, or a tensor from any device, as a numpy array; nothing is copied where possible.
 
-    `Pieces`, which only `pieces` reads, are returned as they are.
+    `Pieces`, which only `pieces` reads, and a `WindowArray`, of which rows are picked, are returned as they are.
 
     What a masked array hides is missing: NaN among numbers (which then are floats), None among other values.
 
@@ -64,7 +65,7 @@ def as_array(values: Any) -> NDArray[Any]:
         UserError: a data set or a loader of torch, whose rows could be anything: give its tensors; a sparse matrix of
             which all numbers take more than `DENSE` bytes.
     """
-    if isinstance(values, Pieces):
+    if isinstance(values, Pieces | WindowArray):
         return values  # type: ignore[return-value]
     if isinstance(values, Dataset | DataLoader):
         name = type(values).__name__

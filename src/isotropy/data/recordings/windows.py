@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from isotropy.data.overlapping import windows_of
+from isotropy.data.overlapping import WindowArray, windows_of
 from isotropy.data.recordings.format import Format
 from isotropy.data.recordings.recording import Recording
 from isotropy.data.recordings.spacing import later
@@ -98,7 +98,7 @@ class Windows:
 class Cut:
     """What `cut` gives: series (N, C, T), their windows, labels (N,) by name and parts, and the steps left over."""
 
-    values: NDArray[Any]
+    values: Any
     windows: Windows
     labels: dict[str, NDArray[Any]]
     parts: NDArray[Any] | None
@@ -170,12 +170,12 @@ def _too_long(pieces: Sequence[Recording], steps: int, longest: int, rate: float
     return f"{what}: take a shorter one"
 
 
-def _values(series: Sequence[tuple[NDArray[Any], NDArray[np.int64]]], format: Format) -> NDArray[Any]:
-    """Return the windows of all series; where they overlap, those of a single one are views and take its memory."""
+def _values(series: Sequence[tuple[NDArray[Any], NDArray[np.int64]]], format: Format) -> Any:
+    """Return the windows of all series; where they overlap, they are views of these and take their memory."""
     steps, hop = format.window or 0, format.hop or 0
-    if len(series) == 1 and len(series[0][1]) > 1 and 0 < hop < steps:
-        values = series[0][0]
-        return windows_of(np.asarray(values, dtype=_type_of(values)), steps, hop)
+    if 0 < hop < steps and max(len(begin) for _, begin in series) > 1:
+        typed = [(np.asarray(values, dtype=_type_of(values)), begin) for values, begin in series]
+        return windows_of(typed[0][0], steps, hop) if len(typed) == 1 else WindowArray.of(typed, steps)
     return _stacked([_windows(values, begin, format.window or values.shape[1]) for values, begin in series])
 
 
