@@ -147,6 +147,12 @@ def test_what_differs_is_named(tmp_path):
     torch.save(network(width=9).state_dict(), tmp_path / "w.pt")
     begun = begin_with(network(), tmp_path / "w.pt")
     assert begun.differing and "(9, 5) in the file, (6, 5) here" in begun.words
+    torch.save({"a.weight": torch.zeros(3, 9), "b.weight": torch.zeros(2, 3)}, tmp_path / "other.pt")
+    own = nn.ModuleDict({"net": nn.ModuleDict({"a": nn.Linear(5, 3), "b": nn.Linear(3, 4)})})
+    with pytest.raises(
+        UserError, match=r"a.weight is \(3, 9\) there and \(3, 5\) here, b.weight is \(2, 3\) there and"
+    ):
+        begin_with(own, tmp_path / "other.pt")
     deeper = begin_with(network(depth=4), tmp_path / "w.pt").words
     assert "not in the file: " in deeper
 

@@ -54,7 +54,7 @@ def holds_series(frame: pd.DataFrame) -> bool:
     Raises: UserError where columns of numbers stand beside them: which of the two is meant cannot be seen.
     """
     held = _held(frame)
-    if not held or len({_shape(one) for one in frame[held[0]]}) == 1:
+    if not held or len({_shape(one) for one in frame[held[0]]} - {()}) == 1:
         return False
     if numbers := [str(name) for name in frame.columns if frame[name].dtype.kind in "biufcmM"]:
         raise UserError(
@@ -80,9 +80,8 @@ def series_columns(frame: pd.DataFrame, wanted: Sequence[str] | None = None) -> 
 
 
 def _held(frame: pd.DataFrame) -> list[str]:
-    if not len(frame):
-        return []
-    return [name for name in frame.columns if frame[name].dtype == object and _shape(frame[name].iloc[0]) != ()]
+    objects = [(name, frame[name].first_valid_index()) for name in frame.columns if frame[name].dtype == object]
+    return [name for name, there in objects if there is not None and _shape(frame[name].loc[there]) != ()]
 
 
 def padded(series: Sequence[Any], channels: Any = None) -> NDArray[Any]:

@@ -87,7 +87,7 @@ def begin_with(encoder: nn.Module, weights: str | Path, preprocess: Preprocess |
     if not any(state[name].dim() > 1 for name in matched):
         raise UserError(
             f"{weights}: no weights fit the encoder: it has {', '.join(list(state)[:_NAMED])}, ..., the file "
-            f"{', '.join(list(saved)[:_NAMED])}, ..."
+            f"{', '.join(list(saved)[:_NAMED])}, ...{_of_other_shapes(saved, state)}"
         )
     with torch.no_grad():
         for name in matched:
@@ -96,6 +96,17 @@ def begin_with(encoder: nn.Module, weights: str | Path, preprocess: Preprocess |
     shapes = [(n, tuple(named[n].shape), tuple(state[n].shape)) for n in found if n not in matched]
     missing = [name for name in state if name not in named]
     return Begun(matched, len(state), missing, [name for name in saved if name not in kept], shapes, columns)
+
+
+def _of_other_shapes(saved: dict[str, Tensor], state: dict[str, Tensor]) -> str:
+    """Return words for the weights whose names fit and whose shapes do not."""
+    found = [
+        f"{name} is {tuple(value.shape)} there and {tuple(state[own].shape)} here"
+        for name, value in saved.items()
+        for own in state
+        if f".{own}".endswith(f".{name}") and state[own].shape != value.shape
+    ]
+    return f"; {', '.join(found[:_NAMED])}" if found else ""
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
