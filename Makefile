@@ -4,13 +4,14 @@ BIN := .venv/bin
 INSTALL := $(BIN)/uv pip install --quiet --compile-bytecode --python .venv --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check docs rooms fmt bench constraints clean
+.PHONY: help demo test check docs links rooms fmt bench constraints clean
 
 help:
 	@echo "make demo    train on data that ships with scikit-learn and show the evidence"
 	@echo "make test    run every test"
 	@echo "make check   style, types and import directions"
 	@echo "make docs    the documentation site in docs/site: pages, gallery, reference"
+	@echo "make links   whether every address that the pages name answers (needs the network; no part of CI)"
 	@echo "make rooms   the rooms of the house: sizes, imports, long files and functions"
 	@echo "make fmt     format the code"
 	@echo "make bench   measure speed beside the floor and beside peers"
@@ -31,8 +32,11 @@ check: .venv/test
 	$(BIN)/python -m pytest tests/test_imports.py
 
 docs: .venv/docs
-	GOMP_SPINCOUNT=1000 $(BIN)/python -m sphinx -q -W --keep-going -j auto -b html docs docs/site
+	GOMP_SPINCOUNT=1000 $(BIN)/python -m sphinx -q -W --keep-going -j auto -d build/doctrees -b html docs docs/site
 	@echo docs/site/index.html
+
+links: .venv/docs
+	$(BIN)/python -m sphinx -q -D plot_gallery=0 -d build/links/doctrees -b linkcheck docs build/links
 
 rooms:
 	@$(PYTHON) tests/house.py
@@ -50,7 +54,7 @@ constraints: .venv/uv
 		--extra test --extra bench --extra docs --extra scale --upgrade pyproject.toml -o constraints.txt
 
 clean:
-	rm -rf .venv runs docs/site docs/reference docs/auto_examples
+	rm -rf .venv runs build docs/site docs/reference docs/auto_examples
 
 .venv/uv:
 	$(PYTHON) -m venv .venv

@@ -1,4 +1,4 @@
-"""Embeddings as further columns for boosted trees. With XGBoost, else CatBoost, else scikit-learn's."""
+"""Embeddings as further columns for boosted trees: XGBoost, else CatBoost, else scikit-learn's."""
 
 import numpy as np
 from sklearn.datasets import load_breast_cancer
