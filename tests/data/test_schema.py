@@ -8,8 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from sklearn.feature_extraction.text import HashingVectorizer, TfidfTransformer
+from sklearn.linear_model import LogisticRegression
 
-from isotropy.data import Schema, TablePreprocess, read
+from isotropy.data import Schema, TablePreprocess, preprocess_from, read
+from isotropy.data.text import TextAxes, letters
 from isotropy.errors import UserError
 
 
@@ -412,18 +415,69 @@ def test_kinds_that_the_user_gives():
         Schema.learn(pd.DataFrame({"a": ["x", "y"] * 9}), {"a": "numeric"})
 
 
-def test_a_text_is_described_by_its_letters_on_request():
-    words = [f"{a} {b}" for a in ("red", "dark red", "blue", "pale") for b in ("wine", "house", "car")]
-    frame = pd.DataFrame({"a": [f"{word} {n}" for n, word in enumerate(words * 4)], "z": range(48)})
+def reviews(rows=300, seed=0):
+    """Return texts about wine or houses, which share words with each other, and what each is about."""
+    draw = np.random.default_rng(seed)
+    about = draw.integers(0, 2, rows)
+    words = np.array([["grape", "barrel", "bottle", "vineyard"], ["window", "garden", "kitchen", "stairs"]])
+    both = np.array(["good", "old", "small", "expensive", "lovely", "new"])
+    texts = [" ".join([*draw.choice(both, 3), draw.choice(words[one]), f"no {n}"]) for n, one in enumerate(about)]
+    return pd.Series(texts, name="a"), about
+
+
+def test_a_text_is_described_along_the_axes_of_its_letters_on_request():
+    texts, about = reviews()
+    frame = pd.DataFrame({"a": texts, "z": range(300)})
     assert "nearly every row has a text of its own: 'a'; --kind NAME=text" in learnt(frame["a"].tolist())[1][0]
     table = TablePreprocess.learn(frame, kinds={"a": "text"})
-    rows = table.transform(frame)
-    assert rows.shape == (48, 64) and table.column_names == ["a", "z"] and table.text_columns == ["a"]
-    distance = torch.cdist(rows[:, :63], rows[:, :63])
-    assert distance[0, 1] > distance[0, 12], "another house is farther than the same wine of another number"
+    rows = table.transform(frame).numpy()
+    assert rows.shape == (300, 65) and table.column_names == ["a", "z"] and table.text_columns == ["a"]
+    new, truth = reviews(seed=1)
+    probe = LogisticRegression(max_iter=500).fit(rows[:, :64], about)
+    found = table.transform(pd.DataFrame({"a": new, "z": range(300)})).numpy()
+    assert probe.score(found[:, :64], truth) > 0.95
+    few = pd.DataFrame({"a": new[[7, 3]], "z": [7, 3]})
+    np.testing.assert_array_equal(table.transform(few).numpy(), found[[7, 3]], "each text by itself")
+    again = preprocess_from(json.loads(json.dumps(table.to_json())))
+    np.testing.assert_array_equal(again.transform(few).numpy(), found[[7, 3]])
     gone = frame.assign(a=frame["a"].where(frame.index > 5))
     table = TablePreprocess.learn(gone, kinds={"a": "text"})
-    assert table.schema.numeric == 65 and table.transform(gone)[:, 64].tolist() == [1.0] * 6 + [0.0] * 42
+    assert table.schema.numeric == 66 and table.transform(gone)[:, 65].tolist() == [1.0] * 6 + [0.0] * 294
+
+
+def test_axes_are_those_of_tf_idf_and_as_many_as_texts_have():
+    texts, _ = reviews(rows=40)
+    axes = TextAxes.learn(texts)
+    hashing = HashingVectorizer(
+        analyzer="char_wb", ngram_range=(3, 4), n_features=4096, norm=None, alternate_sign=False
+    )
+    weighted = TfidfTransformer().fit_transform(hashing.transform(texts)).toarray()
+    _, values, right = np.linalg.svd(weighted, full_matrices=False)
+    assert len(axes) == np.linalg.matrix_rank(weighted)
+    np.testing.assert_allclose(np.abs(axes.describe(texts)[:, :5]), np.abs(weighted @ right[:5].T), atol=2e-3)
+    assert len(TextAxes.learn(pd.Series(["same"] * 9 + ["other"]))) == 2
+    assert TextAxes.learn(pd.Series(["a", ""])).describe(pd.Series(["", "a"]))[0].tolist() == [0.0]
+
+
+def test_a_schema_whose_texts_were_damaged_is_refused():
+    texts, _ = reviews(rows=30)
+    about = Schema.learn(pd.DataFrame({"a": texts, "z": range(30)}), {"a": "text"}).to_json()
+    axes = about["texts"]["a"]
+    for damaged in (
+        {}, {"a": axes | {"axes": axes["axes"][:-8]}}, {"a": axes | {"weights": "no base64"}},
+        {"a": axes | {"weights": axes["axes"]}}, {"a": {"axes": 3, "weights": ""}}, {"a": axes | {"axes": ""}},
+    ):  # fmt: skip
+        with pytest.raises(UserError, match="no table schema"):
+            Schema.from_json(about | {"texts": damaged})
+    with pytest.raises(UserError, match="no table schema"):
+        Schema.from_json({name: value for name, value in about.items() if name != "texts"})
+
+
+def test_letters_of_older_schemas_are_read_as_they_were():
+    column = {"name": "a~0", "kind": "numeric", "mean": 0.0, "std": 0.5, "reading": ["letters", "a", "0", "64"]}
+    schema = Schema.from_json({"columns": [column], "seen": ["a"], "named": True})
+    texts = pd.DataFrame({"a": ["red wine", "lorry"]})
+    np.testing.assert_allclose(schema.encode(texts)[:, 0], letters(texts["a"], 64)[:, 0] / 0.5, rtol=1e-6)
 
 
 def test_a_category_seen_once_is_rare():

@@ -14,7 +14,7 @@ from isotropy.data.column_kinds import WANTED, kind_of
 from isotropy.data.column_schema import LIMIT, ColumnSchema
 from isotropy.data.columns import Kind, as_names, as_numbers
 from isotropy.data.quantiles import edges_of, tail_of
-from isotropy.data.text import letters
+from isotropy.data.text import TextAxes
 from isotropy.errors import UserError, listed, nearest
 
 MAX_LEVELS = 255
@@ -66,8 +66,10 @@ def checked_kinds(kinds: Mapping[str, str], names: Iterable[str]) -> dict[str, s
     return dict(kinds)
 
 
-def learn_column(column: "pd.Series[Any]", wanted: str | None, remarks: Remarks) -> list[ColumnSchema]:
-    """Return what a training column is, nothing where it is dropped."""
+def learn_column(
+    column: "pd.Series[Any]", wanted: str | None, remarks: Remarks, texts: dict[str, TextAxes]
+) -> list[ColumnSchema]:
+    """Return what a training column is, nothing where it is dropped; `texts` takes the axes of one of free text."""
     name = str(column.name)
     missing = bool(column.isna().any())
     if bool(column.isna().all()):
@@ -76,7 +78,8 @@ def learn_column(column: "pd.Series[Any]", wanted: str | None, remarks: Remarks)
     found = kind_of(column, wanted)
     learnt: list[ColumnSchema] | ColumnSchema | str
     if found.kind == "text":
-        learnt = _learn_letters(column, missing)
+        texts[name] = TextAxes.learn(column)
+        learnt = _learn_axes(column, texts[name], missing)
     elif found.kind == "categorical":
         learnt = _learn_levels(column, missing, wanted is not None, remarks)
     else:
@@ -131,14 +134,14 @@ def _learn_numbers(name: str, kind: Kind, numbers: NDArray[np.float64], reading:
     )
 
 
-def _learn_letters(column: "pd.Series[Any]", missing: bool) -> list[ColumnSchema] | str:
+def _learn_axes(column: "pd.Series[Any]", axes: TextAxes, missing: bool) -> list[ColumnSchema] | str:
     """Return the columns that describe a text; the first one says where it is missing."""
-    values = letters(column)
+    values = axes.describe(column)
     made: list[ColumnSchema] = []
     for place, numbers in enumerate(values.T):
         learnt = _learn_numbers(f"{column.name}~{place}", "numeric", numbers[~np.isnan(numbers)], ())
         if isinstance(learnt, ColumnSchema):
-            reading = ("letters", str(column.name), str(place), str(values.shape[1]))
+            reading = ("axes", str(column.name), str(place), str(values.shape[1]))
             made.append(replace(learnt, reading=reading, missing=missing and not made))
     return made or "constant"
 

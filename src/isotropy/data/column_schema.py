@@ -18,7 +18,7 @@ LIMIT = 1e6
 # So many values tell that a category is written in another way; fewer may be new ones by chance.
 _TELLING = 10
 # How many words a reading has, by the first of them; see `column_kinds.Found` and `ColumnSchema`.
-_READINGS = {"numbers": 3, "dates": 2, "times": 1, "durations": 1, "exact numbers": 2, "letters": 4}
+_READINGS = {"numbers": 3, "dates": 2, "times": 1, "durations": 1, "exact numbers": 2, "letters": 4, "axes": 4}
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,8 @@ class ColumnSchema:
         edges: of a numeric column, in its standardised unit; about as many training values lie between any two.
         tail: median and scale about which a long-tailed column may be read by its logarithm, else nothing.
         reading: how its texts are read where that is not plain, as in `column_kinds.Found`; of a column made of the
-            letters of a text ("letters", the text's column, which of the columns, how many).
+            letters of a text ("axes", or "letters" in older artefacts, the text's column, which of the columns, how
+            many).
         fill: what stands for a missing value where training rows had none: 0, the mean, or the fraction of true.
     """
 
@@ -50,7 +51,12 @@ class ColumnSchema:
     @property
     def source(self) -> str:
         """The column of a table that it is made of."""
-        return self.reading[1] if self.reading[:1] == ("letters",) else self.name
+        return self.reading[1] if self.of_text else self.name
+
+    @property
+    def of_text(self) -> bool:
+        """Whether it is made of the letters of a text."""
+        return self.reading[:1] in (("letters",), ("axes",))
 
     @property
     def cardinality(self) -> int:

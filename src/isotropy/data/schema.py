@@ -1,7 +1,7 @@
 """The schema of a table: learnt on training rows alone, kept as JSON, applied to any rows."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -12,9 +12,16 @@ from numpy.typing import NDArray
 from isotropy.data.column_learning import Remarks, checked_kinds, learn_column
 from isotropy.data.column_schema import ColumnSchema
 from isotropy.data.frames import Table, as_frame, spread_as
-from isotropy.data.text import letters
+from isotropy.data.text import TextAxes, letters
 from isotropy.errors import UserError, counted, listed, nearest
 from isotropy.io.json_file import check_arguments
+
+
+def _has_axis(text: TextAxes | None, reading: tuple[str, ...]) -> bool:
+    if text is None or not all(word.isdecimal() for word in reading[2:]):
+        return False
+    text.describe(pd.Series([""]))  # raises where it is damaged
+    return int(reading[2]) < int(reading[3]) == len(text)
 
 
 @dataclass(frozen=True)
@@ -25,6 +32,7 @@ class Schema:
         columns: the columns used, in the table's order.
         seen: all columns of the training table, the dropped ones too (arrays are matched by their number).
         named: whether the names were the user's (a frame) or made here (an array).
+        texts: what was learnt of columns of free text, by name.
 
     New rows are matched by name. Columns that training did not have are ignored: a label, a split or an
     identifier may stand beside the features. Columns that were dropped in training may be absent.
@@ -33,6 +41,7 @@ class Schema:
     columns: tuple[ColumnSchema, ...]
     seen: tuple[str, ...]
     named: bool
+    texts: dict[str, TextAxes] = field(default_factory=dict)
 
     @cached_property
     def _numeric(self) -> list[ColumnSchema]:
@@ -56,12 +65,14 @@ class Schema:
         if len(frame) < 2:
             raise UserError(f"training needs at least two rows; the table has {len(frame)}")
         kinds = checked_kinds(kinds or {}, frame.columns)
-        remarks = Remarks()
-        columns = [made for name in frame.columns for made in learn_column(frame[name], kinds.get(name), remarks)]
+        remarks, texts = Remarks(), dict[str, TextAxes]()
+        columns = [
+            made for name in frame.columns for made in learn_column(frame[name], kinds.get(name), remarks, texts)
+        ]
         if not columns:
             raise UserError(f"no column is left to learn from ({remarks.reasons or 'the table has none'})")
         remarks.warn()
-        return cls(tuple(columns), tuple(frame.columns), named)
+        return cls(tuple(columns), tuple(frame.columns), named, texts)
 
     @property
     def numeric(self) -> int:
@@ -123,9 +134,9 @@ class Schema:
         indicator = len(self._numeric)
         texts: dict[str, NDArray[np.float64]] = {}
         for place, column in enumerate(self._numeric):
-            if column.reading[:1] == ("letters",):
+            if column.of_text:
                 if column.source not in texts:
-                    texts[column.source] = letters(frame[column.source], int(column.reading[3]))
+                    texts[column.source] = self._described(frame[column.source], column)
                 rows[:, place], gone = column.scaled(texts[column.source][:, int(column.reading[2])])
             else:
                 rows[:, place], gone = column.numbers(frame[column.name])
@@ -135,6 +146,11 @@ class Schema:
         for place, column in enumerate(self._categorical, start=self.numeric):
             rows[:, place] = column.codes(frame[column.name])
         return rows
+
+    def _described(self, text: "pd.Series[Any]", column: ColumnSchema) -> NDArray[np.float64]:
+        if column.reading[0] == "letters":
+            return letters(text, int(column.reading[3]))
+        return self.texts[column.source].describe(text)
 
     def _matched(self, values: Table) -> pd.DataFrame:
         frame, named = as_frame(values)
@@ -159,7 +175,8 @@ class Schema:
             {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(column).items()}
             for column in self.columns
         ]
-        return {"columns": columns, "seen": list(self.seen), "named": self.named}
+        found = {"columns": columns, "seen": list(self.seen), "named": self.named}
+        return found | ({"texts": {name: asdict(one) for name, one in self.texts.items()}} if self.texts else {})
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> "Schema":
@@ -169,6 +186,11 @@ class Schema:
             columns = tuple(ColumnSchema.from_json(column) for column in data["columns"])
             if not columns:
                 raise UserError("columns is empty")
+            texts = {name: TextAxes(**one) for name, one in data.get("texts", {}).items()}
+            for column in columns:
+                # As many as it says, and so many that each has one.
+                if column.reading[:1] == ("axes",) and not _has_axis(texts.get(column.source), column.reading):
+                    raise UserError(f"column {column.name!r} has no axis of its text")
         except UserError as error:
             raise UserError(f"this is no table schema of isotropy: {error}") from error
-        return cls(columns, tuple(data["seen"]), data["named"])
+        return cls(columns, tuple(data["seen"]), data["named"], texts)

@@ -1,6 +1,7 @@
 """What a graph takes of each kind of data, the arithmetic of its preprocessing, and example rows of the user's kind."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -72,6 +73,7 @@ class TableInputs(Inputs):
         schema = preprocess.schema
         self.columns = schema.columns
         self.seen = list(schema.seen)
+        self.texts = {name: asdict(one) for name, one in schema.texts.items()}
         self.numbers = [column for column in schema.columns if column.kind != "categorical"]
         sizes = {"numbers": len(self.numbers), "codes": len(schema.categories)}
         dtypes = {"numbers": "float64", "codes": "int64"}
@@ -105,7 +107,8 @@ class TableInputs(Inputs):
 
     def contract(self) -> dict[str, Any]:
         """Return the columns in the order of the inputs: where each comes from and how it is read."""
-        return {"seen": self.seen, "columns": [_read_by(column) for column in self.columns]}
+        found: dict[str, Any] = {"seen": self.seen, "columns": [_read_by(column) for column in self.columns]}
+        return found | ({"texts": self.texts} if self.texts else {})
 
     def example(self, count: int, seed: int) -> pd.DataFrame:
         """Return a frame of the training's columns."""
@@ -120,12 +123,14 @@ def _read_by(column: ColumnSchema) -> dict[str, Any]:
         return found | {"levels": list(column.levels)}
     if column.reading[:1] == ("letters",):
         return found | {"letters": [int(column.reading[2]), int(column.reading[3])]}
+    if column.of_text:
+        return found | {"axis": int(column.reading[2])}
     return found | ({"reading": list(column.reading)} if column.reading else {})
 
 
 def _example_column(column: ColumnSchema, count: int, rng: np.random.Generator) -> NDArray[Any]:
     gone = rng.random(count) < (0.2 if column.missing else 0.0)
-    if column.reading[:1] == ("letters",):
+    if column.of_text:
         return _some_of(_TEXTS, gone, rng)
     if column.kind == "categorical":
         return _some_of([*column.levels, "a level that training never had"], gone, rng)

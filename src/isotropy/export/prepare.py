@@ -9,6 +9,7 @@ is here is what a graph of tensors cannot do: reading text, dates and names of c
 letters needs scikit-learn besides.
 """
 
+import base64
 from typing import Any
 
 import numpy as np
@@ -51,11 +52,14 @@ def _table(data: Any, contract: dict[str, Any]) -> dict[str, Any]:
     for column in contract["columns"]:
         if column["source"] not in frame.columns:
             raise ValueError(f"the data lack the column {column['source']!r}")
+    texts = {name: _described(frame[name], **learnt) for name, learnt in contract.get("texts", {}).items()}
     made: dict[str, list[Any]] = {"numbers": [], "codes": []}
     for column in contract["columns"]:
         values = frame[column["source"]]
         if column["kind"] == "categorical":
             made["codes"].append(_codes(values, column))
+        elif "axis" in column:
+            made["numbers"].append(texts[column["source"]][:, column["axis"]])
         else:
             made["numbers"].append(_numbers(values, column))
     arrays = {about["name"]: (np.stack(made[about["name"]], axis=1), about["dtype"]) for about in contract["inputs"]}
@@ -91,6 +95,24 @@ def _numbers(values: "pd.Series[Any]", column: dict[str, Any]) -> Any:
     if len(unread):
         reading = f" (training read its texts as {column['reading'][0]})" if column.get("reading") else ""
         raise ValueError(f"column {column['name']!r}: {values.iloc[unread[0]]!r} is no {column['kind']} value{reading}")
+    return found
+
+
+def _described(values: "pd.Series[Any]", weights: str, axes: str) -> Any:
+    """Texts along the axes that training learnt, each by itself alone; NaN where missing."""
+    from sklearn.feature_extraction.text import HashingVectorizer
+
+    rare = np.frombuffer(base64.b64decode(weights), "<f4").astype(np.float64)
+    along = np.frombuffer(base64.b64decode(axes), "<f2").astype(np.float64).reshape(-1, len(rare))
+    there = values.notna().to_numpy()
+    found = np.full((len(values), len(along)), np.nan)
+    if there.any():
+        hashing = HashingVectorizer(
+            analyzer="char_wb", ngram_range=(3, 4), n_features=len(rare), norm=None, alternate_sign=False
+        )
+        weighted = hashing.transform(values[there].astype(str)).multiply(rare).tocsr()
+        length = np.sqrt(weighted.multiply(weighted).sum(axis=1))
+        found[there] = (weighted @ along.T) / np.maximum(np.asarray(length).reshape(-1, 1), 1e-12)
     return found
 
 

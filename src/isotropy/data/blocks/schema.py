@@ -30,7 +30,7 @@ def exact(schema: Schema, sample: Any, blocks: Iterable[Any]) -> Schema:
         UserError: a value that is none of its column's kind, or is infinite.
     """
     frame = as_frame(sample)[0]
-    learnt = [column for column in schema.columns if column.reading[:1] != ("letters",)]
+    learnt = [column for column in schema.columns if not column.of_text]
     seen = {column.name: _Levels() if column.kind == "categorical" else _Moments() for column in learnt}
     for column in learnt:
         if column.kind == "categorical":
