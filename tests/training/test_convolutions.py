@@ -2,9 +2,13 @@ import threading
 
 import pytest
 import torch
+from torch import nn
 from torch.nn import functional as F
 
+from isotropy.encoders import wrap
+from isotropy.methods import SimCLR
 from isotropy.training.convolutions import SlicedConvolutions, _workers
+from isotropy.training.gradient import Gradient
 
 pytestmark = pytest.mark.usefixtures("two_threads")
 
@@ -100,3 +104,12 @@ def test_every_worker_computes_alone_and_nobody_else_is_changed():
     thread.start()
     thread.join()
     assert later == [2]
+
+
+@pytest.mark.parametrize("convolutional", [True, False])
+def test_steps_are_watched_for_convolutions_where_a_network_has_some(convolutional):
+    first = nn.Conv1d(1, 4, 3, padding=1) if convolutional else nn.Identity()
+    encoder = wrap(nn.Sequential(first, nn.Flatten(), nn.LazyLinear(8)), example=torch.zeros(2, 1, 8))
+    method, told = SimCLR(encoder), {"device": torch.device("cpu"), "seed": 0, "chunked": False}
+    assert Gradient(method, method, bf16=True, **told).sliced == convolutional
+    assert not Gradient(method, method, bf16=False, **told).sliced
