@@ -70,6 +70,15 @@ def test_rows_without_a_label_and_classes_never_trained_on_are_said(labels):
     assert any(note.startswith("1 test rows have a class") for note in found["notes"])
 
 
+def test_test_rows_of_classes_that_were_never_trained_on_get_one_line():
+    """As where classes come one after the other and the rows are divided in time."""
+    x = np.random.default_rng(0).normal(size=(60, 4))
+    y = np.repeat(["spring", "summer", "autumn"], 20)
+    pairs = {"us": (x[:40], x[40:]), "raw": (x[:40], x[40:])}
+    with pytest.raises(UserError, match="no class of the 20 test rows, such as 'autumn', is in the training part"):
+        evaluate(pairs, y[:40], y[40:], ours="us", label="season")
+
+
 def test_choosing_rows_twice_changes_nothing(monkeypatch, labels):
     monkeypatch.setattr(sys.modules["isotropy.evaluation.evaluate"], "TRAIN_ROWS", 50)
     first, _ = chosen_rows(labels, labels)

@@ -48,6 +48,15 @@ def test_numbers_that_are_asked_for_must_be_numbers():
         decided(np.array(["3", "b", None], dtype=object), "numbers", "kind")
 
 
+def test_a_value_of_its_own_in_every_row_makes_no_classes():
+    with pytest.raises(UserError, match=r"label price: no two of its 30 rows have the same, .*: use numbers"):
+        decided(np.linspace(0, 1, 30), "classes", "price")
+    names = np.array([f"row {n}" for n in range(30)] + [None], dtype=object)
+    with pytest.raises(UserError, match="label name: no two of its 30 rows have the same, so there are no classes$"):
+        decided(names, None, "name")
+    assert decided(np.array(["a", "b", "a"])) == "classes"
+
+
 @pytest.mark.parametrize(
     ("labels", "line"),
     [

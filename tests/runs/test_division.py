@@ -139,9 +139,12 @@ def test_a_resume_repeats_groups_and_times(people):
 
 
 def test_a_class_in_the_test_part_alone_is_named(people):
-    late = people.assign(kind=np.where(people.index < 192, people["kind"], "late"))
+    late = people.assign(kind=np.where(people.index < 202, people["kind"], "late"))
     division = divide(read(late, label="kind", time="when"), 0, ["kind"])
-    assert division.notes == ("label kind: in the test part alone: 'late' (48 rows), which no probe can learn",)
+    assert division.notes == ("label kind: in the test part alone: 'late' (38 rows), which no probe can learn",)
+    later = people.assign(kind=np.where(people.index < 192, people["kind"], "late"))
+    with pytest.raises(UserError, match="no class of the 48 test rows, such as 'late', is in the training part"):
+        divide(read(later, label="kind", time="when"), 0, ["kind"])
     assert divide(read(people, label="kind", time="when"), 0).notes == ()
 
 

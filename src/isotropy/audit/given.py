@@ -92,8 +92,10 @@ def given(
         part = read.split if part is None else part
         groups = read.groups if groups is None else groups
     found = None if labels is None else label_column(labels)
+    # Labels of another length are refused below, whatever they are.
+    task = None if found is None or len(found) != len(vectors) else decided(found)
     return Given(
-        vectors, raw_of(representation, rows, read), found, None if found is None else decided(found),
+        vectors, raw_of(representation, rows, read), found, task,
         part=None if part is None else np.asarray(part).astype(str),
         groups=None if groups is None else np.asarray(groups),
     )  # fmt: skip

@@ -22,6 +22,9 @@ KEPT = 0.2
 # The most by which an encoder may be better than the untrained one, by the upper end of its interval, to be called no
 # better: a wider interval says that too few rows were probed.
 NO_BETTER = 0.01
+# Of so many test rows that two encoders read alike, 1% may be read otherwise with 95% confidence: Hanley and
+# Lippman-Hand 1983, If nothing goes wrong, is everything all right? (the rule of three).
+_LEAST_ROWS = 3 / NO_BETTER
 _UNTRAINED = "untrained encoder"
 _TEN = "10 a class"
 _ALL, _SEARCH = "all labels", "search"
@@ -91,10 +94,8 @@ def _better(question: str, entry: Mapping[str, Any]) -> Answer | None:
         said if len(answers) == 1 else f"{said} {' and '.join(_IN.get(use, 'with few') for use in uses)}"
         for said, uses in answers.items()
     )
-    rows = entry.get("rows", {}).get("test")
-    return Answer(
-        question, answer, f"on {entry['label']} {', '.join(parts)}" + (f" ({rows:,} test rows)" if rows else "")
-    )
+    rows = entry["rows"]["test"]
+    return Answer(question, answer, f"on {entry['label']} {', '.join(parts)} ({rows:,} test rows)")
 
 
 def no_gain(probes: Sequence[Mapping[str, Any]], step: int) -> Evidence:
@@ -105,7 +106,7 @@ def no_gain(probes: Sequence[Mapping[str, Any]], step: int) -> Evidence:
     for entry in probes:
         lines = _lines(entry, untrained=True)
         line = lines.get(_ALL)
-        if line is None or _ahead_elsewhere(lines):
+        if line is None or _ahead_elsewhere(lines) or entry["rows"]["test"] < _LEAST_ROWS:
             continue
         if line["difference"]["low"] <= 0 and line["difference"]["high"] <= NO_BETTER:
             return (_finding(entry, line, NO_BETTER, step),)

@@ -15,7 +15,7 @@ from isotropy.evaluation.measured import Measured, concluded, measure
 from isotropy.evaluation.notes import left_out, notes_on
 from isotropy.evaluation.problem import DRAWS, Problem, Size
 from isotropy.evaluation.splits import stratified
-from isotropy.evaluation.task import Task, has_label, task_of
+from isotropy.evaluation.task import Task, has_label, refuse_unknown, task_of
 from isotropy.threads import side_by_side
 
 FORMAT = 3
@@ -110,6 +110,8 @@ def evaluate(
         groups=None if groups is None else np.asarray(groups)[rows[0]],
         further_y=further_y,
     )
+    if task == "classes":
+        refuse_unknown(problem.test_y, labels[1])
     if set(evaluators) == {"few_labels"} and not problem.possible_sizes()[0]:
         evaluators = (*evaluators, "linear")  # nothing would be measured at all
     counts = len(train_y), len(test_y)

@@ -57,7 +57,8 @@ def decided(labels: Array, task: Task | None = None, name: str = "label") -> Tas
     """Return the task of all labels of a column: the one given, or else what they look like.
 
     Raises:
-        UserError: numbers are wanted, and a label is none; or several labels a row, and there is one, or the reverse.
+        UserError: numbers are wanted, and a label is none; or several labels a row, and there is one, or the reverse;
+            or classes of which no two rows have the same.
     """
     values = _present(labels)
     several = bool(len(values)) and isinstance(values[0], tuple)
@@ -65,7 +66,13 @@ def decided(labels: Array, task: Task | None = None, name: str = "label") -> Tas
         what = "holds several labels a row" if several else f"holds one value a row, such as {values[0]!r}"
         raise UserError(f"label {name} {what}, so this is no task {task}: use {'labels' if several else 'classes'}")
     if task != "numbers":
-        return task or task_of(labels)
+        task = task or task_of(labels)
+        if task == "classes" and len(values) > 2 and len(pd.unique(values)) == len(values):
+            other = ": use numbers" if values.dtype.kind in "iuf" else ""
+            raise UserError(
+                f"label {name}: no two of its {len(values):,} rows have the same, so there are no classes{other}"
+            )
+        return task
     if values.dtype.kind not in "biuf":
         wrong = pd.isna(pd.to_numeric(pd.Series(values), errors="coerce")).to_numpy()
         if wrong.any():
@@ -129,6 +136,16 @@ def encode(train: Array, test: Array) -> tuple[NDArray[np.int64], NDArray[np.int
     index = pd.Index(classes, dtype=object)
     codes = [index.get_indexer(pd.Index(np.asarray(part).tolist(), dtype=object)) for part in (train, test)]
     return codes[0].astype(np.int64), _codes_by_name(codes[1].astype(np.int64), test, classes), classes
+
+
+def refuse_unknown(codes: NDArray[np.int64], test: Array) -> None:
+    """Raise UserError where none of the test labels is a class of the training part, by their codes (M,)."""
+    if (codes < 0).all():
+        strange = np.asarray(test).tolist()[0]
+        raise UserError(
+            f"no class of the {len(codes):,} test rows, such as {strange!r}, is in the training part: divide the rows "
+            "in another way"
+        )
 
 
 def _codes_by_name(codes: NDArray[np.int64], labels: Array, classes: list[Any]) -> NDArray[np.int64]:
