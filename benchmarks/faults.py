@@ -303,7 +303,7 @@ def lost_rank(record: Record, dice: random.Random) -> None:
                 os.dup2(handle, 2)
                 os.execve(sys.executable, command, os.environ | {key: str(one) for key, one in named.items()})
             pids.append(pid)
-        while not checkpoint.listed(run / "checkpoints"):
+        while not checkpoint.paths(run / "checkpoints"):
             time.sleep(0.05)
         time.sleep(dice.uniform(0, 2))
         victim = number % 2

@@ -182,7 +182,7 @@ def files_of_a_run() -> list[Kind]:
 
 def files_of_a_stopped_run() -> list[Kind]:
     """Return the files from which a run that was stopped goes on."""
-    last = checkpoint.listed(Path("stopped/checkpoints"))[-1].name
+    last = checkpoint.paths(Path("stopped/checkpoints"))[-1].name
     resume = ["fit", "--resume", "stopped", "--evaluate", "linear"]
     # A resume trains: the function that reads what it reads takes a tenth of its time.
     seen = [*[["look", "stopped"]] * 4, resume, ["diagnose", "stopped"]]

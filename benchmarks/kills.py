@@ -139,7 +139,7 @@ def moment(run: Path) -> str:
         return "after its end"
     if (run / "encoder.safetensors").is_file():
         return "while it was evaluated"
-    if checkpoint.listed(run / "checkpoints"):
+    if checkpoint.paths(run / "checkpoints"):
         return "after a checkpoint"
     return "before a checkpoint" if (run / "recipe.toml").is_file() else "before it began"
 

@@ -80,7 +80,7 @@ class Progress:
         if folder is not None:
             lines = list(Log.read(self._path, dict[str, Any]))
             # Broken off inside a measurement, a step has a checkpoint and no line: it is taken again.
-            for path in checkpoint.listed(folder / "checkpoints"):
+            for path in checkpoint.paths(folder / "checkpoints"):
                 if checkpoint.about(path)["step"] > (lines[-1]["steps"] if lines else 0):
                     path.unlink()
             newest = checkpoint.last_good(folder / "checkpoints")

@@ -43,7 +43,7 @@ def under_fire(arguments: list[str], run: Path, dice: random.Random) -> dict[str
     log = run.with_suffix(".log")
     while True:
         begun = (run / "recipe.toml").is_file()
-        had = len(checkpoint.listed(run / "checkpoints"))
+        had = len(checkpoint.paths(run / "checkpoints"))
         said["resumes"] += had > 0
         pid = forked(["fit", "--resume", str(run)] if begun else [*arguments, "--out", str(run)], log)
         if said["kills"] < KILLS and wait(pid, run, dice, begun=begun):
@@ -51,7 +51,7 @@ def under_fire(arguments: list[str], run: Path, dice: random.Random) -> dict[str
         status = os.waitpid(pid, 0)[1]
         if os.WIFSIGNALED(status):
             said["kills"] += 1
-            said["before_any"] += not checkpoint.listed(run / "checkpoints")
+            said["before_any"] += not checkpoint.paths(run / "checkpoints")
         elif os.waitstatus_to_exitcode(status):
             sys.exit(log.read_text())
         else:
@@ -72,7 +72,7 @@ def wait(pid: int, run: Path, dice: random.Random, *, begun: bool) -> bool:
 
 def newest(run: Path) -> int:
     """Return the step of the last checkpoint, 0 if there is none."""
-    return max((int(path.stem.removeprefix("step-")) for path in checkpoint.listed(run / "checkpoints")), default=0)
+    return max((int(path.stem.removeprefix("step-")) for path in checkpoint.paths(run / "checkpoints")), default=0)
 
 
 def stopped(arguments: list[str], run: Path) -> dict[str, int]:

@@ -69,7 +69,7 @@ def test_a_run_that_was_killed_ends_in_the_bits_of_one_that_was_not(method, kill
     assert said["resumes"] >= 2
     once, often = killed / method / "once", killed / method / "often"
     same(once, often)
-    ends = [checkpoint.listed(run / "checkpoints")[-1] for run in (once, often)]
+    ends = [checkpoint.paths(run / "checkpoints")[-1] for run in (once, often)]
     assert ends[0].name == ends[1].name
     first, second = (load_file(path) for path in ends)
     assert first.keys() == second.keys()
@@ -104,7 +104,7 @@ def run(files, cli):
 
     said = fit("run", stop_at=7)
     assert (said.code, said.out.splitlines()[-1]) == (130, "interrupted; go on with: isotropy fit --resume run")
-    assert [path.name for path in checkpoint.listed(Path("run/checkpoints"))] == names(5, 6)
+    assert [path.name for path in checkpoint.paths(Path("run/checkpoints"))] == names(5, 6)
     return fit
 
 
@@ -134,7 +134,7 @@ def test_a_torn_checkpoint_is_passed_over(run, cli):
 
 
 def test_checkpoints_that_are_all_torn_are_refused(run, cli):
-    for path in checkpoint.listed(Path("run/checkpoints")):
+    for path in checkpoint.paths(Path("run/checkpoints")):
         path.write_bytes(b"")
     said = cli("fit", "--resume", "run", *QUICK)
     assert said.code == 2
@@ -228,7 +228,7 @@ def test_a_disk_that_is_full_at_the_end_leaves_a_run_that_can_be_finished(name, 
 
 def test_a_loss_that_is_not_a_number_names_step_and_term_and_keeps_the_checkpoint(run, cli):
     real = SimCLR.loss
-    kept = {path: path.read_bytes() for path in checkpoint.listed(Path("run/checkpoints"))}
+    kept = {path: path.read_bytes() for path in checkpoint.paths(Path("run/checkpoints"))}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(SimCLR, "loss", lambda self, **outputs: {"contrast": real(self, **outputs)["contrast"] * np.nan})
         patch.setattr(prepare, "seconds_per_epoch", lambda prepared: 1.0)
@@ -238,7 +238,7 @@ def test_a_loss_that_is_not_a_number_names_step_and_term_and_keeps_the_checkpoin
         "isotropy: the loss term 'contrast' became nan at step 7: stopped before the weights moved; lower optim.lr "
         "in run/recipe.toml; the last good checkpoint is kept, go on with: isotropy fit --resume run\n"
     )
-    assert kept == {path: path.read_bytes() for path in checkpoint.listed(Path("run/checkpoints"))}
+    assert kept == {path: path.read_bytes() for path in checkpoint.paths(Path("run/checkpoints"))}
     assert (fresh.code, fresh.err.count("\n")) == (2, 1)
     assert fresh.err.startswith("isotropy: the loss term 'contrast' became nan at step 1")
     assert fresh.err.endswith("lower optim.lr and begin again: no checkpoint was due yet\n")

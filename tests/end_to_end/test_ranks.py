@@ -108,7 +108,7 @@ def test_a_rank_that_is_killed_ends_the_other_one_in_a_line_and_keeps_the_checkp
         for rank in (0, 1)
     ]  # fmt: skip
     try:
-        while not checkpoint.listed(Path("run/checkpoints")):
+        while not checkpoint.paths(Path("run/checkpoints")):
             assert ranks[0].poll() is None, ranks[0].communicate()
             time.sleep(0.05)
         ranks[1].kill()

@@ -21,7 +21,7 @@ KILLS, EVERY = 5, 2
 def train(name: str, run: Path) -> None:
     """Train `name` in `run` from where its last checkpoint left off; metrics are cut to that checkpoint's offset."""
     folder = run / "checkpoints"
-    last = next(reversed(checkpoint.listed(folder)), None)
+    last = next(reversed(checkpoint.paths(folder)), None)
     offset = checkpoint.about(last)["about"]["offset"] if last else 0
     with open(run / "metrics.jsonl", "a+b") as metrics:
         metrics.truncate(offset)
@@ -41,7 +41,7 @@ def under_fire(name: str, run: Path, dice: random.Random) -> dict[str, int]:
     """Train with kills until it is done: some after a random time, some while a checkpoint is being written."""
     report = {"kills": 0, "while_saving": 0, "resumes": 0}
     while True:
-        had = len(checkpoint.listed(run / "checkpoints"))
+        had = len(checkpoint.paths(run / "checkpoints"))
         report["resumes"] += report["kills"] > 0 and had > 0
         pid = forked(lambda: train(name, run))
         if report["kills"] < KILLS and wait_for_moment(pid, run, dice, saving=report["kills"] % 2 == 0):
@@ -75,13 +75,13 @@ def wait_for_moment(pid: int, run: Path, dice: random.Random, *, saving: bool) -
 
 def newest(run: Path) -> int:
     """Return the step of the last checkpoint, 0 if there is none."""
-    return max((int(path.stem.removeprefix("step-")) for path in checkpoint.listed(run / "checkpoints")), default=0)
+    return max((int(path.stem.removeprefix("step-")) for path in checkpoint.paths(run / "checkpoints")), default=0)
 
 
 def leftovers(run: Path) -> list[Path]:
     """Return files in the checkpoints' folder that are no checkpoints: those being written."""
     folder = run / "checkpoints"
-    return [path for path in folder.iterdir() if path not in checkpoint.listed(folder)] if folder.is_dir() else []
+    return [path for path in folder.iterdir() if path not in checkpoint.paths(folder)] if folder.is_dir() else []
 
 
 def main(folder: Path, names: list[str]) -> None:

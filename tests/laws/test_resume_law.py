@@ -31,7 +31,7 @@ def check(name: str, folder: Path, optim: Optim) -> None:
     terms = whole(name, folder, optim)
     for stop in range(1, len(terms)):
         again, end = [], len(terms) if stop % 5 == 0 else min(stop + 6, len(terms))
-        path = checkpoint.listed(folder / str(stop))[-1]
+        path = checkpoint.paths(folder / str(stop))[-1]
         for step in cases.train(cases.make(name, seed=99), optim=optim, resume=path):
             again.append(step.terms | {"lr": step.lr, "epoch": step.epoch})
             if step.number == end:
@@ -78,7 +78,7 @@ def test_killed_at_random_moments_and_resumed_ends_in_the_same_bits(killed, name
     assert report["resumes"] >= 2, "and some of them after a checkpoint"
     once, often = killed / name / "once", killed / name / "often"
     assert (often / "metrics.jsonl").read_bytes() == (once / "metrics.jsonl").read_bytes()
-    ends = [checkpoint.listed(folder / "checkpoints")[-1] for folder in (once, often)]
+    ends = [checkpoint.paths(folder / "checkpoints")[-1] for folder in (once, often)]
     assert ends[0].name == ends[1].name
     assert ends[0].read_bytes() == ends[1].read_bytes()
     lines = (once / "metrics.jsonl").read_text().splitlines()
@@ -90,7 +90,7 @@ def test_kills_hit_the_writing_of_checkpoints_and_leave_nothing_behind(killed):
     assert sum(report["while_saving"] for report in reports) >= 1
     for name in SPINE:
         names = {path.name for path in (killed / name / "often" / "checkpoints").iterdir()}
-        assert names == {path.name for path in checkpoint.listed(killed / name / "often" / "checkpoints")}
+        assert names == {path.name for path in checkpoint.paths(killed / name / "often" / "checkpoints")}
         assert len(names) == checkpoint.KEPT
 
 

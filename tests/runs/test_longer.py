@@ -56,7 +56,7 @@ def test_with_a_constant_schedule_it_ends_in_the_bits_of_one_long_run(method, fi
     end(train(data(), resume=short, epochs=then, evaluators=("knn",)))
     assert not (short / "clusters.json").exists()  # of the embeddings of the shorter training
     end(train(data(), recipe(method, **settings), epochs=then, out=long, evaluators=("knn",)))
-    ends = [checkpoint.listed(folder / "checkpoints")[-1] for folder in (short, long)]
+    ends = [checkpoint.paths(folder / "checkpoints")[-1] for folder in (short, long)]
     one, other = (load_file(path) for path in ends)
     assert ends[0].name == ends[1].name and one.keys() == other.keys()
     assert all(torch.equal(one[key], other[key]) for key in one)
@@ -121,7 +121,7 @@ def test_killed_before_its_first_checkpoint_it_goes_on_from_the_shorter_run(run)
     while not isinstance(next(events), Stepped):
         pass
     events.close()
-    for path in checkpoint.listed(run / "checkpoints"):
+    for path in checkpoint.paths(run / "checkpoints"):
         if int(path.stem.removeprefix("step-")) > 12:
             path.unlink()
     numbers = [event.step.number for event in train(data(), resume=run, evaluators=("knn",)) if hasattr(event, "step")]
@@ -158,7 +158,7 @@ def test_what_is_no_longer_is_refused_in_a_line(run, arguments, line, monkeypatc
 def test_other_data_and_lost_checkpoints_are_refused(run):
     with pytest.raises(UserError, match="the data is not what the run began with"):
         next(train(isotropy.read(ROWS + 1, label=LABELS), resume=run, epochs=6))
-    for path in checkpoint.listed(run / "checkpoints"):
+    for path in checkpoint.paths(run / "checkpoints"):
         path.unlink()
     with pytest.raises(UserError, match="no checkpoint is left to train on from"):
         train(data(), resume=run, epochs=6)

@@ -32,7 +32,7 @@ def lines(folder, name):
 
 
 def saved(folder):
-    return [int(path.stem.removeprefix("step-")) for path in checkpoint.listed(folder / "checkpoints")]
+    return [int(path.stem.removeprefix("step-")) for path in checkpoint.paths(folder / "checkpoints")]
 
 
 def test_the_events_come_in_order_and_the_directory_holds_what_they_said(tmp_path):

@@ -41,7 +41,7 @@ def test_the_last_two_are_kept(tmp_path):
         "step-000000003.safetensors",
         "step-000000004.safetensors",
     ]
-    assert checkpoint.listed(tmp_path)[-1].name == "step-000000004.safetensors"
+    assert checkpoint.paths(tmp_path)[-1].name == "step-000000004.safetensors"
 
 
 def test_a_damaged_later_one_takes_no_place(tmp_path):
@@ -50,7 +50,7 @@ def test_a_damaged_later_one_takes_no_place(tmp_path):
     damaged.write_bytes(b"cut")
     for step in cases.train(cases.make("toy_contrast")):
         step.save(tmp_path)
-    assert [int(path.stem.split("-")[1]) for path in checkpoint.listed(tmp_path)] == [step.number - 1, step.number]
+    assert [int(path.stem.split("-")[1]) for path in checkpoint.paths(tmp_path)] == [step.number - 1, step.number]
     assert not damaged.exists()
 
 
@@ -103,7 +103,7 @@ def test_safetensors_of_another_program_are_named(tmp_path, metadata):
 @pytest.mark.parametrize("place", [0.02, 0.5, -1])
 def test_a_bit_that_flipped_is_noticed_and_the_one_before_is_taken(tmp_path, place):
     last = trained(tmp_path)
-    before, data = checkpoint.listed(tmp_path)[-2], bytearray(last.read_bytes())
+    before, data = checkpoint.paths(tmp_path)[-2], bytearray(last.read_bytes())
     begin = 8 + int.from_bytes(data[:8], "little")
     data[-1 if place == -1 else begin + int(place * (len(data) - begin))] ^= 0x10
     last.write_bytes(data)
@@ -209,8 +209,8 @@ def test_what_a_killed_process_left_is_ignored_and_then_removed(tmp_path):
     trained(tmp_path)
     left = tmp_path / ".step-000000004.safetensors.x1y2"
     left.write_bytes(b"half")
-    assert left not in checkpoint.listed(tmp_path)
-    last = checkpoint.listed(tmp_path)[-1]
+    assert left not in checkpoint.paths(tmp_path)
+    last = checkpoint.paths(tmp_path)[-1]
     next(iter(cases.train(cases.make("toy_contrast"), optim=Optim(lr=0.01), resume=last))).save(tmp_path)
     assert not left.exists()
 
@@ -262,7 +262,7 @@ def test_channels_last_weights_resume_in_the_same_bits(tmp_path, optimiser):
         assert weight.is_contiguous(memory_format=torch.channels_last) and not weight.is_contiguous()
         end = path.read_bytes()
         for stop in (1, 3):
-            _, steps = begin(1, checkpoint.listed(tmp_path / str(stop))[-1])
+            _, steps = begin(1, checkpoint.paths(tmp_path / str(stop))[-1])
             for step in steps:
                 path = step.save(tmp_path / "again")
             assert path.read_bytes() == end, f"stopped after step {stop}"

@@ -111,15 +111,6 @@ class Schema:
         gone = [f"{column.name} missing" for column in self._numeric if column.missing]
         return [column.name for column in self._numeric] + gone + [column.name for column in self._categorical]
 
-    @property
-    def expanded_names(self) -> list[str]:
-        """Name of each column after codes were expanded one-hot, as in `workclass=Private`."""
-        names = self.stored_names[: self.numeric]
-        for column in self._categorical:
-            levels = ["(unknown)", *column.levels] + ["(missing)"] * column.missing
-            names += [f"{column.name}={level}" for level in levels]
-        return names
-
     def encode(self, values: Table) -> NDArray[np.float32]:
         """Return rows (N, numeric + categories) float32 as they are stored.
 

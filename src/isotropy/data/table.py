@@ -105,11 +105,6 @@ class TablePreprocess(Preprocess):
         """Return which columns of new data are to be read as text, whatever they look like there."""
         return {"text": self.text_columns} if self.text_columns else {}
 
-    @property
-    def feature_names(self) -> list[str]:
-        """Names of the columns of `features`."""
-        return self.schema.expanded_names
-
     def transform(self, values: Table) -> Tensor:
         """Return rows (N, D) as float32 (N, numeric + categories); see `Schema.encode`."""
         return as_tensor(self.schema.encode(values))

@@ -5,9 +5,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from isotropy.batch import lengths
 from isotropy.data.tensors import Pieces, as_array, pieces
 from isotropy.errors import UserError, listed, nearest
 
@@ -127,9 +129,8 @@ def ends(array: NDArray[Any]) -> NDArray[np.int64]:
         return out
     early = np.flatnonzero(np.isnan(array[:, :, -1]).all(axis=1))
     for part, piece in pieces(array, early):
-        there = ~np.isnan(piece).all(axis=1)
-        last = array.shape[2] - there[:, ::-1].argmax(axis=1)
-        out[early[part]] = np.where(there.any(axis=1), last, array.shape[2])
+        steps = lengths(torch.from_numpy(~np.isnan(piece))).numpy()
+        out[early[part]] = np.where(steps > 0, steps, array.shape[2])
     return out
 
 

@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -70,9 +71,7 @@ def lengths_of(series: Floats) -> NDArray[np.int64]:
     """
     if not np.isnan(series[..., -1]).any():
         return np.full(len(series), series.shape[2])
-    there = np.asarray((~np.isnan(series)).any(axis=1))
-    steps = series.shape[2] - there[:, ::-1].argmax(axis=1)
-    return np.where(there.any(axis=1), steps, 1)
+    return lengths(torch.from_numpy(~np.isnan(series))).clamp(min=1).numpy()
 
 
 def of_several_lengths(rows: Tensor | Batch) -> bool:

@@ -173,7 +173,7 @@ class Run:
     @property
     def has_checkpoint(self) -> bool:
         """Whether a resume would begin later than at the start."""
-        return bool(checkpoint.listed(self.checkpoints))
+        return bool(checkpoint.paths(self.checkpoints))
 
     def refuse_other_data(self, rows: Tensor | Batch) -> None:
         """Raise UserError where the rows are not those that the run began with."""

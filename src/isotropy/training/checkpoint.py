@@ -80,18 +80,18 @@ def save(
     except OSError as error:
         raise UserError(
             f"{path}: the checkpoint of step {step} could not be written ({error.strerror}); "
-            f"{'the earlier ones are untouched' if listed(folder) else 'there is no earlier one'}: make room and resume"
+            f"{'the earlier ones are untouched' if paths(folder) else 'there is no earlier one'}: make room and resume"
         ) from error
     # What a killed process was writing stays under its temporary name, and a damaged later checkpoint under its own
     # (the run went on from an earlier one); no other process writes here.
-    kept = [old for old in listed(folder) if old <= path][-KEPT:]
+    kept = [old for old in paths(folder) if old <= path][-KEPT:]
     for old in [*folder.glob("step-*.safetensors"), *folder.glob(".step-*")]:
         if old not in kept:
             old.unlink()
     return path
 
 
-def listed(folder: Path) -> list[Path]:
+def paths(folder: Path) -> list[Path]:
     """Return the checkpoints in `folder`, the newest last."""
     return sorted(folder.glob("step-*.safetensors"))
 
@@ -102,7 +102,7 @@ def last_good(folder: Path) -> Path | None:
     Raises: UserError where there are some and none can be read.
     """
     path = None
-    for path in reversed(listed(folder)):
+    for path in reversed(paths(folder)):
         try:
             about(path)
             return path
