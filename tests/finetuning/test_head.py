@@ -9,6 +9,7 @@ from isotropy.evaluation.features import Features
 from isotropy.evaluation.problem import Problem
 from isotropy.finetuning.head import Head
 from isotropy.finetuning.target import Target
+from isotropy.representation import steady_chunk
 
 
 def data(width: int = 6, rows: int = 120, seed: int = 0):
@@ -58,3 +59,11 @@ def test_of_a_handful_of_rows_it_takes_the_defaults(rows):
     z, _ = data(rows=rows)
     codes = np.arange(rows) % 2
     assert torch.isfinite(Head.probe(z, codes, Target.of(codes))(torch.from_numpy(z))).all()
+
+
+@pytest.mark.parametrize("width", [5, 371])
+@pytest.mark.parametrize("outputs", [2, 3, 10])
+def test_a_rows_outputs_do_not_depend_on_its_place_in_a_batch(width, outputs):
+    # With 2 to 11 outputs of a width that is no multiple of 4 kernels start a row's sum at its memory alignment.
+    torch.manual_seed(0)
+    assert steady_chunk(Head(width, outputs).eval(), lambda z: z, torch.randn(256, width)) == 256

@@ -41,7 +41,12 @@ class Head(nn.Module):
     def forward(self, z: Tensor) -> Tensor:
         """Return the outputs (B, outputs)."""
         with torch.autocast(z.device.type, enabled=False):
-            return self.linear(self.drop((z.float() - self.mean) * self.scale))
+            z = self.drop((z.float() - self.mean) * self.scale)
+            # Columns of zeros up to a multiple of 4: without them a row's bits depend on its place in a batch, and rows
+            # are predicted one by one (`steady_chunk`), 20 times as slowly.
+            more = (0, -z.shape[1] % 4)
+            weight = nn.functional.pad(self.linear.weight, more)
+            return nn.functional.linear(nn.functional.pad(z, more), weight, self.linear.bias)
 
     @classmethod
     def probe(
