@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -233,3 +234,20 @@ def test_a_file_is_read_where_the_system_gives_hardly_a_thread(megabytes, tmp_pa
     command = [sys.executable, "-c", _WITHOUT_THREADS, str(tmp_path / "t.csv"), str(megabytes)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert done.stdout.strip() == "100", done.stderr
+
+
+def test_a_first_row_that_may_be_taken_for_names_is_named(tmp_path):
+    rows = "\n".join(f"{n}.5,{n},a" for n in range(20))
+    path = tmp_path / "t.csv"
+    path.write_text("0.5,1.25,x\n" + rows)
+    with pytest.warns(UserWarning, match="t.csv: columns are called '0.5', '1.25': if the file has no line of names"):
+        assert len(read(path)) == 20
+    path.write_text("0,0,x\n" + rows)
+    with pytest.raises(UserError, match="two columns are called '0': rename one, or write names above the first line"):
+        read(path)
+    spectrum = [f"{400 + n / 2}" for n in range(9)]
+    for names in (["id", *spectrum], ["x1.5", "2019", "2020"]):
+        path.write_text(",".join(names) + "\n" + "\n".join(",".join(["1"] * len(names)) for _ in range(9)))
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            read(path)

@@ -1,6 +1,7 @@
 """Files of values between commas, read by pyarrow, and by pandas where they are not as regular as it wants them."""
 
 import re
+import warnings
 from collections.abc import Sequence
 from csv import reader
 from dataclasses import dataclass, field
@@ -15,7 +16,7 @@ from pandas.api import types
 
 from isotropy.data.columns import ISO_DATE
 from isotropy.data.csv_parts import open_text, read_parts
-from isotropy.errors import UserError
+from isotropy.errors import UserError, listed
 
 # Read first, at the beginning and at places spread over the file: what a column is may show late.
 _HEAD, _SAMPLES, _SAMPLE = 1 << 20, 16, 1 << 16
@@ -127,12 +128,20 @@ def _check_first_line(path: Path, head: bytes) -> None:
     if re.fullmatch(r"(?i)sep=.?", first.strip()):
         raise UserError(f"{path}: its first line {first.strip()!r} is for Excel alone: take it out")
     names = [name.strip('" ') for name in re.split(r"[,;\t|]", first)]
-    if not all(re.fullmatch(_NUMBER, name) for name in names) or not any("." in name for name in names):
+    numbers = [name for name in names if re.fullmatch(_NUMBER, name)]
+    if not any("." in name for name in numbers):
         return
-    steps = np.diff([float(name) for name in names])
+    steps = np.diff([float(name) for name in numbers])
     # Those of a spectrum are wavelengths, which rise or fall.
-    if len(names) < _SPECTRUM or not ((steps > 0).all() or (steps < 0).all()):
+    if len(numbers) >= _SPECTRUM and ((steps > 0).all() or (steps < 0).all()):
+        return
+    if len(numbers) == len(names):
         raise UserError(f"{path}: its first line holds numbers ({names[0]}, ...) and no names: write names above them")
+    warnings.warn(
+        f"{path.name}: columns are called {listed(numbers, 3)}: if the file has no line of names, its first row was "
+        "taken for one: write names above it",
+        stacklevel=2,
+    )
 
 
 def _check_names(path: Path, head: bytes, separator: str, sample: pd.DataFrame) -> None:
@@ -147,7 +156,8 @@ def _check_names(path: Path, head: bytes, separator: str, sample: pd.DataFrame) 
     first = re.split(rb"[\r\n]", head, maxsplit=1)[0].decode("utf-8-sig", "replace")
     names = [name.strip() for name in next(reader([first], delimiter=separator), [])]
     if twice := next((name for place, name in enumerate(names) if name and name in names[:place]), None):
-        raise UserError(f"{path}: two columns are called {twice!r}: rename one")
+        values = ", or write names above the first line if it holds values" if re.fullmatch(_NUMBER, twice) else ""
+        raise UserError(f"{path}: two columns are called {twice!r}: rename one{values}")
 
 
 def _separator(header: str) -> str:
