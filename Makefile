@@ -29,6 +29,7 @@ check: .venv/test
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	cd papers && MYPYPATH=../src:. ../$(BIN)/mypy --config-file ../pyproject.toml --explicit-package-bases .
 	$(BIN)/python -m pytest tests/test_imports.py
 
 docs: .venv/docs

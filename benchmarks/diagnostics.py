@@ -34,7 +34,7 @@ def main() -> int:
     rows = images(2 * BATCH)
     preprocess = ImagePreprocess.learn(rows.numpy())
     method = SimCLR(resnet18())
-    watch = Monitor(method, rows[:WATCHED], preprocess.to_input, deepcopy(method.encoder))
+    watch = Monitor(method, rows[:WATCHED], preprocess, deepcopy(method.encoder))
     views = ImageViews(size=32, mean=preprocess.mean, std=preprocess.std)
     steps = fit(method, ArrayDataset(rows, preprocess), views, epochs=5000, batch_size=BATCH)
     taken: list[Step] = list(islice(steps, 1))

@@ -28,6 +28,7 @@ from isotropy.encoders import SeriesCNN, TableMLP
 from isotropy.methods import LFR
 from isotropy.methods.lfr.projectors import candidate
 from isotropy.modalities import MODALITIES
+from isotropy.rng import Stream
 from isotropy.training import Optim, fit
 from isotropy.training.precision import has_bf16_units
 from isotropy.views.multiview import Plain
@@ -124,7 +125,7 @@ def ours(recipe: Recipe, width: int, dtype: torch.dtype, dropout: float) -> tupl
         num_candidates=K,  # choosing is done once and not part of a cycle
         target_width=width,
         predictor_passes=recipe.passes,
-        offdiagonal=LAMBDA,
+        off_diagonal_weight=LAMBDA,
     )
     return method.to(dtype), Rows(recipe, dtype)
 
@@ -162,7 +163,7 @@ def published_parts(recipe: Recipe, method: LFR, dtype: torch.dtype, dropout: fl
     stacked = method.predictors[0]
     make = partial(MODALITIES[recipe.modality].random_projector, recipe.shape, recipe.width)
     for k in range(K):
-        frozen = candidate(make, SEED, k).to(dtype)
+        frozen = candidate(make, Stream.of(SEED, LFR.__name__).seed, k).to(dtype)  # as the loop gives LFR its seed
         projectors.append(copy_weights(recipe.published_projector().to(dtype), frozen.parameters()).eval())
         weights = (stacked.weight.chunk(K)[k], stacked.bias.chunk(K)[k])
         predictors.append(copy_weights(nn.Linear(encoder_width(recipe), recipe.width).to(dtype), iter(weights)))

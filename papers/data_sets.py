@@ -27,8 +27,9 @@ from isotropy.evaluation.splits import stratified
 from isotropy.evaluation.task import Task
 
 SOURCES: dict[str, dict[str, str]] = tomllib.loads(Path(__file__).with_name("sources.toml").read_text())
-PARTS = {"key": "X_train", "label_key": "y_train", "test_key": "X_test", "test_label_key": "y_test"}
-EPILEPSY = {"key": "X", "label_key": "y", "split": "is_test_recording", "modality": "series"}
+_DRY_BEAN = ["restored", "Class", "split"]
+PARTS: dict[str, Any] = {"key": "X_train", "label_key": "y_train", "test_key": "X_test", "test_label_key": "y_test"}
+EPILEPSY: dict[str, Any] = {"key": "X", "label_key": "y", "split": "is_test_recording", "modality": "series"}
 # A digit is not its mirror image, and a small part of one is no digit.
 DIGIT_VIEWS: dict[str, Any] = {"views.flip": 0.0, "views.scale": [0.5, 1.0]}
 
@@ -143,7 +144,8 @@ def whole(name: str, folder: Path | None) -> Data:
     har, epilepsy (seizure or not, recordings held out), a table by its name in `TABLES`, or "ucr/NAME"."""
     if name.startswith("ucr/"):
         held = np.load(path(folder, "ucr_dev.npz"))
-        return parts(*(held[f"{name[4:]}_{part}"] for part in ("X_train", "y_train", "X_test", "y_test")), "series")
+        x, y, x_test, y_test = (held[f"{name[4:]}_{part}"] for part in ("X_train", "y_train", "X_test", "y_test"))
+        return parts(x, y, x_test, y_test, "series")
     if name == "cifar10":
         return cifar10(folder)
     if name == "tiny_imagenet":
@@ -163,12 +165,14 @@ def whole(name: str, folder: Path | None) -> Data:
     if name == "fashion":
         data = read(path(folder, "fashion_mnist.npz"), **PARTS)
         train = data.part("train")
-        return data.take(np.concatenate([train[stratified(data.labels[train], 10_000)], data.part("test")]))
+        return data.take(np.concatenate([train[stratified(np.asarray(data.labels)[train], 10_000)], data.part("test")]))
     if name == "har":
         return read(path(folder, "uci_har.npz"), **PARTS)
     if name == "epilepsy":
         data = read(path(folder, "epilepsy.npz"), **EPILEPSY)
-        return Data(data.values, data.modality, (data.labels == 0).astype(np.int8), data.split, data.description)
+        return Data(
+            data.values, data.modality, np.asarray(data.labels == 0).astype(np.int8), data.split, data.description
+        )
     if name == "adult":
         return read(path(folder, "adult.parquet"), label="income", na=["?"], split="split")
     return read(path(folder, "dry_bean.parquet"), label="Class", drop=["restored"])
@@ -186,7 +190,7 @@ def subset(name: str, folder: Path | None, train: int = 3000, test: int = 800) -
         return parts(*found)
     data = whole(name, folder)
     pairs = ((data.part("train"), train), (data.part("test"), test))
-    chosen = [part[stratified(data.labels[part], most)] for part, most in pairs]
+    chosen = [part[stratified(np.asarray(data.labels)[part], most)] for part, most in pairs]
     if name == "har":
         values = np.asarray(data.values, dtype=np.float32)
         values = values.reshape(*values.shape[:2], -1, 2).mean(axis=3)
@@ -259,10 +263,12 @@ UNLABELLED: dict[str, tuple[str, Callable[[Path | None], Any]]] = {
     "epilepsy": ("series", lambda folder: np.load(path(folder, "epilepsy.npz"))["X"][:, None]),
     "har": ("series", lambda folder: np.load(path(folder, "uci_har.npz"))["X_train"]),
     "fashion": ("image", lambda folder: np.load(path(folder, "fashion_mnist.npz"))["X_train"]),
-    "dry_bean": ("table", lambda folder: pd.read_parquet(path(folder, "dry_bean.parquet")).drop(columns=_DRY_BEAN)),
+    "dry_bean": (
+        "table",
+        lambda folder: pd.read_parquet(path(folder, "dry_bean.parquet")).drop(columns=_DRY_BEAN),
+    ),
     "adult": ("table", lambda folder: pd.read_parquet(path(folder, "adult.parquet")).drop(columns=["split", "income"])),
 }
-_DRY_BEAN = ["restored", "Class", "split"]
 
 
 @cache

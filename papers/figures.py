@@ -19,7 +19,7 @@ from rows import Rows, by_seed
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")
 _INK, _FAINT = "#222222", "#999999"
 # Text stays text, and the same rows give the same file.
-_STYLE = {"svg.fonttype": "none", "svg.hashsalt": "isotropy", "font.size": 9, "axes.titlesize": 9.5}
+_STYLE: dict[Any, Any] = {"svg.fonttype": "none", "svg.hashsalt": "isotropy", "font.size": 9, "axes.titlesize": 9.5}
 _LINE, _WIDTH = 0.24, 3.4
 
 

@@ -6,7 +6,7 @@ in results.jsonl is not made again, unless with another recipe; one that was kil
 
 import argparse
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,7 +38,7 @@ class Paper:
     seeds: int = 3
     prepare: Callable[[Rows], Rows] = lambda rows: rows
     back: Callable[[Rows], list[str]] = lambda rows: []
-    panels: Callable[[Rows], list[figures.Panel]] = lambda rows: []
+    panels: Callable[[Rows], Sequence[figures.Panel]] = lambda rows: []
     columns: int = 3
 
     def path(self, name: str) -> Path:

@@ -42,10 +42,11 @@ def baseline(prepared: Prepared, which: str, parts: Any = None) -> Vectors:
     if which.startswith("untrained"):
         return features(prepared, prepared.untrained().eval(), parts)
     labels, parts = np.asarray(prepared.data.labels), parts or (prepared.train, prepared.test)
-    stored = [prepared.rows[torch.from_numpy(part)] for part in parts]
+    stored: list[Any] = [prepared.rows[torch.from_numpy(part)] for part in parts]
     raw = [prepared.preprocess.features(rows) for rows in stored]
-    series = [rows.numpy() for rows in stored] if prepared.recipe.modality == "series" else None
-    found = baselines.collect(*raw, width=prepared.method.encoder.width, series=series)
+    series = (stored[0].numpy(), stored[1].numpy()) if prepared.recipe.modality == "series" else None
+    encoder: Any = prepared.method.encoder
+    found = baselines.collect(raw[0], raw[1], width=encoder.width, series=series)
     x, y = next(pair for name, pair in found.items() if name.startswith(which))
     return x, labels[parts[0]], y, labels[parts[1]]
 

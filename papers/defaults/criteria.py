@@ -14,9 +14,9 @@ from isotropy.runs.auto import method_for
 def sign(rows: Rows, column: str, end: str = "") -> str:
     """Return + where every seed's paired interval of a gain is above 0, - where all are below, else =."""
     gain = f"{column}_gain{end}"
-    gaps = [(row.get(f"{gain}_low"), row.get(f"{gain}_high")) for row in rows]
-    if any(low is None for low, _ in gaps):
+    if any(row.get(f"{gain}_low") is None for row in rows):
         return ""
+    gaps = [(row[f"{gain}_low"], row[f"{gain}_high"]) for row in rows]
     return "+" if all(low > 0 for low, _ in gaps) else "-" if all(high < 0 for _, high in gaps) else "="
 
 

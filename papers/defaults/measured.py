@@ -67,7 +67,7 @@ def _beside(name: str, folder: Path | None, encoder: str) -> _Beside:
     own = {UNTRAINED: initial.embedding.parts}
     candidates = {
         title: Features(*one, parts=own.get(title)) if isinstance(one, tuple) else one
-        for title, one in free(initial, prepared.rows, *rows, parts).items()
+        for title, one in free(initial, prepared.rows, rows[0], rows[1], parts).items()
     }
     found = [measure(title, one, problem, EVALUATORS) for title, one in candidates.items()]
     outside = {title: one for title, one in candidates.items() if title != UNTRAINED}
@@ -122,7 +122,9 @@ def _tuned(
     )
     if model.detail["chosen"] != TUNED:
         return None
-    pairs = parts(problem.train_y, model.task, settings.validation, settings.folds, few=settings.few(trained.encoder))
+    pairs = parts(
+        problem.train_y, cast(Task, model.task), settings.validation, settings.folds, few=settings.few(trained.encoder)
+    )
     reader = with_all_labels(ours, problem.leading, True)
     assert reader is not None
     read = [_held_out(z, problem, reader[0].evaluator, *pair) for pair in pairs]

@@ -113,7 +113,11 @@ def correlations(rows: Rows, kind: str) -> Correlations:
 
 def spread(by_method: dict[str, dict[str, float]], names: tuple[str, ...]) -> tuple[float, float, float] | None:
     """Return the mean over data sets of the mean over methods, with its 95% interval over data sets."""
-    means = [np.mean(there) for name in names if (there := [each[name] for each in by_method.values() if name in each])]
+    means = [
+        float(np.mean(there))
+        for name in names
+        if (there := [each[name] for each in by_method.values() if name in each])
+    ]
     if len(means) < 2:
         return None
     center, low, high = t_interval(means)

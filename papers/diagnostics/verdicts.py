@@ -120,7 +120,7 @@ class _Monitored:
             self.facts = prepared.facts()
             rows = prepared.dataset.batch(torch.from_numpy(spread_rows(prepared, MONITORED)))
             untrained = deepcopy(prepared.method.encoder)
-            self.monitor = Monitor(prepared.method, rows, prepared.preprocess.to_input, untrained)
+            self.monitor = Monitor(prepared.method, rows, prepared.preprocess, untrained)
             self.records.append(self.monitor.at_start())
         elif (record := self.monitor.at(step)) is not None:
             self.records.append({k: None if np.isnan(v) else float(v) for k, v in record.items()})

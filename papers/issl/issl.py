@@ -102,7 +102,7 @@ CLAIMS = [
     Claim("where one is missed, the error is above it", "proposition 2", "conditions",
           partial(theorems.without_exception, theorems.unmet, lambda r: theorems.excess(r) <= 0.03)),
     *(Claim(f"one that misses {name} alone is not good on all tasks", "theorem 1", "conditions",
-            partial(theorems.without_exception, lambda r, name=name: theorems.unmet(r) == [name], theorems.good))
+            partial(theorems.without_exception, partial(theorems.misses_alone, name), theorems.good))
       for name in ("predictability", "invariance", "dimension")),
     *(Claim(f"{family}: {rung} gains over {before}", "table 2" if rung == "mlp" else "table 1", "ladder",
             partial(ladder.rung_gains, family, rung))

@@ -175,10 +175,15 @@ def good(row: Row) -> bool:
     return row["worst"] >= 0.99
 
 
-def without_exception(choose: Callable[[Row], bool], wrong: Callable[[Row], bool], rows: Rows) -> tuple[str, str]:
+def misses_alone(name: str, row: Row) -> bool:
+    """Return whether an encoder misses one condition and no other."""
+    return unmet(row) == [name]
+
+
+def without_exception(choose: Callable[[Row], Any], wrong: Callable[[Row], Any], rows: Rows) -> tuple[str, str]:
     """Judge a statement about all chosen encoders: undecided where no run could have contradicted it."""
     chosen = [row for row in rows if choose(row)]
-    exceptions = sum(wrong(row) for row in chosen)
+    exceptions = sum(bool(wrong(row)) for row in chosen)
     return f"{exceptions} of {len(chosen)} do not", reproduced(not exceptions) if chosen else "undecided: no such run"
 
 

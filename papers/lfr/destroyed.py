@@ -25,7 +25,7 @@ def _mirrored(data: Data) -> Data:
 
 def _shoes(folder: Path | None) -> Data:
     data = sets.fashion(folder, 8000, 5000)
-    return _mirrored(data.take(np.flatnonzero(np.isin(data.labels, SHOES))))
+    return _mirrored(data.take(np.flatnonzero(np.isin(np.asarray(data.labels), SHOES))))
 
 
 def _amplitude(folder: Path | None) -> Data:

@@ -91,7 +91,7 @@ def runs(folder: Path | None, seed: int) -> Iterator[Run]:
 
 
 def _on_any_data(rows: Rows) -> tuple[str, str]:
-    gains = {}
+    gains: dict[str, Any] = {}
     for name in ANY:
         of = select(rows, data=name)
         pairs = [paired(of, "lfr", "lfr", kind, f"untrained_{kind}") for kind in ("linear", "knn")]

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterator
 from functools import partial
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +73,7 @@ def _rows_of(name: str, folder: Path | None) -> Data:
 
 def _parts(prepared: Prepared) -> list[Any]:
     """Return at most 4000 rows of either part, stratified, with seed 0."""
-    labels = prepared.data.labels
+    labels = np.asarray(prepared.data.labels)
     return [part[stratified(labels[part], min(PROBE_ROWS, len(part)))] for part in (prepared.train, prepared.test)]
 
 
@@ -208,7 +209,7 @@ def method_table(rows: Rows, method: str) -> str:
                 gain = mean(found, f"gain_{kind}")
                 shown = f"{gain:+.3f} {_mark(found, kind)}{dagger(found)}".replace("0.", ".", 1)
                 cells += [_score([mean(found, kind) - gain]), shown]
-                best = max(free, key=lambda row, kind=kind: row[kind])
+                best = max(free, key=itemgetter(kind))
                 others.append(f"{_score([best[kind]])} ({best['variant']})")
             lines.append([name + said, f"{len(found)}, {found[0]['epochs']:g}", *cells, *others])
     probes = ["linear probe, untrained", "gain", "k-NN, untrained", "gain"]

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from sklearn.datasets import load_digits
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 import data_sets as sets
@@ -53,7 +54,7 @@ VIEWS = {"digits": sets.DIGIT_VIEWS | JITTER, "fashion": {"views.flip": 0.5, "vi
 
 # Real length: 5000 images of CIFAR-10, ten classes of Tiny ImageNet at 32 px; heads and embeddings of MUSIC again.
 LENGTH, QUARTERS = 60.0, (0.25, 0.5, 0.75, 1.0)
-AGAIN = {
+AGAIN: dict[str, dict[str, Any]] = {
     "music, no hidden layer": {"method.projector": [128]},
     "music, two hidden layers": {"method.projector": [256, 256, 128]},
     "music, D = 32": {"method.projector": [256, 32], "method.num_segments": 4},
@@ -78,7 +79,7 @@ def _at_length(recipe: Recipe, name: str, folder: Path | None, quick: bool) -> R
 
 def _terms(recipe: Recipe, quick: bool) -> Row:
     """Train MUSIC on digits and measure its codes."""
-    data = read(sets.digit_pixels(), label=sets.load_digits().target, modality="image")
+    data = read(sets.digit_pixels(), label=load_digits().target, modality="image")
     made = train_once(recipe, data, quick=quick)
     method: Any = made.prepared.method
     whole = torch.nn.Sequential(method.encoder, method.projector)
@@ -112,7 +113,12 @@ def runs(folder: Path | None, seed: int) -> Iterator[Run]:
         recipe = Recipe.default("music", "image").changed(BASE | {"train.seed": seed} | changes)
         yield Run("terms", "digits", variant, seed, partial(_terms, recipe), recipe.to_toml())
     for name in EPOCHS:
-        settings = {"encoder.stem": 8, "encoder.width": 64, "train.batch_size": 256, "train.seed": seed} | VIEWS[name]
+        settings: dict[str, Any] = {
+            "encoder.stem": 8,
+            "encoder.width": 64,
+            "train.batch_size": 256,
+            "train.seed": seed,
+        } | VIEWS[name]
         for size, longer in ((32, 1), (256, 1), *([(32, 3)] if seed == 0 else [])):
             for method in PEERS:
                 settings |= {"method.projector": [256, size], "train.epochs": EPOCHS[name] * longer}

@@ -33,6 +33,8 @@ class _CalledMap(Equivariant):
 
     modality, width, fibre_width, read = "image", 32, 32, 1
 
+    network: nn.Module
+
     def fibres(self, x: Tensor) -> Tensor:
         maps: Tensor = self.network(x).unflatten(1, (self.width, *self.base.shape))
         return maps
@@ -72,7 +74,7 @@ def _scores(prepared: Prepared) -> Row:
         maps = torch.cat([encoder.fibres(prepared.preprocess.to_input(some)) for some in rows.split(512)])
         found["origin"].append(encoder.base.crop(maps, encoder.base.origin(1).expand(len(maps), -1), 1).numpy())
         found["mean"].append(maps.flatten(2).mean(dim=2).numpy())
-    y, y_test = (prepared.data.labels[part] for part in (prepared.train, prepared.test))
+    y, y_test = (np.asarray(prepared.data.labels)[part] for part in (prepared.train, prepared.test))
     return {
         name: round(linear_probe(x, y, x_test, y_test, metric="accuracy").score, 4)
         for name, (x, x_test) in found.items()
@@ -104,7 +106,7 @@ REAL: dict[str, tuple[str, dict[str, Any]]] = {
     "cifar10": ("image", {"encoder": "c4_cnn", "train.epochs": 6.0}),
     "har": ("series", {"encoder": "cyclic_series_cnn", "train.epochs": 20.0}),
 }
-COMMON = {"method.temperature": 0.2, "train.batch_size": 256, "optim.lr": 1e-3}
+COMMON: dict[str, Any] = {"method.temperature": 0.2, "train.batch_size": 256, "optim.lr": 1e-3}
 ON_DIGITS = COMMON | {
     "method.projector": [64, 32], "optim.name": "adam", "optim.weight_decay": 0.0, "optim.warmup": 0.0,
     "train.epochs": 30.0, "train.precision": "float32",
@@ -133,8 +135,8 @@ def runs(folder: Path | None, seed: int) -> Iterator[Run]:
         base = COMMON | {"method.projector": [256, 64]} | encoder
         yield trained("real data", name, "frozen", modality, base)
         for views in ("structured", "moved"):
-            distance = {"views.distance": 4} if name == "har" else {}
-            yield trained("real data", name, views, modality, base | {"views.name": views} | distance)
+            far = {"views.distance": 4} if name == "har" else {}
+            yield trained("real data", name, views, modality, base | {"views.name": views} | far)
     for name in ("fashion", "cifar10"):
         for structure, (network, _) in moved.STRUCTURES.items():
             base = COMMON | {"method.projector": [256, 64], "encoder": network} | LONGER

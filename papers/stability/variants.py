@@ -126,6 +126,7 @@ def _checkpoint(prepared: Prepared) -> Row:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         views = prepared.views(prepared.dataset, places, seed=12345, pass_=0)
+        z: Any
         z, h = method.monitored(**method(views))["views"], views.through(method.encoder)
     if prepared.recipe.method == "barlow_twins":
         z = [(x - x.mean(0)) / (x.var(0, correction=0) + 1e-5).sqrt() for x in z]
