@@ -56,6 +56,10 @@ def test_a_run_becomes_a_model_that_predicts(run, files, cli, tmp_path):
     wrong = cli("predict", "run-kind", files / "people.csv", "--keep", "knid", "--out", "wrong.csv")
     assert wrong.code == 2 and "did you mean 'kind'" in wrong.err and not (tmp_path / "wrong.csv").exists()
 
+    for verb in (["search", "run-kind"], ["embed", "run-kind", files / "people.csv", "--out", "e.csv"]):
+        said = cli(*verb)
+        assert said.code == 2 and "run-kind: is a fine-tuned model, which isotropy predict takes" in said.err
+
     again = cli("finetune", run, files / "people.csv", "--label", "kind", *SHORT)
     assert "isotropy predict run-kind-2 " in again.out, "another folder, not the same"
     taken = cli("finetune", run, files / "people.csv", "--label", "kind", "--out", "run-kind")

@@ -1,14 +1,27 @@
 """The arguments and options that several commands share; how data is read is in `reading`."""
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from isotropy.cli.reading import one_or_several, sources
+from isotropy.errors import UserError
 from isotropy.io.paths import existing_folder
 
+_MODEL = "finetuned.json"  # as `isotropy.finetuning` names it, which would load torch
+
+
+def _run_folder(folder: Path) -> Path:
+    """Return the folder; UserError for one that is not there, or holds what `isotropy finetune` makes of a run."""
+    existing_folder(folder)
+    if (folder / _MODEL).exists():
+        raise UserError(f"{folder}: is a fine-tuned model, which isotropy predict takes: name the run it was made of")
+    return folder
+
+
 # Paths are looked at while the line is read, so that a wrong one is answered without it, too.
-RUN = typer.Argument(help="The directory of a run.", callback=existing_folder)
+RUN = typer.Argument(help="The directory of a run.", callback=_run_folder)
 SOURCES = typer.Argument(
     help="A .csv, .parquet, .npy or .npz file, a folder of images, or recordings: several files.", callback=sources
 )
