@@ -13,7 +13,7 @@ from isotropy.data import read
 from isotropy.errors import UserError
 from isotropy.evaluation import evaluate
 from isotropy.report.answers import answers, headline
-from isotropy.report.figures import line
+from isotropy.report.figures import line, typeset
 from isotropy.report.html import render
 from isotropy.report.map import Layout, layouts, nearest, sample
 from isotropy.report.points import read_points
@@ -268,6 +268,25 @@ def test_a_failed_run_leads_with_that_and_no_run_is_unfinished_in_silence(run):
     summary = summarise(run)
     assert summary["headline"]["outcome"] == "unfinished"
     assert "isotropy fit --resume" in summary["answers"][3]["because"]
+
+
+def test_by_how_much_a_run_is_above_what_is_free_and_itself_untrained(probed):
+    x, labels, _ = probed
+    untrained = x[:, :2]
+    pairs = {
+        "run": (x[:160], x[160:]),
+        "raw": (x[:160, :1], x[160:, :1]),
+        "untrained encoder": (untrained[:160], untrained[160:]),
+    }
+    found = evaluate(pairs, labels[:160], labels[160:], ours="run", label="kind", evaluators=["knn", "search"])
+    verdict = {"name": "healthy", "answers": [{"question": "better than free", "answer": "yes", "because": ""}]}
+    _, better, *_ = answers(
+        {"headline": {"outcome": "beats"}, "evidence": [found], "verdict": verdict | {"sentence": ""}, "name": "r"}
+    )
+    gaps = {one["representation"]: one["difference"]["value"] for one in found["ranking"] if one["difference"]}
+    assert better["because"].startswith(f"Minus the best free: {typeset(gaps['raw'])} with all labels, ")
+    assert f"Minus itself untrained: {typeset(gaps['untrained encoder'])} with all labels, " in better["because"]
+    assert better["because"].endswith(" in search.")
 
 
 @pytest.mark.parametrize(("ours", "answer"), [("one column", "take what is free"), ("PCA (6)", "use it")])

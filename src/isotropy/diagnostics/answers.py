@@ -81,14 +81,11 @@ def better(probes: Sequence[Mapping[str, Any]]) -> Iterator[Answer]:
 
 
 def _better(question: str, entry: Mapping[str, Any]) -> Answer | None:
-    lines = _lines(entry, untrained=question == UNTRAINED)
+    lines = compared_lines(entry, untrained=question == UNTRAINED)
     if not lines:
         return None
     found = {use: _outcome(line["difference"]) for use, line in lines.items()}
-    parts = [
-        f"{_shown(line['difference'])} from {line['representation']} {_IN.get(use, f'with {use}')}"
-        for use, line in lines.items()
-    ]
+    parts = [f"{_shown(line['difference'])} from {line['representation']} {where(use)}" for use, line in lines.items()]
     answers = {said: [use for use in found if found[use] == said] for said in found.values()}
     answer = ", ".join(
         said if len(answers) == 1 else f"{said} {' and '.join(_IN.get(use, 'with few') for use in uses)}"
@@ -98,13 +95,23 @@ def _better(question: str, entry: Mapping[str, Any]) -> Answer | None:
     return Answer(question, answer, f"on {entry['label']} {', '.join(parts)} ({rows:,} test rows)")
 
 
+def where(use: str) -> str:
+    """Return a key of `compared_lines` as a sentence says it.
+
+    Example:
+        >>> where("search"), where("10 a class")
+        ('in search', 'with 10 a class')
+    """
+    return _IN.get(use, f"with {use}")
+
+
 def no_gain(probes: Sequence[Mapping[str, Any]], step: int) -> Evidence:
     """Return the evidence, of the first label that has it, that the encoder is not better than before training.
 
     Where few labels or a search show that it is, all labels may leave nothing to gain, and are no evidence.
     """
     for entry in probes:
-        lines = _lines(entry, untrained=True)
+        lines = compared_lines(entry, untrained=True)
         line = lines.get(_ALL)
         if line is None or _ahead_elsewhere(lines) or entry["rows"]["test"] < _LEAST_ROWS:
             continue
@@ -120,7 +127,7 @@ def behind(probes: Sequence[Mapping[str, Any]], step: int) -> Evidence:
     """
     found = []
     for entry in probes:
-        lines = _lines(entry, untrained=False)
+        lines = compared_lines(entry, untrained=False)
         line = lines.get(_ALL)
         if line is None or line["difference"]["high"] >= 0 or _ahead_elsewhere(lines):
             return ()
@@ -130,7 +137,7 @@ def behind(probes: Sequence[Mapping[str, Any]], step: int) -> Evidence:
 
 def best_free(entry: Mapping[str, Any]) -> str:
     """Return the name of what is free and scores highest with all labels; empty where there is none."""
-    line = _lines(entry, untrained=False).get(_ALL)
+    line = compared_lines(entry, untrained=False).get(_ALL)
     return "" if line is None else str(line["representation"])
 
 
@@ -143,7 +150,7 @@ def _shown_size(lines: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
     return next((one for one in lines if one["size"] == _TEN), lines[len(lines) // 2] if lines else None)
 
 
-def _lines(entry: Mapping[str, Any], *, untrained: bool) -> dict[str, Mapping[str, Any]]:
+def compared_lines(entry: Mapping[str, Any], *, untrained: bool) -> dict[str, Mapping[str, Any]]:
     """Return what ours is compared with by use (all labels, a number of them, search): representation, difference.
 
     That is the untrained encoder, or the best that is free, which the untrained one is not.

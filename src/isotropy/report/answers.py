@@ -1,14 +1,16 @@
 """What the page says first: the headline, and the four questions that a reader has."""
 
 import re
+from collections.abc import Iterator
 from functools import partial
 from shlex import quote
 from typing import Any
 
-from isotropy.diagnostics.answers import COLLAPSED, FREE, LEARNING, NOT_KNOWN, UNTRAINED
+from isotropy.diagnostics.answers import COLLAPSED, FREE, LEARNING, compared_lines, where
 from isotropy.evaluation.baselines import UNTRAINED as UNTRAINED_ENCODER
 from isotropy.evaluation.leaderboard import SEARCH
 from isotropy.evaluation.score import number
+from isotropy.report.figures import typeset
 from isotropy.runs.recommendation import named
 
 _COLLAPSED = 1.1  # directions in use
@@ -94,16 +96,26 @@ def _better(summary: dict[str, Any]) -> dict[str, str]:
     if known:
         kinds = {"yes": "good", "no": "bad"}
         said = "; ".join(one["answer"] for one in known)
-        because = "; ".join(one["because"] for one in known)
-        if trained := [one["because"] for one in _asked(summary, UNTRAINED) if one["answer"] != NOT_KNOWN]:
-            because += f". What training brought: {'; '.join(trained)}"
-        return _answer(question, said, f"{because}.", kinds.get(said, "open"))
+        return _answer(question, said, " ".join(_gains(evidence)), kinds.get(said, "open"))
     outcomes = {entry["outcome"] for entry in evidence}
     return _answer(question, ", ".join(sorted(outcomes)), "", kind.get("".join(outcomes), "open"))
 
 
 def _asked(summary: dict[str, Any], question: str) -> list[dict[str, str]]:
     return [one for one in summary.get("verdict", {}).get("answers", []) if one["question"] == question]
+
+
+def _gains(evidence: list[dict[str, Any]]) -> Iterator[str]:
+    """Yield, for each label, by how much the run is above the best that is free, and above itself untrained."""
+    for entry in evidence:
+        name = f"{entry['label']}: " if len(evidence) > 1 else ""
+        for beside, untrained in (("the best free", False), ("itself untrained", True)):
+            gaps = {
+                use: line["difference"]["value"] for use, line in compared_lines(entry, untrained=untrained).items()
+            }
+            if gaps:
+                said = ", ".join(f"{typeset(gap)} {where(use)}" for use, gap in gaps.items())
+                yield f"{name}Minus {beside}: {said}."
 
 
 def _labels(summary: dict[str, Any]) -> dict[str, str]:

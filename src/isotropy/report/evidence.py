@@ -1,11 +1,10 @@
 """The evidence of one label on the page: the ranking with all labels and what stands beside it, the few-label curve."""
 
-import math
 from html import escape
 from typing import Any
 
 from isotropy.evaluation.score import curves, evaluator_title, extras, lookup, number
-from isotropy.report.figures import COLOURS, Legend, lines, ticks, whisker
+from isotropy.report.figures import COLOURS, Legend, lines, ticks, typeset, whisker
 
 _SHOWN = 5  # baselines in the drawing of the few-label curve; the table has all
 _COMMONEST = {"accuracy": "Always giving the commonest class scores", "AUROC": "Guessing scores"}
@@ -130,13 +129,7 @@ def _with_range(score: dict[str, float]) -> str:
 def _difference(gap: dict[str, float] | None) -> str:
     if not gap:
         return ""
-    return f'{_signed(gap["value"])} <span class="range">{_signed(gap["low"])} to {_signed(gap["high"])}</span>'
-
-
-def _signed(value: float) -> str:
-    if not math.isfinite(value):
-        return "\N{EN DASH}"
-    return ("+" if value >= 0 else "\N{MINUS SIGN}") + number(abs(value))
+    return f'{typeset(gap["value"])} <span class="range">{typeset(gap["low"])} to {typeset(gap["high"])}</span>'
 
 
 def _tick(value: float) -> str:

@@ -3,7 +3,7 @@
 import math
 from html import escape
 
-from isotropy.evaluation.score import number
+from isotropy.evaluation.score import number, signed
 
 WIDTH, HEIGHT = 800, 300
 LEFT, RIGHT, TOP, BOTTOM = 52, 12, 10, 28
@@ -127,3 +127,15 @@ def whisker(entry: dict[str, float], low: float, high: float) -> str:
         f"{stroke('grid', 0, 400, 10, 10)}{stroke('whisker', start, end, 10, 10)}"
         f"{stroke('whisker point', value, value, 2, 18)}</svg>"
     )
+
+
+def typeset(value: float) -> str:
+    """Return a difference as it is set on a page: a true minus, and a dash where it is not finite.
+
+    Example:
+        >>> typeset(0.0123), typeset(float("nan"))
+        ('+.012', '\N{EN DASH}')
+    """
+    if not math.isfinite(value):
+        return "\N{EN DASH}"
+    return signed(value).replace("-", "\N{MINUS SIGN}")

@@ -9,7 +9,7 @@ from typing import Any
 from isotropy.errors import UserError
 from isotropy.evaluation.score import evaluator_title, number
 from isotropy.io.json_file import read_json
-from isotropy.report.figures import whisker
+from isotropy.report.figures import typeset, whisker
 from isotropy.report.html import page
 from isotropy.report.sections import DOT, section
 from isotropy.runs.comparison_folder import ABOUT, LEADERBOARD
@@ -138,12 +138,8 @@ def _few_labels(curves: Sequence[Row]) -> str:
 
 
 def _gap(line: Row) -> str:
-    value, low, high = (_signed(line["difference"][name]) for name in ("value", "low", "high"))
+    value, low, high = (typeset(line["difference"][name]) for name in ("value", "low", "high"))
     return f'{value} <span class="range">{low} to {high}, {escape(line["best"])} {number(line["value"])}</span>'
-
-
-def _signed(value: float) -> str:
-    return ("+" if value >= 0 else "\N{MINUS SIGN}") + number(abs(value))
 
 
 def _score(score: dict[str, float] | None) -> str:
