@@ -147,6 +147,13 @@ def test_windows_of_several_pieces_are_views_of_them_with_the_same_bits(name, go
     assert torch.equal(stored[3], held[3]) and torch.equal(stored[:, 0] + 1, held[:, 0] + 1)
     np.testing.assert_array_equal(stored[2:].cpu().numpy(), held[2:].numpy())
     assert fingerprint(stored) == fingerprint(held)
+    pick = WindowRows.rows
+    # Views are to spare the memory of all rows.
+    monkeypatch.setattr(
+        WindowRows, "rows", lambda self, rows: pytest.fail() if rows == slice(None) else pick(self, rows)
+    )
+    for some in (take(stored, index), stored[index], stored.index_select(0, index), stored[5:9][index[1:2]]):
+        assert len(some)
 
 
 def test_several_files_train_and_embed_with_the_same_bits(monkeypatch, tmp_path):
