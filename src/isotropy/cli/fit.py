@@ -66,7 +66,7 @@ def fit(
         data = read_with_bar(origin, stream=origin.get("stream") if resume is None else bool(origin.get("stream")))
         if resume is None:
             say(data.description)
-        probing = Status("probing", console=OUT)
+        probing = Status("preparing the embedding", console=OUT)
         events = train(
             data,
             device=place,

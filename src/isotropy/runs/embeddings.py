@@ -16,15 +16,20 @@ from isotropy.runs.prepare import Prepared
 
 # Rows that are embedded and written at once: what bounds the memory of the export.
 _PIECE = 16384
+# Rows after which it is told how many are done: large images take seconds for so many.
+_TOLD = 1024
 
 
 def embedded(
     made: Representation, rows: Any, progress: Callable[[str], None]
 ) -> Iterator[tuple[slice, NDArray[np.float32]]]:
-    """Yield pieces of stored rows with their embeddings; `progress` hears before each how many rows are done."""
+    """Yield pieces of stored rows with their embeddings; `progress` hears all the while how many rows are done."""
     for piece in batched(len(rows), rows=_PIECE):
-        progress(f"embedding: {piece.start:,} of {len(rows):,} rows")
-        yield piece, made.embed_stored(rows[piece])
+        found = np.empty((piece.stop - piece.start, made.width), dtype=np.float32)
+        for part in batched(len(found), rows=_TOLD):
+            progress(f"embedding: {piece.start + part.start:,} of {len(rows):,} rows")
+            found[part] = made.embed_stored(rows[piece.start + part.start : piece.start + part.stop])
+        yield piece, found
 
 
 def write_embeddings(
