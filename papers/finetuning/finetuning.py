@@ -34,13 +34,16 @@ from isotropy.evaluation.problem import Problem
 from isotropy.evaluation.splits import stratified
 from isotropy.evaluation.task import Task
 from isotropy.finetuning import FineTuning
+from isotropy.finetuning.beginning import PROBE
 from isotropy.finetuning.finetune import finetune_rows, scratch_settings
+from isotropy.finetuning.neighbours import NEAREST
 from isotropy.representation import Representation
 from isotropy.runs.prepare import Prepared, default_epochs
 from isotropy.runs.recipe import Recipe
 
 TUNED, SCRATCH, TREES, TUNED_TREES = "fine-tuned", "from scratch", "boosted trees", "boosted trees, tuned"
 NETWORKS = (TUNED, SCRATCH)
+OUTCOMES = (TUNED, PROBE, NEAREST)  # what held-out rows choose from: rows of other outcomes are other rows
 FEW, LONG_STEPS, TRIALS = 0.1, 30_000, 50
 CHOSEN_ON = ("adult", "california_housing", "phoneme", "wine_quality/colour")
 REPORTED = (
@@ -108,9 +111,11 @@ def _network(study: Study, which: str, folder: Path | None, seed: int, quick: bo
     prepared, untrained, labels, row = _pretrained(study, folder, seed, quick)
     settings = FineTuning(epochs=1) if quick else FineTuning()
     scratch = which == SCRATCH
-    encoder = untrained if scratch else prepared.method.encoder
+    representation = prepared.representation()
+    if scratch:
+        representation = representation.with_encoder(untrained, prepared.rows, prepared.train)
     model = finetune_rows(
-        Representation(encoder, prepared.preprocess, method=which), prepared.rows, labels, prepared.train,
+        representation, prepared.rows, labels, prepared.train,
         task=cast(Task | None, prepared.data.task), settings=scratch_settings(settings) if scratch else settings,
         seed=seed,
     )  # fmt: skip
@@ -177,7 +182,7 @@ def runs(folder: Path | None, seed: int) -> Iterator[Run]:
         settings = f"{recipe}{study}{LONG_STEPS}"
         for which in NETWORKS:
             made: Callable[[bool], Row] = partial(_network, study, which, folder, seed)
-            yield Run(study.name, study.table, which, seed, made, f"{settings}{FineTuning()}")
+            yield Run(study.name, study.table, which, seed, made, f"{settings}{FineTuning()}{OUTCOMES}")
         yield Run(study.name, study.table, TREES, seed, partial(_trees, study, False, folder, seed), str(study))
         if study.long:
             made = partial(_trees, study, True, folder, seed)
