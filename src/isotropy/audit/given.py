@@ -92,13 +92,16 @@ def given(
         part = read.split if part is None else part
         groups = read.groups if groups is None else groups
     found = None if labels is None else label_column(labels)
-    # Labels of another length are refused below, whatever they are.
-    task = None if found is None or len(found) != len(vectors) else decided(found)
     return Given(
-        vectors, raw_of(representation, rows, read), found, task,
+        vectors, raw_of(representation, rows, read), found, task_of_all(found, len(vectors)),
         part=None if part is None else np.asarray(part).astype(str),
         groups=None if groups is None else np.asarray(groups),
     )  # fmt: skip
+
+
+def task_of_all(labels: NDArray[Any] | None, count: int, task: Task | None = None, name: str = "label") -> Task | None:
+    """Return the task of the labels of `count` rows; None without them, and where `Given` refuses their number."""
+    return None if labels is None or len(labels) != count else decided(labels, task, name)
 
 
 def label_column(values: ArrayLike) -> NDArray[Any]:

@@ -12,13 +12,13 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from isotropy.audit.audit import issues_of
-from isotropy.audit.given import Given, Raw, label_column, raw_of
+from isotropy.audit.given import Given, Raw, label_column, raw_of, task_of_all
 from isotropy.audit.issue import KINDS, Audit
 from isotropy.data import Data, read
 from isotropy.data.readers import find_reader
 from isotropy.errors import UserError, nearest
 from isotropy.evaluation import leaks
-from isotropy.evaluation.task import Task, decided
+from isotropy.evaluation.task import Task
 from isotropy.io.atomic import replacing, write_atomically
 from isotropy.io.cells import harmless
 from isotropy.runs.embedded import Embedded
@@ -51,8 +51,8 @@ def audit_run(
     groups, group_name = _groups(data, labels, run.run.recipe.data)
     found = issues_of(
         Given(
-            run.vectors, raw, labels, None if labels is None else decided(labels, task, name), name, run.part, groups,
-            group_name, _notes(at_hand, raw, labels),
+            run.vectors, raw, labels, task_of_all(labels, len(run), task, name), name, run.part, groups, group_name,
+            _notes(at_hand, raw, labels),
         ),
         progress,
     )  # fmt: skip
