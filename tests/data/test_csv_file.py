@@ -145,13 +145,11 @@ def test_damaged_files_say_what_is_wrong(tmp_path):
         read(tmp_path / "t.csv")
 
 
-def test_lines_above_the_names_and_names_twice_are_refused(tmp_path):
+def test_lines_above_the_names_are_refused(tmp_path):
     path = tmp_path / "t.csv"
     for text, words in (
         ("# made by x\na,b\n1,2\n3,4\n", "rows have 2 values, and the first line names 1: take out lines above"),
         ("report\na,b,c\n1,2,3\n", "rows have 3 values, and the first line names 1"),
-        ("a,b,a\n1,2,3\n", "two columns are called 'a': rename one"),
-        ('"x ";x\n1;2\n', "two columns are called 'x'"),
     ):
         path.write_text(text)
         with pytest.raises(UserError, match=words):
@@ -161,6 +159,26 @@ def test_lines_above_the_names_and_names_twice_are_refused(tmp_path):
     # R leaves out the name of the rows' names.
     path.write_text("a b\n1 2 3\n".replace(" ", ","))
     assert read(path).values.columns.tolist() == ["a", "b"]
+
+
+@pytest.mark.parametrize("text", ["a,b,a\n1,2,3\n4,5,6\n", '"a ";b;a\n1;2;3\n4;5;6\n'])
+def test_columns_of_one_name_are_numbered_in_a_file_as_in_a_frame(tmp_path, text):
+    path = tmp_path / "t.csv"
+    path.write_text(text)
+    with pytest.warns(UserWarning, match="2 columns are called 'a': here they are 'a \\(1\\)' and so on"):
+        found = read(path).values
+    with pytest.warns(UserWarning, match="2 columns are called 'a'"):
+        frame = read(pd.DataFrame([[1, 2, 3], [4, 5, 6]], columns=["a", "b", "a"])).values
+    pd.testing.assert_frame_equal(found, frame)
+    assert found.columns.tolist() == ["a (1)", "b", "a (2)"] and found["a (2)"].tolist() == [3, 6]
+    with pytest.warns(UserWarning), pytest.raises(UserError, match="there is no column 'a' .label."):
+        read(path, label="a")
+    with pytest.warns(UserWarning):
+        pieces = list(READERS[".csv"].pieces(path, [], [])[1])
+    assert pd.concat(pieces).columns.tolist() == found.columns.tolist()
+    path.write_text("a,a,a (1)\n1,2,3\n4,5,6\n")
+    with pytest.warns(UserWarning, match="here they are 'a \\(2\\)' and so on"):
+        assert read(path).values.columns.tolist() == ["a (2)", "a (3)", "a (1)"]
 
 
 def test_a_tsv_file_is_read_as_its_csv(tmp_path):

@@ -286,8 +286,9 @@ def test_object_arrays_are_tables_of_mixed_columns():
 def test_shapes_that_are_no_table():
     with pytest.raises(UserError, match="at least two rows; the table has 1"):
         TablePreprocess.learn(pd.DataFrame({"a": [1]}))
-    with pytest.raises(UserError, match="two columns are called 'a'"):
-        TablePreprocess.learn(pd.DataFrame([[1, 2], [3, 4]], columns=["a", "a"]))
+    with pytest.warns(UserWarning, match="2 columns are called 'a'"):
+        twice = TablePreprocess.learn(pd.DataFrame([[1, 2], [3, 4]], columns=["a", "a"]))
+    assert [column.name for column in twice.schema.columns] == ["a (1)", "a (2)"]
     with pytest.raises(UserError, match="two dimensions"):
         TablePreprocess.learn(np.zeros((2, 2, 2)))
 

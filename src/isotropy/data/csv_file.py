@@ -14,6 +14,7 @@ import pandas as pd
 import pyarrow as pa
 from pandas.api import types
 
+from isotropy.data.column_names import numbered
 from isotropy.data.columns import ISO_DATE
 from isotropy.data.csv_parts import open_text, read_parts
 from isotropy.errors import UserError, listed
@@ -112,9 +113,14 @@ def _renamed(sample: pd.DataFrame, head: bytes, separator: str) -> dict[str, Any
 
     Of one value more than names pandas would take the first for an index, and move all others by a column.
     """
+    first = re.split(rb"[\r\n]", head, maxsplit=1)[0].decode("utf-8-sig", "replace")
+    given = [name.strip() for name in next(reader([first], delimiter=separator), [])]
+    apart = not isinstance(sample.index, pd.RangeIndex)
+    if not apart and len(given) == sample.shape[1] and _twice(given) and not re.fullmatch(_NUMBER, _twice(given)):
+        named = [name or str(old) for name, old in zip(given, sample.columns, strict=True)]
+        return {"header": 0, "names": numbered(named)}
     names = [str(name).strip() for name in sample.columns]
     row = next((line for line in head.splitlines()[1:] if line.strip()), b"")
-    apart = not isinstance(sample.index, pd.RangeIndex)
     more = apart and row.rstrip(b" ").endswith(separator.encode()) and bool(sample.iloc[:, -1].isna().all())
     renamed = not apart and names != [str(name) for name in sample.columns]
     if not (more or renamed) or len(set(names)) < len(names):
@@ -155,9 +161,16 @@ def _check_names(path: Path, head: bytes, separator: str, sample: pd.DataFrame) 
         )
     first = re.split(rb"[\r\n]", head, maxsplit=1)[0].decode("utf-8-sig", "replace")
     names = [name.strip() for name in next(reader([first], delimiter=separator), [])]
-    if twice := next((name for place, name in enumerate(names) if name and name in names[:place]), None):
-        values = ", or write names above the first line if it holds values" if re.fullmatch(_NUMBER, twice) else ""
-        raise UserError(f"{path}: two columns are called {twice!r}: rename one{values}")
+    if (twice := _twice(names)) and re.fullmatch(_NUMBER, twice):
+        raise UserError(
+            f"{path}: two columns are called {twice!r}: rename one, or write names above the first line if it holds "
+            "values"
+        )
+
+
+def _twice(names: Sequence[str]) -> str:
+    """Return the first name that stands twice; empty where none does."""
+    return next((name for place, name in enumerate(names) if name and name in names[:place]), "")
 
 
 def _separator(header: str) -> str:

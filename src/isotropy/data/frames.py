@@ -13,6 +13,7 @@ from pyarrow.interchange import from_dataframe
 from scipy.sparse import issparse
 from torch import Tensor
 
+from isotropy.data.column_names import column_name, numbered
 from isotropy.data.tensors import as_array
 from isotropy.errors import UserError
 
@@ -29,10 +30,10 @@ def as_pandas(values: Any) -> Any:
     Taken are frames of pandas, tables of pyarrow, and what hands over its columns by the Arrow C stream or the
     dataframe protocol: polars (a lazy frame is collected), DuckDB, cuDF and others; arrays of records,
     lists of dictionaries and dictionaries of columns (N,). Levels of column names become one
-    name, `pay_q1`; Arrow's types become numpy's.
+    name, `pay_q1`, and columns of one name are numbered, `pay (1)`; Arrow's types become numpy's.
 
     Raises:
-        UserError: two columns of one name; a dictionary of anything but columns.
+        UserError: a dictionary of anything but columns.
 
     Example:
         >>> as_pandas(pa.table({"a": [1, 2], "b": [True, None]})).columns.tolist()
@@ -41,24 +42,10 @@ def as_pandas(values: Any) -> Any:
     frame = _pandas(values)
     if not isinstance(frame, pd.DataFrame):
         return values
-    names = [column_name(name) for name in frame.columns]
-    if twice := [name for place, name in enumerate(names) if name in set(names[:place])]:
-        raise UserError(f"two columns are called {twice[0]!r}: rename one")
+    names = numbered([column_name(name) for name in frame.columns])
     frame = frame.set_axis(names, axis=1)
     arrow = {name: _from_arrow(frame[name]) for name in names if isinstance(frame[name].dtype, pd.ArrowDtype)}
     return frame.assign(**arrow) if arrow else frame
-
-
-def column_name(name: Any) -> str:
-    """Return a column's name as text; levels are joined by underscores.
-
-    Example:
-        >>> column_name(("pay", "q1")), column_name(("pay", "")), column_name(7)
-        ('pay_q1', 'pay', '7')
-    """
-    if isinstance(name, tuple):
-        return "_".join(str(level) for level in name if str(level))
-    return str(name)
 
 
 def arrow_to_pandas(table: pa.Table, *, ours: bool = False) -> pd.DataFrame:
