@@ -302,6 +302,20 @@ def test_what_is_free_is_to_be_taken_where_nothing_is_ahead_of_it(probed, ours, 
         assert following["because"].startswith(said) and "isotropy compare DATA --label kind." in following["because"]
 
 
+def test_an_untrained_encoder_that_is_better_is_not_free_and_takes_nothing_away(probed):
+    x, labels, _ = probed
+    widths = {"run": 2, "one column": 1, "untrained encoder": 6}
+    pairs = {name: (x[:160, :width], x[160:, :width]) for name, width in widths.items()}
+    gap = {"value": 0.1, "low": 0.05, "high": 0.2}
+    found = evaluate(pairs, labels[:160], labels[160:], ours="run", label="kind", evaluators=["knn"])
+    for one in found["ranking"]:
+        if one["difference"] is not None:
+            behind = one["representation"] == "untrained encoder"
+            one["difference"] = {"value": -0.1, "low": -0.2, "high": -0.05} if behind else gap
+    *_, following = answers({"name": "runs/r", "headline": {"outcome": found["outcome"]}, "evidence": [found]})
+    assert following["answer"] == "use it"
+
+
 def test_the_command_reads_the_data_as_the_run_did(run):
     text = '[data]\npath = "a b.csv"\nlabel = ["x", "y"]\nlabel_key = "k"\nsize = [48, 96]\nkinds = ["zip=category"]\n'
     (run / "recipe.toml").write_text(text)

@@ -10,6 +10,7 @@ from typing import Any
 from isotropy.evaluation.baselines import UNTRAINED
 from isotropy.evaluation.score import number
 
+LEVEL = "no measurable difference"
 Line = Mapping[str, Any]  # representation, value, and difference: ours minus this one with its interval, or None
 
 
@@ -62,7 +63,7 @@ def outcome(gap: Mapping[str, float]) -> str:
     """
     if gap["low"] > 0:
         return "beats"
-    return "loses" if gap["high"] < 0 else "no measurable difference"
+    return "loses" if gap["high"] < 0 else LEVEL
 
 
-_HOW = {"beats": "ahead of", "loses": "behind", "no measurable difference": "not measurably different from"}
+_HOW = {"beats": "ahead of", "loses": "behind", LEVEL: "not measurably different from"}

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from isotropy.evaluation.baselines import UNTRAINED
-from isotropy.evaluation.beside import best_free, compared, outcome
+from isotropy.evaluation.beside import LEVEL, best_free, compared, outcome
 from isotropy.evaluation.evaluators import ALL_LABELS
 from isotropy.evaluation.intervals import percentile
 from isotropy.evaluation.resampling import Resampled
@@ -14,7 +14,6 @@ from isotropy.evaluation.score import Score, number
 
 Pair = tuple[Score, Resampled]
 FEW = "10 a class"
-_LEVEL = {"low": 0.0, "high": 0.0}
 
 
 def conclude(comparison: dict[str, Any], scores: Sequence[Score], samples: Sequence[Resampled]) -> dict[str, Any]:
@@ -36,7 +35,7 @@ def conclude(comparison: dict[str, Any], scores: Sequence[Score], samples: Seque
     ours, metric = comparison["ours"], comparison["metric"]
     ranking = _ranking(pairs, ours, metric)
     few = label_curve([pair for pair in pairs if pair[0].representation != UNTRAINED], ours, metric)
-    found: dict[str, Any] = {"ranking": ranking, "few_labels": few, "best": None, "outcome": outcome(_LEVEL)}
+    found: dict[str, Any] = {"ranking": ranking, "few_labels": few, "best": None, "outcome": LEVEL}
     if few:
         found |= {"best": few[-1]["best"], "outcome": outcome(few[-1]["difference"])}
     mine = next((row for row in ranking if row["representation"] == ours), None)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from isotropy.evaluation.score import evaluator_title, number
+from isotropy.evaluation.score import evaluator_title, number, with_interval
 from isotropy.runs.compare import unlabelled
 
 Row = dict[str, Any]
@@ -134,12 +134,7 @@ def _worth(line: Row) -> str:
 def _beside(row: Row, column: str, free: dict[str, Row]) -> str:
     cell = row[column]
     theirs = number(free[cell["best"]][column]["value"])
-    return f"{number(cell['value'])}, {named(cell['best'])} {theirs} ({_gap(cell['difference'])})"
-
-
-def _gap(gap: dict[str, float]) -> str:
-    value, low, high = (("+" if gap[name] >= 0 else "-") + number(abs(gap[name])) for name in ("value", "low", "high"))
-    return f"{value} [{low}, {high}]"
+    return f"{number(cell['value'])}, {named(cell['best'])} {theirs} ({with_interval(cell['difference'])})"
 
 
 def _few_too(row: Row) -> str:
@@ -151,7 +146,7 @@ def _few_too(row: Row) -> str:
 
 def _search_too(row: Row) -> str:
     return (
-        f" In search too: precision at 10 is {_gap(row['search']['difference'])} above."
+        f" In search too: precision at 10 is {with_interval(row['search']['difference'])} above."
         if _is_ahead(row.get("search"))
         else ""
     )
@@ -168,7 +163,7 @@ def _instead(row: Row, free: dict[str, Row]) -> str:
     verb = "is behind" if cell["difference"]["high"] < 0 else "is not measurably ahead"
     return (
         f" With all labels use {named(cell['best'])}{how}: {number(best['value'])}; {row['name']} reaches "
-        f"{number(cell['value'])} and {verb} ({_gap(cell['difference'])})."
+        f"{number(cell['value'])} and {verb} ({with_interval(cell['difference'])})."
     )
 
 
