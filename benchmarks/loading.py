@@ -2,15 +2,20 @@
 
     python benchmarks/loading.py [--busy] [--rows 51200] [--turns 5] [--out benchmarks/results/loading.json]
 
-All sides train the default method of tables (24 numbers and a category, batches of 256, float32) for one pass over a
-file that they read anew, with a preprocessing that was learnt before. Ours streams the file in blocks. The others read
-it into a tensor, of which a DataLoader with two workers picks and collates rows, as its documentation shows. Then the
-same without training: what loading alone takes. Lightning is compared with where it is installed.
+All sides train the default method of tables (24 numbers and a category, batches of 256) for one pass over a file that
+they read anew, with a preprocessing that was learnt before. Ours streams the file in blocks. The others read it into a
+tensor, of which a DataLoader with two workers picks and collates rows, as its documentation shows.
+
+First, all have the same network, method and precision (float32), so that only loading and the loop differ; the same
+steps on rows that are in memory, without any loop, tell what no loader can save. Then the others train the same
+mathematics written plainly in torch (`table_pretraining.PlainMasked`, float32), and ours what `isotropy fit` trains
+(the precision that the processor has units for). Last, loading without training. Lightning is compared with where it
+is installed.
 """
 
 import copy
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -22,6 +27,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
+from table_pretraining import PlainMasked
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
@@ -87,8 +93,9 @@ def fresh(prepared: Prepared) -> BlockDataset:
     return BlockDataset(dataset.rows, dataset.preprocess, dataset.sample)
 
 
-def ours(prepared: Prepared) -> None:
-    for _ in fit(copy.deepcopy(prepared.method), fresh(prepared), prepared.views, **prepared.arguments()):
+def ours(prepared: Prepared, precision: str = "float32") -> None:
+    method = copy.deepcopy(prepared.method)
+    for _ in fit(method, fresh(prepared), prepared.views, **prepared.arguments() | {"precision": precision}):
         pass
 
 
@@ -110,12 +117,29 @@ def loss_of(method: Any, rows: Tensor, step: int, prepared: Prepared) -> Tensor:
 
 
 def by_hand(path: Path, prepared: Prepared) -> None:
+    stepped(prepared, batches(path, prepared))
+
+
+def bare(rows: Tensor, prepared: Prepared) -> None:
+    stepped(prepared, rows.split(BATCH))
+
+
+def stepped(prepared: Prepared, loader: Iterable[Tensor]) -> None:
     method = copy.deepcopy(prepared.method).train()
     optimizer = prepared.recipe.optim.build(method, method.unscheduled)
-    for step, rows in enumerate(batches(path, prepared)):
+    for step, rows in enumerate(loader):
         loss_of(method, rows, step, prepared).backward()
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
+
+
+def plainly(path: Path, prepared: Prepared) -> None:
+    network = PlainMasked(prepared.preprocess.shape)
+    optimizer = network.optimizer()
+    for rows in batches(path, prepared):
+        network(rows).backward()
+        optimizer.step()
+        optimizer.zero_grad()
 
 
 def loading(path: Path, prepared: Prepared) -> None:
@@ -123,19 +147,21 @@ def loading(path: Path, prepared: Prepared) -> None:
         pass
 
 
-def lightnings(path: Path, prepared: Prepared) -> Callable[[], None]:
+def lightnings(path: Path, prepared: Prepared, plain: bool) -> Callable[[], None]:
     import lightning
 
     class Module(lightning.LightningModule):
         def __init__(self) -> None:
             super().__init__()
-            self.method = copy.deepcopy(prepared.method)
+            self.network = PlainMasked(prepared.preprocess.shape) if plain else copy.deepcopy(prepared.method)
 
         def training_step(self, rows: Tensor, step: int) -> Tensor:
-            return loss_of(self.method, rows, step, prepared)
+            return self.network(rows) if plain else loss_of(self.network, rows, step, prepared)
 
         def configure_optimizers(self) -> Any:
-            return prepared.recipe.optim.build(self.method, self.method.unscheduled)
+            if plain:
+                return self.network.optimizer()
+            return prepared.recipe.optim.build(self.network, self.network.unscheduled)
 
     def run() -> None:
         quiet = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
@@ -147,13 +173,29 @@ def lightnings(path: Path, prepared: Prepared) -> Callable[[], None]:
 
 def compared(path: Path, turns: int) -> Iterator[measure.Row]:
     prepared = prepared_for(path)
-    sides = {"ours": lambda: ours(prepared), "loader": lambda: by_hand(path, prepared)}
+    rows = Rows(path, prepared).rows
+    sides = {
+        "ours": lambda: ours(prepared),
+        "bare": lambda: bare(rows, prepared),
+        "loader": lambda: by_hand(path, prepared),
+        "ours by default": lambda: ours(prepared, "auto"),
+        "plain": lambda: plainly(path, prepared),
+    }
+    names = {"loader": "a DataLoader and a loop by hand", "plain": "plain torch with a DataLoader"}
     if find_spec("lightning"):
-        sides["lightning"] = lightnings(path, prepared)
+        sides |= {
+            "lightning": lightnings(path, prepared, plain=False),
+            "plain lightning": lightnings(path, prepared, plain=True),
+        }
+        names |= {
+            "lightning": "a DataLoader and Lightning",
+            "plain lightning": "plain torch in Lightning with a DataLoader",
+        }
     times = measure.in_turns(sides, turns)
-    for name in list(sides)[1:]:
-        words = {"loader": "a DataLoader and a loop by hand", "lightning": "a DataLoader and Lightning"}[name]
-        yield measure.row(f"training from parquet: {words} / ours", times[name], times["ours"], 2.0)
+    for name, words in names.items():
+        beside = "ours by default" if name.startswith("plain") else "ours"
+        yield measure.row(f"training from parquet: {words} / {beside}", times[name], times[beside], 2.0)
+    yield measure.row("training from parquet: ours / the same steps on rows in memory", times["ours"], times["bare"])
     alone = measure.in_turns({"ours": lambda: ours_loading(prepared), "loader": lambda: loading(path, prepared)}, turns)
     yield measure.row("loading alone: a DataLoader / ours", alone["loader"], alone["ours"])
 

@@ -122,7 +122,9 @@ def machine() -> dict[str, Any]:
 
 def write(name: str, rows: list[Row], out: Path, **more: Any) -> float:
     """Write the record of benchmark `name` to `out` and return the fraction of the cores that other programs took."""
-    arguments = [argument for argument in sys.argv[1:] if argument in ("--full", "--busy")]
+    # All that changes the numbers: not where they are written.
+    given = sys.argv[1:]
+    arguments = [word for word, before in zip(given, ["", *given]) if "--out" not in (word, before)]
     record = {
         "command": " ".join(["python", f"benchmarks/{name}.py", *arguments]),
         "date": date.today().isoformat(),

@@ -9,8 +9,9 @@ and zeros, multiplies them by one matrix, and trains in float32 with fused AdamW
 """
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import accumulate, islice
+from typing import Any
 
 import measure
 import numpy as np
@@ -89,35 +90,48 @@ class PlainEncoder(nn.Module):
         return state
 
 
+class PlainMasked(nn.Module):
+    """Masked pretraining as one would write it down, for data of a shape {"numeric", "categories", "numbers"}."""
+
+    def __init__(self, shape: Mapping[str, Any]) -> None:
+        super().__init__()
+        self.numeric, self.categories = shape["numeric"], list(shape["categories"])
+        edges = torch.tensor([column["edges"] for column in shape["numbers"]])
+        self.encoder = PlainEncoder(edges, self.categories)
+        outputs = self.numeric + sum(self.categories)
+        self.decoder = nn.Sequential(nn.Linear(WIDTH, 256), nn.ReLU(), nn.Linear(256, outputs))
+        self.places = list(accumulate(self.categories, initial=self.numeric))[:-1]
+
+    def optimizer(self) -> torch.optim.Optimizer:
+        """Return fused AdamW over its weights, with our default settings."""
+        groups = [
+            {"params": [p for p in self.parameters() if p.ndim > 1], "weight_decay": OPTIM.weight_decay},
+            {"params": [p for p in self.parameters() if p.ndim == 1], "weight_decay": 0.0},
+        ]
+        return torch.optim.AdamW(groups, lr=OPTIM.lr, fused=True)
+
+    def forward(self, rows: Tensor) -> Tensor:
+        """Return the loss of stored rows (B, columns), half of whose cells are hidden."""
+        columns = rows.shape[1]
+        order = torch.rand(len(rows), columns).argsort(1)
+        hidden = torch.zeros(len(rows), columns, dtype=torch.bool).scatter(1, order[:, : -(-columns // 2)], True)
+        told = self.decoder(self.encoder(rows, hidden))
+        ranks = (self.encoder.encoded(rows[:, : self.numeric]).clamp(0, 1).mean(2) - 0.5) * 12**0.5
+        errors = [(told[:, : self.numeric] - ranks).square()]
+        for place, (start, levels) in enumerate(zip(self.places, self.categories), self.numeric):
+            logits = told[:, start : start + levels]
+            errors.append(F.cross_entropy(logits, rows[:, place].long(), reduction="none")[:, None])
+        return (torch.cat(errors, 1) * hidden).sum(1).div(hidden.sum(1)).mean()
+
+
 def by_hand(x: Tensor, preprocess: TablePreprocess, batch: int) -> Iterator[None]:
     """Train as one would write it down, a step per `next`."""
-    categories = preprocess.shape["categories"]
-    edges = torch.tensor([column["edges"] for column in preprocess.shape["numbers"]])
-    encoder = PlainEncoder(edges, categories)
-    outputs = NUMERIC + sum(categories)
-    decoder = nn.Sequential(nn.Linear(WIDTH, 256), nn.ReLU(), nn.Linear(256, outputs))
-    network = nn.ModuleList([encoder, decoder])
-    groups = [
-        {"params": [p for p in network.parameters() if p.ndim > 1], "weight_decay": OPTIM.weight_decay},
-        {"params": [p for p in network.parameters() if p.ndim == 1], "weight_decay": 0.0},
-    ]
-    optimizer = torch.optim.AdamW(groups, lr=OPTIM.lr, fused=True)
-    places = [NUMERIC, *accumulate(categories, initial=NUMERIC)][1:]
-    columns = x.shape[1]
+    network = PlainMasked(preprocess.shape)
+    optimizer = network.optimizer()
     while True:
         for index in torch.randperm(ROWS).split(batch):
-            rows = x[index]
-            order = torch.rand(len(rows), columns).argsort(1)
-            hidden = torch.zeros(len(rows), columns, dtype=torch.bool).scatter(1, order[:, : columns // 2], True)
-            told = decoder(encoder(rows, hidden))
-            ranks = (encoder.encoded(rows[:, :NUMERIC]).clamp(0, 1).mean(2) - 0.5) * 12**0.5
-            errors = [(told[:, :NUMERIC] - ranks).square()]
-            for place, (start, levels) in enumerate(zip(places, categories), NUMERIC):
-                logits = told[:, start : start + levels]
-                errors.append(F.cross_entropy(logits, rows[:, place].long(), reduction="none")[:, None])
-            loss = (torch.cat(errors, 1) * hidden).sum(1).div(hidden.sum(1)).mean()
             optimizer.zero_grad()
-            loss.backward()
+            network(x[index]).backward()
             optimizer.step()
             yield
 
