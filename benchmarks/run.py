@@ -37,6 +37,7 @@ BENCHMARKS = (
     "search",
     "company",
     "loading",
+    "first_step",
     "ranks",
 )
 

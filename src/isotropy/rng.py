@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from functools import cache
 
 import torch
-from scipy.special import betaincinv, ndtri
 from torch import Tensor
 
 _WORD = (1 << 64) - 1
@@ -175,10 +174,14 @@ def _middles() -> Tensor:
 
 @cache
 def _normal_table() -> Tensor:
+    from scipy.special import ndtri  # not before a method that draws so needs it
+
     return torch.from_numpy(ndtri(_middles().numpy())).to(torch.float32)
 
 
 @cache
 def _beta_table(a: float, b: float) -> Tensor:
     assert math.isfinite(a) and a > 0 and b > 0, "a Beta has positive parameters"
+    from scipy.special import betaincinv
+
     return torch.from_numpy(betaincinv(a, b, _middles().numpy())).to(torch.float32)

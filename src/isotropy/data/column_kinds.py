@@ -139,6 +139,10 @@ def _of_convention(text: "pd.Series[Any]", stray: NDArray[np.bool_]) -> Found | 
     if text.str.fullmatch(ISO_DATE).all():
         return Found("datetime")
     texts, counts = _different(text)
+    # All of these have digits: names of categories, which most columns of text hold, need not be tried as each.
+    with_digits = pd.Series(texts, dtype=object).str.contains(r"\d").to_numpy(dtype=bool)
+    if counts[with_digits].sum() < (1 - STRAY) * len(text):
+        return None
     some = np.unique(np.linspace(0, len(texts) - 1, min(len(texts), SAMPLE)).astype(np.int64))
     example = str(text[stray].iloc[0])
 

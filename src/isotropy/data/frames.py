@@ -10,10 +10,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 from pyarrow.interchange import from_dataframe
-from scipy.sparse import issparse
 from torch import Tensor
 
 from isotropy.data.column_names import column_name, numbered
+from isotropy.data.sparse import is_sparse
 from isotropy.data.tensors import as_array
 from isotropy.errors import UserError
 
@@ -75,7 +75,7 @@ def arrow_to_pandas(table: pa.Table, *, ours: bool = False) -> pd.DataFrame:
 def _pandas(values: Any) -> Any:
     if isinstance(values, np.ndarray) and values.dtype.names and values.ndim == 1:
         return pd.DataFrame({name: values[name] for name in values.dtype.names})
-    if isinstance(values, Mapping) and not issparse(values) and values:  # scipy's dictionaries of keys are mappings
+    if isinstance(values, Mapping) and not is_sparse(values) and values:  # scipy's dictionaries of keys are mappings
         return _of_columns(values)
     if isinstance(values, list) and values and all(isinstance(row, Mapping) for row in values):
         return pd.DataFrame(values)

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy import sparse
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 from isotropy.batch import batched
 from isotropy.data.overlapping import WindowArray
+from isotropy.data.sparse import is_sparse
 from isotropy.errors import UserError
 
 # What is an array already, and the sequences of which numpy makes one.
@@ -73,7 +73,7 @@ def as_array(values: Any) -> NDArray[Any]:
         raise UserError(f"a {name} of torch is not read, since only its author knows what its items are: give {hint}")
     if isinstance(values, Tensor) and values.layout in _SPARSE:
         values = _of_torch(values)
-    if sparse.issparse(values):
+    if is_sparse(values):
         rows, columns = values.shape
         if rows * columns * values.dtype.itemsize <= DENSE:
             return np.asarray(values.toarray())
@@ -104,6 +104,8 @@ def _of_torch(values: Tensor) -> Any:
     """Return a sparse tensor as a matrix of scipy."""
     if values.ndim != 2:
         raise UserError(f"a sparse tensor of shape {tuple(values.shape)} is not read: give x.to_dense()")
+    from scipy import sparse
+
     table = values.detach().cpu().to_sparse_coo().coalesce()
     return sparse.coo_matrix((table.values().numpy(), table.indices().numpy()), shape=tuple(values.shape))
 

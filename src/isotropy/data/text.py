@@ -4,14 +4,16 @@ import base64
 import binascii
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy import sparse
 
 from isotropy.errors import UserError
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
 
 # Axes of a text, and places of hashed groups of letters.
 WIDTH, BUCKETS = 64, 4096
@@ -99,7 +101,7 @@ def letters(column: "pd.Series[Any]", width: int) -> NDArray[np.float64]:
     return out
 
 
-def _counts(texts: "pd.Series[Any]") -> sparse.csr_matrix:
+def _counts(texts: "pd.Series[Any]") -> "csr_matrix":
     from sklearn.feature_extraction.text import HashingVectorizer
 
     hashing = HashingVectorizer(

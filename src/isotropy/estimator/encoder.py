@@ -7,7 +7,6 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy import sparse
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
@@ -19,6 +18,7 @@ from isotropy.data.column_learning import checked_kinds
 from isotropy.data.frames import as_pandas
 from isotropy.data.infer import infer_modality, known_modality
 from isotropy.data.options import modality_of
+from isotropy.data.sparse import is_sparse
 from isotropy.data.tensors import as_array
 from isotropy.data.unequal import LAST, as_values, gather, holds_series, series_columns
 from isotropy.encoders import Encoder
@@ -217,7 +217,7 @@ class SelfSupervisedEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
             X = as_values((X[held] if held else X).to_numpy(), order)
         else:
             X = gather(X, order) if order is None else as_values(X, order)
-            foreign = isinstance(X, Tensor | np.ma.MaskedArray | Dataset | DataLoader) or sparse.issparse(X)
+            foreign = isinstance(X, Tensor | np.ma.MaskedArray | Dataset | DataLoader) or is_sparse(X)
             X = as_array(X) if foreign else X
             allowed: dict[str, Any] = {"dtype": None, "allow_nd": True, "ensure_all_finite": "allow-nan"}
             X = validate_data(self, X, reset=reset, ensure_min_samples=2 if reset else 1, **allowed)

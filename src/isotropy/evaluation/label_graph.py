@@ -1,17 +1,20 @@
 """The graph over which few labels spread: of at most 2,000 rows, on which the others hang."""
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
 
 from isotropy.batch import batched
 from isotropy.evaluation.baselines.propagation import NEIGHBOURS, TEMPERATURE, Propagation
 from isotropy.evaluation.features import Form
 from isotropy.evaluation.neighbours import most_similar
 from isotropy.evaluation.problem import Rows
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 MOST_NODES = 2000  # the time to spread to all of them grows with their cube
 REACHED = 1e-9  # what a row is given in all, below which no label reaches it
@@ -43,8 +46,10 @@ class LabelGraph:
             yield from np.split(self.kernel @ np.concatenate(begun, axis=1), len(begun), axis=1)
 
 
-def _nearest_nodes(rows: NDArray[np.float32], nodes: Rows) -> csr_array:
+def _nearest_nodes(rows: NDArray[np.float32], nodes: Rows) -> "csr_array":
     """Return the weights of each row's ten nearest nodes, which add up to 1; a node is its own."""
+    from scipy.sparse import csr_array  # a tenth of a second that training need not wait for
+
     count = min(NEIGHBOURS, len(nodes))
     weights = np.zeros((len(rows), count), dtype=np.float32)
     columns = np.zeros((len(rows), count), dtype=np.int64)

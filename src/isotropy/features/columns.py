@@ -5,7 +5,6 @@ from typing import Self
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.special import ndtri
 from torch import Tensor
 
 from isotropy.batch import Batch, without_mask
@@ -60,6 +59,8 @@ class NormalScores(FreeFeatures):
     @classmethod
     def learn(cls, rows: Tensor | Batch, *, seed: int = 0) -> Self:
         """Learn the quantiles of each column of rows (N, F); `seed` is not used."""
+        from scipy.special import ndtri  # what a training has no need of before its first step
+
         x = without_mask(rows, cls.__name__).double().numpy(force=True)
         at = np.linspace(0, 1, _KNOTS)
         values = np.quantile(x, at, axis=0).T

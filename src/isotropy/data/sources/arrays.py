@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import sparse
 
 from isotropy.data.archive import Archive
 from isotropy.data.data import Data
@@ -15,6 +14,7 @@ from isotropy.data.missing import mask_values
 from isotropy.data.options import Options
 from isotropy.data.sources.beside import Beside, finished
 from isotropy.data.sources.source import KEYS, Origin, Source
+from isotropy.data.sparse import is_sparse
 from isotropy.data.target_columns import (
     SEVERAL,
     Target,
@@ -32,7 +32,7 @@ from isotropy.errors import UserError
 
 def _in_memory(content: Any, origin: Origin, options: Options) -> Data:
     name = origin.name
-    if sparse.issparse(content):
+    if is_sparse(content):
         name = f"the sparse matrix ({content.nnz / max(1, prod(content.shape)):.1%} filled, read as all its numbers)"
     data = _array(content, name, options, Target(options.label), Target(options.split))
     _refuse_names(name, options.group, options.time)

@@ -2,16 +2,19 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.sparse import csr_array, diags_array
 from torch import Tensor
 
 from isotropy.evaluation.features import Form
 from isotropy.evaluation.neighbours import most_similar
 from isotropy.evaluation.problem import Problem, Rows
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 NEIGHBOURS = 10
 TEMPERATURE = 0.1
@@ -41,8 +44,10 @@ class Propagation:
         return torch.from_numpy(np.concatenate([self.form.train, self.form.test[self.test]]))
 
     @cached_property
-    def weights(self) -> csr_array:
+    def weights(self) -> "csr_array":
         """The symmetrically normalised weights of the ten nearest neighbours, sparse."""
+        from scipy.sparse import csr_array, diags_array  # a tenth of a second that training need not wait for
+
         count = len(self.rows)
         similarity, neighbour = most_similar(self.rows, self.rows, min(NEIGHBOURS, count - 1), among_themselves=True)
         weight = torch.exp((similarity - 1) / TEMPERATURE).flatten().numpy()
