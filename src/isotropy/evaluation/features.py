@@ -18,6 +18,7 @@ AS_IS, STANDARDISED, WHITENED = "as it is", "standardised", "whitened"
 WIDEST = 1024  # columns that probes see
 _AXIS_ROWS = 2048  # training rows from which the axes of wider features are learnt
 _COVARIANCE_ROWS = 10_000
+_TURNING_ROWS = 3_000
 _FAR = 1e4  # deviations from zero to the mean: float32 keeps three digits of such a column
 _PIECE = 1024  # rows of wide features that are scaled at a time
 _FLOOR = 1e-3  # of the mean variance: a direction with less than this is noise, and stays small when whitened
@@ -31,6 +32,21 @@ class Form:
     train: Floats
     test: Floats
     further: Floats | None = None
+
+    @cached_property
+    def axes(self) -> Tensor:
+        """Principal axes (d, d) of the training rows.
+
+        Along them L-BFGS starts near the right curvature; what is fitted is the same.
+        """
+        some = torch.from_numpy(self.train[_spread_out(len(self.train), _TURNING_ROWS)])
+        some = some - some.mean(0)
+        return torch.linalg.eigh((some.T @ some).double())[1].float()
+
+    @cached_property
+    def turned(self) -> Floats:
+        """The training rows (N, d) along their principal axes."""
+        return (torch.from_numpy(self.train) @ self.axes).numpy()
 
 
 class Features:

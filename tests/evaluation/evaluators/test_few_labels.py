@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import torch
 from sklearn.linear_model import LogisticRegression
 
 from isotropy.evaluation import Features, Problem, evaluate
@@ -67,7 +68,7 @@ def test_no_label_outside_a_draw_moves_its_prediction(classes):
 
 def test_each_draw_is_the_logistic_regression_that_scikit_learn_fits(monkeypatch, classes):
     x, y = classes
-    monkeypatch.setattr(few_linear, "STRENGTHS", (3.0,))
+    monkeypatch.setattr(few_linear, "STRENGTHS", (3.0, 3.0))
     monkeypatch.setattr(few_linear, "FINAL_STEPS", 1000)
     for width, size in ((5, 20), (400, 4)):  # fewer columns than rows, and more
         z = np.concatenate([x, np.random.default_rng(0).normal(size=(400, width)).astype(np.float32)], axis=1)
@@ -111,6 +112,20 @@ def test_a_class_of_one_row_does_not_keep_a_draw_from_choosing(monkeypatch):
     x = np.hstack([y[:, None] + 0.1 * rng.normal(size=(201, 1)), 1000 * rng.normal(size=(201, 5))]).astype(np.float32)
     seen = []
     real = few_linear._Space.losses
-    monkeypatch.setattr(few_linear._Space, "losses", lambda self, *a: seen.append(a[3]) or real(self, *a))
+    monkeypatch.setattr(few_linear._Space, "losses", lambda self, *a: seen.append(a[4]) or real(self, *a))
     few_linear.few_linear(Features(x, x), Problem.of(y, y), np.append(np.arange(40), 200)[None], np.arange(201))
-    assert len(seen) == 3 and not seen[0][0, 40].any() and seen[0][0, :40].any(1).all()
+    assert len(seen) == 4 and not seen[0][0, 40].any() and seen[0][0, :40].any(1).all()
+
+
+def test_the_strength_lies_beyond_the_two_that_every_form_tries_where_that_loses_less(monkeypatch, classes):
+    """Labels that the features do not tell want the weakest fit, labels that they tell without error the strongest."""
+    _, y = classes
+    rng = np.random.default_rng(0)
+    rows = np.stack([problem(y).draw(40, number) for number in range(3)])
+    real = few_linear._Space.predict
+    unrelated, exact = rng.normal(size=(400, 20)), np.eye(5)[y] + 0.01 * rng.normal(size=(400, 5))
+    for x, strength in ((unrelated, 0.3), (exact, 300)):
+        seen = []
+        monkeypatch.setattr(few_linear._Space, "predict", lambda self, *a, to=seen: to.append(a[3]) or real(self, *a))
+        few_linear.few_linear(features(x.astype(np.float32)), problem(y), rows, np.arange(100))
+        assert torch.cat(seen).tolist() == pytest.approx([strength] * 3)

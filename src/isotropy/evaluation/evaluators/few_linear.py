@@ -7,18 +7,19 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from isotropy.evaluation.features import Features
+from isotropy.evaluation.features import Features, Form
 from isotropy.evaluation.logistic import Fitted, fit_logistic
 from isotropy.evaluation.problem import Problem, Rows
 
-STRENGTHS = (0.3, 3.0, 30.0, 300.0)
+STRENGTHS = (3.0, 30.0)  # tried in every form; in the better form then .3 or 300, beyond the better of them
 UNCHOSEN = 3.0
 ALPHAS = tuple(10.0**power for power in range(-3, 4))
 FOLDS = 3
 ONE_FOLD = 200  # rows; from here on one held-out third tells as much as is needed
 CHOICE_STEPS, FINAL_STEPS = 25, 100
+CHOICE_TOLERANCE, FINAL_TOLERANCE = 2e-3, 5e-4
 _MOST_ROTATED = 200  # rows; of more the rotation costs more than it saves
-_CELLS = 1 << 25
+_CELLS = 1 << 23  # of more draws at once, memory comes from the system anew for every step
 
 
 def few_linear(features: Features, problem: Problem, rows: NDArray[np.int64], test: Rows) -> NDArray[Any]:
@@ -44,70 +45,99 @@ def held_out_linear(
     classes = len(problem.classes)
     most = min(int(np.bincount(one).max()) for one in codes)
     forms = [features.as_is] if most < 2 else list(features.forms())
-    strengths = torch.tensor(STRENGTHS)
     out = np.empty((len(rows), len(test), classes), dtype=np.float32)
     right, held = np.zeros((2, len(rows), rows.shape[1], FOLDS), dtype=bool)
-    step = max(1, _CELLS // (rows.shape[1] * classes * len(STRENGTHS) * FOLDS))
+    step = max(1, _CELLS // (rows.shape[1] * max(features.width, classes * len(STRENGTHS) * FOLDS)))
     for start in range(0, len(rows), step):
         piece = slice(start, min(start + step, len(rows)))
         target = torch.from_numpy(codes[piece])
-        spaces = [_Space(form.train, form.test[test], rows[piece]) for form in forms]
+        spaces = [_Space(form, test, rows[piece]) for form in forms]
         if most < 2:
-            chosen = np.zeros(len(target), dtype=int), torch.full((len(target),), UNCHOSEN)
+            chosen = [torch.zeros(len(target), dtype=torch.long), torch.full((len(target),), UNCHOSEN)]
         else:
             held_out = _held_out(codes[piece], min(FOLDS, most), problem, rows[piece])
-            found = [space.losses(target, classes, strengths, held_out) for space in spaces]
-            best = torch.stack([losses for losses, _ in found], dim=1).flatten(1).argmin(1)
-            hits = torch.stack([hit for _, hit in found], dim=1).flatten(1, 2)[torch.arange(len(best)), best]
+            *chosen, hits = _chosen(spaces, target, classes, held_out)
             folds = held_out.shape[2]
             right[piece, :, :folds], held[piece, :, :folds] = hits.transpose(1, 2).numpy(), held_out.numpy()
-            chosen = (best // len(strengths)).numpy(), strengths[best % len(strengths)]
         for number, space in enumerate(spaces):
-            takers = np.flatnonzero(chosen[0] == number)
+            takers = (chosen[0] == number).nonzero()[:, 0]
             if len(takers):
-                out[start + takers] = space.predict(takers, target[takers], classes, chosen[1][takers])
+                out[start + takers.numpy()] = space.predict(takers, target[takers], classes, chosen[1][takers])
     return out, right, held
 
 
-class _Space:
-    """The features of each draw about their mean, of mean square length 1, in as few coordinates as it has rows."""
+def _chosen(spaces: list["_Space"], codes: Tensor, classes: int, held_out: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the form and the strength (D,) that lose least on each draw's held-out rows, and hits (D, folds, n)."""
+    every, tried = torch.arange(len(codes)), torch.tensor(STRENGTHS)
+    found = [space.losses(every, codes, classes, tried.expand(len(codes), -1), held_out) for space in spaces]
+    losses = torch.stack([loss for loss, _ in found], dim=1).flatten(1)
+    hits = torch.stack([hit for _, hit in found], dim=1).flatten(1, 2)
+    loss, best = losses.min(1)
+    form, place, hits = best // len(tried), best % len(tried), hits[every, best]
+    strength = tried[place]
+    beyond = strength**2 / tried.flip(0)[place]
+    for number, space in enumerate(spaces):
+        takers = (form == number).nonzero()[:, 0]
+        if len(takers):
+            further, hit = space.losses(takers, codes[takers], classes, beyond[takers, None], held_out[takers])
+            better = further[:, 0] < loss[takers]
+            strength[takers[better]], hits[takers[better]] = beyond[takers[better]], hit[better, 0]
+    return form, strength, hits
 
-    def __init__(self, train: NDArray[np.float32], test: NDArray[np.float32], rows: NDArray[np.int64]) -> None:
-        x = torch.from_numpy(train)[torch.from_numpy(rows)]
-        self.test, self.mean = torch.from_numpy(test), x.mean(1, keepdim=True)
-        x = x - self.mean
+
+class _Space:
+    """The features of each draw about their mean, of mean square length 1.
+
+    A small draw is given by as few coordinates as it has rows, a large one along the principal axes of all rows.
+    """
+
+    def __init__(self, form: Form, test: Rows, rows: NDArray[np.int64]) -> None:
+        few = rows.shape[1] < min(form.train.shape[1], _MOST_ROTATED)
+        x = torch.from_numpy(form.train if few else form.turned)[torch.from_numpy(rows)]
+        mean = x.mean(1, keepdim=True)
+        x -= mean
         self.scale = (x**2).sum(2).mean(1).clamp(min=1e-12).rsqrt()[:, None, None]
-        self.axes: Tensor | None = None
-        if x.shape[1] < min(x.shape[2], _MOST_ROTATED):
+        self.test = torch.from_numpy(form.test[test])
+        if few:
             values, vectors = torch.linalg.eigh((x @ x.transpose(1, 2)).double())
             values = values.clamp(min=0)
             there = values > 1e-9 * values[:, -1:].clamp(min=1e-30)
             inverse = torch.where(there, values.clamp(min=1e-30).rsqrt(), 0.0)
-            self.axes = x.transpose(1, 2) @ (vectors * inverse[:, None]).float()
+            self.axes, self.mean = x.transpose(1, 2) @ (vectors * inverse[:, None]).float(), mean
             x = (vectors * (values * there).sqrt()[:, None]).float()
-        self.x = x * self.scale
+        else:
+            self.axes = form.axes.expand(len(rows), -1, -1)
+            self.mean = mean @ form.axes.T
+        self.x = x.mul_(self.scale)
 
-    def losses(self, codes: Tensor, classes: int, strengths: Tensor, held_out: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the cross entropy on held-out rows of each draw and strength, (D, S), and hits (D, S, folds, n)."""
-        folds = held_out.shape[2]
-        learnt = (~held_out)[..., None].expand(-1, -1, -1, len(strengths)).flatten(2)
+    def losses(
+        self, takers: Tensor, codes: Tensor, classes: int, strengths: Tensor, held_out: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Return the cross entropy of the draws `takers` on their held-out rows, (D, S), and hits (D, S, folds, n).
+
+        Args:
+            strengths: (D, S). codes, held_out: of these draws.
+        """
+        folds, count = held_out.shape[2], strengths.shape[1]
+        learnt = (~held_out)[..., None].expand(-1, -1, -1, count).flatten(2)
+        x = self.x if len(takers) == len(self.x) else self.x[takers]
         fitted = fit_logistic(
-            self.x, codes, classes, strengths.repeat(folds), rows=learnt, steps=CHOICE_STEPS, tolerance=3e-3
+            x, codes, classes, strengths.repeat(1, folds), rows=learnt, steps=CHOICE_STEPS, tolerance=CHOICE_TOLERANCE
         )
-        log_odds = torch.log_softmax(_logits(self.x, fitted), dim=-1)  # (D, J, n, K)
-        hits = (log_odds.argmax(3) == codes[:, None]).view(len(codes), folds, len(strengths), -1)
+        log_odds = torch.log_softmax(_logits(x, fitted), dim=-1)  # (D, J, n, K)
+        hits = (log_odds.argmax(3) == codes[:, None]).view(len(codes), folds, count, -1)
         right = log_odds.gather(3, codes[:, None, :, None].expand(-1, log_odds.shape[1], -1, 1))[..., 0]
-        right = right.view(len(codes), folds, len(strengths), -1)
+        right = right.view(len(codes), folds, count, -1)
         out = held_out.transpose(1, 2)[:, :, None]
         losses = -(right * out).sum((1, 3)) / out.sum((1, 3))
         return losses, hits.transpose(1, 2) & out.transpose(1, 2)
 
-    def predict(self, takers: NDArray[np.int64], codes: Tensor, classes: int, strength: Tensor) -> NDArray[Any]:
+    def predict(self, takers: Tensor, codes: Tensor, classes: int, strength: Tensor) -> NDArray[Any]:
         """Return the probabilities of the test rows (D, M, K) from the draws `takers`, fitted to all their rows."""
-        fitted = fit_logistic(self.x[takers], codes, classes, strength[:, None], steps=FINAL_STEPS, tolerance=1e-3)
-        weights = fitted.weights[:, 0] * self.scale[takers]
-        if self.axes is not None:
-            weights = self.axes[takers] @ weights
+        fitted = fit_logistic(
+            self.x[takers], codes, classes, strength[:, None], steps=FINAL_STEPS, tolerance=FINAL_TOLERANCE
+        )
+        weights = self.axes[takers] @ (fitted.weights[:, 0] * self.scale[takers])
         shift = fitted.intercepts - self.mean[takers] @ weights
         return torch.softmax(self.test @ weights + shift, dim=-1).numpy()
 

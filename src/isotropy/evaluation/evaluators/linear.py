@@ -7,9 +7,8 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-from isotropy.evaluation.evaluators.choice import FOLDS, ROWS, Choice, choice
+from isotropy.evaluation.evaluators.choice import FOLDS, Choice, choice
 from isotropy.evaluation.features import Features, Form
 from isotropy.evaluation.logistic import fit_logistic
 from isotropy.evaluation.metrics import score_of
@@ -99,7 +98,7 @@ def _logistic(features: Features, problem: Problem, like: LinearModel | None) ->
         found = [(*_cross_validated(form, by, problem), form) for form in features.forms()]
         validation, strength, form = max(found, key=lambda one: one[0])
         chosen_by = by.chosen_by
-    axes = _axes(form.train).to(problem.device)
+    axes = form.axes.to(problem.device)
     x, codes = _all_rows(form, problem)
     fitted = fit_logistic(
         torch.from_numpy(x)[None].to(problem.device) @ axes, torch.from_numpy(codes)[None].to(problem.device),
@@ -126,7 +125,7 @@ def _cross_validated(form: Form, by: Choice, problem: Problem) -> tuple[float, f
     assert folds is not None
     codes, classes = problem.train_y[rows], len(problem.classes)
     learnt = np.repeat(folds[:, None] != np.arange(FOLDS), len(C_GRID), axis=1)
-    x = torch.from_numpy(form.train[rows])[None] @ _axes(form.train[rows])
+    x = torch.from_numpy(form.turned[rows])[None]
     fitted = fit_logistic(
         x.to(problem.device), torch.from_numpy(codes)[None].to(problem.device), classes,
         torch.tensor(C_GRID).repeat(FOLDS), rows=torch.from_numpy(learnt)[None], steps=CHOICE_STEPS, tolerance=3e-3,
@@ -152,7 +151,7 @@ def _each_label(features: Features, problem: Problem) -> tuple[NDArray[Any], flo
     learnt = torch.from_numpy(np.repeat(folds[:, None] != np.arange(FOLDS), len(C_GRID), axis=1))[None]
     found = []
     for form in features.forms():
-        x = (torch.from_numpy(form.train[rows])[None] @ _axes(form.train[rows])).to(problem.device)
+        x = torch.from_numpy(form.turned[rows])[None].to(problem.device)
         held_out = np.empty((len(C_GRID), len(rows), len(labels)))
         for label in labels:
             codes = torch.from_numpy(problem.train_y[rows, label])[None].to(problem.device)
@@ -164,7 +163,7 @@ def _each_label(features: Features, problem: Problem) -> tuple[NDArray[Any], flo
         scores = [score_of("labels", problem.leading, problem.train_y[rows], one) for one in held_out]
         found.append((max(scores), C_GRID[int(np.argmax(scores))], form))
     validation, strength, form = max(found, key=lambda one: one[0])
-    axes = _axes(form.train).to(problem.device)
+    axes = form.axes.to(problem.device)
     every, there = _all_rows(form, problem)
     x, test = torch.from_numpy(every)[None].to(problem.device) @ axes, torch.from_numpy(form.test)
     predicted, steps, converged = np.empty((len(test), len(labels))), 0, True
@@ -176,13 +175,6 @@ def _each_label(features: Features, problem: Problem) -> tuple[NDArray[Any], flo
         steps, converged = max(steps, fitted.steps), converged and bool(fitted.converged.all())
     detail = {"form": form.name, "C": strength, "chosen_by": by.chosen_by, "steps": steps, "converged": converged}
     return predicted, validation, detail
-
-
-def _axes(x: NDArray[np.float32]) -> Tensor:
-    """Return the principal axes (d, d): along them L-BFGS starts near the right curvature; the fit is the same."""
-    some = torch.from_numpy(x[:: max(1, len(x) // ROWS)])
-    some = some - some.mean(0)
-    return torch.linalg.eigh((some.T @ some).double())[1].float()
 
 
 def _ridge(features: Features, problem: Problem, like: LinearModel | None) -> LinearModel:
