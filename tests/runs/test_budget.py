@@ -8,6 +8,7 @@ from isotropy.runs.events import Evaluated, Planned, Stepped
 from isotropy.runs.session import train
 
 ROWS = np.random.default_rng(0).normal(size=(90, 3))
+ROWS_2000 = np.random.default_rng(0).normal(size=(2000, 3))
 
 
 @pytest.fixture
@@ -76,9 +77,9 @@ def test_on_a_slower_machine_evidence_is_given_more(monkeypatch):
     ("seconds", "most"),
     [
         (1e4, (10_000, 20_000)),
-        (45.0, (10_000, 10_000)),
-        (42.0, (10_000, 5_000)),
-        (36.0, (5_000, 5_000)),
+        (40.0, (10_000, 10_000)),
+        (36.0, (10_000, 5_000)),
+        (30.0, (5_000, 5_000)),
         (1.0, (2_500, 2_500)),
     ],
 )
@@ -89,6 +90,23 @@ def test_fewer_rows_are_probed_where_the_budget_leaves_too_little(monkeypatch, s
     settings = {"encoder.width": 8, "encoder.hidden": 8}
     planned = next(train(rows, label=np.arange(100_000) % 2, method="simclr", settings=settings, epochs=1))
     assert budget.parts_of_budget(planned.prepared, seconds)[1] == most
+
+
+def test_more_classes_wider_features_and_images_are_given_more(monkeypatch):
+    monkeypatch.setattr(budget, "_pace", lambda: 1.0)
+
+    def kept(data, labels, width, **settings):
+        monkeypatch.setattr(budget, "_embedding", lambda prepared: (0.0, width))
+        prepared = next(train(data, label=labels, method="simclr", epochs=1, settings=settings)).prepared
+        return 100 - budget.parts_of_budget(prepared, 100.0)[0]
+
+    number = np.arange(2000)
+    two, ten, wide = kept(ROWS_2000, number % 2, 8), kept(ROWS_2000, number % 10, 8), kept(ROWS_2000, number % 10, 512)
+    assert two < ten < wide
+    few = sum(size * 10 for size in (1, 2, 5, 10, 50)) + (0.01 + 0.1) * 1600  # 200 a class are more than there are
+    assert wide - ten == pytest.approx(2 * 504 * (0.26 * 10 * few / 1e6 + 0.007 * (0.6 * 0.16 + 0.4 * 0.02)), rel=0.02)
+    images = np.zeros((2000, 8, 8), dtype=np.uint8) + number[:, None, None].astype(np.uint8)
+    assert kept(images, number % 2, 8) > two + budget._IMAGES
 
 
 def test_a_run_probes_so_many_rows_and_a_resumed_one_as_many(monkeypatch, tmp_path):

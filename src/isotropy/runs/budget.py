@@ -1,18 +1,21 @@
 """How a budget of seconds is divided: training gets what embedding and evidence leave of it."""
 
+import math
 from time import perf_counter
 
 import numpy as np
+import pandas as pd
 import torch
 
 from isotropy.batch import take
 from isotropy.evaluation.evaluate import TEST_ROWS, TRAIN_ROWS
 from isotropy.evaluation.evidence import FURTHER_ROWS
-from isotropy.evaluation.features import Features
+from isotropy.evaluation.features import WIDEST, Features
 from isotropy.evaluation.measured import measure
-from isotropy.evaluation.problem import Problem
+from isotropy.evaluation.problem import OF_NUMBERS, PER_CLASS, Problem
 from isotropy.representation.embedding import chunk_size
 from isotropy.representation.embeddings import LEARNT_ROWS, learn_embedding
+from isotropy.runs.division import Label
 from isotropy.runs.prepare import Prepared
 from isotropy.threads import side_by_side
 from isotropy.training import comm
@@ -23,13 +26,16 @@ LEAST_TRAINING = 0.25
 PROBED = ((TRAIN_ROWS, TEST_ROWS), (TRAIN_ROWS, 10_000), (TRAIN_ROWS, 5_000), (5_000, 5_000), (2_500, 2_500))
 NEGLIGIBLE = 0.02  # of the budget: no reason to train shorter
 _MEASURED_ROWS = 512
-# CPU seconds by benchmarks/evidence.py, on one thread: to make the features of baselines, and to evaluate 30,000 rows
-# of a representation, of which so much for each column that probes see (at most 1,024) and each of a wider one.
-_BEGIN, _ROWS, _COLUMN, _WIDE = 4.0, 5.5, 0.016, 0.003
-_WIDEST = 1024
+# CPU seconds on one thread of the machine of benchmarks/evidence.py. To make the features of baselines, and of images
+# patches and principal axes besides, for each of them of so many pixels a side.
+_BEGIN, _IMAGES, _IMAGE = 4.0, 7.0, 0.003
+_IMAGE_SIDE = 32  # larger ones are averaged down
+# To evaluate 30,000 rows of a representation, of which so much for each column that probes see and each of a wider one.
+_ROWS, _COLUMN, _WIDE = 3.5, 0.007, 0.003
+# To read few labels, of which so much for each million of drawn rows times columns, and of these times classes.
+_FEW, _NUMBERS, _CLASSES = 1.2, 6.0, 0.26
 _PIECE = 0.1  # the seconds that a small piece of evidence took there
-_FEW_LABELS = 0.4  # of that time, whatever the rows are: as many are drawn
-_OF_TRAINING = 0.6  # of the rest, for the training rows
+_OF_TRAINING = 0.6  # of what grows with rows, for the training rows
 _OTHER_BASELINES = 3  # beside the trained and the untrained encoder, about as wide as the data
 _PAGE, _PAGE_ROWS = 4.0, 1500  # seconds there for the page that the command line makes of so many rows or more
 
@@ -44,18 +50,19 @@ def parts_of_budget(prepared: Prepared, budget: float, spent: float = 0.0) -> tu
     Args:
         prepared: what is trained. budget: seconds. spent: of them, so many are gone already.
     """
-    (seconds, width), labels = _embedding(prepared), len(prepared.division.labels)
-    each = 2 * _per_representation(width) + _OTHER_BASELINES * _per_representation(_raw_width(prepared))
-    evaluated = labels if len(prepared.test) else 0
-    after, most, pace = 0.0, PROBED[0], _pace() if evaluated else 1.0
+    (seconds, width), labels = _embedding(prepared), prepared.division.labels if len(prepared.test) else ()
+    widths = [width] * 2 + [_raw_width(prepared)] * _OTHER_BASELINES
+    after, most, pace = 0.0, PROBED[0], _pace() if labels else 1.0
     always = spent + pace * _PAGE * min(1.0, len(prepared.rows) / _PAGE_ROWS)
     for most in PROBED:
         train, test = (min(len(part), rows) for part, rows in zip((prepared.train, prepared.test), most, strict=True))
         learnt = min(len(prepared.train), LEARNT_ROWS)
         further = min(len(prepared.train) - train, FURTHER_ROWS.get(prepared.device.type, 0))
-        after = seconds * (len(prepared.rows) + learnt + labels * (train + test + further))
-        rows = _OF_TRAINING * train / TRAIN_ROWS + (1 - _OF_TRAINING) * test / TEST_ROWS
-        after += evaluated * pace * (_BEGIN + each * (_FEW_LABELS + (1 - _FEW_LABELS) * rows))
+        after = seconds * (len(prepared.rows) + learnt + len(labels) * (train + test + further))
+        share = _OF_TRAINING * train / TRAIN_ROWS + (1 - _OF_TRAINING) * test / TEST_ROWS
+        for label in labels:
+            each = sum(_rows(columns) * share + _few_labels(columns, label, train) for columns in widths)
+            after += pace * (_free_features(prepared, train + test) + each)
         after = _over_ranks(always + after, prepared)
         if after <= (1 - LEAST_TRAINING) * budget:
             break
@@ -63,9 +70,28 @@ def parts_of_budget(prepared: Prepared, budget: float, spent: float = 0.0) -> tu
     return left, most
 
 
-def _per_representation(width: int) -> float:
-    """Return about how many seconds 30,000 rows of so many columns take to evaluate."""
-    return _ROWS + _COLUMN * min(width, _WIDEST) + _WIDE * (width if width > _WIDEST else 0)
+def _free_features(prepared: Prepared, rows: int) -> float:
+    """Return about how many seconds the features of baselines take to make for so many rows."""
+    if prepared.recipe.modality != "image":
+        return _BEGIN
+    cells = math.prod(min(_IMAGE_SIDE, length) for length in prepared.rows.shape[2:])
+    return _BEGIN + _IMAGES + _IMAGE * rows * cells / _IMAGE_SIDE**2
+
+
+def _rows(columns: int) -> float:
+    """Return about how many seconds 30,000 rows of so many columns take to evaluate with all their labels."""
+    return _ROWS + _COLUMN * min(columns, WIDEST) + _WIDE * (columns if columns > WIDEST else 0)
+
+
+def _few_labels(columns: int, label: Label, train: int) -> float:
+    """Return about how many seconds few labels take to read from so many columns of so many training rows."""
+    if label.task == "labels":
+        return 0.0
+    numbers = label.task == "numbers"
+    classes = 1 if numbers else len(pd.unique(pd.Series(label.values).dropna()))
+    sizes = [size * train if size < 1 else size * classes for size in (OF_NUMBERS if numbers else PER_CLASS)]
+    drawn = sum(size for size in sizes if size <= train)
+    return _FEW + (_NUMBERS if numbers else _CLASSES * classes) * drawn * min(columns, WIDEST) / 1e6
 
 
 def _pace() -> float:
