@@ -23,6 +23,7 @@ BENCHMARKS = (
     "table",
     "table_pretraining",
     "estimator",
+    "embedding",
     "lfr",
     "precision",
     "structured",

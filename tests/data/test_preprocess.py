@@ -80,6 +80,18 @@ def test_missing_values_are_interpolated_in_time():
     np.testing.assert_allclose(learnt.std, np.nanstd(holes, axis=(0, 2)), rtol=1e-12)
 
 
+def test_series_are_standardised_alike_alone_and_among_many_in_memory_of_their_own():
+    values = np.random.default_rng(2).normal(size=(600, 3, 64))
+    values[7, 1, 3:9], values[8, 2] = np.nan, np.nan
+    values[9, 0, 0] = 1e30
+    series = SeriesPreprocess.learn(values[:5])
+    before, whole = values.copy(), series.transform(values)
+    for row in (0, 7, 8, 9, 599):
+        assert torch.equal(series.transform(values[row : row + 1])[0], whole[row])
+    np.testing.assert_array_equal(values, before)
+    assert whole.isfinite().all() and whole.max() <= 1e6
+
+
 def test_interpolation_equals_numpy_everywhere():
     draw = np.random.default_rng(1)
     values = draw.normal(size=(40, 2, 9))

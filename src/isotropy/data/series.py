@@ -16,12 +16,14 @@ from isotropy.batch import Batch, WindowRows, batched, filled, lengths, map_rows
 from isotropy.data.overlapping import WindowArray, series_of, windows_like
 from isotropy.data.preprocess import Preprocess
 from isotropy.data.recordings.format import Format
-from isotropy.data.tensors import as_array, as_tensor, pieces
+from isotropy.data.tensors import PIECE, as_array, as_tensor, pieces
 from isotropy.data.unequal import ends, padded
 from isotropy.errors import UserError, counted
 
 # As for tables: training values never reach it.
 LIMIT = 1e6
+# Numbers that are standardised at once: in a processor's cache, where fresh memory for each operation would cost more.
+_CACHED = 1 << 16
 
 
 @dataclass(kw_only=True, eq=False)
@@ -240,9 +242,15 @@ class SeriesPreprocess(Preprocess):
         kept = list(self.kept)
         mean, std = np.array([self.mean, self.std])[..., None]
         rows = np.empty((len(array), len(kept), array.shape[2]), dtype=np.float32)
-        for part, piece in _finite(array):
-            scaled = np.clip((interpolate(piece[:, kept]) - mean) / std, -LIMIT, LIMIT)
-            rows[part] = np.nan_to_num(scaled, nan=0.0)
+        for part, piece in _finite(array, values=_CACHED):
+            own = piece if len(kept) == piece.shape[1] else piece[:, kept]
+            there = interpolate(own)
+            there -= mean
+            there /= std
+            np.clip(there, -LIMIT, LIMIT, out=there)
+            if there is not own:  # some were missing; what a series lacks altogether still is
+                there[np.isnan(there)] = 0.0
+            rows[part] = there
         return rows
 
     def _stepwise(self, series: NDArray[Any]) -> NDArray[np.float32]:
@@ -283,14 +291,15 @@ def _series(values: Any) -> NDArray[Any]:
     return array
 
 
-def _finite(array: NDArray[Any], rows: NDArray[np.int64] | None = None) -> Iterator[tuple[slice, NDArray[np.float64]]]:
-    """Yield what `pieces` does as float64; infinities are refused."""
+def _finite(
+    array: NDArray[Any], rows: NDArray[np.int64] | None = None, values: int = PIECE
+) -> Iterator[tuple[slice, NDArray[np.float64]]]:
+    """Yield what `pieces` does as float64, in memory of its own; infinities are refused."""
     # Sums of overlapping windows are in the order of windows that do not share memory.
     order: Any = "C" if isinstance(array, np.ndarray) and series_of(array) is not None else "K"
-    for part, values in pieces(array, rows):
-        piece = values.astype(np.float64, order=order)
-        infinite = np.isinf(piece)
-        if infinite.any():
+    for part, some in pieces(array, rows, values):
+        piece = some.astype(np.float64, order=order)
+        if not np.isfinite(piece).all() and (infinite := np.isinf(piece)).any():
             row, channel, time = np.argwhere(infinite)[0].tolist()
             place = part.start + row if rows is None else rows[part.start + row]
             raise UserError(

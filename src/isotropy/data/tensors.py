@@ -131,8 +131,10 @@ def as_tensor(values: NDArray[Any]) -> Tensor:
     return torch.from_numpy(values if values.flags.writeable else values.copy())
 
 
-def pieces(array: NDArray[Any], rows: NDArray[np.int64] | None = None) -> Iterator[tuple[slice, NDArray[Any]]]:
-    """Yield an array, or those of its rows, piece by piece: where a piece stands in the whole, and the piece.
+def pieces(
+    array: NDArray[Any], rows: NDArray[np.int64] | None = None, values: int = PIECE
+) -> Iterator[tuple[slice, NDArray[Any]]]:
+    """Yield an array, or those of its rows, in pieces of about so many values: where each stands, and the piece.
 
     Example:
         >>> list(pieces(np.array([5, 6, 7]), np.array([2, 0])))
@@ -141,10 +143,10 @@ def pieces(array: NDArray[Any], rows: NDArray[np.int64] | None = None) -> Iterat
     if isinstance(array, Pieces):
         begin = 0
         for one in array.read():
-            for part, piece in pieces(one):
+            for part, piece in pieces(one, None, values):
                 yield slice(begin + part.start, begin + part.stop), piece
             begin += len(one)
         return
     size = max(1, int(np.prod(array.shape[1:])))
-    for part in batched(len(array) if rows is None else len(rows), rows=max(1, PIECE // size)):
+    for part in batched(len(array) if rows is None else len(rows), rows=max(1, values // size)):
         yield part, array[part if rows is None else rows[part]]
