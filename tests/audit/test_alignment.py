@@ -5,7 +5,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from isotropy.audit.alignment import aligned, coarse, fitting, reduced
+from isotropy.audit.alignment import _correlation, _slopes, aligned, coarse, fitting, reduced
 
 
 def smooth(*shape):
@@ -62,16 +62,26 @@ def test_a_part_of_a_row_leads_to_its_copy_among_rows_that_are_nearly_alike(how,
     # Rows of one family: what varies most is the same in all, and copies share the small rest.
     x = torch.sin(torch.linspace(0, 6, shape[-1])) + 0.1 * smooth(*shape)
     rows = reduced(torch.cat([x, changed(x[:6], how)]))
-    found = fitting(rows, 5)
-    assert found.shape == (66, 5) and not (found == np.arange(66)[:, None]).any()
+    found, excess = fitting(rows, 5)
+    assert found.shape == excess.shape == (66, 5) and not (found == np.arange(66)[:, None]).any()
     assert (found[:6] == np.arange(60, 66)[:, None]).any(axis=1).mean() >= 0.8
     assert (found[60:] == np.arange(6)[:, None]).any(axis=1).mean() >= 0.8
+
+
+def test_a_copy_is_more_alike_than_others_where_a_family_is_more_alike():
+    # Ten rows of one family are nearer to each other than a copy with a little noise is to its row.
+    x = smooth(34, 1, 128)
+    rows = reduced(torch.cat([x[:1] + 0.005 * x[1:11], x[11:31], x[11:12] + 0.1 * x[31:32]]))
+    found, excess = fitting(rows, 4)
+    assert found[10, 0] == 30 and found[30, 0] == 10
+    assert set(np.argsort(-excess, axis=None)[:2] // 4) == {10, 30}
 
 
 @pytest.mark.parametrize("shape", [(12, 1, 6), (12, 3, 8, 8)])
 def test_parts_of_small_and_constant_rows_are_numbers(shape):
     x = torch.cat([torch.ones(2, *shape[1:]), smooth(*shape)])
-    found = fitting(reduced(x), 3)
+    found, excess = fitting(reduced(x), 3)
+    assert np.isfinite(excess).all() and excess.min() >= 0
     assert found.shape == (14, 3) and found.min() >= 0 and found.max() < 14
 
 
@@ -83,3 +93,38 @@ def test_twins_in_what_varies_most_are_told_from_copies():
     one = np.arange(6)
     copies, twins = 1 - aligned(rows, one, one + 6), 1 - aligned(rows, one, one + 12)
     assert copies.max() < twins.min() / 3, (copies, twins)
+
+
+@pytest.mark.parametrize("shape", [(8, 1, 131), (8, 1, 28, 28)])
+def test_rough_rows_fit_exactly(shape):
+    # Rough rows fit within a step or not at all, so a search that leaps over the place ends beside it.
+    x = torch.randn(*shape, generator=torch.Generator().manual_seed(0))
+    kernel = torch.tensor([0.25, 0.5, 0.25])
+    for axis in range(2, x.ndim):
+        x = sum(weight * x.roll(away, axis) for weight, away in zip(kernel, (-1, 0, 1)))
+    size = shape[-1] - shape[-1] // 5
+    part = x[..., 3 : 3 + size] if len(shape) == 3 else x[..., 2 : 2 + size, 3 : 3 + size]
+    mode = "linear" if len(shape) == 3 else "bilinear"
+    cropped = F.interpolate(part, size=x.shape[2:], mode=mode, align_corners=False)
+    moved = x[..., [min(i + 4, shape[-1] - 1) for i in range(shape[-1])]]
+    rows, one = reduced(torch.cat([x, moved, cropped])), np.arange(8)
+    assert aligned(rows, one, one + 8).min() > 1 - 1e-5
+    assert aligned(rows, one, one + 16).min() > (0.9995 if len(shape) == 3 else 0.99)
+
+
+@pytest.mark.parametrize("shape", [(4, 2, 96), (4, 3, 24, 24)])
+def test_the_gradient_of_the_correlation_is_that_of_small_steps(shape):
+    x = reduced(F.avg_pool2d(smooth(*shape), 5, 1, 2) if len(shape) == 4 else F.avg_pool1d(smooth(*shape), 9, 1, 4))
+    a, b = x, x.roll(1, -1)
+    flat = len(shape) == 3
+    theta = torch.tensor([[-0.06, 0.0 if flat else 0.013, 0.021]]).repeat(len(x), 1)
+    planes = torch.cat([b, *_slopes(b)], dim=1)
+    value, gradient, curvature = _correlation(a, planes, theta)
+    axes = [0, 2] if flat else [0, 1, 2]
+    assert gradient.shape == (4, len(axes)) and curvature.shape == (4, len(axes), len(axes))
+    for place, axis in enumerate(axes):
+        step = torch.zeros(3)
+        step[axis] = 0.004
+        higher, lower = (_correlation(a, planes, theta + sign * step)[0] for sign in (1, -1))
+        expected = (higher - lower) / 0.008
+        assert torch.allclose(gradient[:, place], expected, rtol=0.2, atol=0.15 * float(expected.abs().max()))

@@ -14,7 +14,7 @@ from isotropy.audit.linkage import beside
 from isotropy.search import neighbour_graph
 
 _PLAIN = 5  # candidates by the values, beside those by the embedding
-_FITTING, _ALL = 6, 8192  # candidates by all parts of all rows, of so many rows at most: it grows with their square
+_FITTING, _ALL = 8, 8192  # candidates by all parts of all rows, of so many rows at most: it grows with their square
 _LAID = 1_000_000  # candidates of all rows whose crops are compared, about
 LOCAL = 10  # of them say how dense it is
 # By what the nearest row was found.
@@ -62,12 +62,9 @@ def _nearest(of: Given, near: Neighbours, raw_near: Neighbours | None, alone: ND
         # Copies of another gain or brightness are next to each other without them, whatever the embedding says.
         plain = neighbour_graph(without_gain(raw.pictures), min(_PLAIN, count - 1))[1]
         each = max(_LAID // count, LOCAL)
-        likely = np.empty((count, 0), dtype=np.int64)
-        if count <= _ALL:
-            likely = fitting(raw.pictures, min(_FITTING, count - 1), raw.blocks)
-        candidates = np.concatenate([likely, near[1][:, :each], plain], axis=1)
-        found = by_alignment(raw.pictures, candidates, alone, raw.blocks, likely=likely.shape[1])
-        return found, _ALIGNMENT
+        candidates = np.concatenate([near[1][:, :each], plain], axis=1)
+        likely = fitting(raw.pictures, min(_FITTING, count - 1), raw.blocks) if count <= _ALL else None
+        return by_alignment(raw.pictures, candidates, alone, raw.blocks, likely), _ALIGNMENT
     if raw_near is not None:
         assert raw is not None and raw.columns is not None and raw.codes is not None
         candidates = np.concatenate([raw_near[1][:, :LOCAL], beside(raw.columns)], axis=1)

@@ -18,7 +18,8 @@ Rows = NDArray[np.int64]
 _ALIGNED, _FRACTION = (1500, 8000), 0.2  # pairs that are laid on each other: at least, at most, and of the rows
 _BULK = 500  # rows that show how alike nearest rows are
 _COPIES = 5  # of one row of a table, at most, each of which is named
-_TRIED = 2  # candidates of a row that are laid on it
+_TRIED = 2  # candidates of a row that are laid on it, by their crops
+_LIKELY = 2  # pairs for each row that are laid on each other, by all their parts
 
 
 @dataclass(frozen=True)
@@ -40,8 +41,9 @@ class Near:
 
 
 def by_alignment(
-    rows: Tensor, candidates: Rows, alone: NDArray[np.bool_], apart: NDArray[np.int64] | None = None, likely: int = 0
-) -> Near:
+    rows: Tensor, candidates: Rows, alone: NDArray[np.bool_], apart: NDArray[np.int64] | None = None,
+    likely: tuple[Rows, NDArray[np.float32]] | None = None,
+) -> Near:  # fmt: skip
     """Return the nearest rows among `candidates` (N, K), once each is cropped, shifted and amplified to fit the other.
 
     The distance is the square root of 1 - correlation. Its bulk is that of 500 rows, evenly spread.
@@ -49,7 +51,7 @@ def by_alignment(
     Args:
         rows: as `alignment.reduced` gives them. alone: (N,) which rows have no copy, and show what is usual.
         apart: (N,) blocks; rows of one block are not compared.
-        likely: of the first candidates so many are laid on each row, whatever their crops say.
+        likely: further candidates and how likely each pair is, as `alignment.fitting` gives them.
     """
     found = coarse(rows, candidates)
     if apart is not None:
@@ -61,16 +63,33 @@ def by_alignment(
     bulk = usual[np.unique(np.linspace(0, len(usual) - 1, min(len(usual), _BULK)).astype(np.int64))]
     closest = np.argsort(-best, kind="stable")[: int(np.clip(_FRACTION * len(rows), *_ALIGNED))]
     looked = np.union1d(closest, bulk)
-    planes = grey(rows)
-    first = np.broadcast_to(np.arange(likely), (len(looked), likely))
-    one, tried = looked, np.concatenate([order[looked][:, : min(_TRIED, candidates.shape[1])], first], axis=1)
-    fits = np.stack([aligned(planes, one, candidates[one, place]) for place in tried.T], axis=1).astype(np.float64)
-    fits[np.take_along_axis(found[one], tried, axis=1) <= -1.0] = -1.0
-    at = fits.argmax(axis=1)
-    partner[one], best[one] = candidates[one, tried[np.arange(len(one)), at]], fits.max(axis=1)
+    tried = order[looked][:, : min(_TRIED, candidates.shape[1])]
+    pairs = [(looked[:, None], candidates[looked[:, None], tried], found[looked[:, None], tried] > -1.0)]
+    if likely is not None:
+        others, excess = likely
+        kept = excess >= np.sort(excess, axis=None)[-min(_LIKELY * len(rows), excess.size)]
+        # What is usual has to be as well looked for as what is not.
+        kept[bulk] = True
+        pairs.append((places[:, None], others, kept & np.isfinite(excess)))
+    one, other = _each_once(pairs)
+    fits = aligned(grey(rows), one, other).astype(np.float64)
+    # The best fit of each row, the first of equal ones.
+    row, fellow, fit = np.concatenate([one, other]), np.concatenate([other, one]), np.tile(fits, 2)
+    ordered = np.lexsort((fellow, -fit, row))
+    laid, first = np.unique(row[ordered], return_index=True)
+    partner[laid], best[laid] = fellow[ordered][first], fit[ordered][first]
     distance = np.sqrt(np.maximum(1 - best, 1e-7))
     probability = tails.upper(-np.log(distance), -np.log(distance[bulk]))
     return Near(partner, distance, distance, probability, np.zeros(len(rows), dtype=np.int64))
+
+
+def _each_once(pairs: Sequence[tuple[Rows, Rows, NDArray[np.bool_]]]) -> tuple[Rows, Rows]:
+    """Return the pairs of rows and others that are kept, (P,) and (P,), each once whichever comes first."""
+    one, other = (
+        np.concatenate([np.broadcast_to(pair[side], pair[2].shape)[pair[2]] for pair in pairs]) for side in (0, 1)
+    )
+    low, high = np.unique(np.stack([np.minimum(one, other), np.maximum(one, other)]), axis=1)
+    return low, high
 
 
 def by_agreement(
