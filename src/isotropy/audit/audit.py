@@ -10,6 +10,7 @@ from scipy.stats import binom
 
 from isotropy.audit import tails
 from isotropy.audit.copies import LOCAL, Neighbours, copies_of, twins
+from isotropy.audit.dependence import inconsistent
 from isotropy.audit.given import Given, given
 from isotropy.audit.issue import KINDS, Audit, Issue
 from isotropy.audit.wrong_labels import label_issues, standardised
@@ -57,7 +58,6 @@ def issues_of(of: Given, progress: Callable[[str], None] = lambda what: None) ->
     progress("finding the neighbours of every row")
     count, notes = len(of.vectors), list(of.notes)
     k = min(_NEIGHBOURS, count - 1)
-    # Combinations of usual values, as tables have them, are unusual in their direction, and single values in distance.
     table = of.raw is not None and of.raw.features is not None
     space = _directions(of.vectors) if table else of.vectors
     near = neighbour_graph(space, k)
@@ -72,11 +72,11 @@ def issues_of(of: Given, progress: Callable[[str], None] = lambda what: None) ->
         progress("reading the labels out of fold")
         found |= label_issues(of, space, near, notes)
     progress("looking for outliers")
-    if raw_near is None:
-        found["outlier"] = _outliers(near, "the embedding")
-    else:
-        far = _outliers(raw_near, "its columns")
-        found["outlier"] = _either(_outliers(near, "directions of the embedding"), far)
+    found["outlier"] = _outliers(near, "the embedding") if raw_near is None else _outliers(raw_near, "its columns")
+    if of.raw is not None and of.raw.columns is not None and of.raw.columns.shape[1] > 1:
+        assert of.raw.codes is not None
+        progress("looking for values that do not go together")
+        found["inconsistent"] = inconsistent(of.raw.columns, of.raw.codes, of.raw.names)
     if of.groups is not None:
         found["group"] = _groups(of, near)
     if of.raw is not None:
@@ -101,16 +101,6 @@ def _outliers(near: Neighbours, space: str) -> Issue:
 
     score = 1 - tails.lower_is_worse(distance)
     return Issue(tails.rare(probability), score, reason, f"distance to neighbours in {space}")
-
-
-def _either(one: Issue, other: Issue) -> Issue:
-    """Return rows that have either issue; the score is that of `one`, and lower where `other` names the row."""
-    score = np.where(other.issue, np.minimum(one.score, other.score), one.score)
-
-    def reason(row: int) -> str:
-        return other.reason(row) if other.issue[row] else one.reason(row)
-
-    return Issue(one.issue | other.issue, score, reason, f"{one.method}, or in its columns")
 
 
 def _groups(of: Given, near: Neighbours) -> Issue:

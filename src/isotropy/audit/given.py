@@ -11,7 +11,7 @@ from torch import Tensor
 
 from isotropy.audit.alignment import reduced
 from isotropy.batch import Batch, batched, filled
-from isotropy.data import Data
+from isotropy.data import Data, TablePreprocess
 from isotropy.errors import UserError
 from isotropy.evaluation import leaks
 from isotropy.evaluation.task import Task, decided
@@ -30,7 +30,8 @@ class Raw:
         variation: (N,) deviation of the values in an image or a series, or the fraction of a table's cells that are
             there; 0 is a blank or constant row.
         pictures: rows that can be laid on each other, (N, C, h, w), or None.
-        columns: of a table (N, C), NaN where missing, or None. codes: (C,) which of them are categories.
+        columns: of a table (N, C), NaN where missing, or None. codes: (C,) which of these are categories.
+        names: what these are called, (C,).
         features: columns of a table as distances see them, (N, F), or None.
         blocks: (N,) rows of one block overlap in time and are no copies of each other, or None.
     """
@@ -42,6 +43,7 @@ class Raw:
     codes: NDArray[np.bool_] | None = None
     features: NDArray[np.float32] | None = None
     blocks: NDArray[np.int64] | None = None
+    names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -120,9 +122,11 @@ def raw_of(representation: Representation, rows: Tensor | Batch, data: Data | No
     if modality.as_columns is not None:
         columns, codes = modality.as_columns(preprocess, rows)
         there = np.isfinite(columns).any(axis=0)
+        known = preprocess.names() if isinstance(preprocess, TablePreprocess) else range(1, len(codes) + 1)
+        names = tuple(f"column {name}" for name, some in zip(known, there, strict=True) if some)
         columns, codes = columns[:, there], codes[there]
         present = np.isfinite(columns).mean(axis=1) if columns.shape[1] else np.ones(len(columns))
-        return Raw(first, present, columns=columns, codes=codes, features=preprocess.features(rows))
+        return Raw(first, present, columns=columns, codes=codes, names=names, features=preprocess.features(rows))
     variation = np.concatenate([_variation(rows[piece]) for piece in batched(len(rows), rows=4096)])
     # Series of unequal length go on with 0 behind their ends.
     values = filled(rows)

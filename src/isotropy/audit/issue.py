@@ -17,6 +17,7 @@ KINDS = {
     "label": "likely wrong labels",
     "misplaced": "rows that sit in another class",
     "outlier": "unlike all others",
+    "inconsistent": "values that do not go together",
     "group": "rows known by their group",
     "blank": "blank or constant rows",
 }

@@ -167,7 +167,7 @@ def read_numbers(
 def _strength(x: NDArray[np.float32], y: Rows, parts: list[Rows], seed: int) -> float:
     """Return the strength of regularisation of the least log loss in the first fold."""
     held = parts[0]
-    kept = _learnt(len(y), held, seed)[:_CHOOSING]
+    kept = learnt(len(y), held, seed)[:_CHOOSING]
     tested = held[:_CHOOSING]
 
     def loss(strength: float) -> float:
@@ -180,7 +180,7 @@ def _out_of_fold(reader: Reader, x: NDArray[np.float32], y: NDArray[Any], parts:
     width = int(y.max()) + 1 if y.dtype.kind == "i" else 1
     out = np.zeros((len(y), width))
     for held in parts:
-        kept = _learnt(len(y), held, seed)
+        kept = learnt(len(y), held, seed)
         out[held] = _widened(reader, x[kept], y[kept], x[held], width)
     return out
 
@@ -195,7 +195,8 @@ def _widened(reader: Reader, x: NDArray[np.float32], y: NDArray[Any], asked: NDA
     return out
 
 
-def _learnt(count: int, held: Rows, seed: int) -> Rows:
+def learnt(count: int, held: Rows, seed: int) -> Rows:
+    """Return at most 10,000 of `count` rows that a model learns from which is asked of the rows `held`."""
     kept = np.setdiff1d(np.arange(count), held)
     return np.random.default_rng(seed).permutation(kept)[:_LEARNT]
 
@@ -212,7 +213,9 @@ def _linear(strength: float) -> Reader:
 
 def _trees(codes: NDArray[np.bool_] | None, seed: int) -> Reader:
     def read(x: NDArray[np.float32], y: NDArray[np.int64], asked: NDArray[np.float32]) -> Floats:
-        trees = HistGradientBoostingClassifier(max_iter=60, categorical_features=_few(codes, x), random_state=seed)
+        trees = HistGradientBoostingClassifier(
+            max_iter=60, categorical_features=few_levels(codes, x), random_state=seed
+        )
         with threadpool_limits(limits=1):  # on busy cores two threads take ten times as long
             return trees.fit(x, y).predict_proba(asked)
 
@@ -221,14 +224,16 @@ def _trees(codes: NDArray[np.bool_] | None, seed: int) -> Reader:
 
 def _tree_regressor(codes: NDArray[np.bool_] | None, seed: int) -> Reader:
     def read(x: NDArray[np.float32], y: NDArray[np.int64], asked: NDArray[np.float32]) -> Floats:
-        trees = HistGradientBoostingRegressor(max_iter=100, categorical_features=_few(codes, x), random_state=seed)
+        trees = HistGradientBoostingRegressor(
+            max_iter=100, categorical_features=few_levels(codes, x), random_state=seed
+        )
         with threadpool_limits(limits=1):
             return trees.fit(x, y).predict(asked)
 
     return read
 
 
-def _few(codes: NDArray[np.bool_] | None, x: NDArray[np.float32]) -> NDArray[np.bool_] | None:
+def few_levels(codes: NDArray[np.bool_] | None, x: NDArray[np.float32]) -> NDArray[np.bool_] | None:
     """Return which columns are categories that scikit-learn's trees take: of at most 255 levels."""
     return None if codes is None else codes & ~(np.nanmax(x, axis=0, initial=0.0) >= 255)
 

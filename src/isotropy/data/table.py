@@ -120,6 +120,11 @@ class TablePreprocess(Preprocess):
         codes = np.arange(out.shape[1]) >= len(numeric)
         return out.astype(np.float32), codes
 
+    def names(self) -> list[str]:
+        """Return what the columns that `columns` gives are called, D texts."""
+        ordered = sorted(self.schema.columns, key=lambda column: column.kind == "categorical")
+        return [column.name for column in ordered]
+
     def features(self, rows: Tensor) -> NDArray[np.float32]:
         """Return stored rows as (N, F) float32, codes expanded one-hot (unknown and missing included)."""
         stored = rows.detach().cpu().numpy()
