@@ -8,7 +8,6 @@ for itself (RssAnon), beyond what it has with the encoder loaded and before the 
 
 import argparse
 import json
-import os
 import tempfile
 import threading
 import time
@@ -27,8 +26,6 @@ from isotropy.representation import Representation
 
 BLOCKS = (32, 128)  # megabytes
 FILES = 20
-# What decides how much memory a process keeps that it no longer uses; said in the record.
-ALLOCATORS = ("MALLOC_ARENA_MAX", "MALLOC_TRIM_THRESHOLD_", "ARROW_DEFAULT_MEMORY_POOL")
 
 
 class Actor:
@@ -45,7 +42,7 @@ class Actor:
             for place in Path("/proc").glob("[0-9]*"):
                 try:
                     title = (place / "cmdline").read_bytes()[:60]
-                    if b"Embed" not in title or b"__init__" in title:
+                    if b"MapBatches(" not in title or b"__init__" in title:
                         continue
                     status = (place / "status").read_text()
                     spent = (place / "stat").read_text().rpartition(")")[2].split()[11:13]
@@ -76,9 +73,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=1_000_000)
     asked = parser.parse_args()
     torch.set_num_threads(1)
-    set_here = [f"{name}={os.environ[name]}" for name in ALLOCATORS if name in os.environ]
-    command = " ".join([*set_here, f"python benchmarks/ray_data.py --rows {asked.rows}"])
-    record = {"command": command, "ray": ray.__version__, "blocks": []}
+    record = {"command": f"python benchmarks/ray_data.py --rows {asked.rows}", "ray": ray.__version__, "blocks": []}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_rows(folder / "big", asked.rows)

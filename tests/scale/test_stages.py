@@ -13,7 +13,7 @@ from isotropy.representation import Representation
 from isotropy.scale import Embed, Predict
 from isotropy.scale.batches import array_of
 from isotropy.scale.datasets import _best
-from isotropy.scale.stages import Nearest, Score
+from isotropy.scale.stages import InPieces, Nearest, Score
 from isotropy.search import nearest
 
 
@@ -35,6 +35,17 @@ def test_a_missing_whole_number_and_an_empty_batch_change_nothing(table):
     z = np.concatenate([array_of(part, "embedding") for part in parts])
     np.testing.assert_array_equal(z, made.transform(frame))
     assert len({part.schema for part in parts}) == 1
+
+
+def test_a_block_in_pieces_gives_the_rows_of_the_whole_and_without_rows_their_columns(table):
+    made, frame = table
+    block = pa.concat_tables([pa.Table.from_pandas(frame[:7]), pa.Table.from_pandas(frame[7:])])
+    in_pieces = InPieces(Embed, {"run": made, "keep": ["a"]}, rows=64)
+    parts = list(in_pieces(block))
+    assert [len(part) for part in parts] == [64, 64, 64, 64, 44]
+    np.testing.assert_array_equal(array_of(pa.concat_tables(parts), "embedding"), made.transform(frame))
+    (empty,) = in_pieces(block.slice(0, 0))
+    assert len(empty) == 0 and empty.schema == parts[0].schema
 
 
 @pytest.mark.parametrize("column", [np.float32, list, "tensor"])

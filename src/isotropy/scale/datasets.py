@@ -13,13 +13,20 @@ from isotropy.errors import UserError
 from isotropy.evaluation.metrics import METRICS
 from isotropy.finetuning import load as load_finetuned
 from isotropy.representation import load
-from isotropy.scale.stages import ADDITIVE, Embed, Nearest, Predict, Score
+from isotropy.scale.stages import ADDITIVE, Embed, InPieces, Nearest, Predict, Score
 
 if TYPE_CHECKING:
     from ray.data import Dataset
 
 # Rows of a batch: an actor holds the arrays that are made of so many, beside the block that it fills.
 BATCH_ROWS = 4096
+# Of an actor's allocators: what a block took is given back when it is gone, in place of being kept for the next one.
+_ALLOCATORS = {
+    "ARROW_DEFAULT_MEMORY_POOL": "system",
+    "MALLOC_ARENA_MAX": "1",
+    "MALLOC_MMAP_THRESHOLD_": "65536",
+    "MALLOC_TRIM_THRESHOLD_": "65536",
+}
 
 
 def embed(
@@ -30,7 +37,7 @@ def embed(
     """Return a data set with the embeddings of all rows in a column of tensors, computed where the blocks are.
 
     They equal those of `Representation.transform` to the bit, on one kind of machine with `num_cpus` threads. An actor
-    holds `batch_size` rows and, of Ray, three to six blocks (`DataContext.target_max_block_size`). Blocks come in any
+    holds `batch_size` rows and two blocks of its output (`DataContext.target_max_block_size`). Blocks come in any
     order unless `DataContext.execution_options.preserve_order` is set; rows within one stay in theirs.
 
     Args:
@@ -146,8 +153,9 @@ def _mapped(
         )
     # As many as are asked for at once (`size`) may take all CPUs, and reading would wait for one without end.
     return dataset.map_batches(
-        stage, fn_constructor_kwargs=options, compute=ActorPoolStrategy(min_size=1, max_size=actors),
-        batch_format="pyarrow", batch_size=batch_size, num_cpus=num_cpus,
+        InPieces, fn_constructor_kwargs={"stage": stage, "options": options, "rows": batch_size},
+        compute=ActorPoolStrategy(min_size=1, max_size=actors), batch_format="pyarrow", batch_size=None,
+        num_cpus=num_cpus, runtime_env={"env_vars": _ALLOCATORS},
     )  # fmt: skip
 
 

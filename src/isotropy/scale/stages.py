@@ -1,6 +1,6 @@
 """What is done with each batch: callable classes for `Dataset.map_batches`, an object of which lives in each actor."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from isotropy.batch import batched
 from isotropy.data.frames import arrow_to_pandas
 from isotropy.errors import UserError
 from isotropy.evaluation.metrics import METRICS
@@ -23,6 +24,29 @@ ADDITIVE = {
     "classes": ("accuracy", "balanced accuracy", "macro F1", "log loss"),
     "numbers": ("R2", "RMSE", "MAE"),
 }
+
+
+class InPieces:
+    """A stage that gets whole blocks and takes them in pieces: `map_batches(InPieces, batch_size=None, ...)`.
+
+    Where Ray makes the batches itself, it first copies a block that consists of many chunks.
+
+    Args:
+        stage: `Embed` or another of these classes. options: its keywords. rows: of a piece, at most.
+
+    Example:
+        >>> in_pieces = InPieces(lambda: pa.Table.to_pydict, {}, rows=2)
+        >>> list(in_pieces(pa.table({"id": [4, 5, 6]})))
+        [{'id': [4, 5]}, {'id': [6]}]
+    """
+
+    def __init__(self, stage: Callable[..., Any], options: Mapping[str, Any], rows: int) -> None:
+        self.stage, self.rows = stage(**options), rows
+
+    def __call__(self, block: pa.Table) -> Iterator[Any]:
+        """Yield what the stage makes of each piece; of a block without rows it is asked too, for the columns."""
+        for part in batched(max(1, len(block)), rows=self.rows):
+            yield self.stage(block.slice(part.start, part.stop - part.start))
 
 
 class Embed:
