@@ -2,10 +2,31 @@
 
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
+from mmap import mmap
 
 
 class UserError(ValueError):
     """A mistake in what the user gave; the command line prints its one line and exits with code 2."""
+
+
+class OutOfMemory(MemoryError):
+    """The system gives a process no more memory; the command line says so in one line."""
+
+
+def need_memory(size: int = 1 << 24) -> None:
+    """Raise OutOfMemory where the system does not give a process so many bytes more, 16 MB by default.
+
+    For before a library is called that ends the process in such a case: FBGEMM, with which torch looks vectors up,
+    writes the code for that when it is first needed, and calls it even where there was no memory for it.
+
+    Example:
+        >>> need_memory()
+    """
+    try:
+        # Not by an allocator, whose habits a large piece would change.
+        mmap(-1, size).close()
+    except OSError as error:
+        raise OutOfMemory(f"no {size:,} bytes of memory are left") from error
 
 
 def nearest(name: str, choices: Iterable[str]) -> str:

@@ -18,8 +18,11 @@ from numpy.typing import NDArray
 from pyarrow import compute, csv
 
 from isotropy.data.frames import arrow_to_pandas
+from isotropy.errors import need_memory
 
 BLOCK = 1 << 19  # larger ones take more memory, since pyarrow reads some of them ahead for each part
+# Less than a thread takes; where it is not there, starting one has ended the process.
+_THREAD = 1 << 22
 PART = 1 << 25  # bytes of a file that are worth a thread of their own
 # What unpacks a file, by the end of its name.
 PACKED: dict[str, Any] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
@@ -43,6 +46,7 @@ def read_parts(path: Path, separator: str, **convert: Any) -> pd.DataFrame | Non
     Raises:
         ArrowException: a row or a value that does not fit.
     """
+    need_memory(_THREAD)
     # A table of two columns starts the threads that pyarrow computes with. Where the system gives one thread and no
     # more, `open_csv` (26.0.1) would start the one that reads, fail at these, and wait for ever; so it fails at once.
     pa.table({"a": [0], "b": [0]}).to_pandas()

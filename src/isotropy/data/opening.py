@@ -13,7 +13,7 @@ from zlib import error as ZlibError
 import pandas as pd
 from pyarrow import ArrowException
 
-from isotropy.errors import UserError, nearest
+from isotropy.errors import OutOfMemory, UserError, nearest
 
 # What numpy, zipfile, pandas and pyarrow raise for damaged files, and for packings that Python does not know.
 _DAMAGED = (
@@ -27,7 +27,7 @@ def opening(path: Path) -> Iterator[None]:
     """Turn what reading a damaged or foreign file raises into one line that names the file."""
     try:
         yield
-    except UserError:
+    except (UserError, OutOfMemory):
         raise
     except PermissionError as error:
         raise UserError(f"{path} cannot be read: permission denied") from error

@@ -15,6 +15,7 @@ from isotropy.batch import Batch, batched, map_rows, take, tensors_of, unwrap
 from isotropy.data import Preprocess
 from isotropy.encoders import Encoder
 from isotropy.encoders.encoder import to_channels_last
+from isotropy.errors import need_memory
 
 Network = TypeVar("Network", bound=nn.Module)
 # Rows of a chunk for networks without and with convolutions or attention: the latter gain nothing from more, and
@@ -159,6 +160,7 @@ def evaluating(encoder: nn.Module, device: torch.device) -> Iterator[None]:
 
     Within one of these others change nothing, so that several threads may be in theirs at once.
     """
+    need_memory()
     training = [module for module in encoder.modules() if module.training]
     precision = torch.get_float32_matmul_precision()
     encoder.eval()

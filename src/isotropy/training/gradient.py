@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from isotropy import rng
-from isotropy.errors import UserError
+from isotropy.errors import UserError, need_memory
 from isotropy.methods.method import Method, Outputs
 from isotropy.training import comm
 from isotropy.training.checkpoint import Diverged
@@ -73,6 +73,8 @@ class Gradient:
         autocast = torch.autocast(self.device.type, torch.bfloat16) if self.bf16 else nullcontext()
         sliced = SlicedConvolutions() if self.sliced else nullcontext()
         checked = nullcontext() if self._checked else unwritten(self.method)
+        if not self._checked:
+            need_memory()
         with (
             _seeded(self.device, self.seed, step, comm.rank(), place),
             autocast,
