@@ -5,7 +5,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from isotropy.audit.alignment import _correlation, _slopes, aligned, coarse, fitting, reduced
+from isotropy.audit.alignment import _correlation, _slopes, aligned, coarse, fitting
+from isotropy.audit.pictures import reduced, thumbnails
 
 
 def smooth(*shape):
@@ -128,3 +129,12 @@ def test_the_gradient_of_the_correlation_is_that_of_small_steps(shape):
         higher, lower = (_correlation(a, planes, theta + sign * step)[0] for sign in (1, -1))
         expected = (higher - lower) / 0.008
         assert torch.allclose(gradient[:, place], expected, rtol=0.2, atol=0.15 * float(expected.abs().max()))
+
+
+@pytest.mark.parametrize("shape", [(60, 3, 32, 32), (60, 2, 64)])
+def test_thumbnails_of_another_gain_and_brightness_are_next_to_each_other(shape):
+    x = smooth(*shape)
+    found = thumbnails(torch.cat([x, 0.5 * x + 3]))
+    assert np.allclose(found[:60], found[60:], atol=1e-4) and np.allclose(np.linalg.norm(found, axis=1), 1)
+    near = found[:60] @ found[:60].T - np.eye(60)
+    assert near.max() < 0.99

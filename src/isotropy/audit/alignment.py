@@ -12,7 +12,6 @@ from torch import Tensor
 from isotropy.batch import batched
 
 Box = tuple[float, float, float]  # size, top and left, as fractions of the sides
-SIDE, STEPS = 32, 512  # pixels of a side and steps in which rows are compared, at most
 _CROPPED = 12, 48  # of a crop, of which many are compared
 # Sizes of the crops as fractions of the side, and their places in what is left.
 _SIZES = (1.0, 0.85, 0.7), (1.0, 0.92, 0.85, 0.78, 0.7)
@@ -33,19 +32,6 @@ _WHOLE = (1.0, 0.0, 0.0)
 _AXES, _WHITENED = 64, 0.5  # axes of parts, and how far their variances are brought to each other
 _FLOOR = 1e-7  # of the largest variance: what is below is rounding
 _DRAWN = 20_000  # crops by which axes are found
-
-
-def reduced(rows: Tensor) -> Tensor:
-    """Return images (N, C, H, W) or series (N, C, T), small enough to be compared in numbers, as (N, C, h, w) float32.
-
-    Example:
-        >>> reduced(torch.ones(2, 3, 900)).shape, reduced(torch.ones(2, 3, 20, 50)).shape
-        (torch.Size([2, 3, 1, 512]), torch.Size([2, 3, 20, 32]))
-    """
-    *_, height, width = _planes(rows[:1]).shape
-    size = (min(height, SIDE), min(width, STEPS if rows.ndim == 3 else SIDE))
-    pieces = batched(len(rows), row_bytes=4 * rows[0].numel())
-    return torch.cat([F.adaptive_avg_pool2d(_planes(rows[piece]).float(), size) for piece in pieces])
 
 
 def coarse(rows: Tensor, others: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -94,7 +80,7 @@ def fitting(
     Args:
         rows: as `reduced` gives them. count: below N. apart: (N,) blocks; rows of one block are not compared.
     """
-    flat, rows = rows.shape[2] == 1, grey(rows)
+    flat = rows.shape[2] == 1
     cuts, moves = _guesses(*_COMPARED[flat], flat)
     axes = _whitening(rows, cuts)
     found = torch.full((len(rows), len(rows)), -torch.inf, dtype=torch.float16)
@@ -148,15 +134,6 @@ def _whitening(rows: Tensor, boxes: Sequence[Box]) -> Tensor:
 def _described(rows: Tensor, boxes: Sequence[Box], axes: Tensor) -> Tensor:
     """Return the directions (N, G, 64) of parts of rows."""
     return F.normalize(_cut(rows, boxes) @ axes, dim=2)
-
-
-def grey(rows: Tensor) -> Tensor:
-    """Return the mean of the colours of images, which move together; series keep their channels."""
-    return rows.mean(1, keepdim=True) if rows.shape[2] > 1 else rows
-
-
-def _planes(rows: Tensor) -> Tensor:
-    return rows[:, :, None] if rows.ndim == 3 else rows
 
 
 def _boxes(flat: bool) -> Iterator[Box]:

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from isotropy.audit import tails
 from isotropy.audit.alignment import fitting
-from isotropy.audit.duplicates import Near, by_agreement, by_alignment, by_distance, sets_of, without_gain
+from isotropy.audit.duplicates import Near, by_agreement, by_alignment, by_distance, sets_of
 from isotropy.audit.given import Given
 from isotropy.audit.issue import Issue
 from isotropy.audit.linkage import beside
@@ -58,9 +58,9 @@ def _nearest(of: Given, near: Neighbours, raw_near: Neighbours | None, alone: ND
         near: neighbours in the embedding. raw_near: in the columns, of a table. alone: (N,) rows without a copy.
     """
     count, raw = len(of.vectors), of.raw
-    if raw is not None and raw.pictures is not None:
+    if raw is not None and raw.pictures is not None and raw.thumbnails is not None:
         # Copies of another gain or brightness are next to each other without them, whatever the embedding says.
-        plain = neighbour_graph(without_gain(raw.pictures), min(_PLAIN, count - 1))[1]
+        plain = neighbour_graph(raw.thumbnails, min(_PLAIN, count - 1))[1]
         each = max(_LAID // count, LOCAL)
         candidates = np.concatenate([near[1][:, :each], plain], axis=1)
         likely = fitting(raw.pictures, min(_FITTING, count - 1), raw.blocks) if count <= _ALL else None

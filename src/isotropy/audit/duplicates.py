@@ -4,14 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from torch import Tensor
 
 from isotropy.audit import tails
-from isotropy.audit.alignment import aligned, coarse, grey
+from isotropy.audit.alignment import aligned, coarse
 from isotropy.audit.linkage import agreement
 
 Rows = NDArray[np.int64]
@@ -49,7 +48,7 @@ def by_alignment(
     The distance is the square root of 1 - correlation. Its bulk is that of 500 rows, evenly spread.
 
     Args:
-        rows: as `alignment.reduced` gives them. alone: (N,) which rows have no copy, and show what is usual.
+        rows: as `pictures.reduced` gives them. alone: (N,) which rows have no copy, and show what is usual.
         apart: (N,) blocks; rows of one block are not compared.
         likely: further candidates and how likely each pair is, as `alignment.fitting` gives them.
     """
@@ -72,7 +71,7 @@ def by_alignment(
         kept[bulk] = True
         pairs.append((places[:, None], others, kept & np.isfinite(excess)))
     one, other = _each_once(pairs)
-    fits = aligned(grey(rows), one, other).astype(np.float64)
+    fits = aligned(rows, one, other).astype(np.float64)
     # The best fit of each row, the first of equal ones.
     row, fellow, fit = np.concatenate([one, other]), np.concatenate([other, one]), np.tile(fits, 2)
     ordered = np.lexsort((fellow, -fit, row))
@@ -132,12 +131,6 @@ def by_distance(distances: NDArray[np.float64], neighbours: Rows) -> Near:
     return Near(
         neighbours[:, 0], distances[:, 0], ratio, np.maximum(tails.gaps(distances), surprise), 0 * neighbours[:, 0]
     )
-
-
-def without_gain(rows: Tensor) -> NDArray[np.float32]:
-    """Return rows (N, C, h, w) with a mean of 0 in every channel and of length 1, flat: (N, D)."""
-    centred = (rows - rows.mean((2, 3), keepdim=True)).flatten(1)
-    return F.normalize(centred, dim=1).numpy()
 
 
 def sets_of(count: int, pairs: Sequence[tuple[Rows, Rows]]) -> Rows:

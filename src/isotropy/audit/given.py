@@ -9,7 +9,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from isotropy.audit.alignment import reduced
+from isotropy.audit.pictures import reduced, thumbnails
 from isotropy.batch import Batch, batched, filled
 from isotropy.data import Data, TablePreprocess
 from isotropy.errors import UserError
@@ -29,7 +29,8 @@ class Raw:
         first: (N,) the number of the first row that equals each, bit for bit.
         variation: (N,) deviation of the values in an image or a series, or the fraction of a table's cells that are
             there; 0 is a blank or constant row.
-        pictures: rows that can be laid on each other, (N, C, h, w), or None.
+        pictures: rows that can be laid on each other, (N, C, h, w), or None. thumbnails: these as distances see them,
+            (N, F), or None.
         columns: of a table (N, C), NaN where missing, or None. codes: (C,) which of these are categories.
         names: what these are called, (C,).
         features: columns of a table as distances see them, (N, F), or None.
@@ -39,6 +40,7 @@ class Raw:
     first: NDArray[np.int64]
     variation: NDArray[np.float64]
     pictures: Tensor | None = None
+    thumbnails: NDArray[np.float32] | None = None
     columns: NDArray[np.float32] | None = None
     codes: NDArray[np.bool_] | None = None
     features: NDArray[np.float32] | None = None
@@ -130,8 +132,10 @@ def raw_of(representation: Representation, rows: Tensor | Batch, data: Data | No
     variation = np.concatenate([_variation(rows[piece]) for piece in batched(len(rows), rows=4096)])
     # Series of unequal length go on with 0 behind their ends.
     values = filled(rows)
-    pictures = reduced(values) if values.ndim in (3, 4) and representation.modality in ("series", "image") else None
-    return Raw(first, variation, pictures=pictures, blocks=_blocks(data))
+    blocks = _blocks(data)
+    if values.ndim not in (3, 4) or representation.modality not in ("series", "image"):
+        return Raw(first, variation, blocks=blocks)
+    return Raw(first, variation, pictures=reduced(values), thumbnails=thumbnails(values), blocks=blocks)
 
 
 def _first(digests: list[int]) -> NDArray[np.int64]:
@@ -143,9 +147,10 @@ def _first(digests: list[int]) -> NDArray[np.int64]:
 def _variation(rows: Tensor | Batch) -> NDArray[np.float64]:
     """Return the deviation (N,) of the values that are there within a channel, the mean over channels."""
     values = filled(rows).double()
-    mask = rows.mask if isinstance(rows, Batch) else None
-    there = torch.ones_like(values) if mask is None else mask.double()
     axes = (-1,) if values.ndim == 3 else tuple(range(2, values.ndim)) if values.ndim > 2 else (1,)
+    if not isinstance(rows, Batch) or rows.mask is None:
+        return torch.std(values, axes, correction=0, keepdim=True).flatten(1).mean(1).numpy()
+    there = rows.mask.double()
     count = there.sum(axes, keepdim=True).clamp(min=1)
     mean = (values * there).sum(axes, keepdim=True) / count
     spread = (((values - mean) * there).square().sum(axes, keepdim=True) / count).sqrt()
