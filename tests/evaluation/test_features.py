@@ -43,6 +43,21 @@ def test_wide_features_of_few_rows_keep_every_angle():
     np.testing.assert_allclose(angles(form.train), angles(x[:40]), atol=1e-3)
 
 
+@pytest.mark.parametrize("width", [40, 1200])
+def test_along_their_axes_training_rows_are_uncorrelated_and_as_long_as_before(width):
+    """Above 1,024 columns a form's axes are those of the rows about zero: its mean is no part of what is asked here."""
+    rng = np.random.default_rng(0)
+    x = (rng.normal(size=(500, 30)) @ rng.normal(size=(30, width))).astype(np.float32)
+    x = np.concatenate([x, -x])
+    for form in Features(x, x).forms():
+        turned = form.turned.astype(np.float64)
+        np.testing.assert_allclose(np.linalg.norm(turned, axis=1), np.linalg.norm(form.train, axis=1), rtol=1e-4)
+        products = turned.T @ turned
+        off = products - np.diag(np.diag(products))
+        assert np.abs(off).max() < 1e-4 * np.diag(products).max(), form.name
+        assert form.principal or not np.array_equal(form.turned, form.train)
+
+
 def test_constant_columns_and_one_column():
     x = np.concatenate([np.ones((50, 1)), made(50, 2)], axis=1)
     assert np.isfinite(Features(x, x).standardised.train).all() and not Features(x, x).standardised.train[:, 0].any()

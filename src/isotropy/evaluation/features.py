@@ -26,12 +26,17 @@ _FLOOR = 1e-3  # of the mean variance: a direction with less than this is noise,
 
 @dataclass(frozen=True)
 class Form:
-    """Features in one form: training rows (N, d), test rows (M, d) and further training rows (F, d), float32."""
+    """Features in one form: training rows (N, d), test rows (M, d) and further training rows (F, d), float32.
+
+    Attributes:
+        principal: whether the columns are principal axes already.
+    """
 
     name: str
     train: Floats
     test: Floats
     further: Floats | None = None
+    principal: bool = False
 
     @cached_property
     def axes(self) -> Tensor:
@@ -39,6 +44,8 @@ class Form:
 
         Along them L-BFGS starts near the right curvature; what is fitted is the same.
         """
+        if self.principal:
+            return torch.eye(self.train.shape[1])
         some = torch.from_numpy(self.train[_spread_out(len(self.train), _TURNING_ROWS)])
         some = some - some.mean(0)
         return torch.linalg.eigh((some.T @ some).double())[1].float()
@@ -46,7 +53,7 @@ class Form:
     @cached_property
     def turned(self) -> Floats:
         """The training rows (N, d) along their principal axes."""
-        return (torch.from_numpy(self.train) @ self.axes).numpy()
+        return self.train if self.principal else (torch.from_numpy(self.train) @ self.axes).numpy()
 
 
 class Features:
@@ -130,7 +137,7 @@ class Features:
         values = values.clamp(min=0)
         there = values > 1e-10 * values[-1].clamp(min=1e-30)
         axes = (axes / (values + _FLOOR * values.mean()).sqrt())[:, there].float()
-        return Form(WHITENED, *(((part - mean) @ axes).numpy() for part in (train, *others)))
+        return Form(WHITENED, *(((part - mean) @ axes).numpy() for part in (train, *others)), principal=True)
 
     @property
     def _parts(self) -> list[Floats]:
@@ -144,7 +151,7 @@ class Features:
         kept = torch.argsort(values, descending=True)[:WIDEST]
         kept = kept[values[kept] > 1e-6 * values.max()]
         axes = some.T @ (vectors[:, kept] / values[kept].sqrt())
-        return Form(name, *(_along(part, scaled, axes) for part in self._parts))
+        return Form(name, *(_along(part, scaled, axes) for part in self._parts), principal=True)
 
 
 def affine(form: Form) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
