@@ -12,6 +12,7 @@ from rows import Row
 
 from isotropy import Planned, Recipe, Stepped, train
 from isotropy.data import Data
+from isotropy.methods import find_method
 from isotropy.runs.prepare import Prepared
 from isotropy.training import Diverged
 
@@ -33,6 +34,7 @@ def train_once(
     *,
     cpu_seconds: float | None = None,
     quick: bool = False,
+    default_views: bool = False,
     change: Callable[[Any], object] | None = None,
     watch: Callable[[Prepared, Any], object] | None = None,
 ) -> Trained:
@@ -41,10 +43,13 @@ def train_once(
     Args:
         cpu_seconds: the budget. A schedule that decays ends with it; a constant rate is cut off by it.
         quick: train for a moment, to see that it runs.
+        default_views: let the encoder choose the size of image views. Without it they are as large as the images, as
+            they were when the runs of the papers began.
         change: what is done to the method before it trains, such as a fault injected.
         watch: called before the first step with None, and after every one with it; its time is not counted. What is
             watched by anything but `Checkpoints` begins again.
     """
+    recipe = recipe if default_views else with_large_views(recipe, data)
     constant = recipe.optim.final == 1.0
     kept = Progress.of(recipe, watch)
     if quick:
@@ -79,6 +84,14 @@ def train_once(
     digits = {"epochs": 2, "cpu_seconds": 1, "loss": 4}
     row = {name: round(value, digits.get(name)) for name, value in kept.last.items()}
     return Trained(prepared, row | {"width": prepared.method.encoder.width})
+
+
+def with_large_views(recipe: Recipe, data: Data) -> Recipe:
+    """Return the recipe with views as large as the images, where it makes any by the settings of images."""
+    plain = find_method(recipe.method).min_views == 1 and not recipe.views
+    if recipe.modality != "image" or plain or {"name", "size"} & set(recipe.views):
+        return recipe
+    return recipe.changed({"views.size": list(data.values.shape[2:])})
 
 
 @cache

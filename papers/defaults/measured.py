@@ -85,7 +85,7 @@ def one(recipe: Recipe, name: str, folder: Path | None, quick: bool) -> Row:
     epochs = default_epochs(recipe, len(data.part("train")))
     if not quick:
         epochs = min(epochs, epochs_within(recipe, data, DEFAULT_BUDGET))
-    made = train_once(recipe.changed({"train.epochs": epochs}), data, quick=quick)
+    made = train_once(recipe.changed({"train.epochs": epochs}), data, quick=quick, default_views=True)
     trained = made.prepared.representation()
     embedded = both_parts(trained.embed_stored, made.prepared.rows, *rows)
     ours = measure(recipe.method, Features(*embedded, parts=trained.embedding.parts), problem, EVALUATORS)

@@ -156,3 +156,22 @@ def test_the_recipes_encoder_decides_whether_series_may_have_another_length(enco
     made = prepare.prepare(Recipe.default("simclr", "series").changed({"encoder": encoder}), read(series))
     assert made.preprocess.any_length is longer
     assert made.preprocess.features(made.rows).shape == (40, 60)
+
+
+@pytest.mark.parametrize(
+    ("encoder", "side", "views", "expected"),
+    [
+        ("small_resnet", 32, {}, 20),
+        ("small_resnet", 20, {}, 16),
+        ("small_resnet", 12, {}, 12),
+        ("small_resnet", 32, {"views.size": 28}, 28),
+        ("c4_resnet", 32, {}, 32),
+    ],
+)
+def test_views_are_as_large_as_their_encoder_wants_them(encoder, side, views, expected):
+    images = np.random.default_rng(0).integers(256, size=(20, 1, side, side), dtype=np.uint8)
+    recipe = Recipe.default("simclr", "image").changed({"encoder": encoder, **views})
+    made = prepare.prepare(recipe, read(images))
+    first, _ = made.views.make(made.rows[:2], torch.arange(2), seed=0, pass_=0)
+    assert first.shape == (2, 1, expected, expected)
+    assert made.representation().transform(images[:2]).shape[0] == 2, "what is embedded is as large as it was"

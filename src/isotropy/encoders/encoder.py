@@ -60,6 +60,10 @@ class Encoder(nn.Module):
                 refuse_mask(rows, type(getattr(self, "module", self)).__name__)
         return super().__call__(*args, **named)
 
+    def view_size(self, size: Sequence[int]) -> tuple[int, ...]:
+        """Return the size of the views of images of `size` that it is trained on unless `views.size` is set."""
+        return tuple(size)
+
     def drop_units(self, fraction: float) -> None:
         """Hide this fraction of the units inside from what follows, in training; by default nothing is hidden."""
 

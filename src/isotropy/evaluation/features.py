@@ -1,7 +1,7 @@
 """Frozen features of one representation, in the forms in which probes read them: as is, standardised, whitened."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -36,7 +36,7 @@ class Form:
     train: Floats
     test: Floats
     further: Floats | None = None
-    principal: bool = False
+    principal: bool = field(default=False, kw_only=True)
 
     @cached_property
     def axes(self) -> Tensor:

@@ -75,7 +75,10 @@ def _view_maker(recipe: Recipe, preprocess: Preprocess, dataset: ArrayDataset, m
     kind = modality.view_maker(recipe.views.get("name", ""))
     if "base" in inspect.signature(kind).parameters:
         return _structured(kind, recipe, method, options)
-    views: ViewMaker = kind(**(modality.view_arguments(preprocess, dataset) | _tuples(options)))
+    arguments = modality.view_arguments(preprocess, dataset)
+    if "size" in arguments and isinstance(method.encoder, encoders.Encoder):
+        arguments["size"] = method.encoder.view_size(arguments["size"])
+    views: ViewMaker = kind(**(arguments | _tuples(options)))
     return views
 
 
