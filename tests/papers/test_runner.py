@@ -170,6 +170,18 @@ def test_a_watch_sees_the_start_and_every_step_and_a_constant_rate_is_cut_off(sh
     assert made.row["steps"] == 4 and made.row["epochs"] == 1.0 and not made.prepared.method.encoder.training
 
 
+def test_views_of_images_stay_as_large_as_when_the_runs_began_unless_asked(shared):
+    images = read(np.random.default_rng(0).integers(256, size=(20, 1, 32, 28), dtype=np.uint8))
+    recipe = Recipe.default("simclr", "image").changed({"train.batch_size": 10})
+    sizes = [
+        shared.train.train_once(recipe, images, quick=True, default_views=default).prepared.views.settings[0].size
+        for default in (False, True)
+    ]
+    assert sizes == [(32, 28), (20, 18)]
+    for same in (Recipe.default("masked", "image"), Recipe.default("simclr", "image").changed({"views.size": 24})):
+        assert shared.train.with_large_views(same, images) == same
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_the_pages_of_a_paper_are_up_to_date(paper, name):
     for path, text in paper(name).pages().items():
