@@ -16,7 +16,7 @@ from isotropy.batch import Batch, WindowRows, batched, filled, lengths, map_rows
 from isotropy.data.overlapping import WindowArray, series_of, windows_like
 from isotropy.data.preprocess import Preprocess
 from isotropy.data.recordings.format import Format
-from isotropy.data.tensors import PIECE, as_array, as_tensor, pieces
+from isotropy.data.tensors import as_array, as_tensor, pieces
 from isotropy.data.unequal import ends, padded
 from isotropy.errors import UserError, counted
 
@@ -292,7 +292,7 @@ def _series(values: Any) -> NDArray[Any]:
 
 
 def _finite(
-    array: NDArray[Any], rows: NDArray[np.int64] | None = None, values: int = PIECE
+    array: NDArray[Any], rows: NDArray[np.int64] | None = None, values: int | None = None
 ) -> Iterator[tuple[slice, NDArray[np.float64]]]:
     """Yield what `pieces` does as float64, in memory of its own; infinities are refused."""
     # Sums of overlapping windows are in the order of windows that do not share memory.

@@ -132,9 +132,11 @@ def as_tensor(values: NDArray[Any]) -> Tensor:
 
 
 def pieces(
-    array: NDArray[Any], rows: NDArray[np.int64] | None = None, values: int = PIECE
+    array: NDArray[Any], rows: NDArray[np.int64] | None = None, values: int | None = None
 ) -> Iterator[tuple[slice, NDArray[Any]]]:
-    """Yield an array, or those of its rows, in pieces of about so many values: where each stands, and the piece.
+    """Yield an array, or those of its rows, in pieces: where each stands in the whole, and the piece.
+
+    A piece has about so many values, `PIECE` by default.
 
     Example:
         >>> list(pieces(np.array([5, 6, 7]), np.array([2, 0])))
@@ -148,5 +150,5 @@ def pieces(
             begin += len(one)
         return
     size = max(1, int(np.prod(array.shape[1:])))
-    for part in batched(len(array) if rows is None else len(rows), rows=max(1, values // size)):
+    for part in batched(len(array) if rows is None else len(rows), rows=max(1, (values or PIECE) // size)):
         yield part, array[part if rows is None else rows[part]]
