@@ -104,7 +104,9 @@ def test_more_classes_wider_features_and_images_are_given_more(monkeypatch):
     two, ten, wide = kept(ROWS_2000, number % 2, 8), kept(ROWS_2000, number % 10, 8), kept(ROWS_2000, number % 10, 512)
     assert two < ten < wide
     few = sum(size * 10 for size in (1, 2, 5, 10, 50)) + (0.01 + 0.1) * 1600  # 200 a class are more than there are
-    assert wide - ten == pytest.approx(2 * 504 * (0.26 * 10 * few / 1e6 + 0.007 * (0.6 * 0.16 + 0.4 * 0.02)), rel=0.02)
+    assert wide - ten == pytest.approx(
+        2 * 504 * (0.35 * 10 * few / 1e6 + 0.004 * (1 + 0.6 * 0.16 + 0.4 * 0.02)), rel=0.02
+    )
     images = np.zeros((2000, 8, 8), dtype=np.uint8) + number[:, None, None].astype(np.uint8)
     assert kept(images, number % 2, 8) > two + budget._IMAGES
 

@@ -171,6 +171,7 @@ def test_a_network_of_ones_own_is_copied_and_compared_with_itself():
         ({}, "train needs data, or resume"),
         ({"data": ROWS, "epochs": 1, "budget": 3}, "give epochs or budget, not both"),
         ({"data": ROWS, "budget": -1}, "budget = -1 must be a number of seconds above 0"),
+        ({"data": ROWS, "budget": "60s"}, "budget = '60s' must be a number of seconds above 0"),
         ({"data": isotropy.read(ROWS), "label": LABELS}, "give label to isotropy.read"),
         ({"data": ROWS, "encoder": torch.nn.Linear(3, 2), "out": "run"}, "a network of your own is in no recipe"),
     ],
@@ -196,5 +197,5 @@ def test_a_label_is_scored_by_the_evaluators_that_were_named_and_the_first_decid
 def test_what_is_done_after_the_training_is_told(tmp_path):
     told = []
     *_, finished = train(ROWS, RECIPE, label=LABELS, progress=told.append, evaluators=QUICK, out=tmp_path / "run")
-    assert told[:2] == [f"embedding: 0 of {len(ROWS)} rows", f"probing {finished.representation.title}"]
+    assert told[0] == f"embedding: 0 of {len(ROWS)} rows" and f"probing {finished.representation.title}" in told
     assert len(told) == len(set(told)) > 3

@@ -128,7 +128,7 @@ def evaluate(
 def _measured(
     candidates: Mapping[str, Any], problem: Problem, evaluators: Sequence[str], announce: Progress
 ) -> list[Measured]:
-    """Measure every candidate, ours first, and label propagation on the free ones where the few-label curve is asked.
+    """Return what is measured of every candidate, and where few labels are asked of label propagation on the free ones.
 
     Args:
         announce: called with the name of each before it is measured.
@@ -138,7 +138,10 @@ def _measured(
         announce(name)
         return measure(name, candidates[name], problem, evaluators)
 
-    found = side_by_side(measured, list(candidates))
+    # What takes longest begins first, so that no thread is left alone with it.
+    order = sorted(candidates, key=lambda name: (isinstance(candidates[name], Features), -candidates[name].width))
+    done = dict(zip(order, side_by_side(measured, order), strict=True))
+    found = [done[name] for name in candidates]
     if "few_labels" in evaluators and problem.task != "labels":
         announce(PROPAGATION)
         free = dict(list(candidates.items())[1:])

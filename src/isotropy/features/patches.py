@@ -20,7 +20,7 @@ LARGEST = 32  # pixels a side: larger images are averaged down
 IMAGES = 2000  # that patches are learnt from, at most
 _PATCHES = 50_000
 _CONTRAST, _WHITENING = 10 / 255**2, 0.1  # added to variances: of a patch, and of a direction
-_CELLS = 1 << 23  # distances held at a time
+_CELLS = 1 << 21  # distances held at a time: more of them leave the processor's cache
 
 
 class Patches(FreeFeatures):
@@ -58,7 +58,7 @@ class Patches(FreeFeatures):
         high, wide = ((length - side) // stride + 1 for length in images.shape[2:])
         whitened = (_normalised(_cut(images, side, stride)) - self.mean) @ self.axes
         distance = torch.cdist(whitened, self.centroids)  # (B, positions, K)
-        near = (distance.mean(dim=2, keepdim=True) - distance).clamp(min=0)
+        near = distance.neg_().sub_(distance.mean(dim=2, keepdim=True)).clamp_(min=0)
         near = near.transpose(1, 2).reshape(images.shape[0], -1, high, wide)
         # The quadrants overlap by one position where a side has an odd number of them.
         return torch.nn.functional.adaptive_avg_pool2d(near, min(2, high, wide)).flatten(1)

@@ -31,9 +31,10 @@ _MEASURED_ROWS = 512
 _BEGIN, _IMAGES, _IMAGE = 4.0, 7.0, 0.003
 _IMAGE_SIDE = 32  # larger ones are averaged down
 # To evaluate 30,000 rows of a representation, of which so much for each column that probes see and each of a wider one.
-_ROWS, _COLUMN, _WIDE = 3.5, 0.007, 0.003
-# To read few labels, of which so much for each million of drawn rows times columns, and of these times classes.
-_FEW, _NUMBERS, _CLASSES = 1.2, 6.0, 0.26
+_ROWS, _COLUMN, _WIDE = 3.5, 0.004, 0.003
+# To choose a linear probe and to read few labels, whatever the rows are: of which so much for each column, and for each
+# million of drawn rows times columns, and of these times classes.
+_FEW, _CHOICE, _NUMBERS, _CLASSES = 1.2, 0.004, 6.0, 0.35
 _PIECE = 0.1  # the seconds that a small piece of evidence took there
 _OF_TRAINING = 0.6  # of what grows with rows, for the training rows
 _OTHER_BASELINES = 3  # beside the trained and the untrained encoder, about as wide as the data
@@ -91,7 +92,8 @@ def _few_labels(columns: int, label: Label, train: int) -> float:
     classes = 1 if numbers else len(pd.unique(pd.Series(label.values).dropna()))
     sizes = [size * train if size < 1 else size * classes for size in (OF_NUMBERS if numbers else PER_CLASS)]
     drawn = sum(size for size in sizes if size <= train)
-    return _FEW + (_NUMBERS if numbers else _CLASSES * classes) * drawn * min(columns, WIDEST) / 1e6
+    each = _CHOICE + (_NUMBERS if numbers else _CLASSES * classes) * drawn / 1e6
+    return _FEW + each * min(columns, WIDEST)
 
 
 def _pace() -> float:

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -135,8 +136,8 @@ def compare_methods(
         >>> board.recommendation["outcome"]  # doctest: +SKIP
         'do not train'
     """
-    if not budget > 0:
-        raise UserError(f"budget = {budget:g} must be a number of seconds above 0")
+    if not isinstance(budget, Real) or not budget > 0:
+        raise UserError(f"budget = {budget!r} must be a number of seconds above 0")
     if seeds is not None and seeds < 1:
         raise UserError(f"seeds = {seeds}: at least one run of each method is needed")
     for number, name in enumerate(methods or ()):

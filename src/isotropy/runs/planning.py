@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from numbers import Real
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -49,8 +50,8 @@ def check_length(epochs: float | None, budget: float | None, settings: Mapping[s
     """Raise UserError for epochs beside a budget, and for no time at all."""
     if budget is not None and (epochs is not None or "train.epochs" in settings):
         raise UserError("give epochs or budget, not both")
-    if budget is not None and not budget > 0:
-        raise UserError(f"budget = {budget:g} must be a number of seconds above 0")
+    if budget is not None and (not isinstance(budget, Real) or not budget > 0):
+        raise UserError(f"budget = {budget!r} must be a number of seconds above 0")
 
 
 def read_again(path: Any, **reading: Any) -> dict[str, Any]:
