@@ -145,13 +145,14 @@ TABLES = [
 
 
 def panels(rows: Rows) -> list[Dots]:
-    """Return LFR beside its peers on each data set, at the greatest length that has rows, and the published score."""
+    """Return LFR beside its peers on each data set, at the greatest length that all have, and the published score."""
     made = []
     for name, score in peers.PUBLISHED.items():
         longer = select(rows, study="longer", data=name)
-        chosen = longer or select(rows, study="peers", data=name)
+        complete = {row["variant"] for row in longer} >= {*peers.LONGER[name]}
+        chosen = longer if complete else select(rows, study="peers", data=name)
         names = {variant: variant for variant in dict.fromkeys(row["variant"] for row in chosen)}
-        title = f"{name}, {'longer' if longer else '12 CPU seconds'}"
+        title = f"{name}, {'longer' if complete else '12 CPU seconds'}"
         marks = [("LFR, published", score)]
         made.append(Dots.of(title, "accuracy", chosen, "linear", names, ["lfr"], marks=marks))
     return made
