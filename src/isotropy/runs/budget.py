@@ -26,8 +26,8 @@ LEAST_TRAINING = 0.25
 PROBED = ((TRAIN_ROWS, TEST_ROWS), (TRAIN_ROWS, 10_000), (TRAIN_ROWS, 5_000), (5_000, 5_000), (2_500, 2_500))
 NEGLIGIBLE = 0.02  # of the budget: no reason to train shorter
 _MEASURED_ROWS = 512
-# CPU seconds on one thread of the machine of benchmarks/evidence.py. To make the features of baselines, and of images
-# patches and principal axes besides, for each of them of so many pixels a side.
+# CPU seconds on one thread, by `evaluation.measured.measure` (docs/log.md, 2026-11-30). To make the features of
+# baselines, and of images patches and principal axes besides, for each of them of so many pixels a side.
 _BEGIN, _IMAGES, _IMAGE = 4.0, 7.0, 0.003
 _IMAGE_SIDE = 32  # larger ones are averaged down
 # To evaluate 30,000 rows of a representation, of which so much for each column that probes see and each of a wider one.

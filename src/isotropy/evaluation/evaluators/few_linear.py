@@ -38,8 +38,8 @@ def held_out_linear(
     """Return probabilities (D, M, K), which drawn rows were held out right (D, n, folds), and which were held out.
 
     Every draw chooses its form of the features and its strength by cross-validation among its own labels, without those
-    that are alone in their class; with one label a class there is nothing to choose by, and the features are
-    standardised.
+    that are alone in their class: two strengths in every form, then one beyond the better of them. With one label a
+    class there is nothing to choose by, and the features are read as they are, at a strength of 3.
     """
     codes = problem.train_y[rows]
     classes = len(problem.classes)
