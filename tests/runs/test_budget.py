@@ -80,7 +80,8 @@ def test_on_a_slower_machine_evidence_is_given_more(monkeypatch):
         (40.0, (10_000, 10_000)),
         (36.0, (10_000, 5_000)),
         (30.0, (5_000, 5_000)),
-        (1.0, (2_500, 2_500)),
+        (25.5, (2_500, 2_500)),
+        (1.0, (1_250, 2_500)),
     ],
 )
 def test_fewer_rows_are_probed_where_the_budget_leaves_too_little(monkeypatch, seconds, most):

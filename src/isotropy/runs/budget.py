@@ -23,7 +23,10 @@ from isotropy.training import comm
 # Of the budget, at least: at one minute and 50,000 rows, more would leave too little for the evidence.
 LEAST_TRAINING = 0.25
 # Training and test rows that are probed at most: the first for which embedding and evidence fit into what is left.
-PROBED = ((TRAIN_ROWS, TEST_ROWS), (TRAIN_ROWS, 10_000), (TRAIN_ROWS, 5_000), (5_000, 5_000), (2_500, 2_500))
+# At last too few training rows for 200 labels of each of ten classes, which are a third of what few labels cost.
+PROBED = (
+    *((TRAIN_ROWS, rows) for rows in (TEST_ROWS, 10_000, 5_000)), (5_000, 5_000), (2_500, 2_500), (1_250, 2_500)
+)  # fmt: skip
 NEGLIGIBLE = 0.02  # of the budget: no reason to train shorter
 _MEASURED_ROWS = 512
 # CPU seconds on one thread, by `evaluation.measured.measure` (docs/log.md, 2026-11-30). To make the features of
@@ -45,8 +48,8 @@ def parts_of_budget(prepared: Prepared, budget: float, spent: float = 0.0) -> tu
     """Return how many seconds of a budget training may take, and how many training and test rows at most are probed.
 
     Training gets what embedding, evidence and the page leave, and 25 % at least; where they would take more than the
-    rest, fewer rows are probed, 2,500 of either part at least. Estimated from one batch through the encoder, a small
-    piece of evidence and the sizes of what is measured, as the mean over ranks.
+    rest, fewer rows are probed, 1,250 of training and 2,500 of test at least. Estimated from one batch through the
+    encoder, a small piece of evidence and the sizes of what is measured, as the mean over ranks.
 
     Args:
         prepared: what is trained. budget: seconds. spent: of them, so many are gone already.

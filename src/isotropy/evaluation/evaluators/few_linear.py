@@ -119,10 +119,16 @@ class _Space:
             strengths: (D, S). codes, held_out: of these draws.
         """
         folds, count = held_out.shape[2], strengths.shape[1]
-        learnt = (~held_out)[..., None].expand(-1, -1, -1, count).flatten(2)
         x = self.x if len(takers) == len(self.x) else self.x[takers]
+        of, learnt = _learnt(held_out)
         fitted = fit_logistic(
-            x, codes, classes, strengths.repeat(1, folds), rows=learnt, steps=CHOICE_STEPS, tolerance=CHOICE_TOLERANCE
+            x if of is None else x.gather(1, of[..., None].expand(-1, -1, x.shape[2])),
+            codes if of is None else codes.gather(1, of),
+            classes,
+            strengths.repeat(1, folds),
+            rows=learnt[..., None].expand(-1, -1, -1, count).flatten(2),
+            steps=CHOICE_STEPS,
+            tolerance=CHOICE_TOLERANCE,
         )
         log_odds = torch.log_softmax(_logits(x, fitted), dim=-1)  # (D, J, n, K)
         hits = (log_odds.argmax(3) == codes[:, None]).view(len(codes), folds, count, -1)
@@ -140,6 +146,22 @@ class _Space:
         weights = self.axes[takers] @ (fitted.weights[:, 0] * self.scale[takers])
         shift = fitted.intercepts - self.mean[takers] @ weights
         return torch.softmax(self.test @ weights + shift, dim=-1).numpy()
+
+
+def _learnt(held_out: Tensor) -> tuple[Tensor | None, Tensor]:
+    """Return the rows of each draw that some fold learns from, (D, m), and which each learns from, (D, m, folds).
+
+    None stands for all rows. Draws that learn from fewer rows than others are filled up with rows that do not count.
+
+    Example:
+        >>> rows, learnt = _learnt(torch.tensor([[[True], [False], [False]], [[False], [True], [True]]]))
+        >>> rows.tolist(), learnt[..., 0].tolist()
+        ([[1, 2], [0, 1]], [[True, True], [True, False]])
+    """
+    if held_out.shape[2] > 1:
+        return None, ~held_out
+    rows = held_out[..., 0].long().argsort(dim=1, stable=True)[:, : int((~held_out).sum(1).max())]
+    return rows, ~held_out.gather(1, rows[..., None])
 
 
 def _logits(x: Tensor, fitted: Fitted) -> Tensor:
