@@ -46,3 +46,14 @@ def test_benjamini_and_hochberg_by_hand():
     # .01 <= .05 * 1/4, .02 <= .05 * 2/4, .03 <= .05 * 3/4, and .2 is above.
     assert tails.rare(np.array([0.2, 0.03, 0.01, 0.02])).tolist() == [False, True, True, True]
     assert not tails.rare(np.ones(5)).any()
+
+
+def test_only_what_a_gap_divides_from_the_rest_lies_beyond_it():
+    rng = np.random.default_rng(0)
+    skewed = rng.exponential(size=5000)
+    two_kinds = np.append(rng.normal(size=600), rng.normal(5, 0.5, size=70))
+    for x in (skewed, two_kinds):
+        assert not tails.beyond_gap(x, 0.7).any()
+        assert np.flatnonzero(tails.beyond_gap(np.append(x, [40.0, 31.0]), 0.7)).tolist() == [len(x), len(x) + 1]
+    # Larger than any other gap, and yet too small to count.
+    assert not tails.beyond_gap(np.append(np.zeros(50), 0.6), 0.7).any()

@@ -135,9 +135,8 @@ def _blank(variation: NDArray[np.float64], *, table: bool) -> Issue:
         scale = float(np.median(variation))
         issue = variation <= 1e-6 * scale
         if not issue.all():
-            # Series that were scaled one by one all vary alike, and what is rare among them is not nearly constant.
-            nearer = variation[~issue] < scale / 2
-            issue[~issue] |= tails.rare(tails.upper(-np.log(variation[~issue]))) & nearer
+            # Nearer to 0 than to any row that is not named: rows that are only quiet go over into the others.
+            issue[~issue] |= tails.beyond_gap(-np.log(variation[~issue]), np.log(2))
 
     def reason(row: int) -> str:
         if table:
@@ -146,7 +145,9 @@ def _blank(variation: NDArray[np.float64], *, table: bool) -> Issue:
             return "every value is the same"
         return f"varies {variation[row] / scale:.2g} times as much as usual"
 
-    return Issue(issue, score, reason, "values that are there" if table else "deviation of the values")
+    return Issue(
+        issue, score, reason, "values that are there" if table else "deviation of the values, and a gap beside it"
+    )
 
 
 def _directions(x: NDArray[np.float32]) -> NDArray[np.float32]:

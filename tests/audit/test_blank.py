@@ -1,0 +1,39 @@
+"""Blank rows: constant ones and those of a dead sensor; rows that are only quiet are none, however many there are."""
+
+import numpy as np
+import pytest
+import torch
+
+from isotropy.audit import audit
+from isotropy.data import SeriesPreprocess
+from isotropy.encoders import wrap
+from isotropy.representation import Representation
+
+ROWS = 600
+
+
+def series(resting):
+    """Return series of people who walk, some less than others, and of a part who rest: quieter by an order or two."""
+    rng = np.random.default_rng(0)
+    loud = np.exp(-rng.exponential(0.6, ROWS)) * np.where(rng.random(ROWS) < resting, 0.03, 1.0)
+    return (loud[:, None, None] * rng.normal(size=(ROWS, 2, 32))).astype(np.float32)
+
+
+def blank(x):
+    network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(x[0].size, 8))
+    found = audit(Representation(wrap(network, width=8), SeriesPreprocess.learn(x), method="simclr"), x)
+    return found.issues["blank"]
+
+
+@pytest.mark.parametrize("resting", [0.0, 0.1, 0.4])
+def test_quiet_rows_are_not_blank(resting):
+    assert blank(series(resting)).ranked().tolist() == []
+
+
+@pytest.mark.parametrize("resting", [0.0, 0.4])
+def test_constant_rows_and_those_of_a_dead_sensor_are(resting):
+    x = series(resting)
+    x[7], x[50], x[51] = 1.5, 1.5 + x[50] * 1e-3, 2 + x[51] * 1e-4
+    found = blank(x)
+    assert found.ranked().tolist() == [7, 51, 50]
+    assert found.reason(7) == "every value is the same" and "times as much as usual" in found.reason(50)
