@@ -2,10 +2,12 @@
 
 from math import exp, log
 
+import numpy as np
 import pytest
 
 from isotropy.diagnostics.learning import trend
 from isotropy.diagnostics.rules.records import Records
+from isotropy.training.optim import Optim
 
 
 def told(curve, *, name="held_out_loss", count=20, parts=()):
@@ -35,10 +37,27 @@ def test_a_loss_that_still_falls_asks_for_more_time(curve, answer):
 
 def test_the_numbers_are_said():
     assert told(lambda s: 6 - s / 100)[1] == (
-        "the held-out loss fell from 5.99 to 4.1 by step 190, by 0.633 in the last third of the steps after 0.844 in "
-        "the stretch before"
+        "the held-out loss fell from 5.99 to 4.1 by step 190, by 0.633 since step 127 after 0.844 in the stretch before"
     )
     assert told(lambda s: 2 + abs(s - 80) / 40)[1].endswith("fell from 3.975 to 2 by step 80, and is 4.75 since")
+
+
+def test_that_a_loss_is_flat_where_the_rate_has_decayed_is_no_end():
+    steps, optim = [1, *range(10, 410, 10)], Optim(warmup=0.05)
+    rates = np.cumsum([optim.rate(step / 400) for step in range(401)])
+
+    def told_of(curve, **recorded):
+        lines = [{"step": s, "held_out_loss": curve(rates[s]), "lr": 1e-3 * optim.rate(s / 400)} for s in steps]
+        return trend(Records([{name: line[name] for name in line if name not in recorded} for line in lines]))
+
+    # It falls with the logarithm of the way; in the last third of the steps, a tenth of the way, by next to nothing.
+    answer, said = told_of(lambda way: 6 - log(1 + way))
+    assert answer == "yes" and "since step 157 after" in said
+    assert told_of(lambda way: 6 - log(1 + way), lr=None)[0] == "no"
+    assert told_of(lambda way: 2 + 4 * exp(-way / 20))[0] == "no"
+    # The first half of a run is of a version that recorded no rates: its steps are the way.
+    lines = [{"step": s, "held_out_loss": 6 - log(s)} | ({"lr": 1e-3} if s > 200 else {}) for s in steps]
+    assert trend(Records(lines))[0] == "yes"
 
 
 def test_where_targets_move_with_the_encoder_a_loss_that_does_not_fall_says_nothing():

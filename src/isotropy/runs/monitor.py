@@ -58,8 +58,8 @@ def verdict_due(records: int) -> bool:
 class Monitor:
     """Records the health of a run: every `CHEAP_EVERY` steps, at the first and at the last one.
 
-    Every record has the step, the epoch, the loss and what `step_numbers` and `views_rank` say of the outputs, over
-    all ranks; every `expensive_every` steps also what `encoder_numbers` says, and "teacher_way", what
+    Every record has the step, the epoch, the loss, the learning rate and what `step_numbers` and `views_rank` say of
+    the outputs, over all ranks; every `expensive_every` steps also what `encoder_numbers` says, and "teacher_way", what
     `followed` says of a teacher; every `held_out_every` steps the loss of `held_out`. All are functions of the run
     alone.
 
@@ -107,7 +107,8 @@ class Monitor:
         shown = self.method.monitored(**step.outputs)
         # What is gathered is of all ranks already.
         total = (lambda x: x) if self.method.gathered else comm.all_reduce_sum
-        record = {"step": step.number, "epoch": step.epoch, "loss": step.loss, **step_numbers(shown, total)}
+        record = {"step": step.number, "epoch": step.epoch, "loss": step.loss, "lr": step.lr}
+        record |= step_numbers(shown, total)
         if "views" in shown:
             record["views_rank"] = views_rank(shown["views"], total)
         if comm.rank() == 0 and (last or step.number % expensive_every(step.steps) == 0):
