@@ -51,3 +51,11 @@ def test_numbers_that_json_does_not_know_become_null(tmp_path):
     assert json.loads((tmp_path / "a.jsonl").read_text()) == {
         "loss": None, "terms": {"a": None, "b": 1.5}, "name": "x",
     }  # fmt: skip
+
+
+def test_a_link_is_not_written_through(tmp_path):
+    (tmp_path / "letters.txt").write_text("mine")
+    (tmp_path / "a.jsonl").symlink_to(tmp_path / "letters.txt")
+    with pytest.raises(UserError, match="is a link to another file"):
+        Log(tmp_path / "a.jsonl")
+    assert (tmp_path / "letters.txt").read_text() == "mine"

@@ -1,5 +1,9 @@
 """Weights to begin with: what matches, what does not, and what stays as it was."""
 
+import contextlib
+import random
+import time
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -176,6 +180,64 @@ def test_what_cannot_be_begun_with(tmp_path, run):
         freeze(network(), 3)
     with pytest.raises(UserError, match="init has no setting 'weight'.*'weights'"):
         next(iter(isotropy.train(ROWS, settings={"init.weight": "x"})))
+
+
+def test_of_equal_copies_in_a_file_the_first_is_taken_and_very_many_names_take_no_time(tmp_path):
+    state = network().state_dict()
+    copies = {
+        f"{copy}.{name}": value + n for n, copy in enumerate(["online", "target"]) for name, value in state.items()
+    }
+    torch.save(copies, tmp_path / "two.pt")
+    target = network()
+    begin_with(target, tmp_path / "two.pt")
+    assert all(torch.equal(value, copies[f"online.{name}"]) for name, value in target.state_dict().items())
+    many = {f"{n}.{n % 7}.{n % 3}.weight": torch.zeros(1) for n in range(30_000)}
+    save_file(many | dict(state), tmp_path / "many.safetensors")
+    started = time.process_time()
+    assert begin_with(network(), tmp_path / "many.safetensors").words.startswith(
+        f"{len(state)} of {len(state)} weights"
+    )
+    assert time.process_time() - started < 10
+
+
+@pytest.mark.parametrize("kind", ["sparse", "meta", "complex", "quantised"])
+@pytest.mark.filterwarnings("ignore")
+def test_tensors_that_are_no_plain_numbers_are_no_weights(tmp_path, kind):
+    made = {
+        "sparse": lambda x: x.to_sparse(),
+        "meta": lambda x: x.to("meta"),
+        "complex": lambda x: x + 0j,
+        "quantised": lambda x: torch.quantize_per_tensor(x, 0.1, 0, torch.qint8),
+    }[kind]
+    state = dict(network().state_dict())
+    first = next(iter(state))
+    torch.save(state | {first: made(state[first])}, tmp_path / "w.pt")
+    assert f"not in the file: {first}" in begin_with(network(), tmp_path / "w.pt").words
+
+
+def test_weights_that_are_not_finite_and_files_that_hold_themselves_are_refused(tmp_path):
+    state = dict(network().state_dict())
+    last = [name for name in state if name.endswith("weight")][-1]
+    save_file(state | {last: torch.full_like(state[last], np.nan)}, tmp_path / "nan.safetensors")
+    with pytest.raises(UserError, match=f"{last} holds numbers that are not finite"):
+        begin_with(network(), tmp_path / "nan.safetensors")
+    itself = {}
+    itself["model"] = itself
+    torch.save(itself, tmp_path / "itself.pt")
+    with pytest.raises(UserError, match="holds no weights by name"):
+        begin_with(network(), tmp_path / "itself.pt")
+
+
+def test_bytes_of_a_damaged_pickle_are_one_line(tmp_path):
+    torch.save(network().state_dict(), tmp_path / "w.pt")
+    whole, dice = (tmp_path / "w.pt").read_bytes(), random.Random(0)
+    begin = whole.index(b"data.pkl") + 8
+    for _ in range(300):
+        data = bytearray(whole)
+        data[dice.randrange(begin, begin + 400)] = dice.randrange(256)
+        (tmp_path / "d.pt").write_bytes(data)
+        with contextlib.suppress(UserError):
+            begin_with(network(), tmp_path / "d.pt")
 
 
 def test_pretrained_weights_of_timm_are_normalised_as_they_were(tmp_path):

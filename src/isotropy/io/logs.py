@@ -15,11 +15,13 @@ class Log:
     """A file of JSON lines, cut to its first `offset` bytes and written on from there.
 
     Raises:
-        UserError: the file is shorter than that.
+        UserError: the file is shorter than that, or a link to one elsewhere, which would be cut.
         OSError: the disk does not take it.
     """
 
     def __init__(self, path: Path, offset: int = 0) -> None:
+        if path.is_symlink():
+            raise UserError(f"{path}: is a link to another file, which would be overwritten: put the file in its place")
         self._file = open(path, "ab")  # noqa: SIM115 (closed by `close`)
         if (length := self._file.tell()) < offset:
             self._file.close()

@@ -1,14 +1,13 @@
 """Weights to begin with: of a run, of a safetensors file, or of a state dictionary."""
 
-import pickle
 import warnings
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -78,9 +77,7 @@ def begin_with(encoder: nn.Module, weights: str | Path, preprocess: Preprocess |
     if columns := columns_of_run(encoder, schema, place):
         saved |= columns.weights
     state = encoder.state_dict()
-    here, there = _beginnings(state), _beginnings(saved)
-    pairs = ((ours, theirs) for ours in here for theirs in there)
-    ours, theirs = max(pairs, key=lambda pair: _fitting(state, saved, *pair))
+    ours, theirs = _best_beginnings(state, saved)
     named = {ours + name.removeprefix(theirs): value for name, value in saved.items() if name.startswith(theirs)}
     found = [name for name in state if name in named]
     matched = [name for name in found if named[name].shape == state[name].shape]
@@ -92,6 +89,8 @@ def begin_with(encoder: nn.Module, weights: str | Path, preprocess: Preprocess |
     with torch.no_grad():
         for name in matched:
             state[name].copy_(named[name])
+            if not torch.isfinite(state[name]).all():
+                raise UserError(f"{weights}: {name} holds numbers that are not finite: begin with other weights")
     kept = {theirs + name.removeprefix(ours) for name in found}
     shapes = [(n, tuple(named[n].shape), tuple(state[n].shape)) for n in found if n not in matched]
     missing = [name for name in state if name not in named]
@@ -118,12 +117,14 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     if not path.is_file():
         raise UserError(f"{path}: no such file: weights come from a run, a .safetensors file or a .pt state dictionary")
     try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            content = torch.load(path, map_location="cpu", weights_only=True)
-    except (SafetensorError, OSError, EOFError, RuntimeError, ValueError, KeyError, pickle.UnpicklingError) as error:
+            safe = path.suffix == ".safetensors"
+            content = load_file(path) if safe else torch.load(path, map_location="cpu", weights_only=True)
+    except MemoryError:
+        raise
+    # Bytes of a damaged pickle are instructions, which may end in any error.
+    except Exception as error:
         how = "save its weights alone (torch.save(network.state_dict(), path))"
         raise UserError(f"{path}: damaged, or more than weights, which is never read: {how}") from error
     found = _tensors(content)
@@ -182,30 +183,45 @@ def freeze(encoder: nn.Module, count: int) -> list[str]:
     return [name for name, _ in kept]
 
 
-def _tensors(content: Any) -> dict[str, Tensor]:
+def _tensors(content: Any, depth: int = 0) -> dict[str, Tensor]:
     """Return the weights in what a training script saved."""
-    if not isinstance(content, Mapping):
+    if not isinstance(content, Mapping) or depth > len(_NESTS):
         return {}
-    found = {str(name): value for name, value in content.items() if isinstance(value, Tensor)}
+    found = {str(name): value for name, value in content.items() if isinstance(value, Tensor) and _is_plain(value)}
     if len(found) > 1 or (found and len(found) == len(content)):
         return found
-    nested = [_tensors(content[name]) for name in _NESTS if name in content]
+    nested = [_tensors(content[name], depth + 1) for name in _NESTS if name in content]
     return max(nested, key=len, default=found)
 
 
-def _beginnings(names: Iterable[str]) -> list[str]:
-    """Return what names begin with, up to each of their first three dots: "", "model.", "model.encoder.", ..."""
-    found = {""}
-    for name in names:
-        parts = name.split(".")[:-1][:3]
-        found |= {".".join(parts[: n + 1]) + "." for n in range(len(parts))}
-    return sorted(found, key=len)
+def _is_plain(value: Tensor) -> bool:
+    """Return whether a tensor is numbers of one shape: not sparse, quantised, complex or without values."""
+    odd = value.is_quantized or value.is_meta or value.is_complex()
+    return value.layout == torch.strided and not odd
 
 
-def _fitting(state: Mapping[str, Tensor], saved: Mapping[str, Tensor], ours: str, theirs: str) -> int:
-    """Return how many names and shapes agree where `ours` stands for `theirs`."""
-    there = {ours + name.removeprefix(theirs): w.shape for name, w in saved.items() if name.startswith(theirs)}
-    return sum(state[name].shape == shape for name, shape in there.items() if name in state)
+def _best_beginnings(state: Mapping[str, Tensor], saved: Mapping[str, Tensor]) -> tuple[str, str]:
+    """Return what names in the encoder and in a file begin with, so that most others agree in rest and shape.
+
+    Of equally many the shortest, then the first ones. Each name is looked at once: a file may have very many.
+    """
+    ends: dict[str, list[tuple[str, torch.Size]]] = {}
+    for name, value in state.items():
+        for own in _beginnings(name):
+            ends.setdefault(name.removeprefix(own), []).append((own, value.shape))
+    fitting = Counter[tuple[str, str]]({("", ""): 0})
+    for name, value in saved.items():
+        for theirs in _beginnings(name):
+            fitting.update(
+                (own, theirs) for own, shape in ends.get(name.removeprefix(theirs), ()) if shape == value.shape
+            )
+    return max(fitting, key=lambda pair: (fitting[pair], -len(pair[0]), -len(pair[1])))
+
+
+def _beginnings(name: str) -> list[str]:
+    """Return what a name begins with, up to each of its first three dots: "", "model.", "model.encoder.", ..."""
+    parts = name.split(".")[:-1][:3]
+    return [".".join(parts[:count]) + "." * (count > 0) for count in range(len(parts) + 1)]
 
 
 def _more(names: list[Any]) -> str:
