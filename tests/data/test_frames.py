@@ -11,12 +11,15 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 import torch
+from pyarrow import feather
 from scipy import sparse
 from scipy.sparse import dok_array
 
 from isotropy import SelfSupervisedEncoder
 from isotropy.data import TablePreprocess, read
 from isotropy.data.frames import as_pandas
+from isotropy.data.readers import read_file
+from isotropy.data.stream import stream
 from isotropy.errors import UserError
 
 ROWS = 60
@@ -236,3 +239,42 @@ def test_a_sparse_dictionary_of_keys_is_no_dictionary_of_columns():
     values = dok_array((4, 3))
     values[1, 2] = 5.0
     assert as_pandas(values) is values
+
+
+@pytest.mark.filterwarnings("ignore:2 columns")
+@pytest.mark.parametrize("suffix", ["parquet", "arrow"])
+def test_columns_of_one_name_are_numbered_in_pieces_as_in_the_whole(suffix, tmp_path):
+    table = pa.table([range(ROWS), range(ROWS, 2 * ROWS), ["x", "y"] * (ROWS // 2)], names=["a", "a", "job"])
+    path = tmp_path / f"t.{suffix}"
+    if suffix == "parquet":
+        pq.write_table(table, path)
+    else:
+        with pa.ipc.new_stream(path, table.schema) as writer:
+            writer.write_table(table)
+    with pytest.warns(UserWarning, match="2 columns are called 'a': here they are 'a"):
+        whole = read(path).values
+        made = TablePreprocess.learn(whole)
+        pieces = list(stream(path, made).pieces)
+        blocks = read(path, stream=True)
+        with pytest.raises(UserError, match="no column 'a' "):
+            read(path, stream=True, label="a")
+    assert whole.columns.tolist() == pieces[0].columns.tolist() == ["a (1)", "a (2)", "job"]
+    np.testing.assert_array_equal(made.transform(pieces[0]), made.transform(whole))
+    with pytest.raises(UserError, match="no 'a [(]1[)]'"):
+        blocks.stream.values(0)
+    for several in (path, str(tmp_path / f"*.{suffix}")):
+        with pytest.raises(UserError, match="has 2 columns called 'a': rename them"):
+            np.asarray(stream(several, made, keep=["a"]).kept["a"][:2])
+
+
+def test_dates_beyond_all_calendars_are_refused_by_their_cells(tmp_path):
+    for unit, most in (("s", (1 << 63) - 1), ("ms", 1 << 62)):
+        column = pa.array([0, 86_400, -most], pa.timestamp(unit))
+        feather.write_feather(pa.table({"when": column, "a": [1, 2, 3]}), tmp_path / "t.feather")
+        with pytest.raises(UserError, match="column 'when', row 2: .* is not a date"):
+            TablePreprocess.learn(read(tmp_path / "t.feather").values)
+
+
+def test_a_file_without_rows_says_so_where_columns_are_text(tmp_path):
+    pq.write_table(pa.table({"a": pa.array([], pa.int64()), "job": pa.array([], pa.string())}), tmp_path / "t.parquet")
+    assert len(read_file(tmp_path / "t.parquet", text=["job"])) == 0

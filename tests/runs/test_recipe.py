@@ -166,3 +166,10 @@ def test_the_embedding_is_a_setting_and_a_file_without_it_means_the_encoder_alon
     path.write_text('modality = "table"\nembedding = "joint"\n')
     with pytest.raises(UserError, match=r"embedding = 'joint' is unknown.*joined"):
         Recipe.from_toml(path)
+
+
+@pytest.mark.parametrize("value", ["[" * 3000 + "]" * 3000, "9" * 5000, '"\\ud800"'])
+def test_toml_that_python_cannot_take_is_one_line(tmp_path, value):
+    (tmp_path / "r.toml").write_text(f'modality = "table"\n[method]\nname = {value}\n')
+    with pytest.raises(UserError, match="r.toml: not a TOML file: "):
+        Recipe.from_toml(tmp_path / "r.toml")

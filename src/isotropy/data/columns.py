@@ -16,6 +16,8 @@ from isotropy.errors import UserError
 Kind = Literal["numeric", "boolean", "datetime", "categorical"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 ISO_DATE = r"\d{4}-\d{2}-\d{2}(?:[T ].*)?"
+# Beyond these a date in microseconds does not fit into 64 bits.
+_MOST_SECONDS = (1 << 63) // 10**6
 TRUTH = {"true": 1.0, "false": 0.0, "1": 1.0, "0": 0.0, "1.0": 1.0, "0.0": 0.0}
 
 
@@ -128,8 +130,13 @@ def _seconds(present: "pd.Series[Any]") -> "pd.Series[Any]":
     if dates.isna().any():
         # To be refused; of values none of which is a date pandas forgets the time zone.
         return dates
-    # In microseconds, which reach from before year 1 to after year 9999.
-    return dates.dt.tz_localize(None).dt.as_unit("us").astype(np.int64) / 1e6
+    # In microseconds, which reach from before year 1 to after year 9999; what lies beyond is refused.
+    there = dates.dt.tz_localize(None)
+    if there.dt.unit in ("s", "ms"):
+        there = there.where(there.dt.as_unit("s").astype(np.int64).abs() < _MOST_SECONDS)
+        if there.isna().any():
+            return there
+    return there.dt.as_unit("us").astype(np.int64) / 1e6
 
 
 def _truth(present: "pd.Series[Any]") -> "pd.Series[Any]":

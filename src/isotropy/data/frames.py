@@ -52,8 +52,11 @@ def arrow_to_pandas(table: pa.Table, *, ours: bool = False) -> pd.DataFrame:
     """Return a table of pyarrow as a pandas frame; one that is `ours` alone is freed column by column, and unusable.
 
     Extension types are what they store, whether or not their library is imported; the names of a Hugging Face
-    `ClassLabel`, which stand in the file's metadata, are categories.
+    `ClassLabel`, which stand in the file's metadata, are categories. Columns of one name are numbered.
     """
+    names = numbered(table.column_names)
+    if names != table.column_names:
+        table = table.rename_columns(names).replace_schema_metadata(table.schema.metadata)
     for place, field in enumerate(table.schema):
         if isinstance(field.type, pa.BaseExtensionType):
             column = table.column(place)

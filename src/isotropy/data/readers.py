@@ -114,11 +114,9 @@ _TEXTS = (".csv", ".tsv")
 def read_file(path: Path, na: Sequence[str] = (), text: Sequence[str] = ()) -> pd.DataFrame | NDArray[Any] | Archive:
     """Return the content of a file; the columns `text` of a format that says nothing of types are read as text."""
     reader = find_reader(path)
-    if not text or reader.pieces is None:
-        content = reader.read(path, na)
-    else:
-        content = pd.concat(reader.pieces(path, na, text)[1], ignore_index=True)
-    return as_pandas(content)
+    pieces = [] if not text or reader.pieces is None else list(reader.pieces(path, na, text)[1])
+    # A file without rows has no pieces.
+    return as_pandas(pd.concat(pieces, ignore_index=True) if pieces else reader.read(path, na))
 
 
 _OF_TABLES = ("image_column", "text", "series_columns")

@@ -90,13 +90,9 @@ def arrow_columns(path: Path, names: Sequence[str], na: Sequence[str]) -> pd.Dat
     with opening(path):
         schema = arrow_files.schema_of(path)
         check_names(path, names, schema.names)
-        chosen = list(names) or schema.names
-        batches = arrow_files.batches(path, PIECE_ROWS, chosen)
-        return arrow_to_pandas(pa.Table.from_batches(batches, _chosen(schema, chosen)))
-
-
-def _chosen(schema: pa.Schema, names: Sequence[str]) -> pa.Schema:
-    return pa.schema([schema.field(name) for name in names], schema.metadata)
+        chosen = pa.schema([schema.field(name) for name in names], schema.metadata) if names else schema
+        batches = arrow_files.batches(path, PIECE_ROWS, names or None)
+        return arrow_to_pandas(pa.Table.from_batches(batches, chosen))
 
 
 def arrow_pieces(path: Path, na: Sequence[str], text: Sequence[str]) -> tuple[None, Iterator[pd.DataFrame]]:

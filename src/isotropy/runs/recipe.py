@@ -224,8 +224,9 @@ class Recipe:
         if not path.is_file():
             raise UserError(f"{path}: no such recipe")
         try:
-            content = tomllib.loads(path.read_text())
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            content = tomllib.loads(path.read_text("utf-8"))
+        # Errors of its syntax and of its letters, numbers with thousands of digits, and lists in lists in lists.
+        except (ValueError, RecursionError) as error:
             raise UserError(f"{path}: not a TOML file: {error}") from error
         # What a record says of its own result ([record]) is for readers.
         content.pop("record", None)

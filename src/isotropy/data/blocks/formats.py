@@ -222,6 +222,8 @@ def _known(path: Path, names: Sequence[str], there: Any) -> Sequence[str]:
 
 def _check(path: Path, names: Sequence[str], there: Sequence[str]) -> None:
     for name in names:
+        if there.count(name) > 1:
+            raise UserError(f"{path} has {there.count(name)} columns called {name!r}: rename them")
         if name not in there:
             raise UserError(f"{path} has no {name!r}{nearest(name, list(there))}")
 
