@@ -2,15 +2,17 @@
 
     python benchmarks/damaged.py --out benchmarks/results/damaged.json [--count 1000] [--seed 0] [--only runs]
 
-Of every kind (tables, arrays, recordings, images, recipes, and all files of runs, artefacts, fine-tuned models,
-checkpoints, caches, shards and comparisons) a good file is written by isotropy itself, then damaged: its bytes, or of
-JSON as often its fields. Whatever reads it is called as users call it, drawn among the commands of the kind. Counts go
-to the JSON file, and what was neither read nor refused in one line (a traceback, more than `--seconds`, a file left
-behind or outside, memory that a header claimed) with its number, which makes it again.
+Of every kind (tables, arrays, recordings, images, tar files, recipes, weights, and all files of runs, artefacts,
+fine-tuned models, checkpoints, caches, shards and comparisons) a good file is written by isotropy itself, then damaged:
+its bytes, or as often its form (`mutations_of_forms`), with the checksums beside it made anew, as a stranger would.
+Whatever reads it is called as users call it, drawn among the commands of the kind. Counts go to the JSON file, and what
+was neither read nor refused in one line (a traceback, more than `--seconds`, a file left behind or outside, memory that
+a header claimed) with its number, which makes it again.
 """
 
 import argparse
 import contextlib
+import hashlib
 import json
 import os
 import random
@@ -21,6 +23,7 @@ import sys
 import tempfile
 import time
 import traceback
+import zlib
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,7 +32,8 @@ from typing import Any
 import numpy as np
 import torch
 from good_files import Kind, command, write_data, write_runs
-from mutations import damaged_bytes, damaged_json
+from mutations import damaged_bytes
+from mutations_of_forms import damaged_form
 
 MEMORY = 12 << 30
 # What commands may leave in a run directory beside what was there.
@@ -82,14 +86,27 @@ def tried(kind: Kind, number: int, seed: int, seconds: int, before: set[Path]) -
     dice = random.Random(f"{seed} {kind.file} {number}")
     path = Path(kind.file)
     whole = path.read_bytes()
-    structured = path.suffix in (".json", ".jsonl") and dice.random() < 0.5
-    path.write_bytes(damaged_json(whole, dice) if structured else damaged_bytes(whole, dice))
+    formed = damaged_form(path, whole, dice) if dice.random() < 0.5 else None
+    path.write_bytes(damaged_bytes(whole, dice) if formed is None else formed)
+    if formed is not None:
+        seal(path, whole)
     words = dice.choice(kind.commands)
     found = outcome(words, seconds)
     if left := left_behind(before, kind):
         found = f"left behind: {left}"[:300]
     clean(kind, before)
     return found if found in ("read", "refused") else f"{' '.join(words)}: {found}"
+
+
+def seal(path: Path, whole: bytes) -> None:
+    """Put the checksum of a damaged file in place of that of the whole one, in all JSON beside it."""
+    data = path.read_bytes()
+    sums = [(hashlib.sha256(some).hexdigest(), f"{zlib.crc32(some):08x}") for some in (whole, data)]
+    for beside in path.parent.glob("*.json"):
+        text = beside.read_text("utf-8", "surrogatepass")
+        for old, new in zip(*sums):
+            text = text.replace(old, new)
+        beside.write_text(text, "utf-8", "surrogatepass")
 
 
 def clean(kind: Kind, before: set[Path]) -> None:
@@ -135,7 +152,8 @@ ARTEFACT = ("model.json", "encoder.safetensors", "embedding.safetensors", "coder
 GROUPS = {
     ".mat": "recordings", ".ts": "recordings", ".arff": "recordings", ".wav": "recordings", "pets": "images",
     "run": "runs", "stopped": "checkpoints", "tuned": "fine-tuned models", "cache": "caches", "compared": "comparisons",
-    "shards.parquet": "shards",
+    "shards.parquet": "shards", ".tar": "tar files", "saved": "saved data sets", "new.parquet": "new rows",
+    "w.pt": "weights", "w.safetensors": "weights",
 }  # fmt: skip
 
 

@@ -2,8 +2,10 @@
 
 import contextlib
 import io
+import json
 import os
 import shutil
+import tarfile
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,7 +14,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import torch
 from PIL import Image
+from safetensors.torch import load_file
 from scipy.io import savemat, wavfile
 
 import isotropy
@@ -118,14 +123,52 @@ def write_data(rng: np.random.Generator) -> list[Kind]:
         Image.fromarray(rng.integers(0, 255, (12, 12, 3), dtype=np.uint8)).save(place)
     fit = ["fit", "{}", "--dry-run", "--epochs", "1", "--out", "no"]
     cut = [*fit, "--window", "100"]
-    plain = ["t.csv", "t.parquet", "t.feather", "a.npy", "a.npz", "c.npz", "m.mat", "s.ts", "f.arff"]
+    write_shards(table, series, rng)
+    plain = ["t.csv", "t.parquet", "t.feather", "t.arrow", "a.npy", "a.npz", "c.npz", "m.mat", "s.ts", "f.arff"]
+    plain += ["rows.tar", "arrays.tar"]
     # The function takes a tenth of the command's time.
-    kinds = [Kind(name, [*[["read", name]] * 4, [one.format(name) for one in fit]]) for name in plain]
+    kinds = [
+        Kind(name, [*[["read", name]] * 4, *([one.format(name) for one in words] for words in _ways(name, fit))])
+        for name in plain
+    ]
+    saved = [*[["read", "saved"]] * 4, [one.format("saved") for one in fit]]
+    kinds += [Kind(f"saved/{name}", saved, "saved") for name in ("state.json", "data-00000-of-00001.arrow")]
     kinds.append(Kind("w.wav", [*[["read", "w.wav", "100"]] * 4, [one.format("w.wav") for one in cut]]))
     pets = [one.format("pets") for one in fit] + ["--size", "8", "--method", "simclr"]
     allowing = [*pets, "--max-bad", "1"]
     each = [*[["read", "pets"]] * 6, pets, allowing]
     return kinds + [Kind(f"pets/{name}", each) for name in ("a/0.jpg", "b/1.png")]
+
+
+def _ways(name: str, fit: list[str]) -> list[list[str]]:
+    """Return the commands that read a file whole and, of formats that can be, in its blocks."""
+    return [fit, [*fit, "--stream"]] if name.endswith((".csv", ".parquet", ".arrow", ".npy", ".tar")) else [fit]
+
+
+def write_shards(table: pd.DataFrame, series: Any, rng: np.random.Generator) -> None:
+    """Write tar files of rows and of arrays, and the table as a stream of Arrow and as `save_to_disk` leaves it."""
+    arrow = pa.Table.from_pandas(table, preserve_index=False)
+    Path("saved").mkdir()
+    for place in (Path("t.arrow"), Path("saved/data-00000-of-00001.arrow")):
+        with pa.ipc.new_stream(place, arrow.schema) as writer:
+            writer.write_table(arrow, max_chunksize=25)
+    Path("saved/state.json").write_text(json.dumps({"_data_files": [{"filename": "data-00000-of-00001.arrow"}]}))
+    with tarfile.open("rows.tar", "w") as rows, tarfile.open("arrays.tar", "w") as arrays:
+        for number in range(20):
+            about = json.dumps({"a": float(rng.normal()), "b": "xy"[number % 2], "c": {"d": 1}}).encode()
+            _add(rows, f"r{number}.json", about)
+            _add(rows, f"r{number}.txt", b"some words %d" % number)
+            _add(rows, f"r{number}.cls", b"%d" % (number % 2))
+            held = io.BytesIO()
+            np.save(held, series[number])
+            _add(arrays, f"r{number}.npy", held.getvalue())
+            _add(arrays, f"r{number}.json", about)
+
+
+def _add(archive: tarfile.TarFile, name: str, data: bytes) -> None:
+    member = tarfile.TarInfo(name)
+    member.size = len(data)
+    archive.addfile(member, io.BytesIO(data))
 
 
 LABEL = ["--label", "kind"]
@@ -144,6 +187,9 @@ def write_runs() -> list[Kind]:
     shutil.copytree("run/huggingface", "hub")
     shutil.rmtree("run/huggingface")
     shutil.copy("run/recipe.toml", "own.toml")
+    shutil.copy("t.parquet", "new.parquet")
+    shutil.copy("run/encoder.safetensors", "w.safetensors")
+    torch.save(load_file("w.safetensors"), "w.pt")
     stopped_run()
     return [*files_of_a_run(), *files_of_a_stopped_run(), *files_of_others(), *files_of_the_cache()]
 
@@ -193,10 +239,16 @@ def files_of_a_stopped_run() -> list[Kind]:
 def files_of_others() -> list[Kind]:
     """Return the files of a fine-tuned model, of a folder for hubs, of shards, of a comparison, and a recipe."""
     predict = ["predict", "tuned", "t.csv", "--out", "p.csv"]
-    kinds = [Kind(f"tuned/{name}", [predict], "tuned", ("p.csv",)) for name in ("finetuned.json", "head.safetensors")]
+    tuned = ("finetuned.json", "head.safetensors", "model.json", "encoder.safetensors", "embedding.safetensors")
+    kinds = [Kind(f"tuned/{name}", [predict], "tuned", ("p.csv",)) for name in tuned]
     hub = ["load", "hub", "t.csv"]
     kinds += [Kind(f"hub/{name}", [hub], "hub", ("e.csv",)) for name in ("config.json", "model.safetensors")]
-    kinds.append(Kind("shards.parquet/_shards.json", [SHARDS], "shards.parquet"))
+    kinds += [
+        Kind(f"shards.parquet/{name}", [SHARDS], "shards.parquet") for name in ("_shards.json", "part-00001.parquet")
+    ]
+    begin = ["fit", "t.csv", *TINY, "--dry-run", "--epochs", "1", "--out", "no", "--method", "music", "--init"]
+    kinds += [Kind(name, [[*begin, name]]) for name in ("w.safetensors", "w.pt")]
+    kinds.append(Kind("new.parquet", new_rows("new.parquet"), written=("e.csv", "p.csv", "e.parquet")))
     kinds.append(Kind("compared/leaderboard.json", [["report", "compared"]], "compared"))
     kinds.append(Kind("compared/comparison.json", [*[["state", "compared"]] * 3, COMPARE], "compared"))
     free = next(Path("compared/evidence").glob("free-*.npz"))
@@ -204,6 +256,17 @@ def files_of_others() -> list[Kind]:
     begun = ["fit", "t.csv", "--recipe", "own.toml", "--dry-run", "--out", "no"]
     kinds.append(Kind("own.toml", [*[["recipe", "own.toml"]] * 4, begun]))
     return kinds
+
+
+def new_rows(path: str) -> list[list[str]]:
+    """Return the commands that a run and a model take new rows by."""
+    return [
+        ["embed", "run", path, "--out", "e.csv", "--keep", "kind", "--keep", "day"],
+        ["embed", "run", path, "--out", "e.parquet", "--keep", "job"],
+        ["probe", "run", path, *LABEL, "--evaluate", "linear"],
+        ["predict", "tuned", path, "--out", "p.csv", "--keep", "age"],
+        ["search", "run", path, "-k", "3"],
+    ]  # fmt: skip
 
 
 def files_of_the_cache() -> list[Kind]:

@@ -45,7 +45,7 @@ def damaged_json(data: bytes, dice: random.Random) -> bytes:
     value = json.loads(lines[place])
     said = []
     for _ in range(dice.randint(1, 3)):
-        value = _changed(value, dice, said)
+        value = changed_fields(value, dice, said)
     text = json.dumps(value)
     for number, strange in enumerate(said):
         text = text.replace(f'"@{number}@"', strange)
@@ -61,7 +61,7 @@ def _parses(data: bytes) -> bool:
     return True
 
 
-def _changed(value: Any, dice: random.Random, said: list[str]) -> Any:
+def changed_fields(value: Any, dice: random.Random, said: list[str]) -> Any:
     value = copy.deepcopy(value)
     holders = [one for one in _inside(value) if one]
     if not holders or dice.random() < 0.02:
