@@ -4,11 +4,12 @@ BIN := .venv/bin
 INSTALL := $(BIN)/uv pip install --quiet --compile-bytecode --python .venv --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check docs links rooms fmt bench constraints clean
+.PHONY: help demo test scale check docs links rooms fmt bench constraints clean
 
 help:
 	@echo "make demo    train on data that ships with scikit-learn and show the evidence"
 	@echo "make test    run every test"
+	@echo "make scale   the tests of isotropy.scale, on clusters of Ray (no part of CI; on cores that are free)"
 	@echo "make check   style, types and import directions"
 	@echo "make docs    the documentation site in docs/site: pages, gallery, reference"
 	@echo "make links   whether every address that the pages name answers (needs the network; no part of CI)"
@@ -24,6 +25,9 @@ demo: .venv/core
 test: .venv/test
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 	GOMP_SPINCOUNT=1000 $(BIN)/python -m pytest tests/test_threads.py tests/evaluation/test_evaluate.py
+
+scale: .venv/scale
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/scale
 
 check: .venv/test
 	$(BIN)/ruff format --check .
@@ -68,6 +72,10 @@ clean:
 
 .venv/test: .venv/uv pyproject.toml constraints.txt
 	$(INSTALL) --editable '.[test]'
+	@touch $@
+
+.venv/scale: .venv/uv pyproject.toml constraints.txt
+	$(INSTALL) --editable '.[test,scale]'
 	@touch $@
 
 .venv/docs: .venv/uv pyproject.toml constraints.txt

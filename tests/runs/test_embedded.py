@@ -1,13 +1,20 @@
 """What a finished run gives to searches, audits and clusters."""
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from isotropy.errors import UserError
+from isotropy.report.lists import audit_lists, read_audit
+from isotropy.report.points import read_points
+from isotropy.runs.columns import Column, add_columns, name_for
+from isotropy.runs.directory import Run
 from isotropy.runs.embedded import FILE, Embedded
 from isotropy.runs.events import Finished
 from isotropy.runs.session import train
@@ -50,6 +57,56 @@ def test_changed_data_and_damaged_embeddings_are_refused(folder: Path, tmp_path:
             found.read_data()
     finally:
         (folder / "rows.csv").write_bytes(kept)
+
+
+def as_text(table: pa.Table, name: str) -> pa.Table:
+    place = table.schema.get_field_index(name)
+    return table.set_column(place, name, table.column(name).cast(pa.string()))
+
+
+def with_role(table: pa.Table, role: bytes) -> pa.Table:
+    column = table.column(0)
+    return table.set_column(0, table.schema.field(0).with_metadata({b"isotropy": role}), column)
+
+
+STRANGE: dict[str, Callable[[pa.Table], pa.Table]] = {
+    "the column 'z0' is string, not float32": lambda table: as_text(table, "z0"),
+    "two columns are called 'x'": lambda table: table.rename_columns(["x", "x", *table.column_names[2:]]),
+    "invalid start byte": lambda table: with_role(table, b"\xff"),
+}
+
+
+@pytest.mark.parametrize("said", STRANGE)
+def test_files_of_embeddings_that_others_wrote_are_one_line_wherever_they_are_read(
+    said: str, folder: Path, tmp_path: Path
+) -> None:
+    run = Path(shutil.copytree(folder / "run", tmp_path / "run"))
+    pq.write_table(STRANGE[said](pq.read_table(run / FILE)), run / FILE)
+    added = {"cluster": Column(np.zeros(60), "cluster")}
+    for use in (
+        lambda: Embedded.opened(run), lambda: add_columns(run / FILE, added), lambda: name_for("x", run / FILE),
+        lambda: read_points(Run(run), labels={}),
+    ):  # fmt: skip
+        with pytest.raises(UserError, match=f"{said}|Can't unify schema with duplicate"):
+            use()
+
+
+def test_what_pandas_would_keep_in_a_file_of_embeddings_is_not_read(folder: Path, tmp_path: Path) -> None:
+    run = Path(shutil.copytree(folder / "run", tmp_path / "run"))
+    table = pq.read_table(run / FILE)
+    pq.write_table(table.replace_schema_metadata({b"pandas": b'{"index_columns": 5, "columns": 7}'}), run / FILE)
+    assert len(Embedded.opened(run)) == len(read_points(Run(run), labels={})) == 60
+
+
+@pytest.mark.parametrize("name", ["is_outlier_issue", "outlier_score"])
+def test_an_audit_that_others_wrote_is_one_line_and_names_no_other_file(name: str, tmp_path: Path) -> None:
+    frame = pd.DataFrame({"is_outlier_issue": [True, False], "outlier_score": [0.1, 0.2], "is_../../x_issue": True})
+    frame.to_parquet(tmp_path / "audit.parquet")
+    audit = read_audit(Run(tmp_path))
+    assert [one.name for one in audit_lists(audit)] == ["audit-outlier"]
+    frame.assign(**{name: "x"}).to_parquet(tmp_path / "audit.parquet")
+    with pytest.raises(UserError, match=f"the column '{name}' is .*string"):
+        read_audit(Run(tmp_path))
 
 
 def test_an_unfinished_run_is_named(folder: Path, tmp_path: Path) -> None:

@@ -7,8 +7,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
-
 from isotropy.cli.show import say, waiting
 from isotropy.clusters.explorer import prepare_explorer
 from isotropy.errors import UserError
@@ -59,7 +57,7 @@ def arguments(path: Path) -> list[str]:
 
     It draws a chart of every column, and one of every number by its size: so clusters go as texts, and z0, z1, ... not.
     """
-    schema = pq.read_schema(path)
+    schema = columns.schema_of(path)
     known = {role: name for name, role in columns.roles(schema).items()}
     wide = set(dimensions(schema.names))
     order = [known[role] for role in (columns.CLUSTER, columns.PICTURE) if role in known]

@@ -125,7 +125,7 @@ def _scores(found: Embedded, path: Path) -> tuple[dict[str, Column], list[str]]:
         raise UserError(f"{audit}: missing or damaged ({str(error).splitlines()[0]})") from error
     if table.num_rows != len(found):
         return {}, [f"{audit}: has {table.num_rows:,} rows, not {len(found):,}: left out; audit the run again"]
-    schema = pq.read_schema(path)
+    schema = columns.schema_of(path)
     taken = [name for name in schema.names if columns.roles(schema).get(name) != columns.SCORE]
     names = [name for name in table.column_names if re.fullmatch(r"is_\w+_issue|\w+_score", name)]
     return {

@@ -17,8 +17,9 @@ from isotropy.errors import OutOfMemory, UserError, nearest
 
 # What numpy, zipfile, pandas and pyarrow raise for damaged files, and for packings that Python does not know.
 _DAMAGED = (
-    ValueError, OSError, EOFError, KeyError, IndexError, TypeError, SyntaxError, OverflowError, NotImplementedError,
-    RuntimeError, MemoryError, BadZipFile, TarError, ZlibError, StructError, LzmaError, ArrowException, TokenError,
+    ValueError, OSError, EOFError, KeyError, IndexError, TypeError, AttributeError, SyntaxError, OverflowError,
+    NotImplementedError, RuntimeError, MemoryError, BadZipFile,
+    TarError, ZlibError, StructError, LzmaError, ArrowException, TokenError,
 )  # fmt: skip
 
 

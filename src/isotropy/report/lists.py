@@ -1,5 +1,6 @@
 """Lists of rows beside the map: what an audit found, and the exemplars of clusters."""
 
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from isotropy.errors import UserError
@@ -15,6 +17,8 @@ from isotropy.runs.directory import Run
 AUDIT, CLUSTERS = "audit.parquet", "clusters.json"
 MOST = 24  # rows of a list that are shown
 _EXEMPLARS = 8
+# The columns of audit.parquet of which there is one for each kind; a kind names a file, so it is a word.
+_FLAG, _SCORE = r"is_(\w+)_issue", r"\w+_score"
 
 
 @dataclass(frozen=True)
@@ -46,8 +50,13 @@ def read_audit(run: Run) -> pd.DataFrame | None:
     if not path.is_file():
         return None
     try:
-        return pd.read_parquet(path)
-    except (OSError, ValueError, pa.ArrowException) as error:
+        table = pq.read_table(path)
+        for field in table.schema:
+            flag, score = re.fullmatch(_FLAG, field.name), re.fullmatch(_SCORE, field.name)
+            if flag and field.type != pa.bool_() or score and not pa.types.is_floating(field.type):
+                raise ValueError(f"the column {field.name!r} is {field.type}")
+        return table.to_pandas(ignore_metadata=True)
+    except (OSError, ValueError, KeyError, TypeError, pa.ArrowException) as error:
         raise UserError(f"{path}: damaged ({str(error).splitlines()[0]}): audit the run again") from error
 
 
@@ -66,8 +75,7 @@ def audit_lists(audit: pd.DataFrame | None, run: Run | None = None) -> list[RowL
     if audit is None:
         return found
     about = {} if run is None else run.read_json("audit.json", {}).get("issues", {})
-    for flag in [str(name) for name in audit if str(name).startswith("is_") and str(name).endswith("_issue")]:
-        kind = flag.removeprefix("is_").removesuffix("_issue")
+    for flag, kind in [(one[0], one[1]) for name in audit if (one := re.fullmatch(_FLAG, str(name)))]:
         flagged = np.flatnonzero(audit[flag].fillna(False).to_numpy(dtype=bool))
         if not len(flagged):
             continue

@@ -21,6 +21,7 @@ from isotropy.report import pictures
 from isotropy.report.columns import Column, column, within
 from isotropy.report.map import Layout, layouts, nearest, sample, umap_layout, unit_square
 from isotropy.report.packed import codes, fractions
+from isotropy.runs.columns import schema_of
 from isotropy.runs.directory import Run
 from isotropy.runs.embedded import data_of
 from isotropy.threads import side_by_side
@@ -99,16 +100,19 @@ def read_points(
         UserError: where embeddings.parquet is not Parquet or holds no embedding, or UMAP is not installed.
     """
     path = run.folder / FILE
-    file = _opened(path)
-    names, total = file.schema.names, file.count_rows()
-    wide = dimensions_of(file.schema)
+    file, schema = _opened(path), schema_of(path)
+    names, total = schema.names, file.count_rows()
+    wide = dimensions_of(schema)
     if not wide or not total:
         raise UserError(f"{path} holds no embeddings: it has no row, or no float32 column")
     chosen = np.union1d(sample(total, rows), np.array([row for row in wanted if row < total], dtype=np.int64))
-    roles = {name: _role(file.schema.field(name)) for name in names if name not in set(wide)}
+    roles = {name: _role(schema.field(name)) for name in names if name not in set(wide)}
     beside = [name for name in roles if roles[name] not in _NOT_SHOWN]
-    beside = [name for name in beside if not pa.types.is_nested(file.schema.field(name).type)]
-    frame = file.take(chosen, columns=[*wide, *beside], batch_size=4096).to_pandas()
+    beside = [name for name in beside if not pa.types.is_nested(schema.field(name).type)]
+    try:
+        frame = file.take(chosen, columns=[*wide, *beside], batch_size=4096).to_pandas(ignore_metadata=True)
+    except (OSError, ValueError, KeyError, pa.ArrowException) as error:
+        raise UserError(f"{path} cannot be read as Parquet ({str(error).splitlines()[0]})") from error
     vectors = frame[wide].to_numpy(dtype=np.float32)
     # Each of them waits for one core most of the time.
     finders: list[Callable[[NDArray[np.float32]], Any]] = [nearest, layouts]

@@ -4,6 +4,7 @@ A field's metadata says its role, so that a reader depends on no name; files of 
 """
 
 import re
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -70,7 +71,7 @@ def name_for(role: str, path: Path) -> str:
 
     That is the role's name, but for a file of an older version where a label has it.
     """
-    schema = pq.read_schema(path)
+    schema = schema_of(path)
     taken = [name for name in schema.names if roles(schema).get(name) != role]
     names = chain([role], (f"{role} {number}" for number in count(2)))
     return next(name for name in names if name not in taken)
@@ -79,6 +80,28 @@ def name_for(role: str, path: Path) -> str:
 def field(name: str, kind: Any, role: str, source: str = "") -> Any:
     """Return the field of a schema that says what the column is."""
     return pa.field(name, kind, metadata={_ROLE: role.encode(), **({_SOURCE: source.encode()} if source else {})})
+
+
+def schema_of(path: Path) -> Any:
+    """Return the columns of a file of embeddings.
+
+    Raises:
+        UserError: it is missing or damaged: two columns of one name, embeddings that are not float32, or a role that is
+            no text.
+    """
+    try:
+        schema = pq.read_schema(path)
+        names = schema.names
+        if twice := next((name for name, count in Counter(names).items() if count > 1), None):
+            raise ValueError(f"two columns are called {twice!r}")
+        # What a user calls z3 may stand before them in files of older versions.
+        wide = dimensions(names) if names and re.fullmatch(r"z\d+", names[-1]) else []
+        if odd := next((name for name in wide if schema.field(name).type != pa.float32()), None):
+            raise ValueError(f"the column {odd!r} is {schema.field(odd).type}, not float32")
+        roles(schema), sources(schema)
+    except (OSError, ValueError, pa.ArrowException) as error:
+        raise UserError(f"{path}: missing or damaged ({str(error).splitlines()[0]})") from error
+    return schema
 
 
 def roles(schema: Any) -> dict[str, str]:
@@ -153,7 +176,7 @@ def add_columns(path: Path, columns: Mapping[str, Column], dropped: Iterable[str
     """
     try:
         with pq.ParquetFile(path, pre_buffer=False) as file:  # with its buffer pyarrow keeps the whole file
-            schema, rows = file.schema_arrow, file.metadata.num_rows
+            schema, rows = schema_of(path), file.metadata.num_rows
             known, wide = roles(schema), dimensions(schema.names)
             arrays = {name: one.array for name, one in columns.items()}
             for name, array in arrays.items():

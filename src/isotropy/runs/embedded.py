@@ -58,12 +58,14 @@ class Embedded:
         if not run.finished:
             raise UserError(f"{folder}: is not finished: go on with: isotropy fit --resume {folder}")
         path = run.folder / FILE
+        schema = columns.schema_of(path)
+        known = columns.roles(schema)
         try:
-            vectors, schema = read_vectors(path), pq.read_schema(path)
-            known = columns.roles(schema)
+            vectors = read_vectors(path)
             # Lists of neighbours would be two arrays a row, and pictures more.
             left_out = {*dimensions(schema.names), *(name for name, role in known.items() if role in _NOT_READ)}
-            rest = pq.read_table(path, columns=[name for name in schema.names if name not in left_out]).to_pandas()
+            table = pq.read_table(path, columns=[name for name in schema.names if name not in left_out])
+            rest = table.to_pandas(ignore_metadata=True)  # what pandas would keep there is not written
             part = rest.pop("part").to_numpy(dtype=np.str_)
         except (OSError, KeyError, ValueError, pa.ArrowException) as error:
             raise UserError(f"{path}: missing or damaged ({str(error).splitlines()[0]})") from error

@@ -120,6 +120,7 @@ class Recipe:
     def default(cls, method: str | type[Method], modality: str) -> "Recipe":
         """Return the recipe that suits `method` (or "auto") on `modality` on one small machine."""
         _refuse_no_name("method", method)
+        _refuse_no_name("modality", modality)
         method = method_name(method) if isinstance(method, type) else method
         method = method_for(modality) if method == AUTO else method
         settings = DEFAULTS.get((method, modality), {}) or DEFAULTS.get((method, ""), {})
