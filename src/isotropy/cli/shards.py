@@ -96,8 +96,9 @@ class Shards:
         if self.about is None or not self.path(number).is_file():
             return False
         name = self.path(number).name
-        # A kill may have come between a file and its checksum.
-        whole = self.sums.get(name) in (None, checksum(self.path(number)))
+        now = checksum(self.path(number))
+        # A kill may have come between a file and its checksum, which older versions did not write.
+        whole = self.sums.setdefault(name, now) == now
         if not whole:
             warnings.warn(f"{self.path(number)}: damaged since it was written, so it is made again", stacklevel=2)
         return whole
