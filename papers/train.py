@@ -86,6 +86,14 @@ def train_once(
     return Trained(prepared, row | {"width": prepared.method.encoder.width})
 
 
+def plain_recipe(method: str, modality: str) -> Recipe:
+    """Return the default recipe, of SimCLR on images with its own settings, as when the runs of the papers began."""
+    recipe = Recipe.default(method, modality)
+    if (method, modality) != ("simclr", "image"):
+        return recipe
+    return Recipe(method=method, modality=modality, embedding=recipe.embedding)
+
+
 def with_large_views(recipe: Recipe, data: Data) -> Recipe:
     """Return the recipe with views as large as the images, where it makes any by the settings of images."""
     plain = find_method(recipe.method).min_views == 1 and not recipe.views

@@ -12,10 +12,10 @@ from pages import Claim, markdown
 from results import Run
 from rows import Rows, select
 from runner import Paper
+from train import plain_recipe
 
 from diagnostics import ranking, verdicts
 from isotropy.methods import METHODS
-from isotropy.runs.recipe import Recipe
 
 
 def runs(folder: Path | None, seed: int) -> Iterator[Run]:
@@ -32,7 +32,7 @@ def runs(folder: Path | None, seed: int) -> Iterator[Run]:
             base = ranking.ENCODERS[modality] | {"train.precision": "float32", "train.epochs": ranking.EPOCHS[name]}
             base |= {"views.flip": 0.0} if compares and name == "digits" else {}
             for setting, changes in ranking.settings_of(method, modality).items():
-                recipe = Recipe.default(method, modality).changed(base | changes)
+                recipe = plain_recipe(method, modality).changed(base | changes)
                 make = partial(ranking.checkpoints, recipe, name, folder)
                 yield Run("ranking", name, f"{method}, {setting}", 0, make, recipe.to_toml())
 

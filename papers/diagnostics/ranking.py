@@ -11,7 +11,7 @@ from progress import Checkpoints
 from rows import Row, Rows, select, t_interval
 from scipy.stats import spearmanr
 from scores import embedded, features, spread_rows
-from train import train_once
+from train import plain_recipe, train_once
 
 from isotropy.diagnostics import encoder_numbers, stability, views_rank
 from isotropy.evaluation import linear_probe
@@ -44,7 +44,7 @@ MODALITY = {name: sets.UNLABELLED[name][0] for name in EPOCHS}
 
 def settings_of(method: str, modality: str) -> dict[str, dict[str, Any]]:
     """Return the six settings of a method: what each changes in its default recipe."""
-    rate, compares = Recipe.default(method, modality).optim.lr, METHODS[method].min_views > 1
+    rate, compares = plain_recipe(method, modality).optim.lr, METHODS[method].min_views > 1
     factors = {"default": 1.0, "rate x 0.1": 0.1, "rate x 5": 5.0}
     factors |= {} if compares else {"rate x 0.01": 0.01, "rate x 20": 20.0}
     found: dict[str, dict[str, Any]] = {name: {"optim.lr": rate * factor} for name, factor in factors.items()}

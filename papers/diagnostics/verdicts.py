@@ -11,7 +11,7 @@ import torch
 from rows import Row, Rows
 from scores import spread_rows
 from torch import Tensor, nn
-from train import train_once
+from train import plain_recipe, train_once
 
 from isotropy.diagnostics.verdict import failure
 from isotropy.methods.method import Outputs
@@ -103,7 +103,7 @@ def case_recipe(case: Row) -> Recipe:
     modality, settings = sets.UNLABELLED[case["data"]][0], case.get("settings", {})
     base: dict[str, Any] = {"train.batch_size": 128, "train.precision": "float32"}
     base |= ({} if "encoder" in settings else SMALL[modality]) | (sets.DIGIT_VIEWS if case["data"] == "digits" else {})
-    return Recipe.default(case["base"], modality).changed(base | settings)
+    return plain_recipe(case["base"], modality).changed(base | settings)
 
 
 class _Monitored:

@@ -12,7 +12,7 @@ from scipy.stats import t
 from scores import beside_untrained, features
 from sklearn.neural_network import MLPClassifier
 from sklearn.preprocessing import StandardScaler
-from train import train_once
+from train import plain_recipe, train_once
 
 from isotropy.encoders import Encoder
 from isotropy.runs.prepare import Prepared
@@ -41,7 +41,7 @@ def rung_recipe(family: str, rung: str, seed: int, wide: type[Encoder]) -> Recip
     settings |= {"train.epochs": 15.0 if place >= RUNGS.index("length") else 6.0}
     settings |= {"method.projector": [1024, 128], "method.temperature": 0.2} if method == "simclr" else {}
     settings |= {"method.student_hidden": list(PROBE)} if rung == "mlp" else {}
-    return Recipe.default(method, "image").changed(settings | (COARSER if rung == "coarser" else {}))
+    return plain_recipe(method, "image").changed(settings | (COARSER if rung == "coarser" else {}))
 
 
 def _fixed_mlp(prepared: Prepared) -> float:
@@ -99,7 +99,7 @@ def peer_recipe(variant: str, seed: int) -> Recipe:
     """Return the recipe of one of the peers at equal steps."""
     method, more = BUDGET_PEERS[variant]
     settings = VIEWS | {"encoder.stem": 8, "encoder.width": WIDTH, "train.batch_size": 128, "train.seed": seed}
-    return Recipe.default(method, "image").changed(settings | {"train.epochs": 20.0} | more)
+    return plain_recipe(method, "image").changed(settings | {"train.epochs": 20.0} | more)
 
 
 def paired_rows(rows: Rows, one: str, other: str, data: str) -> Difference | None:

@@ -17,6 +17,7 @@ from results import Run
 from rows import Row, Rows, mean, paired, select
 from runner import Paper
 from scores import measured
+from train import plain_recipe
 
 from isotropy.encoders import Encoder
 from isotropy.runs.recipe import Recipe
@@ -74,7 +75,7 @@ def runs(folder: Path | None, seed: int) -> Iterator[Run]:
         for name in (destroyed.WITH, destroyed.WITHOUT, destroyed.LFR):
             settings = shared | {"train.seed": seed}
             settings |= {} if name == destroyed.LFR else views | {view: 0.5 if name == destroyed.WITH else 0.0}
-            recipe = Recipe.default("lfr" if name == destroyed.LFR else "simclr", modality).changed(settings)
+            recipe = plain_recipe("lfr" if name == destroyed.LFR else "simclr", modality).changed(settings)
             make = partial(destroyed.arm, recipe, task, seconds, folder)
             yield Run("destroyed label", task, name, seed, make, recipe.to_toml())
     for encoder in ENCODERS:

@@ -16,7 +16,7 @@ from results import Run
 from rows import Row, Rows, mean, select, short
 from runner import Paper
 from scores import baseline, embedded, features, probe, spread_rows
-from train import train_once
+from train import plain_recipe, train_once
 
 from isotropy.data import Data
 from isotropy.diagnostics import effective_rank, mean_norm
@@ -56,7 +56,7 @@ def _recipe_of(method: str, name: str, seed: int) -> Recipe:
     """Return the method's default recipe with the views (and encoder) that suit the data set."""
     base, settings = EQUIVARIANT.get(name, (name, {}))
     modality = MODALITY.get(base, "image")
-    recipe = Recipe.default(method, modality)
+    recipe = plain_recipe(method, modality)
     # The rows were measured on the papers' networks, which were the defaults.
     if recipe.encoder == MODALITIES[modality].default_encoder and modality in PAPERS:
         recipe = recipe.changed({"encoder": PAPERS[modality]})

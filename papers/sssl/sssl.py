@@ -16,7 +16,7 @@ from pages import OPEN, Claim, Table, reproduced
 from results import Run
 from rows import Difference, Row, Rows, by_seed, paired, select
 from runner import Paper
-from train import train_once
+from train import plain_recipe, train_once
 
 from isotropy.encoders.equivariant.equivariant import Equivariant
 from isotropy.encoders.equivariant.space import Rotations, Translations
@@ -117,7 +117,7 @@ def runs(folder: Path | None, seed: int) -> Iterator[Run]:
     """Return all runs of a seed."""
 
     def trained(study: str, data: str, variant: str, modality: str, settings: dict[str, Any]) -> Run:
-        recipe = Recipe.default("simclr", modality).changed(settings | {"train.seed": seed})
+        recipe = plain_recipe("simclr", modality).changed(settings | {"train.seed": seed})
         make = partial(_trained, recipe, study if data == "digits" else data, folder)
         return Run(study, data, variant, seed, make, recipe.to_toml())
 

@@ -10,7 +10,7 @@ from progress import Checkpoints
 from rows import Row
 from scores import features
 from torch import Tensor, nn
-from train import train_once
+from train import plain_recipe, train_once
 
 from isotropy.diagnostics import stability
 from isotropy.evaluation import knn_probe
@@ -105,7 +105,7 @@ def recipe_of(data: str, variant: str, seed: int, sizes: dict[str, tuple[str, di
     name, more, _ = VARIANTS[variant]
     modality, settings = sizes[data]
     settings = settings | COMMON | HEADS.get(name, {}) | more | {"train.seed": seed}
-    return Recipe.default(name, modality).changed(settings)
+    return plain_recipe(name, modality).changed(settings)
 
 
 def trajectory(recipe: Recipe, variant: str, load: Any, folder: Path | None, quick: bool) -> Row:

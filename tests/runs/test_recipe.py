@@ -41,6 +41,12 @@ def test_what_a_file_leaves_out_is_the_default_of_its_method(tmp_path):
         Recipe.from_toml(path)
 
 
+def test_simclr_on_images_alone_has_settings_for_minutes():
+    images, series = (Recipe.default("simclr", modality) for modality in ("image", "series"))
+    assert (images.method_options, images.optim.lr, images.train.batch_size) == ({"temperature": 0.1}, 3e-3, 128)
+    assert (series.method_options, series.optim.lr, series.train.batch_size) == ({}, 1e-3, 256)
+
+
 def test_another_method_or_encoder_forgets_the_options_of_the_old_one():
     recipe = Recipe.default("simclr", "table").changed({"method.temperature": 0.2, "encoder.width": 8})
     assert recipe.changed({"method": "byol"}).method_options == {}

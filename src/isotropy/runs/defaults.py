@@ -25,6 +25,8 @@ DEFAULTS: dict[tuple[str, str], dict[str, Any]] = {
         "optim.weight_decay": 0.0,
         "method.predictor_passes": 1,
     },
+    # A user's minutes are ten to twenty epochs of images: a sharper comparison and larger steps (decision 0060).
+    ("simclr", "image"): {"method.temperature": 0.1, "optim.lr": 3e-3, "train.batch_size": 128},
     ("music", "series"): {"views.time_mask": 0.5, "views.channel_mask": 0.3},
     # A weak view (scaled) and a strong one (permuted, noisy), as strong as the paper's on HAR; one block for speed.
     ("ts_tcc", "series"): {
