@@ -94,6 +94,12 @@ def test_the_card_of_a_run_says_what_was_found(tmp_path):
     for line in evidence["ranking"]:
         assert f"| {line['representation']} |" in body
     assert "Nobody has said" in model_card(tmp_path / "run")
+    data = tmp_path / "run" / "data.json"
+    about = json.loads(data.read_text())
+    del about["training_rows"]
+    data.write_text(json.dumps(about))
+    with pytest.raises(UserError, match="data.json: damaged: 'training_rows' is missing"):
+        model_card(tmp_path / "run")
     (tmp_path / "run" / "model.json").unlink()
     with pytest.raises(UserError, match="not finished"):
         model_card(tmp_path / "run")

@@ -27,11 +27,15 @@ def model_card(folder: Path | str, *, name: str = "", licence: str = "") -> str:
         raise UserError(f"{folder}: is not finished, so there is no encoder: isotropy fit --resume {folder}")
     about, verdict = run.about, diagnose(run.folder)
     found = run.read_comparisons()
+    try:
+        trained = f"{about['description']}; {about['training_rows']:,} of {about['rows']:,} rows trained the encoder."
+    except KeyError as error:
+        raise UserError(f"{run.folder / 'data.json'}: damaged: {error} is missing: restore it from a copy") from None
     return card(
         read_about(run.folder / MODEL),
         name=name or run.folder.resolve().name,
         licence=licence,
-        data=[f"{about['description']}; {about['training_rows']:,} of {about['rows']:,} rows trained the encoder."],
+        data=[trained],
         evidence=[line for comparison in found for line in _evidence(comparison)],
         verdict=[f"**{verdict.name}**: {verdict.sentence}"],
     )

@@ -41,9 +41,9 @@ class Windows(TypedDict):
 class About(TypedDict):
     """data.json."""
 
-    description: str
-    rows: Count
-    training_rows: Count
+    description: NotRequired[str]
+    rows: NotRequired[Count]
+    training_rows: NotRequired[Count]
     fingerprint: NotRequired[str]
     probed: NotRequired[list[Count]]
     extends: NotRequired[list[Count]]
