@@ -99,3 +99,8 @@ def test_too_few_rows_and_labels_of_another_length():
     found = audit(made, x, labels=np.arange(20) * 0.5)
     assert "label" in found.issues and "misplaced" not in found.issues
     assert audit(made, x, labels=["a"] * 20).notes[-1].startswith("label label: too few labels, or one class only")
+    # What identifies a row is no class: most rows are alone in theirs.
+    found = audit(made, x, labels=[f"id {place // 2 if place < 8 else place}" for place in range(20)])
+    assert found.notes[-1] == "label label: 12 of 20 rows are alone in their class: not audited"
+    assert "label" not in found.issues and "misplaced" not in found.issues
+    assert "label" in audit(made, x, labels=[f"pair {place // 2}" for place in range(20)]).issues

@@ -77,7 +77,10 @@ def test_a_file_of_queries_is_read_by_the_options_given(home, capsys) -> None:
     ("arguments", "message"),
     [
         (["--query", "60"], "--query 60: the data have 60 rows, numbered from 0 to 59"),
-        (["--query", "5-2"], "--query 5-2: the data have 60 rows"),
+        (["--query", "5-2"], "--query 5-2: rows are counted upwards, as 2-5"),
+        (["--query", "70-2"], "--query 70-2: the data have 60 rows"),
+        (["--query", "50-60"], "--query 50-60: the data have 60 rows"),
+        (["--query", ""], "--query : neither numbers of rows, as 5 or 3,7-9, nor a file"),
         (["--query", "nowhere.csv"], "--query nowhere.csv: neither numbers of rows, as 5 or 3,7-9, nor a file"),
         (["--query", "{home}/other.npy"], "other.npy: a table has two dimensions"),
         (["{home}/other.npy"], "other.npy: a table has two dimensions"),

@@ -9,6 +9,8 @@ import pytest
 from end_to_end.conftest import SMALL_TABLE, Said
 from isotropy.audit import KINDS, audit_run
 from isotropy.cli import main
+from isotropy.cli.audit import _told
+from isotropy.cli.show import OUT
 from isotropy.errors import UserError
 
 ROWS = 240
@@ -57,6 +59,15 @@ def test_what_was_injected_is_found_and_told(folder, cli):
     assert set(listed["row"]) == set(np.flatnonzero(frame["is_label_issue"]))
     about = json.loads((folder / "run" / "audit.json").read_text())
     assert about["issues"]["label"]["rows"] == len(listed) and list(about["issues"]) == list(KINDS)
+
+
+def test_a_long_reason_goes_on_below_itself_on_a_narrow_terminal(monkeypatch):
+    entry = {"row": 7, "score": 0.25, "reason": "each value is usual, but not beside the others"}
+    assert _told(entry) == "  row 7        0.250  each value is usual, but not beside the others"
+    monkeypatch.setattr(OUT, "_force_terminal", True)
+    monkeypatch.setattr(OUT, "width", 50)
+    lines = _told(entry).split("\n")
+    assert lines == ["  row 7        0.250  each value is usual, but not", 22 * " " + "beside the others"]
 
 
 def test_twins_are_copies_on_both_sides(folder):

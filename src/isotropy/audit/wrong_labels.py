@@ -31,9 +31,14 @@ def label_issues(of: Given, space: NDArray[np.float32], near: Neighbours, notes:
         notes.append(f"label {of.name}: several labels a row are not audited")
         return {}
     there = np.flatnonzero(has_label(of.labels))
-    values = of.labels[there]
-    if len(there) < 3 * reading.FOLDS or len(pd.unique(values)) < 2:
+    y, names = pd.factorize(of.labels[there], sort=False)
+    if len(there) < 3 * reading.FOLDS or len(names) < 2:
         notes.append(f"label {of.name}: too few labels, or one class only: labels are not audited")
+        return {}
+    alone = int((np.bincount(y) == 1).sum())
+    if of.task != "numbers" and 2 * alone > len(there):
+        # Nothing else tells what such a label looks like; an identifier is no class.
+        notes.append(f"label {of.name}: {alone:,} of {len(there):,} rows are alone in their class: not audited")
         return {}
     # Neighbours among the labelled rows alone.
     if len(there) < len(of.vectors):
@@ -45,7 +50,6 @@ def label_issues(of: Given, space: NDArray[np.float32], near: Neighbours, notes:
     features = standardised(of.vectors[there])
     if of.task == "numbers":
         return {"label": _wrong_numbers(of, there, features, columns, codes, groups)}
-    y, names = pd.factorize(values, sort=False)
     y = y.astype(np.int64)
     found = reading.read_classes(y, features, near, columns, codes, groups)
     labelled = _Labelled(there, len(of.vectors), y, names)

@@ -1,6 +1,8 @@
 """`isotropy audit`: what is wrong with the rows of a run's data."""
 
 import json
+import sys
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -40,8 +42,15 @@ def _show(found: Audit, folder: Path, most: int) -> None:
         OUT.print()
         say(f"{KINDS[kind]} ({kind})", "bold")
         for entry in found.listed(kind, most).to_dict("records"):
-            say(f"  row {entry['row']:<8} {entry['score']:.3f}  {entry['reason']}")
+            say(_told(entry))
         if count > most:
             say(f"  and {count - most:,} more in {folder / 'audit' / kind}.csv")
     OUT.print()
     say(f"{folder / 'audit.parquet'}: every row with its scores (0 is worst); lists in {folder / 'audit'}")
+
+
+def _told(entry: dict[str, Any]) -> str:
+    """Return a row with its reason, which goes on below itself where the terminal is narrow."""
+    head = f"  row {entry['row']:<8} {entry['score']:.3f}  "
+    width = OUT.width if OUT.is_terminal else sys.maxsize
+    return textwrap.fill(str(entry["reason"]), width, initial_indent=head, subsequent_indent=" " * len(head))

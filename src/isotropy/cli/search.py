@@ -121,7 +121,7 @@ def _search(
         places = _rows(query, count)
         there, queries, asked, names = count - 1, data, vectors[places], [f"row {place}" for place in places]
     else:
-        if not Path(query).expanduser().exists():
+        if not query.strip() or not Path(query).expanduser().exists():
             raise UserError(f"--query {query}: neither numbers of rows, as 5 or 3,7-9, nor a file")
         options = origin | {"path": query}
         queries = _read(run, made, options)
@@ -143,7 +143,9 @@ def _rows(text: str, count: int) -> list[int]:
     for part in text.split(","):
         first, _, last = (end.strip() for end in part.partition("-"))
         begin, end = int(first), int(last or first)
-        if max(begin, end) >= count or end < begin:
+        if end < begin < count:
+            raise UserError(f"--query {part.strip()}: rows are counted upwards, as {end}-{begin}")
+        if end >= count or begin >= count:
             raise UserError(f"--query {part.strip()}: the data have {count:,} rows, numbered from 0 to {count - 1}")
         rows.extend(range(begin, end + 1))
     return rows
