@@ -100,8 +100,8 @@ def beyond_gap(values: NDArray[np.float64], least: float, level: float = LEVEL) 
 
     Example:
         >>> x = np.random.default_rng(0).normal(size=1000)
-        >>> beyond_gap(x, 0.1).any(), beyond_gap(np.append(x, [9.0, 8.0]), 0.1).nonzero()[0].tolist()
-        (False, [1000, 1001])
+        >>> [beyond_gap(some, 0.1).nonzero()[0].tolist() for some in (x, np.append(x, [9.0, 8.0]))]
+        [[], [1000, 1001]]
     """
     high = np.sort(values)[::-1][: int(_BULK * len(values)) + 2]
     steps = high[:-1] - high[1:]
