@@ -16,7 +16,7 @@ from isotropy.errors import UserError
 
 _COPIES = 12
 # Quoted: zsh takes brackets for a pattern.
-_FIT = "--label-key digit --method simclr --epochs 30 --set views.flip=0 --set 'views.scale=[0.5,1.0]'"
+_FIT = "--label-key digit --method simclr --epochs 20 --set views.flip=0 --set 'views.scale=[0.5,1.0]'"
 
 
 def demo(folder: Path, command: Callable[[list[str]], None]) -> dict[str, Any]:
