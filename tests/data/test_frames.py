@@ -1,6 +1,8 @@
 """The same table in the containers of other libraries."""
 
+import io
 import json
+import tarfile
 from datetime import date, time, timedelta
 from decimal import Decimal
 
@@ -278,3 +280,15 @@ def test_dates_beyond_all_calendars_are_refused_by_their_cells(tmp_path):
 def test_a_file_without_rows_says_so_where_columns_are_text(tmp_path):
     pq.write_table(pa.table({"a": pa.array([], pa.int64()), "job": pa.array([], pa.string())}), tmp_path / "t.parquet")
     assert len(read_file(tmp_path / "t.parquet", text=["job"])) == 0
+
+
+def test_whole_numbers_that_no_float_holds_are_refused_by_their_cells(tmp_path):
+    values = ["1"] * 20 + ["1" + "0" * 400]
+    with tarfile.open(tmp_path / "t.tar", "w") as archive:
+        for number, value in enumerate(values):
+            data = f'{{"a": {value}, "b": {number}}}'.encode()
+            member = tarfile.TarInfo(f"{number}.json")
+            member.size = len(data)
+            archive.addfile(member, io.BytesIO(data))
+    with pytest.raises(UserError, match="column 'json.a', row 20: 1000.* is not a number"):
+        TablePreprocess.learn(read(tmp_path / "t.tar").values)

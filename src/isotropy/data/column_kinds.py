@@ -120,7 +120,10 @@ def _of_long(column: "pd.Series[Any]") -> Found | None:
     if types.is_float_dtype(column.dtype):
         return None
     present = column.dropna()
-    numbers = pd.to_numeric(present, errors="coerce").to_numpy(np.float64)
+    try:
+        numbers = pd.to_numeric(present, errors="coerce").to_numpy(np.float64)
+    except OverflowError:
+        return None  # Python's own whole numbers, of hundreds of digits
     if not len(present) or not np.isfinite(numbers).all() or np.abs(numbers).max() <= _EXACT:
         return None
     return Found("numeric", ("exact numbers", str(int(Fraction(str(present.iloc[0]))))))

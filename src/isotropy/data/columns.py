@@ -18,6 +18,8 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 ISO_DATE = r"\d{4}-\d{2}-\d{2}(?:[T ].*)?"
 # Beyond these a date in microseconds does not fit into 64 bits.
 _MOST_SECONDS = (1 << 63) // 10**6
+# Whole numbers of Python have any length, and a float holds none beyond.
+_MOST_NUMBER = 10**308
 TRUTH = {"true": 1.0, "false": 0.0, "1": 1.0, "0": 0.0, "1.0": 1.0, "0.0": 0.0}
 
 
@@ -110,8 +112,7 @@ def _spread(
 def _parsed(present: "pd.Series[Any]") -> "pd.Series[Any]":
     if isinstance(present.dtype, pd.CategoricalDtype) or types.is_datetime64_any_dtype(present.dtype):
         present = present.astype(object)
-    # A date would be parsed to nanoseconds: as text it is what it is here, no number.
-    text = present.map(lambda value: str(value) if hasattr(value, "year") or hasattr(value, "hour") else value)
+    text = present.map(_parsable)
     if types.infer_dtype(text, skipna=True) in ("timedelta", "timedelta64"):
         text = pd.to_timedelta(text).dt.total_seconds()
     numbers = pd.to_numeric(text, errors="coerce").astype(np.float64)
@@ -120,6 +121,14 @@ def _parsed(present: "pd.Series[Any]") -> "pd.Series[Any]":
         spans = text.where(text.str.match(r"-?\d+ days?"))
         return numbers.where(numbers.notna(), parse_durations(spans.to_numpy(dtype=object)))
     return numbers
+
+
+def _parsable(value: Any) -> Any:
+    """Return a cell as pandas may take it for a number: dates as text, whole numbers that no float holds as missing."""
+    # A date would be parsed to nanoseconds: as text it is what it is here, no number.
+    if hasattr(value, "year") or hasattr(value, "hour"):
+        return str(value)
+    return np.nan if type(value) is int and abs(value) > _MOST_NUMBER else value
 
 
 def _seconds(present: "pd.Series[Any]") -> "pd.Series[Any]":
