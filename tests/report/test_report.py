@@ -1,6 +1,7 @@
 import json
 import re
 import sys
+from base64 import b64decode
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -191,6 +192,12 @@ def test_the_map_is_of_a_sample_and_names_its_layouts(run):
     points = found.layouts[0].places
     near = ((points[:, None] - points[None]) ** 2).sum(2) + 9 * np.eye(len(found))
     assert label.name == "kind" + NASTY and (label.values[near.argmin(1)] == label.values).mean() > 0.8
+
+
+def test_where_there_is_room_every_row_has_its_picture(run):
+    images = read(np.arange(240, dtype=np.uint8)[:, None, None, None] + np.zeros((1, 8, 8), np.uint8), modality="image")
+    drawn = read_points(Run(run), labels={}, data=images, wanted=[3, 10, 200]).pictures
+    assert np.frombuffer(b64decode(drawn["place"]["data"]), "<u4").tolist() == list(range(240))
 
 
 def test_collapsed_embeddings_are_one_dot_and_lines_are_lines():

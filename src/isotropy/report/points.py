@@ -233,7 +233,8 @@ def _pictures(run: Run, data: Data, wanted: set[int], chosen: NDArray[np.int64])
     if data.modality == "image":
         room = min(len(chosen), pictures.most(data.values.shape[-2:]))
         listed = np.flatnonzero(np.isin(chosen, sorted(wanted)))[:room]
-        place = np.union1d(listed, sample(len(chosen), room - len(listed)))
+        others = np.setdiff1d(np.arange(len(chosen)), listed)
+        place = np.union1d(listed, others[sample(len(others), room - len(listed))])
         return pictures.sprite(raw(place), place)
     if data.modality == "series":
         _, channels, longest = data.values.shape
