@@ -95,7 +95,7 @@ def test_a_long_training_looks_at_its_encoder_fifty_times(prepared):
     watch = Cheap(prepared.method, prepared.rows[:4], prepared.preprocess.to_input, prepared.method.encoder)
     outputs = {"z": [torch.eye(4), torch.eye(4)]}
     numbers = [*range(1, 40), 600, 1190, 1200, 1201]
-    steps = [SimpleNamespace(number=n, steps=1201, epoch=n / 10, loss=1.0, outputs=outputs) for n in numbers]
+    steps = [SimpleNamespace(number=n, steps=1201, epoch=n / 10, loss=1.0, lr=1e-3, outputs=outputs) for n in numbers]
     records = [record for step in steps if (record := watch.at(step))]
     assert [record["step"] for record in records] == [1, 10, 20, 30, 600, 1190, 1200, 1201]
     assert [r["step"] for r in records if "effective_rank" in r] == [1, 30, 600, 1200, 1201]
@@ -112,7 +112,7 @@ def test_a_teacher_is_watched_on_its_way(prepared, momentum, way):
             weight += 1
     method.update()
     outputs = {"prediction": [torch.eye(4)] * 2, "target": [torch.eye(4)] * 2}
-    record = watch.at(SimpleNamespace(number=1, steps=100, epoch=0.1, loss=1.0, outputs=outputs))
+    record = watch.at(SimpleNamespace(number=1, steps=100, epoch=0.1, loss=1.0, lr=1e-3, outputs=outputs))
     assert record["teacher_way"] == pytest.approx(way, abs=1e-5)
 
 
