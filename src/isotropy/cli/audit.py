@@ -3,6 +3,7 @@
 import json
 import sys
 import textwrap
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +50,7 @@ def _show(found: Audit, folder: Path, most: int) -> None:
     say(f"{folder / 'audit.parquet'}: every row with its scores (0 is worst); lists in {folder / 'audit'}")
 
 
-def _told(entry: dict[str, Any]) -> str:
+def _told(entry: Mapping[Any, Any]) -> str:
     """Return a row with its reason, which goes on below itself where the terminal is narrow."""
     head = f"  row {entry['row']:<8} {entry['score']:.3f}  "
     width = OUT.width if OUT.is_terminal else sys.maxsize
