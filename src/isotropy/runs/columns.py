@@ -91,17 +91,23 @@ def schema_of(path: Path) -> Any:
     """
     try:
         schema = pq.read_schema(path)
-        names = schema.names
-        if twice := next((name for name, count in Counter(names).items() if count > 1), None):
-            raise ValueError(f"two columns are called {twice!r}")
-        # What a user calls z3 may stand before them in files of older versions.
-        wide = dimensions(names) if names and re.fullmatch(r"z\d+", names[-1]) else []
-        if odd := next((name for name in wide if schema.field(name).type != pa.float32()), None):
-            raise ValueError(f"the column {odd!r} is {schema.field(odd).type}, not float32")
-        roles(schema), sources(schema)
+        _check(schema)
     except (OSError, ValueError, pa.ArrowException) as error:
         raise UserError(f"{path}: missing or damaged ({str(error).splitlines()[0]})") from error
     return schema
+
+
+def _check(schema: Any) -> None:
+    """Raise ValueError where columns are not as `field` and the embeddings make them."""
+    names = schema.names
+    if twice := next((name for name, count in Counter(names).items() if count > 1), None):
+        raise ValueError(f"two columns are called {twice!r}")
+    # What a user calls z3 may stand before them in files of older versions.
+    wide = dimensions(names) if names and re.fullmatch(r"z\d+", names[-1]) else []
+    if odd := next((name for name in wide if schema.field(name).type != pa.float32()), None):
+        raise ValueError(f"the column {odd!r} is {schema.field(odd).type}, not float32")
+    for read in (roles, sources):
+        read(schema)  # of bytes that are no text a UnicodeDecodeError, which is a ValueError
 
 
 def roles(schema: Any) -> dict[str, str]:
