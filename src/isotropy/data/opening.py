@@ -49,7 +49,12 @@ def opening(path: Path) -> Iterator[None]:
 def check_names(path: Path, names: Sequence[str], there: Sequence[str]) -> None:
     """Raise UserError for a name that is not among those that are there, or is there twice."""
     for name in names:
-        if there.count(name) > 1:
-            raise UserError(f"{path.name} has {there.count(name)} columns called {name!r}: rename them")
+        check_once(path, name, there)
         if name not in there:
             raise UserError(f"{path.name} has no column {name!r}{nearest(name, there)}")
+
+
+def check_once(path: Path, name: str, there: Sequence[str]) -> None:
+    """Raise UserError for a name that several columns have."""
+    if there.count(name) > 1:
+        raise UserError(f"{path.name} has {there.count(name)} columns called {name!r}: rename them")

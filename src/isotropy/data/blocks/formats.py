@@ -20,7 +20,7 @@ from isotropy.data import arrow_files, tar_file
 from isotropy.data.csv_file import Layout, layout_of
 from isotropy.data.frames import arrow_to_pandas
 from isotropy.data.numpy_files import checked_header
-from isotropy.data.opening import opening
+from isotropy.data.opening import check_once, opening
 from isotropy.data.readers import find_reader
 from isotropy.errors import UserError, nearest
 
@@ -222,8 +222,7 @@ def _known(path: Path, names: Sequence[str], there: Any) -> Sequence[str]:
 
 def _check(path: Path, names: Sequence[str], there: Sequence[str]) -> None:
     for name in names:
-        if there.count(name) > 1:
-            raise UserError(f"{path} has {there.count(name)} columns called {name!r}: rename them")
+        check_once(path, name, there)
         if name not in there:
             raise UserError(f"{path} has no {name!r}{nearest(name, list(there))}")
 
