@@ -29,7 +29,8 @@ def program() -> None:
         main()
         code = 0
     except SystemExit as end:
-        code = int(end.code or 0)
+        # Python prints any other code, and ends with 1.
+        code = end.code if isinstance(end.code, int) else int(end.code is not None)
         raise
 
 
