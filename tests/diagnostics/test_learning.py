@@ -50,7 +50,7 @@ def test_that_a_loss_is_flat_where_the_rate_has_decayed_is_no_end():
         lines = [{"step": s, "held_out_loss": curve(rates[s]), "lr": 1e-3 * optim.rate(s / 400)} for s in steps]
         return trend(Records([{name: line[name] for name in line if name not in recorded} for line in lines]))
 
-    # It falls with the logarithm of the way; in the last third of the steps, a tenth of the way, by next to nothing.
+    # It falls with the logarithm of the way; in the last third of the steps, 6 % of the way, by next to nothing.
     answer, said = told_of(lambda way: 6 - log(1 + way))
     assert answer == "yes" and "since step 157 after" in said
     assert told_of(lambda way: 6 - log(1 + way), lr=None)[0] == "no"
