@@ -190,6 +190,18 @@ def test_every_row_has_the_colour_of_its_class_and_the_legend_counts_them(page, 
     assert page.locator("#legend button").first.text_content() == f"{names[0]}{counts[0]}"
 
 
+def test_the_names_of_classes_stand_on_rows_of_theirs(page, table):
+    labels = table[2]
+    named, places = page.evaluate("[explorer.map.labels, Array.from(explorer.map.layout.places)]")
+    places = np.asarray(places).reshape(-1, 2)
+    assert len(named) == 3
+    for one, name in zip(named, sorted(set(labels))):
+        own = places[labels == name]
+        assert one["name"][:8] == name[:8] and one["at"] in own.tolist()
+        far = np.abs(own - np.median(own, axis=0)).sum(1)
+        assert np.abs(one["at"] - np.median(own, axis=0)).sum() < np.quantile(far, 0.1)
+
+
 def test_colours_by_a_number_name_its_range_and_a_class_can_be_looked_at_alone(page, table):
     _, vectors, labels, frame = table
     page.locator("#colour").select_option(label="age")

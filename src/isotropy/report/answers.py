@@ -84,7 +84,8 @@ def _healthy(summary: dict[str, Any]) -> dict[str, str]:
     good = verdict["name"] in ("healthy", "not collapsed")
     name = {"healthy": "yes", "not collapsed": "it has not collapsed"}.get(verdict["name"], verdict["name"])
     because = next((one["because"] for one in _asked(summary, COLLAPSED)), "")
-    return _answer(question, name, f"{verdict['sentence']} {because}".strip(), "good" if good else "open")
+    said = f"{verdict['sentence']} {because[:1].upper()}{because[1:]}".strip()
+    return _answer(question, name, said, "good" if good else "open")
 
 
 def _better(summary: dict[str, Any]) -> dict[str, str]:
@@ -129,7 +130,9 @@ def _labels(summary: dict[str, Any]) -> dict[str, str]:
         kind = "good" if ahead else kind
     if not parts:
         return _answer(question, "not known", "No few-label curve was measured.", "open")
-    return _answer(question, "; ".join(parts), "Ahead of everything free, outside of the 95% interval.", kind)
+    return _answer(
+        question, "; ".join(parts), "Ahead means: above everything free, and 0 is outside of the 95% interval.", kind
+    )
 
 
 def _is_ahead(entry: dict[str, Any]) -> bool:

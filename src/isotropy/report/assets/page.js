@@ -63,16 +63,19 @@ class Explorer {
       "Arrow keys move it, plus and minus zoom, Enter chooses the row in the middle.";
   }
 
-  // The names of few classes stand where most of a class is: colours alone do not say which is which.
+  // The names of few classes stand on the row nearest to the middle of a class, as the middle of several groups is empty:
+  // colours alone do not say which is which.
   names() {
     const column = this.column, { places } = this.map.layout;
     if (!column || column.kind !== "classes" || column.levels.length > 16) return [];
     return column.levels.flatMap((name, code) => {
-      const xs = [], ys = [];
-      column.values.forEach((one, point) => { if (one === code) { xs.push(places[2 * point]); ys.push(places[2 * point + 1]); } });
-      if (!xs.length) return [];
-      const middle = (values) => values.sort((a, b) => a - b)[values.length >> 1];
-      return [{ name: name.length > 18 ? name.slice(0, 17) + "\u2026" : name, at: [middle(xs), middle(ys)] }];
+      const rows = [];
+      column.values.forEach((one, point) => { if (one === code) rows.push([places[2 * point], places[2 * point + 1]]); });
+      if (!rows.length) return [];
+      const [x, y] = [0, 1].map((axis) => rows.map((row) => row[axis]).sort((a, b) => a - b)[rows.length >> 1]);
+      const away = (row) => (row[0] - x) ** 2 + (row[1] - y) ** 2;
+      const at = rows.reduce((best, row) => (away(row) < away(best) ? row : best));
+      return [{ name: name.length > 18 ? name.slice(0, 17) + "\u2026" : name, at }];
     });
   }
 
