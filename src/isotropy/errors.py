@@ -4,6 +4,9 @@ from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from mmap import mmap
 
+# Valid names that an error lists: a table may have hundreds of columns.
+_CHOICES = 40
+
 
 class UserError(ValueError):
     """A mistake in what the user gave; the command line prints its one line and exits with code 2."""
@@ -30,7 +33,7 @@ def need_memory(size: int = 1 << 24) -> None:
 
 
 def nearest(name: str, choices: Iterable[str]) -> str:
-    """Return a hint that names the valid choice nearest to `name`, or all of them where none is near.
+    """Return a hint that names the valid choice nearest to `name`, or the choices, at most 40, where none is near.
 
     Example:
         >>> nearest("simclrr", ["simclr", "byol"])
@@ -42,6 +45,8 @@ def nearest(name: str, choices: Iterable[str]) -> str:
     close = get_close_matches(str(name), choices, n=1, cutoff=0.6)
     if close:
         return f" (did you mean {close[0]!r}?)"
+    if len(choices) > _CHOICES:
+        choices = [*choices[:_CHOICES], f"and {len(choices) - _CHOICES} more"]
     return f" (valid: {', '.join(choices)})" if choices else ""
 
 

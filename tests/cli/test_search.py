@@ -86,8 +86,11 @@ def test_a_file_of_queries_is_read_by_the_options_given(home, capsys) -> None:
         (["{home}/other.npy"], "other.npy: a table has two dimensions"),
         (["{home}/short.csv"], "short.csv"),
         (["-k", "60"], "-k 60: there are 59 rows to find, so give a number from 1 to 59"),
-        (["--out", "a.txt"], "--out a.txt: the file ends in .json or .parquet or .csv"),
+        (["--out", "a.txt"], "--out a.txt: the file has to end in .json or .parquet or .csv"),
         (["--out", "no/where.csv"], "--out no/where.csv: the folder no does not exist"),
+        (["--out", "{home}/rows.csv"], "rows.csv: is the data, which would be lost: name another file"),
+        (["--query", "{home}/some.csv", "--out", "{home}/some.csv"], "some.csv: is the data, which would be lost"),
+        (["--out", "{home}/run/model.json"], "run/model.json: is a file of {home}/run, which would be lost"),
         (["--key", "X"], "--key is about data, and none is given: the run's own rows are searched"),
     ],
 )
@@ -97,7 +100,7 @@ def test_wrong_input_is_one_line_and_exit_code_2(home, capsys, arguments, messag
     with pytest.raises(SystemExit) as stopped:
         main(["search", str(home / "run"), *(one.replace("{home}", str(home)) for one in arguments)])
     text = capsys.readouterr().err
-    assert stopped.value.code == 2 and message in text and text.count("\n") == 1
+    assert stopped.value.code == 2 and message.replace("{home}", str(home)) in text and text.count("\n") == 1
 
 
 def test_rows_that_are_gone_are_shown_by_number(home, capsys) -> None:

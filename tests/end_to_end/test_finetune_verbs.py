@@ -56,6 +56,11 @@ def test_a_run_becomes_a_model_that_predicts(run, files, cli, tmp_path):
     wrong = cli("predict", "run-kind", files / "people.csv", "--keep", "knid", "--out", "wrong.csv")
     assert wrong.code == 2 and "did you mean 'kind'" in wrong.err and not (tmp_path / "wrong.csv").exists()
 
+    before = (files / "people.csv").read_bytes()
+    over = cli("predict", "run-kind", files / "people.csv", "--out", files / "people.csv")
+    assert over.code == 2 and "people.csv: is the data, which would be lost" in over.err
+    assert (files / "people.csv").read_bytes() == before
+
     for verb in (["search", "run-kind"], ["embed", "run-kind", files / "people.csv", "--out", "e.csv"]):
         said = cli(*verb)
         assert said.code == 2 and "run-kind: is a fine-tuned model, which isotropy predict takes" in said.err
@@ -91,7 +96,7 @@ WRONG = [
     (["finetune", "run", "one.csv", "--label", "kind"], "class"),
     (["finetune", "run", "narrow.csv", "--label", "kind"], "pay"),
     (["predict", "run", "people.csv", "--out", "p.csv"], "run: is a run, which predicts no label yet"),
-    (["predict", "run", "people.csv", "--out", "p.npy"], "ends in .parquet or .csv"),
+    (["predict", "run", "people.csv", "--out", "p.npy"], "has to end in .parquet or .csv"),
     (["predict", "run", "people.csv", "--out", "no/p.csv"], "does not exist"),
 ]
 

@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from isotropy.cli.inputs import ROW, as_the_run, file_notes, load_on, with_columns
+from isotropy.cli.outputs import check_out
 from isotropy.cli.shards import Shards
 from isotropy.cli.show import counting, note, say, waiting
 from isotropy.data.stream import stream
-from isotropy.errors import UserError, nearest
+from isotropy.errors import UserError
 from isotropy.io.tables import WRITERS, writing
 from isotropy.runs.directory import Run
 
@@ -28,6 +29,7 @@ def embed(
     """
     _check(out, codes=codes, standardise=standardise, keep=keep, shard_rows=shard_rows)
     run = Run.opened(folder)
+    check_out(out, WRITERS, folder=folder, reads=[origin["path"]])
     made = load_on(run.folder, device)
     origin = as_the_run(run.recipe.data, origin)
     vectors: Callable[[Any], NDArray[Any]] = (
@@ -74,12 +76,8 @@ def embed(
 def _check(out: Path, *, codes: bool, standardise: bool, keep: list[str], shard_rows: int | None) -> None:
     if codes and standardise:
         raise UserError("--standardise is for embeddings: codes have no scale; leave one of the two out")
-    if out.suffix not in WRITERS:
-        raise UserError(f"--out {out}: the file ends in {' or '.join(WRITERS)}{nearest(out.suffix, WRITERS)}")
     if keep and out.suffix == ".npy":
         raise UserError(f"--keep {keep[0]}: a .npy file holds numbers alone; write .parquet, .arrow or .csv")
-    if not out.parent.is_dir():
-        raise UserError(f"--out {out}: the folder {out.parent} does not exist")
     if shard_rows is None and out.is_dir():
         raise UserError(f"--out {out}: is a folder; with --shard-rows N it is filled with files of N rows")
 

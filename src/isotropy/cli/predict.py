@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 
 from isotropy.cli.inputs import ROW, file_notes, pick_device, with_columns
+from isotropy.cli.outputs import check_out
 from isotropy.cli.show import counting, note, say, waiting
 from isotropy.data.stream import stream
-from isotropy.errors import UserError, nearest
+from isotropy.errors import UserError
 from isotropy.finetuning import load
 from isotropy.finetuning.finetuned import ABOUT
 from isotropy.io.tables import writing
@@ -19,10 +20,7 @@ _SUFFIXES = (".parquet", ".csv")
 
 def predict(folder: Path, origin: dict[str, Any], out: Path, *, keep: list[str], device: str) -> dict[str, Any]:
     """Run `isotropy predict MODEL PATH [--keep NAME] --out FILE`; return what was written."""
-    if out.suffix not in _SUFFIXES:
-        raise UserError(f"--out {out}: the file ends in {' or '.join(_SUFFIXES)}{nearest(out.suffix, _SUFFIXES)}")
-    if not out.parent.is_dir():
-        raise UserError(f"--out {out}: the folder {out.parent} does not exist")
+    check_out(out, _SUFFIXES, folder=folder, reads=[origin["path"]])
     if not (folder / ABOUT).is_file() and (folder / MODEL).is_file():
         raise UserError(
             f"{folder}: is a run, which predicts no label yet: isotropy finetune {folder} DATA --label NAME makes a "

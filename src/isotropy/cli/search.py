@@ -13,9 +13,10 @@ from rich.text import Text
 
 from isotropy.cli.beside import described, pictures
 from isotropy.cli.inputs import as_the_run, as_trained, load_on, read_with_bar
+from isotropy.cli.outputs import check_out
 from isotropy.cli.show import OUT, counting, note, say, waiting
 from isotropy.data import Data
-from isotropy.errors import UserError, nearest
+from isotropy.errors import UserError
 from isotropy.io.atomic import write_atomically
 from isotropy.io.tables import writing
 from isotropy.representation import Representation
@@ -46,11 +47,9 @@ class _Found:
 
 def search(folder: Path, origin: dict[str, Any], query: str, *, top_k: int, out: Path | None, device: str) -> Any:
     """Run `isotropy search RUN [PATH] --query ROWS`; return the neighbours of each query."""
-    if out is not None and out.suffix not in _SUFFIXES:
-        raise UserError(f"--out {out}: the file ends in {' or '.join(_SUFFIXES)}{nearest(out.suffix, _SUFFIXES)}")
-    if out is not None and not out.parent.is_dir():
-        raise UserError(f"--out {out}: the folder {out.parent} does not exist")
     run = Run.opened(folder)
+    if out is not None:
+        check_out(out, _SUFFIXES, folder=folder, reads=[origin["path"] or run.recipe.data.get("path"), query])
     made = load_on(run.folder, device)
     data, vectors, beside = _of_run(folder, origin, query) if origin["path"] is None else _of_path(run, made, origin)
     found = _search(run, made, data, vectors, beside, query, top_k, origin)

@@ -94,7 +94,12 @@ def stream(
         return Stream(f"{place.name}: a table, {count}", rows, masked, kept=kept_columns(place, keep, na))
     options = ({"channels": channels} if channels else {}) | readers.options_for(preprocess, place, key)
     modality = preprocess.modality if one_file else None
-    data = read(place, modality=modality, key=key, na=na, max_bad=max_bad, progress=progress, **options)
+    try:
+        data = read(place, modality=modality, key=key, na=na, max_bad=max_bad, progress=progress, **options)
+    except UserError as error:
+        if place.name in str(error):
+            raise
+        raise UserError(f"{place}: {error}; the encoder was trained on {preprocess.modality} data") from error
     if data.modality != preprocess.modality:
         raise UserError(
             f"{place}: holds {data.modality} data, and the encoder was trained on {preprocess.modality} data"
