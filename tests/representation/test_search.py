@@ -1,6 +1,7 @@
 """A representation's words of search: `encode` streams what `transform` gives, `search` finds rows by it."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -99,12 +100,21 @@ def test_a_table_streams_as_mappings_frames_and_files(tmp_path: Path) -> None:
         ([3, 4], "encode: int is neither a row nor a piece of rows"),
         (["a.csv", np.ones(3)], "encode: 'a.csv' is a text"),
         ([np.ones((2, 99))], "99 columns"),
+        (5, "encode: int is no iterable of rows, no data and no path"),
     ],
 )
-def test_what_is_no_row_is_one_line(items: list, message: str) -> None:
+def test_what_is_no_row_is_one_line(items: Any, message: str) -> None:
     representation, _ = made("table_mlp")
     with pytest.raises(UserError, match=message):
         list(representation.encode(items))
+
+
+@pytest.mark.parametrize("size", [0, -1, 2.5, "64"])
+def test_a_batch_has_a_whole_number_of_rows(size: Any) -> None:
+    """Below 1 none would ever be full, and an endless stream would be held whole."""
+    representation, frame = made("table_mlp")
+    with pytest.raises(UserError, match="batch_size must be a whole number of at least 1"):
+        next(representation.encode(frame.to_dict("records"), batch_size=size))
 
 
 def test_search_finds_rows_among_embeddings_a_run_s_or_an_index(tmp_path: Path) -> None:

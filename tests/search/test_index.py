@@ -34,3 +34,14 @@ def test_without_its_package_it_says_what_to_install(monkeypatch):
     monkeypatch.setattr(index, "import_module", missing)
     with pytest.raises(UserError, match=r"pip install 'isotropy\[search\]'"):
         ApproximateIndex(np.eye(3))
+
+
+def test_no_query_has_no_answer_and_settings_are_checked():
+    pytest.importorskip("usearch")
+    x = np.random.default_rng(0).normal(size=(20, 3))
+    indices, scores = ApproximateIndex(x).search(x[:0], 4)
+    assert (indices.shape, scores.shape, indices.dtype, scores.dtype) == ((0, 4), (0, 4), np.int64, np.float32)
+    with pytest.raises(UserError, match="effort must be a whole number of at least 1, not -1"):
+        ApproximateIndex(x, effort=-1)
+    with pytest.raises(UserError, match="connectivity must be a whole number of at least 2, not 'a'"):
+        ApproximateIndex(x, connectivity="a")  # type: ignore[arg-type]

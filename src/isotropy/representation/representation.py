@@ -40,6 +40,7 @@ from isotropy.representation.inputs import pieces_for, read_for, values_for
 from isotropy.representation.learned import Embedding, Learned
 from isotropy.representation.saved import read_saved
 from isotropy.search import Index, nearest
+from isotropy.validation import at_least
 
 # Chunks that `iterate` reads and yields at once.
 _CHUNKS = 16
@@ -204,7 +205,7 @@ class Representation:
             batch_size: single rows that are gathered for an array; by default what the encoder takes well.
 
         Raises:
-            UserError: what `transform` raises.
+            UserError: what `transform` raises, or values that are none of these.
 
         Example:
             >>> from isotropy.data import TablePreprocess
@@ -214,7 +215,9 @@ class Representation:
             >>> [len(z) for z in made.encode((row for row in x), batch_size=20)]
             [20, 20, 10]
         """
-        for piece in pieces_for(self.preprocess, values, batch_size or self.chunk * _CHUNKS):
+        most = self.chunk * _CHUNKS if batch_size is None else batch_size
+        at_least(1, batch_size=most)
+        for piece in pieces_for(self.preprocess, values, most):
             yield from self.iterate(piece, standardise=standardise)
 
     def search(

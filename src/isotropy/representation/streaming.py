@@ -24,6 +24,8 @@ def gathered(items: Iterable[Any], shape: tuple[int, ...], most: int) -> Iterato
         >>> [piece["a"].tolist() for piece in gathered(rows, (2,), 100)]
         [[1, 3], [5]]
     """
+    if not isinstance(items, Iterable):
+        raise UserError(f"encode: {type(items).__name__} is no iterable of rows, no data and no path")
     waiting: list[Any] = []
     for item in items:
         one = _first_part(item)

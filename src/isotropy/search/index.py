@@ -11,6 +11,7 @@ from isotropy.batch import batched
 from isotropy.errors import UserError
 from isotropy.search.cosine import cosines, unit_rows
 from isotropy.search.matrices import check, matrix
+from isotropy.validation import at_least
 
 _PIECE = 65_536
 
@@ -37,7 +38,7 @@ class ApproximateIndex:
         connectivity: links of a row. effort: rows that are looked at for a query, at least; more find more.
 
     Raises:
-        UserError: usearch is missing, or rows that are no matrix of finite numbers.
+        UserError: usearch is missing, rows that are no matrix of finite numbers, a connectivity below 2, or no effort.
 
     Example:
         >>> rows = np.random.default_rng(0).normal(size=(1000, 16))
@@ -51,6 +52,8 @@ class ApproximateIndex:
             usearch = import_module("usearch.index")
         except ImportError as error:
             raise UserError(f"an index needs the package usearch: pip install 'isotropy[search]' ({error})") from error
+        at_least(2, connectivity=connectivity)
+        at_least(1, effort=effort)
         self.rows = matrix(rows, "rows")
         # float32: by default usearch keeps 16 bits of a number, and near rows change places.
         self._graph = usearch.Index(
@@ -75,6 +78,8 @@ class ApproximateIndex:
         asked = matrix(queries, "queries")
         own = np.full(len(asked), -1) if leave_out is None else np.asarray(leave_out)
         check(asked, self.rows, top_k, own)
+        if not len(asked):
+            return np.empty((0, top_k), dtype=np.int64), np.empty((0, top_k), dtype=np.float32)
         # Some more than are asked for: their exact order may be another, and one may be left out.
         count = min(len(self), top_k + max(10, top_k // 4))
         found = self._graph.search(unit_rows(asked, "queries", 0).numpy(), count)
