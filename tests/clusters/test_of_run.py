@@ -1,8 +1,13 @@
 """Clusters and an explorer's columns of runs, from the command line, and with wrong input."""
 
 import json
+import os
 import shutil
+import signal
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,7 +19,8 @@ from isotropy.cli.explore import arguments
 from isotropy.clusters import cluster_run
 from isotropy.clusters.explorer import prepare_explorer
 from isotropy.report.points import read_points
-from isotropy.runs.columns import roles
+from isotropy.runs.columns import add_columns, roles
+from isotropy.runs.directory import Run
 from isotropy.runs.embedded import Embedded
 from isotropy.runs.session import train
 
@@ -139,3 +145,37 @@ def test_what_is_no_finished_run_is_one_line(command, home, tmp_path, capsys, mo
     for folder, problem in ((tmp_path / "run", "not finished"), (tmp_path / "none", "no such run")):
         code, out = said(capsys, command, folder)
         assert code == 2 and problem in out and out.count("\n") == 1
+
+
+@pytest.mark.skipif(os.name != "posix", reason="elsewhere no process takes the place of another")
+def test_what_ends_the_command_ends_the_explorer(home, tmp_path):
+    program = tmp_path / "embedding-atlas"
+    program.write_text(f"#!{sys.executable}\nimport os, sys\nprint(os.getpid(), *sys.argv[-2:], flush=True)\ninput()\n")
+    program.chmod(0o755)
+    shutil.copytree(home / "people", tmp_path / "run")
+    environment = os.environ | {"PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"}
+    command = [sys.executable, "-m", "isotropy", "explore", str(tmp_path / "run"), "--port", "5056"]
+    pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen(command, env=environment, text=True, **pipes) as process:
+        assert process.stdout is not None
+        lines = [process.stdout.readline() for _ in range(3)]
+        process.terminate()
+        assert process.wait() == -signal.SIGTERM
+    assert lines[1].startswith("written") and lines[2] == f"{process.pid} --port 5056\n"
+
+
+def test_the_page_shows_a_column_once_and_by_the_name_that_its_user_gave_it(home, tmp_path):
+    shutil.copytree(home / "people", tmp_path / "run")
+    run = Run(tmp_path / "run")
+    add_columns(tmp_path / "run" / "embeddings.parquet", {}, dropped=["cluster"])
+    before = [one.name for one in read_points(run, labels={"kind": "labels"}).columns]
+    assert before.count("cluster") == 1 and "column cluster" not in before
+    audit = pd.DataFrame({"is_outlier_issue": np.arange(ROWS) < 3, "outlier_score": np.linspace(0, 1, ROWS)})
+    audit.to_parquet(tmp_path / "run" / "audit.parquet")
+    cluster_run(tmp_path / "run", 3)
+    prepare_explorer(tmp_path / "run")
+    names = [one.name for one in read_points(run, labels={"kind": "labels"}, audit=audit).columns]
+    assert [names.count(one) for one in ("cluster", "column cluster", "outlier (audit)")] == [1, 1, 1]
+    assert not {"outlier_score", "is_outlier_issue", "x", "y"} & set(names)
+    alone = [one.name for one in read_points(run, labels={"kind": "labels"}).columns]
+    assert {"outlier_score", "is_outlier_issue"} < set(alone)

@@ -46,8 +46,17 @@ def explore(folder: Path, *, seed: int) -> dict[str, Any]:
 
 
 def start(program: str, file: str, port: int) -> None:
-    """Run embedding-atlas on the file until it is ended."""
-    code = subprocess.run([program, *arguments(Path(file)), "--port", str(port)], check=False).returncode
+    """Run embedding-atlas on the file until it is ended.
+
+    Where the system can, it takes the place of this process: what ends the one would leave the other's server behind,
+    and nothing of what was loaded is needed any more.
+    """
+    command = [program, *arguments(Path(file)), "--port", str(port)]
+    if os.name == "posix":
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os.execv(program, command)
+    code = subprocess.run(command, check=False).returncode
     if code not in (0, -2, 130):
         raise UserError(f"{PROGRAM} ended with exit code {code}")
 

@@ -21,7 +21,7 @@ from isotropy.report import pictures
 from isotropy.report.columns import Column, column, within
 from isotropy.report.map import Layout, layouts, nearest, sample, umap_layout, unit_square
 from isotropy.report.packed import codes, fractions
-from isotropy.runs.columns import schema_of
+from isotropy.runs.columns import SCORE, schema_of, sources
 from isotropy.runs.directory import Run
 from isotropy.runs.embedded import data_of
 from isotropy.threads import side_by_side
@@ -109,6 +109,9 @@ def read_points(
     roles = {name: _role(schema.field(name)) for name in names if name not in set(wide)}
     beside = [name for name in roles if roles[name] not in _NOT_SHOWN]
     beside = [name for name in beside if not pa.types.is_nested(schema.field(name).type)]
+    if audit is not None and len(audit) == total:
+        # The explorer's columns hold the same scores.
+        beside = [name for name in beside if roles[name] != SCORE]
     try:
         frame = file.take(chosen, columns=[*wide, *beside], batch_size=4096).to_pandas(ignore_metadata=True)
     except (OSError, ValueError, KeyError, pa.ArrowException) as error:
@@ -127,7 +130,7 @@ def read_points(
             note = str(error)
     if data is not None and len(data) != total:
         data, note = None, "the data has another number of rows now"
-    found = _columns(frame[beside], labels, roles)
+    found = _columns(frame[beside], labels, roles, sources(schema))
     if cosines.size:
         apart = np.rint((1 - cosines.mean(axis=1, dtype=np.float64)) * 1e6) / 1e6
         found.append(Column(DISTANCE, "run", "numbers", apart))
@@ -135,7 +138,7 @@ def read_points(
         found += _scores(audit.iloc[chosen])
     drawn = None
     if data is not None:
-        found += _data_columns(data, chosen, {one.name for one in found})
+        found += _data_columns(data, chosen, {*(one.name for one in found), *sources(schema).values()})
         drawn = _pictures(run, data, set(wanted), chosen)
     kept, left = within(found, max(COLUMN_BYTES, BYTES - len(json.dumps(drawn))))
     maps = [*([umap_layout(vectors)] if umap else []), *arranged, *_kept_layout(file, chosen, roles)]
@@ -171,12 +174,18 @@ def _kept_layout(file: Any, chosen: NDArray[np.int64], roles: Mapping[str, str])
     return [Layout("as explored", "The map that isotropy explore wrote.", unit_square(flat))] if len(flat) else []
 
 
-def _columns(frame: pd.DataFrame, labels: Mapping[str, str | None], roles: Mapping[str, str]) -> list[Column]:
-    """Return the columns beside the embeddings: the probed labels, under their names, then the others."""
+def _columns(
+    frame: pd.DataFrame, labels: Mapping[str, str | None], roles: Mapping[str, str], called: Mapping[str, str]
+) -> list[Column]:
+    """Return the columns beside the embeddings: the probed labels, under their names, then the others.
+
+    Columns have the names that they are `called` by in the user's data, where no other column has it.
+    """
     named = dict(labels)
     first = next(iter(named), None)
     # A run calls its first label "label"; what it is called is known where it was probed.
-    title = {"label": first} if first is not None and first not in frame else {}
+    title = {name: called.get(name, name) for name in frame if called.get(name, name) not in frame}
+    title |= {"label": first} if first is not None and first not in frame else {}
     names = [str(name) for name in frame]
     order = [name for name in names if name == "label" or name in named or roles[name] == "label"]
     found = []
