@@ -542,3 +542,22 @@ def test_numbers_among_which_a_text_may_mean_missing_are_named(mark):
         TablePreprocess.learn(frame)
     data = read(frame, na=[mark])
     assert [column.kind for column in TablePreprocess.learn(data.values).schema.columns] == ["numeric"] * 2
+
+
+@pytest.mark.parametrize("comma", [False, True])
+def test_columns_of_few_numbers_say_which_text_keeps_them_categories(comma):
+    ages = [f"{20 + n % 30}.0".replace(".", "," if comma else ".") for n in range(600)]
+    frame = pd.DataFrame({"age": ages, "pay": [str(n % 4) for n in range(600)], "y": np.arange(600.0)})
+    frame.loc[::9, ["age", "pay"]] = "k.A."
+    with pytest.warns(UserWarning, match=r"'age' as categorical \(numbers except for 'k.A.': name .* --na") as said:
+        learnt = TablePreprocess.learn(frame)
+    assert [column.kind for column in learnt.schema.columns] == ["categorical", "categorical", "numeric"]
+    assert not any("'pay'" in str(one.message) for one in said)  # four numbers may be codes
+    with warnings.catch_warnings():
+        warnings.simplefilter("error" if not comma else "ignore")
+        learnt = TablePreprocess.learn(read(frame, na=["k.A."]).values)
+    assert [column.kind for column in learnt.schema.columns][0] == "numeric"
+    ours = frame["age"].astype(pd.CategoricalDtype())  # who says that these are categories is told nothing
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        TablePreprocess.learn(pd.DataFrame({"age": ours, "y": frame["y"]}))

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from isotropy.data.column_kinds import WANTED, kind_of
 from isotropy.data.column_schema import LIMIT, ColumnSchema
 from isotropy.data.columns import Kind, as_names, as_numbers
+from isotropy.data.number_text import NumberText
 from isotropy.data.quantiles import edges_of, tail_of
 from isotropy.data.text import TextAxes
 from isotropy.errors import UserError, listed, nearest
@@ -22,7 +23,8 @@ MAX_LEVELS = 255
 RARE = 1e-4
 # Of so many training rows on a level is left out where one row alone has it.
 _MANY = 20
-_MARKS = 3  # texts beside numbers that may mean a missing value
+_MARKS = 3  # texts that may mean a missing value, beside at least so many different numbers: fewer may be codes
+_NUMBERS = 10
 _OWN_TEXT = "nearly every row has a text of its own"
 
 
@@ -85,11 +87,13 @@ def learn_column(
     else:
         numbers = as_numbers(column, found.kind, found.reading)
         learnt = _learn_numbers(name, found.kind, numbers, found.reading)
+    marks = _marks_among_numbers(column) if found.kind == "categorical" and wanted is None and not found.why else []
+    but = f"numbers except for {listed(marks)}: name what means missing with --na (na)"
     if isinstance(learnt, str):
-        if learnt == _OWN_TEXT and (marks := _marks_among_numbers(column)):
-            learnt = f"numbers except for {listed(marks)}: name what means missing with --na (na)"
-        remarks.dropped.setdefault(learnt, []).append(name)
+        remarks.dropped.setdefault(but if learnt == _OWN_TEXT and marks else learnt, []).append(name)
         return []
+    if marks:
+        remarks.read.append(f"{name!r} as categorical ({but})")
     if found.why:
         kind = "" if found.reading else f"{found.kind}, "
         remarks.read.append(f"{name!r} as {kind}{found.why}")
@@ -97,11 +101,18 @@ def learn_column(
 
 
 def _marks_among_numbers(column: "pd.Series[Any]") -> list[str]:
-    """Return the few texts that a column has beside numbers, as "?" or "-"; none where it is no such column."""
-    texts = column.dropna().astype(str).str.strip()
-    strange = pd.to_numeric(texts, errors="coerce").isna()
-    marks = [str(one) for one in texts[strange].unique()]
-    return marks if strange.mean() < 0.5 and len(marks) <= _MARKS else []
+    """Return the few texts that a column has beside many different numbers, as "?" or "n.a."; none where it has not."""
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        return []
+    places, values = pd.factorize(column.dropna().astype(str).str.strip())
+    texts, counts = np.asarray(values, dtype=object), np.bincount(places)
+    with_digits = np.array([any(map(str.isdigit, text)) for text in texts], dtype=bool)
+    if with_digits.sum() < _NUMBERS or counts[with_digits].sum() < counts.sum() / 2:
+        return []
+    numbers = NumberText.find(texts[with_digits], counts[with_digits]) or NumberText()
+    strange = np.isnan(numbers.parse(texts))
+    few = strange.sum() <= _MARKS and counts[strange].sum() < counts.sum() / 2
+    return list(map(str, texts[strange])) if few else []
 
 
 def _learn_numbers(name: str, kind: Kind, numbers: NDArray[np.float64], reading: tuple[str, ...]) -> ColumnSchema | str:
