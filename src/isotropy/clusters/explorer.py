@@ -128,7 +128,7 @@ def _scores(found: Embedded, path: Path) -> tuple[dict[str, Column], list[str]]:
     schema = columns.schema_of(path)
     taken = [name for name in schema.names if columns.roles(schema).get(name) != columns.SCORE]
     names = [name for name in table.column_names if re.fullmatch(r"is_\w+_issue|\w+_score", name)]
-    found = {
+    given = {
         columns.free_name(name, "audit", taken): Column(table[name].combine_chunks(), columns.SCORE) for name in names
     }
-    return found, [f"of {audit.name} {len(found)} columns, the verdicts and scores of the audit"]
+    return given, [f"of {audit.name} {len(given)} columns, the verdicts and scores of the audit"]

@@ -184,7 +184,7 @@ def _columns(
     named = dict(labels)
     first = next(iter(named), None)
     # A run calls its first label "label"; what it is called is known where it was probed.
-    title = {name: called.get(name, name) for name in frame if called.get(name, name) not in frame}
+    title = {name: shown for name, shown in called.items() if shown not in frame}
     title |= {"label": first} if first is not None and first not in frame else {}
     names = [str(name) for name in frame]
     order = [name for name in names if name == "label" or name in named or roles[name] == "label"]
@@ -205,7 +205,7 @@ def _says_something(one: Column) -> bool:
     """Return whether a column has more than one value: one "part" for all rows colours nothing."""
     if one.source == "label":
         return True
-    known = one.values[~np.isnan(one.values)] if one.kind == "numbers" else one.values
+    known = one.values if one.levels else one.values[~np.isnan(one.values)]
     return len(known) > 0 and bool((known != known[0]).any())
 
 
