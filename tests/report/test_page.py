@@ -54,6 +54,8 @@ def table(tmp_path_factory):
         }
     )
     frame.loc[5, "height" + NASTY] = np.nan
+    frame["joined"] = pd.Timestamp("2019-12-30") + pd.to_timedelta(np.arange(ROWS) % 50, unit="D")
+    frame.loc[8, "joined"] = pd.NaT
     ours, raw = "isotropy" + NASTY, vectors[:, :1]
     pairs = {ours: (vectors[:160], vectors[160:]), "raw": (raw[:160], raw[160:])}
     found = evaluate(
@@ -210,6 +212,8 @@ def test_colours_by_a_number_name_its_range_and_a_class_can_be_looked_at_alone(p
     assert "1 without a value" in page.locator("#legend").inner_text()
     page.locator("#colour").select_option(label="density on the map")
     assert page.locator("#legend").inner_text().endswith("to 1")
+    page.locator("#colour").select_option(label="joined")
+    assert page.locator("#legend").inner_text().endswith("2019-12-30 to 2020-02-17, 1 without a value")
     page.locator("#colour").select_option(label="species" + NASTY)
     button = page.locator("#legend button").nth(1)
     button.click()
@@ -227,6 +231,8 @@ def test_colours_by_a_number_name_its_range_and_a_class_can_be_looked_at_alone(p
         ("#77", lambda frame, labels: frame.index == 77),
         ("city:rom", lambda frame, labels: frame["city"] == "Rome"),
         ("age:40", lambda frame, labels: frame["age"] == 40),
+        ("joined:2020-01", lambda frame, labels: frame["joined"].dt.month == 1),
+        ("2019-12-3", lambda frame, labels: frame["joined"].dt.year == 2019),
         ("onerror", lambda frame, labels: (frame["city"] == NASTY) | (labels == "ant" + NASTY)),
         ("nowhere", lambda frame, labels: np.zeros(ROWS, dtype=bool)),
     ],

@@ -1,4 +1,4 @@
-"""What is known of the rows on the map, column by column: classes, numbers or texts."""
+"""What is known of the rows on the map, column by column: classes, numbers, dates or texts."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -21,8 +21,8 @@ class Column:
 
     Attributes:
         source: "label", "run", "audit" or "data".
-        kind: "classes" (few texts), "texts" or "numbers".
-        values: (N,) codes into `levels`, -1 where missing; or float64, NaN where missing.
+        kind: "classes" (few texts), "texts", "numbers" or "dates".
+        values: (N,) codes into `levels`, -1 where missing; or float64 (of dates seconds since 1970), NaN where missing.
     """
 
     name: str
@@ -34,6 +34,8 @@ class Column:
     def to_json(self) -> dict[str, Any]:
         """Return it as the page's script reads it; a code of 0 is a missing value."""
         about = {"name": self.name, "source": self.source, "kind": self.kind}
+        if self.kind == "dates":
+            return about | {"values": packed(self.values, "f64")}
         if self.kind != "numbers":
             return about | {"levels": self.levels, "codes": codes(self.values + 1, len(self.levels))}
         exact = np.array_equal(self.values.astype(np.float32).astype(np.float64), self.values, equal_nan=True)
@@ -45,6 +47,8 @@ class Column:
         """About how many bytes it takes in the page."""
         if self.kind == "numbers":
             return len(self.values) * 4 * 4 // 3
+        if self.kind == "dates":
+            return len(self.values) * 8 * 4 // 3
         each = 1 if len(self.levels) < 255 else 2 if len(self.levels) < 65535 else 4
         return len(self.values) * each * 4 // 3 + sum(len(level) + 3 for level in self.levels)
 
@@ -63,6 +67,11 @@ def column(name: str, values: Any, source: str, task: str | None = None) -> Colu
     series = pd.Series(values).reset_index(drop=True)
     if task == "numbers":
         series = pd.to_numeric(series, errors="coerce")
+    if task is None and pd.api.types.is_datetime64_any_dtype(series.dtype):
+        # As its user's clock has them.
+        moments = series.dt.tz_localize(None).to_numpy(dtype="datetime64[ms]")
+        seconds = np.where(np.isnat(moments), np.nan, moments.astype(np.int64) / 1000)
+        return Column(name, source, "dates", seconds)
     if pd.api.types.is_bool_dtype(series.dtype):
         series = series.astype("string")
     if pd.api.types.is_numeric_dtype(series.dtype) and not pd.api.types.is_complex_dtype(series.dtype):

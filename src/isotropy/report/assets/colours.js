@@ -31,7 +31,7 @@ function scale(dark) {
 // Returns { palette, of: place in the palette of each point, legend, ranges }; the palette's first is "missing".
 function coloured(points, column, colours) {
   if (!column) return { palette: [colours.missing, colours.classes[0]], of: new Uint16Array(points.count).fill(1) };
-  return column.kind === "numbers" ? byNumber(column, colours) : byClass(points, column, colours);
+  return column.levels ? byClass(points, column, colours) : byNumber(column, colours);
 }
 
 function byClass(points, column, colours) {

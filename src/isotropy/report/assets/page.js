@@ -43,7 +43,7 @@ class Explorer {
     if (chosen !== DENSITY) return this.points.columns[Number(chosen)];
     const layout = this.map.layout;
     layout.density = layout.density || this.points.density(layout);
-    return { name: "density on the map", kind: "numbers", values: layout.density, text: (point) => number(layout.density[point]) };
+    return { name: "density on the map", kind: "numbers", values: layout.density, said: number, text: (point) => number(layout.density[point]) };
   }
 
   recolour() {
@@ -86,8 +86,8 @@ class Explorer {
       const stops = this.colours.shades.filter((_, at) => at % 9 === 0).join(", ");
       const bar = element("span", { class: "scale" });
       bar.style.background = `linear-gradient(to right, ${stops})`;
-      const said = `${number(range.least)} to ${number(range.most)}` + (range.missing ? `, ${number(range.missing)} without a value` : "");
-      legend.append(element("span", {}, number(range.low)), bar, element("span", {}, number(range.high)), element("small", {}, said));
+      const write = this.column.said, said = `${write(range.least)} to ${write(range.most)}` + (range.missing ? `, ${number(range.missing)} without a value` : "");
+      legend.append(element("span", {}, write(range.low)), bar, element("span", {}, write(range.high)), element("small", {}, said));
     }
     for (const entry of this.coloured.legend || []) {
       const swatch = element("i");

@@ -19,23 +19,32 @@ function number(value) {
   return size >= 1e6 || size < 1e-4 ? value.toPrecision(4) : String(Number(value.toPrecision(6)));
 }
 
+// Seconds since 1970 as a date, with the time of day where it is asked for.
+function moment(seconds, whole) {
+  if (!Number.isFinite(seconds)) return "\u2013";
+  const [date, time] = new Date(seconds * 1000).toISOString().split("T");
+  return whole ? date : `${date} ${time.slice(0, Number.isInteger(seconds) ? 8 : 12)}`;
+}
+
 class Column {
   constructor(about) {
     Object.assign(this, { name: about.name, source: about.source, kind: about.kind, levels: about.levels });
     if (about.values) this.values = unpack(about.values);
     else this.values = Int32Array.from(unpack(about.codes), (code) => code - 1);
+    const whole = this.kind === "dates" && this.values.every((value) => !Number.isFinite(value) || value % 86400 === 0);
+    this.said = this.kind === "dates" ? (value) => moment(value, whole) : number;
   }
 
   text(point) {
     const value = this.values[point];
-    if (this.kind === "numbers") return number(value);
+    if (!this.levels) return this.said(value);
     return value === MISSING ? "\u2013" : this.levels[value] || "(empty)";
   }
 
-  // How far apart two rows are: in deviations of a number, or 1 for other texts.
+  // How far apart two rows are: in deviations of a number or a date, or 1 for other texts.
   apart(one, other) {
     const a = this.values[one], b = this.values[other];
-    if (this.kind !== "numbers") return a === b ? 0 : 1;
+    if (this.levels) return a === b ? 0 : 1;
     if (Number.isNaN(a) || Number.isNaN(b)) return Number.isNaN(a) && Number.isNaN(b) ? 0 : 1;
     return Math.abs(a - b) / this.deviation;
   }
@@ -51,13 +60,17 @@ class Column {
     return this.spread;
   }
 
-  // The points that a text matches: part of a text, or the same number.
+  // The points that a text matches: part of a text or of a date, or the same number.
   matches(wanted, keep) {
     if (this.kind === "numbers") {
       const value = Number(wanted);
       if (wanted === "" || Number.isNaN(value)) return;
       const near = this.values instanceof Float32Array ? Math.fround(value) : value;
       this.values.forEach((one, point) => { if (one === near) keep(point); });
+      return;
+    }
+    if (this.kind === "dates") {
+      if (wanted) this.values.forEach((one, point) => { if (Number.isFinite(one) && this.said(one).includes(wanted)) keep(point); });
       return;
     }
     const lower = wanted.toLowerCase();
