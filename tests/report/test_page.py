@@ -1,6 +1,8 @@
 """The page in Chromium: what it shows when it is hovered, clicked, coloured and searched is what the run holds."""
 
 import json
+import re
+import zlib
 from io import BytesIO
 
 import numpy as np
@@ -344,9 +346,24 @@ def test_a_phone_shows_all_of_it_in_one_column_in_both_schemes(browser, table, s
         assert page.locator("#neighbours .thumb").count() == 10
 
 
-def test_print_shows_the_map_on_white_and_no_controls(browser, table):
-    with opened(browser, table[0] / "report.html", color_scheme="dark") as page:
+def pixels_of_pdf(data):
+    """Return the pixels (N, 3) of the picture in a PDF: the map is the only one."""
+    head = re.search(rb"/Subtype\s*/Image\s*/Width (\d+)\s*/Height (\d+).*?stream\r?\n", data, re.DOTALL)
+    raw = zlib.decompress(data[head.end() : data.index(b"endstream", head.end())])
+    return np.frombuffer(raw, dtype=np.uint8).reshape(int(head[1]) * int(head[2]), 3)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_print_shows_the_map_on_white_and_no_controls(browser, table, scheme):
+    with opened(browser, table[0] / "report.html", color_scheme=scheme) as page:
+        screen = page.evaluate("explorer.colours.paper")
+        # Most of the map is paper.
+        pixels = pixels_of_pdf(page.pdf(print_background=True))
+        assert np.median(pixels, axis=0).tolist() == [255, 255, 255]
+        assert page.evaluate("explorer.colours.paper") == screen
         page.emulate_media(media="print")
+        page.evaluate("explorer.recolour()")
+        assert page.evaluate("explorer.colours.paper") == "#ffffff"
         assert not page.locator(".tools").is_visible() and page.locator("#canvas").is_visible()
         assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
         assert page.pdf()[:5] == b"%PDF-"

@@ -6,9 +6,10 @@ const OWN_COLOUR = 10;
 const LISTED = 60;
 
 function theme() {
-  const style = getComputedStyle(document.documentElement);
-  const value = (name) => style.getPropertyValue(name).trim();
-  const dark = matchMedia("(prefers-color-scheme: dark)").matches && !matchMedia("print").matches;
+  const root = document.documentElement, style = getComputedStyle(root);
+  // The map needs all six digits.
+  const value = (name) => style.getPropertyValue(name).trim().replace(/^#(.)(.)(.)$/, "#$1$1$2$2$3$3");
+  const dark = matchMedia("screen and (prefers-color-scheme: dark)").matches && !root.classList.contains("printed");
   const classes = Array.from({ length: OWN_COLOUR }, (_, at) => value(`--p${at}`));
   return { paper: value("--paper"), ink: value("--ink"), missing: value("--missing"), classes, shades: scale(dark) };
 }

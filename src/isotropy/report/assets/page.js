@@ -298,9 +298,13 @@ class Explorer {
     canvas.addEventListener("pointerleave", () => { if (!fingers.size) this.hover(null); });
     addEventListener("resize", () => this.draw());
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.recolour());
-    const printed = () => { this.colours = theme(); this.recolour(); this.map.draw(this.coloured, this.colours.paper); };
-    addEventListener("beforeprint", printed);
-    addEventListener("afterprint", () => this.recolour());
+    const print = (begins) => {
+      document.documentElement.classList.toggle("printed", begins);
+      this.recolour();
+      this.map.draw(this.coloured, this.colours.paper);
+    };
+    addEventListener("beforeprint", () => print(true));
+    addEventListener("afterprint", () => print(false));
   }
 
   // For tests and benchmarks: where a row stands on the page, and what a drawn frame takes.
