@@ -58,6 +58,7 @@ def table(tmp_path_factory):
     frame.loc[5, "height" + NASTY] = np.nan
     frame["joined"] = pd.Timestamp("2019-12-30") + pd.to_timedelta(np.arange(ROWS) % 50, unit="D")
     frame.loc[8, "joined"] = pd.NaT
+    frame["id"] = [f"p{place}" for place in range(ROWS)]
     ours, raw = "isotropy" + NASTY, vectors[:, :1]
     pairs = {ours: (vectors[:160], vectors[160:]), "raw": (raw[:160], raw[160:])}
     found = evaluate(
@@ -158,6 +159,9 @@ def test_a_click_shows_the_ten_nearest_rows_with_their_cosines(page, table):
     assert [int(thumbs.nth(n).get_attribute("data-point")) for n in range(10)] == [place for place, _ in expected]
     said = [float(thumbs.nth(n).locator("small").inner_text().split(",")[0]) for n in range(10)]
     assert said == pytest.approx([cosine for _, cosine in expected], abs=6e-4)
+    differing = [thumbs.nth(n).locator("small").inner_text().split(", ", 1)[1] for n in range(10)]
+    assert all(any(f"{name} " in one for name in ("age", "height", "city", "joined")) for one in differing)
+    assert not any(one.startswith("id ") for one in differing)
     thumbs.nth(0).click()
     assert page.locator("#canvas").get_attribute("data-selected") == str(expected[0][0])
     assert page.locator("#card h3").inner_text() == f"Row {expected[0][0]}"

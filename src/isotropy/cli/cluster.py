@@ -7,6 +7,7 @@ from rich.table import Table
 
 from isotropy.cli.show import OUT, note, say, waiting
 from isotropy.clusters import RunClusters, Trait, cluster_run
+from isotropy.clusters.describe import written
 
 _MOST_SHOWN = 30  # clusters; all of them are in clusters.json
 _TRAITS = 3
@@ -39,8 +40,7 @@ def in_brief(trait: Trait) -> str:
         'job = cook 80% (3.2 x)'
     """
     if trait.lift is None:
-        here, others = (f"{x:g}" if isinstance(x, float) else x for x in (trait.here, trait.elsewhere))
-        return f"{trait.column} {here} (others {others})"
+        return f"{trait.column} {written(trait.here)} (others {written(trait.elsewhere)})"
     how = f"{trait.lift:.1f} x" if trait.lift else "never"
     return f"{trait.column} = {trait.value} {float(trait.here):.0%} ({how})"
 

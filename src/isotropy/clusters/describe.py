@@ -163,6 +163,18 @@ def _counts(difference: float, here: float, elsewhere: float) -> bool:
     return abs(difference) >= max(_LEAST, _DEVIATIONS * float(np.sqrt(1 / here + 1 / elsewhere)))
 
 
+def written(mean: float | str) -> str:
+    """Return a mean of a trait as a person writes it: four significant digits, never in powers of ten above 1.
+
+    Example:
+        >>> written(35970.0), written(1234567.0), written(-0.5), written("1999-01-31")
+        ('35,970', '1,235,000', '-0.5', '1999-01-31')
+    """
+    if isinstance(mean, str):
+        return mean
+    return f"{float(f'{mean:.4g}'):,.0f}" if abs(mean) >= 1000 else f"{mean:.4g}"
+
+
 def _rounded(value: float) -> float:
     """Return four significant digits."""
     return float(f"{value:.4g}")

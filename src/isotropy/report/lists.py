@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from isotropy.clusters.describe import written
 from isotropy.errors import UserError
 from isotropy.runs.directory import Run
 
@@ -124,5 +125,5 @@ def _trait(trait: dict[str, Any]) -> str:
     if trait["value"] is not None:
         lift = "" if trait.get("lift") is None else f", {trait['lift']:.2g} times as often as in all rows"
         return f"{trait['column']} is {trait['value']} in {here:.0%} of its rows, elsewhere in {elsewhere:.0%}{lift}"
-    values = [one if isinstance(one, str) else f"{one:.4g}" for one in (here, elsewhere)]
-    return f"{trait['column']} is {values[0]} on average, elsewhere {values[1]} ({trait['difference']:+.2g} deviations)"
+    means = f"is {written(here)} on average, elsewhere {written(elsewhere)}"
+    return f"{trait['column']} {means} ({trait['difference']:+.2g} deviations)"

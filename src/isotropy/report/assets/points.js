@@ -41,10 +41,11 @@ class Column {
     return value === MISSING ? "\u2013" : this.levels[value] || "(empty)";
   }
 
-  // How far apart two rows are: in deviations of a number or a date, or 1 for other texts.
+  // How far apart two rows are: in deviations of a number or a date, or 1 for other classes. Texts that nearly every row
+  // has of its own, as names, always differ, which says least.
   apart(one, other) {
     const a = this.values[one], b = this.values[other];
-    if (this.levels) return a === b ? 0 : 1;
+    if (this.levels) return a === b ? 0 : this.kind === "texts" ? 0.01 : 1;
     if (Number.isNaN(a) || Number.isNaN(b)) return Number.isNaN(a) && Number.isNaN(b) ? 0 : 1;
     return Math.abs(a - b) / this.deviation;
   }
