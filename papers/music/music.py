@@ -26,6 +26,7 @@ from isotropy.diagnostics.codes import bins_used, mutual_information
 from isotropy.evaluation import linear_probe
 from isotropy.runs.prepare import Prepared, prepare
 from isotropy.runs.recipe import Recipe
+from music import shared, toys
 
 VARIANTS: dict[str, dict[str, Any]] = {
     "untrained": {"train.epochs": 0.001, "optim.lr": 1e-12},
@@ -137,6 +138,14 @@ def runs(folder: Path | None, seed: int) -> Iterator[Run]:
             recipe = Recipe.default(method, "image").changed(settings | AGAIN.get(variant, {}))
             yield Run("longer", name, variant, seed, partial(_at_length, recipe, name, folder), recipe.to_toml())
 
+    for objective in toys.LOSSES:
+        for width in (toys.NARROW, toys.WIDE):
+            made = partial(toys.toy, objective, width, seed)
+            yield Run("toy", "groups and kinds", f"{objective}, D = {width}", seed, made, f"{toys.SETTINGS} {width}")
+    for name in shared.SETS:
+        settled = f"{shared.recipe_of(name, seed).to_toml()}{shared.SECONDS} {shared.ROWS} {shared.RIDGE}"
+        yield Run("views", name, "music", seed, partial(shared.shared, name, folder, seed), settled)
+
 
 def _needs_no(small: str, large: str, rows: Rows) -> tuple[str, str]:
     """Judge a setting that is said to be large enough."""
@@ -230,6 +239,8 @@ CLAIMS = [
       for name in IMAGES),
     Claim("longer: no hidden layer is needed", "abstract", "longer", partial(_again, "music, no hidden layer")),
     Claim("longer: no large embedding is needed", "abstract", "longer", partial(_again, "music, D = 32")),
+    *toys.CLAIMS,
+    *shared.CLAIMS,
 ]  # fmt: skip
 TABLES = [
     Table("Terms, heads, batches and embeddings on digits", "terms", {
@@ -238,6 +249,8 @@ TABLES = [
     Table("Beside its peers", "peers", {"CPU seconds": "cpu_seconds", "linear": "linear", "k-NN": "knn"}),
     Table("Longer", "longer", {"CPU seconds": "cpu_seconds", "linear": "linear", "untrained": "untrained_linear",
           "k-NN": "knn", "the last quarter": "late"}),
+    toys.TABLE,
+    shared.TABLE,
 ]  # fmt: skip
 
 

@@ -1,0 +1,1 @@
+"""MUSIC beside its peers, a toy, and what the views of a data set share."""
