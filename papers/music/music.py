@@ -143,7 +143,7 @@ def runs(folder: Path | None, seed: int) -> Iterator[Run]:
             made = partial(toys.toy, objective, width, seed)
             yield Run("toy", "groups and kinds", f"{objective}, D = {width}", seed, made, f"{toys.SETTINGS} {width}")
     for name in shared.SETS:
-        settled = f"{shared.recipe_of(name, seed).to_toml()}{shared.SECONDS} {shared.ROWS} {shared.RIDGE}"
+        settled = f"{shared.recipe_of(name, seed).to_toml()}{shared.SECONDS} {shared.ROWS} {shared.RIDGE} shuffled"
         yield Run("views", name, "music", seed, partial(shared.shared, name, folder, seed), settled)
 
 
@@ -265,7 +265,7 @@ def panels(rows: Rows) -> list[Dots]:
         title = f"{data}, longer" if study == "longer" else data
         strong = [name for name in names if name.startswith("music")]
         made.append(Dots.of(title, "accuracy", chosen, "linear", {name: name for name in names}, strong))
-    return made
+    return made + toys.panel(rows)
 
 
 PAPER = Paper(__file__, __doc__, runs, CLAIMS, TABLES, prepare=_with_late, panels=panels, columns=2)

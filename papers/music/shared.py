@@ -51,7 +51,9 @@ def _codes(prepared: Prepared) -> Row:
     """
     method: Any = prepared.method
     units = method.projector.units
-    index = torch.from_numpy(np.searchsorted(prepared.train, spread_rows(prepared, ROWS)))
+    # In an order of their own: neighbouring rows of sorted data are alike, as those of a batch are not.
+    chosen = np.random.default_rng(0).permutation(np.searchsorted(prepared.train, spread_rows(prepared, ROWS)))
+    index = torch.from_numpy(chosen)
     views = prepared.views(prepared.dataset, index, seed=0, pass_=0).tensors
     first, second = (_of(prepared, view) for view in views[:2])
     pairs = [(s, r) for s in range(first.shape[1]) for r in range(s)]
@@ -59,7 +61,7 @@ def _codes(prepared: Prepared) -> Row:
     for start in range(0, len(first) - BATCH + 1, BATCH):
         batch = slice(start, start + BATCH)
         parts.append(_information(first[batch], second[batch], pairs, units))
-    rows: Any = prepared.rows[torch.from_numpy(prepared.train[index.numpy()])]
+    rows: Any = prepared.rows[torch.from_numpy(prepared.train[chosen])]
     clean = _of(prepared, prepared.preprocess.to_input(rows))
     own = [(s, s) for s in range(first.shape[1])]
     return {

@@ -12,8 +12,9 @@ from math import sqrt
 from typing import Any
 
 import torch
+from figures import Dots
 from pages import Claim, Table, beside, reproduced
-from rows import Row, Rows, mean, paired
+from rows import Row, Rows, mean, paired, select
 from torch import Tensor, nn
 
 from isotropy.evaluation import linear_probe
@@ -99,3 +100,12 @@ CLAIMS = [
 ]
 TABLE = Table("The toy: what the embedding says (loss at the end)", "toy", {
     "loss": "loss", "group": "group", "kind": "kind"}, ("variant",))  # fmt: skip
+
+
+def panel(rows: Rows) -> list[Dots]:
+    """Return how well the kind is read from either width."""
+    found = select(rows, study="toy")
+    names = {f"{which}, D = {width}": f"{which}, D = {width}" for width in (NARROW, WIDE) for which in LOSSES}
+    strong = [name for name in names if name.startswith("music")]
+    chance = [("chance", 1 / KINDS)]
+    return [Dots.of("toy: nine groups, four kinds", "accuracy of the kind", found, "kind", names, strong, marks=chance)]
