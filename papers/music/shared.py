@@ -47,7 +47,7 @@ def _codes(prepared: Prepared) -> Row:
 
     "in the views" is the mutual information of a segment's codes of two views over log B; "of the batch" is what
     pairs of segments seem to share in 256 rows beyond what they share in all, by too few rows a joint cell; "linear"
-    is the share of the codes' variance that a ridge regression on the raw columns foretells on other rows.
+    is the fraction of the codes' variance that a ridge regression on the raw columns foretells on other rows.
     """
     method: Any = prepared.method
     units = method.projector.units
