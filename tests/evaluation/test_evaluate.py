@@ -216,3 +216,17 @@ def test_an_evaluator_that_a_user_registers_is_shown_everywhere(monkeypatch, lab
         assert "agreement" in render(summarise(run.folder))
         runs.append(run.folder)
     assert "best by" in isotropy.compare(runs).sentence
+
+
+def test_label_propagation_is_as_strong_where_search_is_not_asked_for():
+    """Its neighbours are those of the best free features, whichever evaluators stand beside."""
+    rng = np.random.default_rng(0)
+    y = np.arange(200) % 4
+    near, far = np.eye(4)[y] + 0.3 * rng.normal(size=(200, 4)), rng.normal(size=(200, 4))
+    given = {name: (x[:160], x[160:]) for name, x in {"us": far, "noise": far[:, :2], "near": near}.items()}
+    found = [
+        evaluate(given, y[:160], y[160:], ours="us", evaluators=names, sizes=[1, 10], draws=4)
+        for names in (["few_labels"], ["search", "few_labels"])
+    ]
+    spread = [[s["value"] for s in one["scores"] if s["representation"] == "label propagation"] for one in found]
+    assert spread[0] == spread[1] and len(spread[0]) == 2 and spread[0][1] > 0.9

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from isotropy.errors import UserError, nearest
 from isotropy.evaluation.baselines.propagation import Propagation
 from isotropy.evaluation.evaluators import DEFAULT, EVALUATORS
+from isotropy.evaluation.evaluators.search import best_form
 from isotropy.evaluation.features import Features
 from isotropy.evaluation.intervals import LEVEL, RESAMPLES
 from isotropy.evaluation.measured import Measured, concluded, measure
@@ -244,15 +245,21 @@ def propagation_of(free: Mapping[str, Any], forms: Mapping[str, tuple[float, str
 
     Args:
         free: baselines by name, of which one at least is `Features`.
-        forms: name -> how well training rows find each other, and the form in which they do; may hold others.
+        forms: name -> how well training rows find each other, and the form in which they do; may hold others, and is
+            found here for those that it lacks, as where search was not asked for.
     """
     features = {name: one for name, one in free.items() if isinstance(one, Features)}
-    searched = {name: found for name, found in forms.items() if name in features}
-    if not searched:
+    if problem.task != "classes":
         return Propagation(next(iter(features.values())).standardised, problem.drawn_test_rows())
+    searched = {name: forms[name] if name in forms else _searched(one, problem) for name, one in features.items()}
     best = max(searched, key=lambda name: searched[name][0])
     form = next(form for form in features[best].readings() if form.name == searched[best][1])
     return Propagation(form, problem.drawn_test_rows())
+
+
+def _searched(features: Features, problem: Problem) -> tuple[float, str]:
+    value, form = best_form(features, problem)
+    return value, form.name
 
 
 def _majority(problem: Problem) -> float:

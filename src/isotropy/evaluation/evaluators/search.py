@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from isotropy.evaluation.features import Features
+from isotropy.evaluation.features import Features, Form
 from isotropy.evaluation.neighbours import most_similar
 from isotropy.evaluation.problem import Problem
 from isotropy.evaluation.score import Measurement
@@ -38,6 +38,25 @@ def search(candidate: Features, problem: Problem) -> Iterator[Measurement]:
         return
     known = np.flatnonzero(problem.test_y >= 0)
     asked = known[stratified(problem.test_y[known], min(QUERIES, len(known)), seed=problem.seed)]
+    best, chosen = best_form(candidate, problem)
+    keys, queries = torch.from_numpy(chosen.train), torch.from_numpy(chosen.test[asked])
+    at_one, at_ten, at_all = _precisions(queries, keys, problem.test_y[asked], problem.train_y)
+    detail = {"form": chosen.name, "queries": len(asked)}
+    count = len(problem.train_y)
+    yield Measurement(f"precision at {SHOWN}", count, at_ten[:, None], detail, validation=best)
+    yield Measurement("precision at 1", count, at_one[:, None], detail)
+    yield Measurement("R-precision", count, at_all[:, None], detail)
+
+
+def best_form(candidate: Features, problem: Problem) -> tuple[float, Form]:
+    """Return how well training rows find each other, at most 1,000 asking, and the form in which they do it best.
+
+    Example:
+        >>> x, y = np.repeat(np.eye(2), 20, axis=0), np.repeat([0, 1], 20)
+        >>> value, form = best_form(Features(x, x), Problem.of(y, y))
+        >>> value, form.name
+        (1.0, 'as is')
+    """
     some = np.arange(len(problem.train_y))
     some = some[stratified(problem.train_y, min(CHOICE_QUERIES, len(some)), seed=problem.seed)]
     own = np.arange(len(problem.train_y)) if problem.groups is None else problem.groups
@@ -47,13 +66,7 @@ def search(candidate: Features, problem: Problem) -> Iterator[Measurement]:
         value = _precision(x[some], x, problem.train_y[some], problem.train_y, own[some], own)
         if value > best:
             best, chosen = value, form
-    keys, queries = torch.from_numpy(chosen.train), torch.from_numpy(chosen.test[asked])
-    at_one, at_ten, at_all = _precisions(queries, keys, problem.test_y[asked], problem.train_y)
-    detail = {"form": chosen.name, "queries": len(asked)}
-    count = len(problem.train_y)
-    yield Measurement(f"precision at {SHOWN}", count, at_ten[:, None], detail, validation=best)
-    yield Measurement("precision at 1", count, at_one[:, None], detail)
-    yield Measurement("R-precision", count, at_all[:, None], detail)
+    return best, chosen
 
 
 def _precision(queries: Tensor, keys: Tensor, truth: Codes, codes: Codes, own: Codes, groups: Codes) -> float:
