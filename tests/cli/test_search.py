@@ -60,6 +60,7 @@ def test_rows_of_a_file_are_found_in_a_file(home, capsys) -> None:
         capsys, home / "run", home / "rows.csv", "--query", home / "some.csv", "-k", 2, "--out", home / "f.parquet"
     )
     assert "some.csv, row 0  age" in text and "and 2 more queries" in text
+    assert text.endswith("f.parquet: 2 rows for each of the queries, 12 in all\n")
     table = pq.read_table(home / "f.parquet").to_pydict()
     assert list(table) == ["query", "rank", "row", "score"]
     assert table["rank"] == [1, 2] * 12 and table["row"][::2] == list(range(12)) and table["score"][0] == 1

@@ -16,7 +16,7 @@ from isotropy.cli.inputs import as_the_run, as_trained, load_on, read_with_bar
 from isotropy.cli.outputs import check_out
 from isotropy.cli.show import OUT, counting, note, say, waiting
 from isotropy.data import Data
-from isotropy.errors import UserError
+from isotropy.errors import UserError, counted
 from isotropy.io.atomic import write_atomically
 from isotropy.io.tables import writing
 from isotropy.representation import Representation
@@ -59,7 +59,7 @@ def search(folder: Path, origin: dict[str, Any], query: str, *, top_k: int, out:
         say(f"and {len(found.names) - _SHOWN:,} more queries" + ("" if out else ": --out FILE holds all"), "dim")
     if out is not None:
         _write(found, out)
-        say(f"{out}: {top_k} rows for each of {len(found.names):,} queries")
+        say(f"{out}: {counted(top_k, 'row')} for each of the queries, {len(found.names):,} in all")
     return _answers(found)
 
 
