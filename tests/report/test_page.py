@@ -74,6 +74,7 @@ def table(tmp_path_factory):
     spectrum = {"rows": 160, "trained": [0.5, 0.3, 0.2], "untrained": [0.9, 0.1]}
     trait = {"column": "age", "value": None, "here": 60.0, "elsewhere": 40.5, "difference": 1.25, "lift": None}
     value = {"column": "city", "value": NASTY, "here": 0.5, "elsewhere": 0.25, "difference": 1.0, "lift": 2.0}
+    code = {"column": "code 9", "value": "6", "here": 0.8, "elsewhere": 0.1, "difference": 1.6, "lift": 3.0}
     clusters = [
         {
             "cluster": n,
@@ -91,7 +92,7 @@ def table(tmp_path_factory):
         **{
             "probes.json": [found],
             "measured.json": {"evaluation_seconds": 75.0, "peak_memory": 1_234_000_000, "spectrum": spectrum},
-            "clusters.json": {"clusters": clusters},
+            "clusters.json": {"clusters": clusters, "codes": {"clusters": [[code], [], [code]]}},
         },
     )
     flagged = np.isin(np.arange(ROWS), [3, 9, 200])
@@ -306,7 +307,9 @@ def test_lists_of_the_audit_and_clusters_lead_to_their_rows(page, table):
         "species: bee 75%",
         "age is 60 on average, elsewhere 40.5 (+1.2 deviations)",
         f"city is {NASTY} in 50% of its rows, elsewhere in 25%, 2 times as often as in all rows",
+        "code 9 is 6 in 80% of its rows, elsewhere in 10%, 3 times as often as in all rows",
     ]
+    assert page.locator("#clusters ul").nth(1).locator("li").count() == 3
     page.locator('[data-list="cluster-1"] .thumb').first.click()
     assert int(page.locator("#canvas").get_attribute("data-selected")) == np.flatnonzero(table[2] == "bee")[0]
 

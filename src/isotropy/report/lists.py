@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass, replace
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -107,14 +108,17 @@ def cluster_lists(run: Run) -> list[RowList]:
     Raises:
         UserError: it cannot be read, or is damaged.
     """
-    return [_cluster(one) for one in run.read_json(CLUSTERS, {"clusters": []})["clusters"]]
+    found = run.read_json(CLUSTERS, {"clusters": []})
+    codes = (found.get("codes") or {}).get("clusters", [])
+    return [_cluster(one, beside) for one, beside in zip_longest(found["clusters"], codes[: len(found["clusters"])])]
 
 
-def _cluster(one: dict[str, Any]) -> RowList:
+def _cluster(one: dict[str, Any], codes: list[dict[str, Any]] | None) -> RowList:
+    """Return a cluster with what distinguishes it, in columns and, at most once, in the codes of the run's method."""
     notes = []
     for label, commonest in one.get("labels", {}).items():
         notes.append(f"{label}: " + ", ".join(f"{value} {fraction:.0%}" for value, fraction in commonest))
-    notes += [_trait(trait) for trait in one.get("traits", [])]
+    notes += [_trait(trait) for trait in [*one.get("traits", []), *(codes or [])[:1]]]
     rows = tuple(int(row) for row in one.get("exemplars", [])[:_EXEMPLARS])
     return RowList(f"cluster-{one['cluster']}", f"cluster {one['cluster']}", rows, int(one["rows"]), notes=tuple(notes))
 

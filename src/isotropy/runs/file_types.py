@@ -214,10 +214,17 @@ class Cluster(TypedDict):
     traits: list[Trait]
 
 
+class ClusterCodes(TypedDict):
+    """What distinguishes each cluster in the codes of the run's method."""
+
+    clusters: list[list[Trait]]
+
+
 class Clusters(TypedDict):
     """clusters.json."""
 
     clusters: list[Cluster]
+    codes: NotRequired[ClusterCodes | None]
 
 
 class Metrics(TypedDict):
