@@ -145,6 +145,8 @@ def runs(folder: Path | None, seed: int) -> Iterator[Run]:
     for name in shared.SETS:
         settled = f"{shared.recipe_of(name, seed).to_toml()}{shared.SECONDS} {shared.ROWS} {shared.RIDGE} shuffled"
         yield Run("views", name, "music", seed, partial(shared.shared, name, folder, seed), settled)
+        if seed == 0:
+            yield Run("views", name, shared.RAW, 0, partial(shared.raw, name, folder), "raw")
 
 
 def _needs_no(small: str, large: str, rows: Rows) -> tuple[str, str]:
