@@ -193,16 +193,18 @@ def runs(folder: Path | None, seed: int) -> Iterator[Run]:
 # Claims
 
 
-def _above(tables: tuple[str, ...]) -> Callable[[Rows], tuple[str, str] | None]:
-    """Return a criterion: on how many of the tables fine-tuning is above the network from scratch."""
+def _above(tables: tuple[str, ...], other: str, *, goal: bool) -> Callable[[Rows], tuple[str, str] | None]:
+    """Return a criterion: on how many of the tables fine-tuning is above another; no goal: shown only."""
 
     def criterion(rows: Rows) -> tuple[str, str] | None:
-        gaps = [gap for name in tables if (gap := paired(rows, TUNED, SCRATCH, "score", data=name))]
+        gaps = [gap for name in tables if (gap := paired(rows, TUNED, other, "score", data=name))]
         above, surely = sum(gap.mean > 0 for gap in gaps), sum(gap.low > 0 for gap in gaps)
         below = sum(gap.high < 0 for gap in gaps)
         said = f"above on {above} of {len(gaps)} in the mean; the interval is above 0 on {surely}, below on {below}"
         if len(gaps) < len(tables):
             return said, f"open: {len(gaps)} of {len(tables)} tables"
+        if not goal:
+            return said, "shown"
         return said, "holds" if above >= 0.8 * len(gaps) and not below else "does not hold"
 
     return criterion
@@ -227,11 +229,12 @@ def _reaches(column: str, goal: float | None) -> Callable[[Rows], tuple[str, str
     return criterion
 
 
+HALVES = {"ten per cent, chosen on": (CHOSEN_ON, "those chosen on"), "ten per cent, reported": (REPORTED, "the others")}
 CLAIMS = [
-    Claim("10 % of the labels: above the network from scratch on 8 of 10 tables (those chosen on)", "goal",
-          "ten per cent, chosen on", _above(CHOSEN_ON)),
-    Claim("10 % of the labels: above the network from scratch on 8 of 10 tables (the others)", "goal",
-          "ten per cent, reported", _above(REPORTED)),
+    *(Claim(f"10 % of the labels: above the network from scratch on 8 of 10 tables ({which})", "goal", study,
+            _above(tables, SCRATCH, goal=True)) for study, (tables, which) in HALVES.items()),
+    *(Claim(f"10 % of the labels: above boosted trees as they come ({which})", "no goal", study,
+            _above(tables, TREES, goal=False)) for study, (tables, which) in HALVES.items()),
     Claim("California, all labels: RMSE of the standardised label at most .433", "goal", "california",
           _reaches("rmse", 0.433)),
     Claim("Gesture, random split, all labels: accuracy at least .69", "goal; arXiv 2207.03208 has .691, .635 from "
