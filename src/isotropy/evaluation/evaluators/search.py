@@ -55,7 +55,7 @@ def best_form(candidate: Features, problem: Problem) -> tuple[float, Form]:
         >>> x, y = np.repeat(np.eye(2), 20, axis=0), np.repeat([0, 1], 20)
         >>> value, form = best_form(Features(x, x), Problem.of(y, y))
         >>> value, form.name
-        (1.0, 'as is')
+        (1.0, 'as it is')
     """
     some = np.arange(len(problem.train_y))
     some = some[stratified(problem.train_y, min(CHOICE_QUERIES, len(some)), seed=problem.seed)]
