@@ -33,7 +33,9 @@ def opening(path: Path) -> Iterator[None]:
     except PermissionError as error:
         raise UserError(f"{path} cannot be read: permission denied") from error
     except UnicodeDecodeError as error:
-        raise UserError(f"{path} is not UTF-8 text (byte {error.start}): save it as UTF-8") from error
+        raise UserError(
+            f"{path} is not UTF-8 text (byte {error.start}): save it as UTF-8, which Excel calls 'CSV UTF-8'"
+        ) from error
     except pd.errors.EmptyDataError as error:
         raise UserError(f"{path} is empty") from error
     except _DAMAGED as error:
