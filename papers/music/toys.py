@@ -60,7 +60,8 @@ def toy(objective: str, width: int, seed: int, quick: bool) -> Row:
 
 
 def _drawn(count: int, draw: torch.Generator) -> tuple[Tensor, Tensor]:
-    return tuple(torch.randint(most, (count,), generator=draw) for most in (GROUPS, KINDS))  # type: ignore[return-value]
+    group = torch.randint(GROUPS, (count,), generator=draw)
+    return group, torch.randint(KINDS, (count,), generator=draw)
 
 
 def _view(kind: Tensor, draw: torch.Generator) -> Tensor:
