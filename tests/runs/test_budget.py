@@ -5,10 +5,20 @@ import torch
 import isotropy
 from isotropy.runs import budget, planning, prepare
 from isotropy.runs.events import Evaluated, Planned, Stepped
+from isotropy.runs.monitor import held_out_every
 from isotropy.runs.session import train
 
 ROWS = np.random.default_rng(0).normal(size=(90, 3))
 ROWS_2000 = np.random.default_rng(0).normal(size=(2000, 3))
+
+
+HELD_OUT_SCORES = budget._held_out_scores
+
+
+@pytest.fixture(autouse=True)
+def _no_held_out_scores(monkeypatch):
+    """A few milliseconds that are no part of what the other tests count."""
+    monkeypatch.setattr(budget, "_held_out_scores", lambda prepared: 0.0)
 
 
 @pytest.fixture
@@ -20,13 +30,24 @@ def prepared():
 
 @pytest.mark.parametrize(
     ("embedding", "spent", "left"),
-    [(0.1, 0.0, 10.0), (3.0, 0.0, 7.0), (3.0, 2.5, 4.5), (60.0, 0.0, 2.5), (0.0, 70.0, 2.5)],
+    [(0.1, 0.0, 10.0), (3.0, 0.0, 7.0), (3.0, 2.5, 4.5), (60.0, 0.0, 2.0), (0.0, 70.0, 2.0)],
 )
 def test_training_gets_what_all_else_leaves_and_its_least_share(prepared, monkeypatch, embedding, spent, left):
     monkeypatch.setattr(budget, "_PAGE", 0.0)
     # All 90 rows are embedded, and the training rows once more, from which the embedding is learnt.
     monkeypatch.setattr(budget, "_embedding", lambda prepared: (embedding / (90 + len(prepared.train)), 8))
     assert budget.parts_of_budget(prepared, 10.0, spent)[0] == pytest.approx(left)
+
+
+def test_the_scores_of_the_held_out_loss_are_paid_for(prepared, monkeypatch):
+    clock = iter([5.0, 5.5])
+    monkeypatch.setattr(budget, "perf_counter", lambda: next(clock))
+    seconds = HELD_OUT_SCORES(prepared)
+    assert seconds == 0.5 * sum(step % held_out_every(1200) == 0 for step in range(1, 1201))
+    monkeypatch.setattr(budget, "_held_out_scores", lambda prepared: seconds)
+    monkeypatch.setattr(budget, "_embedding", lambda prepared: (0.0, 8))
+    monkeypatch.setattr(budget, "_PAGE", 0.0)
+    assert budget.parts_of_budget(prepared, 100.0)[0] == 100.0 - seconds
 
 
 @pytest.mark.parametrize(("rows", "seconds"), [(750, 2.0), (1500, 4.0), (3000, 4.0)])
@@ -77,10 +98,10 @@ def test_on_a_slower_machine_evidence_is_given_more(monkeypatch):
     ("seconds", "most"),
     [
         (1e4, (10_000, 20_000)),
-        (40.0, (10_000, 10_000)),
-        (36.0, (10_000, 5_000)),
-        (30.0, (5_000, 5_000)),
-        (25.5, (2_500, 2_500)),
+        (37.5, (10_000, 10_000)),
+        (33.75, (10_000, 5_000)),
+        (28.0, (5_000, 5_000)),
+        (24.0, (2_500, 2_500)),
         (1.0, (1_250, 2_500)),
     ],
 )

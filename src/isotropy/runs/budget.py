@@ -16,12 +16,14 @@ from isotropy.evaluation.problem import OF_NUMBERS, PER_CLASS, Problem
 from isotropy.representation.embedding import chunk_size
 from isotropy.representation.embeddings import LEARNT_ROWS, learn_embedding
 from isotropy.runs.division import Label
+from isotropy.runs.held_out import HeldOut
+from isotropy.runs.monitor import MOST_HELD_OUT
 from isotropy.runs.prepare import Prepared
 from isotropy.threads import side_by_side
 from isotropy.training import comm
 
 # Of the budget, at least: at one minute and 50,000 rows, more would leave too little for the evidence.
-LEAST_TRAINING = 0.25
+LEAST_TRAINING = 0.2
 # Training and test rows that are probed at most: the first for which embedding and evidence fit into what is left.
 # At last too few training rows for 200 labels of each of ten classes, which are a third of what few labels cost.
 PROBED = (
@@ -47,9 +49,9 @@ _PAGE, _PAGE_ROWS = 4.0, 1500  # seconds there for the page that the command lin
 def parts_of_budget(prepared: Prepared, budget: float, spent: float = 0.0) -> tuple[float, tuple[int, int]]:
     """Return how many seconds of a budget training may take, and how many training and test rows at most are probed.
 
-    Training gets what embedding, evidence and the page leave, and 25 % at least; where they would take more than the
-    rest, fewer rows are probed, 1,250 of training and 2,500 of test at least. Estimated from one batch through the
-    encoder, a small piece of evidence and the sizes of what is measured, as the mean over ranks.
+    Training gets what held-out scores, embedding, evidence and the page leave, and 20 % at least; where they would take
+    more than the rest, fewer rows are probed, 1,250 of training and 2,500 of test at least. Estimated from one score,
+    one batch through the encoder, a small piece of evidence and the sizes of what is measured, as the mean over ranks.
 
     Args:
         prepared: what is trained. budget: seconds. spent: of them, so many are gone already.
@@ -57,7 +59,7 @@ def parts_of_budget(prepared: Prepared, budget: float, spent: float = 0.0) -> tu
     (seconds, width), labels = _embedding(prepared), prepared.division.labels if len(prepared.test) else ()
     widths = [width] * 2 + [_raw_width(prepared)] * _OTHER_BASELINES
     after, most, pace = 0.0, PROBED[0], _pace() if labels else 1.0
-    always = spent + pace * _PAGE * min(1.0, len(prepared.rows) / _PAGE_ROWS)
+    always = spent + _held_out_scores(prepared) + pace * _PAGE * min(1.0, len(prepared.rows) / _PAGE_ROWS)
     for most in PROBED:
         train, test = (min(len(part), rows) for part, rows in zip((prepared.train, prepared.test), most, strict=True))
         learnt = min(len(prepared.train), LEARNT_ROWS)
@@ -72,6 +74,14 @@ def parts_of_budget(prepared: Prepared, budget: float, spent: float = 0.0) -> tu
             break
     left = budget if after < NEGLIGIBLE * budget else max(budget - after, LEAST_TRAINING * budget)
     return left, most
+
+
+def _held_out_scores(prepared: Prepared) -> float:
+    """Return about how many seconds the scores of the held-out loss take that training is interrupted for."""
+    held_out = HeldOut.of(prepared)
+    start = perf_counter()
+    held_out.loss(prepared.method)
+    return MOST_HELD_OUT * (perf_counter() - start)
 
 
 def _free_features(prepared: Prepared, rows: int) -> float:

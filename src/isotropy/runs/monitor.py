@@ -18,8 +18,9 @@ from isotropy.runs.prepare import Prepared
 from isotropy.training import Step, comm
 
 CHEAP_EVERY = 10
-# At most this many scores of the held-out loss: one costs about a third of a step.
-_MOST_HELD_OUT = 25
+# At most this many scores of the held-out loss: one costs as much as the forward passes of `held_out` rows, which of
+# images are a step.
+MOST_HELD_OUT = 12
 # At most this many expensive records are spread over a run, and none is nearer to the last than this many steps.
 _MOST_EXPENSIVE, _LEAST_STEPS = 50, 20
 # Rows on which the encoder is monitored: twice as many cost more than 3% of a short training.
@@ -41,9 +42,9 @@ def held_out_every(steps: int) -> int:
 
     Example:
         >>> held_out_every(200), held_out_every(10_000)
-        (10, 400)
+        (20, 840)
     """
-    return CHEAP_EVERY * max(1, -(-steps // (CHEAP_EVERY * _MOST_HELD_OUT)))
+    return CHEAP_EVERY * max(1, -(-steps // (CHEAP_EVERY * MOST_HELD_OUT)))
 
 
 def verdict_due(records: int) -> bool:
