@@ -5,7 +5,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from isotropy.audit import tails
 from isotropy.audit.alignment import _correlation, _slopes, aligned, coarse, fitting
+from isotropy.audit.duplicates import by_alignment
 from isotropy.audit.pictures import reduced, thumbnails
 
 
@@ -138,3 +140,26 @@ def test_thumbnails_of_another_gain_and_brightness_are_next_to_each_other(shape)
     assert np.allclose(found[:60], found[60:], atol=1e-4) and np.allclose(np.linalg.norm(found, axis=1), 1)
     near = found[:60] @ found[:60].T - np.eye(60)
     assert near.max() < 0.99
+
+
+def horizons(count):
+    """Images of two flat halves, each with noise of its own."""
+    return smooth(count, 1, 32, 32) + 2.0 * (torch.arange(32) < 16)[:, None]
+
+
+def test_two_horizons_fit_each_other_but_for_their_details():
+    x = horizons(8)
+    rows, one = reduced(torch.cat([x, changed(x, "crop")])), np.arange(8)
+    copies, horizon = aligned(rows, one, one + 8), aligned(rows, one, (one + 3) % 8)
+    assert horizon[:, 0].min() > 0.95 and horizon[:, 1].max() < 0.6 and copies.min() > 0.97
+
+
+def test_horizons_are_no_copies():
+    x, some = horizons(12), smooth(300, 1, 32, 32).flip(0)
+    rows = reduced(torch.cat([x, some, changed(some[:6], "crop")]))
+    near = np.array([[(row + 1) % 12, (row + 5) % 12] for row in range(12)])
+    fellows = np.array([[312 + row if row < 6 else row + 20, row + 30] for row in range(300)]) % len(rows)
+    candidates = np.concatenate([near, fellows, np.array([[12 + row, row] for row in range(6)])])
+    found = by_alignment(rows, candidates, np.ones(len(rows), dtype=bool))
+    named = np.flatnonzero(tails.rare(found.probability))
+    assert sorted(named) == [*range(12, 18), *range(312, 318)]

@@ -48,12 +48,13 @@ def coarse(rows: Tensor, others: NDArray[np.int64]) -> NDArray[np.float32]:
 
 
 def aligned(rows: Tensor, one: NDArray[np.int64], other: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Return the correlation (P,) of the rows `one` with the rows `other`, moved and scaled to fit them best.
+    """Return the correlations (P, 2) of the rows `one` with the rows `other`, moved and scaled to fit them best.
 
     A search over scale and place begins at the two pairs of parts that correlate most. Means are taken off each channel
-    and gain is divided out, where both rows are there.
+    and gain is divided out, where both rows are there. The second correlation is that of an image's details there: what
+    its lines and its columns have in common is taken off too, since two horizons fit each other by that alone.
     """
-    out = np.empty(len(one), dtype=np.float32)
+    out = np.empty((len(one), 2), dtype=np.float32)
     for piece in batched(len(one), rows=_PAIRS):
         a, b = (rows[torch.from_numpy(side[piece])] for side in (one, other))
         fits = []
@@ -62,7 +63,8 @@ def aligned(rows: Tensor, one: NDArray[np.int64], other: NDArray[np.int64]) -> N
             turned = theta[:, 0] > 0
             first, second = (torch.where(turned[:, None, None, None], *pair) for pair in ((b, a), (a, b)))
             fits.append(_climbed(first, second, torch.where(turned[:, None], _turned(theta), theta)))
-        out[piece] = torch.maximum(*fits).numpy()
+        better = fits[1][:, :1] > fits[0][:, :1]
+        out[piece] = torch.where(better, fits[1], fits[0]).numpy()
     return out
 
 
@@ -201,7 +203,7 @@ def _turned(theta: Tensor) -> Tensor:
 
 
 def _climbed(a: Tensor, b: Tensor, theta: Tensor) -> Tensor:
-    """Return the correlations (P,) after steps of Gauss and Newton from `theta` (P, 3), damped where they fail.
+    """Return the correlations (P, 2) after steps of Gauss and Newton from `theta` (P, 3), damped where they fail.
 
     Source: Levenberg (1944); Evangelidis and Psarakis (2008) for the correlation in place of the difference.
     """
@@ -219,7 +221,36 @@ def _climbed(a: Tensor, b: Tensor, theta: Tensor) -> Tensor:
         value = torch.where(better, found[0], value)
         gradient = torch.where(better[:, None], found[1], gradient)
         curvature = torch.where(better[:, None, None], found[2], curvature)
-    return value
+    return torch.stack([value, value if a.shape[2] == 1 else _of_details(a, b, theta)], dim=1)
+
+
+def _of_details(a: Tensor, b: Tensor, theta: Tensor) -> Tensor:
+    """Return the correlation (P,) of images `a` with `b` where they lie on each other, without lines and columns."""
+    inside, moved = _read(a, b, theta)
+
+    def details(part: Tensor) -> Tensor:
+        # What lies inside is a rectangle, of which means of lines and of columns come off in any order.
+        for axis in (2, 3):
+            part = part - (part * inside).sum(axis, keepdim=True) / inside.sum(axis, keepdim=True).clamp(min=1)
+        return F.normalize((part * inside).flatten(1), dim=1, eps=1e-9)
+
+    return (details(a) * details(moved)).sum(1)
+
+
+def _read(a: Tensor, planes: Tensor, theta: Tensor) -> tuple[Tensor, Tensor]:
+    """Return where points of `a`, moved by `theta`, lie in the planes, (P, 1, H, W), and what these are there."""
+    grid = _moved(a, theta)
+    inside = (grid.abs() <= 1).all(-1)[:, None].float()
+    return inside, F.grid_sample(planes, grid, padding_mode="border", align_corners=False)
+
+
+def _moved(a: Tensor, theta: Tensor) -> Tensor:
+    """Return the points (P, H, W, 2) of `a` moved by `theta`, from -1 to 1 where they lie in another row."""
+    turn = torch.zeros(len(a), 2, 3)
+    turn[:, 0, 0] = scale = theta[:, 0].exp()
+    turn[:, 1, 1] = 1.0 if a.shape[2] == 1 else scale
+    turn[:, 0, 2], turn[:, 1, 2] = 2 * theta[:, 2], 2 * theta[:, 1]
+    return F.affine_grid(turn, list(a.shape), align_corners=False)
 
 
 def _slopes(b: Tensor) -> list[Tensor]:
@@ -241,17 +272,11 @@ def _correlation(a: Tensor, planes: Tensor, theta: Tensor) -> tuple[Tensor, Tens
     Args:
         planes: `b` and its slopes.
     """
-    flat, scale = a.shape[2] == 1, theta[:, 0].exp()
-    turn = torch.zeros(len(a), 2, 3)
-    turn[:, 0, 0], turn[:, 1, 1] = scale, 1.0 if flat else scale
-    turn[:, 0, 2], turn[:, 1, 2] = 2 * theta[:, 2], 2 * theta[:, 1]
-    grid = F.affine_grid(turn, list(a.shape), align_corners=False)
-    inside = (grid.abs() <= 1).all(-1)[:, None].float()
+    inside, read = _read(a, planes, theta)
     count = inside.sum((2, 3), keepdim=True).clamp(min=1)
-    read = F.grid_sample(planes, grid, padding_mode="border", align_corners=False)
     moved, *slopes = read.split(a.shape[1], dim=1)
     # Half of a side is 1 on the grid, which is scaled about its middle.
-    sides, ways = (side / 2 for side in a.shape[2:]), (grid - 2 * theta[:, None, None, [2, 1]]).unsqueeze(1)
+    sides, ways = (side / 2 for side in a.shape[2:]), (_moved(a, theta) - 2 * theta[:, None, None, [2, 1]]).unsqueeze(1)
     by_axis = list(zip(slopes[::-1], list(sides)[::-1], ways.unbind(-1)))[::-1]
     grown = torch.stack([slope * half * way for slope, half, way in by_axis]).sum(0)
     changes = [grown, *(2 * slope * half for slope, half, _ in by_axis)]

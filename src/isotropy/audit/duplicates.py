@@ -71,15 +71,24 @@ def by_alignment(
         kept[bulk] = True
         pairs.append((places[:, None], others, kept & np.isfinite(excess)))
     one, other = _each_once(pairs)
-    fits = aligned(rows, one, other).astype(np.float64)
+    fits = np.tile(aligned(rows, one, other).astype(np.float64), (2, 1))
     # The best fit of each row, the first of equal ones.
-    row, fellow, fit = np.concatenate([one, other]), np.concatenate([other, one]), np.tile(fits, 2)
-    ordered = np.lexsort((fellow, -fit, row))
+    row, fellow = np.concatenate([one, other]), np.concatenate([other, one])
+    ordered = np.lexsort((fellow, -fits[:, 0], row))
     laid, first = np.unique(row[ordered], return_index=True)
-    partner[laid], best[laid] = fellow[ordered][first], fit[ordered][first]
+    partner[laid], best[laid] = fellow[ordered][first], fits[ordered][first, 0]
+    details = best.copy()
+    details[laid] = fits[ordered][first, 1]
     distance = np.sqrt(np.maximum(1 - best, 1e-7))
-    probability = tails.upper(-np.log(distance), -np.log(distance[bulk]))
+    # Of a copy the details fit as well.
+    probability = np.maximum(*(_probability(found, bulk) for found in (best, details)))
     return Near(partner, distance, distance, probability, np.zeros(len(rows), dtype=np.int64))
+
+
+def _probability(fit: NDArray[np.float64], bulk: Rows) -> NDArray[np.float64]:
+    """Return how probable each fit (N,) is beside those of the rows `bulk`."""
+    closeness = -np.log(np.maximum(1 - fit, 1e-7)) / 2
+    return tails.upper(closeness, closeness[bulk])
 
 
 def _each_once(pairs: Sequence[tuple[Rows, Rows, NDArray[np.bool_]]]) -> tuple[Rows, Rows]:
