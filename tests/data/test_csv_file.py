@@ -134,7 +134,7 @@ def test_numbers_are_held_once():
 
 
 def test_damaged_files_say_what_is_wrong(tmp_path):
-    (tmp_path / "t.csv").write_bytes(b"a,b\n1,\xff\xfe\n")
+    (tmp_path / "t.csv").write_bytes("a,b\nü,é".encode() + b"\xff\n")
     with pytest.raises(UserError, match="t.csv is not UTF-8 text"):
         read(tmp_path / "t.csv")
     (tmp_path / "t.csv").write_bytes(b"")
@@ -270,3 +270,30 @@ def test_a_first_row_that_may_be_taken_for_names_is_named(tmp_path):
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             read(path)
+
+
+PLACES = "Ort,Größe,x\nZürich,5,0.5\nKöln – West,7,1.5\n" + "Nîmes,9,2.5\n" * 40
+
+
+@pytest.mark.filterwarnings("ignore:t.csv is not UTF-8 and was read as Windows-1252")
+def test_windows_letters_are_read_in_every_way(tmp_path):
+    paths = [written(tmp_path, PLACES), tmp_path / "w" / "t.csv"]
+    paths[1].parent.mkdir()
+    paths[1].write_bytes(PLACES.encode("cp1252"))
+    reader = READERS[".csv"]
+    wholes = [read_csv(path) for path in paths]
+    assert wholes[1].equals(wholes[0]) and wholes[1]["Ort"][1] == "Köln – West"
+    columns = [reader.columns(path, ["Größe", "Ort"], []) for path in paths]
+    assert columns[1].equals(columns[0]) and columns[1].shape == (42, 2)
+    pieces = [pd.concat(reader.pieces(path, [], ["Ort"])[1]) for path in paths]
+    assert pieces[1].equals(pieces[0])
+    streams = [read(path, label="Ort", stream=True) for path in paths]
+    assert streams[1].stream.values(0).equals(streams[0].stream.values(0)) and len(streams[1].stream) == 42
+    assert streams[1].labels.tolist() == streams[0].labels.tolist() == wholes[0]["Ort"].tolist()
+
+
+def test_windows_letters_are_said(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_bytes(PLACES.encode("cp1252"))
+    with pytest.warns(UserWarning, match="t.csv is not UTF-8 and was read as Windows-1252, .*save it as UTF-8"):
+        read(path)

@@ -331,11 +331,11 @@ def test_flipped_bytes_are_noticed(tmp_path):
         read(path)
 
 
-def test_a_csv_of_ragged_lines_or_another_encoding_is_named(tmp_path):
+def test_a_csv_of_ragged_lines_or_of_16_bit_letters_is_named(tmp_path):
     (tmp_path / "a.csv").write_text("a,b\n1,2\n1,2,3\n")
     with pytest.raises(UserError, match="a.csv is damaged or no .csv file: .*line 3"):
         read(tmp_path / "a.csv")
-    (tmp_path / "b.csv").write_bytes("a,b\n1,é\n".encode("latin-1"))
+    (tmp_path / "b.csv").write_bytes("a,b\n1,é\n".encode("utf-16"))
     with pytest.raises(UserError, match="not UTF-8"):
         read(tmp_path / "b.csv")
 

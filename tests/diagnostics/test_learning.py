@@ -35,6 +35,11 @@ def test_a_loss_that_still_falls_asks_for_more_time(curve, answer):
     assert told(curve)[0] == answer
 
 
+def test_a_few_records_that_do_not_fall_tell_nothing():
+    answer, said = told(lambda s: 6 + s / 100, count=3)
+    assert (answer, said) == ("not known", "the held-out loss was recorded 3 times, which is too few to tell")
+
+
 def test_the_numbers_are_said():
     assert told(lambda s: 6 - s / 100)[1] == (
         "the held-out loss fell from 5.99 to 4.1 by step 190, by 0.633 since step 127 after 0.844 in the stretch before"

@@ -19,8 +19,13 @@ from isotropy.data.columns import ISO_DATE
 from isotropy.data.csv_parts import open_text, read_parts
 from isotropy.errors import UserError, listed
 
+# What is no UTF-8 is most often this: what Excel writes in Western Europe unless it is asked for UTF-8.
+WESTERN = "cp1252"
 # Read first, at the beginning and at places spread over the file: what a column is may show late.
 _HEAD, _SAMPLES, _SAMPLE = 1 << 20, 16, 1 << 16
+# A letter of UTF-8 beyond ASCII, and the bytes that Windows-1252 gives none.
+_LETTER = re.compile(rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}")
+_UNDEFINED = re.compile(rb"[\x81\x8d\x8f\x90\x9d]")
 _SPECTRUM = 8
 _NUMBER = r"[-+]?\d+(?:\.\d*)?(?:[eE][-+]?\d+)?"
 # What pandas takes for a missing value.
@@ -39,6 +44,7 @@ class Layout:
         padded: columns of digits with leading zeros, which are text.
         types: of pyarrow, by column, where the first rows alone could tell another one.
         regular: whether pyarrow reads the file as pandas would.
+        encoding: of its letters.
         options: of `pandas.read_csv`, which names and columns it takes.
     """
 
@@ -46,21 +52,27 @@ class Layout:
     padded: tuple[str, ...]
     types: dict[str, pa.DataType]
     regular: bool
+    encoding: str
     options: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """What `pandas.read_csv` is told of it, but for types."""
+        return {"sep": self.separator, "encoding": self.encoding, "skipinitialspace": True, **self.options}
 
 
 def read_csv(path: Path, na: Sequence[str] = ()) -> pd.DataFrame:
     """Return a file's rows; the texts `na` mean a missing value, as do those that pandas knows.
 
     Values are between commas or, where the first line has none, semicolons, tabs or bars. Columns of digits of which
-    some begin with a zero are text. Raises what pandas raises of a file that cannot be read.
+    some begin with a zero are text. Letters that are no UTF-8 are read as Windows-1252, with a warning. Raises what
+    pandas raises of a file that cannot be read.
     """
     layout = layout_of(path, na)
     frame = _by_arrow(path, na, layout) if layout.regular else None
     if frame is None:
-        options: Any = {"dtype": dict.fromkeys(layout.padded, "str"), "low_memory": False}
-        options |= {"sep": layout.separator, **layout.options}
-        frame = pd.read_csv(path, na_values=list(na), skipinitialspace=True, **options)
+        options: Any = {"dtype": dict.fromkeys(layout.padded, "str"), "low_memory": False, **layout.given}
+        frame = pd.read_csv(path, na_values=list(na), **options)
     first = frame.columns[0]
     # A first column without a name that only counts the rows is the index that pandas writes.
     if str(first) == "Unnamed: 0" and np.array_equal(frame[first].to_numpy(), np.arange(len(frame))):
@@ -79,6 +91,14 @@ def layout_of(path: Path, na: Sequence[str] = ()) -> Layout:
             file.seek(int(place))
             piece = file.read(_SAMPLE)
             lines.append(piece[piece.find(b"\n") + 1 : piece.rfind(b"\n") + 1])
+    encoding = encoding_of(b"".join(lines))
+    if encoding == WESTERN:
+        warnings.warn(
+            f"{path.name} is not UTF-8 and was read as Windows-1252, which Excel writes in Western Europe: if letters "
+            "look wrong, save it as UTF-8",
+            stacklevel=2,
+        )
+        lines = [line.decode(WESTERN).encode() for line in lines]
     separator = _separator(lines[0].partition(b"\n")[0].decode("utf-8", "replace"))
     _check_first_line(path, lines[0])
     options: dict[str, Any] = {}
@@ -89,10 +109,11 @@ def layout_of(path: Path, na: Sequence[str] = ()) -> Layout:
             sample = pd.read_csv(BytesIO(b"".join(lines)), dtype="str", **given, **options)
         guessed = pd.read_csv(BytesIO(b"".join(lines)), **given, **options)
     except (ValueError, UnicodeDecodeError, OSError):  # damaged, or rows of several lines: pandas says it of the whole
-        return Layout(separator, (), {}, regular=False, options=options)
+        return Layout(separator, (), {}, regular=False, encoding=encoding, options=options)
     _check_names(path, lines[0], separator, sample)
     padded, kinds = [], {}
-    regular = not options and not any(str(name).startswith("Unnamed: ") for name in sample.columns[1:])
+    regular = encoding != WESTERN and not options
+    regular = regular and not any(str(name).startswith("Unnamed: ") for name in sample.columns[1:])
     for name in sample.columns:
         texts = sample[name].dropna()
         regular = regular and not texts.str.startswith(" ").any()
@@ -105,7 +126,25 @@ def layout_of(path: Path, na: Sequence[str] = ()) -> Layout:
             kinds[name] = pa.uint64()  # pyarrow takes what is beyond 63 bits for floats
         elif types.infer_dtype(guessed[name], skipna=True) == "string" and not texts.str.fullmatch(ISO_DATE).all():
             kinds[name] = pa.large_string()  # as pandas holds it
-    return Layout(separator, tuple(padded), kinds, regular and isinstance(sample.index, pd.RangeIndex), options)
+    regular = regular and isinstance(sample.index, pd.RangeIndex)
+    return Layout(separator, tuple(padded), kinds, regular, encoding, options)
+
+
+def encoding_of(text: bytes) -> str:
+    """Return "utf-8" or, of text that is none, `WESTERN`; "utf-8" too where most of its letters are, or it is no text.
+
+    Example:
+        >>> [encoding_of("Zürich".encode(name)) for name in ("utf-8", "cp1252")]
+        ['utf-8', 'cp1252']
+    """
+    try:
+        text.decode()
+    except UnicodeDecodeError:
+        several = b"".join(_LETTER.findall(text))
+        others = sum(byte > 127 for byte in text) - len(several)
+        if b"\0" not in text and others > len(several) and not _UNDEFINED.search(text):
+            return WESTERN
+    return "utf-8"
 
 
 def _renamed(sample: pd.DataFrame, head: bytes, separator: str) -> dict[str, Any]:

@@ -30,11 +30,9 @@ def csv_pieces(path: Path, na: Sequence[str], text: Sequence[str]) -> tuple[None
     """Return frames of a file's rows in turn; how many there are only reading tells."""
     with opening(path):
         layout = layout_of(path, na)
-        named: Any = {"sep": layout.separator, **layout.options}
-        head = pd.read_csv(path, nrows=0, skipinitialspace=True, **named)
+        head = pd.read_csv(path, nrows=0, **layout.given)
     types: Any = {name: "str" for name in (*layout.padded, *text) if name in head.columns}
-    options: Any = {"na_values": list(na), "skipinitialspace": True, "low_memory": False, "dtype": types}
-    options |= named
+    options: Any = {"na_values": list(na), "low_memory": False, "dtype": types, **layout.given}
 
     def frames() -> Iterator[pd.DataFrame]:
         with opening(path), pd.read_csv(path, chunksize=PIECE_ROWS, **options) as parts:
@@ -47,7 +45,7 @@ def csv_columns(path: Path, names: Sequence[str], na: Sequence[str]) -> pd.DataF
     """Return columns of a file, and parse no other."""
     with opening(path):
         layout = layout_of(path, na)
-        options: Any = {"sep": layout.separator, "skipinitialspace": True, "low_memory": False, **layout.options}
+        options: Any = {"low_memory": False, **layout.given}
         check_names(path, names, [str(name) for name in pd.read_csv(path, nrows=0, **options).columns])
         options |= {"usecols": list(names), "dtype": dict.fromkeys(layout.padded, "str")}
         return pd.read_csv(path, na_values=list(na), **options)

@@ -53,6 +53,8 @@ def trend(records: Records, parts: Collection[str] = ()) -> tuple[str, str]:
 def _of(losses: Series, way: Way, what: str) -> tuple[str, str]:
     last, lowest = losses.last, min(losses.values)
     fall = losses.first - last
+    if fall <= 0 and len(losses.points) < _LEAST:
+        return "not known", f"{what} was recorded {len(losses.points)} times, which is too few to tell"
     if last - lowest > RISEN * (losses.first - lowest) > 0:
         since = next(step for step, value in losses.points if value == lowest)
         return "no", f"{what} fell from {losses.first:.4g} to {lowest:.4g} by step {since:,}, and is {last:.4g} since"

@@ -155,7 +155,7 @@ def _count(text: bytes, layout: Layout) -> int:
         first = csv.read_csv(BytesIO(text), read_options=csv.ReadOptions(use_threads=False), parse_options=parse)
         return first.num_rows
     except pa.ArrowException:
-        return len(pd.read_csv(BytesIO(text), sep=layout.separator, dtype="str", skipinitialspace=True))
+        return len(pd.read_csv(BytesIO(text), dtype="str", **layout.given))
 
 
 def _record_batches(path: Path, names: Sequence[str]) -> list[Block]:
@@ -199,12 +199,14 @@ def _rows_of_text(block: Block, names: Sequence[str], texts: Sequence[str] | Non
         begin, end = block.place
         file.seek(begin)
         text = header + file.read(end - begin)
-        known = pd.read_csv(BytesIO(header), sep=layout.separator, skipinitialspace=True).columns
+        known = pd.read_csv(BytesIO(header), **layout.given).columns
         _check(block.path, names, list(known))
         as_text = known if texts is None else [name for name in (*layout.padded, *texts) if name in known]
         types: Any = dict.fromkeys(as_text, "str")
-        options: Any = {"low_memory": False, "skipinitialspace": True, "dtype": types, "usecols": list(names) or None}
-        frame = pd.read_csv(BytesIO(text), sep=layout.separator, **options)
+        options: Any = {"low_memory": False, "dtype": types, **layout.given}
+        if names:
+            options["usecols"] = list(names)
+        frame = pd.read_csv(BytesIO(text), **options)
     if len(frame) != block.rows:
         raise UserError(f"{block.path}: has changed since its rows were counted")
     return frame
