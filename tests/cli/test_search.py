@@ -60,7 +60,7 @@ def test_rows_of_a_file_are_found_in_a_file(home, capsys) -> None:
         capsys, home / "run", home / "rows.csv", "--query", home / "some.csv", "-k", 2, "--out", home / "f.parquet"
     )
     assert "some.csv, row 0  age" in text and "and 2 more queries" in text
-    assert text.endswith("f.parquet: 2 rows for each of the queries, 12 in all\n")
+    assert text.endswith("f.parquet: 24 lines, 2 rows for each query\n")
     table = pq.read_table(home / "f.parquet").to_pydict()
     assert list(table) == ["query", "rank", "row", "score"]
     assert table["rank"] == [1, 2] * 12 and table["row"][::2] == list(range(12)) and table["score"][0] == 1
@@ -86,6 +86,10 @@ def test_a_file_of_queries_is_read_by_the_options_given(home, capsys) -> None:
         (["--query", "{home}/other.npy"], "other.npy: a table has two dimensions"),
         (["{home}/other.npy"], "other.npy: a table has two dimensions"),
         (["{home}/short.csv"], "short.csv"),
+        (
+            ["{home}/one.csv", "--query", "0", "-k", "1"],
+            "--query 0: there is one row, and a row is no answer to itself",
+        ),
         (["-k", "60"], "-k 60: there are 59 rows to find, so give a number from 1 to 59"),
         (["--out", "a.txt"], "--out a.txt: the file has to end in .json or .parquet or .csv"),
         (["--out", "no/where.csv"], "--out no/where.csv: the folder no does not exist"),
@@ -98,6 +102,7 @@ def test_a_file_of_queries_is_read_by_the_options_given(home, capsys) -> None:
 def test_wrong_input_is_one_line_and_exit_code_2(home, capsys, arguments, message) -> None:
     np.save(home / "other.npy", np.zeros((4, 2, 9)))
     (home / "short.csv").write_text("age,pay\n3,1\n")
+    (home / "one.csv").write_text("age,pay,job\n30,1.5,cook\n")
     with pytest.raises(SystemExit) as stopped:
         main(["search", str(home / "run"), *(one.replace("{home}", str(home)) for one in arguments)])
     text = capsys.readouterr().err

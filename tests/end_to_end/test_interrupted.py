@@ -241,5 +241,9 @@ def test_a_loss_that_is_not_a_number_names_step_and_term_and_keeps_the_checkpoin
     assert kept == {path: path.read_bytes() for path in checkpoint.paths(Path("run/checkpoints"))}
     assert (fresh.code, fresh.err.count("\n")) == (2, 1)
     assert fresh.err.startswith("isotropy: the loss term 'contrast' became nan at step 1")
-    assert fresh.err.endswith("lower optim.lr and begin again: no checkpoint was due yet\n")
+    assert fresh.err.endswith("lower optim.lr and begin again, as no checkpoint was due yet\n")
+    assert "Failed" in Path("fresh/report.html").read_text(encoding="utf-8")
+    for command in (("audit", "fresh"), ("cluster", "fresh"), ("search", "fresh", "--query", "0")):
+        said = cli(*command)
+        assert said.code == 2 and said.err.startswith("isotropy: fresh: its training failed: the loss term"), said.err
     assert cli("fit", "--resume", "run", *QUICK).code == 0

@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any, cast
@@ -25,6 +26,8 @@ from isotropy.runs.embedded import Embedded
 from isotropy.runs.settings import label_names
 
 FRAME, SUMMARY, LISTS = "audit.parquet", "audit.json", "audit"
+# What of `Data.origins` stands beside each row.
+_ORIGINS = ("file", "id", "start", "end")
 _FILES = (".npy", ".csv", ".parquet")
 
 
@@ -56,6 +59,9 @@ def audit_run(
         ),
         progress,
     )  # fmt: skip
+    if data is not None:
+        origins = {name: x for name, x in data.origins.items() if name in _ORIGINS and name not in found.known}
+        found = replace(found, known=found.known | origins)
     if write:
         progress("writing the lists")
         keep(found, run.run.folder)

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from isotropy.audit import KINDS, Audit, audit_run
 from isotropy.audit.run import SUMMARY
+from isotropy.cli.report import page_anew
 from isotropy.cli.show import OUT, note, say, waiting
 
 
@@ -20,6 +21,7 @@ def audit(folder: Path, *, label: str | None, most: int) -> Any:
     with waiting("auditing") as now:
         found = audit_run(folder, label, progress=now)
     _show(found, folder, most)
+    page_anew(folder)
     return json.loads((folder / SUMMARY).read_text())
 
 
@@ -51,7 +53,7 @@ def _show(found: Audit, folder: Path, most: int) -> None:
 
 
 def _told(entry: Mapping[Any, Any]) -> str:
-    """Return a row with its reason, which goes on below itself where the terminal is narrow."""
-    head = f"  row {entry['row']:<8} {entry['score']:.3f}  "
+    """Return a row with its file, if it has one, and the reason, which goes on below where the terminal is narrow."""
+    head = f"  row {entry['row']:<8} {entry['score']:.3f}  " + (f"{entry['file']}  " if "file" in entry else "")
     width = OUT.width if OUT.is_terminal else sys.maxsize
     return textwrap.fill(str(entry["reason"]), width, initial_indent=head, subsequent_indent=" " * len(head))

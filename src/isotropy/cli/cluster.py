@@ -5,6 +5,7 @@ from typing import Any
 
 from rich.table import Table
 
+from isotropy.cli.report import page_anew
 from isotropy.cli.show import OUT, note, say, waiting
 from isotropy.clusters import RunClusters, Trait, cluster_run
 from isotropy.clusters.describe import written
@@ -27,6 +28,7 @@ def cluster(folder: Path, k: str, *, method: str, seed: int) -> dict[str, Any]:
         say(f"codes: {found.codes['distinct']:,} different ones; agreement with the clusters (NMI): {best}")
     say(found.sentence, "bold")
     say(f"written     {folder}/clusters.json, and the column cluster of {folder}/embeddings.parquet")
+    page_anew(folder)
     return found.to_json()
 
 

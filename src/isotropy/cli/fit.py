@@ -159,9 +159,10 @@ def _show(
             events, probing, more, () if planned.reason == "resume" else planned.prepared.division.notes
         )
     except Diverged as error:
+        _write_page(folder)
         kept = f"in {folder / 'recipe.toml'}; the last good checkpoint is kept, {resume}"
         raise UserError(
-            f"{error} {kept if Run(folder).has_checkpoint else 'and begin again: no checkpoint was due yet'}"
+            f"{error} {kept if Run(folder).has_checkpoint else 'and begin again, as no checkpoint was due yet'}"
         ) from error
     except comm.RankLost as error:
         raise UserError(f"{error}; the last good checkpoint is kept, {resume}") from error
@@ -199,6 +200,7 @@ def _end_stopped(stopped: Stopped, folder: Path, resume: str) -> None:
     if stopped.saved:
         say(f"stopped after step {step.number:,} of {step.steps:,}; {resume}")
         raise SystemExit(INTERRUPTED)
+    _write_page(folder)
     if comm.rank() == 0:
         show_verdict(diagnose(folder))
     kept = "the last checkpoint before it is kept" if Run(folder).has_checkpoint else "no checkpoint was due before"
@@ -208,6 +210,14 @@ def _end_stopped(stopped: Stopped, folder: Path, resume: str) -> None:
         f"it: isotropy fit --resume {folder}"
     )
     raise SystemExit(COLLAPSED)
+
+
+def _write_page(folder: Path) -> None:
+    """Write the page of a run that ends without an encoder: it leads with why."""
+    if comm.rank() == 0:
+        from isotropy import report
+
+        report.write(folder)
 
 
 def _show_result(events: Iterator[Event], probing: Status, more: str, said: Sequence[str]) -> dict[str, Any]:

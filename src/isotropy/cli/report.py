@@ -8,6 +8,13 @@ from isotropy.report.leaderboard import is_comparison
 from isotropy.runs.directory import Run
 
 
+def page_anew(folder: Path) -> None:
+    """Write a run's page again, with what was just found out about it, and say where it is."""
+    with waiting("writing the page"):
+        page = pages.write(folder)
+    say(f"{page}: the page, with these")
+
+
 def report(folder: Path, *, umap: bool) -> dict[str, str]:
     """Run `isotropy report RUN [--umap]`, or of the folder of a comparison; return where the page is."""
     with waiting("writing the page"):

@@ -48,6 +48,7 @@ class _Found:
 def search(folder: Path, origin: dict[str, Any], query: str, *, top_k: int, out: Path | None, device: str) -> Any:
     """Run `isotropy search RUN [PATH] --query ROWS`; return the neighbours of each query."""
     run = Run.opened(folder)
+    run.refuse_if_unfinished()
     if out is not None:
         check_out(out, _SUFFIXES, folder=folder, reads=[origin["path"] or run.recipe.data.get("path"), query])
     made = load_on(run.folder, device)
@@ -59,7 +60,7 @@ def search(folder: Path, origin: dict[str, Any], query: str, *, top_k: int, out:
         say(f"and {len(found.names) - _SHOWN:,} more queries" + ("" if out else ": --out FILE holds all"), "dim")
     if out is not None:
         _write(found, out)
-        say(f"{out}: {counted(top_k, 'row')} for each of the queries, {len(found.names):,} in all")
+        say(f"{out}: {counted(found.indices.size, 'line')}, {counted(top_k, 'row')} for each query")
     return _answers(found)
 
 
@@ -128,6 +129,10 @@ def _search(
         with waiting("embedding the queries"):
             asked = made.transform(queries)
         names = [f"{Path(query).name}, row {place}" for place in places]
+    if there == 0:
+        raise UserError(
+            f"--query {query}: there is one row, and a row is no answer to itself: give more rows, or a file as --query"
+        )
     if not 1 <= top_k <= there:
         raise UserError(f"-k {top_k}: there are {there:,} rows to find, so give a number from 1 to {there}")
     own = places if there < count else [-1] * len(places)

@@ -30,8 +30,15 @@ def labels_of(found: Embedded) -> dict[str, Column]:
 
 
 def kept_of(found: Embedded) -> dict[str, Column]:
-    """Return what embeddings.parquet keeps of the user's columns, of groups and of windows, by the user's names."""
-    beside = {name: x for name, x in found.beside.items() if _of_windows(name, found) and _name(name, found) in _WHERE}
+    """Return what embeddings.parquet keeps of the user's columns, of groups and of windows, by the user's names.
+
+    Files of one row each say nothing of clusters.
+    """
+    beside = {
+        name: x
+        for name, x in found.beside.items()
+        if _of_windows(name, found) and _name(name, found) in _WHERE and len(pd.unique(x)) < len(x)
+    }
     return {_name(name, found): x for name, x in (beside | found.columns).items()}
 
 

@@ -62,6 +62,13 @@ class Data:
             return np.zeros(len(self), dtype=np.bool_)
         return ~np.asarray(pd.isna(self.labels), dtype=np.bool_)
 
+    @property
+    def origins(self) -> dict[str, NDArray[Any]]:
+        """What says where rows are from, (N,) by name: `Windows.columns` of windows, "file" of images in files."""
+        if self.windows is not None:
+            return self.windows.columns()
+        return {} if self.files is None else {"file": self.files}
+
     def part(self, name: str) -> NDArray[np.int64]:
         """Return the places of the rows of "train" or "test"; without a split all rows are "train"."""
         if self.split is None:

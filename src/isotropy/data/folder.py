@@ -36,7 +36,7 @@ class ImageFolder:
 
 
 def read_folder(folder: Path, **options: Any) -> ImageFolder:
-    """Return the images below `folder`, hidden folders apart, decoded now or at an earlier call.
+    """Return the images below `folder`, hidden folders apart, or the one that it is, decoded now or at an earlier call.
 
     Args:
         options: those of `read_images`.

@@ -47,7 +47,12 @@ def shown(name: str) -> str:
 
 
 def listing(folder: Path) -> tuple[list[ImageFile], int]:
-    """Return the images below a folder, links to folders followed, in order, and how many other files there are."""
+    """Return the images below a folder, links to folders followed, in order, and how many other files there are.
+
+    A file is an image by itself.
+    """
+    if folder.is_file():
+        return [image_file(str(folder), shown(folder.name))], 0
     images: list[tuple[str, ImageFile]] = []
     others = 0
     # Of every folder on the way here, links followed, what it is on the disk: a link may lead back to one of them.

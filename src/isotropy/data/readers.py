@@ -20,6 +20,7 @@ from isotropy.data.opening import check_names, opening
 from isotropy.data.preprocess import Preprocess
 from isotropy.data.recordings.recording import Signals
 from isotropy.data.recordings.slices import Steps
+from isotropy.decoding.image_files import SUFFIXES as IMAGES
 from isotropy.errors import UserError
 from isotropy.registry import find
 
@@ -135,8 +136,9 @@ def options_for(preprocess: Preprocess, place: Path | None, key: str | None = No
 
 
 def is_one_file(path: Path) -> bool:
-    """Return whether a path is read as one file: it is one, or a folder of one table, in partitions or as saved."""
-    return path.is_file() or arrow_files.is_partitioned(path) or arrow_files.is_saved(path)
+    """Return whether a path is read as one file: it is one, but no image, or a folder of one table."""
+    image = path.suffix.lower() in IMAGES
+    return (path.is_file() and not image) or arrow_files.is_partitioned(path) or arrow_files.is_saved(path)
 
 
 def suffix_of(path: Path) -> str:
@@ -159,7 +161,7 @@ def find_reader(path: Path) -> Reader:
     reader = find(READERS, suffix_of(path), "reader")
     if reader is None:
         raise UserError(
-            f"{path.name} cannot be read: {', '.join(READERS)} files and folders of images are (of one image give the "
-            "folder; a workbook or the like is saved as .csv first)"
+            f"{path.name} cannot be read: {', '.join(READERS)} files, images and folders of them are (a workbook or the "
+            "like is saved as .csv first)"
         )
     return reader

@@ -23,8 +23,7 @@ def model_card(folder: Path | str, *, name: str = "", licence: str = "") -> str:
         UserError: no finished run, or a damaged file of one.
     """
     run = Run.opened(folder)
-    if not run.finished:
-        raise UserError(f"{folder}: is not finished, so there is no encoder: isotropy fit --resume {folder}")
+    run.refuse_if_unfinished()
     about, verdict = run.about, diagnose(run.folder)
     found = run.read_comparisons()
     try:

@@ -68,6 +68,15 @@ class Run:
                 f"with: isotropy fit --resume {self.folder} --budget 10m (or --epochs)"
             )
 
+    def refuse_if_unfinished(self) -> None:
+        """Raise UserError where there is no encoder yet, or will be none."""
+        if self.finished:
+            return
+        failed = next((one["diverged"] for one in self.read_records()[::-1] if "diverged" in one), None)
+        if failed is not None:
+            raise UserError(f"{self.folder}: its training failed: {failed}")
+        raise UserError(f"{self.folder}: is not finished: go on with: isotropy fit --resume {self.folder}")
+
     def refuse_if_not_extensible(self) -> None:
         """Raise UserError where the run cannot be trained longer: it is not finished, or keeps no checkpoint."""
         if not self.finished:

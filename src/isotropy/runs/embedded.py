@@ -55,8 +55,7 @@ class Embedded:
             UserError: no run, one that is not finished, or embeddings that are gone, damaged or of another width.
         """
         run = Run.opened(folder)
-        if not run.finished:
-            raise UserError(f"{folder}: is not finished: go on with: isotropy fit --resume {folder}")
+        run.refuse_if_unfinished()
         path = run.folder / FILE
         schema = columns.schema_of(path)
         known = columns.roles(schema)

@@ -61,7 +61,7 @@ def _beside(prepared: Prepared) -> dict[str, Column]:
     """Return the part of each row (or "unused"), its labels as text, if any, its number, groups and the user's columns.
 
     The first label is called "label", the others by their names. Windows of recordings have their file, group, start,
-    end and the fraction of their steps with each label.
+    end and the fraction of their steps with each label, images in files their file.
     """
     rows = len(prepared.rows)
     part = np.full(rows, "unused", dtype="<U6")
@@ -70,10 +70,9 @@ def _beside(prepared: Prepared) -> dict[str, Column]:
     for place, one in enumerate(prepared.division.labels):
         name = columns.free_name(one.name, columns.LABEL, beside) if place else "label"
         beside[name] = Column(_texts(one.values), columns.LABEL, one.name)
-    if prepared.data.windows is not None:
-        for name, values in prepared.data.windows.columns().items():
-            free = columns.free_name(name, columns.WINDOW, beside)
-            beside[free] = Column(values, columns.WINDOW, name)
+    for name, values in prepared.data.origins.items():
+        free = columns.free_name(name, columns.WINDOW, beside)
+        beside[free] = Column(values, columns.WINDOW, name)
     beside["row"] = Column(np.arange(rows), columns.ROW)
     return beside | columns.kept_columns(prepared.data, beside)
 

@@ -20,7 +20,8 @@ from isotropy.errors import UserError
 
 def _folder(folder: Path, origin: Origin, options: Options) -> Data:
     if options.modality not in (None, "image"):
-        raise UserError(f"{folder} is a folder, which is read as images, not as {options.modality}")
+        what = "an image, which is" if folder.is_file() else "a folder, which is"
+        raise UserError(f"{folder} is {what} read as images, not as {options.modality}")
     images = read_folder(folder, **options.files)
     data = _named(folder_data(images, origin.name, options.label, options.split), images)
     groups = folder_groups(images, options.label, options.group)
