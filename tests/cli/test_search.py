@@ -88,7 +88,7 @@ def test_a_file_of_queries_is_read_by_the_options_given(home, capsys) -> None:
         (["{home}/short.csv"], "short.csv"),
         (
             ["{home}/one.csv", "--query", "0", "-k", "1"],
-            "--query 0: there is one row, and a row is no answer to itself",
+            "--query 0: there is one row, and a row is no answer",
         ),
         (["-k", "60"], "-k 60: there are 59 rows to find, so give a number from 1 to 59"),
         (["--out", "a.txt"], "--out a.txt: the file has to end in .json or .parquet or .csv"),

@@ -161,7 +161,7 @@ def find_reader(path: Path) -> Reader:
     reader = find(READERS, suffix_of(path), "reader")
     if reader is None:
         raise UserError(
-            f"{path.name} cannot be read: {', '.join(READERS)} files, images and folders of them are (a workbook or the "
-            "like is saved as .csv first)"
+            f"{path.name} cannot be read: {', '.join(READERS)} files, images and folders of them are (save a workbook "
+            "or the like as .csv first)"
         )
     return reader
