@@ -105,6 +105,21 @@ def test_groups_and_joint_training() -> None:
     assert model.predict(x).shape == (150,) and not hasattr(model, "_prepared")
 
 
+@pytest.mark.parametrize(
+    ("groups", "said"),
+    [
+        (np.arange(10), "^there are 10 groups for 150 rows: give one group per row$"),
+        (["s1"] * 150, "^group 'given' holds 's1' in every row: a split needs at least two groups$"),
+        (np.zeros((150, 2)), "^group 'given' has shape .150, 2.: give one value per row$"),
+    ],
+)
+def test_groups_that_divide_nothing_are_refused_before_training(groups: Any, said: str, monkeypatch) -> None:
+    monkeypatch.setattr("isotropy.estimator.encoder.train", lambda *args, **kwargs: pytest.fail("it trains"))
+    x, y = load_iris(return_X_y=True)
+    with pytest.raises(ValueError, match=said):
+        classifier().fit(x, y, groups=groups)
+
+
 def test_pickle_and_save_keep_every_bit(tmp_path: Path) -> None:
     x, y = load_iris(return_X_y=True)
     model = classifier().fit(x, y)

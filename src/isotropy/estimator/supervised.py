@@ -17,7 +17,7 @@ from isotropy.errors import UserError
 from isotropy.estimator.encoder import SelfSupervisedEncoder
 from isotropy.evaluation.task import Task
 from isotropy.finetuning import FineTuned
-from isotropy.finetuning.finetune import finetune_rows, settings_of
+from isotropy.finetuning.finetune import finetune_rows, groups_of, settings_of
 from isotropy.finetuning.rounds import SelfSupervised
 from isotropy.methods import Method
 from isotropy.runs.auto import AUTO
@@ -68,6 +68,9 @@ class _Supervised(SelfSupervisedEncoder):
         Args:
             X: rows as `SelfSupervisedEncoder` takes them. y: (N,), with unlabelled rows.
             groups: (N,): rows of one group are learnt from or held out together while fine-tuning.
+
+        Raises:
+            ValueError: no `y`, or groups that are not one per row, or one only.
         """
         if y is None:
             raise UserError(
@@ -76,6 +79,7 @@ class _Supervised(SelfSupervisedEncoder):
         self._checked(X, reset=True)
         labels = self._labels(y)
         check_consistent_length(X, labels)
+        groups = groups_of(groups, len(labels))
         if not isinstance(self.finetune_options, Mapping | None):
             raise UserError(f"finetune_options = {self.finetune_options!r} must be a dictionary of settings")
         settings = settings_of(self.finetune_options or {})
@@ -85,8 +89,7 @@ class _Supervised(SelfSupervisedEncoder):
         joint = SelfSupervised(self._prepared.method, self._prepared.views) if settings.joint > 0 else None
         self.model_ = finetune_rows(
             made, made.preprocess.transform(values), labels, np.arange(len(labels)), label="y", task=self._task,
-            groups=None if groups is None else np.asarray(groups), settings=settings, seed=self.recipe_.train.seed,
-            joint=joint,
+            groups=groups, settings=settings, seed=self.recipe_.train.seed, joint=joint,
         )  # fmt: skip
         del self._prepared
         self.representation_ = self.model_.representation

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
 from isotropy.batch import Batch, take
+from isotropy.data.grouping import as_groups
 from isotropy.errors import UserError, nearest
 from isotropy.evaluation.metrics import score_of
 from isotropy.evaluation.task import Task, has_label
@@ -88,14 +89,31 @@ def finetune(
     """
     rows = representation.stored(data)
     labels = np.asarray(labels)
-    for what, beside in (("labels", labels), ("groups", groups)):
-        if beside is not None and len(np.asarray(beside)) != len(rows):
-            raise UserError(f"there are {len(np.asarray(beside))} {what} for {len(rows)} rows: give one per row")
+    if len(labels) != len(rows):
+        raise UserError(f"there are {len(labels)} labels for {len(rows)} rows: give one per row")
     return finetune_rows(
         representation, rows, labels, np.arange(len(rows)), label=label, task=task,
-        groups=None if groups is None else np.asarray(groups), settings=settings_of(settings), budget=budget, seed=seed,
+        groups=groups_of(groups, len(rows)), settings=settings_of(settings), budget=budget, seed=seed,
         joint=joint, progress=progress,
     )  # fmt: skip
+
+
+def groups_of(groups: ArrayLike | None, rows: int) -> NDArray[Any] | None:
+    """Return the groups (N,) that a caller gives for so many rows, checked; None where there are none.
+
+    Raises:
+        UserError: not one group per row, or one group only.
+
+    Example:
+        >>> groups_of(["s1", "s1", "s2"], 3).tolist()
+        ['s1', 's1', 's2']
+    """
+    if groups is None:
+        return None
+    shape = np.shape(groups)
+    if len(shape) == 1 and shape[0] != rows:
+        raise UserError(f"there are {shape[0]:,} groups for {rows:,} rows: give one group per row")
+    return as_groups(groups, rows)
 
 
 def settings_of(given: Mapping[str, Any]) -> FineTuning:
