@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from isotropy.cli import show
-from isotropy.cli.summary import summary
+from isotropy.cli.summary import notes_of, summary
 from isotropy.diagnostics.answers import Answer
 from isotropy.diagnostics.verdict import Verdict
 from isotropy.evaluation import evaluate
@@ -98,3 +98,20 @@ def test_a_wait_says_what_is_done_on_a_terminal_alone(monkeypatch, capsys):
         sleep(0.3)
     said = capsys.readouterr().out
     assert "reading [it]" in said and "between" in said and "searching" in said
+
+
+def test_notes_of_several_labels_name_theirs():
+    rare, few, rough = "92% of the training rows are 'no'.", "Too few training labels for 1 %.", "Only 9 test rows."
+    y = {"label": "y", "notes": ["said before", rough, rare, few]}
+    z = {"label": "z", "notes": ["said before", rough, few, "label z: 12 whole numbers", "MLP on us: not converged."]}
+    num = {"label": "num", "notes": ["said before", rough]}
+    assert notes_of([y], ["said before"]) == [rough, rare, few], "one label needs no name"
+    assert notes_of([y, z, num], ["said before"]) == [
+        rough,
+        f"label y: {rare}",
+        "label y: too few training labels for 1 %.",
+        "label z: too few training labels for 1 %.",
+        "label z: 12 whole numbers",
+        "label z: MLP on us: not converged.",
+    ]
+    assert notes_of([], []) == []

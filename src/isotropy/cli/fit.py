@@ -15,7 +15,7 @@ from isotropy.cli.live import LiveLine
 from isotropy.cli.planned import more_of, show_longer, show_plan
 from isotropy.cli.show import COLLAPSED, INTERRUPTED, OUT, note, say, waiting
 from isotropy.cli.stop import Stop, polite_stop
-from isotropy.cli.summary import summary
+from isotropy.cli.summary import notes_of, summary
 from isotropy.diagnostics.answers import LEARNING
 from isotropy.diagnostics.verdict import UNKNOWN, Verdict
 from isotropy.errors import UserError
@@ -237,8 +237,7 @@ def _show_result(events: Iterator[Event], probing: Status, more: str, said: Sequ
     if comm.rank() != 0:
         return {}
     assert finished.verdict is not None
-    notes = (text for entry in finished.evidence for text in entry["notes"] if text not in said)
-    for text in dict.fromkeys(notes):
+    for text in notes_of(finished.evidence, said):
         note(text)
     say("")
     for line in summary(finished.evidence, finished.verdict, folder, page, more):

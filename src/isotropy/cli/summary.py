@@ -34,6 +34,29 @@ def summary(evidence: Sequence[dict[str, Any]], verdict: Verdict, folder: Path, 
     ]
 
 
+def notes_of(evidence: Sequence[dict[str, Any]], said: Sequence[str]) -> list[str]:
+    """Return the notes of all labels that were not `said` before, each once; what is not of every label names its own.
+
+    Example:
+        >>> one, two = {"label": "y", "notes": ["Rough.", "Rare."]}, {"label": "z", "notes": ["Rough."]}
+        >>> notes_of([one, two], [])
+        ['Rough.', 'label y: rare.']
+    """
+    of_all = set.intersection(*(set(entry["notes"]) for entry in evidence)) if evidence else set()
+    notes = [
+        text if text in of_all or text.startswith("label ") else f"label {entry['label']}: {_inside(text)}"
+        for entry in evidence
+        for text in entry["notes"]
+        if text not in said
+    ]
+    return list(dict.fromkeys(notes))
+
+
+def _inside(sentence: str) -> str:
+    """Return a sentence as it stands behind a colon; abbreviations keep their capitals."""
+    return sentence[:1].lower() + sentence[1:] if sentence[1:2].islower() else sentence
+
+
 def _advice(verdict: Verdict, folder: Path, longer: str, *, probed: bool) -> str:
     """Return the first thing to try, and what more time would do."""
     said = list(verdict.advice[:1]) or [_PROBE] * (not probed)
