@@ -96,6 +96,44 @@ def test_a_label_budget_names_the_sizes_and_says_which_are_not_there(people):
     assert curve(entry("run", "kind")) == ["3 a class"]
 
 
+@pytest.mark.parametrize(
+    ("options", "line"),
+    [
+        (["--label", "kind", "--label-budget", "5000"],
+         "label kind with 192 training rows allows no curve at 5,000 a class: possible are 1 to 95 a class, or 3 % of "
+         "the rows or more"),
+        (["--label", "kind", "--label-budget", "96,2%"], "allows no curve at 96 a class, 2 %: possible are 1 to 95"),
+        (["--label", "a", "--label-budget", "1,192"],
+         "label a with 192 training rows allows no curve at 1 row, 192 rows: possible are 2 to 191 rows"),
+    ],
+)  # fmt: skip
+def test_a_label_budget_of_no_possible_size_is_refused_before_training(people, options, line, tmp_path, capsys):
+    dropped = ["--drop", "when", "--drop", "who"]
+    with pytest.raises(SystemExit) as caught:
+        main(["fit", "people.csv", *options, *dropped, *FAST, "--out", "run"])
+    said = capsys.readouterr().err
+    assert caught.value.code == 2 and line in " ".join(said.split()) and not (tmp_path / "run").exists()
+
+
+def test_the_limits_of_a_label_budget_are_what_is_possible(people):
+    asked = {"method": "simclr", "epochs": 1, "drop": ["when", "who"], "evaluators": ("knn",)}
+    for label, size, unit in (("kind", 95, "a class"), ("a", 2, "rows"), ("a", 191, "rows"), ("kind", 0.03, "3 %")):
+        *_, evaluated, _ = train(people, label=label, label_budget=[size], **asked)
+        sizes = {one["detail"]["size"] for one in evaluated.evidence["scores"] if one["evaluator"] == "few_labels"}
+        assert sizes == {unit if size < 1 else f"{size} {unit}"}
+    *_, evaluated, _ = train(people, label="a", label_budget=[1, 20, 5000], **asked)
+    assert evaluated.evidence["notes"] == [
+        "Only 48 test rows: the intervals are rough.",
+        "A few-label curve of a number begins at 2 rows, not at 1 row; shown: 20 rows.",
+        "Too few training labels for 5,000 rows on the few-label curve; shown: 20 rows.",
+    ]
+    *_, kind, number, _ = train(people, label=["kind", "a"], label_budget=[150], **asked)
+    assert [any(one["evaluator"] == "few_labels" for one in label.evidence["scores"]) for label in (kind, number)] == [
+        False,
+        True,
+    ]
+
+
 @pytest.mark.parametrize("budget", ["0", "1,,5", "ten", "1.5", "100%", [], [0], [1.5], [-3]])
 def test_a_label_budget_that_is_none_is_refused_at_once(budget):
     with pytest.raises(UserError, match="label budget"):

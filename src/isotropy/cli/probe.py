@@ -19,6 +19,7 @@ from isotropy.representation import Representation
 from isotropy.runs.building import build
 from isotropy.runs.directory import Run
 from isotropy.runs.division import divide
+from isotropy.runs.finish import refuse_sizes
 from isotropy.runs.settings import label_names
 
 
@@ -46,6 +47,7 @@ def probe(
     with waiting("preparing the rows"):
         rows = made.preprocess.transform(data.values)
     division = divide(data, seed, label_names(origin))
+    refuse_sizes(sizes, division)
     if data.split is None:
         note(f"no test part is named: {_held_out(data)} held out from the probes (the encoder may have seen it)")
     with waiting("probing") as now:

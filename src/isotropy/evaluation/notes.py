@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from isotropy.evaluation.evaluators import ONE_CLASS_A_ROW
-from isotropy.evaluation.problem import Problem, size_text
+from isotropy.evaluation.problem import LEAST_ROWS, Problem, size_text
 from isotropy.evaluation.score import evaluator_title
 from isotropy.evaluation.task import has_label
 
@@ -56,6 +56,13 @@ def left_out(problem: Problem, evaluators: Sequence[str]) -> list[str]:
     possible, others = problem.possible_sizes()
     if "few_labels" not in evaluators or not others:
         return []
-    left = ", ".join(size_text(size, problem.task) for size in others)
     there = ", ".join(size_text(size, problem.task) for size in possible) or "no size"
-    return [f"Too few training labels for {left} on the few-label curve; shown: {there}."]
+    small = [size for size in others if problem.task == "numbers" and 1 <= size < LEAST_ROWS]
+    large = [size for size in others if size not in small]
+    said = [f"A few-label curve of a number begins at {LEAST_ROWS} rows, not at {size_text(1, 'numbers')}"] * bool(
+        small
+    )
+    if large:
+        left = ", ".join(size_text(size, problem.task) for size in large)
+        said.append(f"Too few training labels for {left} on the few-label curve")
+    return [f"{text}; shown: {there}." for text in said]

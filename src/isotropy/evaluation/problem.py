@@ -1,5 +1,6 @@
 """A label to be read from frozen features: its rows and classes, how predictions are scored, draws of few labels."""
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -8,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from isotropy.errors import UserError, nearest
+from isotropy.errors import UserError, counted, nearest
 from isotropy.evaluation.metrics import METRICS, leading_first
 from isotropy.evaluation.score import Measurement
 from isotropy.evaluation.splits import stratified
@@ -18,6 +19,7 @@ Rows = NDArray[np.int64]
 Size = int | float
 PER_CLASS: tuple[Size, ...] = (1, 2, 5, 10, 50, 200, 0.01, 0.1)
 OF_NUMBERS: tuple[Size, ...] = (20, 50, 200, 1000, 0.1)
+LEAST_ROWS = 2  # from which a number is learnt
 DRAWS = 20
 DRAWN_TEST_ROWS = 5000  # of a few-label curve: so many rows and 20 draws already say more than the draws differ
 
@@ -173,10 +175,27 @@ class Problem:
                 rows.append(count)
         return possible, [size for size in self.sizes if not self._allows(size)]
 
+    def size_limits(self) -> str:
+        """Return which sizes of the curve the training rows allow, as people read it, "" where they allow none.
+
+        Example:
+            >>> Problem.of([0, 1] * 30, [0, 1]).size_limits(), Problem.of([0.5, 0.7] * 30, [0.5, 0.7]).size_limits()
+            ('1 to 29 a class, or 7 % of the rows or more', '2 to 59 rows')
+        """
+        count = len(self.train_y)
+        if self.task == "numbers":
+            return f"{LEAST_ROWS} to {count - 1:,} rows" if count > LEAST_ROWS else ""
+        members = np.sort(np.bincount(self.train_y))[::-1]
+        # More than half of the classes have so many rows, and one has more, or all rows would be drawn.
+        most = min(int(members[len(members) // 2]), int(members[0]) - 1)
+        share = math.ceil(100 * 2 * len(members) / count)
+        said = [f"1 to {most:,} a class"] * (most > 0) + [f"{share} % of the rows or more"] * (share < 100)
+        return ", or ".join(said)
+
     def _allows(self, size: Size) -> bool:
         count = len(self.train_y)
         if self.task == "numbers":
-            return 2 <= (size if size >= 1 else size * count) <= count
+            return LEAST_ROWS <= (size if size >= 1 else size * count) <= count
         members = np.bincount(self.train_y)
         # A class with fewer rows than asked gives all of them; where most do, the size is another one than it says.
         return (members >= size).mean() > 0.5 if size >= 1 else size * count >= 2 * len(members)
@@ -204,12 +223,12 @@ def size_text(size: Size, task: Task = "classes") -> str:
     """Return a size as people read it.
 
     Example:
-        >>> size_text(10), size_text(0.01), size_text(200, "numbers")
-        ('10 a class', '1 %', '200 rows')
+        >>> size_text(10), size_text(0.01), size_text(200, "numbers"), size_text(1, "numbers")
+        ('10 a class', '1 %', '200 rows', '1 row')
     """
     if size < 1:
         return f"{size * 100:g} %"
-    return f"{size:,} a class" if task == "classes" else f"{size:,} rows"
+    return f"{size:,} a class" if task == "classes" else counted(int(size), "row")
 
 
 def parse_sizes(text: str) -> tuple[Size, ...]:

@@ -9,12 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from isotropy.diagnostics.verdict import verdict
+from isotropy.errors import UserError
+from isotropy.evaluation.evaluate import chosen_rows
 from isotropy.evaluation.evidence import codes_evidence, evidence
-from isotropy.evaluation.problem import Size
+from isotropy.evaluation.problem import Problem, Size, size_text
 from isotropy.representation import Representation
 from isotropy.runs.diagnose import run_facts
 from isotropy.runs.directory import Run
-from isotropy.runs.division import Label
+from isotropy.runs.division import Division, Label
 from isotropy.runs.embeddings import embedded
 from isotropy.runs.events import Evaluated, Finished, Planned
 from isotropy.runs.measured import measured
@@ -32,6 +34,26 @@ class Probing:
     baselines: Sequence[str]
     sizes: Sequence[Size] | None
     progress: Callable[[str], None] = lambda what: None
+
+
+def refuse_sizes(sizes: Sequence[Size] | None, division: Division, most: Sequence[int] = ()) -> None:
+    """Raise UserError where no label has training rows for any of the sizes asked for: before a training, not after.
+
+    Args:
+        sizes: of the few-label curve, None where none are asked for. most: training and test rows that are probed.
+    """
+    limits = []
+    for label in division.labels if sizes and len(division.test) else ():
+        parts = label.values[division.train], label.values[division.test]
+        rows = chosen_rows(*parts, task=label.task, most=most)
+        problem = Problem.of(parts[0][rows[0]], parts[1][rows[1]], task=label.task, sizes=tuple(sizes or ()))
+        if label.task == "labels" or problem.possible_sizes()[0]:
+            return
+        possible = f"possible are {problem.size_limits()}" if problem.size_limits() else "no size is possible"
+        asked = ", ".join(size_text(size, label.task) for size in problem.sizes)
+        limits.append(f"label {label.name} with {len(rows[0]):,} training rows allows no curve at {asked}: {possible}")
+    if limits:
+        raise UserError(f"label budget: {'; '.join(limits)}")
 
 
 def finish(

@@ -21,7 +21,7 @@ from isotropy.evaluation.problem import label_budget as sizes_of
 from isotropy.runs.diagnose import run_facts
 from isotropy.runs.directory import Run
 from isotropy.runs.events import Event, Planned, Recorded, Stepped, Stopped, Trained
-from isotropy.runs.finish import Probing, finish
+from isotropy.runs.finish import Probing, finish, refuse_sizes
 from isotropy.runs.initial import beginning
 from isotropy.runs.monitor import Monitor, verdict_due
 from isotropy.runs.planning import check_length, check_new, origin_of, plan_new, plan_resumed
@@ -158,6 +158,7 @@ def _events(
     with comm.process_group(place), fitting_threads(place, checkpoints) as note, ExitStack() as held:
         planned = replace(plan(place), note=note)
         check_baselines(probing.baselines, planned.prepared.preprocess.modality)
+        refuse_sizes(probing.sizes, planned.prepared.division, planned.probed)
         yield planned
         prepared = planned.prepared
         run = None if planned.folder is None else Run(planned.folder)
