@@ -193,6 +193,19 @@ def test_what_does_not_fit_is_refused_in_one_line(tmp_path, finished):
 
 def test_a_budget_that_is_too_small_names_one_that_works(tmp_path):
     with pytest.raises(UserError, match="too small for 2 run") as refused:
-        list(compared(tmp_path / "out", budget=0.05))
+        list(compared(tmp_path / "new" / "out", budget=0.05))
+    assert list(tmp_path.iterdir()) == [], "nothing stays of what was refused"
     needed = float(str(refused.value).partition("works here is ")[2].partition("s")[0])
     assert isinstance([*compared(tmp_path / "out", budget=needed)][-1], Leaderboard)
+
+
+def test_a_refusal_leaves_a_folder_as_it_was(tmp_path):
+    with pytest.raises(UserError, match="too small"):
+        list(compared(tmp_path, budget=0.05))
+    assert list(tmp_path.iterdir()) == []
+    begun = compared(tmp_path / "out", budget=0.05)
+    assert isinstance(next(begun), Measuring)
+    begun.close()
+    with pytest.raises(UserError, match="too small"):
+        list(compared(tmp_path / "out", budget=0.05))
+    assert (tmp_path / "out" / "comparison.json").is_file(), "what an earlier call began stays"

@@ -181,14 +181,18 @@ def _events(
     identity = identity_of(data, fingerprint(prepared.rows), label, trained_by, list(every_seed))
     name = Path(first_path(origin.get("path", "data"))).resolve().stem
     folder = ComparisonFolder(default_folder(name, identity) if out is None else out)
-    folder.begin(identity, budget)
     contest = Contest(folder, prepared, recipes, label, clock, begun)
-    for measured in contest.measure_free():
-        yield Measuring(measured)
     runs = contestants(chosen, every_seed)
-    yield from _timed(contest, chosen, runs, device)
-    if folder.share is None:
-        share_budget(contest, budget, [method for run, (method, _) in runs.items() if run not in folder.runs])
+    folder.begin(identity, budget)
+    try:
+        for measured in contest.measure_free():
+            yield Measuring(measured)
+        yield from _timed(contest, chosen, runs, device)
+        if folder.share is None:
+            share_budget(contest, budget, [method for run, (method, _) in runs.items() if run not in folder.runs])
+    except UserError:
+        folder.discard()  # nothing is trained yet
+        raise
     assert folder.share is not None
     left = tuple(run for run in runs if not folder.runs.get(run, {}).get("finished"))
     yield Shared(folder.folder, tuple(runs), left, folder.share)

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from isotropy.io.atomic import write_atomically
 from isotropy.io.json_file import read_json
 from isotropy.runs.comparison_types import ComparisonState
 
-ABOUT, LEADERBOARD = "comparison.json", "leaderboard.json"
+ABOUT, LEADERBOARD, EVIDENCE = "comparison.json", "leaderboard.json", "evidence"
 _WHAT = {
     "rows": "other data",
     "label": "another label",
@@ -44,6 +45,8 @@ class ComparisonFolder:
         self.share: float | None = None
         self.costs: dict[str, float] = {}
         self.runs: dict[str, dict[str, Any]] = {}
+        self._begun = False
+        self._made: list[Path] = []
 
     def begin(self, identity: dict[str, Any], budget: float) -> None:
         """Take up the comparison in the folder, or begin one.
@@ -57,6 +60,8 @@ class ComparisonFolder:
             if self.folder.is_dir() and any(self.folder.iterdir()):
                 raise UserError(f"{self.folder}: is not empty, and holds no comparison: choose another --out")
             self.identity, self.budget = identity, budget
+            self._begun = True
+            self._made = [place for place in (self.folder, *self.folder.parents) if not place.exists()]
             self.folder.mkdir(parents=True, exist_ok=True)
             self.keep()
             return
@@ -67,6 +72,16 @@ class ComparisonFolder:
         if differs:
             raise UserError(f"{self.folder}: holds a comparison of {', '.join(differs)}: choose another --out")
         self.budget = budget
+
+    def discard(self) -> None:
+        """Remove what `begin` began, folders that it made too; a comparison that was taken up stays."""
+        if not self._begun:
+            return
+        (self.folder / ABOUT).unlink(missing_ok=True)
+        shutil.rmtree(self.folder / EVIDENCE, ignore_errors=True)
+        for place in self._made:
+            with suppress(OSError):  # something else is in it
+                place.rmdir()
 
     def _read(self) -> None:
         held = read_state(self.folder)
@@ -89,7 +104,7 @@ class ComparisonFolder:
 
     def evidence(self, name: str) -> Path:
         """Return the file in which the scores of a representation are kept."""
-        return self.folder / "evidence" / f"{name.replace(' ', '-').replace('/', '-')}.npz"
+        return self.folder / EVIDENCE / f"{name.replace(' ', '-').replace('/', '-')}.npz"
 
 
 def read_state(folder: Path) -> dict[str, Any]:

@@ -27,7 +27,7 @@ from isotropy.evaluation.splits import split
 from isotropy.evaluation.task import Task, decided
 from isotropy.io.atomic import write_atomically
 from isotropy.representation import Representation
-from isotropy.runs.comparison_folder import ComparisonFolder
+from isotropy.runs.comparison_folder import EVIDENCE, ComparisonFolder
 from isotropy.runs.diagnose import diagnose
 from isotropy.runs.directory import Run
 from isotropy.runs.division import divide
@@ -210,7 +210,7 @@ class Contest:
         write_atomically(path, held.getvalue())
 
     def _free(self) -> list[Measured]:
-        return [Measured.load(path) for path in sorted((self.folder.folder / "evidence").glob("free-*.npz"))]
+        return [Measured.load(path) for path in sorted((self.folder.folder / EVIDENCE).glob("free-*.npz"))]
 
     def leaderboard(
         self, runs: Mapping[str, tuple[str, int]]
