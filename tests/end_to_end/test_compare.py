@@ -141,6 +141,7 @@ def test_without_a_label_two_seeds_are_trained_and_nothing_is_ranked(cli, files,
         (["--budget", "10ms"], "a time is written as"),
         (["--methods", "masked", "--budget", "0.01s"], "the smallest that works here is"),
         (["--label", "nowhere"], "nowhere"),
+        (["--task", "numbers"], "label kind: '"),
     ],
 )
 def test_mistakes_are_one_line(more, expected, cli, files, tmp_path):

@@ -121,7 +121,8 @@ def test_lists_texts_arrays_and_columns_are_the_same_labels(tmp_path):
 @pytest.mark.parametrize(
     ("label", "task", "line"),
     [
-        ("a", "labels", "is no list of labels: task labels takes a column of lists"),
+        ("a", "labels", r"^label a: -?\d\.\d+ is no list of labels: task labels takes a column of lists"),
+        ("flag", "labels", "^label flag: True is no list of labels: task labels takes a column of lists"),
         (["a", "b"], "labels", "of several columns that are one label each holds 0 or 1"),
         ("tags", "classes", "label tags holds several labels a row, so this is no task classes: use labels"),
         ("same", "labels", "has no name that some rows of the training part have and others do not"),
@@ -129,8 +130,8 @@ def test_lists_texts_arrays_and_columns_are_the_same_labels(tmp_path):
 )
 def test_what_is_no_set_of_labels_is_one_line(label, task, line):
     frame, y = table()
-    frame = frame.assign(tags=list(y), same=[["x"]] * 90)
-    drop = [name for name in ("tags", "same") if name != label]
+    frame = frame.assign(tags=list(y), same=[["x"]] * 90, flag=[True, False] * 45)
+    drop = [name for name in ("tags", "same", "flag") if name != label]
     with pytest.raises(UserError, match=line):
         next(train(frame, label=label, task=task, drop=drop, method="simclr", epochs=1))
 

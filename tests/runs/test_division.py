@@ -55,7 +55,13 @@ def test_one_task_is_decided_for_the_whole_label_and_kept(people, task, metric, 
 
 @pytest.mark.parametrize(
     ("texts", "said"),
-    [(("p;q", "q", "p"), True), (("p|q", "q|r", "r|p"), True), (("Rome, IT", "Lodi, IT", "Bern"), False)],
+    [
+        (("p;q", "q", "p"), True),
+        (("p|q", "q|r", "r|p"), True),
+        (("a;b", "a", "b;c"), True),
+        (("Rome, IT", "Lodi, IT", "Bern"), False),
+        (("Rome, IT", "Rome, NY", "Lodi, IT"), False),
+    ],
 )
 def test_texts_of_shared_parts_are_said_to_be_taken_as_classes(people, texts, said):
     labels = np.resize(np.array(texts, dtype=object), len(people))
@@ -179,7 +185,11 @@ def test_a_resume_repeats_groups_and_times(people):
 def test_a_class_in_the_test_part_alone_is_named(people):
     late = people.assign(kind=np.where(people.index < 202, people["kind"], "late"))
     division = divide(read(late, label="kind", time="when"), 0, ["kind"])
-    assert division.notes == ("label kind: in the test part alone: 'late' (38 rows), which no probe can learn",)
+    line = "label kind: in the test part alone: 'late' (38 rows), which no probe can learn: errors in every score"
+    assert division.notes == (line,)
+    asked = {"method": "simclr", "epochs": 1, "evaluators": ("knn",), "drop": ["who"]}
+    *_, evaluated, _ = train(late, label="kind", time="when", **asked)
+    assert [note for note in evaluated.evidence["notes"] if "kind" in note or "class" in note] == [line], "once"
     later = people.assign(kind=np.where(people.index < 192, people["kind"], "late"))
     with pytest.raises(UserError, match="no class of the 48 test rows, such as 'late', is in the training part"):
         divide(read(later, label="kind", time="when"), 0, ["kind"])
@@ -205,6 +215,9 @@ def test_overlapping_windows_are_kept_on_one_side():
     assert note.startswith(
         "rows are overlapping windows, 10 steps apart and 40 long: blocks of them are kept on one side"
     )
+    later = divide(read(series, label=label, time=np.tile(np.arange(30), 4)), 0)
+    (note,) = later.notes
+    assert "10 steps apart and 40 long: earlier rows train and later ones test (12 training rows" in note
     shuffled = np.random.default_rng(0).permutation(120)
     division = divide(read(series[shuffled], label=label[shuffled]), 0)
     assert division.notes == () and len(division.train) + len(division.test) == 120

@@ -78,30 +78,31 @@ def as_labels(values: Any, rows: int, na: Sequence[str] = ()) -> NDArray[Any]:
     return labels
 
 
-def as_label_sets(values: Iterable[Any]) -> NDArray[Any]:
+def as_label_sets(values: Iterable[Any], name: str = "") -> NDArray[Any]:
     """Return several labels a row, (N,) sorted tuples of names, None where missing; texts are divided at ; , or |.
 
-    UserError: numbers.
+    UserError: numbers; `name` is what the label is called.
 
     Example:
         >>> as_label_sets([["sad", "slow"], "slow; calm", "", None]).tolist()
         [('sad', 'slow'), ('calm', 'slow'), (), None]
     """
-    sets = [_label_set(value) for value in values]
+    sets = [_label_set(value, name) for value in values]
     found = np.empty(len(sets), dtype=object)
     found[:] = sets
     return found
 
 
-def _label_set(value: Any) -> tuple[str, ...] | None:
+def _label_set(value: Any, name: str) -> tuple[str, ...] | None:
     if isinstance(value, _LISTS):
         return tuple(sorted({str(one) for one in value}))
     if pd.isna(value):
         return None
     if not isinstance(value, str):
+        plain = value.item() if isinstance(value, np.generic) else value
         raise UserError(
-            f"label {value!r} is no list of labels: task labels takes a column of lists or of texts such as 'a;b', or "
-            "several columns of 0 and 1"
+            f"{f'label {name}'.strip()}: {plain!r} is no list of labels: task labels takes a column of lists or of "
+            "texts such as 'a;b', or several columns of 0 and 1"
         )
     return tuple(sorted({one.strip() for one in re.split("[;,|]", value)} - {""}))
 

@@ -122,7 +122,7 @@ def evaluate(
     }
     found = _measured(candidates, problem, evaluators, progress or (lambda name: None))
     said = [note for one in found for note in one.notes]
-    notes = [*notes_on(train_y, test_y, problem, rows), *said, *left_out(problem, evaluators)]
+    notes = [*notes_on(train_y, test_y, problem, rows, label), *said, *left_out(problem, evaluators)]
     return concluded(facts_of(problem, ours=ours, label=label, notes=notes), found[0], found[1:])
 
 

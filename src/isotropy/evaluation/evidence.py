@@ -105,7 +105,7 @@ def evidence(
         device=str(device),
         progress=progress,
     )
-    return {**found, "notes": [*notes, *found["notes"]]}
+    return {**found, "notes": list(dict.fromkeys([*notes, *found["notes"]]))}
 
 
 def _further(labels: NDArray[Any], train: Rows, chosen: Rows, device: torch.device) -> Rows:

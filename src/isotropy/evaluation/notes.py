@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
+from isotropy.errors import counted, listed
 from isotropy.evaluation.evaluators import ONE_CLASS_A_ROW
 from isotropy.evaluation.problem import LEAST_ROWS, Problem, size_text
 from isotropy.evaluation.score import evaluator_title
@@ -14,9 +16,29 @@ from isotropy.evaluation.task import has_label
 Array = NDArray[Any]
 
 
-def notes_on(train_y: Array, test_y: Array, problem: Problem, rows: tuple[Array, Array]) -> list[str]:
+def notes_on(train_y: Array, test_y: Array, problem: Problem, rows: tuple[Array, Array], label: str) -> list[str]:
     """Return what a reader of the scores has to know of the rows and their classes, one sentence each."""
-    return [*row_notes(train_y, test_y, rows), *_class_notes(problem)]
+    unseen = unseen_notes(test_y[rows[1]], problem.test_y, label) if problem.task == "classes" else []
+    return [*row_notes(train_y, test_y, rows), *unseen, *_class_notes(problem)]
+
+
+def unseen_notes(test_y: Array, codes: Array, label: str) -> list[str]:
+    """Return a line where classes are in the test part alone.
+
+    Args:
+        test_y: labels of the test rows (M,), none missing. codes: the same as `task.encode` gives them, -1 for a class
+            that no training row has. label: what it is called.
+
+    Example:
+        >>> unseen_notes(np.array(["a", "late"]), np.array([0, -1]), "kind")
+        ["label kind: in the test part alone: 'late' (1 row), which no probe can learn: errors in every score"]
+    """
+    alone = pd.Series(test_y[codes < 0]).value_counts()
+    if not len(alone):
+        return []
+    rows = counted(int(alone.sum()), "row")
+    names = listed(alone.index.tolist(), 3)
+    return [f"label {label}: in the test part alone: {names} ({rows}), which no probe can learn: errors in every score"]
 
 
 def row_notes(train_y: Array, test_y: Array, rows: tuple[Array, Array]) -> list[str]:
@@ -34,9 +56,6 @@ def row_notes(train_y: Array, test_y: Array, rows: tuple[Array, Array]) -> list[
 def _class_notes(problem: Problem) -> list[str]:
     notes = []
     if problem.task == "classes":
-        unseen = int((problem.test_y < 0).sum())
-        if unseen:
-            notes.append(f"{unseen:,} test rows have a class that no training row has: they count as errors.")
         share = float(np.bincount(problem.train_y).max() / len(problem.train_y))
         if problem.leading != "accuracy":
             commonest = problem.classes[int(np.bincount(problem.train_y).argmax())]

@@ -173,7 +173,7 @@ def _events(
         data = read(data, **reading)
     chosen = list(methods or _suited(data))
     label = _label(data, chosen, origin)
-    data = with_split(data, seed)
+    data = with_split(data, seed, label)
     every_seed = range(seed, seed + (seeds or (1 if label else 2)))
     recipes = {one: Recipe.default(one, data.modality).changed({"train.seed": seed, **settings}) for one in chosen}
     prepared = prepare(recipes[chosen[0]], data, device=device)

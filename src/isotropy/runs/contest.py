@@ -39,12 +39,15 @@ _TIMED_ROWS = 1000
 STABILITY_ROWS = 2000
 
 
-def with_split(data: Data, seed: int) -> Data:
-    """Return the data with its split: as named, else a fifth with labels, else at most 2,000 rows for stability."""
+def with_split(data: Data, seed: int, label: str) -> Data:
+    """Return the data with its split: as named, else a fifth with labels, else at most 2,000 rows for stability.
+
+    `label` is what the label is called, for refusals.
+    """
     if data.labels is None and data.split is None:
         train, test = split(len(data), test=min(0.2, STABILITY_ROWS / len(data)), seed=seed)
     else:
-        division = divide(data, seed, ["label"])
+        division = divide(data, seed, [label])
         train, test = division.train, division.test
     named = np.full(len(data), "train", dtype="<U5")
     named[test] = "test"
@@ -94,7 +97,7 @@ class Contest:
             self.problem = Problem.of(
                 labels[self.train], labels[self.test], task=task, groups=groups, device=str(prepared.device)
             )
-            self.notes = notes_on(learnt, scored, self.problem, chosen)
+            self.notes = notes_on(learnt, scored, self.problem, chosen, label)
         elif len(self.test) > STABILITY_ROWS:
             self.test = self.test[np.linspace(0, len(self.test) - 1, STABILITY_ROWS).astype(np.int64)]
 

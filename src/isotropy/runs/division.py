@@ -13,6 +13,7 @@ from isotropy.data import Data
 from isotropy.data.target_columns import as_label_sets
 from isotropy.errors import UserError, listed
 from isotropy.evaluation import leaks
+from isotropy.evaluation.notes import unseen_notes
 from isotropy.evaluation.splits import split
 from isotropy.evaluation.task import Task, decided, encode, encode_sets, has_label, refuse_unknown, task_note
 
@@ -125,14 +126,16 @@ def _task_notes(data: Data, labels: Sequence[Label]) -> list[str]:
 
 
 def _sets_note(label: Label) -> str:
-    """Return a line where texts that were taken as classes are put together from parts that others have, too."""
+    """Return a line where texts that were taken as classes are put together from parts of which others have most."""
     texts = [one for one in pd.unique(label.values[has_label(label.values)]) if isinstance(one, str)]
     if label.task != "classes" or not texts:
         return ""
     parts = as_label_sets(texts)
     uses = Counter(name for own in parts for name in own)
     several = [text for text, own in zip(texts, parts, strict=True) if len(own) > 1]
-    if not several or any(uses[name] == 1 for own in parts if len(own) > 1 for name in own):
+    # Of places as "Rome, IT" only the country is in other texts; of labels a rare one may be in one text alone.
+    shared = [uses[name] > 1 for name in {name for own in parts if len(own) > 1 for name in own}]
+    if 2 * sum(shared) <= len(shared):
         return ""
     return f"label {label.name}: {several[0]!r} is taken as one class; --task labels where it is several labels"
 
@@ -141,12 +144,8 @@ def _unseen_notes(label: Label, train: Rows, test: Rows) -> list[str]:
     """Return a line where classes are in the test part alone."""
     if label.task != "classes":
         return []
-    known, asked = (pd.Series(label.values[part]).dropna() for part in (train, test))
-    alone = asked[~asked.isin(known)].value_counts()
-    if not len(alone):
-        return []
-    names = listed(alone.index.tolist(), 3)
-    return [f"label {label.name}: in the test part alone: {names} ({alone.sum():,} rows), which no probe can learn"]
+    known, asked = (part[has_label(part)] for part in (label.values[train], label.values[test]))
+    return unseen_notes(asked, encode(known, asked)[1], label.name)
 
 
 def _overlaps(data: Data) -> tuple[NDArray[np.bool_], int]:
@@ -171,6 +170,8 @@ def _apart(data: Data, train: Rows, test: Rows, linked: NDArray[np.bool_], hop: 
         return train, [f"{windows}: {count:,} of {len(test):,} test rows overlap training rows"] if count else []
     left_out = train[overlapping[train]]
     said = f" ({len(left_out):,} training rows that overlap test rows are left out)" if len(left_out) else ""
+    if data.times is not None:
+        return np.setdiff1d(train, left_out), [f"{windows}: earlier rows train and later ones test{said}"]
     kept = "blocks of them" if data.groups is None else "whole groups"
     return np.setdiff1d(train, left_out), [f"{windows}: {kept} are kept on one side of the split{said}"]
 

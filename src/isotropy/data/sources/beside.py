@@ -63,7 +63,8 @@ def with_parts(frame: pd.DataFrame, label: Any, split: Any) -> tuple[pd.DataFram
 def finished(data: Data, beside: Beside, options: Options) -> Data:
     """Return the data with all that stands beside it."""
     if options.task == SEVERAL and data.labels is not None:
-        data = replace(data, labels=as_label_sets(data.labels))
+        name = next((one for one in (options.label, options.label_key) if isinstance(one, str)), "")
+        data = replace(data, labels=as_label_sets(data.labels, name))
     told = options.told
     if told and isinstance(data.values, pd.DataFrame):
         told = checked_kinds(told, data.values.columns)
