@@ -377,10 +377,9 @@ def test_what_is_wrong_with_a_value_names_its_row_in_the_whole(tmp_path, small):
 
 
 def seasons(rows=ROWS):
-    """Return a table of machines of unequal sizes, some of which have no name, and of days, sorted by machine."""
+    """Return a table of machines of unequal sizes, and of days, sorted by machine."""
     random = np.random.default_rng(3)
     machine = np.sort(random.integers(1, 13, rows)).astype(float)
-    machine[machine == 5] = np.nan
     day = pd.Timestamp("2024-01-01") + pd.to_timedelta(random.integers(0, 60, rows), unit="D")
     kind = random.integers(2, size=rows)
     return pd.DataFrame({"size": random.normal(size=rows), "machine": machine, "day": day, "kind": kind})
@@ -389,17 +388,16 @@ def seasons(rows=ROWS):
 @pytest.mark.parametrize("suffix", [".csv", ".parquet"])
 def test_all_rows_of_a_test_group_are_held_out_whichever_block_and_form_they_are_in(suffix, tmp_path, small):
     frame = seasons()
-    # A file in which no machine is missing has whole numbers, one in which some are fractions.
-    parts = [frame[frame["machine"] < 4].astype({"machine": int}), frame[~(frame["machine"] < 4)]]
-    assert parts[1]["machine"].isna().any()
+    # Of one machine some files have whole numbers, others fractions.
+    parts = [frame[frame["machine"] < 4].astype({"machine": int}), frame[frame["machine"] >= 4]]
     for number, part in enumerate([*parts, parts[0][:1].astype({"machine": float})]):
         path = tmp_path / f"part{number}{suffix}"
         part.to_csv(path, index=False) if suffix == ".csv" else part.to_parquet(path, row_group_size=17, index=False)
     data = read(str(tmp_path / f"*{suffix}"), label="kind", group="machine", stream=True)
     whole = pd.concat([*parts, parts[0][:1]], ignore_index=True)["machine"]
     machines = whole[data.sampled]
-    assert pd.factorize(data.groups)[0].tolist() == pd.factorize(machines, use_na_sentinel=False)[0].tolist()
-    chosen = whole.isna() | whole.isin([1, 11])
+    assert pd.factorize(data.groups)[0].tolist() == pd.factorize(machines)[0].tolist()
+    chosen = whole.isin([1, 11])
     gone = held_out(data, np.flatnonzero(chosen[data.sampled]))
     found = np.concatenate([gone(number) for number in range(len(data.stream.blocks))])
     assert found.tolist() == chosen.tolist()
@@ -432,6 +430,22 @@ def test_a_time_that_is_missing_somewhere_is_named_by_its_row(tmp_path, small):
     data = read(written(frame, tmp_path, ".parquet"), label="kind", time="day", stream=True)
     with pytest.raises(UserError, match=f"time 'day' is missing in row {row}"):
         TrainingRows(data.stream, held_out(data, np.array([3])))
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_a_group_that_is_missing_somewhere_is_named_by_its_row(suffix, tmp_path, small):
+    line = "group 'machine' is missing in 1 row, first in row {}: such rows could be of a group on the other side"
+    frame = seasons().astype({"machine": str})
+    sampled = sampled_rows(ROWS, 8.0)
+    row = np.setdiff1d(np.arange(ROWS), sampled)[-1]
+    frame.loc[row, "machine"] = None
+    path = written(frame, tmp_path, suffix)
+    data = read(path, label="kind", group="machine", stream=True)
+    with pytest.raises(UserError, match=line.format(row)):
+        TrainingRows(data.stream, held_out(data, np.array([3])))
+    frame.loc[sampled[9], "machine"] = None
+    with pytest.raises(UserError, match="group 'machine' is missing in 1 row"):
+        read(written(frame, tmp_path, suffix), label="kind", group="machine", stream=True)
 
 
 def test_arrays_beside_arrays_are_groups_and_times(tmp_path, small):

@@ -81,6 +81,11 @@ def test_times_sort_as_they_were_recorded(times, order):
         ({"time": "flat"}, "time 'flat' is 7 in every row: no row is before another"),
         ({"time": "truth"}, "time 'truth' holds true and false"),
         ({"time": "gap"}, "time 'gap' is missing in row 2: fill it, or drop the row"),
+        ({"group": [None] * 6}, "group 'given' holds no value in every row"),
+        (
+            {"group": "gap"},
+            "^group 'gap' is missing in 2 rows, first in row 2: such rows could be of a group on the other",
+        ),
         ({"group": "who", "time": "when"}, "group and time both say what the test part is: give one of them"),
         ({"group": "who", "split": ["train", "test"] * 3}, "split and group both say what the test part is"),
         ({"group": "kind", "label": "kind"}, "'kind' cannot be both the label and the group"),
@@ -89,7 +94,7 @@ def test_times_sort_as_they_were_recorded(times, order):
     ],
 )
 def test_what_divides_nothing_is_refused_in_one_line(options, line):
-    table = frame().assign(same="q", flat=7, truth=[True, False] * 3, gap=[1, 2, None, 4, 5, 6])
+    table = frame().assign(same="q", flat=7, truth=[True, False] * 3, gap=[1, 2, None, 4, None, 6])
     with pytest.raises(UserError, match=line):
         read(table, **options)
 

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from isotropy.data.columns import ISO_DATE
 from isotropy.data.data import Data
 from isotropy.data.target_columns import Target, one_per_row
-from isotropy.errors import UserError
+from isotropy.errors import UserError, counted
 
 _WHOLE = r"^(-?\d+)\.0*$"
+_AS_DATE = 10**16
 
 
 def check_division(names: dict[str, Any]) -> None:
@@ -58,7 +59,10 @@ def with_division(data: Data, group: Target, time: Target) -> Data:
 
 
 def as_groups(values: Any, rows: int, name: str = "given") -> NDArray[Any]:
-    """Return one group per row, (N,) texts or numbers; rows without one are a group of their own.
+    """Return one group per row, (N,) texts or numbers.
+
+    Raises:
+        UserError: not one value per row, one group only, or a row without one.
 
     Example:
         >>> as_groups(["anna", "ben", "anna"], 3).tolist()
@@ -69,7 +73,18 @@ def as_groups(values: Any, rows: int, name: str = "given") -> NDArray[Any]:
     if distinct < 2:
         only = "no value" if column.isna().all() else f"{column.iloc[0]!r}"
         raise UserError(f"group {name!r} holds {only} in every row: a split needs at least two groups")
+    refuse_missing(column.isna(), f"group {name!r}")
     return column.to_numpy(dtype=object)
+
+
+def refuse_missing(missing: "pd.Series[bool]", what: str) -> None:
+    """Raise UserError where a row has no group, by the index: it may be of any, and so of one across the split."""
+    if missing.any():
+        count = counted(int(missing.sum()), "row")
+        raise UserError(
+            f"{what} is missing in {count}, first in row {missing.idxmax()}: such rows could be of a group on the "
+            "other side of the split; fill it, or drop them"
+        )
 
 
 def group_names(groups: Any, na: Collection[str] = ()) -> NDArray[np.object_]:
@@ -132,6 +147,18 @@ def sortable(column: "pd.Series[Any]", name: str) -> NDArray[Any]:
             "and no date written as 2024-01-31 or 2024-01-31T12:00"
         )
     return _nanoseconds(dates)
+
+
+def time_text(time: Any) -> str:
+    """Return one of the times of `as_times` as people read it; whole numbers from 10^16 on are nanoseconds since 1970.
+
+    Example:
+        >>> time_text(as_times(["2024-03-01", "2024-03-02"], 2)[0]), time_text(0.5), time_text(1704067200.0)
+        ('2024-03-01', '0.5', '1704067200')
+    """
+    if isinstance(time, int | np.integer) and abs(int(time)) >= _AS_DATE:
+        return str(pd.Timestamp(int(time))).removesuffix(" 00:00:00")
+    return str(time).removesuffix(".0")
 
 
 def _nanoseconds(dates: "pd.Series[Any]") -> NDArray[np.int64]:

@@ -70,7 +70,7 @@ class _Supervised(SelfSupervisedEncoder):
             groups: (N,): rows of one group are learnt from or held out together while fine-tuning.
 
         Raises:
-            ValueError: no `y`, or groups that are not one per row, or one only.
+            ValueError: no `y`, or groups that are not one per row, one only, or missing.
         """
         if y is None:
             raise UserError(

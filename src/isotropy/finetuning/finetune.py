@@ -102,7 +102,7 @@ def groups_of(groups: ArrayLike | None, rows: int) -> NDArray[Any] | None:
     """Return the groups (N,) that a caller gives for so many rows, checked; None where there are none.
 
     Raises:
-        UserError: not one group per row, or one group only.
+        UserError: not one group per row, one group only, or a row without one.
 
     Example:
         >>> groups_of(["s1", "s1", "s2"], 3).tolist()

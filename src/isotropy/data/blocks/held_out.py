@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from isotropy.data.blocks.blocks import Blocks
 from isotropy.data.data import Data
-from isotropy.data.grouping import group_names, sortable
+from isotropy.data.grouping import group_names, refuse_missing, sortable
 from isotropy.data.target_columns import parts_of
 
 # Returns which rows of a block, given by its number, are held out: (B,).
@@ -54,7 +54,9 @@ def _of_groups(blocks: Blocks, groups: NDArray[np.object_]) -> HeldOut:
     there = pd.unique(groups)
 
     def of_block(number: int) -> NDArray[np.bool_]:
-        names = group_names(blocks.beside(number, blocks.group, text=True), blocks.options.na)
+        column = blocks.beside(number, blocks.group, text=True)
+        names = group_names(column, blocks.options.na)
+        refuse_missing(pd.Series(names == "", index=column.index), f"group {blocks.group!r}")
         return np.isin(names.astype(str), there.astype(str))
 
     return of_block

@@ -15,7 +15,7 @@ from isotropy.data.blocks.blocks import Blocks, sources_of
 from isotropy.data.blocks.formats import FORMATS
 from isotropy.data.blocks.memory import free_memory
 from isotropy.data.data import Data
-from isotropy.data.grouping import check_division, group_names
+from isotropy.data.grouping import check_division, group_names, refuse_missing
 from isotropy.data.image_column import image_column
 from isotropy.data.opening import opening
 from isotropy.data.options import Options
@@ -88,7 +88,9 @@ def _sampled(blocks: Blocks, name: str, size: str, options: Options) -> Data:
     split = "" if data.split is None else options.split or "split"
     group, time = options.group or "", options.time or ""
     if data.groups is not None:
-        data = replace(data, groups=group_names(data.groups, options.na))
+        names = group_names(data.groups, options.na)
+        refuse_missing(pd.Series(names == "", index=rows), f"group {group!r}")
+        data = replace(data, groups=names)
     blocks = replace(blocks, modality=data.modality, columns=columns, split=split, group=group, time=time)
     number = f"{len(rows):,} rows sampled from all of them, on which they are looked at and probed"
     many = f"{len(blocks.blocks):,} blocks" if len(blocks.blocks) > 1 else "1 block"

@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from isotropy.data.frames import as_frame
-from isotropy.data.grouping import as_times
+from isotropy.data.grouping import as_times, refuse_missing
 from isotropy.data.recordings.recording import Recording
 from isotropy.data.recordings.spans import UNITS, unit_seconds
 from isotropy.data.target_columns import pop_column
@@ -135,6 +135,9 @@ def _taken(frame: pd.DataFrame, file: str, roles: Roles, folder: str) -> tuple[p
     frame, times = _beside(frame, roles.time, "time", file, folder, False)
     if ids is not None and ids.isna().any():
         raise UserError(f"{file}: id {roles.id!r} is missing in row {int(ids.isna().to_numpy().argmax())}")
+    if groups is not None and not roles.group_optional:
+        name = roles.group if isinstance(roles.group, str) else "given"
+        refuse_missing(groups.isna().reset_index(drop=True), f"{file}: group {name!r}")
     return frame, _Known(labels, ids, groups, parts, times)
 
 
