@@ -267,7 +267,7 @@ WRONG = {
     "unit": ({"time_unit": "fortnight"}, None, "time unit 'fortnight' is unknown"),
     "rate": ({"rate": -1.0}, None, "rate -1 must be a number of samples a second above 0"),
     "one group": ({}, lambda f: f.assign(who="a"), "group 'who' is a in every window"),
-    "no name": ({}, lambda f: f.assign(who=f.who.where(f.index != 7)), "group .who. is missing in 1 row, first in row 7"),
+    "no name": ({}, lambda f: f.assign(who=f.who.mask(f.index == 7)), "'who' is missing in 1 row, first in row 7"),
     "repeats": ({}, changed(t={5: 0.08}), "time 't' repeats: 0.08 in row 5 after 0.08 in row 4"),
     "unsorted": ({}, changed(t={5: 0.0}), "time 't' is not sorted: 0.0 in row 5 after 0.08 in row 4"),
     "word": ({}, changed(t={7: "noon"}), "time 't' cannot be sorted: 'noon' .row 7. is no number"),

@@ -196,6 +196,29 @@ def test_a_class_in_the_test_part_alone_is_named(people):
     assert divide(read(people, label="kind", time="when"), 0).notes == ()
 
 
+@pytest.mark.parametrize(
+    ("when", "line"),
+    [
+        (lambda t: t[::-1],
+         "rows do not stand in the order of their times: the times divide them, not their places; rows from "
+         "2024-01-09 on test (48 of 240)"),
+        (lambda t: t.str[:10], "times repeat: equal ones are on one side of the split; rows from 2024-01-09 on test "
+         "(48 of 240)"),
+        (lambda t: np.arange(240) // 7 * 0.5,
+         "times repeat: equal ones are on one side of the split; rows from 13.5 on test (51 of 240)"),
+        (lambda t: np.roll(np.arange(240) // 2, 1),
+         "rows do not stand in the order of their times: the times divide them, not their places; times repeat: equal "
+         "ones are on one side of the split; rows from 96 on test (48 of 240)"),
+    ],
+)  # fmt: skip
+def test_times_that_are_unsorted_or_repeat_say_what_divides_and_where(people, when, line):
+    table = people.assign(when=np.asarray(when(people["when"])))
+    division = divide(read(table, label="kind", time="when"), 0, ["kind"])
+    assert division.notes == (line,)
+    times = read(table, label="kind", time="when").times
+    assert times[division.train].max() < times[division.test].min()
+
+
 def recordings(hop=10, count=30):
     """Return windows of 40 steps of four recordings, and a label of each."""
     rng = np.random.default_rng(0)
@@ -216,8 +239,7 @@ def test_overlapping_windows_are_kept_on_one_side():
         "rows are overlapping windows, 10 steps apart and 40 long: blocks of them are kept on one side"
     )
     later = divide(read(series, label=label, time=np.tile(np.arange(30), 4)), 0)
-    (note,) = later.notes
-    assert "10 steps apart and 40 long: earlier rows train and later ones test (12 training rows" in note
+    assert "10 steps apart and 40 long: earlier rows train and later ones test (12 training rows" in later.notes[-1]
     shuffled = np.random.default_rng(0).permutation(120)
     division = divide(read(series[shuffled], label=label[shuffled]), 0)
     assert division.notes == () and len(division.train) + len(division.test) == 120

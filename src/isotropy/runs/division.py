@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from isotropy.data import Data
+from isotropy.data.grouping import time_text
 from isotropy.data.target_columns import as_label_sets
 from isotropy.errors import UserError, listed
 from isotropy.evaluation import leaks
@@ -84,6 +85,8 @@ def divide(data: Data, seed: int, names: Sequence[str] = ("label",)) -> Division
     else:
         return Division(np.arange(len(data)), np.arange(0))
     train, notes = _apart(data, train, test, linked, hop) if hop else (train, [])
+    if data.times is not None:
+        notes = [*_time_notes(data.times, test), *notes]
     for label in labels:
         try:
             refuse_unprobeable(label.values[train], label.values[test], label.task)
@@ -146,6 +149,17 @@ def _unseen_notes(label: Label, train: Rows, test: Rows) -> list[str]:
         return []
     known, asked = (part[has_label(part)] for part in (label.values[train], label.values[test]))
     return unseen_notes(asked, encode(known, asked)[1], label.name)
+
+
+def _time_notes(times: NDArray[Any], test: Rows) -> list[str]:
+    """Return a line where rows do not stand in the order of their times (N,), or share them: what divides them then."""
+    said = []
+    if (times[1:] < times[:-1]).any():
+        said.append("rows do not stand in the order of their times: the times divide them, not their places")
+    if len(np.unique(times)) < len(times):
+        said.append("times repeat: equal ones are on one side of the split")
+    cut = f"rows from {time_text(times[test].min())} on test ({len(test):,} of {len(times):,})"
+    return ["; ".join([*said, cut])] if said else []
 
 
 def _overlaps(data: Data) -> tuple[NDArray[np.bool_], int]:
