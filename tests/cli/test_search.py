@@ -83,8 +83,14 @@ def test_a_file_of_queries_is_read_by_the_options_given(home, capsys) -> None:
         (["--query", "50-60"], "--query 50-60: the data have 60 rows"),
         (["--query", ""], "--query : neither numbers of rows, as 5 or 3,7-9, nor a file"),
         (["--query", "nowhere.csv"], "--query nowhere.csv: neither numbers of rows, as 5 or 3,7-9, nor a file"),
-        (["--query", "{home}/other.npy"], "other.npy: a table has two dimensions"),
-        (["{home}/other.npy"], "other.npy: a table has two dimensions"),
+        (
+            ["--query", "{home}/other.npy"],
+            "other.npy: an array (4, 2, 9); the run was trained on a table with columns age,",
+        ),
+        (
+            ["{home}/other.npy"],
+            "other.npy: an array (4, 2, 9); the run was trained on a table with columns age,",
+        ),
         (["{home}/short.csv"], "short.csv"),
         (
             ["{home}/one.csv", "--query", "0", "-k", "1"],

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from isotropy.cli.budget import seconds_of
-from isotropy.cli.inputs import as_trained, load_on
+from isotropy.cli.inputs import load_on
 from isotropy.cli.probe import read_as_the_run, refuse_inputs
 from isotropy.cli.show import OUT, duration, note, say, waiting
 from isotropy.data import ArrayDataset
@@ -54,7 +54,7 @@ def finetune(
     place = _place(run_folder=folder, label=name, out=out)
     made = load_on(run.folder, device)
     refuse_inputs(origin, made)
-    data = read_as_the_run(run.recipe.data, as_trained(origin, made))
+    data = read_as_the_run(run.recipe.data, origin, made)
     say(data.description)
     with waiting("preparing the rows"):
         rows = made.preprocess.transform(data.values)

@@ -9,6 +9,7 @@ from isotropy.cli.inputs import as_the_run, as_trained, load_on, read_with_bar
 from isotropy.cli.show import note, say, waiting
 from isotropy.cli.table import show_evidence
 from isotropy.data import ArrayDataset, Data
+from isotropy.data.other_kind import as_trained_on
 from isotropy.errors import UserError
 from isotropy.evaluation.baselines import check_baselines
 from isotropy.evaluation.evaluate import with_budget
@@ -42,7 +43,7 @@ def probe(
     made = load_on(run.folder, device)
     check_baselines(baselines, made.preprocess.modality)
     refuse_inputs(origin, made)
-    data = read_as_the_run(run.recipe.data, as_trained(origin, made))
+    data = read_as_the_run(run.recipe.data, origin, made)
     say(data.description)
     with waiting("preparing the rows"):
         rows = made.preprocess.transform(data.values)
@@ -78,9 +79,13 @@ def refuse_inputs(origin: dict[str, Any], made: Representation) -> None:
         )
 
 
-def read_as_the_run(before: dict[str, Any], origin: dict[str, Any]) -> Data:
+def read_as_the_run(before: dict[str, Any], origin: dict[str, Any], made: Representation) -> Data:
     """Read the data as the run did: a label by the same name is the same task, and the same groups or times divide."""
-    origin = as_the_run(before, origin)
+    with as_trained_on(made.preprocess, origin["path"], origin.get("key")):
+        return _read(before, as_the_run(before, as_trained(origin, made)))
+
+
+def _read(before: dict[str, Any], origin: dict[str, Any]) -> Data:
     if "task" not in origin and label_names(before) == label_names(origin):
         origin = {**origin, "task": before.get("task")}
     if origin.get("like") is not None:

@@ -16,6 +16,7 @@ from isotropy.cli.inputs import as_the_run, as_trained, load_on, read_with_bar
 from isotropy.cli.outputs import check_out
 from isotropy.cli.show import OUT, counting, note, say, waiting
 from isotropy.data import Data
+from isotropy.data.other_kind import as_trained_on
 from isotropy.errors import UserError, counted
 from isotropy.io.atomic import write_atomically
 from isotropy.io.tables import writing
@@ -104,7 +105,8 @@ def _of_path(
 def _read(run: Run, made: Representation, origin: dict[str, Any]) -> Data:
     """Return data read as the training's were; a line of error names the file."""
     try:
-        data = read_with_bar(as_the_run(run.recipe.data, as_trained(origin, made)))
+        with as_trained_on(made.preprocess, origin["path"], origin.get("key")):
+            data = read_with_bar(as_the_run(run.recipe.data, as_trained(origin, made)))
         made.preprocess.transform(data.take(slice(0, 1)).values)
     except UserError as error:
         path = str(origin["path"])

@@ -75,6 +75,11 @@ class ArrayPreprocess(Preprocess):
         """The shape of a row."""
         return {"sizes": list(self.sizes)}
 
+    @property
+    def trained_on(self) -> str:
+        """Arrays, with the shape of a row."""
+        return f"arrays of {'x'.join(map(str, self.sizes))}"
+
     def transform(self, values: Any) -> Tensor:
         """Return rows (N, channels, ...) as float32, standardised; UserError for another shape."""
         array = _numbers(values)

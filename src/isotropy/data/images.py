@@ -115,6 +115,11 @@ class ImagePreprocess(Preprocess):
         """The number of channels, and height and width."""
         return {"channels": self.channels, "size": list(self.size)}
 
+    @property
+    def trained_on(self) -> str:
+        """Images, with their channels and size."""
+        return f"{colour_words(self.channels)} images of {self.size[0]}x{self.size[1]}"
+
     def read_options(self, *, folder: bool) -> dict[str, Any]:
         """Return the scale of floats, or for a folder the size and channels that its images are brought to."""
         height, width = self.size

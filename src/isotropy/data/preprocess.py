@@ -79,6 +79,11 @@ class Preprocess:
         """What an encoder must know of a row, as plain JSON values."""
         raise NotImplementedError
 
+    @property
+    def trained_on(self) -> str:
+        """What the training rows were, in words for a message; by default the noun."""
+        return self.noun
+
     def read_options(self, *, folder: bool) -> dict[str, Any]:
         """Return the arguments of `isotropy.data.read` that bring new data, a folder or not, to the training's form."""
         return {}

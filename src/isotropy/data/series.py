@@ -147,6 +147,12 @@ class SeriesPreprocess(Preprocess):
         found: dict[str, Any] = {"channels": len(self.kept), "length": self.length}
         return found | ({"unequal": True} if self.unequal else {})
 
+    @property
+    def trained_on(self) -> str:
+        """Series, with the number of their channels."""
+        cut = "" if self.recordings is None else " of recordings"
+        return f"series{cut} of {counted(self.channels, 'channel')}"
+
     def read_options(self, *, folder: bool) -> dict[str, Any]:
         """Return how recordings were cut and where channels stood, as `isotropy.data.read` takes it."""
         return dict(self.form) if self.recordings is None else {**self.form, "like": self.recordings}

@@ -16,6 +16,7 @@ from isotropy.data.data import Data
 from isotropy.data.kept import kept_columns
 from isotropy.data.missing import mask_values
 from isotropy.data.options import Options
+from isotropy.data.other_kind import as_trained_on
 from isotropy.data.preprocess import Preprocess
 from isotropy.data.read import read
 from isotropy.data.recordings.paths import common_folder, files_of, is_pattern, named_by_path
@@ -93,17 +94,14 @@ def stream(
         masked = ((mask_values(frame, na), None) for frame in frames)
         return Stream(f"{place.name}: a table, {count}", rows, masked, kept=kept_columns(place, keep, na))
     options = ({"channels": channels} if channels else {}) | readers.options_for(preprocess, place, key)
-    modality = preprocess.modality if one_file else None
+    options = {"modality": preprocess.modality, **options}
     try:
-        data = read(place, modality=modality, key=key, na=na, max_bad=max_bad, progress=progress, **options)
+        with as_trained_on(preprocess, place, key):
+            data = read(place, key=key, na=na, max_bad=max_bad, progress=progress, **options)
+            if data.modality != preprocess.modality:
+                raise UserError(f"{place}: holds {data.modality} data")
     except UserError as error:
-        if place.name in str(error):
-            raise
-        raise UserError(f"{place}: {error}; the encoder was trained on {preprocess.modality} data") from error
-    if data.modality != preprocess.modality:
-        raise UserError(
-            f"{place}: holds {data.modality} data, and the encoder was trained on {preprocess.modality} data"
-        )
+        raise UserError(str(error) if place.name in str(error) else f"{place}: {error}") from error
     if isinstance(data.values, pd.DataFrame):
         parts = batched(len(data), rows=table_files.PIECE_ROWS)
     else:

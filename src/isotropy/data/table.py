@@ -14,7 +14,10 @@ from isotropy.data.frames import Table, as_pandas
 from isotropy.data.preprocess import Preprocess
 from isotropy.data.schema import Schema
 from isotropy.data.tensors import as_array, as_tensor
-from isotropy.errors import UserError
+from isotropy.errors import UserError, counted
+
+# Columns that a message names.
+_SHOWN = 8
 
 
 class TablePreprocess(Preprocess):
@@ -100,6 +103,15 @@ class TablePreprocess(Preprocess):
             "categories": self.schema.categories,
             "numbers": self.schema.numbers,
         }
+
+    @property
+    def trained_on(self) -> str:
+        """A table, with the names of its columns where they have any."""
+        if not self.schema.named:
+            return f"a table of {counted(len(self.schema.seen), 'column')}"
+        shown = [str(name) for name in self.column_names[:_SHOWN]]
+        more = len(self.column_names) - len(shown)
+        return f"a table with columns {', '.join(shown)}" + (f" and {more} more" if more else "")
 
     def read_options(self, *, folder: bool) -> dict[str, Any]:
         """Return which columns of new data are to be read as text, whatever they look like there."""

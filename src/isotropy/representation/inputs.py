@@ -12,6 +12,7 @@ from torch import Tensor
 from isotropy.data import Data, Preprocess, SeriesPreprocess, read
 from isotropy.data.frames import as_pandas
 from isotropy.data.infer import infer_modality
+from isotropy.data.other_kind import as_trained_on
 from isotropy.data.readers import options_for
 from isotropy.data.recordings.paths import named_by_path
 from isotropy.data.stream import stream
@@ -22,7 +23,11 @@ from isotropy.representation.streaming import gathered
 
 def values_for(preprocess: Preprocess, values: Any) -> Any:
     """Return values, as `Representation.transform` takes them, in the form that the preprocessing takes."""
-    options = options_for(preprocess, _place(values))
+    with as_trained_on(preprocess, values):
+        return _values(preprocess, values, options_for(preprocess, _place(values)))
+
+
+def _values(preprocess: Preprocess, values: Any, options: dict[str, Any]) -> Any:
     if named_by_path(values) or (isinstance(values, pd.DataFrame) and "like" in options):
         values = read(values, modality=preprocess.modality, **options)
     if isinstance(values, Data):
@@ -57,7 +62,8 @@ def pieces_for(preprocess: Preprocess, values: Any, most: int) -> Iterator[Any]:
 def read_for(preprocess: Preprocess, dataset: Any, **reading: Any) -> Data:
     """Return data read as those that the preprocessing was learnt on; `reading` are further keywords of `read`."""
     options = options_for(preprocess, _place(dataset), reading.get("key"))
-    return read(dataset, **{"modality": preprocess.modality, **options, **reading})
+    with as_trained_on(preprocess, dataset, reading.get("key")):
+        return read(dataset, **{"modality": preprocess.modality, **options, **reading})
 
 
 def _place(values: Any) -> Path | None:
