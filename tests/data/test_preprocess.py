@@ -120,6 +120,11 @@ def test_new_series_must_have_the_form_of_training():
     series = SeriesPreprocess.learn(waves())
     with pytest.raises(UserError, match="have 2 channels; the training had 3"):
         series.transform(waves(channels=2))
+    hint = r"have 1 channel; the training had 3: of one series give an array of shape \(1, 3, 20\)$"
+    with pytest.raises(UserError, match=hint):
+        series.transform(waves()[0][:, None])
+    with pytest.raises(UserError, match="have 1 channel; the training had 3$"):
+        series.transform(waves(rows=4, channels=1))
     with pytest.raises(UserError, match="have 15 time steps; the training had 20"):
         series.transform(waves(length=15))
     assert SeriesPreprocess.learn(waves(), any_length=True).transform(waves(length=15)).shape == (30, 3, 15)
@@ -188,7 +193,7 @@ def test_new_images_must_have_the_form_of_training():
     images = ImagePreprocess.learn(pictures())
     with pytest.raises(UserError, match="are 9x11; the training had 8x10"):
         images.transform(pictures(side=9))
-    with pytest.raises(UserError, match="have 1 channels; the training had 3"):
+    with pytest.raises(UserError, match="have 1 channel; the training had 3"):
         images.transform(pictures(channels=1))
     with pytest.raises(UserError, match="images are numbers .samples"):
         images.transform(pictures()[0])

@@ -27,6 +27,8 @@ from isotropy.search import nearest as most_similar
 
 _SUFFIXES = (".json", ".parquet", ".csv")
 _NUMBERS = re.compile(r"\s*\d+\s*(-\s*\d+\s*)?(,\s*\d+\s*(-\s*\d+\s*)?)*")
+# Rows that are prepared first, so that what is wrong with all is said before any is embedded.
+_TRIED = 256
 # Queries that are shown; a file holds all.
 _SHOWN = 10
 # Characters of a line before what a row is.
@@ -107,7 +109,8 @@ def _read(run: Run, made: Representation, origin: dict[str, Any]) -> Data:
     try:
         with as_trained_on(made.preprocess, origin["path"], origin.get("key")):
             data = read_with_bar(as_the_run(run.recipe.data, as_trained(origin, made)))
-        made.preprocess.transform(data.take(slice(0, 1)).values)
+        # Of an array (C, T) the rows are as many as a series has channels, which the line then says.
+        made.preprocess.transform(data.take(slice(0, _TRIED)).values)
     except UserError as error:
         path = str(origin["path"])
         raise UserError(str(error) if Path(path).name in str(error) else f"{path}: {error}") from error

@@ -14,7 +14,7 @@ from isotropy.batch import batched
 from isotropy.data.levels import LEVELS, SCALES, UNIT, scale_of, to_levels
 from isotropy.data.preprocess import Preprocess
 from isotropy.data.tensors import as_array, as_tensor, pieces
-from isotropy.errors import UserError
+from isotropy.errors import UserError, counted
 
 # Raw features of larger images are averaged down to this side: a baseline needs no more, and must fit.
 FEATURE_SIDE = 32
@@ -138,7 +138,7 @@ class ImagePreprocess(Preprocess):
         """Return images (N, C, H, W) as uint8, whose memory is shared where it can be; UserError for another form."""
         array = _images(values)
         if array.shape[1] != self.channels:
-            raise UserError(f"the images have {array.shape[1]} channels; the training had {self.channels}")
+            raise UserError(f"the images have {counted(array.shape[1], 'channel')}; the training had {self.channels}")
         if tuple(array.shape[2:]) != self.size:
             height, width = self.size
             raise UserError(

@@ -192,11 +192,7 @@ class SeriesPreprocess(Preprocess):
         """
         array = _series(values)
         if array.shape[1] != self.channels:
-            swapped = array.shape[2] == self.channels
-            raise UserError(
-                f"the series have {array.shape[1]} channels; the training had {self.channels}"
-                + (": of (samples, time, channels) give channels='last' (--channels last)" if swapped else "")
-            )
+            self._refuse_channels(array.shape)
         steps = self._steps(array)
         longest = int(steps.max(initial=0)) if len(steps) else array.shape[2]
         if longest > self.length if self.unequal else longest != self.length:
@@ -236,6 +232,15 @@ class SeriesPreprocess(Preprocess):
             )
             steps[:] = self.length
         return steps
+
+    def _refuse_channels(self, shape: tuple[int, ...]) -> None:
+        rows, channels, steps = shape
+        hint = ""
+        if steps == self.channels:
+            hint = ": of (samples, time, channels) give channels='last' (--channels last)"
+        elif channels == 1 and rows == self.channels:
+            hint = f": of one series give an array of shape {(1, rows, steps)}"
+        raise UserError(f"the series have {counted(channels, 'channel')}; the training had {self.channels}{hint}")
 
     def _refuse_length(self, steps: int) -> None:
         if not self.any_length:
