@@ -148,3 +148,33 @@ def test_images_are_shown_by_file_and_picture() -> None:
     lines = pictures(list(images), 100)
     assert len(lines) == 8 and lines[0] == " " * 32 + "  " + "@" * 32 + "  " + " " * 32
     assert pictures(list(images), 5)[0] == " " * 32
+
+
+@pytest.fixture(scope="module")
+def waves(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run on series of two channels and 32 steps."""
+    home = tmp_path_factory.mktemp("waves")
+    series = np.random.default_rng(0).normal(size=(40, 2, 32)).astype(np.float32)
+    np.savez(home / "waves.npz", X=series)
+    np.save(home / "short.npy", series[:3, :, :20])
+    np.save(home / "same.npy", series[:3])
+    np.save(home / "single.npy", series[0])
+    assert isinstance(list(train(home / "waves.npz", method="simclr", epochs=1, out=home / "run"))[-1], Finished)
+    return home
+
+
+def test_series_of_another_length_are_said_to_be(waves, capsys) -> None:
+    line = "note: the series have 20 steps, the training had 32\n"
+    for command in (["search", "--query", "{}"], ["embed", "{}", "--out", str(waves / "z.npy")]):
+        for name, times in (("short.npy", 1), ("same.npy", 0)):
+            verb, *words = [word.replace("{}", str(waves / name)) for word in command]
+            main([verb, str(waves / "run"), *words])
+            err = capsys.readouterr().err
+            assert err.count(line) == times and err.count("the series have") == times
+
+
+def test_one_series_without_its_own_axis_is_told_its_shape(waves, capsys) -> None:
+    with pytest.raises(SystemExit):
+        main(["search", str(waves / "run"), "--query", str(waves / "single.npy")])
+    line = "the series have 1 channel; the training had 2: of one series give an array of shape (1, 2, 32)\n"
+    assert capsys.readouterr().err.endswith(line)

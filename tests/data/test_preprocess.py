@@ -116,6 +116,18 @@ def test_flat_channels_are_dropped_by_name():
         SeriesPreprocess.learn(np.ones((4, 2, 5)))
 
 
+def test_another_length_than_all_training_series_had_is_a_departure():
+    learnt = SeriesPreprocess.learn(waves(), any_length=True)
+    assert learnt.departure(waves()) is None
+    assert learnt.departure(waves(length=15)) == "the series have 15 steps, the training had 20"
+    early = waves()
+    early[3, :, 12:] = np.nan
+    assert learnt.departure(early) == "the series have 12 to 20 steps, the training had 20"
+    # Training with several lengths knows no other one; of an encoder of one length `transform` says what it does.
+    assert SeriesPreprocess.learn(early, any_length=True).departure(waves(length=15)) is None
+    assert SeriesPreprocess.learn(waves()).departure(early) is None
+
+
 def test_new_series_must_have_the_form_of_training():
     series = SeriesPreprocess.learn(waves())
     with pytest.raises(UserError, match="have 2 channels; the training had 3"):

@@ -111,6 +111,8 @@ def _read(run: Run, made: Representation, origin: dict[str, Any]) -> Data:
             data = read_with_bar(as_the_run(run.recipe.data, as_trained(origin, made)))
         # Of an array (C, T) the rows are as many as a series has channels, which the line then says.
         made.preprocess.transform(data.take(slice(0, _TRIED)).values)
+        if (differing := made.preprocess.departure(data.values)) is not None:
+            note(differing)
     except UserError as error:
         path = str(origin["path"])
         raise UserError(str(error) if Path(path).name in str(error) else f"{path}: {error}") from error

@@ -104,6 +104,10 @@ class Preprocess:
         """Return rows as they are stored and batched."""
         raise NotImplementedError
 
+    def departure(self, values: Any) -> str | None:
+        """Return in what new values differ from all training rows although they are taken; by default in nothing."""
+        return None
+
     def to_input(self, rows: Any) -> Tensor | Batch:
         """Return stored rows as the float32 input of an encoder; by default as they are."""
         return rows

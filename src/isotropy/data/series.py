@@ -233,6 +233,14 @@ class SeriesPreprocess(Preprocess):
             steps[:] = self.length
         return steps
 
+    def departure(self, values: Any) -> str | None:
+        """Return how long series are, where training had one length alone and the encoder takes any."""
+        steps = ends(_series(values))
+        if not self.any_length or self.unequal or not len(steps) or (steps == self.length).all():
+            return None
+        low, high = steps.min(), steps.max()
+        return f"the series have {low if low == high else f'{low} to {high}'} steps, the training had {self.length}"
+
     def _refuse_channels(self, shape: tuple[int, ...]) -> None:
         rows, channels, steps = shape
         hint = ""

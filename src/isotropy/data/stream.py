@@ -1,5 +1,6 @@
 """Rows of a file in pieces, for data that need not fit into memory."""
 
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -102,6 +103,8 @@ def stream(
                 raise UserError(f"{place}: holds {data.modality} data")
     except UserError as error:
         raise UserError(str(error) if place.name in str(error) else f"{place}: {error}") from error
+    if (differing := preprocess.departure(data.values)) is not None:
+        warnings.warn(differing, stacklevel=2)
     if isinstance(data.values, pd.DataFrame):
         parts = batched(len(data), rows=table_files.PIECE_ROWS)
     else:
