@@ -5,10 +5,13 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
+from rich.table import Table
 
-from isotropy.cli import fit, live, show, table
+from isotropy.cli import fit, live, search, show, table
 from isotropy.cli.budget import seconds_of
+from isotropy.data import Data
 from isotropy.diagnostics.answers import Answer
 from isotropy.diagnostics.verdict import Verdict
 from isotropy.errors import UserError
@@ -145,3 +148,27 @@ def test_what_data_say_is_shown_and_never_obeyed(name, capsys):
     said = "".join(capsys.readouterr())
     assert said.count(show.visible(name)) >= 5
     assert all(character == "\n" or character.isprintable() for character in said)
+
+
+STEERING = "a\nb\tc\x07d\x0b"
+SEEN = r"a\nb\tc\x07d\x0b"
+
+
+def test_a_value_stays_in_its_line_and_in_its_cell(capsys):
+    frame = pd.DataFrame({"n\tn": [1, 2], "job": [STEERING, "e\nf"]})
+    labels = np.array([STEERING, STEERING], dtype=object)
+    data = Data(frame, "table")
+    rows, scores = np.array([[1]]), np.array([[0.5]], dtype=np.float32)
+    search._show(search._Found(data, data, ["row 0"], [0], rows, scores, {"label": labels}), 0)
+    lines = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
+    assert lines == [rf"row 0  {SEEN}  n\tn 1  job {SEEN}", rf"  1  0.5000  {SEEN}  n\tn 2  job e\nf"]
+    show.note(f"label {STEERING}")
+    assert capsys.readouterr().err == f"note: label {SEEN}\n"
+
+
+def test_only_ends_of_lines_of_our_own_are_kept(capsys):
+    show.say("one\n  t\two\x07")
+    cells = Table(box=None, show_header=False, padding=0)
+    cells.add_row("one\nt\two\x07")
+    show.OUT.print(cells)
+    assert capsys.readouterr().out.split("\n") == ["one", r"  t\two\x07", "one      ", r"t\two\x07", ""]

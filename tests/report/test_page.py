@@ -376,6 +376,24 @@ def test_print_shows_the_map_on_white_and_no_controls(browser, table, scheme):
         assert page.pdf()[:5] == b"%PDF-"
 
 
+def test_a_value_turns_no_text_around_it(browser, tmp_path):
+    turned = "pay \u202e\u2067raise"
+    rng = np.random.default_rng(0)
+    labels = np.where(np.arange(ROWS) % 2 == 0, turned, "other")
+    folder = write_run(tmp_path / f"run {turned}", rng.normal(size=(ROWS, 4)), labels)
+    frame = pd.DataFrame({turned: rng.normal(size=ROWS), "job": labels})
+    report.write(folder, read(frame))
+    with opened(browser, folder / "report.html") as page:
+        select(page, 20)
+        seen = r"pay \u202e\u2067raise"
+        assert seen in page.locator("h1, .kicker").all_inner_texts()[0] + page.title()
+        assert page.locator("#legend button").all_inner_texts()[1].startswith(seen)
+        assert page.locator("#card dt").all_inner_texts().count(seen) == 1
+        assert seen in page.locator("#card dd").all_inner_texts()
+        whole = page.evaluate("document.documentElement.outerHTML + JSON.stringify(explorer.points.columns)")
+        assert not set(whole) & set("\u202e\u2067")
+
+
 def test_what_is_drawn_has_a_text(page):
     select(page, 20)
     without = "all => all.filter(one => !one.getAttribute('aria-label')).length"

@@ -9,6 +9,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from isotropy.io.visible import in_line
+
 # Each kind of issue, in the order in which they are shown, and what its rows are.
 KINDS = {
     "exact_duplicate": "copies of another row",
@@ -80,5 +82,5 @@ class Audit:
         columns: dict[str, Any] = {"rank": np.arange(1, len(rows) + 1), "row": rows, "score": found.score[rows]}
         if found.other is not None:
             columns["other"] = found.other[rows]
-        columns["reason"] = [found.reason(int(row)) for row in rows]
+        columns["reason"] = [in_line(found.reason(int(row))) for row in rows]
         return pd.DataFrame(columns | {name: values[rows] for name, values in self.known.items()})

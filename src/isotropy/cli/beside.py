@@ -8,6 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from isotropy.data import Data
+from isotropy.io.visible import in_line
 
 # From low to high; a missing value is a blank.
 _BARS = "▁▂▃▄▅▆▇█"
@@ -58,8 +59,10 @@ def _columns(
         near = frame.iloc[row]
         found = [(_apart(query[name], near[name], spread[name]), name) for name in spread]
         order = sorted((one for one in found if one[0] > 0), key=lambda one: -one[0])
-        lines.append(_fitted([f"{name} {_text(near[name])}" for _, name in order], width) or "all values are equal")
-    return _fitted([f"{name} {_text(value)}" for name, value in query.items()], width), lines
+        lines.append(
+            _fitted([f"{in_line(name)} {_text(near[name])}" for _, name in order], width) or "all values are equal"
+        )
+    return _fitted([f"{in_line(name)} {_text(value)}" for name, value in query.items()], width), lines
 
 
 def _spread(column: "pd.Series[Any]") -> float:
@@ -91,7 +94,7 @@ def _text(value: Any) -> str:
         return f"{value:.4g}"
     if isinstance(value, pd.Timestamp) and value == value.normalize():
         value = value.date()
-    text = " ".join(str(value).split())
+    text = in_line(str(value).strip(" "))
     return text if len(text) <= 24 else f"{text[:23]}…"
 
 
@@ -159,11 +162,11 @@ def pictures(images: Sequence[NDArray[Any]], width: int) -> list[str]:
 
 
 def _named(data: Data, row: int) -> str:
-    return "" if data.files is None else str(data.files[row])
+    return "" if data.files is None else in_line(data.files[row])
 
 
 def _cut_from(data: Data, row: int) -> str:
     """Return where a window of a recording is, or nothing."""
     if data.windows is None:
         return ""
-    return f"{data.windows.files[row]} {_text(data.windows.starts[row])} to {_text(data.windows.ends[row])}"
+    return f"{in_line(data.windows.files[row])} {_text(data.windows.starts[row])} to {_text(data.windows.ends[row])}"

@@ -20,6 +20,7 @@ from isotropy.data.other_kind import as_trained_on
 from isotropy.errors import UserError, counted
 from isotropy.io.atomic import write_atomically
 from isotropy.io.tables import writing
+from isotropy.io.visible import in_line
 from isotropy.representation import Representation
 from isotropy.runs.directory import Run
 from isotropy.runs.embedded import Embedded
@@ -165,20 +166,20 @@ def _rows(text: str, count: int) -> list[int]:
 def _show(found: _Found, number: int) -> None:
     """Print a query, and its neighbours below it."""
     rows = found.indices[number].tolist()
-    texts = [str(column[row]) for column in found.beside.values() for row in rows]
+    texts = [in_line(column[row]) for column in found.beside.values() for row in rows]
     width = max(30, OUT.width - _BEFORE - sum(2 + max(map(len, texts), default=0) for _ in found.beside))
     query, lines = "", [""] * len(rows)
     if found.data is not None and found.queries is not None:
         query, lines = described(found.data, found.queries, found.places[number], rows, width)
     own = found.queries is found.data and found.names[number].startswith("row ")
-    about = [str(column[found.places[number]]) for column in found.beside.values()] if own else []
-    said = Text.assemble((found.names[number], "bold"), *(f"  {text}" for text in (*about, query)))
+    about = [in_line(column[found.places[number]]) for column in found.beside.values()] if own else []
+    said = Text.assemble((in_line(found.names[number]), "bold"), *(f"  {text}" for text in (*about, query)))
     OUT.print(said, no_wrap=True, overflow="ellipsis")
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False)
     for _ in range(3 + len(found.beside)):
         table.add_column(no_wrap=True, overflow="ellipsis")
     for row, score, line in zip(rows, found.scores[number], lines, strict=True):
-        named = [str(column[row]) for column in found.beside.values()]
+        named = [in_line(column[row]) for column in found.beside.values()]
         table.add_row(Text(f"  {row}"), Text(f"{score:.4f}"), *map(Text, named), Text(line))
     OUT.print(table)
     if found.data is not None and found.queries is not None and found.data.modality == "image":

@@ -5,12 +5,13 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
-from unicodedata import category
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.segment import Segment
 from rich.text import Text
+
+from isotropy.io.visible import in_line, visible
 
 # Where nothing says how wide the terminal is (a file, a pipe), a table keeps its lines whole.
 _PLAIN_WIDTH = 120
@@ -31,25 +32,9 @@ class PlainConsole(Console):
         for segment in super().render(renderable, options):
             yield segment if segment.control else Segment(visible(segment.text), segment.style)
 
-
-def visible(text: str) -> str:
-    r"""Return a text with every character that steers a terminal as its number.
-
-    Example:
-        >>> visible("\x1b[31m red\n")
-        '\\x1b[31m red\n'
-    """
-    if text.isascii() and text.isprintable():
-        return text
-    return "".join(repr(one)[1:-1] if _steers(one) else one for one in text)
-
-
-# Ends of lines, and what joins or parts letters and emoji.
-_HARMLESS = "\n\t\N{ZERO WIDTH JOINER}\N{ZERO WIDTH NON-JOINER}"
-
-
-def _steers(character: str) -> bool:
-    return category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp") and character not in _HARMLESS
+    def render_str(self, text: str, **options: Any) -> Text:
+        """Return a cell's text made `visible`: a `Text` would drop a bell and spread a tab before it is rendered."""
+        return super().render_str(visible(text), **options)
 
 
 # Of several ranks the first one speaks; what goes wrong is said once on every machine.
@@ -66,7 +51,7 @@ COLLAPSED = 3
 
 def say(text: str, style: str = "") -> None:
     """Print one line."""
-    OUT.print(Text(text, style=style))
+    OUT.print(Text(visible(text), style=style))
 
 
 @contextmanager
@@ -111,12 +96,12 @@ def answering(*, as_json: bool) -> Iterator[Callable[[Any], None]]:
 
 def note(text: str) -> None:
     """Print one line beside the result, on stderr."""
-    ERR.print(Text(f"note: {text}", style="yellow"))
+    ERR.print(Text(f"note: {in_line(text)}", style="yellow"))
 
 
 def complain(text: str) -> None:
     """Print a user's error, one line on stderr."""
-    ERR.print(Text(f"isotropy: {' '.join(text.split())}", style="red"))
+    ERR.print(Text(f"isotropy: {visible(' '.join(text.split()))}", style="red"))
 
 
 def duration(seconds: float) -> str:

@@ -8,6 +8,7 @@ from rich.text import Text
 
 from isotropy.cli.show import OUT, say
 from isotropy.evaluation.score import curves, evaluator_title, extras, lookup, number, with_interval
+from isotropy.io.visible import in_line
 
 # Characters of a row with one score, its reader and a difference; each further column needs 19 more.
 _NARROW, _COLUMN = 80, 19
@@ -20,7 +21,7 @@ def show_evidence(found: dict[str, Any]) -> None:
     rows = found["rows"]
     if found["ranking"]:
         learnt = f"(learnt from at most {rows['train']:,} rows); 95% intervals"
-        title = f"{found['label']}: {found['metric']} on {rows['test']:,} test rows {learnt}"
+        title = f"{in_line(found['label'])}: {found['metric']} on {rows['test']:,} test rows {learnt}"
         _print(title, *_all_labels(found))
     if curves(found):
         draws = max(score["detail"]["draws"] for curve in curves(found).values() for score in curve.values())
@@ -74,7 +75,7 @@ def _few_labels(found: dict[str, Any]) -> tuple[list[str], list[list[str | Text]
 
 
 def _named(name: str, found: dict[str, Any]) -> Text:
-    return Text(name, style="bold" if name == found["ours"] else "")
+    return Text(in_line(name), style="bold" if name == found["ours"] else "")
 
 
 def _interval(score: dict[str, float]) -> str:

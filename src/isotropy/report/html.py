@@ -9,6 +9,7 @@ from isotropy.report import evidence, sections
 from isotropy.report.answers import first_sentence
 from isotropy.report.explore import explore
 from isotropy.report.lists import RowList
+from isotropy.report.packed import unturned
 from isotropy.report.points import Points
 from isotropy.report.sections import DOT, section
 
@@ -66,8 +67,8 @@ def page(title: str, body: str, *, script: bool = False) -> str:
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{escape(title)}{DOT}isotropy</title>\n<style>\n{_asset('style.css')}</style></head>\n"
-        f"<body><main>\n{body}\n</main>"
+        f"<title>{escape(unturned(title))}{DOT}isotropy</title>\n<style>\n{_asset('style.css')}</style></head>\n"
+        f"<body><main>\n{unturned(body)}\n</main>"
         + (f'<script>\n"use strict";\n(() => {{\n{code}}})();\n</script>' if code else "")
         + "</body></html>\n"
     )

@@ -1,6 +1,7 @@
 """Arrays as the page's script reads them: a type, a shape and the bytes in base64."""
 
 import json
+import re
 from base64 import b64encode
 from typing import Any
 
@@ -39,6 +40,23 @@ def fractions(array: NDArray[Any], low: float, high: float) -> dict[str, Any]:
     return packed(scaled, "u16") | {"low": low, "high": high}
 
 
+# Marks that turn the direction of the text around them, and those that end or begin a part of its own.
+_TURNING = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+
+
+def unturned(text: str, before: str = "\\") -> str:
+    r"""Return a text with every mark that turns the direction of what stands beside it as its number.
+
+    Args:
+        text: of a page. before: what stands before the number; in JSON a backslash is written as two.
+
+    Example:
+        >>> unturned("pay \u202e100")
+        'pay \\u202e100'
+    """
+    return _TURNING.sub(lambda found: f"{before}u{ord(found[0]):04x}", text)
+
+
 def script_json(content: Any) -> str:
     r"""Return JSON that can stand in a script element: no text in it ends the element or begins a comment.
 
@@ -50,4 +68,4 @@ def script_json(content: Any) -> str:
     # The last two end a line in JavaScript, though not in JSON.
     for sign in "<\u2028\u2029":
         text = text.replace(sign, f"\\u{ord(sign):04x}")
-    return text
+    return unturned(text, before="\\\\")
