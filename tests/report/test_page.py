@@ -394,6 +394,34 @@ def test_a_value_turns_no_text_around_it(browser, tmp_path):
         assert not set(whole) & set("\u202e\u2067")
 
 
+# The names alone, with the row of the longest in a corner of the map: the pixels of the first and the last column and
+# line that are drawn on, how wide the name is, and the size of the canvas.
+NAME_IN_CORNER = """([right, low]) => {
+  const { map } = explorer, long = map.labels.reduce((a, b) => (b.name.length > a.name.length ? b : a));
+  const scale = map.side * map.zoom, { width, height } = map.overlay;
+  map.labels = [long];
+  map.x = long.at[0] - (right ? 1 : -1) * (width / 2 - 5) / scale;
+  map.y = long.at[1] + (low ? 1 : -1) * (height / 2 - 5) / scale;
+  map.drawAbove();
+  const seen = map.above.getImageData(0, 0, width, height).data, at = { x: [], y: [] };
+  for (let pixel = 0; pixel < width * height; pixel++) {
+    if (seen[4 * pixel + 3]) { at.x.push(pixel % width); at.y.push(Math.floor(pixel / width)); }
+  }
+  const ends = (list) => list.reduce(([low, high], one) => [Math.min(low, one), Math.max(high, one)], [1e9, -1]);
+  return [...ends(at.x), ...ends(at.y), map.above.measureText(long.name).width, width, height];
+}"""
+
+
+@pytest.mark.parametrize("corner", [(0, 0), (1, 0), (0, 1), (1, 1)])
+def test_the_name_of_a_class_is_whole_where_its_row_is_at_the_edge(browser, table, corner):
+    with opened(browser, table[0] / "report.html", viewport={"width": 390, "height": 800}) as page:
+        left, right, top, bottom, wide, width, height = page.evaluate(NAME_IN_CORNER, list(corner))
+        assert left > 0 and top > 0 and right < width - 1 and bottom < height - 1
+        assert right - left > 0.95 * wide > 50
+        # As near to the row as it can be.
+        assert (width - right if corner[0] else left) < 8 and (height - bottom if corner[1] else top) < 12
+
+
 def test_what_is_drawn_has_a_text(page):
     select(page, 20)
     without = "all => all.filter(one => !one.getAttribute('aria-label')).length"

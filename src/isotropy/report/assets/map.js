@@ -112,7 +112,7 @@ class PointMap {
     above.strokeStyle = paper;
     above.fillStyle = ink;
     for (const { name, at } of this.labels) {
-      const [x, y] = this.placeOf(at);
+      const [x, y] = this.inside(this.placeOf(at), above.measureText(name).width / 2 + 4 * ratio);
       above.strokeText(name, x, y);
       above.fillText(name, x, y);
     }
@@ -124,6 +124,15 @@ class PointMap {
       above.moveTo(x - size, y); above.lineTo(x + size, y); above.moveTo(x, y - size); above.lineTo(x, y + size);
       above.stroke();
     }
+  }
+
+  // Where a name half as wide as `half` is whole on the canvas, as near to its row as it can be; a row that is not on it
+  // keeps its name beside itself.
+  inside([x, y], half) {
+    const { width, height } = this.canvas, high = 11 * this.ratio;
+    if (x < 0 || y < 0 || x > width || y > height) return [x, y];
+    const kept = (at, room, size) => Math.max(room, Math.min(size - room, at));
+    return [2 * half > width ? width / 2 : kept(x, half, width), kept(y, high, height)];
   }
 
   placeOf([x, y]) {
