@@ -57,6 +57,7 @@ def home(tmp_path: Path) -> Path:
         ),
         ("columns", "waves.npy", "waves.npy: an array (4, 2, 30); the run was trained on a table of 12 columns"),
         ("table", "imgs", "imgs: a folder of images; " + AGE_JOB),
+        ("series", "imgs/0.png", "0.png: an image; the run was trained on series of 2 channels"),
         ("series", "people.csv", "people.csv: a table; the run was trained on series of 2 channels"),
         ("series", "volumes.npy", "volumes.npy: an array (4, 2, 3, 4, 5); the run was trained on series of 2 channels"),
         ("series", "texts.npy", "texts.npy: an array (1, 2) of texts; the run was trained on series of 2 channels"),

@@ -59,7 +59,9 @@ def _other_kind(preprocess: Preprocess, values: Any, key: str | None) -> str | N
     if named and are_recordings(values, Options.of().cutting):
         return None if preprocess.modality == "series" else f"{name}recordings"
     if place is not None and not is_one_file(place):
-        return None if preprocess.modality == "image" or not place.is_dir() else f"{name}a folder of images"
+        if preprocess.modality == "image" or not place.exists():
+            return None
+        return f"{name}{'a folder of images' if place.is_dir() else 'an image'}"
     content = as_pandas(values) if place is None else read_file(place)
     if isinstance(content, Archive):
         key = content.choose() if key is None else key
