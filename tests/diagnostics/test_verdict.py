@@ -159,6 +159,8 @@ def probed(untrained, free=None, few=None, label="kind"):
          "no with all labels, no measurable difference with few"),
         (probed((0.01, 0.1), (-0.1, -0.06), (0.1, 0.2)), "healthy", "yes", "no with all labels, yes with few"),
         (probed((0.01, 0.1), (-0.1, 0.06)), "healthy", "yes", "no measurable difference"),
+        # Less than scores are shown with is no difference, however narrow its interval.
+        (probed((0.01, 0.1), (-4e-4, -2e-4)), "healthy", "yes", "no measurable difference"),
     ],
 )  # fmt: skip
 def test_labels_say_what_the_encoder_is_worth_and_no_verdict_is_without_evidence(entry, name, untrained, free):
@@ -169,6 +171,13 @@ def test_labels_say_what_the_encoder_is_worth_and_no_verdict_is_without_evidence
     assert "780 test rows" in found.answers[-1 if free != "not known" else -2].because
     collapsed = verdict(records(variation=1e-9), FACTS, probes=[entry])
     assert (collapsed.name, answers(collapsed)[2:]) == ("point collapse", [untrained, free])
+
+
+@pytest.mark.parametrize(("low", "name"), [(0.45, "healthy"), (0.55, "worse than free")])
+def test_what_is_free_is_no_advice_where_it_may_be_guessing(low, name):
+    entry = probed((0.01, 0.1), (-0.2, -0.1)) | {"majority": 0.5}
+    entry["ranking"][-1]["low"] = low
+    assert verdict(records(), FACTS, probes=[entry]).name == name
 
 
 def test_where_all_labels_leave_nothing_to_gain_few_of_them_say_whether_training_paid():

@@ -46,6 +46,13 @@ def test_the_verdict(labels, ours, theirs, outcome):
     json.dumps(found, allow_nan=False)
 
 
+@pytest.mark.parametrize(("noise", "said"), [(0.3, 0), (1e6, 1)])
+def test_what_nothing_reads_better_than_guessing_is_said(labels, noise, said):
+    pairs = {"us": pair(labels, noise), "raw": pair(labels, 1e6, seed=1)}
+    notes = evaluate(pairs, labels[:300], labels[300:], ours="us", label="kind")["notes"]
+    assert sum(note.startswith("Nothing here reads kind measurably better than guessing (") for note in notes) == said
+
+
 def test_all_are_probed_on_the_same_capped_rows(monkeypatch, labels):
     monkeypatch.setattr(sys.modules["isotropy.evaluation.evaluate"], "TRAIN_ROWS", 100)
     seen = []

@@ -315,6 +315,26 @@ def test_one_of_several_labels_that_cannot_be_probed_is_named(people):
         divide(read(people.assign(flat="x"), label=["kind", "flat"]), 0, ["kind", "flat"])
 
 
+def test_a_test_part_of_one_class_is_refused_before_training():
+    frame = pd.DataFrame({"x": np.arange(40.0), "y": ["z"] + ["x"] * 39, "split": ["train"] * 30 + ["test"] * 10})
+    with pytest.raises(UserError, match="the label is 'x' in every test row: scores need two classes there"):
+        divide(read(frame, label="y", split="split"), 0, ["y"])
+
+
+def test_a_recipe_s_label_and_groups_are_taken_where_none_are_said(people):
+    main(["fit", "people.csv", "--label", "kind", "--group", "who", "--drop", "when", *FAST, "--out", "run"]
+         + ["--evaluate", "knn"])  # fmt: skip
+    again = ["fit", "people.csv", "--recipe", "run/recipe.toml", "--evaluate", "knn", "--out"]
+    main([*again, "again"])
+    first, second = Run("run").recipe, Run("again").recipe
+    assert second == first and second.data["group"] == "who" and second.data["drop"] == ["when"]
+    assert entry("again", "kind")["rows"] == entry("run", "kind")["rows"]
+    main([*again, "other", "--label", "a"])
+    assert Run("other").recipe.data["label"] == "a" and Run("other").recipe.data["group"] == "who"
+    planned = next(iter(train("people.csv", recipe="run/recipe.toml", out="python")))
+    assert planned.prepared.recipe.data == first.data
+
+
 def test_a_split_without_a_label_has_nothing_to_say():
     frame = pd.DataFrame(
         {"x": np.arange(40.0), "y": np.repeat([1.0, 2.0], 20), "split": ["train"] * 30 + ["test"] * 10}

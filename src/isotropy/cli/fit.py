@@ -27,7 +27,7 @@ from isotropy.runs.auto import AUTO
 from isotropy.runs.diagnose import diagnose
 from isotropy.runs.directory import Run
 from isotropy.runs.events import Event, Finished, Planned, Recorded, Stepped, Stopped, Trained
-from isotropy.runs.planning import read_again
+from isotropy.runs.planning import read_again, with_recipe
 from isotropy.runs.session import train
 from isotropy.runs.settings import parse_setting
 from isotropy.training import Diverged, comm
@@ -58,6 +58,7 @@ def fit(
     sizes = sizes_of(label_budget)
     evaluators = with_budget(evaluators, sizes)
     if resume is None:
+        origin = with_recipe(settings["recipe"], origin)
         arguments = _beginning(origin, settings, out)
     else:
         origin, arguments = _resumption(resume, origin, settings, out)

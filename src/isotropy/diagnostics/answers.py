@@ -25,6 +25,7 @@ NO_BETTER = 0.01
 # Of so many test rows that two encoders read alike, 1% may be read otherwise with 95% confidence: Hanley and
 # Lippman-Hand 1983, If nothing goes wrong, is everything all right? (the rule of three).
 _LEAST_ROWS = 3 / NO_BETTER
+_TOLD = 5e-4  # half of the last digit with which scores are shown
 _UNTRAINED = "untrained encoder"
 _TEN = "10 a class"
 _ALL, _SEARCH = "all labels", "search"
@@ -123,13 +124,14 @@ def no_gain(probes: Sequence[Mapping[str, Any]], step: int) -> Evidence:
 def behind(probes: Sequence[Mapping[str, Any]], step: int) -> Evidence:
     """Return the evidence, one finding per label, that what is free is better on all labels.
 
-    None where ours is ahead with few labels or in a search of one of them.
+    None where ours is ahead with few labels or in a search of one of them, and where what is free is not measurably
+    better than guessing.
     """
     found = []
     for entry in probes:
         lines = compared_lines(entry, untrained=False)
         line = lines.get(_ALL)
-        if line is None or line["difference"]["high"] >= 0 or _ahead_elsewhere(lines):
+        if line is None or _outcome(line["difference"]) != "no" or _ahead_elsewhere(lines) or _guesses(entry, line):
             return ()
         found.append(_finding(entry, line, 0.0, step))
     return tuple(found)
@@ -183,7 +185,17 @@ def _ahead_elsewhere(lines: Mapping[str, Mapping[str, Any]]) -> bool:
     return any(line["difference"]["low"] > 0 for use, line in lines.items() if use != _ALL)
 
 
+def _guesses(entry: Mapping[str, Any], line: Mapping[str, Any]) -> bool:
+    """Return whether the interval of a line's score holds that of guessing."""
+    guess = entry.get("majority")
+    return guess is not None and any(
+        one["low"] <= guess for one in entry["ranking"] if one["representation"] == line["representation"]
+    )
+
+
 def _outcome(gap: Mapping[str, float]) -> str:
+    if abs(gap["value"]) < _TOLD:
+        return "no measurable difference"
     if gap["low"] > 0:
         return "yes"
     return "no" if gap["high"] < 0 else "no measurable difference"

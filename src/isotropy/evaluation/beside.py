@@ -11,6 +11,7 @@ from isotropy.evaluation.baselines import UNTRAINED
 from isotropy.evaluation.score import number
 
 LEVEL = "no measurable difference"
+TOLD = 5e-4  # half of the last digit with which scores are shown: what is less is no difference to anybody
 Line = Mapping[str, Any]  # representation, value, and difference: ours minus this one with its interval, or None
 
 
@@ -58,9 +59,11 @@ def outcome(gap: Mapping[str, float]) -> str:
     """Return what the interval of a difference says: "beats", "loses" or "no measurable difference".
 
     Example:
-        >>> outcome({"value": 0.02, "low": -0.01, "high": 0.05})
-        'no measurable difference'
+        >>> outcome({"value": 0.02, "low": -0.01, "high": 0.05}), outcome({"value": 1e-5, "low": 1e-6, "high": 2e-5})
+        ('no measurable difference', 'no measurable difference')
     """
+    if abs(gap["value"]) < TOLD:
+        return LEVEL
     if gap["low"] > 0:
         return "beats"
     return "loses" if gap["high"] < 0 else LEVEL

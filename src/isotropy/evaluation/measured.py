@@ -19,7 +19,7 @@ from isotropy.evaluation.evaluators import EVALUATORS
 from isotropy.evaluation.intervals import RESAMPLES
 from isotropy.evaluation.problem import Problem
 from isotropy.evaluation.resampling import Resampled, resample
-from isotropy.evaluation.score import Measurement, Score, evaluator_title
+from isotropy.evaluation.score import Measurement, Score, evaluator_title, number
 from isotropy.io.atomic import write_atomically
 from isotropy.io.json_file import Count, Positive, parse_json
 from isotropy.io.json_file import Measured as Number
@@ -82,8 +82,8 @@ class Measured:
         """Write it to an .npz file, whole or not at all."""
         about = {"name": self.name, "notes": self.notes, "scores": [score.to_json() for score in self.scores]}
         arrays: dict[str, Any] = {"about": np.array(json.dumps(about))}
-        for number, sample in enumerate(self.samples):
-            arrays |= {f"point{number}": sample.point, f"samples{number}": sample.samples}
+        for place, sample in enumerate(self.samples):
+            arrays |= {f"point{place}": sample.point, f"samples{place}": sample.samples}
         held = io.BytesIO()
         np.savez(held, **arrays)
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -162,7 +162,14 @@ def concluded(facts: dict[str, Any], ours: Measured, free: Sequence[Measured]) -
             own = mine.get(_column(score))
             scores.append(replace(score, difference=None if own is None else own.minus(sample)))
             samples.append(sample)
-    return {**facts, "scores": [score.to_json() for score in scores], **conclude(facts, scores, samples)}
+    found = {**facts, "scores": [score.to_json() for score in scores], **conclude(facts, scores, samples)}
+    guess, ranking = facts["majority"], found["ranking"]
+    if ranking and all(line["low"] <= guess for line in ranking):
+        said = (
+            f"Nothing here reads {facts['label']} measurably better than guessing ({facts['metric']} {number(guess)})."
+        )
+        found["notes"] = [*facts["notes"], said]
+    return found
 
 
 def _column(score: Score) -> tuple[Any, ...]:

@@ -148,6 +148,16 @@ def refuse_unknown(codes: NDArray[np.int64], test: Array) -> None:
         )
 
 
+def refuse_one_class(codes: NDArray[np.int64], test: Array) -> None:
+    """Raise UserError where all test labels are one class, of which no ranking can be right or wrong."""
+    if len(codes) and (codes == codes[0]).all():
+        only = np.asarray(test).tolist()[0]
+        raise UserError(
+            f"the label is {only!r} in every test row: scores need two classes there, so give more rows of the others "
+            "or divide the rows in another way"
+        )
+
+
 def _codes_by_name(codes: NDArray[np.int64], labels: Array, classes: list[Any]) -> NDArray[np.int64]:
     """Return codes where a label that no class equals, and is of another type than all, has that of the same name."""
     strange = np.flatnonzero(codes < 0)

@@ -16,7 +16,16 @@ from isotropy.errors import UserError, listed
 from isotropy.evaluation import leaks
 from isotropy.evaluation.notes import unseen_notes
 from isotropy.evaluation.splits import split
-from isotropy.evaluation.task import Task, decided, encode, encode_sets, has_label, refuse_unknown, task_note
+from isotropy.evaluation.task import (
+    Task,
+    decided,
+    encode,
+    encode_sets,
+    has_label,
+    refuse_one_class,
+    refuse_unknown,
+    task_note,
+)
 
 Rows = NDArray[np.int64]
 _TEST_FRACTION = 0.2
@@ -105,7 +114,9 @@ def refuse_unprobeable(train: NDArray[Any], test: NDArray[Any], task: Task) -> N
             raise UserError(f"no row of the {part} part has a label: a probe needs some")
     train, test = train[has_label(train)], test[has_label(test)]
     if task == "classes":
-        refuse_unknown(encode(train, test)[1], test)
+        codes = encode(train, test)[1]
+        refuse_unknown(codes, test)
+        refuse_one_class(codes, test)
     elif task == "labels":
         encode_sets(train, test)
     elif not np.ptp(test.astype(np.float64)) > 0:

@@ -1,6 +1,7 @@
 """What a run will do, decided before anything is written: its data, recipe, length and folder."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from numbers import Real
 from pathlib import Path
@@ -65,6 +66,17 @@ def origin_of(data: Any, reading: Mapping[str, Any]) -> dict[str, Any]:
     if named_by_path(data):
         return read_again(data, **reading)
     return {name: value for name, value in reading.items() if _is_name(value, data)}
+
+
+def with_recipe(recipe: Recipe | Path | str | None, reading: Mapping[str, Any]) -> dict[str, Any]:
+    """Return how data is read, by a recipe's [data] where nothing is said: its label, groups and times, for example."""
+    kept: Mapping[str, Any] = {}
+    if recipe is not None:
+        # One without a modality was written by no run; another error is raised where the recipe is used.
+        with suppress(UserError):
+            kept = (recipe if isinstance(recipe, Recipe) else Recipe.from_toml(Path(recipe))).data
+    given = {name: x for name, x in reading.items() if not (x is None or (isinstance(x, list | tuple) and not x))}
+    return {**reading, **{name: value for name, value in kept.items() if name not in ("path", "stream")}, **given}
 
 
 def _is_name(value: Any, data: Any) -> bool:

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from isotropy.data import Data
+from isotropy.data.recordings.paths import named_by_path
 from isotropy.diagnostics.verdict import verdict
 from isotropy.errors import UserError
 from isotropy.evaluation.baselines import check_baselines
@@ -24,7 +25,7 @@ from isotropy.runs.events import Event, Planned, Recorded, Stepped, Stopped, Tra
 from isotropy.runs.finish import Probing, finish, refuse_sizes
 from isotropy.runs.initial import beginning
 from isotropy.runs.monitor import Monitor, verdict_due
-from isotropy.runs.planning import check_length, check_new, origin_of, plan_new, plan_resumed
+from isotropy.runs.planning import check_length, check_new, origin_of, plan_new, plan_resumed, with_recipe
 from isotropy.runs.prepare import Prepared
 from isotropy.runs.recipe import Recipe
 from isotropy.runs.recorder import Recorder
@@ -109,6 +110,8 @@ def train(
         given = (recipe, method, encoder, settings, seed, precision, embedding, init, freeze, out, origin)
         return events(*_going_on(resume, data, length, (*given, *reading.values())))
     check_new(data, encoder, settings or {}, epochs, budget, out, reading)
+    if named_by_path(data):
+        reading = with_recipe(recipe, reading)
     network = encoder if isinstance(encoder, nn.Module) else None
     if embedding is None and recipe is None and network is not None:
         embedding = "learned"
