@@ -14,6 +14,7 @@ from isotropy.audit import KINDS, Audit, audit_run
 from isotropy.audit.run import SUMMARY
 from isotropy.cli.report import page_anew
 from isotropy.cli.show import OUT, note, say, waiting
+from isotropy.io.visible import in_line
 
 
 def audit(folder: Path, *, label: str | None, most: int) -> Any:
@@ -54,6 +55,7 @@ def _show(found: Audit, folder: Path, most: int) -> None:
 
 def _told(entry: Mapping[Any, Any]) -> str:
     """Return a row with its file, if it has one, and the reason, which goes on below where the terminal is narrow."""
-    head = f"  row {entry['row']:<8} {entry['score']:.3f}  " + (f"{entry['file']}  " if "file" in entry else "")
+    file = f"{in_line(entry['file'])}  " if "file" in entry else ""
+    head = f"  row {entry['row']:<8} {entry['score']:.3f}  {file}"
     width = OUT.width if OUT.is_terminal else sys.maxsize
     return textwrap.fill(str(entry["reason"]), width, initial_indent=head, subsequent_indent=" " * len(head))

@@ -9,6 +9,7 @@ from isotropy.cli.report import page_anew
 from isotropy.cli.show import OUT, note, say, waiting
 from isotropy.clusters import RunClusters, Trait, cluster_run
 from isotropy.clusters.describe import written
+from isotropy.io.visible import in_line
 
 _MOST_SHOWN = 30  # clusters; all of them are in clusters.json
 _TRAITS = 3
@@ -33,18 +34,18 @@ def cluster(folder: Path, k: str, *, method: str, seed: int) -> dict[str, Any]:
 
 
 def in_brief(trait: Trait) -> str:
-    """Return what distinguishes a cluster in a few words.
+    r"""Return what distinguishes a cluster in a few words.
 
     Example:
         >>> in_brief(Trait("age", None, 60.0, 30.0, 1.8))
         'age 60 (others 30)'
-        >>> in_brief(Trait("job", "cook", 0.8, 0.1, 1.5, 3.2))
-        'job = cook 80% (3.2 x)'
+        >>> in_brief(Trait("job", "cook\nor baker", 0.8, 0.1, 1.5, 3.2))
+        'job = cook\\nor baker 80% (3.2 x)'
     """
     if trait.lift is None:
-        return f"{trait.column} {written(trait.here)} (others {written(trait.elsewhere)})"
+        return f"{in_line(trait.column)} {written(trait.here)} (others {written(trait.elsewhere)})"
     how = f"{trait.lift:.1f} x" if trait.lift else "never"
-    return f"{trait.column} = {trait.value} {float(trait.here):.0%} ({how})"
+    return f"{in_line(trait.column)} = {in_line(trait.value)} {float(trait.here):.0%} ({how})"
 
 
 def _table(found: RunClusters) -> Table:
@@ -74,4 +75,4 @@ def _table(found: RunClusters) -> Table:
 def _labels(values: list[tuple[str, float]]) -> str:
     if values and values[0][0] == "mean":
         return f"mean {values[0][1]:g}"
-    return ", ".join(f"{value} {fraction:.0%}" for value, fraction in values[:2])
+    return ", ".join(f"{in_line(value)} {fraction:.0%}" for value, fraction in values[:2])
