@@ -204,7 +204,8 @@ def test_subjects_files_and_overlapping_windows_are_on_one_side():
     near = np.abs(first[division.train][:, None] - first[division.test]) < 20
     assert len(division.test) and not near.any()
     assert any("overlapping windows, 10 steps apart" in note for note in division.notes)
-    apart = divide(read(recording("a", steps=2000), window=20, time="t", label="kind", drop=["who"]), 0)
+    both = recording("a", steps=2000).assign(kind=np.array(["sit", "walk"])[np.arange(2000) // 100 % 2])
+    apart = divide(read(both, window=20, time="t", label="kind", drop=["who"]), 0)
     assert apart.train.max() < apart.test.min(), "later windows test"
 
 

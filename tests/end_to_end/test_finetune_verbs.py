@@ -91,7 +91,7 @@ WRONG = [
     (["finetune", "run", "people.csv", "--label", "kind", "--task", "numbers"], "is no number"),
     (["finetune", "run", "people.csv", "--label", "kind", "--set", "epoch=3"], "did you mean 'epochs'"),
     (["finetune", "run", "people.csv", "--label", "kind", "--budget", "soon"], "a time is written as"),
-    (["finetune", "run", "waves.npz", "--label-key", "y_train", "--key", "X_train"], "a table has two dimensions"),
+    (["finetune", "run", "waves.npz", "--label-key", "y_train", "--key", "X_train"], "X_train: an array (64, 2, 32);"),
     (["finetune", "nowhere", "people.csv", "--label", "kind"], "no such run directory"),
     (["finetune", "run", "one.csv", "--label", "kind"], "class"),
     (["finetune", "run", "narrow.csv", "--label", "kind"], "pay"),

@@ -189,7 +189,7 @@ def test_a_class_in_the_test_part_alone_is_named(people):
     assert division.notes == (line,)
     asked = {"method": "simclr", "epochs": 1, "evaluators": ("knn",), "drop": ["who"]}
     *_, evaluated, _ = train(late, label="kind", time="when", **asked)
-    assert [note for note in evaluated.evidence["notes"] if "kind" in note or "class" in note] == [line], "once"
+    assert [note for note in evaluated.evidence["notes"] if "late" in note or "class" in note] == [line], "once"
     later = people.assign(kind=np.where(people.index < 192, people["kind"], "late"))
     with pytest.raises(UserError, match="no class of the 48 test rows, such as 'late', is in the training part"):
         divide(read(later, label="kind", time="when"), 0, ["kind"])

@@ -81,7 +81,7 @@ class Preprocess:
 
     @property
     def trained_on(self) -> str:
-        """What the training rows were, in words for a message; by default the noun."""
+        """What the training rows were, for a message; by default the noun."""
         return self.noun
 
     def read_options(self, *, folder: bool) -> dict[str, Any]:

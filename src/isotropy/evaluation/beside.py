@@ -38,7 +38,7 @@ def compared(lines: Iterable[Line]) -> str:
         lines: of everything but ours.
 
     Example:
-        >>> ahead, level = {"low": 0.1, "high": 0.3}, {"low": -0.1, "high": 0.1}
+        >>> ahead, level = {"value": 0.2, "low": 0.1, "high": 0.3}, {"value": 0.0, "low": -0.1, "high": 0.1}
         >>> compared([{"representation": "PCA", "value": 0.7, "difference": ahead},
         ...           {"representation": "untrained encoder", "value": 0.9, "difference": level}])
         'ahead of the best free (.700, PCA), not measurably different from itself untrained (.900)'
