@@ -70,3 +70,10 @@ def test_what_does_not_fit_is_one_line():
     ):
         with pytest.raises(UserError, match=words):
             read(frame, **options)
+
+
+@pytest.mark.parametrize("named", [{"time": "t"}, {"id": "who"}])
+def test_a_table_without_the_column_that_is_named_is_said_to_lack_it(named):
+    frame = pd.DataFrame({"kind": ["x", "y"] * 50, "value": np.arange(100.0)})
+    with pytest.raises(UserError, match=f"no column {next(iter(named.values()))!r}"):
+        read(frame, window=10, **named)

@@ -81,6 +81,8 @@ def _recognised(frame: pd.DataFrame, others: list[str], roles: Roles) -> str | N
     if pd.to_numeric(frame[texts[0]], errors="coerce").notna().any():
         return None
     key = [one for one in (roles.id, roles.time) if isinstance(one, str) and one in frame.columns]
+    if not key or (isinstance(roles.time, str) and roles.time not in key):
+        return None  # what is named is not there, which is said where it is read
     if isinstance(roles.time, str):
         # A text that says something of each step, as a label does, does not repeat its time.
         return texts[0] if frame.duplicated(key, keep=False).mean() > _REPEATED else None
