@@ -136,3 +136,12 @@ def test_where_every_run_diverged_the_best_of_what_is_free_is_named():
     found = said({"name": "lfr", "kind": "method", "few_labels": [], "verdict": "diverged"})
     assert (found["outcome"], found["use"]) == ("do not train", "boosted trees")
     assert "every run diverged" in found["sentence"]
+
+
+@pytest.mark.parametrize(("guess", "use"), [(0.95, None), (0.85, "boosted trees")])
+def test_what_may_be_guessing_is_not_recommended(guess, use):
+    found = recommend([method(), *FREE], label="kind", guess=guess)
+    assert (found["outcome"], found["use"]) == ("do not train", use)
+    assert ("measurably better than guessing (.950), trained or free" in found["sentence"]) == (use is None)
+    ahead = recommend([method(all_=0.05), *FREE], label="kind", guess=0.95)
+    assert ahead["outcome"] == "train", "what is ahead of all that is free stays a recommendation"

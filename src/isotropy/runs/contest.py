@@ -237,13 +237,16 @@ class Contest:
             elif row["name"] == UNTRAINED:
                 row |= {"embedding_seconds": folder.costs["embedding"]}
                 row.setdefault("width", self.prepared.method.encoder.width)
-        facts = facts_of(self.problem, ours="", label=self.label, notes=self.notes) if self.label else {"label": ""}
+        facts: dict[str, Any] = {"label": ""}
+        if self.label:
+            facts = facts_of(self.problem, ours="", label=self.label, notes=self.notes)
         shown = ("label", "task", "classes", "majority", "metric", "level", "notes")
         about = {name: facts[name] for name in shown if name in facts}
         if self.label:
             about["rows_used"] = facts["rows"]
         about |= {"description": self.data.description, "methods": list(self.recipes), "spent": folder.spent}
-        return rows, recommend(rows, label=self.label), about | {"share": folder.share, "test_rows": len(self.test)}
+        advice = recommend(rows, label=self.label, guess=about.get("majority"))
+        return rows, advice, about | {"share": folder.share, "test_rows": len(self.test)}
 
     def _of_runs(self, runs: Sequence[str]) -> dict[str, Any]:
         states = [self.folder.runs[run] for run in runs]

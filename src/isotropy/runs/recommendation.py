@@ -9,7 +9,7 @@ from isotropy.runs.compare import unlabelled
 Row = dict[str, Any]
 
 
-def recommend(rows: Sequence[Row], *, label: str) -> dict[str, Any]:
+def recommend(rows: Sequence[Row], *, label: str, guess: float | None = None) -> dict[str, Any]:
     """Return one recommendation from paired differences, as a function of leaderboard rows alone.
 
     For each use (all labels, few labels, search) one method is chosen by its scores on training rows and compared with
@@ -18,11 +18,12 @@ def recommend(rows: Sequence[Row], *, label: str) -> dict[str, Any]:
 
     Args:
         rows: as `evaluation.leaderboard.scored_rows` gives them, or with name and kind alone where there is no label.
-        label: what the label is called; empty where there is none.
+        label: what the label is called; empty where there is none. guess: what guessing scores with all labels.
 
     Returns:
         outcome: "train", "train for few labels", "train for search", "do not train", or "no label"; method: the one to
-        train, None for none; use: what is free and best for the rest, None where there is none; sentence.
+        train, None for none; use: what is free and best for the rest, None where there is none or nothing is measurably
+        better than guessing; sentence.
 
     Example:
         >>> ours = {"value": 0.8, "validation": 0.8, "best": "PCA (2)"}
@@ -57,6 +58,10 @@ def recommend(rows: Sequence[Row], *, label: str) -> dict[str, Any]:
     if searching is not None and _is_ahead(searching["search"]):
         said = f"Train {searching['name']} for search alone: precision at 10 is {_beside(searching, 'search', free)}."
         return _found("train for search", searching["name"], use, said + instead + chosen)
+    read = [row["all"] for row in (*scored, *free.values()) if row.get("all")]
+    if guess is not None and read and all(cell["low"] <= guess for cell in read):
+        said = f"Nothing here reads {label} measurably better than guessing ({number(guess)}), trained or free: "
+        return _found("do not train", None, None, f"{said}it takes more labelled rows, or other columns.")
     said = f"Do not train an encoder for {label}.{instead}{_few_instead(few, use, free)}"
     best = f" Of {len(scored)} methods {all_['name']} was chosen on {how}." if len(scored) > 1 else ""
     return _found("do not train", None, use or (few["few"] or {}).get("best"), said + best)
