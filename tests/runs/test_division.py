@@ -321,7 +321,7 @@ def test_a_test_part_of_one_class_is_refused_before_training():
         divide(read(frame, label="y", split="split"), 0, ["y"])
 
 
-def test_a_recipe_s_label_and_groups_are_taken_where_none_are_said(people):
+def test_a_recipe_s_label_and_groups_are_taken_where_none_are_said(people, capsys):
     main(["fit", "people.csv", "--label", "kind", "--group", "who", "--drop", "when", *FAST, "--out", "run"]
          + ["--evaluate", "knn"])  # fmt: skip
     again = ["fit", "people.csv", "--recipe", "run/recipe.toml", "--evaluate", "knn", "--out"]
@@ -329,6 +329,10 @@ def test_a_recipe_s_label_and_groups_are_taken_where_none_are_said(people):
     first, second = Run("run").recipe, Run("again").recipe
     assert second == first and second.data["group"] == "who" and second.data["drop"] == ["when"]
     assert entry("again", "kind")["rows"] == entry("run", "kind")["rows"]
+    with pytest.raises(SystemExit):
+        pd.DataFrame({"a": np.arange(40.0), "b": np.arange(40.0)}).to_csv("else.csv", index=False)
+        main(["fit", "else.csv", "--recipe", "run/recipe.toml", "--out", "none"])
+    assert "run/recipe.toml says label, group, drop: say another here, or take it out\n" in capsys.readouterr().err
     main([*again, "other", "--label", "a"])
     assert Run("other").recipe.data["label"] == "a" and Run("other").recipe.data["group"] == "who"
     planned = next(iter(train("people.csv", recipe="run/recipe.toml", out="python")))

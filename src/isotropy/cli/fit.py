@@ -1,7 +1,7 @@
 """`isotropy fit`: options into `isotropy.train`, its events onto the terminal, signals and endings into exit codes."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -57,14 +57,22 @@ def fit(
     check_baselines(baselines)
     sizes = sizes_of(label_budget)
     evaluators = with_budget(evaluators, sizes)
+    given, taken = origin, list[str]()
     if resume is None:
         origin = with_recipe(settings["recipe"], origin)
+        taken = [name for name, value in origin.items() if value != given.get(name)]
         arguments = _beginning(origin, settings, out)
     else:
         origin, arguments = _resumption(resume, origin, settings, out)
     place = comm.local_device(pick_device(device))
     with comm.process_group(place):
-        data = read_with_bar(origin, stream=origin.get("stream") if resume is None else bool(origin.get("stream")))
+        try:
+            data = read_with_bar(origin, stream=origin.get("stream") if resume is None else bool(origin.get("stream")))
+        except UserError as error:
+            if not taken:
+                raise
+            names = ", ".join(taken)
+            raise UserError(f"{error}; {settings['recipe']} says {names}: say another here, or take it out") from error
         if resume is None:
             say(data.description)
         probing = Status(Text("preparing the embedding"), console=OUT)
@@ -214,11 +222,12 @@ def _end_stopped(stopped: Stopped, folder: Path, resume: str) -> None:
 
 
 def _write_page(folder: Path) -> None:
-    """Write the page of a run that ends without an encoder: it leads with why."""
+    """Write the page of a run that ends without an encoder: it leads with why, which a full disk must not hide."""
     if comm.rank() == 0:
         from isotropy import report
 
-        report.write(folder)
+        with suppress(OSError, UserError):
+            report.write(folder)
 
 
 def _show_result(events: Iterator[Event], probing: Status, more: str, said: Sequence[str]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ def page_anew(folder: Path) -> None:
     """Write a run's page again, with what was just found out about it, and say where it is."""
     with waiting("writing the page"):
         page = pages.write(folder)
-    say(f"{page}: the page, with these")
+    say(f"{page}: the page, written again")
 
 
 def report(folder: Path, *, umap: bool) -> dict[str, str]:

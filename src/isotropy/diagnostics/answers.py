@@ -25,7 +25,8 @@ NO_BETTER = 0.01
 # Of so many test rows that two encoders read alike, 1% may be read otherwise with 95% confidence: Hanley and
 # Lippman-Hand 1983, If nothing goes wrong, is everything all right? (the rule of three).
 _LEAST_ROWS = 3 / NO_BETTER
-_TOLD = 5e-4  # half of the last digit with which scores are shown
+# Half of the last digit with which scores are shown: what is less is no difference to anybody.
+TOLD = 5e-4
 _UNTRAINED = "untrained encoder"
 _TEN = "10 a class"
 _ALL, _SEARCH = "all labels", "search"
@@ -194,7 +195,7 @@ def _guesses(entry: Mapping[str, Any], line: Mapping[str, Any]) -> bool:
 
 
 def _outcome(gap: Mapping[str, float]) -> str:
-    if abs(gap["value"]) < _TOLD:
+    if abs(gap["value"]) < TOLD:
         return "no measurable difference"
     if gap["low"] > 0:
         return "yes"

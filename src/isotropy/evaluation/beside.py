@@ -7,11 +7,11 @@ joined with the same free features, so it is no baseline that anybody has withou
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from isotropy.diagnostics.answers import TOLD
 from isotropy.evaluation.baselines import UNTRAINED
 from isotropy.evaluation.score import number
 
 LEVEL = "no measurable difference"
-TOLD = 5e-4  # half of the last digit with which scores are shown: what is less is no difference to anybody
 Line = Mapping[str, Any]  # representation, value, and difference: ours minus this one with its interval, or None
 
 
