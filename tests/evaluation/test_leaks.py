@@ -1,8 +1,7 @@
-"""Duplicates, overlapping windows and subjects in blocks are found; on shuffled rows nothing is said."""
+"""Duplicates and subjects in blocks are found; on shuffled rows nothing is said."""
 
 import numpy as np
 import pandas as pd
-import pytest
 import torch
 
 from isotropy.batch import Batch
@@ -46,50 +45,6 @@ def test_copies_of_rows_with_a_mask_need_the_same_mask():
     assert lines == ["2 of 2 test rows (100%) copy training rows."]
     lines = leaks.duplicates(Batch(values, mask), (train[1:], test), (train[1:], test), features)
     assert lines == []
-
-
-def windows(hop, *, steps=40, channels=2, count=60, seed=0):
-    signal = np.random.default_rng(seed).normal(size=(channels, hop * count + steps))
-    return np.stack([signal[:, hop * n : hop * n + steps] for n in range(count)])
-
-
-@pytest.mark.parametrize("hop", [1, 7, 20, 35])
-def test_overlapping_windows_are_recognised_at_any_hop(hop):
-    linked, found = leaks.overlapping_windows(np.concatenate([windows(hop), windows(hop, seed=1)]))
-    assert found == hop
-    assert np.flatnonzero(~linked).tolist() == [59], "two recordings do not overlap"
-
-
-@pytest.mark.parametrize(
-    "series",
-    [
-        np.random.default_rng(0).permutation(windows(10)),
-        windows(40),
-        np.zeros((50, 1, 30)),
-        np.sign(np.random.default_rng(0).normal(size=(50, 1, 30))),
-        np.tile(np.sin(np.arange(30)), (50, 1, 1)),
-        np.random.default_rng(0).normal(size=(3, 1, 30)),
-    ],
-)
-def test_other_series_are_no_overlapping_windows(series):
-    linked, hop = leaks.overlapping_windows(series)
-    assert not linked.any() and hop == 0 and len(linked) == len(series) - 1
-
-
-def test_windows_with_missing_values_overlap_too():
-    series = windows(10)
-    series[np.abs(series) > 2] = np.nan
-    assert leaks.overlapping_windows(series)[0].all()
-
-
-def test_blocks_of_windows_are_cut_into_pieces_and_their_edges_are_known():
-    linked = np.ones(99, dtype=bool)
-    linked[9] = False
-    blocks = leaks.window_blocks(linked, most=0.1)
-    assert np.bincount(blocks).max() <= 10 and (np.diff(blocks) >= 0).all() and blocks[9] != blocks[10]
-    test = np.arange(100) >= 80
-    assert np.flatnonzero(leaks.across(linked, test, reach=2)).tolist() == [78, 79, 80, 81]
-    assert not leaks.across(linked, np.arange(100) >= 10, reach=2).any(), "another recording begins there"
 
 
 def test_subjects_in_blocks_are_named_whatever_the_label():

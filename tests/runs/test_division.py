@@ -240,9 +240,18 @@ def test_overlapping_windows_are_kept_on_one_side():
     )
     later = divide(read(series, label=label, time=np.tile(np.arange(30), 4)), 0)
     assert "10 steps apart and 40 long: earlier rows train and later ones test (12 training rows" in later.notes[-1]
+
+
+def test_overlapping_windows_that_were_shuffled_are_kept_on_one_side_too():
+    series, label = recordings()
     shuffled = np.random.default_rng(0).permutation(120)
     division = divide(read(series[shuffled], label=label[shuffled]), 0)
-    assert division.notes == () and len(division.train) + len(division.test) == 120
+    steps = np.concatenate([np.arange(30) * 10 + 1000 * n for n in range(4)])[shuffled]
+    assert np.abs(steps[division.train][:, None] - steps[division.test]).min() >= 40
+    assert 0.1 < len(division.test) / 120 < 0.3 and len(division.train) > 60
+    assert division.notes[0].startswith(
+        "rows are overlapping windows, 10 steps apart and 40 long, and do not stand in their order: blocks of them are"
+    )
 
 
 def test_windows_that_overlap_across_named_parts_are_counted():
@@ -253,6 +262,18 @@ def test_windows_that_overlap_across_named_parts_are_counted():
         "rows are overlapping windows, 10 steps apart and 40 long: 12 of 24 test rows overlap training rows",
     )
     assert len(division.train) == 96
+
+
+def test_windows_between_those_of_the_other_named_part_are_counted():
+    series, label = recordings()
+    test = np.arange(120) % 5 == 2
+    order = np.concatenate([np.flatnonzero(~test), np.flatnonzero(test)])
+    parts = np.where(test[order], "test", "train")
+    division = divide(read(series[order], label=label[order], split=parts), 0)
+    assert division.notes == (
+        "rows are overlapping windows, 10 steps apart and 40 long, and do not stand in their order: 24 of 24 test rows "
+        "overlap training rows",
+    )
 
 
 def test_a_column_in_blocks_is_named_unless_it_is_the_group(people):

@@ -15,6 +15,7 @@ from isotropy.data import Data, TablePreprocess
 from isotropy.errors import UserError
 from isotropy.evaluation import leaks
 from isotropy.evaluation.task import Task, decided
+from isotropy.evaluation.windows import Overlaps, overlaps
 from isotropy.modalities import MODALITIES
 from isotropy.representation import Representation
 
@@ -158,12 +159,12 @@ def _variation(rows: Tensor | Batch) -> NDArray[np.float64]:
 
 
 def _blocks(data: Data | None) -> NDArray[np.int64] | None:
-    """Return blocks of windows that overlap the next one, where rows are such windows."""
+    """Return blocks of windows that overlap one after another, where rows are such windows."""
     if data is None:
         return None
-    linked, hop = np.zeros(0, dtype=bool), 0
-    if data.windows is not None:
-        linked, hop = data.windows.linked, int(data.windows.overlap)
-    elif data.modality == "series" and isinstance(data.values, np.ndarray):
-        linked, hop = leaks.overlapping_windows(data.values)
-    return leaks.window_blocks(linked, most=1.0) if hop and linked.any() else None
+    found = None
+    if data.windows is not None and data.windows.overlap:
+        found = Overlaps.of_file(data.windows.linked, 1)
+    elif data.windows is None and data.modality == "series" and isinstance(data.values, np.ndarray):
+        found = overlaps(data.values)
+    return found.blocks(most=1.0) if found is not None and found.linked.any() else None

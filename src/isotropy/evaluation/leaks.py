@@ -1,4 +1,4 @@
-"""What makes a split easier than new data will be: duplicates, overlapping windows, subjects in blocks of rows."""
+"""What makes a split easier than new data will be: duplicates, and subjects in blocks of rows; see also `windows`."""
 
 from typing import Any
 
@@ -21,9 +21,7 @@ _TWO_VALUED = 0.2  # of the columns: of names, one-hot, a rare one that two rows
 _HASHED = 4096  # elements of a row, evenly spread: enough to tell rows apart
 _WIDEST = 256  # random directions keep distances to within a tenth (Johnson and Lindenstrauss 1984)
 _PIECE = 4096
-_PAIRS = 512  # consecutive rows on which a hop is looked for
 _FEWEST_VALUES = 4
-_SOME = 0.2  # of the pairs: fewer that fit at a hop do so by chance, as flat or two-valued series do
 
 
 def duplicates(
@@ -50,67 +48,6 @@ def duplicates(
     if near:
         lines.append(f"{near:,} of {len(asked):,} test rows are nearly training rows (cosine above {NEAR}).")
     return lines
-
-
-def overlapping_windows(series: NDArray[Any]) -> tuple[NDArray[np.bool_], int]:
-    """Return which rows overlap the next one, (N - 1,), and the commonest hop in steps; 0 where they do not overlap.
-
-    Row i overlaps row i + 1 at a hop h where its steps from h on are the first steps of row i + 1, exactly and in every
-    channel, and these steps vary. Windows that were shuffled, or normalised one by one, are not recognised.
-
-    Args:
-        series: (N, channels, T).
-
-    Example:
-        >>> signal = np.random.default_rng(0).normal(size=100)
-        >>> windows = np.stack([signal[start : start + 20] for start in range(0, 80, 5)])[:, None]
-        >>> linked, hop = overlapping_windows(windows)
-        >>> bool(linked.all()), hop
-        (True, 5)
-    """
-    count, steps = len(series), series.shape[-1]
-    least = max(4, steps // 10)
-    if count < 4 or steps <= least:
-        return np.zeros(max(0, count - 1), dtype=bool), 0
-    some = _spread(count - 1, _PAIRS)
-    found = np.bincount(
-        [hop for a, b in zip(_filled(series[some]), _filled(series[some + 1])) for hop in _hops(a, b, least)],
-        minlength=1,
-    )
-    hops = [int(hop) for hop in np.argsort(-found, kind="stable")[:4] if found[hop] >= max(3, _SOME * len(some))]
-    linked = np.zeros(count - 1, dtype=bool)
-    for hop in hops:
-        for piece in batched(count - 1, rows=_PIECE):
-            first, second = _filled(series[piece]), _filled(series[piece.start + 1 : piece.stop + 1])
-            head = second[:, :, : steps - hop]
-            linked[piece] |= (first[:, :, hop:] == head).all((1, 2)) & (head != head[:, :, :1]).any((1, 2))
-    return linked, hops[0] if hops else 0
-
-
-def window_blocks(linked: NDArray[np.bool_], *, most: float = 0.05) -> NDArray[np.int64]:
-    """Return blocks of overlapping windows as groups (N,); long ones are cut into pieces of at most `most` of the rows.
-
-    Example:
-        >>> window_blocks(np.array([True, True, False, True]), most=1.0).tolist()
-        [0, 0, 0, 1, 1]
-    """
-    blocks = np.concatenate([[0], np.cumsum(~linked)])
-    starts, sizes = np.unique(blocks, return_index=True)[1], np.bincount(blocks)
-    longest = max(1, int(most * len(blocks)))
-    pieces = -(-sizes // longest)
-    inside = (np.arange(len(blocks)) - starts[blocks]) * pieces[blocks] // sizes[blocks]
-    return np.unique(np.stack([blocks, inside], axis=1), axis=0, return_inverse=True)[1].reshape(-1)
-
-
-def across(linked: NDArray[np.bool_], test: NDArray[np.bool_], reach: int) -> NDArray[np.bool_]:
-    """Return which rows (N,) overlap a row of the other side, at most `reach` rows away in a chain of windows."""
-    blocks = np.concatenate([[0], np.cumsum(~linked)])
-    out = np.zeros(len(test), dtype=bool)
-    for away in range(1, min(reach, len(test) - 1) + 1):
-        meets = (blocks[away:] == blocks[:-away]) & (test[away:] != test[:-away])
-        out[away:] |= meets
-        out[:-away] |= meets
-    return out
 
 
 def blocked_columns(frame: pd.DataFrame, labels: NDArray[Any]) -> list[str]:
@@ -154,19 +91,6 @@ def _shuffled_blocks(codes: NDArray[np.int64], kinds: NDArray[np.int64]) -> floa
     table /= table.sum(axis=1, keepdims=True)
     same = table @ table.T
     return 1 + float((1 - same[kinds[1:], kinds[:-1]]).sum())
-
-
-def _hops(first: NDArray[Any], second: NDArray[Any], least: int) -> list[int]:
-    """Return the hops at which the end of one window (channels, T) is the start of the next one."""
-    steps = first.shape[1]
-    starts = np.flatnonzero((first[:, 1 : steps - least + 1] == second[:, :1]).all(axis=0)) + 1
-    fits = [int(h) for h in starts if np.array_equal(first[:, h:], second[:, : steps - h])]
-    return [h for h in fits if (second[:, : steps - h] != second[:, :1]).any()][:1]
-
-
-def _filled(series: NDArray[Any]) -> NDArray[Any]:
-    """Return the values with a number in place of NaN, which equals nothing."""
-    return np.where(np.isnan(series), np.finfo(series.dtype).max, series) if series.dtype.kind == "f" else series
 
 
 def digests(rows: Tensor | Batch, places: Rows) -> list[int]:

@@ -26,6 +26,7 @@ from isotropy.evaluation.task import (
     refuse_unknown,
     task_note,
 )
+from isotropy.evaluation.windows import Overlaps, overlaps
 
 Rows = NDArray[np.int64]
 _TEST_FRACTION = 0.2
@@ -76,7 +77,7 @@ def divide(data: Data, seed: int, names: Sequence[str] = ("label",)) -> Division
         UserError: labels that no probe can learn or be scored on.
     """
     labels = _labels(data, names)
-    linked, hop = _overlaps(data) if labels else (np.zeros(0, dtype=bool), 0)
+    windows = _overlaps(data) if labels else None
     groups = data.groups
     if data.split is not None:
         held_out = np.asarray(data.split) == "test"
@@ -84,16 +85,16 @@ def divide(data: Data, seed: int, names: Sequence[str] = ("label",)) -> Division
     elif labels:
         first = labels[0]
         if groups is None and data.times is None:
-            if hop:
-                groups = leaks.window_blocks(linked)
+            if windows is not None:
+                groups = windows.blocks()
             elif data.windows is not None and data.windows.linked.any():
-                groups = leaks.window_blocks(data.windows.linked)
+                groups = Overlaps.of_file(data.windows.linked, 0).blocks()
         train, test = split(
             first.values, test=_TEST_FRACTION, seed=seed, task=first.task, groups=groups, times=data.times
         )
     else:
         return Division(np.arange(len(data)), np.arange(0))
-    train, notes = _apart(data, train, test, linked, hop) if hop else (train, [])
+    train, notes = _apart(data, train, test, windows) if windows is not None else (train, [])
     if data.times is not None:
         notes = [*_time_notes(data.times, test), *notes]
     for label in labels:
@@ -173,32 +174,35 @@ def _time_notes(times: NDArray[Any], test: Rows) -> list[str]:
     return ["; ".join([*said, cut])] if said else []
 
 
-def _overlaps(data: Data) -> tuple[NDArray[np.bool_], int]:
-    """Return which rows overlap the next one, and the hop, 0 where they are no overlapping windows."""
+def _overlaps(data: Data) -> Overlaps | None:
+    """Return which rows overlap, None where they are no overlapping windows."""
     if data.windows is not None:
-        overlap = data.windows.overlap
-        return data.windows.linked, (data.windows.format.hop or 0) if overlap else 0
+        hop = (data.windows.format.hop or 0) if data.windows.overlap else 0
+        return Overlaps.of_file(data.windows.linked, hop) if hop else None
     if data.modality != "series" or not isinstance(data.values, np.ndarray):
-        return np.zeros(0, dtype=bool), 0
-    return leaks.overlapping_windows(data.values)
+        return None
+    found = overlaps(data.values)
+    return found if found.hop else None
 
 
-def _apart(data: Data, train: Rows, test: Rows, linked: NDArray[np.bool_], hop: int) -> tuple[Rows, list[str]]:
+def _apart(data: Data, train: Rows, test: Rows, windows: Overlaps) -> tuple[Rows, list[str]]:
     """Return the training rows without those that overlap test rows, where the split is ours to make, and a note."""
     steps = data.values.shape[-1]
     held_out = np.zeros(len(data), dtype=bool)
     held_out[test] = True
-    overlapping = leaks.across(linked, held_out, reach=-(-steps // hop) - 1)
-    windows = f"rows are overlapping windows, {hop} steps apart and {steps} long"
+    overlapping = windows.across(held_out, reach=-(-steps // windows.hop) - 1)
+    what = f"rows are overlapping windows, {windows.hop} steps apart and {steps} long"
+    if windows.shuffled:
+        what += ", and do not stand in their order"
     if data.split is not None:
         count = int((overlapping & held_out).sum())
-        return train, [f"{windows}: {count:,} of {len(test):,} test rows overlap training rows"] if count else []
+        return train, [f"{what}: {count:,} of {len(test):,} test rows overlap training rows"] if count else []
     left_out = train[overlapping[train]]
     said = f" ({len(left_out):,} training rows that overlap test rows are left out)" if len(left_out) else ""
     if data.times is not None:
-        return np.setdiff1d(train, left_out), [f"{windows}: earlier rows train and later ones test{said}"]
+        return np.setdiff1d(train, left_out), [f"{what}: earlier rows train and later ones test{said}"]
     kept = "blocks of them" if data.groups is None else "whole groups"
-    return np.setdiff1d(train, left_out), [f"{windows}: {kept} are kept on one side of the split{said}"]
+    return np.setdiff1d(train, left_out), [f"{what}: {kept} are kept on one side of the split{said}"]
 
 
 def _block_notes(data: Data, labels: Sequence[Label], test: Rows) -> list[str]:
