@@ -36,6 +36,26 @@ def test_rows_of_few_directions_or_of_names_are_not_called_near_copies():
     assert said(np.hstack([names, numbers]).astype(np.float32), train, test) == []
 
 
+def test_near_copies_in_a_table_of_few_columns_are_counted():
+    rng = np.random.default_rng(0)
+    train, test = np.arange(1500), np.arange(1500, 2000)
+    numbers = np.exp(rng.normal(size=(2000, 2)) @ rng.normal(size=(2, 4)) + rng.normal(size=(2000, 4)))
+    codes = np.eye(5)[rng.integers(0, 5, 2000)]
+    table = np.hstack([numbers, codes]).astype(np.float32)
+    assert said(table, train, test) == [], "a tail, and columns that go together"
+    table[1600:1620, :4] = table[100:120, :4] * (1 + rng.normal(size=(20, 4)) * 1e-5)
+    table[1600:1620, 4:] = table[100:120, 4:]
+    table[1700:1703] = table[200:203]
+    assert said(table, train, test) == [
+        "3 of 500 test rows (0.6%) copy training rows.",
+        "20 of 497 test rows are nearly training rows (100 times nearer than others).",
+    ]
+    whole = rng.integers(0, 40, (2000, 5)).astype(np.float32)
+    assert said(np.unique(whole, axis=0)[:1900], np.arange(1400), np.arange(1400, 1900)) == []
+    mixed = np.hstack([rng.integers(0, 3, (2000, 6)), rng.normal(size=(2000, 1))]).astype(np.float32)
+    assert said(mixed, train, test) == [], "where all but one column are equal by chance, that one decides"
+
+
 def test_copies_of_rows_with_a_mask_need_the_same_mask():
     values, mask = torch.ones(4, 1, 6), torch.ones(4, 1, 6, dtype=torch.bool)
     mask[1, 0, 3] = False

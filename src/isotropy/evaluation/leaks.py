@@ -20,6 +20,9 @@ FEWEST_DIRECTIONS = 12
 _TWO_VALUED = 0.2  # of the columns: of names, one-hot, a rare one that two rows share is nearly all of their cosine
 _HASHED = 4096  # elements of a row, evenly spread: enough to tell rows apart
 _WIDEST = 256  # random directions keep distances to within a tenth (Johnson and Lindenstrauss 1984)
+_FAR_NEARER = 0.01  # of the distance to the fifth neighbour
+_FIFTH, _SEVERAL, _BY_CHANCE = 5, 3, 1e-4
+_ASKED = 512  # test rows at a time
 _PIECE = 4096
 _FEWEST_VALUES = 4
 
@@ -30,8 +33,9 @@ def duplicates(
     """Return a line where test rows are copies of training rows, and one where they nearly are.
 
     Copies are equal as they are stored. Nearly equal is a cosine above .999 of standardised features, among at most
-    5,000 test and 5,000 training rows, evenly spread, and only where the features span at least 12 directions (the
-    effective rank) and few of them have two values: else rows are that close by chance.
+    5,000 test and 5,000 training rows, evenly spread, where the features span at least 12 directions (the effective
+    rank) and few of them have two values. Elsewhere rows are that close by chance, and nearly equal is a hundredth of
+    the distance to the fifth neighbour at most, with small differences in three columns and more.
 
     Args:
         rows: all rows as they are stored (N, ...). parts: numbers of the training and test rows.
@@ -44,9 +48,10 @@ def duplicates(
         lines.append(f"{copies.sum():,} of {len(copies):,} test rows ({_percent(copies.mean())}) copy training rows.")
     others = features[1][~np.isin(probed[1], parts[1][copies])]
     keys, asked = (part[_spread(len(part), COMPARED)] for part in (features[0], others))
-    near = _near(keys, asked) if len(asked) and len(keys) > 1 else 0
-    if near:
-        lines.append(f"{near:,} of {len(asked):,} test rows are nearly training rows (cosine above {NEAR}).")
+    if len(asked) and len(keys) > 1:
+        near, how = _near(keys, asked)
+        if near:
+            lines.append(f"{near:,} of {len(asked):,} test rows are nearly training rows ({how}).")
     return lines
 
 
@@ -112,21 +117,55 @@ def digests(rows: Tensor | Batch, places: Rows) -> list[int]:
     return found
 
 
-def _near(train: Floats, test: Floats) -> int:
-    """Return how many test rows have a training row in nearly their own direction."""
+def _near(train: Floats, test: Floats) -> tuple[int, str]:
+    """Return how many test rows have a training row nearly where they are, and what that means."""
     mean, spread = train.mean(axis=0), train.std(axis=0)
     kept = spread > 1e-6 * (1 + np.abs(mean))
     keys, queries = ((part[:, kept] - mean[kept]) / spread[kept] for part in (train, test))
+    if not kept.any():
+        return 0, ""
     two_valued = ((keys == keys.min(axis=0)) | (keys == keys.max(axis=0))).all(axis=0)
-    if not len(two_valued) or two_valued.mean() > _TWO_VALUED:
-        return 0
+    columns = keys, queries
     if keys.shape[1] > _WIDEST:
         directions = np.random.default_rng(0).normal(size=(keys.shape[1], _WIDEST)).astype(np.float32)
         keys, queries = keys @ directions, queries @ directions
-    if not effective_rank(keys) >= FEWEST_DIRECTIONS:
-        return 0
+    if two_valued.mean() > _TWO_VALUED or not effective_rank(keys) >= FEWEST_DIRECTIONS:
+        return _far_nearer((keys, queries), columns), f"{1 / _FAR_NEARER:.0f} times nearer than others"
     keys, queries = (part / np.maximum(np.linalg.norm(part, axis=1, keepdims=True), 1e-12) for part in (keys, queries))
-    return sum(int(((queries[piece] @ keys.T).max(axis=1) > NEAR).sum()) for piece in batched(len(queries), rows=1024))
+    pieces = batched(len(queries), rows=_ASKED)
+    return sum(int(((queries[piece] @ keys.T).max(axis=1) > NEAR).sum()) for piece in pieces), f"cosine above {NEAR}"
+
+
+def _far_nearer(parts: tuple[Floats, Floats], columns: tuple[Floats, Floats]) -> int:
+    """Return how many test rows are far nearer to a training row than to the one that is fifth.
+
+    In m dimensions the ratio of the two distances is below r by chance in a part 1 - (1 - r^m)^4 of the rows, about
+    4 r^m: m is read from the median of the ratios, and r is where that is one row of 10,000, .01 at most. The row and
+    its neighbour differ, by little, in three columns and more: columns of few values are often equal by chance, and
+    then the others decide alone.
+
+    Args:
+        parts: training (n, D) and test (m, D) rows in which neighbours are found. columns: all of their columns.
+    """
+    keys, queries = parts
+    if len(keys) <= _FIFTH:
+        return 0
+    ratios, several = [], []
+    lengths = np.square(keys).sum(axis=1)
+    for piece in batched(len(queries), rows=_ASKED):
+        near = np.argpartition(lengths - 2 * queries[piece] @ keys.T, _FIFTH, axis=1)[:, :_FIFTH]
+        # Of numbers in 32 bits products leave nothing of a difference that is small: it is taken here itself.
+        apart = np.abs(columns[1][piece][:, None] - columns[0][near]).astype(np.float64)
+        distance = np.sqrt(np.square(apart).sum(axis=2))
+        order = distance.argsort(axis=1)
+        first, fifth = (distance[np.arange(len(order)), order[:, place]] for place in (0, -1))
+        ratios.append(np.where(fifth > 0, first / np.maximum(fifth, 1e-300), 1.0))
+        several.append((apart[np.arange(len(order)), order[:, 0]] > 0).sum(axis=1) >= _SEVERAL)
+    ratio = np.concatenate(ratios)
+    median = float(np.median(ratio[ratio > 0])) if (ratio > 0).any() else 1.0
+    dimensions = np.log(1 - 0.5 ** (1 / (_FIFTH - 1))) / np.log(min(median, 0.999))
+    rare = (_BY_CHANCE / (_FIFTH - 1)) ** (1 / dimensions)
+    return int(((ratio < min(_FAR_NEARER, rare)) & np.concatenate(several)).sum())
 
 
 def _spread(count: int, most: int) -> Rows:
