@@ -46,6 +46,13 @@ def test_the_leaderboard_is_whole_on_a_narrow_terminal(lines):
     for part in (".979±.013", ".800±.013", ".910±.013", ">x1.2e+02", "2m03s", "12ms", "3072", "9996", "10m10s of 10m"):
         assert part in text, part
     assert "Train center_subtraction." in text and "the intervals are rough" in text
+    assert "guessing" not in text
+
+
+def test_what_guessing_scores_is_the_last_line(lines):
+    found = board(METHOD, FREE) | {"majority": 0.25, "search_by_chance": 0.84}
+    (line,) = (one.split() for one in lines(found) if one.startswith("guessing"))
+    assert line == ["guessing", ".250", ".250", ".840", "-", "-", "-", "-", "-"]
 
 
 def test_without_a_label_it_shows_what_two_seeds_share(lines):

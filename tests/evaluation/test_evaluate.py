@@ -190,6 +190,23 @@ def test_imbalanced_classes_are_not_led_by_the_accuracy():
     assert any("of the training rows are 0: AUROC decides" in note for note in found["notes"])
 
 
+def test_what_guessing_scores_stands_beside_every_score_of_imbalanced_classes(capsys):
+    rng = np.random.default_rng(0)
+    y = (rng.random(600) < 0.1).astype(int)
+    pairs = {"us": pair(y, 1.0), "raw": pair(y, 3.0)}
+    found = evaluate(pairs, y[:300], y[300:], ours="us", label="kind")
+    drawn = np.mean([(y[:300] == one).mean() for one in y[300:]])
+    assert found["search_by_chance"] == pytest.approx(drawn, abs=1e-12)
+    assert found["sentence"].count("(.500 by guessing)") == 2
+    assert f"({drawn:.3f} by guessing)".replace("0.", ".") in found["sentence"]
+    show_evidence(found)
+    lines = [line.split() for line in capsys.readouterr().out.splitlines() if line.startswith("guessing")]
+    assert [line[1] for line in lines] == [".500", ".500"]
+    even = np.arange(600) % 3
+    found = evaluate({"us": pair(even, 1.0), "raw": pair(even, 3.0)}, even[:300], even[300:], ours="us")
+    assert "guessing" not in found["sentence"] and found["search_by_chance"] == pytest.approx(1 / 3)
+
+
 @pytest.mark.parametrize(
     ("names", "line"),
     [(["liner"], "did you mean 'linear'"), (["knn", "knn"], "given twice"), ([], "choose among linear, knn")],

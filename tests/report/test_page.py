@@ -319,8 +319,10 @@ def test_numbers_on_the_page_are_those_of_the_run(page, table):
     text = page.locator("body").inner_text()
     rows = page.locator("table.scores").last.locator("tbody tr:not(.axis)")
     assert [rows.nth(n).locator("td.n").first.inner_text() for n in range(rows.count())] == [
-        number(line["value"]) for line in entry["ranking"]
+        *(number(line["value"]) for line in entry["ranking"]),
+        number(entry["majority"]),
     ]
+    assert rows.last.locator("td").first.inner_text() == "guessing"
     drawn = page.locator("td.bar svg").evaluate_all("all => all.map(one => one.getAttribute('aria-label'))")
     assert drawn == [
         f"{number(line['value'])}, interval {number(line['low'])} to {number(line['high'])}"

@@ -6,7 +6,7 @@ from rich.table import Table
 from rich.text import Text
 
 from isotropy.cli.show import OUT, say
-from isotropy.evaluation.score import number
+from isotropy.evaluation.score import SEARCH, guessed, number
 from isotropy.report.leaderboard import NONE, factor_text, short_time
 
 
@@ -41,6 +41,10 @@ def show_leaderboard(board: dict[str, Any]) -> None:
             NONE if row.get("width") is None else str(row["width"]),
             row.get("verdict", NONE),
         )
+    if labelled and (guess := guessed(board)):
+        same = number(guess[board["metric"]]) if board["metric"] in guess else NONE
+        chance = [same, same, number(guess[SEARCH]) if SEARCH in guess else NONE]
+        table.add_row(Text("guessing", style="dim"), *chance, *([NONE] * 5))
     OUT.print(table, soft_wrap=False)
     for text in board.get("notes", []):
         say(text, "dim")

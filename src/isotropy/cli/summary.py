@@ -7,8 +7,7 @@ from typing import Any
 from isotropy.diagnostics.answers import LEARNING, NOT_KNOWN, few_label_line
 from isotropy.diagnostics.verdict import Verdict
 from isotropy.evaluation.beside import compared
-from isotropy.evaluation.leaderboard import SEARCH
-from isotropy.evaluation.score import number
+from isotropy.evaluation.score import SEARCH, by_chance, number
 
 _HELPS = {"yes": "would still help", "no": "would hardly help", NOT_KNOWN: "may or may not help"}
 _PROBE = "probe a label: isotropy probe RUN PATH --label NAME"
@@ -74,13 +73,14 @@ def _of_label(found: dict[str, Any]) -> Iterator[str]:
             for one in found["scores"]
             if one["evaluator"] == "few_labels" and one["detail"]["size"] == few["size"] and _is_beside(one, found)
         ]
-        yield f"few labels  {metric} {number(few['ours'])} with {few['size']}, {compared(others)}"
+        reached = f"{metric} {number(few['ours'])}{by_chance(found, metric)} with {few['size']}"
+        yield f"few labels  {reached}, {compared(others)}"
     for line in _all_labels(found):
         yield f"all labels  {line}"
     searched = [one for one in found["scores"] if one["evaluator"] == "search" and one["metric"] == SEARCH]
     ours = next((one for one in searched if one["representation"] == found["ours"]), None)
     if ours and (others := [one for one in searched if _is_beside(one, found)]):
-        yield f"search      {SEARCH} {number(ours['value'])}, {compared(others)}"
+        yield f"search      {SEARCH} {number(ours['value'])}{by_chance(found, SEARCH)}, {compared(others)}"
 
 
 def _is_beside(line: dict[str, Any], found: dict[str, Any]) -> bool:
@@ -91,5 +91,6 @@ def _all_labels(found: dict[str, Any]) -> Iterator[str]:
     """Yield the line of the score with all labels, where there is one and something free beside it."""
     ours = next((line for line in found["ranking"] if line["representation"] == found["ours"]), None)
     if ours and (others := [line for line in found["ranking"] if _is_beside(line, found)]):
-        said = f"{found['metric']} {number(ours['value'])} on {found['rows']['test']:,} test rows"
+        reached = f"{found['metric']} {number(ours['value'])}{by_chance(found, found['metric'])}"
+        said = f"{reached} on {found['rows']['test']:,} test rows"
         yield f"{said}, {compared(others)}"

@@ -7,13 +7,14 @@ from rich.table import Table
 from rich.text import Text
 
 from isotropy.cli.show import OUT, say
-from isotropy.evaluation.score import curves, evaluator_title, extras, lookup, number, with_interval
+from isotropy.evaluation.score import curves, evaluator_title, extras, guessed, lookup, number, with_interval
 from isotropy.io.visible import in_line
 
 # Characters of a row with one score, its reader and a difference; each further column needs 19 more.
 _NARROW, _COLUMN = 80, 19
 # Characters of a name, and of one size of the few-label curve beside it.
 _NAME, _SIZE = 22, 8
+_GUESSING = Text("guessing", style="dim")
 
 
 def show_evidence(found: dict[str, Any]) -> None:
@@ -56,6 +57,10 @@ def _all_labels(found: dict[str, Any]) -> tuple[list[str], list[list[str | Text]
                 *("" if score is None else _interval(score) for score in others),
             ]
         )
+    guess = guessed(found)
+    if found["metric"] in guess:
+        cells = [number(guess[metric]) if metric in guess else "" for metric in [metric for _, metric in beside]]
+        lines.append([_GUESSING, number(guess[found["metric"]]), "", "", *cells])
     return ["representation", "score", "read by", "trained minus this", *(metric for _, metric in beside)], lines
 
 
@@ -71,6 +76,8 @@ def _few_labels(found: dict[str, Any]) -> tuple[list[str], list[list[str | Text]
         [_named(name, found), *(_halved(drawn[name][size]) if size in drawn[name] else "" for size in sizes)]
         for name in names
     ]
+    if (guess := guessed(found).get(found["metric"])) is not None:
+        cells.append([_GUESSING, *([number(guess)] * len(sizes))])
     return ["labels", *(size.replace(" a ", "\na ") for size in sizes)], cells
 
 

@@ -10,7 +10,7 @@ from isotropy.evaluation.beside import LEVEL, best_free, compared, outcome
 from isotropy.evaluation.evaluators import ALL_LABELS
 from isotropy.evaluation.intervals import percentile
 from isotropy.evaluation.resampling import Resampled
-from isotropy.evaluation.score import Score, number
+from isotropy.evaluation.score import SEARCH, Score, by_chance, number
 
 Pair = tuple[Score, Resampled]
 FEW = "10 a class"
@@ -44,11 +44,13 @@ def conclude(comparison: dict[str, Any], scores: Sequence[Score], samples: Seque
     if mine and others:
         if best := best_free(others):
             found |= {"best": best["representation"], "outcome": outcome(best["difference"])}
-        sentences.append(f"with all labels the trained encoder reaches {number(mine['value'])}, {compared(others)}.")
+        reached = f"{number(mine['value'])}{by_chance(comparison, metric)}"
+        sentences.append(f"with all labels the trained encoder reaches {reached}, {compared(others)}.")
     if few:
-        sentences.append(_of_few(few, pairs, ours))
-    if searched := _at(pairs, ours, lambda score: score.evaluator == "search" and score.metric == "precision at 10"):
-        sentences.append(f"In search, precision at 10 is {searched}.")
+        sentences.append(_of_few(few, pairs, comparison))
+    chance = by_chance(comparison, SEARCH)
+    if searched := _at(pairs, ours, lambda score: score.evaluator == "search" and score.metric == SEARCH, chance):
+        sentences.append(f"In search, {SEARCH} is {searched}.")
     return found | {"sentence": f"{comparison['label']}: {' '.join(sentences)}".strip()}
 
 
@@ -145,14 +147,16 @@ def _labels_for(score: float, curve: Any, counts: Sequence[int]) -> float:
     return float(np.exp(np.log(counts[place - 1]) + share * (np.log(counts[place]) - np.log(counts[place - 1]))))
 
 
-def _of_few(few: Sequence[dict[str, Any]], pairs: Sequence[Pair], ours: str) -> str:
+def _of_few(few: Sequence[dict[str, Any]], pairs: Sequence[Pair], comparison: dict[str, Any]) -> str:
     """Return the longest range of sizes in which ours is ahead of what is free and what it is worth there, or how
     it compares at the size that is shown."""
     ahead = _longest(few)
     shown = next((row for row in few if row["size"] == FEW), few[len(few) // 2])
     row = shown if shown in ahead or not ahead else ahead[-1]
-    size = row["size"]
-    reached = _at(pairs, ours, lambda score: score.evaluator == "few_labels" and score.detail["size"] == size)
+    size, chance = row["size"], by_chance(comparison, comparison["metric"])
+    reached = _at(
+        pairs, comparison["ours"], lambda one: one.evaluator == "few_labels" and one.detail["size"] == size, chance
+    )
     if not ahead:
         return f"With {size} it reaches {reached}."
     worth = _worth(row["label_factor"])
@@ -164,8 +168,8 @@ def _of_few(few: Sequence[dict[str, Any]], pairs: Sequence[Pair], ours: str) -> 
     return f"{said} With {', '.join(behind)} it is behind." if behind else said
 
 
-def _at(pairs: Sequence[Pair], ours: str, counts: Callable[[Score], bool]) -> str:
-    """Return our score of a kind and how it compares with the others'; empty where either is missing."""
+def _at(pairs: Sequence[Pair], ours: str, counts: Callable[[Score], bool], chance: str) -> str:
+    """Return our score of a kind, what chance scores, and how it compares with the others'; empty where none is."""
     found = {score.representation: (score, sample) for score, sample in pairs if counts(score)}
     if ours not in found or len(found) < 2:
         return ""
@@ -174,7 +178,7 @@ def _at(pairs: Sequence[Pair], ours: str, counts: Callable[[Score], bool]) -> st
         {"representation": name, "value": other.value, "difference": sample.minus(theirs)}
         for name, (other, theirs) in found.items()
     ]
-    return f"{number(score.value)}, {compared(others)}"
+    return f"{number(score.value)}{chance}, {compared(others)}"
 
 
 def _longest(few: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

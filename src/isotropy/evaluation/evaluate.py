@@ -76,8 +76,9 @@ def evaluate(
 
     Returns:
         A dictionary that JSON can hold: format, label, task, classes, majority (the score of always giving the
-        commonest class, in the leading metric), rows, seed, level, resamples, ours, metric, notes, scores (a flat list
-        of `Score.to_json`, ours first), and what `conclusion.conclude` draws from them.
+        commonest class, in the leading metric), search_by_chance (the precision of rows that are drawn at random),
+        rows, seed, level, resamples, ours, metric, notes, scores (a flat list of `Score.to_json`, ours first), and what
+        `conclusion.conclude` draws from them.
 
     Raises:
         UserError: one class only, no baseline, a name that does not exist, features that are not finite.
@@ -230,6 +231,7 @@ def facts_of(problem: Problem, *, ours: str, label: str, notes: Sequence[str]) -
         "task": problem.task,
         "classes": len(problem.classes) or None,
         "majority": _majority(problem),
+        "search_by_chance": _search_by_chance(problem),
         "metric": problem.leading,
         "rows": {"train": len(problem.train_y), "test": len(problem.test_y)},
         "seed": problem.seed,
@@ -273,3 +275,11 @@ def _majority(problem: Problem) -> float:
     if problem.leading == "balanced accuracy":
         return 1 / len(np.unique(problem.test_y[problem.test_y >= 0]))
     return float((problem.test_y == np.bincount(problem.train_y).argmax()).mean())
+
+
+def _search_by_chance(problem: Problem) -> float | None:
+    """Return how often a training row that is drawn at random has the class of a test row; None without classes."""
+    if problem.task != "classes":
+        return None
+    known = problem.test_y[problem.test_y >= 0]
+    return float((np.bincount(problem.train_y, minlength=len(problem.classes)) / len(problem.train_y))[known].mean())

@@ -9,11 +9,10 @@ from isotropy.evaluation.conclusion import FEW, label_curve
 from isotropy.evaluation.evaluators import ALL_LABELS
 from isotropy.evaluation.measured import Measured
 from isotropy.evaluation.resampling import Resampled, over_seeds
-from isotropy.evaluation.score import Score
+from isotropy.evaluation.score import SEARCH, Score
 
 Row = dict[str, Any]
 Picked = tuple[Score, Resampled]
-SEARCH = "precision at 10"
 COLUMNS = ("all", "few", "search")
 
 

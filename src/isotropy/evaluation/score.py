@@ -1,6 +1,6 @@
 """A score and what it was measured with: flat, so that whoever shows scores need not know what was measured."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -11,6 +11,9 @@ from isotropy.evaluation.metrics import first
 
 if TYPE_CHECKING:
     from isotropy.evaluation.problem import Problem
+
+
+SEARCH = "precision at 10"  # decides among what search measures
 
 
 @dataclass(frozen=True)
@@ -112,6 +115,32 @@ def lookup(comparison: dict[str, Any], representation: str, evaluator: str, metr
     wanted = representation, evaluator, metric
     found = (s for s in comparison["scores"] if (s["representation"], s["evaluator"], s["metric"]) == wanted)
     return next(found, None)
+
+
+def guessed(comparison: Mapping[str, Any]) -> dict[str, float]:
+    """Return metric -> the score of guessing, of the metrics that tables show and of which it is known.
+
+    Example:
+        >>> guessed({"metric": "AUROC", "majority": 0.5, "search_by_chance": 0.853})
+        {'AUROC': 0.5, 'precision at 10': 0.853}
+    """
+    found = {comparison["metric"]: comparison.get("majority"), SEARCH: comparison.get("search_by_chance")}
+    return {metric: value for metric, value in found.items() if value is not None}
+
+
+def by_chance(comparison: Mapping[str, Any], metric: str) -> str:
+    """Return what stands behind a score where one class is so common that guessing scores much; else nothing.
+
+    Example:
+        >>> by_chance({"task": "classes", "metric": "AUROC", "majority": 0.5}, "AUROC")
+        ' (.500 by guessing)'
+        >>> by_chance({"task": "classes", "metric": "accuracy", "majority": 0.1}, "accuracy")
+        ''
+    """
+    guess = guessed(comparison).get(metric)
+    if guess is None or comparison["task"] != "classes" or comparison["metric"] == "accuracy":
+        return ""
+    return f" ({number(guess)} by guessing)"
 
 
 def curves(comparison: dict[str, Any]) -> dict[str, dict[str, dict[str, Any]]]:

@@ -8,8 +8,7 @@ from typing import Any
 
 from isotropy.diagnostics.answers import COLLAPSED, FREE, LEARNING, compared_lines, where
 from isotropy.evaluation.baselines import UNTRAINED as UNTRAINED_ENCODER
-from isotropy.evaluation.leaderboard import SEARCH
-from isotropy.evaluation.score import number
+from isotropy.evaluation.score import SEARCH, by_chance, number
 from isotropy.report.figures import typeset
 from isotropy.runs.recommendation import named
 
@@ -153,7 +152,9 @@ def _instead(evidence: list[dict[str, Any]], run: str) -> str:
         scores = {one["representation"]: one["value"] for one in entry["ranking"]}
         best, ours = entry["best"], entry["ours"]
         if best is not None:
-            beside = f" ({number(scores[best])}; the run {number(scores[ours])})" if {best, ours} <= set(scores) else ""
+            chance = by_chance(entry, entry["metric"])
+            run_too = f" ({number(scores[best])}; the run {number(scores[ours])}{chance})"
+            beside = run_too if {best, ours} <= set(scores) else ""
             said.append(f"for {entry['label']} take {named(best)}{beside}")
     found = f"{'; '.join(said)}: nothing that was measured of the run is ahead of it." if said else ""
     label = quote(str(evidence[0]["label"]))

@@ -3,7 +3,7 @@
 from html import escape
 from typing import Any
 
-from isotropy.evaluation.score import curves, evaluator_title, extras, lookup, number
+from isotropy.evaluation.score import curves, evaluator_title, extras, guessed, lookup, number
 from isotropy.report.figures import COLOURS, Legend, lines, ticks, typeset, whisker
 
 _SHOWN = 5  # baselines in the drawing of the few-label curve; the table has all
@@ -58,6 +58,17 @@ def _ranking(entry: dict[str, Any]) -> str:
             f'<td class="n">{number(line["value"])}</td><td class="bar">{whisker(line, low, high)}</td>{cells}'
             f'<td class="n extra" data-name="{"trained minus this:" if gap else ""}">{_difference(gap)}</td></tr>'
         )
+    guess = guessed(entry)
+    if entry["metric"] in guess:
+        cells = "".join(
+            f'<td class="n extra" data-name="{escape(metric)}">{number(guess[metric]) if metric in guess else ""}</td>'
+            for _, metric in beside
+        )
+        score = number(guess[entry["metric"]])
+        out.append(
+            f'<tr class="base"><td>guessing</td><td class="n">{score}</td><td class="bar"></td>{cells}'
+            '<td class="n extra" data-name=""></td></tr>'
+        )
     axis = "".join(
         f'<span style="left:{100 * (tick - low) / (high - low):.1f}%">{_tick(tick)}</span>'
         for tick in ticks(low, high, 3)
@@ -85,6 +96,8 @@ def _few_labels(entry: dict[str, Any]) -> str:
         f"{_cells({size: _with_range(score) for size, score in drawn[name].items()}, sizes)}</tr>"
         for name in names
     )
+    if (guess := guessed(entry).get(entry["metric"])) is not None:
+        rows += f'<tr class="base"><td>guessing</td>{_cells({size: number(guess) for size in sizes}, sizes)}</tr>'
     said = (
         f"mean {escape(entry['metric'])} of {draws} draws of the labels, the same for all; the band is a 95% interval"
     )

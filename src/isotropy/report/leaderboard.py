@@ -7,7 +7,7 @@ from shlex import quote
 from typing import Any
 
 from isotropy.errors import UserError
-from isotropy.evaluation.score import evaluator_title, number
+from isotropy.evaluation.score import SEARCH, evaluator_title, guessed, number
 from isotropy.io.json_file import read_json
 from isotropy.report.figures import typeset, whisker
 from isotropy.report.html import page
@@ -92,7 +92,7 @@ def _table(board: dict[str, Any]) -> str:
     low, high = min((c["low"] for c in drawn), default=0.0), max((c["high"] for c in drawn), default=1.0)
     margin = max(0.04 * (high - low), 0.005)
     size = next((row["few"]["size"] for row in rows if row.get("few")), "few labels")
-    titles = {"few": size, "search": "precision at 10"}
+    titles = {"few": size, "search": SEARCH}
     columns = [titles[name] for name in beside] + (["label factor"] if labelled else [])
     heads = [*columns, "training", "embedding", "width", "verdict"]
     out = [f'<th>{"All labels" if labelled else "Same neighbours"}</th><th class="n">Score</th><th></th>']
@@ -115,6 +115,13 @@ def _table(board: dict[str, Any]) -> str:
             f'<tr class="{"ours" if trained else "base"}"><td>{escape(row["name"])}{reader}</td>'
             f'<td class="n">{number(cell["value"]) if cell else NONE}</td><td class="bar">{bar}</td>{cells}</tr>'
         )
+    if labelled and board["metric"] in (guess := guessed(board)):
+        same = number(guess[board["metric"]])
+        texts = [same, number(guess[SEARCH]) if SEARCH in guess else NONE, *([NONE] * 5)]
+        cells = "".join(
+            f'<td class="n extra" data-name="{escape(head)}:">{one}</td>' for head, one in zip(heads, texts)
+        )
+        lines.append(f'<tr class="base"><td>guessing</td><td class="n">{same}</td><td class="bar"></td>{cells}</tr>')
     return "".join([*lines, "</tbody></table>"])
 
 

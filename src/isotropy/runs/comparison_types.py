@@ -72,6 +72,8 @@ class Board(TypedDict):
     description: str
     label: str
     metric: NotRequired[str]
+    majority: NotRequired[Measured | None]
+    search_by_chance: NotRequired[Measured | None]
     rows_used: NotRequired[Rows]
     test_rows: Count
     budget: float

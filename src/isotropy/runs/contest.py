@@ -240,7 +240,7 @@ class Contest:
         facts: dict[str, Any] = {"label": ""}
         if self.label:
             facts = facts_of(self.problem, ours="", label=self.label, notes=self.notes)
-        shown = ("label", "task", "classes", "majority", "metric", "level", "notes")
+        shown = ("label", "task", "classes", "majority", "search_by_chance", "metric", "level", "notes")
         about = {name: facts[name] for name in shown if name in facts}
         if self.label:
             about["rows_used"] = facts["rows"]

@@ -132,6 +132,7 @@ class Comparison(TypedDict):
     task: Literal["classes", "numbers", "labels"]
     classes: Count | None
     majority: Measured | None
+    search_by_chance: NotRequired[Measured | None]
     metric: str
     rows: Rows
     ours: str
