@@ -86,7 +86,8 @@ def layout_of(path: Path, na: Sequence[str] = ()) -> Layout:
         head = file.read(_HEAD)
         size = file.seek(0, SEEK_END)
         whole = len(head) == size
-        lines = [head if whole else head[: head.rfind(b"\n") + 1]]
+        # Blank lines before the names are none of them; readers leave them out, too.
+        lines = [(head if whole else head[: head.rfind(b"\n") + 1]).lstrip(b"\r\n")]
         for place in np.linspace(_HEAD, max(size - _SAMPLE, _HEAD), _SAMPLES).astype(np.int64) if not whole else ():
             file.seek(int(place))
             piece = file.read(_SAMPLE)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pyarrow import csv
 
 from isotropy.batch import batched
-from isotropy.data import arrow_files, tar_file
+from isotropy.data import arrow_files, csv_rows, tar_file
 from isotropy.data.csv_file import Layout, layout_of
 from isotropy.data.frames import arrow_to_pandas
 from isotropy.data.numpy_files import checked_header
@@ -138,11 +138,10 @@ def _lines(path: Path, names: Sequence[str]) -> list[Block]:
     """Return the blocks of a file of text, which end where a row does: at an end of line outside quotes."""
     blocks = []
     with opening(path), open(path, "rb") as file:
-        header = file.readline()
+        header = csv_rows.header_of(file, path)
         begin = file.tell()
-        while piece := file.read(BYTES):
-            while (piece.count(b'"') % 2 or not piece.endswith(b"\n")) and (line := file.readline()):
-                piece += line
+        separator = _layout(path, _changed(path)).separator if header else ""
+        while piece := csv_rows.whole_rows(file, BYTES, separator, path):
             rows = _count(header + piece, _layout(path, _changed(path)))
             blocks += [Block(path, rows, (begin, begin + len(piece)))] if rows else []
             begin += len(piece)
@@ -195,7 +194,7 @@ def _layout(path: Path, changed: int) -> Layout:
 def _rows_of_text(block: Block, names: Sequence[str], texts: Sequence[str] | None) -> Content:
     with opening(block.path), open(block.path, "rb") as file:
         layout = _layout(block.path, _changed(block.path))
-        header = file.readline()
+        header = csv_rows.header_of(file, block.path)
         begin, end = block.place
         file.seek(begin)
         text = header + file.read(end - begin)
