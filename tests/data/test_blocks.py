@@ -19,8 +19,10 @@ from isotropy.data import (
 )
 from isotropy.data.blocks import blocks, dataset, formats, memory, streamed
 from isotropy.data.blocks.blocks import TrainingRows, sampled_rows
+from isotropy.data.blocks.column import BlockColumn
 from isotropy.data.blocks.dataset import BlockDataset, BlockOrder
 from isotropy.data.blocks.held_out import held_out, numbered
+from isotropy.data.options import Options
 from isotropy.errors import UserError
 
 ROWS = 240
@@ -458,3 +460,79 @@ def test_arrays_beside_arrays_are_groups_and_times(tmp_path, small):
         chosen = np.isin(subject, gone)
         found = held_out(data, np.flatnonzero(chosen[data.sampled]))
         assert np.concatenate([found(number) for number in range(4)]).tolist() == chosen.tolist()
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_what_some_files_lack_is_said(suffix, tmp_path):
+    frame = people()
+    pattern = written(frame, tmp_path, suffix)
+    for path, part in [("part1", frame.iloc[80:160]), ("part3", frame.iloc[:0]), ("part4", frame.iloc[:0])]:
+        name = tmp_path / f"{path}{suffix}"
+        part.to_csv(name, index=False) if suffix == ".csv" else part.to_parquet(name, index=False)
+    with pytest.warns(UserWarning, match="2 files of 5 without rows: 'part3.*, 'part4"):
+        data = read(pattern, stream=True)
+    assert len(data.stream) == ROWS
+    part, name = frame.iloc[80:160].drop(columns="pay"), tmp_path / f"part1{suffix}"
+    part.to_csv(name, index=False) if suffix == ".csv" else part.to_parquet(name, index=False)
+    data = read([tmp_path / f"part{number}{suffix}" for number in range(3)], stream=True)
+    with pytest.raises(UserError, match=rf"part1\{suffix} has no 'pay' .*; other files have it: .*--drop"):
+        for number in range(len(data.stream.blocks)):
+            data.stream.values(number)
+    with pytest.warns(UserWarning, match="without rows"):
+        assert len(read(pattern, stream=True, drop=["pay"]).stream.values(1)) in (17, 80)
+    with pytest.raises(UserError, match="part3.*part4.* have no rows"):
+        read([tmp_path / f"part3{suffix}", tmp_path / f"part4{suffix}"], stream=True)
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".npz"])
+def test_files_of_other_shapes_are_named(suffix, tmp_path):
+    for number, steps in enumerate((16, 16, 8)):
+        array = np.zeros((5, 2, steps), dtype=np.float32)
+        path = tmp_path / f"part{number}{suffix}"
+        np.save(path, array) if suffix == ".npy" else np.savez(path, X=array)
+    with pytest.raises(
+        UserError, match=rf"part2\{suffix}: the rows.* have the shape \(2, 8\), .*part0\{suffix} \(2, 16\)"
+    ):
+        read(str(tmp_path / f"*{suffix}"), stream=True)
+
+
+def test_two_stars_are_folders_of_any_depth(tmp_path):
+    for folder in ("", "a", "a/b"):
+        (tmp_path / folder).mkdir(exist_ok=True)
+        people().to_parquet(tmp_path / folder / "part.parquet", index=False)
+    for pattern in ("**/*.parquet", "**"):
+        assert len(read(str(tmp_path / pattern), stream=True).stream) == 3 * ROWS, pattern
+
+
+def test_a_folder_of_partitions_says_how_it_is_streamed(tmp_path):
+    people().to_parquet(tmp_path, partition_cols=["kind"], index=False)
+    with pytest.raises(UserError, match=r"a folder of partitions is read whole: to stream it .*\*\*/\*\.parquet"):
+        read(tmp_path, stream=True)
+    assert len(read(f"{tmp_path}/**/*.parquet", stream=True).stream) == ROWS
+
+
+def test_what_is_kept_has_one_type_whatever_each_file_makes_of_it(tmp_path):
+    kept = {
+        "whole": ([1, 2], [3, 4], [1, 2, 3, 4]),
+        "gaps": ([1, 2], [None, 4], [1.0, 2.0, np.nan, 4.0]),
+        "texts": ([1, 2], ["x", None], ["1", "2", "x", None]),
+        "truth": ([True, False], ["x", "y"], ["True", "False", "x", "y"]),
+        "empty": ([1, 2], [None, None], [1.0, 2.0, np.nan, np.nan]),
+        "nothing": ([None, None], [None, None], [None] * 4),
+        "day": (
+            pd.to_datetime(["2020-01-01", "2020-01-02"]),
+            [None, None],
+            ["2020-01-01", "2020-01-02", "NaT", "NaT"],
+        ),
+        "dates": (pd.to_datetime(["2020-01-01", None]), ["x", "y"], ["2020-01-01 00:00:00", None, "x", "y"]),
+    }
+    for number in range(2):
+        pd.DataFrame({name: parts[number] for name, parts in kept.items()}).to_parquet(
+            tmp_path / f"part{number}.parquet", index=False
+        )
+    found = blocks.Blocks.of(sorted(tmp_path.iterdir()), Options())
+    for name, (*_, wanted) in kept.items():
+        column = BlockColumn(found, name)
+        assert column[0:1].dtype == column[2:4].dtype == column.dtype, name
+        assert [str(one)[:10] for one in column[0:4]] == [str(one)[:10] for one in wanted], name
+        assert [str(one)[:10] for one in column[1:3]] == [str(one)[:10] for one in wanted[1:3]], name

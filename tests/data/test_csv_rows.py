@@ -27,7 +27,7 @@ def streamed(path, text):
     "value", ['5" pipe', '"5"" pipe"', '"a\nb"', ' "a,""\n""b"', '"a\r\nb"', 'a "b" c"', '""', '"x""y"'], ids=repr
 )
 def test_pieces_end_where_rows_do_whatever_quotes_their_values_have(value, tmp_path, small):
-    rows = [f'{number},{value if number % 7 == 3 else "plain"},{number / 4}' for number in range(200)]
+    rows = [f"{number},{value if number % 7 == 3 else 'plain'},{number / 4}" for number in range(200)]
     found = streamed(tmp_path / "some.csv", ("id,name,size\n" + "\n".join(rows) + "\n").encode())
     assert found["id"].tolist() == list(range(200)) and found["size"].tolist() == [n / 4 for n in range(200)]
 

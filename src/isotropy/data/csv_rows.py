@@ -36,7 +36,7 @@ def whole_rows(file: BinaryIO, size: int, separator: str, path: Path) -> bytes:
     Raises:
         UserError: a row of more than 64 MB, as after a quote that nothing closes.
     """
-    opening = re.compile(rb'(?:^|[\r\n' + re.escape(separator.encode()) + rb'])[ ]*+"')
+    opening = re.compile(rb"(?:^|[\r\n" + re.escape(separator.encode()) + rb'])[ ]*+"')
     piece = file.read(size) + file.readline(_LONGEST)
     done = 0
     while (begin := _open_value(piece, done, opening)) is not None:

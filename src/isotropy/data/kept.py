@@ -52,9 +52,15 @@ def kept_columns(
     return kept
 
 
-def plain_values(column: Any) -> NDArray[Any]:
-    """Return numbers, booleans and dates as they are, and anything else as texts, None where missing."""
+def plain_values(column: Any, dtype: np.dtype[Any] | None = None) -> NDArray[Any]:
+    """Return numbers, booleans and dates as they are, and anything else as texts, None where missing.
+
+    Args:
+        column: (N,). dtype: of the values; by default their own.
+    """
     values: NDArray[Any] = column.to_numpy() if isinstance(column, pd.Series) else np.asarray(column)
-    if values.dtype.kind in "biufM":
-        return values
-    return np.array([None if np.ndim(one) == 0 and pd.isna(one) else str(one) for one in values], dtype=object)
+    wanted = dtype or (values.dtype if values.dtype.kind in "biufM" else np.dtype(object))
+    if wanted.kind != "O":
+        return values.astype(wanted, copy=False)
+    cells = pd.Series(values).astype(object) if values.dtype.kind == "M" else values  # dates as one writes them
+    return np.array([None if np.ndim(one) == 0 and pd.isna(one) else str(one) for one in cells], dtype=object)

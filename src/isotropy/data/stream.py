@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from isotropy.batch import batched
 from isotropy.data import readers, table_files
-from isotropy.data.blocks.blocks import BlockColumn, Blocks
+from isotropy.data.blocks.blocks import Blocks
+from isotropy.data.blocks.column import BlockColumn
 from isotropy.data.data import Data
 from isotropy.data.kept import kept_columns
 from isotropy.data.missing import mask_values
@@ -20,7 +21,7 @@ from isotropy.data.options import Options
 from isotropy.data.other_kind import as_trained_on
 from isotropy.data.preprocess import Preprocess
 from isotropy.data.read import read
-from isotropy.data.recordings.paths import common_folder, files_of, is_pattern, named_by_path
+from isotropy.data.recordings.paths import common_folder, files_of, holds_recordings, is_pattern, named_by_path
 from isotropy.data.recordings.read import read_recordings, slices_of
 from isotropy.data.recordings.windows import Windows
 from isotropy.errors import UserError
@@ -76,8 +77,7 @@ def stream(
         UserError: what `read` raises, or data of another modality.
     """
     cut = preprocess.read_options(folder=False).get("like") is not None
-    shard = isinstance(path, str | Path) and Path(path).suffix.lower() == ".tar"
-    if not cut and (shard or is_pattern(path) or (named_by_path(path) and not isinstance(path, str | Path))):
+    if not cut and _is_several(path):
         _refuse_cutting(cutting)
         return _shards(path, preprocess, keep, Options.of(key=key, na=na, channels=channels))
     if cut or not isinstance(path, str | Path):
@@ -111,6 +111,14 @@ def stream(
         parts = batched(len(data), row_bytes=data.values[:1].nbytes)
     kept = kept_columns(place, keep, na, data)
     return Stream(data.description, len(data), ((data.take(part).values, None) for part in parts), kept=kept)
+
+
+def _is_several(path: Any) -> bool:
+    """Return whether a path names shards: one of WebDataset, a pattern, a folder of files, or several paths."""
+    if not isinstance(path, str | Path):
+        return named_by_path(path)
+    place = Path(path).expanduser()
+    return place.suffix.lower() == ".tar" or is_pattern(path) or (place.is_dir() and holds_recordings(place))
 
 
 def _refuse_cutting(cutting: Mapping[str, Any]) -> None:

@@ -16,10 +16,9 @@ import torch
 from numpy.typing import NDArray
 
 from isotropy.data.archive import Archive, columns_of
-from isotropy.data.blocks.formats import FORMATS, ONLY, TEXTS, Block, BlockFormat, Content
+from isotropy.data.blocks.formats import FORMATS, ONLY, TEXTS, Block, BlockFormat, Content, LacksColumn
 from isotropy.data.image_column import ColumnImages, form_of_column, image_column
 from isotropy.data.infer import infer_modality, known_modality
-from isotropy.data.kept import plain_values
 from isotropy.data.missing import mask_values
 from isotropy.data.options import Options
 from isotropy.data.preprocess import Preprocess
@@ -27,7 +26,7 @@ from isotropy.data.readers import read_file
 from isotropy.data.tar_file import array_column
 from isotropy.data.tensors import Pieces
 from isotropy.data.unequal import as_values, series_columns
-from isotropy.errors import UserError
+from isotropy.errors import UserError, counted, listed
 from isotropy.rng import bits, integers, keys
 
 # What is looked at in memory beside training: so many rows, or fewer where they would take more bytes.
@@ -73,9 +72,15 @@ class Blocks:
                 f"{files[0].name} cannot be streamed: {', '.join(FORMATS)} files are read in blocks, others whole"
             )
         format, names = FORMATS[suffixes[0]], _named_arrays(options, files[0])
-        blocks = tuple(block for path in files for block in format.split(path, names))
-        if not blocks:
-            raise UserError(f"{files[0].name} has no rows")
+        parts = {path: format.split(path, names) for path in files}
+        empty = [path.name for path, found in parts.items() if not found]
+        if len(empty) == len(files):
+            raise UserError(f"{listed(empty, 3)} ha{'s' if len(files) == 1 else 've'} no rows")
+        if empty:
+            warnings.warn(
+                f"{counted(len(empty), 'file')} of {len(files)} without rows: {listed(empty, 3)}", stacklevel=2
+            )
+        blocks = tuple(block for found in parts.values() for block in found)
         return cls(tuple(files), format, blocks, options, names)
 
     def like(self, preprocess: Preprocess) -> "Blocks":
@@ -113,8 +118,23 @@ class Blocks:
         for number, (begin, end) in enumerate(pairwise(self.starts)):
             here = rows[slice(*np.searchsorted(rows, (begin, end)))] - begin
             if len(here):
-                parts.append(_taken(first if number == 0 else self._load(number, (), None), here))
+                content = first if number == 0 else self._load(number, (), None)
+                self._check_shapes(number, content, first)
+                parts.append(_taken(content, here))
         return self._together(parts), rows
+
+    def _check_shapes(self, number: int, content: Content, first: Content) -> None:
+        """Raise UserError where the rows of a block have another shape than those of the first."""
+        if isinstance(first, pd.DataFrame) or isinstance(content, pd.DataFrame):
+            return
+        for name in first:
+            shape, others = content[name].shape[1:], first[name].shape[1:]
+            if shape != others:
+                what = f" of {name!r}" if name != ONLY else ""
+                raise UserError(
+                    f"{self.blocks[number].path}: the rows{what} have the shape {shape}, and those of "
+                    f"{self.blocks[0].path} {others}: bring them to one, or give the files apart"
+                )
 
     def values(self, number: int, columns: Sequence[str] = (), texts: Sequence[str] = ()) -> Any:
         """Return the values of a block's rows as a preprocessing takes them.
@@ -128,7 +148,7 @@ class Blocks:
             return self.images.decoded(cells, self.blocks[number].path.name)
         if self.columns:
             wanted = [name for name in self.columns if not columns or name in sources_of(columns, self.columns)]
-            frame = mask_values(cast(pd.DataFrame, self._load(number, wanted, texts)), self.options.na)
+            frame = mask_values(self._frame(number, wanted, texts), self.options.na)
             # What is wrong with a value names its row.
             frame.index = pd.RangeIndex(self.starts[number], self.starts[number + 1])
             if known_modality(self.modality).takes_frames:
@@ -169,6 +189,15 @@ class Blocks:
             return {name: arrays[name] for name in arrays.shapes}
         return content
 
+    def _frame(self, number: int, wanted: Sequence[str], texts: Sequence[str]) -> pd.DataFrame:
+        try:
+            return cast(pd.DataFrame, self._load(number, wanted, texts))
+        except LacksColumn as error:
+            if len(self.files) == 1:
+                raise
+            hint = "other files have it: add it there, or train without it (--drop; drop=[...] in Python)"
+            raise UserError(f"{error}; {hint}") from error
+
     def _together(self, parts: list[Content]) -> Any:
         frames = [part for part in parts if isinstance(part, pd.DataFrame)]
         if not frames:
@@ -184,29 +213,6 @@ class Blocks:
             whole.to_csv(written, index=False)
             groups = [self.options.group] if self.options.group in whole.columns else []
             return read_file(written, self.options.na, [*self.options.columns_of_text, *groups])
-
-
-@dataclass(frozen=True)
-class BlockColumn:
-    """A column or array beside the values of blocks, (N,), of which a slice is read when it is asked for.
-
-    Args:
-        blocks: whose. name: of the column.
-    """
-
-    blocks: Blocks
-    name: str
-
-    def __getitem__(self, rows: slice) -> NDArray[Any]:
-        """Return the values of consecutive rows: numbers, dates, booleans or texts."""
-        begin, end, _ = rows.indices(len(self.blocks))
-        first, last = np.searchsorted(self.blocks.starts, (begin, end), side="right") - 1
-        parts = [
-            np.asarray(self.blocks.beside(number, self.name))
-            for number in range(first, min(last + 1, len(self.blocks.blocks)))
-        ]
-        start = self.blocks.starts[first]
-        return plain_values(np.concatenate(parts)[begin - start : end - start])
 
 
 class TrainingRows:

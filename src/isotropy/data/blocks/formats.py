@@ -31,6 +31,10 @@ ONLY = ""
 BYTES = 1 << 22
 
 
+class LacksColumn(UserError):
+    """A file has no column or array of a name that was asked for."""
+
+
 @dataclass(frozen=True)
 class Block:
     """Consecutive rows of a file that are read at once.
@@ -225,7 +229,7 @@ def _check(path: Path, names: Sequence[str], there: Sequence[str]) -> None:
     for name in names:
         check_once(path, name, there)
         if name not in there:
-            raise UserError(f"{path} has no {name!r}{nearest(name, list(there))}")
+            raise LacksColumn(f"{path} has no {name!r}{nearest(name, list(there))}")
 
 
 # Formats that say nothing of types: what a column is shows in all its values.

@@ -51,6 +51,11 @@ def streamed(dataset: Any, options: Options, stream: bool | None) -> Data | None
     if stream is None and not kinds <= FORMATS.keys():
         return None
     for path in files:
+        if arrow_files.is_partitioned(path):
+            raise UserError(
+                f"{path}: a folder of partitions is read whole: to stream it without the columns that its folders are "
+                f"called, name its files, as '{path}/**/*.parquet'"
+            )
         if not path.is_file():
             raise UserError(f"{path} does not exist")
     size = sum(FORMATS[path.suffix.lower()].bytes_of(path) for path in files if kinds <= FORMATS.keys())

@@ -76,11 +76,18 @@ def files_of(dataset: Any) -> list[Path]:
     if path.is_dir() and not is_one_file(path):
         return _of_folder(path)
     if is_pattern(path):
-        matches = sorted(Path(one) for one in glob(str(path)))
-        if not matches:
+        found = matches(path)
+        if not found:
             raise UserError(f"{path} matches no file")
-        return matches
+        return found
     return [path]
+
+
+def matches(pattern: Path) -> list[Path]:
+    """Return what a pattern matches, sorted; ** is folders of any depth, and what is in them is matched, not they."""
+    found = [Path(one) for one in glob(str(pattern.expanduser()), recursive=True)]
+    deep = "**" in pattern.parts
+    return sorted(path for path in found if not (deep and path.is_dir()))
 
 
 def _below(folder: Path) -> Iterator[Path]:
