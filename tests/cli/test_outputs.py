@@ -53,3 +53,13 @@ def test_the_choices_of_a_wide_table_are_not_all_named():
     hint = nearest("x", [f"column {place:03d}" for place in range(400)])
     assert hint.endswith("column 038, column 039, and 360 more)")
     assert len(hint) < 600
+
+
+@pytest.mark.parametrize(
+    ("out", "reads"), [("days/new.csv", "days/*.csv"), ("days/new.csv", "days"), ("days/a/new.csv", "days/**/*.csv")]
+)
+def test_what_the_next_call_would_read_is_not_written(out, reads, home):
+    (home / "days/a").mkdir()
+    with pytest.raises(UserError, match="would be one of those of .*days"):
+        check_out(home / out, [".csv"], folder=home / "run", reads=[None, reads])
+    check_out(home / "days/a/new.csv", [".csv"], folder=home / "run", reads=["days/*.csv"])

@@ -253,7 +253,7 @@ def test_files_and_folders_of_images_and_arrays_of_an_archive_are_kept(files, tm
         kept_columns(tmp_path / "a.npz", ["X"], data=read(tmp_path / "a.npz"))
 
 
-def test_several_files_are_embedded_as_one_and_in_shards_that_go_on(trained, cli, tmp_path):
+def test_several_files_are_embedded_as_one_and_in_shards_that_go_on(trained, cli, tmp_path, monkeypatch):
     rows = pd.read_csv(trained / "rows.csv", dtype={"id": "str"})
     for part in range(3):
         rows[part * len(rows) // 3 : (part + 1) * len(rows) // 3].to_parquet(tmp_path / f"rows{part}.parquet")
@@ -266,3 +266,15 @@ def test_several_files_are_embedded_as_one_and_in_shards_that_go_on(trained, cli
     (Path("all.parquet") / "part-00001.parquet").unlink()
     assert f"({len(rows) - 7} were there before)" in cli(*call, "--out", "all.parquet").out
     pd.testing.assert_frame_equal(pd.read_parquet("all.parquet"), pd.read_parquet("one.parquet"))
+    # A folder of them is the same, and data that change behind a pattern, wherever it begins, are other data.
+    (tmp_path / "apart").mkdir()
+    for part in range(3):
+        (tmp_path / f"rows{part}.parquet").rename(tmp_path / f"apart/rows{part}.parquet")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for place, out in (("apart", "folder.parquet"), ("~/apart/*.parquet", "home.parquet")):
+        call = ("embed", trained / "run", place, "--keep", "id", "--shard-rows", 7, "--out", out)
+        assert cli(*call).code == 0
+        pd.testing.assert_frame_equal(pd.read_parquet(out), pd.read_parquet("one.parquet"))
+    rows[:4].to_parquet(tmp_path / "apart/rows3.parquet")
+    said = cli(*call)
+    assert said.code == 2 and "was begun with other data" in said.err

@@ -6,10 +6,10 @@ import os
 import sys
 import warnings
 from dataclasses import dataclass, field
-from glob import glob
 from pathlib import Path
 from typing import Any, NotRequired, Self, TypedDict
 
+from isotropy.data.recordings.paths import is_pattern, matches
 from isotropy.errors import UserError
 from isotropy.io.atomic import write_atomically
 from isotropy.io.checksum import checksum
@@ -122,8 +122,8 @@ def _digest(data: bytes) -> str:
 def _digest_of(paths: Any) -> str:
     """Return what changes when a file does: the names, sizes and times of all."""
     found = []
-    named = [str(path) for path in ([paths] if isinstance(paths, str | Path) else paths)]
-    for place in (Path(one).expanduser() for name in named for one in sorted(glob(name)) or [name]):
+    named = [Path(path).expanduser() for path in ([paths] if isinstance(paths, str | Path) else paths)]
+    for place in (one for path in named for one in (matches(path) if is_pattern(path) else [path])):
         inside = sorted(Path(root, name) for root, _, names in os.walk(place) for name in names)
         for file in inside or [place] * place.exists():
             stat = file.stat()
