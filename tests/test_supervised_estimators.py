@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
+from sklearn.model_selection import cross_val_score
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import isotropy
@@ -55,6 +56,61 @@ def test_unlabelled_rows_are_nan_none_or_minus_one() -> None:
     assert np.array_equal(named.predict(x), named.classes_[first.predict(x)])
 
 
+_CLASSES = np.array(["setosa", "versicolor", "virginica"])
+_HIDDEN = np.arange(150) % 3 > 0
+
+
+@pytest.mark.parametrize(
+    "named",
+    [
+        np.where(_HIDDEN, "nan", _CLASSES[np.arange(150) // 50]),  # numpy's text of NaN
+        np.where(_HIDDEN, "-1", _CLASSES[np.arange(150) // 50]),
+        [float("nan") if gone else name for gone, name in zip(_HIDDEN, _CLASSES[np.arange(150) // 50], strict=True)],
+        pd.Series(np.where(_HIDDEN, None, _CLASSES[np.arange(150) // 50]), dtype="string"),
+        np.ma.array(_CLASSES[np.arange(150) // 50], mask=_HIDDEN),
+    ],
+)
+def test_unlabelled_rows_beside_names_are_no_class_in_any_container(named: Any) -> None:
+    x, _ = load_iris(return_X_y=True)
+    model = classifier().fit(x, named)
+    assert model.classes_.tolist() == _CLASSES.tolist() and model.model_.detail["labels"] == 50
+
+
+def test_text_classes_that_are_numbers_may_be_minus_one() -> None:
+    x, y = load_iris(return_X_y=True)
+    assert classifier().fit(x, (y - 1).astype(str)).classes_.tolist() == ["-1", "0", "1"]
+
+
+def test_missing_booleans_leave_booleans() -> None:
+    x, y = load_iris(return_X_y=True)
+    labels = pd.Series(np.where(_HIDDEN, None, y > 0)).astype("boolean")
+    assert classifier().fit(x, labels).classes_.tolist() == [False, True]
+
+
+def test_scores_are_of_the_rows_with_a_label() -> None:
+    x, y = load_iris(return_X_y=True)
+    model = classifier().fit(x, y)
+    expected = model.score(x[~_HIDDEN], y[~_HIDDEN])
+    for labels in (np.where(_HIDDEN, -1, y), np.where(_HIDDEN, np.nan, y), np.where(_HIDDEN, None, y)):
+        assert model.score(x, labels) == expected
+    assert model.score(x, np.where(_HIDDEN, -1, y), sample_weight=np.ones(150)) == expected
+    named = classifier().fit(x, _CLASSES[y])
+    assert named.score(x, np.where(_HIDDEN, None, _CLASSES[y])) == expected
+    numbers = SelfSupervisedRegressor(random_state=0, **SHORT).fit(x, x[:, 0])
+    expected = numbers.score(x[~_HIDDEN], x[~_HIDDEN, 0])
+    assert numbers.score(x, np.where(_HIDDEN, np.nan, x[:, 0])) == pytest.approx(expected)
+    folds = cross_val_score(classifier(), x, np.where(_HIDDEN, -1, y), cv=2)
+    assert (folds > 0.6).all()
+
+
+def test_a_regressor_refuses_dates_and_sees_masks() -> None:
+    x, y = load_iris(return_X_y=True)
+    with pytest.raises(ValueError, match="y holds dates"):
+        SelfSupervisedRegressor(**SHORT).fit(x, pd.Timestamp(2020, 1, 1) + pd.to_timedelta(y, "D"))
+    model = SelfSupervisedRegressor(random_state=0, **SHORT).fit(x, np.ma.array(x[:, 0], mask=_HIDDEN))
+    assert model.model_.detail["labels"] == 50
+
+
 def test_minus_one_and_one_alone_are_classes() -> None:
     x, y = load_breast_cancer(return_X_y=True)
     model = classifier().fit(x[:200], 2 * y[:200] - 1)
@@ -79,6 +135,8 @@ def test_a_regressor_takes_minus_one_for_a_number_and_nan_for_none() -> None:
         (["a", 1] * 10, "mixes text with numbers"),
         ([np.inf, 1.0] * 10, "infinite"),
         ([0, 1] * 9, "inconsistent numbers of samples"),
+        ([0, -1] * 10, "only the class 0"),
+        ([-1] * 20, "y has no label"),
     ],
 )
 def test_labels_that_are_none_are_refused(y: list[Any], said: str) -> None:
@@ -103,6 +161,19 @@ def test_groups_and_joint_training() -> None:
     options = {**SHORT["finetune_options"], "joint": 0.1}
     model = classifier(finetune_options=options).fit(x, y, groups=np.arange(150) // 5)
     assert model.predict(x).shape == (150,) and not hasattr(model, "_prepared")
+
+
+def test_labels_and_options_that_cannot_be_are_refused_before_training(monkeypatch) -> None:
+    monkeypatch.setattr("isotropy.estimator.encoder.train", lambda *args, **kwargs: pytest.fail("it trains"))
+    x, y = load_iris(return_X_y=True)
+    with pytest.raises(ValueError, match="only the class 1"):
+        classifier().fit(x, np.ones(150))
+    with pytest.raises(ValueError, match="is 2 in every training row"):
+        SelfSupervisedRegressor(**SHORT).fit(x, np.full(150, 2.0))
+    with pytest.raises(ValueError, match="several labels a row"):
+        classifier().fit(x, [("a", "b"), ("a",)] * 75)
+    with pytest.raises(ValueError, match="views has no setting 'masc'"):
+        classifier(finetune_options={"views": {"masc": 0.1}}).fit(x, y)
 
 
 @pytest.mark.parametrize(

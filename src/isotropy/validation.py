@@ -6,7 +6,7 @@ finite number first.
 
 from collections.abc import Callable, Sequence
 from math import isfinite
-from numbers import Real
+from numbers import Integral, Real
 
 from isotropy.errors import UserError
 
@@ -100,6 +100,20 @@ def at_least(least: int, /, **values: int) -> None:
     for name, value in values.items():
         if isinstance(value, bool) or not isinstance(value, int) or value < least:
             raise UserError(f"{name} must be a whole number of at least {least}, not {value!r}")
+
+
+def whole_below(most: int, /, **values: int) -> None:
+    """Raise a UserError that names the first of `values` that is not a whole number of at least 0 and below `most`.
+
+    Example:
+        >>> whole_below(1 << 32, seed=-1)
+        Traceback (most recent call last):
+        isotropy.errors.UserError: seed must be a whole number of at least 0 and below 2^32, not -1
+    """
+    for name, value in values.items():
+        if isinstance(value, bool) or not isinstance(value, Integral) or not 0 <= value < most:
+            power = most.bit_length() - 1
+            raise UserError(f"{name} must be a whole number of at least 0 and below 2^{power}, not {value!r}")
 
 
 def within(low: float, high: float, /, **values: float) -> None:

@@ -1,8 +1,11 @@
 """Fine-tuning: the probe at round 0, what held-out rows choose, every kind of data, and what is refused."""
 
+from datetime import date
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from torch import nn
@@ -175,7 +178,17 @@ def test_frozen_epochs_leave_the_encoder_alone():
         (list(np.linspace(0, 1, 40)), {"task": "classes"}, "no two of its 40 rows have the same"),
         ([3.5] * 40, {}, r"is 3.5 in every training row"),
         ([0.5, np.inf] * 20, {"task": "numbers"}, r"holds an infinite number"),
-        (["a", "b"], {}, r"2 labels for 40 rows"),
+        (["a", "b"], {}, r"label has 2 values for 40 rows"),
+        ([1] * 40, {}, r"only the class 1 is in"),
+        ([f"n{number}" for number in range(40)], {}, "no two of its 40 rows have the same"),
+        (["a", "b"] * 20, {"task": "class"}, r"task = 'class' is unknown \(did you mean 'classes'"),
+        ([date(2020, 1, 1), date(2020, 1, 2)] * 20, {"task": "numbers"}, r"label kind: holds dates"),
+        (["a", "b"] * 20, {"budget": -1.0}, r"budget must be at least 0, not -1.0"),
+        (["a", "b"] * 20, {"budget": "10m"}, r"budget must be a finite number, not '10m'"),
+        (["a", "b"] * 20, {"seed": -1}, r"seed must be a whole number of at least 0 and below 2\^32, not -1"),
+        (["a", "b"] * 20, {"seed": 0.5}, r"seed must be a whole number"),
+        (["a", "b"] * 20, {"views": {"masc": 0.1}}, r"views has no setting 'masc' \(did you mean 'mask'"),
+        (["a", "b"] * 20, {"views": 3}, r"views = 3 must be a dictionary"),
         (["a", "b"] * 20, {"groups": [1, 2]}, r"2 groups for 40 rows"),
         (["a", "b"] * 20, {"patiense": 3}, r"no setting 'patiense' \(did you mean 'patience'"),
         (["a", "b"] * 20, {"lr": 0.0}, r"lr must be above 0"),
@@ -201,6 +214,51 @@ def test_one_label_a_class_is_the_probe():
         "inner",
         "outer",
     }
+
+
+def test_one_label_of_each_of_three_classes_is_enough():
+    x, _ = circles(40)
+    labels = np.full(40, None, dtype=object)
+    labels[:3] = ["a", "b", "c"]
+    model = narrow(x).finetune(x, labels)
+    assert model.classes == ("a", "b", "c") and model.detail["labels"] == 3
+
+
+def test_views_of_a_table_need_no_word_on_corruption():
+    x, y = circles(60)
+    assert narrow(x).finetune(x, y, epochs=1, folds=2, views={"mask": 0.3}).predict(x).shape == (60,)
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        ["a", float("nan"), "b"] * 20,
+        np.array(["a", np.nan, "b"] * 20),
+        np.ma.array(["a", "a", "b"] * 20, mask=[False, True, False] * 20),
+        pd.Series(["a", None, "b"] * 20, dtype="string"),
+        pd.Series(["a", None, "b"] * 20, dtype="category"),
+    ],
+)
+def test_missing_labels_of_every_container_are_no_class(labels):
+    x, _ = circles(60)
+    representation = narrow(x)
+    model = representation.finetune(x, labels, epochs=1, folds=2)
+    assert model.classes == ("a", "b") and model.detail["labels"] == 40
+    plain = representation.finetune(x, ["a", None, "b"] * 20, epochs=1, folds=2)
+    assert np.array_equal(model.predict_proba(x), plain.predict_proba(x))
+    assert model.score(x, labels) == plain.score(x, ["a", None, "b"] * 20)
+
+
+def test_several_labels_a_row_are_refused_in_words():
+    x, _ = circles(40)
+    with pytest.raises(UserError, match="^label kind: holds several labels a row, and fine-tuning predicts one"):
+        narrow(x).finetune(x, [("a", "b"), ("a",)] * 20, label="kind")
+
+
+def test_decimals_are_numbers():
+    x, _ = circles(60)
+    model = narrow(x).finetune(x, [Decimal(str(round(value, 3))) for value in x[:, 0]], epochs=1, folds=2)
+    assert model.task == "numbers" and model.score(x, x[:, 0]) > 0.9
 
 
 def test_time_that_is_up_ends_after_a_round():
@@ -236,7 +294,7 @@ def test_a_fine_tuned_network_keeps_what_its_vectors_are_joined_with(tmp_path):
     before, after = representation.transform(series), model.transform(series)
     np.testing.assert_array_equal(before[:, 4:], after[:, 4:])
     assert not np.allclose(before[:, :4], after[:, :4])
-    standardised = model.representation.transform(series, standardise=True)
+    standardised = model.transform(series, standardise=True)
     np.testing.assert_allclose(standardised.std(0)[:4], 1, atol=1e-3)
     model.save(tmp_path / "model")
     again = isotropy.load_finetuned(tmp_path / "model")

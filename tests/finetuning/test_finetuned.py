@@ -3,6 +3,7 @@
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from torch import nn
@@ -95,3 +96,22 @@ def test_a_network_of_words_is_tried_with_real_rows_and_loaded_without_any(tmp_p
     model.save(tmp_path)
     again = isotropy.load_finetuned(tmp_path, encoder=Words(x))
     assert np.array_equal(again.predict_proba(x), model.predict_proba(x))
+
+
+def test_a_score_is_of_classes_that_the_model_knows_however_they_are_written(tmp_path):
+    x = np.random.default_rng(0).normal(size=(60, 2))
+    y = np.where(x[:, 0] > 0, 1.0, 0.0)
+    y[::4] = np.nan
+    here = ~np.isnan(y)
+    model = narrow(x).finetune(x, y, epochs=1, folds=2)
+    expected = model.score(x, y)
+    assert expected > 0.8
+    assert model.score(x[here], y[here].astype(int).astype(str)) == expected
+    with pytest.raises(UserError, match="no class of the 60 rows, such as 'yes', is one of the model's .0.0, 1.0."):
+        model.score(x, ["yes", "no"] * 30)
+    with pytest.raises(UserError, match="label has 3 values for 60 rows"):
+        model.score(x, [0, 1, 0])
+    dates = pd.Timestamp(2020, 1, 1) + pd.to_timedelta(np.arange(60) % 2, "D")
+    dated = narrow(x).finetune(x, dates, epochs=1, folds=2)
+    dated.save(tmp_path / "dated")
+    assert isotropy.load_finetuned(tmp_path / "dated").score(x, dates) == dated.score(x, dates)

@@ -3,6 +3,8 @@
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from decimal import Decimal
+from numbers import Number
 from typing import Any
 
 import numpy as np
@@ -16,6 +18,7 @@ from isotropy.errors import UserError, nearest
 PARTS = ("train", "test")
 SEVERAL = "labels"  # the task of several labels a row
 _LISTS = (list, tuple, set, frozenset, np.ndarray)
+_TEXT_OF_NAN = "nan"
 
 
 def counted_rows(count: int, name: str) -> str:
@@ -39,7 +42,7 @@ def pop_column(frame: pd.DataFrame, column: Any, what: str) -> tuple[pd.DataFram
 def one_per_row(values: Any, rows: int, what: str) -> "pd.Series[Any]":
     """Return values (N,) or (N, 1) as a column; UserError, naming them, where they are not one for each row."""
     if not isinstance(values, pd.Series):
-        array = as_array(values)
+        array = _with_texts(values) if isinstance(values, list | tuple) else as_array(values)
         array = array[:, 0] if array.ndim == 2 and array.shape[1] == 1 else array
         if array.ndim != 1:
             raise UserError(f"{what} has shape {array.shape}: give one value per row")
@@ -49,31 +52,56 @@ def one_per_row(values: Any, rows: int, what: str) -> "pd.Series[Any]":
     return values
 
 
+def _with_texts(values: Sequence[Any]) -> NDArray[Any]:
+    """Return a list as an array, of objects where texts are in it: numpy makes texts of NaN and numbers beside them."""
+    if not any(isinstance(one, str) for one in values):
+        return as_array(values)
+    array = np.empty(len(values), dtype=object)
+    array[:] = values
+    return array
+
+
 def as_labels(values: Any, rows: int, na: Sequence[str] = ()) -> NDArray[Any]:
-    """Return labels (N,): numbers, booleans, or objects; missing ones are NaN or None, texts in `na` too.
+    """Return labels (N,) as `brought_labels` does; UserError where no row has one."""
+    labels = brought_labels(values, rows, na)
+    if pd.isna(labels).all():
+        raise UserError("every label is missing")
+    return labels
 
-    Lists are tuples of names: several labels a row.
 
-    UserError: not one label per row, or none at all.
+def brought_labels(values: Any, rows: int, na: Sequence[str] = ()) -> NDArray[Any]:
+    """Return labels (N,): numbers, booleans, or objects; missing ones are NaN or None, texts in `na` and "nan" too.
+
+    "nan" is what numpy makes of NaN beside texts, and is missing in text files as well. Lists are tuples of names:
+    several labels a row.
+
+    UserError: not one label per row.
+
+    Example:
+        >>> brought_labels(["a", float("nan"), "b"], 3).tolist(), brought_labels(np.array(["a", "nan"]), 2).tolist()
+        (['a', None, 'b'], ['a', None])
     """
     if isinstance(values, list | tuple) and any(isinstance(one, _LISTS) for one in values):
         values = pd.Series(list(values))
     values = one_per_row(values, rows, "label")
     if any(isinstance(one, _LISTS) for one in values):
         return as_label_sets(values)
-    missing = values.isna().to_numpy(dtype=bool) | values.isin(list(na)).to_numpy(dtype=bool)
-    if missing.all():
-        raise UserError("every label is missing")
+    numbers = pd.api.types.is_numeric_dtype(values.dtype)
+    marks = [*na] if numbers else [*na, _TEXT_OF_NAN]
+    missing = values.isna().to_numpy(dtype=bool) | values.isin(marks).to_numpy(dtype=bool)
     # Copies: pandas gives read-only views of its columns.
     boolean = pd.api.types.is_bool_dtype(values.dtype)
     if boolean and not missing.any():
         return values.to_numpy(dtype=np.bool_, copy=True)
-    if pd.api.types.is_numeric_dtype(values.dtype) and not boolean:
+    if numbers and not boolean:
         if not missing.any() and isinstance(values.dtype, np.dtype):
             return values.to_numpy(copy=True)
         exact = np.float64 if missing.any() or pd.api.types.is_float_dtype(values.dtype) else np.int64
         return values.to_numpy(dtype=exact, na_value=np.nan, copy=True)
     labels = values.to_numpy(dtype=object, copy=True)
+    if any(isinstance(one, Decimal) for one in labels) and all(isinstance(one, Number) for one in labels[~missing]):
+        labels[missing] = np.nan
+        return labels.astype(np.float64)
     labels[missing] = None
     return labels
 

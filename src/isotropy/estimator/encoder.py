@@ -133,6 +133,8 @@ class SelfSupervisedEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         kinds = X.kinds if isinstance(X, Data) and self.kinds is None else self.kinds
         values, modality = self._checked(X, reset=True)
         form = X.form if isinstance(X, Data) else {"channels": LAST} if self.channels == LAST else {}
+        if not isinstance(self.standardise, bool | np.bool_):
+            raise UserError(f"standardise = {self.standardise!r} must be True or False")
         data = Data(values, modality, kinds=_of_columns(kinds, values), form=form)
         recipe = self._recipe(modality, len(values))
         network = self.encoder if isinstance(self.encoder, nn.Module) else None

@@ -1,17 +1,21 @@
 """Pretraining on all rows and fine-tuning on those with a label, as a scikit-learn classifier and regressor."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date
 from pathlib import Path
+from re import fullmatch
 from typing import Any, Self
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from sklearn.base import ClassifierMixin, RegressorMixin
+from sklearn.metrics import accuracy_score, r2_score
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, column_or_1d
 from torch import nn
 
+from isotropy.data.target_columns import brought_labels
 from isotropy.encoders import Encoder
 from isotropy.errors import UserError
 from isotropy.estimator.encoder import SelfSupervisedEncoder
@@ -19,7 +23,9 @@ from isotropy.evaluation.task import Task
 from isotropy.finetuning import FineTuned
 from isotropy.finetuning.finetune import finetune_rows, groups_of, settings_of
 from isotropy.finetuning.rounds import SelfSupervised
+from isotropy.finetuning.target import Target
 from isotropy.methods import Method
+from isotropy.modalities import MODALITIES
 from isotropy.runs.auto import AUTO
 from isotropy.runs.prepare import Prepared
 
@@ -76,13 +82,16 @@ class _Supervised(SelfSupervisedEncoder):
             raise UserError(
                 f"{type(self).__name__} requires y to be passed, but the target y is None: give a label for some rows"
             )
-        self._checked(X, reset=True)
-        labels = self._labels(y)
-        check_consistent_length(X, labels)
+        values, modality = self._checked(X, reset=True)
+        labels = self._labels(_one_per_row(y))
+        check_consistent_length(values, labels)
+        # Before minutes of pretraining, not after.
+        Target.of(labels, name="y", task=self._task)
         groups = groups_of(groups, len(labels))
         if not isinstance(self.finetune_options, Mapping | None):
             raise UserError(f"finetune_options = {self.finetune_options!r} must be a dictionary of settings")
         settings = settings_of(self.finetune_options or {})
+        settings.check_views(MODALITIES[modality])
         SelfSupervisedEncoder.fit(self, X)
         made = self.representation_
         values, _ = self._checked(X, reset=False)
@@ -113,16 +122,40 @@ class _Supervised(SelfSupervisedEncoder):
         check_is_fitted(self)
         self.model_.save(folder)
 
-    def _labels(self, y: Any) -> NDArray[Any]:
+    def _scored(
+        self, metric: Callable[..., float], X: Any, y: NDArray[Any], there: NDArray[np.bool_], weight: Any
+    ) -> float:
+        """Return a metric of the predictions of the rows of `X` that have a label in `y`."""
+        if not there.any():
+            raise UserError("y has no label: there is nothing to score")
+        predicted = self.predict(X)
+        check_consistent_length(predicted, y, weight)
+        weight = None if weight is None else np.asarray(weight)[there]
+        return float(metric(_plainly(y[there]), predicted[there], sample_weight=weight))
+
+    def _labels(self, y: NDArray[Any]) -> NDArray[Any]:
         """Return the labels (N,), missing ones NaN or None."""
         raise NotImplementedError
+
+
+def _one_per_row(y: Any, *, warn: bool = True) -> NDArray[Any]:
+    """Return labels (N,) as an array, of whatever holds them; missing ones are NaN or None."""
+    if isinstance(y, list | tuple | pd.Series) and any(isinstance(one, tuple | set | frozenset) for one in y):
+        raise UserError("y holds several labels a row, and fine-tuning predicts one: give a column of 0 and 1 for each")
+    listed = isinstance(y, list | tuple) and not any(np.ndim(one) for one in y)
+    extended = isinstance(y, pd.Series) and not isinstance(y.dtype, np.dtype)
+    if listed or extended or isinstance(y, np.ma.MaskedArray):
+        y = brought_labels(y, len(y))
+    y = column_or_1d(y, warn=warn)
+    return brought_labels(y, len(y)) if y.dtype.kind in "OU" else y
 
 
 class SelfSupervisedClassifier(ClassifierMixin, _Supervised):
     """Learns an encoder from all rows, and fine-tunes it into a classifier on the rows that have a label.
 
-    In `y` NaN, None and, where at least two classes remain without it, -1 mean an unlabelled row; few labels are spread
-    to such rows where that helps. `transform` gives the embeddings of the fine-tuned encoder.
+    In `y` NaN, None, masked values and -1 mean an unlabelled row, also as the texts that numpy makes of NaN and -1
+    beside texts; -1 and 1 alone are two classes. Few labels are spread to unlabelled rows where that helps. `score` is
+    of the rows that have a label. `transform` gives the embeddings of the fine-tuned encoder.
 
     Args:
         finetune_options: settings of `isotropy.finetuning.FineTuning`, such as {"epochs": 50, "lr": 1e-4}.
@@ -151,8 +184,9 @@ class SelfSupervisedClassifier(ClassifierMixin, _Supervised):
     def fit(self, X: Any, y: Any = None, groups: Any = None) -> Self:
         """Train the encoder on all rows of `X`, then fine-tune it on those that have a class in `y`; see the class."""
         super().fit(X, y, groups)
-        self.classes_ = np.unique(self._named)
-        del self._named
+        # The model's are Python's own; those of scikit-learn have the type of `y`.
+        y = _one_per_row(y, warn=False)
+        self.classes_ = np.unique(_plainly(y[~_unlabelled(y)]))
         return self
 
     def predict(self, X: Any) -> NDArray[Any]:
@@ -166,34 +200,56 @@ class SelfSupervisedClassifier(ClassifierMixin, _Supervised):
         found: NDArray[np.float64] = model.predictions_stored(rows)
         return found[:, [model.classes.index(name) for name in self.classes_.tolist()]]
 
-    def _labels(self, y: Any) -> NDArray[Any]:
-        y = column_or_1d(y, warn=True)
-        missing = np.asarray(pd.isna(y), dtype=bool)
-        marked = np.array([not isinstance(v, str | bool) and v == _UNLABELLED for v in y.tolist()], dtype=bool)
-        rest = y[~missing & ~marked]
-        # Of -1 and 1 alone both are classes: otherwise there would be nothing to learn.
-        if len(pd.unique(rest)) > 1:
-            missing |= marked
-        there = y[~missing]
-        if not len(there):
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Return the accuracy on the rows of `X` that have a class in `y`, as `fit` reads it."""
+        check_is_fitted(self)
+        y = _one_per_row(y)
+        there = ~_unlabelled(y, self.classes_.tolist())
+        return self._scored(accuracy_score, X, y, there, sample_weight)
+
+    def _labels(self, y: NDArray[Any]) -> NDArray[Any]:
+        missing = _unlabelled(y)
+        if missing.all():
             raise UserError("y has no label: all of it is NaN, None or -1")
-        if there.dtype.kind == "O":
-            if len({isinstance(name, str) for name in there}) > 1:
-                raise UserError("y mixes text with numbers: make all classes text")
-            there = np.array(there.tolist())
+        if len({isinstance(name, str) for name in y[~missing]}) > 1:
+            raise UserError("y mixes text with numbers: make all classes text")
+        there = _plainly(y[~missing])
         if there.dtype.kind == "f" and not np.isfinite(there).all():
             raise UserError("y holds an infinite number, which is no class")
         check_classification_targets(there)
-        self._named = there
         labels = y.astype(object)
         labels[missing] = None
         return labels
 
 
+def _plainly(labels: NDArray[Any]) -> NDArray[Any]:
+    """Return labels (N,), none missing, as an array of their own type where they are objects."""
+    return np.array(labels.tolist()) if labels.dtype.kind == "O" else labels
+
+
+def _unlabelled(y: NDArray[Any], classes: Sequence[Any] | None = None) -> NDArray[np.bool_]:
+    """Return which rows have no class: missing ones, and -1 unless it is one of `classes` (by default beside 1)."""
+    missing = np.asarray(pd.isna(y), dtype=bool)
+    marked = ~missing & _marked(y)
+    known = classes or [_UNLABELLED][: set(y[~missing & ~marked].tolist()) == {1}]
+    return missing if _UNLABELLED in known or str(_UNLABELLED) in known else missing | marked
+
+
+def _marked(y: NDArray[Any]) -> NDArray[np.bool_]:
+    """Return which labels are -1, or the text that numpy makes of it beside texts, none of which is a number."""
+    values = y.tolist()
+    found = np.array([not isinstance(one, str | bool | None) and one == _UNLABELLED for one in values], dtype=bool)
+    texts = {one for one in values if isinstance(one, str)}
+    if str(_UNLABELLED) in texts and not any(fullmatch(r"-?\d+", one) for one in texts - {str(_UNLABELLED)}):
+        found |= np.array([one == str(_UNLABELLED) for one in values], dtype=bool)
+    return found
+
+
 class SelfSupervisedRegressor(RegressorMixin, _Supervised):
     """Learns an encoder from all rows, and fine-tunes it into a regressor on the rows that have a number.
 
-    In `y` NaN and None mean an unlabelled row; -1 is a number like any other. The network learns standardised numbers.
+    In `y` NaN, None and masked values mean an unlabelled row; -1 is a number like any other. The network learns
+    standardised numbers. `score` is of the rows that have a number.
 
     Args:
         finetune_options: settings of `isotropy.finetuning.FineTuning`, such as {"epochs": 50, "lr": 1e-4}.
@@ -217,8 +273,14 @@ class SelfSupervisedRegressor(RegressorMixin, _Supervised):
 
     _task: Task = "numbers"
 
-    def _labels(self, y: Any) -> NDArray[Any]:
-        y = column_or_1d(y, warn=True)
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Return the R2 on the rows of `X` that have a number in `y`, as `fit` reads it."""
+        y = _one_per_row(y)
+        return self._scored(r2_score, X, y, ~np.asarray(pd.isna(y), dtype=bool), sample_weight)
+
+    def _labels(self, y: NDArray[Any]) -> NDArray[Any]:
+        if any(isinstance(one, date) for one in y.tolist()):
+            raise UserError("y holds dates: a regressor needs numbers, such as days since the first")
         try:
             numbers = pd.to_numeric(pd.Series(y)).to_numpy(dtype=np.float64)
         except (TypeError, ValueError) as error:

@@ -13,7 +13,7 @@ from isotropy.errors import UserError, counted, nearest
 from isotropy.evaluation.metrics import METRICS, leading_first
 from isotropy.evaluation.score import Measurement
 from isotropy.evaluation.splits import stratified
-from isotropy.evaluation.task import Task, encode, encode_sets, task_of
+from isotropy.evaluation.task import Task, encode, encode_sets, plain, task_of
 
 Rows = NDArray[np.int64]
 Size = int | float
@@ -76,7 +76,7 @@ class Problem:
         if task == "numbers":
             train, test = (_numbers(part) for part in (train_y, beside))
             if np.ptp(test[: len(test_y)]) == 0:
-                raise UserError(f"the label is {test_y[0]!r} in every test row: R2 needs labels that vary")
+                raise UserError(f"the label is {plain(test_y[0])!r} in every test row: R2 needs labels that vary")
             classes, majority = [], 0.0
         elif task == "labels":
             train, test, classes = encode_sets(train_y, beside)
@@ -216,7 +216,8 @@ def _numbers(labels: NDArray[Any]) -> NDArray[np.float64]:
     try:
         return np.asarray(labels).astype(np.float64)
     except (TypeError, ValueError):
-        raise UserError(f"the label is to be read as numbers, and holds {labels[0]!r}: take it as classes") from None
+        held = plain(labels[0])
+        raise UserError(f"the label is to be read as numbers, and holds {held!r}: take it as classes") from None
 
 
 def size_text(size: Size, task: Task = "classes") -> str:

@@ -1,12 +1,13 @@
 """What labels are: classes, numbers or several labels a row, which are missing, and how a prediction is scored."""
 
+from datetime import date
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from isotropy.errors import UserError
+from isotropy.errors import UserError, nearest
 
 Task = Literal["classes", "numbers", "labels"]
 Array = NDArray[Any]
@@ -57,29 +58,52 @@ def decided(labels: Array, task: Task | None = None, name: str = "label") -> Tas
     """Return the task of all labels of a column: the one given, or else what they look like.
 
     Raises:
-        UserError: numbers are wanted, and a label is none; or several labels a row, and there is one, or the reverse;
-            or classes of which no two rows have the same.
+        UserError: an unknown task; numbers are wanted, and a label is none; or several labels a row, and there is one,
+            or the reverse; or classes of which no two rows have the same.
     """
     values = _present(labels)
+    task = checked_task(labels, task, name)
+    if task == "classes" and len(values) > 2 and len(pd.unique(values)) == len(values):
+        refuse_all_different(values, name)
+    return task
+
+
+def checked_task(labels: Array, task: Task | None = None, name: str = "label") -> Task:
+    """Return what `decided` does, of classes of which no two rows have the same, too."""
+    values = _present(labels)
+    if task is not None and task not in TASKS:
+        raise UserError(f"task = {task!r} is unknown{nearest(str(task), TASKS)}")
     several = bool(len(values)) and isinstance(values[0], tuple)
     if task is not None and several != (task == "labels"):
-        what = "holds several labels a row" if several else f"holds one value a row, such as {values[0]!r}"
+        what = "holds several labels a row" if several else f"holds one value a row, such as {plain(values[0])!r}"
         raise UserError(f"label {name} {what}, so this is no task {task}: use {'labels' if several else 'classes'}")
     if task != "numbers":
-        task = task or task_of(labels)
-        if task == "classes" and len(values) > 2 and len(pd.unique(values)) == len(values):
-            other = ": use numbers" if values.dtype.kind in "iuf" else ""
-            raise UserError(
-                f"label {name}: no two of its {len(values):,} rows have the same, so there are no classes{other}"
-            )
-        return task
+        return task or task_of(labels)
+    if any(isinstance(one, date) for one in values[:1]):
+        raise UserError(f"label {name}: holds dates, which are no numbers: give days or seconds since the first")
     if values.dtype.kind not in "biuf":
         wrong = pd.isna(pd.to_numeric(pd.Series(values), errors="coerce")).to_numpy()
         if wrong.any():
             raise UserError(
-                f"label {name}: {values[wrong.argmax()]!r} is no number, so this is no task numbers: use classes"
+                f"label {name}: {plain(values[wrong.argmax()])!r} is no number, so this is no task numbers: use classes"
             )
     return task
+
+
+def refuse_all_different(values: Array, name: str) -> None:
+    """Raise UserError: no two of these labels are the same."""
+    other = ": use numbers" if values.dtype.kind in "iuf" else ""
+    raise UserError(f"label {name}: no two of its {len(values):,} rows have the same, so there are no classes{other}")
+
+
+def plain(value: Any) -> Any:
+    """Return a value of numpy as Python's own, as it is named in messages.
+
+    Example:
+        >>> plain(np.str_("a")), plain(np.int64(3))
+        ('a', 3)
+    """
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def task_note(labels: Array, task: Task, name: str = "label") -> str:
@@ -166,8 +190,10 @@ def _codes_by_name(codes: NDArray[np.int64], labels: Array, classes: list[Any]) 
         return codes
     values = np.asarray(labels)[strange].tolist()
     other = [isinstance(value, str) not in text for value in values]
-    by_name = {_name(value): code for code, value in enumerate(classes)}
-    codes[strange] = [by_name.get(_name(value), -1) if kind else -1 for value, kind in zip(values, other, strict=True)]
+    by_name = {class_name(value): code for code, value in enumerate(classes)}
+    codes[strange] = [
+        by_name.get(class_name(value), -1) if kind else -1 for value, kind in zip(values, other, strict=True)
+    ]
     if all(other) and (codes < 0).all():
         raise UserError(
             f"the test labels, such as {values[0]!r}, are of another type than those of the training, such as "
@@ -176,7 +202,13 @@ def _codes_by_name(codes: NDArray[np.int64], labels: Array, classes: list[Any]) 
     return codes
 
 
-def _name(value: Any) -> str:
+def class_name(value: Any) -> str:
+    """Return a class as text, a whole float as the integer is.
+
+    Example:
+        >>> class_name(1.0), class_name(True), class_name("a")
+        ('1', 'True', 'a')
+    """
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 

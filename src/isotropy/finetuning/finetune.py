@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from isotropy.batch import Batch, take
 from isotropy.data.grouping import as_groups
+from isotropy.data.target_columns import brought_labels
 from isotropy.errors import UserError, nearest
 from isotropy.evaluation.metrics import score_of
 from isotropy.evaluation.task import Task, has_label
@@ -25,8 +26,10 @@ from isotropy.finetuning.rounds import Material, Rounds, SelfSupervised, Trained
 from isotropy.finetuning.settings import FineTuning
 from isotropy.finetuning.spread import may_spread, some_of
 from isotropy.finetuning.target import Target
+from isotropy.modalities import MODALITIES
 from isotropy.representation import Representation, embed_together, example_for
 from isotropy.representation.embeddings import learning_rows
+from isotropy.validation import nonnegative, whole_below
 
 Progress = Callable[[str, int, int], None]
 TUNED = "fine-tuned"
@@ -35,7 +38,7 @@ TUNED = "fine-tuned"
 def finetune(
     representation: Representation,
     data: Any,
-    labels: ArrayLike,
+    labels: Any,
     *,
     label: str = "label",
     task: Task | None = None,
@@ -60,7 +63,7 @@ def finetune(
 
     Args:
         representation: is left as it is. data: rows as its `transform` takes them.
-        labels: (N,), missing ones NaN or None.
+        labels: (N,) as an array, a list, a tensor or a column; missing ones NaN, None or masked.
         label: what it is called. task: "classes" or "numbers"; by default what all labels look like.
         groups: (N,): rows of one group are learnt from or held out together.
         budget: seconds, after which no further round begins; None for none.
@@ -88,9 +91,7 @@ def finetune(
         True
     """
     rows = representation.stored(data)
-    labels = np.asarray(labels)
-    if len(labels) != len(rows):
-        raise UserError(f"there are {len(labels)} labels for {len(rows)} rows: give one per row")
+    labels = brought_labels(labels, len(rows))
     return finetune_rows(
         representation, rows, labels, np.arange(len(rows)), label=label, task=task,
         groups=groups_of(groups, len(rows)), settings=settings_of(settings), budget=budget, seed=seed,
@@ -151,6 +152,10 @@ def finetune_rows(
     """
     begun = perf_counter()
     settings = settings or FineTuning()
+    if budget is not None:
+        nonnegative(budget=budget)
+    whole_below(1 << 32, seed=seed)
+    settings.check_views(MODALITIES[representation.preprocess.modality])
     if settings.joint > 0 and joint is None:
         raise UserError("joint fine-tuning goes on with the method that trained the encoder: give it as `joint`")
     target = Target.of(labels[train], name=label, task=task)

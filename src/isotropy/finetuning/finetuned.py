@@ -8,14 +8,15 @@ from typing import Annotated, Any, Literal, NotRequired, Self, TypedDict
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from isotropy.batch import Batch
-from isotropy.errors import UserError
+from isotropy.data.target_columns import brought_labels
+from isotropy.errors import UserError, counted
 from isotropy.evaluation.features import WIDEST
 from isotropy.evaluation.metrics import score_of
-from isotropy.evaluation.task import has_label
+from isotropy.evaluation.task import has_label, plain
 from isotropy.finetuning.head import Head, Network
 from isotropy.finetuning.neighbours import MOST, Neighbours
 from isotropy.finetuning.target import Target
@@ -145,19 +146,34 @@ class FineTuned:
         outputs = self.outputs_stored(rows)
         return self.target.decoded(outputs) if self.task == "numbers" else probabilities(outputs)
 
-    def transform(self, values: Any) -> NDArray[np.float32]:
-        """Return the embeddings (N, width): the fine-tuned encoder's vectors, beside what they are joined with."""
-        return self.representation.transform(values)
+    def transform(self, values: Any, *, standardise: bool = False) -> NDArray[np.float32]:
+        """Return the embeddings (N, width): the fine-tuned encoder's vectors, beside what they are joined with.
 
-    def score(self, values: Any, labels: ArrayLike) -> float:
-        """Return the accuracy, or R2, on the rows that have a label (N,)."""
-        labels = np.asarray(labels)
+        Args:
+            values, standardise: as of `Representation.transform`.
+        """
+        return self.representation.transform(values, standardise=standardise)
+
+    def score(self, values: Any, labels: Any) -> float:
+        """Return the accuracy, or R2, on the rows that have a label (N,); missing ones are NaN, None or masked.
+
+        UserError: not one label per row, or none that the model knows.
+        """
+        rows = self.representation.stored(values)
+        labels = brought_labels(labels, len(rows))
         here = has_label(labels)
         if not here.any():
             raise UserError(f"label {self.label}: no row has one: there is nothing to score")
-        outputs = self._outputs(values)[here]
+        outputs = self.outputs_stored(rows)[here]
         if self.task == "classes":
-            return score_of("classes", "accuracy", self.target.encoded(labels[here]), outputs)
+            codes = self.target.codes(labels[here])
+            if (codes < 0).all():
+                known = ", ".join(repr(name) for name in self.classes[:8])
+                raise UserError(
+                    f"label {self.label}: no class of the {counted(len(codes), 'row')}, such as "
+                    f"{plain(labels[here][0])!r}, is one of the model's ({known})"
+                )
+            return score_of("classes", "accuracy", codes, outputs)
         return score_of("numbers", "R2", labels[here].astype(np.float64), self.target.decoded(outputs))
 
     def save(self, folder: Path | str) -> None:

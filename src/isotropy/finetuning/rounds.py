@@ -17,7 +17,7 @@ from isotropy.data import ArrayDataset, Preprocess
 from isotropy.finetuning.head import Network
 from isotropy.finetuning.held_out import Rows, losses
 from isotropy.finetuning.optim import LayerwiseOptim
-from isotropy.finetuning.settings import AUGMENTATION, ROUND_STEPS, FineTuning
+from isotropy.finetuning.settings import AUGMENTATION, ONE_VIEW, ROUND_STEPS, FineTuning
 from isotropy.finetuning.supervised import Joint, Supervised
 from isotropy.finetuning.target import Target
 from isotropy.methods.method import Method
@@ -214,5 +214,5 @@ def augmentation(material: Material, labelled: ArrayDataset) -> ViewMaker:
     if not options:
         return Plain()
     given = modality.view_arguments(material.preprocess, labelled)
-    views: ViewMaker = modality.views(**(given | {"num_views": 1, **options}))
+    views: ViewMaker = modality.views(**(given | ONE_VIEW.get(modality.name, {}) | {"num_views": 1, **options}))
     return views

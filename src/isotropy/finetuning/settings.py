@@ -1,12 +1,14 @@
 """How a network is fine-tuned, as data, and what was measured to suit each kind of data."""
 
+import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from torch import nn
 
-from isotropy.errors import UserError
+from isotropy.errors import UserError, nearest
+from isotropy.modalities import VIEWS_OF_THE_DATA, Modality
 from isotropy.training.precision import PRECISIONS
 from isotropy.validation import at_least, fraction, nonnegative, positive
 
@@ -16,6 +18,8 @@ AUGMENTATION: dict[str, dict[str, Any]] = {
     "series": {"scale": 0.1, "jitter": 0.1},
     "image": {"scale": (0.5, 1.0), "jitter": (0.2, 0.2, 0.2, 0.0), "grey": 0.0},
 }
+# What those who set views get where they do not say it: the modality's own default is one number for each of two views.
+ONE_VIEW: dict[str, dict[str, Any]] = {"table": {"corrupt": 0.0}}
 # Steps of a round, after which the held-out rows are looked at: of few rows a pass is hardly a step.
 ROUND_STEPS = 20
 _FEW, _FEW_HEAVY = 5000, 1000
@@ -89,6 +93,18 @@ class FineTuning:
             at_least(0, folds_below=self.folds_below)
         if self.precision not in PRECISIONS:
             raise UserError(f"precision = {self.precision!r} is unknown (valid: {', '.join(PRECISIONS)})")
+
+    def check_views(self, modality: Modality) -> None:
+        """Raise UserError where `views` holds what the modality's views do not take."""
+        if self.views is None:
+            return
+        if not isinstance(self.views, Mapping):
+            raise UserError(f"views = {self.views!r} must be a dictionary of settings of the {modality.name}'s views")
+        named = inspect.signature(modality.views).parameters
+        valid = [name for name in named if name not in (*VIEWS_OF_THE_DATA, "num_views")]
+        for name in self.views:
+            if name not in valid:
+                raise UserError(f"views has no setting {name!r}{nearest(str(name), valid)}")
 
     def few(self, encoder: nn.Module) -> int:
         """Return from how many labelled rows on a part is held out, and not folds, in tuning an encoder."""

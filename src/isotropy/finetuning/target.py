@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -11,7 +12,7 @@ from torch.nn.functional import cross_entropy
 
 from isotropy.errors import UserError
 from isotropy.evaluation.metrics import leading_first
-from isotropy.evaluation.task import Task, decided, encode, has_label
+from isotropy.evaluation.task import Task, checked_task, class_name, encode, has_label, plain, refuse_all_different
 
 _MOST_CLASSES = (
     0.5  # of the labelled rows; where more of them are distinct, what is named a class is a number or a name
@@ -40,7 +41,8 @@ class Target:
         """Return the target of labels (N,), missing ones NaN or None.
 
         Raises:
-            UserError: no label at all, one class only, numbers of one value, or another task than the label's.
+            UserError: no label at all, one class only, classes of which no two rows have the same where most rows have
+                a label, several labels a row, numbers of one value, or another task than the label's.
 
         Example:
             >>> Target.of(np.array(["b", "a", None], dtype=object)).classes
@@ -49,7 +51,12 @@ class Target:
         here = has_label(labels)
         if not here.any():
             raise UserError(f"label {name}: no training row has one: fine-tuning needs some")
-        task = decided(labels, task, name)
+        task = checked_task(labels, task, name)
+        if task == "labels":
+            raise UserError(
+                f"label {name}: holds several labels a row, and fine-tuning predicts one: give a column of 0 and 1 for "
+                "each"
+            )
         there = np.asarray(labels)[here]
         if task == "numbers":
             numbers = there.astype(np.float64)
@@ -58,12 +65,16 @@ class Target:
             if not np.ptp(numbers) > 0:
                 raise UserError(f"label {name}: is {numbers[0]:g} in every training row: there is nothing to learn")
             return cls(name, task, mean=float(numbers.mean()), spread=float(numbers.std()))
-        try:
-            classes = encode(there, there[:0])[2]
-        except UserError:
+        distinct = pd.unique(there)
+        if len(distinct) < 2:
             raise UserError(
-                f"label {name}: only the class {there[0]!r} is in the training rows: at least two classes are needed"
-            ) from None
+                f"label {name}: only the class {plain(there[0])!r} is in the training rows: at least two classes are "
+                "needed"
+            )
+        # One label a class is enough where it is asked about many rows; of names almost every row has one.
+        if 2 < len(distinct) == len(there) > len(labels) / 2:
+            refuse_all_different(there, name)
+        classes = encode(there, there[:0])[2]
         if all(isinstance(value, float) for value in classes) and len(classes) > _MOST_CLASSES * len(there):
             raise UserError(
                 f"label {name}: {len(classes):,} distinct numbers in {len(there):,} rows are no classes: task numbers"
@@ -81,6 +92,23 @@ class Target:
             return (np.asarray(labels).astype(np.float64) - self.mean) / self.spread
         codes = {value: code for code, value in enumerate(self.classes)}
         return np.array([codes.get(value, -1) for value in np.asarray(labels).tolist()], dtype=np.int64)
+
+    def codes(self, labels: NDArray[Any]) -> NDArray[np.int64]:
+        """Return the codes (N,) of classes as anyone writes them, -1 for an unknown one.
+
+        A class that the model holds as a number, a boolean or a date and the labels as text is the same by its name.
+
+        Example:
+            >>> Target("label", "classes", (0.0, 1.0)).codes(np.array(["1", "0", "7"])).tolist()
+            [1, 0, -1]
+        """
+        found = self.encoded(labels)
+        by_name = {class_name(value): code for code, value in enumerate(self.classes)}
+        for place in np.flatnonzero(found < 0):
+            value = plain(labels[place])
+            if type(value) not in {type(name) for name in self.classes}:
+                found[place] = by_name.get(class_name(value), -1)
+        return found
 
     def leading(self, encoded: NDArray[Any]) -> str:
         """Return the metric that decides, of rows with these encoded labels (N,)."""

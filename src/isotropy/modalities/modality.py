@@ -14,6 +14,8 @@ from isotropy.errors import UserError, nearest
 from isotropy.views import OF_THE_ENCODER
 
 Maker = Callable[[Mapping[str, Any], int], nn.Module]
+# Arguments of view makers that come from the data, and are no settings.
+VIEWS_OF_THE_DATA = ("mean", "std", "values", "index", "numeric", "base")
 
 
 @dataclass(frozen=True, kw_only=True)

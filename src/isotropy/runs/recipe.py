@@ -14,7 +14,7 @@ from isotropy.errors import UserError, nearest
 from isotropy.io.json_file import check_arguments
 from isotropy.methods import METHODS, find_method, method_name
 from isotropy.methods.method import Method
-from isotropy.modalities import MODALITIES
+from isotropy.modalities import MODALITIES, VIEWS_OF_THE_DATA
 from isotropy.registry import refuse_unimported
 from isotropy.representation.embeddings import check_embedding
 from isotropy.runs.auto import AUTO, method_for
@@ -114,7 +114,7 @@ class Recipe:
             object.__setattr__(self, "encoder", modality.default_encoder)
         check_options(method, self.method_options, _GIVEN_METHODS, "method")
         views = {key: value for key, value in self.views.items() if key != "name"}
-        check_options(modality.view_maker(self.views.get("name", "")), views, _GIVEN_VIEWS, "views")
+        check_options(modality.view_maker(self.views.get("name", "")), views, VIEWS_OF_THE_DATA, "views")
 
     @classmethod
     def default(cls, method: str | type[Method], modality: str) -> "Recipe":
@@ -262,7 +262,6 @@ _SECTIONS = ("method", "encoder", "views", "optim", "train", "init")
 _INIT: dict[str, Any] = {"weights": str, "freeze": int}
 # Arguments that come from the data and not from the recipe.
 _GIVEN_METHODS = ("encoder", "make_projector", "make_decoder", "n_samples", "numeric")
-_GIVEN_VIEWS = ("mean", "std", "values", "index", "numeric", "base")
 
 
 def _takes_no(method: str, kind: type[Method], modality: str) -> str:
