@@ -14,6 +14,8 @@ import torch
 
 import isotropy
 from data.test_shards import npy, saved, write_tar
+from isotropy.audit.run import audit_run
+from isotropy.cli import main
 from isotropy.data.blocks import blocks, dataset, formats
 from isotropy.errors import UserError
 from isotropy.runs.embedded import Embedded
@@ -61,12 +63,22 @@ def finished(*data, **options):
     return last
 
 
+def same_files(folder):
+    """Assert that two runs wrote the same but for where the rows of the streamed one are."""
+    for name in SAME[1:]:
+        whole, streamed = folder / "whole" / name, folder / "streamed" / name
+        if name != "embeddings.parquet":
+            assert whole.read_bytes() == streamed.read_bytes(), name
+        else:
+            found = pd.read_parquet(streamed).drop(columns=["file", "file_row"])
+            pd.testing.assert_frame_equal(found, pd.read_parquet(whole), check_exact=True)
+
+
 def test_rows_that_fit_are_trained_on_in_the_same_bits_as_in_memory(shards, tmp_path):
     whole = finished(shards / "whole.parquet", RECIPE, label="kind", out=tmp_path / "whole")
     streamed = finished(str(shards / "part*.parquet"), RECIPE, label="kind", stream=True, out=tmp_path / "streamed")
     assert streamed.prepared.data.stream is not None and whole.prepared.data.stream is None
-    for name in SAME[1:]:
-        assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "streamed" / name).read_bytes(), name
+    same_files(tmp_path)
     assert [one["ranking"] for one in streamed.evidence] == [one["ranking"] for one in whole.evidence]
 
 
@@ -100,8 +112,7 @@ def test_groups_and_times_divide_streamed_rows_as_rows_in_memory(option, shards,
     test = whole.prepared.test
     assert not set(machines[test]) & set(machines[whole.prepared.train])
     assert streamed.prepared.test.tolist() == test.tolist() and len(streamed.prepared.dataset) == ROWS - len(test)
-    for name in SAME[1:]:
-        assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "streamed" / name).read_bytes(), name
+    same_files(tmp_path)
 
 
 @pytest.mark.parametrize("container", ["tar", "saved"])
@@ -193,6 +204,35 @@ def test_the_recipe_says_that_rows_were_streamed_and_a_finished_run_is_read_so_a
     assert embedded.run.about["training_rows"] == ROWS - 60
     data, rows = embedded.read_data()
     assert data.stream is not None and len(rows) == 300
+
+
+def test_rows_of_the_sample_are_named_by_their_file_and_their_number_in_it(shards, tmp_path, windows, capsys):
+    finished(str(shards / "part*.parquet"), RECIPE, label="kind", stream=True, out=tmp_path / "run", epochs=1)
+    frames = {path.name: pd.read_parquet(path) for path in shards.glob("part*.parquet")}
+
+    def there(file, row, name):
+        return frames[file][name][row]
+
+    written = pd.read_parquet(tmp_path / "run/embeddings.parquet")
+    assert len(set(written["file"])) == len(frames) and written["row"].tolist() == list(range(300))
+    columns = [name for name in written if name in next(iter(frames.values()))]
+    assert columns
+    for name in columns:
+        found = [there(*place, name) for place in zip(written["file"], written["file_row"], strict=True)]
+        pd.testing.assert_series_equal(written[name], pd.Series(found, name=name), check_dtype=False)
+    listed = audit_run(tmp_path / "run").frame
+    assert listed[["file", "file_row"]].to_numpy().tolist() == written[["file", "file_row"]].to_numpy().tolist()
+    main(["audit", str(tmp_path / "run")])
+    lists = pd.concat([pd.read_csv(path) for path in (tmp_path / "run/audit").glob("*.csv")])
+    first = lists.iloc[0]
+    assert (
+        f"row {first['row']:<8}" in (said := capsys.readouterr().out)
+        and f"{first['file']} row {first['file_row']}" in said
+    )
+    main(["search", str(tmp_path / "run"), "--query", "7", "-k", "2", "--out", str(tmp_path / "near.json")])
+    assert f"{written['file'][7]} row {written['file_row'][7]}" in capsys.readouterr().out
+    for one in json.loads((tmp_path / "near.json").read_text())[0]["neighbours"]:
+        assert [one["file"], one["file_row"]] == written.loc[one["row"], ["file", "file_row"]].tolist()
 
 
 @pytest.mark.parametrize("method", ["lfr", "dacl", "diet"])

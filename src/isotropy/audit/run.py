@@ -27,7 +27,7 @@ from isotropy.runs.settings import label_names
 
 FRAME, SUMMARY, LISTS = "audit.parquet", "audit.json", "audit"
 # What of `Data.origins` stands beside each row.
-_ORIGINS = ("file", "id", "start", "end")
+_ORIGINS = ("file", "file_row", "id", "start", "end")
 _FILES = (".npy", ".csv", ".parquet")
 
 

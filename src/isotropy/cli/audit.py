@@ -55,7 +55,8 @@ def _show(found: Audit, folder: Path, most: int) -> None:
 
 def _told(entry: Mapping[Any, Any]) -> str:
     """Return a row with its file, if it has one, and the reason, which goes on below where the terminal is narrow."""
-    file = f"{in_line(entry['file'])}  " if "file" in entry else ""
+    within = f" row {entry['file_row']}" if "file_row" in entry else ""
+    file = f"{in_line(entry['file'])}{within}  " if "file" in entry else ""
     head = f"  row {entry['row']:<8} {entry['score']:.3f}  {file}"
     width = OUT.width if OUT.is_terminal else sys.maxsize
     return textwrap.fill(str(entry["reason"]), width, initial_indent=head, subsequent_indent=" " * len(head))

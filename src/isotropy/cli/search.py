@@ -87,6 +87,9 @@ def _of_run(
     except UserError as error:
         note(f"rows are shown by their numbers alone: {error}")
         data = None
+    if data is not None and data.stream is not None:
+        files, rows = data.origins.values()
+        beside["place"] = np.array([f"{file} row {row}" for file, row in zip(files, rows, strict=True)], dtype=object)
     return data, opened.vectors, beside
 
 
@@ -190,12 +193,12 @@ def _show(found: _Found, number: int) -> None:
 
 def _answers(found: _Found) -> list[dict[str, Any]]:
     """Return each query with its neighbours, as plain values."""
-    files = None if found.data is None else found.data.files
+    columns = _files(found)
     return [
         {
             "query": name,
             "neighbours": [
-                {"row": row, "score": round(score, 7)} | ({} if files is None else {"file": str(files[row])})
+                {"row": row, "score": round(score, 7)} | {name: column[row] for name, column in columns.items()}
                 for row, score in zip(rows, scores, strict=True)
             ],
         }
@@ -203,9 +206,15 @@ def _answers(found: _Found) -> list[dict[str, Any]]:
     ]
 
 
+def _files(found: _Found) -> dict[str, list[Any]]:
+    """Return where the rows that were searched are, (N,) by name: in which file of images, or of rows that stream."""
+    if found.data is None or found.data.windows is not None:
+        return {}
+    return {name: column.tolist() for name, column in found.data.origins.items()}
+
+
 def _write(found: _Found, out: Path) -> None:
     """Write numbers and scores, one line for each neighbour of each query."""
-    files = None if found.data is None else found.data.files
     try:
         if out.suffix == ".json":
             write_atomically(out, (json.dumps(_answers(found), indent=1) + "\n").encode())
@@ -214,7 +223,10 @@ def _write(found: _Found, out: Path) -> None:
         rows = found.indices.ravel()
         columns = {"query": np.repeat(np.array(found.names, dtype=object), top_k)}
         columns |= {"rank": np.tile(np.arange(1, top_k + 1), len(found.names)), "row": rows}
-        columns |= {} if files is None else {"file": files[rows]}
+        columns |= {
+            name: np.array(column, dtype=object if name == "file" else np.int64)[rows]
+            for name, column in _files(found).items()
+        }
         with writing(out, ["score"], {name: x.dtype for name, x in columns.items()}) as writer:
             writer.write(found.scores.reshape(-1, 1), *columns.values())
     except OSError as error:

@@ -64,9 +64,14 @@ class Data:
 
     @property
     def origins(self) -> dict[str, NDArray[Any]]:
-        """What says where rows are from, (N,) by name: `Windows.columns` of windows, "file" of images in files."""
+        """What says where rows are from, (N,) by name: `Windows.columns` of windows, "file" of images in files.
+
+        Of streamed files "file" and "file_row", the number in it: rows are otherwise counted within the sample.
+        """
         if self.windows is not None:
             return self.windows.columns()
+        if self.stream is not None:
+            return dict(self.stream.places(self.sampled))
         return {} if self.files is None else {"file": self.files}
 
     def part(self, name: str) -> NDArray[np.int64]:

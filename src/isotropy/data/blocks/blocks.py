@@ -23,6 +23,7 @@ from isotropy.data.missing import mask_values
 from isotropy.data.options import Options
 from isotropy.data.preprocess import Preprocess
 from isotropy.data.readers import read_file
+from isotropy.data.recordings.paths import common_folder
 from isotropy.data.tar_file import array_column
 from isotropy.data.tensors import Pieces
 from isotropy.data.unequal import as_values, series_columns
@@ -135,6 +136,14 @@ class Blocks:
                     f"{self.blocks[number].path}: the rows{what} have the shape {shape}, and those of "
                     f"{self.blocks[0].path} {others}: bring them to one, or give the files apart"
                 )
+
+    def places(self, rows: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
+        """Return where rows (R,) are: the "file", below the folder that all are in, and "file_row", from 0, in it."""
+        top, paths = common_folder(self.files), [block.path for block in self.blocks]
+        begins = dict(zip(reversed(paths), self.starts[-2::-1].tolist(), strict=True))  # of a file's first block
+        found = [paths[number] for number in np.searchsorted(self.starts, rows, side="right") - 1]
+        names = np.array([path.relative_to(top).as_posix() for path in found], dtype=object)
+        return {"file": names, "file_row": rows - np.array([begins[path] for path in found], dtype=np.int64)}
 
     def values(self, number: int, columns: Sequence[str] = (), texts: Sequence[str] = ()) -> Any:
         """Return the values of a block's rows as a preprocessing takes them.
