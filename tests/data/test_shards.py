@@ -115,6 +115,33 @@ def test_what_is_wrong_with_a_member_is_named(rows, said, tmp_path):
         read(tmp_path / "bad.tar")
 
 
+def test_what_is_no_member_of_a_row_makes_none(tmp_path):
+    write_tar(tmp_path / "one.tar", [{"cls": b"1"}, {"cls": b"2"}])
+    with tarfile.open(tmp_path / "one.tar", "a") as archive:
+        for name in ("long/._one-000.cls", "README", ".DS_Store", "long/__index__.json"):
+            archive.addfile(tarfile.TarInfo(name))
+    for whole in (True, False):
+        data = read(tmp_path / "one.tar", stream=not whole)
+        assert len(data) == 2 and (data.values if whole else data.stream.values(0))["cls"].tolist() == [1, 2]
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_members_of_a_row_that_are_apart_are_named(stream, tmp_path):
+    def write(members):
+        with tarfile.open(tmp_path / "apart.tar", "w") as archive:
+            for name in members:
+                member = tarfile.TarInfo(name)
+                member.size = 1
+                archive.addfile(member, io.BytesIO(b"1"))
+
+    write(["a.cls", "b.cls", "c.cls", "a.count", "b.count", "c.count"])
+    with pytest.raises(UserError, match=r"apart\.tar: members of the row 'a' are apart: .*--sort=name"):
+        read(tmp_path / "apart.tar", stream=stream)
+    write(["a.cls", "a.count", "b.cls", "b.count", "a.cls", "a.count"])
+    data = read(tmp_path / "apart.tar", stream=stream)
+    assert len(data.stream if stream else data) == 3, "files that were put together have names twice"
+
+
 @pytest.mark.parametrize("cut", ["end", "header", "zip"])
 def test_a_damaged_tar_file_is_an_error_and_never_fewer_rows(cut, tmp_path):
     path = tmp_path / "cut.tar"

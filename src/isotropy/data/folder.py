@@ -97,8 +97,9 @@ def read_images(
         named = "; ".join(f"{name}: {reason}" for name, reason in bad[:5])
         more = f" and {len(bad) - 5} more" if len(bad) > 5 else ""
         raise UserError(
-            f"{name}: {len(bad)} of {len(files)} images cannot be read ({named}{more}): fix or remove them, or "
-            f"allow them to be skipped (max_bad={len(bad)}; --max-bad {len(bad)} on the command line)"
+            f"{name}: {len(bad)} of {len(files)} images cannot be read ({named}{more}): fix or remove them, or, "
+            f"where rows are not streamed, allow them to be skipped (max_bad={len(bad)}; --max-bad {len(bad)} on the "
+            "command line)"
         )
     assert values is not None
     return ImageFolder(values, index["files"], bad, ignored, index["form"], index["lost"], index["places"])

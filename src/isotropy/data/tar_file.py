@@ -22,6 +22,8 @@ _NUMBERS = ("cls", "cls2", "class", "count", "index", "inx", "id")
 _TEXTS = ("txt", "text", "transcript")
 _JSON = ("json", "jsn")
 _HEADER = tarfile.BLOCKSIZE
+# Of so many rows it is seen whether members of theirs come again later, as where all images come before all classes.
+_REMEMBERED = 1000
 
 
 @dataclass(frozen=True)
@@ -36,15 +38,13 @@ class Part:
 def parts(path: Path, size: int) -> list[Part]:
     """Return the rows of a tar file in parts of about `size` bytes each, by its headers alone."""
     found: list[Part] = []
-    rows, begin, key = 0, 0, None
+    rows, begin = 0, 0
     with path.open("rb") as file:
-        for member in _members(file):
-            own = _name(member)[0]
-            if own != key and rows and member.offset - begin >= size:
+        for member, new in _of_rows(file, path):
+            if new and rows and member.offset - begin >= size:
                 found.append(Part(rows, begin, member.offset))
                 rows, begin = 0, member.offset
-            rows += own != key
-            key = own
+            rows += new
         end = file.seek(0, 2)
     return [*found, Part(rows, begin, end)] if rows else found
 
@@ -67,14 +67,12 @@ def read(path: Path, begin: int = 0, end: int | None = None, names: Sequence[str
         data = whole.read() if end is None else whole.read(end - begin)
     rows: list[dict[str, Any]] = []
     there: dict[str, None] = {KEY: None}
-    key = None
     with BytesIO(data) as file:
-        for member in _members(file):
+        for member, new in _of_rows(file, path):
             own, ending = _name(member)
-            if own != key:
+            if new:
                 rows.append({KEY: own} if KEY in names else {})
                 seen: set[str] = set()
-            key = own
             if ending in seen:
                 raise UserError(f"{path}: the row {own!r} has two members {ending!r}")
             seen.add(ending)
@@ -104,14 +102,39 @@ def array_column(columns: Sequence[str]) -> str | None:
     return arrays[0] if len(arrays) == 1 and not any(_is_image(name) for name in columns) else None
 
 
+def _of_rows(file: BinaryIO | BytesIO, path: Path) -> Iterator[tuple[tarfile.TarInfo, bool]]:
+    """Yield the members of a tar file, each with whether it begins a row.
+
+    Raises:
+        UserError: a member of a row that was over before, which would be taken for a row of its own.
+    """
+    key = None
+    seen: dict[str, set[str]] = {}
+    for member in _members(file):
+        own, ending = _name(member)
+        # A name that comes again with what it had is another row, as in files that were put together.
+        if own != key and ending not in seen.get(own, {ending}):
+            raise UserError(
+                f"{path}: members of the row {own!r} are apart: those of a row follow each other (tar --sort=name)"
+            )
+        if own in seen or len(seen) < _REMEMBERED:
+            seen.setdefault(own, set()).add(ending)
+        yield member, own != key
+        key = own
+
+
 def _members(file: BinaryIO | BytesIO) -> Iterator[tarfile.TarInfo]:
-    """Yield the files of a tar file without what WebDataset keeps for itself, `__name__`."""
+    """Yield the files of a tar file that are members of rows, which have a name and an ending, as WebDataset has it.
+
+    What it keeps for itself (`__name__`) is none, nor what macOS writes beside each file (`._name`).
+    """
     size = file.seek(0, 2)
     file.seek(0)
     with tarfile.open(fileobj=file, mode="r:") as archive:
         while (member := archive.next()) is not None:
             archive.members = []  # type: ignore[attr-defined]  # tarfile keeps all that it has seen
-            if member.isfile() and not member.name.rpartition("/")[2].startswith("__"):
+            stem, dot, _ = member.name.rpartition("/")[2].partition(".")
+            if member.isfile() and stem and dot and not stem.startswith("__"):
                 yield member
         # At a damaged header tarfile ends, as it does at zeros.
         file.seek(archive.offset)
