@@ -76,7 +76,8 @@ class NumberText:
         unit = rf"(?:{re.escape(self.unit)})?"
         whole = re.compile(
             rf"(\()?\s*([-+−]?)\s*{unit}\s*([-+−]?)\s*"
-            rf"((?:\d{{1,3}}(?:[{groups}]\d{{2,3}})*[{groups}]\d{{3}}|\d+)(?:{decimal}(?!{_LETTER})\d*)?|{decimal}\d+)"
+            # No number of thousands begins with a zero: "0,159" has decimals.
+            rf"((?:[1-9]\d{{0,2}}(?:[{groups}]\d{{2,3}})*[{groups}]\d{{3}}|\d+)(?:{decimal}(?!{_LETTER})\d*)?|{decimal}\d+)"
             r"((?:[eE][-+]?\d+)?)"
             rf"\s*{unit}\s*(\))?"
         )
