@@ -43,7 +43,8 @@ def in_brief(trait: Trait) -> str:
         'job = cook\\nor baker 80% (3.2 x)'
     """
     if trait.lift is None:
-        return f"{in_line(trait.column)} {written(trait.here)} (others {written(trait.elsewhere)})"
+        here, others = written(trait.here, trait.elsewhere), written(trait.elsewhere, trait.here)
+        return f"{in_line(trait.column)} {here} (others {others})"
     how = f"{trait.lift:.1f} x" if trait.lift else "never"
     return f"{in_line(trait.column)} = {in_line(trait.value)} {float(trait.here):.0%} ({how})"
 

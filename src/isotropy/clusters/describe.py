@@ -99,7 +99,8 @@ def _of_numbers(
         difference = (here - elsewhere) / spread
         if _counts(difference, counts[number], len(x) - counts[number]):
             means = (here + offset, elsewhere + offset)
-            said = [_date(mean, whole=spread > _DAY) if dates else _rounded(mean) for mean in means]
+            digits = _digits(*means)
+            said = [_date(mean, whole=spread > _DAY) if dates else float(f"{mean:.{digits}g}") for mean in means]
             into[number].append(Trait(name, None, said[0], said[1], round(difference, 3)))
 
 
@@ -163,21 +164,29 @@ def _counts(difference: float, here: float, elsewhere: float) -> bool:
     return abs(difference) >= max(_LEAST, _DEVIATIONS * float(np.sqrt(1 / here + 1 / elsewhere)))
 
 
-def written(mean: float | str) -> str:
-    """Return a mean of a trait as a person writes it: four significant digits, never in powers of ten above 1.
+def written(mean: float | str, other: float | str) -> str:
+    """Return a mean of a trait as a person writes it beside the other one: so that both differ, without powers of ten.
 
     Example:
-        >>> written(35970.0), written(1234567.0), written(-0.5), written("1999-01-31")
+        >>> written(35970.0, 20000.0), written(1234567.0, 3.0), written(-0.5, 0.0), written("1999-01-31", "1999-02-01")
         ('35,970', '1,235,000', '-0.5', '1999-01-31')
+        >>> written(1e12 + 1.5, 1e12), written(1e12, 1e12 + 1.5)
+        ('1,000,000,000,001.5', '1,000,000,000,000')
     """
-    if isinstance(mean, str):
-        return mean
-    return f"{float(f'{mean:.4g}'):,.0f}" if abs(mean) >= 1000 else f"{mean:.4g}"
+    if isinstance(mean, str) or isinstance(other, str):
+        return str(mean)
+    digits = _digits(mean, other)
+    rounded = float(f"{mean:.{digits}g}")
+    if abs(mean) < 1000:
+        return f"{mean:.{digits}g}"
+    return f"{rounded:,.0f}" if rounded.is_integer() else f"{rounded:,.{digits - len(str(int(abs(rounded))))}f}"
 
 
-def _rounded(value: float) -> float:
-    """Return four significant digits."""
-    return float(f"{value:.4g}")
+def _digits(one: float, other: float) -> int:
+    """Return how many significant digits tell two numbers apart: four, or as many as leave two of their difference."""
+    largest, apart = max(abs(one), abs(other)), abs(one - other)
+    # Floats have 17.
+    return min(17, max(4, 3 + int(np.floor(np.log10(largest / apart))))) if apart else 4
 
 
 def _date(seconds: float, *, whole: bool) -> str:

@@ -129,5 +129,5 @@ def _trait(trait: dict[str, Any]) -> str:
     if trait["value"] is not None:
         lift = "" if trait.get("lift") is None else f", {trait['lift']:.2g} times as often as in all rows"
         return f"{trait['column']} is {trait['value']} in {here:.0%} of its rows, elsewhere in {elsewhere:.0%}{lift}"
-    means = f"is {written(here)} on average, elsewhere {written(elsewhere)}"
+    means = f"is {written(here, elsewhere)} on average, elsewhere {written(elsewhere, here)}"
     return f"{trait['column']} {means} ({trait['difference']:+.2g} deviations)"
