@@ -12,9 +12,11 @@ from runner import Paper
 from defaults.criteria import CLAIMS
 from defaults.halves import HALVES, sets_of
 from defaults.measured import baseline, one
+from defaults.tables import every_method as every_method
 from defaults.tables import first_table as first_table
 from defaults.tables import tables
 from isotropy.finetuning.settings import FineTuning
+from isotropy.methods import METHODS
 from isotropy.runs.defaults import COMPARED
 from isotropy.runs.recipe import Recipe
 
@@ -28,6 +30,8 @@ FREE = (
     "label propagation",
     "untrained encoder",
 )
+# Every method, for as long as in the matrix.
+EVERY, SECONDS = {"adult": "table", "har": "series", "fashion": "image"}, 40.0
 ONLY = {"patches": "image", "summary features": "series", "random convolutions": "series", "boosted trees": "table"}
 
 
@@ -44,6 +48,12 @@ def runs(folder: Path | None, seed: int) -> Iterator[Run]:
                 for which in FREE:
                     if ONLY.get(which, modality) == modality:
                         yield Run(f"free, {half}", name, which, 0, partial(baseline, name, which, encoder, folder))
+    for name, modality in EVERY.items():
+        for method, kind in METHODS.items():
+            if kind.takes(modality):
+                recipe = Recipe.default(method, modality).changed({"train.seed": seed})
+                make = partial(one, recipe, name, folder, seconds=SECONDS, tune=False)
+                yield Run("every method", name, method, seed, make, recipe.to_toml())
 
 
 PAPER = Paper(__file__, __doc__, runs, CLAIMS, [], seeds=1, back=tables)

@@ -79,17 +79,23 @@ def _beside(name: str, folder: Path | None, encoder: str) -> _Beside:
     )
 
 
-def one(recipe: Recipe, name: str, folder: Path | None, quick: bool) -> Row:
-    """Train one method at its default length, at most for the default budget, and measure it beside what is free."""
+def one(
+    recipe: Recipe, name: str, folder: Path | None, quick: bool, *, seconds: float = DEFAULT_BUDGET, tune: bool = True
+) -> Row:
+    """Train one method at its default length, at most for a budget, and measure it beside what is free.
+
+    Args:
+        seconds: the budget, of CPU time. tune: fine-tune, too.
+    """
     data, problem, rows = problem_of(name, folder)
     epochs = default_epochs(recipe, len(data.part("train")))
     if not quick:
-        epochs = min(epochs, epochs_within(recipe, data, DEFAULT_BUDGET))
+        epochs = min(epochs, epochs_within(recipe, data, seconds))
     made = train_once(recipe.changed({"train.epochs": epochs}), data, quick=quick, default_views=True)
     trained = made.prepared.representation()
     embedded = both_parts(trained.embed_stored, made.prepared.rows, *rows)
     ours = measure(recipe.method, Features(*embedded, parts=trained.embedding.parts), problem, EVALUATORS)
-    tuned = _tuned(trained, made.prepared.rows, ours, embedded[0], name, folder, quick)
+    tuned = _tuned(trained, made.prepared.rows, ours, embedded[0], name, folder, quick) if tune else None
     beside = _beside(name, folder, recipe.encoder)
     row = made.row | {"width": ours.scores[0].width, "encoder": recipe.encoder, "embedding": recipe.embedding}
     row |= {"metric": problem.leading} | _facts(data, len(rows[0])) | {"tuned": tuned is not None}

@@ -57,6 +57,23 @@ def table(rows: Rows, half: str, modality: str) -> str:
     return markdown(heads, sorted(lines))
 
 
+def every_method(rows: Rows) -> str:
+    """Return a line per method and set: all labels, ten a class and search, each beside the best that is free."""
+    lines = []
+    for (name, method), found in rows_of(rows, "every method").items():
+        cells = [_beside_free(found, column) for column in COLUMNS]
+        lines.append([name, f"`{method}`", str(len(found)), f"{found[0]['epochs']:g}", *cells, _worth(found)])
+    best = {row["data"]: [row[f"{column}_best"] for column in COLUMNS] for row in select(rows, study="every method")}
+    free = [f"{name}: {', '.join(dict.fromkeys(names))}" for name, names in best.items()]
+    heads = ["data", "method", "seeds", "epochs", "all labels", "10 a class", "search", "label factor"]
+    said = f"The best that is free, with all labels, ten a class and in search: {'; '.join(free)}."
+    return f"{said}\n\n{markdown(heads, sorted(lines))}"
+
+
+def _beside_free(rows: Rows, column: str) -> str:
+    return f"{float(np.mean([row[column] for row in rows])):.3f} {sign(rows, column)} ({_gain(rows, column)})"
+
+
 def first_table(rows: Rows) -> str:
     """Return a line per set of the report half: the method that `auto` takes, the best free, and it untrained."""
     lines = []
