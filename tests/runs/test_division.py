@@ -354,6 +354,8 @@ def test_a_recipe_s_label_and_groups_are_taken_where_none_are_said(people, capsy
         pd.DataFrame({"a": np.arange(40.0), "b": np.arange(40.0)}).to_csv("else.csv", index=False)
         main(["fit", "else.csv", "--recipe", "run/recipe.toml", "--out", "none"])
     assert "run/recipe.toml says label, group, drop: say another here, or take it out\n" in capsys.readouterr().err
+    with pytest.raises(UserError, match=r"run/recipe\.toml says label, group, drop: say another here"):
+        next(iter(train("else.csv", recipe="run/recipe.toml")))
     main([*again, "other", "--label", "a"])
     assert Run("other").recipe.data["label"] == "a" and Run("other").recipe.data["group"] == "who"
     planned = next(iter(train("people.csv", recipe="run/recipe.toml", out="python")))

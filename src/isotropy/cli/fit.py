@@ -1,7 +1,7 @@
 """`isotropy fit`: options into `isotropy.train`, its events onto the terminal, signals and endings into exit codes."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import nullcontext, suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -57,22 +57,16 @@ def fit(
     check_baselines(baselines)
     sizes = sizes_of(label_budget)
     evaluators = with_budget(evaluators, sizes)
-    given, taken = origin, list[str]()
+    naming: AbstractContextManager[None] = nullcontext()
     if resume is None:
-        origin = with_recipe(settings["recipe"], origin)
-        taken = [name for name, value in origin.items() if value != given.get(name)]
+        origin, naming = with_recipe(settings["recipe"], origin)
         arguments = _beginning(origin, settings, out)
     else:
         origin, arguments = _resumption(resume, origin, settings, out)
     place = comm.local_device(pick_device(device))
     with comm.process_group(place):
-        try:
+        with naming:
             data = read_with_bar(origin, stream=origin.get("stream") if resume is None else bool(origin.get("stream")))
-        except UserError as error:
-            if not taken:
-                raise
-            names = ", ".join(taken)
-            raise UserError(f"{error}; {settings['recipe']} says {names}: say another here, or take it out") from error
         if resume is None:
             say(data.description)
         probing = Status(Text("preparing the embedding"), console=OUT)

@@ -1,7 +1,7 @@
 """What a run will do, decided before anything is written: its data, recipe, length and folder."""
 
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import replace
 from numbers import Real
 from pathlib import Path
@@ -68,15 +68,31 @@ def origin_of(data: Any, reading: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in reading.items() if _is_name(value, data)}
 
 
-def with_recipe(recipe: Recipe | Path | str | None, reading: Mapping[str, Any]) -> dict[str, Any]:
-    """Return how data is read, by a recipe's [data] where nothing is said: its label, groups and times, for example."""
+def with_recipe(
+    recipe: Recipe | Path | str | None, reading: Mapping[str, Any]
+) -> tuple[dict[str, Any], AbstractContextManager[None]]:
+    """Return how data is read, by a recipe's [data] where nothing is said: its label, groups and times, for example.
+
+    Within the context that comes with it an error names the recipe and what it says.
+    """
     kept: Mapping[str, Any] = {}
     if recipe is not None:
         # One without a modality was written by no run; another error is raised where the recipe is used.
         with suppress(UserError):
             kept = (recipe if isinstance(recipe, Recipe) else Recipe.from_toml(Path(recipe))).data
     given = {name: x for name, x in reading.items() if not (x is None or (isinstance(x, list | tuple) and not x))}
-    return {**reading, **{name: value for name, value in kept.items() if name not in ("path", "stream")}, **given}
+    whole = {**reading, **{name: value for name, value in kept.items() if name not in ("path", "stream")}, **given}
+    taken = [name for name, value in whole.items() if value != reading.get(name)]
+    return whole, _named("the recipe" if isinstance(recipe, Recipe) else str(recipe), taken) if taken else nullcontext()
+
+
+@contextmanager
+def _named(recipe: str, taken: Sequence[str]) -> Iterator[None]:
+    try:
+        yield
+    except UserError as error:
+        said = f"{recipe} says {', '.join(taken)}: say another here, or take it out"
+        raise UserError(f"{error}; {said}") from error
 
 
 def _is_name(value: Any, data: Any) -> bool:
@@ -100,6 +116,7 @@ def _read(data: Any, reading: Mapping[str, Any]) -> Data:
 def plan_new(
     data: Any,
     reading: Mapping[str, Any],
+    naming: AbstractContextManager[None],
     origin: dict[str, Any],
     recipe: Recipe | Path | str | None,
     changes: Mapping[str, Any],
@@ -108,9 +125,10 @@ def plan_new(
     out: Path | str | None,
     place: torch.device,
 ) -> Planned:
-    """Plan a new run."""
+    """Plan a new run; within `naming` the data is read."""
     begun = perf_counter()
-    data = _read(data, reading)
+    with naming:
+        data = _read(data, reading)
     if data.stream is not None:
         origin["stream"] = True  # also where more memory is free
     chosen = replace(Recipe.chosen(recipe, data.modality, changes), data=origin)

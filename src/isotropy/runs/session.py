@@ -110,8 +110,7 @@ def train(
         given = (recipe, method, encoder, settings, seed, precision, embedding, init, freeze, out, origin)
         return events(*_going_on(resume, data, length, (*given, *reading.values())))
     check_new(data, encoder, settings or {}, epochs, budget, out, reading)
-    if named_by_path(data):
-        reading = with_recipe(recipe, reading)
+    reading, naming = with_recipe(recipe if named_by_path(data) else None, reading)
     network = encoder if isinstance(encoder, nn.Module) else None
     if embedding is None and recipe is None and network is not None:
         embedding = "learned"
@@ -127,7 +126,7 @@ def train(
     chosen = encoder is not None or any(name.startswith("encoder") for name in settings or {})
     changes |= beginning(init, freeze, encoder_named=chosen) | dict(settings or {})
     origin = dict(origin or origin_of(data, reading))
-    return events(partial(plan_new, data, reading, origin, recipe, changes, budget, network, out), None)
+    return events(partial(plan_new, data, reading, naming, origin, recipe, changes, budget, network, out), None)
 
 
 def _going_on(
