@@ -33,18 +33,20 @@ def need_memory(size: int = 1 << 24) -> None:
 
 
 def nearest(name: str, choices: Iterable[str]) -> str:
-    """Return a hint that names the valid choice nearest to `name`, or the choices, at most 40, where none is near.
+    """Return a hint that names the valid choice nearest to `name`, in capitals or not, or the choices, at most 40.
 
     Example:
         >>> nearest("simclrr", ["simclr", "byol"])
         " (did you mean 'simclr'?)"
+        >>> nearest("AGE", ["Age", "Job"])
+        " (did you mean 'Age'?)"
         >>> nearest("x", ["simclr", "byol"])
         ' (valid: byol, simclr)'
     """
     choices = sorted(choices)
-    close = get_close_matches(str(name), choices, n=1, cutoff=0.6)
-    if close:
-        return f" (did you mean {close[0]!r}?)"
+    small = [choice.lower() for choice in choices]
+    if close := get_close_matches(str(name).lower(), small, n=1, cutoff=0.6):
+        return f" (did you mean {choices[small.index(close[0])]!r}?)"
     if len(choices) > _CHOICES:
         choices = [*choices[:_CHOICES], f"and {len(choices) - _CHOICES} more"]
     return f" (valid: {', '.join(choices)})" if choices else ""
