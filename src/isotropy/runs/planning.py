@@ -1,6 +1,6 @@
 """What a run will do, decided before anything is written: its data, recipe, length and folder."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import replace
 from numbers import Real
@@ -81,13 +81,13 @@ def with_recipe(
         with suppress(UserError):
             kept = (recipe if isinstance(recipe, Recipe) else Recipe.from_toml(Path(recipe))).data
     given = {name: x for name, x in reading.items() if not (x is None or (isinstance(x, list | tuple) and not x))}
-    whole = {**reading, **{name: value for name, value in kept.items() if name not in ("path", "stream")}, **given}
-    taken = [name for name, value in whole.items() if value != reading.get(name)]
-    return whole, _named("the recipe" if isinstance(recipe, Recipe) else str(recipe), taken) if taken else nullcontext()
+    taken = {name: value for name, value in kept.items() if name not in ("path", "stream", *given)}
+    naming = _named("the recipe" if isinstance(recipe, Recipe) else str(recipe), taken) if taken else nullcontext()
+    return {**reading, **taken, **given}, naming
 
 
 @contextmanager
-def _named(recipe: str, taken: Sequence[str]) -> Iterator[None]:
+def _named(recipe: str, taken: Iterable[str]) -> Iterator[None]:
     try:
         yield
     except UserError as error:
