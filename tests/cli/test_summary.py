@@ -42,7 +42,7 @@ def test_five_lines_say_what_the_embedding_is_worth_beside_what_is_free(shift, s
     for line, value in zip(lines, values, strict=False):
         assert f" accuracy {value:.3f}".replace("0.", ".", 1) in line
     assert all(f", {said} the best free (" in line for line in lines[:3])
-    assert lines[3] == "verdict     healthy; more time would hardly help (isotropy fit --resume run --epochs 9)"
+    assert lines[3] == "verdict     healthy; more time would hardly help"
     assert "run/report.html" in lines[4] and "isotropy diagnose run" in lines[4]
 
 
@@ -77,8 +77,11 @@ def test_several_labels_have_a_line_each_and_none_has_the_verdict_alone():
 def test_what_to_try_comes_before_more_time():
     wrong = Verdict("point collapse", "", advice=("a lower rate", "another method"))
     assert summary([], wrong, Path("run"), Path("page"), "")[0] == "verdict     point collapse; a lower rate"
+    learning = Verdict("healthy", "", answers=(Answer("still learning", "yes", ""),))
+    longer = summary([], learning, Path("run"), Path("page"), "--epochs 9")[0]
+    assert longer.endswith("; more time would still help (isotropy fit --resume run --epochs 9)")
     behind = Verdict("worse than free", "", advice=("use PCA instead",), answers=HEALTHY.answers)
-    more = "more time would hardly help (isotropy fit --resume run --epochs 9)"
+    more = "more time would hardly help"
     said = f"verdict     worse than free; use PCA instead; {more}"
     assert summary([], behind, Path("run"), Path("page"), "--epochs 9")[0] == said
 

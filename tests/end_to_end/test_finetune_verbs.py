@@ -65,6 +65,13 @@ def test_a_run_becomes_a_model_that_predicts(run, files, cli, tmp_path):
         said = cli(*verb)
         assert said.code == 2 and "run-kind: is a fine-tuned model, which isotropy predict takes" in said.err
 
+    for verb in (["diagnose", "run-kind"], ["fit", "--resume", "run-kind", "--epochs", 9]):
+        said = cli(*verb)
+        assert said.code == 2 and "run-kind: is a fine-tuned model: name the run it was made of" in said.err
+    people.iloc[:1].to_csv("first.csv", index=False)
+    assert "one.csv: 1 prediction of kind\n" in cli("predict", "run-kind", "first.csv", "--out", "one.csv").out
+    assert "z.npy: 1 embedding of width" in cli("embed", run, "first.csv", "--out", "z.npy").out
+
     again = cli("finetune", run, files / "people.csv", "--label", "kind", *SHORT)
     assert "isotropy predict run-kind-2 " in again.out, "another folder, not the same"
     taken = cli("finetune", run, files / "people.csv", "--label", "kind", "--out", "run-kind")
@@ -84,6 +91,19 @@ def test_series_numbers_jointly(files, cli):
     assert list(found.columns) == ["row", "prediction"] and found["prediction"].std() < 100
 
 
+def test_whole_numbers_of_a_label_that_is_missing_in_part_stay_whole(run, files, cli):
+    people = pd.read_csv(files / "people.csv")
+    people["kind"] = people["kind"].map({"a": 0, "b": 1, "c": 2}).where(np.arange(96) % 3 > 0)
+    people.to_csv("part.csv", index=False)
+    said = cli("finetune", run, "part.csv", "--label", "kind", "--out", "model", *SHORT)
+    assert said.code == 0, said.err
+    assert cli("predict", "model", "part.csv", "--out", "p.csv").code == 0
+    found = pd.read_csv("p.csv", dtype=str)
+    assert list(found.columns) == ["row", "prediction", "p_0", "p_1", "p_2"]
+    assert set(found["prediction"]) <= {"0", "1", "2"}
+    assert isotropy.load_finetuned("model").predict(people).dtype.kind == "i"
+
+
 WRONG = [
     (["finetune", "run", "people.csv"], "finetune needs a label"),
     (["finetune", "run", "people.csv", "--label", "age"], "trained with this column as an input"),
@@ -92,6 +112,8 @@ WRONG = [
     (["finetune", "run", "people.csv", "--label", "kind", "--set", "epoch=3"], "did you mean 'epochs'"),
     (["finetune", "run", "people.csv", "--label", "kind", "--budget", "soon"], "a time is written as"),
     (["finetune", "run", "waves.npz", "--label-key", "y_train", "--key", "X_train"], "X_train: an array (64, 2, 32);"),
+    (["finetune", "run", "people.csv", "--label", "kind", "--set", "lr"], "a setting is written lr=1e-4"),
+    (["finetune", "run", "people.csv", "--label", "kind", "--label", "age"], "--label age: a model predicts one label"),
     (["finetune", "nowhere", "people.csv", "--label", "kind"], "no such run directory"),
     (["finetune", "run", "one.csv", "--label", "kind"], "class"),
     (["finetune", "run", "narrow.csv", "--label", "kind"], "pay"),

@@ -75,6 +75,11 @@ def test_a_task_is_said_where_it_could_be_the_other(labels, line):
     assert line in said and bool(line) == bool(said)
 
 
+def test_minus_one_among_classes_is_said_to_be_one():
+    assert "-1 is a class like the others" in task_note(np.array([-1, 0, 1] * 9), "classes")
+    assert "-1" not in task_note(np.array([-2, 0, 1] * 9), "classes").replace("(-2 to 1)", "")
+
+
 def test_codes_are_in_order_of_names_and_minus_one_is_new():
     train, test, classes = encode(np.array(["b", "a", "b"]), np.array(["a", "z"]))
     assert (train.tolist(), test.tolist(), classes) == ([1, 0, 1], [0, -1], ["a", "b"])

@@ -107,7 +107,7 @@ def test_a_score_is_of_classes_that_the_model_knows_however_they_are_written(tmp
     expected = model.score(x, y)
     assert expected > 0.8
     assert model.score(x[here], y[here].astype(int).astype(str)) == expected
-    with pytest.raises(UserError, match="no class of the 60 rows, such as 'yes', is one of the model's .0.0, 1.0."):
+    with pytest.raises(UserError, match="no class of the 60 rows, such as 'yes', is one of the model's .0, 1."):
         model.score(x, ["yes", "no"] * 30)
     with pytest.raises(UserError, match="label has 3 values for 60 rows"):
         model.score(x, [0, 1, 0])

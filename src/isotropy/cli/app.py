@@ -186,7 +186,9 @@ def finetune(
     path: Annotated[
         list[str], typer.Argument(help="Data of the same kind as the run's, labelled in part or all.", callback=sources)
     ],
-    label: Annotated[str | None, typer.Option(help="Column to predict; rows without a value are not labelled.")] = None,
+    label: Annotated[
+        list[str] | None, typer.Option(help="Column to predict; rows without a value are not labelled.")
+    ] = None,
     *,
     data: dict[str, Any],
     budget: Annotated[
@@ -211,7 +213,7 @@ def finetune(
             from isotropy.cli import finetune as verb
 
         answer(verb.finetune(
-            run, origin(path, data) | ({} if label is None else {"label": label}), budget=budget, joint=joint,
+            run, origin(path, data), labels=label or [], budget=budget, joint=joint,
             settings=set_ or [], seed=seed, out=out, device=device,
         ))  # fmt: skip
 

@@ -68,7 +68,8 @@ def embed(
         raise UserError(f"{out}: could not be written ({error.strerror or error})") from error
     for line in file_notes(flow):
         note(line)
-    what = f"codes of {len(names)} segments" if codes else f"embeddings of width {made.width}"
+    many = "" if rows == 1 else "s"
+    what = f"code{many} of {len(names)} segments" if codes else f"embedding{many} of width {made.width}"
     say(f"{out}: {rows:,} {what}" + (f" ({before:,} were there before)" if before else ""))
     return {"file": str(out), "rows": rows, "before": before, "columns": len(names), "codes": codes}
 

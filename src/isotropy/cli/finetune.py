@@ -38,6 +38,7 @@ def finetune(
     folder: Path,
     origin: dict[str, Any],
     *,
+    labels: Sequence[str],
     budget: str,
     joint: float,
     settings: Sequence[str],
@@ -46,10 +47,13 @@ def finetune(
     device: str,
 ) -> dict[str, Any]:
     """Run `isotropy finetune RUN PATH --label NAME`; return the arms and where the model is."""
+    if len(labels) > 1:
+        raise UserError(f"--label {labels[1]}: a model predicts one label; fine-tune once for each")
+    origin |= {"label": labels[0]} if labels else {}
     if not {"label", "label_key"} & set(origin):
         raise UserError("finetune needs a label: --label COLUMN, or --label-key ARRAY for an .npz")
     seconds = _OF_THE_BUDGET * seconds_of(budget)
-    chosen = settings_of({**dict(parse_setting(text) for text in settings), "joint": joint})
+    chosen = settings_of({**dict(parse_setting(text, "lr=1e-4") for text in settings), "joint": joint})
     run, name = Run.opened(folder), label_names(origin)[0]
     place = _place(run_folder=folder, label=name, out=out)
     made = load_on(run.folder, device)

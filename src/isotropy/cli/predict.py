@@ -9,7 +9,8 @@ from isotropy.cli.inputs import ROW, file_notes, pick_device, with_columns
 from isotropy.cli.outputs import check_out
 from isotropy.cli.show import counting, note, say, waiting
 from isotropy.data.stream import stream
-from isotropy.errors import UserError
+from isotropy.errors import UserError, counted
+from isotropy.evaluation.task import class_name
 from isotropy.finetuning import load
 from isotropy.finetuning.finetuned import ABOUT
 from isotropy.io.tables import writing
@@ -32,8 +33,9 @@ def predict(folder: Path, origin: dict[str, Any], out: Path, *, keep: list[str],
         preprocess = model.representation.preprocess
         flow = stream(path, preprocess, keep=keep, **origin)
     say(flow.description)
-    names = [f"p_{name}" for name in model.classes] or ["prediction"]
-    texts = ["prediction"] if model.classes else []
+    classes = [class_name(one) for one in model.classes]
+    names = [f"p_{name}" for name in classes] or ["prediction"]
+    texts = ["prediction"] if classes else []
     rows = 0
     try:
         with waiting(f"reading {path}"):
@@ -42,7 +44,7 @@ def predict(folder: Path, origin: dict[str, Any], out: Path, *, keep: list[str],
         with writing(out, names, columns, dtype=np.float64) as writer, counting("predicting") as count:
             for piece, beside in pieces:
                 found = model.predictions_stored(preprocess.transform(piece))
-                said = [[str(model.classes[code]) for code in found.argmax(axis=1)]] if model.classes else []
+                said = [[classes[code] for code in found.argmax(axis=1)]] if classes else []
                 begin, rows = rows, rows + len(found)
                 writer.write(found.reshape(len(found), -1), np.arange(begin, rows), *beside.values(), *said)
                 count(rows, flow.rows)
@@ -50,5 +52,5 @@ def predict(folder: Path, origin: dict[str, Any], out: Path, *, keep: list[str],
         raise UserError(f"{out}: could not be written ({error.strerror or error})") from error
     for line in file_notes(flow):
         note(line)
-    say(f"{out}: {rows:,} predictions of {model.label}")
+    say(f"{out}: {counted(rows, 'prediction')} of {model.label}")
     return {"file": str(out), "rows": rows, "label": model.label}

@@ -60,8 +60,10 @@ def _advice(verdict: Verdict, folder: Path, longer: str, *, probed: bool) -> str
     """Return the first thing to try, and what more time would do."""
     said = list(verdict.advice[:1]) or [_PROBE] * (not probed)
     if not verdict.alarm:
-        helps = _HELPS[verdict.answer(LEARNING).answer]
-        said.append(f"more time {helps} (isotropy fit --resume {folder} {longer})")
+        answer = verdict.answer(LEARNING).answer
+        # Nobody needs to know how to do what would hardly help.
+        how = "" if answer == "no" else f" (isotropy fit --resume {folder} {longer})"
+        said.append(f"more time {_HELPS[answer]}{how}")
     return "; ".join(said)
 
 

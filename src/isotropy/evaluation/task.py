@@ -13,6 +13,7 @@ Task = Literal["classes", "numbers", "labels"]
 Array = NDArray[Any]
 TASKS: tuple[Task, ...] = ("classes", "numbers", "labels")
 _FEW = 20  # distinct whole numbers that are classes whatever they are: grades, digits
+_UNLABELLED = -1  # what scikit-learn's semi-supervised estimators take for no label
 _RAREST = 20  # times fewer rows than the average: ages and counts have tails, classes hardly so thin ones
 
 
@@ -121,6 +122,8 @@ def task_note(labels: Array, task: Task, name: str = "label") -> str:
     if plain or (task == "numbers" and counts.mean() < 5):
         return ""
     other = "--task numbers for a regression" if task == "classes" else "--task classes where each is a name"
+    if task == "classes" and distinct[0] == _UNLABELLED:
+        other += "; -1 is a class like the others: leave the label of rows that have none empty, or say --na=-1"
     span = f"{distinct[0]:.0f} to {distinct[-1]:.0f}"
     return f"label {name}: {len(distinct):,} whole numbers ({span}) taken as {task}; {other}"
 

@@ -79,7 +79,9 @@ class Target:
             raise UserError(
                 f"label {name}: {len(classes):,} distinct numbers in {len(there):,} rows are no classes: task numbers"
             )
-        return cls(name, task, tuple(classes))
+        # Whole numbers are floats where some rows have no label.
+        whole = all(isinstance(value, float) and value.is_integer() for value in classes)
+        return cls(name, task, tuple(int(value) for value in classes) if whole else tuple(classes))
 
     @property
     def width(self) -> int:

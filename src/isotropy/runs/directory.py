@@ -28,6 +28,7 @@ from isotropy.runs.recipe import Recipe
 from isotropy.runs.recorder import Recorder
 from isotropy.training import Diverged, checkpoint, comm
 
+_FINE_TUNED = "finetuned.json"  # in a folder of `isotropy.finetuning`, which works without a run
 _LOGS = ("metrics", "diagnostics", "timing")
 # What version 0.1 called some of what it wrote; its runs are read under the names of today.
 _RENAMED = {"said": "description", "landmarks": "reference_losses", "kinship": "linear_cka", "looks_rank": "views_rank"}
@@ -47,6 +48,8 @@ class Run:
         if not run.folder.is_dir():
             raise UserError(f"{folder}: no such run directory")
         if not (run.folder / "recipe.toml").is_file():
+            if (run.folder / _FINE_TUNED).is_file():
+                raise UserError(f"{folder}: is a fine-tuned model: name the run it was made of")
             raise UserError(f"{folder}: holds no run (recipe.toml is missing)")
         return run
 

@@ -60,7 +60,7 @@ RENAMED = {
 _NAMES = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
 
 
-def parse_setting(text: str) -> tuple[str, Any]:
+def parse_setting(text: str, written: str = "section.key=value") -> tuple[str, Any]:
     """Return the name and value of "section.key=value"; the value is read as TOML, else as a string.
 
     Example:
@@ -69,7 +69,7 @@ def parse_setting(text: str) -> tuple[str, Any]:
     """
     name, equals, value = text.partition("=")
     if not equals:
-        raise UserError(f"--set {text}: a setting is written section.key=value")
+        raise UserError(f"--set {text}: a setting is written {written}")
     try:
         return name.strip(), tomllib.loads(f"value = {value}")["value"]
     except tomllib.TOMLDecodeError:

@@ -12,7 +12,7 @@ from isotropy.batch import batched
 from isotropy.data.frames import arrow_to_pandas
 from isotropy.errors import UserError
 from isotropy.evaluation.metrics import METRICS
-from isotropy.evaluation.task import has_label
+from isotropy.evaluation.task import class_name, has_label
 from isotropy.finetuning import FineTuned
 from isotropy.finetuning import load as load_finetuned
 from isotropy.representation import Representation, load
@@ -117,7 +117,7 @@ class Predict:
         found = predictions(self._model, batch, self._column)
         if self._model.task == "numbers":
             return kept.append_column("prediction", pa.array(found))
-        names = [str(name) for name in self._model.classes]
+        names = [class_name(name) for name in self._model.classes]
         said = pa.array(np.asarray(names, dtype=object)[found.argmax(axis=1)], pa.string())
         kept = kept.append_column("prediction", said)
         return kept.append_column("probability", column_of(found))
