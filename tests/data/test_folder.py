@@ -272,7 +272,7 @@ def test_a_pipe_a_broken_link_and_a_loop_in_a_folder(animals, tmp_path):
 
 def test_a_damaged_cache_is_decoded_again(animals, tmp_path):
     here = tmp_path / "here"
-    right = np.array(read(animals, store=here).values)
+    right, said = np.array(read(animals, store=here).values), read(animals, store=here).description
     (array,) = here.glob("*.npy")
     whole, index = array.read_bytes(), (here / "index.json").read_bytes()
     for damage in (
@@ -288,6 +288,19 @@ def test_a_damaged_cache_is_decoded_again(animals, tmp_path):
     for damage in (b"[]", b"{}", index.replace(b'"files": [', b'"files": [1, '), index.replace(b'"bad"', b'"no"')):
         (here / "index.json").write_bytes(damage)
         assert np.array_equal(read(animals, store=here).values, right)
+    about = json.loads(index)
+    for name, value in [
+        ("lost", ""),
+        ("lost", {"cut": "x"}),
+        ("bad", [[1, 2]]),
+        ("bad", ["ab"]),
+        ("places", [10**9] * 9),
+    ]:
+        (here / "index.json").write_text(json.dumps(about | {name: value}))
+        assert read(animals, store=here).description == said, (name, value)
+    for name, value in [("levels", "x"), ("levels", [1]), ("background", 5), ("size", [8, "8"])]:
+        (here / "index.json").write_text(json.dumps(about | {"form": about["form"] | {name: value}}))
+        assert read(animals, store=here).description == said, (name, value)
 
 
 def test_a_bit_that_flipped_in_the_decoded_pixels_is_noticed(animals, tmp_path):

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from pathlib import Path
 from tokenize import TokenError
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,7 @@ from isotropy.decoding.image_files import Form, Head
 from isotropy.errors import UserError
 from isotropy.io.atomic import replacing, write_atomically
 from isotropy.io.checksum import checksum
+from isotropy.io.json_file import Count, departure
 from isotropy.io.tables import Npy
 
 VERSION = 2
@@ -59,6 +60,28 @@ def stored(
     return found
 
 
+class _FormOf(TypedDict):
+    """What the images of an index were brought to."""
+
+    size: tuple[Count, Count]
+    fit: str
+    background: str
+    levels: NotRequired[tuple[float, float]]
+
+
+class _Index(TypedDict):
+    """What an index says of decoded images: those that were read, with their places among all, and the others."""
+
+    key: str
+    form: _FormOf
+    channels: Count
+    crc32: NotRequired[str]
+    files: list[str]
+    places: list[Count]
+    bad: list[tuple[str, str]]
+    lost: dict[str, Count]
+
+
 def _digest(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
@@ -67,15 +90,14 @@ def _index(place: Path, key: str) -> tuple[dict[str, Any], NDArray[np.uint8] | N
     """Return the index and the images of an earlier decode of the same files; None if any of it is damaged."""
     try:
         index = json.loads((place / "index.json").read_text("utf-8"))
-        if index["key"] != key or not all(isinstance(name, str) for name in index["files"]):
+        if departure(index, _Index) or index["key"] != key or len(index["places"]) != len(index["files"]):
             return None
-        if any(len(pair) != 2 for pair in index["bad"]) or len(index["places"]) != len(index["files"]):
+        if any(place >= len(index["files"]) + len(index["bad"]) for place in index["places"]):
             return None
         values = _load(place, key)
         wanted = (len(index["files"]), index["channels"], *index["form"]["size"])
         if index["files"] and (values is None or values.shape != wanted or values.dtype != np.uint8):
             return None
-        dict(index["lost"])
         # Indexes of older versions have none.
         if values is not None and "crc32" in index and index["crc32"] != checksum(_array(place, key)):
             warnings.warn(f"the decoded images in {place} were damaged, and are decoded again", stacklevel=2)
