@@ -97,6 +97,25 @@ def test_a_run_that_was_stopped_anywhere_ends_in_the_bits_of_one_that_was_not(sh
             assert (tmp_path / "once" / name).read_bytes() == (folder / name).read_bytes(), (name, stop, resume)
 
 
+def test_a_run_does_not_go_on_where_other_blocks_would_give_another_order(shards, tmp_path, windows):
+    frame = pd.read_parquet(shards / "whole.parquet")
+    frame.to_parquet(tmp_path / "rows.parquet", row_group_size=20, index=False)
+    for event in train(tmp_path / "rows.parquet", RECIPE, label="kind", stream=True, out=tmp_path / "run"):
+        if isinstance(event, Stepped):
+            event.stop()
+    frame.to_parquet(tmp_path / "rows.parquet", row_group_size=30, index=False)
+    with pytest.raises(UserError, match="run: the files are divided into other blocks .* another order"):
+        next(iter(train(resume=tmp_path / "run")))
+    frame.to_parquet(tmp_path / "rows.parquet", row_group_size=20, index=False)
+    next(iter(train(resume=tmp_path / "run")))
+    # What an older version wrote is taken as it is.
+    about = json.loads((tmp_path / "run/data.json").read_text())
+    assert about.pop("blocks")
+    (tmp_path / "run/data.json").write_text(json.dumps(about))
+    frame.to_parquet(tmp_path / "rows.parquet", row_group_size=30, index=False)
+    next(iter(train(resume=tmp_path / "run")))
+
+
 @pytest.mark.parametrize("option", ["group", "time"])
 def test_groups_and_times_divide_streamed_rows_as_rows_in_memory(option, shards, tmp_path):
     frame = pd.read_parquet(shards / "whole.parquet")

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from isotropy.batch import Batch
 from isotropy.data import Preprocess, preprocess_from
+from isotropy.data.blocks.dataset import BlockDataset
 from isotropy.errors import UserError
 from isotropy.evaluation.score import read_comparison
 from isotropy.io.atomic import write_atomically
@@ -112,6 +113,7 @@ class Run:
                 "rows": len(prepared.rows),
                 "training_rows": len(prepared.dataset),
                 "fingerprint": fingerprint(prepared.rows),
+                **({"blocks": layout} if (layout := _layout(prepared)) else {}),
                 "probed": list(probed),
                 **({} if prepared.data.windows is None else {"windows": prepared.data.windows.about()}),
                 **prepared.facts(),
@@ -197,6 +199,15 @@ class Run:
             raise UserError(
                 f"{self.folder}: the data is not what the run began with ({about.get('rows')} rows then, {len(rows)} "
                 "now, or other values): restore it, or begin another run"
+            )
+
+    def refuse_other_blocks(self, prepared: Prepared) -> None:
+        """Raise UserError where streamed rows would be trained on in another order than the run began with."""
+        # Older versions did not note it.
+        if self.about.get("blocks", _layout(prepared)) != _layout(prepared):
+            raise UserError(
+                f"{self.folder}: the files are divided into other blocks (row groups, lines) than when the run began, "
+                "so their rows would come in another order: restore them, or begin another run"
             )
 
     @contextmanager
@@ -312,3 +323,7 @@ def free_folder(path: str, method: str) -> Path:
 def _renamed(written: Any) -> Any:
     """Return what a file holds under the names of today; what is no mapping is damaged, and its reader says so."""
     return {_RENAMED.get(key, key): value for key, value in written.items()} if isinstance(written, dict) else written
+
+
+def _layout(prepared: Prepared) -> str:
+    return prepared.dataset.layout if isinstance(prepared.dataset, BlockDataset) else ""

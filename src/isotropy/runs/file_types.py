@@ -45,6 +45,7 @@ class About(TypedDict):
     rows: NotRequired[Count]
     training_rows: NotRequired[Count]
     fingerprint: NotRequired[str]
+    blocks: NotRequired[str]
     probed: NotRequired[list[Count]]
     extends: NotRequired[list[Count]]
     unfinished: NotRequired[bool]

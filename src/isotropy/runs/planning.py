@@ -171,6 +171,7 @@ def plan_resumed(run: Run, data: Any, epochs: float | None, budget: float | None
     data = _read(recipe.data["path"] if data is None else data, options)
     prepared = prepare.prepare(recipe, data, device=place, preprocess=run.preprocess)
     run.refuse_other_data(prepared.rows)
+    run.refuse_other_blocks(prepared)
     if epochs is None and budget is None:
         return Planned(prepared, recipe.train.epochs, "resume", run.folder, probed=run.probed)
     done = epochs_done(run, prepared)

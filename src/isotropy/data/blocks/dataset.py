@@ -1,5 +1,6 @@
 """Rows of large files as what a training draws from: some blocks in memory, in an order that asks for few at a time."""
 
+import hashlib
 from collections import OrderedDict
 from collections.abc import Sequence
 from time import perf_counter
@@ -50,6 +51,12 @@ class BlockDataset:
     def order(self, seed: int, pass_: int) -> "BlockOrder":
         """Return the order of the rows in a pass: see `BlockOrder`."""
         return BlockOrder(self.counts, WINDOW_BYTES // self.row_bytes, seed, pass_)
+
+    @property
+    def layout(self) -> str:
+        """A digest of how many rows each block has, on which the order depends; empty where one window holds all."""
+        one_window = len(self) <= WINDOW_BYTES // self.row_bytes
+        return "" if one_window else hashlib.sha256(self.counts.tobytes()).hexdigest()[:16]
 
     def batch(self, index: Tensor) -> Tensor | Batch:
         """Return the rows `index` (B,) int64 as they are stored, (B, ...), on the data set's device."""
