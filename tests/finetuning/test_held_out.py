@@ -45,10 +45,12 @@ def test_with_one_row_a_class_nothing_is_held_out():
 
 
 def test_the_temperature_is_that_at_which_confidence_is_accuracy():
-    # Of two classes with logits (0, m), right with p: the optimum is where sigmoid(m / T) = p.
+    # Of two classes with logits (0, m), right with p, where 1 / 102 of each of 100 rows counts as the other class: the
+    # optimum is where sigmoid(m / T) = p.
     logits = np.tile(np.array([[0.0, 6.0]], dtype=np.float32), (100, 1))
     found = temperature(logits, np.array([1] * 90 + [0] * 10))
-    assert found == pytest.approx(6 / np.log(0.9 / 0.1), rel=0.02)
+    right = 0.9 * 101 / 102 + 0.1 / 102
+    assert found == pytest.approx(6 / np.log(right / (1 - right)), rel=0.01)
     # A loss at the best temperature does not depend on the scale of the logits.
     codes = np.array([1] * 90 + [0] * 10)
     assert losses("classes", logits, codes).mean() == pytest.approx(
@@ -69,3 +71,13 @@ def test_a_round_is_chosen_only_where_it_is_better_by_a_standard_error():
     assert choose_round("classes", [right, 2 * right], (truth > 0).astype(int)).round == 0, (
         "both are right in every row"
     )
+
+
+def test_a_few_rows_that_are_right_make_nothing_certain():
+    codes = np.arange(8) % 2
+    logits = np.where(np.eye(2)[codes] > 0, 3.0, -3.0).astype(np.float32)
+    shares = np.exp(logits / temperature(logits, codes))
+    assert (shares / shares.sum(1, keepdims=True)).max() == pytest.approx(0.9, abs=0.01), "nine of ten, after eight"
+    three = np.pad(logits, ((0, 0), (0, 1)), constant_values=-3.0)
+    shares = np.exp(three / temperature(three, codes))
+    assert (shares / shares.sum(1, keepdims=True)).max() == pytest.approx(0.9, abs=0.01), "however many classes"
