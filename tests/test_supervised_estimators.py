@@ -236,3 +236,20 @@ def test_options_of_the_command_line_are_checked_by_the_estimator() -> None:
             )
     with pytest.raises(ValueError, match="kinds names columns by name: give a frame"):
         SelfSupervisedEncoder(epochs=1, kinds={"a": "numeric"}).fit(frame.to_numpy())
+
+
+def test_a_frame_of_series_of_one_length_is_series_to_a_model_of_series() -> None:
+    random = np.random.default_rng(0)
+    frame = pd.DataFrame({"s": [random.normal(size=12 + number % 5).tolist() for number in range(40)]})
+    model = SelfSupervisedClassifier(epochs=1, finetune_options={"epochs": 1, "folds": 2}, random_state=0)
+    model.fit(frame, np.arange(40) % 2)
+    assert np.array_equal(model.predict_proba(frame.iloc[[3]]), model.predict_proba(frame)[[3]])
+
+
+def test_columns_of_one_name_are_told_apart() -> None:
+    x, y = load_iris(return_X_y=True)
+    frame = pd.DataFrame(x, columns=["a", "b", "c", "a"])
+    with pytest.warns(UserWarning, match="2 columns are called 'a'"):
+        model = classifier().fit(frame, y)
+        assert model.score(frame, y) > 0.8
+        assert np.array_equal(model.predict_proba(frame), classifier().fit(x, y).predict_proba(x))

@@ -210,9 +210,12 @@ class SelfSupervisedEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         X = X.values if isinstance(X, Data) else X
         given, X = X, as_pandas(X)
         if isinstance(X, pd.DataFrame):
-            # Of pandas' own frames scikit-learn wants to see the names as they are.
-            validate_data(self, given if isinstance(given, pd.DataFrame) else X, reset=reset, skip_check_array=True)
-            modality = modality or ("series" if holds_series(X) else "table")
+            # Of pandas' own frames scikit-learn wants to see the names as they are, and no name twice.
+            own = isinstance(given, pd.DataFrame) and given.columns.is_unique
+            validate_data(self, given if own else X, reset=reset, skip_check_array=True)
+            # New series may have one length, and are series still.
+            trained = None if reset else self.representation_.preprocess.modality
+            modality = modality or trained or ("series" if holds_series(X) else "table")
             if known_modality(modality).takes_frames:
                 return X, modality
             held = series_columns(X)
