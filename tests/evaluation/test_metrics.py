@@ -68,6 +68,15 @@ def test_intervals_cover_as_often_as_they_say(name):
     assert 180 <= held <= 198
 
 
+def test_the_interval_of_a_ranking_of_few_rows_lies_within_0_and_1():
+    truth = np.array([0, 0, 0, 0, 0, 1, 1])
+    scores = np.array([0.1, 0.2, 0.3, 0.4, 0.6, 0.5, 0.9])
+    metric = METRICS["classes"]["AUROC"]
+    found = Measurement("AUROC", 1, metric.terms(truth, np.stack([1 - scores, scores], axis=1)), value=metric.value)
+    interval = resample([found], seed=0)[0].interval()
+    assert interval["value"] == pytest.approx(0.9) and interval["low"] > 0 and interval["high"] == 1.0
+
+
 def test_a_prediction_paired_with_itself_differs_by_nothing(classes):
     truth, scores = classes
     ones = [Measurement(name, 1, m.terms(truth, scores), value=m.value) for name, m in METRICS["classes"].items()]

@@ -38,6 +38,11 @@ def first(means: Floats) -> Floats:
     return means[..., 0]
 
 
+def _from_0_to_1(means: Floats) -> Floats:
+    """Return the mean of the only term, which is a part of pairs or rows: resamples of a linear term may be outside."""
+    return np.clip(means[..., 0], 0.0, 1.0)
+
+
 def _right(truth: Array, scores: Array) -> Floats:
     return (scores.argmax(axis=1) == truth).astype(np.float64)[:, None]
 
@@ -162,7 +167,7 @@ METRICS: dict[Task, dict[str, Metric]] = {
         "accuracy": Metric(_right, first),
         "balanced accuracy": Metric(_recalls, _balanced),
         "macro F1": Metric(_confusion, _balanced),
-        "AUROC": Metric(_ranking, first),
+        "AUROC": Metric(_ranking, _from_0_to_1),
         "log loss": Metric(_surprise, first, higher_is_better=False),
     },
     "numbers": {
@@ -171,7 +176,7 @@ METRICS: dict[Task, dict[str, Metric]] = {
         "MAE": Metric(_absolute, first, higher_is_better=False),
     },
     "labels": {
-        "mean average precision": Metric(_precisions, first),
+        "mean average precision": Metric(_precisions, _from_0_to_1),
         "micro F1": Metric(_matches, _micro),
         "macro F1": Metric(_matches, _balanced),
     },
