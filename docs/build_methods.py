@@ -137,8 +137,8 @@ def index(rows: list[dict[str, Any]], tables: ModuleType, at_a_budget: str, ever
         at_a_budget,
         "## Every method beside everything free",
         "All methods by their defaults, trained for at most 40 CPU seconds (epochs were counted on a machine with bf16 "
-        "units), marks and brackets as above, against the best free baseline of the column, at ten labels a class with "
-        "label propagation among them. Nothing is fine-tuned.",
+        "units), marks and brackets as above, against the best free baseline of the column, label propagation among "
+        "them. Nothing is fine-tuned. [What it says](../../papers/defaults/README.md).",
         every,
         "## Where a method beats its untrained encoder",
         "All methods have the same budget: 40 CPU seconds, three seeds. A method beats its untrained encoder on a "
