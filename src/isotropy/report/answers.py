@@ -152,9 +152,10 @@ def _instead(evidence: list[dict[str, Any]], run: str) -> str:
         scores = {one["representation"]: one["value"] for one in entry["ranking"]}
         best, ours = entry["best"], entry["ours"]
         if best is not None:
-            chance = by_chance(entry, entry["metric"])
-            run_too = f" ({number(scores[best])}; the run {number(scores[ours])}{chance})"
-            beside = run_too if {best, ours} <= set(scores) else ""
+            beside = ""
+            if {best, ours} <= set(scores):
+                the_run = f"the run {number(scores[ours])}{by_chance(entry, entry['metric'])}"
+                beside = f" ({number(scores[best])}; {the_run})"
             said.append(f"for {entry['label']} take {named(best)}{beside}")
     found = f"{'; '.join(said)}: nothing that was measured of the run is ahead of it." if said else ""
     label = quote(str(evidence[0]["label"]))
