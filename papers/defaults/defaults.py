@@ -10,7 +10,7 @@ from results import Run
 from runner import Paper
 
 from defaults.criteria import CLAIMS
-from defaults.halves import HALVES, sets_of, ucr
+from defaults.halves import HALVES, sets_of
 from defaults.measured import baseline, one
 from defaults.tables import every_method as every_method
 from defaults.tables import first_table as first_table
@@ -48,10 +48,6 @@ def runs(folder: Path | None, seed: int) -> Iterator[Run]:
                 for which in FREE:
                     if ONLY.get(which, modality) == modality:
                         yield Run(f"free, {half}", name, which, 0, partial(baseline, name, which, encoder, folder))
-    for name in ("har", *ucr("choose")):
-        for method in ("simclr", "ts_tcc"):
-            recipe = Recipe.default(method, "series").changed({"train.seed": seed})
-            yield Run("series", name, method, seed, partial(one, recipe, name, folder, tune=False), recipe.to_toml())
     for name, modality in EVERY.items():
         for method, kind in METHODS.items():
             if kind.takes(modality):
