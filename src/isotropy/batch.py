@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils._pytree import tree_map_only
 
@@ -239,6 +240,16 @@ def without_mask(rows: Tensor | Batch, reader: str) -> Tensor:
             "cut the series to one length, or take what compares embeddings, as simclr does"
         )
     return rows
+
+
+def spread_out(count: int, most: int) -> NDArray[np.int64]:
+    """Return at most `most` numbers of `count` rows, evenly spread.
+
+    Example:
+        >>> spread_out(9, 3).tolist(), spread_out(2, 3).tolist()
+        ([0, 4, 8], [0, 1])
+    """
+    return np.unique(np.linspace(0, count - 1, min(count, most)).astype(np.int64))
 
 
 def batched(count: int, *, rows: int | None = None, row_bytes: int = 1) -> Iterator[slice]:

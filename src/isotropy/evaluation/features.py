@@ -10,7 +10,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from isotropy.batch import batched
+from isotropy.batch import batched, spread_out
 from isotropy.errors import UserError
 
 Floats = NDArray[np.float32]
@@ -46,7 +46,7 @@ class Form:
         """
         if self.principal:
             return torch.eye(self.train.shape[1])
-        some = torch.from_numpy(self.train[_spread_out(len(self.train), _TURNING_ROWS)])
+        some = torch.from_numpy(self.train[spread_out(len(self.train), _TURNING_ROWS)])
         some = some - some.mean(0)
         return torch.linalg.eigh((some.T @ some).double())[1].float()
 
@@ -132,7 +132,7 @@ class Features:
         form = self.as_is
         train, *others = (torch.from_numpy(x) for x in (form.train, form.test, form.further) if x is not None)
         mean = train.mean(0)
-        some = (train[_spread_out(len(train), _COVARIANCE_ROWS)] - mean).double()
+        some = (train[spread_out(len(train), _COVARIANCE_ROWS)] - mean).double()
         values, axes = torch.linalg.eigh(some.T @ some / len(some))
         values = values.clamp(min=0)
         there = values > 1e-10 * values[-1].clamp(min=1e-30)
@@ -146,7 +146,7 @@ class Features:
     def _form(self, name: str, scaled: Callable[[Floats], Floats]) -> Form:
         if self.width <= WIDEST:
             return Form(name, *(scaled(part) for part in self._parts))
-        some = torch.from_numpy(scaled(self.train[_spread_out(len(self.train), _AXIS_ROWS)]))
+        some = torch.from_numpy(scaled(self.train[spread_out(len(self.train), _AXIS_ROWS)]))
         values, vectors = torch.linalg.eigh(some @ some.T)  # in float32: many times faster at this size
         kept = torch.argsort(values, descending=True)[:WIDEST]
         kept = kept[values[kept] > 1e-6 * values.max()]
@@ -192,8 +192,3 @@ def _checked(part: str, values: Any, offset: NDArray[np.float64] | None) -> Floa
     if not np.isfinite(x).all():
         raise UserError(f"the {part} features hold NaN or infinite values: a probe needs finite ones")
     return x
-
-
-def _spread_out(count: int, most: int) -> NDArray[np.int64]:
-    """Return at most `most` row numbers, evenly spread."""
-    return np.unique(np.linspace(0, count - 1, min(count, most)).astype(np.int64))

@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from isotropy.batch import Batch, batched, tensors_of
+from isotropy.batch import Batch, batched, spread_out, tensors_of
 from isotropy.diagnostics.rank import effective_rank
 
 Rows = NDArray[np.int64]
@@ -47,7 +47,7 @@ def duplicates(
     if copies.any():
         lines.append(f"{copies.sum():,} of {len(copies):,} test rows ({_percent(copies.mean())}) copy training rows.")
     others = features[1][~np.isin(probed[1], parts[1][copies])]
-    keys, asked = (part[_spread(len(part), COMPARED)] for part in (features[0], others))
+    keys, asked = (part[spread_out(len(part), COMPARED)] for part in (features[0], others))
     if len(asked) and len(keys) > 1:
         near, how = _near(keys, asked)
         if near:
@@ -166,11 +166,6 @@ def _far_nearer(parts: tuple[Floats, Floats], columns: tuple[Floats, Floats]) ->
     dimensions = np.log(1 - 0.5 ** (1 / (_FIFTH - 1))) / np.log(min(median, 0.999))
     rare = (_BY_CHANCE / (_FIFTH - 1)) ** (1 / dimensions)
     return int(((ratio < min(_FAR_NEARER, rare)) & np.concatenate(several)).sum())
-
-
-def _spread(count: int, most: int) -> Rows:
-    """Return at most `most` row numbers, evenly spread."""
-    return np.unique(np.linspace(0, count - 1, min(count, most)).astype(np.int64))
 
 
 def _percent(fraction: float) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from isotropy.batch import batched
+from isotropy.batch import batched, spread_out
 
 Rows = NDArray[np.int64]
 _PIECE = 4096
@@ -106,7 +106,7 @@ def _hops_to_next(series: NDArray[Any], order: Rows, least: int) -> Rows:
     The hops are the four at which most pairs do, if many do.
     """
     found = np.zeros(len(order) - 1, dtype=np.int64)
-    some = _spread(len(found), _PAIRS)
+    some = spread_out(len(found), _PAIRS)
     pairs = zip(_filled(series[order[some]]), _filled(series[order[some + 1]]), strict=True)
     counts = np.bincount([hop for first, second in pairs for hop in _hops(first, second, least)], minlength=1)
     few = max(3, _SOME * len(some))
@@ -134,7 +134,7 @@ def _goes_on(first: NDArray[Any], second: NDArray[Any], hop: int) -> bool:
 def _reordered(series: NDArray[Any], to_next: Rows, least: int) -> Rows | None:
     """Return an order in which rows go on with the next one, or None where that is the file's; its hops are known."""
     beginnings = _Beginnings.of(series, least)
-    some = _spread(len(series), _PAIRS)
+    some = spread_out(len(series), _PAIRS)
     known = np.append(to_next, 0)
     if not _go_on_elsewhere(series, some, known[some], beginnings):
         return None
@@ -239,8 +239,3 @@ def _keys(series: NDArray[Any], length: int) -> NDArray[np.uint64]:
 def _filled(series: NDArray[Any]) -> NDArray[Any]:
     """Return the values with a number in place of NaN, which equals nothing."""
     return np.where(np.isnan(series), np.finfo(series.dtype).max, series) if series.dtype.kind == "f" else series
-
-
-def _spread(count: int, most: int) -> Rows:
-    """Return at most `most` row numbers, evenly spread."""
-    return np.unique(np.linspace(0, count - 1, min(count, most)).astype(np.int64))
