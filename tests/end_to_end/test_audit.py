@@ -70,6 +70,21 @@ def test_a_long_reason_goes_on_below_itself_on_a_narrow_terminal(monkeypatch):
     assert lines == ["  row 7        0.250  each value is usual, but not", 22 * " " + "beside the others"]
 
 
+@pytest.mark.parametrize("name", ["credit_score", "is_late_issue", "reason", "file"])
+def test_a_label_that_is_called_as_a_column_of_ours_stands_beside_it(folder, cli, name):
+    levels = np.arange(ROWS) % 3 * 10 + 600
+    np.save(folder / f"{name}.npy", levels)
+    said: Said = cli("audit", folder / "run", "--label", folder / f"{name}.npy")
+    assert said.code == 0, said.err
+    frame = pd.read_parquet(folder / "run" / "audit.parquet")
+    assert name not in frame and frame[f"label {name}"].tolist() == levels.tolist()
+    listed = pd.read_csv(folder / "run" / "audit" / "exact_duplicate.csv")
+    assert listed["reason"].tolist() == ["equal to row 6", "equal to row 3"] and listed["score"].tolist() == [0, 0]
+    assert f"label {name}" in listed and "row 3        0.000  equal to row 6" in said.out
+    # The map is coloured by the scores of the audit alone.
+    assert "credit (audit)" not in (folder / "run" / "report.html").read_text()
+
+
 def test_twins_are_copies_on_both_sides(folder):
     found = audit_run(folder / "run", write=False)
     part, twin = found.known["part"], found.issues["twin"]

@@ -12,7 +12,7 @@ from isotropy.audit import tails
 from isotropy.audit.copies import LOCAL, Neighbours, copies_of, twins
 from isotropy.audit.dependence import inconsistent
 from isotropy.audit.given import Given, given
-from isotropy.audit.issue import KINDS, Audit, Issue
+from isotropy.audit.issue import KINDS, Audit, Issue, label_name
 from isotropy.audit.wrong_labels import label_issues, standardised
 from isotropy.representation import Representation
 from isotropy.search import neighbour_graph
@@ -85,7 +85,7 @@ def issues_of(of: Given, progress: Callable[[str], None] = lambda what: None) ->
         notes.append("the rows themselves are not at hand: only their embeddings are audited")
     known = {} if of.part is None else {"part": of.part}
     if of.labels is not None:
-        known[of.name if of.name not in ("part", "row") else f"label {of.name}"] = of.labels
+        known[label_name(of.name)] = of.labels
     return Audit({kind: found[kind] for kind in KINDS if kind in found}, known, tuple(notes))
 
 

@@ -72,10 +72,10 @@ class Given:
 
     def __post_init__(self) -> None:
         x = self.vectors
-        if x.ndim != 2 or len(x) < FEWEST:
-            raise UserError(
-                f"an audit needs embeddings (rows, width) of {FEWEST} rows or more, and has shape {x.shape}"
-            )
+        if x.ndim != 2:
+            raise UserError(f"an audit needs embeddings (rows, width), and has shape {x.shape}")
+        if len(x) < FEWEST:
+            raise UserError(f"an audit needs {FEWEST} rows or more, and has {len(x)}")
         bad = ~np.isfinite(x).all(axis=1)
         if bad.any():
             raise UserError(f"embeddings: row {int(bad.argmax())} holds NaN or infinite values")

@@ -1,5 +1,6 @@
 """What an audit finds of one kind, and all of it as one frame."""
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -23,6 +24,21 @@ KINDS = {
     "group": "rows known by their group",
     "blank": "blank or constant rows",
 }
+# What `Audit` calls its own columns, and what those that say where a row is from are called.
+_OWN = re.compile(
+    r"row|part|rank|score|other|reason|is_\w+_issue|\w+_score|near_duplicate_set|nearest_row|predicted_label"
+    r"|file|file_row|id|start|end"
+)
+
+
+def label_name(name: str) -> str:
+    """Return what the column of a label is called, which has no name of another column.
+
+    Example:
+        >>> label_name("kind"), label_name("credit_score")
+        ('kind', 'label credit_score')
+    """
+    return f"label {name}" if _OWN.fullmatch(name) else name
 
 
 @dataclass(frozen=True)

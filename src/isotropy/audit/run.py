@@ -60,7 +60,7 @@ def audit_run(
         progress,
     )  # fmt: skip
     if data is not None:
-        origins = {name: x for name, x in data.origins.items() if name in _ORIGINS and name not in found.known}
+        origins = {name: x for name, x in data.origins.items() if name in _ORIGINS}
         found = replace(found, known=found.known | origins)
     if write:
         progress("writing the lists")

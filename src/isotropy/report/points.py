@@ -1,6 +1,7 @@
 """What the map shows of a run: at most 20,000 of its rows, where they stand, what they are and what is near them."""
 
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -210,7 +211,8 @@ def _says_something(one: Column) -> bool:
 
 
 def _scores(audit: pd.DataFrame) -> list[Column]:
-    names = [name for name in audit if str(name).endswith("_score")]
+    # The label may be called "label credit_score".
+    names = [name for name in audit if re.fullmatch(r"\w+_score", str(name))]
     return [
         one
         for name in names
