@@ -3,6 +3,8 @@
 import numpy as np
 
 from isotropy.audit import labels
+from isotropy.audit.audit import issues_of
+from isotropy.audit.given import Given
 from isotropy.search import neighbour_graph
 
 
@@ -59,3 +61,20 @@ def test_folds_keep_groups_whole():
     groups = np.repeat(np.arange(10), 6)
     for held in labels.folds(np.zeros(60, dtype=int), groups):
         assert not set(groups[held]) & set(np.delete(groups, held))
+
+
+def test_reasons_name_classes_and_numbers_as_the_user_has_them():
+    x, y, wrong = clusters()
+    whole = y.astype(float)
+    whole[wrong[0] - 1] = np.nan
+    found = issues_of(Given(x, labels=whole, task="classes"))
+    assert {"labelled 0, reads as 2 ", "labelled 1, reads as 0 "} & {
+        text[: len("labelled 0, reads as 2 ")] for text in found.listed("label")["reason"]
+    }
+    assert set(found.frame["predicted_label"].dropna()) == {"0", "1", "2"}
+    told = found.listed("misplaced")["reason"].tolist()
+    assert "30 of its 30 neighbours are labelled 0, none as it is (1)" in told and "(0.0)" not in " ".join(told)
+    prices = 1e5 * x[:, 0] + 2e6
+    prices[5] = 12345678
+    reason = issues_of(Given(x, labels=prices, task="numbers")).listed("label")["reason"][0]
+    assert reason.startswith("labelled 12345678, reads as 2") and "e+" not in reason

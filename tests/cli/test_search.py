@@ -12,6 +12,7 @@ from isotropy.cli import main
 from isotropy.cli.beside import described, drawn, pictures
 from isotropy.data import Data, read
 from isotropy.representation import load
+from isotropy.runs.embedded import Embedded
 from isotropy.runs.events import Finished
 from isotropy.runs.session import train
 from isotropy.search import nearest
@@ -124,6 +125,18 @@ def test_rows_that_are_gone_are_shown_by_number(home, capsys) -> None:
         (home / "rows.csv").write_bytes(kept)
     out, err = capsys.readouterr()
     assert "rows are shown by their numbers alone" in err and "1.0000" in out
+
+
+def test_labels_are_shown_as_the_user_has_them_each_of_several_by_its_name(home, capsys, tmp_path) -> None:
+    frame = pd.read_csv(home / "rows.csv").assign(grade=[3, None, 5, 4] * 15)
+    frame.to_csv(tmp_path / "rows.csv", index=False)
+    made = {"method": "simclr", "epochs": 1, "evaluators": ["knn"]}
+    for out, label in ((tmp_path / "one", "grade"), (tmp_path / "two", ["kind", "grade"])):
+        list(train(tmp_path / "rows.csv", label=label, out=out, **made))
+    assert Embedded.opened(tmp_path / "one").beside["label"].tolist()[2:4] == ["5", "4"]
+    assert [said(capsys, tmp_path / "one", "--query", row).splitlines()[1].split()[3] for row in (1, 2)] == ["-", "5"]
+    for row, shown in ((2, "kind -  grade 5  "), (7, "kind y  grade 4  ")):
+        assert shown in said(capsys, tmp_path / "two", "--query", row).splitlines()[1]
 
 
 def test_values_that_differ_come_in_the_order_of_their_difference() -> None:

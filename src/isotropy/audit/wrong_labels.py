@@ -13,7 +13,7 @@ from isotropy.audit import tails
 from isotropy.audit.copies import Neighbours
 from isotropy.audit.given import Given
 from isotropy.audit.issue import Issue
-from isotropy.evaluation.task import has_label
+from isotropy.evaluation.task import class_name, has_label
 from isotropy.search import neighbour_graph
 
 _WIDEST = 1024  # columns that a linear classifier learns from
@@ -50,7 +50,7 @@ def label_issues(of: Given, space: NDArray[np.float32], near: Neighbours, notes:
     features = standardised(of.vectors[there])
     if of.task == "numbers":
         return {"label": _wrong_numbers(of, there, features, columns, codes, groups)}
-    y = y.astype(np.int64)
+    y, names = y.astype(np.int64), [class_name(name) for name in names]
     found = reading.read_classes(y, features, near, columns, codes, groups)
     labelled = _Labelled(there, len(of.vectors), y, names)
     return {"label": _wrong_classes(labelled, found), "misplaced": _misplaced(labelled, near)}
@@ -63,7 +63,7 @@ class _Labelled:
     rows: NDArray[np.int64]
     count: int
     y: NDArray[np.int64]
-    names: Any
+    names: list[str]
 
     @cached_property
     def place(self) -> NDArray[np.int64]:
@@ -89,7 +89,7 @@ def _wrong_classes(of: _Labelled, found: reading.Read) -> Issue:
 
     predicted = found.probabilities.argmax(axis=1)
     named = np.full(of.count, None, dtype=object)
-    named[of.rows] = [str(names[code]) for code in predicted]
+    named[of.rows] = [names[code] for code in predicted]
     method = f"out of fold by {found.by}, right in {(predicted == y).mean():.0%}"
     return Issue(of.spread(issue, False), of.spread(score, 1.0), reason, method, None, {"predicted_label": named})
 
@@ -101,7 +101,8 @@ def _misplaced(of: _Labelled, near: Neighbours) -> Issue:
 
     def reason(row: int) -> str:
         at = of.place[row]
-        return f"{most[at]} of its {k} neighbours are {names[rival[at]]}, {round(own[at] * k)} are {names[y[at]]}"
+        same = round(own[at] * k) or "none"
+        return f"{most[at]} of its {k} neighbours are labelled {names[rival[at]]}, {same} as it is ({names[y[at]]})"
 
     method = f"classes of {k} neighbours in the embedding"
     return Issue(of.spread(sits, False), of.spread(own, 1.0), reason, method)
@@ -122,7 +123,7 @@ def _wrong_numbers(
 
     def reason(row: int) -> str:
         at = place[row]
-        return f"labelled {y[at]:g}, reads as {read.probabilities[at, 0]:.4g}"
+        return f"labelled {_number(y[at], 10)}, reads as {_number(read.probabilities[at, 0], 4)}"
 
     issue, score = tails.rare(probability), 1 - tails.lower_is_worse(off)
     rows = len(of.vectors)
@@ -131,6 +132,12 @@ def _wrong_numbers(
         _spread(issue, there, rows, False), _spread(score, there, rows, 1.0), reason, f"out of fold by {read.by}", None,
         {"predicted_label": predicted},
     )  # fmt: skip
+
+
+def _number(value: float, digits: int) -> str:
+    """Return a number of so many significant digits, without a power of ten where it is large."""
+    text = f"{value:.{digits}g}"
+    return f"{float(text):.0f}" if "e+" in text and abs(value) < 1e15 else text
 
 
 def _spread(values: NDArray[Any], rows: NDArray[np.int64], count: int, missing: Any) -> NDArray[Any]:

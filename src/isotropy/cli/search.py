@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from rich.table import Table
 from rich.text import Text
@@ -22,6 +23,7 @@ from isotropy.io.atomic import write_atomically
 from isotropy.io.tables import writing
 from isotropy.io.visible import in_line
 from isotropy.representation import Representation
+from isotropy.runs.columns import LABEL
 from isotropy.runs.directory import Run
 from isotropy.runs.embedded import Embedded
 from isotropy.search import nearest as most_similar
@@ -79,7 +81,7 @@ def _of_run(
         )
     with waiting("reading the run"):
         opened = Embedded.opened(folder)
-    beside = {"part": opened.part, **{name: x for name, x in opened.beside.items() if name.startswith("label")}}
+    beside = {"part": opened.part, **_labels(opened)}
     try:
         with waiting("reading its rows"):
             data = opened.read_data()[0]
@@ -91,6 +93,23 @@ def _of_run(
         files, rows = data.origins.values()
         beside["place"] = np.array([f"{file} row {row}" for file, row in zip(files, rows, strict=True)], dtype=object)
     return data, opened.vectors, beside
+
+
+def _labels(opened: Embedded) -> dict[str, NDArray[Any]]:
+    """Return the labels of a run as they are shown, (N,) by name: of several each with its name before it."""
+    found = {name: x for name, x in opened.beside.items() if opened.roles.get(name, LABEL) == LABEL}
+    if not opened.roles:
+        found = {name: x for name, x in found.items() if name == "label"}  # where windows begin stands there, too
+    return {
+        name: np.array(
+            [
+                (f"{opened.sources.get(name, name)} " if len(found) > 1 else "") + ("-" if pd.isna(one) else str(one))
+                for one in column
+            ],
+            dtype=object,
+        )
+        for name, column in found.items()
+    }
 
 
 def _of_path(

@@ -212,7 +212,7 @@ def class_name(value: Any) -> str:
         >>> class_name(1.0), class_name(True), class_name("a")
         ('1', 'True', 'a')
     """
-    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+    return str(int(value)) if isinstance(value, float | np.floating) and value.is_integer() else str(value)
 
 
 def encode_sets(train: Array, test: Array) -> tuple[NDArray[np.int64], NDArray[np.int64], list[str]]:

@@ -13,7 +13,7 @@ from isotropy.report.figures import typeset
 from isotropy.runs.recommendation import named
 
 _COLLAPSED = 1.1  # directions in use
-_SENTENCE = re.compile(r"(?<=[.:!?]) (?=[A-Z])")
+_SENTENCE = re.compile(r"(?<=[.!?]) (?=[A-Z])")
 
 
 def headline(summary: dict[str, Any]) -> dict[str, Any]:
@@ -54,6 +54,8 @@ def first_sentence(text: str) -> tuple[str, str]:
     Example:
         >>> first_sentence("digit: .992, the best is .989. From 10 a class it is ahead.")
         ('digit: .992, the best is .989.', 'From 10 a class it is ahead.')
+        >>> first_sentence("digit: With 10 a class it reaches .9.")
+        ('digit: With 10 a class it reaches .9.', '')
     """
     first, *rest = _SENTENCE.split(text, maxsplit=1)
     return first, "".join(rest)

@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from isotropy.batch import batched
+from isotropy.evaluation.task import class_name
 from isotropy.representation import Representation
 from isotropy.runs import columns
 from isotropy.runs.columns import Column
@@ -79,4 +80,8 @@ def _beside(prepared: Prepared) -> dict[str, Column]:
 
 def _texts(labels: Any) -> Any:
     """Return labels as texts, missing ones as such; several of a row stand behind each other."""
+    values = np.asarray(labels)
+    if values.dtype.kind == "f" and (values == np.rint(values))[~np.isnan(values)].all():
+        # Whole numbers some of which are missing.
+        labels = [None if np.isnan(one) else class_name(one) for one in values]
     return pd.Series([";".join(one) if isinstance(one, tuple) else one for one in labels]).astype("string")
