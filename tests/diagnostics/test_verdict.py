@@ -5,6 +5,7 @@ from math import log
 
 import pytest
 
+from isotropy.diagnostics.answers import compared_lines
 from isotropy.diagnostics.rules.records import RunFacts
 from isotropy.diagnostics.verdict import VERDICTS, failure, verdict
 
@@ -97,6 +98,19 @@ def test_a_loss_that_is_not_finite_is_divergence_at_once():
 def test_outside_of_its_ranges_nothing_is_said(change):
     found = verdict(records(centre=1.0), RunFacts(**{**vars(FACTS), **change}))
     assert found.name == "unknown" and f"{[*change][0]} = " in found.sentence.lower()
+
+
+def test_itself_untrained_is_compared_at_the_size_at_which_what_is_free_is():
+    gap = {"value": 0.1, "low": 0.0, "high": 0.2}
+    sizes = ["10 rows", "200 rows", "50 rows", "1 %", "10 %"]
+    scores = [
+        {"evaluator": "few_labels", "metric": "R2", "representation": "untrained encoder", "difference": gap}
+        | {"detail": {"size": size}}
+        for size in sizes
+    ]
+    few = [{"size": size, "best": "raw", "difference": gap} for size in ("10 rows", "1 %", "50 rows", "10 %")]
+    entry = {"scores": scores, "few_labels": few, "ranking": []}
+    assert [list(compared_lines(entry, untrained=one)) for one in (False, True)] == [["50 rows"], ["50 rows"]]
 
 
 def test_too_little_seen_is_unknown():

@@ -45,11 +45,17 @@ def curve(ours, raw=0.5):
 @pytest.mark.parametrize(
     ("ours", "sentence"),
     [
-        ([0.6, 0.6, 0.6, 0.6, 0.6], "From 1 a class to 50 a class it is ahead of everything free; with 10 a class"),
-        ([0.6, 0.5, 0.6, 0.6, 0.5], "From 5 a class to 10 a class it is ahead"),
-        ([0.6, 0.4, 0.5, 0.5, 0.6], "With 1 a class it is ahead"),
-        ([0.5, 0.5, 0.5, 0.4, 0.5], "With 10 a class it reaches .400, behind the best free (.500, raw)."),
-        ([0.4, 0.5, 0.5, 0.5, 0.5], "With 10 a class it reaches .500, not measurably different from the best free"),
+        (
+            [0.6, 0.6, 0.6, 0.6, 0.6],
+            "kind: from 1 a class to 50 a class it is ahead of everything free; with 10 a class",
+        ),
+        ([0.6, 0.5, 0.6, 0.6, 0.5], "kind: from 5 a class to 10 a class it is ahead"),
+        ([0.6, 0.4, 0.5, 0.5, 0.6], "kind: with 1 a class it is ahead"),
+        ([0.5, 0.5, 0.5, 0.4, 0.5], "kind: with 10 a class it reaches .400, behind the best free (.500, raw)."),
+        (
+            [0.4, 0.5, 0.5, 0.5, 0.5],
+            "kind: with 10 a class it reaches .500, not measurably different from the best free",
+        ),
     ],
 )
 def test_the_range_in_which_ours_is_ahead_has_no_holes(ours, sentence):

@@ -296,6 +296,29 @@ def test_by_how_much_a_run_is_above_what_is_free_and_itself_untrained(probed):
     assert better["because"].endswith(" in search.")
 
 
+@pytest.mark.parametrize(
+    ("said", "answer", "kind"),
+    [
+        (["yes", "yes"], "yes", "good"),
+        (["no", "no"], "no", "bad"),
+        (["yes", "no"], "kind: yes; other: no", "open"),
+    ],
+)
+def test_what_is_said_of_several_labels_stands_once_or_behind_their_names(probed, said, answer, kind):
+    x, labels, _ = probed
+    pairs = {"run": (x[:160], x[160:]), "raw": (x[:160, :1], x[160:, :1])}
+    found = evaluate(pairs, labels[:160], labels[160:], ours="run", label="kind", evaluators=["knn"])
+    few = [{"size": "10 a class", "best": "raw", "difference": {"value": 0.2, "low": 0.1, "high": 0.3}}]
+    verdict = {"name": "healthy", "sentence": ""}
+    verdict |= {"answers": [{"question": "better than free", "answer": one, "because": ""} for one in said]}
+    entries = [found | {"few_labels": few}, found | {"label": "other", "few_labels": few}]
+    _, better, sizes, _ = answers(
+        {"headline": {"outcome": "beats"}, "evidence": entries, "verdict": verdict, "name": "r"}
+    )
+    assert (better["answer"], better["kind"]) == (answer, kind)
+    assert sizes["answer"] == "ahead with 10 a class"
+
+
 @pytest.mark.parametrize(("ours", "answer"), [("one column", "take what is free"), ("PCA (6)", "use it")])
 def test_what_is_free_is_to_be_taken_where_nothing_is_ahead_of_it(probed, ours, answer):
     x, labels, _ = probed

@@ -40,6 +40,18 @@ def test_a_run_gives_its_vectors_parts_labels_and_data(folder: Path) -> None:
     assert np.array_equal(found.vectors, found.representation.transform(data.values))
 
 
+def test_a_label_called_as_a_column_of_the_run_is_the_label_on_the_page(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"a": rng.normal(size=60), "b": rng.normal(size=60), "kind": ["x", "y"] * 30})
+    frame.assign(part=["left", "right", "left"] * 20).to_csv(tmp_path / "rows.csv", index=False)
+    labels = ["kind", "part"]
+    list(train(tmp_path / "rows.csv", label=labels, method="simclr", epochs=1, out=tmp_path / "r", evaluators=["knn"]))
+    shown = read_points(Run.opened(tmp_path / "r"), labels=dict.fromkeys(labels)).columns
+    found = {one.name: (one.source, one.levels) for one in shown}
+    assert list(found)[0] == "kind" and found["label part"] == ("label", ("left", "right"))
+    assert found["part"] == ("run", ("test", "train"))
+
+
 def test_changed_data_and_damaged_embeddings_are_refused(folder: Path, tmp_path: Path) -> None:
     shutil.copytree(folder / "run", tmp_path / "run")
     (tmp_path / "run" / FILE).write_bytes(b"PAR1")

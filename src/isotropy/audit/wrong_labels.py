@@ -31,8 +31,8 @@ def label_issues(of: Given, space: NDArray[np.float32], near: Neighbours, notes:
         notes.append(f"label {of.name}: several labels a row are not audited")
         return {}
     there = np.flatnonzero(has_label(of.labels))
-    y, names = pd.factorize(of.labels[there], sort=False)
-    if len(there) < 3 * reading.FOLDS or len(names) < 2:
+    y, classes = pd.factorize(of.labels[there], sort=False)
+    if len(there) < 3 * reading.FOLDS or len(classes) < 2:
         notes.append(f"label {of.name}: too few labels, or one class only: labels are not audited")
         return {}
     alone = int((np.bincount(y) == 1).sum())
@@ -50,9 +50,9 @@ def label_issues(of: Given, space: NDArray[np.float32], near: Neighbours, notes:
     features = standardised(of.vectors[there])
     if of.task == "numbers":
         return {"label": _wrong_numbers(of, there, features, columns, codes, groups)}
-    y, names = y.astype(np.int64), [class_name(name) for name in names]
+    y = y.astype(np.int64)
     found = reading.read_classes(y, features, near, columns, codes, groups)
-    labelled = _Labelled(there, len(of.vectors), y, names)
+    labelled = _Labelled(there, len(of.vectors), y, [class_name(one) for one in classes])
     return {"label": _wrong_classes(labelled, found), "misplaced": _misplaced(labelled, near)}
 
 

@@ -166,7 +166,8 @@ def compared_lines(entry: Mapping[str, Any], *, untrained: bool) -> dict[str, Ma
             for one in scores
             if one["evaluator"] == "few_labels" and one["representation"] == _UNTRAINED
         ]
-        few = _shown_size(sizes)
+        same = [one for one in sizes if few is not None and one["size"] == few["size"]]
+        few = _shown_size(same or sizes)
     elif few:
         few = {**few, "representation": few["best"]}
     searched = [one for one in scores if one["evaluator"] == _SEARCH and one["metric"] == "precision at 10"]

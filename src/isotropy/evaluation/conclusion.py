@@ -51,7 +51,8 @@ def conclude(comparison: dict[str, Any], scores: Sequence[Score], samples: Seque
     chance = by_chance(comparison, SEARCH)
     if searched := _at(pairs, ours, lambda score: score.evaluator == "search" and score.metric == SEARCH, chance):
         sentences.append(f"In search, {SEARCH} is {searched}.")
-    return found | {"sentence": f"{comparison['label']}: {' '.join(sentences)}".strip()}
+    said = " ".join(sentences)
+    return found | {"sentence": f"{comparison['label']}: {said[:1].lower()}{said[1:]}".strip()}
 
 
 def _ranking(pairs: Sequence[Pair], ours: str, metric: str) -> list[dict[str, Any]]:

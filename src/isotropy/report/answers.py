@@ -96,15 +96,22 @@ def _better(summary: dict[str, Any]) -> dict[str, str]:
     known = _asked(summary, FREE)
     kind = {"beats": "good", "loses": "bad"}
     if known:
-        kinds = {"yes": "good", "no": "bad"}
-        said = "; ".join(one["answer"] for one in known)
-        return _answer(question, said, " ".join(_gains(evidence)), kinds.get(said, "open"))
+        compared = [entry["label"] for entry in evidence if compared_lines(entry, untrained=False)]
+        said = _of_labels(compared, [one["answer"] for one in known])
+        return _answer(question, said, " ".join(_gains(evidence)), {"yes": "good", "no": "bad"}.get(said, "open"))
     outcomes = {entry["outcome"] for entry in evidence}
     return _answer(question, ", ".join(sorted(outcomes)), "", kind.get("".join(outcomes), "open"))
 
 
 def _asked(summary: dict[str, Any], question: str) -> list[dict[str, str]]:
     return [one for one in summary.get("verdict", {}).get("answers", []) if one["question"] == question]
+
+
+def _of_labels(labels: list[str], said: list[str]) -> str:
+    """Return what is said of each label, once where it is the same of all."""
+    if len(set(said)) == 1:
+        return said[0]
+    return "; ".join(f"{label}: {one}" for label, one in zip(labels, said, strict=True))
 
 
 def _gains(evidence: list[dict[str, Any]]) -> Iterator[str]:
@@ -122,18 +129,16 @@ def _gains(evidence: list[dict[str, Any]]) -> Iterator[str]:
 
 def _labels(summary: dict[str, Any]) -> dict[str, str]:
     """Say at which numbers of labels the embedding is measurably ahead of everything free."""
-    question, parts, kind = "With how many labels?", [], "open"
+    question, kind, said = "With how many labels?", "open", []
     curves = [(entry["label"], entry["few_labels"]) for entry in summary.get("evidence", []) if entry["few_labels"]]
-    for label, line in curves:
+    for _, line in curves:
         ahead = [one["size"] for one in line if one["difference"]["low"] > 0]
-        name = f"{label}: " if len(curves) > 1 else ""
-        parts.append(name + (f"ahead with {', '.join(ahead)}" if ahead else "ahead at no size"))
+        said.append(f"ahead with {', '.join(ahead)}" if ahead else "ahead at no size")
         kind = "good" if ahead else kind
-    if not parts:
+    if not said:
         return _answer(question, "not known", "No few-label curve was measured.", "open")
-    return _answer(
-        question, "; ".join(parts), "Ahead means: above everything free, and 0 is outside of the 95% interval.", kind
-    )
+    because = "Ahead means: above everything free, and 0 is outside of the 95% interval."
+    return _answer(question, _of_labels([label for label, _ in curves], said), because, kind)
 
 
 def _is_ahead(entry: dict[str, Any]) -> bool:

@@ -188,11 +188,13 @@ def _columns(
     title = {name: shown for name, shown in called.items() if shown not in frame}
     title |= {"label": first} if first is not None and first not in frame else {}
     names = [str(name) for name in frame]
-    order = [name for name in names if name == "label" or name in named or roles[name] == "label"]
+    # A label may be called as a column of the run is, and files of older versions say of none what it is.
+    known = any(roles.values())
+    order = [name for name in names if roles[name] == "label" or not known and (name == "label" or name in named)]
     found = []
     for name in [*order, *(name for name in names if name not in order)]:
         shown = title.get(name) or name
-        task = named.get(shown)
+        task = named.get(shown, named.get(called.get(name, name)) if name in order else None)
         if name in order and task is None:
             task = task_of(frame[name].to_numpy(dtype=object))
         source = "label" if name in order else _SOURCES.get(roles[name], "run")
