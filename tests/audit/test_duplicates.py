@@ -6,10 +6,12 @@ import torch
 import torch.nn.functional as F
 
 from isotropy.audit import audit
+from isotropy.audit.audit import issues_of
 from isotropy.audit.duplicates import by_agreement, sets_of
+from isotropy.audit.given import Given, raw_of
 from isotropy.audit.linkage import agreement, beside
 from isotropy.data import ImagePreprocess, SeriesPreprocess, TablePreprocess
-from isotropy.encoders import TableMLP, wrap
+from isotropy.encoders import MultiScaleCNN, TableMLP, wrap
 from isotropy.errors import UserError
 from isotropy.representation import Representation
 
@@ -104,3 +106,17 @@ def test_too_few_rows_and_labels_of_another_length():
     assert found.notes[-1] == "label label: 12 of 20 rows are alone in their class: not audited"
     assert "label" not in found.issues and "misplaced" not in found.issues
     assert "label" in audit(made, x, labels=[f"pair {place // 2}" for place in range(20)]).issues
+
+
+def test_a_copy_at_another_gain_and_level_fits_where_series_differ_in_length():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(60, 1, 64)).cumsum(axis=2)
+    for row, end in enumerate(rng.integers(20, 64, 60)):
+        x[row, :, end:] = np.nan
+    x[7] = 2 * x[3] + 30
+    encoder = MultiScaleCNN(channels=1, length=64, width=32, filters=2, scales=2)
+    made = Representation(encoder, SeriesPreprocess.learn(x), method="simclr")
+    raw = raw_of(made, made.stored(x))
+    pictures, vectors = raw.pictures.flatten(1), raw.thumbnails
+    assert np.corrcoef(pictures[3], pictures[7])[0, 1] > 0.999
+    assert issues_of(Given(vectors, raw)).issues["near_duplicate"].ranked().tolist()[:2] == [3, 7]

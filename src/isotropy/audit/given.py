@@ -131,8 +131,7 @@ def raw_of(representation: Representation, rows: Tensor | Batch, data: Data | No
         present = np.isfinite(columns).mean(axis=1) if columns.shape[1] else np.ones(len(columns))
         return Raw(first, present, columns=columns, codes=codes, names=names, features=preprocess.features(rows))
     variation = np.concatenate([_variation(rows[piece]) for piece in batched(len(rows), rows=4096)])
-    # Series of unequal length go on with 0 behind their ends.
-    values = filled(rows)
+    values = _level(rows)
     blocks = _blocks(data)
     if values.ndim not in (3, 4) or representation.modality not in ("series", "image"):
         return Raw(first, variation, blocks=blocks)
@@ -143,6 +142,15 @@ def _first(digests: list[int]) -> NDArray[np.int64]:
     _, first, inverse = np.unique(np.asarray(digests, dtype=np.int64), return_index=True, return_inverse=True)
     found: NDArray[np.int64] = first[inverse].astype(np.int64)
     return found
+
+
+def _level(rows: Tensor | Batch) -> Tensor:
+    """Return the values; behind its end a series goes on with its mean, so that a copy at another level fits it."""
+    if not isinstance(rows, Batch) or rows.mask is None:
+        return filled(rows)
+    there = rows.mask.to(rows.values.dtype)
+    mean = (filled(rows) * there).sum(-1, keepdim=True) / there.sum(-1, keepdim=True).clamp(min=1)
+    return torch.where(rows.mask, rows.values, mean)
 
 
 def _variation(rows: Tensor | Batch) -> NDArray[np.float64]:
