@@ -211,6 +211,26 @@ def test_the_names_of_classes_stand_on_rows_of_theirs(page, table):
         assert np.abs(one["at"] - np.median(own, axis=0)).sum() < np.quantile(far, 0.1)
 
 
+@pytest.mark.parametrize("at", [[0.5, 0.5], [0.5, 0.02], [0.98, 0.98]])
+def test_names_of_classes_whose_rows_lie_among_each_other_stand_apart(page, at):
+    drawn = page.evaluate(
+        """(at) => {
+          const { map } = explorer, above = map.overlay.getContext("2d"), drawn = [], write = above.fillText;
+          above.fillText = (name, x, y) => drawn.push([name, x / map.ratio, y / map.ratio]);
+          map.labels = ["left", "right", "other"].map((name) => ({ name, at }));
+          map.drawAbove();
+          above.fillText = write;
+          explorer.recolour();
+          return [drawn, map.canvas.height / map.ratio];
+        }""",
+        at,
+    )
+    (names, high) = drawn
+    assert [name for name, _, _ in names] == ["left", "right", "other"]
+    ys = sorted(y for _, _, y in names)
+    assert np.diff(ys).min() >= 15 and 0 < ys[0] and ys[-1] < high
+
+
 def test_colours_by_a_number_name_its_range_and_a_class_can_be_looked_at_alone(page, table):
     _, vectors, labels, frame = table
     page.locator("#colour").select_option(label="age")

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from html import escape
 
+from isotropy.errors import counted
 from isotropy.report.lists import RowList
 from isotropy.report.packed import script_json
 from isotropy.report.points import Points
@@ -46,7 +47,7 @@ def _list(one: RowList, which: str = "the worst below") -> str:
     shown = f", {which}" if len(one.rows) < one.of else ""
     notes = bullets(one.notes, ' class="note"') if one.notes else ""
     return (
-        f"<h3>{escape(one.title)} <span>{one.of:,} rows{shown}</span></h3>{notes}"
+        f"<h3>{escape(one.title)} <span>{counted(one.of, 'row')}{shown}</span></h3>{notes}"
         f'<div class="thumbs" data-list="{escape(one.name)}"></div>'
     )
 

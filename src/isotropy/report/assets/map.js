@@ -111,8 +111,11 @@ class PointMap {
     above.lineWidth = 3.5 * ratio;
     above.strokeStyle = paper;
     above.fillStyle = ink;
+    const taken = [];
     for (const { name, at } of this.labels) {
-      const [x, y] = this.inside(this.placeOf(at), above.measureText(name).width / 2 + 4 * ratio);
+      const half = above.measureText(name).width / 2 + 4 * ratio;
+      const [x, y] = this.apart(this.inside(this.placeOf(at), half), half, taken);
+      taken.push({ x, y, half });
       above.strokeText(name, x, y);
       above.fillText(name, x, y);
     }
@@ -124,6 +127,17 @@ class PointMap {
       above.moveTo(x - size, y); above.lineTo(x + size, y); above.moveTo(x, y - size); above.lineTo(x, y + size);
       above.stroke();
     }
+  }
+
+  // Where a name stands on none of the `taken` ones, as near above or below as it can be; there if all of it is taken.
+  apart([x, y], half, taken) {
+    const high = 15 * this.ratio, lowest = this.canvas.height - high / 2;
+    const free = (at) => taken.every((one) => Math.abs(one.x - x) >= one.half + half || Math.abs(one.y - at) >= high);
+    for (let step = 0; step <= 2 * taken.length; step++) {
+      const at = y + Math.ceil(step / 2) * (step % 2 ? high : -high);
+      if (free(at) && (!step || (at >= high / 2 && at <= lowest))) return [x, at];
+    }
+    return [x, y];
   }
 
   // Where a name half as wide as `half` is whole on the canvas, as near to its row as it can be; a row that is not on it
