@@ -25,7 +25,7 @@ def blobs():
     y[[20, 40]] = (y[[20, 40]] + 1) % 3
     frame = pd.DataFrame(x, columns=list("abcdef"))
     frame["kind"], frame["who"] = np.array(["ant", "bee", "[cat]"])[y], rng.integers(0, 12, ROWS)
-    return frame
+    return frame.assign(ignored=np.arange(ROWS) % 2)
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,7 @@ def folder(tmp_path_factory):
     """Return a folder with the table and a run on it."""
     place = tmp_path_factory.mktemp("audit")
     blobs().to_csv(place / "blobs.csv", index=False)
-    fit = ["fit", place / "blobs.csv", "--label", "kind", "--group", "who", "--epochs", 2, *SMALL_TABLE]
+    fit = ["fit", place / "blobs.csv", "--label", "kind", "--drop", "ignored", "--group", "who", "--epochs", 2, *SMALL_TABLE]
     main([str(one) for one in [*fit, "--evaluate", "linear", "--out", place / "run"]])
     return place
 
@@ -113,7 +113,8 @@ def test_a_label_of_a_file_and_one_of_another_length(folder, cli, tmp_path):
     "label, told",
     [
         ("a", "--label a: the encoder was trained with this column as an input"),
-        ("kid", "kid"),
+        ("kid", "--label kid: there is no such column (did you mean 'kind'?)"),
+        ("zzz", "--label zzz: there is no such column (valid: ignored, kind)"),
         ("none.csv", "--label none.csv: cannot be read"),
     ],
 )

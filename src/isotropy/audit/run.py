@@ -136,7 +136,17 @@ def _label(
             f"--label {label}: the encoder was trained with this column as an input, so it would only be read back; "
             f"train another run with --drop {label}"
         )
+    if isinstance(data.values, pd.DataFrame):
+        inputs = set(run.representation.preprocess.column_names)
+        read_by_none = {*map(str, data.values), *recipe.get("drop", []), *names} - inputs
+        if label not in read_by_none | _dividing(recipe):
+            raise UserError(f"--label {label}: there is no such column{nearest(label, read_by_none)}")
     return label, _of_data(recipe, label, run), None
+
+
+def _dividing(recipe: dict[str, Any]) -> set[str]:
+    """Return the columns of a table that may have divided its rows; one called split does without being named."""
+    return {"split", *(one for one in map(recipe.get, ("group", "time", "split")) if isinstance(one, str))}
 
 
 def _of_data(recipe: dict[str, Any], label: str, run: Embedded) -> NDArray[Any]:
