@@ -139,6 +139,13 @@ def test_labels_are_shown_as_the_user_has_them_each_of_several_by_its_name(home,
         assert shown in said(capsys, tmp_path / "two", "--query", row).splitlines()[1]
 
 
+def test_large_numbers_are_written_out() -> None:
+    data = Data(pd.DataFrame({"pay": [151934.0, 151987.5, 3e30], "t": [1.23456, 20.0, 0.5]}), "table")
+    query, near = described(data, data, 0, [1, 2], 60)
+    assert (query, near[0]) == ("pay 151934  t 1.235", "t 20  pay 151988")
+    assert "pay 3e+30" in near[1]
+
+
 def test_values_that_differ_come_in_the_order_of_their_difference() -> None:
     frame = pd.DataFrame({"a": [0.0, 1.0, 0.0], "b": [0.0, 100.0, 90.0], "c": ["x", None, "x"], "d": [1, 1, 1]})
     data = Data(frame, "table")

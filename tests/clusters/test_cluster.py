@@ -102,3 +102,12 @@ def test_wrong_input_is_one_line(x, options, said):
     with pytest.raises(UserError, match=said) as error:
         cluster(x, **options)
     assert "\n" not in str(error.value)
+
+
+def test_rows_that_are_equal_are_in_one_cluster():
+    x = np.random.default_rng(0).normal(size=(400, 260)).astype(np.float32)
+    x[150:] = x[0]
+    assert len(np.unique(principal(x)[150:], axis=0)) == 1
+    assert cluster(x, method="hdbscan").labels[150:].tolist() == [0] * 250
+    with pytest.raises(UserError, match="k = 151 clusters, and there are 150 distinct rows"):
+        cluster(x, 151)

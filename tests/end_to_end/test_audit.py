@@ -33,7 +33,19 @@ def folder(tmp_path_factory):
     """Return a folder with the table and a run on it."""
     place = tmp_path_factory.mktemp("audit")
     blobs().to_csv(place / "blobs.csv", index=False)
-    fit = ["fit", place / "blobs.csv", "--label", "kind", "--drop", "ignored", "--group", "who", "--epochs", 2, *SMALL_TABLE]
+    fit = [
+        "fit",
+        place / "blobs.csv",
+        "--label",
+        "kind",
+        "--drop",
+        "ignored",
+        "--group",
+        "who",
+        "--epochs",
+        2,
+        *SMALL_TABLE,
+    ]
     main([str(one) for one in [*fit, "--evaluate", "linear", "--out", place / "run"]])
     return place
 

@@ -228,7 +228,7 @@ def test_names_of_classes_whose_rows_lie_among_each_other_stand_apart(page, at):
     (names, high) = drawn
     assert [name for name, _, _ in names] == ["left", "right", "other"]
     ys = sorted(y for _, _, y in names)
-    assert np.diff(ys).min() >= 15 and 0 < ys[0] and ys[-1] < high
+    assert np.diff(ys).min() >= 15 and ys[0] > 0 and ys[-1] < high
 
 
 def test_colours_by_a_number_name_its_range_and_a_class_can_be_looked_at_alone(page, table):

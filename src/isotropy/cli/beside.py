@@ -91,7 +91,8 @@ def _text(value: Any) -> str:
     if _missing(value):
         return "-"
     if isinstance(value, float | np.floating):
-        return f"{value:.4g}"
+        text = f"{value:.4g}"
+        return f"{value:.0f}" if "e+" in text and abs(value) < 1e15 else text
     if isinstance(value, pd.Timestamp) and value == value.normalize():
         value = value.date()
     text = in_line(str(value).strip(" "))

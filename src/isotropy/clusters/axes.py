@@ -40,9 +40,9 @@ def principal(vectors: Floats, axes: int = AXES, *, seed: int = 0) -> Floats:
         raise UserError("all embeddings are the same, so that there is nothing to divide: see `isotropy diagnose`")
     model = PCA(min(axes, *sample.shape), svd_solver="auto", random_state=seed).fit(sample)
     turn = np.sign(model.components_[np.arange(len(model.components_)), np.abs(model.components_).argmax(axis=1)])
-    onto = (model.components_ * turn[:, None]).T.astype(np.float32)
-    middle = model.mean_.astype(np.float32)
+    onto = (model.components_ * turn[:, None]).T
     out = np.empty((len(vectors), onto.shape[1]), dtype=np.float32)
     for piece in batched(len(vectors), rows=_PIECE):
-        out[piece] = (vectors[piece] - middle) @ onto
+        # In float64, as a product's last bits depend on a row's place: copies would be told apart, and divided.
+        out[piece] = (vectors[piece] - model.mean_) @ onto
     return out
