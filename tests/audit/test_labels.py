@@ -1,6 +1,7 @@
 """Wrong labels: confident learning by hand, and flipped labels among clusters are found."""
 
 import numpy as np
+import pytest
 
 from isotropy.audit import labels
 from isotropy.audit.audit import issues_of
@@ -78,3 +79,13 @@ def test_reasons_name_classes_and_numbers_as_the_user_has_them():
     prices[5] = 12345678
     reason = issues_of(Given(x, labels=prices, task="numbers")).listed("label")["reason"][0]
     assert reason.startswith("labelled 12345678, reads as 2") and "e+" not in reason
+
+
+@pytest.mark.parametrize("task", ["classes", "numbers"])
+def test_a_label_that_is_read_no_better_than_by_guessing_is_noted(task):
+    x, y, _ = clusters()
+    note = "label label: read no better than by guessing, so what is likely wrong is guessed, too"
+    for labels_, noted in ((y, False), (np.random.default_rng(5).permutation(y), True)):
+        assert (note in issues_of(Given(x, labels=labels_, task=task)).notes) == noted
+    rare = (x[:, 0] + 2 * np.random.default_rng(1).normal(size=180) > 5.5).astype(int)
+    assert rare.mean() < 0.2 and note not in issues_of(Given(x, labels=rare, task="classes")).notes

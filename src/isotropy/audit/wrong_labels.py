@@ -18,6 +18,9 @@ from isotropy.search import neighbour_graph
 
 _WIDEST = 1024  # columns that a linear classifier learns from
 _AXIS_ROWS = 4096
+_SURE = (
+    1.645  # standard errors: of labels that have nothing to do with their rows one in twenty is read better than that
+)
 
 
 def label_issues(of: Given, space: NDArray[np.float32], near: Neighbours, notes: list[str]) -> dict[str, Issue]:
@@ -49,11 +52,21 @@ def label_issues(of: Given, space: NDArray[np.float32], near: Neighbours, notes:
     columns, codes = (None, None) if raw is None or raw.columns is None else (raw.columns[there], raw.codes)
     features = standardised(of.vectors[there])
     if of.task == "numbers":
-        return {"label": _wrong_numbers(of, there, features, columns, codes, groups)}
+        numbers = of.labels[there].astype(np.float64)
+        found = reading.read_numbers(numbers, features, columns, codes, groups)
+        _note_guessing(of, (numbers - numbers.mean()) ** 2 - (numbers - found.probabilities[:, 0]) ** 2, notes)
+        return {"label": _wrong_numbers(numbers, found, there, len(of.vectors))}
     y = y.astype(np.int64)
     found = reading.read_classes(y, features, near, columns, codes, groups)
+    _note_guessing(of, found.probabilities[np.arange(len(y)), y] - found.probabilities.mean(axis=0)[y], notes)
     labelled = _Labelled(there, len(of.vectors), y, [class_name(one) for one in classes])
     return {"label": _wrong_classes(labelled, found), "misplaced": _misplaced(labelled, near)}
+
+
+def _note_guessing(of: Given, gain: NDArray[np.float64], notes: list[str]) -> None:
+    """Note a label that is read no better than by guessing; `gain` (M,) is what reading a row is better by."""
+    if gain.mean() <= _SURE * gain.std() / np.sqrt(len(gain)):
+        notes.append(f"label {of.name}: read no better than by guessing, so what is likely wrong is guessed, too")
 
 
 @dataclass(frozen=True)
@@ -108,17 +121,12 @@ def _misplaced(of: _Labelled, near: Neighbours) -> Issue:
     return Issue(of.spread(sits, False), of.spread(own, 1.0), reason, method)
 
 
-def _wrong_numbers(
-    of: Given, there: NDArray[np.int64], features: NDArray[np.float32], columns: NDArray[np.float32] | None,
-    codes: NDArray[np.bool_] | None, groups: NDArray[np.int64] | None,
-) -> Issue:  # fmt: skip
-    assert of.labels is not None
-    y = of.labels[there].astype(np.float64)
-    read = reading.read_numbers(y, features, columns, codes, groups)
+def _wrong_numbers(y: NDArray[np.float64], read: reading.Read, there: NDArray[np.int64], rows: int) -> Issue:
+    """Return the numbers (M,) of the rows `there`, of all `rows`, that are far from what is read, out of fold."""
     off = np.abs(y - read.probabilities[:, 0])
     # Both signs of a normal residual: its median is .6745 of a deviation.
     probability = tails.upper(np.log(np.maximum(off, 1e-12 + 1e-9 * float(off.max(initial=0.0)))))
-    place = np.full(len(of.vectors), -1)
+    place = np.full(rows, -1)
     place[there] = np.arange(len(there))
 
     def reason(row: int) -> str:
@@ -126,7 +134,6 @@ def _wrong_numbers(
         return f"labelled {_number(y[at], 10)}, reads as {_number(read.probabilities[at, 0], 4)}"
 
     issue, score = tails.rare(probability), 1 - tails.lower_is_worse(off)
-    rows = len(of.vectors)
     predicted = _spread(read.probabilities[:, 0], there, rows, np.nan)
     return Issue(
         _spread(issue, there, rows, False), _spread(score, there, rows, 1.0), reason, f"out of fold by {read.by}", None,
