@@ -125,6 +125,9 @@ def test_an_explorer_of_series_gets_their_curves(home, tmp_path):
     shown = pd.read_parquet(tmp_path / "run" / "embeddings.parquet", columns=["picture"])["picture"]
     assert names["picture"] == "picture" and all(one.startswith(b"\x89PNG") for one in shown)
     assert arguments(tmp_path / "run" / "embeddings.parquet")[-2:] == ["--image", "picture"]
+    # The page draws its own, and shows none of what was written as a column.
+    own = read_points(Run.opened(tmp_path / "run"), labels={})
+    assert own.pictures is not None and "picture" not in [one.name for one in own.columns]
 
 
 def test_an_explorer_that_is_not_installed_is_named_before_anything_is_written(home, capsys, monkeypatch):

@@ -92,7 +92,7 @@ def _text(value: Any) -> str:
         return "-"
     if isinstance(value, float | np.floating):
         text = f"{value:.4g}"
-        return f"{value:.0f}" if "e+" in text and abs(value) < 1e15 else text
+        return f"{value:.0f}" if "e+" in text and -1e15 < float(value) < 1e15 else text
     if isinstance(value, pd.Timestamp) and value == value.normalize():
         value = value.date()
     text = in_line(str(value).strip(" "))

@@ -22,7 +22,7 @@ from isotropy.report import pictures
 from isotropy.report.columns import Column, column, within
 from isotropy.report.map import Layout, layouts, nearest, sample, umap_layout, unit_square
 from isotropy.report.packed import codes, fractions
-from isotropy.runs.columns import SCORE, schema_of, sources
+from isotropy.runs.columns import NEIGHBORS, PICTURE, ROW, SCORE, X, Y, schema_of, sources
 from isotropy.runs.directory import Run
 from isotropy.runs.embedded import data_of
 from isotropy.threads import side_by_side
@@ -33,7 +33,7 @@ COLUMN_BYTES = 400_000  # of columns, whatever pictures take
 FILE = "embeddings.parquet"
 DISTANCE = "distance to its neighbours"
 # Roles of columns in the file: which are not shown, and where the others stand.
-_NOT_SHOWN = ("row", "x", "y", "neighbors")
+_NOT_SHOWN = (ROW, X, Y, NEIGHBORS, PICTURE)
 _SOURCES = {"column": "data", "group": "data", "window": "run", "score": "audit"}
 
 
