@@ -18,6 +18,7 @@ from isotropy.cli import main
 from isotropy.cli.explore import arguments
 from isotropy.clusters import cluster_run
 from isotropy.clusters.explorer import prepare_explorer
+from isotropy.report.lists import cluster_lists
 from isotropy.report.points import read_points
 from isotropy.runs.columns import add_columns, roles
 from isotropy.runs.directory import Run
@@ -117,6 +118,17 @@ def test_an_explorer_gets_a_map_neighbours_scores_and_no_dimensions(home, tmp_pa
     prepare_explorer(tmp_path / "run")
     assert "outlier_score" not in pq.read_schema(path).names
     assert np.array_equal(Embedded.opened(tmp_path / "run").added["cluster"], found.labels)
+
+
+def test_the_mean_of_a_label_that_is_a_number_is_no_fraction(home, tmp_path, capsys):
+    frame = pd.read_csv(home / "people.csv").assign(price=lambda x: 214_300 + 1000 * x["age"])
+    frame.to_csv(tmp_path / "people.csv", index=False)
+    made = {"label": "price", "task": "numbers", "method": "simclr", "epochs": 1, "evaluators": ["linear"]}
+    list(train(tmp_path / "people.csv", out=tmp_path / "run", **made))
+    code, out = said(capsys, "cluster", tmp_path / "run", "-k", 1)
+    mean = f"{round(frame['price'].mean(), -2):,.0f}"
+    assert code == 0 and f"mean {mean}" in out
+    assert cluster_lists(Run.opened(tmp_path / "run"))[0].notes == (f"price is {mean} on average",)
 
 
 def test_an_explorer_of_series_gets_their_curves(home, tmp_path):

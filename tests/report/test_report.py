@@ -2,6 +2,7 @@ import json
 import re
 import sys
 from base64 import b64decode
+from itertools import pairwise
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -14,7 +15,7 @@ from isotropy.data import read
 from isotropy.errors import UserError
 from isotropy.evaluation import evaluate
 from isotropy.report.answers import answers, headline
-from isotropy.report.figures import line, typeset
+from isotropy.report.figures import line, lines, typeset
 from isotropy.report.html import render
 from isotropy.report.map import Layout, layouts, nearest, sample
 from isotropy.report.points import read_points
@@ -174,6 +175,14 @@ def test_every_kind_of_line_has_a_style(run):
     kinds = set(re.findall(r'<line class="(\w+)', body)) | set(re.findall(r'<poly\w+ class="(\w+)', body))
     assert kinds == {"grid", "reference", "whisker", "curve", "band"}
     assert all(re.search(rf"\.{kind} \{{[^}}]*(stroke|fill):", style) for kind in kinds)
+
+
+def test_numbers_below_a_curve_do_not_run_into_each_other_on_a_phone():
+    places = [1, 2, 3, 5, 7, 10, 14, 19, 26, 36, 49, 67, 91, 123, 167, 226]
+    drawn = lines({"a": [[place, 0.1, 0.0, 0.2] for place in places]}, {"a": "red"}, what="made up")
+    found = re.findall(r'<text x="([\d.]+)" y="292" text-anchor="middle">([\d,]+)</text>', drawn)
+    ends = [(float(x) - 6.5 * len(said), float(x) + 6.5 * len(said)) for x, said in found]
+    assert len(found) > 5 and all(one[1] + 6 < other[0] for one, other in pairwise(ends))
 
 
 def test_one_point_and_a_constant_curve_can_be_drawn():

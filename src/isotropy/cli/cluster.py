@@ -9,6 +9,7 @@ from isotropy.cli.report import page_anew
 from isotropy.cli.show import OUT, note, say, waiting
 from isotropy.clusters import RunClusters, Trait, cluster_run
 from isotropy.clusters.describe import written
+from isotropy.clusters.of_run import MEAN
 from isotropy.io.visible import in_line
 
 _MOST_SHOWN = 30  # clusters; all of them are in clusters.json
@@ -74,6 +75,6 @@ def _table(found: RunClusters) -> Table:
 
 
 def _labels(values: list[tuple[str, float]]) -> str:
-    if values and values[0][0] == "mean":
-        return f"mean {values[0][1]:g}"
+    if values and values[0][0] == MEAN:
+        return f"mean {written(values[0][1], values[0][1])}"
     return ", ".join(f"{in_line(value)} {fraction:.0%}" for value, fraction in values[:2])

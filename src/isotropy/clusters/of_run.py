@@ -20,6 +20,7 @@ from isotropy.runs.columns import add_columns
 from isotropy.runs.embedded import FILE, Embedded
 
 FORMAT = 1
+MEAN = "mean"  # in place of a value, of a label that is a number
 _LABELS = 3  # commonest values of a label that are told of a cluster
 _SEGMENTS = 5  # of codes that agree most with the clusters
 
@@ -158,7 +159,7 @@ def _commonest(clusters: Clusters, values: NDArray[Any]) -> list[list[tuple[str,
         mine = values[clusters.labels == number]
         if values.dtype.kind == "f":
             there = mine[~np.isnan(mine)]
-            found.append([("mean", float(f"{there.mean():.4g}"))] if len(there) else [])
+            found.append([(MEAN, float(f"{there.mean():.4g}"))] if len(there) else [])
             continue
         texts = np.array([str(one) for one in mine if isinstance(one, str)], dtype=object)
         names, counts = np.unique(texts.astype(str), return_counts=True)

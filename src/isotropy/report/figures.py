@@ -7,6 +7,7 @@ from isotropy.evaluation.score import number, signed
 
 WIDTH, HEIGHT = 800, 300
 LEFT, RIGHT, TOP, BOTTOM = 52, 12, 10, 28
+_DIGIT = 13  # wide on a phone, where texts are larger
 # Ten colours that the colour-blind tell apart.
 COLOURS = [f"var(--c{n})" for n in range(10)]
 # Of curves beside the first, so that they differ by more than colour.
@@ -100,11 +101,12 @@ def lines(series: dict[str, list[list[float]]], colours: dict[str, str], *, what
     for tick in ticks(low, high):
         level = f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y(tick)}" y2="{y(tick)}"/>'
         out += [level, f'<text x="{LEFT - 8}" y="{y(tick)}" dy=".32em" text-anchor="end">{tick:.6g}</text>']
-    shown = -math.inf
+    shown, before = -math.inf, 0
     for place in places:
-        if float(x(place)) - shown >= 40:
-            shown = float(x(place))
-            out.append(f'<text x="{x(place)}" y="{HEIGHT - 8}" text-anchor="middle">{place:,.0f}</text>')
+        said = f"{place:,.0f}"
+        if float(x(place)) - shown >= max(40, _DIGIT * (len(said) + before + 1) / 2):
+            shown, before = float(x(place)), len(said)
+            out.append(f'<text x="{x(place)}" y="{HEIGHT - 8}" text-anchor="middle">{said}</text>')
     out.append(f'<text x="{LEFT - 16}" y="{HEIGHT - 8}" class="axis" text-anchor="end">{axis}</text>')
     for place, (name, points) in reversed(list(enumerate(series.items()))):
         edge = [f"{x(p[0])},{y(p[3])}" for p in points] + [f"{x(p[0])},{y(p[2])}" for p in reversed(points)]

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from isotropy.clusters.describe import written
+from isotropy.clusters.of_run import MEAN
 from isotropy.errors import UserError
 from isotropy.runs.directory import Run
 
@@ -117,7 +118,10 @@ def _cluster(one: dict[str, Any], codes: list[dict[str, Any]] | None) -> RowList
     """Return a cluster with what distinguishes it, in columns and, at most once, in the codes of the run's method."""
     notes = []
     for label, commonest in one.get("labels", {}).items():
-        notes.append(f"{label}: " + ", ".join(f"{value} {fraction:.0%}" for value, fraction in commonest))
+        if commonest and commonest[0][0] == MEAN:
+            notes.append(f"{label} is {written(commonest[0][1], commonest[0][1])} on average")
+        else:
+            notes.append(f"{label}: " + ", ".join(f"{value} {fraction:.0%}" for value, fraction in commonest))
     notes += [_trait(trait) for trait in [*one.get("traits", []), *(codes or [])[:1]]]
     rows = tuple(int(row) for row in one.get("exemplars", [])[:_EXEMPLARS])
     return RowList(f"cluster-{one['cluster']}", f"cluster {one['cluster']}", rows, int(one["rows"]), notes=tuple(notes))

@@ -5,6 +5,7 @@ from html import escape
 from itertools import accumulate
 from typing import Any
 
+from isotropy.errors import counted
 from isotropy.evaluation.score import number
 from isotropy.report.figures import COLOURS, line, lines
 
@@ -107,7 +108,8 @@ def was_run(summary: dict[str, Any]) -> str:
     if windows := about.get("windows"):
         listed["Windows"] = _windows(windows)
     if found := summary.get("training"):
-        listed["Trained for"] = f"{found['epochs']:.3g} epochs, {found['steps']:,} steps"
+        many = f"{found['epochs']:.3g} epoch{'' if found['epochs'] == 1 else 's'}"
+        listed["Trained for"] = f"{many}, {counted(found['steps'], 'step')}"
     if "training_seconds" in spent:
         listed["Training took"] = duration(spent["training_seconds"])
     if "evaluation_seconds" in spent:
