@@ -53,8 +53,12 @@ def test_with_a_constant_schedule_it_ends_in_the_bits_of_one_long_run(method, fi
     short, long = tmp_path / "short", tmp_path / "long"
     end(train(data(), recipe(method, **settings), epochs=first, out=short, evaluators=("knn",)))
     (short / "clusters.json").write_text('{"clusters": []}')
+    (short / "audit").mkdir()
+    for name in ("audit.parquet", "audit.json", "audit/outlier.csv"):
+        (short / name).write_text("{}")
     end(train(data(), resume=short, epochs=then, evaluators=("knn",)))
-    assert not (short / "clusters.json").exists()  # of the embeddings of the shorter training
+    # They are of the embeddings of the shorter training.
+    assert not (short / "clusters.json").exists() and not list(short.glob("audit*"))
     end(train(data(), recipe(method, **settings), epochs=then, out=long, evaluators=("knn",)))
     ends = [checkpoint.paths(folder / "checkpoints")[-1] for folder in (short, long)]
     one, other = (load_file(path) for path in ends)

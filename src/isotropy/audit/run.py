@@ -22,10 +22,11 @@ from isotropy.evaluation import leaks
 from isotropy.evaluation.task import Task
 from isotropy.io.atomic import replacing, write_atomically
 from isotropy.io.cells import harmless
+from isotropy.runs.columns import AUDIT
 from isotropy.runs.embedded import Embedded
 from isotropy.runs.settings import label_names
 
-FRAME, SUMMARY, LISTS = "audit.parquet", "audit.json", "audit"
+FRAME, SUMMARY, LISTS = AUDIT
 # What of `Data.origins` stands beside each row.
 _ORIGINS = ("file", "file_row", "id", "start", "end")
 _FILES = (".npy", ".csv", ".parquet")

@@ -29,6 +29,7 @@ CLUSTER, X, Y, NEIGHBORS, PICTURE, SCORE = "cluster", "x", "y", "neighbors", "pi
 # A column of the user's that has one of these names, or that of a dimension, is kept under another.
 RESERVED = (PART, ROW, CLUSTER, X, Y, NEIGHBORS, PICTURE)
 CLUSTERS = "clusters.json"  # written beside the column of clusters
+AUDIT = ("audit.parquet", "audit.json", "audit")  # what an audit of the embeddings leaves: two files and a folder
 MOST_COLUMNS, MOST_LETTERS = 100, 300  # of the user's table that are kept
 _ROLE, _SOURCE = b"isotropy", b"isotropy.name"
 _PIECE = 16384

@@ -1,6 +1,7 @@
 """The run directory: what is written where, and read back."""
 
 import json
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
@@ -254,8 +255,11 @@ class Run:
             if self.extends:
                 # Other labels were probed on the encoder that the shorter training gave.
                 self._write("probes.json", found)
-                # So were its clusters.
-                (self.folder / columns.CLUSTERS).unlink(missing_ok=True)
+                # So were its clusters, and its audit.
+                *files, lists = columns.CLUSTERS, *columns.AUDIT
+                for name in files:
+                    (self.folder / name).unlink(missing_ok=True)
+                shutil.rmtree(self.folder / lists, ignore_errors=True)
             else:
                 self.keep_evidence(found)
             if codes is not None:
