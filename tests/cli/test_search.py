@@ -116,7 +116,7 @@ def test_wrong_input_is_one_line_and_exit_code_2(home, capsys, arguments, messag
     assert stopped.value.code == 2 and message.replace("{home}", str(home)) in text and text.count("\n") == 1
 
 
-def test_rows_that_are_gone_are_shown_by_number(home, capsys) -> None:
+def test_rows_that_are_gone_are_shown_as_the_run_keeps_them(home, capsys, tmp_path) -> None:
     kept = (home / "rows.csv").read_bytes()
     (home / "rows.csv").unlink()
     try:
@@ -124,7 +124,13 @@ def test_rows_that_are_gone_are_shown_by_number(home, capsys) -> None:
     finally:
         (home / "rows.csv").write_bytes(kept)
     out, err = capsys.readouterr()
-    assert "rows are shown by their numbers alone" in err and "1.0000" in out
+    assert "rows are shown as the run keeps them" in err
+    assert out.splitlines()[1].split()[1] == "1.0000" and out.splitlines()[1].rstrip().endswith("all values are equal")
+    waves = np.random.default_rng(0).normal(size=(40, 1, 32)).astype(np.float32)
+    list(train(waves, method="simclr", epochs=1, out=tmp_path / "waves"))
+    main(["search", str(tmp_path / "waves"), "--query", "7", "-k", "2"])
+    out, err = capsys.readouterr()
+    assert "rows are shown by their numbers alone" in err and len(out.splitlines()) == 3
 
 
 def test_labels_are_shown_as_the_user_has_them_each_of_several_by_its_name(home, capsys, tmp_path) -> None:

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from isotropy.errors import UserError
+from isotropy.report.explore import explore
 from isotropy.report.lists import audit_lists, read_audit
 from isotropy.report.points import read_points
 from isotropy.runs.columns import Column, add_columns, name_for
@@ -38,6 +39,18 @@ def test_a_run_gives_its_vectors_parts_labels_and_data(folder: Path) -> None:
     assert set(found.part) == {"train", "test"}
     assert pd.isna(found.beside["label"]).sum() == 20
     assert np.array_equal(found.vectors, found.representation.transform(data.values))
+
+
+def test_the_page_says_what_of_rows_that_are_gone_is_shown(folder: Path, tmp_path: Path) -> None:
+    moved = folder / "moved.csv"
+    (folder / "rows.csv").rename(moved)
+    try:
+        points = read_points(Run(folder / "run"), labels={})
+    finally:
+        moved.rename(folder / "rows.csv")
+    assert points.note and "Rows are shown as the run keeps them: " in explore(points)
+    list(train(np.zeros((40, 3)) + np.arange(120).reshape(40, 3), method="simclr", epochs=1, out=tmp_path / "r"))
+    assert "The rows themselves are not shown: " in explore(read_points(Run(tmp_path / "r"), labels={}))
 
 
 def test_a_label_called_as_a_column_of_the_run_is_the_label_on_the_page(tmp_path: Path) -> None:

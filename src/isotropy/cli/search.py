@@ -23,7 +23,7 @@ from isotropy.io.atomic import write_atomically
 from isotropy.io.tables import writing
 from isotropy.io.visible import in_line
 from isotropy.representation import Representation
-from isotropy.runs.columns import LABEL
+from isotropy.runs.columns import COLUMN, LABEL
 from isotropy.runs.directory import Run
 from isotropy.runs.embedded import Embedded
 from isotropy.search import nearest as most_similar
@@ -82,17 +82,25 @@ def _of_run(
     with waiting("reading the run"):
         opened = Embedded.opened(folder)
     beside = {"part": opened.part, **_labels(opened)}
+    data: Data | None
     try:
         with waiting("reading its rows"):
             data = opened.read_data()[0]
         say(data.description)
     except UserError as error:
-        note(f"rows are shown by their numbers alone: {error}")
-        data = None
+        data = _kept(opened)
+        note(f"rows are shown {'by their numbers alone' if data is None else 'as the run keeps them'}: {error}")
     if data is not None and data.stream is not None:
         files, rows = data.origins.values()
         beside["place"] = np.array([f"{file} row {row}" for file, row in zip(files, rows, strict=True)], dtype=object)
     return data, opened.vectors, beside
+
+
+def _kept(opened: Embedded) -> Data | None:
+    """Return the columns of a table that a run keeps beside its embeddings; None where it keeps none."""
+    names = [name for name in opened.columns if opened.roles.get(name) == COLUMN]
+    found = {opened.sources[name]: opened.columns[name] for name in names}
+    return Data(pd.DataFrame(found), "table") if found else None
 
 
 def _labels(opened: Embedded) -> dict[str, NDArray[Any]]:

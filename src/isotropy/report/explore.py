@@ -32,7 +32,8 @@ def explore(points: Points, audit: Sequence[RowList] = (), clusters: Sequence[Ro
     which = f"{len(points):,} of {points.of:,} rows" if len(points) < points.of else f"All {points.of:,} rows"
     said = [f"{which}, {points.width:,} numbers each."]
     if points.note:
-        said.append(f"The rows themselves are not shown: {points.note}.")
+        shown = "Rows are shown as the run keeps them" if points.kept else "The rows themselves are not shown"
+        said.append(f"{shown}: {points.note}.")
     if points.left_out:
         said.append(f"To keep the page small, {len(points.left_out)} columns are left out: {_few(points.left_out)}.")
     parts = [section("Map", f'<p class="note">{escape(" ".join(said))}</p>', _TOOLS, name="map")]

@@ -22,7 +22,7 @@ from isotropy.report import pictures
 from isotropy.report.columns import Column, column, within
 from isotropy.report.map import Layout, layouts, nearest, sample, umap_layout, unit_square
 from isotropy.report.packed import codes, fractions
-from isotropy.runs.columns import NEIGHBORS, PICTURE, ROW, SCORE, X, Y, schema_of, sources
+from isotropy.runs.columns import COLUMN, NEIGHBORS, PICTURE, ROW, SCORE, X, Y, schema_of, sources
 from isotropy.runs.directory import Run
 from isotropy.runs.embedded import data_of
 from isotropy.threads import side_by_side
@@ -46,7 +46,7 @@ class Points:
         layouts: the first is shown. neighbours, cosines: (M, k), places among the points, best first.
         columns: the label first. left_out: names of columns that would make the page too large.
         pictures: what `pictures.sprite` or `pictures.lines` gives, None of tables and where the data are gone.
-        note: why raw rows are not shown, empty where they are.
+        note: why raw rows are not shown, empty where they are. kept: whether columns that the run keeps stand for them.
     """
 
     rows: NDArray[np.int64]
@@ -59,6 +59,7 @@ class Points:
     left_out: list[str]
     pictures: dict[str, Any] | None = None
     note: str = ""
+    kept: bool = False
 
     def __len__(self) -> int:
         """Return how many rows are shown."""
@@ -143,7 +144,8 @@ def read_points(
         drawn = _pictures(run, data, set(wanted), chosen)
     kept, left = within(found, max(COLUMN_BYTES, BYTES - len(json.dumps(drawn))))
     maps = [*([umap_layout(vectors)] if umap else []), *arranged, *_kept_layout(file, chosen, roles)]
-    return Points(chosen, total, len(wide), maps, places, cosines, kept, left, drawn, note)
+    stand_in = bool(note) and COLUMN in roles.values()
+    return Points(chosen, total, len(wide), maps, places, cosines, kept, left, drawn, note, stand_in)
 
 
 def dimensions_of(schema: Any) -> list[str]:
