@@ -111,3 +111,14 @@ def test_rows_that_are_equal_are_in_one_cluster():
     assert cluster(x, method="hdbscan").labels[150:].tolist() == [0] * 250
     with pytest.raises(UserError, match="k = 151 clusters, and there are 150 distinct rows"):
         cluster(x, 151)
+
+
+def test_copies_make_no_number_of_clusters_stable():
+    x = np.random.default_rng(0).normal(size=(400, 20)).astype(np.float32)
+    x[200:] = x[0]
+    assert cluster(x).clear is False
+    there, _ = blobs(4)
+    there[250:] = there[0]
+    found = cluster(there)
+    # The row and its copies are a cluster of their own.
+    assert (found.count, found.clear, found.sizes[0]) == (5, True, 251)

@@ -65,9 +65,11 @@ def agreements(x: Floats, *, numbers: Sequence[int] = NUMBERS, seed: int = 0) ->
         [1.0]
     """
     x = x[np.sort(np.random.default_rng(seed).permutation(len(x))[:ROWS])]
-    most = min(len(x) // 2 // _FEWEST, len(np.unique(x, axis=0)))
+    # Copies are together in every clustering, which says nothing of the others: one of each is compared.
+    distinct = np.unique(x, axis=0, return_index=True)[1]
+    most = min(len(x) // 2 // _FEWEST, len(distinct))
     possible = [k for k in numbers if k <= most]
-    found = {k: Agreement(k, _mean_agreement(x, k, SEEDS, seed)) for k in possible}
+    found = {k: Agreement(k, _mean_agreement(x, k, SEEDS, seed, distinct)) for k in possible}
     for number, k in enumerate(sorted(found, key=lambda k: (-found[k].mean, -k))):
         if number and found[k].mean < LEAST:
             break
@@ -139,10 +141,12 @@ def refound(labels: NDArray[Any], x: Floats, *, seed: int = 0) -> list[float]:
     return [float(one) for one in np.mean(scores, axis=0).round(4)]
 
 
-def _mean_agreement(x: Floats, clusters: int, seeds: int, seed: int) -> float:
+def _mean_agreement(
+    x: Floats, clusters: int, seeds: int, seed: int, compared: NDArray[np.intp] | slice = slice(None)
+) -> float:
     from sklearn.metrics import adjusted_rand_score
 
-    pairs = combinations(halves(x, clusters, seeds, seed), 2)
+    pairs = combinations([found[compared] for found in halves(x, clusters, seeds, seed)], 2)
     return round(float(np.mean([adjusted_rand_score(one, other) for one, other in pairs])), 4)
 
 
