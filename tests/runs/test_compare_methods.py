@@ -3,10 +3,12 @@
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import isotropy
 from isotropy.errors import UserError
+from isotropy.evaluation.evaluators import EVALUATORS
 from isotropy.runs import contest
 from isotropy.runs.compare_methods import Interrupted, Leaderboard, Measuring, Shared, Underway, compare_methods
 from isotropy.runs.directory import Run
@@ -112,6 +114,43 @@ def test_the_same_call_again_trains_nothing(finished):
     assert not any(isinstance(event, (Underway, Measuring)) for event in events)
     assert events[-1].left == ()
     assert board.rows == finished[-1].rows and board.recommendation == finished[-1].recommendation
+
+
+def test_what_makes_the_split_easier_is_said_before_the_training_and_beside_the_scores(tmp_path):
+    frame = pd.DataFrame(np.concatenate([ROWS, ROWS[:24]]), columns=list("abcdef"))
+    frame["who"] = [*np.arange(240) // 8, *np.arange(24) // 8]
+    again = {"methods": ["masked"], "budget": 8.0, "settings": SMALL, "out": tmp_path / "out"}
+    labels = np.concatenate([LABELS, LABELS[:24]])
+    events = list(compare_methods(frame, label=labels, **again))
+    notes = events[-1].about["notes"]
+    assert any(note.startswith("column 'who' stands in long blocks") for note in notes)
+    assert any(" test rows (" in note and "copy training rows" in note for note in notes)
+    assert set(next(event.notes for event in events if isinstance(event, Shared))) < set(notes)
+    assert set(notes) <= set(Run(tmp_path / "out" / "masked-0").read_json("probes.json")[0]["notes"])
+    assert [*compare_methods(frame, label=labels, **again)][-1].about["notes"] == notes, (
+        "what was measured is not again"
+    )
+
+
+def test_choices_keep_overlapping_windows_apart(tmp_path):
+    signal = np.random.default_rng(0).normal(size=1000).astype("float32")
+    windows = np.stack([signal[start : start + 40] for start in range(0, 960, 8)])[:, None]
+    seen = []
+
+    def spy(candidate, problem):
+        seen.append(problem.groups)
+        return iter(())
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(EVALUATORS, "spy", spy)
+        patch.setattr(contest, "DEFAULT", ("linear", "spy"))
+        events = compare_methods(windows, label=np.arange(120) // 10 % 3, methods=["autoencoder"], budget=600.0,
+                                 out=tmp_path / "out")  # fmt: skip
+        shared = next(event for event in events if isinstance(event, Shared))
+        events.close()
+    assert any("blocks of them" in note for note in shared.notes)
+    assert not any("overlap training rows" in note for note in shared.notes)
+    assert seen and all(groups is not None for groups in seen)
 
 
 def test_what_was_stopped_goes_on_where_it_was(tmp_path):

@@ -14,7 +14,7 @@ from isotropy.cli.budget import seconds_of
 from isotropy.cli.inputs import pick_device, read_with_bar
 from isotropy.cli.leaderboard import show_leaderboard
 from isotropy.cli.live import LiveLine
-from isotropy.cli.show import INTERRUPTED, OUT, complain, duration, say, waiting
+from isotropy.cli.show import INTERRUPTED, OUT, complain, duration, note, say, waiting
 from isotropy.cli.stop import polite_stop
 from isotropy.runs.compare_methods import (
     ComparisonEvent,
@@ -104,6 +104,8 @@ def _shown(events: Iterator[ComparisonEvent]) -> Iterator[Leaderboard | Interrup
                 case Shared() if event.left:
                     runs = f"{len(event.left)} of {len(event.runs)} runs to train"
                     say(f"{runs}, {duration(event.share)} of CPU time each, in {event.folder}")
+                    for line in event.notes:
+                        note(line)
                     wait("preparing the first run")
                 case Underway(run=run, event=Planned() as planned):
                     shown.close()

@@ -16,7 +16,7 @@ from isotropy.data.unequal import ends
 from isotropy.errors import UserError
 from isotropy.methods import find_method
 from isotropy.runs.comparison_folder import LEADERBOARD, ComparisonFolder, default_folder, identity_of
-from isotropy.runs.contest import Contest, contestants, with_split
+from isotropy.runs.contest import Contest, contestants, divided, with_split
 from isotropy.runs.defaults import COMPARED, COMPARED_BUDGET
 from isotropy.runs.events import Event, Planned, Stepped, Stopped, Trained
 from isotropy.runs.fingerprint import fingerprint
@@ -27,8 +27,7 @@ from isotropy.runs.shares import is_timed, share_budget, time_method, try_out
 from isotropy.training import Diverged
 
 # A run stops where it has used so much of its budget, though it was planned for less: measured steps differ.
-_MOST = 1.1
-_PLANNED = 0.95
+_MOST, _PLANNED = 1.1, 0.95
 
 
 @dataclass(frozen=True)
@@ -44,13 +43,14 @@ class Shared:
 
     Attributes:
         folder: of the comparison. runs: names of all runs. left: of those that are not finished.
-        share: CPU seconds (on a GPU: seconds) for the training of each.
+        share: CPU seconds (on a GPU: seconds) for the training of each. notes: on how the rows were divided.
     """
 
     folder: Path
     runs: tuple[str, ...]
     left: tuple[str, ...]
     share: float
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -169,11 +169,11 @@ def _events(
     settings: Mapping[str, Any],
     out: Path | str | None,
 ) -> Iterator[ComparisonEvent]:
-    if not isinstance(data, Data):
-        data = read(data, **reading)
+    data = data if isinstance(data, Data) else read(data, **reading)
     chosen = list(methods or _suited(data))
     label = _label(data, chosen, origin)
-    data = with_split(data, seed, label)
+    division = divided(data, seed, label)
+    data = with_split(data, division)
     every_seed = range(seed, seed + (seeds or (1 if label else 2)))
     recipes = {one: Recipe.default(one, data.modality).changed({"train.seed": seed, **settings}) for one in chosen}
     prepared = prepare(recipes[chosen[0]], data, device=device)
@@ -181,7 +181,7 @@ def _events(
     identity = identity_of(data, fingerprint(prepared.rows), label, trained_by, list(every_seed))
     name = Path(first_path(origin.get("path", "data"))).resolve().stem
     folder = ComparisonFolder(default_folder(name, identity) if out is None else out)
-    contest = Contest(folder, prepared, recipes, label, clock, begun)
+    contest = Contest(folder, prepared, division, recipes, label, clock, begun)
     runs = contestants(chosen, every_seed)
     folder.begin(identity, budget)
     try:
@@ -195,7 +195,7 @@ def _events(
         raise
     assert folder.share is not None
     left = tuple(run for run in runs if not folder.runs.get(run, {}).get("finished"))
-    yield Shared(folder.folder, tuple(runs), left, folder.share)
+    yield Shared(folder.folder, tuple(runs), left, folder.share, tuple(contest.split_notes))
     for run in left:
         if (yield from _run(contest, run, *runs[run], device)):
             yield Interrupted(run, folder.folder)

@@ -35,6 +35,7 @@ class ComparisonFolder:
         identity: what is compared: a digest of the rows, the label and its values, the split, methods and seeds.
         spent: CPU seconds so far, over all calls. share: of each run, None before it is known.
         runs: name of a run -> its cpu_seconds, seconds, finished, and what was timed.
+        notes: what a reader of the scores has to know of copies of rows across the split.
     """
 
     def __init__(self, folder: Path | str) -> None:
@@ -45,6 +46,7 @@ class ComparisonFolder:
         self.share: float | None = None
         self.costs: dict[str, float] = {}
         self.runs: dict[str, dict[str, Any]] = {}
+        self.notes: list[str] = []
         self._begun = False
         self._made: list[Path] = []
 
@@ -87,10 +89,11 @@ class ComparisonFolder:
         held = read_state(self.folder)
         self.identity, self.budget, self.spent = held["identity"], float(held["budget"]), held["spent"]
         self.share, self.costs, self.runs = held["share"], held["costs"], held["runs"]
+        self.notes = held.get("notes", [])
 
     def keep(self) -> None:
         """Write what is known."""
-        names = ("identity", "budget", "spent", "share", "costs", "runs")
+        names = ("identity", "budget", "spent", "share", "costs", "runs", "notes")
         self.write(ABOUT, {"format": 1} | {name: getattr(self, name) for name in names})
 
     def write(self, name: str, content: Any) -> None:

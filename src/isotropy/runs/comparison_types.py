@@ -30,6 +30,7 @@ class ComparisonState(TypedDict):
     share: float | None
     costs: dict[str, float]
     runs: dict[str, State]
+    notes: NotRequired[list[str]]
 
 
 class Cell(TypedDict):

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from isotropy.data import Data
 from isotropy.data.readers import find_reader
+from isotropy.evaluation import leaks
 from isotropy.evaluation.baselines import UNTRAINED
 from isotropy.evaluation.evaluate import PROPAGATION, chosen_rows, facts_of, propagation_of
 from isotropy.evaluation.evaluators import DEFAULT
@@ -21,7 +22,7 @@ from isotropy.evaluation.intervals import percentile, resampled_means
 from isotropy.evaluation.leaderboard import scored_rows
 from isotropy.evaluation.measured import Measured, concluded, measure
 from isotropy.evaluation.neighbours import overlap
-from isotropy.evaluation.notes import notes_on
+from isotropy.evaluation.notes import left_out, notes_on
 from isotropy.evaluation.problem import Problem
 from isotropy.evaluation.splits import split
 from isotropy.evaluation.task import Task, decided
@@ -30,7 +31,7 @@ from isotropy.representation import Representation
 from isotropy.runs.comparison_folder import EVIDENCE, ComparisonFolder
 from isotropy.runs.diagnose import diagnose
 from isotropy.runs.directory import Run
-from isotropy.runs.division import divide
+from isotropy.runs.division import Division, divide
 from isotropy.runs.prepare import Prepared, prepare
 from isotropy.runs.recipe import Recipe
 from isotropy.runs.recommendation import recommend
@@ -39,23 +40,25 @@ _TIMED_ROWS = 1000
 STABILITY_ROWS = 2000
 
 
-def with_split(data: Data, seed: int, label: str) -> Data:
-    """Return the data with its split: as named, else a fifth with labels, else at most 2,000 rows for stability.
+def divided(data: Data, seed: int, label: str) -> Division:
+    """Return the parts of all runs: as named, else a fifth with labels, else at most 2,000 rows for stability.
 
-    `label` is what the label is called, for refusals.
+    `label` is what the label is called, for refusals and notes.
     """
     if data.labels is None and data.split is None:
-        train, test = split(len(data), test=min(0.2, STABILITY_ROWS / len(data)), seed=seed)
-    else:
-        division = divide(data, seed, [label])
-        train, test = division.train, division.test
+        return Division(*split(len(data), test=min(0.2, STABILITY_ROWS / len(data)), seed=seed))
+    return divide(data, seed, [label])
+
+
+def with_split(data: Data, division: Division) -> Data:
+    """Return the data with its split, by which every run divides it."""
     named = np.full(len(data), "train", dtype="<U5")
-    named[test] = "test"
-    labels = data.labels
-    if labels is not None and len(train) + len(test) < len(data):
+    named[division.test] = "test"
+    labels, probed = data.labels, np.concatenate([division.train, division.test])
+    if labels is not None and len(probed) < len(data):
         # Rows that overlap test rows train the encoder, and no probe.
         labels = labels.astype(object)
-        labels[np.setdiff1d(np.arange(len(data)), np.concatenate([train, test]))] = None
+        labels[np.setdiff1d(np.arange(len(data)), probed)] = None
     return replace(data, split=named, labels=labels)
 
 
@@ -74,32 +77,43 @@ class Contest:
 
     Args:
         folder: what is measured already, and where the rest is kept.
-        prepared: for the first method; its data is divided.
+        prepared: for the first method; its data is divided. division: how it was.
         recipes: by method. label: what it is called; empty where there is none.
         clock: by which the budget is counted. begun: its reading when the budget began.
     """
 
     def __init__(
-        self, folder: ComparisonFolder, prepared: Prepared, recipes: Mapping[str, Recipe], label: str,
-        clock: Callable[[], float], begun: float,
+        self, folder: ComparisonFolder, prepared: Prepared, division: Division, recipes: Mapping[str, Recipe],
+        label: str, clock: Callable[[], float], begun: float,
     ) -> None:  # fmt: skip
         self.folder, self.recipes, self.label, self.clock, self._mark = folder, recipes, label, clock, begun
         self.prepared, self.data = prepared, prepared.data
         self.origin = {"label": label} if label else {}
-        self.train, self.test, self.notes = prepared.train, prepared.test, list[str]()
+        self.train, self.test, self._division, self._said = prepared.train, prepared.test, division, list[str]()
         if label:
             labels = np.asarray(self.data.labels)
             learnt, scored = labels[self.train], labels[self.test]
             task = decided(labels, cast(Task | None, self.data.task), label)
             chosen = chosen_rows(learnt, scored, task=task)
             self.train, self.test = self.train[chosen[0]], self.test[chosen[1]]
-            groups = None if self.data.groups is None else self.data.groups[self.train]
+            groups = None if division.groups is None else division.groups[self.train]
             self.problem = Problem.of(
                 labels[self.train], labels[self.test], task=task, groups=groups, device=str(prepared.device)
             )
-            self.notes = notes_on(learnt, scored, self.problem, chosen, label)
+            said = [*notes_on(learnt, scored, self.problem, chosen, label), *left_out(self.problem, DEFAULT)]
+            self._said = [note for note in said if note not in division.notes]
         elif len(self.test) > STABILITY_ROWS:
             self.test = self.test[np.linspace(0, len(self.test) - 1, STABILITY_ROWS).astype(np.int64)]
+
+    @property
+    def split_notes(self) -> list[str]:
+        """What a reader of the scores has to know of how the rows were divided, and of copies across the split."""
+        return [*self._division.notes, *self.folder.notes]
+
+    @property
+    def notes(self) -> list[str]:
+        """What a reader of the scores has to know, one line each."""
+        return [*self.split_notes, *self._said]
 
     def spend(self) -> None:
         """Count what has passed since the last call against the budget, and keep what is known."""
@@ -124,6 +138,8 @@ class Contest:
         costs["embedding"] = self._per_thousand(initial, self.prepared)
         if self.label:
             found = free(initial, self.prepared.rows, self.train, self.test, self._parts())
+            parts, probed = (self._division.train, self._division.test), (self.train, self.test)
+            self.folder.notes = leaks.duplicates(self.prepared.rows, parts, probed, found["raw features"])
             candidates = self._features(found, {UNTRAINED: initial.embedding.parts})
             forms: dict[str, tuple[float, str]] = {}
             for name, candidate in candidates.items():
