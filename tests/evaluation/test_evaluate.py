@@ -217,6 +217,42 @@ def test_evaluators_that_are_not_there(labels, names, line):
         evaluate(pairs, labels[:300], labels[300:], ours="us", evaluators=names)
 
 
+@pytest.mark.parametrize(("names", "number"), [(["search"], True), (["clusters", "search"], True), (["trees"], False)])
+def test_a_label_of_which_the_evaluators_would_tell_nothing_is_read_by_the_linear_probe(labels, names, number):
+    y = labels + np.random.default_rng(0).normal(size=len(labels)) if number else labels
+    found = evaluate({"us": pair(labels, 0.5), "raw": pair(labels, 1.0)}, y[:300], y[300:], ours="us", evaluators=names)
+    assert {one["evaluator"] for one in found["scores"]} == {"linear"} and "trained encoder reaches" in found[
+        "sentence"
+    ]
+    assert (
+        f"{', '.join(names)} alone would tell nothing of the representation here: the linear probe is added."
+        in (found["notes"])
+    )
+
+
+def test_labels_that_no_score_is_defined_of_are_refused_and_none_is_nan(labels):
+    pairs = {"us": pair(labels, 0.5), "raw": pair(labels, 1.0)}
+    numbers = np.random.default_rng(0).normal(size=600)
+
+    def asked(train_y, test_y, **more):
+        return evaluate(pairs, train_y, test_y, ours="us", evaluators=["linear", "knn"], **more)
+
+    for value in (np.inf, -np.inf, 1e200):
+        with pytest.raises(UserError, match="label y: .* in 1 row is no number that can be predicted"):
+            asked(np.append(numbers[:299], value), numbers[300:], label="y")
+    with pytest.raises(UserError, match="the label is 2 in every training row: there is nothing to learn"):
+        asked(np.full(300, 2.0), numbers[300:], task="numbers")
+    with pytest.raises(UserError, match="in every test row: scores need two classes there"):
+        asked(labels[:300], np.zeros(300, dtype=int))
+    with pytest.raises(UserError, match="there are 2 groups for 300 training labels"):
+        asked(labels[:300], labels[300:], groups=[0, 1])
+    with pytest.raises(UserError, match="labels must be one value per row"):
+        asked(labels[:300, None], labels[300:])
+    two = np.where(labels == 2, 1, labels)
+    found = asked(two[:300], np.where(two[300:] == 1, 7, 0))
+    assert json.dumps(found, allow_nan=False)
+
+
 def first_column(candidate, problem):
     """Score how often the sign of the first column is the class."""
     right = ((candidate.test[:, 0] > 0.5) == problem.test_y).astype(float)[:, None]

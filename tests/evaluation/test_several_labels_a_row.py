@@ -17,6 +17,7 @@ from isotropy.evaluation.problem import Problem
 from isotropy.evaluation.task import encode_sets, task_of
 from isotropy.report.points import read_points
 from isotropy.runs.directory import Run
+from isotropy.runs.division import divide
 
 NAMES = ("calm", "loud", "slow")
 
@@ -143,6 +144,23 @@ def test_labels_that_every_row_has_or_none_are_left_out():
     new[:] = [("new", "some")]
     learnt, asked, names = encode_sets(y, new)
     assert (names, learnt.tolist(), asked.tolist()) == (["some"], [[1], [0], [0]], [[1]])
+
+
+def test_labels_of_the_test_part_alone_are_said_and_a_test_part_without_any_is_refused():
+    frame = pd.DataFrame({"x": np.arange(40.0), "split": ["train"] * 30 + ["test"] * 10})
+    frame["tags"] = [*["a", "a;b", ""] * 10, *["a", "late;b"] * 5]
+    division = divide(read(frame, label="tags", split="split", task="labels"), 0, ["tags"])
+    said = "label tags: in the test part alone: 'late' (5 rows), which no probe can learn: left out of the scores"
+    assert said in division.notes
+    train, test = (division.labels[0].values[part] for part in (division.train, division.test))
+    rows = {"us": (np.zeros((30, 2)), np.zeros((10, 2))), "raw": (np.eye(30), np.eye(30)[:10])}
+    assert said in evaluate(rows, train, test, ours="us", label="tags")["notes"]
+    for none in ("late", ""):
+        other = read(frame.assign(tags=[*frame["tags"][:30], *[none] * 10]), label="tags", split="split", task="labels")
+        with pytest.raises(UserError, match="no test row has a label that is learnt, such as 'a'"):
+            divide(other, 0, ["tags"])
+        with pytest.raises(UserError, match="no test row has a label that is learnt"):
+            evaluate(rows, train, other.labels[30:], ours="us")
 
 
 def test_a_run_takes_several_columns_as_one_label(tmp_path):

@@ -140,7 +140,9 @@ def test_the_limits_of_a_label_budget_are_what_is_possible(people):
     ]
 
 
-@pytest.mark.parametrize("budget", ["0", "1,,5", "ten", "1.5", "100%", [], [0], [1.5], [-3]])
+@pytest.mark.parametrize(
+    "budget", ["0", "1,,5", "ten", "1.5", "100%", [], [0], [1.5], [-3], float("inf"), ["10"], [[1]]]
+)
 def test_a_label_budget_that_is_none_is_refused_at_once(budget):
     with pytest.raises(UserError, match="label budget"):
         train(np.zeros((9, 3)), label_budget=budget)
@@ -339,6 +341,18 @@ def test_one_of_several_labels_that_cannot_be_probed_is_named(people):
 def test_a_test_part_of_one_class_is_refused_before_training():
     frame = pd.DataFrame({"x": np.arange(40.0), "y": ["z"] + ["x"] * 39, "split": ["train"] * 30 + ["test"] * 10})
     with pytest.raises(UserError, match="the label is 'x' in every test row: scores need two classes there"):
+        divide(read(frame, label="y", split="split"), 0, ["y"])
+
+
+@pytest.mark.parametrize(
+    ("labels", "line"),
+    [([1.5] * 30 + [1.0, 2.5] * 5, "the label is 1.5 in every training row: there is nothing to learn"),
+     ([0.5, 1.25] * 15 + [2.0] * 10, "the label is 2 in every test row: R2 needs labels that vary"),
+     ([0.5, 1.25] * 19 + [float("inf"), 3.5], "label y: inf in 1 row is no number that can be predicted")],
+)  # fmt: skip
+def test_numbers_that_cannot_be_learnt_or_scored_are_refused_before_training(labels, line):
+    frame = pd.DataFrame({"x": np.arange(40.0), "y": labels, "split": ["train"] * 30 + ["test"] * 10})
+    with pytest.raises(UserError, match=line):
         divide(read(frame, label="y", split="split"), 0, ["y"])
 
 

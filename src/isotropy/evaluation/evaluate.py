@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from isotropy.errors import UserError, nearest
 from isotropy.evaluation.baselines.propagation import Propagation
-from isotropy.evaluation.evaluators import DEFAULT, EVALUATORS
+from isotropy.evaluation.evaluators import DEFAULT, EVALUATORS, ONE_CLASS_A_ROW
 from isotropy.evaluation.evaluators.search import best_form
 from isotropy.evaluation.features import Features
 from isotropy.evaluation.intervals import LEVEL, RESAMPLES
@@ -16,7 +16,7 @@ from isotropy.evaluation.measured import Measured, concluded, measure
 from isotropy.evaluation.notes import left_out, notes_on
 from isotropy.evaluation.problem import DRAWS, Problem, Size
 from isotropy.evaluation.splits import stratified
-from isotropy.evaluation.task import Task, has_label, refuse_unknown, task_of
+from isotropy.evaluation.task import Task, checked_task, has_label, refuse_one_class, refuse_unknown, task_of
 from isotropy.threads import side_by_side
 
 FORMAT = 3
@@ -98,7 +98,9 @@ def evaluate(
     if len(representations) < 2:
         raise UserError("there is nothing to compare with: give at least one baseline beside the representation")
     train_y, test_y = np.asarray(train_y), np.asarray(test_y)
-    task = task or task_of(_together(train_y, test_y))
+    if groups is not None and len(np.asarray(groups)) != len(train_y):
+        raise UserError(f"there are {len(np.asarray(groups))} groups for {len(train_y)} training labels")
+    task = checked_task(_together(train_y, test_y), task, label)
     rows = chosen_rows(train_y, test_y, task=task, seed=seed)
     labels = train_y[rows[0]], test_y[rows[1]]
     _refuse_empty(*labels)
@@ -114,8 +116,10 @@ def evaluate(
     )
     if task == "classes":
         refuse_unknown(problem.test_y, labels[1])
-    if set(evaluators) == {"few_labels"} and not problem.possible_sizes()[0]:
-        evaluators = (*evaluators, "linear")  # nothing would be measured at all
+        refuse_one_class(problem.test_y, labels[1])
+    asked = tuple(evaluators)
+    if not any(_reads(name, problem) for name in asked):
+        evaluators = (*asked, "linear")  # nothing would be measured at all
     counts = len(train_y), len(test_y)
     candidates = {
         name: _candidate(name, representations[name], counts, rows, (parts or {}).get(name))
@@ -123,8 +127,15 @@ def evaluate(
     }
     found = _measured(candidates, problem, evaluators, progress or (lambda name: None))
     said = [note for one in found for note in one.notes]
-    notes = [*notes_on(train_y, test_y, problem, rows, label), *said, *left_out(problem, evaluators)]
+    notes = [*notes_on(train_y, test_y, problem, rows, label), *said, *left_out(problem, asked, evaluators)]
     return concluded(facts_of(problem, ours=ours, label=label, notes=notes), found[0], found[1:])
+
+
+def _reads(evaluator: str, problem: Problem) -> bool:
+    """Return whether an evaluator measures something of a representation; boosted trees read columns alone."""
+    if evaluator == "few_labels":
+        return bool(problem.possible_sizes()[0])
+    return problem.task == "classes" if evaluator in ONE_CLASS_A_ROW else evaluator != "trees"
 
 
 def _measured(
@@ -197,6 +208,9 @@ def chosen_rows(
 
 
 def _together(train_y: Array, test_y: Array) -> Array:
+    """Return the labels of both parts, of which none is refused for its shape."""
+    for labels in (train_y, test_y):
+        has_label(labels)
     return np.concatenate([train_y.astype(object), test_y.astype(object)])
 
 

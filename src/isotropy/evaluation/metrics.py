@@ -76,7 +76,8 @@ def _mean_of(above: Floats, below: Floats) -> Floats:
 
 def _ranking(truth: Array, scores: Array) -> Floats:
     """Return each row's part in the AUROC, to first order: the area plus the row's influence on it, averaged."""
-    classes = range(scores.shape[1]) if scores.shape[1] > 2 else (1,)
+    # Of two classes both areas are the same, unless other rows are of a class that was never trained on.
+    classes = range(scores.shape[1]) if scores.shape[1] > 2 else (1,) if (truth == 1).any() else (0,)
     areas = [_area(truth == k, scores[:, k]) for k in classes if 0 < (truth == k).sum() < len(truth)]
     return np.mean(areas, axis=0)[:, None] if areas else np.full((len(truth), 1), np.nan)
 

@@ -1,5 +1,6 @@
 """What a reader of scores has to know of the rows, their classes and what was not measured, one sentence each."""
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,6 +20,8 @@ Array = NDArray[Any]
 def notes_on(train_y: Array, test_y: Array, problem: Problem, rows: tuple[Array, Array], label: str) -> list[str]:
     """Return what a reader of the scores has to know of the rows and their classes, one sentence each."""
     unseen = unseen_notes(test_y[rows[1]], problem.test_y, label) if problem.task == "classes" else []
+    if problem.task == "labels":
+        unseen = unseen_labels(train_y[rows[0]], test_y[rows[1]], label)
     return [*row_notes(train_y, test_y, rows), *unseen, *_class_notes(problem)]
 
 
@@ -39,6 +42,28 @@ def unseen_notes(test_y: Array, codes: Array, label: str) -> list[str]:
     rows = counted(int(alone.sum()), "row")
     names = listed(alone.index.tolist(), 3)
     return [f"label {label}: in the test part alone: {names} ({rows}), which no probe can learn: errors in every score"]
+
+
+def unseen_labels(train_y: Array, test_y: Array, label: str) -> list[str]:
+    """Return a line where labels of rows with several each are in the test part alone.
+
+    Args:
+        train_y, test_y: tuples of names (N,) and (M,), none missing. label: what they are called together.
+
+    Example:
+        >>> rows = [("a", "b"), ("b", "late")]
+        >>> unseen_labels(rows[:1], rows[1:], "tags")
+        ["label tags: in the test part alone: 'late' (1 row), which no probe can learn: left out of the scores"]
+    """
+    known = {name for row in train_y for name in row}
+    uses = Counter(name for row in test_y for name in row if name not in known)
+    if not uses:
+        return []
+    rows = counted(sum(not known.issuperset(row) for row in test_y), "row")
+    names = listed([name for name, _ in uses.most_common()], 3)
+    return [
+        f"label {label}: in the test part alone: {names} ({rows}), which no probe can learn: left out of the scores"
+    ]
 
 
 def row_notes(train_y: Array, test_y: Array, rows: tuple[Array, Array]) -> list[str]:
@@ -63,18 +88,20 @@ def _class_notes(problem: Problem) -> list[str]:
                 f"{share:.0%} of the training rows are {commonest!r}: {problem.leading} decides, not accuracy."
             )
     if len(problem.test_y) < 100:
-        notes.append(f"Only {len(problem.test_y)} test rows: the intervals are rough.")
+        notes.append(f"Only {counted(len(problem.test_y), 'test row')}: the intervals are rough.")
     return notes
 
 
-def left_out(problem: Problem, evaluators: Sequence[str]) -> list[str]:
-    """Return what was asked for and not measured, and why."""
+def left_out(problem: Problem, evaluators: Sequence[str], taken: Sequence[str] = ()) -> list[str]:
+    """Return what was asked for and not measured, and why; `taken` are the evaluators with those that were added."""
     asked = [evaluator_title(name) for name in evaluators if name in ONE_CLASS_A_ROW]
     if problem.task == "labels" and asked:
         return [f"Rows have several labels each: {', '.join(asked)} need one class a row and are left out."]
     possible, others = problem.possible_sizes()
     if "few_labels" not in evaluators or not others:
-        return []
+        alone = ", ".join(evaluator_title(name) for name in evaluators)
+        added = [evaluator_title(name) for name in taken if name not in evaluators]
+        return [f"{alone} alone would tell nothing of the representation here: the {one} is added." for one in added]
     there = ", ".join(size_text(size, problem.task) for size in possible) or "no size"
     small = [size for size in others if problem.task == "numbers" and 1 <= size < LEAST_ROWS]
     large = [size for size in others if size not in small]

@@ -13,7 +13,7 @@ from isotropy.errors import UserError, counted, nearest
 from isotropy.evaluation.metrics import METRICS, leading_first
 from isotropy.evaluation.score import Measurement
 from isotropy.evaluation.splits import stratified
-from isotropy.evaluation.task import Task, encode, encode_sets, plain, task_of
+from isotropy.evaluation.task import Task, encode, encode_sets, plain, refuse_constant, refuse_unasked, task_of
 
 Rows = NDArray[np.int64]
 Size = int | float
@@ -65,7 +65,8 @@ class Problem:
         Classes and labels that no training row has are not learnt from `further_y` (F,), either.
 
         Raises:
-            UserError: one class only, a number that is the same in every test row, or a metric of the other task.
+            UserError: one class only, a number that is the same in every row of a part, several labels of which no
+                test row has any, or a metric of the other task.
         """
         train_y, test_y = np.asarray(train_y), np.asarray(test_y)
         beside = test_y if further_y is None else np.concatenate([test_y, np.asarray(further_y)])
@@ -75,11 +76,12 @@ class Problem:
         classes: list[Any]
         if task == "numbers":
             train, test = (_numbers(part) for part in (train_y, beside))
-            if np.ptp(test[: len(test_y)]) == 0:
-                raise UserError(f"the label is {plain(test_y[0])!r} in every test row: R2 needs labels that vary")
+            refuse_constant(train, "training")
+            refuse_constant(test[: len(test_y)], "test")
             classes, majority = [], 0.0
         elif task == "labels":
             train, test, classes = encode_sets(train_y, beside)
+            refuse_unasked(test[: len(test_y)], classes)
             majority, sizes = 0.0, ()
         else:
             train, test, classes = encode(train_y, beside)
@@ -256,21 +258,27 @@ def parse_sizes(text: str) -> tuple[Size, ...]:
     return tuple(dict.fromkeys(sizes))
 
 
-def label_budget(given: str | Sequence[Size] | None) -> tuple[Size, ...] | None:
-    """Return the sizes of a few-label curve that a user gives as text ("1,10,1%") or as numbers; None for None.
+def label_budget(given: str | Size | Sequence[Size] | None) -> tuple[Size, ...] | None:
+    """Return the sizes of a few-label curve that a user gives as text ("1,10,1%"), numbers or one; None for None.
 
     Raises:
         UserError: no size, or what is neither a whole number from 1 on nor a fraction between 0 and 1.
 
     Example:
-        >>> label_budget("1,10,1%"), label_budget([50, 0.1]), label_budget(None)
-        ((1, 10, 0.01), (50, 0.1), None)
+        >>> label_budget("1,10,1%"), label_budget([50, 0.1]), label_budget(10), label_budget(None)
+        ((1, 10, 0.01), (50, 0.1), (10,), None)
     """
     if given is None or isinstance(given, str):
         return None if given is None else parse_sizes(given)
-    sizes = tuple(dict.fromkeys(given))
-    wrong = [size for size in sizes if not (0 < size < 1 or (size >= 1 and size == int(size)))]
+    sizes: list[Any] = [given] if isinstance(given, int | float | np.number) else list(given)
+    wrong = [size for size in sizes if not _is_size(size)]
     if wrong or not sizes:
         what = f"{wrong[0]!r} is no size" if wrong else "has no size"
         raise UserError(f"label budget {what}: give labels a class, or fractions of the rows, as in [1, 10, 0.01]")
-    return tuple(int(size) if size >= 1 else float(size) for size in sizes)
+    return tuple(int(size) if size >= 1 else float(size) for size in dict.fromkeys(sizes))
+
+
+def _is_size(size: Any) -> bool:
+    if not isinstance(size, int | float | np.integer | np.floating):
+        return False
+    return bool(0 < size < 1 or (size >= 1 and float(size).is_integer()))

@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from isotropy.errors import UserError, nearest
+from isotropy.errors import UserError, counted, nearest
+from isotropy.io.json_file import MOST_NUMBER
 
 Task = Literal["classes", "numbers", "labels"]
 Array = NDArray[Any]
@@ -78,8 +79,14 @@ def checked_task(labels: Array, task: Task | None = None, name: str = "label") -
     if task is not None and several != (task == "labels"):
         what = "holds several labels a row" if several else f"holds one value a row, such as {plain(values[0])!r}"
         raise UserError(f"label {name} {what}, so this is no task {task}: use {'labels' if several else 'classes'}")
-    if task != "numbers":
-        return task or task_of(labels)
+    task = task or task_of(labels)
+    if task == "numbers":
+        _refuse_no_numbers(values, name)
+    return task
+
+
+def _refuse_no_numbers(values: Array, name: str) -> None:
+    """Raise UserError for dates and texts that are no numbers, and for numbers that cannot be squared."""
     if any(isinstance(one, date) for one in values[:1]):
         raise UserError(f"label {name}: holds dates, which are no numbers: give days or seconds since the first")
     if values.dtype.kind not in "biuf":
@@ -88,7 +95,12 @@ def checked_task(labels: Array, task: Task | None = None, name: str = "label") -
             raise UserError(
                 f"label {name}: {plain(values[wrong.argmax()])!r} is no number, so this is no task numbers: use classes"
             )
-    return task
+    wrong = ~(np.abs(values.astype(np.float64)) < MOST_NUMBER)
+    if wrong.any():
+        raise UserError(
+            f"label {name}: {plain(values[wrong.argmax()])!r} in {counted(int(wrong.sum()), 'row')} is no number that "
+            "can be predicted: give another one there, or none"
+        )
 
 
 def refuse_all_different(values: Array, name: str) -> None:
@@ -183,6 +195,19 @@ def refuse_one_class(codes: NDArray[np.int64], test: Array) -> None:
             f"the label is {only!r} in every test row: scores need two classes there, so give more rows of the others "
             "or divide the rows in another way"
         )
+
+
+def refuse_constant(numbers: Array, part: str) -> None:
+    """Raise UserError where all numbers of a part of the rows are the same: none can be learnt there, or scored."""
+    if not np.ptp(numbers.astype(np.float64)) ** 2 > 0:
+        why = "R2 needs labels that vary" if part == "test" else "there is nothing to learn"
+        raise UserError(f"the label is {float(numbers[0]):g} in every {part} row: {why}")
+
+
+def refuse_unasked(asked: NDArray[np.int64], names: list[str]) -> None:
+    """Raise UserError where no test row has one of the labels that are learnt, by which rows have them (M, L)."""
+    if not asked.any():
+        raise UserError(f"no test row has a label that is learnt, such as {names[0]!r}: divide the rows in another way")
 
 
 def _codes_by_name(codes: NDArray[np.int64], labels: Array, classes: list[Any]) -> NDArray[np.int64]:

@@ -14,7 +14,7 @@ from isotropy.data.grouping import time_text
 from isotropy.data.target_columns import as_label_sets
 from isotropy.errors import UserError, listed
 from isotropy.evaluation import leaks
-from isotropy.evaluation.notes import unseen_notes
+from isotropy.evaluation.notes import unseen_labels, unseen_notes
 from isotropy.evaluation.splits import split
 from isotropy.evaluation.task import (
     Task,
@@ -22,7 +22,9 @@ from isotropy.evaluation.task import (
     encode,
     encode_sets,
     has_label,
+    refuse_constant,
     refuse_one_class,
+    refuse_unasked,
     refuse_unknown,
     task_note,
 )
@@ -119,9 +121,11 @@ def refuse_unprobeable(train: NDArray[Any], test: NDArray[Any], task: Task) -> N
         refuse_unknown(codes, test)
         refuse_one_class(codes, test)
     elif task == "labels":
-        encode_sets(train, test)
-    elif not np.ptp(test.astype(np.float64)) > 0:
-        raise UserError(f"the label is {float(test[0]):g} in every test row: R2 needs labels that vary")
+        _, asked, names = encode_sets(train, test)
+        refuse_unasked(asked, names)
+    else:
+        refuse_constant(train, "training")
+        refuse_constant(test, "test")
 
 
 def _labels(data: Data, names: Sequence[str]) -> tuple[Label, ...]:
@@ -156,10 +160,12 @@ def _sets_note(label: Label) -> str:
 
 
 def _unseen_notes(label: Label, train: Rows, test: Rows) -> list[str]:
-    """Return a line where classes are in the test part alone."""
+    """Return a line where classes, or some of several labels a row, are in the test part alone."""
+    known, asked = (part[has_label(part)] for part in (label.values[train], label.values[test]))
+    if label.task == "labels":
+        return unseen_labels(known, asked, label.name)
     if label.task != "classes":
         return []
-    known, asked = (part[has_label(part)] for part in (label.values[train], label.values[test]))
     return unseen_notes(asked, encode(known, asked)[1], label.name)
 
 
