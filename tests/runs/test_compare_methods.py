@@ -222,8 +222,15 @@ def test_what_does_not_fit_is_refused_in_one_line(tmp_path, finished):
         list(compared(finished[-1].folder, methods=["byol"]))
     with pytest.raises(UserError, match="other labels"):
         list(compared(finished[-1].folder, label=np.roll(LABELS, 1)))
+    with pytest.raises(UserError, match="another task of the label"):
+        list(compared(finished[-1].folder, task="numbers"))
     with pytest.raises(UserError, match="a budget of 12 seconds"):
         list(compared(finished[-1].folder, budget=50.0))
+    about = finished[-1].folder / "comparison.json"
+    held = json.loads(about.read_text())
+    assert held["identity"].pop("task") == "classes"
+    about.write_text(json.dumps(held))  # as versions wrote it that did not keep the task
+    assert isinstance([*compared(finished[-1].folder)][-1], Leaderboard)
     (tmp_path / "b").mkdir()
     (tmp_path / "b" / "x.txt").write_text("mine")
     with pytest.raises(UserError, match="holds no comparison"):

@@ -178,7 +178,7 @@ def _events(
     recipes = {one: Recipe.default(one, data.modality).changed({"train.seed": seed, **settings}) for one in chosen}
     prepared = prepare(recipes[chosen[0]], data, device=device)
     trained_by = [*chosen, *sorted(map(str, settings.items()))]
-    identity = identity_of(data, fingerprint(prepared.rows), label, trained_by, list(every_seed))
+    identity = identity_of(data, fingerprint(prepared.rows), label, trained_by, list(every_seed), division)
     name = Path(first_path(origin.get("path", "data"))).resolve().stem
     folder = ComparisonFolder(default_folder(name, identity) if out is None else out)
     contest = Contest(folder, prepared, division, recipes, label, clock, begun)

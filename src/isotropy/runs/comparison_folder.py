@@ -16,11 +16,13 @@ from isotropy.evaluation.measured import Measured
 from isotropy.io.atomic import write_atomically
 from isotropy.io.json_file import read_json
 from isotropy.runs.comparison_types import ComparisonState
+from isotropy.runs.division import Division
 
 ABOUT, LEADERBOARD, EVIDENCE = "comparison.json", "leaderboard.json", "evidence"
 _WHAT = {
     "rows": "other data",
     "label": "another label",
+    "task": "another task of the label",
     "labels": "other labels",
     "split": "another split",
     "methods": "other methods",
@@ -68,7 +70,7 @@ class ComparisonFolder:
             self.keep()
             return
         self._read()
-        differs = [_WHAT.get(name, name) for name, value in identity.items() if self.identity.get(name) != value]
+        differs = [_WHAT.get(name, name) for name in differing(self.identity, identity)]
         if self.share is not None and self.budget != budget:
             differs.append(f"a budget of {self.budget:g} seconds")
         if differs:
@@ -120,18 +122,26 @@ def read_state(folder: Path) -> dict[str, Any]:
     return state
 
 
-def identity_of(data: Data, rows: str, label: str, methods: list[str], seeds: list[int]) -> dict[str, Any]:
+def identity_of(
+    data: Data, rows: str, label: str, methods: list[str], seeds: list[int], division: Division
+) -> dict[str, Any]:
     """Return what makes two comparisons the same.
 
     Args:
-        data: with its split. rows: a digest of its rows.
+        data: with its split. rows: a digest of its rows. division: by which it was divided.
     """
     labels = None if data.labels is None else _digest(pd.Series(data.labels).astype("string").fillna("").tolist())
     split = _digest(np.asarray(data.split).tolist())
+    task = next((one.task for one in division.labels), None)
     return {
         "rows": f"{len(data)} {rows}", "label": label, "labels": labels, "split": split, "methods": methods,
-        "seeds": seeds,
+        "seeds": seeds, "task": task,
     }  # fmt: skip
+
+
+def differing(held: dict[str, Any], identity: dict[str, Any]) -> list[str]:
+    """Return what a comparison that a folder holds differs in; folders of earlier versions do not hold the task."""
+    return [name for name, value in identity.items() if held.get(name, value if name == "task" else None) != value]
 
 
 def _digest(texts: list[str]) -> str:
@@ -146,6 +156,6 @@ def default_folder(name: str, identity: dict[str, Any]) -> Path:
         if not folder.exists():
             return folder
         with suppress(UserError):
-            if read_state(folder)["identity"] == identity:
+            if not differing(read_state(folder)["identity"], identity):
                 return folder
         number += 1
