@@ -64,6 +64,20 @@ def test_the_range_in_which_ours_is_ahead_has_no_holes(ours, sentence):
     assert ("With 2 a class it is behind." in found) == (ours[1] == 0.4)
 
 
+def test_less_than_what_is_shown_of_a_score_is_ahead_of_nothing():
+    found = said(*curve([0.5003] * 5))
+    assert found["few_labels"][0]["difference"]["low"] > 0
+    level = "ith 10 a class it reaches .500, not measurably different from the best free (.500, raw)."
+    assert found["sentence"].endswith(level) and "ahead" not in found["sentence"]
+    assert "behind" not in said(*curve([0.6, 0.4997, 0.5, 0.5, 0.5]))["sentence"]
+
+
+def test_where_no_more_labels_were_measured_nothing_is_said_of_what_ours_is_worth():
+    few = made("us", "few_labels", 0.6, labels=20, size="10 a class")
+    found = said(few, made("raw", "few_labels", 0.5, labels=20, size="10 a class"))["sentence"]
+    assert "it is ahead of everything free" in found and "worth" not in found
+
+
 def test_ours_untrained_is_no_baseline_and_is_said_beside_it():
     """What is joined with the free features and not trained is nothing that anybody has without this library."""
     few = {"labels": 20, "size": "10 a class"}

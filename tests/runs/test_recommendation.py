@@ -76,13 +76,27 @@ def test_where_nothing_is_ahead_nothing_is_to_be_trained():
     found = said(method())
     assert (found["outcome"], found["method"], found["use"]) == ("do not train", None, "boosted trees")
     assert found["sentence"].startswith("Do not train an encoder for kind. With all labels use boosted trees")
-    assert "With 10 labels a class use label propagation: .800; lfr reaches .700." in found["sentence"]
+    assert "With 10 labels a class use label propagation: .800; lfr reaches .700 and is behind." in found["sentence"]
 
 
 def test_a_difference_whose_interval_holds_zero_is_not_ahead():
     found = said(method(all_=0.009))
     assert found["outcome"] == "do not train"
     assert "is not measurably ahead (+.009 [-.001, +.019])" in found["sentence"]
+
+
+def test_less_than_what_is_shown_of_a_score_is_ahead_of_nothing():
+    close = {"value": 0.0003, "low": 0.0001, "high": 0.0004}
+    one = method(all_=0.0, few=(0, 0, 0), search=0.0)
+    for part in (one["all"], one["few"], one["search"], *one["few_labels"]):
+        part["difference"] = close
+    assert said(one)["outcome"] == "do not train"
+
+
+def test_what_a_method_reaches_with_few_labels_is_said_with_how_it_compares():
+    assert "use label propagation: .800; lfr reaches .700 and is behind." in said(method())["sentence"]
+    level = said(method(few=(0.0, 0.0, 0.0)))["sentence"]
+    assert "use label propagation: .800; lfr reaches .700 and is not measurably ahead." in level
 
 
 def test_without_a_label_nothing_is_ranked():

@@ -184,7 +184,7 @@ def _nearest(lines: Sequence[Mapping[str, Any]], untrained: bool) -> Mapping[str
 
 
 def _ahead_elsewhere(lines: Mapping[str, Mapping[str, Any]]) -> bool:
-    return any(line["difference"]["low"] > 0 for use, line in lines.items() if use != _ALL)
+    return any(_outcome(line["difference"]) == "yes" for use, line in lines.items() if use != _ALL)
 
 
 def _guesses(entry: Mapping[str, Any], line: Mapping[str, Any]) -> bool:

@@ -161,11 +161,11 @@ def _of_few(few: Sequence[dict[str, Any]], pairs: Sequence[Pair], comparison: di
     if not ahead:
         return f"With {size} it reaches {reached}."
     worth = _worth(row["label_factor"])
-    said = f"With {size} it is ahead of everything free: it reaches {reached}, {worth}."
+    said = f"With {size} it is ahead of everything free: it reaches {reached}{worth}."
     if len(ahead) > 1:
         sizes = f"From {ahead[0]['size']} to {ahead[-1]['size']}"
-        said = f"{sizes} it is ahead of everything free; with {size} it reaches {reached}, {worth}."
-    behind = [row["size"] for row in few if row["difference"]["high"] < 0]
+        said = f"{sizes} it is ahead of everything free; with {size} it reaches {reached}{worth}."
+    behind = [row["size"] for row in few if outcome(row["difference"]) == "loses"]
     return f"{said} With {', '.join(behind)} it is behind." if behind else said
 
 
@@ -187,13 +187,15 @@ def _longest(few: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     best: list[dict[str, Any]] = []
     run: list[dict[str, Any]] = []
     for row in few:
-        run = [*run, row] if row["difference"]["low"] > 0 else []
+        run = [*run, row] if outcome(row["difference"]) == "beats" else []
         best = run if len(run) > len(best) else best
     return best
 
 
 def _worth(factor: dict[str, float | None]) -> str:
+    """Return with how many times as many labels what is free reaches ours; nothing where no more were measured."""
     if factor["value"] is None:
-        return f"worth more than {factor['measured_to']:.2g} times as many labels"
+        most = factor["measured_to"] or 1
+        return f", worth more than {most:.2g} times as many labels" if most > 1 else ""
     least = "" if factor["low"] is None else f" (at least {max(factor['low'], 0):.2g})"
-    return f"worth {factor['value']:.2g} times as many labels{least}"
+    return f", worth {factor['value']:.2g} times as many labels{least}"

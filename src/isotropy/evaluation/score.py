@@ -80,6 +80,8 @@ class Score:
         return dict(vars(self))
 
 
+_LONG = 1e5  # from here on a score, as R2 with an outlier among the labels, fits no column of a table
+
 # Titles of evaluators as users read them; another evaluator is called by its name.
 _TITLES = {"linear": "linear probe", "knn": "k-NN", "mlp": "MLP probe"}
 
@@ -234,9 +236,11 @@ def number(value: float) -> str:
     """Return a score with three digits and without the zero in front, as the field writes it.
 
     Example:
-        >>> number(0.8456), number(1.0), number(-0.02)
-        ('.846', '1.000', '-.020')
+        >>> number(0.8456), number(1.0), number(-0.02), number(-38359447112.0)
+        ('.846', '1.000', '-.020', '-3.84e+10')
     """
+    if abs(value) >= _LONG:
+        return f"{value:.3g}"
     return f"{value:.3f}".replace("0.", ".", 1) if abs(value) < 0.9995 else f"{value:.3f}"
 
 

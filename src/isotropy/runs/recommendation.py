@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from isotropy.evaluation.beside import outcome
 from isotropy.evaluation.score import evaluator_title, number, with_interval
 from isotropy.runs.compare import unlabelled
 
@@ -97,7 +98,7 @@ def _chosen(rows: Sequence[Row], column: str, by: str) -> tuple[Any, str]:
 
 
 def _is_ahead(cell: Row | None) -> bool:
-    return bool(cell and cell["difference"] and cell["difference"]["low"] > 0)
+    return bool(cell and cell["difference"] and outcome(cell["difference"]) == "beats")
 
 
 def _ahead(lines: Sequence[Row]) -> list[Row]:
@@ -108,7 +109,7 @@ def _ahead(lines: Sequence[Row]) -> list[Row]:
     best: list[Row] = []
     run: list[Row] = []
     for line in lines:
-        run = [*run, line] if line["difference"]["low"] > 0 else []
+        run = [*run, line] if outcome(line["difference"]) == "beats" else []
         best = run if len(run) > len(best) else best
     return best if len(best) > 1 or len(lines) <= 2 else []
 
@@ -132,7 +133,8 @@ def _at(span: Sequence[Row], row: Row) -> str:
 def _worth(line: Row) -> str:
     factor = line["label_factor"]
     if factor["value"] is None:
-        return f" (worth more than {factor['measured_to']:.2g} times as many labels)"
+        most = factor["measured_to"]
+        return f" (worth more than {most:.2g} times as many labels)" if most > 1 else ""
     return f" (worth {factor['value']:.2g} times as many labels)"
 
 
@@ -165,11 +167,14 @@ def _instead(row: Row, free: dict[str, Row]) -> str:
     best = free[cell["best"]]["all"]
     reader = best.get("evaluator", "")
     how = "" if reader in ("", "trees") else f" ({evaluator_title(reader)})"
-    verb = "is behind" if cell["difference"]["high"] < 0 else "is not measurably ahead"
     return (
         f" With all labels use {named(cell['best'])}{how}: {number(best['value'])}; {row['name']} reaches "
-        f"{number(cell['value'])} and {verb} ({with_interval(cell['difference'])})."
+        f"{number(cell['value'])} and {_not_ahead(cell)} ({with_interval(cell['difference'])})."
     )
+
+
+def _not_ahead(cell: Row) -> str:
+    return "is behind" if outcome(cell["difference"]) == "loses" else "is not measurably ahead"
 
 
 def _few_instead(row: Row, use: str | None, free: dict[str, Row]) -> str:
@@ -177,7 +182,7 @@ def _few_instead(row: Row, use: str | None, free: dict[str, Row]) -> str:
     if not cell or not cell["best"] or cell["best"] == use:
         return ""
     theirs = number(free[cell["best"]]["few"]["value"])
-    ours = f"{row['name']} reaches {number(cell['value'])}"
+    ours = f"{row['name']} reaches {number(cell['value'])} and {_not_ahead(cell)}"
     return f" With {_labels(cell['size'])} use {named(cell['best'])}: {theirs}; {ours}."
 
 
