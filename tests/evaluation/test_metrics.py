@@ -5,6 +5,7 @@ from sklearn import metrics as sk
 from isotropy.evaluation.metrics import METRICS, leading_first, score_of
 from isotropy.evaluation.resampling import resample
 from isotropy.evaluation.score import Measurement
+from isotropy.evaluation.task import score, score_terms
 
 
 @pytest.fixture
@@ -42,6 +43,16 @@ def test_metrics_of_numbers_are_scikit_learns():
         metric = METRICS["numbers"][name]
         assert metric.value(metric.terms(truth, guess).mean(axis=0)) == pytest.approx(function(truth, guess))
     assert score_of("numbers", "MAE", truth, guess) < 0
+
+
+def test_r2_of_a_resample_without_the_outlier_is_that_of_its_rows():
+    rng = np.random.default_rng(0)
+    truth, guess = rng.normal(size=60), np.zeros(60)
+    truth[7] = 1e12
+    metric, rest = METRICS["numbers"]["R2"], np.arange(60) != 7
+    value = metric.value(metric.terms(truth, guess)[rest].mean(axis=0))
+    assert value == pytest.approx(sk.r2_score(truth[rest], guess[rest]), abs=1e-9)
+    assert score("numbers", score_terms("numbers", truth, guess)[rest].mean(axis=0)) == value
 
 
 def test_ties_count_half_and_equal_scores_are_chance():

@@ -103,8 +103,8 @@ def _surprise(truth: Array, scores: Array) -> Floats:
 
 def _squares(truth: Array, predicted: Array) -> Floats:
     error = truth - predicted
-    # About a fixed centre the variance of a resample is E[y^2] - E[y]^2 without cancellation.
-    centred = truth - truth.mean()
+    # About the median the variance of a resample is E[y^2] - E[y]^2 without cancellation: without an outlier, too.
+    centred = truth - np.median(truth)
     return np.stack([error**2, centred**2, centred], axis=1)
 
 

@@ -271,8 +271,8 @@ def score_terms(task: Task, truth: Array, predicted: Array) -> NDArray[np.float6
         return (np.asarray(truth) == np.asarray(predicted)).astype(np.float64)[:, None]
     truth = np.asarray(truth, dtype=np.float64)
     error = truth - np.asarray(predicted, dtype=np.float64)
-    # About a fixed centre the variance of a resample is E[y^2] - E[y]^2 without cancellation.
-    centred = truth - truth.mean()
+    # About the median the variance of a resample is E[y^2] - E[y]^2 without cancellation: without an outlier, too.
+    centred = truth - np.median(truth)
     return np.stack([error**2, centred**2, centred], axis=1)
 
 
