@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from isotropy.evaluation.evaluate import evaluate
+from isotropy.evaluation.evaluators import few_linear as few_linear_module
 from isotropy.evaluation.evaluators.few_labels import READERS, few_labels
 from isotropy.evaluation.evaluators.few_linear import few_linear
 from isotropy.evaluation.evaluators.knn import knn
@@ -64,6 +65,16 @@ def test_few_labels_choose_by_rows_of_other_groups(task, monkeypatch):
         for problem in (Problem.of(y, y, task=task, sizes=(60,), draws=5, groups=groups) for groups in (None, WHO))
     ]
     assert mean[1] > mean[0]
+
+
+@pytest.mark.parametrize("copies", [1, 40])
+def test_a_draw_holds_out_whole_groups_where_the_first_one_has_a_class_alone(copies):
+    codes, groups = np.repeat([[0, 0, 1, 2, 1, 2]], copies, axis=1), np.repeat([0, 0, 1, 1, 2, 2], copies)
+    problem = Problem.of(codes[0], codes[0], groups=groups)
+    held_out = few_linear_module._held_out(codes, 3, problem, np.arange(len(groups))[None])[0].numpy()
+    assert held_out.any()
+    for fold in held_out.T[held_out.any(axis=0)]:
+        assert not set(groups[fold]) & set(groups[~fold]), "no group is on both sides"
 
 
 def test_few_labels_of_one_group_choose_by_rows():

@@ -182,7 +182,8 @@ def _held_out(codes: NDArray[np.int64], folds: int, problem: Problem, rows: NDAr
         out[number, order, np.arange(len(one)) % folds] = np.bincount(one)[one[order]] > 1
         if problem.groups is not None:
             whole = _whole_groups(one, problem.groups[rows[number]], folds)
-            out[number] = whole if whole[:, 0].any() else out[number]
+            # Of many rows the first fold is all that is held out: it has some wherever another one has.
+            out[number] = np.roll(whole, -whole.any(axis=0).argmax(), axis=1) if whole.any() else out[number]
     return torch.from_numpy(out[:, :, :1] if codes.shape[1] >= ONE_FOLD else out)
 
 
