@@ -53,6 +53,19 @@ def test_one_task_is_decided_for_the_whole_label_and_kept(people, task, metric, 
     assert entry()["task"] == "numbers"
 
 
+def test_a_probe_of_some_of_a_run_s_labels_takes_their_task(people):
+    main(["fit", "people.csv", "--label", "who", "--label", "a", "--task", "numbers", "--drop", "when", *FAST, "--out"]
+         + ["run", "--evaluate", "linear"])  # fmt: skip
+    main(["probe", "run", "people.csv", "--label", "who", "--evaluate", "linear"])
+    assert entry()["task"] == "numbers"
+    flags = people.assign(p=people["who"] % 2, q=people["who"] % 3 // 2)
+    flags.to_csv("flags.csv", index=False)
+    main(["fit", "flags.csv", "--label", "p", "--label", "q", "--task", "labels", "--drop", "when", "--drop", "who"]
+         + ["--drop", "kind", *FAST, "--out", "flags", "--evaluate", "linear"])  # fmt: skip
+    main(["probe", "flags", "flags.csv", "--label", "p", "--evaluate", "linear"])
+    assert entry("flags", "p")["task"] == "classes", "one of the columns is no label of several a row"
+
+
 @pytest.mark.parametrize(
     ("texts", "said"),
     [

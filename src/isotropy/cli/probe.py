@@ -10,6 +10,7 @@ from isotropy.cli.show import note, say, waiting
 from isotropy.cli.table import show_evidence
 from isotropy.data import ArrayDataset, Data
 from isotropy.data.other_kind import as_trained_on
+from isotropy.data.target_columns import SEVERAL
 from isotropy.errors import UserError
 from isotropy.evaluation.baselines import check_baselines
 from isotropy.evaluation.evaluate import with_budget
@@ -86,7 +87,7 @@ def read_as_the_run(before: dict[str, Any], origin: dict[str, Any], made: Repres
 
 
 def _read(before: dict[str, Any], origin: dict[str, Any]) -> Data:
-    if "task" not in origin and label_names(before) == label_names(origin):
+    if "task" not in origin and _same_labels(label_names(origin), label_names(before), before.get("task")):
         origin = {**origin, "task": before.get("task")}
     if origin.get("like") is not None:
         return read_with_bar(origin)
@@ -100,6 +101,11 @@ def _read(before: dict[str, Any], origin: dict[str, Any]) -> Data:
     data = read_with_bar(origin)
     note(f"the run's rows were divided by the {by[0]} {column}, and these are not: {by[0]} could be on both sides")
     return data
+
+
+def _same_labels(asked: Sequence[str], before: Sequence[str], task: str | None) -> bool:
+    """Return whether the labels are those of the run, or some of them that were probed one by one."""
+    return asked == before or (task != SEVERAL and set(asked) <= set(before))
 
 
 def _held_out(data: Data) -> str:
