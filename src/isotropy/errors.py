@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from mmap import mmap
+from typing import Any
 
 # Valid names that an error lists: a table may have hundreds of columns.
 _CHOICES = 40
@@ -66,3 +67,14 @@ def listed(names: Sequence[str], limit: int = 8) -> str:
     """Return names in quotes, the first `limit` of them."""
     shown = ", ".join(repr(str(name)) for name in names[:limit])
     return shown if len(names) <= limit else f"{shown} and {len(names) - limit} more"
+
+
+def plain(value: Any) -> Any:
+    """Return a value of numpy as Python's own, as it is named in messages.
+
+    Example:
+        >>> import numpy as np
+        >>> plain(np.str_("a")), plain(np.int64(3))
+        ('a', 3)
+    """
+    return value.item() if hasattr(value, "item") else value

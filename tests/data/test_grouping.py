@@ -77,6 +77,12 @@ def test_times_sort_as_they_were_recorded(times, order):
         ({"group": "whoo"}, "there is no column 'whoo' .group. .did you mean 'who'"),
         ({"time": "wen"}, "there is no column 'wen' .time. .did you mean 'when'"),
         ({"group": "same"}, "group 'same' holds 'q' in every row: a split needs at least two groups"),
+        ({"group": "flat"}, "group 'flat' holds 7 in every row"),
+        ({"split": "flat"}, "the split 'flat' holds 7 .row 0.; only 'train' and 'test' are known"),
+        (
+            {"label": ["flat", "who"], "task": "labels"},
+            "label 'flat' holds 7: of several columns that are one label each",
+        ),
         ({"time": "same"}, "time 'same' cannot be sorted: 'q' .row 0. is no number and no date"),
         ({"time": "flat"}, "time 'flat' is 7 in every row: no row is before another"),
         ({"time": "truth"}, "time 'truth' holds true and false"),

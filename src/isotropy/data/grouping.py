@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from isotropy.data.columns import ISO_DATE
 from isotropy.data.data import Data
 from isotropy.data.target_columns import Target, one_per_row
-from isotropy.errors import UserError, counted
+from isotropy.errors import UserError, counted, plain
 
 _WHOLE = r"^(-?\d+)\.0*$"
 _AS_DATE = 10**16
@@ -71,7 +71,7 @@ def as_groups(values: Any, rows: int, name: str = "given") -> NDArray[Any]:
     column = one_per_row(values, rows, f"group {name!r}")
     distinct = column.nunique(dropna=False)
     if distinct < 2:
-        only = "no value" if column.isna().all() else f"{column.iloc[0]!r}"
+        only = "no value" if column.isna().all() else f"{plain(column.iloc[0])!r}"
         raise UserError(f"group {name!r} holds {only} in every row: a split needs at least two groups")
     refuse_missing(column.isna(), f"group {name!r}")
     return column.to_numpy(dtype=object)

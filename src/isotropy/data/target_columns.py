@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from isotropy.data.data import Data
 from isotropy.data.tensors import as_array
-from isotropy.errors import UserError, nearest
+from isotropy.errors import UserError, nearest, plain
 
 PARTS = ("train", "test")
 SEVERAL = "labels"  # the task of several labels a row
@@ -127,10 +127,9 @@ def _label_set(value: Any, name: str) -> tuple[str, ...] | None:
     if pd.isna(value):
         return None
     if not isinstance(value, str):
-        plain = value.item() if isinstance(value, np.generic) else value
         raise UserError(
-            f"{f'label {name}'.strip()}: {plain!r} is no list of labels: task labels takes a column of lists or of "
-            "texts such as 'a;b', or several columns of 0 and 1"
+            f"{f'label {name}'.strip()}: {plain(value)!r} is no list of labels: task labels takes a column of "
+            "lists or of texts such as 'a;b', or several columns of 0 and 1"
         )
     return tuple(sorted({one.strip() for one in re.split("[;,|]", value)} - {""}))
 
@@ -168,8 +167,8 @@ def joined(columns: Mapping[str, Any]) -> NDArray[Any]:
         wrong = ~(frame[name].isin([0, 1]) | frame[name].isna())
         if wrong.any():
             raise UserError(
-                f"label {name!r} holds {frame[name][wrong].iloc[0]!r}: of several columns that are one label each "
-                "holds 0 or 1"
+                f"label {name!r} holds {plain(frame[name][wrong].iloc[0])!r}: of several columns that are one "
+                "label each holds 0 or 1"
             )
     missing = frame.isna().any(axis=1)
     names = np.array(frame.columns, dtype=object)
@@ -206,7 +205,7 @@ def parts_of(column: "pd.Series[Any]", name: str) -> NDArray[np.str_]:
     if wrong.any():
         place = int(wrong.argmax())
         raise UserError(
-            f"the split {name!r} holds {column.iloc[place]!r} (row {column.index[place]}); "
+            f"the split {name!r} holds {plain(column.iloc[place])!r} (row {column.index[place]}); "
             "only 'train' and 'test' are known"
         )
     return parts.to_numpy(dtype="<U5")

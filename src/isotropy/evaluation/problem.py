@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from isotropy.errors import UserError, counted, nearest
+from isotropy.errors import UserError, counted, nearest, plain
 from isotropy.evaluation.metrics import METRICS, leading_first
 from isotropy.evaluation.score import Measurement
 from isotropy.evaluation.splits import stratified
-from isotropy.evaluation.task import Task, encode, encode_sets, plain, refuse_constant, refuse_unasked, task_of
+from isotropy.evaluation.task import Task, encode, encode_sets, refuse_constant, refuse_unasked, task_of
 
 Rows = NDArray[np.int64]
 Size = int | float

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from isotropy.errors import UserError, counted, nearest
+from isotropy.errors import UserError, counted, nearest, plain
 from isotropy.io.json_file import MOST_NUMBER
 
 Task = Literal["classes", "numbers", "labels"]
@@ -107,16 +107,6 @@ def refuse_all_different(values: Array, name: str) -> None:
     """Raise UserError: no two of these labels are the same."""
     other = ": use numbers" if values.dtype.kind in "iuf" else ""
     raise UserError(f"label {name}: no two of its {len(values):,} rows have the same, so there are no classes{other}")
-
-
-def plain(value: Any) -> Any:
-    """Return a value of numpy as Python's own, as it is named in messages.
-
-    Example:
-        >>> plain(np.str_("a")), plain(np.int64(3))
-        ('a', 3)
-    """
-    return value.item() if isinstance(value, np.generic) else value
 
 
 def task_note(labels: Array, task: Task, name: str = "label") -> str:

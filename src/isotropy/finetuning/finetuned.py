@@ -13,10 +13,10 @@ from torch import Tensor, nn
 
 from isotropy.batch import Batch
 from isotropy.data.target_columns import brought_labels
-from isotropy.errors import UserError, counted
+from isotropy.errors import UserError, counted, plain
 from isotropy.evaluation.features import WIDEST
 from isotropy.evaluation.metrics import score_of
-from isotropy.evaluation.task import has_label, plain
+from isotropy.evaluation.task import has_label
 from isotropy.finetuning.head import Head, Network
 from isotropy.finetuning.neighbours import MOST, Neighbours
 from isotropy.finetuning.target import Target

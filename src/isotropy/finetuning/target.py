@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from isotropy.errors import UserError
+from isotropy.errors import UserError, plain
 from isotropy.evaluation.metrics import leading_first
-from isotropy.evaluation.task import Task, checked_task, class_name, encode, has_label, plain, refuse_all_different
+from isotropy.evaluation.task import Task, checked_task, class_name, encode, has_label, refuse_all_different
 
 _MOST_CLASSES = (
     0.5  # of the labelled rows; where more of them are distinct, what is named a class is a number or a name
