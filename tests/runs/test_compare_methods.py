@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 import isotropy
+from isotropy.cli import main
 from isotropy.errors import UserError
 from isotropy.evaluation.evaluators import EVALUATORS
 from isotropy.runs import contest
@@ -130,6 +131,20 @@ def test_what_makes_the_split_easier_is_said_before_the_training_and_beside_the_
     assert [*compare_methods(frame, label=labels, **again)][-1].about["notes"] == notes, (
         "what was measured is not again"
     )
+
+
+def test_a_run_keeps_by_what_its_rows_were_divided_and_a_probe_of_it_repeats_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    frame = pd.DataFrame(ROWS, columns=list("abcdef")).assign(who=np.arange(240) // 8, kind=LABELS)
+    frame.to_csv("rows.csv", index=False)
+    asked = {"label": "kind", "group": "who", "task": "classes"}
+    board = [*compare_methods("rows.csv", methods=["masked"], budget=8.0, settings=SMALL, out="out", **asked)][-1]
+    run = Run(board.folder / "masked-0")
+    assert run.recipe.data == asked
+    main(["probe", str(run.folder), "rows.csv", "--label", "kind", "--evaluate", "linear"])
+    entry = run.read_json("probes.json")[0]
+    assert entry["rows"] == board.about["rows_used"]
+    assert not any("--group who keeps them apart" in note for note in entry["notes"])
 
 
 def test_choices_keep_overlapping_windows_apart(tmp_path):

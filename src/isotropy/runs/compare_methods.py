@@ -155,23 +155,14 @@ def compare_methods(
 
 
 def _events(
-    data: Any,
-    reading: Mapping[str, Any],
-    origin: Mapping[str, Any],
-    device: torch.device | str,
-    clock: Callable[[], float],
-    begun: float,
-    *,
-    methods: Sequence[str] | None,
-    seeds: int | None,
-    budget: float,
-    seed: int,
-    settings: Mapping[str, Any],
-    out: Path | str | None,
-) -> Iterator[ComparisonEvent]:
+    data: Any, reading: Mapping[str, Any], origin: Mapping[str, Any], device: torch.device | str,
+    clock: Callable[[], float], begun: float, *, methods: Sequence[str] | None, seeds: int | None, budget: float,
+    seed: int, settings: Mapping[str, Any], out: Path | str | None,
+) -> Iterator[ComparisonEvent]:  # fmt: skip
     data = data if isinstance(data, Data) else read(data, **reading)
     chosen = list(methods or _suited(data))
-    label = _label(data, chosen, origin)
+    kept = _kept(data, chosen, origin)
+    label = kept.get("label", "")
     division = divided(data, seed, label)
     data = with_split(data, division)
     every_seed = range(seed, seed + (seeds or (1 if label else 2)))
@@ -181,7 +172,7 @@ def _events(
     identity = identity_of(data, fingerprint(prepared.rows), label, trained_by, list(every_seed), division)
     name = Path(first_path(origin.get("path", "data"))).resolve().stem
     folder = ComparisonFolder(default_folder(name, identity) if out is None else out)
-    contest = Contest(folder, prepared, division, recipes, label, clock, begun)
+    contest = Contest(folder, prepared, division, recipes, kept, clock, begun)
     runs = contestants(chosen, every_seed)
     folder.begin(identity, budget)
     try:
@@ -206,8 +197,8 @@ def _events(
     yield board
 
 
-def _label(data: Data, chosen: Sequence[str], origin: Mapping[str, Any]) -> str:
-    """Return the name of the label that methods are compared by, "" without one; UserError where none can be."""
+def _kept(data: Data, chosen: Sequence[str], origin: Mapping[str, Any]) -> dict[str, str]:
+    """Return what runs keep of the label and of how rows are divided, by name; UserError where no run can be made."""
     if not chosen:
         raise UserError(f"there are no default methods for {data.modality} data: name some")
     if data.more_labels:
@@ -215,8 +206,9 @@ def _label(data: Data, chosen: Sequence[str], origin: Mapping[str, Any]) -> str:
             f"methods are compared by one label, and there are {1 + len(data.more_labels)}: give one of them"
         )
     if data.labels is None:
-        return ""
-    return next((v for v in (origin.get("label"), origin.get("label_key")) if isinstance(v, str)), "label")
+        return {}
+    label = next((v for v in (origin.get("label"), origin.get("label_key")) if isinstance(v, str)), "label")
+    return {"label": label} | {k: origin[k] for k in ("group", "time", "task") if isinstance(origin.get(k), str)}
 
 
 def _timed(

@@ -78,17 +78,17 @@ class Contest:
     Args:
         folder: what is measured already, and where the rest is kept.
         prepared: for the first method; its data is divided. division: how it was.
-        recipes: by method. label: what it is called; empty where there is none.
+        recipes: by method. origin: what runs keep of the label and the division: keywords of `isotropy.read`.
         clock: by which the budget is counted. begun: its reading when the budget began.
     """
 
     def __init__(
         self, folder: ComparisonFolder, prepared: Prepared, division: Division, recipes: Mapping[str, Recipe],
-        label: str, clock: Callable[[], float], begun: float,
+        origin: dict[str, str], clock: Callable[[], float], begun: float,
     ) -> None:  # fmt: skip
-        self.folder, self.recipes, self.label, self.clock, self._mark = folder, recipes, label, clock, begun
+        self.folder, self.recipes, self.origin, self.clock, self._mark = folder, recipes, origin, clock, begun
+        self.label = label = origin.get("label", "")
         self.prepared, self.data = prepared, prepared.data
-        self.origin = {"label": label} if label else {}
         self.train, self.test, self._division, self._said = prepared.train, prepared.test, division, list[str]()
         if label:
             labels = np.asarray(self.data.labels)
