@@ -69,6 +69,18 @@ def listed(names: Sequence[str], limit: int = 8) -> str:
     return shown if len(names) <= limit else f"{shown} and {len(names) - limit} more"
 
 
+def refuse_text(given: Any, what: str) -> None:
+    """Raise UserError where one text stands for a list of names: each of its letters would be taken for a name.
+
+    Example:
+        >>> refuse_text("linear", "evaluators")
+        Traceback (most recent call last):
+        isotropy.errors.UserError: evaluators = 'linear' is one text: give a list of names, such as ['linear']
+    """
+    if isinstance(given, str):
+        raise UserError(f"{what} = {given!r} is one text: give a list of names, such as {given.split(',')!r}")
+
+
 def plain(value: Any) -> Any:
     """Return a value of numpy as Python's own, as it is named in messages.
 

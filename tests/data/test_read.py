@@ -431,3 +431,11 @@ def test_a_missing_series_is_named():
     series[0], series[1] = np.zeros((2, 5)), np.zeros((2, 7))
     with pytest.raises(UserError, match="series 2 is missing: leave it out"):
         read(series)
+
+
+@pytest.mark.parametrize(
+    ("label", "line"), [({"a": 1}, "label {'a': 1} is no text"), (1 + 2j, r"label \(1\+2j\) is no")]
+)
+def test_a_label_that_is_no_value_is_refused_in_one_line(label, line):
+    with pytest.raises(UserError, match=line):
+        read(np.zeros((4, 3)), label=[label] * 4)

@@ -209,7 +209,12 @@ def test_what_guessing_scores_stands_beside_every_score_of_imbalanced_classes(ca
 
 @pytest.mark.parametrize(
     ("names", "line"),
-    [(["liner"], "did you mean 'linear'"), (["knn", "knn"], "given twice"), ([], "choose among linear, knn")],
+    [
+        ("linear,knn", r"evaluators = 'linear,knn' is one text: give a list of names, such as \['linear', 'knn'\]"),
+        (["liner"], "did you mean 'linear'"),
+        (["knn", "knn"], "given twice"),
+        ([], "choose among linear, knn"),
+    ],
 )
 def test_evaluators_that_are_not_there(labels, names, line):
     pairs = {"us": pair(labels, 0.5), "raw": pair(labels, 1.0)}

@@ -225,6 +225,8 @@ def test_without_a_label_two_seeds_say_how_far_they_agree_and_nothing_is_ranked(
 def test_what_does_not_fit_is_refused_in_one_line(tmp_path, finished):
     with pytest.raises(UserError, match="did you mean 'simclr'"):
         compared(tmp_path / "a", methods=["simclrr"])
+    with pytest.raises(UserError, match=r"methods = 'simclr' is one text: give a list of names, such as \['simclr'\]"):
+        compared(tmp_path / "a", methods="simclr")
     with pytest.raises(UserError, match="given twice"):
         compared(tmp_path / "a", methods=["simclr", "simclr"])
     with pytest.raises(UserError, match="takes series data, and this is table data"):

@@ -86,6 +86,9 @@ def brought_labels(values: Any, rows: int, na: Sequence[str] = ()) -> NDArray[An
     values = one_per_row(values, rows, "label")
     if any(isinstance(one, _LISTS) for one in values):
         return as_label_sets(values)
+    odd = [one for one in values[~values.isna()] if isinstance(one, dict | complex)]
+    if odd:
+        raise UserError(f"label {plain(odd[0])!r} is no text, number or list of names: give one of these per row")
     numbers = pd.api.types.is_numeric_dtype(values.dtype)
     marks = [*na] if numbers else [*na, _TEXT_OF_NAN]
     missing = values.isna().to_numpy(dtype=bool) | values.isin(marks).to_numpy(dtype=bool)

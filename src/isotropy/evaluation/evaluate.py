@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from isotropy.errors import UserError, nearest
+from isotropy.errors import UserError, nearest, refuse_text
 from isotropy.evaluation.baselines.propagation import Propagation
 from isotropy.evaluation.evaluators import DEFAULT, EVALUATORS, ONE_CLASS_A_ROW
 from isotropy.evaluation.evaluators.search import best_form
@@ -171,6 +171,7 @@ def with_budget(names: Sequence[str], sizes: Sequence[Size] | None) -> tuple[str
 
 def check_evaluators(names: Sequence[str]) -> None:
     """Refuse names that are not in `EVALUATORS`, names given twice, and none at all."""
+    refuse_text(names, "evaluators")
     if not names:
         raise UserError(f"there is nothing to evaluate with: choose among {', '.join(EVALUATORS)}")
     for number_, name in enumerate(names):

@@ -13,7 +13,7 @@ import torch
 from isotropy.data import Data, read
 from isotropy.data.recordings.paths import first_path, named_by_path, resolved
 from isotropy.data.unequal import ends
-from isotropy.errors import UserError
+from isotropy.errors import UserError, refuse_text
 from isotropy.methods import find_method
 from isotropy.runs.comparison_folder import LEADERBOARD, ComparisonFolder, default_folder, identity_of
 from isotropy.runs.contest import Contest, contestants, divided, with_split
@@ -140,6 +140,7 @@ def compare_methods(
         raise UserError(f"budget = {budget!r} must be a number of seconds above 0")
     if seeds is not None and seeds < 1:
         raise UserError(f"seeds = {seeds}: at least one run of each method is needed")
+    refuse_text(methods, "methods")
     for number, name in enumerate(methods or ()):
         find_method(name)
         if name in (methods or ())[:number]:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from isotropy.errors import UserError, nearest
+from isotropy.errors import UserError, nearest, refuse_text
 from isotropy.features import patches
 
 Vectors = Callable[[Any], NDArray[np.float32]]
@@ -37,6 +37,7 @@ def check_baselines(names: Sequence[str], modality: str | None = None) -> None:
     Example:
         >>> check_baselines(["patches"], "image")
     """
+    refuse_text(names, "baselines")
     for name in names:
         if name not in EXTRAS:
             raise UserError(f"baseline {name!r} is unknown{nearest(name, EXTRAS)}")
