@@ -13,6 +13,7 @@ from isotropy.evaluation.evaluators import EVALUATORS
 from isotropy.runs import contest
 from isotropy.runs.compare_methods import Interrupted, Leaderboard, Measuring, Shared, Underway, compare_methods
 from isotropy.runs.directory import Run
+from isotropy.runs.division import divide
 from isotropy.runs.events import Planned, Stepped, Trained
 
 RNG = np.random.default_rng(0)
@@ -145,6 +146,15 @@ def test_a_run_keeps_by_what_its_rows_were_divided_and_a_probe_of_it_repeats_it(
     entry = run.read_json("probes.json")[0]
     assert entry["rows"] == board.about["rows_used"]
     assert not any("--group who keeps them apart" in note for note in entry["notes"])
+
+
+def test_the_task_of_a_comparison_is_that_of_all_labels():
+    signal = np.random.default_rng(0).normal(size=2000).astype("float32")
+    windows = np.stack([signal[start : start + 40] for start in range(0, 1920, 8)])[:, None]
+    data = isotropy.read(windows, label=np.arange(240) % 46)
+    division = contest.divided(data, 0, "who")
+    assert division.labels[0].task == "classes" and len(division.train) + len(division.test) < 46 * 5
+    assert [one.task for one in divide(contest.with_split(data, division), 0, ["who"]).labels] == ["classes"]
 
 
 def test_choices_keep_overlapping_windows_apart(tmp_path):

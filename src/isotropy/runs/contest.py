@@ -51,7 +51,7 @@ def divided(data: Data, seed: int, label: str) -> Division:
 
 
 def with_split(data: Data, division: Division) -> Data:
-    """Return the data with its split, by which every run divides it."""
+    """Return the data with its split, by which every run divides it, and with the task that all labels have."""
     named = np.full(len(data), "train", dtype="<U5")
     named[division.test] = "test"
     labels, probed = data.labels, np.concatenate([division.train, division.test])
@@ -59,7 +59,7 @@ def with_split(data: Data, division: Division) -> Data:
         # Rows that overlap test rows train the encoder, and no probe.
         labels = labels.astype(object)
         labels[np.setdiff1d(np.arange(len(data)), probed)] = None
-    return replace(data, split=named, labels=labels)
+    return replace(data, split=named, labels=labels, task=next((one.task for one in division.labels), data.task))
 
 
 def contestants(methods: Sequence[str], seeds: Sequence[int]) -> dict[str, tuple[str, int]]:
