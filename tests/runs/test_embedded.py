@@ -41,6 +41,13 @@ def test_a_run_gives_its_vectors_parts_labels_and_data(folder: Path) -> None:
     assert np.array_equal(found.vectors, found.representation.transform(data.values))
 
 
+def test_rows_in_no_cluster_have_no_value_on_the_page(folder: Path, tmp_path: Path) -> None:
+    run = Path(shutil.copytree(folder / "run", tmp_path / "run"))
+    add_columns(run / FILE, {"cluster": Column(np.array([0, -1, 1] * 20, dtype=np.int32), "cluster")})
+    shown = {one.name: one for one in read_points(Run(run), labels={}).columns}["cluster"]
+    assert shown.levels == ("0", "1") and shown.values[:3].tolist() == [0, -1, 1]
+
+
 def test_the_page_says_what_of_rows_that_are_gone_is_shown(folder: Path, tmp_path: Path) -> None:
     moved = folder / "moved.csv"
     (folder / "rows.csv").rename(moved)

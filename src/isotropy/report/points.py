@@ -22,7 +22,7 @@ from isotropy.report import pictures
 from isotropy.report.columns import Column, column, within
 from isotropy.report.map import Layout, layouts, nearest, sample, umap_layout, unit_square
 from isotropy.report.packed import codes, fractions
-from isotropy.runs.columns import COLUMN, NEIGHBORS, PICTURE, ROW, SCORE, X, Y, schema_of, sources
+from isotropy.runs.columns import CLUSTER, COLUMN, NEIGHBORS, PICTURE, ROW, SCORE, X, Y, schema_of, sources
 from isotropy.runs.directory import Run
 from isotropy.runs.embedded import data_of
 from isotropy.threads import side_by_side
@@ -200,8 +200,12 @@ def _columns(
         if name in order and task is None:
             task = task_of(frame[name].to_numpy(dtype=object))
         source = "label" if name in order else _SOURCES.get(roles[name], "run")
+        values = frame[name]
+        if roles[name] == CLUSTER:
+            numbers = pd.to_numeric(values, errors="coerce")
+            values = numbers.where(numbers >= 0)  # in the file rows in none have -1
         found.append(
-            column(str(shown), frame[name], source, "classes" if task == "labels" or roles[name] == "cluster" else task)
+            column(str(shown), values, source, "classes" if task == "labels" or roles[name] == CLUSTER else task)
         )
     return [one for one in found if one is not None and _says_something(one)]
 
