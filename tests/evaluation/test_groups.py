@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 
 from isotropy.evaluation.evaluate import evaluate
-from isotropy.evaluation.evaluators import few_linear as few_linear_module
-from isotropy.evaluation.evaluators.few_labels import READERS, few_labels
-from isotropy.evaluation.evaluators.few_linear import few_linear
+from isotropy.evaluation.evaluators import few_linear
+from isotropy.evaluation.evaluators.few_labels import few_labels
 from isotropy.evaluation.evaluators.knn import knn
 from isotropy.evaluation.evaluators.linear import linear
 from isotropy.evaluation.evaluators.search import search
@@ -50,9 +49,8 @@ def test_search_chooses_by_rows_of_other_groups():
 
 
 @pytest.mark.parametrize("task", ["classes", "numbers"])
-def test_few_labels_choose_by_rows_of_other_groups(task, monkeypatch):
+def test_few_labels_choose_by_rows_of_other_groups(task):
     """Of two forms the one that tells persons apart wins by a person's own rows; over all of them the other one."""
-    monkeypatch.setitem(READERS, Features, few_linear)  # by the linear probe alone
     rng = np.random.default_rng(1)
     effect = rng.normal(size=30)
     y = (effect > 0).astype(int)[WHO] if task == "classes" else effect[WHO]
@@ -71,7 +69,7 @@ def test_few_labels_choose_by_rows_of_other_groups(task, monkeypatch):
 def test_a_draw_holds_out_whole_groups_where_the_first_one_has_a_class_alone(copies):
     codes, groups = np.repeat([[0, 0, 1, 2, 1, 2]], copies, axis=1), np.repeat([0, 0, 1, 1, 2, 2], copies)
     problem = Problem.of(codes[0], codes[0], groups=groups)
-    held_out = few_linear_module._held_out(codes, 3, problem, np.arange(len(groups))[None])[0].numpy()
+    held_out = few_linear.held_out(codes, problem, np.arange(len(groups))[None])[0]
     assert held_out.any()
     for fold in held_out.T[held_out.any(axis=0)]:
         assert not set(groups[fold]) & set(groups[~fold]), "no group is on both sides"

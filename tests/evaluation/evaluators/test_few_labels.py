@@ -1,12 +1,11 @@
 import numpy as np
 import pytest
-import torch
 from sklearn.linear_model import LogisticRegression
 
 from isotropy.evaluation import Features, Problem, evaluate
 from isotropy.evaluation.baselines.propagation import Propagation
 from isotropy.evaluation.baselines.trees import Columns, boost_few
-from isotropy.evaluation.evaluators import few_linear
+from isotropy.evaluation.evaluators import few_linear, few_read
 from isotropy.evaluation.evaluators.few_labels import few_labels
 
 
@@ -23,6 +22,11 @@ def problem(y, **options):
 
 def features(x):
     return Features(x[:300], x[300:])
+
+
+def by_lines(features, problem, rows, test, forms=None):
+    """Return what is read by lines alone."""
+    return few_read.read_classes(forms or few_read._forms(features, rows.shape[1]), problem, rows, test, ())
 
 
 def test_the_curve_rises_and_counts_its_labels(classes):
@@ -61,21 +65,21 @@ def test_no_label_outside_a_draw_moves_its_prediction(classes):
     others = np.setdiff1d(np.arange(300), rows)
     changed[others] = (changed[others] + 1) % 5
     for candidate in (features(x), Columns(x[:300], x[300:], np.zeros(5, bool))):
-        read = few_linear.few_linear if isinstance(candidate, Features) else boost_few
+        read = few_read.few_read if isinstance(candidate, Features) else boost_few
         before, after = (read(candidate, problem(labels), rows, np.arange(100)) for labels in (y, changed))
         assert np.array_equal(before, after)
 
 
 def test_each_draw_is_the_logistic_regression_that_scikit_learn_fits(monkeypatch, classes):
     x, y = classes
-    monkeypatch.setattr(few_linear, "STRENGTHS", (3.0, 3.0))
+    for module in (few_linear, few_read):
+        monkeypatch.setattr(module, "STRENGTHS", (3.0,))
     monkeypatch.setattr(few_linear, "FINAL_STEPS", 1000)
     for width, size in ((5, 20), (400, 4)):  # fewer columns than rows, and more
         z = np.concatenate([x, np.random.default_rng(0).normal(size=(400, width)).astype(np.float32)], axis=1)
         asked, one = problem(y), Features(z[:300], z[300:])
-        monkeypatch.setattr(Features, "forms", lambda self: iter([self.as_is]))
         rows = np.stack([asked.draw(size, number) for number in range(3)])
-        found = few_linear.few_linear(one, asked, rows, np.arange(100))
+        found = by_lines(one, asked, rows, np.arange(100), [one.as_is])
         for draw, predicted in zip(rows, found):
             train, test = one.as_is.train[draw], one.as_is.test
             mean = train.mean(0)
@@ -105,27 +109,20 @@ def test_labels_spread_along_a_line_and_reach_rows_without_a_neighbour():
     assert np.isfinite(next(iter(found)).terms).all()
 
 
-def test_a_class_of_one_row_does_not_keep_a_draw_from_choosing(monkeypatch):
-    """One of 41 drawn labels is alone in its class: the others still choose form and strength."""
-    rng = np.random.default_rng(0)
+def test_a_class_of_one_row_does_not_keep_a_draw_from_weighing():
+    """One of 41 drawn labels is alone in its class: the others still say what each reading counts."""
     y = np.append(np.arange(200) % 2, 2)
-    x = np.hstack([y[:, None] + 0.1 * rng.normal(size=(201, 1)), 1000 * rng.normal(size=(201, 5))]).astype(np.float32)
-    seen = []
-    real = few_linear._Space.losses
-    monkeypatch.setattr(few_linear._Space, "losses", lambda self, *a: seen.append(a[4]) or real(self, *a))
-    few_linear.few_linear(Features(x, x), Problem.of(y, y), np.append(np.arange(40), 200)[None], np.arange(201))
-    assert len(seen) == 4 and not seen[0][0, 40].any() and seen[0][0, :40].any(1).all()
+    rows = np.append(np.arange(40), 200)[None]
+    held = few_linear.held_out(y[rows], Problem.of(y, y), rows)
+    assert held.shape == (1, 41, 3) and not held[0, 40].any() and (held[0, :40].sum(axis=1) == 1).all()
 
 
-def test_the_strength_lies_beyond_the_two_that_every_form_tries_where_that_loses_less(monkeypatch, classes):
-    """Labels that the features do not tell want the weakest fit, labels that they tell without error the strongest."""
+def test_labels_that_features_do_not_tell_are_read_by_the_weakest_fit_and_exact_ones_by_the_strongest(classes):
     _, y = classes
     rng = np.random.default_rng(0)
     rows = np.stack([problem(y).draw(40, number) for number in range(3)])
-    real = few_linear._Space.predict
+    held = few_linear.held_out(y[rows], problem(y), rows)
     unrelated, exact = rng.normal(size=(400, 20)), np.eye(5)[y] + 0.01 * rng.normal(size=(400, 5))
-    for x, strength in ((unrelated, 0.3), (exact, 300)):
-        seen = []
-        monkeypatch.setattr(few_linear._Space, "predict", lambda self, *a, to=seen: to.append(a[3]) or real(self, *a))
-        few_linear.few_linear(features(x.astype(np.float32)), problem(y), rows, np.arange(100))
-        assert torch.cat(seen).tolist() == pytest.approx([strength] * 3)
+    for x, strongest in ((unrelated, 0), (exact, 3)):
+        reading = few_linear.LinearReading(features(x).as_is, np.arange(100), rows, y[rows], 5)
+        assert (reading.judged(held).sum(axis=2).argmax(axis=0) == strongest).all()

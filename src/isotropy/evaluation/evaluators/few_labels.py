@@ -23,9 +23,8 @@ READERS: dict[type, Reader] = {Features: few_read, Columns: boost_few, Propagati
 def few_labels(candidate: Any, problem: Problem) -> Iterator[Measurement]:
     """Measure what is read from few labels, at each size that the training rows allow, over `problem.draws` draws.
 
-    Features are read by a linear probe or by label propagation; which one, the form and the strength are chosen among
-    the drawn labels alone. Raw columns are read by boosted trees, a graph by label
-    propagation. The draws are the same for all of them.
+    Features are read by linear probes and by label propagation, averaged as `few_read` says; raw columns by boosted
+    trees, a graph by label propagation. The draws are the same for all of them.
 
     Source: Dubois et al. 2022 (arXiv 2209.06235), figure 7a.
 

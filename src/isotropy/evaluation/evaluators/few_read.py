@@ -1,78 +1,150 @@
-"""A handful of labels read from features: by the linear probe or by label propagation, whichever suits them better."""
+"""A handful of labels read from features: by lines and by spreading, each of which counts as held-out labels say."""
 
+from collections.abc import Sequence
 from typing import Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
 
-from isotropy.evaluation.evaluators.few_linear import few_linear, held_out_linear
-from isotropy.evaluation.features import Features
+from isotropy.evaluation.averaging import average_weights
+from isotropy.evaluation.evaluators.few_linear import FOLDS, STRENGTHS, LinearReading, held_out
+from isotropy.evaluation.evaluators.few_numbers import few_numbers
+from isotropy.evaluation.features import WHITENED, Features, Form
 from isotropy.evaluation.label_graph import REACHED, LabelGraph
 from isotropy.evaluation.problem import Problem, Rows
 
-_GRAPHS: WeakKeyDictionary[Features, tuple[bytes, list[LabelGraph]]] = WeakKeyDictionary()  # the same for every size
+_CELLS = 1 << 23  # of more draws at once, memory comes from the system anew for every step
+SHARPNESS = (1, 3)  # powers of the votes that spread to a row: which of them is its chance, held-out rows say
+_NEGLIGIBLE = 1e-3  # a share that is not worth its fit
+_LEAST = 1e-9  # that the best line counts: what no label reaches is read by lines
+_GRAPHS: WeakKeyDictionary[Features, tuple[bytes, dict[str, LabelGraph]]] = WeakKeyDictionary()  # for every size
 
 
 def few_read(features: Features, problem: Problem, rows: NDArray[np.int64], test: Rows) -> NDArray[Any]:
     """Return what is read from each draw of `rows` (D, n) of the test rows: (D, M, K), or (D, M) for numbers.
 
-    A draw is read by label propagation instead of the linear probe where that gets more of the draw's own labels right,
-    in the same folds: at every size, as a reader that the smaller draws had and larger ones have not would make more
-    labels look worse. With one label a class there is nothing to choose by: it spreads over the features as they are,
-    as rows that are near each other are all that a label on one of them tells of. Test rows that no label reaches keep
-    the linear answer. Labels spread over a graph of at most 2,000 training and test rows; further rows give to their
-    ten nearest there, and take from them.
+    Classes are the average of several readings: in each form of the features logistic regressions of four strengths,
+    and label propagation whose votes count as they are and cubed. Each counts by the probability that it gives to the
+    draw's own labels, held out in three folds (`average_weights`): to choose one of them by a few labels is to choose
+    at random. Whitened features are read where a draw has more rows than they have columns. With one label a class
+    nothing can be held out: it spreads over the features as they are, as rows that are near each other are all that a
+    label on one of them tells of. Test rows that no label reaches take the average of the lines. Labels spread over a
+    graph of at most 2,000 training and test rows; further rows give to their ten nearest there, and take from them.
+    Numbers are read by ridge regression.
 
     Source: Zhou et al., Learning with Local and Global Consistency (NIPS 2003); for further rows Delalleau, Bengio and
     Le Roux, Efficient Non-Parametric Function Induction in Semi-Supervised Learning (AISTATS 2005), section 3.
     """
     if problem.task == "numbers":
-        return few_linear(features, problem, rows, test)
-    out, right, held = held_out_linear(features, problem, rows, test)
-    best, target = right.sum((1, 2)), np.eye(len(problem.classes), dtype=np.float32)[problem.train_y[rows]]
-    graphs = _graphs(features, test)
-    if not held.any():
-        _give(out, graphs[0], np.arange(len(rows)), rows, target)
-        return out
-    for graph in graphs:
-        hits = _hits(graph, rows, target, held)
-        takers = np.flatnonzero(hits > best)
-        best[takers] = hits[takers]
-        _give(out, graph, takers, rows, target)
+        return few_numbers(features, problem, rows, test)
+    forms = _forms(features, rows.shape[1])
+    return read_classes(forms, problem, rows, test, _graphs(features, forms, test))
+
+
+def read_classes(
+    forms: Sequence[Form], problem: Problem, rows: NDArray[np.int64], test: Rows, graphs: Sequence[LabelGraph]
+) -> NDArray[np.float32]:
+    """Return the probabilities (D, M, K) that `few_read` gives, from lines in some forms and over some graphs."""
+    codes, classes = problem.train_y[rows], len(problem.classes)
+    out = np.empty((len(rows), len(test), classes), dtype=np.float32)
+    width = max(form.train.shape[1] for form in forms)
+    step = max(1, _CELLS // (rows.shape[1] * max(width, classes * len(STRENGTHS) * FOLDS)))
+    for start in range(0, len(rows), step):
+        piece = slice(start, start + step)
+        out[piece] = _averaged(forms, problem, rows[piece], codes[piece], test, graphs)
     return out
 
 
-def _give(
-    out: NDArray[Any], graph: LabelGraph, draws: NDArray[np.int64], rows: NDArray[np.int64], target: NDArray[np.float32]
-) -> None:
-    """Write into `out` (D, M, K) what some draws of rows (D, n), of classes (D, n, K), give to the test rows."""
-    for draw, given in zip(draws, graph.spread(rows[draws], target[draws]), strict=True):
-        reached = graph.test @ given
-        total = reached.sum(axis=1, keepdims=True)
-        out[draw] = np.where(total > REACHED, reached / np.maximum(total, REACHED), out[draw])
+def _averaged(
+    forms: Sequence[Form], problem: Problem, rows: NDArray[np.int64], codes: NDArray[np.int64], test: Rows,
+    graphs: Sequence[LabelGraph],
+) -> NDArray[np.float32]:  # fmt: skip
+    held = held_out(codes, problem, rows)
+    graphs = graphs if held.any() else graphs[:1]
+    lines = [LinearReading(form, test, rows, codes, len(problem.classes)) for form in forms]
+    spread = [GraphReading(graph, rows, codes, len(problem.classes)) for graph in graphs]
+    count = len(STRENGTHS) * len(lines)
+    shares = np.ones((count + len(SHARPNESS) * len(spread), len(rows)))
+    if held.any():
+        judged = [*(line.judged(held) for line in lines), *(one.judged(held) for one in spread)]
+        shares = average_weights(np.concatenate(judged), np.asarray(held.any(axis=2)), seed=problem.seed)
+        best, draws = shares[:count].argmax(axis=0), np.arange(len(rows))
+        shares[shares < _NEGLIGIBLE] = 0
+        shares[best, draws] = np.maximum(shares[best, draws], _LEAST)
+    else:
+        shares[:count] = _LEAST
+    out = np.zeros((*rows.shape[:1], len(test), len(problem.classes)), dtype=np.float32)
+    for line, weights in zip(lines, np.split(shares[:count], len(lines)), strict=True):
+        out += line.predict(weights)
+    told = out / shares[:count].sum(axis=0)[:, None, None].astype(np.float32)
+    for one, weights in zip(spread, np.split(shares[count:], max(len(spread), 1))):
+        out += one.predict(weights, told)
+    found: NDArray[np.float32] = out / out.sum(axis=2, keepdims=True)
+    return found
 
 
-def _graphs(features: Features, test: Rows) -> list[LabelGraph]:
-    """Return the graph of each form of the features."""
-    if _GRAPHS.get(features, (b"", []))[0] != test.tobytes():
-        _GRAPHS[features] = test.tobytes(), [LabelGraph(form, test) for form in features.forms()]
-    return _GRAPHS[features][1]
-
-
-def _hits(
-    graph: LabelGraph, rows: NDArray[np.int64], target: NDArray[np.float32], held: NDArray[np.bool_]
-) -> NDArray[np.int64]:
-    """Return how many held-out rows of each draw, (D,), get their class from the rows that are not held out.
+class GraphReading:
+    """Label propagation from some draws of rows (D, n) over one graph.
 
     Args:
-        rows: (D, n). target: their classes (D, n, K). held: which each fold holds out, (D, n, folds).
+        codes: the classes of the drawn rows, (D, n). classes: how many there are.
     """
-    # Every fold has columns of its own, so that all are spread at once.
-    learnt = (target[:, :, None] * ~held[..., None]).reshape(*rows.shape, -1)
-    hits = np.zeros(len(rows), dtype=np.int64)
-    for draw, given in enumerate(graph.spread(rows, learnt)):
-        found = (graph.train[rows[draw]] @ given).reshape(*held.shape[1:], -1)
-        right = (found.argmax(2) == target[draw].argmax(1)[:, None]) & (found.sum(2) > REACHED)
-        hits[draw] = (right & held[draw]).sum()
-    return hits
+
+    def __init__(self, graph: LabelGraph, rows: NDArray[np.int64], codes: NDArray[np.int64], classes: int) -> None:
+        self.graph, self.rows, self.codes = graph, rows, codes
+        self.target = np.eye(classes, dtype=np.float32)[codes]
+        # What has spread is a vote and no probability: of n labels each may be wrong, as Platt has it.
+        self.doubt = np.float32(1 / (rows.shape[1] + 2))
+
+    def judged(self, held: NDArray[np.bool_]) -> NDArray[np.float32]:
+        """Return the log probability of each drawn row's class from folds that do not hold it, (powers, D, n); or 0."""
+        # Every fold has columns of its own, so that all are spread at once.
+        folds, classes = held.shape[2], self.target.shape[2]
+        learnt = (self.target[:, :, None] * ~held[..., None]).reshape(*self.rows.shape, -1)
+        out = np.zeros((len(SHARPNESS), *self.rows.shape), dtype=np.float32)
+        for draw, given in enumerate(self.graph.spread(self.rows, learnt)):
+            reached = (self.graph.train[self.rows[draw]] @ given).reshape(-1, folds, classes)
+            own = self.codes[draw][:, None, None]
+            for number, power in enumerate(SHARPNESS):
+                chance = self._probable(reached, power, np.float32(1 / classes))
+                right = np.take_along_axis(chance, own, axis=2)[..., 0]
+                out[number, draw] = (np.log(right) * held[draw]).sum(axis=1)
+        return out
+
+    def predict(self, weights: NDArray[np.float64], otherwise: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the probabilities of the test rows, (D, M, K), summed with the weights (powers, D).
+
+        Args:
+            otherwise: those of rows that no label reaches, (D, M, K).
+        """
+        out = np.zeros_like(otherwise)
+        for draw, given in enumerate(self.graph.spread(self.rows, self.target)):
+            reached = self.graph.test @ given
+            for weight, power in zip(weights[:, draw].astype(np.float32), SHARPNESS, strict=True):
+                out[draw] += weight * self._probable(reached, power, otherwise[draw])
+        return out
+
+    def _probable(
+        self, reached: NDArray[np.float32], power: int, otherwise: NDArray[np.float32] | np.float32
+    ) -> NDArray[np.float32]:
+        total = reached.sum(axis=-1, keepdims=True)
+        votes = (reached / np.maximum(total, REACHED)) ** power
+        share = votes / np.maximum(votes.sum(axis=-1, keepdims=True), REACHED)
+        return np.where(total > REACHED, (1 - self.doubt) * share + self.doubt / reached.shape[-1], otherwise)
+
+
+def _forms(features: Features, rows: int) -> list[Form]:
+    """Return the forms in which draws of so many rows are read."""
+    return [form for form in features.forms() if form.name != WHITENED or form.train.shape[1] < rows]
+
+
+def _graphs(features: Features, forms: Sequence[Form], test: Rows) -> list[LabelGraph]:
+    """Return the graph of each form of the features."""
+    if _GRAPHS.get(features, (b"", {}))[0] != test.tobytes():
+        _GRAPHS[features] = test.tobytes(), {}
+    made = _GRAPHS[features][1]
+    for form in forms:
+        if form.name not in made:
+            made[form.name] = LabelGraph(form, test)
+    return [made[form.name] for form in forms]
