@@ -74,7 +74,7 @@ def _averaged(
         shares[best, draws] = np.maximum(shares[best, draws], _LEAST)
     else:
         shares[:count] = _LEAST
-    out = np.zeros((*rows.shape[:1], len(test), len(problem.classes)), dtype=np.float32)
+    out = np.zeros((len(rows), len(test), len(problem.classes)), dtype=np.float32)
     for line, weights in zip(lines, np.split(shares[:count], len(lines)), strict=True):
         out += line.predict(weights)
     told = out / shares[:count].sum(axis=0)[:, None, None].astype(np.float32)
