@@ -26,7 +26,7 @@ def features(x):
 
 def by_lines(features, problem, rows, test, forms=None):
     """Return what is read by lines alone."""
-    return few_read.read_classes(forms or few_read._forms(features, rows.shape[1]), problem, rows, test, ())
+    return few_read.read_classes(forms or few_linear.forms_for(features, rows.shape[1]), problem, rows, test, ())
 
 
 def test_the_curve_rises_and_counts_its_labels(classes):

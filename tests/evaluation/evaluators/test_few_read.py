@@ -29,7 +29,7 @@ def asked(x, y, size=10, draws=6):
 
 def few_linear(features, problem, rows, test):
     """Return what is read by lines alone."""
-    forms = few_read._forms(features, rows.shape[1])
+    forms = lines.forms_for(features, rows.shape[1])
     return few_read.read_classes(forms, problem, rows, test, ())
 
 
@@ -180,7 +180,7 @@ def test_lines_and_spreading_are_averaged_by_their_weights():
 
 def test_whitened_features_are_read_where_a_draw_has_more_rows_than_they_have_columns():
     x = np.random.default_rng(0).normal(size=(50, 6)) * [9, 1, 1, 1, 1, 1]
-    assert [[form.name for form in few_read._forms(Features(x, x), rows)] for rows in (6, 7)] == [
+    assert [[form.name for form in lines.forms_for(Features(x, x), rows)] for rows in (6, 7)] == [
         ["as it is", "standardised"], ["as it is", "standardised", "whitened"]
     ]  # fmt: skip
 

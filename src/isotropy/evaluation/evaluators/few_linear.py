@@ -5,7 +5,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from isotropy.evaluation.features import Form
+from isotropy.evaluation.features import WHITENED, Features, Form
 from isotropy.evaluation.logistic import Fitted, fit_logistic
 from isotropy.evaluation.problem import Problem, Rows
 
@@ -84,6 +84,11 @@ class LinearReading:
             shift = fitted.intercepts[:, job, None] - self.mean @ turned
             out += torch.softmax(self.test @ turned + shift, dim=-1) * weight[:, None, None]
         return out.numpy()
+
+
+def forms_for(features: Features, rows: int) -> list[Form]:
+    """Return the forms in which draws of so many rows are read: whitened where there are more than its columns."""
+    return [form for form in features.forms() if form.name != WHITENED or form.train.shape[1] < rows]
 
 
 def _learnt(held_out: Tensor) -> tuple[Tensor | None, Tensor]:

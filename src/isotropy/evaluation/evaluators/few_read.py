@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from isotropy.evaluation.averaging import average_weights
-from isotropy.evaluation.evaluators.few_linear import FOLDS, STRENGTHS, LinearReading, held_out
+from isotropy.evaluation.evaluators.few_linear import FOLDS, STRENGTHS, LinearReading, forms_for, held_out
 from isotropy.evaluation.evaluators.few_numbers import few_numbers
-from isotropy.evaluation.features import WHITENED, Features, Form
+from isotropy.evaluation.features import Features, Form
 from isotropy.evaluation.label_graph import REACHED, LabelGraph
 from isotropy.evaluation.problem import Problem, Rows
 
@@ -31,14 +31,14 @@ def few_read(features: Features, problem: Problem, rows: NDArray[np.int64], test
     nothing can be held out: it spreads over the features as they are, as rows that are near each other are all that a
     label on one of them tells of. Test rows that no label reaches take the average of the lines. Labels spread over a
     graph of at most 2,000 training and test rows; further rows give to their ten nearest there, and take from them.
-    Numbers are read by ridge regression.
+    Numbers are read by `few_numbers`.
 
     Source: Zhou et al., Learning with Local and Global Consistency (NIPS 2003); for further rows Delalleau, Bengio and
     Le Roux, Efficient Non-Parametric Function Induction in Semi-Supervised Learning (AISTATS 2005), section 3.
     """
     if problem.task == "numbers":
         return few_numbers(features, problem, rows, test)
-    forms = _forms(features, rows.shape[1])
+    forms = forms_for(features, rows.shape[1])
     return read_classes(forms, problem, rows, test, _graphs(features, forms, test))
 
 
@@ -132,11 +132,6 @@ class GraphReading:
         votes = (reached / np.maximum(total, REACHED)) ** power
         share = votes / np.maximum(votes.sum(axis=-1, keepdims=True), REACHED)
         return np.where(total > REACHED, (1 - self.doubt) * share + self.doubt / reached.shape[-1], otherwise)
-
-
-def _forms(features: Features, rows: int) -> list[Form]:
-    """Return the forms in which draws of so many rows are read."""
-    return [form for form in features.forms() if form.name != WHITENED or form.train.shape[1] < rows]
 
 
 def _graphs(features: Features, forms: Sequence[Form], test: Rows) -> list[LabelGraph]:
