@@ -138,7 +138,9 @@ def index(rows: list[dict[str, Any]], tables: ModuleType, at_a_budget: str, ever
         "## Every method beside everything free",
         "All methods by their defaults, trained for at most 40 CPU seconds (epochs were counted on a machine with bf16 "
         "units), marks and brackets as above, against the best free baseline of the column, label propagation among "
-        "them. Nothing is fine-tuned. [What it says](../../papers/defaults/README.md).",
+        "them. Nothing is fine-tuned; ten labels a class were read as before "
+        "[decision 0061](../decisions/0061-few-labels-are-averaged.md). "
+        "[What it says](../../papers/defaults/README.md).",
         every,
         "## Where a method beats its untrained encoder",
         "All methods have the same budget: 40 CPU seconds, three seeds. A method beats its untrained encoder on a "
