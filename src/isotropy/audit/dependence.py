@@ -9,6 +9,7 @@ from threadpoolctl import threadpool_limits
 
 from isotropy.audit.issue import Issue
 from isotropy.audit.labels import few_levels, folds, learnt
+from isotropy.batch import spread_out
 
 Floats = NDArray[np.float64]
 _SHUFFLED = 2  # rows of values drawn apart, for each row
@@ -48,7 +49,7 @@ def inconsistent(columns: NDArray[np.float32], codes: NDArray[np.bool_], names: 
     # How probable it is that a row is one whose values were drawn apart; of estimates it may be above 1.
     probable = part * np.exp(np.minimum(odds[: len(x)], -np.log(_TINY))) * len(x) / len(apart)
     issue = (probable > 0.5) & (part < 0.5)
-    stand_ins = x[np.unique(np.linspace(0, len(x) - 1, min(len(x), _REPLACED)).astype(np.int64))]
+    stand_ins = x[spread_out(len(x), _REPLACED)]
 
     def reason(row: int) -> str:
         tried = np.repeat(x[row : row + 1], len(kept) * len(stand_ins), axis=0)

@@ -12,6 +12,7 @@ from torch import Tensor
 from isotropy.audit import tails
 from isotropy.audit.alignment import aligned, coarse
 from isotropy.audit.linkage import agreement
+from isotropy.batch import spread_out
 
 Rows = NDArray[np.int64]
 _ALIGNED, _FRACTION = (1500, 8000), 0.2  # pairs that are laid on each other: at least, at most, and of the rows
@@ -59,7 +60,7 @@ def by_alignment(
     places = np.arange(len(rows))
     partner, best = candidates[places, order[:, 0]], found[places, order[:, 0]].astype(np.float64)
     usual = np.flatnonzero(alone) if alone.any() else places
-    bulk = usual[np.unique(np.linspace(0, len(usual) - 1, min(len(usual), _BULK)).astype(np.int64))]
+    bulk = usual[spread_out(len(usual), _BULK)]
     closest = np.argsort(-best, kind="stable")[: int(np.clip(_FRACTION * len(rows), *_ALIGNED))]
     looked = np.union1d(closest, bulk)
     tried = order[looked][:, : min(_TRIED, candidates.shape[1])]

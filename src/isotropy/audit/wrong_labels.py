@@ -13,14 +13,14 @@ from isotropy.audit import tails
 from isotropy.audit.copies import Neighbours
 from isotropy.audit.given import Given
 from isotropy.audit.issue import Issue
+from isotropy.batch import spread_out
 from isotropy.evaluation.task import class_name, has_label
 from isotropy.search import neighbour_graph
 
 _WIDEST = 1024  # columns that a linear classifier learns from
 _AXIS_ROWS = 4096
-_SURE = (
-    1.645  # standard errors: of labels that have nothing to do with their rows one in twenty is read better than that
-)
+# Standard errors: one in twenty labels that have nothing to do with their rows is read better than that.
+_SURE = 1.645
 
 
 def label_issues(of: Given, space: NDArray[np.float32], near: Neighbours, notes: list[str]) -> dict[str, Issue]:
@@ -161,7 +161,7 @@ def standardised(x: NDArray[np.float32]) -> NDArray[np.float32]:
     z = (x[:, kept] - x[:, kept].mean(axis=0)) / spread[kept]
     if z.shape[1] <= _WIDEST:
         return z.astype(np.float32)
-    some = z[np.unique(np.linspace(0, len(z) - 1, min(len(z), _AXIS_ROWS)).astype(np.int64))]
+    some = z[spread_out(len(z), _AXIS_ROWS)]
     axes = np.linalg.eigh(some.T @ some)[1][:, -_WIDEST:]
     out = z @ axes
     return (out / out.std(axis=0).mean()).astype(np.float32)

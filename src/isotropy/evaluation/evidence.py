@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from isotropy.batch import Batch, batched, take, tensors_of
+from isotropy.batch import Batch, batched, spread_out, take, tensors_of
 from isotropy.diagnostics.codes import bins_used, mutual_information, purity, usage
 from isotropy.evaluation import leaks
 from isotropy.evaluation.baselines import UNTRAINED, collect, trees
@@ -171,7 +171,7 @@ def free(
     if (columns := raw_columns(untrained, rows, train, test)) is not None:
         found[trees.NAME] = columns
     for extra in (EXTRAS[name] for name in baselines):
-        some = train[np.unique(np.linspace(0, len(train) - 1, min(len(train), extra.rows)).astype(np.int64))]
+        some = train[spread_out(len(train), extra.rows)]
         learnt = extra.learn(take(rows, torch.from_numpy(some)))
         found[extra.title] = both_parts(learnt, rows, train, test)
     return found

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from isotropy.batch import batched
+from isotropy.batch import batched, spread_out
 from isotropy.evaluation.baselines.propagation import NEIGHBOURS, TEMPERATURE, Propagation
 from isotropy.evaluation.features import Form
 from isotropy.evaluation.neighbours import most_similar
@@ -31,7 +31,7 @@ class LabelGraph:
     def __init__(self, form: Form, test: Rows) -> None:
         parts = form.train, form.test[test]
         rows = np.concatenate(parts)
-        nodes = np.unique(np.linspace(0, len(rows) - 1, min(len(rows), MOST_NODES)).astype(np.int64))
+        nodes = spread_out(len(rows), MOST_NODES)
         graph = Form(form.name, rows[nodes], rows[:0])
         # It comes column by column, and scipy would turn it round for every product.
         self.kernel = np.ascontiguousarray(Propagation(graph, np.arange(0)).kernel.numpy())

@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 
+from isotropy.batch import spread_out
 from isotropy.evaluation.splits import split
 from isotropy.evaluation.task import Task
 
@@ -88,7 +89,7 @@ def temperature(logits: NDArray[np.float32], codes: Rows) -> float:
 
 def _fitted(logits: NDArray[np.float32], codes: Rows, *, wrong: float) -> float:
     """Return the temperature at which a row's class has the probability 1 - wrong, and the others share the rest."""
-    some = np.unique(np.linspace(0, len(codes) - 1, min(len(codes), _TEMPERATURE_ROWS)).astype(np.int64))
+    some = spread_out(len(codes), _TEMPERATURE_ROWS)
     x, y = torch.from_numpy(logits[some]).double(), torch.from_numpy(codes[some])
     more = logits.shape[1] - 1  # classes beside a row's own
 

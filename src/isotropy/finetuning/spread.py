@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from isotropy.batch import spread_out
 from isotropy.evaluation.features import Features
 from isotropy.evaluation.label_graph import REACHED, LabelGraph
 from isotropy.finetuning.held_out import Rows
@@ -60,4 +61,4 @@ def may_spread(labelled: int, others: int) -> bool:
 
 def some_of(others: Rows) -> Rows:
     """Return at most 2,000 rows, spread evenly over them."""
-    return others[np.unique(np.linspace(0, len(others) - 1, min(len(others), MOST_OTHERS)).astype(np.int64))]
+    return others[spread_out(len(others), MOST_OTHERS)]

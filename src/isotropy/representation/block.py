@@ -2,9 +2,10 @@
 
 from typing import Self
 
-import numpy as np
 import torch
 from torch import Tensor, nn
+
+from isotropy.batch import spread_out
 
 WIDEST = 256  # columns of a block
 _AXIS_ROWS = 2048  # of which principal axes are found
@@ -79,4 +80,4 @@ def _principal(z: Tensor) -> Tensor:
 
 def spread_evenly(count: int, most: int) -> Tensor:
     """Return at most `most` row numbers, evenly spread."""
-    return torch.from_numpy(np.unique(np.linspace(0, count - 1, min(count, most)).astype(np.int64)))
+    return torch.from_numpy(spread_out(count, most))
