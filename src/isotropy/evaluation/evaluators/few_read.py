@@ -29,7 +29,7 @@ def few_read(features: Features, problem: Problem, rows: NDArray[np.int64], test
     draw's own labels, held out in three folds (`average_weights`): to choose one of them by a few labels is to choose
     at random. Whitened features are read where a draw has more rows than they have columns. With one label a class
     nothing can be held out: it spreads over the features as they are, as rows that are near each other are all that a
-    label on one of them tells of. Test rows that no label reaches take the average of the lines. Labels spread over a
+    label on one of them tells of. Test rows that no label reaches are left to the lines. Labels spread over a
     graph of at most 2,000 training and test rows; further rows give to their ten nearest there, and take from them.
     Numbers are read by `few_numbers`.
 
@@ -77,9 +77,8 @@ def _averaged(
     out = np.zeros((len(rows), len(test), len(problem.classes)), dtype=np.float32)
     for line, weights in zip(lines, np.split(shares[:count], len(lines)), strict=True):
         out += line.predict(weights)
-    told = out / shares[:count].sum(axis=0)[:, None, None].astype(np.float32)
     for one, weights in zip(spread, np.split(shares[count:], max(len(spread), 1))):
-        out += one.predict(weights, told)
+        out += one.predict(weights)
     found: NDArray[np.float32] = out / out.sum(axis=2, keepdims=True)
     return found
 
@@ -107,31 +106,27 @@ class GraphReading:
             reached = (self.graph.train[self.rows[draw]] @ given).reshape(-1, folds, classes)
             own = self.codes[draw][:, None, None]
             for number, power in enumerate(SHARPNESS):
-                chance = self._probable(reached, power, np.float32(1 / classes))
+                chance = self._probable(reached, power, 1 / classes)
                 right = np.take_along_axis(chance, own, axis=2)[..., 0]
                 out[number, draw] = (np.log(right) * held[draw]).sum(axis=1)
         return out
 
-    def predict(self, weights: NDArray[np.float64], otherwise: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return the probabilities of the test rows, (D, M, K), summed with the weights (powers, D).
-
-        Args:
-            otherwise: those of rows that no label reaches, (D, M, K).
-        """
-        out = np.zeros_like(otherwise)
+    def predict(self, weights: NDArray[np.float64]) -> NDArray[np.float32]:
+        """Return the probabilities of test rows, (D, M, K), summed with the weights (powers, D); 0 if not reached."""
+        out = np.zeros((len(self.rows), self.graph.test.shape[0], self.target.shape[2]), dtype=np.float32)
         for draw, given in enumerate(self.graph.spread(self.rows, self.target)):
             reached = self.graph.test @ given
             for weight, power in zip(weights[:, draw].astype(np.float32), SHARPNESS, strict=True):
-                out[draw] += weight * self._probable(reached, power, otherwise[draw])
+                out[draw] += weight * self._probable(reached, power, 0.0)
         return out
 
-    def _probable(
-        self, reached: NDArray[np.float32], power: int, otherwise: NDArray[np.float32] | np.float32
-    ) -> NDArray[np.float32]:
+    def _probable(self, reached: NDArray[np.float32], power: int, otherwise: float) -> NDArray[np.float32]:
         total = reached.sum(axis=-1, keepdims=True)
         votes = (reached / np.maximum(total, REACHED)) ** power
         share = votes / np.maximum(votes.sum(axis=-1, keepdims=True), REACHED)
-        return np.where(total > REACHED, (1 - self.doubt) * share + self.doubt / reached.shape[-1], otherwise)
+        return np.where(
+            total > REACHED, (1 - self.doubt) * share + self.doubt / reached.shape[-1], np.float32(otherwise)
+        )
 
 
 def _graphs(features: Features, forms: Sequence[Form], test: Rows) -> list[LabelGraph]:
