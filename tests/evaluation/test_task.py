@@ -57,6 +57,16 @@ def test_a_value_of_its_own_in_every_row_makes_no_classes():
     assert decided(np.array(["a", "b", "a"])) == "classes"
 
 
+def test_an_identifier_that_some_rows_share_makes_no_classes():
+    """A table with a few copied rows: thousands of classes of one row would be probed for hours."""
+    names = np.array([f"K{n}" for n in range(30)] + ["K3", "K4", None], dtype=object)
+    with pytest.raises(UserError, match="label id: 28 of its 32 rows are alone in their class.*: name another column$"):
+        decided(names, None, "id")
+    with pytest.raises(UserError, match="name another column, or use numbers$"):
+        decided(np.array([*range(100, 130), 100]), "classes", "id")
+    assert decided(np.array(["a", "a", "b", "c"])) == "classes"
+
+
 @pytest.mark.parametrize(
     ("labels", "line"),
     [

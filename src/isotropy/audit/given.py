@@ -14,7 +14,7 @@ from isotropy.batch import Batch, batched, filled
 from isotropy.data import Data, TablePreprocess
 from isotropy.errors import UserError
 from isotropy.evaluation import leaks
-from isotropy.evaluation.task import Task, decided
+from isotropy.evaluation.task import Task, checked_task
 from isotropy.evaluation.windows import Overlaps, overlaps
 from isotropy.modalities import MODALITIES
 from isotropy.representation import Representation
@@ -105,8 +105,11 @@ def given(
 
 
 def task_of_all(labels: NDArray[Any] | None, count: int, task: Task | None = None, name: str = "label") -> Task | None:
-    """Return the task of the labels of `count` rows; None without them, and where `Given` refuses their number."""
-    return None if labels is None or len(labels) != count else decided(labels, task, name)
+    """Return the task of the labels of `count` rows; None without them, and where `Given` refuses their number.
+
+    An identifier is a task, too: its labels are not audited, and everything else is.
+    """
+    return None if labels is None or len(labels) != count else checked_task(labels, task, name)
 
 
 def label_column(values: ArrayLike) -> NDArray[Any]:

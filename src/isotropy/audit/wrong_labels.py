@@ -14,7 +14,7 @@ from isotropy.audit.copies import Neighbours
 from isotropy.audit.given import Given
 from isotropy.audit.issue import Issue
 from isotropy.batch import spread_out
-from isotropy.evaluation.task import class_name, has_label
+from isotropy.evaluation.task import alone_in_class, class_name, has_label
 from isotropy.search import neighbour_graph
 
 _WIDEST = 1024  # columns that a linear classifier learns from
@@ -38,7 +38,7 @@ def label_issues(of: Given, space: NDArray[np.float32], near: Neighbours, notes:
     if len(there) < 3 * reading.FOLDS or len(classes) < 2:
         notes.append(f"label {of.name}: too few labels, or one class only: labels are not audited")
         return {}
-    alone = int((np.bincount(y) == 1).sum())
+    alone = alone_in_class(y)
     if of.task != "numbers" and 2 * alone > len(there):
         # Nothing else tells what such a label looks like; an identifier is no class.
         notes.append(f"label {of.name}: {alone:,} of {len(there):,} rows are alone in their class: not audited")

@@ -61,17 +61,17 @@ def decided(labels: Array, task: Task | None = None, name: str = "label") -> Tas
 
     Raises:
         UserError: an unknown task; numbers are wanted, and a label is none; or several labels a row, and there is one,
-            or the reverse; or classes of which no two rows have the same.
+            or the reverse; or classes of which most rows have one to themselves, as an identifier that some rows share.
     """
     values = _present(labels)
     task = checked_task(labels, task, name)
-    if task == "classes" and len(values) > 2 and len(pd.unique(values)) == len(values):
-        refuse_all_different(values, name)
+    if task == "classes" and len(values) > 2:
+        refuse_identifier(values, name)
     return task
 
 
 def checked_task(labels: Array, task: Task | None = None, name: str = "label") -> Task:
-    """Return what `decided` does, of classes of which no two rows have the same, too."""
+    """Return what `decided` does, of classes of which most rows have one to themselves, too."""
     values = _present(labels)
     if task is not None and task not in TASKS:
         raise UserError(f"task = {task!r} is unknown{nearest(str(task), TASKS)}")
@@ -101,6 +101,29 @@ def _refuse_no_numbers(values: Array, name: str) -> None:
             f"label {name}: {plain(values[wrong.argmax()])!r} in {counted(int(wrong.sum()), 'row')} is no number that "
             "can be predicted: give another one there, or none"
         )
+
+
+def refuse_identifier(values: Array, name: str) -> None:
+    """Raise UserError where most of these labels (N,), none of them missing, are those of one row alone."""
+    alone = alone_in_class(values)
+    if alone == len(values):
+        refuse_all_different(values, name)
+    if 2 * alone > len(values):
+        other = ", or use numbers" if values.dtype.kind in "iuf" else ""
+        raise UserError(
+            f"label {name}: {alone:,} of its {len(values):,} rows are alone in their class, as with an identifier: "
+            f"name another column{other}"
+        )
+
+
+def alone_in_class(values: Array) -> int:
+    """Return how many of these labels (N,), none of them missing, no other row has.
+
+    Example:
+        >>> alone_in_class(np.array(["a", "b", "b", "c"]))
+        2
+    """
+    return int((np.bincount(pd.factorize(values)[0]) == 1).sum())
 
 
 def refuse_all_different(values: Array, name: str) -> None:
