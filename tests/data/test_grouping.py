@@ -65,10 +65,20 @@ def test_named_parts_that_are_found_give_way_to_groups_and_that_is_said():
         (["10", "9", "100"], [1, 0, 2]),
         (pd.to_timedelta([5, 3, 4], unit="s"), [1, 2, 0]),
         (pd.Series([0.5, -1, 2]), [1, 0, 2]),
+        (["28.03.2024", "1.4.2023", "02.04.2023"], [1, 2, 0]),
+        (["12/31/2024 09:00:00.5", "12/31/2024 09:00:00", "01/02/2024"], [2, 1, 0]),
+        (["31.12.2024 09:00:00,04", "31.12.2024 09:00:00", "30.12.2024 23:00"], [2, 1, 0]),
+        (["0,5", "0,04", "1.000,5"], [1, 0, 2]),
+        (["2024/03/01", "2023/12/31 10:00", "2024/01/01"], [1, 2, 0]),
     ],
 )
 def test_times_sort_as_they_were_recorded(times, order):
     assert np.argsort(read(np.zeros((3, 2, 9)), time=pd.Series(times)).times).tolist() == order
+
+
+def test_a_time_of_which_no_date_tells_days_from_months_is_refused():
+    with pytest.raises(UserError, match="'01/02/2024' .row 0. is no number and no date .* where some day is above 12"):
+        read(np.zeros((2, 2, 9)), time=["01/02/2024", "02/01/2024"])
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Dates, times of day and durations as people write them: "31/12/2024", "Dec 31, 2024", "13:45", "36:15:00"."""
 
+import re
 from typing import Any
 
 import numpy as np
@@ -46,6 +47,31 @@ def find_order(texts: Texts, counts: NDArray[np.int64]) -> tuple[str, float, boo
     numeric = pd.Series(texts, dtype=object).str.fullmatch(_NUMERIC).to_numpy(dtype=bool)
     year_first = pd.Series(texts, dtype=object).str.match(r"\d{4}").to_numpy(dtype=bool)
     return order, shares[order], not (numeric & ~year_first).any()
+
+
+def iso_dates(texts: Texts, counts: NDArray[np.int64]) -> Texts:
+    """Return dates of digits (U,) in the order of ISO 8601, what is behind the day as it was; other texts as they are.
+
+    Args:
+        texts: different values (U,). counts: how often each occurs (U,), by which the order is found; where no date
+            tells days from months, texts stay as they are.
+
+    Example:
+        >>> iso_dates(np.array(["31.12.2024 09:30:00,5", "2.1.2025"], dtype=object), np.array([1, 1])).tolist()
+        ['2024-12-31 09:30:00.5', '2025-01-02']
+    """
+    order, share, sure = find_order(texts, counts)
+    if not sure or share < 1:
+        return texts
+    day, month = (1, 3) if order == "dmy" else (3, 1)
+    text = pd.Series(texts, dtype=object).str.strip()
+
+    def of_four(match: re.Match[str]) -> str:
+        return f"{match[4]}-{int(match[month]):02}-{int(match[day]):02}"
+
+    text = text.str.replace(r"^(\d{1,2})([/.\-])(\d{1,2})\2(\d{4})(?!\d)", of_four, regex=True)
+    text = text.str.replace(r"^(\d{4})[/.](\d{2})[/.](\d{2})(?!\d)", r"\1-\2-\3", regex=True)
+    return np.asarray(text.str.replace(r"(:\d{2}),(\d+)$", r"\1.\2", regex=True), dtype=object)
 
 
 def parse_dates(texts: Texts, order: str) -> NDArray[np.float64]:

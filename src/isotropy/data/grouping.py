@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 
 from isotropy.data.columns import ISO_DATE
 from isotropy.data.data import Data
+from isotropy.data.date_text import iso_dates
 from isotropy.data.target_columns import Target, one_per_row
+from isotropy.data.written_labels import numbers_of_texts
 from isotropy.errors import UserError, counted, plain
 
 _WHOLE = r"^(-?\d+)\.0*$"
@@ -41,7 +43,7 @@ def with_division(data: Data, group: Target, time: Target) -> Data:
     """Return the data with its groups or times; the parts that it was found with are then not taken.
 
     Raises:
-        UserError: not one value per row, one value only, or times that are neither numbers nor ISO dates.
+        UserError: not one value per row, one value only, or times that are neither numbers nor dates.
     """
     if group.values is None and time.values is None:
         return data
@@ -136,6 +138,12 @@ def sortable(column: "pd.Series[Any]", name: str) -> NDArray[Any]:
     numbers = pd.to_numeric(text, errors="coerce")
     if not numbers.isna().any():
         return numbers.to_numpy()
+    written = numbers_of_texts(text.to_numpy(dtype=object))
+    if written.dtype.kind == "f":
+        return written
+    if not text.str.fullmatch(ISO_DATE).all():
+        places, texts = pd.factorize(text)
+        text = pd.Series(iso_dates(np.asarray(texts, dtype=object), np.bincount(places))[places], index=text.index)
     dates = pd.to_datetime(text.where(text.str.fullmatch(ISO_DATE)), errors="coerce", utc=True, format="ISO8601")
     wrong = dates.isna().to_numpy()
     if wrong.any():
@@ -144,7 +152,7 @@ def sortable(column: "pd.Series[Any]", name: str) -> NDArray[Any]:
         place = int(stray.argmax() if stray.any() else wrong.argmax())
         raise UserError(
             f"time {name!r} cannot be sorted: {column.iloc[place]!r} (row {column.index[place]}) is no number "
-            "and no date written as 2024-01-31 or 2024-01-31T12:00"
+            "and no date written as 2024-01-31 or 2024-01-31T12:00, or as 31.01.2024 where some day is above 12"
         )
     return _nanoseconds(dates)
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from isotropy.data.data import Data
 from isotropy.data.tensors import as_array
+from isotropy.data.written_labels import numbers_of_texts, said_of_labels
 from isotropy.errors import UserError, nearest, plain
 
 PARTS = ("train", "test")
@@ -62,11 +63,11 @@ def _with_texts(values: Sequence[Any]) -> NDArray[Any]:
 
 
 def as_labels(values: Any, rows: int, na: Sequence[str] = ()) -> NDArray[Any]:
-    """Return labels (N,) as `brought_labels` does; UserError where no row has one."""
+    """Return labels (N,) as `brought_labels` does, texts of numbers as numbers; UserError where no row has one."""
     labels = brought_labels(values, rows, na)
     if pd.isna(labels).all():
         raise UserError("every label is missing")
-    return labels
+    return numbers_of_texts(labels)
 
 
 def brought_labels(values: Any, rows: int, na: Sequence[str] = ()) -> NDArray[Any]:
@@ -263,8 +264,7 @@ def with_more_labels(data: Data, more: Mapping[str, Any], na: Sequence[str]) -> 
     if not more:
         return data
     labels = {name: as_labels(values, len(data), na) for name, values in more.items()}
-    missing = {name: int(pd.isna(values).sum()) for name, values in labels.items()}
-    said = [f"labels from {name}" + (f" ({n} missing)" if n else "") for name, n in missing.items()]
+    said = [said_of_labels(name, more[name], values) for name, values in labels.items()]
     return replace(data, more_labels=labels, description="; ".join([data.description, *said]))
 
 
@@ -282,8 +282,7 @@ def with_targets(
     said, labels, parts = [description], None, None
     if label.values is not None:
         labels = as_labels(label.values, len(values), na)
-        missing = int(pd.isna(labels).sum())
-        said.append(f"labels from {label.source}" + (f" ({missing} missing)" if missing else ""))
+        said.append(said_of_labels(label.source, label.values, labels))
     if split.values is not None:
         parts = as_split(split.values, len(values), split.source)
         counts = ", ".join(f"{int((parts == part).sum())} {part}" for part in PARTS)
