@@ -6,6 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
+from pyarrow import feather
 
 from isotropy import rng
 from isotropy.data import (
@@ -22,6 +23,7 @@ from isotropy.data.blocks.blocks import TrainingRows, sampled_rows
 from isotropy.data.blocks.column import BlockColumn
 from isotropy.data.blocks.dataset import BlockDataset, BlockOrder
 from isotropy.data.blocks.held_out import held_out, numbered
+from isotropy.data.kept import kept_columns
 from isotropy.data.options import Options
 from isotropy.errors import UserError
 
@@ -536,3 +538,37 @@ def test_what_is_kept_has_one_type_whatever_each_file_makes_of_it(tmp_path):
         assert column[0:1].dtype == column[2:4].dtype == column.dtype, name
         assert [str(one)[:10] for one in column[0:4]] == [str(one)[:10] for one in wanted], name
         assert [str(one)[:10] for one in column[1:3]] == [str(one)[:10] for one in wanted[1:3]], name
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".feather"])
+@pytest.mark.parametrize(
+    ("names", "called"),
+    [
+        ([0, 1, 2], ["0", "1", "2"]),
+        ([("pay", "a"), ("pay", "b"), ("kind", "")], ["pay_a", "pay_b", "kind"]),
+        (["x", "x", "kind"], ["x (1)", "x (2)", "kind"]),
+    ],
+    ids=["numbers", "levels", "one name twice"],
+)
+@pytest.mark.filterwarnings("ignore:2 columns are called")
+def test_columns_are_called_in_blocks_as_in_the_whole_file(names, called, suffix, tmp_path, small):
+    columns = pd.MultiIndex.from_tuples(names) if isinstance(names[0], tuple) else pd.Index(names)
+    frame = pd.DataFrame(np.arange(3.0 * ROWS).reshape(-1, 3), columns=columns)
+    frame.index = pd.Index(np.arange(ROWS) + 7, name="id")  # which pandas writes as one more column
+    if columns.is_unique:
+        table = pa.Table.from_pandas(frame)
+    else:
+        table = pa.table([pa.array(frame.iloc[:, place]) for place in range(3)], names=names)
+    paths = [tmp_path / f"part{number}{suffix}" for number in range(2)]
+    for number, path in enumerate(paths):
+        part = table.slice(number * ROWS // 2, ROWS // 2)
+        pq.write_table(part, path, row_group_size=17) if suffix == ".parquet" else feather.write_feather(part, path)
+    data = read(paths, label=called[2], stream=True)
+    assert data.values.columns.tolist() == called[:2]
+    for columns in ((), called[:1], called[1:2]):
+        rows = pd.concat([data.stream.values(number, columns) for number in range(len(data.stream.blocks))])
+        assert rows.columns.tolist() == (list(columns) or called[:2])
+        for name in rows:
+            assert rows[name].tolist() == (3.0 * np.arange(ROWS) + called.index(name)).tolist()
+    assert BlockColumn(data.stream, called[1])[3:5].tolist() == [10.0, 13.0]
+    assert kept_columns(paths[0], [called[1]])[called[1]][3:5].tolist() == [10.0, 13.0]

@@ -143,6 +143,16 @@ def test_damaged_files_say_what_is_wrong(tmp_path):
     (tmp_path / "t.csv").write_text("a,b\n1,2\n1,2,3,4\n")
     with pytest.raises(UserError, match="t.csv is damaged"):
         read(tmp_path / "t.csv")
+    (tmp_path / "t.csv").write_text("a" * 200_000 + ",b\n1,2\n")
+    with pytest.raises(UserError, match="t.csv is damaged or no .csv file: field larger"):
+        read(tmp_path / "t.csv")
+
+
+def test_one_value_too_many_in_the_first_row_does_not_move_the_others(tmp_path):
+    (tmp_path / "t.csv").write_text("a,b\n1,2,3\n4,5\n6,7\n")
+    for stream in (False, True):
+        with pytest.raises(UserError, match="first row has 3 values, one more than there are names, and row 2 has not"):
+            read(tmp_path / "t.csv", stream=stream)
 
 
 def test_lines_above_the_names_are_refused(tmp_path):

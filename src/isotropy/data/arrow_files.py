@@ -87,7 +87,7 @@ def batches(path: Path, rows: int, names: Sequence[str] | None = None) -> Iterat
         with pa.memory_map(str(file)) as source:
             for batch in _batches(_opened(source)):
                 batch.validate(full=True)  # offsets of a damaged file could lead anywhere
-                chosen = batch if names is None else batch.select(list(names))
+                chosen = batch if names is None else batch.select(places_of(names, batch.schema))
                 for begin in range(0, max(1, len(chosen)), rows):
                     yield chosen.slice(begin, rows)
 
@@ -132,8 +132,8 @@ def parts(path: Path, size: int) -> list[Part]:
     return [part for part in found if part.rows]
 
 
-def read_part(path: Path, part: Part, names: Sequence[str]) -> pa.Table:
-    """Return the rows of a part, checked in full: some columns of them, or all where none is named."""
+def read_part(path: Path, part: Part, names: Sequence[str] | None) -> pa.Table:
+    """Return the rows of a part, checked in full: some columns of them, or all."""
     with pa.memory_map(str(path)) as source:
         opened = _opened(source)
         if isinstance(opened, pa.RecordBatchStreamReader):
@@ -145,7 +145,12 @@ def read_part(path: Path, part: Part, names: Sequence[str]) -> pa.Table:
         for batch in batches:
             batch.validate(full=True)
         table = pa.Table.from_batches(batches, opened.schema)
-        return table.select(list(names)) if names else table
+        return table if names is None else table.select(places_of(names, table.schema))
+
+
+def places_of(names: Sequence[str], schema: pa.Schema) -> list[int]:
+    """Return the places of all columns that have one of these names."""
+    return [place for place, name in enumerate(schema.names) if name in names]
 
 
 def _batches(opened: pa.RecordBatchFileReader | pa.RecordBatchStreamReader) -> Iterator[pa.RecordBatch]:

@@ -45,6 +45,7 @@ class Layout:
         types: of pyarrow, by column, where the first rows alone could tell another one.
         regular: whether pyarrow reads the file as pandas would.
         encoding: of its letters.
+        levels: how many values of a row stand before those that have names: 1 where R wrote the file; None if unknown.
         options: of `pandas.read_csv`, which names and columns it takes.
     """
 
@@ -53,6 +54,7 @@ class Layout:
     types: dict[str, pa.DataType]
     regular: bool
     encoding: str
+    levels: int | None = None
     options: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -80,6 +82,15 @@ def read_csv(path: Path, na: Sequence[str] = ()) -> pd.DataFrame:
     return frame
 
 
+def read_columns(source: Any, names: Sequence[str], layout: Layout, **options: Any) -> pd.DataFrame:
+    """Return the columns `names` of a file or of some of its rows, all where there are none, as pandas reads them."""
+    given = {"low_memory": False, **layout.given, **options}
+    # Where rows have names and all columns are asked for, pandas (3.1) would take the rows' names for the first column.
+    if layout.levels and names:
+        return pd.read_csv(source, **given)[list(names)]
+    return pd.read_csv(source, **(given | {"usecols": list(names)} if names else given))
+
+
 def layout_of(path: Path, na: Sequence[str] = ()) -> Layout:
     """Return how a file is laid out."""
     with open_text(path) as file:
@@ -100,7 +111,7 @@ def layout_of(path: Path, na: Sequence[str] = ()) -> Layout:
             stacklevel=2,
         )
         lines = [line.decode(WESTERN).encode() for line in lines]
-    separator = _separator(lines[0].partition(b"\n")[0].decode("utf-8", "replace"))
+    separator = separator_of(lines[0].partition(b"\n")[0].decode("utf-8", "replace"))
     _check_first_line(path, lines[0])
     options: dict[str, Any] = {}
     given: dict[str, Any] = {"sep": separator, "na_values": list(na), "low_memory": False}
@@ -110,7 +121,7 @@ def layout_of(path: Path, na: Sequence[str] = ()) -> Layout:
             sample = pd.read_csv(BytesIO(b"".join(lines)), dtype="str", **given, **options)
         guessed = pd.read_csv(BytesIO(b"".join(lines)), **given, **options)
     except (ValueError, UnicodeDecodeError, OSError):  # damaged, or rows of several lines: pandas says it of the whole
-        return Layout(separator, (), {}, regular=False, encoding=encoding, options=options)
+        return Layout(separator, (), {}, False, encoding, _levels_at_first(lines[0], given), options)
     _check_names(path, lines[0], separator, sample)
     padded, kinds = [], {}
     regular = encoding != WESTERN and not options
@@ -127,8 +138,26 @@ def layout_of(path: Path, na: Sequence[str] = ()) -> Layout:
             kinds[name] = pa.uint64()  # pyarrow takes what is beyond 63 bits for floats
         elif types.infer_dtype(guessed[name], skipna=True) == "string" and not texts.str.fullmatch(ISO_DATE).all():
             kinds[name] = pa.large_string()  # as pandas holds it
-    regular = regular and isinstance(sample.index, pd.RangeIndex)
-    return Layout(separator, tuple(padded), kinds, regular, encoding, options)
+    levels = levels_of(sample)
+    return Layout(separator, tuple(padded), kinds, regular and not levels, encoding, levels, options)
+
+
+def levels_of(frame: pd.DataFrame) -> int:
+    """Return how many values of a row pandas took for its name: as many as its first row has more than there are names.
+
+    Example:
+        >>> [levels_of(pd.read_csv(BytesIO(text))) for text in (b"a,b\n1,2", b"a,b\nx,1,2")]
+        [0, 1]
+    """
+    return 0 if isinstance(frame.index, pd.RangeIndex) else frame.index.nlevels
+
+
+def _levels_at_first(head: bytes, given: dict[str, Any]) -> int | None:
+    """Return `levels_of` the first row alone, None where even that cannot be read."""
+    try:
+        return levels_of(pd.read_csv(BytesIO(head), nrows=1, dtype="str", **given))
+    except (ValueError, UnicodeDecodeError, OSError):
+        return None
 
 
 def encoding_of(text: bytes) -> str:
@@ -193,12 +222,20 @@ def _check_first_line(path: Path, head: bytes) -> None:
 def _check_names(path: Path, head: bytes, separator: str, sample: pd.DataFrame) -> None:
     """Raise UserError for names that pandas would change or rows in which it would take values for an index."""
     # Of one more value than names the first is the name of the row, as R writes it.
-    levels = 0 if isinstance(sample.index, pd.RangeIndex) else sample.index.nlevels
+    levels = levels_of(sample)
     if levels > 1 or (levels and (sample.shape[1] == 1 or str(sample.columns[0]).startswith("#"))):
         raise UserError(
             f"{path}: rows have {sample.shape[1] + levels} values, and the first line names {sample.shape[1]}: take "
             "out lines above the names, or name every column"
         )
+    if levels:
+        lengths = map(len, reader(head.decode("utf-8", "replace").splitlines(keepends=True), delimiter=separator))
+        short = next((row for row, length in enumerate(lengths, 1) if row > 1 and 1 < length <= sample.shape[1]), None)
+        if short is not None:
+            raise UserError(
+                f"{path}: its first row has {sample.shape[1] + 1} values, one more than there are names, and row "
+                f"{short - 1} has not: take that value out, or name every column"
+            )
     first = re.split(rb"[\r\n]", head, maxsplit=1)[0].decode("utf-8-sig", "replace")
     names = [name.strip() for name in next(reader([first], delimiter=separator), [])]
     if (twice := _twice(names)) and re.fullmatch(_NUMBER, twice):
@@ -213,7 +250,7 @@ def _twice(names: Sequence[str]) -> str:
     return next((name for place, name in enumerate(names) if name and name in names[:place]), "")
 
 
-def _separator(header: str) -> str:
+def separator_of(header: str) -> str:
     """Return what stands between the names of a first line."""
     found = {mark: header.count(mark) for mark in ",;\t|"}
     return "," if found[","] or not any(found.values()) else max(found, key=lambda mark: found[mark])

@@ -4,24 +4,35 @@ import re
 from pathlib import Path
 from typing import BinaryIO
 
+from isotropy.data.csv_file import separator_of
 from isotropy.errors import UserError
 
 # The longest row: what a quote that is never closed would otherwise take is the rest of the file.
 _LONGEST = 1 << 26
+# The longest row of names that has several lines: all is looked through again for every line that follows.
+_NAMES = 1 << 16
+_QUOTED = re.compile(rb'"[^"]*+"')
 # To the quote that closes a value; two in a row are one within it. Nothing is tried twice (possessive quantifiers).
 _CLOSING = re.compile(rb'[^"]*+(?:""[^"]*+)*+"')
 
 
 def header_of(file: BinaryIO, path: Path) -> bytes:
-    """Read the first line that is not blank, with its end; empty where the file has none.
+    """Read the row of names, the first that is not blank, with its end; empty where the file has none.
 
     Raises:
-        UserError: rows that end in a carriage return alone, or no end of line in 64 MB.
+        UserError: rows that end in a carriage return alone, no end of line in 64 MB, or a quote that is not closed.
     """
     line = file.readline(_LONGEST)
     while line and not line.strip():
         line = file.readline(_LONGEST)
-    if b"\r" in line.rstrip(b"\r\n"):
+    opening = _opening(separator_of(line.decode("utf-8", "replace")))
+    # A name in quotes may have several lines, as spreadsheets write it.
+    while _open_value(line, 0, opening) is not None:
+        more = file.readline(_LONGEST)
+        if not more or len(line) > _NAMES:
+            raise UserError(f"{path}: a quote in its first line is not closed: close it, or take it out")
+        line += more
+    if b"\r" in _QUOTED.sub(b"", line).rstrip(b"\r\n"):
         raise UserError(f"{path}: its lines end in a carriage return alone, as of old Macs: save it with line feeds")
     if len(line) == _LONGEST:
         raise UserError(f"{path}: its first line is longer than {_LONGEST >> 20} MB")
@@ -36,7 +47,7 @@ def whole_rows(file: BinaryIO, size: int, separator: str, path: Path) -> bytes:
     Raises:
         UserError: a row of more than 64 MB, as after a quote that nothing closes.
     """
-    opening = re.compile(rb"(?:^|[\r\n" + re.escape(separator.encode()) + rb'])[ ]*+"')
+    opening = _opening(separator)
     piece = file.read(size) + file.readline(_LONGEST)
     done = 0
     while (begin := _open_value(piece, done, opening)) is not None:
@@ -50,6 +61,10 @@ def whole_rows(file: BinaryIO, size: int, separator: str, path: Path) -> bytes:
     if not piece.endswith(b"\n") and file.read(1):
         raise UserError(f"{path}: a row before byte {file.tell():,} is longer than {_LONGEST >> 20} MB")
     return piece
+
+
+def _opening(separator: str) -> "re.Pattern[bytes]":
+    return re.compile(rb"(?:^|[\r\n" + re.escape(separator.encode()) + rb'])[ ]*+"')
 
 
 def _open_value(text: bytes, begin: int, opening: "re.Pattern[bytes]") -> int | None:

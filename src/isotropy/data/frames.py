@@ -1,7 +1,7 @@
 """Frames of any library as pandas' with columns of plain types, and what is asked of their names and cells."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -42,10 +42,42 @@ def as_pandas(values: Any) -> Any:
     frame = _pandas(values)
     if not isinstance(frame, pd.DataFrame):
         return values
-    names = numbered([column_name(name) for name in frame.columns])
-    frame = frame.set_axis(names, axis=1)
+    frame = frame.set_axis(names_of(frame), axis=1)
+    names = frame.columns
     arrow = {name: _from_arrow(frame[name]) for name in names if isinstance(frame[name].dtype, pd.ArrowDtype)}
     return frame.assign(**arrow) if arrow else frame
+
+
+def names_of(frame: pd.DataFrame) -> list[str]:
+    """Return what the columns of a frame of pandas are called: each a text, and no two of one name."""
+    return numbered([column_name(name) for name in frame.columns])
+
+
+def arrow_names(schema: pa.Schema) -> dict[str, str]:
+    """Return what each column of a file is called in it, by its name as one of a frame, in their order.
+
+    They differ where pandas wrote levels of names, and where columns have one name; what it wrote as an index is none.
+
+    Example:
+        >>> arrow_names(pa.schema([("a", pa.int8()), ("b", pa.int8()), ("b", pa.int8())]))
+        {'a': 'a', 'b (1)': 'b', 'b (2)': 'b'}
+    """
+    about = (schema.pandas_metadata or {}).get("index_columns", [])
+    names = names_of(arrow_to_pandas(schema.empty_table()))
+    return dict(zip(names, (one for one in schema.names if one not in about), strict=True))
+
+
+def read_arrow(
+    read: Callable[[list[str] | None], pa.Table], names: Sequence[str], called: Mapping[str, str]
+) -> pd.DataFrame:
+    """Return columns of a file by their names as those of a frame, all of them where none is named.
+
+    Args:
+        read: returns all columns that have one of these names in the file, or all there are. called: see `arrow_names`.
+    """
+    table = read(list(dict.fromkeys(called[name] for name in names)) or None)
+    frame: pd.DataFrame = as_pandas(arrow_to_pandas(table, ours=True))
+    return frame[list(names)] if names else frame
 
 
 def arrow_to_pandas(table: pa.Table, *, ours: bool = False) -> pd.DataFrame:

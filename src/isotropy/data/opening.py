@@ -1,7 +1,8 @@
 """One line of error for files that are damaged or of another format, and for columns that they lack."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from csv import Error as CsvError
 from lzma import LZMAError as LzmaError
 from pathlib import Path
 from struct import error as StructError
@@ -19,7 +20,7 @@ from isotropy.errors import OutOfMemory, UserError, nearest
 _DAMAGED = (
     ValueError, OSError, EOFError, KeyError, IndexError, TypeError, AttributeError, SyntaxError, OverflowError,
     NotImplementedError, RuntimeError, MemoryError, BadZipFile,
-    TarError, ZlibError, StructError, LzmaError, ArrowException, TokenError,
+    CsvError, TarError, ZlibError, StructError, LzmaError, ArrowException, TokenError,
 )  # fmt: skip
 
 
@@ -48,15 +49,20 @@ def opening(path: Path) -> Iterator[None]:
         raise UserError(f"{path} is damaged or no {kind}: {reason[:120]}") from error
 
 
-def check_names(path: Path, names: Sequence[str], there: Sequence[str]) -> None:
-    """Raise UserError for a name that is not among those that are there, or is there twice."""
+def check_names(path: Path, names: Sequence[str], there: Sequence[str] | Mapping[str, str]) -> None:
+    """Raise UserError for a name that is not among those that are there, or is there twice.
+
+    Args:
+        there: names of columns; a mapping is from those of a frame to those in the file (`frames.arrow_names`).
+    """
     for name in names:
         check_once(path, name, there)
         if name not in there:
-            raise UserError(f"{path.name} has no column {name!r}{nearest(name, there)}")
+            raise UserError(f"{path.name} has no column {name!r}{nearest(name, list(there))}")
 
 
-def check_once(path: Path, name: str, there: Sequence[str]) -> None:
-    """Raise UserError for a name that several columns have."""
-    if there.count(name) > 1:
-        raise UserError(f"{path.name} has {there.count(name)} columns called {name!r}: rename them")
+def check_once(path: Path, name: str, there: Sequence[str] | Mapping[str, str]) -> None:
+    """Raise UserError for a name that several columns have; `there` is as for `check_names`."""
+    stored = list(there.values()) if isinstance(there, Mapping) else there
+    if (count := stored.count(name)) > 1:
+        raise UserError(f"{path.name} has {count} columns called {name!r}: rename them")

@@ -10,8 +10,8 @@ import pyarrow.parquet as pq
 
 from isotropy.data import arrow_files, tar_file
 from isotropy.data.archive import Archive, columns_of
-from isotropy.data.csv_file import layout_of, read_csv
-from isotropy.data.frames import arrow_to_pandas
+from isotropy.data.csv_file import layout_of, read_columns, read_csv
+from isotropy.data.frames import arrow_names, arrow_to_pandas, read_arrow
 from isotropy.data.opening import check_names, opening
 
 # Rows of a table in one piece; a wide table of 1000 numbers takes half a gigabyte.
@@ -45,10 +45,8 @@ def csv_columns(path: Path, names: Sequence[str], na: Sequence[str]) -> pd.DataF
     """Return columns of a file, and parse no other."""
     with opening(path):
         layout = layout_of(path, na)
-        options: Any = {"low_memory": False, **layout.given}
-        check_names(path, names, [str(name) for name in pd.read_csv(path, nrows=0, **options).columns])
-        options |= {"usecols": list(names), "dtype": dict.fromkeys(layout.padded, "str")}
-        return pd.read_csv(path, na_values=list(na), **options)
+        check_names(path, names, [str(name) for name in pd.read_csv(path, nrows=0, **layout.given).columns])
+        return read_columns(path, names, layout, dtype=dict.fromkeys(layout.padded, "str"), na_values=list(na))
 
 
 def parquet(path: Path, na: Sequence[str]) -> pd.DataFrame:
@@ -74,8 +72,9 @@ def parquet_pieces(path: Path, na: Sequence[str], text: Sequence[str]) -> tuple[
 def parquet_columns(path: Path, names: Sequence[str], na: Sequence[str]) -> pd.DataFrame:
     """Return columns of a file, and read no other."""
     with opening(path), pq.ParquetFile(path) as file:
-        check_names(path, names, file.schema_arrow.names)
-        return arrow_to_pandas(file.read(list(names)), ours=True)
+        called = arrow_names(file.schema_arrow)
+        check_names(path, names, called)
+        return read_arrow(file.read, names, called)
 
 
 def arrow(path: Path, na: Sequence[str]) -> pd.DataFrame:
@@ -87,10 +86,15 @@ def arrow_columns(path: Path, names: Sequence[str], na: Sequence[str]) -> pd.Dat
     """Return columns of a file of Arrow; all of them where none is named."""
     with opening(path):
         schema = arrow_files.schema_of(path)
-        check_names(path, names, schema.names)
-        chosen = pa.schema([schema.field(name) for name in names], schema.metadata) if names else schema
-        batches = arrow_files.batches(path, PIECE_ROWS, names or None)
-        return arrow_to_pandas(pa.Table.from_batches(batches, chosen))
+        called = arrow_names(schema)
+        check_names(path, names, called)
+
+        def read(wanted: list[str] | None) -> pa.Table:
+            chosen = schema.names if wanted is None else wanted
+            fields = pa.schema([schema.field(one) for one in arrow_files.places_of(chosen, schema)], schema.metadata)
+            return pa.Table.from_batches(arrow_files.batches(path, PIECE_ROWS, wanted), fields)
+
+        return read_arrow(read, names, called)
 
 
 def arrow_pieces(path: Path, na: Sequence[str], text: Sequence[str]) -> tuple[None, Iterator[pd.DataFrame]]:
@@ -114,8 +118,9 @@ def partition_columns(path: Path, names: Sequence[str], na: Sequence[str]) -> pd
     """Return columns of a table in partitions, and read no other."""
     with opening(path):
         table = arrow_files.partitioned(path)
-        check_names(path, names, table.schema.names)
-        return arrow_to_pandas(table.to_table(list(names)), ours=True)
+        called = arrow_names(table.schema)
+        check_names(path, names, called)
+        return read_arrow(table.to_table, names, called)
 
 
 def partition_pieces(path: Path, na: Sequence[str], text: Sequence[str]) -> tuple[int, Iterator[pd.DataFrame]]:

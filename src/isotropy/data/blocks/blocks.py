@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from csv import QUOTE_ALL
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
@@ -219,7 +220,8 @@ class Blocks:
         # Text: what a column is shows in all its values, as in a file of just these rows.
         with TemporaryDirectory() as folder:
             written = Path(folder) / "sample.csv"
-            whole.to_csv(written, index=False)
+            # A value with a carriage return is quoted only where all are.
+            whole.to_csv(written, index=False, quoting=QUOTE_ALL)
             groups = [self.options.group] if self.options.group in whole.columns else []
             return read_file(written, self.options.na, [*self.options.columns_of_text, *groups])
 

@@ -1,6 +1,7 @@
 """Files that are read block by block: row groups, batches, a file of arrays, a slice of one, some lines or members."""
 
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from io import BytesIO
@@ -17,8 +18,8 @@ from pyarrow import csv
 
 from isotropy.batch import batched
 from isotropy.data import arrow_files, csv_rows, tar_file
-from isotropy.data.csv_file import Layout, layout_of
-from isotropy.data.frames import arrow_to_pandas
+from isotropy.data.csv_file import Layout, layout_of, levels_of, read_columns
+from isotropy.data.frames import arrow_names, read_arrow
 from isotropy.data.numpy_files import checked_header
 from isotropy.data.opening import check_once, opening
 from isotropy.data.readers import find_reader
@@ -83,8 +84,9 @@ def _row_groups(path: Path, names: Sequence[str]) -> list[Block]:
 
 def _row_group(block: Block, names: Sequence[str], texts: Sequence[str] | None) -> Content:
     with opening(block.path), pq.ParquetFile(block.path, metadata=_metadata(block.path)) as file:
-        _check(block.path, names, file.schema_arrow.names)
-        return arrow_to_pandas(file.read_row_group(*block.place, columns=list(names) or None), ours=True)
+        called = _called(block.path, _changed(block.path))
+        _check(block.path, names, called)
+        return read_arrow(lambda wanted: file.read_row_group(*block.place, columns=wanted), names, called)
 
 
 def _uncompressed(path: Path) -> int:
@@ -146,19 +148,37 @@ def _lines(path: Path, names: Sequence[str]) -> list[Block]:
         begin = file.tell()
         separator = _layout(path, _changed(path)).separator if header else ""
         while piece := csv_rows.whole_rows(file, BYTES, separator, path):
-            rows = _count(header + piece, _layout(path, _changed(path)))
+            try:
+                rows = _count(header, piece, _layout(path, _changed(path)))
+            except pd.errors.ParserError as error:
+                raise ValueError(_by_lines_of_file(str(error), path, begin - len(header))) from error
             blocks += [Block(path, rows, (begin, begin + len(piece)))] if rows else []
             begin += len(piece)
     return blocks
 
 
-def _count(text: bytes, layout: Layout) -> int:
+def _by_lines_of_file(said: str, path: Path, before: int) -> str:
+    """Return what was said of the lines of a block, of which the first stands so many bytes from the beginning."""
+    with open(path, "rb") as file:
+        lines = sum(
+            part.count(b"\n") for part in iter(lambda: file.read(min(BYTES, max(0, before - file.tell()))), b"")
+        )
+    return re.sub(r"\b(line|row) (\d+)", lambda found: f"{found[1]} {int(found[2]) + lines}", said)
+
+
+def _count(header: bytes, rows: bytes, layout: Layout) -> int:
+    text = header + rows
     parse = csv.ParseOptions(delimiter=layout.separator, newlines_in_values=True)
     try:
         first = csv.read_csv(BytesIO(text), read_options=csv.ReadOptions(use_threads=False), parse_options=parse)
         return first.num_rows
     except pa.ArrowException:
-        return len(pd.read_csv(BytesIO(text), dtype="str", **layout.given))
+        frame = pd.read_csv(BytesIO(text), dtype="str", **layout.given)
+    # Of a first row that is longer than others pandas would take the first values for names, and move all others.
+    found, width = levels_of(frame), len(frame.columns)
+    if len(frame) and layout.levels is not None and found != layout.levels:
+        raise pd.errors.ParserError(f"Expected {width + layout.levels} fields in line 2, saw {width + found}")
+    return len(frame)
 
 
 def _record_batches(path: Path, names: Sequence[str]) -> list[Block]:
@@ -168,8 +188,10 @@ def _record_batches(path: Path, names: Sequence[str]) -> list[Block]:
 
 def _some_batches(block: Block, names: Sequence[str], texts: Sequence[str] | None) -> Content:
     with opening(block.path):
-        _check(block.path, names, arrow_files.schema_of(block.path).names)
-        return arrow_to_pandas(arrow_files.read_part(block.path, arrow_files.Part(block.rows, *block.place), names))
+        called = _called(block.path, _changed(block.path))
+        _check(block.path, names, called)
+        part = arrow_files.Part(block.rows, *block.place)
+        return read_arrow(lambda wanted: arrow_files.read_part(block.path, part, wanted), names, called)
 
 
 def _members(path: Path, names: Sequence[str]) -> list[Block]:
@@ -191,6 +213,12 @@ def _changed(path: Path) -> int:
 
 
 @lru_cache(maxsize=256)
+def _called(path: Path, changed: int) -> dict[str, str]:
+    """Return what each column of a file is called in it, by its name as one of a frame."""
+    return arrow_names(pq.read_schema(path) if path.suffix.lower() == ".parquet" else arrow_files.schema_of(path))
+
+
+@lru_cache(maxsize=256)
 def _layout(path: Path, changed: int) -> Layout:
     return layout_of(path)
 
@@ -205,11 +233,7 @@ def _rows_of_text(block: Block, names: Sequence[str], texts: Sequence[str] | Non
         known = pd.read_csv(BytesIO(header), **layout.given).columns
         _check(block.path, names, list(known))
         as_text = known if texts is None else [name for name in (*layout.padded, *texts) if name in known]
-        types: Any = dict.fromkeys(as_text, "str")
-        options: Any = {"low_memory": False, "dtype": types, **layout.given}
-        if names:
-            options["usecols"] = list(names)
-        frame = pd.read_csv(BytesIO(text), **options)
+        frame = read_columns(BytesIO(text), names, layout, dtype=dict.fromkeys(as_text, "str"))
     if len(frame) != block.rows:
         raise UserError(f"{block.path}: has changed since its rows were counted")
     return frame
@@ -225,7 +249,7 @@ def _known(path: Path, names: Sequence[str], there: Any) -> Sequence[str]:
     return names
 
 
-def _check(path: Path, names: Sequence[str], there: Sequence[str]) -> None:
+def _check(path: Path, names: Sequence[str], there: Sequence[str] | Mapping[str, str]) -> None:
     for name in names:
         check_once(path, name, there)
         if name not in there:
