@@ -572,3 +572,9 @@ def test_columns_are_called_in_blocks_as_in_the_whole_file(names, called, suffix
             assert rows[name].tolist() == (3.0 * np.arange(ROWS) + called.index(name)).tolist()
     assert BlockColumn(data.stream, called[1])[3:5].tolist() == [10.0, 13.0]
     assert kept_columns(paths[0], [called[1]])[called[1]][3:5].tolist() == [10.0, 13.0]
+
+
+def test_an_array_that_is_one_number_is_named(tmp_path):
+    np.savez(tmp_path / "one.npz", X=np.float64(3.0))
+    with pytest.raises(UserError, match="one.npz: the array 'X' is one number"):
+        read(tmp_path / "one.npz", key="X", stream=True)

@@ -268,6 +268,16 @@ def test_columns_of_one_name_are_numbered_in_pieces_as_in_the_whole(suffix, tmp_
             np.asarray(stream(several, made, keep=["a"]).kept["a"][:2])
 
 
+def test_several_data_sets_of_the_hugging_face_library_are_named():
+    # As its `DatasetDict`, what `load_dataset` returns, is a dictionary of its own module.
+    kind = type("DatasetDict", (dict,), {"__module__": "datasets.dataset_dict"})
+    part = pd.DataFrame({"a": [1.0, 2.0]})
+    with pytest.raises(UserError, match=r"a DatasetDict holds train, test: give one, as data\['train'\]"):
+        read(kind(train=part, test=part))
+    with pytest.raises(UserError, match="a DatasetDict is empty"):
+        read(kind())
+
+
 def test_dates_beyond_all_calendars_are_refused_by_their_cells(tmp_path):
     for unit, most in (("s", (1 << 63) - 1), ("ms", 1 << 62)):
         column = pa.array([0, 86_400, -most], pa.timestamp(unit))

@@ -115,6 +115,9 @@ def test_floats_become_grey_levels_or_are_refused():
         (np.zeros((0, 3)), "has no rows"),
         (np.zeros((0, 3, 8, 8), np.uint8), "has no rows"),
         (np.zeros((2, 3, 4), object), "could be anything"),
+        (np.zeros((2, 3, 0)), r"shape \(2, 3, 0\) has no values in its rows"),
+        (np.zeros((2, 3, 8, 0)), "no values in its rows"),
+        (np.zeros((2, 8, 0), np.uint8), "no values in its rows"),
     ],
 )
 def test_other_arrays_are_refused(array, words):

@@ -290,3 +290,10 @@ def test_several_saved_data_sets_and_damaged_records_are_named(tmp_path):
         for streams in (False, True):
             with pytest.raises(UserError, match="set|none.arrow"):
                 read(folder, stream=streams)
+
+
+@pytest.mark.parametrize("streams", [True, False])
+def test_a_saved_data_set_without_rows_says_so(streams, tmp_path):
+    (tmp_path / "state.json").write_text('{"_data_files": []}')
+    with pytest.raises(UserError, match=f"{tmp_path.name} has no rows"):
+        read(tmp_path, stream=streams)

@@ -1,5 +1,6 @@
 """What a killed process was writing is removed by the next one that writes there; what is being written now is not."""
 
+import errno
 import os
 import signal
 import time
@@ -61,3 +62,13 @@ def test_a_folder_is_whole_or_not_there(tmp_path):
     with pytest.raises(OSError), new_folder(path) as place:
         (place / "b").write_text("b")
     assert [one.name for one in path.parent.iterdir()] == ["made"]
+
+
+def test_a_full_disk_names_the_file_that_was_to_be_written(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left") as found:
+        write_atomically(tmp_path / "page.html", b"text")
+    assert found.value.filename == str(tmp_path / "page.html") and not list(tmp_path.iterdir())

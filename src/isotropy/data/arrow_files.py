@@ -67,7 +67,7 @@ def files_of(path: Path) -> list[Path]:
     """Return the files of a folder of `save_to_disk`, in their order, and of anything else itself.
 
     Raises:
-        UserError: a folder of several tables. ValueError, KeyError: one whose record is damaged.
+        UserError: a folder of several tables, or without rows. ValueError, KeyError: one whose record is damaged.
     """
     if (path / _SEVERAL).is_file():
         parts = json.loads((path / _SEVERAL).read_text("utf-8"))["splits"]
@@ -75,6 +75,8 @@ def files_of(path: Path) -> list[Path]:
     if not (path / _STATE).is_file():
         return [path]
     names = [str(one["filename"]) for one in json.loads((path / _STATE).read_text("utf-8"))["_data_files"]]
+    if not names:
+        raise UserError(f"{path} has no rows")
     return [path / Path(name).name for name in names]
 
 

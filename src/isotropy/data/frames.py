@@ -110,6 +110,11 @@ def arrow_to_pandas(table: pa.Table, *, ours: bool = False) -> pd.DataFrame:
 def _pandas(values: Any) -> Any:
     if isinstance(values, np.ndarray) and values.dtype.names and values.ndim == 1:
         return pd.DataFrame({name: values[name] for name in values.dtype.names})
+    if isinstance(values, Mapping) and type(values).__module__.startswith("datasets."):
+        held = (
+            f"holds {', '.join(map(str, values))}: give one, as data[{next(iter(values))!r}]" if values else "is empty"
+        )
+        raise UserError(f"a {type(values).__name__} {held}")
     if isinstance(values, Mapping) and not is_sparse(values) and values:  # scipy's dictionaries of keys are mappings
         return _of_columns(values)
     if isinstance(values, list) and values and all(isinstance(row, Mapping) for row in values):

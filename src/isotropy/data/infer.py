@@ -36,6 +36,8 @@ def infer_modality(
         raise UserError(f"an array of type {array.dtype} is not read: give numbers")
     name = modality or _infer(array)
     kind = known_modality(name)
+    if not kind.takes_frames and 0 in array.shape[1:]:
+        raise UserError(f"an array of shape {array.shape} has no values in its rows")
     if not kind.takes_frames and array.dtype.kind in "OSU":
         raise UserError(f"an array of type {array.dtype} cannot be {kind.noun}: give numbers")
     if issubclass(kind, ImagePreprocess):

@@ -21,8 +21,11 @@ def replacing(path: Path) -> Iterator[Path]:
             os.fsync(file.fileno())
         os.chmod(name, 0o644)
         os.replace(name, path)
-    except BaseException:
+    except BaseException as error:
         name.unlink(missing_ok=True)
+        # A full disk names no file.
+        if isinstance(error, OSError) and error.errno is not None and error.filename in (None, str(name)):
+            error.filename = str(path)
         raise
     finally:
         os.close(handle)

@@ -121,7 +121,11 @@ def _archive(path: Path, names: Sequence[str]) -> list[Block]:
     arrays: Any = find_reader(path).read(path, ())
     with opening(path):
         # The length stands in the header, which was checked against the file: "(100, 3) float32".
-        rows = int(arrays.shapes[_known(path, names or [arrays.choose()], arrays.shapes)[0]][1:].partition(",")[0])
+        name = _known(path, names or [arrays.choose()], arrays.shapes)[0]
+        length = arrays.shapes[name][1:].partition(",")[0]
+    if not length.isdigit():
+        raise UserError(f"{path}: the array {name!r} is one number: give one whose first axis is rows")
+    rows = int(length)
     return [Block(path, rows)] if rows else []
 
 
