@@ -98,6 +98,17 @@ def test_mistakes_in_data_of_the_same_kind_are_said_as_before(home: Path) -> Non
         read_for(cut, clocked.drop(columns="b"))
 
 
+def test_several_files_say_who_reads_them_as_one_data_set(home: Path) -> None:
+    for number in range(2):
+        PEOPLE.to_csv(home / f"part{number}.csv", index=False)
+    said = rf"part\*.csv: several files, one data set to encode and isotropy embed alone; {AGE_JOB}"
+    for reading in (values_for, read_for):
+        with pytest.raises(UserError, match=said):
+            reading(TRAINED["table"], home / "part*.csv")
+    with pytest.raises(UserError, match="none.csv matches no file"):
+        values_for(TRAINED["table"], home / "*none.csv")
+
+
 def test_a_table_names_eight_of_its_columns() -> None:
     wide = TablePreprocess.learn(pd.DataFrame(RNG.normal(size=(9, 10)), columns=list("abcdefghij")))
     assert wide.trained_on == "a table with columns a, b, c, d, e, f, g, h and 2 more"

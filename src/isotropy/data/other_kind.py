@@ -9,13 +9,14 @@ import numpy as np
 import pandas as pd
 
 from isotropy.data.archive import Archive
+from isotropy.data.blocks.formats import FORMATS
 from isotropy.data.frames import as_pandas
 from isotropy.data.image_column import paths_column
 from isotropy.data.infer import infer_modality
 from isotropy.data.options import Options
 from isotropy.data.preprocess import Preprocess
 from isotropy.data.readers import is_one_file, read_file
-from isotropy.data.recordings.paths import named_by_path
+from isotropy.data.recordings.paths import files_of, named_by_path
 from isotropy.data.recordings.read import are_recordings
 from isotropy.data.unequal import as_values, series_columns
 from isotropy.errors import UserError
@@ -57,7 +58,10 @@ def _other_kind(preprocess: Preprocess, values: Any, key: str | None) -> str | N
     place = Path(values).expanduser() if isinstance(values, str | Path) else None
     name = "" if place is None else f"{place.name}: "
     if named and are_recordings(values, Options.of().cutting):
-        return None if preprocess.modality == "series" else f"{name}recordings"
+        if preprocess.modality == "series":
+            return None
+        shards = {path.suffix.lower() for path in files_of(values)} <= FORMATS.keys()
+        return f"{name}{'several files, one data set to encode and isotropy embed alone' if shards else 'recordings'}"
     if place is not None and not is_one_file(place):
         if preprocess.modality == "image" or not place.exists():
             return None
