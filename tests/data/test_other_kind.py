@@ -105,6 +105,13 @@ def test_several_files_say_who_reads_them_as_one_data_set(home: Path) -> None:
     for reading in (values_for, read_for):
         with pytest.raises(UserError, match=said):
             reading(TRAINED["table"], home / "part*.csv")
+    with pytest.raises(UserError, match="several files are read as series, not table: stream them"):
+        read(home / "part*.csv", modality="table")
+    with pytest.raises(UserError, match=r"--drop job\); where the files are one table: --stream"):
+        read(home / "part*.csv")
+    both = read(home / "part*.csv", drop=["job"])
+    assert "2 rows, one a recording; their rows are one table with --stream" in both.description
+    assert "--stream" not in read(home / "part*.csv", drop=["job"], window=5).description
     with pytest.raises(UserError, match="none.csv matches no file"):
         values_for(TRAINED["table"], home / "*none.csv")
 

@@ -24,6 +24,9 @@ from isotropy.data.recordings.windows import cut
 from isotropy.data.unequal import LAST
 from isotropy.errors import UserError, counted
 
+# Of files of these kinds, each a recording, it is said that they could be one table.
+_TABLES, _AS_ONE = (".csv", ".tsv", ".parquet", ".feather", ".arrow"), "--stream (stream=True in Python)"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Cutting:
@@ -85,6 +88,8 @@ def read_recordings(
         UserError: what cannot be cut so; the line says what was measured and what to do.
     """
     if modality not in (None, "series"):
+        if not cutting.given and named_by_path(dataset) and len(files_of(dataset)) > 1:
+            raise UserError(f"several files are read as series, not {modality}: stream them (stream=True; --stream)")
         raise UserError(f"recordings are series, not {modality}: leave out window, hop, id, rate and gap")
     like = cutting.like
     window, hop, gap = (
@@ -99,7 +104,14 @@ def read_recordings(
         raise UserError("split and group both say what the test part is: give one of them")
     roles = _roles(cutting, label, split, group, time, drop, order)
     rate = like.rate if like else cutting.rate
-    found, name, notes = recordings_of(dataset, roles, rate=rate, key=key, na=na, top=top)
+    tables = not cutting.given and _are_tables(dataset)
+    try:
+        found, name, notes = recordings_of(dataset, roles, rate=rate, key=key, na=na, top=top)
+    except UserError as error:
+        if tables:
+            raise UserError(f"{error}; where the files are one table: {_AS_ONE}") from error
+        raise
+    notes += [f"their rows are one table with {_AS_ONE}"] if tables else []
     refuse_other_channels(found)
     found = [_in_order(one, found[0].channels) for one in found]
     if like is None:
@@ -121,6 +133,12 @@ def read_recordings(
     else:
         data = new_rows_of(made, found, name, notes)
     return replace(data, form={"channels": LAST} if order == LAST else {})
+
+
+def _are_tables(dataset: Any) -> bool:
+    """Return whether data are several files of a kind that mostly holds the rows of a table."""
+    files = files_of(dataset) if named_by_path(dataset) else []
+    return len(files) > 1 and {suffix_of(path) for path in files} <= set(_TABLES)
 
 
 def slices_of(
