@@ -161,4 +161,13 @@ def test_series_beside_numbers_are_asked_about():
     with pytest.raises(UserError, match="'x' holds series of several lengths, and 'n' numbers: --modality series"):
         read(ragged().assign(n=range(24)))
     assert read(ragged().assign(n=range(24)), modality="series").values.shape[:2] == (24, 2)
+    with pytest.raises(UserError, match="--drop x --drop y leaves them out$"):
+        read(ragged().assign(fixed=[[1.0, 2.0]] * 24, n=range(24)))
     assert read(ragged().assign(n=range(24)), drop=["x", "y"]).modality == "table"
+
+
+def test_lists_of_texts_are_no_series():
+    tags = pd.DataFrame({"tags": [[], ["a"], ["a", "b"], None] * 6, "n": range(24)})
+    assert read(tags).modality == "table"
+    with pytest.raises(UserError, match="'tags', row 0: a cell holds list, .* leave the column out .--drop tags.$"):
+        SelfSupervisedEncoder(epochs=1).fit(tags)

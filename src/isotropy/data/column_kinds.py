@@ -207,7 +207,9 @@ def _refuse_containers(present: "pd.Series[Any]") -> None:
         if not (isinstance(value, str) or np.isscalar(value) or hasattr(value, "isoformat")):
             raise UserError(
                 f"column {present.name!r}, row {row}: a cell holds {type(value).__name__}, not a number or text: "
-                "spread it over columns of its own, or take the column out"
+                f"spread it over columns of its own, or leave the column out (--drop {present.name})"
             )
         if isinstance(value, bytes):
-            raise UserError(f"column {present.name!r} holds raw bytes: decode them, or take the column out")
+            raise UserError(
+                f"column {present.name!r} holds raw bytes: decode them, or leave the column out (--drop {present.name})"
+            )

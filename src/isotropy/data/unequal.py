@@ -55,13 +55,14 @@ def holds_series(frame: pd.DataFrame) -> bool:
 
     Raises: UserError where columns of numbers stand beside them: which of the two is meant cannot be seen.
     """
-    held = _held(frame)
-    if not held or len({_shape(one) for one in frame[held[0]]} - {()}) == 1:
+    held = [name for name in _held(frame) if len({_shape(one) for one in frame[name]} - {()}) > 1]
+    if not held:
         return False
     if numbers := [str(name) for name in frame.columns if frame[name].dtype.kind in "biufcmM"]:
+        dropped = " ".join(f"--drop {name}" for name in held)
         raise UserError(
             f"column {held[0]!r} holds series of several lengths, and {listed(numbers, 3)} numbers: --modality series "
-            f"reads the series alone, --drop {held[0]} leaves them out"
+            f"reads the series alone, {dropped} leaves them out"
         )
     return True
 
@@ -82,8 +83,18 @@ def series_columns(frame: pd.DataFrame, wanted: Sequence[str] | None = None) -> 
 
 
 def _held(frame: pd.DataFrame) -> list[str]:
-    objects = [(name, frame[name].first_valid_index()) for name in frame.columns if frame[name].dtype == object]
-    return [name for name, there in objects if there is not None and _shape(frame[name].loc[there]) != ()]
+    objects = {name: frame[name].dropna() for name in frame.columns if frame[name].dtype == object}
+    return [
+        name
+        for name, there in objects.items()
+        if len(there) and _shape(there.iloc[0]) != () and not _are_of_texts(there)
+    ]
+
+
+def _are_of_texts(lists: "pd.Series[Any]") -> bool:
+    """Return whether lists are of texts, as tags: the first that holds something says it."""
+    first = next((one for one in lists if _shape(one) not in ((), (0,))), [0.0])
+    return isinstance(first[0], str)
 
 
 def padded(series: Sequence[Any], channels: Any = None) -> NDArray[Any]:
