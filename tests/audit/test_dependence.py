@@ -50,10 +50,12 @@ def test_the_reason_names_the_column_that_fits_least(place):
 def test_none_is_named_where_all_go_together_or_nothing_does(seed):
     rng = np.random.default_rng(seed)
     x, codes = table(seed=seed)
-    assert inconsistent(x, codes, NAMES).issue.sum() <= 2
+    together = inconsistent(x, codes, NAMES)
+    assert together.issue.sum() <= 2 and "% are such" in together.method
     # Independent columns: every row is one whose values were drawn apart.
     apart = rng.normal(size=(800, 6)).astype("f4")
-    assert not inconsistent(apart, np.zeros(6, dtype=bool), NAMES).issue.any()
+    nothing = inconsistent(apart, np.zeros(6, dtype=bool), NAMES)
+    assert not nothing.issue.any() and "%" not in nothing.method and "cannot tell them" in nothing.method
 
 
 def test_it_is_the_same_each_time_and_of_few_rows_and_of_constant_ones():

@@ -62,7 +62,11 @@ def inconsistent(columns: NDArray[np.float32], codes: NDArray[np.bool_], names: 
             f"{times:.0f} times as frequent if columns had nothing to do with each other"
         )
 
-    method = f"rows beside rows of values drawn apart, by boosted trees; at most {min(part, 1):.1%} are such"
+    # Where all rows could be such, the trees tell none from values drawn apart.
+    most = (
+        f"; at most {part:.1%} are such" if part < 0.5 else ", which cannot tell them: columns say little of each other"
+    )
+    method = f"rows beside rows of values drawn apart, by boosted trees{most}"
     return Issue(issue, 1 / (1 + probable), reason, method)
 
 
