@@ -341,6 +341,16 @@ def test_what_is_free_is_to_be_taken_where_nothing_is_ahead_of_it(probed, ours, 
         assert following["because"].startswith(said) and "isotropy compare DATA --label kind." in following["because"]
 
 
+def test_what_makes_a_run_longer_is_longer_than_it_was(probed):
+    x, labels, _ = probed
+    pairs = {"r": (x[:160], x[160:]), "one column": (x[:160, :1], x[160:, :1])}
+    found = evaluate(pairs, labels[:160], labels[160:], ours="r", label="kind", evaluators=["knn"])
+    verdict = {"name": "healthy", "sentence": "", "answers": [{"question": "still learning", "answer": "yes"}]}
+    summary = {"name": "runs/r", "headline": {"outcome": "beats"}, "evidence": [found], "verdict": verdict}
+    *_, following = answers(summary | {"recipe": {"train": {"epochs": 90.0}}})
+    assert following["because"] == "It still learns: isotropy fit --resume runs/r --epochs 270"
+
+
 def test_an_untrained_encoder_that_is_better_is_not_free_and_takes_nothing_away(probed):
     x, labels, _ = probed
     widths = {"run": 2, "one column": 1, "untrained encoder": 6}

@@ -8,10 +8,10 @@ from isotropy.cli.show import counted, duration, note, say
 from isotropy.runs.auto import AUTO
 from isotropy.runs.events import Planned
 from isotropy.runs.prepare import weights_taken
+from isotropy.runs.recipe import LONGER, longer
 from isotropy.training.precision import choose_precision
 
-# How much longer a run is that may pay, and that in time for one of the default length.
-_LONGER, _DEFAULT_LONGER = 3, "--budget 10m"
+_DEFAULT_LONGER = "--budget 10m"  # about so much longer than the default length
 
 
 def show_plan(planned: Planned, settings: dict[str, Any]) -> None:
@@ -60,6 +60,6 @@ def show_longer(planned: Planned) -> None:
 def more_of(planned: Planned, settings: dict[str, Any]) -> str:
     """Return the options that make the run about three times as long, by what its length was given in."""
     if settings["budget"] is not None:
-        minutes = ceil(_LONGER * seconds_of(settings["budget"]) / 60)
+        minutes = ceil(LONGER * seconds_of(settings["budget"]) / 60)
         return f"--budget {minutes}m"
-    return _DEFAULT_LONGER if planned.reason == "default" else f"--epochs {_LONGER * planned.epochs:g}"
+    return _DEFAULT_LONGER if planned.reason == "default" else longer(planned.epochs)

@@ -10,6 +10,7 @@ from isotropy.diagnostics.answers import COLLAPSED, FREE, LEARNING, compared_lin
 from isotropy.evaluation.baselines import UNTRAINED as UNTRAINED_ENCODER
 from isotropy.evaluation.score import SEARCH, by_chance, number
 from isotropy.report.figures import typeset
+from isotropy.runs.recipe import longer
 from isotropy.runs.recommendation import named
 
 _COLLAPSED = 1.1  # directions in use
@@ -181,8 +182,9 @@ def _next(summary: dict[str, Any]) -> dict[str, str]:
         return _answer(question, "finish it", f"isotropy fit --resume {run}", "open")
     if not summary.get("evidence"):
         return _answer(question, "probe a label", f"isotropy probe {run} DATA --label COLUMN", "open")
-    if any(one["answer"] == "yes" for one in _asked(summary, LEARNING)):
-        return _answer(question, "train longer", f"It still learns: isotropy fit --resume {run} --budget 10m", "open")
+    if "recipe" in summary and any(one["answer"] == "yes" for one in _asked(summary, LEARNING)):
+        more = longer(summary["recipe"]["train"]["epochs"])
+        return _answer(question, "train longer", f"It still learns: isotropy fit --resume {run} {more}", "open")
     if not any(map(_is_ahead, summary["evidence"])):
         return _answer(question, "take what is free", _instead(summary["evidence"], run), "open")
     return _answer(question, "use it", f"isotropy embed {run} DATA --out embeddings.parquet", "open")

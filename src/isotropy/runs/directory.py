@@ -20,13 +20,14 @@ from isotropy.io.atomic import write_atomically
 from isotropy.io.json_file import checked, read_json
 from isotropy.io.lock import only_writer
 from isotropy.io.logs import Log
+from isotropy.io.paths import existing_folder
 from isotropy.representation import Representation
 from isotropy.runs import columns
 from isotropy.runs.embeddings import write_embeddings
 from isotropy.runs.file_types import FILES, LOGS, Comparison
 from isotropy.runs.fingerprint import SAMPLED, fingerprint, sampled
 from isotropy.runs.prepare import Prepared
-from isotropy.runs.recipe import Recipe
+from isotropy.runs.recipe import Recipe, longer
 from isotropy.runs.recorder import Recorder
 from isotropy.training import Diverged, checkpoint, comm
 
@@ -47,8 +48,7 @@ class Run:
     def opened(cls, folder: Path | str) -> "Run":
         """Return the run in `folder`; raise UserError where there is none."""
         run = cls(folder)
-        if not run.folder.is_dir():
-            raise UserError(f"{folder}: no such run directory")
+        existing_folder(run.folder)
         if not (run.folder / "recipe.toml").is_file():
             if (run.folder / _FINE_TUNED).is_file():
                 raise UserError(f"{folder}: is a fine-tuned model: name the run it was made of")
@@ -70,7 +70,7 @@ class Run:
         if self.finished:
             raise UserError(
                 f"{self.folder}: is finished; look at it with: isotropy report {self.folder}, or train it longer "
-                f"with: isotropy fit --resume {self.folder} --budget 10m (or --epochs)"
+                f"with: isotropy fit --resume {self.folder} {longer(self.recipe.train.epochs)} (or --budget)"
             )
 
     def refuse_if_unfinished(self) -> None:

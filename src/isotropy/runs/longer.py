@@ -36,6 +36,6 @@ def epochs_within_budget(run: Run, prepared: Prepared, done: float, budget: floa
     if left <= 0:
         raise UserError(
             f"{run.folder}: {done:g} epochs took {spent:.0f} s, and of a budget of {budget:.0f} s in all "
-            f"{budget - reserved:.0f} s are for training: give more"
+            f"{max(budget - reserved, 0):.0f} s are for training: give more than {spent + reserved:.0f} s"
         )
     return round(done + prepare.epochs_within(left, prepare.seconds_per_epoch(prepared)), 3)
