@@ -277,6 +277,11 @@ def test_an_archive_without_a_usual_name_lists_what_it_holds(tmp_path):
     np.savez(tmp_path / "d.npz", left=np.zeros((3, 2)), right=np.zeros((4, 2), np.int8))
     with pytest.raises(UserError, match=r"holds left \(3, 2\) float64, right \(4, 2\) int8: name one with key"):
         read(tmp_path / "d.npz")
+    with pytest.raises(UserError, match="there is no column 'a, b' .label.: name each by itself, 'a' and 'b'$"):
+        read(pd.DataFrame({"a": [1, 2], "b": [1, 2], "c": [3, 4]}), label="a, b")
+    # What is left beside labels and groups is what they are of.
+    np.savez(tmp_path / "left.npz", emb=np.zeros((3, 2)), kind=[0, 1, 0], who=[1, 2, 3], also=[1, 1, 0])
+    assert "left.npz, emb:" in read(tmp_path / "left.npz", label=["kind", "also"], group="who").description
     np.savez(tmp_path / "e.npz", a=np.zeros((3, 2)), x=np.zeros((4, 2)))
     assert "e.npz, x:" in read(tmp_path / "e.npz").description
     np.savez(tmp_path / "f.npz", X=np.zeros((3, 2)), X_test=np.zeros((3, 4)))

@@ -1,6 +1,6 @@
 """Files of several arrays, read one by one, and tables as such."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,15 +42,21 @@ class Archive:
         with opening(self.path):
             return np.asarray(self._load(key))
 
-    def choose(self) -> str:
-        """Return the key of the only array, or of one with a usual name; UserError lists the arrays otherwise."""
+    def choose(self, taken: Collection[Any] = ()) -> str:
+        """Return the key of the only array that is not `taken`, or of one with a usual name; else UserError lists all.
+
+        Example:
+            >>> Archive(Path("a.npz"), {"emb": "(9, 4)", "kind": "(9,)"}, lambda key: np.zeros(9)).choose(["kind"])
+            'emb'
+        """
         usual = [key for key in self._usual if key in self.shapes]
-        if usual or len(self.shapes) == 1:
-            return (usual or list(self.shapes))[0]
+        left = [key for key in self.shapes if key not in taken]
+        if usual or len(left) == 1:
+            return (usual or left)[0]
         if not self.shapes:
             raise UserError(f"{self.path} holds no array")
         found = ", ".join(f"{key} {shape}" for key, shape in self.shapes.items())
-        raise UserError(f"{self.path} holds {found}: name one with key")
+        raise UserError(f"{self.path} holds {found}: name one with key (--key)")
 
 
 def columns_of(frame: pd.DataFrame, name: str, usual: Sequence[str] = USUAL_KEYS) -> Archive:

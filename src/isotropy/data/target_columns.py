@@ -34,7 +34,9 @@ def pop_column(frame: pd.DataFrame, column: Any, what: str) -> tuple[pd.DataFram
     found = [name for name in frame.columns if str(name) == str(column)]
     if not found:
         names = [str(name) for name in frame.columns]
-        raise UserError(f"there is no column {column!r} ({what}){nearest(str(column), names)}")
+        parts = [one.strip() for one in str(column).split(",")]
+        each = f": name each by itself, {' and '.join(map(repr, parts))}" if {*parts} <= {*names} else ""
+        raise UserError(f"there is no column {column!r} ({what}){each or nearest(str(column), names)}")
     if len(found) > 1:
         raise UserError(f"two columns are called {column!r}: rename one")
     return frame.drop(columns=found), frame[found[0]]

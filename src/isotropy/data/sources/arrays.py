@@ -1,5 +1,6 @@
 """Arrays: one in memory or in a file, or several by their keys."""
 
+from collections.abc import Iterable
 from math import prod
 from typing import Any
 
@@ -70,12 +71,13 @@ def _by_key(arrays: Archive, origin: Origin, options: Options) -> Data:
         Target(arrays[given], given) if isinstance(given, str) else Target(given)
         for given in (options.group, options.time)
     )
-    return finished(_keyed(arrays, label, options), Beside(more, groups, times), options)
+    return finished(_keyed(arrays, label, more, options), Beside(more, groups, times), options)
 
 
-def _keyed(arrays: Archive, label_key: Any, options: Options) -> Data:
+def _keyed(arrays: Archive, label_key: Any, more: Iterable[str], options: Options) -> Data:
     test_key, test_label_key, split = options.test_key, options.test_label_key, options.split
-    key = arrays.choose() if options.key is None else options.key
+    taken = [one for one in (label_key, split, options.group, options.time) if isinstance(one, str)]
+    key = arrays.choose([*taken, *more]) if options.key is None else options.key
     _check_keys(key, label_key, split, test_key, test_label_key)
     data = _array(arrays[key], f"{arrays.path.name}, {key}", options, Target(None), Target(None))
     values, label = data.values, arrays[label_key] if isinstance(label_key, str) else label_key
