@@ -87,5 +87,10 @@ def test_a_label_that_is_read_no_better_than_by_guessing_is_noted(task):
     note = "label label: read no better than by guessing, so what is likely wrong is guessed, too"
     for labels_, noted in ((y, False), (np.random.default_rng(5).permutation(y), True)):
         assert (note in issues_of(Given(x, labels=labels_, task=task)).notes) == noted
+    # Where the label is read badly, many are named, and most of them fit.
+    noisy = np.where(np.random.default_rng(5).random(len(y)) < 0.6, np.random.default_rng(6).permutation(y), y)
+    for labels_, noted in ((y, False), (noisy, task == "classes")):
+        said = [one for one in issues_of(Given(x, labels=labels_, task=task)).notes if "so begin with the worst" in one]
+        assert bool(said) == noted and all(one.startswith("label label: ") and "read right in" in one for one in said)
     rare = (x[:, 0] + 2 * np.random.default_rng(1).normal(size=180) > 5.5).astype(int)
     assert rare.mean() < 0.2 and note not in issues_of(Given(x, labels=rare, task="classes")).notes

@@ -60,7 +60,15 @@ def label_issues(of: Given, space: NDArray[np.float32], near: Neighbours, notes:
     found = reading.read_classes(y, features, near, columns, codes, groups)
     _note_guessing(of, found.probabilities[np.arange(len(y)), y] - found.probabilities.mean(axis=0)[y], notes)
     labelled = _Labelled(there, len(of.vectors), y, [class_name(one) for one in classes])
-    return {"label": _wrong_classes(labelled, found), "misplaced": _misplaced(labelled, near)}
+    wrong = _wrong_classes(labelled, found)
+    right = (found.probabilities.argmax(axis=1) == y).mean()
+    if (named := int(wrong.issue.sum())) > tails.LEVEL * len(y):
+        # Of labels alone nothing bounds how many of those that are named are right.
+        notes.append(
+            f"label {of.name}: {named:,} are named, for it is read right in {right:.0%} only; most of them may be as "
+            "they should, so begin with the worst"
+        )
+    return {"label": wrong, "misplaced": _misplaced(labelled, near)}
 
 
 def _note_guessing(of: Given, gain: NDArray[np.float64], notes: list[str]) -> None:
