@@ -86,6 +86,9 @@ def test_a_task_is_said_where_it_could_be_the_other(labels, line):
 
 
 def test_minus_one_among_classes_is_said_to_be_one():
+    days = np.array([f"2024-01-{n % 31 + 1}T{n % 7}" for n in range(400)], dtype=object)
+    assert task_note(days, "classes", "when").startswith("label when: 217 classes in 400 rows, which takes long")
+    assert not task_note(np.repeat(days[:25], 5), "classes") and not task_note(days[:20], "classes")
     assert "-1 is a class like the others" in task_note(np.array([-1, 0, 1] * 9), "classes")
     assert "-1" not in task_note(np.array([-2, 0, 1] * 9), "classes").replace("(-2 to 1)", "")
 

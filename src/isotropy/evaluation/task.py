@@ -14,6 +14,7 @@ Task = Literal["classes", "numbers", "labels"]
 Array = NDArray[Any]
 TASKS: tuple[Task, ...] = ("classes", "numbers", "labels")
 _FEW = 20  # distinct whole numbers that are classes whatever they are: grades, digits
+_EACH = 5  # rows of a class on average, of codes
 _UNLABELLED = -1  # what scikit-learn's semi-supervised estimators take for no label
 _RAREST = 20  # times fewer rows than the average: ages and counts have tails, classes hardly so thin ones
 
@@ -133,24 +134,37 @@ def refuse_all_different(values: Array, name: str) -> None:
 
 
 def task_note(labels: Array, task: Task, name: str = "label") -> str:
-    """Return one line where whole numbers could be either task, and an empty one where there is no doubt.
+    """Return one line where whole numbers could be either task, or classes are many and small, "" where none is needed.
 
     Example:
         >>> task_note(np.arange(240) // 6, "classes", "who")
         'label who: 40 whole numbers (0 to 39) taken as classes; --task numbers for a regression'
     """
     values = _present(labels)
-    if values.dtype.kind not in "iuf" or not len(values) or not _whole(values):
+    if values.dtype.kind not in "iuf":
+        return _many_note(values, name) if task == "classes" else ""
+    if not len(values) or not _whole(values):
         return ""
     distinct, counts = np.unique(values, return_counts=True)
     plain = len(distinct) <= 2 or (len(distinct) <= _FEW and _look_like_codes(distinct, counts))
-    if plain or (task == "numbers" and counts.mean() < 5):
+    if plain or (task == "numbers" and counts.mean() < _EACH):
         return ""
     other = "--task numbers for a regression" if task == "classes" else "--task classes where each is a name"
     if task == "classes" and distinct[0] == _UNLABELLED:
         other += "; -1 is a class like the others: leave the label of rows that have none empty, or say --na=-1"
     span = f"{distinct[0]:.0f} to {distinct[-1]:.0f}"
     return f"label {name}: {len(distinct):,} whole numbers ({span}) taken as {task}; {other}"
+
+
+def _many_note(names: Array, name: str) -> str:
+    """Return a line where so many names are so rare that whole numbers would be no classes."""
+    count = len(pd.unique(names))
+    if count <= _FEW or len(names) >= _EACH * count:
+        return ""
+    return (
+        f"label {name}: {count:,} classes in {len(names):,} rows, which takes long to probe and says little: is "
+        "another column meant?"
+    )
 
 
 def _present(labels: Array) -> Array:
@@ -169,7 +183,9 @@ def _whole(values: Array) -> bool:
 def _look_like_codes(distinct: Array, counts: Array) -> bool:
     span = float(distinct[-1]) - float(distinct[0]) + 1
     mean = counts.mean()
-    return bool(distinct[0] in (0, 1) and len(distinct) >= 0.9 * span and mean >= 5 and counts.min() >= mean / _RAREST)
+    return bool(
+        distinct[0] in (0, 1) and len(distinct) >= 0.9 * span and mean >= _EACH and counts.min() >= mean / _RAREST
+    )
 
 
 def encode(train: Array, test: Array) -> tuple[NDArray[np.int64], NDArray[np.int64], list[Any]]:
