@@ -216,6 +216,8 @@ def test_missing_labels_are_kept_and_marked():
     assert read(values, label=pd.array([1, 3, 2, 2], dtype="Int64")).labels.tolist() == [1, 3, 2, 2]
     assert read(values, label=[True, False, True, True]).labels.dtype == bool
     assert not read(values).labelled.any()
+    with pytest.raises(UserError, match="every label of y is missing"):
+        read(pd.DataFrame({"x": [1, 2], "y": [None, None]}), label="y")
     with pytest.raises(UserError, match="every label is missing"):
         read(values, label=[np.nan] * 4)
     with pytest.raises(UserError, match="label has 3 values for 4 rows"):

@@ -64,11 +64,11 @@ def _with_texts(values: Sequence[Any]) -> NDArray[Any]:
     return array
 
 
-def as_labels(values: Any, rows: int, na: Sequence[str] = ()) -> NDArray[Any]:
+def as_labels(values: Any, rows: int, na: Sequence[str] = (), name: str = "") -> NDArray[Any]:
     """Return labels (N,) as `brought_labels` does, texts of numbers as numbers; UserError where no row has one."""
     labels = brought_labels(values, rows, na)
     if pd.isna(labels).all():
-        raise UserError("every label is missing")
+        raise UserError(f"every label{f' of {name}' * (name not in ('', 'given'))} is missing")
     return numbers_of_texts(labels)
 
 
@@ -265,7 +265,7 @@ def with_more_labels(data: Data, more: Mapping[str, Any], na: Sequence[str]) -> 
     """Return the data with further labels beside the first."""
     if not more:
         return data
-    labels = {name: as_labels(values, len(data), na) for name, values in more.items()}
+    labels = {name: as_labels(values, len(data), na, name) for name, values in more.items()}
     said = [said_of_labels(name, more[name], values) for name, values in labels.items()]
     return replace(data, more_labels=labels, description="; ".join([data.description, *said]))
 
@@ -283,7 +283,7 @@ def with_targets(
     """Return data with labels and parts brought to one form; the description says where they come from."""
     said, labels, parts = [description], None, None
     if label.values is not None:
-        labels = as_labels(label.values, len(values), na)
+        labels = as_labels(label.values, len(values), na, label.source)
         said.append(said_of_labels(label.source, label.values, labels))
     if split.values is not None:
         parts = as_split(split.values, len(values), split.source)

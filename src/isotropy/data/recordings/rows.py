@@ -40,7 +40,7 @@ def rows_of(
     """
     windows, rows = made.windows, len(made.values)
     said = [_described(made, found, name, rows), *notes]
-    labels = {one: as_labels(values, rows, na) for one, values in made.labels.items()}
+    labels = {one: as_labels(values, rows, na, one) for one, values in made.labels.items()}
     for one, values in labels.items():
         said.append(_label_note(one, values, windows.shares.get(one), windowed=windows.format.window is not None))
     parts = made.parts
