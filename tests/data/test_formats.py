@@ -287,6 +287,16 @@ def test_edf_annotations_are_labels_of_windows(tmp_path):
     assert data.labels.tolist() == ["Sleep stage W"] * 4 + ["Sleep stage 1"] * 5 + [None]
 
 
+@pytest.mark.parametrize("channels", [0, 3, 65_535])
+def test_sound_of_a_header_that_contradicts_itself_is_damaged(channels, tmp_path):
+    path = tmp_path / "a.wav"
+    wavfile.write(path, 8000, (1e4 * np.sin(np.arange(800))).astype(np.int16))
+    whole = path.read_bytes()
+    path.write_bytes(whole[:22] + channels.to_bytes(2, "little") + whole[24:])
+    with pytest.raises(UserError, match=r"a.wav is damaged or no .wav file: it does not say at which rate or how"):
+        read(path, window="10ms")
+
+
 def test_sound_that_was_cut_off_is_damaged(tmp_path):
     wavfile.write(tmp_path / "a.wav", 8000, (1e4 * np.sin(np.arange(8000))).astype(np.int16))
     whole = (tmp_path / "a.wav").read_bytes()

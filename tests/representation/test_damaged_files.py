@@ -6,6 +6,8 @@ import os
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -14,6 +16,7 @@ from isotropy.data import ImagePreprocess
 from isotropy.encoders import build
 from isotropy.errors import UserError
 from isotropy.representation import Representation, load
+from isotropy.runs.session import train
 from representation.examples import made, values_of
 
 
@@ -132,3 +135,23 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path: Path, monkeypatch:
     with pytest.raises(UserError, match="No space left"):
         representation.save(tmp_path / "run")
     assert list((tmp_path / "run").iterdir()) == []
+
+
+@pytest.mark.parametrize("embedding", ["learned", "joined"])
+def test_a_preprocessing_that_does_not_fit_the_encoder_is_named(embedding: str, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    rows = pd.DataFrame({"a": rng.normal(size=60), "b": rng.normal(size=60), "c": ["x", "y", "z"] * 20})
+    options: Any = {"method": "simclr", "epochs": 1, "embedding": embedding, "out": tmp_path / "run"}
+    assert list(train(rows, settings={"encoder.width": 16}, **options))
+    whole = (tmp_path / "run/model.json").read_text()
+    columns: Any = lambda about: about["preprocess"]["schema"]["columns"]  # noqa: E731
+    for change in (
+        lambda about: columns(about)[2]["levels"].append("w"),
+        lambda about: columns(about)[2]["levels"].pop(),
+        lambda about: columns(about)[0].update(missing=True),
+        lambda about: columns(about).append(columns(about)[0] | {"name": "d"}),
+    ):
+        about = json.loads(whole)
+        change(about)
+        (tmp_path / "run/model.json").write_text(json.dumps(about))
+        assert "do not fit" in refused(tmp_path / "run")

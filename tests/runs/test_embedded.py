@@ -1,5 +1,6 @@
 """What a finished run gives to searches, audits and clusters."""
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -89,6 +90,19 @@ def test_changed_data_and_damaged_embeddings_are_refused(folder: Path, tmp_path:
             found.read_data()
     finally:
         (folder / "rows.csv").write_bytes(kept)
+
+
+def test_a_preprocessing_that_is_not_the_runs_is_refused(folder: Path, tmp_path: Path) -> None:
+    run = Path(shutil.copytree(folder / "run", tmp_path / "run"))
+    about = json.loads((run / "model.json").read_text())
+    about["preprocess"]["schema"]["columns"][0]["mean"] += 1.0
+    (run / "model.json").write_text(json.dumps(about))
+    with pytest.raises(UserError, match="not what the run began with"):
+        Embedded.opened(run).read_data()
+    about["preprocess"]["schema"]["columns"][0]["mean"] = "x"
+    (run / "model.json").write_text(json.dumps(about))
+    with pytest.raises(UserError, match="model.json: "):
+        Embedded.opened(run).read_data()
 
 
 def as_text(table: pa.Table, name: str) -> pa.Table:

@@ -18,7 +18,7 @@ from isotropy.errors import OutOfMemory, UserError, nearest
 
 # What numpy, zipfile, pandas and pyarrow raise for damaged files, and for packings that Python does not know.
 _DAMAGED = (
-    ValueError, OSError, EOFError, KeyError, IndexError, TypeError, AttributeError, SyntaxError, OverflowError,
+    ValueError, OSError, EOFError, KeyError, IndexError, TypeError, AttributeError, SyntaxError, ArithmeticError,
     NotImplementedError, RuntimeError, MemoryError, BadZipFile,
     CsvError, TarError, ZlibError, StructError, LzmaError, ArrowException, TokenError,
 )  # fmt: skip

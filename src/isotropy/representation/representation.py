@@ -399,6 +399,8 @@ def load(
             saved.encoder.to(device), saved.preprocess, method=about["method"], scores=about["scores"],
             chunk=about["chunk"], coder=saved.coder and saved.coder.to(device), embedding=saved.embedding,
         )  # fmt: skip
+        if not isinstance(saved.encoder, Wrapped):  # which takes what its author knows
+            _try(representation)
     except (RuntimeError, IndexError) as error:
         reason = str(error).partition("\n")[0]
         raise UserError(f"{saved.place}: encoder, preprocessing and embedding do not fit ({reason})") from error
@@ -407,6 +409,13 @@ def load(
     if rows.is_file():
         representation.corpus = rows
     return representation
+
+
+def _try(representation: Representation) -> None:
+    """Embed one row as the preprocessing gives them; RuntimeError or IndexError where the parts do not fit."""
+    preprocess = representation.preprocess
+    row = MODALITIES[preprocess.modality].example_rows(preprocess.shape, 1)
+    embed_rows(*representation.embedding.network(representation.encoder, preprocess), row, 1)
 
 
 def _exactly(corpus: Any, vectors: NDArray[np.float32], top_k: int, *, leave_out: Any) -> Any:

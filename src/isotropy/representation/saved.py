@@ -48,6 +48,24 @@ class Saved:
     embedding: Embedding | None
 
 
+def read_preprocess(folder: Path) -> Preprocess:
+    """Return what the artefact in a folder learnt of its training rows; errors are those of `load`."""
+    try:
+        return preprocess_from(read_about(folder / MODEL)["preprocess"])
+    except UserError as error:
+        raise UserError(str(error) if MODEL in str(error) else f"{folder / MODEL}: {error}") from error
+
+
+def _refuse_other_shape(arguments: Mapping[str, Any], shape: Mapping[str, Any]) -> None:
+    """Raise UserError where an encoder takes rows of another shape than its preprocessing gives.
+
+    A code of a level that the encoder does not have would show at the first row with it, and not before.
+    """
+    for name, value in shape.items():
+        if name in ("numeric", "categories", "channels") and name in arguments and arguments[name] != value:
+            raise UserError(f"encoder and preprocessing do not fit: {name} is {arguments[name]} and {value}")
+
+
 def read_saved(folder: Path, encoder: nn.Module | None) -> Saved:
     """Return the parts of the artefact in a folder; arguments and errors are those of `load`."""
     hub = not (folder / MODEL).is_file() and (folder / CONFIG).is_file()
@@ -57,6 +75,7 @@ def read_saved(folder: Path, encoder: nn.Module | None) -> Saved:
         preprocess = preprocess_from(about["preprocess"])
         if preprocess.modality != about["modality"]:
             raise UserError(f"modality is {about['modality']!r}, and its preprocessing is of {preprocess.modality!r}")
+        _refuse_other_shape(about["encoder"].get("arguments") or {}, preprocess.shape)
         example_rows = MODALITIES[preprocess.modality].example_rows
         weights = folder / (TENSORS if hub else WEIGHTS)
         made = network(

@@ -16,6 +16,7 @@ from isotropy.data import Data, read
 from isotropy.errors import UserError
 from isotropy.io.tables import dimensions, read_vectors
 from isotropy.representation import ROWS, Representation, load
+from isotropy.representation.saved import read_preprocess
 from isotropy.runs import columns
 from isotropy.runs.directory import Run
 
@@ -102,6 +103,7 @@ def data_of(run: Run) -> tuple[Data, Tensor | Batch]:
         raise UserError(f"{run.folder}: its data was in memory alone, and is not kept with the run")
     options = {name: value for name, value in recipe.data.items() if name != "path"}
     data = read(recipe.data["path"], **options)
-    rows = run.preprocess.transform(data.values)
+    # As the encoder reads them: where a file of the run was changed, they are not the rows that it began with.
+    rows = (read_preprocess(run.folder) if run.finished else run.preprocess).transform(data.values)
     run.refuse_other_data(rows)
     return data, rows

@@ -41,7 +41,7 @@ def _opened(path: Path, *, mapped: bool) -> tuple[int, NDArray[Any]]:
         warnings.simplefilter("always", wavfile.WavFileWarning)
         try:
             rate, sound = wavfile.read(path, mmap=mapped)
-        except UnboundLocalError as error:  # how SciPy says so
+        except (UnboundLocalError, ZeroDivisionError) as error:  # how SciPy says so
             raise ValueError("it does not say at which rate or how its samples are written") from error
     with open(path, "rb") as file:
         unknown = file.read(8)[4:] in _UNKNOWN
