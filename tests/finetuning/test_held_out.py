@@ -5,7 +5,7 @@ import pytest
 
 from isotropy.encoders import SeriesCNN, SeriesMLP
 from isotropy.finetuning import FineTuning
-from isotropy.finetuning.held_out import choose_round, losses, parts, temperature
+from isotropy.finetuning.held_out import choose_of_few, choose_round, losses, parts, temperature
 
 
 def test_of_few_rows_each_is_held_out_once_in_every_class():
@@ -81,3 +81,26 @@ def test_a_few_rows_that_are_right_make_nothing_certain():
     three = np.pad(logits, ((0, 0), (0, 1)), constant_values=-3.0)
     shares = np.exp(three / temperature(three, codes))
     assert (shares / shares.sum(1, keepdims=True)).max() == pytest.approx(0.9, abs=0.01), "however many classes"
+
+
+@pytest.mark.parametrize(("rows", "chosen"), [(12, 0), (240, 1)])
+def test_of_few_rows_a_small_gain_does_not_choose(rows, chosen):
+    """A round that is right in eleven of twelve rows instead of nine, and equally sure of each."""
+    codes = np.arange(rows) % 2
+    rounds = []
+    for right in (9, 11):
+        said = np.where(np.arange(rows) % 12 < right, codes, 1 - codes)
+        rounds.append(2 * np.eye(2, dtype=np.float32)[said])
+    choice = choose_of_few("classes", rounds, codes)
+    assert choice.round == chosen and choice.curve[1] < choice.curve[0] - 0.1
+    assert choose_of_few("classes", rounds[:1], codes).round == 0
+
+
+@pytest.mark.parametrize(("rows", "chosen"), [(10, 0), (300, 1)])
+def test_numbers_are_as_probable_as_their_errors_are_small(rows, chosen):
+    truth, place = np.random.default_rng(0).normal(size=rows), np.arange(rows)
+    error = np.where(place % 2, 1.0, -1.0) * (1 + place % 3 / 2)
+    rounds = [(truth + size * error)[:, None].astype(np.float32) for size in (0.6, 0.5)]
+    choice = choose_of_few("numbers", rounds, truth)
+    assert choice.round == chosen
+    assert choice.curve == pytest.approx([((one[:, 0] - truth) ** 2).mean() for one in rounds], rel=1e-5)

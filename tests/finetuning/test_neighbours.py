@@ -59,7 +59,7 @@ def test_a_head_says_what_the_evaluator_says(label):
 
 
 def test_where_no_line_tells_the_classes_neighbours_are_asked_and_kept_with_the_artefact(tmp_path):
-    x, y = rays(600)
+    x, y = rays(1200)
     model = frozen(x, y)
     assert model.detail["chosen"] == "frozen neighbours" and model.detail["passes"] == 0
     held = model.detail["validation"]
@@ -85,7 +85,7 @@ def test_numbers_are_answered_in_their_own_unit():
 
 
 def test_where_a_line_tells_them_it_stays_the_probe():
-    x = np.random.default_rng(0).normal(size=(600, 8))
+    x = np.random.default_rng(0).normal(size=(1200, 8))
     model = frozen(x, x[:, 0] + x[:, 1] / 3 > 0)
     assert model.detail["chosen"] == "frozen probe"
     assert (
@@ -93,8 +93,9 @@ def test_where_a_line_tells_them_it_stays_the_probe():
     )
 
 
-def test_rows_of_one_group_do_not_answer_for_each_other():
+def test_rows_of_one_group_do_not_answer_for_each_other(monkeypatch):
     """Each group is a cluster with a class of its own choosing: its own rows know it, those of others do not."""
+    monkeypatch.setattr("isotropy.finetuning.average.MOST_LABELLED", 100)
     rng = np.random.default_rng(0)
     groups = np.repeat(np.arange(60), 10)
     x = rng.normal(size=(60, 12))[groups] + rng.normal(size=(600, 12)) / 20
@@ -123,7 +124,7 @@ def test_a_class_that_few_rows_have_counts_as_much_where_classes_count_the_same(
 
 
 def test_an_answer_that_is_no_class_is_refused_when_it_is_read(tmp_path):
-    x, y = rays(400)
+    x, y = rays(1200)
     frozen(x, y).save(tmp_path)
     weights = load_file(tmp_path / "head.safetensors")
     weights["answers"][0] = 7

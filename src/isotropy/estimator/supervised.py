@@ -154,7 +154,7 @@ class SelfSupervisedClassifier(ClassifierMixin, _Supervised):
     """Learns an encoder from all rows, and fine-tunes it into a classifier on the rows that have a label.
 
     In `y` NaN, None, masked values and -1 mean an unlabelled row, also as the texts that numpy makes of NaN and -1
-    beside texts; -1 and 1 alone are two classes. Few labels are spread to unlabelled rows where that helps. `score` is
+    beside texts; -1 and 1 alone are two classes. Few labels spread over unlabelled rows as well. `score` is
     of the rows that have a label. `transform` gives the embeddings of the fine-tuned encoder.
 
     Args:

@@ -15,6 +15,7 @@ from isotropy.errors import UserError
 
 Floats = NDArray[np.float32]
 AS_IS, STANDARDISED, WHITENED = "as it is", "standardised", "whitened"
+FORMS = 3
 WIDEST = 1024  # columns that probes see
 _AXIS_ROWS = 2048  # training rows from which the axes of wider features are learnt
 _COVARIANCE_ROWS = 10_000

@@ -20,7 +20,8 @@ from isotropy.evaluation.resampling import resample
 from isotropy.evaluation.score import Measurement, evaluator_title, number
 from isotropy.evaluation.splits import stratified
 from isotropy.evaluation.task import has_label
-from isotropy.finetuning.beginning import PROBE, SPREAD
+from isotropy.finetuning.average import AVERAGE
+from isotropy.finetuning.beginning import PROBE
 from isotropy.finetuning.finetune import TUNED, Progress, finetune_rows, scratch_settings
 from isotropy.finetuning.finetuned import FineTuned
 from isotropy.finetuning.head import linear_model
@@ -182,7 +183,7 @@ def sentence(found: dict[str, Any]) -> str:
     what = {
         TUNED: "fine-tuning",
         PROBE: "the frozen probe, which held-out rows prefer to fine-tuning,",
-        SPREAD: "the frozen probe on labels spread to rows without one, which held-out rows prefer to fine-tuning,",
+        AVERAGE: "the average of what reads the frozen embedding, which held-out rows prefer to fine-tuning,",
         NEAREST: "the vote of the nearest rows in the frozen embedding, which held-out rows prefer to fine-tuning,",
     }[found["chosen"]]
     groups: dict[str, list[str]] = {"above": [], "no measurable difference from": [], "behind": []}

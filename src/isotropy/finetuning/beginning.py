@@ -3,7 +3,6 @@
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import torch
@@ -11,71 +10,79 @@ from numpy.typing import NDArray
 
 from isotropy.batch import take
 from isotropy.evaluation.evaluators.linear import LinearModel
+from isotropy.finetuning.average import AVERAGE, Averaging, may_average, some_of
 from isotropy.finetuning.head import Head, Network, linear_model
 from isotropy.finetuning.held_out import Rows
 from isotropy.finetuning.rounds import Material
-from isotropy.finetuning.spread import Spread
 from isotropy.representation import Representation
 
-PROBE, SPREAD = "frozen probe", "frozen probe on spread labels"
+PROBE = "frozen probe"
 
 
 @dataclass(frozen=True)
 class Beginning:
-    """Makes the network that fine-tuning begins with: a copy of the encoder, and the probe on some labelled rows.
+    """Makes the network that fine-tuning begins with: a copy of the encoder, and a linear head on some labelled rows.
 
-    The probe is on their embeddings `z` and has the form and the strength of `like`: chosen once, which favours it.
-    With `spread` it learns from further rows, to which their labels spread.
+    The head is the probe on their embeddings `z`, with the form and the strength of `like`: chosen once, which favours
+    it. Of few numbers there is no `like`: it is the average of all, which is linear as well. `averaging` makes what is
+    read from few classes, which is not.
     """
 
     representation: Representation
     material: Material
     z: NDArray[np.float32]
-    like: LinearModel
-    spread: Spread | None = None
+    like: LinearModel | None
+    averaging: Averaging | None = None
+    groups: Rows | None = None
+
+    @classmethod
+    def of(
+        cls, representation: Representation, material: Material, z: NDArray[np.float32], groups: Rows | None
+    ) -> "Beginning":
+        """Return the beginning on all labelled rows, of embeddings z (N, width) and groups (N,) or None."""
+        target, encoded, seed = material.target, material.encoded, material.seed
+        few = may_average(len(z))
+        if few and target.task == "numbers":
+            return cls(representation, material, z, None, groups=groups)
+        begin = cls(representation, material, z, linear_model(z, encoded, target, z[:1], seed=seed, groups=groups))
+        if not few:
+            return begin
+        others = torch.from_numpy(some_of(np.setdiff1d(material.train, material.labelled)))
+        unlabelled = representation.embed_stored(take(material.rows, others)) if len(others) else z[:0]
+        averaging = Averaging.of(z, unlabelled, encoded, target, seed=seed, groups=groups)
+        return replace(begin, averaging=averaging)
+
+    @property
+    def linear(self) -> str:
+        """What the network is called with its linear head."""
+        return AVERAGE if self.like is None else PROBE
 
     @property
     def name(self) -> str:
-        """What the network is called where its head stays the probe."""
-        return PROBE if self.spread is None else SPREAD
-
-    def spread_to(self, others: Rows) -> "Beginning":
-        """Return the beginning whose probe learns from rows without a label as well."""
-        rows = take(self.material.rows, torch.from_numpy(others))
-        spread = Spread.over(self.z, self.representation.embed_stored(rows))
-        z, encoded = replace(self, spread=spread).learnt(np.arange(len(self.z)))
-        like = linear_model(z, encoded, self.material.target, z[:1], seed=self.material.seed)
-        return replace(self, spread=spread, like=like)
-
-    def better(self, other: "Beginning", pairs: Sequence[tuple[Rows, Rows]]) -> "Beginning":
-        """Return the other beginning if its probe gets more held-out rows right, or if none are held out."""
-        mine, others = (
-            sum(int((one.read(fit, out) == self.material.encoded[out]).sum()) for fit, out in pairs)
-            for one in (self, other)
-        )
-        return other if not pairs or others > mine else self
-
-    def learnt(self, places: Rows) -> tuple[NDArray[np.float32], NDArray[Any]]:
-        """Return the embeddings and the encoded labels that the probe on the labelled rows `places` learns from."""
-        z, encoded = self.z[places], self.material.encoded[places]
-        if self.spread is None:
-            return z, encoded
-        others, given = self.spread(places, encoded)
-        return np.concatenate([z, others]), np.concatenate([encoded, given])
+        """What the network is called that is the result where no round is better."""
+        return self.linear if self.averaging is None else AVERAGE
 
     def head(self, places: Rows) -> Head:
-        """Return the probe on the labelled rows `places`."""
-        z, encoded = self.learnt(places)
-        return Head.probe(z, encoded, self.material.target, dropout=self.material.settings.dropout, like=self.like)
-
-    @torch.no_grad()
-    def read(self, fit: Rows, out: Rows) -> NDArray[np.int64]:
-        """Return the classes that the probe on the labelled rows `fit` gives to the labelled rows `out`."""
-        return self.head(fit).eval()(torch.from_numpy(self.z[out])).argmax(1).numpy()
+        """Return the linear head on the labelled rows `places`."""
+        z, encoded, dropout = self.z[places], self.material.encoded[places], self.material.settings.dropout
+        if self.like is None:
+            groups = None if self.groups is None else self.groups[places]
+            return Head.averaged(z, encoded, dropout=dropout, groups=groups)
+        return Head.probe(z, encoded, self.material.target, dropout=dropout, like=self.like)
 
     def __call__(self, places: Rows) -> Network:
-        """Return the network with the probe on the labelled rows `places`."""
+        """Return the network with the linear head on the labelled rows `places`."""
         head = self.head(places)
         encoder, block = copy.deepcopy((self.representation.encoder, self.representation.embedding.vector_block()))
         encoder.drop_units(self.material.settings.encoder_dropout)
         return Network(encoder, head.to(self.representation.device), block)
+
+    def frozen(self, places: Rows) -> Network:
+        """Return the network that is the result where no round is better, of the labelled rows `places`."""
+        if self.averaging is None:
+            return self(places)
+        return Network(self.representation.encoder, self.averaging.head(places))
+
+    def read(self, pairs: Sequence[tuple[Rows, Rows]], outputs: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return what `frozen` says of held-out rows, of which the linear head's `outputs` (N, K) are given."""
+        return outputs if self.averaging is None else self.averaging.read(pairs)

@@ -17,14 +17,14 @@ from isotropy.data.target_columns import brought_labels
 from isotropy.errors import UserError, nearest
 from isotropy.evaluation.metrics import score_of
 from isotropy.evaluation.task import Task, has_label
+from isotropy.finetuning.average import AVERAGE
 from isotropy.finetuning.beginning import Beginning
 from isotropy.finetuning.finetuned import FineTuned, probabilities
-from isotropy.finetuning.head import Network, linear_model
-from isotropy.finetuning.held_out import Rows, choose_round, losses, parts, temperature
+from isotropy.finetuning.head import Network
+from isotropy.finetuning.held_out import Rows, choose_of_few, choose_round, losses, parts, temperature
 from isotropy.finetuning.neighbours import NEAREST, Nearest, clearly_better
 from isotropy.finetuning.rounds import Material, Rounds, SelfSupervised, Trained, train_rounds
 from isotropy.finetuning.settings import FineTuning
-from isotropy.finetuning.spread import may_spread, some_of
 from isotropy.finetuning.target import Target
 from isotropy.modalities import MODALITIES
 from isotropy.representation import Representation, embed_together, example_for
@@ -51,15 +51,15 @@ def finetune(
 ) -> FineTuned:
     """Return a network that predicts a label, fine-tuned from a trained encoder on the rows that have one.
 
-    The head starts as the linear probe on the frozen encoder, so that round 0 of fine-tuning is the probe. Then all
-    layers learn, lower ones at lower rates where `first_layer_rate` says so. Held-out rows choose the round: a part of
-    the labelled rows, or each row once (five folds) where few have a label (`folds_below`), after which the network is
-    fine-tuned on all of them for as many passes. Where no round is better than the probe by a standard error, the
-    frozen encoder and the probe on all labelled rows are the result. Where the most similar labelled rows are right
-    more often than either, by a standard error, their vote is. The held-out rows calibrate the probabilities.
-    Where fewer than 1,000 rows have a class and others have none, the classes are spread to up to 2,000 of these over
-    their nearest neighbours; the probe learns from them too if it then gets more held-out rows right, or if no row can
-    be held out.
+    The head starts as the linear probe on the frozen encoder, and then all layers learn, lower ones at lower rates
+    where `first_layer_rate` says so. Held-out rows choose the round: a part of the labelled rows, or each row once
+    (five folds) where few have a label (`folds_below`), after which the network is fine-tuned on all of them for as
+    many passes. Where no round is better by a standard error than the probe, the frozen encoder and the probe on all
+    labelled rows are the result. Of fewer than 1,000 labels it is the average of all that reads them
+    (`evaluators.few_read`: linear probes, and labels that spread over up to 2,000 rows without one) unless a round
+    would count for 95 % beside it (`choose_of_few`). Where classes are not averaged and the most similar labelled rows
+    are right more often than either, by a standard error, their vote is. The held-out rows calibrate the probabilities;
+    an average is by them already.
 
     Args:
         representation: is left as it is. data: rows as its `transform` takes them.
@@ -73,7 +73,7 @@ def finetune(
         settings: of `FineTuning`, such as `epochs=50` or `lr=1e-4`; `joint_weight` is its `joint`.
 
     Returns:
-        The model. Its `detail`: "chosen" ("fine-tuned", "frozen probe", "frozen probe on spread labels" or
+        The model. Its `detail`: "chosen" ("fine-tuned", "frozen average", "frozen probe" or
         "frozen neighbours"), "chosen_by", "passes", "validation" (the loss and the leading metric of each on held-out
         rows), "rounds" (the loss after each), "labels", "seconds".
 
@@ -87,7 +87,7 @@ def finetune(
         >>> from isotropy.encoders import TableMLP
         >>> x = np.random.default_rng(0).normal(size=(60, 3))
         >>> made = Representation(TableMLP(numeric=3, width=8), TablePreprocess.learn(x), method="lfr")
-        >>> finetune(made, x, x[:, 0] > 0, epochs=2).detail["chosen"] != "frozen probe on spread labels"
+        >>> finetune(made, x, x[:, 0] > 0, epochs=2).detail["chosen"] in ("fine-tuned", "frozen average")
         True
     """
     rows = representation.stored(data)
@@ -175,13 +175,11 @@ def finetune_rows(
         encoded, target.task, settings.validation, settings.folds, few=settings.few(representation.encoder), seed=seed,
         groups=own,
     )  # fmt: skip
-    begin = Beginning(representation, material, z, linear_model(z, encoded, target, z[:1], seed=seed, groups=own))
-    others = np.setdiff1d(train, labelled)
-    if target.task == "classes" and may_spread(len(labelled), len(others)):
-        begin = begin.better(begin.spread_to(some_of(others)), pairs)
+    begin = Beginning.of(representation, material, z, own)
     ends = None if budget is None else begun + budget
     found = _on_every_part(begin, material, pairs, ends, progress)
-    nearest = Nearest.of(representation, z, encoded, target, seed=seed, groups=own)
+    # Where all readings are averaged, labels that spread speak for neighbours.
+    nearest = None if begin.averaging else Nearest.of(representation, z, encoded, target, seed=seed, groups=own)
     network, heat, detail = _decided(begin, nearest, material, pairs, found, _named("all labelled rows", progress))
     made = representation if detail["chosen"] != TUNED else _tuned(representation, network.encoder, rows, train)
     detail |= {"labels": len(labelled), "seconds": round(perf_counter() - begun, 1)}
@@ -218,7 +216,7 @@ def _tuned(made: Representation, encoder: nn.Module, rows: Tensor | Batch, train
 
 def _decided(
     begin: Beginning,
-    nearest: Nearest,
+    nearest: Nearest | None,
     material: Material,
     pairs: Sequence[tuple[Rows, Rows]],
     found: Sequence[Trained],
@@ -227,25 +225,32 @@ def _decided(
     """Return the network that the held-out rows choose, its temperature, and how it was chosen."""
     target, every = material.target, np.arange(len(material.labelled))
     if not pairs:
-        return begin(every), 1.0, {"chosen": begin.name, "chosen_by": "default: too few rows to hold out", "passes": 0}
-    rounds, asked = _pooled([one.rounds for one in found]), nearest.read(pairs)
+        how = {"chosen": begin.name, "chosen_by": "default: too few rows to hold out", "passes": 0}
+        return begin.frozen(every), 1.0, how
+    rounds = _pooled([one.rounds for one in found])
     encoded = np.concatenate([material.encoded[out] for _, out in pairs])
-    choice, metric = choose_round(target.task, rounds, encoded), target.leading(encoded)
+    read = {begin.linear: rounds[0], begin.name: begin.read(pairs, rounds[0])}
+    rounds[0] = read[begin.name]
+    choose = choose_of_few if begin.name == AVERAGE else choose_round
+    choice, metric = choose(target.task, rounds, encoded), target.leading(encoded)
+    read[TUNED] = rounds[int(np.argmin(choice.curve[1:])) + 1 if len(choice.curve) > 1 else 0]
     outputs, passes = rounds[choice.round], choice.round * found[0].passes
     by = f"{len(encoded):,} held-out rows" if len(pairs) == 1 else f"{len(pairs)}-fold cross-validation"
     name = TUNED if choice.round else begin.name
-    if clearly_better(asked, outputs, encoded, task=target.task, even=metric not in ("accuracy", "R2")):
-        name, outputs, passes = NEAREST, asked, 0
+    if nearest is not None:
+        read[NEAREST] = asked = nearest.read(pairs)
+        if clearly_better(asked, outputs, encoded, task=target.task, even=metric not in ("accuracy", "R2")):
+            name, outputs, passes = NEAREST, asked, 0
+    if nearest is not None and name == NEAREST:
         network = Network(begin.representation.encoder, nearest.head(every))
-    elif choice.round == 0:
-        network = begin(every)
+    elif name == begin.name:
+        network = begin.frozen(every)
     elif len(pairs) == 1:
         network = found[0].network
     else:
         network = train_rounds(begin(every), material, every, every[:0], passes=passes, progress=hear).network
-    best = rounds[int(np.argmin(choice.curve[1:])) + 1 if len(choice.curve) > 1 else 0]
-    read = {begin.name: rounds[0], TUNED: best, NEAREST: asked}
-    heat = temperature(outputs, encoded) if target.task == "classes" else 1.0
+    # An average counts its readings by the chance that they give to held-out rows: it is calibrated already.
+    heat = temperature(outputs, encoded) if target.task == "classes" and name != AVERAGE else 1.0
     return network, heat, {
         "chosen": name,
         "chosen_by": by,

@@ -14,10 +14,13 @@ from torch import Tensor, nn
 from isotropy.batch import Batch
 from isotropy.data.target_columns import brought_labels
 from isotropy.errors import UserError, counted, plain
-from isotropy.evaluation.features import WIDEST
+from isotropy.evaluation.evaluators.few_linear import STRENGTHS
+from isotropy.evaluation.features import FORMS, WIDEST
+from isotropy.evaluation.label_graph import MOST_NODES
 from isotropy.evaluation.metrics import score_of
 from isotropy.evaluation.task import has_label
-from isotropy.finetuning.head import Head, Network
+from isotropy.finetuning.average import Average
+from isotropy.finetuning.head import Head, Network, Reader
 from isotropy.finetuning.neighbours import MOST, Neighbours
 from isotropy.finetuning.target import Target
 from isotropy.io.json_file import Count
@@ -37,6 +40,14 @@ class NeighboursSpec(TypedDict):
     rows: Annotated[int, range(1, MOST + 1)]
 
 
+class AverageSpec(TypedDict):
+    """The sizes of a head that averages several readings."""
+
+    lines: Annotated[int, range(1, FORMS * len(STRENGTHS) + 1)]
+    graphs: list[Annotated[int, range(1, WIDEST + 1)]]
+    nodes: Annotated[int, range(MOST_NODES + 1)]
+
+
 class About(TypedDict):
     """finetuned.json."""
 
@@ -52,6 +63,7 @@ class About(TypedDict):
     encoder: Weights
     head: Weights
     neighbours: NotRequired[NeighboursSpec | None]
+    average: NotRequired[AverageSpec | None]
 
 
 class FineTuned:
@@ -82,7 +94,7 @@ class FineTuned:
     """
 
     def __init__(
-        self, representation: Representation, head: Head | Neighbours, target: Target, *, temperature: float = 1.0,
+        self, representation: Representation, head: Reader, target: Target, *, temperature: float = 1.0,
         detail: Mapping[str, Any] | None = None, chunk: int | None = None, example: Tensor | Batch | None = None,
     ) -> None:  # fmt: skip
         self.representation = representation
@@ -198,6 +210,7 @@ class FineTuned:
             "encoder": {"sha256": model["weights"]["sha256"]},
             "head": {"file": HEAD, "sha256": digest},
             "neighbours": self.head.sizes if isinstance(self.head, Neighbours) else None,
+            "average": self.head.sizes if isinstance(self.head, Average) else None,
         }
         write(place / ABOUT, json.dumps(about, indent=1, allow_nan=False).encode())
 
@@ -219,7 +232,7 @@ def load(
     model = read_about(folder / "model.json")
     try:
         target = Target(about["label"], about["task"], tuple(about["classes"]), about["mean"], about["spread"])
-        head = _blank_head(about.get("neighbours"), representation.width, target)
+        head = _blank_head(about, representation.width, target)
         if not (about["spread"] > 0 and about["temperature"] > 0):
             raise ValueError("spread and temperature must be above 0")
     except ValueError as error:
@@ -234,10 +247,15 @@ def load(
     return FineTuned(representation, head, target, temperature=temperature, detail=detail, chunk=chunk)
 
 
-def _blank_head(neighbours: NeighboursSpec | None, width: int, target: Target) -> Head | Neighbours:
-    if neighbours is None:
-        return Head(width, target.width)
-    return Neighbours(width, neighbours["inner"], neighbours["rows"], len(target.classes))
+def _blank_head(about: Mapping[str, Any], width: int, target: Target) -> Reader:
+    classes = len(target.classes)
+    if (average := about.get("average")) is not None:
+        if len(average["graphs"]) > FORMS:
+            raise ValueError(f"an average of {len(average['graphs'])} graphs")
+        return Average(width, average["lines"], average["graphs"], average["nodes"], classes)
+    if (neighbours := about.get("neighbours")) is not None:
+        return Neighbours(width, neighbours["inner"], neighbours["rows"], classes)
+    return Head(width, target.width)
 
 
 def probabilities(logits: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -7,10 +7,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from isotropy.evaluation.evaluators.few_numbers import few_numbers
 from isotropy.evaluation.evaluators.linear import LinearModel, fit_linear
 from isotropy.evaluation.features import Features, affine
 from isotropy.evaluation.problem import Problem
 from isotropy.evaluation.splits import stratified
+from isotropy.finetuning.average import Average
 from isotropy.finetuning.neighbours import Neighbours
 from isotropy.finetuning.target import Target
 
@@ -64,9 +66,31 @@ class Head(nn.Module):
         turn, shift = affine(model.form)
         weights = turn @ model.weights.reshape(model.weights.shape[0], -1)
         offset = shift @ model.weights.reshape(model.weights.shape[0], -1) + model.intercepts
+        return cls.of_map(weights, offset, z, dropout=dropout)
+
+    @classmethod
+    def averaged(
+        cls, z: NDArray[np.float32], encoded: NDArray[Any], *, dropout: float = 0.0,
+        groups: NDArray[np.int64] | None = None,
+    ) -> "Head":  # fmt: skip
+        """Return the head that is the average of ridge regressions of few numbers (N,), as few-label curves read them.
+
+        Args:
+            groups: (N,): regressions are judged by rows of other groups.
+        """
+        axes = np.concatenate([np.zeros((1, z.shape[1])), np.eye(z.shape[1])]).astype(np.float32)
+        problem = Problem("numbers", encoded, encoded[:0], groups=groups, metrics=("R2",))
+        (found,) = few_numbers(Features(z, axes), problem, np.arange(len(z))[None], np.arange(len(axes)))
+        return cls.of_map(found[1:, None] - found[0], found[0], z, dropout=dropout)
+
+    @classmethod
+    def of_map(
+        cls, weights: NDArray[np.float64], offset: Any, z: NDArray[np.float32], *, dropout: float = 0.0
+    ) -> "Head":
+        """Return the head of weights (width, outputs) and an offset; it standardises as rows z (N, width) say."""
         mean, spread = z.mean(axis=0, dtype=np.float64), z.std(axis=0, dtype=np.float64)
         spread = np.maximum(spread, max(_FLOOR * float(np.sqrt((spread**2).mean())), 1e-6))
-        head = cls(z.shape[1], target.width, dropout=dropout)
+        head = cls(z.shape[1], weights.shape[1], dropout=dropout)
         with torch.no_grad():
             head.mean.copy_(torch.from_numpy(mean))
             head.scale.copy_(torch.from_numpy(1 / spread))
@@ -96,6 +120,9 @@ def linear_model(
     return fit_linear(Features(z[rows], test), problem, like)
 
 
+Reader = Head | Neighbours | Average  # of an embedding
+
+
 class Network(nn.Module):
     """An encoder and the head on what the embedding makes of its vectors: from inputs to outputs (B, outputs).
 
@@ -104,7 +131,7 @@ class Network(nn.Module):
         block: makes the embedding's first columns of the encoder's vectors; by default they are these.
     """
 
-    def __init__(self, encoder: nn.Module, head: Head | Neighbours, block: nn.Module | None = None) -> None:
+    def __init__(self, encoder: nn.Module, head: Reader, block: nn.Module | None = None) -> None:
         super().__init__()
         self.encoder, self.block, self.head = encoder, nn.Identity() if block is None else block, head
 

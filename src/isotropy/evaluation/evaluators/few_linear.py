@@ -1,5 +1,7 @@
 """The linear probe on a handful of labels, all draws of them at once."""
 
+from collections.abc import Iterator
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -71,17 +73,21 @@ class LinearReading:
         right = right.view(len(codes), folds, count, -1) * out.transpose(1, 2)[:, :, None]
         return right.sum(1).transpose(0, 1).numpy()
 
+    def lines(self, strengths: NDArray[np.int64]) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield the weights (D, d, K), of the form's columns, and the intercepts (D, 1, K) of some of `STRENGTHS`."""
+        chosen = torch.tensor([STRENGTHS[one] for one in strengths])
+        fitted = fit_logistic(self.x, self.codes, self.classes, chosen, steps=FINAL_STEPS, tolerance=FINAL_TOLERANCE)
+        for job in range(len(strengths)):
+            turned = self.axes @ (fitted.weights[:, job] * self.scale)
+            yield turned, fitted.intercepts[:, job, None] - self.mean @ turned
+
     def predict(self, weights: NDArray[np.float64]) -> NDArray[np.float32]:
         """Return the probabilities of the test rows, (D, M, K), summed with the weights (strengths, D)."""
         used = np.flatnonzero(weights.any(axis=1))
         out = torch.zeros(len(self.x), len(self.test), self.classes)
         if not len(used):
             return out.numpy()
-        strengths = torch.tensor([STRENGTHS[job] for job in used])
-        fitted = fit_logistic(self.x, self.codes, self.classes, strengths, steps=FINAL_STEPS, tolerance=FINAL_TOLERANCE)
-        for job, weight in enumerate(torch.from_numpy(weights[used]).float()):
-            turned = self.axes @ (fitted.weights[:, job] * self.scale)
-            shift = fitted.intercepts[:, job, None] - self.mean @ turned
+        for (turned, shift), weight in zip(self.lines(used), torch.from_numpy(weights[used]).float(), strict=True):
             out += torch.softmax(self.test @ turned + shift, dim=-1) * weight[:, None, None]
         return out.numpy()
 

@@ -1,11 +1,13 @@
 """A handful of labels read from features: by lines and by spreading, each of which counts as held-out labels say."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from isotropy.evaluation.averaging import average_weights
 from isotropy.evaluation.evaluators.few_linear import FOLDS, STRENGTHS, LinearReading, forms_for, held_out
@@ -60,6 +62,25 @@ def _averaged(
     forms: Sequence[Form], problem: Problem, rows: NDArray[np.int64], codes: NDArray[np.int64], test: Rows,
     graphs: Sequence[LabelGraph],
 ) -> NDArray[np.float32]:  # fmt: skip
+    lines, spread, shares = readings(forms, problem, rows, codes, test, graphs)
+    count = len(STRENGTHS) * len(lines)
+    out = np.zeros((len(rows), len(test), len(problem.classes)), dtype=np.float32)
+    for line, weights in zip(lines, np.split(shares[:count], len(lines)), strict=True):
+        out += line.predict(weights)
+    for one, weights in zip(spread, np.split(shares[count:], max(len(spread), 1))):
+        out += one.predict(weights)
+    found: NDArray[np.float32] = out / out.sum(axis=2, keepdims=True)
+    return found
+
+
+def readings(
+    forms: Sequence[Form], problem: Problem, rows: NDArray[np.int64], codes: NDArray[np.int64], test: Rows,
+    graphs: Sequence[LabelGraph],
+) -> tuple[list[LinearReading], list["GraphReading"], NDArray[np.float64]]:  # fmt: skip
+    """Return the readings of some draws of rows (D, n) with `codes`, and what each counts for, (readings, D).
+
+    First come the strengths of the lines in each form, then the powers of the votes over each graph.
+    """
     held = held_out(codes, problem, rows)
     graphs = graphs if held.any() else graphs[:1]
     lines = [LinearReading(form, test, rows, codes, len(problem.classes)) for form in forms]
@@ -74,13 +95,7 @@ def _averaged(
         shares[best, draws] = np.maximum(shares[best, draws], _LEAST)
     else:
         shares[:count] = _LEAST
-    out = np.zeros((len(rows), len(test), len(problem.classes)), dtype=np.float32)
-    for line, weights in zip(lines, np.split(shares[:count], len(lines)), strict=True):
-        out += line.predict(weights)
-    for one, weights in zip(spread, np.split(shares[count:], max(len(spread), 1))):
-        out += one.predict(weights)
-    found: NDArray[np.float32] = out / out.sum(axis=2, keepdims=True)
-    return found
+    return lines, spread, shares
 
 
 class GraphReading:
@@ -94,7 +109,7 @@ class GraphReading:
         self.graph, self.rows, self.codes = graph, rows, codes
         self.target = np.eye(classes, dtype=np.float32)[codes]
         # What has spread is a vote and no probability: of n labels each may be wrong, as Platt has it.
-        self.doubt = np.float32(1 / (rows.shape[1] + 2))
+        self.doubt = 1 / (rows.shape[1] + 2)
 
     def judged(self, held: NDArray[np.bool_]) -> NDArray[np.float32]:
         """Return the log probability of each drawn row's class from folds that do not hold it, (powers, D, n); or 0."""
@@ -111,22 +126,36 @@ class GraphReading:
                 out[number, draw] = (np.log(right) * held[draw]).sum(axis=1)
         return out
 
+    def given(self) -> Iterator[NDArray[np.float32]]:
+        """Yield what the labels of each draw give to the nodes, (nodes, K)."""
+        return self.graph.spread(self.rows, self.target)
+
     def predict(self, weights: NDArray[np.float64]) -> NDArray[np.float32]:
         """Return the probabilities of test rows, (D, M, K), summed with the weights (powers, D); 0 if not reached."""
         out = np.zeros((len(self.rows), self.graph.test.shape[0], self.target.shape[2]), dtype=np.float32)
-        for draw, given in enumerate(self.graph.spread(self.rows, self.target)):
+        for draw, given in enumerate(self.given()):
             reached = self.graph.test @ given
             for weight, power in zip(weights[:, draw].astype(np.float32), SHARPNESS, strict=True):
                 out[draw] += weight * self._probable(reached, power, 0.0)
         return out
 
     def _probable(self, reached: NDArray[np.float32], power: int, otherwise: float) -> NDArray[np.float32]:
-        total = reached.sum(axis=-1, keepdims=True)
-        votes = (reached / np.maximum(total, REACHED)) ** power
-        share = votes / np.maximum(votes.sum(axis=-1, keepdims=True), REACHED)
-        return np.where(
-            total > REACHED, (1 - self.doubt) * share + self.doubt / reached.shape[-1], np.float32(otherwise)
-        )
+        return probable(torch.from_numpy(reached), power, self.doubt, otherwise).numpy()
+
+
+def probable(reached: Tensor, power: int, doubt: float | Tensor, otherwise: float) -> Tensor:
+    """Return the probabilities that votes (..., K) to a power stand for; `otherwise` where no label reaches.
+
+    Each class has at least `doubt` / K.
+
+    Example:
+        >>> probable(torch.tensor([[3.0, 1.0], [0.0, 0.0]]), 1, 0.5, 0.0).tolist()
+        [[0.625, 0.375], [0.0, 0.0]]
+    """
+    total = reached.sum(dim=-1, keepdim=True)
+    votes = (reached / total.clamp(min=REACHED)) ** power
+    share = votes / votes.sum(dim=-1, keepdim=True).clamp(min=REACHED)
+    return torch.where(total > REACHED, (1 - doubt) * share + doubt / reached.shape[-1], otherwise)
 
 
 def _graphs(features: Features, forms: Sequence[Form], test: Rows) -> list[LabelGraph]:
