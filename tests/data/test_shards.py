@@ -11,7 +11,16 @@ import pytest
 import torch
 from PIL import Image
 
-from isotropy.data import ArrayDataset, ImagePreprocess, SeriesPreprocess, TablePreprocess, arrow_files, read, tar_file
+from isotropy.data import (
+    PREPROCESS,
+    ArrayDataset,
+    ImagePreprocess,
+    SeriesPreprocess,
+    TablePreprocess,
+    arrow_files,
+    read,
+    tar_file,
+)
 from isotropy.data.blocks import dataset, formats
 from isotropy.data.blocks.blocks import TrainingRows
 from isotropy.data.blocks.dataset import BlockDataset
@@ -297,3 +306,19 @@ def test_a_saved_data_set_without_rows_says_so(streams, tmp_path):
     (tmp_path / "state.json").write_text('{"_data_files": []}')
     with pytest.raises(UserError, match=f"{tmp_path.name} has no rows"):
         read(tmp_path, stream=streams)
+
+
+def test_a_field_that_no_row_has_is_named(tmp_path):
+    rows = [
+        {"npy": npy(np.arange(4.0) + n), "json": json.dumps({"kind": "ab"[n % 2], "none": None}).encode()}
+        for n in range(8)
+    ]
+    write_tar(tmp_path / "some.tar", rows)
+    said = r"some.tar has no 'json.kin' .did you mean 'json.kind'"
+    with pytest.raises(UserError, match=said):
+        read(tmp_path / "some.tar", label="json.kin", stream=True)
+    data = read(tmp_path / "some.tar", label="json.kind", stream=True)
+    made = PREPROCESS[data.modality].learn(data.values)
+    with pytest.raises(UserError, match=said):
+        _ = stream(tmp_path / "some.tar", made, keep=["json.kin"]).kept["json.kin"].dtype
+    assert stream(tmp_path / "some.tar", made, keep=["json.none"]).kept["json.none"][:8].tolist() == [None] * 8

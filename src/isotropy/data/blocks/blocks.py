@@ -28,7 +28,7 @@ from isotropy.data.recordings.paths import common_folder
 from isotropy.data.tar_file import array_column
 from isotropy.data.tensors import Pieces
 from isotropy.data.unequal import as_values, series_columns
-from isotropy.errors import UserError, counted, listed
+from isotropy.errors import UserError, counted, listed, nearest
 from isotropy.rng import bits, integers, keys
 
 # What is looked at in memory beside training: so many rows, or fewer where they would take more bytes.
@@ -177,6 +177,12 @@ class Blocks:
         """Return a column or array of a block's rows, (B,), indexed by their numbers; with `text` text stays text."""
         column = pd.Series(self._load(number, [name], [name] if text else ())[name])
         return column.set_axis(pd.RangeIndex(self.starts[number], self.starts[number + 1]))
+
+    def refuse_absent(self, name: str) -> None:
+        """Raise UserError for a column without values where no row has it: a field of JSON need not be in each."""
+        there = [str(one) for one in self.format.load(self.blocks[0], (), ())]
+        if name not in there:
+            raise UserError(f"{self.files[0]} has no {name!r}{nearest(name, there)}")
 
     def _row_bytes(self, first: Content) -> float:
         """Return about how many bytes a row of the sample takes, of the rows of the first block."""

@@ -32,6 +32,8 @@ class BlockColumn:
             gaps = gaps or bool(column.isna().any())
             if column.notna().any():  # else they are of any type
                 kinds.add(plain_values(column).dtype)
+        if not kinds:
+            self.blocks.refuse_absent(self.name)
         several = len({"number" if one.kind in "iuf" else one.kind for one in kinds}) != 1
         if several or (gaps and kinds == {np.dtype(bool)}):
             return np.dtype(object)

@@ -80,6 +80,9 @@ def _sampled(blocks: Blocks, name: str, size: str, options: Options) -> Data:
     columns: tuple[str, ...] = ()
     origin = Origin("the sample", whose=name, folder=blocks.files[0].parent)
     if isinstance(content, Mapping):
+        for name, column in content.items():
+            if column.ndim == 1 and pd.isna(column).all():
+                blocks.refuse_absent(name)
         content = _archive(blocks, content)
     source.refuse_others(options, name)
     data = source.read(content, origin, replace(options, key=blocks.names[0] if blocks.names else None))
