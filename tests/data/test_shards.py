@@ -115,6 +115,7 @@ def test_members_of_all_kinds_are_values_and_what_is_missing_is_missing(tmp_path
         ([{"cls": b"1", "CLS": b"2"}], "has two members 'cls'"),
         ([{"npy": b"no array"}], "-000.npy is damaged or not read"),
         ([{"json": b"{"}], "-000.json is damaged or not read"),
+        ([{"json": rb'{"a": "x\ud800"}'}], "-000.json is damaged or not read: 'utf-8' codec can't encode"),
         ([{"npy": npy(np.array([{}], dtype=object))}], "damaged or not read: Object arrays cannot be loaded"),
     ],
 )

@@ -91,7 +91,12 @@ def _kind_of_objects(column: "pd.Series[Any]") -> Found:
         return Found("numeric" if inferred in NUMBERS else "datetime")
     if inferred != "string":
         _refuse_containers(present)
-    text = present.astype(str).str.strip()
+    try:
+        text = present.astype(str).str.strip()
+    except UnicodeEncodeError as error:
+        raise UserError(
+            f"column {present.name!r} holds {error.object!r}, which is no text of Unicode: leave the letter out"
+        ) from error
     stray = pd.to_numeric(text, errors="coerce").isna().to_numpy()
     if not stray.any():
         return _of_digits(text) or _of_long(text) or Found("numeric")

@@ -166,6 +166,8 @@ def _values(ending: str, data: bytes) -> dict[str, Any]:
         return {ending: np.load(BytesIO(data), allow_pickle=False)}
     if kind in _JSON:
         found = json.loads(data)
+        if b"\\ud" in data.lower():
+            json.dumps(found, ensure_ascii=False).encode()  # half a letter of UTF-16 is none, and no file takes it
         if isinstance(found, dict):
             return {f"{ending}.{field}": value for field, value in found.items() if not isinstance(value, dict)}
         return {ending: found}
