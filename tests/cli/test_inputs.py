@@ -51,3 +51,16 @@ def test_an_encoder_made_on_a_processor_stays_there_beside_a_gpu(tmp_path, monke
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     assert inputs.pick_device("auto").type == "cuda"
     assert inputs.load_on(tmp_path, "auto").device.type == "cpu"
+
+
+def test_an_array_of_the_name_that_the_run_read_is_read_without_its_key(tmp_path):
+    np.savez(tmp_path / "new.npz", emb=np.zeros((3, 2)), other=np.zeros((3, 5)))
+    np.savez(tmp_path / "old.npz", X=np.zeros((3, 2)))
+    before = {"key": "emb", "channels": "last"}
+
+    def found(name, **given):
+        return inputs.as_the_run(before, {"path": str(tmp_path / name), **given})
+
+    assert found("new.npz")["key"] == "emb" and found("new.npz", key="other")["key"] == "other"
+    assert not any("key" in found(name) for name in ("old.npz", "gone.npz", "new.csv")), "a file without such an array"
+    assert found("old.npz")["channels"] == "last" and found("new.npz", channels="first")["channels"] == "first"

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from isotropy.cli.show import counting, waiting
 from isotropy.data import Data, read
-from isotropy.data.readers import is_one_file, options_for
+from isotropy.data.archive import Archive
+from isotropy.data.readers import is_one_file, options_for, read_file
 from isotropy.data.recordings.paths import holds_recordings
 from isotropy.data.recordings.windows import Windows
 from isotropy.data.stream import Stream
@@ -46,9 +47,20 @@ def load_on(folder: Path, device: str) -> Representation:
 
 
 def as_the_run(before: dict[str, Any], origin: dict[str, Any]) -> dict[str, Any]:
-    """Return how new data is read, whose channels stand where those of a run did unless it is said."""
-    same = before.get("channels")
-    return origin | {"channels": same} if origin.get("channels") is None and isinstance(same, str) else origin
+    """Return how new data is read: unless it is said, channels stand where a run's did, and an array has its name."""
+    same = {name: value for name in ("channels", "key") if isinstance(value := before.get(name), str)}
+    if "key" in same and not _holds_array(origin["path"], same["key"]):
+        del same["key"]
+    return origin | {name: value for name, value in same.items() if origin.get(name) is None}
+
+
+def _holds_array(path: Any, key: str) -> bool:
+    """Return whether a file of several arrays, as far as it can be opened, has one of this name."""
+    place = Path(path).expanduser() if isinstance(path, str) else None
+    if place is None or place.suffix != ".npz" or not place.is_file():
+        return False
+    content = read_file(place)
+    return isinstance(content, Archive) and key in content.shapes
 
 
 def as_trained(origin: dict[str, Any], made: Representation) -> dict[str, Any]:

@@ -82,8 +82,9 @@ def refuse_inputs(origin: dict[str, Any], made: Representation) -> None:
 
 def read_as_the_run(before: dict[str, Any], origin: dict[str, Any], made: Representation) -> Data:
     """Read the data as the run did: a label by the same name is the same task, and the same groups or times divide."""
+    origin = as_the_run(before, origin)
     with as_trained_on(made.preprocess, origin["path"], origin.get("key")):
-        return _read(before, as_the_run(before, as_trained(origin, made)))
+        return _read(before, as_trained(origin, made))
 
 
 def _read(before: dict[str, Any], origin: dict[str, Any]) -> Data:

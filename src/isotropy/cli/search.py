@@ -138,8 +138,9 @@ def _of_path(
 def _read(run: Run, made: Representation, origin: dict[str, Any]) -> Data:
     """Return data read as the training's were; a line of error names the file."""
     try:
+        origin = as_the_run(run.recipe.data, origin)
         with as_trained_on(made.preprocess, origin["path"], origin.get("key")):
-            data = read_with_bar(as_the_run(run.recipe.data, as_trained(origin, made)))
+            data = read_with_bar(as_trained(origin, made))
         # Of an array (C, T) the rows are as many as a series has channels, which the line then says.
         made.preprocess.transform(data.take(slice(0, _TRIED)).values)
         if (differing := made.preprocess.departure(data.values)) is not None:
