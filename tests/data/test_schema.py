@@ -415,6 +415,8 @@ def test_kinds_that_the_user_gives():
     assert learnt(day, kinds={"a": "categorical"})[0].columns[0].levels == ("01/02/2024", "03/04/2024")
     half = ["5 kg", "6 kg", "light", "heavy"] * 5
     assert learnt(half, kinds={"a": "numeric"})[0].columns[0].missing
+    *_, said = learnt(["red", "blue"] * 5, kinds={"a": "numeric"})[1]
+    assert "no value can be read as numeric: 'a'" in said
     numbers = learnt([1, 2, 3] * 5, kinds={"a": "categorical"})[0].columns
     assert next(column for column in numbers if column.name == "a").levels == ("1", "2", "3")
     with pytest.raises(UserError, match="no column 'b' .to be text."):

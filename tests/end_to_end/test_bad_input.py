@@ -66,7 +66,7 @@ REFUSED = [
     ("good.csv --label kind --label kind", "label 'kind' is given twice"),
     ("good.csv --label kind --label kin", "there is no column 'kin' (label) (did you mean 'kind'?)"),
     ("good.csv --label kind --task class", "task 'class' is unknown (did you mean 'classes'?)"),
-    ("good.csv --label kind --task numbers", "is no number, so this is no task numbers"),
+    ("good.csv --label kind --task numbers", "is no number, and task numbers needs them: use classes"),
     ("good.csv --task numbers", "task 'numbers' says what a label is: name the label, too"),
     ("good.csv --label kind --label-budget 1,x", "label budget 'x' is no size"),
     ("good.csv --label-key y", "label_key names arrays of a .npz file"),

@@ -125,7 +125,7 @@ def test_lists_texts_arrays_and_columns_are_the_same_labels(tmp_path):
         ("a", "labels", r"^label a: -?\d\.\d+ is no list of labels: task labels takes a column of lists"),
         ("flag", "labels", "^label flag: True is no list of labels: task labels takes a column of lists"),
         (["a", "b"], "labels", "of several columns that are one label each holds 0 or 1"),
-        ("tags", "classes", "label tags holds several labels a row, so this is no task classes: use labels"),
+        ("tags", "classes", "label tags holds several labels a row, so it is no label of the task classes: use labels"),
         ("same", "labels", "has no name that some rows of the training part have and others do not"),
     ],
 )

@@ -60,7 +60,7 @@ def test_another_method_or_encoder_forgets_the_options_of_the_old_one():
     [
         ({"method": "simcrl"}, "method 'simcrl' is unknown (did you mean 'simclr'?)"),
         ({"optm.lr": 1}, "setting 'optm.lr' has no known section (did you mean 'optim.lr'?)"),
-        ({"lr": 1}, "setting 'lr' has no known section"),
+        ({"lr": 1}, "setting 'lr' has no known section: write it as method.lr or optim.lr (sections: encoder, init, "),
         ({"train.epoch": 1}, "train has no setting 'epoch' (did you mean 'epochs'?)"),
         ({"method.tmperature": 1}, "method has no option 'tmperature' (did you mean 'temperature'?)"),
         ({"method.encoder": 1}, "method has no option 'encoder'"),

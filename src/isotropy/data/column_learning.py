@@ -119,7 +119,7 @@ def _learn_numbers(name: str, kind: Kind, numbers: NDArray[np.float64], reading:
     gone = np.isnan(numbers)
     missing, present = bool(gone.any()), numbers[~gone]
     if not len(present):
-        return f"none of its values is a {kind}"
+        return f"no value can be read as {kind}"
     if present.min() == present.max() and not missing:
         return "constant"
     if kind == "boolean":

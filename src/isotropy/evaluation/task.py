@@ -79,7 +79,9 @@ def checked_task(labels: Array, task: Task | None = None, name: str = "label") -
     several = bool(len(values)) and isinstance(values[0], tuple)
     if task is not None and several != (task == "labels"):
         what = "holds several labels a row" if several else f"holds one value a row, such as {plain(values[0])!r}"
-        raise UserError(f"label {name} {what}, so this is no task {task}: use {'labels' if several else 'classes'}")
+        raise UserError(
+            f"label {name} {what}, so it is no label of the task {task}: use {'labels' if several else 'classes'}"
+        )
     task = task or task_of(labels)
     if task == "numbers":
         _refuse_no_numbers(values, name)
@@ -94,7 +96,8 @@ def _refuse_no_numbers(values: Array, name: str) -> None:
         wrong = pd.isna(pd.to_numeric(pd.Series(values), errors="coerce")).to_numpy()
         if wrong.any():
             raise UserError(
-                f"label {name}: {plain(values[wrong.argmax()])!r} is no number, so this is no task numbers: use classes"
+                f"label {name}: {plain(values[wrong.argmax()])!r} is no number, and task numbers needs them: "
+                "use classes"
             )
     wrong = ~(np.abs(values.astype(np.float64)) < MOST_NUMBER)
     if wrong.any():

@@ -170,8 +170,12 @@ class Recipe:
             return self if value == self.views.get("name", "") else replace(self, views={"name": value})
         section, dot, key = name.partition(".")
         if section not in _SECTIONS or not dot:
-            choices = sorted({f"{s}.{key or '...'}" for s in _SECTIONS})
-            raise UserError(f"setting {name!r} has no known section{nearest(name, choices)}")
+            if not dot:
+                raise UserError(
+                    f"setting {name!r} has no known section: write it as method.{name} or optim.{name} (sections: "
+                    f"{', '.join(sorted(_SECTIONS))})"
+                )
+            raise UserError(f"setting {name!r} has no known section{nearest(name, [f'{s}.{key}' for s in _SECTIONS])}")
         if key == "name" and section in ("method", "encoder"):
             return self._with(section, value)
         if section in ("optim", "train"):
