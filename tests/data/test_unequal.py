@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 import torch
 
-from isotropy import SelfSupervisedEncoder
+from isotropy import SelfSupervisedEncoder, train
 from isotropy.data import SeriesPreprocess, read
 from isotropy.data.unequal import ends
 from isotropy.errors import UserError
@@ -171,3 +171,10 @@ def test_lists_of_texts_are_no_series():
     assert read(tags).modality == "table"
     with pytest.raises(UserError, match="'tags', row 0: a cell holds list, .* leave the column out .--drop tags.$"):
         SelfSupervisedEncoder(epochs=1).fit(tags)
+
+
+@pytest.mark.parametrize(("cells", "held"), [([["a"], ["a", "b"]], "list"), ([{"zip": 1}, {"zip": 2}], "dict")])
+def test_nested_cells_are_refused_beside_a_label_too(cells, held, tmp_path):
+    pd.DataFrame({"deep": cells * 12, "n": range(24), "y": list("uuvv") * 6}).to_parquet(tmp_path / "deep.parquet")
+    with pytest.raises(UserError, match=f"'deep', row 0: a cell holds {held}, not a number or text"):
+        next(train(tmp_path / "deep.parquet", label="y"))

@@ -210,8 +210,9 @@ def _is_text(column: "pd.Series[Any]") -> bool:
 def _refuse_containers(present: "pd.Series[Any]") -> None:
     for row, value in present.items():
         if not (isinstance(value, str) or np.isscalar(value) or hasattr(value, "isoformat")):
+            held = "list" if isinstance(value, np.ndarray) else type(value).__name__  # of a parquet file
             raise UserError(
-                f"column {present.name!r}, row {row}: a cell holds {type(value).__name__}, not a number or text: "
+                f"column {present.name!r}, row {row}: a cell holds {held}, not a number or text: "
                 f"spread it over columns of its own, or leave the column out (--drop {present.name})"
             )
         if isinstance(value, bytes):

@@ -77,7 +77,10 @@ def blocked_columns(frame: pd.DataFrame, labels: NDArray[Any]) -> list[str]:
         column = frame[name]
         if pd.api.types.is_float_dtype(column.dtype) and not np.array_equal(column.dropna(), column.dropna().round()):
             continue
-        codes = pd.factorize(column, use_na_sentinel=False)[0]
+        try:
+            codes = pd.factorize(column, use_na_sentinel=False)[0]
+        except TypeError:  # lists and records, which are refused where columns are learnt
+            continue
         distinct = int(codes.max()) + 1
         if not _FEWEST_VALUES <= distinct <= len(codes) / 2:
             continue
