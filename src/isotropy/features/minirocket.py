@@ -21,7 +21,7 @@ KERNELS = tuple(combinations(range(TAPS), 3))  # where each of the 84 kernels ha
 _DILATIONS = 32
 _CHANNELS = 9  # that one kernel reads at most
 _ROWS, _VALUES = 2048, 1 << 22  # series at a time, and their values
-_CELLS = 1 << 18  # responses at a time: 1 MB, below which calls cost more than caches save
+_CELLS = 1 << 16  # responses at a time: 256 KB, below which calls cost more than caches save
 _STEPS = 255  # at a time: so many fit a count of one byte
 _GOLDEN = (5**0.5 + 1) / 2
 
