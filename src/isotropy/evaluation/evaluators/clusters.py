@@ -46,10 +46,13 @@ def clusters(candidate: Features, problem: Problem) -> Iterator[Measurement]:
     form, model = chosen
     assert model is not None
     pairs = problem.test_y[test] * model.n_clusters + model.predict(form.test[test])
-    terms = (pairs[:, None] == np.arange(count * model.n_clusters)).astype(np.float64)
+    # Pairs that no row has add nothing, and of many classes there are too many to keep.
+    there, own = np.unique(pairs, return_inverse=True)
+    terms = (own[:, None] == np.arange(len(there))).astype(np.float64)
+    of_classes, of_clusters = (_indicator(one) for one in np.divmod(there, model.n_clusters))
 
     def value(means: NDArray[np.float64]) -> NDArray[np.float64]:
-        return _nmi(means.reshape(*means.shape[:-1], count, model.n_clusters))
+        return _nmi(means, means @ of_classes, means @ of_clusters)
 
     detail = {"form": form.name, "clusters": int(model.n_clusters), "rows": len(test)}
     yield Measurement("NMI", len(problem.train_y), terms, detail, value=value, validation=best)
@@ -62,10 +65,15 @@ def _clustered(form: Form, rows: NDArray[np.int64], count: int, seed: int) -> An
         return KMeans(min(count, len(rows)), n_init=STARTS, max_iter=50, random_state=seed).fit(form.train[rows])
 
 
-def _nmi(table: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the normalised mutual information of tables of joint frequencies (..., K, L) -> (...)."""
-    rows, columns = table.sum(-1), table.sum(-2)
-    information = _entropy(rows) + _entropy(columns) - _entropy(table.reshape(*table.shape[:-2], -1))
+def _indicator(codes: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return which of the codes that there are each of them is, (P, codes) of 0 and 1."""
+    there, own = np.unique(codes, return_inverse=True)
+    return (own[:, None] == np.arange(len(there))).astype(np.float64)
+
+
+def _nmi(pairs: NDArray[np.float64], rows: NDArray[np.float64], columns: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the normalised mutual information of joint frequencies (..., P) and their sums by either side -> (...)."""
+    information = _entropy(rows) + _entropy(columns) - _entropy(pairs)
     middle = (_entropy(rows) + _entropy(columns)) / 2
     return np.where(middle > 1e-12, information / np.maximum(middle, 1e-12), 1.0)
 
