@@ -93,6 +93,15 @@ def test_a_head_says_what_its_readings_say_of_new_rows(labelled, others):
     assert len(head.shares) >= 1 and len(head.spread) <= 3
 
 
+@pytest.mark.parametrize(("unit", "offset"), [(1e12, 0), (1e5, 1e6), (1e-6, 0)])
+def test_a_head_reads_any_unit_and_far_from_zero(unit, offset):
+    x, codes = blobs(200, 6, 3)
+    z, more, new = np.split((x * unit + offset).astype(np.float32), [40, 120])
+    head = Averaging.of(z, more, codes[:40], Target("y", "classes", (0, 1, 2))).head(np.arange(40))
+    said = torch.softmax(head(torch.from_numpy(new)), dim=1).numpy()
+    assert np.allclose(said, slowly(z, more, codes[:40], 3, new), atol=1e-3)
+
+
 def test_held_out_rows_are_answered_by_the_others_alone():
     x, codes = blobs(60, 4, 2)
     target = Target("y", "classes", (0, 1))

@@ -40,6 +40,20 @@ def test_of_numbers_it_gives_what_ridge_regression_predicts():
     assert np.allclose(mine, model.predict(model.form.test), rtol=1e-3, atol=0.05)
 
 
+@pytest.mark.parametrize(("unit", "offset"), [(1, 1e4), (1e12, 0), (1e5, 1e6), (1e-6, 1e-3)])
+def test_it_is_the_probe_in_any_unit_and_far_from_zero(unit, offset):
+    random = np.random.default_rng(0)
+    z = (unit * random.normal(size=(200, 6)) + offset).astype(np.float32)
+    steps = (z - offset) / np.float32(unit)
+    codes, numbers = (steps[:, 0] > 0).astype(np.int64), steps[:, 0] - steps[:, 1].astype(np.float64)
+    model = fit_linear(Features(z[:80], z[80:]), Problem("classes", codes[:80], codes[80:], (0, 1)))
+    head = Head.probe(z[:80], codes[:80], Target.of(codes), like=model).eval()
+    said = torch.softmax(head(torch.from_numpy(z[80:])), 1).detach().numpy()
+    assert np.allclose(said, model.predict(model.form.test), atol=1e-2)
+    for of_numbers in (Head.averaged(z[:80], numbers[:80]), Head.probe(z[:80], numbers[:80], Target.of(numbers))):
+        assert np.allclose(of_numbers.eval()(torch.from_numpy(z[80:]))[:, 0].detach(), numbers[80:], atol=0.1)
+
+
 def test_a_column_that_never_varies_stays_finite():
     z, codes = data()
     z[:, 1] = 7

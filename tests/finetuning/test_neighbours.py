@@ -40,13 +40,14 @@ def frozen(x, y, **kwargs):
     return as_it_is(x).finetune(x, y, epochs=1, lr=1e-9, **kwargs)
 
 
+@pytest.mark.parametrize("unit", [1, 1e12])
 @pytest.mark.parametrize("label", ["classes", "numbers"])
-def test_a_head_says_what_the_evaluator_says(label):
+def test_a_head_says_what_the_evaluator_says(label, unit):
     x, y = rays(300)
     y = y if label == "classes" else x[:, 0] * x[:, 1]
     target = Target.of(y, task=label)
     encoded = target.encoded(y)
-    z = x.astype(np.float32)
+    z = (unit * x).astype(np.float32)
     nearest = Nearest.of(as_it_is(x), z, encoded, target)
     outputs = nearest.head(np.arange(200))(torch.from_numpy(z[200:])).numpy()
     form = next(

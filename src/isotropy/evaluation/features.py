@@ -155,13 +155,28 @@ class Features:
         return Form(name, *(_along(part, scaled, axes) for part in self._parts), principal=True)
 
 
-def affine(form: Form) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the map of a form whose test rows were the origin and the axes (1 + D, d): turn (D, d) and shift (d,).
+def corners(x: Floats) -> Floats:
+    """Return rows (1 + D, D) that tell an affine map of rows like x (N, D): their mean, and a step along each column.
 
-    Every form is an affine map of the features: what it makes of these says which.
+    A step is as long as the largest number: beside a far mean float32 would lose a shorter one.
     """
-    shift = form.test[0].astype(np.float64)
-    return form.test[1:].astype(np.float64) - shift, shift
+    out = np.tile(x.mean(axis=0, dtype=np.float64).astype(np.float32), (1 + x.shape[1], 1))
+    out[1:][np.diag_indices(x.shape[1])] += max(-float(x.min()), float(x.max())) or 1.0
+    return out
+
+
+def affine(made: NDArray[Any], corners: Floats) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the affine map that makes `made` (1 + D, d) of `corners`: turn (D, d), and the shift (d,) at the first.
+
+    Every form is such a map of the features.
+
+    Example:
+        >>> rows = corners(np.array([[1, 4], [3, 4]], dtype=np.float32))
+        >>> [part.tolist() for part in affine(rows @ [[1], [10]] + 5, rows)]
+        [[[1.0], [10.0]], [47.0]]
+    """
+    shift, steps = made[0].astype(np.float64), np.diagonal(corners[1:].astype(np.float64) - corners[0])
+    return (made[1:].astype(np.float64) - shift) / steps[:, None], shift
 
 
 def _along(part: Floats, scaled: Callable[[Floats], Floats], axes: Tensor) -> Floats:

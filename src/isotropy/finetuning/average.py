@@ -14,7 +14,7 @@ from isotropy.batch import spread_out
 from isotropy.evaluation.baselines.propagation import NEIGHBOURS, TEMPERATURE
 from isotropy.evaluation.evaluators.few_linear import STRENGTHS, forms_for
 from isotropy.evaluation.evaluators.few_read import SHARPNESS, probable, readings
-from isotropy.evaluation.features import Features, Form, affine
+from isotropy.evaluation.features import Features, Form, affine, corners
 from isotropy.evaluation.label_graph import MOST_NODES, LabelGraph
 from isotropy.evaluation.problem import Problem
 from isotropy.finetuning.held_out import Rows
@@ -129,14 +129,14 @@ class Averaging:
 
     Attributes:
         forms: of the embeddings of the labelled rows, then of others, over which labels spread; their test rows are
-            the mean and the axes from there. graphs: one of each form.
-        z: the embeddings of the labelled rows, (N, width). mean: of all rows. problem: the classes of the labelled.
+            the `corners`. graphs: one of each form.
+        z: the embeddings of the labelled rows, (N, width). corners: of all. problem: the classes of the labelled.
     """
 
     forms: list[Form]
     graphs: list[LabelGraph]
     z: Vectors
-    mean: Vectors
+    corners: Vectors
     problem: Problem
 
     @classmethod
@@ -150,11 +150,10 @@ class Averaging:
             groups: (N,): readings are judged by rows of other groups.
         """
         rows = np.concatenate([z, others])
-        mean = rows.mean(axis=0, dtype=np.float64).astype(np.float32)
-        axes = np.concatenate([mean[None], mean + np.eye(z.shape[1], dtype=np.float32)])
-        forms = forms_for(Features(rows, axes), len(z))
+        tests = corners(rows)
+        forms = forms_for(Features(rows, tests), len(z))
         problem = Problem("classes", encoded, encoded[:0], target.classes, seed=seed, groups=groups)
-        return cls(forms, [LabelGraph(form, _NO_ROWS) for form in forms], z, mean, problem)
+        return cls(forms, [LabelGraph(form, _NO_ROWS) for form in forms], z, tests, problem)
 
     def head(self, places: Rows) -> Average:
         """Return the head that reads the labelled rows `places`; a reading that counts for nothing is left out."""
@@ -167,18 +166,18 @@ class Averaging:
         inner = [self.forms[one].train.shape[1] for one in graphs]
         nodes, classes = len(self.graphs[0].kernel) if inner else 0, len(self.problem.classes)
         head = Average(self.z.shape[1], int((of_lines > 0).sum()), inner, nodes, classes)
-        head.mean.copy_(torch.from_numpy(self.mean))
+        head.mean.copy_(torch.from_numpy(self.corners[0]))
         head.shares.copy_(torch.from_numpy(of_lines[of_lines > 0]))
         place = 0
         for form, line, own in zip(self.forms, lines, of_lines, strict=True):
-            turn, shift = (torch.from_numpy(one) for one in affine(form))
+            turn, shift = (torch.from_numpy(one) for one in affine(form.test, self.corners))
             for weights, bias in line.lines(np.flatnonzero(own)) if own.any() else ():
                 head.weight[place], head.bias[place] = turn @ weights[0].double(), shift @ weights[0].double() + bias[0]
                 place += 1
         for made, one in zip(head.spread, graphs, strict=True):
             rows_of, votes = self.forms[one].train, next(spread[one].given())
             nodes_of = rows_of[spread_out(len(rows_of), MOST_NODES)]
-            cast(Reached, made).fill(*affine(self.forms[one]), nodes_of, votes, of_votes[one], spread[one].doubt)
+            cast(Reached, made).fill(*affine(self.forms[one].test, self.corners), nodes_of, votes, of_votes[one], spread[one].doubt)
         return head
 
     @torch.no_grad()

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from isotropy.evaluation.evaluators.few_numbers import few_numbers
 from isotropy.evaluation.evaluators.linear import LinearModel, fit_linear
-from isotropy.evaluation.features import Features, affine
+from isotropy.evaluation.features import Features, affine, corners
 from isotropy.evaluation.problem import Problem
 from isotropy.evaluation.splits import stratified
 from isotropy.finetuning.average import Average
@@ -61,12 +61,10 @@ class Head(nn.Module):
             encoded: the labels, as `target` encodes them. dropout: of the head, in training.
             like: a model whose form and strength are taken over; by default they are chosen by cross-validation.
         """
-        axes = np.concatenate([np.zeros((1, z.shape[1])), np.eye(z.shape[1])]).astype(np.float32)
-        model = linear_model(z, encoded, target, axes, like=like)
-        turn, shift = affine(model.form)
-        weights = turn @ model.weights.reshape(model.weights.shape[0], -1)
-        offset = shift @ model.weights.reshape(model.weights.shape[0], -1) + model.intercepts
-        return cls.of_map(weights, offset, z, dropout=dropout)
+        rows = corners(z)
+        model = linear_model(z, encoded, target, rows, like=like)
+        outputs = model.form.test.astype(np.float64) @ model.weights.reshape(model.weights.shape[0], -1)
+        return cls.of_map(outputs + model.intercepts, rows, z, dropout=dropout)
 
     @classmethod
     def averaged(
@@ -78,16 +76,17 @@ class Head(nn.Module):
         Args:
             groups: (N,): regressions are judged by rows of other groups.
         """
-        axes = np.concatenate([np.zeros((1, z.shape[1])), np.eye(z.shape[1])]).astype(np.float32)
+        rows = corners(z)
         problem = Problem("numbers", encoded, encoded[:0], groups=groups, metrics=("R2",))
-        (found,) = few_numbers(Features(z, axes), problem, np.arange(len(z))[None], np.arange(len(axes)))
-        return cls.of_map(found[1:, None] - found[0], found[0], z, dropout=dropout)
+        (found,) = few_numbers(Features(z, rows), problem, np.arange(len(z))[None], np.arange(len(rows)))
+        return cls.of_map(found[:, None], rows, z, dropout=dropout)
 
     @classmethod
     def of_map(
-        cls, weights: NDArray[np.float64], offset: Any, z: NDArray[np.float32], *, dropout: float = 0.0
+        cls, outputs: NDArray[np.float64], rows: NDArray[np.float32], z: NDArray[np.float32], *, dropout: float = 0.0
     ) -> "Head":
-        """Return the head of weights (width, outputs) and an offset; it standardises as rows z (N, width) say."""
+        """Return the head that has these outputs (1 + width, K) of `corners`; it standardises as z (N, width) says."""
+        weights, offset = affine(outputs, rows)
         mean, spread = z.mean(axis=0, dtype=np.float64), z.std(axis=0, dtype=np.float64)
         spread = np.maximum(spread, max(_FLOOR * float(np.sqrt((spread**2).mean())), 1e-6))
         head = cls(z.shape[1], weights.shape[1], dropout=dropout)
@@ -95,7 +94,7 @@ class Head(nn.Module):
             head.mean.copy_(torch.from_numpy(mean))
             head.scale.copy_(torch.from_numpy(1 / spread))
             head.linear.weight.copy_(torch.from_numpy((weights * spread[:, None]).T))
-            head.linear.bias.copy_(torch.from_numpy((offset + mean @ weights).reshape(-1)))
+            head.linear.bias.copy_(torch.from_numpy(offset + (mean - rows[0]) @ weights))
         return head
 
 

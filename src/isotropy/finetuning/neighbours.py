@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from isotropy.evaluation.evaluators.knn import NEIGHBOURS, TEMPERATURE, suited
-from isotropy.evaluation.features import Features, affine
+from isotropy.evaluation.features import Features, affine, corners
 from isotropy.evaluation.problem import Problem
 from isotropy.evaluation.splits import stratified
 from isotropy.finetuning.held_out import Rows
@@ -100,9 +100,10 @@ class Nearest:
             target.task, encoded[some], encoded[:0], target.classes, seed=seed,
             groups=None if groups is None else groups[some], metrics=(target.leading(encoded[some]),),
         )  # fmt: skip
-        axes = np.concatenate([np.zeros((1, z.shape[1])), np.eye(z.shape[1])]).astype(np.float32)
-        form, _ = suited(Features(z[some], axes, parts=representation.embedding.parts), problem)
-        turn, shift = affine(form)
+        rows = corners(z[some])
+        form, _ = suited(Features(z[some], rows, parts=representation.embedding.parts), problem)
+        turn, shift = affine(form.test, rows)
+        shift = shift - rows[0] @ turn
         return cls(z, encoded, target, turn.astype(np.float32), shift.astype(np.float32), seed)
 
     def head(self, places: Rows) -> Neighbours:
