@@ -18,11 +18,12 @@ from isotropy.evaluation.features import Features
 from isotropy.evaluation.label_graph import LabelGraph
 from isotropy.evaluation.problem import Problem
 from isotropy.evaluation.splits import stratified
-from isotropy.finetuning.average import MOST_OTHERS, Averaging, some_of
+from isotropy.finetuning.average import MOST_OTHERS, Average, Averaging, some_of
 from isotropy.finetuning.finetune import finetune_rows
 from isotropy.finetuning.head import Head
+from isotropy.finetuning.neighbours import Neighbours
 from isotropy.finetuning.target import Target
-from isotropy.representation import Representation
+from isotropy.representation import Representation, steady_chunk
 
 
 def arcs(rows, seed=0):
@@ -100,6 +101,18 @@ def test_a_head_reads_any_unit_and_far_from_zero(unit, offset):
     head = Averaging.of(z, more, codes[:40], Target("y", "classes", (0, 1, 2))).head(np.arange(40))
     said = torch.softmax(head(torch.from_numpy(new)), dim=1).numpy()
     assert np.allclose(said, slowly(z, more, codes[:40], 3, new), atol=1e-3)
+
+
+@pytest.mark.parametrize("width", [5, 8, 33])
+@pytest.mark.parametrize("classes", [2, 5, 10])
+def test_a_rows_bits_do_not_depend_on_its_place_in_a_batch(width, classes):
+    torch.manual_seed(0)
+    average = Average(width, 3, [width, 10], 9, classes)
+    neighbours = Neighbours(width, 10, 9, classes)
+    for buffer in (*average.buffers(), *(x for x in neighbours.buffers() if x.is_floating_point())):
+        buffer.uniform_()
+    for head in (average, neighbours):
+        assert steady_chunk(head.eval(), lambda z: z, torch.randn(256, width)) == 256
 
 
 def test_held_out_rows_are_answered_by_the_others_alone():

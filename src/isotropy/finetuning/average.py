@@ -18,6 +18,7 @@ from isotropy.evaluation.features import Features, Form, affine, corners
 from isotropy.evaluation.label_graph import MOST_NODES, LabelGraph
 from isotropy.evaluation.problem import Problem
 from isotropy.finetuning.held_out import Rows
+from isotropy.finetuning.steady import steady_linear
 from isotropy.finetuning.target import Target
 
 AVERAGE = "frozen average"
@@ -68,7 +69,7 @@ class Reached(nn.Module):
 
     def forward(self, z: Tensor) -> Tensor:
         """Return the probabilities (B, classes) times what they count for; 0 for a row that no label reaches."""
-        cosine = F.normalize(z @ self.turn + self.shift, dim=1) @ self.nodes.T
+        cosine = steady_linear(F.normalize(steady_linear(z, self.turn.T, self.shift), dim=1), self.nodes)
         near = cosine.topk(min(NEIGHBOURS, len(self.nodes)), dim=1)
         weight = torch.softmax(near.values / TEMPERATURE, dim=1)
         reached = (weight[..., None] * self.votes[near.indices]).sum(dim=1)
@@ -116,8 +117,9 @@ class Average(nn.Module):
         """Return the outputs (B, classes)."""
         with torch.autocast(z.device.type, enabled=False):
             z = z.float() - self.mean
-            said = torch.softmax(z @ self.weight + self.bias, dim=2)
-            found = (said * self.shares[:, None, None]).sum(dim=0)
+            lines = self.weight.transpose(1, 2).flatten(0, 1)
+            said = steady_linear(z, lines, self.bias.flatten()).unflatten(1, self.bias.shape[::2])
+            found = (torch.softmax(said, dim=2) * self.shares[:, None]).sum(dim=1)
             for one in self.spread:
                 found = found + one(z)
             return (found / found.sum(dim=1, keepdim=True)).clamp(min=_LEAST).log()
@@ -177,7 +179,9 @@ class Averaging:
         for made, one in zip(head.spread, graphs, strict=True):
             rows_of, votes = self.forms[one].train, next(spread[one].given())
             nodes_of = rows_of[spread_out(len(rows_of), MOST_NODES)]
-            cast(Reached, made).fill(*affine(self.forms[one].test, self.corners), nodes_of, votes, of_votes[one], spread[one].doubt)
+            cast(Reached, made).fill(
+                *affine(self.forms[one].test, self.corners), nodes_of, votes, of_votes[one], spread[one].doubt
+            )
         return head
 
     @torch.no_grad()

@@ -14,6 +14,7 @@ from isotropy.evaluation.problem import Problem
 from isotropy.evaluation.splits import stratified
 from isotropy.finetuning.average import Average
 from isotropy.finetuning.neighbours import Neighbours
+from isotropy.finetuning.steady import steady_linear
 from isotropy.finetuning.target import Target
 
 PROBE_ROWS = 20_000  # that the probe learns from: of more a head learns the rest in its first pass
@@ -44,11 +45,7 @@ class Head(nn.Module):
         """Return the outputs (B, outputs)."""
         with torch.autocast(z.device.type, enabled=False):
             z = self.drop((z.float() - self.mean) * self.scale)
-            # Columns of zeros up to a multiple of 4: without them a row's bits depend on its place in a batch, and rows
-            # are predicted one by one (`steady_chunk`), 20 times as slowly.
-            more = (0, -z.shape[1] % 4)
-            weight = nn.functional.pad(self.linear.weight, more)
-            return nn.functional.linear(nn.functional.pad(z, more), weight, self.linear.bias)
+            return steady_linear(z, self.linear.weight, self.linear.bias)
 
     @classmethod
     def probe(

@@ -15,6 +15,7 @@ from isotropy.evaluation.features import Features, affine, corners
 from isotropy.evaluation.problem import Problem
 from isotropy.evaluation.splits import stratified
 from isotropy.finetuning.held_out import Rows
+from isotropy.finetuning.steady import steady_linear
 from isotropy.finetuning.target import Target
 from isotropy.representation import Representation
 
@@ -63,7 +64,7 @@ class Neighbours(nn.Module):
     def forward(self, z: Tensor) -> Tensor:
         """Return the outputs (B, classes or 1)."""
         with torch.autocast(z.device.type, enabled=False):
-            cosine = F.normalize(z.float() @ self.turn + self.shift, dim=1) @ self.asked.T
+            cosine = steady_linear(F.normalize(steady_linear(z.float(), self.turn.T, self.shift), dim=1), self.asked)
             near = cosine.topk(min(NEIGHBOURS, len(self.asked)), dim=1)
             weight = torch.softmax(near.values / TEMPERATURE, dim=1)
             said = self.answers[near.indices]
