@@ -125,22 +125,23 @@ def paired_rows(rows: Rows, one: str, other: str, data: str) -> Difference | Non
 
 
 def longer_gains(family: str, rung: str, rows: Rows) -> tuple[str, str] | None:
-    """Judge a rung by seeds and test rows; "too small to tell" where the interval is wider than a point either way."""
-    gain = paired_rows(rows, f"{family}, {rung}", f"{family}, {BEFORE[rung]}", "cifar10")
-    if gain is None:
-        return None
-    if gain.pairs < 5:
-        return str(gain), OPEN
-    contains, wide = gain.low <= 0 <= gain.high, gain.high - gain.mean > 0.01
-    return str(gain), reproduced(gain.low > 0) + (" (undecided: wider than a point)" if contains and wide else "")
+    """Judge a rung beside the one before by seeds and test rows."""
+    return _told(paired_rows(rows, f"{family}, {rung}", f"{family}, {BEFORE[rung]}", "cifar10"), 5)
 
 
 def within_budget(one: str, other: str, rows: Rows) -> tuple[str, str] | None:
     """Judge one of the peers beside another by seeds and test rows."""
-    gain = paired_rows(rows, one, other, "cifar10")
+    return _told(paired_rows(rows, one, other, "cifar10"), 3)
+
+
+def _told(gain: Difference | None, seeds: int) -> tuple[str, str] | None:
+    """Judge a gain by its interval, which says nothing where it holds 0 and is wider than a point either way."""
     if gain is None:
         return None
-    return str(gain), reproduced(gain.low > 0) if gain.pairs >= 3 else OPEN
+    if gain.pairs < seeds:
+        return str(gain), OPEN
+    undecided = gain.low <= 0 <= gain.high and gain.high - gain.mean > 0.01
+    return str(gain), "undecided: wider than a point either way" if undecided else reproduced(gain.low > 0)
 
 
 def rung_gains(family: str, rung: str, rows: Rows) -> tuple[str, str] | None:

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from measures import effective_dimension, invariance_ratio, unseen_mass, worst_invariant_task
 from pages import OPEN, reproduced
-from rows import Row, Rows, by_seed, mean, select, short
+from rows import Difference, Row, Rows, by_seed, mean, select, short, t_interval
 from scipy.optimize import linprog
 from torch import Tensor, nn
 
@@ -122,7 +122,7 @@ def conditions(kind: type[Flips], name: str, width: int, seed: int, quick: bool)
 def readable(rows: Rows) -> tuple[str, str]:
     """Judge whether a linear probe reads what a head has made readable, by the gap to an MLP."""
     gaps = {m: list(by_seed(rows, "gap", variant=f"{m}, d = 8").values()) for m in ("simclr", "cissl", "dissl")}
-    said = ", ".join(f"{name} {np.mean(values):.3f}" for name, values in gaps.items())
+    said = ", ".join(f"{name} {Difference(*t_interval(values), len(values))}" for name, values in gaps.items())
     return f"gap: {said}", reproduced(min(gaps["simclr"]) > 0.4 and max(gaps["cissl"]) < 0.02)
 
 

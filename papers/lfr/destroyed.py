@@ -6,7 +6,7 @@ from typing import Any
 import data_sets as sets
 import numpy as np
 from pages import OPEN, reproduced
-from rows import Row, Rows, paired, select
+from rows import Row, Rows, paired
 from scores import baseline, measured, probe
 
 from isotropy.data import Data, read
@@ -63,9 +63,8 @@ def raw_values(task: str, folder: Path | None, quick: bool) -> Row:
     return probe(baseline(prepare(Recipe.default("simclr", data.modality), data), "raw"))
 
 
-def keeps_the_label(task: str, rows: Rows) -> tuple[str, str] | None:
-    """Judge whether SimCLR loses the label and LFR keeps it."""
-    rows = select(rows, data=task)
+def keeps_the_label(seeds: int, rows: Rows) -> tuple[str, str] | None:
+    """Judge whether SimCLR loses the label of a task and LFR keeps it, once it has so many seeds."""
     found = {
         "SimCLR with the view minus untrained": paired(rows, WITH, WITH, than="untrained_linear"),
         "LFR minus untrained": paired(rows, LFR, LFR, than="untrained_linear"),
@@ -78,5 +77,5 @@ def keeps_the_label(task: str, rows: Rows) -> tuple[str, str] | None:
         return None
     loses, keeps, above, blame, _ = there
     holds = loses.high < 0 <= keeps.high and above.low > 0 and blame.low > 0
-    verdict = reproduced(holds) if min(each.pairs for each in there) >= 3 else OPEN
+    verdict = reproduced(holds) if min(each.pairs for each in there) >= seeds else OPEN
     return ", ".join(f"{name} {each}" for name, each in found.items()), verdict

@@ -121,7 +121,7 @@ CLAIMS = [
     *(Claim(f"{name}: LFR is the best", "table 1", "peers", partial(peers.best, name)) for name in peers.PUBLISHED),
     # "gains", a failed first set-up, was broken off: it has rows and no runs.
     *(Claim(f"{task}: SimCLR loses the label, LFR does not", "introduction", "destroyed label",
-            partial(destroyed.keeps_the_label, task))
+            partial(destroyed.keeps_the_label, 5 if task.startswith("amplitude") else 3), task)
       for task in (*destroyed.TASKS, "gains")),
     Claim("it runs on every kind of encoder", "section 3", "encoders", _on_every_encoder),
     *(Claim(f"{name}, longer: LFR reaches {peers.PUBLISHED[name]:.3f}", "table 1", "longer",

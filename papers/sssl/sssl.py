@@ -159,7 +159,8 @@ def _points(rows: Rows, one: str, other: str, **values: Any) -> tuple[Difference
     if found is None:
         return None, "not run"
     mean, low, high = (100 * x for x in (found.mean, found.low, found.high))
-    return Difference(mean, low, high, found.pairs), f"{mean:+.1f} [{low:+.1f}, {high:+.1f}]"
+    said = f"{mean:+.1f} " + ("(one seed)" if found.pairs < 2 else f"[{low:+.1f}, {high:+.1f}]")
+    return Difference(mean, low, high, found.pairs), said
 
 
 def _equal_where_equivariant(rows: Rows) -> tuple[str, str]:

@@ -3,7 +3,7 @@
 from typing import Any
 
 import numpy as np
-from rows import Rows, select
+from rows import Difference, Rows, differences, select
 from scipy.stats import kruskal, spearmanr
 
 from stability.variants import DATA, INSIDE, LONGER, MOMENTA, REMOVALS, SIX, WEIGHTS
@@ -95,11 +95,12 @@ def momenta(rows: Rows, data: str) -> tuple[bool, str]:
     return max(centre, knn) < 0.05, f"p = {centre:.3f} (c2), {knn:.2f} (k-NN)"
 
 
-def _effect(rows: Rows, data: str, one: str, other: str, column: str) -> float:
-    """Return the mean paired difference at the end of training over its deviation between seeds."""
-    ends = [{row["seed"]: row[column][-1] for row in select(rows, data=data, variant=name)} for name in (one, other)]
-    gaps = [ends[0][seed] - ends[1][seed] for seed in ends[0].keys() & ends[1].keys()]
-    return float(np.mean(gaps) / max(np.std(gaps, ddof=1), 1e-4)) if len(gaps) > 1 else float("nan")
+def _effect(rows: Rows, data: str, one: str, other: str) -> tuple[float, Difference]:
+    """Return the mean paired difference of k-NN at the end of training over its deviation between seeds, and itself."""
+    first, second = ({r["seed"]: r["knn"][-1] for r in select(rows, data=data, variant=name)} for name in (one, other))
+    gaps, found = [first[seed] - second[seed] for seed in first.keys() & second.keys()], differences(first, second)
+    assert found is not None, "`at_length` judges where three seeds are"
+    return float(found.mean / max(np.std(gaps, ddof=1), 1e-4)), found
 
 
 def at_length(judge: Any, needed: tuple[str, ...], rows: Rows) -> tuple[str, str] | None:
@@ -116,12 +117,13 @@ def at_length(judge: Any, needed: tuple[str, ...], rows: Rows) -> tuple[str, str
 
 def shortens(rows: Rows, data: str) -> tuple[bool, str]:
     """Judge whether c2 falls in all six methods."""
-    falls = []
+    falls, means = [], []
     for method in SIX:
         moved = [row["z_centre"][-1] - row["z_centre"][0] for row in select(rows, data=data, variant=method)]
         falls.append(float(np.mean(moved) / max(np.std(moved, ddof=1), 1e-4)))
+        means.append(float(np.mean(moved)))
     clear = sum(fall < -0.8 for fall in falls)
-    rises = [method for method, fall in zip(SIX, falls) if fall > 0.8]
+    rises = [f"{method} (by {mean:.3f})" for method, fall, mean in zip(SIX, falls, means) if fall > 0.8]
     return clear == len(SIX), f"clearly shorter in {clear} of 6, clearly longer: {', '.join(rises) or 'none'}"
 
 
@@ -135,16 +137,18 @@ def tracks_at_length(rows: Rows, data: str) -> tuple[bool, str]:
 def removed_at_length(rows: Rows, data: str) -> tuple[bool, str]:
     """Judge SimSiam without its predictor, with and without removal of the centre."""
     control, *removed = (_ends(rows, name, data, "z_centre") for name in REMOVALS)
-    gains = [_effect(rows, data, name, REMOVALS[0], "knn") for name in REMOVALS[1:]]
+    gains = [_effect(rows, data, name, REMOVALS[0]) for name in REMOVALS[1:]]
     centres = ", ".join(f"{np.mean(values):.3f}" for values in (control, *removed))
-    holds = min(control) > 0.9 and max(map(max, removed)) < 0.1 and min(gains) > 0.8
-    return holds, f"c2 {centres}; k-NN gains {gains[0]:+.1f} and {gains[1]:+.1f} deviations"
+    holds = min(control) > 0.9 and max(map(max, removed)) < 0.1 and min(effect for effect, _ in gains) > 0.8
+    said = " and ".join(f"{effect:+.1f} deviations ({gap})" for effect, gap in gains)
+    return holds, f"c2 {centres}; k-NN gains {said}"
 
 
 def u_shape(rows: Rows, data: str) -> tuple[bool, str]:
     """Judge whether a lambda inside (0, 1) is best."""
     worth = {weight: _worth(rows, f"lambda {weight:g}", data) for weight in WEIGHTS}
     best = max(INSIDE, key=lambda weight: worth[weight])
-    gains = {weight: _effect(rows, data, f"lambda {best:g}", f"lambda {weight:g}", "knn") for weight in (0.0, 2.0, 5.0)}
+    gains = {weight: _effect(rows, data, f"lambda {best:g}", f"lambda {weight:g}") for weight in (0.0, 2.0, 5.0)}
     said = ", ".join(f"{value:.3f} at {weight:g}" for weight, value in worth.items())
-    return min(gains.values()) > 0.8, f"k-NN {said}"
+    above = ", ".join(f"{gap} above {weight:g}" for weight, (_, gap) in gains.items())
+    return min(effect for effect, _ in gains.values()) > 0.8, f"k-NN {said}; {best:g} is {above}"

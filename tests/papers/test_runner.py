@@ -1,8 +1,6 @@
 """The runner of papers/: it resumes, knows stale rows by their recipe, and judges by the paired interval."""
 
-import importlib
 import json
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,24 +12,6 @@ from isotropy.runs.recipe import Recipe
 
 PAPERS = Path(__file__).parents[2] / "papers"
 NAMES = sorted(folder.name for folder in PAPERS.iterdir() if (folder / f"{folder.name}.py").exists())
-
-
-def forget():
-    """Remove the modules of papers/ from those that are loaded."""
-    names = {path.stem for path in PAPERS.iterdir()}
-    for name in [name for name in sys.modules if name.partition(".")[0] in names]:
-        del sys.modules[name]
-
-
-@pytest.fixture
-def load(monkeypatch):
-    """Load modules of papers/ by their names; nothing of them stays."""
-    monkeypatch.syspath_prepend(PAPERS)
-    forget()
-    path = list(sys.path)
-    yield importlib.import_module
-    sys.path[:] = path
-    forget()
 
 
 @pytest.fixture
