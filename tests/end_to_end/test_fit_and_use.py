@@ -16,6 +16,7 @@ import isotropy
 from end_to_end.conftest import QUICK, SMALL_IMAGES, SMALL_SERIES, SMALL_TABLE
 from isotropy import report
 from isotropy.runs import defaults, planning, prepare
+from isotropy.runs.budget import Parts
 
 HOLDS = {
     "recipe.toml", "data.json", "metrics.jsonl", "diagnostics.jsonl", "timing.jsonl", "checkpoints", "probes.json",
@@ -114,7 +115,7 @@ def test_a_label_changes_nothing_but_the_probes(files, cli):
 
 def test_a_budget_and_the_default_become_epochs(files, cli, tmp_path, monkeypatch):
     monkeypatch.setattr(prepare, "seconds_per_epoch", lambda prepared: 2.0)
-    monkeypatch.setattr(planning, "parts_of_budget", lambda prepared, budget, spent: (budget, ()))
+    monkeypatch.setattr(planning, "parts_of_budget", lambda prepared, budget, spent: Parts(budget))
     monkeypatch.setattr(defaults, "DEFAULT_BUDGET", 4.0)
     exact = ("--precision", "float32")
     said = cli("fit", files / "people.csv", *exact, "--budget", "2s", *SMALL_TABLE, "--out", "a")

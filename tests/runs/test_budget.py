@@ -1,9 +1,11 @@
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
 import isotropy
 from isotropy.runs import budget, planning, prepare
+from isotropy.runs.budget import Parts
 from isotropy.runs.events import Evaluated, Planned, Stepped
 from isotropy.runs.monitor import held_out_every
 from isotropy.runs.session import train
@@ -134,7 +136,7 @@ def test_more_classes_wider_features_and_images_are_given_more(monkeypatch):
 
 
 def test_a_run_probes_so_many_rows_and_a_resumed_one_as_many(monkeypatch, tmp_path):
-    monkeypatch.setattr(planning, "parts_of_budget", lambda prepared, budget, spent: (budget / 2, (50, 10)))
+    monkeypatch.setattr(planning, "parts_of_budget", lambda prepared, budget, spent: Parts(budget / 2, (50, 10)))
     monkeypatch.setattr(prepare, "seconds_per_epoch", lambda prepared: 1.0)
     found = []
     for event in train(ROWS, label=np.arange(90) % 2, method="simclr", budget=6, out=tmp_path / "run"):
@@ -145,3 +147,50 @@ def test_a_run_probes_so_many_rows_and_a_resumed_one_as_many(monkeypatch, tmp_pa
             found.append(event.evidence)
     assert (found[0]["rows"]["train"], found[0]["rows"]["test"]) == (50, 10)
     assert any("Probed on 10 of" in note for note in found[0]["notes"])
+
+
+def test_labels_of_many_classes_are_read_by_what_the_budget_pays_for(monkeypatch):
+    monkeypatch.setattr(budget, "_embedding", lambda prepared: (0.0, 300))
+    monkeypatch.setattr(budget, "_pace", lambda: 1.0)
+    rng = np.random.default_rng(0)
+    rows = pd.DataFrame(rng.normal(size=(4000, 8)), columns=list("abcdefgh"))
+
+    def parts(classes, seconds):
+        labels = np.array([f"c{one}" for one in rng.integers(classes, size=4000)])
+        planned = next(train(rows, label=labels, epochs=1, method="masked", settings={"encoder.width": 8}))
+        return budget.parts_of_budget(planned.prepared, seconds)
+
+    assert parts(90, 5.0).left_out == () and parts(1000, 1e5).left_out == ()
+    few, fewer = parts(300, 150.0), parts(1500, 60.0)
+    assert few.left_out == ("few_labels",) and few.training > 30 and few.probed == (1250, 2500)
+    assert set(few.left_out) < set(fewer.left_out) <= set(budget.LEFT_OUT) and fewer.training >= 12
+
+
+@pytest.mark.parametrize("stopped", [False, True])
+def test_what_a_run_does_not_measure_is_said_and_a_resumed_one_leaves_it_out_too(monkeypatch, tmp_path, stopped):
+    left_out = ("few_labels", "clusters")
+    monkeypatch.setattr(planning, "parts_of_budget", lambda prepared, budget, spent: Parts(3.0, (300, 300), left_out))
+    monkeypatch.setattr(prepare, "seconds_per_epoch", lambda prepared: 1.0)
+    number = np.arange(600)
+    frame = pd.DataFrame(np.random.default_rng(0).normal(size=(600, 3)), columns=list("abc"))
+    frame["many"], frame["two"] = [f"m{one % 120}" for one in number], [f"t{one % 2}" for one in number]
+    labels, found = ["many", "two"], {}
+    for event in train(frame, label=labels, method="masked", budget=6, out=tmp_path / "run"):
+        if isinstance(event, Stepped) and stopped:
+            event.stop()
+        if isinstance(event, Evaluated):
+            found[event.evidence["label"]] = event.evidence
+    if stopped:
+        assert not found
+        for event in train(isotropy.read(frame, label=labels), resume=tmp_path / "run"):
+            if isinstance(event, Evaluated):
+                found[event.evidence["label"]] = event.evidence
+    many, two = found["many"], found["two"]
+    assert {score["evaluator"] for score in many["scores"]} == {"linear", "knn", "trees", "search"}
+    assert "clusters" in {score["evaluator"] for score in two["scores"]}
+    assert two["few_labels"] and not many["few_labels"]
+    said = [[note for note in one["notes"] if "longer than the budget" in note] for one in (many, two)]
+    assert said == [
+        ["Not measured, as with so many classes it takes longer than the budget: few labels, clusters."],
+        [],
+    ]

@@ -10,6 +10,7 @@ from safetensors.torch import load_file
 import isotropy
 from isotropy.errors import UserError
 from isotropy.runs import longer, planning, prepare
+from isotropy.runs.budget import Parts
 from isotropy.runs.directory import Run
 from isotropy.runs.events import Finished, Planned, Stepped
 from isotropy.runs.recipe import Recipe
@@ -41,7 +42,7 @@ def end(events):
 def run(tmp_path, monkeypatch):
     """Return a run of three epochs, each of four steps; an epoch takes a second."""
     monkeypatch.setattr(prepare, "seconds_per_epoch", lambda prepared: 1.0)
-    monkeypatch.setattr(planning, "parts_of_budget", lambda prepared, budget: (budget - 2, ()))
+    monkeypatch.setattr(planning, "parts_of_budget", lambda prepared, budget: Parts(budget - 2))
     end(train(data(), recipe(), epochs=3, out=tmp_path / "run", evaluators=("knn",)))
     return tmp_path / "run"
 

@@ -10,6 +10,7 @@ import torch
 import isotropy
 from isotropy.errors import UserError
 from isotropy.runs import planning, prepare
+from isotropy.runs.budget import Parts
 from isotropy.runs.directory import Run
 from isotropy.runs.events import Evaluated, Finished, Planned, Recorded, Stepped, Stopped, Trained
 from isotropy.runs.monitor import verdict_due
@@ -147,7 +148,7 @@ def test_a_path_is_remembered_and_settings_change_the_recipe(tmp_path, monkeypat
 
 def test_a_budget_and_the_default_length_become_epochs(monkeypatch):
     monkeypatch.setattr(prepare, "seconds_per_epoch", lambda prepared: 2.0)
-    monkeypatch.setattr(planning, "parts_of_budget", lambda prepared, budget, spent: (budget, ()))
+    monkeypatch.setattr(planning, "parts_of_budget", lambda prepared, budget, spent: Parts(budget))
     planned = next(train(ROWS, RECIPE, budget=8))
     assert (planned.epochs, planned.reason, planned.seconds) == (4.0, "budget", 8.0)
     assert next(train(ROWS, method="simclr")).epochs == 90.0, "three minutes"

@@ -104,8 +104,8 @@ class Run:
         with only_writer(self.folder):
             yield
 
-    def create(self, prepared: Prepared, probed: Sequence[int] = ()) -> None:
-        """Make the directory with the recipe and what was learnt of the data; `probed`: see `Planned`."""
+    def create(self, prepared: Prepared, probed: Sequence[int] = (), left_out: Sequence[str] = ()) -> None:
+        """Make the directory with the recipe and what was learnt of the data; `probed`, `left_out`: see `Planned`."""
         self.refuse_if_taken()
         with self._writing():
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -116,6 +116,7 @@ class Run:
                 "fingerprint": fingerprint(prepared.rows),
                 **({"blocks": layout} if (layout := _layout(prepared)) else {}),
                 "probed": list(probed),
+                "left_out": list(left_out),
                 **({} if prepared.data.windows is None else {"windows": prepared.data.windows.about()}),
                 **prepared.facts(),
                 "preprocess": prepared.preprocess.to_json(),
@@ -123,7 +124,7 @@ class Run:
             self._write("data.json", about)
             self._write("recipe.toml", prepared.recipe.to_toml())
 
-    def extend(self, prepared: Prepared, probed: Sequence[int] = ()) -> None:
+    def extend(self, prepared: Prepared, probed: Sequence[int] = (), left_out: Sequence[str] = ()) -> None:
         """Make a finished run one that is on its way to the longer schedule that `prepared` has; see `create`.
 
         What it exported stays as it is until that end is reached.
@@ -131,8 +132,8 @@ class Run:
         last = checkpoint.last_good(self.checkpoints)
         before = [] if last is None else [checkpoint.about(last)["identity"]["steps"]]
         with self._writing():
-            about = self.about | prepared.facts() | {"extends": [*self.extends, *before], "probed": list(probed)}
-            about["unfinished"] = True
+            about = self.about | prepared.facts() | {"extends": [*self.extends, *before], "unfinished": True}
+            about |= {"probed": list(probed), "left_out": list(left_out)}
             # First, for with the recipe alone the checkpoint would be of another training.
             self._write("data.json", about)
             self._write("recipe.toml", prepared.recipe.to_toml())
@@ -146,6 +147,11 @@ class Run:
     def probed(self) -> list[int]:
         """How many training and test rows are probed at most, where it is less than usual."""
         return list(self._known.get("probed", []))
+
+    @property
+    def left_out(self) -> list[str]:
+        """The evaluators that labels of many classes are not read by."""
+        return list(self._known.get("left_out", []))
 
     @property
     def about(self) -> dict[str, Any]:

@@ -26,6 +26,7 @@ class Planned:
             evidence.
         done: epochs that a finished run was trained for already, where it is extended.
         probed: training and test rows that are probed at most, where it is less than usual.
+        left_out: evaluators that labels of many classes are not read by, where the budget does not pay for them.
         note: why fewer threads train than there are; empty where all do.
         per_epoch: seconds that an epoch takes, where that had to be known for the plan.
     """
@@ -37,6 +38,7 @@ class Planned:
     reserved: float = 0.0
     done: float = 0.0
     probed: Sequence[int] = ()
+    left_out: Sequence[str] = ()
     note: str = ""
     per_epoch: float | None = None
 

@@ -47,6 +47,7 @@ class About(TypedDict):
     fingerprint: NotRequired[str]
     blocks: NotRequired[str]
     probed: NotRequired[list[Count]]
+    left_out: NotRequired[list[str]]
     extends: NotRequired[list[Count]]
     unfinished: NotRequired[bool]
     windows: NotRequired[Windows]

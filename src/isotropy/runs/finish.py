@@ -13,7 +13,9 @@ from isotropy.errors import UserError
 from isotropy.evaluation.evaluate import chosen_rows
 from isotropy.evaluation.evidence import codes_evidence, evidence
 from isotropy.evaluation.problem import Problem, Size, size_text
+from isotropy.evaluation.score import evaluator_title
 from isotropy.representation import Representation
+from isotropy.runs.budget import without
 from isotropy.runs.diagnose import run_facts
 from isotropy.runs.directory import Run
 from isotropy.runs.division import Division, Label
@@ -119,6 +121,11 @@ def _evidence(
     planned: Planned, made: Representation, label: Label, probing: Probing, vectors: NDArray[np.float32] | None
 ) -> dict[str, Any]:
     prepared = planned.prepared
+    evaluators = without(probing.evaluators, planned.left_out, label)
+    notes = prepared.division.notes_on(label)
+    if gone := [name for name in probing.evaluators if name not in evaluators]:
+        said = ", ".join(evaluator_title(name) for name in gone)
+        notes = [*notes, f"Not measured, as with so many classes it takes longer than the budget: {said}."]
     return evidence(
         made,
         prepared.untrained(),
@@ -129,8 +136,8 @@ def _evidence(
         label=label.name,
         task=label.task,
         groups=prepared.division.groups,
-        notes=prepared.division.notes_on(label),
-        evaluators=probing.evaluators,
+        notes=notes,
+        evaluators=evaluators,
         baselines=probing.baselines,
         sizes=probing.sizes,
         vectors=vectors,

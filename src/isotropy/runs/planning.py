@@ -1,6 +1,6 @@
 """What a run will do, decided before anything is written: its data, recipe, length and folder."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import replace
 from numbers import Real
@@ -15,7 +15,7 @@ from isotropy.data import Data, read
 from isotropy.data.recordings.paths import first_path, named_by_path, resolved
 from isotropy.errors import UserError
 from isotropy.runs import defaults, prepare
-from isotropy.runs.budget import parts_of_budget
+from isotropy.runs.budget import Parts, parts_of_budget
 from isotropy.runs.directory import Run, free_folder
 from isotropy.runs.events import Planned
 from isotropy.runs.longer import epochs_done, epochs_within_budget, refuse_no_more
@@ -23,7 +23,7 @@ from isotropy.runs.prepare import Prepared
 from isotropy.runs.recipe import Recipe
 from isotropy.training import comm
 
-_AS_USUAL: Sequence[int] = ()
+_AS_USUAL = Parts(0.0)
 
 
 def check_new(
@@ -133,33 +133,35 @@ def plan_new(
         origin["stream"] = True  # also where more memory is free
     chosen = replace(Recipe.chosen(recipe, data.modality, changes), data=origin)
     prepared = prepare.prepare(chosen, data, device=place, network=network)
-    reserved, probed, per_epoch = 0.0, _AS_USUAL, None
+    reserved, parts, per_epoch = 0.0, _AS_USUAL, None
     if budget is not None:
         reason = "budget"
-        epochs, reserved, probed, per_epoch = _within(budget, prepared, begun)
+        epochs, reserved, parts, per_epoch = _within(budget, prepared, begun)
     elif recipe or "train.epochs" in changes:
         reason = "epochs" if "train.epochs" in changes else "recipe"
         epochs = chosen.train.epochs
     else:
         reason = "default"
         most = prepare.default_epochs(chosen, len(prepared.dataset))
-        epochs, reserved, probed, per_epoch = _within(defaults.DEFAULT_BUDGET, prepared, begun, most=most)
+        epochs, reserved, parts, per_epoch = _within(defaults.DEFAULT_BUDGET, prepared, begun, most=most)
     if out == "auto":
         out = free_folder(first_path(origin.get("path", "data")), chosen.method) if comm.rank() == 0 else None
         out = comm.broadcast_object(out)
     folder = None if out is None else Path(out)
     prepared = prepared.with_epochs(epochs)
-    return Planned(prepared, epochs, reason, folder, reserved, probed=probed, per_epoch=per_epoch)
+    return Planned(
+        prepared, epochs, reason, folder, reserved, probed=parts.probed, left_out=parts.left_out, per_epoch=per_epoch
+    )
 
 
 def _within(
     budget: float, prepared: Prepared, begun: float, *, most: float = float("inf")
-) -> tuple[float, float, Sequence[int], float]:
-    """Return the epochs that a budget allows, what it keeps for the rest, the rows that are probed, and an epoch."""
+) -> tuple[float, float, Parts, float]:
+    """Return the epochs that a budget allows, what it keeps for the rest, what that is, and the time of an epoch."""
     per_epoch = prepare.seconds_per_epoch(prepared)
     spent = perf_counter() - begun
-    seconds, probed = parts_of_budget(prepared, budget, spent)
-    return prepare.epochs_within(seconds, per_epoch, most=most), budget - seconds, probed, per_epoch
+    parts = parts_of_budget(prepared, budget, spent)
+    return prepare.epochs_within(parts.training, per_epoch, most=most), budget - parts.training, parts, per_epoch
 
 
 def plan_resumed(run: Run, data: Any, epochs: float | None, budget: float | None, place: torch.device) -> Planned:
@@ -173,14 +175,16 @@ def plan_resumed(run: Run, data: Any, epochs: float | None, budget: float | None
     run.refuse_other_data(prepared.rows)
     run.refuse_other_blocks(prepared)
     if epochs is None and budget is None:
-        return Planned(prepared, recipe.train.epochs, "resume", run.folder, probed=run.probed)
+        return Planned(prepared, recipe.train.epochs, "resume", run.folder, probed=run.probed, left_out=run.left_out)
     done = epochs_done(run, prepared)
-    reserved, probed = 0.0, _AS_USUAL
+    reserved, parts = 0.0, _AS_USUAL
     if epochs is None:
         assert budget is not None
-        seconds, probed = parts_of_budget(prepared, budget)
-        reserved = budget - seconds
+        parts = parts_of_budget(prepared, budget)
+        reserved = budget - parts.training
         epochs = epochs_within_budget(run, prepared, done, budget, reserved)
     else:
         refuse_no_more(run, prepared, done, epochs)
-    return Planned(prepared.with_epochs(epochs), epochs, "longer", run.folder, reserved, done, probed)
+    return Planned(
+        prepared.with_epochs(epochs), epochs, "longer", run.folder, reserved, done, parts.probed, parts.left_out
+    )

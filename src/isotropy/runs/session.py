@@ -192,7 +192,7 @@ def _begin(run: Run, planned: Planned, held: ExitStack) -> None:
     held.enter_context(run.held())
     if planned.reason != "resume":
         begin = run.extend if planned.reason == "longer" else run.create
-        begin(planned.prepared, planned.probed)
+        begin(planned.prepared, planned.probed, planned.left_out)
     else:  # finished by another process, while this one read the data
         run.refuse_if_finished()
 
