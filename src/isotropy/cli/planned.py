@@ -44,7 +44,7 @@ def show_longer(planned: Planned) -> None:
     """Say how much longer a finished run will be trained, and what its schedule makes of that."""
     recipe = planned.prepared.recipe
     say(
-        f"{recipe.method} with {recipe.encoder} goes on from {planned.done:g} to {counted(planned.epochs, 'epoch')}: "
+        f"{recipe.method} with {recipe.encoder} goes on from {planned.done:.4g} to {counted(planned.epochs, 'epoch')}: "
         f"about {duration(planned.seconds)}"
     )
     if planned.note:

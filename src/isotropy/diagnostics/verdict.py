@@ -159,7 +159,9 @@ def _outside(records: Records, facts: RunFacts) -> str:
     """Return why no verdict can be given, or nothing where one can."""
     for name, (least, most) in RANGES.items():
         if not least <= (value := getattr(facts, name)) <= most:
-            return f"{name} = {value}, and verdicts are for {least:,} to {most:,}"
+            said = {"width": "the width is {}", "batch_size": "batches are of {} rows", "steps": "there were {} steps"}
+            end = f"{least:,} is the least" if value < least else f"{most:,} is the most"
+            return f"{said[name].format(f'{value:,}')}, and {end}"
     if (count := len(records.series("loss").points)) < WINDOW:
         return f"{count} records of the loss are too few"
     if not any(records.series(name) for name in ("centre", "information", "effective_rank")):
