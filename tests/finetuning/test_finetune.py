@@ -329,3 +329,9 @@ def test_what_vectors_are_joined_with_counts_where_the_network_is_no_better(rows
     model.save(tmp_path / "model")
     again = isotropy.load_finetuned(tmp_path / "model")
     np.testing.assert_array_equal(again.predict_proba(series), model.predict_proba(series))
+
+
+def test_a_rate_at_which_the_loss_is_no_number_is_named_as_fine_tuning_takes_it():
+    x, y = circles(60)
+    with pytest.raises(UserError, match=r"^fine-tuning diverged: .* with lr = 1e\+10; lower lr$"):
+        narrow(x).finetune(x, y, epochs=3, lr=1e10)

@@ -1,7 +1,7 @@
 """Rounds of fine-tuning: the training loop, and what the network says of held-out rows after each round."""
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from math import ceil
 from time import perf_counter
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from isotropy.batch import Batch, take
 from isotropy.data import ArrayDataset, Preprocess
+from isotropy.errors import UserError
 from isotropy.finetuning.head import Network
 from isotropy.finetuning.held_out import Rows, losses
 from isotropy.finetuning.optim import LayerwiseOptim
@@ -23,7 +24,7 @@ from isotropy.finetuning.target import Target
 from isotropy.methods.method import Method
 from isotropy.modalities import MODALITIES
 from isotropy.representation import embed_together
-from isotropy.training import Plan, fit
+from isotropy.training import Diverged, Plan, Step, fit
 from isotropy.views import Plain
 from isotropy.views.multiview import ViewMaker
 
@@ -130,10 +131,11 @@ def train_rounds(
         warmup=warmup, final=1.0,
     )  # fmt: skip
     watch = _Watch(supervised.average, material, held_out)
-    for step in fit(
+    steps = fit(
         method, dataset, views, optim=optim, epochs=epochs, batch_size=batch, seed=material.seed,
         precision=settings.precision, device=material.device,
-    ):  # fmt: skip
+    )  # fmt: skip
+    for step in _finite(steps, settings.lr):
         if step.number % (per_round * per_epoch):
             continue
         if progress is not None:
@@ -143,6 +145,14 @@ def train_rounds(
             break
     watch.restore()
     return Trained(supervised.average.eval(), per_round, watch.rounds)
+
+
+def _finite(steps: Iterator[Step], lr: float) -> Iterator[Step]:
+    """Yield the steps; where the loss is no longer finite, UserError says it of fine-tuning and names its setting."""
+    try:
+        yield from steps
+    except Diverged as error:
+        raise UserError(f"fine-tuning diverged: its loss is no longer finite with lr = {lr:g}; lower lr") from error
 
 
 class _Watch:
