@@ -1,11 +1,13 @@
 """The artefact: every bit comes back from its files alone, and what is wrong with them is one line."""
 
+import hashlib
 import json
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from torch import nn
 
 import isotropy
@@ -59,6 +61,30 @@ def test_a_damaged_artefact_is_one_line(damage, said, saved):
     with pytest.raises(UserError, match=said) as caught:
         isotropy.load_finetuned(folder)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("task", "classes"), [("numbers", ["inner", "outer"]), ("classes", []), ("classes", ["inner"])]
+)
+def test_classes_and_numbers_are_not_taken_for_each_other(task, classes, saved):
+    folder, _, _ = saved
+    about = json.loads((folder / "finetuned.json").read_text()) | {"task": task, "classes": classes}
+    (folder / "finetuned.json").write_text(json.dumps(about))
+    with pytest.raises(UserError, match=f"damaged, .*{len(classes)} classes of a label of {task}"):
+        isotropy.load_finetuned(folder)
+
+
+@pytest.mark.parametrize("number", [np.nan, np.inf])
+def test_numbers_of_a_head_that_are_not_finite_are_refused(number, saved):
+    folder, _, _ = saved
+    weights = load_file(folder / "head.safetensors")
+    next(iter(weights.values())).flatten()[0] = number
+    save_file(weights, folder / "head.safetensors")
+    about = json.loads((folder / "finetuned.json").read_text())
+    about["head"]["sha256"] = hashlib.sha256((folder / "head.safetensors").read_bytes()).hexdigest()
+    (folder / "finetuned.json").write_text(json.dumps(about))
+    with pytest.raises(UserError, match="head.safetensors: damaged, .*a number is not finite"):
+        isotropy.load_finetuned(folder)
 
 
 def test_the_head_of_one_encoder_is_not_taken_for_that_of_another(saved):

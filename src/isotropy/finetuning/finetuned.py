@@ -235,11 +235,15 @@ def load(
         head = _blank_head(about, representation.width, target)
         if not (about["spread"] > 0 and about["temperature"] > 0):
             raise ValueError("spread and temperature must be above 0")
+        if (len(target.classes) < 2) != (target.task == "numbers"):
+            raise ValueError(f"{len(target.classes)} classes of a label of {target.task}")
     except ValueError as error:
         raise UserError(f"{folder / ABOUT}: damaged, or not an artefact of isotropy ({error})") from error
     if about["encoder"]["sha256"] != model["weights"]["sha256"]:
         raise UserError(f"{folder / ABOUT}: belongs to another encoder than model.json beside it")
     fill(head, folder / HEAD, about["head"]["sha256"], ABOUT)
+    if not all(bool(x.isfinite().all()) for x in head.state_dict().values()):
+        raise UserError(f"{folder / HEAD}: damaged, or not an artefact of isotropy (a number is not finite)")
     if isinstance(head, Neighbours) and not head.answers_are_classes():
         raise UserError(f"{folder / HEAD}: damaged, or not an artefact of isotropy (an answer is no class)")
     # Models of older versions do not say the chunk.
