@@ -142,7 +142,7 @@ def _show(found: dict[str, Any], place: Path) -> None:
         table.add_column(head, no_wrap=True, overflow="ellipsis" if not place_ else "fold")
     for line in short_table(found):
         gap = line["difference"]
-        mine = Text(arm_title(line), style="bold" if gap is None else "")
+        mine = Text(arm_title(line, found), style="bold" if gap is None else "")
         table.add_row(mine, _interval(line), "" if gap is None else with_interval(gap))
     say("")
     OUT.print(table)

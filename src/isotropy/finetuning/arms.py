@@ -166,15 +166,20 @@ def short_table(found: dict[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-def arm_title(line: dict[str, Any]) -> str:
-    """Return an arm's name, with what reads it where that is a choice.
+def arm_title(line: dict[str, Any], found: dict[str, Any]) -> str:
+    """Return an arm's name, with what reads it where that is a choice, or what is in its place.
 
     Example:
-        >>> arm_title({"name": "raw features", "reader": "knn"})
+        >>> found = {"detail": {"fine-tuned": {"chosen": "frozen average"}, "scratch": {"chosen": "fine-tuned"}}}
+        >>> arm_title({"name": "raw features", "reader": "knn"}, found)
         'raw features (k-NN)'
+        >>> [arm_title({"name": name, "reader": ""}, found) for name in ("fine-tuned", "from scratch")]
+        ['fine-tuned (frozen average)', 'from scratch']
     """
-    reader = line["reader"]
-    return line["name"] if reader in ("", "trees") else f"{line['name']} ({evaluator_title(reader)})"
+    details = found["detail"]
+    chosen = {TUNED: details[TUNED], SCRATCH: details["scratch"]}.get(line["name"], {"chosen": TUNED})["chosen"]
+    said = evaluator_title(line["reader"]) if line["reader"] not in ("", "trees") else "" if chosen == TUNED else chosen
+    return f"{line['name']} ({said})" if said else line["name"]
 
 
 def sentence(found: dict[str, Any]) -> str:

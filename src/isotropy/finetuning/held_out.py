@@ -119,7 +119,7 @@ def losses(task: Task, outputs: NDArray[np.float32], encoded: NDArray[Any]) -> F
 
 @dataclass(frozen=True)
 class Choice:
-    """Which round of fine-tuning was best on held-out rows; round 0 is the frozen probe.
+    """Which round of fine-tuning was best on held-out rows; round 0 is what reads the frozen embedding.
 
     Attributes:
         round: the one to take. curve: the mean loss after each round, from 0 on.
