@@ -16,6 +16,7 @@ from pages import Claim, Table, between_marks, table, verdicts
 from results import Run, fill, say
 from rows import Rows, read_rows
 
+from isotropy.errors import nearest
 from isotropy.io.atomic import write_atomically
 
 
@@ -70,6 +71,9 @@ class Paper:
         seeds = 0 if options.table else 1 if options.quick else options.seeds
         wanted = (run for seed in range(seeds) for run in self.runs(options.data, seed))
         if options.only:
+            known = {name for run in self.runs(options.data, 0) for name in (run.study, run.data, run.variant)}
+            for name in set(options.only) - known:
+                parser.error(f"--only: no study, data set or variant {name!r}{nearest(name, sorted(known))}")
             wanted = (run for run in wanted if {run.study, run.data, run.variant} & set(options.only))
         if options.quick:
             for run in wanted:

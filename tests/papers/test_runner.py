@@ -196,8 +196,19 @@ def test_a_figure_has_its_panels_names_and_is_the_same_every_time(shared):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_run_of_a_paper_has_a_valid_recipe_and_a_name_of_its_own(paper, name):
-    names = [run.key for seed in range(2) for run in paper(name).runs(None, seed)]
-    assert names and len(names) == len(set(names))
+    first, second = ([run.key for run in paper(name).runs(None, seed)] for seed in range(2))
+    assert first and len({*first, *second}) == len(first) + len(second)
+    # What `--only` may name is what the first seed has.
+    assert {word for key in second for word in key[:3]} <= {word for key in first for word in key[:3]}
+
+
+def test_only_what_there_is_can_be_asked_for(paper, monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["stability.py", "--quick", "--only", "plane", "longr"])
+    with pytest.raises(SystemExit) as ended:
+        paper("stability").main()
+    printed = capsys.readouterr()
+    assert ended.value.code == 2 and not printed.out
+    assert "--only: no study, data set or variant 'longr'" in printed.err and "'longer'" in printed.err
 
 
 class Killed(Exception):
