@@ -83,7 +83,9 @@ class Measured:
         about = {"name": self.name, "notes": self.notes, "scores": [score.to_json() for score in self.scores]}
         arrays: dict[str, Any] = {"about": np.array(json.dumps(about))}
         for place, sample in enumerate(self.samples):
+            ends = np.array([] if sample.ends is None else sample.ends)
             arrays |= {f"point{place}": sample.point, f"samples{place}": sample.samples}
+            arrays |= {f"rows{place}": np.array(sample.rows), f"ends{place}": ends}
         held = io.BytesIO()
         np.savez(held, **arrays)
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -110,7 +112,8 @@ def _resampled(held: Mapping[str, Any], number: int) -> Resampled:
     floats = point.dtype.kind == samples.dtype.kind == "f"
     if not floats or samples.shape != (RESAMPLES, len(point)) or not len(point):
         raise ValueError(f"resamples {samples.shape} of {point.shape} draws")
-    return Resampled(point, samples)
+    rows, ends = int(held[f"rows{number}"]), tuple(map(float, held[f"ends{number}"]))
+    return Resampled(point, samples, rows, (ends[0], ends[1]) if ends else None)
 
 
 def measure(name: str, candidate: Any, problem: Problem, evaluators: Sequence[str]) -> Measured:

@@ -26,11 +26,13 @@ class Metric:
             row are a truth (M, L) of 0 and 1, and predictions are a probability of each.
         value: the metric from the means of the terms over rows, (..., c) -> (...).
         higher_is_better: whether it is a score and not an error.
+        ends: the lowest and the highest value that there is; None where either is missing.
     """
 
     terms: Callable[[Array, Array], Floats]
     value: Callable[[Floats], Floats]
     higher_is_better: bool = True
+    ends: tuple[float, float] | None = (0.0, 1.0)
 
 
 def first(means: Floats) -> Floats:
@@ -169,12 +171,12 @@ METRICS: dict[Task, dict[str, Metric]] = {
         "balanced accuracy": Metric(_recalls, _balanced),
         "macro F1": Metric(_confusion, _balanced),
         "AUROC": Metric(_ranking, _from_0_to_1),
-        "log loss": Metric(_surprise, first, higher_is_better=False),
+        "log loss": Metric(_surprise, first, higher_is_better=False, ends=None),
     },
     "numbers": {
-        "R2": Metric(_squares, _explained),
-        "RMSE": Metric(_squared, lambda means: np.sqrt(means[..., 0]), higher_is_better=False),
-        "MAE": Metric(_absolute, first, higher_is_better=False),
+        "R2": Metric(_squares, _explained, ends=None),
+        "RMSE": Metric(_squared, lambda means: np.sqrt(means[..., 0]), higher_is_better=False, ends=None),
+        "MAE": Metric(_absolute, first, higher_is_better=False, ends=None),
     },
     "labels": {
         "mean average precision": Metric(_precisions, _from_0_to_1),

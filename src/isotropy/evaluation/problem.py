@@ -129,7 +129,7 @@ class Problem:
             yield Measurement(
                 name, labels, metric.terms(self.test_y, predicted), detail or {}, notes if lead else (),
                 value=metric.value, validation=validation if lead else None,
-                predicted=predicted.argmax(axis=1) if self.task == "classes" else predicted,
+                predicted=predicted.argmax(axis=1) if self.task == "classes" else predicted, ends=metric.ends,
             )  # fmt: skip
 
     def of_label(self, number: int) -> "Problem":

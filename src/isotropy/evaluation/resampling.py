@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from isotropy.evaluation.intervals import RESAMPLES, percentile, resampled_means
+from isotropy.evaluation.intervals import RESAMPLES, counted, percentile, resampled_means
 from isotropy.evaluation.score import Measurement
 
 Floats = NDArray[np.float64]
@@ -19,15 +19,20 @@ class Resampled:
 
     Attributes:
         point: (D,), the value of each draw. samples: (R, D), its values over resamples of the rows.
+        rows: how many test rows there are. ends: the lowest and the highest value that there is, where there are such.
     """
 
     point: Floats
     samples: Floats
+    rows: int = 0
+    ends: tuple[float, float] | None = None
 
     def interval(self) -> dict[str, float]:
         """Return value, low and high: the mean over draws, and its 95% interval over test rows and draws."""
-        low, high = percentile(self.over_draws())
-        return {"value": float(self.point.mean()), "low": low, "high": high}
+        value = float(self.point.mean())
+        low, high = percentile(counted(self.over_draws(), self.rows, self.ends))
+        # All right is among what the rows may say, though a row that is wrong was counted with them.
+        return {"value": value, "low": min(low, value), "high": max(high, value)}
 
     def minus(self, other: "Resampled") -> dict[str, float]:
         """Return value, low and high of the difference, on the same rows and on the draws that both have."""
@@ -36,7 +41,9 @@ class Resampled:
     def less(self, other: "Resampled") -> "Resampled":
         """Return the difference itself, on the same rows and on the draws that both have."""
         draws = min(len(self.point), len(other.point))
-        return Resampled(self.point[:draws] - other.point[:draws], self.samples[:, :draws] - other.samples[:, :draws])
+        point, samples = self.point[:draws] - other.point[:draws], self.samples[:, :draws] - other.samples[:, :draws]
+        ends = None if self.ends is None else (self.ends[0] - self.ends[1], self.ends[1] - self.ends[0])
+        return Resampled(point, samples, self.rows, ends)
 
     def over_draws(self) -> Floats:
         """Return the mean over resampled draws, (R,); the same draws for every measurement with so many of them."""
@@ -67,7 +74,8 @@ def over_seeds(runs: Sequence[Resampled]) -> dict[str, float]:
     samples = np.stack([run.over_draws() for run in runs], axis=1)
     times = np.random.default_rng(count).multinomial(count, np.full(count, 1 / count), size=len(samples))
     mean = samples.mean(axis=1)
-    low, high = percentile(mean + np.sqrt(count / (count - 1)) * ((samples * times).mean(axis=1) - mean))
+    spread = mean + np.sqrt(count / (count - 1)) * ((samples * times).mean(axis=1) - mean)
+    low, high = percentile(counted(spread, runs[0].rows, runs[0].ends))
     return {"value": float(points.mean()), "low": min(low, float(points.min())), "high": max(high, float(points.max()))}
 
 
@@ -94,8 +102,8 @@ def resample(measurements: Sequence[Measurement], *, seed: int = 0, resamples: i
             draws, _, columns = tables[number].shape
             part = means[:, start : start + draws * columns].reshape(resamples, draws, columns)
             start += draws * columns
-            value = measurements[number].value
-            found[number] = Resampled(value(tables[number].mean(axis=1)), value(part))
+            one, rows = measurements[number], tables[number].shape[1]
+            found[number] = Resampled(one.value(tables[number].mean(axis=1)), one.value(part), rows, one.ends)
     return [one for one in found if one is not None]
 
 

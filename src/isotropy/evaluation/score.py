@@ -30,6 +30,8 @@ class Measurement:
         value: the score from means of the terms, (..., c) -> (...); by default the mean of the only one.
         validation: the same score on training rows that were held out, where probes are to be chosen among.
         predicted: classes or numbers of the test rows (M,), where they are predicted.
+        ends: the lowest and the highest score that there is, as (0, 1) of a part of the rows, without which few rows
+            that are all right have an interval of no width; None where there are none, as of an error.
     """
 
     metric: str
@@ -40,6 +42,7 @@ class Measurement:
     value: Callable[[NDArray[np.float64]], NDArray[np.float64]] = first
     validation: float | None = None
     predicted: NDArray[Any] | None = None
+    ends: tuple[float, float] | None = None
 
 
 class Evaluator(Protocol):

@@ -18,12 +18,13 @@ from isotropy.evaluation.evaluate import PROPAGATION, chosen_rows, facts_of, pro
 from isotropy.evaluation.evaluators import DEFAULT
 from isotropy.evaluation.evidence import both_parts, codes_evidence, free, in_pieces, with_parts_of
 from isotropy.evaluation.features import Features
-from isotropy.evaluation.intervals import percentile, resampled_means
+from isotropy.evaluation.intervals import resampled_means
 from isotropy.evaluation.leaderboard import scored_rows
 from isotropy.evaluation.measured import Measured, concluded, measure
 from isotropy.evaluation.neighbours import overlap
 from isotropy.evaluation.notes import left_out, notes_on
 from isotropy.evaluation.problem import Problem
+from isotropy.evaluation.resampling import Resampled
 from isotropy.evaluation.splits import split
 from isotropy.evaluation.task import Task, decided
 from isotropy.io.atomic import write_atomically
@@ -284,5 +285,5 @@ class Contest:
         if len(vectors) < 2:
             return None
         shared = torch.stack([overlap(*pair) for pair in combinations(vectors, 2)]).mean(dim=0).numpy()
-        low, high = percentile(resampled_means(shared[:, None])[:, 0])
-        return {"value": float(shared.mean()), "low": low, "high": high}
+        found = Resampled(np.array([shared.mean()]), resampled_means(shared[:, None]), len(shared), (0.0, 1.0))
+        return found.interval()

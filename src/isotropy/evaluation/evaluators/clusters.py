@@ -55,7 +55,7 @@ def clusters(candidate: Features, problem: Problem) -> Iterator[Measurement]:
         return _nmi(means, means @ of_classes, means @ of_clusters)
 
     detail = {"form": form.name, "clusters": int(model.n_clusters), "rows": len(test)}
-    yield Measurement("NMI", len(problem.train_y), terms, detail, value=value, validation=best)
+    yield Measurement("NMI", len(problem.train_y), terms, detail, value=value, validation=best, ends=(0.0, 1.0))
 
 
 def _clustered(form: Form, rows: NDArray[np.int64], count: int, seed: int) -> Any:

@@ -44,4 +44,4 @@ def few_labels(candidate: Any, problem: Problem) -> Iterator[Measurement]:
         predicted = read(candidate, problem, rows, test)
         terms = np.stack([metric.terms(problem.test_y[test], one) for one in predicted])
         detail = {"size": size_text(size, problem.task), "draws": len(terms)}
-        yield Measurement(problem.leading, rows.shape[1], terms, detail, value=metric.value)
+        yield Measurement(problem.leading, rows.shape[1], terms, detail, value=metric.value, ends=metric.ends)

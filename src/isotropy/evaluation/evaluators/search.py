@@ -17,6 +17,7 @@ Codes = NDArray[np.int64]
 QUERIES = 2000
 CHOICE_QUERIES = 1000
 SHOWN = 10
+ENDS = (0.0, 1.0)  # of a precision
 
 
 def search(candidate: Features, problem: Problem) -> Iterator[Measurement]:
@@ -43,9 +44,9 @@ def search(candidate: Features, problem: Problem) -> Iterator[Measurement]:
     at_one, at_ten, at_all = _precisions(queries, keys, problem.test_y[asked], problem.train_y)
     detail = {"form": chosen.name, "queries": len(asked)}
     count = len(problem.train_y)
-    yield Measurement(f"precision at {SHOWN}", count, at_ten[:, None], detail, validation=best)
-    yield Measurement("precision at 1", count, at_one[:, None], detail)
-    yield Measurement("R-precision", count, at_all[:, None], detail)
+    yield Measurement(f"precision at {SHOWN}", count, at_ten[:, None], detail, validation=best, ends=ENDS)
+    yield Measurement("precision at 1", count, at_one[:, None], detail, ends=ENDS)
+    yield Measurement("R-precision", count, at_all[:, None], detail, ends=ENDS)
 
 
 def best_form(candidate: Features, problem: Problem) -> tuple[float, Form]:
