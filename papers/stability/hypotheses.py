@@ -104,15 +104,20 @@ def _effect(rows: Rows, data: str, one: str, other: str) -> tuple[float, Differe
 
 
 def at_length(judge: Any, needed: tuple[str, ...], rows: Rows) -> tuple[str, str] | None:
-    """Judge on every data set that has three seeds of what is needed; open where one has not."""
+    """Judge on every data set that has three seeds of what is needed.
+
+    The plan asks for all of them: one set that fails decides, and while one is missing that all others hold does not.
+    """
     complete = [d for d in LONGER if all(len(select(rows, data=d, variant=name)) >= 3 for name in needed)]
     found = {data: judge(rows, data) for data in complete}
     if not found:
         return None
     said = "; ".join(f"{data} {text}" for data, (_, text) in found.items())
     missing = [data for data in LONGER if data not in found]
-    verdict = judged([holds for holds, _ in found.values()])
-    return said, f"open: {', '.join(missing)} missing (so far: {verdict})" if missing else verdict
+    failed = [data for data, (holds, _) in found.items() if not holds]
+    if failed:
+        return said, f"not reproduced: not on {', '.join(failed)}" + (f" ({', '.join(missing)} open)" if missing else "")
+    return said, f"open: {', '.join(missing)} missing (so far: reproduced)" if missing else "reproduced"
 
 
 def shortens(rows: Rows, data: str) -> tuple[bool, str]:

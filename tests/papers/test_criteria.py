@@ -95,3 +95,19 @@ def test_a_claim_about_one_data_set_is_marked_by_the_rows_of_that_alone(load):
     assert "| all | here | 2 | holds † |" in pages.verdicts(
         rows, [pages.Claim("all", "here", "s", lambda of: (str(len(of)), "holds"))]
     )
+
+
+@pytest.mark.parametrize(
+    ("holds", "verdict"),
+    [
+        ({"cifar10": True, "har": True, "dry_bean": True}, "reproduced"),
+        ({"har": True, "dry_bean": True}, "open: cifar10 missing (so far: reproduced)"),
+        ({"har": True, "dry_bean": False}, "not reproduced: not on dry_bean (cifar10 open)"),
+        ({"cifar10": True, "har": True, "dry_bean": False}, "not reproduced: not on dry_bean"),
+    ],
+)
+def test_what_is_asked_of_all_data_sets_fails_by_one(load, holds, verdict):
+    hypotheses = load("stability.hypotheses")
+    rows = [{"data": data, "variant": "v", "seed": seed} for data in holds for seed in range(3)]
+    judged = hypotheses.at_length(lambda _, data: (holds[data], "said"), ("v",), rows)
+    assert judged is not None and judged[1] == verdict
