@@ -17,10 +17,11 @@ from rows import Rows, by_seed
 
 # Okabe and Ito's colours, which the colour-blind tell apart.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")
-_INK, _FAINT = "#222222", "#999999"
+_INK, _FAINT, _LINES = "#222222", "#666666", "#999999"
+KEY = "a dot: one seed; a bar: the mean over seeds; orange: what the claim is about; on a circle: a colour a group"
 # Text stays text, and the same rows give the same file.
 _STYLE: dict[Any, Any] = {"svg.fonttype": "none", "svg.hashsalt": "isotropy", "font.size": 9, "axes.titlesize": 9.5}
-_LINE, _WIDTH = 0.24, 3.4
+_LINE, _WIDTH = 0.24, 3.8
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,8 @@ class Dots:
             axes.plot([np.mean(numbers)], [place], "|", color=colour, markersize=13, markeredgewidth=2.5)
             axes.plot(numbers, [place] * len(numbers), "o", color=colour, markersize=4, alpha=0.6, markeredgewidth=0)
         for name, number in self.marks:
-            axes.axvline(number, color=_FAINT, linewidth=1, linestyle="--")
+            # Up to its name: a line through the letters hides them.
+            axes.plot([number] * 2, [len(self.lines) - 0.4, -0.6], color=_LINES, linewidth=1, linestyle="--")
             axes.text(number, -0.7, name, color=_FAINT, ha="center", va="bottom", fontsize=8)
         axes.set_yticks(range(len(self.lines)), [name for name, _ in self.lines])
         axes.set_ylim(len(self.lines) - 0.4, -1.3 if self.marks else -0.6)
@@ -104,7 +106,7 @@ Panel = Dots | Circle
 
 def digest(panels: Iterable[Panel]) -> str:
     """Return what tells whether a file shows these panels."""
-    return hashlib.sha256(repr(list(panels)).encode()).hexdigest()[:16]
+    return hashlib.sha256(repr([KEY, *panels]).encode()).hexdigest()[:16]
 
 
 def shows(path: Path, panels: Sequence[Panel]) -> bool:
@@ -112,12 +114,13 @@ def shows(path: Path, panels: Sequence[Panel]) -> bool:
     return path.is_file() and digest(panels) in path.read_text("utf-8")
 
 
-def drawn(panels: Sequence[Panel], columns: int) -> bytes:
-    """Return panels as SVG, in rows of `columns`; its description holds their digest."""
+def laid_out(panels: Sequence[Panel], columns: int) -> Figure:
+    """Return a figure of panels in rows of `columns`, with the key below."""
     lines = [panels[start : start + columns] for start in range(0, len(panels), columns)]
     heights = [max(panel.height for panel in line) for line in lines]
     with rc_context(_STYLE):
-        figure = Figure(figsize=(_WIDTH * columns, _LINE * sum(heights)), layout="constrained")
+        figure = Figure(figsize=(_WIDTH * columns, _LINE * (sum(heights) + 1)), layout="constrained")
+        figure.supxlabel(KEY, x=0.01, ha="left", fontsize=8, color=_FAINT)
         grid = figure.add_gridspec(len(lines), columns, height_ratios=heights)
         for row, line in enumerate(lines):
             for column, panel in enumerate(line):
@@ -127,6 +130,12 @@ def drawn(panels: Sequence[Panel], columns: int) -> bytes:
                 for side in axes.spines.values():
                     side.set_visible(False)
                 panel.draw(axes)
-        made = BytesIO()
-        figure.savefig(made, format="svg", metadata={"Date": None, "Creator": None, "Description": digest(panels)})
+    return figure
+
+
+def drawn(panels: Sequence[Panel], columns: int) -> bytes:
+    """Return panels as SVG, in rows of `columns`; its description holds their digest."""
+    made, about = BytesIO(), {"Date": None, "Creator": None, "Description": digest(panels)}
+    with rc_context(_STYLE):
+        laid_out(panels, columns).savefig(made, format="svg", metadata=about)
     return made.getvalue()

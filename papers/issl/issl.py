@@ -140,15 +140,19 @@ def panels(rows: Rows) -> list[Dots]:
     strong = [name for name in heads if not name.startswith("simclr")]
     used = {row["variant"]: row["variant"] for row in select(rows, study="categories")}
     made = [
-        Dots.of("sign flips, linear probe", "accuracy", select(rows, study="heads"), "linear", heads, strong),
-        Dots.of("DISSL, 20 orbits", "categories used", select(rows, study="categories"), "used", used),
+        Dots.of("sign flips", "accuracy of a linear probe", select(rows, study="heads"), "linear", heads, strong),
+        Dots.of(
+            "DISSL, threshold at lambda 1.8", "categories used, of 20", select(rows, study="categories"), "used", used
+        ),
     ]
     longer = select(rows, study="longer")
     longer = longer if len({row["seed"] for row in longer}) >= 3 else []
     for family in ladder.FAMILIES:
         rungs = {f"{family}, {rung}": rung for rung in ("base", *ladder.BEFORE)}
         title = f"the ladder, {family}, {'CIFAR-10' if longer else 'Fashion-MNIST'}"
-        made.append(Dots.of(title, "accuracy", longer or select(rows, study="ladder"), "linear", rungs))
+        made.append(
+            Dots.of(title, "accuracy of a linear probe", longer or select(rows, study="ladder"), "linear", rungs)
+        )
     return made
 
 

@@ -259,14 +259,16 @@ TABLES = [
 def panels(rows: Rows) -> list[Dots]:
     """Return MUSIC beside its peers at every length and embedding size that has rows."""
     made = []
-    for study, data in dict.fromkeys(
-        (row["study"], row["data"]) for row in rows if row["study"] in ("peers", "longer")
-    ):
+    lengths = [("longer", name, LENGTH) for name in IMAGES] + [
+        ("peers", name, epochs) for name, epochs in EPOCHS.items()
+    ]
+    for study, data, epochs in lengths:
         chosen = select(rows, study=study, data=data)
         names = dict.fromkeys(row["variant"] for row in chosen if row["variant"].startswith(PEERS + ("untrained",)))
-        title = f"{data}, longer" if study == "longer" else data
         strong = [name for name in names if name.startswith("music")]
-        made.append(Dots.of(title, "accuracy", chosen, "linear", {name: name for name in names}, strong))
+        shown = {name: name for name in names}
+        title = f"{data}, {epochs:g} epochs"
+        made.append(Dots.of(title, "accuracy of a linear probe", chosen, "linear", shown, strong))
     return made + toys.panel(rows)
 
 

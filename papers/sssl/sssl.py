@@ -247,18 +247,30 @@ TABLES = [
 
 
 def panels(rows: Rows) -> list[Dots]:
-    """Return both kinds of views with and without the structure, and over the distance of the views."""
+    """Return both kinds of views with and without the structure, over their distance, and on images."""
     turned, shifted = select(rows, study="rotation"), select(rows, study="translation")
-    kinds = {f"{net}, {kind}": f"{said}, {kind}" for net, said in NETWORKS.items() for kind in KINDS}
-    torus = {f"torus, {kind}, distance {n}": f"{kind}, distance {n}" for n in range(4) for kind in KINDS[:2]}
-    strong = ["equivariant, structured", *(f"structured, distance {n}" for n in range(4))]
+    kinds = {f"{net}, {kind}": f"{said}, {name}" for net, said in NETWORKS.items() for kind, name in KINDS.items()}
+    torus = {f"torus, {kind}, distance {n}": f"{kind}, distance {n}" for n in range(4) for kind in MOVING}
+    torus |= {f"dense, {kind}, distance 3": f"plain, {kind}, distance 3" for kind in MOVING}
+    images = [
+        (f"{data}, {kind}", sorted(by_seed(rows, "origin", study="structures", data=data, variant=kind).values()))
+        for data in ("fashion, turns", "fashion, shifts", "cifar10, turns", "cifar10, shifts")
+        for kind in MOVING
+    ]
+    strong = [
+        name for name in (*kinds.values(), *torus.values(), *(name for name, _ in images)) if "structured" in name
+    ]
+    at_origin, over_base = "accuracy, one place", "accuracy, mean of places"
     return [
-        Dots.of("digits, quarter turns", "accuracy", turned, "mean", kinds, strong),
-        Dots.of("digits on a torus, shifts", "accuracy", shifted, "mean", torus, strong),
+        Dots.of("digits, quarter turns", at_origin, turned, "origin", kinds, strong),
+        Dots.of("digits, quarter turns", over_base, turned, "mean", kinds, strong),
+        Dots.of("digits on a torus, shifts", at_origin, shifted, "origin", torus, strong),
+        Dots("10,000 images, 10 epochs", at_origin, images, strong=strong),
     ]
 
 
-NETWORKS, KINDS = {"C4": "equivariant", "plain": "plain"}, ("structured", "moved", "frozen")
+NETWORKS, MOVING = {"C4": "equivariant", "plain": "plain"}, ("structured", "moved")
+KINDS = {"structured": "structured", "moved": "moved", "frozen": "untrained"}
 PAPER = Paper(__file__, __doc__, runs, CLAIMS, TABLES, panels=panels, columns=2)
 
 if __name__ == "__main__":

@@ -43,7 +43,8 @@ def six(rows: Rows) -> tuple[str, str]:
     return f"a rises in {longer} of 54 runs; c2 falls in all seeds of {shorter} of 18 cells", judged(both)
 
 
-def _rho(one: Any, other: Any) -> float:
+def rho(one: Any, other: Any) -> float:
+    """Return Spearman's correlation, NaN where one of the two does not change."""
     return float(spearmanr(one, other).statistic) if np.ptp(one) and np.ptp(other) else float("nan")
 
 
@@ -59,7 +60,7 @@ def tracks(rows: Rows) -> tuple[str, str]:
     """Judge the correlation of c2 with k-NN along a run."""
     mine = [row for row in rows if row["variant"] in SIX]
     groups = [("all", mine, "z"), *((data, select(mine, data=data), "z") for data in DATA), ("all, of h", mine, "h")]
-    found = [_bootstrap([_rho(row[f"{kind}_centre"], row["knn"]) for row in group]) for _, group, kind in groups]
+    found = [_bootstrap([rho(row[f"{kind}_centre"], row["knn"]) for row in group]) for _, group, kind in groups]
     said = [f"{name} {m:+.2f} [{low:+.2f}, {high:+.2f}]" for (name, _, _), (m, low, high) in zip(groups, found)]
     _, low, high = found[0]
     return "rho: " + ", ".join(said), "reproduced" if high < 0 else "not reproduced" if low > 0 else "undecided"
@@ -116,7 +117,9 @@ def at_length(judge: Any, needed: tuple[str, ...], rows: Rows) -> tuple[str, str
     missing = [data for data in LONGER if data not in found]
     failed = [data for data, (holds, _) in found.items() if not holds]
     if failed:
-        return said, f"not reproduced: not on {', '.join(failed)}" + (f" ({', '.join(missing)} open)" if missing else "")
+        return said, f"not reproduced: not on {', '.join(failed)}" + (
+            f" ({', '.join(missing)} open)" if missing else ""
+        )
     return said, f"open: {', '.join(missing)} missing (so far: reproduced)" if missing else "reproduced"
 
 
@@ -135,7 +138,7 @@ def shortens(rows: Rows, data: str) -> tuple[bool, str]:
 def tracks_at_length(rows: Rows, data: str) -> tuple[bool, str]:
     """Judge the correlation of c2 with k-NN along a run."""
     mine = [row for row in select(rows, data=data) if row["variant"] in SIX]
-    center, low, high = _bootstrap([_rho(row["z_centre"], row["knn"]) for row in mine])
+    center, low, high = _bootstrap([rho(row["z_centre"], row["knn"]) for row in mine])
     return high < -0.3, f"rho {center:+.2f} [{low:+.2f}, {high:+.2f}]"
 
 

@@ -85,19 +85,29 @@ TABLES = [
 
 
 def panels(rows: Rows) -> list[Panel]:
-    """Return c2 at the end of training on each data set, and what the least of -a + lambda c2 keeps in the plane."""
+    """Return c2 at the end and its correlation with k-NN, by data set at length, and the plane's counter-example."""
     made: list[Panel] = []
-    ended = _last(select(rows, study="longer") or select(rows, study="runs"))
-    for data in dict.fromkeys(row["data"] for row in ended):
-        names = {name: name for name in (*variants.SIX, "nothing removed", "T1 penalty", "T2 subtraction")}
-        made.append(Dots.of(data, "c2 of z", select(ended, data=data), "z_centre", names, variants.SIX))
-    for row in select(rows, study="plane", seed=0):
-        below = f"a {row['alignment']:.2f}, c2 {abs(row['centre']):.2f}, k-NN {row['knn']:.2f}"
-        made.append(Circle(f"plane, {row['variant']}", row["angles"], below))
+    names = {name: name for name in (*variants.SIX, *variants.REMOVALS)}
+    for data in variants.LONGER:
+        of = select(rows, study="longer", data=data)
+        if any(len(select(of, variant=name)) < 3 for name in names):
+            continue
+        title = f"{data}, {of[0]['epochs']:g} epochs"
+        made.append(Dots.of(title, "squared length of the centre, c2", _last(of), "z_centre", names, variants.SIX))
+        tracked = [
+            (name, [hypotheses.rho(row["z_centre"], row["knn"]) for row in select(of, variant=name)])
+            for name in variants.SIX
+        ]
+        axis = "rank correlation of c2 and k-NN"
+        made.append(Dots(title, axis, tracked, [("H0b: below", -0.3)], variants.SIX))
+    for variant in ("two points", "four points"):
+        for row in select(rows, study="plane", seed=0, variant=variant):
+            below = f"alignment {row['alignment']:.2f}, c2 {abs(row['centre']):.2f}, k-NN {row['knn']:.2f}"
+            made.append(Circle(f"plane, {variant}", row["angles"], below))
     return made
 
 
-PAPER = Paper(__file__, __doc__, runs, CLAIMS, TABLES, prepare=_last, panels=panels)
+PAPER = Paper(__file__, __doc__, runs, CLAIMS, TABLES, prepare=_last, panels=panels, columns=2)
 
 if __name__ == "__main__":
     PAPER.main()

@@ -179,6 +179,16 @@ def test_the_figure_of_a_paper_is_up_to_date_and_on_its_page(paper, shared, name
         assert not shared.figures.shows(figure, panels[1:])
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_no_word_of_a_figure_is_cut_off(paper, shared, name):
+    about = paper(name)
+    if panels := about.panels(shared.rows.read_rows(about.path("results.jsonl"))):
+        figure = shared.figures.laid_out(panels, about.columns)
+        figure.draw_without_rendering()
+        inside, (width, height) = figure.get_tightbbox(), figure.get_size_inches()
+        assert min(inside.x0, inside.y0, width - inside.x1, height - inside.y1) >= 0
+
+
 def test_a_figure_has_its_panels_names_and_is_the_same_every_time(shared):
     figures = shared.figures
     rows = [{"variant": "ours", "seed": seed, "linear": 0.8 + seed / 10} for seed in range(2)]
