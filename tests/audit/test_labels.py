@@ -78,7 +78,7 @@ def test_reasons_name_classes_and_numbers_as_the_user_has_them():
     prices = 1e5 * x[:, 0] + 2e6
     prices[5] = 12345678
     reason = issues_of(Given(x, labels=prices, task="numbers")).listed("label")["reason"][0]
-    assert reason.startswith("labelled 12345678, reads as 2") and "e+" not in reason
+    assert reason.startswith("labelled 12,345,678, reads as 2,") and "e+" not in reason
 
 
 @pytest.mark.parametrize("task", ["classes", "numbers"])

@@ -148,7 +148,7 @@ def test_labels_are_shown_as_the_user_has_them_each_of_several_by_its_name(home,
 def test_large_numbers_are_written_out() -> None:
     data = Data(pd.DataFrame({"pay": [151934.0, 151987.5, 3e30], "t": [1.23456, 20.0, 0.5]}), "table")
     query, near = described(data, data, 0, [1, 2], 60)
-    assert (query, near[0]) == ("pay 151934  t 1.235", "t 20  pay 151988")
+    assert (query, near[0]) == ("pay 151,934  t 1.235", "t 20  pay 151,988")
     assert "pay 3e+30" in near[1]
 
 

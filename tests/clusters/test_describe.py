@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from isotropy.clusters import describe
-from isotropy.clusters.describe import written
+from isotropy.clusters.describe import told_apart
 from isotropy.clusters.known import summaries
 from isotropy.data import Data
 
@@ -53,9 +53,9 @@ def test_means_that_differ_are_written_and_kept_so_that_one_sees_it():
     big = 1e12 + 3.0 * (LABELS == 0) + RNG.normal(size=200)
     (trait,) = describe(LABELS, {"big": big})[0]
     assert abs(trait.here - trait.elsewhere - 3) < 0.5
-    assert written(trait.here, trait.elsewhere).startswith("1,000,000,000,00")
-    assert written(trait.here, trait.elsewhere) != written(trait.elsewhere, trait.here)
-    assert written(2.0, 2.0) == "2" and written(0.0, 0.0) == "0" and written(-5e-7, 5e-7) == "-5e-07"
+    assert told_apart(trait.here, trait.elsewhere).startswith("1,000,000,000,00")
+    assert told_apart(trait.here, trait.elsewhere) != told_apart(trait.elsewhere, trait.here)
+    assert told_apart(2.0, 2.0) == "2" and told_apart(0.0, 0.0) == "0" and told_apart(-5e-7, 5e-7) == "-5e-07"
 
 
 def test_codes_are_categories_where_the_user_says_so():

@@ -131,6 +131,20 @@ def test_the_mean_of_a_label_that_is_a_number_is_no_fraction(home, tmp_path, cap
     assert cluster_lists(Run.opened(tmp_path / "run"))[0].notes == (f"price is {mean} on average",)
 
 
+def test_a_class_that_is_called_mean_is_a_class(home, tmp_path, capsys):
+    frame = pd.read_csv(home / "people.csv").assign(kind="mean")
+    frame.loc[::10, "kind"] = "median"
+    frame.to_csv(tmp_path / "people.csv", index=False)
+    list(
+        train(
+            tmp_path / "people.csv", label="kind", out=tmp_path / "run", method="simclr", epochs=1, evaluators=["knn"]
+        )
+    )
+    code, out = said(capsys, "cluster", tmp_path / "run", "-k", 1)
+    assert code == 0 and "mean 90%" in " ".join(out.split())
+    assert cluster_lists(Run.opened(tmp_path / "run"))[0].notes[0].startswith("kind: mean 90%, median 10%")
+
+
 def test_an_explorer_of_series_gets_their_curves(home, tmp_path):
     shutil.copytree(home / "waves", tmp_path / "run")
     names, _ = prepare_explorer(tmp_path / "run")

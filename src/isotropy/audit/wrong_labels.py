@@ -15,6 +15,7 @@ from isotropy.audit.given import Given
 from isotropy.audit.issue import Issue
 from isotropy.batch import spread_out
 from isotropy.evaluation.task import alone_in_class, class_name, has_label
+from isotropy.io.written import written
 from isotropy.search import neighbour_graph
 
 _WIDEST = 1024  # columns that a linear classifier learns from
@@ -139,7 +140,7 @@ def _wrong_numbers(y: NDArray[np.float64], read: reading.Read, there: NDArray[np
 
     def reason(row: int) -> str:
         at = place[row]
-        return f"labelled {_number(y[at], 10)}, reads as {_number(read.probabilities[at, 0], 4)}"
+        return f"labelled {written(y[at], 10)}, reads as {written(read.probabilities[at, 0])}"
 
     issue, score = tails.rare(probability), 1 - tails.lower_is_worse(off)
     predicted = _spread(read.probabilities[:, 0], there, rows, np.nan)
@@ -147,12 +148,6 @@ def _wrong_numbers(y: NDArray[np.float64], read: reading.Read, there: NDArray[np
         _spread(issue, there, rows, False), _spread(score, there, rows, 1.0), reason, f"out of fold by {read.by}", None,
         {"predicted_label": predicted},
     )  # fmt: skip
-
-
-def _number(value: float, digits: int) -> str:
-    """Return a number of so many significant digits, without a power of ten where it is large."""
-    text = f"{value:.{digits}g}"
-    return f"{float(text):.0f}" if "e+" in text and abs(value) < 1e15 else text
 
 
 def _spread(values: NDArray[Any], rows: NDArray[np.int64], count: int, missing: Any) -> NDArray[Any]:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from isotropy.data import Data
 from isotropy.io.visible import in_line
+from isotropy.io.written import written
 
 # From low to high; a missing value is a blank.
 _BARS = "▁▂▃▄▅▆▇█"
@@ -91,8 +92,9 @@ def _text(value: Any) -> str:
     if _missing(value):
         return "-"
     if isinstance(value, float | np.floating):
-        text = f"{value:.4g}"
-        return f"{value:.0f}" if "e+" in text and -1e15 < float(value) < 1e15 else text
+        number = float(value)
+        # A value of the data, not a mean: all its whole digits count.
+        return written(round(number), 15) if 1000 <= abs(number) < 1e15 else written(number)
     if isinstance(value, pd.Timestamp) and value == value.normalize():
         value = value.date()
     text = in_line(str(value).strip(" "))

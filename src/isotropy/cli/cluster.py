@@ -8,9 +8,9 @@ from rich.table import Table
 from isotropy.cli.report import page_anew
 from isotropy.cli.show import OUT, note, say, waiting
 from isotropy.clusters import RunClusters, Trait, cluster_run
-from isotropy.clusters.describe import written
-from isotropy.clusters.of_run import MEAN
+from isotropy.clusters.describe import told_apart
 from isotropy.io.visible import in_line
+from isotropy.io.written import written
 
 _MOST_SHOWN = 30  # clusters; all of them are in clusters.json
 _TRAITS = 3
@@ -44,7 +44,7 @@ def in_brief(trait: Trait) -> str:
         'job = cook\\nor baker 80% (3.2 x)'
     """
     if trait.lift is None:
-        here, others = written(trait.here, trait.elsewhere), written(trait.elsewhere, trait.here)
+        here, others = told_apart(trait.here, trait.elsewhere), told_apart(trait.elsewhere, trait.here)
         return f"{in_line(trait.column)} {here} (others {others})"
     how = f"{trait.lift:.1f} x" if trait.lift else "never"
     return f"{in_line(trait.column)} = {in_line(trait.value)} {float(trait.here):.0%} ({how})"
@@ -55,7 +55,7 @@ def _table(found: RunClusters) -> Table:
     clusters = found.clusters
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     refound = clusters.stability is not None
-    heads = ["cluster", "rows", *(["found again"] if refound else []), *found.labels]
+    heads = ["cluster", "rows", *(["found again"] if refound else []), *found.labels, *found.means]
     for place, head in enumerate(heads):
         table.add_column(head, justify="right" if place < 2 + refound else "left", no_wrap=place < 2 + refound)
     table.add_column("what distinguishes it", ratio=1)
@@ -65,6 +65,8 @@ def _table(found: RunClusters) -> Table:
         if clusters.stability is not None:
             cells.append(f"{clusters.stability[number]:.2f}")
         cells += [_labels(values[number]) for values in found.labels.values()]
+        known = [means[number] for means in found.means.values()]
+        cells += ["" if mean is None else f"mean {written(mean)}" for mean in known]
         traits = found.traits[number][:_TRAITS] if found.traits else []
         cells.append("\n".join(map(in_brief, traits)) or "nothing beyond chance")
         cells.append(" ".join(map(str, clusters.exemplars[number][:3])))
@@ -75,6 +77,4 @@ def _table(found: RunClusters) -> Table:
 
 
 def _labels(values: list[tuple[str, float]]) -> str:
-    if values and values[0][0] == MEAN:
-        return f"mean {written(values[0][1], values[0][1])}"
     return ", ".join(f"{in_line(value)} {fraction:.0%}" for value, fraction in values[:2])

@@ -8,6 +8,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from isotropy.io.written import written
+
 MOST = 5  # traits of a cluster
 _LEVELS = 200  # of a category, the commonest ones
 _DEVIATIONS = 4.0  # of what chance gives, that a difference has at least
@@ -164,22 +166,16 @@ def _counts(difference: float, here: float, elsewhere: float) -> bool:
     return abs(difference) >= max(_LEAST, _DEVIATIONS * float(np.sqrt(1 / here + 1 / elsewhere)))
 
 
-def written(mean: float | str, other: float | str) -> str:
-    """Return a mean of a trait as a person writes it beside the other one: so that both differ, without powers of ten.
+def told_apart(mean: float | str, other: float | str) -> str:
+    """Return a mean of a trait as it is written beside the other one, so that both differ; dates are texts already.
 
     Example:
-        >>> written(35970.0, 20000.0), written(1234567.0, 3.0), written(-0.5, 0.0), written("1999-01-31", "1999-02-01")
-        ('35,970', '1,235,000', '-0.5', '1999-01-31')
-        >>> written(1e12 + 1.5, 1e12), written(1e12, 1e12 + 1.5)
-        ('1,000,000,000,001.5', '1,000,000,000,000')
+        >>> told_apart(35970.0, 20000.0), told_apart(1e12 + 1.5, 1e12), told_apart("1999-01-31", "1999-02-01")
+        ('35,970', '1,000,000,000,001.5', '1999-01-31')
     """
     if isinstance(mean, str) or isinstance(other, str):
         return str(mean)
-    digits = _digits(mean, other)
-    rounded = float(f"{mean:.{digits}g}")
-    if abs(mean) < 1000:
-        return f"{mean:.{digits}g}"
-    return f"{rounded:,.0f}" if rounded.is_integer() else f"{rounded:,.{digits - len(str(int(abs(rounded))))}f}"
+    return written(mean, _digits(mean, other))
 
 
 def _digits(one: float, other: float) -> int:

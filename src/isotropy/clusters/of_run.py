@@ -19,8 +19,7 @@ from isotropy.runs import columns
 from isotropy.runs.columns import add_columns
 from isotropy.runs.embedded import FILE, Embedded
 
-FORMAT = 1
-MEAN = "mean"  # in place of a value, of a label that is a number
+FORMAT = 2
 _LABELS = 3  # commonest values of a label that are told of a cluster
 _SEGMENTS = 5  # of codes that agree most with the clusters
 
@@ -30,13 +29,15 @@ class RunClusters:
     """The clusters of a run and what is known of them.
 
     Attributes:
-        clusters: of all rows. labels: for each label and cluster its commonest values, [[value, fraction], ...].
+        clusters: of all rows. labels: for each label of classes and cluster its commonest values, [[value, fraction],
+            ...]. means: for each label that is a number and cluster its mean, None where no row has one.
         traits: of each cluster. codes: how the codes of the run's method agree with the clusters, None without codes.
         notes: what could not be said, and why.
     """
 
     clusters: Clusters
     labels: dict[str, list[list[tuple[str, float]]]] = field(default_factory=dict)
+    means: dict[str, list[float | None]] = field(default_factory=dict)
     traits: list[list[Trait]] = field(default_factory=list)
     codes: dict[str, Any] | None = None
     notes: list[str] = field(default_factory=list)
@@ -69,6 +70,7 @@ class RunClusters:
                 "stability": None if found.stability is None else found.stability[number],
                 "exemplars": found.exemplars[number],
                 "labels": {name: [list(one) for one in values[number]] for name, values in self.labels.items()},
+                "means": {name: means[number] for name, means in self.means.items()},
                 "traits": [one.to_json() for one in self.traits[number]] if self.traits else [],
             }
             for number, size in enumerate(found.sizes)
@@ -147,25 +149,29 @@ def _described(found: Embedded, clusters: Clusters) -> RunClusters:
         categories=codes_among(found),
         most=MOST,
     )
-    said = {name: _commonest(clusters, values) for name, values in labels.items()}
+    said = {name: _commonest(clusters, values) for name, values in labels.items() if values.dtype.kind != "f"}
+    means = {name: _averages(clusters, values) for name, values in labels.items() if values.dtype.kind == "f"}
     codes = None if coder is None or rows is None else _codes(found, rows, clusters)
-    return RunClusters(clusters, said, traits, codes, notes)
+    return RunClusters(clusters, said, means, traits, codes, notes)
 
 
 def _commonest(clusters: Clusters, values: NDArray[Any]) -> list[list[tuple[str, float]]]:
-    """Return for each cluster the commonest values of a label among its labelled rows, or the mean of a number."""
+    """Return for each cluster the commonest values of a label of classes among its labelled rows."""
     found = []
     for number in range(clusters.count):
         mine = values[clusters.labels == number]
-        if values.dtype.kind == "f":
-            there = mine[~np.isnan(mine)]
-            found.append([(MEAN, float(f"{there.mean():.4g}"))] if len(there) else [])
-            continue
         texts = np.array([str(one) for one in mine if isinstance(one, str)], dtype=object)
         names, counts = np.unique(texts.astype(str), return_counts=True)
         order = np.argsort(-counts, kind="stable")[:_LABELS].tolist()
         found.append([(str(names[at]), round(float(counts[at] / len(texts)), 4)) for at in order])
     return found
+
+
+def _averages(clusters: Clusters, values: NDArray[Any]) -> list[float | None]:
+    """Return for each cluster the mean of a label that is a number, of the rows that have one."""
+    parts = [values[clusters.labels == number] for number in range(clusters.count)]
+    known = [mine[~np.isnan(mine)] for mine in parts]
+    return [float(f"{there.mean():.4g}") if len(there) else None for there in known]
 
 
 def _codes(found: Embedded, rows: Any, clusters: Clusters) -> dict[str, Any]:

@@ -12,9 +12,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from isotropy.clusters.describe import written
-from isotropy.clusters.of_run import MEAN
+from isotropy.clusters.describe import told_apart
 from isotropy.errors import UserError
+from isotropy.io.written import written
 from isotropy.runs.directory import Run
 
 AUDIT, CLUSTERS = "audit.parquet", "clusters.json"
@@ -116,12 +116,12 @@ def cluster_lists(run: Run) -> list[RowList]:
 
 def _cluster(one: dict[str, Any], codes: list[dict[str, Any]] | None) -> RowList:
     """Return a cluster with what distinguishes it, in columns and, at most once, in the codes of the run's method."""
-    notes = []
-    for label, commonest in one.get("labels", {}).items():
-        if commonest and commonest[0][0] == MEAN:
-            notes.append(f"{label} is {written(commonest[0][1], commonest[0][1])} on average")
-        else:
-            notes.append(f"{label}: " + ", ".join(f"{value} {fraction:.0%}" for value, fraction in commonest))
+    notes = [
+        f"{label}: " + ", ".join(f"{value} {fraction:.0%}" for value, fraction in commonest)
+        for label, commonest in one.get("labels", {}).items()
+    ]
+    means = one.get("means", {}).items()
+    notes += [f"{label} is {written(mean)} on average" for label, mean in means if mean is not None]
     notes += [_trait(trait) for trait in [*one.get("traits", []), *(codes or [])[:1]]]
     rows = tuple(int(row) for row in one.get("exemplars", [])[:_EXEMPLARS])
     return RowList(f"cluster-{one['cluster']}", f"cluster {one['cluster']}", rows, int(one["rows"]), notes=tuple(notes))
@@ -133,5 +133,5 @@ def _trait(trait: dict[str, Any]) -> str:
     if trait["value"] is not None:
         lift = "" if trait.get("lift") is None else f", {trait['lift']:.2g} times as often as in all rows"
         return f"{trait['column']} is {trait['value']} in {here:.0%} of its rows, elsewhere in {elsewhere:.0%}{lift}"
-    means = f"is {written(here, elsewhere)} on average, elsewhere {written(elsewhere, here)}"
+    means = f"is {told_apart(here, elsewhere)} on average, elsewhere {told_apart(elsewhere, here)}"
     return f"{trait['column']} {means} ({trait['difference']:+.2g} deviations)"

@@ -214,6 +214,7 @@ class Cluster(TypedDict):
     rows: Count
     exemplars: list[Count]
     labels: dict[str, list[tuple[str, float]]]
+    means: NotRequired[dict[str, float | None]]
     traits: list[Trait]
 
 
