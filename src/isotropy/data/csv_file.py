@@ -143,7 +143,7 @@ def layout_of(path: Path, na: Sequence[str] = ()) -> Layout:
 
 
 def levels_of(frame: pd.DataFrame) -> int:
-    """Return how many values of a row pandas took for its name: as many as its first row has more than there are names.
+    r"""Return how many values of a row pandas took for its name: as many as its first has more than there are names.
 
     Example:
         >>> [levels_of(pd.read_csv(BytesIO(text))) for text in (b"a,b\n1,2", b"a,b\nx,1,2")]

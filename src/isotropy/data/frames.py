@@ -59,8 +59,8 @@ def arrow_names(schema: pa.Schema) -> dict[str, str]:
     They differ where pandas wrote levels of names, and where columns have one name; what it wrote as an index is none.
 
     Example:
-        >>> arrow_names(pa.schema([("a", pa.int8()), ("b", pa.int8()), ("b", pa.int8())]))
-        {'a': 'a', 'b (1)': 'b', 'b (2)': 'b'}
+        >>> arrow_names(pa.schema([("a", pa.int8()), ("b", pa.int8())]))
+        {'a': 'a', 'b': 'b'}
     """
     about = (schema.pandas_metadata or {}).get("index_columns", [])
     names = names_of(arrow_to_pandas(schema.empty_table()))

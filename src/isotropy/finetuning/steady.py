@@ -12,6 +12,7 @@ def steady_linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tens
     slowly.
 
     Example:
+        >>> import torch
         >>> steady_linear(torch.ones(2, 3), torch.ones(1, 3), torch.ones(1)).tolist()
         [[4.0], [4.0]]
     """
