@@ -44,11 +44,15 @@ def test_five_lines_say_what_the_embedding_is_worth_beside_what_is_free(shift, s
     assert all(f", {said} the best free (" in line for line in lines[:3])
     assert lines[3] == "verdict     healthy; more time would hardly help"
     assert "run/report.html" in lines[4] and "isotropy diagnose run" in lines[4]
+    taken = {3: "for kind take the embedding with all labels ", -3: "for kind take raw features with all labels "}
+    assert lines[4].startswith(
+        f"next        {taken.get(shift, 'nothing here reads kind measurably better than guess')}"
+    )
 
 
 def test_what_is_free_and_the_untrained_encoder_are_two_questions():
     found = classes(3)
-    beside = {"value": 0.9, "difference": {"value": -0.05, "low": -0.09, "high": 0.01}, "detail": {}}
+    beside = {"value": 0.9, "low": 0.85, "difference": {"value": -0.05, "low": -0.09, "high": 0.01}, "detail": {}}
     untrained = beside | {"representation": "untrained encoder", "evaluator": "search", "metric": "precision at 10"}
     few = next(one for one in found["few_labels"] if one["size"] == "10 a class")
     found["scores"] = [

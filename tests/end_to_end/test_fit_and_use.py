@@ -80,7 +80,7 @@ def test_fit_makes_a_run_of_any_data(name, files, cli, tmp_path):
     else:
         assert probed == []
         assert "probe a label: isotropy probe RUN PATH" in lines[-2]
-    assert lines[-1].startswith("next        open run/report.html")
+    assert "open run/report.html" in lines[-1]
     parts = set(pd.read_parquet("run/embeddings.parquet")["part"])
     held_out = "--label" in options or "--label-key" in options or "--test-key" in options
     assert parts == ({"train", "test"} if held_out else {"train"})

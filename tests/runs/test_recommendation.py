@@ -2,7 +2,7 @@
 
 import pytest
 
-from isotropy.runs.recommendation import recommend
+from isotropy.runs.recommendation import Taken, advice, recommend, to_take
 
 
 def gap(value, half=0.01):
@@ -159,3 +159,58 @@ def test_what_may_be_guessing_is_not_recommended(guess, use):
     assert ("measurably better than guessing (.950), trained or free" in found["sentence"]) == (use is None)
     ahead = recommend([method(all_=0.05), *FREE], label="kind", guess=0.95)
     assert ahead["outcome"] == "train", "what is ahead of all that is free stays a recommendation"
+
+
+def of_label(*, all_, few, search, untrained=0.3):
+    """Return the comparison of a label whose embedding is so far ahead of what is free, for each use."""
+
+    def lines(difference):
+        free = {"representation": "boosted trees", "value": 0.7, "low": 0.6, "high": 0.8, "difference": gap(difference)}
+        drawn = {"representation": "untrained encoder", "value": 0.9, "low": 0.8, "high": 1.0}
+        return [free, drawn | {"difference": gap(-untrained)}]
+
+    sizes = zip(("1 a class", "10 a class", "50 a class"), (10, 100, 500), few, strict=True)
+    return {
+        "label": "kind", "metric": "accuracy", "majority": 0.5, "ranking": lines(all_),
+        "few_labels": [line(size, n, 0.7, one) for size, n, one in sizes],
+        "scores": [{**one, "evaluator": "search", "metric": "precision at 10"} for one in lines(search)],
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("differences", "said"),
+    [
+        (
+            {"all_": 0.1, "few": (0.1, 0.1, 0.1), "search": 0.1},
+            "for kind take the embedding with all labels and with 1 to 50 labels a class and in search",
+        ),
+        (
+            {"all_": -0.1, "few": (0.1, 0.1, -0.1), "search": 0.1},
+            "for kind take boosted trees on the raw columns with all labels, the embedding with 1 to 10 labels a class "
+            "and in search",
+        ),
+        (
+            {"all_": 0.0, "few": (0.1, 0.0, 0.1), "search": 0.0},  # one size alone is none; in search either will do
+            "for kind take boosted trees on the raw columns with all labels, label propagation with 10 labels a class, "
+            "the embedding in search",
+        ),
+        (
+            {"all_": -0.1, "few": (-0.1, -0.1, -0.1), "search": -0.1},
+            "for kind take boosted trees on the raw columns with all labels and in search, label propagation with 10 "
+            "labels a class",
+        ),
+    ],
+)
+def test_a_run_is_taken_where_it_is_ahead_of_what_is_free(differences, said):
+    assert advice(of_label(**differences)) == said
+
+
+def test_a_run_is_taken_for_search_without_being_ahead_and_that_is_told():
+    found = of_label(all_=0.0, few=(0.0, 0.0, 0.0), search=0.0)
+    assert to_take(found)[-1] == Taken("in search", None, ahead=False)
+    assert not any(one.ahead for one in to_take(found))
+
+
+def test_nothing_is_to_be_taken_where_nothing_is_better_than_guessing():
+    found = of_label(all_=0.1, few=(0.1, 0.1, 0.1), search=0.1) | {"majority": 0.85}
+    assert to_take(found) == [] and "nothing here reads kind measurably better than guessing" in advice(found)

@@ -1,4 +1,4 @@
-"""The end of `isotropy fit` in five lines: few labels, all labels, search, the verdict, and where to go on."""
+"""The end of `isotropy fit` in five lines: few labels, all labels, search, the verdict, and what to do next."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -8,6 +8,7 @@ from isotropy.diagnostics.answers import LEARNING, NOT_KNOWN, few_label_line
 from isotropy.diagnostics.verdict import Verdict
 from isotropy.evaluation.beside import compared
 from isotropy.evaluation.score import SEARCH, by_chance, number
+from isotropy.runs.recommendation import advice
 
 _HELPS = {"yes": "would still help", "no": "would hardly help", NOT_KNOWN: "may or may not help"}
 _PROBE = "probe a label: isotropy probe RUN PATH --label NAME"
@@ -29,8 +30,12 @@ def summary(evidence: Sequence[dict[str, Any]], verdict: Verdict, folder: Path, 
     return [
         *lines,
         f"verdict     {verdict.name}; {_advice(verdict, folder, longer, probed=bool(evidence))}",
-        f"next        open {page}, or isotropy search {folder}; all tables: isotropy diagnose {folder}",
+        f"next        {'; '.join(filter(None, [*map(advice, evidence), _open(page, folder)]))}",
     ]
+
+
+def _open(page: Path, folder: Path) -> str:
+    return f"open {page}, or isotropy search {folder}; all tables: isotropy diagnose {folder}"
 
 
 def notes_of(evidence: Sequence[dict[str, Any]], said: Sequence[str]) -> list[str]:

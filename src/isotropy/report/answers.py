@@ -2,16 +2,13 @@
 
 import re
 from collections.abc import Iterator
-from functools import partial
 from shlex import quote
 from typing import Any
 
 from isotropy.diagnostics.answers import COLLAPSED, FREE, LEARNING, compared_lines, where
-from isotropy.evaluation.baselines import UNTRAINED as UNTRAINED_ENCODER
-from isotropy.evaluation.score import SEARCH, by_chance, number
 from isotropy.report.figures import typeset
 from isotropy.runs.recipe import longer
-from isotropy.runs.recommendation import named
+from isotropy.runs.recommendation import advice, to_take
 
 _COLLAPSED = 1.1  # directions in use
 _SENTENCE = re.compile(r"(?<=[.!?]) (?=[A-Z])")
@@ -142,35 +139,25 @@ def _labels(summary: dict[str, Any]) -> dict[str, str]:
     return _answer(question, _of_labels([label for label, _ in curves], said), because, kind)
 
 
-def _is_ahead(entry: dict[str, Any]) -> bool:
-    """Return whether an embedding is measurably ahead of everything free: with all labels, with some, or in search."""
-    free = partial(filter, lambda one: one["difference"] is not None and one["representation"] != UNTRAINED_ENCODER)
-    others = [one["difference"] for one in free(entry["ranking"])]
-    scores = free(entry.get("scores", ()))
-    searched = [one["difference"] for one in scores if one["evaluator"] == "search" and one["metric"] == SEARCH]
-    sizes = [line["difference"] for line in entry["few_labels"]]
-    everywhere = [min((gap["low"] for gap in gaps), default=0.0) for gaps in (others, searched)]
-    return max([*everywhere, *(gap["low"] for gap in sizes)]) > 0
-
-
 def _instead(evidence: list[dict[str, Any]], run: str) -> str:
     """Say what to take for each label where nothing is ahead of it, and what could change that."""
-    said = []
-    for entry in evidence:
-        scores = {one["representation"]: one["value"] for one in entry["ranking"]}
-        best, ours = entry["best"], entry["ours"]
-        if best is not None:
-            beside = ""
-            if {best, ours} <= set(scores):
-                the_run = f"the run {number(scores[ours])}{by_chance(entry, entry['metric'])}"
-                beside = f" ({number(scores[best])}; {the_run})"
-            said.append(f"for {entry['label']} take {named(best)}{beside}")
-    found = f"{'; '.join(said)}: nothing that was measured of the run is ahead of it." if said else ""
     label = quote(str(evidence[0]["label"]))
     return (
-        f"{found[:1].upper()}{found[1:]} More rows without labels or another method may change that: "
-        f"isotropy compare DATA --label {label}. Similar rows are found all the same: isotropy search {run}"
-    ).strip()
+        f"{_said(evidence)}Nothing that was measured of the run is ahead of what is free; more rows without labels or "
+        f"another method may change that: isotropy compare DATA --label {label}. Similar rows are found all the same: "
+        f"isotropy search {run}"
+    )
+
+
+def _said(evidence: list[dict[str, Any]]) -> str:
+    """Return what to take for each label, as a sentence and a blank; empty where nothing was measured beside it."""
+    found = "; ".join(filter(None, map(advice, evidence)))
+    return f"{found[:1].upper()}{found[1:]}. " if found else ""
+
+
+def _is_ahead(entry: dict[str, Any]) -> bool:
+    """Return whether an embedding is measurably ahead of what is free for any use."""
+    return any(one.ahead for one in to_take(entry))
 
 
 def _next(summary: dict[str, Any]) -> dict[str, str]:
@@ -187,4 +174,5 @@ def _next(summary: dict[str, Any]) -> dict[str, str]:
         return _answer(question, "train longer", f"It still learns: isotropy fit --resume {run} {more}", "open")
     if not any(map(_is_ahead, summary["evidence"])):
         return _answer(question, "take what is free", _instead(summary["evidence"], run), "open")
-    return _answer(question, "use it", f"isotropy embed {run} DATA --out embeddings.parquet", "open")
+    use = f"{_said(summary['evidence'])}isotropy embed {run} DATA --out embeddings.parquet"
+    return _answer(question, "use it", use, "open")

@@ -1,10 +1,15 @@
-"""What to do, from the rows of a leaderboard: train which method, for which number of labels, or do not train."""
+"""What to do, from the rows of a leaderboard: train which method, for which number of labels, or do not train.
+
+And what to take once a run is trained, by the same rule: ahead means that the whole paired interval is above 0, and
+with few labels at two neighbouring sizes at least.
+"""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
-from isotropy.evaluation.beside import outcome
-from isotropy.evaluation.score import evaluator_title, number, with_interval
+from isotropy.evaluation.beside import best_free, outcome
+from isotropy.evaluation.conclusion import FEW
+from isotropy.evaluation.score import SEARCH, evaluator_title, guessed, number, with_interval
 from isotropy.runs.compare import unlabelled
 
 Row = dict[str, Any]
@@ -60,12 +65,84 @@ def recommend(rows: Sequence[Row], *, label: str, guess: float | None = None) ->
         said = f"Train {searching['name']} for search alone: precision at 10 is {_beside(searching, 'search', free)}."
         return _found("train for search", searching["name"], use, said + instead + chosen)
     read = [row["all"] for row in (*scored, *free.values()) if row.get("all")]
-    if guess is not None and read and all(cell["low"] <= guess for cell in read):
-        said = f"Nothing here reads {label} measurably better than guessing ({number(guess)}), trained or free: "
+    if _as_by_guessing(read, guess):
+        said = f"Nothing here reads {label} measurably better than guessing ({number(guess or 0)}), trained or free: "
         return _found("do not train", None, None, f"{said}it takes more labelled rows, or other columns.")
     said = f"Do not train an encoder for {label}.{instead}{_few_instead(few, use, free)}"
     best = f" Of {len(scored)} methods {all_['name']} was chosen on {how}." if len(scored) > 1 else ""
     return _found("do not train", None, use or (few["few"] or {}).get("best"), said + best)
+
+
+class Taken(NamedTuple):
+    """What to take for a use of a label, as "with all labels": what is free by its name, or the embedding (None).
+
+    `ahead` is whether the embedding is measurably better than the best that is free.
+    """
+
+    use: str
+    free: str | None
+    ahead: bool
+
+
+def to_take(found: dict[str, Any]) -> list[Taken]:
+    """Return what to take for each use of a label that was probed: the embedding where it is ahead, else what is free.
+
+    In search it is the embedding also where no difference is measurable, since `isotropy search` has it and what is
+    free would have to be made. Where nothing is read better than by guessing, nothing is to be taken.
+
+    Args:
+        found: the comparison of the label, in format 3.
+
+    Example:
+        >>> level = {"value": 0.0, "low": -0.1, "high": 0.1}
+        >>> free = {"representation": "PCA", "value": 0.9, "low": 0.8, "high": 0.95, "difference": level}
+        >>> to_take({"ranking": [free], "few_labels": [], "scores": [], "metric": "accuracy", "majority": 0.5})
+        [Taken(use='with all labels', free='PCA', ahead=False)]
+    """
+    if _as_by_guessing(found["ranking"], guessed(found).get(found["metric"])):
+        return []
+    taken = []
+    if best := best_free(line for line in found["ranking"] if line["difference"]):
+        ahead = outcome(best["difference"]) == "beats"
+        taken.append(Taken("with all labels", None if ahead else best["representation"], ahead))
+    if span := _ahead(found["few_labels"]):
+        taken.append(Taken(f"with {_range(span)}", None, True))
+    elif few := found["few_labels"]:
+        line = next((one for one in few if one["size"] == FEW), few[len(few) // 2])
+        taken.append(Taken(f"with {_labels(line['size'])}", line["best"], False))
+    searched = (one for one in found.get("scores", ()) if one["evaluator"] == "search" and one["metric"] == SEARCH)
+    if best := best_free(one for one in searched if one["difference"]):
+        said = outcome(best["difference"])
+        taken.append(Taken("in search", best["representation"] if said == "loses" else None, said == "beats"))
+    return taken
+
+
+def advice(found: dict[str, Any]) -> str:
+    """Return what to take for a label that was probed, as a clause; empty where nothing was measured beside it.
+
+    Example:
+        >>> behind = {"value": -0.2, "low": -0.3, "high": -0.1}
+        >>> free = {"representation": "boosted trees", "value": 0.9, "low": 0.8, "high": 0.95, "difference": behind}
+        >>> search = {"evaluator": "search", "metric": "precision at 10", "representation": "PCA", "value": 0.7}
+        >>> advice({"label": "kind", "ranking": [free], "few_labels": [], "metric": "accuracy", "majority": 0.5,
+        ...         "scores": [search | {"difference": {"value": 0.1, "low": 0.05, "high": 0.2}}]})
+        'for kind take boosted trees on the raw columns with all labels, the embedding in search'
+    """
+    taken: dict[str, list[str]] = {}
+    for use, free, _ in to_take(found):
+        taken.setdefault("the embedding" if free is None else named(free), []).append(use)
+    if _as_by_guessing(found["ranking"], guessed(found).get(found["metric"])):
+        return (
+            f"nothing here reads {found['label']} measurably better than guessing: it takes more labelled rows, or "
+            "other columns"
+        )
+    said = ", ".join(f"{what} {' and '.join(uses)}" for what, uses in taken.items())
+    return f"for {found['label']} take {said}" if said else ""
+
+
+def _as_by_guessing(cells: Sequence[Row], guess: float | None) -> bool:
+    """Return whether nothing that was measured with all labels is above guessing with its whole interval."""
+    return guess is not None and bool(cells) and all(cell["low"] <= guess for cell in cells)
 
 
 def _unlabelled(methods: Sequence[Row]) -> str:
