@@ -278,6 +278,18 @@ def test_search_finds_the_rows_that_hold_the_text(page, table, query, matches):
     assert page.locator("#found").inner_text() == "" and page.evaluate("explorer.map.shown") is None
 
 
+def test_enter_takes_the_first_row_that_was_found_and_shows_it_on_a_phone_too(browser, table):
+    top, bottom = (f"document.querySelector('#card h3').getBoundingClientRect().{end}" for end in ("top", "bottom"))
+    for width in (390, 1280):
+        size = {"width": width, "height": 800}
+        with opened(browser, table[0] / "report.html", viewport=size, reduced_motion="reduce") as page:
+            page.locator("#search").fill("30")  # of many ages, too; the row of that number is meant
+            assert page.evaluate("explorer.results.length") > 1
+            page.locator("#search").press("Enter")
+            assert page.locator("#canvas").get_attribute("data-selected") == "30"
+            until(page, f"{top} >= 0 && {bottom} <= innerHeight")
+
+
 def test_the_keyboard_moves_zooms_and_chooses(page):
     canvas = page.locator("#canvas")
     page.locator("#whole").focus()

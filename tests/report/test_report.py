@@ -15,7 +15,7 @@ from isotropy.data import read
 from isotropy.errors import UserError
 from isotropy.evaluation import evaluate
 from isotropy.report.answers import answers, headline
-from isotropy.report.figures import line, lines, typeset
+from isotropy.report.figures import COLOURS, line, lines, typeset
 from isotropy.report.html import render
 from isotropy.report.map import Layout, layouts, nearest, sample
 from isotropy.report.points import read_points
@@ -179,10 +179,54 @@ def test_every_kind_of_line_has_a_style(run):
 
 def test_numbers_below_a_curve_do_not_run_into_each_other_on_a_phone():
     places = [1, 2, 3, 5, 7, 10, 14, 19, 26, 36, 49, 67, 91, 123, 167, 226]
-    drawn = lines({"a": [[place, 0.1, 0.0, 0.2] for place in places]}, {"a": "red"}, what="made up")
+    drawn = lines({"a": [[place, 0.1, 0.0, 0.2] for place in places]}, what="made up")
     found = re.findall(r'<text x="([\d.]+)" y="292" text-anchor="middle">([\d,]+)</text>', drawn)
     ends = [(float(x) - 6.5 * len(said), float(x) + 6.5 * len(said)) for x, said in found]
     assert len(found) > 5 and all(one[1] + 6 < other[0] for one, other in pairwise(ends))
+
+
+# Machado, Oliveira and Fernandes 2009, at full severity: what protanopes, deuteranopes and tritanopes see.
+_SEEN = {
+    "all": np.eye(3),
+    "protanopia": [[0.1523, 1.0526, -0.2049], [0.1145, 0.7863, 0.0992], [-0.0039, -0.0481, 1.0520]],
+    "deuteranopia": [[0.3673, 0.8606, -0.2280], [0.2801, 0.6725, 0.0474], [-0.0118, 0.0429, 0.9689]],
+    "tritanopia": [[1.2555, -0.0767, -0.1788], [-0.0784, 0.9308, 0.1476], [0.0047, 0.6914, 0.3039]],
+}
+
+
+def linear(colour):
+    rgb = np.array([int(colour[at : at + 2], 16) for at in (1, 3, 5)]) / 255
+    return np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+
+
+def oklab(rgb):
+    """Return the coordinates of Ottosson's Oklab (2020), in which distances are what one sees."""
+    cones = rgb @ np.array([[0.4122, 0.5363, 0.0514], [0.2119, 0.6807, 0.1074], [0.0883, 0.2817, 0.6300]]).T
+    to_lab = [[0.2105, 0.7936, -0.0041], [1.9780, -2.4286, 0.4506], [0.0259, 0.7828, -0.8087]]
+    return np.cbrt(np.clip(cones, 0, None)) @ np.array(to_lab).T
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_curves_are_told_apart_by_the_colour_blind_too_and_stand_out_from_the_paper(run, scheme):
+    style = report.write(run).read_text(encoding="utf-8").split("</style>")[0]
+    part = style.split("@media screen and (prefers-color-scheme: dark)")[scheme == "dark"]
+    value = dict(re.findall(r"--(\w+): (#\w{6})", part.split("}")[0]))
+    names = ["ours", *(name.removeprefix("var(--").removesuffix(")") for name in COLOURS[1:])]
+    rgb, paper = np.stack([linear(value[name]) for name in names]), linear(value["paper"])
+    for seen in _SEEN.values():
+        lab = oklab(np.clip(rgb @ np.transpose(seen), 0, 1))
+        apart = np.linalg.norm(lab[:, None] - lab, axis=2) + np.eye(len(lab))
+        assert apart.min() > 0.15
+    light = [colour @ [0.2126, 0.7152, 0.0722] + 0.05 for colour in (*rgb, paper)]
+    assert all(max(one, light[-1]) / min(one, light[-1]) >= 2.9 for one in light[:-1])  # WCAG asks for 3
+
+
+def test_curves_differ_by_dashes_and_markers_too_and_the_legend_shows_them():
+    points = [[1, 0.1, 0.0, 0.2], [10, 0.5, 0.4, 0.6]]
+    drawn = lines({f"curve {place}": points for place in range(len(COLOURS))}, what="made up")
+    for found in (re.findall(r"stroke-dasharray:([^\"]*)", drawn), re.findall(r' d="([^"]*)"', drawn)):
+        assert len(set(found)) == len(COLOURS)
+    assert drawn.split('<ul class="legend">')[1].count("<polyline") == len(COLOURS)
 
 
 def test_one_point_and_a_constant_curve_can_be_drawn():

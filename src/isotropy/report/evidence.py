@@ -4,9 +4,8 @@ from html import escape
 from typing import Any
 
 from isotropy.evaluation.score import curves, evaluator_title, extras, guessed, lookup, number
-from isotropy.report.figures import COLOURS, Legend, lines, ticks, typeset, whisker
+from isotropy.report.figures import COLOURS, lines, ticks, typeset, whisker
 
-_SHOWN = 5  # baselines in the drawing of the few-label curve; the table has all
 _COMMONEST = {"accuracy": "Always giving the commonest class scores", "AUROC": "Guessing scores"}
 
 
@@ -81,14 +80,10 @@ def _few_labels(entry: dict[str, Any]) -> str:
     drawn, ours = curves(entry), entry["ours"]
     sizes = list(next(iter(drawn.values())))
     names = sorted(drawn, key=lambda name: (name != ours, -_mean(drawn[name])))
-    colours = {name: "var(--ours)" if name == ours else COLOURS[1 + place % 9] for place, name in enumerate(names)}
-    shown = names[: _SHOWN + 1]
     points = {
         name: [[score["labels"], score["value"], score["low"], score["high"]] for score in drawn[name].values()]
-        for name in shown
+        for name in names[: len(COLOURS)]  # the table has all
     }
-    legend: Legend = [(colours[name], name) for name in shown]
-    listed = "".join(f'<li><i style="background:{colour}"></i>{escape(name)}</li>' for colour, name in legend)
     draws = max(score["detail"].get("draws", 1) for curve in drawn.values() for score in curve.values())
     heads = "".join(f'<th class="n">{escape(size)}</th>' for size in sizes)
     rows = "".join(
@@ -103,7 +98,7 @@ def _few_labels(entry: dict[str, Any]) -> str:
     )
     return (
         f'<figure class="wide"><figcaption>Few labels <span>{said} over draws and test rows</span></figcaption>'
-        f'{lines(points, colours, what="score over number of labels")}<ul class="legend">{listed}</ul></figure>'
+        f"{lines(points, what='score over number of labels')}</figure>"
         '<details><summary>Numbers, and how many labels the free baselines need</summary><table class="scores"><thead>'
         f"<tr><th>Few labels</th>{heads}</tr></thead><tbody>{rows}{_factors(entry, sizes)}</tbody></table></details>"
     )

@@ -1,6 +1,7 @@
 """Inline SVG: curves and intervals, drawn with the colours of the page's style sheet."""
 
 import math
+from collections.abc import Sequence
 from html import escape
 
 from isotropy.evaluation.score import number, signed
@@ -8,11 +9,14 @@ from isotropy.evaluation.score import number, signed
 WIDTH, HEIGHT = 800, 300
 LEFT, RIGHT, TOP, BOTTOM = 52, 12, 10, 28
 _DIGIT = 13  # wide on a phone, where texts are larger
-# Ten colours that the colour-blind tell apart.
-COLOURS = [f"var(--c{n})" for n in range(10)]
-# Of curves beside the first, so that they differ by more than colour.
-DASHES = ["none", "9 3", "3 3", "12 3 3 3", "6 2 2 2 2 2"]
-Legend = list[tuple[str, str]]
+# Of curves, the run's first: the colour-blind tell them apart on either paper, and they differ by more than colour.
+COLOURS = ["var(--ours)", *(f"var(--c{n})" for n in range(1, 6))]
+_DASHES = ["none", "9 3", "3 3", "12 3 3 3", "6 2 2 2 2 2", "1 4"]
+_MARKERS = [
+    "M-4,0a4,4 0 1,0 8,0a4,4 0 1,0 -8,0z", "M-3.6,-3.6h7.2v7.2h-7.2z", "M0,-4.8l4.8,8.4h-9.6z", "M0,-5l5,5l-5,5l-5,-5z",
+    "M-5,-1.4h3.6v-3.6h2.8v3.6h3.6v2.8h-3.6v3.6h-2.8v-3.6h-3.6z", "M0,4.8l4.8,-8.4h-9.6z",
+]  # fmt: skip
+_MARKED = 12  # points of a curve with markers, at most
 
 
 def ticks(low: float, high: float, count: int = 4) -> list[float]:
@@ -81,8 +85,12 @@ def line(
     return "".join([*out, "</svg>"]), [name for name in reference_losses if name not in drawn]
 
 
-def lines(series: dict[str, list[list[float]]], colours: dict[str, str], *, what: str, axis: str = "labels") -> str:
-    """Return the SVG of curves of [x, value, low, high] with bands over a logarithmic axis, the first one on top."""
+def lines(series: dict[str, list[list[float]]], *, what: str, axis: str = "labels") -> str:
+    """Return the SVG of curves over a logarithmic axis with bands, the first one on top, and its legend.
+
+    Args:
+        series: by name, as many as there are COLOURS at most, points of [x, value, low, high].
+    """
     every = [point for points in series.values() for point in points]
     low, high = min(point[2] for point in every), max(point[3] for point in every)
     margin = 0.05 * ((high - low) or max(abs(high), 0.1))
@@ -108,15 +116,28 @@ def lines(series: dict[str, list[list[float]]], colours: dict[str, str], *, what
             shown, before = float(x(place)), len(said)
             out.append(f'<text x="{x(place)}" y="{HEIGHT - 8}" text-anchor="middle">{said}</text>')
     out.append(f'<text x="{LEFT - 16}" y="{HEIGHT - 8}" class="axis" text-anchor="end">{axis}</text>')
-    for place, (name, points) in reversed(list(enumerate(series.items()))):
+    for place, points in reversed(list(enumerate(series.values()))):
         edge = [f"{x(p[0])},{y(p[3])}" for p in points] + [f"{x(p[0])},{y(p[2])}" for p in reversed(points)]
-        out.append(f'<polygon class="band" style="fill:{colours[name]}" points="{" ".join(edge)}"/>')
-        path = " ".join(f"{x(p[0])},{y(p[1])}" for p in points)
-        dashes = DASHES[place % len(DASHES)] if place else "none"
-        style = f"stroke:{colours[name]};stroke-dasharray:{dashes}"
-        kind = "curve first" if not place else "curve"
-        out.append(f'<polyline class="{kind}" style="{style}" points="{path}"/>')
-    return "".join([*out, "</svg>"])
+        out.append(f'<polygon class="band" style="fill:{COLOURS[place]}" points="{" ".join(edge)}"/>')
+        out.append(_curve(place, [(x(p[0]), y(p[1])) for p in points]))
+    swatch = '<svg viewBox="0 0 36 12" role="presentation">{}</svg>'.format
+    marked = all(len(points) <= _MARKED for points in series.values())
+    listed = [
+        f"<li>{swatch(_curve(place, [('1', '6'), ('18', '6'), ('35', '6')], [1] if marked else []))}{escape(name)}</li>"
+        for place, name in enumerate(series)
+    ]
+    return "".join([*out, "</svg>", f'<ul class="legend">{"".join(listed)}</ul>'])
+
+
+def _curve(place: int, points: list[tuple[str, str]], marked: Sequence[int] | None = None) -> str:
+    """Return a curve with markers, where there are few of them, in the colour, dashes and markers of its place."""
+    colour, dashes, kind = COLOURS[place], _DASHES[place], "curve" if place else "curve first"
+    path = " ".join(map(",".join, points))
+    drawn = f'<polyline class="{kind}" style="stroke:{colour};stroke-dasharray:{dashes}" points="{path}"/>'
+    if marked is None:
+        marked = range(len(points)) if len(points) <= _MARKED else ()
+    shape = f'class="marker" style="fill:{colour}" d="{_MARKERS[place]}"'
+    return drawn + "".join(f'<path {shape} transform="translate({",".join(points[at])})"/>' for at in marked)
 
 
 def whisker(entry: dict[str, float], low: float, high: float) -> str:

@@ -80,7 +80,7 @@ def _asset(name: str) -> str:
 
 def _head(summary: dict[str, Any]) -> str:
     outcome, said = OUTCOMES[summary["headline"]["outcome"]]
-    sentences = "".join(_sentence(text) for text in summary["headline"]["sentences"])
+    sentences = "".join(sentence(text) for text in summary["headline"]["sentences"])
     if verdict := summary.get("verdict"):
         listed = [f"{one['question']}? {one['answer']}: {one['because']}" for one in verdict["answers"]]
         more = f"<p>{escape(verdict['sentence'])}</p>{sections.bullets(listed)}"
@@ -104,7 +104,8 @@ def _kicker(summary: dict[str, Any]) -> str:
     return "".join(DOT + escape(part) for part in parts)
 
 
-def _sentence(text: str) -> str:
+def sentence(text: str) -> str:
+    """Return what a page leads with: its first sentence as the title, the others below it."""
     first, rest = first_sentence(text)
     return f"<h1>{escape(first)}</h1>" + (f'<p class="lead">{escape(rest)}</p>' if rest else "")
 

@@ -10,7 +10,7 @@ from isotropy.errors import UserError
 from isotropy.evaluation.score import SEARCH, evaluator_title, guessed, number
 from isotropy.io.json_file import read_json
 from isotropy.report.figures import typeset, whisker
-from isotropy.report.html import page
+from isotropy.report.html import page, sentence
 from isotropy.report.sections import DOT, section
 from isotropy.runs.comparison_folder import ABOUT, LEADERBOARD
 from isotropy.runs.comparison_types import Board
@@ -23,6 +23,7 @@ OUTCOMES = {
     "no label": ("unproven", "Not proven: no label"),
 }
 NONE = "-"
+_WORDS = ("verdict",)  # columns of words, whose lines may be broken
 Row = dict[str, Any]
 
 
@@ -57,7 +58,7 @@ def _parts(folder: Path, board: dict[str, Any]) -> list[str]:
     listed = "".join(f"<div><dt>{what}</dt><dd>{escape(value)}</dd></div>" for what, value in facts.items())
     parts = [
         f'<header><p class="kicker">isotropy{DOT}{escape(folder.resolve().name)}</p>'
-        f'<p class="outcome {kind}">{outcome}</p><h1>{escape(found["sentence"])}</h1>'
+        f'<p class="outcome {kind}">{outcome}</p>{sentence(found["sentence"])}'
         f'<dl class="facts">{listed}</dl></header>',
         section("Leaderboard", _about(board), _table(board), _notes(board)),
     ]
@@ -75,13 +76,13 @@ def _about(board: dict[str, Any]) -> str:
             f"<p>On {board['test_rows']:,} held-out rows: the fraction of a row's ten nearest neighbours (by cosine) "
             "that two seeds of a method share. It says how far two runs agree, not which method is better.</p>"
         )
-    rows = board["rows_used"]
+    rows, metric = board["rows_used"], board["metric"]
     return (
-        f"<p>{escape(board['metric'])} of {escape(board['label'])} on {rows['test']:,} test rows, learnt from "
-        f"{rows['train']:,} rows, the same for all. Intervals are 95% intervals over test rows, draws of labels and "
-        "seeds. Few labels and search are beside; the label factor says how many times as many labels the best row "
-        "without training needs, encoders as they were drawn included. Times are CPU time: of the training, and of "
-        "embedding 1,000 rows.</p>"
+        f"<p>{escape(metric[:1].upper() + metric[1:])} of {escape(board['label'])} on {rows['test']:,} test rows, "
+        f"learnt from {rows['train']:,} rows, the same for all. Intervals are 95% intervals over test rows, draws of "
+        "labels and seeds. Few labels and search are beside; the label factor says how many times as many labels the "
+        "best row without training needs, encoders as they were drawn included. Times are CPU time: of the training, "
+        "and of embedding 1,000 rows.</p>"
     )
 
 
@@ -97,7 +98,7 @@ def _table(board: dict[str, Any]) -> str:
     heads = [*columns, "training", "embedding", "width", "verdict"]
     out = [f'<th>{"All labels" if labelled else "Same neighbours"}</th><th class="n">Score</th><th></th>']
     out += [f'<th class="n">{escape(head)}</th>' for head in heads]
-    lines = [f'<table class="scores"><thead><tr>{"".join(out)}</tr></thead><tbody>']
+    lines = [f'<table class="scores wide"><thead><tr>{"".join(out)}</tr></thead><tbody>']
     for row in rows:
         cell, trained = row.get(main), row["kind"] == "method"
         reader = (
@@ -107,9 +108,7 @@ def _table(board: dict[str, Any]) -> str:
         values += [_factor(row, size)] if labelled else []
         values += [short_time(row.get("training_seconds")), short_time(row.get("embedding_seconds"))]
         values += [NONE if row.get("width") is None else f"{row['width']:,}", escape(row.get("verdict") or NONE)]
-        cells = "".join(
-            f'<td class="n extra" data-name="{escape(head)}:">{value}</td>' for head, value in zip(heads, values)
-        )
+        cells = "".join(map(_cell, heads, values))
         bar = whisker(cell, low - margin, high + margin) if cell else ""
         lines.append(
             f'<tr class="{"ours" if trained else "base"}"><td>{escape(row["name"])}{reader}</td>'
@@ -118,41 +117,51 @@ def _table(board: dict[str, Any]) -> str:
     if labelled and board["metric"] in (guess := guessed(board)):
         same = number(guess[board["metric"]])
         texts = [same, number(guess[SEARCH]) if SEARCH in guess else NONE, *([NONE] * 5)]
-        cells = "".join(
-            f'<td class="n extra" data-name="{escape(head)}:">{one}</td>' for head, one in zip(heads, texts)
-        )
+        cells = "".join(map(_cell, heads, texts))
         lines.append(f'<tr class="base"><td>guessing</td><td class="n">{same}</td><td class="bar"></td>{cells}</tr>')
     return "".join([*lines, "</tbody></table>"])
+
+
+def _cell(head: str, text: str) -> str:
+    """Return a cell of a table whose rows are cards on a narrow page, where what is not known is left out."""
+    known = "" if text == NONE else " known"
+    words = " words" if head in _WORDS else ""
+    return f'<td class="n extra{known}{words}" data-name="{escape(head)}:">{text}</td>'
 
 
 def _few_labels(curves: Sequence[Row]) -> str:
     sizes = [line["size"] for line in curves[0]["few_labels"]]
     heads = "".join(f'<th class="n">{escape(size)}</th>' for size in sizes)
-    rows = []
+    # What is free does not depend on the method: its best is the same for all.
+    best = "".join(_cell(line["size"], _best(line)) for line in curves[0]["few_labels"])
+    rows = [f'<tr class="base"><td>best without training</td>{best}</tr>']
     for row in curves:
         lines = {line["size"]: line for line in row["few_labels"]}
-        cells = "".join(
-            f'<td class="n extra" data-name="{escape(size)}:">{_gap(lines[size]) if size in lines else NONE}</td>'
-            for size in sizes
-        )
+        cells = "".join(_cell(size, _gap(lines[size]) if size in lines else NONE) for size in sizes)
         rows.append(f'<tr class="ours"><td>{escape(row["name"])}</td>{cells}</tr>')
     return (
         "<p>Each method minus the best without training at that number of labels, paired over test rows and draws; "
         "above 0 outside the interval, training pays.</p>"
-        f'<table class="scores"><thead><tr><th>Difference</th>{heads}</tr></thead>'
+        f'<table class="scores wide"><thead><tr><th>Difference</th>{heads}</tr></thead>'
         f"<tbody>{''.join(rows)}</tbody></table>"
     )
 
 
+def _best(line: Row) -> str:
+    return f'{number(line["value"])} <span class="range below words">{escape(line["best"])}</span>'
+
+
 def _gap(line: Row) -> str:
     value, low, high = (typeset(line["difference"][name]) for name in ("value", "low", "high"))
-    return f'{value} <span class="range">{low} to {high}, {escape(line["best"])} {number(line["value"])}</span>'
+    return f'{value} <span class="range below">{low} to {high}</span>'
 
 
 def _score(score: dict[str, float] | None) -> str:
     if not score:
         return NONE
-    return f'{number(score["value"])} <span class="range">{number(score["low"])} to {number(score["high"])}</span>'
+    return (
+        f'{number(score["value"])} <span class="range below">{number(score["low"])} to {number(score["high"])}</span>'
+    )
 
 
 def _factor(row: Row, size: str) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 from isotropy.errors import counted
 from isotropy.evaluation.score import number
-from isotropy.report.figures import COLOURS, line, lines
+from isotropy.report.figures import line, lines
 
 DOT = " \N{MIDDLE DOT} "
 HEALTH = {
@@ -85,16 +85,14 @@ def spectrum(found: dict[str, Any]) -> str:
     curves = {name: list(accumulate(found[name])) for name in ("trained", "untrained") if found[name]}
     if not curves:
         return section("Spectrum", "<p>The embeddings are one point: they have no directions.</p>")
-    colours = {"trained": "var(--ours)", "untrained": COLOURS[1]}
     points = {name: [[place + 1, y, y, y] for place, y in enumerate(values)] for name, values in curves.items()}
     half = {name: 1 + sum(y < 0.5 for y in values) for name, values in curves.items()}
     said = "; ".join(f"{name}: half of it lies in {count} of {len(curves[name])}" for name, count in half.items())
-    legend = "".join(f'<li><i style="background:{colours[name]}"></i>{name}</li>' for name in points)
-    drawing = lines(points, colours, what="fraction of the spectrum over number of directions", axis="directions")
+    drawing = lines(points, what="fraction of the spectrum over number of directions", axis="directions")
     return section(
         "Spectrum",
         f'<figure class="wide"><figcaption>Fraction of the singular values in the first directions <span>{said}</span>'
-        f'</figcaption>{drawing}<ul class="legend">{legend}</ul></figure><p class="note">Of the encoder\'s vectors of '
+        f'</figcaption>{drawing}</figure><p class="note">Of the encoder\'s vectors of '
         f"{found['rows']} training rows, centred. A curve that rises at once is a collapse to few directions.</p>",
     )
 

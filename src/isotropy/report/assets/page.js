@@ -167,7 +167,9 @@ class Explorer {
     if (point !== null) this.map.bring(point);
     this.showCard();
     this.draw();
-    if (scroll) get("map").scrollIntoView({ behavior: matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth" });
+    // On a narrow page the row stands below the map, out of sight.
+    const below = get("card").offsetTop > get("view").offsetTop + get("view").offsetHeight;
+    if (scroll) get(below ? "card" : "map").scrollIntoView({ behavior: matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth" });
   }
 
   showCard() {
@@ -251,7 +253,7 @@ class Explorer {
     });
     get("search").addEventListener("input", () => this.search());
     get("search").addEventListener("keydown", (event) => {
-      if (event.key === "Enter" && this.results && this.results.length) this.select(this.results[0]);
+      if (event.key === "Enter" && this.results && this.results.length) this.select(this.results[0], true);
       if (event.key === "Escape") { event.target.value = ""; this.search(); }
     });
     get("closer").addEventListener("click", () => this.zoom(1.5));

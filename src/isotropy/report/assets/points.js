@@ -107,7 +107,8 @@ class Points {
     const named = colon > 0 && this.columns.filter((one) => one.name.toLowerCase() === name);
     if (named && named.length) named.forEach((one) => one.matches(text.slice(colon + 1).trim(), keep));
     else this.columns.forEach((one) => one.matches(text, keep));
-    return [...found].sort((a, b) => a - b);
+    // The row of that number comes before rows that hold it.
+    return [...found].sort((a, b) => (row ? (this.rows[b] === Number(row[1])) - (this.rows[a] === Number(row[1])) : 0) || a - b);
   }
 
   // How many points stand about each one on a layout, as a fraction of the densest place.
