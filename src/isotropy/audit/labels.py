@@ -15,6 +15,7 @@ from sklearn.model_selection import GroupKFold, KFold, StratifiedKFold
 from threadpoolctl import threadpool_limits
 
 from isotropy.audit import tails
+from isotropy.evaluation.rare_classes import rare_classes
 
 Floats = NDArray[np.float64]
 Rows = NDArray[np.int64]
@@ -203,7 +204,7 @@ def learnt(count: int, held: Rows, seed: int) -> Rows:
 
 def _linear(strength: float) -> Reader:
     def read(x: NDArray[np.float32], y: NDArray[np.int64], asked: NDArray[np.float32]) -> Floats:
-        with warnings.catch_warnings():
+        with rare_classes(), warnings.catch_warnings():
             # Near its minimum is near enough: labels that are wrong are not to be learnt to the end.
             warnings.simplefilter("ignore", ConvergenceWarning)
             return LogisticRegression(C=strength, max_iter=100, tol=1e-3).fit(x, y).predict_proba(asked)
@@ -216,7 +217,7 @@ def _trees(codes: NDArray[np.bool_] | None, seed: int) -> Reader:
         trees = HistGradientBoostingClassifier(
             max_iter=60, categorical_features=few_levels(codes, x), random_state=seed
         )
-        with threadpool_limits(limits=1):  # on busy cores two threads take ten times as long
+        with threadpool_limits(limits=1), rare_classes():  # on busy cores two threads take ten times as long
             return trees.fit(x, y).predict_proba(asked)
 
     return read

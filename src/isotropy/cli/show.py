@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import textwrap
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -43,6 +45,8 @@ ERR = PlainConsole(stderr=True, quiet=os.environ.get("LOCAL_RANK", "0") != "0")
 for _console in (OUT, ERR):
     if not _console.is_terminal:
         _console.width, _console.soft_wrap = _PLAIN_WIDTH, True
+# A word or two, or nothing, and blanks up to the twelfth character or further.
+_HEAD = re.compile(r"(?=.{11} )(?:\S.{0,28}?)? {2,}(?=\S)")
 # Exit code of a process that the user stopped, as shells have it.
 INTERRUPTED = 130
 # Exit code of a training that was stopped because it collapsed.
@@ -50,8 +54,27 @@ COLLAPSED = 3
 
 
 def say(text: str, style: str = "") -> None:
-    """Print one line."""
-    OUT.print(Text(visible(text), style=style))
+    """Print one line; on a terminal what does not fit goes on below what stands behind the line's head."""
+    line = visible(text)
+    OUT.print(Text(line if OUT.soft_wrap else hung(line, OUT.width), style=style))
+
+
+def hung(line: str, width: int) -> str:
+    """Return a line that begins with a head, as "verdict     healthy", broken so that the head stands alone.
+
+    Example:
+        >>> print(hung("next        open the page, or search", 26))
+        next        open the page,
+                    or search
+    """
+    head = _HEAD.match(line)
+    if head is None or len(line) <= width:
+        return line
+    indent = " " * head.end()
+    return textwrap.fill(
+        line[head.end() :], width, initial_indent=head[0], subsequent_indent=indent, break_long_words=False,
+        break_on_hyphens=False,
+    )  # fmt: skip
 
 
 @contextmanager

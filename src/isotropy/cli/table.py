@@ -35,7 +35,8 @@ def show_evidence(found: dict[str, Any]) -> None:
 def _print(title: str, heads: Sequence[str], lines: Iterable[Sequence[str | Text]]) -> None:
     table = Table(title=title, title_justify="left", title_style="", box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for place, head in enumerate(heads):
-        table.add_column(head, no_wrap=True, overflow="ellipsis" if not place else "fold")
+        # On a narrow terminal names are broken, and scores stay whole.
+        table.add_column(head, no_wrap=bool(place), overflow="fold")
     for line in lines:
         table.add_row(*line)
     OUT.print(table)

@@ -33,3 +33,11 @@ def test_slow_trees_measure_the_first_draws(monkeypatch):
     problem = Problem.of(y, y)
     rows = np.stack([problem.draw(5, number) for number in range(8)])
     assert len(boost_few(Columns(x, x, np.zeros(2, bool)), problem, rows, np.arange(80))) == 5
+
+
+def test_draws_of_one_label_of_many_classes_warn_of_nothing():
+    """scikit-learn asks whether such classes are a regression, and warnings are errors here."""
+    y = np.repeat(np.arange(30), 3)
+    x = (y[:, None] + np.random.default_rng(0).normal(size=(90, 2)) / 9).astype(np.float32)
+    found = boost(Columns(x, x, np.zeros(2, bool)), Problem.of(y, y), np.arange(0, 90, 3), np.arange(90))
+    assert found.shape == (90, 30)

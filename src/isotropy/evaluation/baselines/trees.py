@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from isotropy.evaluation.problem import Problem, Rows
+from isotropy.evaluation.rare_classes import rare_classes
 
 NAME = "boosted trees"
 MOST_LEVELS = 255  # of a category, as scikit-learn takes it natively
@@ -58,7 +59,7 @@ def boost(columns: Columns, problem: Problem, rows: Rows, test: Rows, seed: int 
         "categorical_features": columns.categorical[there] & (np.nanmax(columns.train[:, there], axis=0) < MOST_LEVELS),
         "random_state": seed,
     }
-    with threadpool_limits(limits=1):
+    with threadpool_limits(limits=1), rare_classes():
         if problem.task == "numbers":
             regressor = HistGradientBoostingRegressor(**few).fit(train, problem.train_y[rows])
             return np.asarray(regressor.predict(tested))
