@@ -22,7 +22,7 @@ from isotropy.evaluation.measured import Measured, measure
 from isotropy.evaluation.problem import Problem
 from isotropy.evaluation.resampling import Resampled, resample
 from isotropy.evaluation.task import Task
-from isotropy.finetuning.finetune import TUNED, finetune_rows
+from isotropy.finetuning.finetune import finetune_rows
 from isotropy.finetuning.held_out import parts
 from isotropy.finetuning.settings import FineTuning
 from isotropy.representation import Representation
@@ -118,15 +118,14 @@ def _tuned(
 ) -> Resampled | None:
     """Return the score of fine-tuning with all labels where held-out training rows prefer it to what is frozen.
 
-    That is the linear probe, by a standard error of the loss, and what reads the frozen embedding `z` of the training
-    rows best, by the metric on the same held-out rows.
+    That is what reads the frozen embedding `z` of the training rows best, by the metric on the same held-out rows.
     """
     data, problem, (train, test) = problem_of(name, folder)
     settings = FineTuning(epochs=1) if quick else FineTuning()
     model = finetune_rows(
         trained, stored, np.asarray(data.labels), train, task=cast(Task | None, data.task), settings=settings
     )
-    if model.detail["chosen"] != TUNED:
+    if not model.detail["passes"]:
         return None
     pairs = parts(
         problem.train_y, cast(Task, model.task), settings.validation, settings.folds, few=settings.few(trained.encoder)
@@ -135,7 +134,7 @@ def _tuned(
     assert reader is not None
     read = [_held_out(z, problem, reader[0].evaluator, *pair) for pair in pairs]
     found = model.detail["validation"]
-    if np.average(read, weights=[len(out) for _, out in pairs]) >= found[TUNED]["score"]:
+    if np.average(read, weights=[len(out) for _, out in pairs]) >= found[model.detail["chosen"]]["score"]:
         return None
     predicted = model.predictions_stored(take(stored, torch.from_numpy(test)))
     return resample([next(problem.measured(predicted))], seed=problem.seed)[0]

@@ -5,7 +5,7 @@ import pytest
 
 from isotropy.encoders import SeriesCNN, SeriesMLP
 from isotropy.finetuning import FineTuning
-from isotropy.finetuning.held_out import choose_of_few, choose_round, losses, parts, temperature
+from isotropy.finetuning.held_out import choose_of_few, losses, parts, temperature
 
 
 def test_of_few_rows_each_is_held_out_once_in_every_class():
@@ -55,21 +55,6 @@ def test_the_temperature_is_that_at_which_confidence_is_accuracy():
     codes = np.array([1] * 90 + [0] * 10)
     assert losses("classes", logits, codes).mean() == pytest.approx(
         losses("classes", 2 * logits, codes).mean(), rel=1e-3
-    )
-
-
-def test_a_round_is_chosen_only_where_it_is_better_by_a_standard_error():
-    random = np.random.default_rng(0)
-    truth = random.normal(size=400)
-    probe = (truth + random.normal(size=400))[:, None].astype(np.float32)
-    better = (truth + 0.5 * (probe[:, 0] - truth))[:, None].astype(np.float32)
-    as_good = (truth + random.permutation(probe[:, 0] - truth))[:, None].astype(np.float32)
-    assert choose_round("numbers", [probe, better, as_good], truth).round == 1
-    assert choose_round("numbers", [probe, as_good - 0.0], truth).round == 0
-    assert len(choose_round("numbers", [probe, better], truth).curve) == 2
-    right = np.where(truth[:, None] > 0, [-9, 9], [9, -9]).astype(np.float32)
-    assert choose_round("classes", [right, 2 * right], (truth > 0).astype(int)).round == 0, (
-        "both are right in every row"
     )
 
 

@@ -19,8 +19,8 @@ from isotropy.errors import UserError
 from isotropy.evaluation.score import number, with_interval
 from isotropy.evaluation.task import has_label
 from isotropy.finetuning.arms import arm_title, compare_arms, short_table
+from isotropy.finetuning.artefact import ABOUT
 from isotropy.finetuning.finetune import finetune_rows, settings_of
-from isotropy.finetuning.finetuned import ABOUT
 from isotropy.finetuning.rounds import SelfSupervised
 from isotropy.io.atomic import write_atomically
 from isotropy.representation import Representation

@@ -9,7 +9,7 @@ from isotropy.audit.run import FRAME
 from isotropy.data.readers import is_one_file
 from isotropy.data.recordings.paths import holds_recordings, is_pattern, matches
 from isotropy.errors import UserError
-from isotropy.finetuning.finetuned import ABOUT
+from isotropy.finetuning.artefact import ABOUT
 from isotropy.representation import MODEL
 from isotropy.representation.files import CONFIG, ROWS
 from isotropy.runs.file_types import FILES

@@ -12,7 +12,7 @@ from isotropy.data.stream import stream
 from isotropy.errors import UserError, counted
 from isotropy.evaluation.task import class_name
 from isotropy.finetuning import load
-from isotropy.finetuning.finetuned import ABOUT
+from isotropy.finetuning.artefact import ABOUT
 from isotropy.io.tables import writing
 from isotropy.representation import MODEL
 

@@ -22,10 +22,12 @@ from isotropy.evaluation.splits import stratified
 from isotropy.evaluation.task import has_label
 from isotropy.finetuning.average import AVERAGE
 from isotropy.finetuning.beginning import PROBE
-from isotropy.finetuning.finetune import TUNED, Progress, finetune_rows, scratch_settings
+from isotropy.finetuning.deciding import TUNED
+from isotropy.finetuning.finetune import Progress, finetune_rows, scratch_settings
 from isotropy.finetuning.finetuned import FineTuned
 from isotropy.finetuning.head import linear_model
 from isotropy.finetuning.held_out import Rows
+from isotropy.finetuning.mixture import MIXTURE
 from isotropy.finetuning.neighbours import NEAREST
 from isotropy.finetuning.settings import FineTuning
 from isotropy.representation import Representation
@@ -187,6 +189,7 @@ def sentence(found: dict[str, Any]) -> str:
     first, *others = short_table(found)
     what = {
         TUNED: "fine-tuning",
+        MIXTURE: _said_of(found["detail"][TUNED].get("shares", {})),
         PROBE: "the frozen probe, which held-out rows prefer to fine-tuning,",
         AVERAGE: "the average of what reads the frozen embedding, which held-out rows prefer to fine-tuning,",
         NEAREST: "the vote of the nearest rows in the frozen embedding, which held-out rows prefer to fine-tuning,",
@@ -201,3 +204,12 @@ def sentence(found: dict[str, Any]) -> str:
         groups[kind].append(f"{name} ({number(line['value'])})")
     said = [f"{kind} {', '.join(names)}" for kind, names in groups.items() if names]
     return f"{found['label']}: {what} reaches {number(first['value'])} ({found['metric']}): {'; '.join(said)}."
+
+
+def _said_of(shares: dict[str, float]) -> str:
+    """Return what an average is of, and what each part counts for."""
+    said = [
+        f"{'the fine-tuned network' if name == TUNED else f'the {name}'} ({share:.2f})"
+        for name, share in shares.items()
+    ]
+    return f"the average of {', '.join(said[:-1])} and {said[-1]}" if len(said) > 1 else ""

@@ -15,15 +15,13 @@ from isotropy.batch import Batch, take
 from isotropy.data.grouping import as_groups
 from isotropy.data.target_columns import brought_labels
 from isotropy.errors import UserError, nearest
-from isotropy.evaluation.metrics import score_of
 from isotropy.evaluation.task import Task, has_label
-from isotropy.finetuning.average import AVERAGE
 from isotropy.finetuning.beginning import Beginning
-from isotropy.finetuning.finetuned import FineTuned, probabilities
-from isotropy.finetuning.head import Network
-from isotropy.finetuning.held_out import Rows, choose_of_few, choose_round, losses, parts, temperature
-from isotropy.finetuning.neighbours import NEAREST, Nearest, clearly_better
-from isotropy.finetuning.rounds import Material, Rounds, SelfSupervised, Trained, train_rounds
+from isotropy.finetuning.deciding import TUNED, Candidates, decide
+from isotropy.finetuning.finetuned import Beside, FineTuned
+from isotropy.finetuning.held_out import Rows, parts
+from isotropy.finetuning.neighbours import Nearest
+from isotropy.finetuning.rounds import Material, SelfSupervised, Trained, train_rounds
 from isotropy.finetuning.settings import FineTuning
 from isotropy.finetuning.target import Target
 from isotropy.modalities import MODALITIES
@@ -32,7 +30,6 @@ from isotropy.representation.embeddings import learning_rows
 from isotropy.validation import nonnegative, whole_below
 
 Progress = Callable[[str, int, int], None]
-TUNED = "fine-tuned"
 
 
 def finetune(
@@ -54,12 +51,11 @@ def finetune(
     The head starts as the linear probe on the frozen encoder, and then all layers learn, lower ones at lower rates
     where `first_layer_rate` says so. Held-out rows choose the round: a part of the labelled rows, or each row once
     (five folds) where few have a label (`folds_below`), after which the network is fine-tuned on all of them for as
-    many passes. Where no round is better by a standard error than the probe, the frozen encoder and the probe on all
-    labelled rows are the result. Of fewer than 1,000 labels it is the average of all that reads them
-    (`evaluators.few_read`: linear probes, and labels that spread over up to 2,000 rows without one) unless a round
-    would count for 95 % beside it (`choose_of_few`). Where classes are not averaged and the most similar labelled rows
-    are right more often than either, by a standard error, their vote is. The held-out rows calibrate the probabilities;
-    an average is by them already.
+    many passes. The result is an average of the network, the probe on the frozen encoder and the vote of the most
+    similar labelled rows, each calibrated by the held-out rows, which say what it counts for (`shares_of`). Of fewer
+    than 1,000 labels it is the average of all that reads them (`evaluators.few_read`: linear probes, and labels that
+    spread over up to 2,000 rows without one; of numbers ridge regressions) unless a round would count for 95 % beside
+    it (`choose_of_few`), or, of numbers, the most similar rows are nearer by a standard error.
 
     Args:
         representation: is left as it is. data: rows as its `transform` takes them.
@@ -73,9 +69,9 @@ def finetune(
         settings: of `FineTuning`, such as `epochs=50` or `lr=1e-4`; `joint_weight` is its `joint`.
 
     Returns:
-        The model. Its `detail`: "chosen" ("fine-tuned", "frozen average", "frozen probe" or
-        "frozen neighbours"), "chosen_by", "passes", "validation" (the loss and the leading metric of each on held-out
-        rows), "rounds" (the loss after each), "labels", "seconds".
+        The model. Its `detail`: "chosen" ("average", "fine-tuned", "frozen average", "frozen probe" or
+        "frozen neighbours"), "shares" (of an average, by name), "chosen_by", "passes", "validation" (the loss and the
+        leading metric of each on held-out rows), "rounds" (the loss after each), "labels", "seconds".
 
     Raises:
         UserError: labels that cannot be learnt, rows of another schema, an unknown setting; each in one line.
@@ -180,11 +176,18 @@ def finetune_rows(
     found = _on_every_part(begin, material, pairs, ends, progress)
     # Where all readings are averaged, labels that spread speak for neighbours.
     nearest = None if begin.averaging else Nearest.of(representation, z, encoded, target, seed=seed, groups=own)
-    network, heat, detail = _decided(begin, nearest, material, pairs, found, _named("all labelled rows", progress))
-    made = representation if detail["chosen"] != TUNED else _tuned(representation, network.encoder, rows, train)
-    detail |= {"labels": len(labelled), "seconds": round(perf_counter() - begun, 1)}
+    hear = _named("all labelled rows", progress)
+    decision = decide(Candidates(begin, nearest, material, pairs, found, hear))
+    network, beside = decision.network, None
     example = example_for(network.encoder, rows, train)
-    return FineTuned(made, network.head, target, temperature=heat, detail=detail, example=example)
+    if (other := decision.beside) is not None:
+        frozen = FineTuned(representation, other.network.head, target, temperature=other.heat, example=example)
+        beside = Beside(frozen, other.share, other.average_heat)
+    made = _tuned(representation, network.encoder, rows, train) if decision.tuned else representation
+    detail = decision.detail | {"labels": len(labelled), "seconds": round(perf_counter() - begun, 1)}
+    return FineTuned(
+        made, network.head, target, temperature=decision.heat, detail=detail, example=example, beside=beside
+    )
 
 
 def _on_every_part(
@@ -214,52 +217,6 @@ def _tuned(made: Representation, encoder: nn.Module, rows: Tensor | Batch, train
     )  # fmt: skip
 
 
-def _decided(
-    begin: Beginning,
-    nearest: Nearest | None,
-    material: Material,
-    pairs: Sequence[tuple[Rows, Rows]],
-    found: Sequence[Trained],
-    hear: Callable[[int, int], None] | None,
-) -> tuple[Network, float, dict[str, Any]]:
-    """Return the network that the held-out rows choose, its temperature, and how it was chosen."""
-    target, every = material.target, np.arange(len(material.labelled))
-    if not pairs:
-        how = {"chosen": begin.name, "chosen_by": "default: too few rows to hold out", "passes": 0}
-        return begin.frozen(every), 1.0, how
-    rounds = _pooled([one.rounds for one in found])
-    encoded = np.concatenate([material.encoded[out] for _, out in pairs])
-    read = {begin.linear: rounds[0], begin.name: begin.read(pairs, rounds[0])}
-    rounds[0] = read[begin.name]
-    choose = choose_of_few if begin.name == AVERAGE else choose_round
-    choice, metric = choose(target.task, rounds, encoded), target.leading(encoded)
-    read[TUNED] = rounds[int(np.argmin(choice.curve[1:])) + 1 if len(choice.curve) > 1 else 0]
-    outputs, passes = rounds[choice.round], choice.round * found[0].passes
-    by = f"{len(encoded):,} held-out rows" if len(pairs) == 1 else f"{len(pairs)}-fold cross-validation"
-    name = TUNED if choice.round else begin.name
-    if nearest is not None:
-        read[NEAREST] = asked = nearest.read(pairs)
-        if clearly_better(asked, outputs, encoded, task=target.task, even=metric not in ("accuracy", "R2")):
-            name, outputs, passes = NEAREST, asked, 0
-    if nearest is not None and name == NEAREST:
-        network = Network(begin.representation.encoder, nearest.head(every))
-    elif name == begin.name:
-        network = begin.frozen(every)
-    elif len(pairs) == 1:
-        network = found[0].network
-    else:
-        network = train_rounds(begin(every), material, every, every[:0], passes=passes, progress=hear).network
-    # An average counts its readings by the chance that they give to held-out rows: it is calibrated already.
-    heat = temperature(outputs, encoded) if target.task == "classes" and name != AVERAGE else 1.0
-    return network, heat, {
-        "chosen": name,
-        "chosen_by": by,
-        "passes": passes,
-        "validation": {"metric": metric} | {one: _score(target, metric, read[one], encoded) for one in read},
-        "rounds": [round(loss, 5) for loss in choice.curve],
-    }  # fmt: skip
-
-
 def _named(what: str, progress: Progress | None) -> Callable[[int, int], None] | None:
     return None if progress is None else lambda done, of: progress(what, done, of)
 
@@ -267,17 +224,3 @@ def _named(what: str, progress: Progress | None) -> Callable[[int, int], None] |
 def scratch_settings(settings: FineTuning) -> FineTuning:
     """Return the settings of the same network from scratch: no layer is worth keeping, so all learn at one rate."""
     return replace(settings, first_layer_rate=1.0, frozen_epochs=0, joint=0.0)
-
-
-def _pooled(folds: Sequence[Rounds]) -> Rounds:
-    """Return the outputs of the held-out rows of all folds after each round; a fold that ended keeps its last."""
-    most = max(len(rounds) for rounds in folds)
-    return [np.concatenate([rounds[min(number, len(rounds) - 1)] for rounds in folds]) for number in range(most)]
-
-
-def _score(target: Target, metric: str, outputs: NDArray[np.float32], encoded: NDArray[Any]) -> dict[str, Any]:
-    """Return the mean loss and a metric of the outputs of held-out rows."""
-    predicted = probabilities(outputs) if target.task == "classes" else outputs[:, 0].astype(np.float64)
-    score = score_of(target.task, metric, encoded, predicted)
-    loss = float(losses(target.task, outputs, encoded).mean())
-    return {"loss": loss, "score": score if np.isfinite(score) else None}

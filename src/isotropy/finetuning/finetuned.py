@@ -1,10 +1,12 @@
 """The artefact of fine-tuning: an encoder with the head of a label, in files that need no data to predict."""
 
 import copy
+import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, NotRequired, Self, TypedDict
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -14,56 +16,17 @@ from torch import Tensor, nn
 from isotropy.batch import Batch
 from isotropy.data.target_columns import brought_labels
 from isotropy.errors import UserError, counted, plain
-from isotropy.evaluation.evaluators.few_linear import STRENGTHS
-from isotropy.evaluation.features import FORMS, WIDEST
-from isotropy.evaluation.label_graph import MOST_NODES
 from isotropy.evaluation.metrics import score_of
 from isotropy.evaluation.task import has_label
-from isotropy.finetuning.average import Average
-from isotropy.finetuning.head import Head, Network, Reader
-from isotropy.finetuning.neighbours import MOST, Neighbours
+from isotropy.finetuning.artefact import ABOUT, BESIDE, FORMAT, HEAD, About, blank_head, sizes_of
+from isotropy.finetuning.head import Network, Reader
+from isotropy.finetuning.mixture import Both, mean_of
+from isotropy.finetuning.neighbours import Neighbours
 from isotropy.finetuning.target import Target
-from isotropy.io.json_file import Count
 from isotropy.modalities import MODALITIES
 from isotropy.representation import Representation, embed_groups, embed_rows, repeated, steady_chunk
 from isotropy.representation import load as load_representation
-from isotropy.representation.files import Rows, Weights, fill, read_about, write, write_weights
-
-ABOUT, HEAD = "finetuned.json", "head.safetensors"
-FORMAT = 1
-
-
-class NeighboursSpec(TypedDict):
-    """The sizes of a head of neighbours; where there are none the head is linear."""
-
-    inner: Annotated[int, range(1, WIDEST + 1)]
-    rows: Annotated[int, range(1, MOST + 1)]
-
-
-class AverageSpec(TypedDict):
-    """The sizes of a head that averages several readings."""
-
-    lines: Annotated[int, range(1, FORMS * len(STRENGTHS) + 1)]
-    graphs: list[Annotated[int, range(1, WIDEST + 1)]]
-    nodes: Annotated[int, range(MOST_NODES + 1)]
-
-
-class About(TypedDict):
-    """finetuned.json."""
-
-    format: Count
-    label: str
-    task: Literal["classes", "numbers"]
-    classes: list[str | float | bool]
-    mean: float
-    spread: float
-    temperature: float
-    chunk: NotRequired[Rows | None]
-    detail: dict[str, Any]
-    encoder: Weights
-    head: Weights
-    neighbours: NotRequired[NeighboursSpec | None]
-    average: NotRequired[AverageSpec | None]
+from isotropy.representation.files import fill, read_about, write, write_weights
 
 
 class FineTuned:
@@ -78,6 +41,7 @@ class FineTuned:
         detail: how it was chosen, JSON-able; see `finetune`.
         chunk: rows that go through the network at once; by default what `steady_chunk` finds.
         example: stored rows for that; by default random ones of the modality.
+        beside: another model of the same label, whose predictions are averaged with the network's.
 
     Attributes:
         label, task, classes: the label's name, "classes" or "numbers", and the names of the classes in order.
@@ -96,6 +60,7 @@ class FineTuned:
     def __init__(
         self, representation: Representation, head: Reader, target: Target, *, temperature: float = 1.0,
         detail: Mapping[str, Any] | None = None, chunk: int | None = None, example: Tensor | Batch | None = None,
+        beside: "Beside | None" = None,
     ) -> None:  # fmt: skip
         self.representation = representation
         self.head = copy.deepcopy(head).float().eval().to(representation.device)
@@ -109,6 +74,7 @@ class FineTuned:
             rows = example_rows(preprocess.shape, count) if example is None else repeated(example, count)
             chunk = steady_chunk(self._network, self._to_input, rows)
         self._chunk = chunk
+        self.beside = beside
 
     @property
     def label(self) -> str:
@@ -129,16 +95,23 @@ class FineTuned:
         """Move the network to a device."""
         self.representation.to(device)
         self.head.to(device)
+        if self.beside is not None:
+            self.beside.model.to(device)
         return self
 
     def outputs_stored(self, rows: Tensor | Batch) -> NDArray[np.float32]:
-        """Return logits at the temperature (N, K), or standardised numbers (N, 1), of rows as they are stored."""
+        """Return calibrated logits (N, K), or standardised numbers (N, 1), of rows as they are stored."""
         groups = self.representation.preprocess.together(rows)
 
         def outputs(some: Tensor | Batch) -> NDArray[np.float32]:
             return embed_rows(self._network, self._to_input, some, self._chunk)
 
-        return embed_groups(outputs, groups) / np.float32(self.temperature)
+        own = embed_groups(outputs, groups) / np.float32(self.temperature)
+        if self.beside is None:
+            return own
+        share, heat = self.beside.share, self.beside.temperature
+        said = [torch.from_numpy(one).double() for one in (own, self.beside.model.outputs_stored(rows))]
+        return (mean_of(self.task, said, [1 - share, share]) / heat).float().numpy()
 
     def _outputs(self, values: Any) -> NDArray[np.float32]:
         return self.outputs_stored(self.representation.stored(values))
@@ -194,6 +167,11 @@ class FineTuned:
         `isotropy.load` reads the encoder alone from the same folder.
         """
         place = Path(folder)
+        beside: dict[str, Any] | None = None
+        if self.beside is not None:
+            self.beside.model.save(place / BESIDE)
+            beside = {"share": self.beside.share, "temperature": self.beside.temperature}
+            beside["sha256"] = _digest(place / BESIDE / ABOUT)
         digest = write_weights({"": self.head}, place / HEAD)
         self.representation.save(place)
         model = read_about(place / "model.json")
@@ -209,10 +187,23 @@ class FineTuned:
             "detail": self.detail,
             "encoder": {"sha256": model["weights"]["sha256"]},
             "head": {"file": HEAD, "sha256": digest},
-            "neighbours": self.head.sizes if isinstance(self.head, Neighbours) else None,
-            "average": self.head.sizes if isinstance(self.head, Average) else None,
+            **sizes_of(self.head),
+            "beside": beside,
         }
         write(place / ABOUT, json.dumps(about, indent=1, allow_nan=False).encode())
+
+
+@dataclass(frozen=True)
+class Beside:
+    """What predicts beside a network.
+
+    Attributes:
+        model: of the same label. share: what it counts for, above 0 and below 1. temperature: of the average's logits.
+    """
+
+    model: FineTuned
+    share: float
+    temperature: float = 1.0
 
 
 def load(
@@ -226,13 +217,17 @@ def load(
     Raises:
         UserError: a missing, damaged or foreign file, named.
     """
-    folder = Path(folder)
+    return _loaded(Path(folder), encoder, device, alone=False)
+
+
+def _loaded(folder: Path, encoder: nn.Module | None, device: torch.device | str | None, *, alone: bool) -> FineTuned:
+    """Return the network in `folder`, with what is beside it unless it is itself beside another."""
     about = read_about(folder / ABOUT, About, wanted="a fine-tuned network")
     representation = load_representation(folder, encoder, device=device)
     model = read_about(folder / "model.json")
     try:
         target = Target(about["label"], about["task"], tuple(about["classes"]), about["mean"], about["spread"])
-        head = _blank_head(about, representation.width, target)
+        head = blank_head(about, representation.width, target)
         if not (about["spread"] > 0 and about["temperature"] > 0):
             raise ValueError("spread and temperature must be above 0")
         if (len(target.classes) < 2) != (target.task == "numbers"):
@@ -244,22 +239,34 @@ def load(
     fill(head, folder / HEAD, about["head"]["sha256"], ABOUT)
     if not all(bool(x.isfinite().all()) for x in head.state_dict().values()):
         raise UserError(f"{folder / HEAD}: damaged, or not an artefact of isotropy (a number is not finite)")
-    if isinstance(head, Neighbours) and not head.answers_are_classes():
+    asked = head.nearest if isinstance(head, Both) else head
+    if isinstance(asked, Neighbours) and not asked.answers_are_classes():
         raise UserError(f"{folder / HEAD}: damaged, or not an artefact of isotropy (an answer is no class)")
+    beside = None
+    if (other := about.get("beside")) is not None:
+        beside = _beside(folder, other, target, encoder, device, alone)
     # Models of older versions do not say the chunk.
     temperature, detail, chunk = about["temperature"], about["detail"], about.get("chunk")
-    return FineTuned(representation, head, target, temperature=temperature, detail=detail, chunk=chunk)
+    return FineTuned(representation, head, target, temperature=temperature, detail=detail, chunk=chunk, beside=beside)
 
 
-def _blank_head(about: Mapping[str, Any], width: int, target: Target) -> Reader:
-    classes = len(target.classes)
-    if (average := about.get("average")) is not None:
-        if len(average["graphs"]) > FORMS:
-            raise ValueError(f"an average of {len(average['graphs'])} graphs")
-        return Average(width, average["lines"], average["graphs"], average["nodes"], classes)
-    if (neighbours := about.get("neighbours")) is not None:
-        return Neighbours(width, neighbours["inner"], neighbours["rows"], classes)
-    return Head(width, target.width)
+def _beside(
+    folder: Path, spec: Mapping[str, Any], target: Target, encoder: nn.Module | None,
+    device: torch.device | str | None, alone: bool,
+) -> Beside:  # fmt: skip
+    """Return what stands beside the model in `folder`, as `spec` tells: of the same label, and with none beside it."""
+    share, temperature = spec["share"], spec["temperature"]
+    wrong = "a model beside a model beside" if alone else "a share must be between 0 and 1, a temperature above 0"
+    if alone or not (0 < share < 1 and temperature > 0):
+        raise UserError(f"{folder / ABOUT}: damaged, or not an artefact of isotropy ({wrong})")
+    found = _loaded(folder / BESIDE, encoder, device, alone=True)
+    if _digest(folder / BESIDE / ABOUT) != spec["sha256"] or found.target != target:
+        raise UserError(f"{folder / BESIDE / ABOUT}: belongs to another model than {ABOUT} above it")
+    return Beside(found, share, temperature)
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def probabilities(logits: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -13,6 +13,7 @@ from isotropy.evaluation.features import Features, affine, corners
 from isotropy.evaluation.problem import Problem
 from isotropy.evaluation.splits import stratified
 from isotropy.finetuning.average import Average
+from isotropy.finetuning.mixture import Both
 from isotropy.finetuning.neighbours import Neighbours
 from isotropy.finetuning.steady import steady_linear
 from isotropy.finetuning.target import Target
@@ -116,7 +117,7 @@ def linear_model(
     return fit_linear(Features(z[rows], test), problem, like)
 
 
-Reader = Head | Neighbours | Average  # of an embedding
+Reader = Head | Neighbours | Both | Average  # of an embedding
 
 
 class Network(nn.Module):

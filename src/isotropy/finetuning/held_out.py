@@ -17,7 +17,6 @@ from isotropy.evaluation.task import Task
 Rows = NDArray[np.int64]
 Floats = NDArray[np.float64]
 _TEMPERATURE_ROWS = 5000
-_LEAST_GAIN = 1e-3  # nats, or of a variance of 1: a probe that is right in every held-out row needs no more
 _COLDEST, _HOTTEST = 0.05, 20.0
 _SURE = 0.95
 _LEAST_VARIANCE = 1e-12
@@ -129,26 +128,6 @@ class Choice:
     curve: tuple[float, ...]
 
 
-def choose_round(task: Task, rounds: Sequence[NDArray[np.float32]], encoded: NDArray[Any]) -> Choice:
-    """Return the round of lowest loss, or 0 where it is lower than the probe's by less than a standard error or .001.
-
-    Args:
-        task: of the label. rounds: outputs (N, K) of the held-out rows after each round, from 0 on.
-        encoded: their labels (N,).
-
-    Example:
-        >>> rounds = [np.full((50, 1), value, dtype=np.float32) for value in (1.0, 0.5, 0.7)]
-        >>> choose_round("numbers", rounds, np.zeros(50)).round
-        1
-    """
-    found = [losses(task, outputs, encoded) for outputs in rounds]
-    curve = tuple(float(one.mean()) for one in found)
-    best = int(np.argmin(curve))
-    gain = found[0] - found[best]
-    error = float(gain.std() / np.sqrt(len(gain)))
-    return Choice(best if gain.mean() > max(error, _LEAST_GAIN) else 0, curve)
-
-
 def choose_of_few(task: Task, rounds: Sequence[NDArray[np.float32]], encoded: NDArray[Any]) -> Choice:
     """Return the round of lowest loss if it counts for 95 % beside round 0 in an average of the two, or 0.
 
@@ -157,7 +136,8 @@ def choose_of_few(task: Task, rounds: Sequence[NDArray[np.float32]], encoded: ND
     whose variance is that of all held-out rows.
 
     Args:
-        task, rounds, encoded: as of `choose_round`.
+        task: of the label. rounds: outputs (N, K) of the held-out rows after each round, from 0 on.
+        encoded: their labels (N,).
 
     Source: pseudo-BMA+, see `average_weights`.
 
