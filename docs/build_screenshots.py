@@ -70,11 +70,27 @@ def keep(page: Page, name: str) -> None:
 
 
 def pick(page: Page) -> None:
-    """Take a row on the map, by the search."""
+    """Take a row on the map, by the search, without the scrolling that Enter begins."""
+    page.emulate_media(reduced_motion="reduce")
     page.locator("#search").fill(f"#{ROW}")
     page.locator("#search").press("Enter")
     page.locator("#search").fill("")
     page.locator("#search").blur()
+
+
+def pictures(runs: Path) -> None:
+    """Write the pictures of the pages of these runs."""
+    with opened(runs / "demo" / "report.html", 860, 1170) as page:
+        keep(page, "report-digits")
+    for run, picture in (("demo", "digits-map"), ("tumours", "table"), ("walk", "recording")):
+        with opened(runs / run / "report.html", 1000, 800) as page:
+            pick(page)
+            page.evaluate("document.getElementById('map').scrollIntoView()")
+            keep(page, f"report-{picture}")
+    with opened(runs / "unlabelled" / "report.html", 900, 987) as page:
+        pick(page)
+        page.evaluate("scrollTo(0, 0)")
+        keep(page, "report-unlabelled")
 
 
 def main() -> None:
@@ -92,18 +108,7 @@ def main() -> None:
         ):
             print(line, flush=True)
             isotropy(line, folder)
-        runs = folder / "runs"
-        with opened(runs / "demo" / "report.html", 860, 1170) as page:
-            keep(page, "report-digits")
-        for run, picture in (("demo", "digits-map"), ("tumours", "table"), ("walk", "recording")):
-            with opened(runs / run / "report.html", 1000, 800) as page:
-                pick(page)
-                page.evaluate("document.getElementById('map').scrollIntoView()")
-                keep(page, f"report-{picture}")
-        with opened(runs / "unlabelled" / "report.html", 900, 987) as page:
-            pick(page)
-            page.evaluate("scrollTo(0, 0)")
-            keep(page, "report-unlabelled")
+        pictures(folder / "runs")
 
 
 if __name__ == "__main__":

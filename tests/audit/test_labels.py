@@ -94,3 +94,10 @@ def test_a_label_that_is_read_no_better_than_by_guessing_is_noted(task):
         assert bool(said) == noted and all(one.startswith("label label: ") and "read right in" in one for one in said)
     rare = (x[:, 0] + 2 * np.random.default_rng(1).normal(size=180) > 5.5).astype(int)
     assert rare.mean() < 0.2 and note not in issues_of(Given(x, labels=rare, task="classes")).notes
+
+
+def test_classes_of_a_row_or_two_are_read_without_a_question_whether_they_are_numbers():
+    """scikit-learn asks it in a warning, and warnings are errors here."""
+    x = np.random.default_rng(0).normal(size=(60, 3)).astype(np.float32)
+    for read in (labels._linear(1.0), labels._trees(None, 0)):
+        assert read(x, np.arange(60) % 36, x).shape == (60, 36)

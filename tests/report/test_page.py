@@ -290,6 +290,19 @@ def test_enter_takes_the_first_row_that_was_found_and_shows_it_on_a_phone_too(br
             until(page, f"{top} >= 0 && {bottom} <= innerHeight")
 
 
+def test_a_row_that_is_chosen_in_sight_moves_nothing_and_one_out_of_sight_moves_the_map_no_further_than_needed(page):
+    box = page.locator("#canvas").bounding_box()
+    places = {row: page.evaluate(f"explorer.where({row})") for row in range(ROWS)}
+    lowest = max(places, key=lambda row: places[row][1])
+    page.evaluate(f"explorer.select({lowest})")
+    moved = [b - a for a, b in zip(places[lowest], page.evaluate(f"explorer.where({lowest})"))]
+    assert max(map(abs, moved)) < 0.03 * box["height"]
+    page.evaluate("explorer.map.moveBy(0, 500)")
+    page.evaluate(f"explorer.select({lowest})")
+    left, top = page.evaluate(f"explorer.where({lowest})")
+    assert box["y"] + 0.9 * box["height"] < top < box["y"] + box["height"]
+
+
 def test_the_keyboard_moves_zooms_and_chooses(page):
     canvas = page.locator("#canvas")
     page.locator("#whole").focus()

@@ -393,7 +393,9 @@ def test_what_makes_a_run_longer_is_longer_than_it_was(probed):
     verdict = {"name": "healthy", "sentence": "", "answers": [{"question": "still learning", "answer": "yes"}]}
     summary = {"name": "runs/r", "headline": {"outcome": "beats"}, "evidence": [found], "verdict": verdict}
     *_, following = answers(summary | {"recipe": {"train": {"epochs": 90.0}}})
-    assert following["because"] == "It still learns: isotropy fit --resume runs/r --epochs 270"
+    assert following["because"] == (
+        "It still learns: isotropy fit --resume runs/r --epochs 270. For kind take the embedding with all labels."
+    )
 
 
 def test_an_untrained_encoder_that_is_better_is_not_free_and_takes_nothing_away(probed):

@@ -171,7 +171,8 @@ def _next(summary: dict[str, Any]) -> dict[str, str]:
         return _answer(question, "probe a label", f"isotropy probe {run} DATA --label COLUMN", "open")
     if "recipe" in summary and any(one["answer"] == "yes" for one in _asked(summary, LEARNING)):
         more = longer(summary["recipe"]["train"]["epochs"])
-        return _answer(question, "train longer", f"It still learns: isotropy fit --resume {run} {more}", "open")
+        said = f"It still learns: isotropy fit --resume {run} {more}. {_said(summary['evidence'])}"
+        return _answer(question, "train longer", said.strip(), "open")
     if not any(map(_is_ahead, summary["evidence"])):
         return _answer(question, "take what is free", _instead(summary["evidence"], run), "open")
     use = f"{_said(summary['evidence'])}isotropy embed {run} DATA --out embeddings.parquet"

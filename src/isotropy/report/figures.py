@@ -118,7 +118,8 @@ def lines(series: dict[str, list[list[float]]], *, what: str, axis: str = "label
     out.append(f'<text x="{LEFT - 16}" y="{HEIGHT - 8}" class="axis" text-anchor="end">{axis}</text>')
     for place, points in reversed(list(enumerate(series.values()))):
         edge = [f"{x(p[0])},{y(p[3])}" for p in points] + [f"{x(p[0])},{y(p[2])}" for p in reversed(points)]
-        out.append(f'<polygon class="band" style="fill:{COLOURS[place]}" points="{" ".join(edge)}"/>')
+        kind = "band beside" if place else "band"
+        out.append(f'<polygon class="{kind}" style="fill:{COLOURS[place]}" points="{" ".join(edge)}"/>')
         out.append(_curve(place, [(x(p[0]), y(p[1])) for p in points]))
     swatch = '<svg viewBox="0 0 36 12" role="presentation">{}</svg>'.format
     marked = all(len(points) <= _MARKED for points in series.values())

@@ -9,7 +9,6 @@ from threadpoolctl import threadpool_limits
 
 from isotropy.evaluation.features import Features
 from isotropy.evaluation.problem import Problem
-from isotropy.evaluation.rare_classes import rare_classes
 from isotropy.evaluation.score import Measurement
 
 HIDDEN, STEPS = 256, 300
@@ -34,7 +33,7 @@ def mlp(candidate: Any, problem: Problem) -> Iterator[Measurement]:
     mean, spread = (target.mean(), target.std() or 1.0) if problem.task == "numbers" else (0, 1)
     model = MLPRegressor if problem.task == "numbers" else MLPClassifier
     network = model(hidden_layer_sizes=(HIDDEN,), max_iter=STEPS, early_stopping=early, random_state=problem.seed)
-    with threadpool_limits(limits=1), rare_classes(), warnings.catch_warnings():
+    with threadpool_limits(limits=1), warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         network.fit(form.train, (target - mean) / spread if problem.task == "numbers" else target)
     if problem.task == "numbers":

@@ -180,10 +180,10 @@ class PointMap {
   }
 
   bring(point) {
-    const [x, y] = this.place(point), margin = 0.06 * this.side;
-    if (x > margin && y > margin && x < this.canvas.width - margin && y < this.canvas.height - margin) return;
-    this.x = this.layout.places[2 * point];
-    this.y = this.layout.places[2 * point + 1];
+    // No further than needed: the rows around it are to stay in sight.
+    const [x, y] = this.place(point), margin = 0.02 * this.side;
+    const inside = (at, end) => Math.min(Math.max(at, margin), end - margin) - at;
+    this.moveBy(inside(x, this.canvas.width) / this.ratio, inside(y, this.canvas.height) / this.ratio);
   }
 }
 
