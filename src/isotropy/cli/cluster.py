@@ -58,7 +58,7 @@ def _table(found: RunClusters) -> Table:
     heads = ["cluster", "rows", *(["found again"] if refound else []), *found.labels, *found.means]
     for place, head in enumerate(heads):
         table.add_column(head, justify="right" if place < 2 + refound else "left", no_wrap=place < 2 + refound)
-    table.add_column("what distinguishes it", ratio=1)
+    table.add_column("what distinguishes it", ratio=1, overflow="fold")
     table.add_column("typical rows")
     for number, size in enumerate(clusters.sizes[:_MOST_SHOWN]):
         cells = [str(number), f"{size:,}"]

@@ -34,8 +34,8 @@ _NUMBERS = re.compile(r"\s*\d+\s*(-\s*\d+\s*)?(,\s*\d+\s*(-\s*\d+\s*)?)*")
 _TRIED = 256
 # Queries that are shown; a file holds all.
 _SHOWN = 10
-# Characters of a line before what a row is.
-_BEFORE = 24
+# Characters of a line beside the row's number, before what a row is: blanks and the score.
+_BEFORE = 12
 
 
 @dataclass(frozen=True)
@@ -198,7 +198,8 @@ def _show(found: _Found, number: int) -> None:
     """Print a query, and its neighbours below it."""
     rows = found.indices[number].tolist()
     texts = [in_line(column[row]) for column in found.beside.values() for row in rows]
-    width = max(30, OUT.width - _BEFORE - sum(2 + max(map(len, texts), default=0) for _ in found.beside))
+    before = _BEFORE + max((len(str(row)) for row in rows), default=0)
+    width = max(30, OUT.width - before - sum(2 + max(map(len, texts), default=0) for _ in found.beside))
     query, lines = "", [""] * len(rows)
     if found.data is not None and found.queries is not None:
         query, lines = described(found.data, found.queries, found.places[number], rows, width)
