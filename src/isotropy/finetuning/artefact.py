@@ -8,9 +8,10 @@ from isotropy.evaluation.features import FORMS, WIDEST
 from isotropy.evaluation.label_graph import MOST_NODES
 from isotropy.finetuning.average import Average
 from isotropy.finetuning.head import Head, Reader
-from isotropy.finetuning.mixture import Both
+from isotropy.finetuning.mixture import Several
 from isotropy.finetuning.neighbours import MOST, Neighbours
 from isotropy.finetuning.target import Target
+from isotropy.finetuning.trees import LARGEST_TREE, MOST_CLASSES, MOST_ROUNDS, Trees
 from isotropy.io.json_file import Count
 from isotropy.representation.files import Rows, Weights
 
@@ -20,10 +21,19 @@ FORMAT = 1
 
 
 class NeighboursSpec(TypedDict):
-    """The sizes of a head of neighbours, by itself or beside a linear one; where there are none the head is linear."""
+    """The sizes of a head of neighbours."""
 
     inner: Annotated[int, range(1, WIDEST + 1)]
     rows: Annotated[int, range(1, MOST + 1)]
+
+
+class TreesSpec(TypedDict):
+    """The sizes of a head of boosted trees."""
+
+    skipped: Count
+    rounds: Annotated[int, range(1, MOST_ROUNDS + 1)]
+    nodes: Annotated[int, range(1, LARGEST_TREE + 1)]
+    depth: Annotated[int, range(LARGEST_TREE)]
 
 
 class AverageSpec(TypedDict):
@@ -57,23 +67,26 @@ class About(TypedDict):
     encoder: Weights
     head: Weights
     neighbours: NotRequired[NeighboursSpec | None]
-    both: NotRequired[NeighboursSpec | None]
+    trees: NotRequired[TreesSpec | None]
+    readers: NotRequired[list[Literal["linear", "neighbours", "trees"]] | None]
     average: NotRequired[AverageSpec | None]
     beside: NotRequired[BesideSpec | None]
 
 
 def sizes_of(head: Reader) -> dict[str, Any]:
-    """Return what `About` says of a head's sizes.
+    """Return what `About` says of a head's sizes; by itself a linear one has none.
 
     Example:
         >>> sizes_of(Head(4, 3))
-        {'neighbours': None, 'both': None, 'average': None}
+        {'neighbours': None, 'trees': None, 'average': None, 'readers': None}
     """
-    return {
-        "neighbours": head.sizes if isinstance(head, Neighbours) else None,
-        "both": head.nearest.sizes if isinstance(head, Both) else None,
-        "average": head.sizes if isinstance(head, Average) else None,
-    }
+    parts = dict(head.readers.items()) if isinstance(head, Several) else {"": head}
+    sizes: dict[str, Any] = dict.fromkeys(("neighbours", "trees", "average", "readers"))
+    for part in parts.values():
+        for name, kind in (("neighbours", Neighbours), ("trees", Trees), ("average", Average)):
+            if isinstance(part, kind):
+                sizes[name] = part.sizes
+    return sizes | {"readers": list(parts) if isinstance(head, Several) else None}
 
 
 def blank_head(about: Mapping[str, Any], width: int, target: Target) -> Reader:
@@ -83,8 +96,16 @@ def blank_head(about: Mapping[str, Any], width: int, target: Target) -> Reader:
         if len(average["graphs"]) > FORMS:
             raise ValueError(f"an average of {len(average['graphs'])} graphs")
         return Average(width, average["lines"], average["graphs"], average["nodes"], classes)
+    readers = about.get("readers")
+    made: dict[str, Any] = {"linear": Head(width, target.width)}
     if (neighbours := about.get("neighbours")) is not None:
-        return Neighbours(width, neighbours["inner"], neighbours["rows"], classes)
-    if (both := about.get("both")) is not None:
-        return Both(Head(width, target.width), Neighbours(width, both["inner"], both["rows"], classes))
-    return Head(width, target.width)
+        made["neighbours"] = Neighbours(width, neighbours["inner"], neighbours["rows"], classes)
+    if (trees := about.get("trees")) is not None:
+        if trees["skipped"] >= width or classes > MOST_CLASSES:
+            raise ValueError("trees on other columns, or of more classes, than there are")
+        made["trees"] = Trees(width, outputs=target.width, **trees)
+    if readers is None:
+        return next(reversed(made.values()))
+    if len(set(readers)) < 2 or not set(readers) <= set(made):
+        raise ValueError(f"readers {', '.join(map(repr, readers))}")
+    return Several({name: made[name] for name in readers}, target.task)

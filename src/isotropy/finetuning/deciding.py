@@ -14,10 +14,11 @@ from isotropy.finetuning.beginning import PROBE, Beginning
 from isotropy.finetuning.finetuned import probabilities
 from isotropy.finetuning.head import Network, Reader
 from isotropy.finetuning.held_out import Rows, choose_of_few, losses, temperature
-from isotropy.finetuning.mixture import MIXTURE, Both, mean_of, shares_of
+from isotropy.finetuning.mixture import MIXTURE, Several, mean_of, shares_of
 from isotropy.finetuning.neighbours import NEAREST, Nearest, clearly_better
 from isotropy.finetuning.rounds import Material, Rounds, Trained, train_rounds
 from isotropy.finetuning.target import Target
+from isotropy.finetuning.trees import TREES, Boosting
 
 TUNED = "fine-tuned"
 _LEAST_GAIN = 1e-3  # nats, or of a variance of 1: a network that is better by less is the probe once more
@@ -59,13 +60,15 @@ class Candidates:
     """What may read a row in the end, and what each says of held-out rows.
 
     Attributes:
-        begin, nearest: make the readers of the frozen embedding; `nearest` is None where labels that spread speak for
-            neighbours. material: what is learnt from. pairs: places among the labelled rows, learnt from and held out.
+        begin, nearest, boosting: make the readers of the frozen embedding; `nearest` is None where labels that spread
+            speak for neighbours, `boosting` where trees are not asked. material: what is learnt from.
+        pairs: places among the labelled rows, learnt from and held out.
         found: the network that was fine-tuned beside each. hear: is told of fine-tuning on all rows.
     """
 
     begin: Beginning
     nearest: Nearest | None
+    boosting: Boosting | None
     material: Material
     pairs: Sequence[tuple[Rows, Rows]]
     found: Sequence[Trained]
@@ -148,13 +151,15 @@ def _of_few(candidates: Candidates, rounds: Rounds) -> Decision:
 
 
 def _average(candidates: Candidates, rounds: Rounds) -> Decision:
-    """Average the fine-tuned network, if a round is better than none, with the frozen probe and neighbours."""
+    """Average the fine-tuned network, if a round is better than none, with what reads the frozen embedding."""
     nearest, task, encoded = candidates.nearest, candidates.target.task, candidates.encoded()
     assert nearest is not None
     curve = [float(losses(task, outputs, encoded).mean()) for outputs in rounds]
     best = int(np.argmin(curve))
     read = {TUNED: rounds[best]} if curve[best] < curve[0] - _LEAST_GAIN else {}
     read |= {PROBE: rounds[0], NEAREST: nearest.read(candidates.pairs)}
+    if candidates.boosting is not None:
+        read[TREES] = candidates.boosting.read(candidates.pairs)
     heats = {name: temperature(outputs, encoded) if task == "classes" else 1.0 for name, outputs in read.items()}
     calm = [outputs / np.float32(heats[name]) for name, outputs in read.items()]
     found = shares_of(task, calm, encoded)
@@ -181,13 +186,23 @@ def _frozen_head(
     candidates: Candidates, nearest: Nearest, shares: dict[str, float], heats: dict[str, float]
 ) -> tuple[Reader | None, float]:
     """Return what reads the frozen embedding, and its temperature; None where nothing of it counts."""
-    every = candidates.every
-    probe = candidates.begin.head(every) if PROBE in shares else None
-    asked = nearest.head(every) if NEAREST in shares else None
-    if probe is None or asked is None:
-        return probe or asked, heats[PROBE if asked is None else NEAREST]
-    share = shares[PROBE] / (shares[PROBE] + shares[NEAREST])
-    return Both(probe, asked, shares=(share, 1 - share), heats=(heats[PROBE], heats[NEAREST])), 1.0
+    every, boosting = candidates.every, candidates.boosting
+    made: dict[str, tuple[str, Reader]] = {}
+    if PROBE in shares:
+        made["linear"] = PROBE, candidates.begin.head(every)
+    if NEAREST in shares:
+        made["neighbours"] = NEAREST, nearest.head(every)
+    if boosting is not None and TREES in shares:
+        made["trees"] = TREES, boosting.head(every)
+    if len(made) < 2:
+        return next(((head, heats[name]) for name, head in made.values()), (None, 1.0))
+    whole = sum(shares[name] for name, _ in made.values())
+    return Several(
+        {kind: head for kind, (_, head) in made.items()},
+        candidates.target.task,
+        shares=[shares[name] / whole for name, _ in made.values()],
+        heats=[heats[name] for name, _ in made.values()],
+    ), 1.0
 
 
 def _pooled(folds: Sequence[Rounds]) -> Rounds:

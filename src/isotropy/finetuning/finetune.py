@@ -24,6 +24,7 @@ from isotropy.finetuning.neighbours import Nearest
 from isotropy.finetuning.rounds import Material, SelfSupervised, Trained, train_rounds
 from isotropy.finetuning.settings import FineTuning
 from isotropy.finetuning.target import Target
+from isotropy.finetuning.trees import Boosting
 from isotropy.modalities import MODALITIES
 from isotropy.representation import Representation, embed_together, example_for
 from isotropy.representation.embeddings import learning_rows
@@ -51,8 +52,9 @@ def finetune(
     The head starts as the linear probe on the frozen encoder, and then all layers learn, lower ones at lower rates
     where `first_layer_rate` says so. Held-out rows choose the round: a part of the labelled rows, or each row once
     (five folds) where few have a label (`folds_below`), after which the network is fine-tuned on all of them for as
-    many passes. The result is an average of the network, the probe on the frozen encoder and the vote of the most
-    similar labelled rows, each calibrated by the held-out rows, which say what it counts for (`shares_of`). Of fewer
+    many passes. The result is an average of the network, the probe on the frozen encoder, the vote of the most similar
+    labelled rows and, for tables that are joined with their columns, boosted trees on these, each calibrated by the
+    held-out rows, which say what it counts for (`shares_of`). Of fewer
     than 1,000 labels it is the average of all that reads them (`evaluators.few_read`: linear probes, and labels that
     spread over up to 2,000 rows without one; of numbers ridge regressions) unless a round would count for 95 % beside
     it (`choose_of_few`), or, of numbers, the most similar rows are nearer by a standard error.
@@ -69,9 +71,10 @@ def finetune(
         settings: of `FineTuning`, such as `epochs=50` or `lr=1e-4`; `joint_weight` is its `joint`.
 
     Returns:
-        The model. Its `detail`: "chosen" ("average", "fine-tuned", "frozen average", "frozen probe" or
-        "frozen neighbours"), "shares" (of an average, by name), "chosen_by", "passes", "validation" (the loss and the
-        leading metric of each on held-out rows), "rounds" (the loss after each), "labels", "seconds".
+        The model. Its `detail`: "chosen" ("average", "fine-tuned", "frozen average", "frozen probe",
+        "frozen neighbours" or "boosted trees on the columns"), "shares" (of an average, by name), "chosen_by",
+        "passes", "validation" (the loss and the leading metric of each on held-out rows), "rounds" (the loss after
+        each), "labels", "seconds".
 
     Raises:
         UserError: labels that cannot be learnt, rows of another schema, an unknown setting; each in one line.
@@ -177,7 +180,8 @@ def finetune_rows(
     # Where all readings are averaged, labels that spread speak for neighbours.
     nearest = None if begin.averaging else Nearest.of(representation, z, encoded, target, seed=seed, groups=own)
     hear = _named("all labelled rows", progress)
-    decision = decide(Candidates(begin, nearest, material, pairs, found, hear))
+    boosting = Boosting.of(representation, z, encoded, target, seed=seed)
+    decision = decide(Candidates(begin, nearest, boosting, material, pairs, found, hear))
     network, beside = decision.network, None
     example = example_for(network.encoder, rows, train)
     if (other := decision.beside) is not None:

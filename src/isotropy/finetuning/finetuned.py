@@ -20,9 +20,10 @@ from isotropy.evaluation.metrics import score_of
 from isotropy.evaluation.task import has_label
 from isotropy.finetuning.artefact import ABOUT, BESIDE, FORMAT, HEAD, About, blank_head, sizes_of
 from isotropy.finetuning.head import Network, Reader
-from isotropy.finetuning.mixture import Both, mean_of
+from isotropy.finetuning.mixture import mean_of
 from isotropy.finetuning.neighbours import Neighbours
 from isotropy.finetuning.target import Target
+from isotropy.finetuning.trees import Trees
 from isotropy.modalities import MODALITIES
 from isotropy.representation import Representation, embed_groups, embed_rows, repeated, steady_chunk
 from isotropy.representation import load as load_representation
@@ -239,9 +240,11 @@ def _loaded(folder: Path, encoder: nn.Module | None, device: torch.device | str 
     fill(head, folder / HEAD, about["head"]["sha256"], ABOUT)
     if not all(bool(x.isfinite().all()) for x in head.state_dict().values()):
         raise UserError(f"{folder / HEAD}: damaged, or not an artefact of isotropy (a number is not finite)")
-    asked = head.nearest if isinstance(head, Both) else head
-    if isinstance(asked, Neighbours) and not asked.answers_are_classes():
-        raise UserError(f"{folder / HEAD}: damaged, or not an artefact of isotropy (an answer is no class)")
+    for part in head.modules():
+        if isinstance(part, Neighbours) and not part.answers_are_classes():
+            raise UserError(f"{folder / HEAD}: damaged, or not an artefact of isotropy (an answer is no class)")
+        if isinstance(part, Trees) and not part.leads_to_nodes():
+            raise UserError(f"{folder / HEAD}: damaged, or not an artefact of isotropy (a tree leads nowhere)")
     beside = None
     if (other := about.get("beside")) is not None:
         beside = _beside(folder, other, target, encoder, device, alone)

@@ -13,10 +13,11 @@ from isotropy.evaluation.features import Features, affine, corners
 from isotropy.evaluation.problem import Problem
 from isotropy.evaluation.splits import stratified
 from isotropy.finetuning.average import Average
-from isotropy.finetuning.mixture import Both
+from isotropy.finetuning.mixture import Several
 from isotropy.finetuning.neighbours import Neighbours
 from isotropy.finetuning.steady import steady_linear
 from isotropy.finetuning.target import Target
+from isotropy.finetuning.trees import Trees
 
 PROBE_ROWS = 20_000  # that the probe learns from: of more a head learns the rest in its first pass
 _FLOOR = 0.1  # of the root mean square of the columns' deviations: a column that hardly varies may begin to
@@ -117,7 +118,7 @@ def linear_model(
     return fit_linear(Features(z[rows], test), problem, like)
 
 
-Reader = Head | Neighbours | Both | Average  # of an embedding
+Reader = Head | Neighbours | Trees | Several | Average  # of an embedding
 
 
 class Network(nn.Module):

@@ -1,6 +1,6 @@
 """Readers of one row, averaged: what the fine-tuned network, the frozen probe and frozen neighbours say together."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,6 @@ from scipy.optimize import nnls
 from torch import Tensor, nn
 
 from isotropy.evaluation.task import Task
-from isotropy.finetuning.neighbours import Neighbours
 
 MIXTURE = "average"
 _EQUAL_ROWS = 0.03  # of the held-out rows as many more, for classes, each of which counts all readers equally
@@ -108,15 +107,15 @@ def mean_of(task: str, outputs: Sequence[Tensor], shares: Sequence[float] | Tens
     return (torch.log_softmax(said, dim=2) + counts.log()).logsumexp(dim=0)
 
 
-class Both(nn.Module):
-    """The linear probe and the vote of neighbours on embeddings (B, width), averaged.
+class Several(nn.Module):
+    """Readers of embeddings (B, width), averaged.
 
     Args:
-        probe, nearest: what reads; both of classes or both of numbers.
+        readers: by name, all of classes or all of numbers. task: which of the two.
         shares: what each counts for. heats: the temperature of each.
 
     Example:
-        >>> Both(nn.Linear(4, 3), Neighbours(width=4, inner=2, rows=9, classes=3))(torch.zeros(5, 4)).shape
+        >>> Several({"one": nn.Linear(4, 3), "other": nn.Linear(4, 3)}, "classes")(torch.zeros(5, 4)).shape
         torch.Size([5, 3])
     """
 
@@ -124,16 +123,15 @@ class Both(nn.Module):
     heats: Tensor
 
     def __init__(
-        self, probe: nn.Module, nearest: Neighbours, *, shares: Sequence[float] = (0.5, 0.5),
-        heats: Sequence[float] = (1.0, 1.0),
-    ) -> None:  # fmt: skip
+        self, readers: Mapping[str, nn.Module], task: str, *, shares: Sequence[float] = (), heats: Sequence[float] = ()
+    ) -> None:
         super().__init__()
-        self.probe, self.nearest = probe, nearest
-        self.register_buffer("shares", torch.tensor(shares))
-        self.register_buffer("heats", torch.tensor(heats))
+        self.readers, self._task = nn.ModuleDict(readers), task
+        self.register_buffer("shares", torch.tensor(shares or [1 / len(readers)] * len(readers)))
+        self.register_buffer("heats", torch.tensor(heats or [1.0] * len(readers)))
 
     def forward(self, z: Tensor) -> Tensor:
         """Return the outputs (B, classes or 1)."""
         with torch.autocast(z.device.type, enabled=False):
-            said = [head(z) / heat for head, heat in zip((self.probe, self.nearest), self.heats, strict=True)]
-            return mean_of("classes" if self.nearest.classes else "numbers", said, self.shares)
+            said = [head(z) / heat for head, heat in zip(self.readers.values(), self.heats, strict=True)]
+            return mean_of(self._task, said, self.shares)

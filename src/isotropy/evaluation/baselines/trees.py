@@ -45,32 +45,35 @@ def boost(columns: Columns, problem: Problem, rows: Rows, test: Rows, seed: int 
 
     Source: Friedman 2001; Ke et al. 2017 (histograms).
     """
-    from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
-
     # scikit-learn 1.9.1 fails at a column without any value (findings/histgb_column_without_value.sh).
     there = np.isfinite(columns.train[rows]).any(axis=0)
     train, tested = columns.train[rows][:, there], columns.test[test][:, there]
-    small = len(rows) < _SMALL
-    few = {
-        "max_iter": 50 if small else 100,
-        "learning_rate": 0.2 if small else 0.1,
-        "min_samples_leaf": int(np.clip(len(rows) // 20, 1, 20)),
-        "early_stopping": False,
-        "categorical_features": columns.categorical[there] & (np.nanmax(columns.train[:, there], axis=0) < MOST_LEVELS),
-        "random_state": seed,
-    }
+    categorical = columns.categorical[there] & (np.nanmax(columns.train[:, there], axis=0) < MOST_LEVELS)
+    made = booster(len(rows), numbers=problem.task == "numbers", seed=seed, categorical=categorical)
     with threadpool_limits(limits=1), rare_classes():
         if problem.task == "numbers":
-            regressor = HistGradientBoostingRegressor(**few).fit(train, problem.train_y[rows])
-            return np.asarray(regressor.predict(tested))
+            return np.asarray(made.fit(train, problem.train_y[rows]).predict(tested))
         codes = problem.train_y[rows]
         out = np.zeros((len(test), len(problem.classes)), dtype=np.float32)
         if np.ptp(codes) == 0 or not there.any():
             out[:, np.bincount(codes).argmax()] = 1
             return out
-        classifier = HistGradientBoostingClassifier(**few).fit(train, codes)
-        out[:, classifier.classes_] = classifier.predict_proba(tested)
+        made.fit(train, codes)
+        out[:, made.classes_] = made.predict_proba(tested)
         return out
+
+
+def booster(rows: int, *, numbers: bool, seed: int, categorical: NDArray[np.bool_] | None = None) -> Any:
+    """Return scikit-learn's boosting for so many rows, not fitted, of numbers or of classes; see `boost`."""
+    from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+
+    small = rows < _SMALL
+    kind: Any = HistGradientBoostingRegressor if numbers else HistGradientBoostingClassifier
+    return kind(
+        max_iter=50 if small else 100, learning_rate=0.2 if small else 0.1,
+        min_samples_leaf=int(np.clip(rows // 20, 1, 20)), early_stopping=False, categorical_features=categorical,
+        random_state=seed,
+    )  # fmt: skip
 
 
 def boost_few(columns: Columns, problem: Problem, rows: NDArray[np.int64], test: Rows) -> NDArray[Any]:
