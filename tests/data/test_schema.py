@@ -33,12 +33,6 @@ def people(rows=60, seed=0):
     return frame
 
 
-def test_half_a_letter_is_named():
-    cells = pd.Series(["x\ud800", "y"] * 20, dtype=object)
-    with pytest.raises(UserError, match=r"column 'c' holds 'x\\ud800', which is no text of Unicode"):
-        Schema.learn(pd.DataFrame({"a": np.arange(40.0), "c": cells}))
-
-
 def test_a_category_of_which_no_value_is_known_is_said():
     table = TablePreprocess.learn(people())
     other = people().assign(job=["Cook", None] * 30)

@@ -14,6 +14,7 @@ from pandas.api import types
 from isotropy.data.columns import ISO_DATE, KINDS, Kind, cell
 from isotropy.data.date_text import find_order, parse_dates, parse_durations, parse_times
 from isotropy.data.number_text import SAMPLE, NumberText
+from isotropy.data.odd_values import refuse_odd_values
 from isotropy.errors import UserError
 
 # What a user may say that a column is: a kind, free text, or dates of an order.
@@ -58,9 +59,10 @@ def kind_of(column: "pd.Series[Any]", wanted: str | None = None) -> Found:
         column: training values. wanted: one of `WANTED` where the user says what the column is.
 
     Raises:
-        UserError: a few values are text where all others are plain numbers; the cells hold lists or other objects; the
-            column cannot be what is wanted.
+        UserError: a few values are text where all others are plain numbers; the cells hold lists, complex numbers,
+            half a letter or other objects; the column cannot be what is wanted.
     """
+    refuse_odd_values(column, f"column {column.name!r}")
     if wanted is not None:
         return _as_wanted(column, wanted)
     if isinstance(column.dtype, pd.CategoricalDtype):
@@ -69,8 +71,6 @@ def kind_of(column: "pd.Series[Any]", wanted: str | None = None) -> Found:
         return Found("boolean")
     if types.is_datetime64_any_dtype(column.dtype) or isinstance(column.dtype, pd.PeriodDtype):
         return Found("datetime")
-    if types.is_complex_dtype(column.dtype):
-        raise UserError(f"column {column.name!r} holds complex numbers: split it into two real columns")
     if types.is_timedelta64_dtype(column.dtype):
         return Found("numeric")
     if types.is_numeric_dtype(column.dtype):
@@ -91,12 +91,7 @@ def _kind_of_objects(column: "pd.Series[Any]") -> Found:
         return Found("numeric" if inferred in NUMBERS else "datetime")
     if inferred != "string":
         _refuse_containers(present)
-    try:
-        text = present.astype(str).str.strip()
-    except UnicodeEncodeError as error:
-        raise UserError(
-            f"column {present.name!r} holds {error.object!r}, which is no text of Unicode: leave the letter out"
-        ) from error
+    text = present.astype(str).str.strip()
     stray = pd.to_numeric(text, errors="coerce").isna().to_numpy()
     if not stray.any():
         return _of_digits(text) or _of_long(text) or Found("numeric")

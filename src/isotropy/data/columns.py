@@ -11,6 +11,7 @@ from pandas.api import types
 
 from isotropy.data.date_text import parse_dates, parse_durations, parse_times
 from isotropy.data.number_text import NumberText
+from isotropy.data.odd_values import refuse_odd_values
 from isotropy.errors import UserError
 
 Kind = Literal["numeric", "boolean", "datetime", "categorical"]
@@ -29,8 +30,10 @@ def as_numbers(column: "pd.Series[Any]", kind: Kind, reading: tuple[str, ...] = 
     With a `reading` (see `column_kinds.Found`) what cannot be read by it is NaN, too, as are dates among times.
 
     Raises:
-        UserError: a value that is none of this kind, or is infinite; column, row and value are named.
+        UserError: a value that is none of this kind, or infinite; column, row and value are named. What no column may
+            hold (`odd_values`).
     """
+    refuse_odd_values(column, f"column {column.name!r}")
     dtype = column.dtype
     if isinstance(dtype, pd.PeriodDtype):
         column = column.dt.to_timestamp()
@@ -42,7 +45,7 @@ def as_numbers(column: "pd.Series[Any]", kind: Kind, reading: tuple[str, ...] = 
         numbers = _spread(column, _truth, "true or false")
     elif types.is_timedelta64_dtype(dtype):
         numbers = column.dt.total_seconds().to_numpy(np.float64)
-    elif types.is_numeric_dtype(dtype) and not types.is_complex_dtype(dtype):
+    elif types.is_numeric_dtype(dtype):
         numbers = column.to_numpy(np.float64, na_value=np.nan)
     else:
         numbers = _spread(column, _parsed, "a number")

@@ -13,6 +13,7 @@ from pyarrow.interchange import from_dataframe
 from torch import Tensor
 
 from isotropy.data.column_names import column_name, numbered
+from isotropy.data.odd_values import naming_half_letters, refuse_odd_values
 from isotropy.data.sparse import is_sparse
 from isotropy.data.tensors import as_array
 from isotropy.errors import UserError
@@ -39,7 +40,8 @@ def as_pandas(values: Any) -> Any:
         >>> as_pandas(pa.table({"a": [1, 2], "b": [True, None]})).columns.tolist()
         ['a', 'b']
     """
-    frame = _pandas(values)
+    with naming_half_letters("the table"):
+        frame = _pandas(values)
     if not isinstance(frame, pd.DataFrame):
         return values
     frame = frame.set_axis(names_of(frame), axis=1)
@@ -50,7 +52,9 @@ def as_pandas(values: Any) -> Any:
 
 def names_of(frame: pd.DataFrame) -> list[str]:
     """Return what the columns of a frame of pandas are called: each a text, and no two of one name."""
-    return numbered([column_name(name) for name in frame.columns])
+    names = [column_name(name) for name in frame.columns]
+    refuse_odd_values(names, "the name of a column")
+    return numbered(names)
 
 
 def arrow_names(schema: pa.Schema) -> dict[str, str]:
@@ -140,6 +144,8 @@ def _pandas(values: Any) -> Any:
 def _of_columns(columns: Mapping[Any, Any]) -> pd.DataFrame:
     try:
         return pd.DataFrame({name: list(x) if isinstance(x, tuple) else x for name, x in columns.items()})
+    except UnicodeEncodeError:
+        raise  # a ValueError, too
     except ValueError as error:
         raise UserError(f"a dictionary is read as columns (N,) by name, and these are none: {error}") from error
 
@@ -272,5 +278,6 @@ def as_frame(values: Any) -> tuple[pd.DataFrame, bool]:
     array = as_array(values)
     if array.ndim != 2:
         raise UserError(f"a table has two dimensions (rows, columns); this array has shape {array.shape}")
-    frame = pd.DataFrame(array, columns=[f"x{place}" for place in range(array.shape[1])])
-    return (frame.infer_objects() if array.dtype == object else frame), False
+    with naming_half_letters("the array"):
+        frame = pd.DataFrame(array, columns=[f"x{place}" for place in range(array.shape[1])])
+        return (frame.infer_objects() if array.dtype == object else frame), False

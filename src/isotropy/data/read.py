@@ -14,6 +14,7 @@ from isotropy.data.frames import as_pandas
 from isotropy.data.grouping import check_division
 from isotropy.data.image_form import Size
 from isotropy.data.image_listing import shown
+from isotropy.data.odd_values import refuse_odd_values
 from isotropy.data.options import Options
 from isotropy.data.readers import is_one_file, read_file
 from isotropy.data.recordings.format import Format
@@ -131,7 +132,12 @@ def read(
         content, origin = _opened(dataset, options)
     source = next(one for one in SOURCES if one.is_one(content, options))
     source.refuse_others(options, origin.whose)
-    return source.read(content, origin, options)
+    data = source.read(content, origin, options)
+    if isinstance(data.values, pd.DataFrame):
+        # Of all rows, for all are written into a run; what is dropped is none of them.
+        for name in data.values.columns:
+            refuse_odd_values(data.values[name], f"column {name!r}")
+    return data
 
 
 def _opened(dataset: Any, options: Options) -> tuple[Any, Origin]:

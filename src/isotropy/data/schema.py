@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from isotropy.data.column_learning import Remarks, checked_kinds, learn_column
 from isotropy.data.column_schema import ColumnSchema
 from isotropy.data.frames import Table, as_frame, spread_as
+from isotropy.data.odd_values import refuse_odd_values
 from isotropy.data.text import TextAxes, letters
 from isotropy.errors import UserError, counted, listed, nearest
 from isotropy.io.json_file import check_arguments
@@ -139,6 +140,7 @@ class Schema:
         return rows
 
     def _described(self, text: "pd.Series[Any]", column: ColumnSchema) -> NDArray[np.float64]:
+        refuse_odd_values(text, f"column {text.name!r}")
         if column.reading[0] == "letters":
             return letters(text, int(column.reading[3]))
         return self.texts[column.source].describe(text)

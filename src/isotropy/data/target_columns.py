@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from isotropy.data.data import Data
+from isotropy.data.odd_values import naming_half_letters, refuse_odd_values
 from isotropy.data.tensors import as_array
 from isotropy.data.written_labels import numbers_of_texts, said_of_labels
 from isotropy.errors import UserError, nearest, plain
@@ -49,7 +50,9 @@ def one_per_row(values: Any, rows: int, what: str) -> "pd.Series[Any]":
         array = array[:, 0] if array.ndim == 2 and array.shape[1] == 1 else array
         if array.ndim != 1:
             raise UserError(f"{what} has shape {array.shape}: give one value per row")
-        values = pd.Series(array)
+        with naming_half_letters(what):
+            values = pd.Series(array)
+    refuse_odd_values(values, what)
     if len(values) != rows:
         raise UserError(f"{what} has {len(values)} values for {rows} rows")
     return values
@@ -89,7 +92,7 @@ def brought_labels(values: Any, rows: int, na: Sequence[str] = ()) -> NDArray[An
     values = one_per_row(values, rows, "label")
     if any(isinstance(one, _LISTS) for one in values):
         return as_label_sets(values)
-    odd = [one for one in values[~values.isna()] if isinstance(one, dict | complex)]
+    odd = [one for one in values[~values.isna()] if isinstance(one, dict)]
     if odd:
         raise UserError(f"label {plain(odd[0])!r} is no text, number or list of names: give one of these per row")
     numbers = pd.api.types.is_numeric_dtype(values.dtype)
@@ -129,6 +132,7 @@ def as_label_sets(values: Iterable[Any], name: str = "") -> NDArray[Any]:
 
 def _label_set(value: Any, name: str) -> tuple[str, ...] | None:
     if isinstance(value, _LISTS):
+        refuse_odd_values(value, f"label {name}".strip())
         return tuple(sorted({str(one) for one in value}))
     if pd.isna(value):
         return None
@@ -168,7 +172,8 @@ def joined(columns: Mapping[str, Any]) -> NDArray[Any]:
         >>> joined({"a": [1, 0], "b": [1.0, float("nan")]}).tolist()
         [('a', 'b'), None]
     """
-    frame = pd.DataFrame({name: pd.Series(np.asarray(values)) for name, values in columns.items()})
+    with naming_half_letters("the name of a label"):
+        frame = pd.DataFrame({name: pd.Series(np.asarray(values)) for name, values in columns.items()})
     for name in frame.columns:
         wrong = ~(frame[name].isin([0, 1]) | frame[name].isna())
         if wrong.any():
@@ -187,9 +192,7 @@ def as_split(values: Any, rows: int, name: str = "split") -> NDArray[np.str_]:
 
     UserError: another value, or a part without rows.
     """
-    column = pd.Series(as_array(values)) if not isinstance(values, pd.Series) else values
-    if len(column) != rows:
-        raise UserError(f"the split {name!r} has {len(column)} values for {rows} rows")
+    column = one_per_row(values, rows, f"the split {name!r}")
     parts = parts_of(column, name)
     for part in PARTS:
         if not (parts == part).any():

@@ -17,6 +17,7 @@ from isotropy.data import Data
 from isotropy.data.column_learning import checked_kinds
 from isotropy.data.frames import as_pandas
 from isotropy.data.infer import infer_modality, known_modality
+from isotropy.data.odd_values import refuse_complex
 from isotropy.data.options import modality_of
 from isotropy.data.sparse import is_sparse
 from isotropy.data.tensors import as_array
@@ -224,6 +225,7 @@ class SelfSupervisedEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
             X = gather(X, order) if order is None else as_values(X, order)
             foreign = isinstance(X, Tensor | np.ma.MaskedArray | Dataset | DataLoader) or is_sparse(X)
             X = as_array(X) if foreign else X
+            refuse_complex(X, "X")
             allowed: dict[str, Any] = {"dtype": None, "allow_nd": True, "ensure_all_finite": "allow-nan"}
             X = validate_data(self, X, reset=reset, ensure_min_samples=2 if reset else 1, **allowed)
         if reset:

@@ -15,6 +15,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, column_or_1d
 from torch import nn
 
+from isotropy.data.odd_values import refuse_complex
 from isotropy.data.target_columns import brought_labels
 from isotropy.encoders import Encoder
 from isotropy.errors import UserError
@@ -146,6 +147,7 @@ def _one_per_row(y: Any, *, warn: bool = True) -> NDArray[Any]:
     extended = isinstance(y, pd.Series) and not isinstance(y.dtype, np.dtype)
     if listed or extended or isinstance(y, np.ma.MaskedArray):
         y = brought_labels(y, len(y))
+    refuse_complex(y, "y")
     y = column_or_1d(y, warn=warn)
     return brought_labels(y, len(y)) if y.dtype.kind in "OU" else y
 
