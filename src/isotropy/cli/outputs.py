@@ -10,6 +10,7 @@ from isotropy.data.readers import is_one_file
 from isotropy.data.recordings.paths import holds_recordings, is_pattern, matches
 from isotropy.errors import UserError
 from isotropy.finetuning.artefact import ABOUT
+from isotropy.io.paths import check_name
 from isotropy.representation import MODEL
 from isotropy.representation.files import CONFIG, ROWS
 from isotropy.runs.file_types import FILES
@@ -38,6 +39,8 @@ def check_out(out: Path, endings: Iterable[str], *, folder: Path, reads: Iterabl
         raise UserError(f"--out {out}: the file has to end in {' or '.join(endings)}")
     if not out.parent.is_dir():
         raise UserError(f"--out {out}: the folder {out.parent} does not exist")
+    if out.suffix == ".parquet":
+        check_name(out)
     if (among := next((place for place in _listed(reads) if _would_read(place, out)), None)) is not None:
         lost = out.is_file()
         words = f"is one of the files of {among}, which would be lost" if lost else f"would be one of those of {among}"

@@ -30,6 +30,20 @@ def existing(path: Path) -> Path:
     raise UserError(f"{path} does not exist{hint if 'did you mean' in hint else ''}")
 
 
+def check_name(path: Path) -> None:
+    r"""Raise UserError for a place below a name that is not UTF-8, where no .parquet file can be.
+
+    Example:
+        >>> check_name(Path("caf\udce9"))
+        Traceback (most recent call last):
+        isotropy.errors.UserError: the name caf\xe9 is not UTF-8, as a place for .parquet has to be: choose another
+    """
+    for place in (path.absolute(), *path.absolute().parents):
+        name = place.name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+        if name != place.name:
+            raise UserError(f"the name {name} is not UTF-8, as a place for .parquet has to be: choose another")
+
+
 def existing_folder(folder: Path) -> Path:
     """Return the folder of a run or of a model; UserError where there is none, with the nearest beside it or in runs.
 

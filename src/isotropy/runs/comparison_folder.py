@@ -15,6 +15,7 @@ from isotropy.errors import UserError
 from isotropy.evaluation.measured import Measured
 from isotropy.io.atomic import write_atomically
 from isotropy.io.json_file import read_json
+from isotropy.io.paths import check_name
 from isotropy.runs.comparison_types import ComparisonState
 from isotropy.runs.division import Division
 
@@ -56,8 +57,10 @@ class ComparisonFolder:
         """Take up the comparison in the folder, or begin one.
 
         Raises:
-            UserError: the folder is a file, holds something else, or another comparison: what differs is named.
+            UserError: the folder is a file, holds something else, or another comparison: what differs is named; its
+                name is not UTF-8.
         """
+        check_name(self.folder)
         if self.folder.exists() and not self.folder.is_dir():
             raise UserError(f"{self.folder}: is a file; --out needs a folder")
         if not (self.folder / ABOUT).is_file():

@@ -20,7 +20,7 @@ from isotropy.io.atomic import write_atomically
 from isotropy.io.json_file import checked, read_json
 from isotropy.io.lock import only_writer
 from isotropy.io.logs import Log
-from isotropy.io.paths import existing_folder
+from isotropy.io.paths import check_name, existing_folder
 from isotropy.representation import Representation
 from isotropy.runs import columns
 from isotropy.runs.embeddings import write_embeddings
@@ -49,6 +49,7 @@ class Run:
         """Return the run in `folder`; raise UserError where there is none."""
         run = cls(folder)
         existing_folder(run.folder)
+        check_name(run.folder)
         if not (run.folder / "recipe.toml").is_file():
             if (run.folder / _FINE_TUNED).is_file():
                 raise UserError(f"{folder}: is a fine-tuned model: name the run it was made of")
@@ -56,7 +57,8 @@ class Run:
         return run
 
     def refuse_if_taken(self) -> None:
-        """Raise UserError where the folder holds a run already, or a file is in its place."""
+        """Raise UserError where the folder holds a run already, a file is in its place, or its name is not UTF-8."""
+        check_name(self.folder)
         if self.folder.exists() and not self.folder.is_dir():
             raise UserError(f"{self.folder}: is a file; --out needs a folder")
         if (self.folder / "recipe.toml").exists():
