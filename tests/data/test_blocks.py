@@ -95,6 +95,20 @@ def _one_csv(frame, folder):
     return folder / "one.csv"
 
 
+@pytest.mark.parametrize("ending", [{0}, set(range(30)), set(range(0, ROWS, 2))], ids=["first", "thirty", "even"])
+def test_rows_of_which_only_some_end_in_a_comma_are_rows_of_the_whole_file_in_any_block(ending, tmp_path, small):
+    lines = [f"{row},{'xy'[row % 2]},{row / 2}{',' * (row in ending)}" for row in range(ROWS)]
+    for number, lines_of_file in enumerate((lines, [line.rstrip(",") for line in lines])):
+        (tmp_path / f"{number}.csv").write_text("\n".join(["row,kind,half", *lines_of_file, ""]))
+    data = read([tmp_path / "0.csv", tmp_path / "1.csv"], stream=True)
+    assert len(data.stream.blocks) > 6
+    assert data.values.columns.tolist() == ["row", "kind", "half"]
+    for names in (["row", "kind", "half"], ["half"]):
+        whole = read(tmp_path / "0.csv").values[names]
+        rows = pd.concat([data.stream.values(one, names) for one in range(len(data.stream.blocks))], ignore_index=True)
+        pd.testing.assert_frame_equal(rows, pd.concat([whole, whole], ignore_index=True))
+
+
 def test_arrays_in_one_file_in_several_and_in_columns_of_lists_are_their_rows(tmp_path, small):
     windows = np.random.default_rng(0).normal(size=(ROWS, 2, 8)).astype(np.float32)
     kinds = np.arange(ROWS) % 3

@@ -27,6 +27,8 @@ _HEAD, _SAMPLES, _SAMPLE = 1 << 20, 16, 1 << 16
 _LETTER = re.compile(rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}")
 _UNDEFINED = re.compile(rb"[\x81\x8d\x8f\x90\x9d]")
 _SPECTRUM = 8
+# What stands behind the last mark of rows that end in one.
+_NAMELESS = "\0"
 _NUMBER = r"[-+]?\d+(?:\.\d*)?(?:[eE][-+]?\d+)?"
 # What pandas takes for a missing value.
 MISSING = (
@@ -61,6 +63,16 @@ class Layout:
     def given(self) -> dict[str, Any]:
         """What `pandas.read_csv` is told of it, but for types."""
         return {"sep": self.separator, "encoding": self.encoding, "skipinitialspace": True, **self.options}
+
+    def over(self, header: bytes, rows: bytes) -> bytes:
+        """Return some rows below the row of names, which has as many marks as the longest row of the file.
+
+        Where rows end in a mark, some may not, and pandas wants to find as many values as it is told names.
+        """
+        if _NAMELESS not in self.options.get("names", ()):
+            return header + rows
+        names = header.rstrip(b"\r\n")
+        return names + self.separator.encode() + header[len(names) :] + rows
 
 
 def read_csv(path: Path, na: Sequence[str] = ()) -> pd.DataFrame:
@@ -194,7 +206,7 @@ def _renamed(sample: pd.DataFrame, head: bytes, separator: str) -> dict[str, Any
     renamed = not apart and names != [str(name) for name in sample.columns]
     if not (more or renamed) or len(set(names)) < len(names):
         return {}
-    return {"header": 0, "names": [*names, "\0"] if more else names, "usecols": names}
+    return {"header": 0, "names": [*names, _NAMELESS] if more else names, "usecols": names}
 
 
 def _check_first_line(path: Path, head: bytes) -> None:

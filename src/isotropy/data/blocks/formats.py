@@ -171,7 +171,7 @@ def _by_lines_of_file(said: str, path: Path, before: int) -> str:
 
 
 def _count(header: bytes, rows: bytes, layout: Layout) -> int:
-    text = header + rows
+    text = layout.over(header, rows)
     parse = csv.ParseOptions(delimiter=layout.separator, newlines_in_values=True)
     try:
         first = csv.read_csv(BytesIO(text), read_options=csv.ReadOptions(use_threads=False), parse_options=parse)
@@ -233,8 +233,8 @@ def _rows_of_text(block: Block, names: Sequence[str], texts: Sequence[str] | Non
         header = csv_rows.header_of(file, block.path)
         begin, end = block.place
         file.seek(begin)
-        text = header + file.read(end - begin)
-        known = pd.read_csv(BytesIO(header), **layout.given).columns
+        text = layout.over(header, file.read(end - begin))
+        known = pd.read_csv(BytesIO(layout.over(header, b"")), **layout.given).columns
         _check(block.path, names, list(known))
         as_text = known if texts is None else [name for name in (*layout.padded, *texts) if name in known]
         frame = read_columns(BytesIO(text), names, layout, dtype=dict.fromkeys(as_text, "str"))
