@@ -1,6 +1,8 @@
 """A graph gives what the library gives, from the rows that a user has."""
 
+import errno
 import json
+import os
 import re
 import textwrap
 from functools import partial
@@ -229,3 +231,15 @@ def test_channels_may_be_last_and_a_single_one_needs_no_axis():
         assert prepare(np.zeros((5, *shape[1:]), np.uint8), contract)["x"].shape == (5, *shape)
     with pytest.raises(ValueError, match="shape"):
         prepare(np.zeros((5, 8, 9), np.uint8), contract)
+
+
+@pytest.mark.parametrize("to", ["torch", "torchscript"])
+def test_a_full_disk_is_not_the_encoders_fault_and_nothing_is_left(to, tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    made, _ = made_of("table_mlp")
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(UserError, match=r"new/graph: cannot be written \(No space left on device\)$"):
+        export(made, to, tmp_path / "new" / "graph")
+    assert not list(tmp_path.iterdir())

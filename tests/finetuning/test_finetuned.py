@@ -1,7 +1,9 @@
 """The artefact: every bit comes back from its files alone, and what is wrong with them is one line."""
 
+import errno
 import hashlib
 import json
+import os
 
 import numpy as np
 import pandas as pd
@@ -14,6 +16,7 @@ import isotropy
 from finetuning.test_finetune import circles, narrow
 from isotropy.errors import UserError
 from isotropy.estimator import SelfSupervisedEncoder
+from isotropy.finetuning import finetuned
 
 
 @pytest.fixture
@@ -141,3 +144,14 @@ def test_a_score_is_of_classes_that_the_model_knows_however_they_are_written(tmp
     dated = narrow(x).finetune(x, dates, epochs=1, folds=2)
     dated.save(tmp_path / "dated")
     assert isotropy.load_finetuned(tmp_path / "dated").score(x, dates) == dated.score(x, dates)
+
+
+def test_a_disk_that_fills_up_leaves_no_half_of_a_model(saved, tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    _, model, _ = saved
+    monkeypatch.setattr(finetuned, "write_atomically", full)  # all but its last file is written
+    with pytest.raises(UserError, match=r"new/one: the artefact could not be written \(No space left on device\)$"):
+        model.save(tmp_path / "new" / "one")
+    assert not (tmp_path / "new").exists()

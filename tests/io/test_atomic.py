@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from isotropy.io.atomic import new_folder, replacing, write_atomically
+from isotropy.io.atomic import making, new_folder, replacing, write_atomically
 
 
 def killed_while_writing(path, make):
@@ -50,7 +50,7 @@ def test_a_folder_is_whole_or_not_there(tmp_path):
     with pytest.raises(KeyError), new_folder(path) as place:
         (place / "a").write_text("a")
         raise KeyError
-    assert list((tmp_path / "deep").iterdir()) == []
+    assert list(tmp_path.iterdir()) == []
     kill = killed_while_writing(path, new_folder)
     next(kill)
     next(kill)
@@ -72,3 +72,15 @@ def test_a_full_disk_names_the_file_that_was_to_be_written(tmp_path, monkeypatch
     with pytest.raises(OSError, match="No space left") as found:
         write_atomically(tmp_path / "page.html", b"text")
     assert found.value.filename == str(tmp_path / "page.html") and not list(tmp_path.iterdir())
+
+
+def test_a_folder_in_which_nothing_was_written_goes_again(tmp_path):
+    with pytest.raises(OSError), making(tmp_path / "new" / "run"):
+        assert (tmp_path / "new" / "run").is_dir()
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    with pytest.raises(OSError), new_folder(tmp_path / "new" / "export"):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    assert not list(tmp_path.iterdir())
+    with making(tmp_path / "new" / "run"):
+        (tmp_path / "new" / "a").touch()
+    assert [one.name for one in (tmp_path / "new").iterdir()] == ["a"]

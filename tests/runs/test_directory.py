@@ -1,7 +1,9 @@
 """The run directory: what is written, refused and read back; watching disturbs nothing."""
 
+import errno
 import hashlib
 import json
+import os
 from copy import deepcopy
 from types import SimpleNamespace
 
@@ -19,7 +21,7 @@ from isotropy.methods import BYOL
 from isotropy.nn.segments import SegmentHead
 from isotropy.report import summarise
 from isotropy.representation import Representation, load
-from isotropy.runs import prepare
+from isotropy.runs import directory, prepare
 from isotropy.runs.directory import Run
 from isotropy.runs.fingerprint import fingerprint
 from isotropy.runs.monitor import Monitor
@@ -203,3 +205,18 @@ def test_codes_without_classes_have_no_purity(label):
     found = codes_evidence(made, rows, label, np.arange(60), np.arange(60, 80))
     assert "purity" not in found and found["rows"] == 20 and found["mutual_information"] is None
     assert codes_evidence(made, rows, label, np.arange(80), np.arange(0))["rows"] == 80
+
+
+@pytest.mark.parametrize("file", ["data.json", "recipe.toml"])
+def test_a_run_that_cannot_begin_leaves_no_folder(file, tmp_path, monkeypatch):
+    write = directory.write_atomically
+
+    def full(path, data):
+        if path.name == file:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        write(path, data)
+
+    monkeypatch.setattr(directory, "write_atomically", full)
+    with pytest.raises(UserError, match=r"new/run: cannot be written \(No space left on device\)$"):
+        list(train(ROWS, RECIPE, out=tmp_path / "new" / "run"))
+    assert not list(tmp_path.iterdir())

@@ -1,8 +1,8 @@
 """The audit of a finished run, and the files that it leaves in the run's folder."""
 
 import json
-import shutil
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
@@ -20,7 +20,7 @@ from isotropy.data.readers import find_reader
 from isotropy.errors import UserError, nearest
 from isotropy.evaluation import leaks
 from isotropy.evaluation.task import Task
-from isotropy.io.atomic import replacing, write_atomically
+from isotropy.io.atomic import making, replacing
 from isotropy.io.cells import harmless
 from isotropy.runs.columns import AUDIT
 from isotropy.runs.embedded import Embedded
@@ -70,41 +70,50 @@ def audit_run(
 
 
 def keep(found: Audit, folder: Path) -> None:
-    """Write an audit into a folder in place of an older one, each file whole or not at all.
+    """Write an audit into a folder, in place of an older one when all of its files are written.
 
     Raises:
         UserError: the disk does not take it.
     """
+    lists = folder / LISTS
     try:
-        lists = folder / LISTS
-        shutil.rmtree(lists, ignore_errors=True)
-        lists.mkdir()
-        for kind in found.issues:
-            listed = found.listed(kind).map(harmless)
-            write_atomically(lists / f"{kind}.csv", listed.to_csv(index=False).encode())
-        about = {
-            "rows": len(found.frame),
-            "issues": {
-                kind: {
-                    "what": KINDS[kind],
-                    "rows": found.counts[kind],
-                    "method": one.method,
-                    "file": f"{LISTS}/{kind}.csv",
-                }
-                for kind, one in found.issues.items()
-            },
-            "notes": list(found.notes),
-        }
-        write_atomically(folder / SUMMARY, json.dumps(about, indent=1).encode())
-        frame = found.frame
-        for column in [name for name in frame.columns if frame[name].dtype == object]:
-            frame[column] = frame[column].astype("string")
-        buffer = BytesIO()
-        frame.to_parquet(buffer, index=False)
-        with replacing(folder / FRAME) as temporary:
-            temporary.write_bytes(buffer.getvalue())
+        with making(lists), ExitStack() as written:
+
+            def write(path: Path, data: bytes) -> None:
+                written.enter_context(replacing(path)).write_bytes(data)
+
+            for kind in found.issues:
+                write(lists / f"{kind}.csv", found.listed(kind).map(harmless).to_csv(index=False).encode())
+            write(folder / SUMMARY, json.dumps(_about(found), indent=1).encode())
+            write(folder / FRAME, _packed(found.frame))
+        for old in lists.glob("*.csv"):
+            if old.stem not in found.issues:
+                old.unlink()
     except OSError as error:
         raise UserError(f"{folder}: the audit could not be written ({error.strerror or error})") from error
+
+
+def _about(found: Audit) -> dict[str, Any]:
+    return {
+        "rows": len(found.frame),
+        "issues": {
+            kind: {
+                "what": KINDS[kind],
+                "rows": found.counts[kind],
+                "method": one.method,
+                "file": f"{LISTS}/{kind}.csv",
+            }
+            for kind, one in found.issues.items()
+        },
+        "notes": list(found.notes),
+    }
+
+
+def _packed(frame: pd.DataFrame) -> bytes:
+    texts = {name: frame[name].astype("string") for name in frame.columns if frame[name].dtype == object}
+    held = BytesIO()
+    frame.assign(**texts).to_parquet(held, index=False)
+    return held.getvalue()
 
 
 def _label(

@@ -8,7 +8,6 @@ from isotropy.cli.show import say, waiting
 from isotropy.errors import UserError, nearest
 from isotropy.export import FORMATS, TOLERANCE, model_card
 from isotropy.export import export as export_to
-from isotropy.io.atomic import new_folder
 from isotropy.runs.directory import Run
 
 _HUB = "huggingface"
@@ -31,11 +30,7 @@ def export(folder: Path, to: str, out: Path | None, *, licence: str, push: str |
             raise UserError(f"{out}: exists already: choose another --out, or remove it")
         with waiting("writing the model card") as now:
             card = model_card(run.folder, name=push or "", licence=licence)
-            try:
-                with new_folder(out) as place:
-                    made.save_pretrained(place, card=card)
-            except OSError as error:
-                raise UserError(f"{out}: cannot be written ({error.strerror or error})") from error
+            made.save_pretrained(out, card=card)
             found: dict[str, Any] = {"folder": str(out), "address": None}
             if push:
                 now(f"uploading to {push}")

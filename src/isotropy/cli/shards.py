@@ -11,7 +11,7 @@ from typing import Any, NotRequired, Self, TypedDict
 
 from isotropy.data.recordings.paths import is_pattern, matches
 from isotropy.errors import UserError
-from isotropy.io.atomic import write_atomically
+from isotropy.io.atomic import making, write_atomically
 from isotropy.io.checksum import checksum
 from isotropy.io.json_file import checked, read_json
 from isotropy.representation import MODEL
@@ -61,10 +61,10 @@ class Shards:
     def begin(self) -> None:
         """Make the folder, and remove what a process that was killed left of a file."""
         if self.about is not None:
-            self.out.mkdir(exist_ok=True)
-            for left in self.out.glob(".part-*"):
-                left.unlink()
-            self._note()
+            with making(self.out):
+                for left in self.out.glob(".part-*"):
+                    left.unlink()
+                self._note()
 
     def _note(self, **more: Any) -> None:
         assert self.about is not None

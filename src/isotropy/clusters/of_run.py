@@ -14,7 +14,7 @@ from isotropy.clusters.describe import MOST, Trait, describe
 from isotropy.clusters.known import codes_among, kept_of, labels_of, summaries
 from isotropy.data import Data
 from isotropy.errors import UserError
-from isotropy.io.atomic import write_atomically
+from isotropy.io.atomic import replacing
 from isotropy.runs import columns
 from isotropy.runs.columns import add_columns
 from isotropy.runs.embedded import FILE, Embedded
@@ -117,10 +117,11 @@ def cluster_run(
     progress("writing")
     path = found.run.folder / FILE
     added = {columns.name_for(columns.CLUSTER, path): columns.Column(clusters.labels, columns.CLUSTER)}
-    add_columns(path, added)
     try:
-        text = json.dumps(made.to_json(), indent=1, allow_nan=False)
-        write_atomically(found.run.folder / columns.CLUSTERS, text.encode())
+        # Both are written before either takes the place of an older one.
+        with replacing(found.run.folder / columns.CLUSTERS) as said:
+            said.write_text(json.dumps(made.to_json(), indent=1, allow_nan=False))
+            add_columns(path, added)
     except OSError as error:
         raise UserError(f"{found.run.folder}: cannot be written ({error.strerror or error})") from error
     return made

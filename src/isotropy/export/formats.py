@@ -5,6 +5,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -43,8 +44,11 @@ def _program(graph: Graph, inputs: Sequence[Tensor]) -> torch.export.ExportedPro
     return torch.export.export(graph, tuple(inputs), dynamic_shapes=(tuple({0: batch} for _ in inputs),))
 
 
+# Into memory first: torch (2.15) ends the process where a disk does not take what it writes.
 def _write_torch(graph: Graph, inputs: Sequence[Tensor], path: Path) -> None:
-    torch.export.save(_program(graph, inputs), path)
+    held = BytesIO()
+    torch.export.save(_program(graph, inputs), held)
+    path.write_bytes(held.getvalue())
 
 
 def _read_torch(path: Path) -> Runner:
@@ -53,7 +57,9 @@ def _read_torch(path: Path) -> Runner:
 
 
 def _write_torchscript(graph: Graph, inputs: Sequence[Tensor], path: Path) -> None:
-    torch.jit.trace(graph, tuple(inputs), check_trace=False).save(str(path))
+    held = BytesIO()
+    torch.jit.save(torch.jit.trace(graph, tuple(inputs), check_trace=False), held)
+    path.write_bytes(held.getvalue())
 
 
 def _read_torchscript(path: Path) -> Runner:
@@ -133,6 +139,7 @@ def write(graph: Graph, to: str, inputs: Callable[[int], dict[str, NDArray[Any]]
 
     Raises:
         UserError: a network that the format cannot hold, named, or a package that is not installed.
+        OSError: the disk does not take it.
     """
     name, writer, reader = FORMATS[to]
     example = [torch.from_numpy(array) for array in inputs(_TRACED).values()]
@@ -144,5 +151,7 @@ def write(graph: Graph, to: str, inputs: Callable[[int], dict[str, NDArray[Any]]
         raise
     # The exporters and the runtime raise errors of many classes, all of which mean the same here.
     except Exception as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
         reason = " ".join((str(error) or type(error).__name__).split())[:200]
         raise UserError(f"the encoder {graph.name} cannot be exported to {to}: {reason}") from error

@@ -24,10 +24,11 @@ from isotropy.finetuning.mixture import mean_of
 from isotropy.finetuning.neighbours import Neighbours
 from isotropy.finetuning.target import Target
 from isotropy.finetuning.trees import Trees
+from isotropy.io.atomic import write_atomically
 from isotropy.modalities import MODALITIES
-from isotropy.representation import Representation, embed_groups, embed_rows, repeated, steady_chunk
+from isotropy.representation import Representation, embed_groups, embed_rows, repeated, saving, steady_chunk
 from isotropy.representation import load as load_representation
-from isotropy.representation.files import fill, read_about, write, write_weights
+from isotropy.representation.files import fill, read_about, write_weights, writing
 
 
 class FineTuned:
@@ -165,16 +166,22 @@ class FineTuned:
     def save(self, folder: Path | str) -> None:
         """Write the artefact, each file whole or not at all, finetuned.json last; UserError where the disk is full.
 
+        A folder that is not there yet is there when all of them are.
+
         `isotropy.load` reads the encoder alone from the same folder.
         """
-        place = Path(folder)
+        with writing(Path(folder)) as place:
+            self._write(place)
+
+    def _write(self, place: Path) -> None:
         beside: dict[str, Any] | None = None
         if self.beside is not None:
-            self.beside.model.save(place / BESIDE)
+            (place / BESIDE).mkdir(exist_ok=True)
+            self.beside.model._write(place / BESIDE)
             beside = {"share": self.beside.share, "temperature": self.beside.temperature}
             beside["sha256"] = _digest(place / BESIDE / ABOUT)
         digest = write_weights({"": self.head}, place / HEAD)
-        self.representation.save(place)
+        saving.save(self.representation, place)
         model = read_about(place / "model.json")
         about = {
             "format": FORMAT,
@@ -191,7 +198,7 @@ class FineTuned:
             **sizes_of(self.head),
             "beside": beside,
         }
-        write(place / ABOUT, json.dumps(about, indent=1, allow_nan=False).encode())
+        write_atomically(place / ABOUT, json.dumps(about, indent=1, allow_nan=False).encode())
 
 
 @dataclass(frozen=True)

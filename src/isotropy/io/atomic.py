@@ -4,7 +4,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from glob import escape
 from pathlib import Path
 
@@ -33,24 +33,41 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
+def making(folder: Path) -> Iterator[None]:
+    """Make a folder for what the block writes in it; it goes again, as do parents made with it, if nothing is in them.
+
+    Raises:
+        OSError: the disk does not take it.
+    """
+    made = [place for place in (folder, *folder.parents) if not place.exists()]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        yield
+    finally:
+        for place in made:
+            with suppress(OSError):  # something is in it
+                place.rmdir()
+
+
+@contextmanager
 def new_folder(path: Path) -> Iterator[Path]:
     """Give an empty folder beside `path`, where nothing is yet, that gets this name when the block ends without error.
 
     Raises:
         OSError: the disk does not take it, or something is there by then.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    name, handle = _begun(path, folder=True)
-    try:
-        yield name
-        os.chmod(name, 0o755)
-        name.rename(path)
-    except BaseException:
-        shutil.rmtree(name, ignore_errors=True)
-        raise
-    finally:
-        os.close(handle)
-    _sync(path.parent)
+    with making(path.parent):
+        name, handle = _begun(path, folder=True)
+        try:
+            yield name
+            os.chmod(name, 0o755)
+            name.rename(path)
+        except BaseException:
+            shutil.rmtree(name, ignore_errors=True)
+            raise
+        finally:
+            os.close(handle)
+        _sync(path.parent)
 
 
 def write_atomically(path: Path, data: bytes) -> None:

@@ -2,7 +2,8 @@
 
 import copy
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Annotated, Any, NotRequired, TypedDict
 
@@ -17,7 +18,7 @@ from isotropy.batch import Batch
 from isotropy.encoders import Encoder, wrap
 from isotropy.encoders.wrap import has_lazy_weights
 from isotropy.errors import UserError
-from isotropy.io.atomic import write_atomically
+from isotropy.io.atomic import new_folder, write_atomically
 from isotropy.io.json_file import Count, checked, read_json
 from isotropy.nn.bounded import MOST_WEIGHTS, bounded
 
@@ -89,7 +90,8 @@ class Model(TypedDict):
 def write_weights(networks: Mapping[str, nn.Module], path: Path) -> str:
     """Write weights, each under what stands before its network's names, and return the file's checksum.
 
-    Raises what `write` raises.
+    Raises:
+        OSError: the disk does not take them.
     """
     state = {
         before + name: tensor.detach().to("cpu", copy=True).contiguous()
@@ -97,17 +99,22 @@ def write_weights(networks: Mapping[str, nn.Module], path: Path) -> str:
         for name, tensor in module.state_dict().items()
     }
     weights = to_bytes(state)
-    write(path, weights)
+    write_atomically(path, weights)
     return hashlib.sha256(weights).hexdigest()
 
 
-def write(path: Path, data: bytes) -> None:
-    """Write a file of the artefact, whole or not at all; raise UserError where the disk does not take it."""
+@contextmanager
+def writing(folder: Path) -> Iterator[Path]:
+    """Give where to write an artefact: in its folder or, where there is none, in one that gets this name at the end.
+
+    Raises:
+        UserError: the disk does not take a file; a new folder is not there then.
+    """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, data)
+        with nullcontext(folder) if folder.exists() else new_folder(folder) as place:
+            yield place
     except OSError as error:
-        raise UserError(f"{path.parent}: the artefact could not be written ({error.strerror})") from error
+        raise UserError(f"{folder}: the artefact could not be written ({error.strerror or error})") from error
 
 
 def read_about(path: Path, kind: Any = Model, wanted: str = "a trained encoder") -> dict[str, Any]:

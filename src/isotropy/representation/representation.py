@@ -34,7 +34,7 @@ from isotropy.representation.embedding import (
     steady_chunk,
 )
 from isotropy.representation.embeddings import learning_rows
-from isotropy.representation.files import ROWS
+from isotropy.representation.files import ROWS, writing
 from isotropy.representation.hub import downloaded, uploaded
 from isotropy.representation.inputs import pieces_for, read_for, values_for
 from isotropy.representation.learned import Embedding, Learned
@@ -328,12 +328,17 @@ class Representation:
         return self.coder
 
     def save(self, folder: Path | str) -> None:
-        """Write the weights and model.json, each file whole or not at all; raise UserError where the disk is full."""
-        saving.save(self, Path(folder))
+        """Write the weights and model.json, each file whole or not at all; raise UserError where the disk is full.
+
+        A folder that is not there yet is there when all of them are.
+        """
+        with writing(Path(folder)) as place:
+            saving.save(self, place)
 
     def save_weights(self, folder: Path | str) -> dict[str, str]:
         """Write the weights alone and return their checksums by file; raises what `save` raises."""
-        return saving.save_weights(self, Path(folder))
+        with writing(Path(folder)) as place:
+            return saving.save_weights(self, place)
 
     def save_pretrained(self, folder: Path | str, *, card: str = "") -> None:
         """Write the artefact as hubs expect it: config.json, model.safetensors and README.md, its model card.

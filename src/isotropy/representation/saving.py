@@ -9,8 +9,9 @@ from torch import nn
 
 from isotropy import encoders
 from isotropy.errors import UserError
+from isotropy.io.atomic import write_atomically
 from isotropy.representation.card import card as model_card
-from isotropy.representation.files import CONFIG, FORMAT, MODEL, TENSORS, write, write_weights
+from isotropy.representation.files import CONFIG, FORMAT, MODEL, TENSORS, write_weights, writing
 from isotropy.representation.saved import FILES
 
 if TYPE_CHECKING:
@@ -18,14 +19,14 @@ if TYPE_CHECKING:
 
 
 def save(made: "Representation", folder: Path) -> None:
-    """Write the weights, a file a part, and model.json; see `Representation.save`."""
+    """Write the weights, a file a part, and model.json into a folder; raises OSError where the disk is full."""
     checksums = save_weights(made, folder)
     files = {part: {"file": name, "sha256": checksums[name]} for part, name in FILES.items() if name in checksums}
-    write(folder / MODEL, _json(about(made, files)))
+    write_atomically(folder / MODEL, _json(about(made, files)))
 
 
 def save_weights(made: "Representation", folder: Path) -> dict[str, str]:
-    """Write the weights alone and return their checksums by file."""
+    """Write the weights alone into a folder and return their checksums by file; raises what `save` raises."""
     named = {FILES[part]: network for part, network in _networks(made).items()}
     return {name: write_weights({"": network}, folder / name) for name, network in named.items()}
 
@@ -38,10 +39,11 @@ def save_pretrained(made: "Representation", folder: Path, card: str) -> None:
             "class at the top of a module"
         )
     networks = {f"{part}.": network for part, network in _networks(made).items()}
-    digest = write_weights(networks, folder / TENSORS)
-    said = about(made, {part[:-1]: {"file": TENSORS, "sha256": digest, "before": part} for part in networks})
-    write(folder / "README.md", (card or model_card(said, name=folder.name)).encode())
-    write(folder / CONFIG, _json(said))
+    with writing(folder) as place:
+        digest = write_weights(networks, place / TENSORS)
+        said = about(made, {part[:-1]: {"file": TENSORS, "sha256": digest, "before": part} for part in networks})
+        write_atomically(place / "README.md", (card or model_card(said, name=folder.name)).encode())
+        write_atomically(place / CONFIG, _json(said))
 
 
 def about(made: "Representation", files: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:

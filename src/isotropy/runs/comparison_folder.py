@@ -13,7 +13,7 @@ import pandas as pd
 from isotropy.data import Data
 from isotropy.errors import UserError
 from isotropy.evaluation.measured import Measured
-from isotropy.io.atomic import write_atomically
+from isotropy.io.atomic import making, write_atomically
 from isotropy.io.json_file import read_json
 from isotropy.io.paths import check_name
 from isotropy.runs.comparison_types import ComparisonState
@@ -69,8 +69,8 @@ class ComparisonFolder:
             self.identity, self.budget = identity, budget
             self._begun = True
             self._made = [place for place in (self.folder, *self.folder.parents) if not place.exists()]
-            self.folder.mkdir(parents=True, exist_ok=True)
-            self.keep()
+            with making(self.folder):
+                self.keep()
             return
         self._read()
         differs = [_WHAT.get(name, name) for name in differing(self.identity, identity)]

@@ -16,7 +16,7 @@ from isotropy.data import Preprocess, preprocess_from
 from isotropy.data.blocks.dataset import BlockDataset
 from isotropy.errors import UserError
 from isotropy.evaluation.score import read_comparison
-from isotropy.io.atomic import write_atomically
+from isotropy.io.atomic import making, write_atomically
 from isotropy.io.json_file import checked, read_json
 from isotropy.io.lock import only_writer
 from isotropy.io.logs import Log
@@ -98,12 +98,15 @@ class Run:
     def held(self) -> Iterator[None]:
         """Make the folder where it is not there, and let no other training write in it while the block runs.
 
+        Where nothing was written it is not there afterwards.
+
         Raises:
             UserError: another one does, or a disk that does not take a folder.
         """
-        with self._writing():
-            self.folder.mkdir(parents=True, exist_ok=True)
-        with only_writer(self.folder):
+        with ExitStack() as stack:
+            with self._writing():
+                stack.enter_context(making(self.folder))
+            stack.enter_context(only_writer(self.folder))
             yield
 
     def create(self, prepared: Prepared, probed: Sequence[int] = (), left_out: Sequence[str] = ()) -> None:
@@ -124,7 +127,11 @@ class Run:
                 "preprocess": prepared.preprocess.to_json(),
             }
             self._write("data.json", about)
-            self._write("recipe.toml", prepared.recipe.to_toml())
+            try:
+                self._write("recipe.toml", prepared.recipe.to_toml())
+            except OSError:
+                (self.folder / "data.json").unlink()  # of no run
+                raise
 
     def extend(self, prepared: Prepared, probed: Sequence[int] = (), left_out: Sequence[str] = ()) -> None:
         """Make a finished run one that is on its way to the longer schedule that `prepared` has; see `create`.
