@@ -300,7 +300,7 @@ def test_files_that_are_not_there_or_not_known(tmp_path):
     (tmp_path / "data.xlsx").touch()
     with pytest.raises(UserError, match="data.xlsx cannot be read: .npy, .npz, .csv, .parquet"):
         read(tmp_path / "data.xlsx")
-    with pytest.raises(UserError, match="key names arrays of a .npz file; data.csv has none"):
+    with pytest.raises(UserError, match=r"data.csv has no column 'X' \(key\) .valid: a, b"):
         read(tmp_path / "data.csv", key="X")
     with pytest.raises(UserError, match="no column names, so no 'y'"):
         read(np.zeros((3, 3)), label="y")
@@ -434,6 +434,15 @@ def test_tensors_of_types_that_numpy_lacks():
         np.testing.assert_array_equal(read(values).values, plain)
     with pytest.raises(UserError, match="'meta' has no numbers"):
         read(plain.to("meta"))
+
+
+def test_a_key_that_is_no_column_of_a_table_names_the_nearest(tmp_path):
+    frame = pd.DataFrame({"kind": range(4), "embedding": [[1.0, 2.0]] * 4})
+    frame.to_parquet(tmp_path / "t.parquet")
+    for given, name in ((tmp_path / "t.parquet", "t.parquet"), (frame, "the frame")):
+        assert read(given, key="embedding").values.shape == (4, 2)
+        with pytest.raises(UserError, match=rf"^{name} has no column 'embeding' \(key\) .did you mean 'embedding'"):
+            read(given, key="embeding")
 
 
 def test_a_missing_series_is_named():

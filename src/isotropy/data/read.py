@@ -21,7 +21,7 @@ from isotropy.data.recordings.format import Format
 from isotropy.data.sources import SOURCES
 from isotropy.data.sources.recordings import RECORDINGS
 from isotropy.data.sources.source import Origin
-from isotropy.errors import UserError
+from isotropy.errors import UserError, nearest
 from isotropy.io.paths import existing
 
 
@@ -152,7 +152,10 @@ def _opened(dataset: Any, options: Options) -> tuple[Any, Origin]:
         path = _existing(Path(dataset).expanduser())
         content = path if not is_one_file(path) else read_file(path, options.na, options.columns_of_text)
         origin = Origin(path.name, whose=path.name, folder=path.resolve().parent)
-    if isinstance(content, pd.DataFrame) and options.key in content.columns:
+    if isinstance(content, pd.DataFrame) and options.key is not None:
+        there = [str(name) for name in content.columns]
+        if options.key not in there:
+            raise UserError(f"{origin.name} has no column {options.key!r} (key){nearest(options.key, there)}")
         content = columns_of(content, origin.name)
         origin = replace(origin, whose=f"column {options.key!r} of {origin.whose}")
     return content, origin
