@@ -208,3 +208,24 @@ def test_the_page_shows_a_column_once_and_by_the_name_that_its_user_gave_it(home
     assert not {"outlier_score", "is_outlier_issue", "x", "y"} & set(names)
     alone = [one.name for one in read_points(run, labels={"kind": "labels"}).columns]
     assert {"outlier_score", "is_outlier_issue"} < set(alone)
+
+
+@pytest.mark.parametrize("command", ["audit", "cluster"])
+@pytest.mark.parametrize("writes", [0, 1])
+def test_where_the_disk_is_full_what_was_found_before_stays_whole(command, writes, home, tmp_path, capsys, monkeypatch):
+    folder = shutil.copytree(home / "people", tmp_path / "people")
+    assert said(capsys, command, folder)[0] == 0
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    flush, count = os.fsync, iter(range(100))
+
+    def full(handle: int) -> None:
+        if next(count) >= writes:
+            raise OSError(28, "No space left on device")
+        flush(handle)
+
+    with monkeypatch.context() as at_fault:
+        at_fault.setattr(os, "fsync", full)
+        code, text = said(capsys, command, folder)
+    assert code == 2 and "No space left" in text and "Traceback" not in text
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+    assert said(capsys, command, folder)[0] == 0
