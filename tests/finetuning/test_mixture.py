@@ -7,14 +7,17 @@ import shutil
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from scipy.optimize import minimize
 
 import isotropy
 from isotropy.data import TablePreprocess
 from isotropy.encoders import TableMLP
 from isotropy.errors import UserError
+from isotropy.finetuning.artefact import About
 from isotropy.finetuning.mixture import mean_of, shares_of
 from isotropy.representation import Representation
+from isotropy.representation.files import read_about
 
 
 def said(rows, seed=0):
@@ -154,6 +157,27 @@ def test_what_stands_beside_and_does_not_fit_is_one_line(model, damage, said, tm
     with pytest.raises(UserError, match=said) as caught:
         isotropy.load_finetuned(tmp_path)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("model", ["classes"], indirect=True)
+@pytest.mark.parametrize("name", ["shares", "heats"])
+def test_readers_that_count_for_nothing_are_refused_when_they_are_read(name, model, tmp_path):
+    model.beside.model.save(tmp_path)
+    weights = load_file(tmp_path / "head.safetensors")
+    weights[name][0] = 0
+    save_file(weights, tmp_path / "head.safetensors")
+    about = json.loads((tmp_path / "finetuned.json").read_text())
+    about["head"]["sha256"] = hashlib.sha256((tmp_path / "head.safetensors").read_bytes()).hexdigest()
+    (tmp_path / "finetuned.json").write_text(json.dumps(about))
+    with pytest.raises(UserError, match="a share or temperature of 0"):
+        isotropy.load_finetuned(tmp_path)
+
+
+def test_a_version_that_does_not_know_what_stands_beside_refuses_the_model(model, tmp_path):
+    """Such a version reads formats up to 2, and would predict by the network alone."""
+    model.save(tmp_path)
+    with pytest.raises(UserError, match="format 3 is of a newer isotropy"):
+        read_about(tmp_path / "finetuned.json", About, newest=2)
 
 
 def changed(folder, about, **values):

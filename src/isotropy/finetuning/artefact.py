@@ -17,7 +17,7 @@ from isotropy.representation.files import Rows, Weights
 
 ABOUT, HEAD = "finetuned.json", "head.safetensors"
 BESIDE = "beside"  # the folder of what is averaged with a network
-FORMAT = 1
+FORMAT = 3  # of 1 older versions overlook what stands beside; they read 2 and less
 
 
 class NeighboursSpec(TypedDict):

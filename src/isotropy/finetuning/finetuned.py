@@ -20,7 +20,7 @@ from isotropy.evaluation.metrics import score_of
 from isotropy.evaluation.task import has_label
 from isotropy.finetuning.artefact import ABOUT, BESIDE, FORMAT, HEAD, About, blank_head, sizes_of
 from isotropy.finetuning.head import Network, Reader
-from isotropy.finetuning.mixture import mean_of
+from isotropy.finetuning.mixture import Several, mean_of
 from isotropy.finetuning.neighbours import Neighbours
 from isotropy.finetuning.target import Target
 from isotropy.finetuning.trees import Trees
@@ -230,7 +230,7 @@ def load(
 
 def _loaded(folder: Path, encoder: nn.Module | None, device: torch.device | str | None, *, alone: bool) -> FineTuned:
     """Return the network in `folder`, with what is beside it unless it is itself beside another."""
-    about = read_about(folder / ABOUT, About, wanted="a fine-tuned network")
+    about = read_about(folder / ABOUT, About, wanted="a fine-tuned network", newest=FORMAT)
     representation = load_representation(folder, encoder, device=device)
     model = read_about(folder / "model.json")
     try:
@@ -250,6 +250,8 @@ def _loaded(folder: Path, encoder: nn.Module | None, device: torch.device | str 
     for part in head.modules():
         if isinstance(part, Neighbours) and not part.answers_are_classes():
             raise UserError(f"{folder / HEAD}: damaged, or not an artefact of isotropy (an answer is no class)")
+        if isinstance(part, Several) and not part.counts():
+            raise UserError(f"{folder / HEAD}: damaged, or not an artefact of isotropy (a share or temperature of 0)")
         if isinstance(part, Trees) and not part.leads_to_nodes():
             raise UserError(f"{folder / HEAD}: damaged, or not an artefact of isotropy (a tree leads nowhere)")
     beside = None

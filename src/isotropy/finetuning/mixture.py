@@ -130,6 +130,10 @@ class Several(nn.Module):
         self.register_buffer("shares", torch.tensor(shares or [1 / len(readers)] * len(readers)))
         self.register_buffer("heats", torch.tensor(heats or [1.0] * len(readers)))
 
+    def counts(self) -> bool:
+        """Return whether every reader counts for something, at a temperature above 0."""
+        return bool((self.shares > 0).all() and (self.heats > 0).all())
+
     def forward(self, z: Tensor) -> Tensor:
         """Return the outputs (B, classes or 1)."""
         with torch.autocast(z.device.type, enabled=False):

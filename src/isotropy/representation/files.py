@@ -117,7 +117,9 @@ def writing(folder: Path) -> Iterator[Path]:
         raise UserError(f"{folder}: the artefact could not be written ({error.strerror or error})") from error
 
 
-def read_about(path: Path, kind: Any = Model, wanted: str = "a trained encoder") -> dict[str, Any]:
+def read_about(
+    path: Path, kind: Any = Model, wanted: str = "a trained encoder", newest: int = FORMAT
+) -> dict[str, Any]:
     """Return what model.json, or another file of that `kind`, says of an artefact.
 
     Raises:
@@ -128,8 +130,8 @@ def read_about(path: Path, kind: Any = Model, wanted: str = "a trained encoder")
         raise UserError(f"{path}: no such file: its folder holds no {wanted.partition(' ')[2]}{hint}")
     about = read_json(path, dict[str, Any], REMEDY)
     number = about.get("format")
-    if isinstance(number, int) and number > FORMAT:
-        raise UserError(f"{path}: format {number} is of a newer isotropy; this one reads {FORMAT}: upgrade it")
+    if isinstance(number, int) and number > newest:
+        raise UserError(f"{path}: format {number} is of a newer isotropy; this one reads {newest}: upgrade it")
     return dict(checked(about, kind, str(path), REMEDY))
 
 
