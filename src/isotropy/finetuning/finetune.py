@@ -17,7 +17,7 @@ from isotropy.data.target_columns import brought_labels
 from isotropy.errors import UserError, nearest
 from isotropy.evaluation.task import Task, has_label
 from isotropy.finetuning.beginning import Beginning
-from isotropy.finetuning.deciding import TUNED, Candidates, decide
+from isotropy.finetuning.deciding import TUNED, Candidates, Decision, decide
 from isotropy.finetuning.finetuned import Beside, FineTuned
 from isotropy.finetuning.held_out import Rows, parts
 from isotropy.finetuning.neighbours import Nearest
@@ -52,11 +52,9 @@ def finetune(
     The head starts as the linear probe on the frozen encoder, and then all layers learn, lower ones at lower rates
     where `first_layer_rate` says so. Held-out rows choose the round: a part of the labelled rows, or each row once
     (five folds) where few have a label (`folds_below`), after which the network is fine-tuned on all of them for as
-    many passes. The result is an average of the network, the probe on the frozen encoder, the vote of the most similar
-    labelled rows and, for tables that are joined with their columns, boosted trees on these, each calibrated by the
-    held-out rows, which say what it counts for (`shares_of`). Of fewer
-    than 1,000 labels it is the average of all that reads them (`evaluators.few_read`: linear probes, and labels that
-    spread over up to 2,000 rows without one; of numbers ridge regressions) unless a round would count for 95 % beside
+    many passes. The result is an average of the network, the probe, the vote of the most similar labelled rows and,
+    for tables joined with their columns, boosted trees, as the held-out rows say (`shares_of`). Of fewer than 1,000
+    labels it is what few-label curves read them by (`evaluators.few_read`), unless a round would count for 95 % beside
     it (`choose_of_few`), or, of numbers, the most similar rows are nearer by a standard error.
 
     Args:
@@ -71,10 +69,9 @@ def finetune(
         settings: of `FineTuning`, such as `epochs=50` or `lr=1e-4`; `joint_weight` is its `joint`.
 
     Returns:
-        The model. Its `detail`: "chosen" ("average", "fine-tuned", "frozen average", "frozen probe",
-        "frozen neighbours" or "boosted trees on the columns"), "shares" (of an average, by name), "chosen_by",
-        "passes", "validation" (the loss and the leading metric of each on held-out rows), "rounds" (the loss after
-        each), "labels", "seconds".
+        The model. Its `detail`: "chosen" ("average", "frozen average" or one reader's name), "shares" (of an average,
+        by name), "chosen_by", "passes", "validation" (the loss and the leading metric of each on held-out rows),
+        "rounds" (the loss after each), "labels", "seconds".
 
     Raises:
         UserError: labels that cannot be learnt, rows of another schema, an unknown setting; each in one line.
@@ -182,13 +179,22 @@ def finetune_rows(
     hear = _named("all labelled rows", progress)
     boosting = Boosting.of(representation, z, encoded, target, seed=seed)
     decision = decide(Candidates(begin, nearest, boosting, material, pairs, found, hear))
-    network, beside = decision.network, None
-    example = example_for(network.encoder, rows, train)
+    return _made(decision, representation, material, {"labels": len(labelled)}, begun)
+
+
+def _made(
+    decision: Decision, representation: Representation, material: Material, detail: dict[str, Any], begun: float
+) -> FineTuned:
+    """Return the model that was decided on."""
+    network, target, beside = decision.network, material.target, None
+    example = example_for(network.encoder, material.rows, material.train)
     if (other := decision.beside) is not None:
         frozen = FineTuned(representation, other.network.head, target, temperature=other.heat, example=example)
         beside = Beside(frozen, other.share, other.average_heat)
-    made = _tuned(representation, network.encoder, rows, train) if decision.tuned else representation
-    detail = decision.detail | {"labels": len(labelled), "seconds": round(perf_counter() - begun, 1)}
+    made = representation
+    if decision.tuned:
+        made = _tuned(representation, network.encoder, material.rows, material.train)
+    detail = decision.detail | detail | {"seconds": round(perf_counter() - begun, 1)}
     return FineTuned(
         made, network.head, target, temperature=decision.heat, detail=detail, example=example, beside=beside
     )
