@@ -33,17 +33,17 @@ from isotropy.evaluation.metrics import score_of
 from isotropy.evaluation.problem import Problem
 from isotropy.evaluation.splits import stratified
 from isotropy.evaluation.task import Task
-from isotropy.finetuning import FineTuning
-from isotropy.finetuning.beginning import PROBE
+from isotropy.finetuning import FineTuned, FineTuning
+from isotropy.finetuning.average import AVERAGE
 from isotropy.finetuning.finetune import finetune_rows, scratch_settings
-from isotropy.finetuning.neighbours import NEAREST
+from isotropy.finetuning.mixture import MIXTURE
 from isotropy.representation import Representation
 from isotropy.runs.prepare import Prepared, default_epochs
 from isotropy.runs.recipe import Recipe
 
 TUNED, SCRATCH, TREES, TUNED_TREES = "fine-tuned", "from scratch", "boosted trees", "boosted trees, tuned"
 NETWORKS = (TUNED, SCRATCH)
-OUTCOMES = (TUNED, PROBE, NEAREST)  # what held-out rows choose from: rows of other outcomes are other rows
+OUTCOMES = (AVERAGE, MIXTURE)  # what fine-tuning ends in, of few labels and of many: rows of others are other rows
 FEW, LONG_STEPS, TRIALS = 0.1, 30_000, 50
 CHOSEN_ON = ("adult", "california_housing", "phoneme", "wine_quality/colour")
 REPORTED = (
@@ -121,7 +121,17 @@ def _network(study: Study, which: str, folder: Path | None, seed: int, quick: bo
     )  # fmt: skip
     predicted = model.predictions_stored(take(prepared.rows, torch.from_numpy(prepared.test)))
     detail = {name: model.detail[name] for name in ("chosen", "passes", "labels")}
-    return (row if not scratch else {}) | detail | _scores(prepared, predicted)
+    detail["shares"] = model.detail.get("shares")
+    return (row if not scratch else {}) | detail | _scores(prepared, predicted) | _alone(prepared, model)
+
+
+def _alone(prepared: Prepared, model: FineTuned) -> Row:
+    """Return the score of the network without what is averaged with it; of none where no round was better than none."""
+    if not model.detail["passes"]:
+        return {}
+    network = FineTuned(model.representation, model.head, model.target, temperature=model.temperature)
+    predicted = network.predictions_stored(take(prepared.rows, torch.from_numpy(prepared.test)))
+    return {"network": _scores(prepared, predicted)["score"]}
 
 
 def _trees(study: Study, tuned: bool, folder: Path | None, seed: int, quick: bool) -> Row:
@@ -256,7 +266,7 @@ def _gaps(rows: Rows) -> list[str]:
     return ["**Ten per cent: fine-tuned minus the others, accuracy or R2**", markdown(heads, lines)]
 
 
-COLUMNS = {"accuracy or R2": "score", "log loss": "log_loss", "RMSE": "rmse"}
+COLUMNS = {"accuracy or R2": "score", "network alone": "network", "log loss": "log_loss", "RMSE": "rmse"}
 TABLES = [Table(name[0].upper() + name[1:], name, COLUMNS) for name in dict.fromkeys(study.name for study in STUDIES)]
 PAPER = Paper(__file__, __doc__, runs, CLAIMS, TABLES, seeds=GESTURE_SEEDS, back=_gaps)
 
