@@ -15,6 +15,8 @@ from defaults.measured import baseline, one
 from defaults.tables import every_method as every_method
 from defaults.tables import first_table as first_table
 from defaults.tables import tables
+from isotropy.finetuning.average import AVERAGE
+from isotropy.finetuning.mixture import MIXTURE
 from isotropy.finetuning.settings import FineTuning
 from isotropy.methods import METHODS
 from isotropy.runs.defaults import COMPARED
@@ -30,6 +32,7 @@ FREE = (
     "label propagation",
     "untrained encoder",
 )
+OUTCOMES = (AVERAGE, MIXTURE)  # what fine-tuning ends in, of few labels and of many: rows of others are other rows
 # Every method, for as long as in the matrix.
 EVERY, SECONDS = {"adult": "table", "har": "series", "fashion": "image"}, 40.0
 ONLY = {"patches": "image", "summary features": "series", "random convolutions": "series", "boosted trees": "table"}
@@ -41,7 +44,7 @@ def runs(folder: Path | None, seed: int) -> Iterator[Run]:
         for name, modality in sets_of(half):
             for method in COMPARED[modality]:
                 recipe = Recipe.default(method, modality).changed({"train.seed": seed})
-                settings = f"{recipe.to_toml()}{FineTuning()}"
+                settings = f"{recipe.to_toml()}{FineTuning()}{OUTCOMES}"
                 yield Run(half, name, method, seed, partial(one, recipe, name, folder), settings)
             if seed == 0:
                 encoder = Recipe.default(COMPARED[modality][0], modality).encoder

@@ -125,8 +125,6 @@ def _tuned(
     model = finetune_rows(
         trained, stored, np.asarray(data.labels), train, task=cast(Task | None, data.task), settings=settings
     )
-    if not model.detail["passes"]:
-        return None
     pairs = parts(
         problem.train_y, cast(Task, model.task), settings.validation, settings.folds, few=settings.few(trained.encoder)
     )
