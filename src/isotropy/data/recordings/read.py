@@ -87,31 +87,13 @@ def read_recordings(
     Raises:
         UserError: what cannot be cut so; the line says what was measured and what to do.
     """
-    if modality not in (None, "series"):
-        if not cutting.given and named_by_path(dataset) and len(files_of(dataset)) > 1:
-            raise UserError(f"several files are read as series, not {modality}: stream them (stream=True; --stream)")
-        raise UserError(f"recordings are series, not {modality}: leave out window, hop, id, rate and gap")
     like = cutting.like
-    window, hop, gap = (
-        None if given is None else Span.read(given, what)
-        for what, given in (("window", cutting.window), ("hop", cutting.hop), ("gap", cutting.gap))
-    )
-    if hop is not None and window is None and like is None:
-        raise UserError("a hop needs a window: --window 2s --hop 1s")
-    if cutting.rate is not None and not (cutting.rate > 0 and np.isfinite(cutting.rate)):
-        raise UserError(f"rate {cutting.rate:g} must be a number of samples a second above 0")
+    window, hop, gap = _spans(dataset, cutting, modality)
     if split is not None and group is not None:
         raise UserError("split and group both say what the test part is: give one of them")
     roles = _roles(cutting, label, split, group, time, drop, order)
     rate = like.rate if like else cutting.rate
-    tables = not cutting.given and _are_tables(dataset)
-    try:
-        found, name, notes = recordings_of(dataset, roles, rate=rate, key=key, na=na, top=top)
-    except UserError as error:
-        if tables:
-            raise UserError(f"{error}; where the files are one table: {_AS_ONE}") from error
-        raise
-    notes += [f"their rows are one table with {_AS_ONE}"] if tables else []
+    found, name, notes = _found(dataset, cutting, roles, rate=rate, key=key, na=na, top=top)
     refuse_other_channels(found)
     found = [_in_order(one, found[0].channels) for one in found]
     if like is None:
@@ -133,6 +115,38 @@ def read_recordings(
     else:
         data = new_rows_of(made, found, name, notes)
     return replace(data, form={"channels": LAST} if order == LAST else {})
+
+
+def _spans(dataset: Any, cutting: Cutting, modality: str | None) -> tuple[Span | None, Span | None, Span | None]:
+    """Return window, hop and gap as they are asked for; UserError for what cannot be meant."""
+    if modality not in (None, "series"):
+        if not cutting.given and named_by_path(dataset) and len(files_of(dataset)) > 1:
+            raise UserError(f"several files are read as series, not {modality}: stream them (stream=True; --stream)")
+        raise UserError(f"recordings are series, not {modality}: leave out window, hop, id, rate and gap")
+    window, hop, gap = (
+        None if given is None else Span.read(given, what)
+        for what, given in (("window", cutting.window), ("hop", cutting.hop), ("gap", cutting.gap))
+    )
+    if hop is not None and window is None and cutting.like is None:
+        raise UserError("a hop needs a window: --window 2s --hop 1s")
+    if cutting.rate is not None and not (cutting.rate > 0 and np.isfinite(cutting.rate)):
+        raise UserError(f"rate {cutting.rate:g} must be a number of samples a second above 0")
+    return window, hop, gap
+
+
+def _found(
+    dataset: Any, cutting: Cutting, roles: Roles, *, rate: float | None, key: str | None, na: Sequence[str],
+    top: Path | None,
+) -> tuple[list[Recording], str, list[str]]:  # fmt: skip
+    """Return the recordings, what they are called, and notes; of files that could be one table it is said how."""
+    tables = not cutting.given and _are_tables(dataset)
+    try:
+        found, name, notes = recordings_of(dataset, roles, rate=rate, key=key, na=na, top=top)
+    except UserError as error:
+        if tables:
+            raise UserError(f"{error}; where the files are one table: {_AS_ONE}") from error
+        raise
+    return found, name, notes + ([f"their rows are one table with {_AS_ONE}"] if tables else [])
 
 
 def _are_tables(dataset: Any) -> bool:
