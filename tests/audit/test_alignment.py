@@ -6,8 +6,9 @@ import torch
 import torch.nn.functional as F
 
 from isotropy.audit import tails
-from isotropy.audit.alignment import _correlation, _slopes, aligned, coarse, fitting
+from isotropy.audit.alignment import _correlation, _slopes, aligned
 from isotropy.audit.duplicates import by_alignment
+from isotropy.audit.parts import coarse, fitting
 from isotropy.audit.pictures import reduced, thumbnails
 
 

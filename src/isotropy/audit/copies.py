@@ -6,11 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from isotropy.audit import tails
-from isotropy.audit.alignment import fitting
 from isotropy.audit.duplicates import Near, by_agreement, by_alignment, by_distance, sets_of
 from isotropy.audit.given import Given
 from isotropy.audit.issue import Issue
 from isotropy.audit.linkage import beside
+from isotropy.audit.parts import fitting
 from isotropy.search import neighbour_graph
 
 _PLAIN = 5  # candidates by the values, beside those by the embedding

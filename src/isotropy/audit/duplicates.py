@@ -10,8 +10,9 @@ from scipy.sparse.csgraph import connected_components
 from torch import Tensor
 
 from isotropy.audit import tails
-from isotropy.audit.alignment import aligned, coarse
+from isotropy.audit.alignment import aligned
 from isotropy.audit.linkage import agreement
+from isotropy.audit.parts import coarse
 from isotropy.batch import spread_out
 
 Rows = NDArray[np.int64]
@@ -51,7 +52,7 @@ def by_alignment(
     Args:
         rows: as `pictures.reduced` gives them. alone: (N,) which rows have no copy, and show what is usual.
         apart: (N,) blocks; rows of one block are not compared.
-        likely: further candidates and how likely each pair is, as `alignment.fitting` gives them.
+        likely: further candidates and how likely each pair is, as `parts.fitting` gives them.
     """
     found = coarse(rows, candidates)
     if apart is not None:
