@@ -48,6 +48,23 @@ def test_what_was_done_to_a_copy_is_undone(how, shape):
     assert found.shape == (16, 4)
 
 
+@pytest.mark.parametrize("begin, end", [(0, 60), (9, 70), (0, 70), (10, 62)])
+def test_what_stands_behind_the_end_of_a_series_does_not_count(begin, end):
+    whole = F.pad(smooth(12, 2, 70), (0, 10))
+    part = torch.zeros_like(whole)
+    part[..., : end - begin] = 2 * whole[..., begin:end] + 5
+    behind = torch.rand(whole.shape, generator=torch.Generator().manual_seed(1)) * 30
+    rows = reduced(torch.cat([whole, part]))
+    ends = torch.tensor([70.0] * 12 + [float(end - begin)] * 12) / 80
+    rows = torch.where(
+        torch.arange(80) < (ends * 80).round()[:, None, None, None], rows, behind.repeat(2, 1, 1)[:, :, None]
+    )
+    one = np.arange(12)
+    fits, others = aligned(rows, one, one + 12, ends), aligned(rows, one, 12 + (one + 3) % 12, ends)
+    assert fits.min() > 0.9999 and others.max() < 0.97, (fits, others)
+    assert np.allclose(aligned(rows, one + 12, one, ends), fits, atol=1e-3)
+
+
 def test_constant_rows_fit_nothing_and_nothing_is_nan():
     rows = reduced(torch.cat([torch.ones(2, 1, 40), smooth(2, 1, 40)]))
     found = aligned(rows, np.array([0, 0, 2]), np.array([1, 2, 0]))
@@ -123,13 +140,14 @@ def test_the_gradient_of_the_correlation_is_that_of_small_steps(shape):
     flat = len(shape) == 3
     theta = torch.tensor([[-0.06, 0.0 if flat else 0.013, 0.021]]).repeat(len(x), 1)
     planes = torch.cat([b, *_slopes(b)], dim=1)
-    value, gradient, curvature = _correlation(a, planes, theta)
+    ends = torch.ones(len(x), 2) if not flat else torch.tensor([1.0, 0.9]).repeat(len(x), 1)
+    value, gradient, curvature = _correlation(a, planes, theta, ends)
     axes = [0, 2] if flat else [0, 1, 2]
     assert gradient.shape == (4, len(axes)) and curvature.shape == (4, len(axes), len(axes))
     for place, axis in enumerate(axes):
         step = torch.zeros(3)
         step[axis] = 0.004
-        higher, lower = (_correlation(a, planes, theta + sign * step)[0] for sign in (1, -1))
+        higher, lower = (_correlation(a, planes, theta + sign * step, ends)[0] for sign in (1, -1))
         expected = (higher - lower) / 0.008
         assert torch.allclose(gradient[:, place], expected, rtol=0.2, atol=0.15 * float(expected.abs().max()))
 

@@ -120,3 +120,29 @@ def test_a_copy_at_another_gain_and_level_fits_where_series_differ_in_length():
     pictures, vectors = raw.pictures.flatten(1), raw.thumbnails
     assert np.corrcoef(pictures[3], pictures[7])[0, 1] > 0.999
     assert issues_of(Given(vectors, raw)).issues["near_duplicate"].ranked().tolist()[:2] == [3, 7]
+
+
+CHANGES = {
+    "without its end": lambda row: row[:, :-6],
+    "without its beginning": lambda row: row[:, 6:],
+    "held at its last value": lambda row: np.pad(row, ((0, 0), (0, 6)), mode="edge"),
+    "without its end, at another gain and level": lambda row: 1.4 * row[:, :-6] - 20,
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_copy_of_another_length_is_named_among_series_of_several_lengths(change):
+    rng = np.random.default_rng(0)
+    x = np.full((120, 1, 72), np.nan)
+    for row, end in enumerate(rng.integers(50, 65, 120)):
+        x[row, :, :end] = rng.normal(size=end).cumsum()
+    for copy, row in enumerate(range(20, 28)):
+        new = CHANGES[change](x[row][:, ~np.isnan(x[row, 0])])
+        x[copy], x[copy, :, : new.shape[1]] = np.nan, new
+    made = Representation(
+        MultiScaleCNN(channels=1, length=72, width=32, filters=2, scales=2), SeriesPreprocess.learn(x), method="simclr"
+    )
+    raw = raw_of(made, made.stored(x))
+    found = issues_of(Given(raw.thumbnails, raw)).issues["near_duplicate"]
+    assert set(np.flatnonzero(found.issue)) == {*range(8), *range(20, 28)}
+    assert (found.beside["nearest_row"][:8] == np.arange(20, 28)).all()

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from isotropy.audit.parts import PAIRS, starts
+from isotropy.audit.pictures import stretched
 from isotropy.batch import batched
 
 # Of the search: steps, and how far one goes in fractions of the side and of the size. Of smooth rows natural twins
@@ -16,25 +17,46 @@ _DAMPING, _EASIER, _HARDER = 1e-2, 5, 10  # at first, and after a step that fits
 _LEAST = 0.5  # of a row has to lie in the other one
 
 
-def aligned(rows: Tensor, one: NDArray[np.int64], other: NDArray[np.int64]) -> NDArray[np.float32]:
+def aligned(
+    rows: Tensor, one: NDArray[np.int64], other: NDArray[np.int64], ends: Tensor | None = None
+) -> NDArray[np.float32]:
     """Return the correlations (P, 2) of the rows `one` with the rows `other`, moved and scaled to fit them best.
 
     A search over scale and place begins at the two pairs of parts that correlate most. Means are taken off each channel
     and gain is divided out, where both rows are there. The second correlation is that of an image's details there: what
     its lines and its columns have in common is taken off too, since two horizons fit each other by that alone.
+
+    Args:
+        rows: as `pictures.reduced` gives them. ends: (N,) what part of the width of each is there; None for all.
     """
+    ends = torch.ones(len(rows)) if ends is None else ends
     out = np.empty((len(one), 2), dtype=np.float32)
     for piece in batched(len(one), rows=PAIRS):
-        a, b = (rows[torch.from_numpy(side[piece])] for side in (one, other))
+        sides = [torch.from_numpy(side[piece]) for side in (one, other)]
+        (a, b), (end_a, end_b) = ([values[side] for side in sides] for values in (rows, ends))
         fits = []
-        for theta in starts(a, b):
+        for theta in starts(stretched(a, end_a), stretched(b, end_b)):
+            theta = _unstretched(theta, end_a, end_b)
             # The smaller part is laid on the larger one, so that what is read between two places is never coarser.
             turned = theta[:, 0] > 0
             first, second = (torch.where(turned[:, None, None, None], *pair) for pair in ((b, a), (a, b)))
-            fits.append(_climbed(first, second, torch.where(turned[:, None], _turned(theta), theta)))
+            both = torch.where(turned[:, None], torch.stack([end_b, end_a], 1), torch.stack([end_a, end_b], 1))
+            fits.append(_climbed(first, second, torch.where(turned[:, None], _turned(theta), theta), both))
         better = fits[1][:, :1] > fits[0][:, :1]
         out[piece] = torch.where(better, fits[1], fits[0]).numpy()
     return out
+
+
+def _unstretched(theta: Tensor, end_a: Tensor, end_b: Tensor) -> Tensor:
+    """Return the log scale and shifts that lay `a` on `b` as they are, of those that lay them on each other stretched.
+
+    A point at u of what is there of `a` lies at s u + c of what is there of `b`; of the whole widths at (s u + c) times
+    the end of `b`, and at u times the end of `a`.
+    """
+    scale, ratio = theta[:, 0].exp(), end_b / end_a
+    right = end_b * (theta[:, 2] - (scale - 1) / 2) + (scale * ratio - 1) / 2
+    laid = torch.stack([theta[:, 0] + ratio.log(), theta[:, 1], right], dim=1)
+    return torch.where(((end_a == 1) & (end_b == 1))[:, None], theta, laid)
 
 
 def _turned(theta: Tensor) -> Tensor:
@@ -42,31 +64,33 @@ def _turned(theta: Tensor) -> Tensor:
     return torch.cat([-theta[:, :1], -theta[:, 1:] * (-theta[:, :1]).exp()], dim=1)
 
 
-def _climbed(a: Tensor, b: Tensor, theta: Tensor) -> Tensor:
+def _climbed(a: Tensor, b: Tensor, theta: Tensor, ends: Tensor) -> Tensor:
     """Return the correlations (P, 2) after steps of Gauss and Newton from `theta` (P, 3), damped where they fail.
+
+    `ends` (P, 2) are those of `a` and of `b`.
 
     Source: Levenberg (1944); Evangelidis and Psarakis (2008) for the correlation in place of the difference.
     """
     planes, axes = torch.cat([b, *_slopes(b)], dim=1), torch.tensor([0, 2] if a.shape[2] == 1 else [0, 1, 2])
-    value, gradient, curvature = _correlation(a, planes, theta)
+    value, gradient, curvature = _correlation(a, planes, theta, ends)
     damping = torch.full_like(value, _DAMPING)
     for _ in range(_ROUNDS):
         ridge = torch.diag_embed(damping[:, None] * curvature.diagonal(dim1=1, dim2=2) + 1e-9)
         step = torch.linalg.solve(curvature + ridge, gradient).clamp(-_FARTHEST, _FARTHEST)
         tried = theta.index_add(1, axes, step)
-        found = _correlation(a, planes, tried)
+        found = _correlation(a, planes, tried, ends)
         better = found[0] > value
         damping = torch.where(better, damping / _EASIER, damping * _HARDER).clamp(1e-6, 1e3)
         theta = torch.where(better[:, None], tried, theta)
         value = torch.where(better, found[0], value)
         gradient = torch.where(better[:, None], found[1], gradient)
         curvature = torch.where(better[:, None, None], found[2], curvature)
-    return torch.stack([value, value if a.shape[2] == 1 else _of_details(a, b, theta)], dim=1)
+    return torch.stack([value, value if a.shape[2] == 1 else _of_details(a, b, theta, ends)], dim=1)
 
 
-def _of_details(a: Tensor, b: Tensor, theta: Tensor) -> Tensor:
+def _of_details(a: Tensor, b: Tensor, theta: Tensor, ends: Tensor) -> Tensor:
     """Return the correlation (P,) of images `a` with `b` where they lie on each other, without lines and columns."""
-    inside, moved = _read(a, b, theta)
+    inside, moved = _read(a, b, theta, ends)
 
     def details(part: Tensor) -> Tensor:
         # What lies inside is a rectangle, of which means of lines and of columns come off in any order.
@@ -77,11 +101,18 @@ def _of_details(a: Tensor, b: Tensor, theta: Tensor) -> Tensor:
     return (details(a) * details(moved)).sum(1)
 
 
-def _read(a: Tensor, planes: Tensor, theta: Tensor) -> tuple[Tensor, Tensor]:
+def _read(a: Tensor, planes: Tensor, theta: Tensor, ends: Tensor) -> tuple[Tensor, Tensor]:
     """Return where points of `a`, moved by `theta`, lie in the planes, (P, 1, H, W), and what these are there."""
     grid = _moved(a, theta)
-    inside = (grid.abs() <= 1).all(-1)[:, None].float()
-    return inside, F.grid_sample(planes, grid, padding_mode="border", align_corners=False)
+    across = (grid[..., 0] >= -1) & (grid[..., 0] <= 2 * ends[:, 1, None, None] - 1)
+    inside = (across & (grid[..., 1].abs() <= 1))[:, None] & _there(a, ends[:, 0])
+    return inside.float(), F.grid_sample(planes, grid, padding_mode="border", align_corners=False)
+
+
+def _there(a: Tensor, ends: Tensor) -> Tensor:
+    """Return which columns of rows are there, (P, 1, 1, W), of those that end at `ends` (P,) of the width."""
+    width = a.shape[3]
+    return ((torch.arange(width) + 0.5) / width < ends[:, None])[:, None, None]
 
 
 def _moved(a: Tensor, theta: Tensor) -> Tensor:
@@ -103,16 +134,16 @@ def _slopes(b: Tensor) -> list[Tensor]:
     return found
 
 
-def _correlation(a: Tensor, planes: Tensor, theta: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def _correlation(a: Tensor, planes: Tensor, theta: Tensor, ends: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Return the correlation (P,) of `a` with `b` read at its points moved by `theta`, where these lie in `b`.
 
     With it what a step of Gauss and Newton needs: by scale and shifts the gradient (P, k), and the curvature (P, k, k)
     of the squared difference of the two once they have length 1; k is 3, and 2 of series.
 
     Args:
-        planes: `b` and its slopes.
+        planes: `b` and its slopes. ends: (P, 2) where `a` and `b` end.
     """
-    inside, read = _read(a, planes, theta)
+    inside, read = _read(a, planes, theta, ends)
     count = inside.sum((2, 3), keepdim=True).clamp(min=1)
     moved, *slopes = read.split(a.shape[1], dim=1)
     # Half of a side is 1 on the grid, which is scaled about its middle.
@@ -129,5 +160,6 @@ def _correlation(a: Tensor, planes: Tensor, theta: Tensor) -> tuple[Tensor, Tens
     y = y / length
     by = torch.stack([centred(change) / length for change in changes], dim=1)
     by = by - (by @ y[..., None]) * y[:, None]
-    value = torch.where(inside.mean((1, 2, 3)) >= _LEAST, (x * y).sum(1), -1.0)
+    enough = inside.mean((1, 2, 3)) >= _LEAST * _there(a, ends[:, 0]).float().mean((1, 2, 3))
+    value = torch.where(enough, (x * y).sum(1), -1.0)
     return value, (by @ (x - y)[..., None])[..., 0], by @ by.transpose(1, 2)

@@ -11,6 +11,7 @@ from isotropy.audit.given import Given
 from isotropy.audit.issue import Issue
 from isotropy.audit.linkage import beside
 from isotropy.audit.parts import fitting
+from isotropy.audit.pictures import stretched
 from isotropy.search import neighbour_graph
 
 _PLAIN = 5  # candidates by the values, beside those by the embedding
@@ -63,8 +64,10 @@ def _nearest(of: Given, near: Neighbours, raw_near: Neighbours | None, alone: ND
         plain = neighbour_graph(raw.thumbnails, min(_PLAIN, count - 1))[1]
         each = max(_LAID // count, LOCAL)
         candidates = np.concatenate([near[1][:, :each], plain], axis=1)
-        likely = fitting(raw.pictures, min(_FITTING, count - 1), raw.blocks) if count <= _ALL else None
-        return by_alignment(raw.pictures, candidates, alone, raw.blocks, likely), _ALIGNMENT
+        likely = None
+        if count <= _ALL:
+            likely = fitting(stretched(raw.pictures, raw.ends), min(_FITTING, count - 1), raw.blocks)
+        return by_alignment(raw.pictures, candidates, alone, raw.blocks, likely, raw.ends), _ALIGNMENT
     if raw_near is not None:
         assert raw is not None and raw.columns is not None and raw.codes is not None
         candidates = np.concatenate([raw_near[1][:, :LOCAL], beside(raw.columns)], axis=1)

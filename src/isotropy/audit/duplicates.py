@@ -13,6 +13,7 @@ from isotropy.audit import tails
 from isotropy.audit.alignment import aligned
 from isotropy.audit.linkage import agreement
 from isotropy.audit.parts import coarse
+from isotropy.audit.pictures import stretched
 from isotropy.batch import spread_out
 
 Rows = NDArray[np.int64]
@@ -43,7 +44,7 @@ class Near:
 
 def by_alignment(
     rows: Tensor, candidates: Rows, alone: NDArray[np.bool_], apart: NDArray[np.int64] | None = None,
-    likely: tuple[Rows, NDArray[np.float32]] | None = None,
+    likely: tuple[Rows, NDArray[np.float32]] | None = None, ends: Tensor | None = None,
 ) -> Near:  # fmt: skip
     """Return the nearest rows among `candidates` (N, K), once each is cropped, shifted and amplified to fit the other.
 
@@ -53,8 +54,9 @@ def by_alignment(
         rows: as `pictures.reduced` gives them. alone: (N,) which rows have no copy, and show what is usual.
         apart: (N,) blocks; rows of one block are not compared.
         likely: further candidates and how likely each pair is, as `parts.fitting` gives them.
+        ends: (N,) what part of the width of each row is there; None for all.
     """
-    found = coarse(rows, candidates)
+    found = coarse(stretched(rows, ends), candidates)
     if apart is not None:
         found[apart[candidates] == apart[:, None]] = -1.0
     order = np.argsort(-found, axis=1, kind="stable")
@@ -73,7 +75,7 @@ def by_alignment(
         kept[bulk] = True
         pairs.append((places[:, None], others, kept & np.isfinite(excess)))
     one, other = _each_once(pairs)
-    fits = np.tile(aligned(rows, one, other).astype(np.float64), (2, 1))
+    fits = np.tile(aligned(rows, one, other, ends).astype(np.float64), (2, 1))
     # The best fit of each row, the first of equal ones.
     row, fellow = np.concatenate([one, other]), np.concatenate([other, one])
     ordered = np.lexsort((fellow, -fits[:, 0], row))

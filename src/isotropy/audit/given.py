@@ -9,8 +9,8 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from isotropy.audit.pictures import reduced, thumbnails
-from isotropy.batch import Batch, batched, filled
+from isotropy.audit.pictures import flattened, reduced, stretched, thumbnails
+from isotropy.batch import Batch, batched, filled, lengths
 from isotropy.data import Data, TablePreprocess
 from isotropy.errors import UserError
 from isotropy.evaluation import leaks
@@ -30,8 +30,8 @@ class Raw:
         first: (N,) the number of the first row that equals each, bit for bit.
         variation: (N,) deviation of the values in an image or a series, or the fraction of a table's cells that are
             there; 0 is a blank or constant row.
-        pictures: rows that can be laid on each other, (N, C, h, w), or None. thumbnails: these as distances see them,
-            (N, F), or None.
+        pictures: rows that can be laid on each other, (N, C, h, w), or None. ends: (N,) what part of the width of each
+            is there, where series differ in length, or None. thumbnails: these as distances see them, (N, F), or None.
         columns: of a table (N, C), NaN where missing, or None. codes: (C,) which of these are categories.
         names: what these are called, (C,).
         features: columns of a table as distances see them, (N, F), or None.
@@ -41,6 +41,7 @@ class Raw:
     first: NDArray[np.int64]
     variation: NDArray[np.float64]
     pictures: Tensor | None = None
+    ends: Tensor | None = None
     thumbnails: NDArray[np.float32] | None = None
     columns: NDArray[np.float32] | None = None
     codes: NDArray[np.bool_] | None = None
@@ -134,11 +135,13 @@ def raw_of(representation: Representation, rows: Tensor | Batch, data: Data | No
         present = np.isfinite(columns).mean(axis=1) if columns.shape[1] else np.ones(len(columns))
         return Raw(first, present, columns=columns, codes=codes, names=names, features=preprocess.features(rows))
     variation = np.concatenate([_variation(rows[piece]) for piece in batched(len(rows), rows=4096)])
-    values = _level(rows)
+    values, ends = _held(rows)
     blocks = _blocks(data)
     if values.ndim not in (3, 4) or representation.modality not in ("series", "image"):
         return Raw(first, variation, blocks=blocks)
-    return Raw(first, variation, pictures=reduced(values), thumbnails=thumbnails(values), blocks=blocks)
+    pictures = reduced(values)
+    small = thumbnails(values) if ends is None else flattened(stretched(pictures, ends))
+    return Raw(first, variation, pictures=pictures, ends=ends, thumbnails=small, blocks=blocks)
 
 
 def _first(digests: list[int]) -> NDArray[np.int64]:
@@ -147,13 +150,20 @@ def _first(digests: list[int]) -> NDArray[np.int64]:
     return found
 
 
-def _level(rows: Tensor | Batch) -> Tensor:
-    """Return the values; behind its end a series goes on with its mean, so that a copy at another level fits it."""
+def _held(rows: Tensor | Batch) -> tuple[Tensor, Tensor | None]:
+    """Return the values, in a series' gaps its mean and behind its end the last; and what part of the length it has.
+
+    The mean lets a copy at another level fit. The second, (N,), is None where all are equally long.
+    """
     if not isinstance(rows, Batch) or rows.mask is None:
-        return filled(rows)
+        return filled(rows), None
     there = rows.mask.to(rows.values.dtype)
     mean = (filled(rows) * there).sum(-1, keepdim=True) / there.sum(-1, keepdim=True).clamp(min=1)
-    return torch.where(rows.mask, rows.values, mean)
+    values, steps, ends = torch.where(rows.mask, rows.values, mean), rows.mask.shape[-1], lengths(rows.mask)
+    if bool((ends == steps).all()):
+        return values, None
+    at = torch.minimum(torch.arange(steps), (ends[:, None] - 1).clamp(min=0))
+    return values.gather(-1, at[:, None].expand_as(values)), ends / steps
 
 
 def _variation(rows: Tensor | Batch) -> NDArray[np.float64]:

@@ -32,9 +32,9 @@ def reduced(rows: Tensor) -> Tensor:
 
 
 def thumbnails(rows: Tensor) -> NDArray[np.float32]:
-    """Return images (N, C, H, W) as at most 8 x 8 pixels, series (N, C, T) as `reduced` has them, as flat rows (N, D).
+    """Return images (N, C, H, W) as at most 8 x 8 pixels, series (N, C, T) as `reduced` has them, `flattened`.
 
-    Each has a mean of 0 in every channel and is of length 1. So small, a crop or a shift is nearer to its row than
+    So small, a crop or a shift is nearer to its row than
     where every pixel counts, and colours, which `reduced` has not, can be afforded.
 
     Example:
@@ -46,4 +46,37 @@ def thumbnails(rows: Tensor) -> NDArray[np.float32]:
         size = (min(rows.shape[2], _THUMBNAIL), min(rows.shape[3], _THUMBNAIL))
         pieces = batched(len(rows), row_bytes=4 * rows[0].numel())
         small = torch.cat([F.adaptive_avg_pool2d(rows[piece].float(), size) for piece in pieces])
-    return F.normalize((small - small.mean((2, 3), keepdim=True)).flatten(1), dim=1).numpy()
+    return flattened(small)
+
+
+def flattened(pictures: Tensor) -> NDArray[np.float32]:
+    """Return pictures (N, C, h, w) as flat rows (N, D), with a mean of 0 in every channel and of length 1.
+
+    Example:
+        >>> flattened(torch.tensor([[[[3.0, 5.0]]]]))
+        array([[-0.70710677,  0.70710677]], dtype=float32)
+    """
+    centred = pictures - pictures.mean((2, 3), keepdim=True)
+    flat: NDArray[np.float32] = F.normalize(centred.flatten(1), dim=1).numpy()
+    return flat
+
+
+def stretched(pictures: Tensor, ends: Tensor | None) -> Tensor:
+    """Return series (N, C, 1, w), of which a part of the width `ends` (N,) is there, with that part as wide as all.
+
+    So what lacks the end of another is a crop of it. As they are where `ends` is None.
+
+    Example:
+        >>> stretched(torch.tensor([[[[0.0, 1.0, 1.0, 1.0]]]]), torch.tensor([0.5]))
+        tensor([[[[0.0000, 0.2500, 0.7500, 1.0000]]]])
+    """
+    if ends is None:
+        return pictures
+    width, found = pictures.shape[3], pictures.clone()
+    wide = (ends * width).round().long().clamp(min=1)
+    for steps in wide.unique().tolist():
+        if steps < width:
+            some = wide == steps
+            there = pictures[some, :, 0, :steps]
+            found[some] = F.interpolate(there, size=width, mode="linear", align_corners=False)[:, :, None]
+    return found
