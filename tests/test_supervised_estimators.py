@@ -111,6 +111,32 @@ def test_a_regressor_refuses_dates_and_sees_masks() -> None:
     assert model.model_.detail["labels"] == 50
 
 
+@pytest.mark.parametrize("written", ["{:,.2f} EUR", "{:,.2f}", "{:.0f} %"])
+def test_a_regressor_reads_amounts_as_the_command_does(written: str) -> None:
+    x, _ = load_iris(return_X_y=True)
+    y = np.round(1000 * x[:, 0])
+    text = [None if hidden else written.format(number) for hidden, number in zip(_HIDDEN, y, strict=True)]
+    told = SelfSupervisedRegressor(random_state=0, **SHORT).fit(x, text)
+    plain = SelfSupervisedRegressor(random_state=0, **SHORT).fit(x, np.where(_HIDDEN, np.nan, y))
+    assert np.array_equal(told.predict(x), plain.predict(x))
+    assert told.score(x, text) == plain.score(x, np.where(_HIDDEN, np.nan, y)) == told.model_.score(x, text)
+    model = plain.representation_.finetune(x, text, task="numbers", epochs=1)
+    assert model.task == "numbers" and model.detail["labels"] == 50
+
+
+@pytest.mark.filterwarnings("ignore:The number of unique classes is greater")
+def test_a_classifier_refuses_an_identifier_as_the_command_does() -> None:
+    x, _ = load_iris(return_X_y=True)
+    y = np.array([f"id {row // 2 if row < 40 else row}" for row in range(150)])
+    with pytest.raises(
+        ValueError, match="label y: 110 of its 150 rows are alone in their class, as with an identifier"
+    ):
+        classifier().fit(x, y)
+    # Of few labels every one may be another class.
+    few = np.where(np.arange(150) % 50 == 0, np.arange(150) // 50, -1)
+    assert classifier().fit(x, few).classes_.tolist() == [0, 1, 2]
+
+
 def test_minus_one_and_one_alone_are_classes() -> None:
     x, y = load_breast_cancer(return_X_y=True)
     model = classifier().fit(x[:200], 2 * y[:200] - 1)

@@ -182,6 +182,8 @@ def test_frozen_epochs_leave_the_encoder_alone():
         (["a", "b"], {}, r"label has 2 values for 40 rows"),
         ([1] * 40, {}, r"only the class 1 is in"),
         ([f"n{number}" for number in range(40)], {}, "no two of its 40 rows have the same"),
+        ([f"n{max(number, 15)}" for number in range(40)], {}, "24 of its 40 rows are alone in their class"),
+        (["1,5 EUR", "b"] * 20, {"task": "numbers"}, r"'1,5 EUR' is no number"),
         (["a", "b"] * 20, {"task": "class"}, r"task = 'class' is unknown \(did you mean 'classes'"),
         ([date(2020, 1, 1), date(2020, 1, 2)] * 20, {"task": "numbers"}, r"label kind: holds dates"),
         (["a", "b"] * 20, {"budget": -1.0}, r"budget must be at least 0, not -1.0"),

@@ -23,16 +23,34 @@ def numbers_of_texts(labels: NDArray[Any]) -> NDArray[Any]:
         >>> numbers_of_texts(np.array(["10 %", "50 %"], dtype=object)).tolist()
         ['10 %', '50 %']
     """
-    places, texts = pd.factorize(labels)
-    if labels.dtype != object or not len(texts) or not all(isinstance(one, str) for one in texts):
+    if labels.dtype != object or pd.to_numeric(pd.Series(pd.factorize(labels)[1]), errors="coerce").notna().all():
         return labels
-    if pd.to_numeric(pd.Series(texts), errors="coerce").notna().all():
+    numbers = wanted_as_numbers(labels)
+    if numbers.dtype == object:
+        return labels
+    there = np.unique(numbers[~np.isnan(numbers)])
+    return labels if len(there) <= _FEW and (there == np.round(there)).all() else numbers
+
+
+def wanted_as_numbers(labels: NDArray[Any]) -> NDArray[Any]:
+    """Return labels (N,) of which numbers are wanted: texts of numbers as numbers, NaN where missing.
+
+    As they are where not all are texts of numbers in one way of writing them.
+
+    Example:
+        >>> wanted_as_numbers(np.array(["10 %", None, "50 %"], dtype=object)).tolist()
+        [10.0, nan, 50.0]
+        >>> wanted_as_numbers(np.array(["ten", "50 %"], dtype=object)).tolist()
+        ['ten', '50 %']
+    """
+    if labels.dtype != object:
+        return labels
+    places, texts = pd.factorize(labels)
+    if not len(texts) or not all(isinstance(one, str) for one in texts):
         return labels
     convention = NumberText.find(texts, np.bincount(places[places >= 0]))
     numbers = np.full(1, np.nan) if convention is None else convention.parse(texts)
-    if np.isnan(numbers).any() or (len(texts) <= _FEW and (numbers == np.round(numbers)).all()):
-        return labels
-    return np.append(numbers, np.nan)[places]  # of a missing value the place is -1
+    return labels if np.isnan(numbers).any() else np.append(numbers, np.nan)[places]  # missing ones are at -1
 
 
 def said_of_labels(source: str, given: Any, labels: NDArray[Any]) -> str:

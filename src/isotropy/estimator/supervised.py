@@ -17,6 +17,7 @@ from torch import nn
 
 from isotropy.data.odd_values import refuse_complex
 from isotropy.data.target_columns import brought_labels
+from isotropy.data.written_labels import wanted_as_numbers
 from isotropy.encoders import Encoder
 from isotropy.errors import UserError
 from isotropy.estimator.encoder import SelfSupervisedEncoder
@@ -250,7 +251,8 @@ def _marked(y: NDArray[Any]) -> NDArray[np.bool_]:
 class SelfSupervisedRegressor(RegressorMixin, _Supervised):
     """Learns an encoder from all rows, and fine-tunes it into a regressor on the rows that have a number.
 
-    In `y` NaN, None and masked values mean an unlabelled row; -1 is a number like any other. The network learns
+    In `y` NaN, None and masked values mean an unlabelled row; -1 is a number like any other, and amounts as text
+    ("1,200.50 EUR") are numbers. The network learns
     standardised numbers. `score` is of the rows that have a number.
 
     Args:
@@ -277,14 +279,14 @@ class SelfSupervisedRegressor(RegressorMixin, _Supervised):
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Return the R2 on the rows of `X` that have a number in `y`, as `fit` reads it."""
-        y = _one_per_row(y)
-        return self._scored(r2_score, X, y, ~np.asarray(pd.isna(y), dtype=bool), sample_weight)
+        numbers = self._labels(_one_per_row(y))
+        return self._scored(r2_score, X, numbers, ~np.isnan(numbers), sample_weight)
 
     def _labels(self, y: NDArray[Any]) -> NDArray[Any]:
         if any(isinstance(one, date) for one in y.tolist()):
             raise UserError("y holds dates: a regressor needs numbers, such as days since the first")
         try:
-            numbers = pd.to_numeric(pd.Series(y)).to_numpy(dtype=np.float64)
+            numbers = pd.to_numeric(pd.Series(wanted_as_numbers(y))).to_numpy(dtype=np.float64)
         except (TypeError, ValueError) as error:
             raise UserError(f"y holds what is no number ({error}): a regressor needs numbers") from None
         if np.isinf(numbers).any():

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from isotropy.batch import Batch, take
 from isotropy.data.grouping import as_groups
 from isotropy.data.target_columns import brought_labels
+from isotropy.data.written_labels import wanted_as_numbers
 from isotropy.errors import UserError, nearest
 from isotropy.evaluation.task import Task, has_label
 from isotropy.finetuning.beginning import Beginning
@@ -88,6 +89,8 @@ def finetune(
     """
     rows = representation.stored(data)
     labels = brought_labels(labels, len(rows))
+    if task == "numbers":
+        labels = wanted_as_numbers(labels)
     return finetune_rows(
         representation, rows, labels, np.arange(len(rows)), label=label, task=task,
         groups=groups_of(groups, len(rows)), settings=settings_of(settings), budget=budget, seed=seed,

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from isotropy.batch import Batch
 from isotropy.data.target_columns import brought_labels
+from isotropy.data.written_labels import wanted_as_numbers
 from isotropy.errors import UserError, counted, plain
 from isotropy.evaluation.metrics import score_of
 from isotropy.evaluation.task import has_label
@@ -161,7 +162,8 @@ class FineTuned:
                     f"{plain(labels[here][0])!r}, is one of the model's ({known})"
                 )
             return score_of("classes", "accuracy", codes, outputs)
-        return score_of("numbers", "R2", labels[here].astype(np.float64), self.target.decoded(outputs))
+        truth = wanted_as_numbers(labels[here]).astype(np.float64)
+        return score_of("numbers", "R2", truth, self.target.decoded(outputs))
 
     def save(self, folder: Path | str) -> None:
         """Write the artefact, each file whole or not at all, finetuned.json last; UserError where the disk is full.

@@ -12,7 +12,7 @@ from torch.nn.functional import cross_entropy
 
 from isotropy.errors import UserError, plain
 from isotropy.evaluation.metrics import leading_first
-from isotropy.evaluation.task import Task, checked_task, class_name, encode, has_label, refuse_all_different
+from isotropy.evaluation.task import Task, checked_task, class_name, encode, has_label, refuse_identifier
 
 _MOST_CLASSES = (
     0.5  # of the labelled rows; where more of them are distinct, what is named a class is a number or a name
@@ -41,8 +41,8 @@ class Target:
         """Return the target of labels (N,), missing ones NaN or None.
 
         Raises:
-            UserError: no label at all, one class only, classes of which no two rows have the same where most rows have
-                a label, several labels a row, numbers of one value, or another task than the label's.
+            UserError: no label at all, one class only, where most rows have a label classes of which most rows have one
+                to themselves, several labels a row, numbers of one value, or another task than the label's.
 
         Example:
             >>> Target.of(np.array(["b", "a", None], dtype=object)).classes
@@ -70,8 +70,8 @@ class Target:
                 "needed"
             )
         # One label a class is enough where it is asked about many rows; of names almost every row has one.
-        if 2 < len(distinct) == len(there) > len(labels) / 2:
-            refuse_all_different(there, name)
+        if len(there) > max(2, len(labels) / 2):
+            refuse_identifier(there, name)
         classes = encode(there, there[:0])[2]
         if all(isinstance(value, float) for value in classes) and len(classes) > _MOST_CLASSES * len(there):
             raise UserError(
