@@ -170,7 +170,10 @@ def _measure(module: nn.Module, example: Tensor | Batch, take: str | int | None,
                 raise
             # What torch says of scripted modules has a traceback of its own.
             reason = str(error).strip().splitlines() or [type(error).__name__]
-            raise UserError(f"the network cannot take a batch {tuple(x.shape)}: {reason[-1][:160]}") from error
+            raise UserError(
+                f"the network cannot take a batch {tuple(x.shape)}, {len(x)} rows as the data has them: build its "
+                f"layers for these (torch says: {reason[-1][:160]})"
+            ) from error
 
     module.eval()
     try:
