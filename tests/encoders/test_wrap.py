@@ -184,7 +184,10 @@ def test_an_output_of_several_parts_is_asked_about():
         (nn.Linear(3, 2).half(), "weights are torch.float16"),
         (Returns(lambda x: x / 0), "NaN or infinity"),
         (Returns(lambda x: nn.functional.dropout(x)), "other numbers for the same rows every time"),
-        (nn.Linear(5, 2), r"cannot take a batch \(4, 3\), 4 rows as the data has them: build .* \(torch says: .*mat1 and mat2"),
+        (
+            nn.Linear(5, 2),
+            r"cannot take a batch \(4, 3\), 4 rows as the data has them: build .* \(torch says: .*mat1 and mat2",
+        ),
         (nn.Linear(3, 2, device="meta"), "device 'meta' .weight., without values"),
         (Returns(lambda x: x.add_(1)), "changes its input in place"),
         (lambda x: x, "a torch module .nn.Module., not function"),

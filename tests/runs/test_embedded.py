@@ -42,6 +42,24 @@ def test_a_run_gives_its_vectors_parts_labels_and_data(folder: Path) -> None:
     assert np.array_equal(found.vectors, found.representation.transform(data.values))
 
 
+@pytest.mark.parametrize(
+    ("label", "kept", "kind"),
+    [
+        ([0.5, None, 2.0] * 20, [0.5, None, 2.0], pa.float64()),
+        ([f"{row}.25 EUR" for row in range(60)], [0.25, 1.25, 2.25], pa.float64()),
+        ([1.0, None, 2.0] * 20, ["1", None, "2"], pa.string()),
+    ],
+)
+def test_labels_that_are_numbers_stay_numbers(label, kept, kind, tmp_path: Path) -> None:
+    rows = pd.DataFrame({"a": np.random.default_rng(0).normal(size=60), "y": label})
+    list(train(rows, label="y", method="simclr", epochs=1, out=tmp_path / "run", evaluators=["knn"]))
+    table = pq.read_table(tmp_path / "run" / FILE)
+    assert table.schema.field("label").type == kind
+    assert table["label"].to_pylist()[:3] == kept
+    shown = next(one for one in read_points(Run(tmp_path / "run"), labels={}).columns if one.name == "y")
+    assert shown.kind == ("classes" if kind == pa.string() else "numbers")
+
+
 def test_rows_in_no_cluster_have_no_value_on_the_page(folder: Path, tmp_path: Path) -> None:
     run = Path(shutil.copytree(folder / "run", tmp_path / "run"))
     add_columns(run / FILE, {"cluster": Column(np.array([0, -1, 1] * 20, dtype=np.int32), "cluster")})

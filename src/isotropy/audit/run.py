@@ -125,7 +125,7 @@ def _label(
     task: Any = recipe.get("task")
     held: dict[str, Any] = {key: values for key, values in run.beside.items() if key in (*names, "label")}
     if data is not None and data.labels is not None:
-        # As they were read: files hold them as text.
+        # As they were read: files hold classes as text.
         held = {names[0]: data.labels, "label": data.labels, **data.more_labels}
     elif "label" in held:
         held[names[0]] = held["label"]

@@ -19,6 +19,7 @@ from isotropy.cli.show import OUT, counting, note, say, waiting
 from isotropy.data import Data
 from isotropy.data.other_kind import as_trained_on
 from isotropy.errors import UserError, counted
+from isotropy.evaluation.task import class_name
 from isotropy.io.atomic import write_atomically
 from isotropy.io.tables import writing
 from isotropy.io.visible import in_line
@@ -108,14 +109,9 @@ def _labels(opened: Embedded) -> dict[str, NDArray[Any]]:
     found = {name: x for name, x in opened.beside.items() if opened.roles.get(name, LABEL) == LABEL}
     if not opened.roles:
         found = {name: x for name, x in found.items() if name == "label"}  # where windows begin stands there, too
+    shown = {name: f"{opened.sources.get(name, name)} " if len(found) > 1 else "" for name in found}
     return {
-        name: np.array(
-            [
-                (f"{opened.sources.get(name, name)} " if len(found) > 1 else "") + ("-" if pd.isna(one) else str(one))
-                for one in column
-            ],
-            dtype=object,
-        )
+        name: np.array([shown[name] + ("-" if pd.isna(one) else class_name(one)) for one in column], dtype=object)
         for name, column in found.items()
     }
 

@@ -136,7 +136,7 @@ def _of_windows(name: str, found: Embedded) -> bool:
 
 
 def _as_numbers(x: Column) -> Column:
-    """Return a label, which is kept as text, as numbers where that is what it is."""
+    """Return a label as numbers where that is what it is; older versions kept all as text."""
     numbers = pd.to_numeric(pd.Series(x, dtype=object), errors="coerce")
     gone = pd.isna(pd.Series(x, dtype=object))
     if gone.all() or numbers[~gone].isna().any():

@@ -57,7 +57,7 @@ def column(name: str, values: Any, source: str, task: str | None = None) -> Colu
     """Return a column as the page shows it; None where it holds arrays, or texts too long to be kept.
 
     Args:
-        values: (N,) of any kind. task: "numbers" or "classes" where that is known, as of a label that is kept as text.
+        values: (N,) of any kind. task: "numbers" or "classes" where that is known, as of a label.
 
     Example:
         >>> found = column("kind", ["b", None, "a"], "label")

@@ -198,7 +198,7 @@ def _columns(
         shown = title.get(name) or name
         task = named.get(shown, named.get(called.get(name, name)) if name in order else None)
         if name in order and task is None:
-            task = task_of(frame[name].to_numpy(dtype=object))
+            task = task_of(frame[name].to_numpy())
         source = "label" if name in order else _SOURCES.get(roles[name], "run")
         values = frame[name]
         if roles[name] == CLUSTER:

@@ -31,8 +31,8 @@ class Embedded:
 
     Attributes:
         run: their run directory. vectors: (N, width). part: (N,) "train", "test" or "unused".
-        beside: the other columns of embeddings.parquet, (N,) each, by name: labels as text (the first one is "label"),
-            and where windows were cut from.
+        beside: the other columns of embeddings.parquet, (N,) each, by name: labels, classes as text (the first one
+            is "label"), and where windows were cut from.
         columns: what is kept of the user's table, and groups, likewise. added: what was found out since: clusters,
             places on a map, scores. A column is one of the three by its role in the file, never by its name.
         sources, roles: the name in the user's data, and the role (`runs.columns`), of the columns of the file, by name;

@@ -13,6 +13,7 @@ from isotropy.evaluation.task import class_name
 from isotropy.representation import Representation
 from isotropy.runs import columns
 from isotropy.runs.columns import Column
+from isotropy.runs.division import Label
 from isotropy.runs.prepare import Prepared
 
 # Rows that are embedded and written at once: what bounds the memory of the export.
@@ -59,7 +60,7 @@ def write_embeddings(
 
 
 def _beside(prepared: Prepared) -> dict[str, Column]:
-    """Return the part of each row (or "unused"), its labels as text, if any, its number, groups and the user's columns.
+    """Return the part of each row (or "unused"), its labels, if any, its number, groups and the user's columns.
 
     The first label is called "label", the others by their names. Windows of recordings have their file, group, start,
     end and the fraction of their steps with each label, images in files their file.
@@ -70,7 +71,7 @@ def _beside(prepared: Prepared) -> dict[str, Column]:
     beside = {"part": Column(part, columns.PART)}
     for place, one in enumerate(prepared.division.labels):
         name = columns.free_name(one.name, columns.LABEL, beside) if place else "label"
-        beside[name] = Column(_texts(one.values), columns.LABEL, one.name)
+        beside[name] = Column(_kept(one), columns.LABEL, one.name)
     for name, values in prepared.data.origins.items():
         free = columns.free_name(name, columns.WINDOW, beside)
         beside[free] = Column(values, columns.WINDOW, name)
@@ -78,10 +79,12 @@ def _beside(prepared: Prepared) -> dict[str, Column]:
     return beside | columns.kept_columns(prepared.data, beside)
 
 
-def _texts(labels: Any) -> Any:
-    """Return labels as texts, missing ones as such; several of a row stand behind each other."""
-    values = np.asarray(labels)
-    if values.dtype.kind == "f" and (values == np.rint(values))[~np.isnan(values)].all():
+def _kept(label: Label) -> Any:
+    """Return numbers as float64, and names of classes as texts, missing ones as such; several of a row are one text."""
+    if label.task == "numbers":
+        return label.values.astype(np.float64)
+    names: Any = label.values
+    if names.dtype.kind == "f" and (names == np.rint(names))[~np.isnan(names)].all():
         # Whole numbers some of which are missing.
-        labels = [None if np.isnan(one) else class_name(one) for one in values]
-    return pd.Series([";".join(one) if isinstance(one, tuple) else one for one in labels]).astype("string")
+        names = [None if np.isnan(one) else class_name(one) for one in names]
+    return pd.Series([";".join(one) if isinstance(one, tuple) else one for one in names]).astype("string")
