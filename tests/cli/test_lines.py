@@ -161,7 +161,7 @@ def test_a_value_stays_in_its_line_and_in_its_cell(capsys):
     rows, scores = np.array([[1]]), np.array([[0.5]], dtype=np.float32)
     search._show(search._Found(data, data, ["row 0"], [0], rows, scores, {"label": labels}), 0)
     lines = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
-    assert lines == [rf"row 0  {SEEN}  n\tn 1  job {SEEN}", rf"  1  0.5000  {SEEN}  n\tn 2  job e\nf"]
+    assert lines == [rf"row 0          {SEEN}  n\tn 1  job {SEEN}", rf"  1    0.5000  {SEEN}  n\tn 2  job e\nf"]
     show.note(f"label {STEERING}")
     assert capsys.readouterr().err == f"note: label {SEEN}\n"
 

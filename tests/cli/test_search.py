@@ -1,6 +1,7 @@
 """`isotropy search`: what is found, what is shown of it, and one line for what is not there."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -60,7 +61,7 @@ def test_rows_of_a_file_are_found_in_a_file(home, capsys) -> None:
     text = said(
         capsys, home / "run", home / "rows.csv", "--query", home / "some.csv", "-k", 2, "--out", home / "f.parquet"
     )
-    assert "some.csv, row 0  age" in text and "and 2 more queries" in text
+    assert re.search(r"some.csv, row 0 +age", text) and "and 2 more queries" in text
     assert text.endswith("f.parquet: 24 lines, 2 rows for each query\n")
     table = pq.read_table(home / "f.parquet").to_pydict()
     assert list(table) == ["query", "rank", "row", "score"]

@@ -47,6 +47,13 @@ def test_a_column_is_named_whatever_it_is_said_to_be(odd, kind):
         read(frame(c=categories), **told)
 
 
+def test_a_text_that_means_missing_is_named(tmp_path):
+    frame().to_csv(tmp_path / "rows.csv", index=False)
+    for dataset in (frame(), tmp_path / "rows.csv"):
+        with pytest.raises(UserError, match=rf"^na \(--na\) {SAID['half']}"):
+            read(dataset, na=["?", HALF])
+
+
 @pytest.mark.parametrize("odd", VALUES)
 @pytest.mark.parametrize("what", ["label", "group", "time", "split"])
 def test_what_stands_beside_is_named(odd, what):

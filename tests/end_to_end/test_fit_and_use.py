@@ -158,6 +158,11 @@ def test_probe_takes_another_label_and_report_is_written_anew(files, cli, tmp_pa
     assert said.code == 0, said.err
     assert "rank: accuracy on" in said.out
     assert "no test part is named" in said.err
+    # Lists may have commas, or be given in parts.
+    parts = ["--evaluate", "knn", "--evaluate", "linear,search", "--label-budget", "1", "--label-budget", "5"]
+    told = json.loads(cli("probe", "run", path, "--label", "rank", *parts, "--json").out)[0]
+    assert {score["evaluator"] for score in told["scores"]} == {"knn", "linear", "search", "few_labels"}
+    assert {one["size"] for one in told["few_labels"]} == {"1 a class", "5 a class"}
     assert cli("probe", "run", path, "--label", "rank", "--seed", 1, *QUICK).code == 0
     probed = json.loads((tmp_path / "run/probes.json").read_text())
     assert [entry["label"] for entry in probed] == ["kind", "rank"], "the newest in place of an older one"

@@ -7,7 +7,20 @@ from typing import Annotated, Any
 
 import typer
 
-from isotropy.cli.options import RUN, SOURCES, Baselines, Device, Evaluate, Json, Keep, LabelBudget, names, origin
+from isotropy.cli.options import (
+    EVALUATED,
+    RUN,
+    SOURCES,
+    Baselines,
+    Device,
+    Evaluate,
+    Json,
+    Keep,
+    LabelBudget,
+    joined,
+    names,
+    origin,
+)  # fmt: skip
 from isotropy.cli.reading import ALL, AS_THE_RUN, LABELLED, reads, sources
 from isotropy.cli.show import answering, say, waiting
 from isotropy.errors import UserError
@@ -81,8 +94,8 @@ def fit(
         str | None, typer.Option(help="Time for training, embedding and evidence, for example 90s, 10m or 1h30m.")
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Random seed of the whole run.")] = None,
-    evaluate: Evaluate = "linear,knn,trees,few_labels,search,clusters",
-    baselines: Baselines = "",
+    evaluate: Evaluate = None,
+    baselines: Baselines = None,
     label_budget: LabelBudget = None,
     device: Device = "auto",
     precision: Annotated[str | None, typer.Option(help="auto, float32 or bf16.")] = None,
@@ -115,9 +128,9 @@ def fit(
             from isotropy.cli import fit as verb
 
         answer(verb.fit(
-            origin(path, data), settings, resume=resume, out=out, evaluators=names(evaluate),
-            baselines=names(baselines), label_budget=label_budget, device=device, stop_on_collapse=stop_on_collapse,
-            dry_run=dry_run,
+            origin(path, data), settings, resume=resume, out=out, evaluators=names(evaluate or EVALUATED),
+            baselines=names(baselines), label_budget=joined(label_budget), device=device,
+            stop_on_collapse=stop_on_collapse, dry_run=dry_run,
         ))  # fmt: skip
 
 
@@ -161,8 +174,8 @@ def probe(
     path: Annotated[list[str], typer.Argument(help="Labelled data of the same kind as the run's.", callback=sources)],
     *,
     data: dict[str, Any],
-    evaluate: Evaluate = "linear,knn,trees,few_labels,search,clusters",
-    baselines: Baselines = "",
+    evaluate: Evaluate = None,
+    baselines: Baselines = None,
     label_budget: LabelBudget = None,
     seed: Annotated[int, typer.Option(min=0, help="Random seed of the split, the folds and the resamples.")] = 0,
     device: Device = "auto",
@@ -174,8 +187,8 @@ def probe(
             from isotropy.cli import probe as verb
 
         answer(verb.probe(
-            run, origin(path, data), evaluators=names(evaluate), baselines=names(baselines), label_budget=label_budget,
-            seed=seed, device=device,
+            run, origin(path, data), evaluators=names(evaluate or EVALUATED), baselines=names(baselines),
+            label_budget=joined(label_budget), seed=seed, device=device,
         ))  # fmt: skip
 
 
@@ -281,7 +294,9 @@ def diagnose(
 @reads(ALL)
 def compare(
     path: Annotated[list[str], SOURCES],
-    methods: Annotated[str, typer.Option(help="Methods, for example lfr,masked (default: a few that suit).")] = "",
+    methods: Annotated[
+        list[str] | None, typer.Option(help="Methods, for example lfr,masked (default: a few that suit).")
+    ] = None,
     seeds: Annotated[
         int | None, typer.Option(min=1, help="Runs of each method (default: 1, and 2 without a label).")
     ] = None,

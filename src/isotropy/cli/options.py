@@ -25,26 +25,40 @@ RUN = typer.Argument(help="The directory of a run.", callback=_run_folder)
 SOURCES = typer.Argument(
     help="A .csv, .parquet, .npy or .npz file, a folder of images, or recordings: several files.", callback=sources
 )
+# Lists of names, with commas or one each time that the option is given.
 LabelBudget = Annotated[
-    str | None,
+    list[str] | None,
     typer.Option(help="Sizes of the few-label curve, for example 1,10,50,1%: labels a class or percentages."),
 ]
 Evaluate = Annotated[
-    str,
-    typer.Option(help="Evaluators: linear, knn, trees, few_labels, search, clusters (the default), mlp."),
+    list[str] | None,
+    typer.Option(help="Evaluators: linear,knn,trees,few_labels,search,clusters (the default), mlp."),
 ]
+EVALUATED = ["linear,knn,trees,few_labels,search,clusters"]
 Keep = Annotated[
     list[str] | None,
     typer.Option(help="Column, array of an .npz, or file or folder of images to write beside; repeatable."),
 ]
-Baselines = Annotated[str, typer.Option(help="Baselines on request beside those always there: patches (images).")]
+Baselines = Annotated[
+    list[str] | None, typer.Option(help="Baselines on request beside those always there: patches (images).")
+]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
-def names(text: str) -> tuple[str, ...]:
-    """Return the names of a list with commas."""
-    return tuple(name.strip() for name in text.split(",") if name.strip())
+def joined(texts: list[str] | None) -> str | None:
+    """Return one list with commas of several; None for none."""
+    return None if texts is None else ",".join(texts)
+
+
+def names(texts: list[str] | None) -> tuple[str, ...]:
+    """Return the names of lists with commas, in their order.
+
+    Example:
+        >>> names(["linear, knn", "search"]), names(None)
+        (('linear', 'knn', 'search'), ())
+    """
+    return tuple(name.strip() for name in (joined(texts) or "").split(",") if name.strip())
 
 
 def origin(path: list[str] | None, data: dict[str, Any]) -> dict[str, Any]:

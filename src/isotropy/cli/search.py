@@ -36,7 +36,7 @@ _TRIED = 256
 # Queries that are shown; a file holds all.
 _SHOWN = 10
 # Characters of a line beside the row's number, before what a row is: blanks and the score.
-_BEFORE = 12
+_BEFORE = 10
 
 
 @dataclass(frozen=True)
@@ -191,24 +191,23 @@ def _rows(text: str, count: int) -> list[int]:
 
 
 def _show(found: _Found, number: int) -> None:
-    """Print a query, and its neighbours below it."""
-    rows = found.indices[number].tolist()
-    texts = [in_line(column[row]) for column in found.beside.values() for row in rows]
-    before = _BEFORE + max((len(str(row)) for row in rows), default=0)
-    width = max(30, OUT.width - before - sum(2 + max(map(len, texts), default=0) for _ in found.beside))
+    """Print a query, and its neighbours below it, in the same columns."""
+    rows, place = found.indices[number].tolist(), found.places[number]
+    own = found.queries is found.data and found.names[number].startswith("row ")
+    beside = [[in_line(column[row]) for row in [*([place] if own else []), *rows]] for column in found.beside.values()]
+    name = in_line(found.names[number])
+    first = max(len(name), *(2 + len(str(row)) for row in rows), 0)
+    width = max(30, OUT.width - _BEFORE - first - sum(2 + max(map(len, texts), default=0) for texts in beside))
     query, lines = "", [""] * len(rows)
     if found.data is not None and found.queries is not None:
-        query, lines = described(found.data, found.queries, found.places[number], rows, width)
-    own = found.queries is found.data and found.names[number].startswith("row ")
-    about = [in_line(column[found.places[number]]) for column in found.beside.values()] if own else []
-    said = Text.assemble((in_line(found.names[number]), "bold"), *(f"  {text}" for text in (*about, query)))
-    OUT.print(said, no_wrap=True, overflow="ellipsis")
+        query, lines = described(found.data, found.queries, place, rows, width)
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False)
     for _ in range(3 + len(found.beside)):
         table.add_column(no_wrap=True, overflow="ellipsis")
-    for row, score, line in zip(rows, found.scores[number], lines, strict=True):
-        named = [in_line(column[row]) for column in found.beside.values()]
-        table.add_row(Text(f"  {row}"), Text(f"{score:.4f}"), *map(Text, named), Text(line))
+    known = [Text(texts.pop(0)) if own else Text() for texts in beside]
+    table.add_row(Text(name, style="bold"), Text(), *known, Text(query))
+    for at, (row, score, line) in enumerate(zip(rows, found.scores[number], lines, strict=True)):
+        table.add_row(Text(f"  {row}"), Text(f"{score:.4f}"), *(Text(texts[at]) for texts in beside), Text(line))
     OUT.print(table)
     if found.data is not None and found.queries is not None and found.data.modality == "image":
         images = [found.queries.values[found.places[number]], *(found.data.values[row] for row in rows)]

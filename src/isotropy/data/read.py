@@ -124,6 +124,7 @@ def read(
         'the array: series of 3 channels and 50 steps, 10 rows (float64)'
     """
     options = Options.of(**{name: value for name, value in locals().items() if name not in ("dataset", "stream")})
+    refuse_odd_values(na, "na (--na)")
     if (data := streamed(dataset, options, stream)) is not None:
         return data
     if RECORDINGS.is_one(dataset, options):
