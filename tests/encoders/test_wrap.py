@@ -1,11 +1,12 @@
 """`wrap`: any module becomes an encoder, and what cannot be one is refused in one line."""
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
-from isotropy import encoders
-from isotropy.encoders import wrap
+from isotropy import SelfSupervisedEncoder, encoders
+from isotropy.encoders import Encoder, wrap
 from isotropy.encoders.outputs import as_vectors
 from isotropy.errors import UserError
 
@@ -77,7 +78,7 @@ def test_measuring_leaves_the_network_as_it_was():
 
 def test_a_given_width_is_checked():
     assert wrap(nn.Linear(4, 7), width=7)(torch.zeros(2, 4)).shape == (2, 7)
-    with pytest.raises(UserError, match="said to have width 8 but gives 7"):
+    with pytest.raises(UserError, match=r"Linear says width 8 and gives \(2, 7\) for rows \(2, 4\): set its width"):
         wrap(nn.Linear(4, 7), width=8)(torch.zeros(2, 4))
     with pytest.raises(UserError, match="has width 7 for the example, not 8"):
         wrap(nn.Linear(4, 7), width=8, example=torch.zeros(2, 4))
@@ -186,7 +187,7 @@ def test_an_output_of_several_parts_is_asked_about():
         (Returns(lambda x: nn.functional.dropout(x)), "other numbers for the same rows every time"),
         (
             nn.Linear(5, 2),
-            r"cannot take a batch \(4, 3\), 4 rows as the data has them: build .* \(torch says: .*mat1 and mat2",
+            r"cannot take a batch \(4, 3\), 4 rows as the data or its views .*: build .* \(torch says: .*mat1 and mat2",
         ),
         (nn.Linear(3, 2, device="meta"), "device 'meta' .weight., without values"),
         (Returns(lambda x: x.add_(1)), "changes its input in place"),
@@ -203,3 +204,64 @@ def test_a_scripted_network_is_refused():
     for net in (torch.jit.script(nn.Linear(3, 2)), torch.jit.trace(nn.Linear(3, 2), torch.zeros(2, 3))):
         with pytest.raises(UserError, match="scripted or traced"):
             wrap(nn.Sequential(net), width=2)
+
+
+class Own(Encoder):
+    """An encoder of rows of 3 columns, which may say a wrong width."""
+
+    def __init__(self, columns: int = 3, width: int = 8) -> None:
+        super().__init__(columns=columns, width=width)
+        self.width, self.layer = width, nn.Linear(columns, 8)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layer(x)
+
+
+class Framed(nn.Module):
+    """A network with frames of another width than it says."""
+
+    frame_width = 8
+
+    def frames(self, x: Tensor) -> Tensor:
+        return x[:, :2]
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x[:, :2].mean(2)
+
+
+TABLE = np.random.default_rng(0).normal(size=(40, 3)).astype(np.float32)
+SERIES = TABLE.repeat(16, axis=1).reshape(40, 2, 24)
+IMAGES = np.random.default_rng(0).integers(0, 256, (40, 16, 16), dtype=np.uint8)
+FLAT = nn.Sequential(nn.Flatten(), nn.Linear(256, 8))
+
+
+@pytest.mark.parametrize(
+    ("rows", "network", "settings", "what"),
+    [
+        (TABLE, wrap(nn.Linear(5, 2), width=2), {}, r"Linear cannot take a batch \(40, 3\), 40 rows as .*: build its"),
+        (
+            TABLE,
+            Own(5),
+            {},
+            r"Own cannot take a batch \(40, 3\), 40 rows as the data or its views have them: build its",
+        ),
+        (TABLE, Own(3, 4), {}, r"Own says width 4 and gives \(40, 8\) for rows \(40, 3\): set its width"),
+        (IMAGES, FLAT, {"view_options": {"size": 12}}, r"Sequential cannot take a batch \(80, 1, 12, 12\)"),
+        (SERIES, Framed(), {"method": "ts_tcc"}, r"Framed says frame_width 8, and its frames are \(80, 2, 24\)"),
+    ],
+)
+def test_a_network_that_does_not_fit_is_named_wherever_that_shows(rows, network, settings, what):
+    with pytest.raises(UserError, match=what) as said:
+        SelfSupervisedEncoder(encoder=network, epochs=1, **settings).fit(rows)
+    assert "\n" not in str(said.value)
+
+
+def test_other_errors_of_a_network_stay_what_they_are():
+    class Full(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            raise torch.OutOfMemoryError("CUDA out of memory: max_split_size_mb")
+
+    with pytest.raises(torch.OutOfMemoryError):
+        wrap(Full(), width=2)(torch.zeros(2, 4))
+    with pytest.raises(RuntimeError, match="same dtype"):
+        wrap(nn.Linear(4, 2), width=2)(torch.zeros(2, 4, dtype=torch.float64))

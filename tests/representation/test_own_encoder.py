@@ -8,7 +8,7 @@ import pytest
 from torch import nn
 
 import isotropy
-from isotropy import encoders
+from isotropy import SelfSupervisedEncoder, encoders
 from isotropy.cli import main
 from isotropy.encoders import Encoder
 from isotropy.errors import UserError
@@ -113,3 +113,17 @@ def test_lazy_modules_follow_the_seed_and_are_loaded(tmp_path):
     assert np.array_equal(first.transform(ROWS), second.transform(ROWS))
     first.save(tmp_path)
     assert np.array_equal(isotropy.load(tmp_path, nn.LazyLinear(5)).transform(ROWS), first.transform(ROWS))
+
+
+def test_another_network_than_the_trained_one_is_refused(tmp_path):
+    SelfSupervisedEncoder(encoder=nn.Linear(3, 4), epochs=1).fit(ROWS).representation_.save(tmp_path / "made")
+    for other, what in (
+        (
+            nn.Linear(5, 4),
+            r"'module.weight' has shape \(4, 3\), the network needs \(4, 5\): give the network as it was",
+        ),
+        (nn.Sequential(nn.Linear(3, 4)), "only the network has 'module.0.bias': give the network as it was trained"),
+        ("mlp", r"model.json: a network of your own is a torch module \(nn.Module\), not str"),
+    ):
+        with pytest.raises(UserError, match=what):
+            isotropy.load(tmp_path / "made", encoder=other)

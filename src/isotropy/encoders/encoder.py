@@ -1,5 +1,6 @@
 """What every encoder offers, and what encoders with features along time offer besides."""
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from math import prod
@@ -10,6 +11,9 @@ from torch import Tensor, nn
 
 from isotropy.batch import Batch
 from isotropy.errors import UserError
+
+# What torch says where layers and rows do not fit, whatever the layer; not of memory, devices or types.
+_SHAPES = re.compile("shape|size|dimension|elements")
 
 
 class Encoder(nn.Module):
@@ -54,11 +58,26 @@ class Encoder(nn.Module):
         return None
 
     def __call__(self, *args: Any, **named: Any) -> Any:
-        """Return what `forward` does; a UserError for a mask that it cannot read."""
+        """Return what `forward` does; a UserError for a mask that it cannot read, or where shapes do not fit."""
         if not self.takes_masks:
             for rows in args:
-                refuse_mask(rows, type(getattr(self, "module", self)).__name__)
-        return super().__call__(*args, **named)
+                refuse_mask(rows, self._title)
+        try:
+            output = super().__call__(*args, **named)
+        except RuntimeError as error:
+            if not args or isinstance(error, torch.OutOfMemoryError) or not _SHAPES.search(str(error)):
+                raise
+            raise does_not_fit(self._title, args[0], error) from error
+        if output.ndim != 2 or output.shape[1] != self.width:
+            raise UserError(
+                f"the encoder {self._title} says width {self.width} and gives {tuple(output.shape)} for rows "
+                f"{tuple(args[0].shape)}: set its width to what it gives for all rows, which pooling makes the same"
+            )
+        return output
+
+    @property
+    def _title(self) -> str:
+        return type(getattr(self, "module", self)).__name__
 
     def view_size(self, size: Sequence[int]) -> tuple[int, ...]:
         """Return the size of the views of images of `size` that it is trained on unless `views.size` is set."""
@@ -103,6 +122,16 @@ class FrameEncoder(Encoder, ABC):
 def mean_of(frames: Tensor, there: Tensor) -> Tensor:
     """Return the mean (B, width) of those frames (B, width, steps) that are there; 0 where none is."""
     return (frames * there).sum(2) / there.sum(2).clamp(min=1)
+
+
+def does_not_fit(network: str, rows: Tensor | Batch, error: Exception) -> UserError:
+    """Return what to raise for a network that cannot take a batch of rows."""
+    # What torch says of scripted modules has a traceback of its own.
+    reason = str(error).strip().splitlines() or [type(error).__name__]
+    return UserError(
+        f"the network {network} cannot take a batch {tuple(rows.shape)}, {len(rows)} rows as the data or its views "
+        f"have them: build its layers for these (torch says: {reason[-1][:160]})"
+    )
 
 
 def refuse_mask(rows: Any, encoder: str) -> None:

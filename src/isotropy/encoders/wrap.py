@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from isotropy.batch import Batch, map_rows, tensors_of, unwrap
-from isotropy.encoders.encoder import Encoder, FrameEncoder, refuse_mask
+from isotropy.encoders.encoder import Encoder, FrameEncoder, does_not_fit, refuse_mask
 from isotropy.encoders.outputs import as_vectors, check_reading
 from isotropy.errors import UserError
 from isotropy.validation import at_least
@@ -50,13 +50,7 @@ class Wrapped(Encoder):
 
     def forward(self, x: Tensor | Batch) -> Tensor:
         """Return (B, width): what is taken of the module's output, pooled or flattened."""
-        output, _ = as_vectors(self.module(x), x.shape[0], self.take, self.pool)
-        if output.shape[1] != self.width:
-            raise UserError(
-                f"the wrapped network was said to have width {self.width} but gives {output.shape[1]} numbers for "
-                f"input of shape {tuple(x.shape)}; pool over what varies, or wrap it with the right example"
-            )
-        return output
+        return as_vectors(self.module(x), x.shape[0], self.take, self.pool)[0]
 
 
 class WrappedFrames(Wrapped, FrameEncoder):
@@ -70,7 +64,13 @@ class WrappedFrames(Wrapped, FrameEncoder):
 
     def frames(self, x: Tensor) -> Tensor:
         """Return (B, frame_width, steps): what the module's own `frames` gives."""
-        return self.module.frames(x)
+        found: Tensor = self.module.frames(x)
+        if found.ndim != 3 or found.shape[1] != self.frame_width:
+            raise UserError(
+                f"the network {type(self.module).__name__} says frame_width {self.frame_width}, and its frames are "
+                f"{tuple(found.shape)} for rows {tuple(x.shape)}: they are (B, frame_width, steps)"
+            )
+        return found
 
 
 def wrap(
@@ -107,8 +107,7 @@ def wrap(
     """
     if isinstance(module, Encoder):
         return module
-    if not isinstance(module, nn.Module):
-        raise UserError(f"a network of your own is a torch module (nn.Module), not {type(module).__name__}")
+    refuse_no_module(module)
     check_reading(take, pool)
     _check_weights(module, example)
     if example is not None:
@@ -125,6 +124,12 @@ def wrap(
     at_least(1, width=width)
     kind = WrappedFrames if isinstance(module, HasFrames) else Wrapped
     return kind(module, width, any_length=any_length, take=take, pool=pool)
+
+
+def refuse_no_module(network: Any) -> None:
+    """Raise UserError for what is no network."""
+    if not isinstance(network, nn.Module):
+        raise UserError(f"a network of your own is a torch module (nn.Module), not {type(network).__name__}")
 
 
 def is_convolutional(module: nn.Module) -> bool:
@@ -168,12 +173,7 @@ def _measure(module: nn.Module, example: Tensor | Batch, take: str | int | None,
         except (RuntimeError, ValueError, IndexError, TypeError, AssertionError) as error:
             if isinstance(error, UserError):
                 raise
-            # What torch says of scripted modules has a traceback of its own.
-            reason = str(error).strip().splitlines() or [type(error).__name__]
-            raise UserError(
-                f"the network cannot take a batch {tuple(x.shape)}, {len(x)} rows as the data has them: build its "
-                f"layers for these (torch says: {reason[-1][:160]})"
-            ) from error
+            raise does_not_fit(type(module).__name__, x, error) from error
 
     module.eval()
     try:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from isotropy import encoders
 from isotropy.batch import Batch
 from isotropy.encoders import Encoder, wrap
-from isotropy.encoders.wrap import has_lazy_weights
+from isotropy.encoders.wrap import has_lazy_weights, refuse_no_module
 from isotropy.errors import UserError
 from isotropy.io.atomic import new_folder, write_atomically
 from isotropy.io.json_file import Count, checked, read_json
@@ -34,6 +34,7 @@ ROWS = "embeddings.parquet"
 Rows = Annotated[int, range(1, 1 << 24)]
 # So many weights a network may have whatever its file holds: of a file that was cut short its checksum tells.
 _FREE = 1 << 26
+_AS_TRAINED = "give the network as it was trained, or restore the file from a copy"
 REMEDY = "not an artefact of isotropy, or damaged: restore it from a copy"
 
 
@@ -146,6 +147,7 @@ def network(
     if own is None:
         with bounded(max(weights.stat().st_size, _FREE) if weights.is_file() else MOST_WEIGHTS):
             return encoders.from_spec(spec)
+    refuse_no_module(own)
     if spec["name"] != "custom" and not isinstance(own, Encoder):
         raise UserError(f"the encoder is a {spec['name']}, which needs no network of your own")
     if isinstance(own, Encoder):
@@ -179,9 +181,9 @@ def fill(module: nn.Module, path: Path, digest: str, about: str = MODEL, before:
     state = module.state_dict()
     if strange := sorted(saved.keys() ^ state.keys()):
         owner = "the file" if strange[0] in saved else "the network"
-        raise UserError(f"{path}: does not fit the network: only {owner} has {strange[0]!r}")
+        raise UserError(f"{path}: does not fit the network: only {owner} has {strange[0]!r}: {_AS_TRAINED}")
     for name, tensor in state.items():
         if tensor.shape != saved[name].shape:
             shapes = f"{tuple(saved[name].shape)}, the network needs {tuple(tensor.shape)}"
-            raise UserError(f"{path}: does not fit the network: {name!r} has shape {shapes}")
+            raise UserError(f"{path}: does not fit the network: {name!r} has shape {shapes}: {_AS_TRAINED}")
         tensor.copy_(saved[name])
