@@ -13,14 +13,14 @@ DAGGER = "† The seed varied weights and batches, but not the method's own draw
 
 @dataclass(frozen=True)
 class Claim:
-    """A claim of a paper; `criterion(rows of the study)` returns result and verdict, or None: no rows yet.
+    """A claim of a paper; `criterion(rows of its studies)` returns result and verdict, or None: no rows yet.
 
     A claim about one data set of a study names it, and is judged, and marked, by the rows of that alone.
     """
 
     name: str
     place: str
-    study: str
+    study: str | tuple[str, ...]
     criterion: Callable[[Rows], tuple[str, str] | None]
     data: str | None = None
 
@@ -88,7 +88,8 @@ def verdicts(rows: Rows, claims: Iterable[Claim]) -> str:
     """Return claim, place, result and verdict of every claim in Markdown."""
     lines = []
     for claim in claims:
-        of = select(rows, study=claim.study, **({"data": claim.data} if claim.data else {}))
+        studies = (claim.study,) if isinstance(claim.study, str) else claim.study
+        of = [row for row in rows if row["study"] in studies and claim.data in (None, row["data"])]
         result, verdict = (of and claim.criterion(of)) or ("", "open: no runs")
         lines.append([claim.name, claim.place, result, verdict + dagger(of)])
     return markdown(["claim", "source", "result", "verdict"], lines)

@@ -241,8 +241,10 @@ def _reaches(column: str, goal: float | None) -> Callable[[Rows], tuple[str, str
 
 HALVES = {"ten per cent, chosen on": (CHOSEN_ON, "those chosen on"), "ten per cent, reported": (REPORTED, "the others")}
 CLAIMS = [
-    *(Claim(f"10 % of the labels: above the network from scratch on 8 of 10 tables ({which})", "goal", study,
-            _above(tables, SCRATCH, goal=True)) for study, (tables, which) in HALVES.items()),
+    Claim("10 % of the labels: above the network from scratch on 8 of 10 tables", "goal", tuple(HALVES),
+          _above(CHOSEN_ON + REPORTED, SCRATCH, goal=True)),
+    *(Claim(f"of these, {which}", "no goal", study, _above(tables, SCRATCH, goal=False))
+      for study, (tables, which) in HALVES.items()),
     *(Claim(f"10 % of the labels: above boosted trees as they come ({which})", "no goal", study,
             _above(tables, TREES, goal=False)) for study, (tables, which) in HALVES.items()),
     Claim("California, all labels: RMSE of the standardised label at most .433", "goal", "california",
