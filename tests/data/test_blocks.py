@@ -342,6 +342,9 @@ def test_files_that_are_none_of_blocks_or_of_several_kinds_are_refused(tmp_path)
         read(people(), stream=True)
     with pytest.raises(UserError, match="none.parquet does not exist"):
         read(tmp_path / "none.parquet", stream=True)
+    (tmp_path / "part9.parquet").mkdir()
+    with pytest.raises(UserError, match="part9.parquet is a folder: name its files"):
+        read(tmp_path / "part*.parquet", stream=True)
     images = pd.DataFrame({"image": [b"\x89PNG\r\n\x1a\n" + b"0" * 50] * 4})
     images.to_parquet(tmp_path / "images.parquet")
     with pytest.raises(UserError, match="4 of 4 images cannot be read"):

@@ -101,7 +101,7 @@ def test_mistakes_in_data_of_the_same_kind_are_said_as_before(home: Path) -> Non
 def test_several_files_say_who_reads_them_as_one_data_set(home: Path) -> None:
     for number in range(2):
         PEOPLE.to_csv(home / f"part{number}.csv", index=False)
-    said = rf"part\*.csv: several files, one data set to encode and isotropy embed alone; {AGE_JOB}"
+    said = rf"part\*.csv: several files, one data set to encode and isotropy embed alone: give a single one; {AGE_JOB}"
     for reading in (values_for, read_for):
         with pytest.raises(UserError, match=said):
             reading(TRAINED["table"], home / "part*.csv")

@@ -229,10 +229,16 @@ def test_shards_go_on_where_they_stopped(trained, cli, tmp_path, monkeypatch):
         (["--shard-rows", 9, "--out", "full.csv"], "--out full.csv: is a folder that no shards were begun in"),
         (["--shard-rows", 9, "--out", "file.csv"], "--out file.csv: is a file, and --shard-rows fills a folder"),
         (["--shard-rows", 0, "--out", "all.csv"], "--shard-rows"),
+        (
+            ["--shard-rows", 9, "--out", "all"],
+            "--out all: a folder of shards is called what its files are: end it in .p",
+        ),
+        (["--out", "some"], "--out some: the file has to end in .parquet"),
     ],
 )
 def test_wrong_places_and_columns_are_one_line(trained, cli, options, message):
     Path("run.csv").mkdir()
+    Path("some").mkdir()
     Path("full.csv").mkdir()
     Path("full.csv/mine").touch()
     Path("file.csv").touch()

@@ -39,7 +39,9 @@ def test_a_log_shorter_than_its_checkpoint_is_refused_and_kept(tmp_path):
     path = tmp_path / "a.jsonl"
     written(path, numbers=[1])
     before = path.read_bytes()
-    with pytest.raises(UserError, match="has 9 bytes, and the checkpoint knows of 20"):
+    with pytest.raises(
+        UserError, match="has 9 bytes, and the checkpoint knows of 20: restore it from a copy, or begin another run$"
+    ):
         Log(path, 20)
     assert path.read_bytes() == before
 

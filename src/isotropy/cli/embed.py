@@ -79,7 +79,11 @@ def _check(out: Path, *, codes: bool, standardise: bool, keep: list[str], shard_
         raise UserError("--standardise is for embeddings: codes have no scale; leave one of the two out")
     if keep and out.suffix == ".npy":
         raise UserError(f"--keep {keep[0]}: a .npy file holds numbers alone; write .parquet, .arrow or .csv")
-    if shard_rows is None and out.is_dir():
+    if shard_rows is not None and out.suffix not in WRITERS:
+        raise UserError(
+            f"--out {out}: a folder of shards is called what its files are: end it in {' or '.join(WRITERS)}"
+        )
+    if shard_rows is None and out.is_dir() and out.suffix in WRITERS:
         raise UserError(f"--out {out}: is a folder; with --shard-rows N it is filled with files of N rows")
 
 

@@ -61,7 +61,8 @@ def _other_kind(preprocess: Preprocess, values: Any, key: str | None) -> str | N
         if preprocess.modality == "series":
             return None
         shards = {path.suffix.lower() for path in files_of(values)} <= FORMATS.keys()
-        return f"{name}{'several files, one data set to encode and isotropy embed alone' if shards else 'recordings'}"
+        several = "several files, one data set to encode and isotropy embed alone: give a single one"
+        return f"{name}{several if shards else 'recordings'}"
     if place is not None and not is_one_file(place):
         if preprocess.modality == "image" or not place.exists():
             return None

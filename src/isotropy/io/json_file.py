@@ -118,8 +118,12 @@ def _departure(value: Any, kind: Any) -> _Departure:
         origin, inside = _parts(kind)
         if origin in (Union, UnionType):
             found = [_departure(value, one) for one in inside if one is not NoneType or value is None]
-            if None in found or len(found) == 1 and isinstance(value, list | dict):
-                return None if None in found else found[0]
+            if None in found:
+                return None
+            # Of a list or an object, what departs inside it says more than that another was expected.
+            inner = [one for one in found if one is not None and (one[0] or len(found) == 1)]
+            if inner and isinstance(value, list | dict):
+                return inner[0]
         elif origin is Annotated and get_origin(inside[0]) is list:
             if isinstance(value, list) and len(value) in inside[1]:
                 return _departure(value, inside[0])
@@ -228,6 +232,8 @@ def _words(kind: Any) -> str:
         return f"one of {', '.join(map(repr, inside))}"
     if origin in (Union, UnionType):
         return " or ".join(dict.fromkeys(map(_words, inside)))
+    if origin is tuple and inside[-1] is not Ellipsis:
+        return f"a list of {len(inside)}"
     if origin in (list, tuple, Sequence):
         return "a list"
     return _WORDS.get(kind, "an object")

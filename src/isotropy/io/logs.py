@@ -25,7 +25,10 @@ class Log:
         self._file = open(path, "ab")  # noqa: SIM115 (closed by `close`)
         if (length := self._file.tell()) < offset:
             self._file.close()
-            raise UserError(f"{path}: has {length} bytes, and the checkpoint knows of {offset}: was it changed?")
+            raise UserError(
+                f"{path}: has {length} bytes, and the checkpoint knows of {offset}: restore it from a copy, or begin "
+                "another run"
+            )
         self._file.truncate(offset)
         # Cutting leaves the position where it was, and `tell` would give it until something is written.
         self._file.seek(offset)

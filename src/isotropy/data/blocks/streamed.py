@@ -57,7 +57,7 @@ def streamed(dataset: Any, options: Options, stream: bool | None) -> Data | None
                 f"called, name its files, as '{path}/**/*.parquet'"
             )
         if not path.is_file():
-            raise UserError(f"{path} does not exist")
+            raise UserError(f"{path} {'is a folder: name its files' if path.is_dir() else 'does not exist'}")
     size = sum(FORMATS[path.suffix.lower()].bytes_of(path) for path in files if kinds <= FORMATS.keys())
     free = free_memory()
     # Several shards are one data set, whatever they take: nothing else reads them so.
