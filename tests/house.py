@@ -51,7 +51,7 @@ ALLOWED = {
         "estimator": "finetuning runs training modalities methods views encoders data representation evaluation "
         f"{_GROUND}",
         "cli": "search audit export clusters estimator report finetuning runs modalities methods training encoders "
-        "data representation evaluation diagnostics io errors",
+        "data representation evaluation diagnostics io errors validation",
         "__init__": "cli estimator report finetuning runs methods training encoders data representation evaluation "
         "errors",
         "__main__": "cli",

@@ -181,6 +181,9 @@ def test_the_default_length_follows_the_data(rows: int, epochs: float) -> None:
         ({"epochs": 0}, r"epochs = 0"),
         ({"batch_size": 1}, r"batch_size = 1"),
         ({"precision": "float16"}, r"precision"),
+        ({"epochs": "many"}, r"epochs = 'many' must be a number"),
+        ({"encoder": 3}, r"encoder = 3 must be a name"),
+        ({"device": "gpu"}, r"^device gpu: unknown \(valid: cpu, cuda, cuda:N\)$"),
     ],
 )
 def test_wrong_settings_are_named(settings: dict[str, Any], said: str) -> None:

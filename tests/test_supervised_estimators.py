@@ -13,6 +13,7 @@ from sklearn.model_selection import cross_val_score
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import isotropy
+from isotropy.errors import UserError
 from isotropy.estimator import SelfSupervisedClassifier, SelfSupervisedEncoder, SelfSupervisedRegressor
 
 SHORT = {"epochs": 1, "encoder_options": {"width": 16, "hidden": 16}, "finetune_options": {"epochs": 1, "folds": 2}}
@@ -107,6 +108,10 @@ def test_a_regressor_refuses_dates_and_sees_masks() -> None:
     x, y = load_iris(return_X_y=True)
     with pytest.raises(ValueError, match="y holds dates"):
         SelfSupervisedRegressor(**SHORT).fit(x, pd.Timestamp(2020, 1, 1) + pd.to_timedelta(y, "D"))
+    days = pd.to_timedelta(y, "D")
+    for times in (days, days.to_numpy(), pd.PeriodIndex.from_ordinals(y, freq="D")):
+        with pytest.raises(UserError, match="y holds dates or durations"):
+            SelfSupervisedRegressor(**SHORT).fit(x, times)
     model = SelfSupervisedRegressor(random_state=0, **SHORT).fit(x, np.ma.array(x[:, 0], mask=_HIDDEN))
     assert model.model_.detail["labels"] == 50
 

@@ -8,6 +8,8 @@ from collections.abc import Callable, Sequence
 from math import isfinite
 from numbers import Integral, Real
 
+import torch
+
 from isotropy.errors import UserError
 
 
@@ -146,3 +148,24 @@ def per_view(
     for number in values:
         within(low, high, **{name: number})
     return values
+
+
+def find_device(device: torch.device | str, name: str = "device") -> torch.device:
+    """Return a device by its name; UserError for one that is unknown or not here.
+
+    Example:
+        >>> find_device("cpu")
+        device(type='cpu')
+        >>> find_device("gpu")
+        Traceback (most recent call last):
+        isotropy.errors.UserError: device gpu: unknown (valid: cpu, cuda, cuda:N)
+    """
+    try:
+        place = torch.device(device)
+    except (RuntimeError, TypeError):
+        raise UserError(f"{name} {device}: unknown (valid: cpu, cuda, cuda:N)") from None
+    if place.type == "cuda" and not torch.cuda.is_available():
+        raise UserError(f"{name} {device}: no GPU was found here; use cpu")
+    if place.type == "cuda" and (place.index or 0) >= torch.cuda.device_count():
+        raise UserError(f"{name} {device}: there are {torch.cuda.device_count()} GPUs here, counted from 0")
+    return place

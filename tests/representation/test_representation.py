@@ -141,6 +141,9 @@ def test_the_files_are_json_and_safetensors(tmp_path: Path) -> None:
     assert about["method"] == "lfr" and about["made_with"]["torch"] == str(torch.__version__)
     assert load_file(tmp_path / "encoder.safetensors").keys() == representation.encoder.state_dict().keys()
     again = load(tmp_path)
+    for act in (again.to, lambda place: load(tmp_path, device=place)):
+        with pytest.raises(UserError, match="^device gpu: unknown"):
+            act("gpu")
     assert again.scores == representation.scores
     assert (again.chunk, again.width, again.names[-1], again.modality) == (256, 256, "z255", "table")
     again.save(tmp_path / "again")

@@ -18,6 +18,7 @@ from isotropy.data.stream import Stream
 from isotropy.errors import UserError, counted
 from isotropy.representation import Representation, load
 from isotropy.training.comm import on_first
+from isotropy.validation import find_device
 
 ROW = "row"  # the column of the number of a row in its data
 _NOTES = 8
@@ -27,16 +28,9 @@ def pick_device(device: str) -> torch.device:
     """Return the device by name, "auto" a GPU where there is one; raise UserError where it is not there."""
     if device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        place = torch.device(device)
-    except RuntimeError:
-        raise UserError(f"--device {device}: unknown (valid: auto, cpu, cuda, cuda:N)") from None
-    if place.type == "cuda" and not torch.cuda.is_available():
-        raise UserError(f"--device {device}: no GPU was found here; use --device cpu")
-    if place.type == "cuda" and (place.index or 0) >= torch.cuda.device_count():
-        raise UserError(f"--device {device}: there are {torch.cuda.device_count()} GPUs here, counted from 0")
+    place = find_device(device, "--device")
     if place.type not in ("cpu", "cuda"):
-        raise UserError(f"--device {device}: not supported (valid: auto, cpu, cuda, cuda:N)")
+        raise UserError(f"--device {device}: not supported (valid: cpu, cuda, cuda:N, or auto)")
     return place
 
 

@@ -1,6 +1,7 @@
 """Self-supervised training as a scikit-learn transformer."""
 
 from collections.abc import Mapping
+from numbers import Real
 from pathlib import Path
 from typing import Any, Self
 
@@ -236,7 +237,7 @@ class SelfSupervisedEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
 
     def _recipe(self, modality: str, rows: int) -> Recipe:
         settings: dict[str, Any] = {"train.precision": self.precision}
-        if isinstance(self.encoder, str | type):
+        if self.encoder is not None and not isinstance(self.encoder, nn.Module):
             settings["encoder"] = self.encoder
         if self.embedding is not None or isinstance(self.encoder, nn.Module):
             settings["embedding"] = self.embedding or "learned"
@@ -258,8 +259,8 @@ class SelfSupervisedEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         # A search may hand over numpy's numbers.
         plain = {name: value.item() if isinstance(value, np.generic) else value for name, value in settings.items()}
         recipe = Recipe.default(self.method, modality).changed(plain)
-        epochs = default_epochs(recipe, rows) if self.epochs is None else float(self.epochs)
-        return recipe.changed({"train.epochs": epochs})
+        epochs = default_epochs(recipe, rows) if self.epochs is None else self.epochs  # a number of numpy's, too
+        return recipe.changed({"train.epochs": float(epochs) if isinstance(epochs, Real) else epochs})
 
 
 def _of_columns(kinds: Mapping[str, str] | None, values: Any) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """Pretraining on all rows and fine-tuning on those with a label, as a scikit-learn classifier and regressor."""
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from re import fullmatch
 from typing import Any, Self
@@ -283,8 +283,8 @@ class SelfSupervisedRegressor(RegressorMixin, _Supervised):
         return self._scored(r2_score, X, numbers, ~np.isnan(numbers), sample_weight)
 
     def _labels(self, y: NDArray[Any]) -> NDArray[Any]:
-        if any(isinstance(one, date) for one in y.tolist()):
-            raise UserError("y holds dates: a regressor needs numbers, such as days since the first")
+        if y.dtype.kind == "m" or any(isinstance(one, date | timedelta | pd.Period) for one in y.tolist()):
+            raise UserError("y holds dates or durations: a regressor needs numbers, such as days since the first")
         try:
             numbers = pd.to_numeric(pd.Series(wanted_as_numbers(y))).to_numpy(dtype=np.float64)
         except (TypeError, ValueError) as error:

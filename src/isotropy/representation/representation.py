@@ -40,7 +40,7 @@ from isotropy.representation.inputs import pieces_for, read_for, values_for
 from isotropy.representation.learned import Embedding, Learned
 from isotropy.representation.saved import read_saved
 from isotropy.search import Index, nearest
-from isotropy.validation import at_least
+from isotropy.validation import at_least, find_device
 
 # Chunks that `iterate` reads and yields at once.
 _CHUNKS = 16
@@ -157,6 +157,7 @@ class Representation:
 
     def to(self, device: torch.device | str) -> Self:
         """Move the encoder to a device; embeddings there agree with those elsewhere to about 1e-5."""
+        device = find_device(device)
         self.encoder.to(device)
         self.embedding.to(device)
         if self.coder is not None:
@@ -399,6 +400,7 @@ def load(
     about, made_with = saved.about, saved.about["made_with"]
     if device is None:
         device = "cuda" if made_with.get("device") == "cuda" and torch.cuda.is_available() else "cpu"
+    device = find_device(device)
     try:
         representation = Representation(
             saved.encoder.to(device), saved.preprocess, method=about["method"], scores=about["scores"],

@@ -25,6 +25,7 @@ from isotropy.runs.recipe import Recipe
 from isotropy.runs.session import train
 from isotropy.runs.shares import is_timed, share_budget, time_method, try_out
 from isotropy.training import Diverged
+from isotropy.validation import find_device
 
 # A run stops where it has used so much of its budget, though it was planned for less: measured steps differ.
 _MOST, _PLANNED = 1.1, 0.95
@@ -145,7 +146,7 @@ def compare_methods(
         find_method(name)
         if name in (methods or ())[:number]:
             raise UserError(f"method {name!r} is given twice")
-    clock = time.perf_counter if torch.device(device).type == "cuda" else time.process_time
+    clock = time.perf_counter if find_device(device).type == "cuda" else time.process_time
     if isinstance(data, Data) and reading:
         raise UserError(f"the data is read already: give {next(iter(reading))} to isotropy.read")
     if named_by_path(data):

@@ -35,6 +35,7 @@ from isotropy.runs.initial import begin_with
 from isotropy.runs.recipe import Recipe
 from isotropy.runs.settings import label_names
 from isotropy.training import Plan, comm, fit
+from isotropy.validation import find_device
 from isotropy.views.multiview import ViewMaker
 
 _MEASURED_BATCHES = 3
@@ -168,7 +169,7 @@ def prepare(
             preprocess = preprocess.of_recordings(data.windows.format)
         preprocess = _normalised_as_pretrained(recipe, preprocess.with_form(data.form))
     rows = preprocess.transform(data.values)
-    place = torch.device(device)
+    place = find_device(device)
     held = ArrayDataset(rows, preprocess, device=place, index=torch.from_numpy(train) if len(test) else None)
     dataset = held if streamed is None else BlockDataset(streamed, preprocess, held, device=place)
     method, views = build(recipe, preprocess, held, _wrapped(network, held, recipe.train.seed))

@@ -31,6 +31,7 @@ from isotropy.runs.recipe import Recipe
 from isotropy.runs.recorder import Recorder
 from isotropy.runs.threads import fitting_threads
 from isotropy.training import checkpoint, comm, fit
+from isotropy.validation import find_device
 
 
 def train(
@@ -104,7 +105,7 @@ def train(
     check_baselines(baselines, data.modality if isinstance(data, Data) else None)
     sizes = sizes_of(label_budget)
     probing = Probing(with_budget(evaluators, sizes), tuple(baselines), sizes, progress)
-    events = partial(_events, device=device, monitor=monitor, probing=probing)
+    events = partial(_events, device=find_device(device), monitor=monitor, probing=probing)
     length = {"epochs": epochs, "budget": budget}
     if resume is not None:
         given = (recipe, method, encoder, settings, seed, precision, embedding, init, freeze, out, origin)
@@ -151,12 +152,12 @@ def _going_on(
 def _events(
     plan: Callable[[torch.device], Planned],
     checkpoints: Path | None,
-    device: torch.device | str,
+    device: torch.device,
     monitor: bool,
     probing: Probing,
 ) -> Iterator[Event]:
     """Plan, train from the run's last checkpoint if there is one, then evaluate and export."""
-    place = comm.local_device(torch.device(device))
+    place = comm.local_device(device)
     with comm.process_group(place), fitting_threads(place, checkpoints) as note, ExitStack() as held:
         planned = replace(plan(place), note=note)
         check_baselines(probing.baselines, planned.prepared.preprocess.modality)

@@ -19,6 +19,7 @@ from isotropy.training.gradient import Gradient, refuse_batch_statistics
 from isotropy.training.optim import Optim
 from isotropy.training.plan import Plan
 from isotropy.training.precision import choose_precision
+from isotropy.validation import find_device
 from isotropy.views.multiview import Dataset, ViewMaker
 
 
@@ -123,7 +124,7 @@ def fit(
         keep_last=keep_last,
     )
     _check(method, views, plan, micro_batch)
-    device, optim = torch.device(device), optim or Optim()
+    device, optim = find_device(device), optim or Optim()
     precision = choose_precision(precision, device, method.encoder)
     method.to(device)
     if getattr(method.encoder, "convolutional", False):
