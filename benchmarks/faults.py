@@ -7,191 +7,24 @@ with code 2; repeated without the fault it gives the bits of one that had none.
 """
 
 import argparse
-import ctypes
-import json
 import os
 import random
-import resource
-import shutil
 import socket
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import torch
-from kills import SAME, finished, forked, write_data
+from faults_of_disks import STRIKES
+from kills import finished, forked
+from struck import FIT, Record, Strike, differing, gone_on, prepare, problem, resumed, stop, struck
 
 import isotropy.runs.recorder
 from isotropy.training import checkpoint
 
-FIT = ["fit", "t.csv", "--label", "kind", "--method", "byol", "--epochs", "6", "--evaluate", "linear"]
-FIT += ["--set", "encoder.width=8", "--set", "train.batch_size=16", "--precision", "float32"]
 SECONDS = 30
-
-
-class Record:
-    """What happened, by kind of fault; a kind that is tried again replaces what the file holds of it."""
-
-    def __init__(self, path: Path, seed: int) -> None:
-        self.path = path
-        self.content: dict[str, Any] = {"command": f"python benchmarks/faults.py --seed {seed}", "faults": {}}
-        if path.is_file():
-            self.content = json.loads(path.read_text())
-
-    def begin(self, name: str) -> None:
-        """Take up a kind of fault."""
-        self.name, self.started = name, time.perf_counter()
-        self.content["faults"][name] = {"counts": {}, "wrong": []}
-
-    def note(self, what: str, wrong: str = "") -> None:
-        """Count one outcome; what is wrong has words."""
-        here = self.content["faults"][self.name]
-        outcome = "wrong" if wrong else what
-        here["counts"][outcome] = here["counts"].get(outcome, 0) + 1
-        here["seconds"] = round(time.perf_counter() - self.started, 1)
-        if wrong:
-            here["wrong"].append(wrong[:500])
-        self.path.write_text(json.dumps(self.content, indent=1) + "\n")
-
-    def longest(self, seconds: float) -> None:
-        """Keep how long the other rank took at most."""
-        here = self.content["faults"][self.name]
-        here["longest_seconds"] = max(here.get("longest_seconds", 0.0), round(seconds, 2))
-
-
-def limit(what: int, most: int) -> Callable[[], None]:
-    """Return what limits a process."""
-    return lambda: resource.setrlimit(what, (most, most))
-
-
-def struck(words: list[str], log: Path, before: Callable[[], None]) -> int:
-    """Run a command in a child that something befalls first; return its exit code."""
-    # Through a pipe, for a limit of files would befall the log too.
-    ours, theirs = os.pipe()
-    pid = os.fork()
-    if not pid:
-        os.close(ours)
-        try:
-            before()
-        except BaseException as error:
-            os.write(theirs, f"the fault itself failed: {error!r}".encode())
-            os._exit(99)
-        os._exit(os.waitstatus_to_exitcode(os.waitpid(forked(words, theirs), 0)[1]))
-    os.close(theirs)
-    with open(ours, "rb") as said:
-        log.write_bytes(said.read())
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-
-
-def problem(code: int, log: Path) -> str:
-    """Return "" for a command that ended well or said one line, else what it did."""
-    lines = [line for line in log.read_text(errors="replace").splitlines() if line.startswith("isotropy: ")]
-    text = log.read_text(errors="replace")
-    if "Traceback" in text or code not in (0, 2) or (code == 2) != (len(lines) == 1):
-        return f"exit code {code}: {text[-300:]}"
-    return ""
-
-
-def half_written(folder: Path) -> list[str]:
-    return [str(path) for path in folder.rglob(".*") if ".writing-" in path.name]
-
-
-def same(one: Path, other: Path) -> list[str]:
-    return [name for name in SAME if (one / name).read_bytes() != (other / name).read_bytes()]
-
-
-def resumed(run: Path) -> list[str]:
-    return ["fit", "--resume", str(run), "--evaluate", "linear"]
-
-
-def gone_on(run: Path, log: Path) -> str:
-    """Finish a run, begun or not, and return how it departs from the one in peace."""
-    begun = (run / "recipe.toml").is_file()
-    code, _ = finished(resumed(run) if begun else [*FIT, "--out", str(run)], log)
-    if code and "is finished" not in log.read_text():
-        return f"does not go on: {log.read_text()[-300:]}"
-    differ = same(Path("peace"), run)
-    return f"other bits in {differ}" if differ else ""
-
-
-def on_run(place: Path) -> list[list[str]]:
-    """Return commands on the finished run in a folder, which write into it or beside it."""
-    run = str(place / "run")
-    return [
-        ["embed", run, "t.csv", "--out", str(place / "e.parquet")],
-        ["embed", run, "t.csv", "--out", str(place / "e.npy")],
-        ["embed", run, "t.csv", "--keep", "kind", "--out", str(place / "e.csv")],
-        ["embed", run, "t.csv", "--shard-rows", "30", "--out", str(place / "s.parquet")],
-        ["search", run, "--query", "0-9", "--out", str(place / "found.csv")],
-        ["audit", run], ["cluster", run, "-k", "2"], ["report", run],
-        ["probe", run, "t.csv", "--label", "kind", "--evaluate", "linear"],
-        ["export", run, "--to", "huggingface", "--out", str(place / "hub")],
-        ["finetune", run, "t.csv", "--label", "kind", "--budget", "2s", "--out", str(place / "tuned")],
-        ["predict", "tuned", "t.csv", "--out", str(place / "p.csv")],
-    ]  # fmt: skip
-
-
-def in_place(number: int) -> Path:
-    place = Path(f"place-{number}")
-    shutil.rmtree(place, ignore_errors=True)
-    place.mkdir()
-    shutil.copytree("peace", place / "run")
-    return place
-
-
-def full_disk(record: Record, dice: random.Random) -> None:
-    """Refuse files above a random size, which is what a disk that fills up does to the last one."""
-    log = Path("log")
-    sizes = sorted(path.stat().st_size for path in Path("peace").rglob("*") if path.is_file())
-    for number in range(8):
-        run = Path(f"disk-{number}")
-        code = struck(
-            [*FIT, "--out", str(run)], log, limit(resource.RLIMIT_FSIZE, dice.choice(sizes) - dice.randint(1, 20))
-        )
-        fault = problem(code, log) or (f"left {half_written(run)}" if half_written(run) else "")
-        record.note("fit: one line, equal after", fault or gone_on(run, log))
-        shutil.rmtree(run)
-    for index in range(len(on_run(Path()))):
-        place = in_place(0)
-        words = on_run(place)[index]
-        code = struck(words, log, limit(resource.RLIMIT_FSIZE, 2000))
-        left = half_written(place)
-        fault = problem(code, log) or (f"{words[0]} left {left}" if left else "")
-        record.note("another command: one line" if code else "another command: ended well", fault)
-
-
-def obey_permissions() -> None:
-    """Give up root's right to write where nobody may."""
-    libc, header, held = ctypes.CDLL(None), (ctypes.c_uint32 * 2)(0x20080522, 0), (ctypes.c_uint32 * 6)()
-    if libc.capget(header, held):
-        raise OSError("capget")
-    for place in range(3):
-        held[place] &= ~0b1110  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, CAP_FOWNER
-    if libc.capset(header, held):
-        raise OSError("capset")
-
-
-def read_only(record: Record, dice: random.Random) -> None:
-    """Run each command where nothing may be written."""
-    log = Path("log")
-    for index in range(len(on_run(Path())) + 2):
-        place = in_place(1)
-        words = [
-            *on_run(place),
-            [*FIT, "--out", str(place / "new")],
-            ["fit", "--resume", str(place / "run"), "--epochs", "9"],
-        ][index]
-        for path in [place, *place.rglob("*")]:
-            path.chmod(0o555 if path.is_dir() else 0o444)
-        before = {path: path.stat().st_mtime_ns for path in place.rglob("*")}
-        code = struck(words, log, obey_permissions)
-        after = {path: path.stat().st_mtime_ns for path in place.rglob("*")}
-        fault = problem(code, log) or ("" if code == 2 else f"{words[0]} ended well")
-        record.note("one line", fault or ("something changed" if before != after else ""))
 
 
 def two_at_once(record: Record, dice: random.Random) -> None:
@@ -210,25 +43,7 @@ def two_at_once(record: Record, dice: random.Random) -> None:
         fault = next((said for code, log in zip(codes, logs) if (said := problem(code, log))), "")
         if sorted(codes) != [0, 2]:
             fault = fault or f"exit codes {codes}"
-        differ = [] if fault else same(Path("peace"), run)
-        record.note(
-            "one of them equal, the other one line",
-            fault or (f"other bits in {differ}" if differ else ""),
-        )
-
-
-def stop(run: Path, step: int = 12) -> None:
-    """Leave a run of the same settings that was stopped, with its checkpoints."""
-    import isotropy
-
-    recipe = Path("peace/recipe.toml")
-    pid = os.fork()
-    if not pid:
-        for event in isotropy.train("t.csv", recipe, label="kind", out=run, evaluators=["linear"]):
-            if isinstance(event, isotropy.Stepped) and event.step.number == step:
-                event.stop()
-        os._exit(0)
-    assert os.waitpid(pid, 0)[1] == 0
+        record.note("one of them equal, the other one line", fault or differing(run))
 
 
 def backwards() -> None:
@@ -268,64 +83,61 @@ def changed_data(record: Record, dice: random.Random) -> None:
         record.note("refused, and equal after", fault or gone_on(run, log))
 
 
-def little_memory(record: Record, dice: random.Random) -> None:
-    """Limit the memory to a random part of what a run takes beyond the imports."""
-    log = Path("log")
-    used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-    for number in range(10):
-        run = Path(f"memory-{number}")
-        most = used + int(dice.uniform(1, 80) * (1 << 20))
-        words = [*FIT, "--set", "encoder.hidden=2048", "--out", str(run)]
-        code = struck(words, log, limit(resource.RLIMIT_AS, most))
-        left = half_written(run) if run.exists() else []
-        # Libraries that are loaded late, and find no room for their variables, are ended by glibc.
-        ended = code == 127 and "cannot allocate memory for thread-local data" in log.read_text()
-        fault = ("" if ended else problem(code, log)) or (f"left {left}" if left else "")
-        record.note("ended by the C library" if ended else "one line" if code else "ended well", fault)
-        shutil.rmtree(run, ignore_errors=True)
-
-
 def lost_rank(record: Record, dice: random.Random) -> None:
-    """Kill one of two ranks at a random moment of the training: the other one ends, and a resume finishes the run."""
-    for number in range(4):
-        run, logs = Path(f"ranks-{number}"), [Path(f"rank-{one}") for one in (0, 1)]
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = str(free.getsockname()[1])
-        pids = []
-        for rank in (0, 1):
-            named = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": 2, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
-            command = [sys.executable, "-c", _RANK, *FIT, "--epochs", "4000", "--out", str(run)]
-            pid = os.fork()
-            if not pid:
-                handle = os.open(logs[rank], os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-                os.dup2(handle, 1)
-                os.dup2(handle, 2)
-                os.execve(sys.executable, command, os.environ | {key: str(one) for key, one in named.items()})
-            pids.append(pid)
+    """Kill one of two or three ranks at a random moment of the training: the others end, and a checkpoint stays."""
+    for number in range(6):
+        world = 2 + number // 4
+        run, logs = Path(f"ranks-{number}"), [Path(f"rank-{one}") for one in range(world)]
+        pids = begin_ranks(run, logs)
         while not checkpoint.paths(run / "checkpoints"):
             time.sleep(0.05)
         time.sleep(dice.uniform(0, 2))
-        victim = number % 2
+        victim = number % world
         os.kill(pids[victim], 9)
         os.waitpid(pids[victim], 0)
-        started = time.monotonic()
-        while (ended := os.waitpid(pids[1 - victim], os.WNOHANG))[0] == 0 and time.monotonic() - started < SECONDS:
-            time.sleep(0.05)
-        took = time.monotonic() - started
-        record.longest(took)
-        fault = "" if ended[0] else f"rank {1 - victim} still runs after {SECONDS} s"
-        if not ended[0]:
-            os.kill(pids[1 - victim], 9)
-            os.waitpid(pids[1 - victim], 0)
-        text = logs[1 - victim].read_text()
-        lines = [line for line in text.splitlines() if line.startswith("isotropy: ")]
-        # The first rank speaks: of one that is left alone, nothing is said where the first one died.
-        if ended[0] and (os.waitstatus_to_exitcode(ended[1]) != 2 or "Traceback" in text or len(lines) != victim):
-            fault = f"rank {1 - victim}: {text[-400:]}"
+        killed = time.monotonic()
+        faults = [left_alone(rank, pids[rank], logs[rank], killed) for rank in range(world) if rank != victim]
+        record.longest(time.monotonic() - killed)
+        fault = next((one for one in faults if one), "")
         if not fault and checkpoint.last_good(run / "checkpoints") is None:
             fault = "no checkpoint is left"
-        record.note("the other one ended, and a checkpoint is kept", fault)
+        record.note(f"of {world} ranks the others ended, and a checkpoint is kept", fault)
+
+
+def begin_ranks(run: Path, logs: list[Path]) -> list[int]:
+    """Begin a long run on as many ranks as there are logs; return the numbers of their processes."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    command = [sys.executable, "-c", _RANK, *FIT, "--epochs", "4000", "--out", str(run)]
+    together = {"WORLD_SIZE": str(len(logs)), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    pids = []
+    for rank, log in enumerate(logs):
+        pid = os.fork()
+        if not pid:
+            handle = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+            os.dup2(handle, 1)
+            os.dup2(handle, 2)
+            own = {"RANK": str(rank), "LOCAL_RANK": str(rank)}
+            os.execve(sys.executable, command, os.environ | together | own)
+        pids.append(pid)
+    return pids
+
+
+def left_alone(rank: int, pid: int, log: Path, killed: float) -> str:
+    """Wait for a rank to end after another was killed at a time; return what is wrong with its end."""
+    while (ended := os.waitpid(pid, os.WNOHANG))[0] == 0 and time.monotonic() - killed < SECONDS:
+        time.sleep(0.05)
+    if not ended[0]:
+        os.kill(pid, 9)
+        os.waitpid(pid, 0)
+        return f"rank {rank} still runs after {SECONDS} s"
+    text = log.read_text()
+    lines = [line for line in text.splitlines() if line.startswith("isotropy: ")]
+    # The first rank speaks: where it was the one that died, nobody does.
+    if os.waitstatus_to_exitcode(ended[1]) != 2 or "Traceback" in text or len(lines) != (rank == 0):
+        return f"rank {rank}: {text[-400:]}"
+    return ""
 
 
 _RANK = """
@@ -338,9 +150,8 @@ isotropy.runs.recorder._SECONDS_BETWEEN_CHECKPOINTS = 0.1
 main(sys.argv[1:])
 """
 
-FAULTS = {
-    "folder that may not be written": read_only, "limit of memory": little_memory, "two processes": two_at_once,
-    "changed data": changed_data, "clock set back": clock_back, "rank killed": lost_rank, "full disk": full_disk,
+FAULTS: dict[str, Strike] = STRIKES | {
+    "two processes": two_at_once, "changed data": changed_data, "clock set back": clock_back, "rank killed": lost_rank,
 }  # fmt: skip
 
 
@@ -356,11 +167,7 @@ def main() -> None:
     isotropy.runs.recorder._SECONDS_BETWEEN_CHECKPOINTS = 0.02
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
-        write_data()
-        log = Path("log")
-        assert finished([*FIT, "--out", "peace"], log)[0] == 0, log.read_text()
-        tune = ["finetune", "peace", "t.csv", "--label", "kind", "--budget", "2s", "--out", "tuned"]
-        assert finished(tune, log)[0] == 0, log.read_text()
+        prepare()
         for name, strike in FAULTS.items():
             if asked.only in ("", name):
                 record.begin(name)
