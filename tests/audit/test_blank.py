@@ -1,12 +1,16 @@
 """Blank rows: constant ones and those of a dead sensor; rows that are only quiet are none, however many there are."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
 
 from isotropy.audit import audit
+from isotropy.audit.audit import issues_of
+from isotropy.audit.given import Given, raw_of
 from isotropy.data import SeriesPreprocess
-from isotropy.encoders import wrap
+from isotropy.encoders import MultiScaleCNN, wrap
 from isotropy.representation import Representation
 
 ROWS = 600
@@ -37,3 +41,25 @@ def test_constant_rows_and_those_of_a_dead_sensor_are(resting):
     found = blank(x)
     assert found.ranked().tolist() == [7, 51, 50]
     assert found.reason(7) == "every value is the same" and "times as much as usual" in found.reason(50)
+
+
+def test_a_series_without_a_value_is_told_apart_from_a_constant_one():
+    x = series(0.0)
+    x[7], x[9], x[50, :, 16:] = np.nan, 2.5, np.nan
+    encoder = MultiScaleCNN(channels=2, length=32, width=32, filters=2, scales=2)
+    made = Representation(encoder, SeriesPreprocess.learn(x), method="simclr")
+    found = issues_of(Given(np.nan_to_num(x).reshape(ROWS, -1), raw_of(made, made.stored(x)))).issues["blank"]
+    assert {row: found.reason(row) for row in found.ranked()} == {
+        7: "every value is the same, or none is there",
+        9: "every value is the same",
+    }
+
+
+@pytest.mark.parametrize("copies, far", [(590, "at some distance"), (0, "times as far as usual")])
+def test_how_far_an_outlier_is_is_a_number_also_where_most_rows_are_copies(copies, far):
+    x = np.random.default_rng(0).normal(size=(ROWS, 4)).astype(np.float32)
+    x[:copies], x[ROWS - 1] = 1.0, 3e6
+    found = issues_of(Given(x)).issues["outlier"]
+    assert found.issue[ROWS - 1]
+    reason = found.reason(ROWS - 1)
+    assert far in reason and not {"inf", "nan", "e+"} & set(re.findall(r"inf|nan|e\+", reason)), reason

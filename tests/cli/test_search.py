@@ -146,6 +146,18 @@ def test_labels_are_shown_as_the_user_has_them_each_of_several_by_its_name(home,
         assert shown in said(capsys, tmp_path / "two", "--query", row).splitlines()[1]
 
 
+def test_labels_that_are_numbers_are_written_as_those_of_columns(home, capsys, tmp_path) -> None:
+    frame = pd.read_csv(home / "rows.csv")
+    frame["price"] = (frame["age"] / 3).astype(np.float32)
+    frame.loc[0, "price"], frame.loc[1, "price"] = np.float32(2**40), np.nan
+    frame.to_parquet(tmp_path / "rows.parquet")
+    made = {"method": "simclr", "epochs": 1, "evaluators": ["knn"], "out": tmp_path / "run"}
+    list(train(tmp_path / "rows.parquet", label="price", **made))
+    text = said(capsys, tmp_path / "run", "--query", "0-4", "-k", 1)
+    shown = re.findall(r"^row \d+ +(?:train|test) +(\S+)", text, re.MULTILINE)
+    assert shown[:2] == ["1,099,511,627,776", "-"] and max(map(len, shown[2:])) <= 5, shown
+
+
 def test_large_numbers_are_written_out() -> None:
     data = Data(pd.DataFrame({"pay": [151934.0, 151987.5, 3e30], "t": [1.23456, 20.0, 0.5]}), "table")
     query, near = described(data, data, 0, [1, 2], 60)

@@ -11,9 +11,10 @@ from scipy.stats import binom
 from isotropy.audit import tails
 from isotropy.audit.copies import LOCAL, Neighbours, copies_of, twins
 from isotropy.audit.dependence import inconsistent
-from isotropy.audit.given import Given, given
+from isotropy.audit.given import Given, Raw, given
 from isotropy.audit.issue import KINDS, Audit, Issue, label_name
 from isotropy.audit.wrong_labels import label_issues, standardised
+from isotropy.io.written import written
 from isotropy.representation import Representation
 from isotropy.search import neighbour_graph
 
@@ -80,7 +81,7 @@ def issues_of(of: Given, progress: Callable[[str], None] = lambda what: None) ->
     if of.groups is not None:
         found["group"] = _groups(of, near)
     if of.raw is not None:
-        found["blank"] = _blank(of.raw.variation, table=of.raw.columns is not None)
+        found["blank"] = _blank(of.raw)
     else:
         notes.append("the rows themselves are not at hand: only their embeddings are audited")
     known = {} if of.part is None else {"part": of.part}
@@ -96,8 +97,14 @@ def _outliers(near: Neighbours, space: str) -> Issue:
     usual = float(np.median(distance))
 
     def reason(row: int) -> str:
-        times = distance[row] / usual if usual > 0 else np.inf
-        return f"its neighbours are {times:.1f} times as far as usual in {space}; nearest is row {near[1][row, 0]}"
+        nearest = f"nearest is row {near[1][row, 0]}"
+        if not usual > 0:
+            return (
+                f"its neighbours are at some distance in {space}, where those of most rows are equal to them; {nearest}"
+            )
+        times = distance[row] / usual
+        far = written(times, 2 if times < 10 else 3)
+        return f"its neighbours are {far} times as far as usual in {space}; {nearest}"
 
     score = 1 - tails.lower_is_worse(distance)
     return Issue(tails.rare(probability), score, reason, f"distance to neighbours in {space}")
@@ -127,27 +134,23 @@ def _groups(of: Given, near: Neighbours) -> Issue:
     return Issue(issue, score, reason, f"groups of {k} neighbours in the embedding")
 
 
-def _blank(variation: NDArray[np.float64], *, table: bool) -> Issue:
-    score = np.clip(variation, 0, 1) if table else tails.lower_is_worse(variation)
-    if table:
-        issue = variation == 0
-    else:
-        scale = float(np.median(variation))
-        issue = variation <= 1e-6 * scale
-        if not issue.all():
-            # Nearer to 0 than to any row that is not named: rows that are only quiet go over into the others.
-            issue[~issue] |= tails.beyond_gap(-np.log(variation[~issue]), np.log(2))
+def _blank(raw: Raw) -> Issue:
+    if raw.columns is not None:
+        score = np.clip(raw.variation, 0, 1)
+        return Issue(raw.empty, score, lambda row: "no value is there", "values that are there")
+    variation, scale = raw.variation, float(np.median(raw.variation))
+    constant = variation <= 1e-6 * scale
+    issue = constant.copy()
+    if not issue.all():
+        # Nearer to 0 than to any row that is not named: rows that are only quiet go over into the others.
+        issue[~issue] |= tails.beyond_gap(-np.log(variation[~issue]), np.log(2))
 
     def reason(row: int) -> str:
-        if table:
-            return "no value is there"
-        if variation[row] <= 1e-6 * scale:
-            return "every value is the same"
-        return f"varies {variation[row] / scale:.2g} times as much as usual"
+        if constant[row]:
+            return "every value is the same" + (", or none is there" if raw.empty[row] else "")
+        return f"varies {written(variation[row] / scale, 2)} times as much as usual"
 
-    return Issue(
-        issue, score, reason, "values that are there" if table else "deviation of the values, and a gap beside it"
-    )
+    return Issue(issue, tails.lower_is_worse(variation), reason, "deviation of the values, and a gap beside it")
 
 
 def _directions(x: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -10,6 +10,7 @@ from threadpoolctl import threadpool_limits
 from isotropy.audit.issue import Issue
 from isotropy.audit.labels import few_levels, folds, learnt
 from isotropy.batch import spread_out
+from isotropy.io.written import written
 
 Floats = NDArray[np.float64]
 _SHUFFLED = 2  # rows of values drawn apart, for each row
@@ -59,7 +60,7 @@ def inconsistent(columns: NDArray[np.float32], codes: NDArray[np.bool_], names: 
         times = np.exp(odds[row]) * len(x) / len(apart)
         return (
             f"each value is usual, but not beside the others, {names[kept[means.argmin()]]} least: such rows were "
-            f"{times:.0f} times as frequent if columns had nothing to do with each other"
+            f"{written(times, 3)} times as frequent if columns had nothing to do with each other"
         )
 
     # Where all rows could be such, the trees tell none from values drawn apart.

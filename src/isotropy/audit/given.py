@@ -29,7 +29,8 @@ class Raw:
     Attributes:
         first: (N,) the number of the first row that equals each, bit for bit.
         variation: (N,) deviation of the values in an image or a series, or the fraction of a table's cells that are
-            there; 0 is a blank or constant row.
+            there; 0 is a blank or constant row. empty: (N,) rows without a value, and series
+            that are stored as those are.
         pictures: rows that can be laid on each other, (N, C, h, w), or None. ends: (N,) what part of the width of each
             is there, where series differ in length, or None. thumbnails: these as distances see them, (N, F), or None.
         columns: of a table (N, C), NaN where missing, or None. codes: (C,) which of these are categories.
@@ -40,6 +41,7 @@ class Raw:
 
     first: NDArray[np.int64]
     variation: NDArray[np.float64]
+    empty: NDArray[np.bool_]
     pictures: Tensor | None = None
     ends: Tensor | None = None
     thumbnails: NDArray[np.float32] | None = None
@@ -133,15 +135,18 @@ def raw_of(representation: Representation, rows: Tensor | Batch, data: Data | No
         names = tuple(f"column {name}" for name, some in zip(known, there, strict=True) if some)
         columns, codes = columns[:, there], codes[there]
         present = np.isfinite(columns).mean(axis=1) if columns.shape[1] else np.ones(len(columns))
-        return Raw(first, present, columns=columns, codes=codes, names=names, features=preprocess.features(rows))
+        features = preprocess.features(rows)
+        return Raw(first, present, present == 0, columns=columns, codes=codes, names=names, features=features)
     variation = np.concatenate([_variation(rows[piece]) for piece in batched(len(rows), rows=4096)])
+    empty = np.concatenate([_empty(rows[piece]) for piece in batched(len(rows), rows=4096)])
+    empty &= representation.modality == "series"
     values, ends = _held(rows)
     blocks = _blocks(data)
     if values.ndim not in (3, 4) or representation.modality not in ("series", "image"):
-        return Raw(first, variation, blocks=blocks)
+        return Raw(first, variation, empty, blocks=blocks)
     pictures = reduced(values)
     small = thumbnails(values) if ends is None else flattened(stretched(pictures, ends))
-    return Raw(first, variation, pictures=pictures, ends=ends, thumbnails=small, blocks=blocks)
+    return Raw(first, variation, empty, pictures=pictures, ends=ends, thumbnails=small, blocks=blocks)
 
 
 def _first(digests: list[int]) -> NDArray[np.int64]:
@@ -177,6 +182,12 @@ def _variation(rows: Tensor | Batch) -> NDArray[np.float64]:
     mean = (values * there).sum(axes, keepdim=True) / count
     spread = (((values - mean) * there).square().sum(axes, keepdim=True) / count).sqrt()
     return spread.flatten(1).mean(1).numpy()
+
+
+def _empty(rows: Tensor | Batch) -> NDArray[np.bool_]:
+    """Return which series (N,) are stored as those without a value are: at their channels' means, which are 0."""
+    found: NDArray[np.bool_] = ~filled(rows).flatten(1).any(1).numpy()
+    return found
 
 
 def _blocks(data: Data | None) -> NDArray[np.int64] | None:

@@ -61,9 +61,9 @@ def _columns(
         found = [(_apart(query[name], near[name], spread[name]), name) for name in spread]
         order = sorted((one for one in found if one[0] > 0), key=lambda one: -one[0])
         lines.append(
-            _fitted([f"{in_line(name)} {_text(near[name])}" for _, name in order], width) or "all values are equal"
+            _fitted([f"{in_line(name)} {value_text(near[name])}" for _, name in order], width) or "all values are equal"
         )
-    return _fitted([f"{in_line(name)} {_text(value)}" for name, value in query.items()], width), lines
+    return _fitted([f"{in_line(name)} {value_text(value)}" for name, value in query.items()], width), lines
 
 
 def _spread(column: "pd.Series[Any]") -> float:
@@ -88,7 +88,13 @@ def _missing(value: Any) -> bool:
     return bool(pd.isna(value)) if np.ndim(value) == 0 else False
 
 
-def _text(value: Any) -> str:
+def value_text(value: Any) -> str:
+    """Return a value of the data as text of at most 24 characters.
+
+    Example:
+        >>> value_text(3.099119186401367), value_text(-547667164343.2), value_text(None), value_text("a\\nb")
+        ('3.099', '-547,667,164,343', '-', 'a\\\\nb')
+    """
     if _missing(value):
         return "-"
     if isinstance(value, float | np.floating):
@@ -172,4 +178,5 @@ def _cut_from(data: Data, row: int) -> str:
     """Return where a window of a recording is, or nothing."""
     if data.windows is None:
         return ""
-    return f"{in_line(data.windows.files[row])} {_text(data.windows.starts[row])} to {_text(data.windows.ends[row])}"
+    begin, end = value_text(data.windows.starts[row]), value_text(data.windows.ends[row])
+    return f"{in_line(data.windows.files[row])} {begin} to {end}"

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from rich.table import Table
 from rich.text import Text
 
-from isotropy.cli.beside import described, pictures
+from isotropy.cli.beside import described, pictures, value_text
 from isotropy.cli.inputs import as_the_run, as_trained, load_on, read_with_bar
 from isotropy.cli.outputs import check_out
 from isotropy.cli.show import OUT, counting, note, say, waiting
@@ -111,9 +111,13 @@ def _labels(opened: Embedded) -> dict[str, NDArray[Any]]:
         found = {name: x for name, x in found.items() if name == "label"}  # where windows begin stands there, too
     shown = {name: f"{opened.sources.get(name, name)} " if len(found) > 1 else "" for name in found}
     return {
-        name: np.array([shown[name] + ("-" if pd.isna(one) else class_name(one)) for one in column], dtype=object)
-        for name, column in found.items()
+        name: np.array([shown[name] + _shown(one) for one in column], dtype=object) for name, column in found.items()
     }
+
+
+def _shown(label: Any) -> str:
+    """Return a label as text: a number, or none, as columns of a table show theirs."""
+    return value_text(label) if pd.api.types.is_float(label) or pd.isna(label) else class_name(label)
 
 
 def _of_path(

@@ -131,7 +131,8 @@ def _trait(trait: dict[str, Any]) -> str:
     """Return what distinguishes a cluster: how far a mean is away, or how much more frequent a value is."""
     here, elsewhere = trait["here"], trait["elsewhere"]
     if trait["value"] is not None:
-        lift = "" if trait.get("lift") is None else f", {trait['lift']:.2g} times as often as in all rows"
+        lift = "" if trait.get("lift") is None else f", {written(trait['lift'], 2)} times as often as in all rows"
         return f"{trait['column']} is {trait['value']} in {here:.0%} of its rows, elsewhere in {elsewhere:.0%}{lift}"
     means = f"is {told_apart(here, elsewhere)} on average, elsewhere {told_apart(elsewhere, here)}"
-    return f"{trait['column']} {means} ({trait['difference']:+.2g} deviations)"
+    sign = "+" if trait["difference"] > 0 else ""
+    return f"{trait['column']} {means} ({sign}{written(trait['difference'], 2)} deviations)"
