@@ -29,8 +29,8 @@ class Raw:
     Attributes:
         first: (N,) the number of the first row that equals each, bit for bit.
         variation: (N,) deviation of the values in an image or a series, or the fraction of a table's cells that are
-            there; 0 is a blank or constant row. empty: (N,) rows without a value, and series
-            that are stored as those are.
+            there; 0 is a blank or constant row. empty: (N,) rows without a value, and series that are stored as
+            those are.
         pictures: rows that can be laid on each other, (N, C, h, w), or None. ends: (N,) what part of the width of each
             is there, where series differ in length, or None. thumbnails: these as distances see them, (N, F), or None.
         columns: of a table (N, C), NaN where missing, or None. codes: (C,) which of these are categories.

@@ -34,8 +34,8 @@ def reduced(rows: Tensor) -> Tensor:
 def thumbnails(rows: Tensor) -> NDArray[np.float32]:
     """Return images (N, C, H, W) as at most 8 x 8 pixels, series (N, C, T) as `reduced` has them, `flattened`.
 
-    So small, a crop or a shift is nearer to its row than
-    where every pixel counts, and colours, which `reduced` has not, can be afforded.
+    So small, a crop or a shift is nearer to its row than where every pixel counts, and colours, which `reduced` has
+    not, can be afforded.
 
     Example:
         >>> thumbnails(torch.rand(2, 3, 20, 50)).shape, thumbnails(torch.rand(2, 3, 30)).shape

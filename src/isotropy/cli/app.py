@@ -20,7 +20,7 @@ from isotropy.cli.options import (
     joined,
     names,
     origin,
-)  # fmt: skip
+)
 from isotropy.cli.reading import ALL, AS_THE_RUN, LABELLED, reads, sources
 from isotropy.cli.show import answering, say, waiting
 from isotropy.errors import UserError
