@@ -91,6 +91,16 @@ def test_changed_copies_of_series_and_images_are_found(kind):
     assert found.listed("exact_duplicate")["reason"].tolist() == ["equal to row 40", "equal to row 12"]
 
 
+@pytest.mark.parametrize("seed", [3, 5, 34, 35])  # a normal tail names two to six of them
+def test_series_of_noise_are_no_copies(seed):
+    x = np.random.default_rng(seed).normal(size=(80, 1, 60))
+    network = MultiScaleCNN(channels=1, length=60, width=16, filters=2, scales=2)
+    made = Representation(network, SeriesPreprocess.learn(x), method="simclr")
+    assert audit(made, x).counts["near_duplicate"] == 0
+    x[7] = 1.3 * x[3] + 0.05 * np.random.default_rng(0).normal(size=60)
+    assert np.flatnonzero(audit(made, x).issues["near_duplicate"].issue).tolist() == [3, 7]
+
+
 def test_too_few_rows_and_labels_of_another_length():
     x = np.random.default_rng(0).normal(size=(20, 3))
     made = Representation(TableMLP(numeric=3, width=8), TablePreprocess.learn(x), method="lfr")

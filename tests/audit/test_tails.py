@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from scipy.stats import kstest
+from scipy.stats import gumbel_r, kstest
 
 from isotropy.audit import tails
 
@@ -35,6 +35,30 @@ def test_the_upper_tail_is_that_of_the_bulk_whatever_lies_far_out():
     assert np.allclose(tails.upper(far)[:2000], tails.upper(x), atol=0.05)
     assert tails.rare(tails.upper(far))[2000:].all()
     assert tails.rare(tails.upper(x)).sum() <= 3
+
+
+def test_the_tail_of_the_highest_of_many_is_gumbel_s():
+    x = np.random.default_rng(0).gumbel(3.0, 0.5, size=400_000)
+    p = tails.upper_of_highest(np.array([2.0, 3.0, 4.0, 5.0, 6.0]), x)
+    np.testing.assert_allclose(p, gumbel_r.sf([2.0, 3.0, 4.0, 5.0, 6.0], 3.0, 0.5), rtol=0.03)
+    assert tails.upper_of_highest(np.array([-1e9, 1e9]), x).tolist() == [1.0, 0.0]
+
+
+@pytest.mark.parametrize("count", [16, 40, 250])
+def test_few_audits_name_pairs_of_rows_that_are_the_highest_by_chance(count):
+    rng = np.random.default_rng(0)
+    audits = [np.repeat(rng.gumbel(size=count), 2) for _ in range(400)]
+    named = [np.mean([tails.rare(of(x)).any() for x in audits]) for of in (tails.upper_of_highest, tails.upper)]
+    assert named[0] < 0.07 and named[1] > 0.2
+    # What is far beyond them is found however few they are.
+    assert np.mean([tails.rare(tails.upper_of_highest(np.append(x, 25.0)))[-1] for x in audits]) > 0.97
+
+
+def test_a_rate_is_known_as_well_as_rows_let_it():
+    rng = np.random.default_rng(0)
+    low, high = np.quantile(np.repeat(rng.gumbel(size=(20_000, 250)), 2, axis=1), [0.5, 0.84], axis=1)
+    spread = high - low
+    assert spread.var() / spread.mean() ** 2 == pytest.approx(tails._ROWS_FOR_ONE / 500, rel=0.04)
 
 
 def test_rows_that_are_alike_are_no_division_by_zero():

@@ -92,7 +92,7 @@ def by_alignment(
 def _probability(fit: NDArray[np.float64], bulk: Rows) -> NDArray[np.float64]:
     """Return how probable each fit (N,) is beside those of the rows `bulk`."""
     closeness = -np.log(np.maximum(1 - fit, 1e-7)) / 2
-    return tails.upper(closeness, closeness[bulk])
+    return tails.upper_of_highest(closeness, closeness[bulk])
 
 
 def _each_once(pairs: Sequence[tuple[Rows, Rows, NDArray[np.bool_]]]) -> tuple[Rows, Rows]:
