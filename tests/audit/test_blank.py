@@ -63,3 +63,13 @@ def test_how_far_an_outlier_is_is_a_number_also_where_most_rows_are_copies(copie
     assert found.issue[ROWS - 1]
     reason = found.reason(ROWS - 1)
     assert far in reason and not {"inf", "nan", "e+"} & set(re.findall(r"inf|nan|e\+", reason)), reason
+
+
+def test_how_quiet_a_row_is_is_a_number_also_where_most_rows_are_constant():
+    x = series(0.0)
+    x[: ROWS - 100] = x[: ROWS - 100, :, :1]
+    x[-1] *= 1e-4 / x[-1].std()
+    found = blank(x)
+    assert found.ranked().tolist() == [*range(ROWS - 100), ROWS - 1]
+    said = found.reason(ROWS - 1)
+    assert 0 < float(said.split()[1]) < 0.01 and said.endswith("times as much as usual")

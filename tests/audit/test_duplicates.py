@@ -98,7 +98,7 @@ def test_series_of_noise_are_no_copies(seed):
     made = Representation(network, SeriesPreprocess.learn(x), method="simclr")
     assert audit(made, x).counts["near_duplicate"] == 0
     x[7] = 1.3 * x[3] + 0.05 * np.random.default_rng(0).normal(size=60)
-    assert np.flatnonzero(audit(made, x).issues["near_duplicate"].issue).tolist() == [3, 7]
+    assert audit(made, x).issues["near_duplicate"].ranked()[:2].tolist() == [3, 7]
 
 
 def test_too_few_rows_and_labels_of_another_length():

@@ -27,3 +27,16 @@ def test_labels_that_are_written_as_amounts_are_numbers(written, numbers):
 @pytest.mark.parametrize("texts", [["10 %", "50 %"], ["1", "2"], ["1,5", "a"], ["007", "7"], ["3 kg", "1.5 m"]])
 def test_names_of_classes_with_digits_stay_names(texts):
     assert read(pd.DataFrame({"x": [1.0, 2.0], "y": texts}), label="y").labels.tolist() == texts
+
+
+def test_blank_texts_are_no_class_whatever_file_holds_them(tmp_path):
+    x, y = np.arange(12.0), np.array(["a", "b", "", "nan", " ", "a"] * 2)
+    frame = pd.DataFrame({"x": x, "y": y})
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    frame.to_parquet(tmp_path / "t.parquet")
+    frame.assign(y=frame["y"].astype("category")).to_parquet(tmp_path / "c.parquet")
+    np.savez(tmp_path / "t.npz", X=x[:, None], y=y)
+    found = [read(tmp_path / name, label="y") for name in ("t.csv", "t.parquet", "c.parquet")]
+    found.append(read(tmp_path / "t.npz", key="X", label_key="y"))
+    for data in found:
+        assert data.labels.tolist() == ["a", "b", None, None, None, "a"] * 2

@@ -121,6 +121,18 @@ def test_a_label_of_a_file_and_one_of_another_length(folder, cli, tmp_path):
         audit_run(folder / "run", np.arange(3))
 
 
+def test_labels_of_an_array_file_are_read_as_those_of_data(folder, cli, tmp_path):
+    np.save("two.npy", np.zeros((ROWS, 2)))
+    said = cli("audit", folder / "run", "--label", "two.npy")
+    told = f"isotropy: --label two.npy: labels of shape ({ROWS}, 2): give one for each row\n"
+    assert (said.code, said.err) == (2, told)
+    labels = blobs()["kind"].to_numpy().astype(str)
+    labels[5], labels[6] = "", "nan"
+    np.save("gaps.npy", labels)
+    assert cli("audit", folder / "run", "--label", "gaps.npy").code == 0
+    assert pd.read_parquet(folder / "run" / "audit.parquet")["gaps"].isna().to_numpy().nonzero()[0].tolist() == [5, 6]
+
+
 @pytest.mark.parametrize(
     "label, told",
     [

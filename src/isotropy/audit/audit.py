@@ -138,7 +138,9 @@ def _blank(raw: Raw) -> Issue:
     if raw.columns is not None:
         score = np.clip(raw.variation, 0, 1)
         return Issue(raw.empty, score, lambda row: "no value is there", "values that are there")
-    variation, scale = raw.variation, float(np.median(raw.variation))
+    variation = raw.variation
+    # Where most rows are constant, what is usual is that of the others.
+    scale = float(np.median(variation[variation > 0])) if (variation > 0).any() else 0.0
     constant = variation <= 1e-6 * scale
     issue = constant.copy()
     if not issue.all():

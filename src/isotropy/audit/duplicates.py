@@ -84,8 +84,9 @@ def by_alignment(
     details = best.copy()
     details[laid] = fits[ordered][first, 1]
     distance = np.sqrt(np.maximum(1 - best, 1e-7))
-    # Of a copy the details fit as well.
-    probability = np.maximum(*(_probability(found, bulk) for found in (best, details)))
+    # Rows that are no copies fit by their outlines: the details tell, where rows were laid on each other.
+    probability = _probability(best, bulk)
+    probability[laid] = _probability(details, bulk)[laid]
     return Near(partner, distance, distance, probability, np.zeros(len(rows), dtype=np.int64))
 
 

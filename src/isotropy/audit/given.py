@@ -12,6 +12,7 @@ from torch import Tensor
 from isotropy.audit.pictures import flattened, reduced, stretched, thumbnails
 from isotropy.batch import Batch, batched, filled, lengths
 from isotropy.data import Data, TablePreprocess
+from isotropy.data.target_columns import as_labels
 from isotropy.errors import UserError
 from isotropy.evaluation import leaks
 from isotropy.evaluation.task import Task, checked_task
@@ -115,13 +116,13 @@ def task_of_all(labels: NDArray[Any] | None, count: int, task: Task | None = Non
     return None if labels is None or len(labels) != count else checked_task(labels, task, name)
 
 
-def label_column(values: ArrayLike) -> NDArray[Any]:
-    """Return labels as an array (N,); raises UserError where they are of another shape."""
-    found = values.to_numpy() if isinstance(values, pd.Series) else np.asarray(values)
-    found = found[:, 0] if found.ndim == 2 and found.shape[1] == 1 else found
-    if found.ndim != 1:
-        raise UserError(f"labels of shape {found.shape}: give one for each row")
-    return found
+def label_column(values: ArrayLike, what: str = "labels") -> NDArray[Any]:
+    """Return labels as an array (N,), as they are when data are read; UserError, naming `what`, for another shape."""
+    found = values if isinstance(values, pd.Series | list | tuple) else np.asarray(values)
+    shape = np.shape(found) if isinstance(found, np.ndarray) else (len(found),)
+    if len(shape) != 1 and not (len(shape) == 2 and shape[1] == 1):
+        raise UserError(f"{what} of shape {shape}: give one for each row")
+    return as_labels(found, len(found))
 
 
 def raw_of(representation: Representation, rows: Tensor | Batch, data: Data | None = None) -> Raw:

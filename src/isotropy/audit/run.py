@@ -176,11 +176,11 @@ def _of_file(path: Path) -> NDArray[Any]:
         raise UserError(f"--label {path}: cannot be read (there is no such file)")
     found = find_reader(path).read(path, [])
     if isinstance(found, np.ndarray):
-        return label_column(found)
+        return label_column(found, f"--label {path}: labels")
     frame = cast(pd.DataFrame, found)
     if frame.shape[1] != 1:
         raise UserError(f"--label {path}: has {frame.shape[1]} columns: give a file of one, with a value for each row")
-    return frame.iloc[:, 0].to_numpy()
+    return label_column(frame.iloc[:, 0])
 
 
 def _groups(data: Data | None, labels: NDArray[Any] | None, recipe: dict[str, Any]) -> tuple[NDArray[Any] | None, str]:

@@ -6,8 +6,8 @@ from scipy.stats import norm
 
 LEVEL = 0.05  # of the rows that are named, at most so many in expectation belong to the bulk
 _BULK = 0.16  # quantile that lies one deviation from the median of a normal distribution
-# Rows by which the distance between two quantiles of a Gumbel distribution, .5 and .84, is known as well as a rate is by
-# one event: the variance of that distance over its square (2.73 / rows), twice, as nearest rows come in pairs.
+# Rows by which the distance between the quantiles .5 and .84 of a Gumbel distribution is known as well as a rate is by
+# one event: rows times the variance of that distance over its square, 2.73, twice, as nearest rows come in pairs.
 _ROWS_FOR_ONE = 5.5
 
 

@@ -76,16 +76,18 @@ def as_labels(values: Any, rows: int, na: Sequence[str] = (), name: str = "") ->
 
 
 def brought_labels(values: Any, rows: int, na: Sequence[str] = ()) -> NDArray[Any]:
-    """Return labels (N,): numbers, booleans, or objects; missing ones are NaN or None, texts in `na` and "nan" too.
+    """Return labels (N,): numbers, booleans, or objects; missing ones are NaN or None.
 
-    "nan" is what numpy makes of NaN beside texts, and is missing in text files as well. Lists are tuples of names:
-    several labels a row.
+    Texts in `na`, blank ones and "nan" are missing too, as in text files, whatever holds them: "nan" is what numpy
+    makes of NaN beside texts, and "" what some exports make of None. Lists are tuples of names: several labels a row.
 
     UserError: not one label per row.
 
     Example:
         >>> brought_labels(["a", float("nan"), "b"], 3).tolist(), brought_labels(np.array(["a", "nan"]), 2).tolist()
         (['a', None, 'b'], ['a', None])
+        >>> brought_labels(np.array(["a", "", "b"]), 3).tolist()
+        ['a', None, 'b']
     """
     if isinstance(values, list | tuple) and any(isinstance(one, _LISTS) for one in values):
         values = pd.Series(list(values))
@@ -96,7 +98,7 @@ def brought_labels(values: Any, rows: int, na: Sequence[str] = ()) -> NDArray[An
     if odd:
         raise UserError(f"label {plain(odd[0])!r} is no text, number or list of names: give one of these per row")
     numbers = pd.api.types.is_numeric_dtype(values.dtype)
-    marks = [*na] if numbers else [*na, _TEXT_OF_NAN]
+    marks = [*na] if numbers else [*na, _TEXT_OF_NAN, *_blank_texts(values)]
     missing = values.isna().to_numpy(dtype=bool) | values.isin(marks).to_numpy(dtype=bool)
     # Copies: pandas gives read-only views of its columns.
     boolean = pd.api.types.is_bool_dtype(values.dtype)
@@ -113,6 +115,10 @@ def brought_labels(values: Any, rows: int, na: Sequence[str] = ()) -> NDArray[An
         return labels.astype(np.float64)
     labels[missing] = None
     return labels
+
+
+def _blank_texts(values: "pd.Series[Any]") -> list[str]:
+    return [one for one in values.unique() if isinstance(one, str) and not one.strip()]
 
 
 def as_label_sets(values: Iterable[Any], name: str = "") -> NDArray[Any]:
