@@ -40,3 +40,14 @@ def test_blank_texts_are_no_class_whatever_file_holds_them(tmp_path):
     found.append(read(tmp_path / "t.npz", key="X", label_key="y"))
     for data in found:
         assert data.labels.tolist() == ["a", "b", None, None, None, "a"] * 2
+
+
+def test_a_blank_text_of_several_labels_says_that_a_row_has_none_of_them(tmp_path):
+    y = np.array(["a;b", "", " ", "nan", "b"], dtype=object)
+    frame = pd.DataFrame({"x": np.arange(5.0), "y": y})
+    frame.to_parquet(tmp_path / "t.parquet")
+    np.savez(tmp_path / "t.npz", X=frame[["x"]].to_numpy(), y=y.astype(str))
+    found = [read(frame, label="y", task="labels"), read(tmp_path / "t.parquet", label="y", task="labels")]
+    found.append(read(tmp_path / "t.npz", key="X", label_key="y", task="labels"))
+    for data in found:
+        assert data.labels.tolist() == [("a", "b"), (), (), None, ("b",)]

@@ -1,5 +1,6 @@
 """Labels, parts and groups of a folder of images: the names of its folders, or values given beside it."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -16,7 +17,7 @@ from isotropy.errors import UserError, listed
 TEST_FOLDERS = ("test", "val", "valid", "validation")
 
 
-def folder_data(images: ImageFolder, name: str, label: Any, split: Any) -> Data:
+def folder_data(images: ImageFolder, name: str, label: Any, split: Any, na: Sequence[str]) -> Data:
     """Return the images with labels and parts: given by value, or the names of their folders."""
     folders = [file.split("/")[:-1] for file in images.files]
     tops = {path[0] if path else "" for path in folders}
@@ -38,7 +39,9 @@ def folder_data(images: ImageFolder, name: str, label: Any, split: Any) -> Data:
     description = f"{name}: {image_words(images)}, {counted_rows(len(images.values), name)}"
     data = with_targets(images.values, "image", description, split=parts)
     return replace(
-        with_targets(images.values, "image", data.description, labels, notes=notes), split=data.split, form=images.form
+        with_targets(images.values, "image", data.description, labels, na=na, notes=notes),
+        split=data.split,
+        form=images.form,
     )
 
 

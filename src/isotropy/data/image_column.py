@@ -1,7 +1,7 @@
 """A table's column of images: paths of files, or their bytes, as the Hugging Face library writes them."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -85,11 +85,13 @@ def form_of_column(cells: "pd.Series[Any]", column: str, base: Path | None, opti
     return form_of([_image(cell, place, column, base) for place, cell in enumerate(cells)], **options)
 
 
-def column_data(images: ImageFolder, name: str, column: str, labels: Target, parts: Target, unread: int) -> Data:
-    """Return the images of a column with labels and parts."""
+def column_data(
+    images: ImageFolder, name: str, column: str, labels: Target, parts: Target, unread: int, na: Sequence[str]
+) -> Data:
+    """Return the images of a column with labels and parts; texts in `na` are no label."""
     description = f"{name}, {column}: {image_words(images)}, {counted_rows(len(images.values), name)}"
     notes = image_notes(images) + ([f"{unread} other columns not read"] if unread else [])
-    return replace(with_targets(images.values, "image", description, labels, parts, (), notes), form=images.form)
+    return replace(with_targets(images.values, "image", description, labels, parts, na, notes), form=images.form)
 
 
 def paths_column(frame: pd.DataFrame) -> str | None:

@@ -10,7 +10,7 @@ from isotropy.data.image_form import Size
 from isotropy.data.infer import known_modality
 from isotropy.data.recordings.format import Format
 from isotropy.data.recordings.read import Cutting
-from isotropy.data.target_columns import SEVERAL, label_rows
+from isotropy.data.target_columns import SEVERAL, label_rows, missing_labels
 from isotropy.data.unequal import FIRST, LAST
 from isotropy.errors import UserError, nearest
 
@@ -102,6 +102,11 @@ class Options:
     def columns_of_text(self) -> list[str]:
         """Columns that are read as text from a file that says nothing of types."""
         return [*self.text, *(column for column, kind in self.told.items() if kind in _AS_TEXT)]
+
+    @property
+    def label_na(self) -> tuple[str, ...]:
+        """Texts that say that a row has no label."""
+        return missing_labels(self.na, self.task)
 
     @property
     def told(self) -> dict[str, str]:

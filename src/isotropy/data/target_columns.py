@@ -21,6 +21,7 @@ PARTS = ("train", "test")
 SEVERAL = "labels"  # the task of several labels a row
 _LISTS = (list, tuple, set, frozenset, np.ndarray)
 _TEXT_OF_NAN = "nan"
+_BLANK = ("",)
 
 
 def counted_rows(count: int, name: str) -> str:
@@ -67,7 +68,17 @@ def _with_texts(values: Sequence[Any]) -> NDArray[Any]:
     return array
 
 
-def as_labels(values: Any, rows: int, na: Sequence[str] = (), name: str = "") -> NDArray[Any]:
+def missing_labels(na: Sequence[str], task: str | None) -> tuple[str, ...]:
+    """Return the texts that mean a missing label: those in `na` and ""; of several labels a row "" means none of them.
+
+    Example:
+        >>> missing_labels(["?"], None), missing_labels(["?"], "labels")
+        (('?', ''), ('?',))
+    """
+    return tuple(na) if task == SEVERAL else (*na, *_BLANK)
+
+
+def as_labels(values: Any, rows: int, na: Sequence[str] = _BLANK, name: str = "") -> NDArray[Any]:
     """Return labels (N,) as `brought_labels` does, texts of numbers as numbers; UserError where no row has one."""
     labels = brought_labels(values, rows, na)
     if pd.isna(labels).all():
@@ -75,11 +86,12 @@ def as_labels(values: Any, rows: int, na: Sequence[str] = (), name: str = "") ->
     return numbers_of_texts(labels)
 
 
-def brought_labels(values: Any, rows: int, na: Sequence[str] = ()) -> NDArray[Any]:
+def brought_labels(values: Any, rows: int, na: Sequence[str] = _BLANK) -> NDArray[Any]:
     """Return labels (N,): numbers, booleans, or objects; missing ones are NaN or None.
 
-    Texts in `na`, blank ones and "nan" are missing too, as in text files, whatever holds them: "nan" is what numpy
-    makes of NaN beside texts, and "" what some exports make of None. Lists are tuples of names: several labels a row.
+    Texts in `na` and "nan" are missing too, as in text files, whatever holds them: "nan" is what numpy makes of NaN
+    beside texts, and "" what some exports make of None; "" stands for any blank text. Lists are tuples of names:
+    several labels a row.
 
     UserError: not one label per row.
 
@@ -98,7 +110,7 @@ def brought_labels(values: Any, rows: int, na: Sequence[str] = ()) -> NDArray[An
     if odd:
         raise UserError(f"label {plain(odd[0])!r} is no text, number or list of names: give one of these per row")
     numbers = pd.api.types.is_numeric_dtype(values.dtype)
-    marks = [*na] if numbers else [*na, _TEXT_OF_NAN, *_blank_texts(values)]
+    marks = [*na] if numbers else [*na, _TEXT_OF_NAN, *(_blank_texts(values) if _BLANK[0] in na else ())]
     missing = values.isna().to_numpy(dtype=bool) | values.isin(marks).to_numpy(dtype=bool)
     # Copies: pandas gives read-only views of its columns.
     boolean = pd.api.types.is_bool_dtype(values.dtype)
@@ -285,7 +297,7 @@ def with_targets(
     description: str,
     label: Target = NO_TARGET,
     split: Target = NO_TARGET,
-    na: Sequence[str] = (),
+    na: Sequence[str] = _BLANK,
     notes: Sequence[str] = (),
     form: Mapping[str, Any] | None = None,
 ) -> Data:

@@ -12,7 +12,7 @@ from isotropy.data.data import Data
 from isotropy.data.recordings.recording import Recording
 from isotropy.data.recordings.spans import duration, pace
 from isotropy.data.recordings.windows import Cut
-from isotropy.data.target_columns import as_labels, as_split, counted_rows
+from isotropy.data.target_columns import as_labels, as_split, counted_rows, missing_labels
 from isotropy.data.unequal import ends
 from isotropy.errors import UserError, counted
 
@@ -40,6 +40,7 @@ def rows_of(
     """
     windows, rows = made.windows, len(made.values)
     said = [_described(made, found, name, rows), *notes]
+    na = missing_labels(na, task)
     labels = {one: as_labels(values, rows, na, one) for one, values in made.labels.items()}
     for one, values in labels.items():
         said.append(_label_note(one, values, windows.shares.get(one), windowed=windows.format.window is not None))

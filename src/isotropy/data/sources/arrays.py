@@ -49,7 +49,7 @@ def _array(content: Any, name: str, options: Options, label: Target, split: Targ
     if array.dtype.kind in "OSU":
         values = mask_values(as_frame(values)[0], options.na)
     form = {"channels": LAST} if options.order == LAST else {}
-    return with_targets(values, kind, description, label, split, options.na, form=form)
+    return with_targets(values, kind, description, label, split, options.label_na, form=form)
 
 
 def _refuse_names(name: str, *given: Any) -> None:
@@ -86,8 +86,8 @@ def _keyed(arrays: Archive, label_key: Any, more: Iterable[str], options: Option
         values = _joined(data, test)
         if label is not None:
             assert test_label_key is not None
-            test_label = as_labels(arrays[test_label_key], len(test), options.na)
-            parts_of_label = [as_labels(label, len(data), options.na), test_label]
+            test_label = as_labels(arrays[test_label_key], len(test), options.label_na)
+            parts_of_label = [as_labels(label, len(data), options.label_na), test_label]
             if len({part.dtype.kind in "biuf" for part in parts_of_label}) > 1:
                 # numpy would turn numbers to text.
                 parts_of_label = [part.astype(object) for part in parts_of_label]
@@ -100,7 +100,7 @@ def _keyed(arrays: Archive, label_key: Any, more: Iterable[str], options: Option
     unread = key.replace("train", "test")
     unused = split is None and unread != key and unread in arrays.shapes
     notes = [f"{unread} is not read (test_key names a test part)"] if unused else []
-    return with_targets(values, data.modality, data.description, labels, parts, options.na, notes, form=data.form)
+    return with_targets(values, data.modality, data.description, labels, parts, options.label_na, notes, form=data.form)
 
 
 def _check_keys(key: str, label_key: Any, split: Any, test_key: str | None, test_label_key: str | None) -> None:

@@ -68,7 +68,7 @@ def finished(data: Data, beside: Beside, options: Options) -> Data:
     told = options.told
     if told and isinstance(data.values, pd.DataFrame):
         told = checked_kinds(told, data.values.columns)
-    data = with_division(with_more_labels(data, beside.more, options.na), beside.groups, beside.times)
+    data = with_division(with_more_labels(data, beside.more, options.label_na), beside.groups, beside.times)
     return replace(data, task=options.task, kinds=told)
 
 

@@ -14,7 +14,7 @@ from isotropy.data.image_column import column_data, column_images, image_column
 from isotropy.data.options import Options
 from isotropy.data.sources.beside import Beside, finished, with_parts
 from isotropy.data.sources.source import IMAGE_FILES, Origin, Source
-from isotropy.data.target_columns import Target, as_labels
+from isotropy.data.target_columns import Target
 from isotropy.errors import UserError
 
 
@@ -23,7 +23,7 @@ def _folder(folder: Path, origin: Origin, options: Options) -> Data:
         what = "an image, which is" if folder.is_file() else "a folder, which is"
         raise UserError(f"{folder} is {what} read as images, not as {options.modality}")
     images = read_folder(folder, **options.files)
-    data = _named(folder_data(images, origin.name, options.label, options.split), images)
+    data = _named(folder_data(images, origin.name, options.label, options.split, options.label_na), images)
     groups = folder_groups(images, options.label, options.group)
     return finished(data, Beside({}, groups, Target(options.time)), options)
 
@@ -44,9 +44,7 @@ def _pictures(frame: pd.DataFrame, origin: Origin, options: Options) -> Data:
     images, frame = column_images(frame, column, origin.name, origin.folder, **options.files)
     frame, beside, label = Beside.of(frame, options)
     frame, labels, parts = with_parts(frame, label, options.split)
-    if len(options.na) and labels.values is not None:
-        labels = Target(as_labels(labels.values, len(images.values), options.na), labels.source)
-    data = column_data(images, origin.name, column, labels, parts, frame.shape[1])
+    data = column_data(images, origin.name, column, labels, parts, frame.shape[1], options.label_na)
     return finished(_named(data, images), beside, options)
 
 

@@ -42,7 +42,7 @@ def _read(frame: pd.DataFrame, origin: Origin, options: Options) -> Data:
     form |= {"channels": LAST} if options.order == LAST else {}
     return finished(
         with_targets(
-            values, kind, f"{origin.name}: {description}, {rows}", labels, parts, options.na, notes, form=form
+            values, kind, f"{origin.name}: {description}, {rows}", labels, parts, options.label_na, notes, form=form
         ),
         beside,
         options,
