@@ -143,6 +143,8 @@ def test_several_labels_are_taken_out_and_stay_beside_each_other(tmp_path):
         ({"label": ["kind", "whoo"]}, "there is no column 'whoo' .label. .did you mean 'who'"),
         ({"label": ["kind", "who"], "group": "who"}, "'who' cannot be both the label and the group"),
         ({"label": ["kind", "who"], "split": "who"}, "'who' cannot be both the label and the split"),
+        ({"label": ["kind", "who"], "drop": ["who"]}, "'who' cannot be both dropped and the label"),
+        ({"group": "who", "drop": ["who"]}, "'who' cannot be both dropped and the group"),
     ],
 )
 def test_labels_that_are_no_columns_or_something_else_are_refused(options, line):

@@ -1,5 +1,6 @@
 """What stands in a table beside the values: labels, parts, groups and times, taken out of it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -34,9 +35,10 @@ class Beside:
     @classmethod
     def of(cls, frame: pd.DataFrame, options: Options) -> "tuple[pd.DataFrame, Beside, Any]":
         """Return the frame without what is dropped and beside it, that, and the first label, by name or by value."""
+        label, others = several(options.label, [str(column) for column in frame.columns], len(frame))
+        _refuse_dropped(options, [label, *others])
         for column in options.drop:
             frame, _ = pop_column(frame, column, "to drop")
-        label, others = several(options.label, [str(column) for column in frame.columns], len(frame))
         more = {}
         for column in others:
             frame, more[column] = pop_column(frame, column, "label")
@@ -46,6 +48,17 @@ class Beside:
         frame, groups = _pop(frame, options.group, "group")
         frame, times = _pop(frame, options.time, "time")
         return frame, cls(more, groups, times), label
+
+
+def _refuse_dropped(options: Options, labels: Sequence[Any]) -> None:
+    """Raise UserError where a column is dropped that is named for something else, too."""
+    asked = [("label", labels), ("split", [options.split]), ("group", [options.group]), ("time", [options.time])]
+    for what, names in asked:
+        if both := [one for one in names if isinstance(one, str) and one in options.drop]:
+            raise UserError(
+                f"column {both[0]!r} cannot be both dropped and the {what}, which is no part of the values: leave it "
+                "out of drop (--drop)"
+            )
 
 
 def with_parts(frame: pd.DataFrame, label: Any, split: Any) -> tuple[pd.DataFrame, Target, Target]:
