@@ -101,3 +101,35 @@ def test_classes_of_a_row_or_two_are_read_without_a_question_whether_they_are_nu
     x = np.random.default_rng(0).normal(size=(60, 3)).astype(np.float32)
     for read in (labels._linear(1.0), labels._trees(None, 0)):
         assert read(x, np.arange(60) % 36, x).shape == (60, 36)
+
+
+def opinions(seed=0, count=300):
+    """Return three opinions (300, 3) of codes: two that are right more often than not, and one of noise."""
+    rng = np.random.default_rng(seed)
+    y = rng.integers(0, 3, count)
+    told = [np.exp(strength * np.eye(3)[y] + rng.normal(size=(count, 3))) for strength in (1.5, 1.0, 0.0)]
+    return [one / one.sum(axis=1, keepdims=True) for one in told], y
+
+
+def test_the_pool_has_the_least_log_loss_of_all_powers():
+    (first, second, _), y = opinions()
+    made, powers = labels.pooled([first, second], y)
+    grid = np.linspace(0, 1, 101)
+    losses = np.array([[labels.log_loss(product(first**a * second**b), y) for b in grid] for a in grid])
+    at = np.unravel_index(losses.argmin(), losses.shape)
+    assert powers == pytest.approx([grid[at[0]], grid[at[1]]], abs=0.011)
+    np.testing.assert_allclose(made, product(first ** powers[0] * second ** powers[1]), atol=1e-12)
+    assert labels.log_loss(made, y) < min(labels.log_loss(one, y) for one in (first, second)) - 0.05
+
+
+def product(values):
+    return values / values.sum(axis=1, keepdims=True)
+
+
+def test_an_opinion_that_tells_nothing_has_no_power_and_is_not_named():
+    (first, _, noise), y = opinions(count=3000)
+    assert labels.pooled([noise, first], y)[1][0] < 0.05
+    x, y, _ = clusters()
+    columns = np.random.default_rng(3).normal(size=(180, 2)).astype("f4")
+    assert "trees" not in labels.read_classes(y, x, neighbour_graph(x, 10), columns).by
+    assert labels.read_classes(y, columns, neighbour_graph(columns, 10), x).by == "boosted trees on its columns"

@@ -1,12 +1,14 @@
 """Labels that their rows contradict: read out of fold, by neighbours and by models that never saw the row's own."""
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import minimize
+from scipy.special import logsumexp, softmax
 from scipy.stats import binom
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 from sklearn.exceptions import ConvergenceWarning
@@ -15,6 +17,7 @@ from sklearn.model_selection import GroupKFold, KFold, StratifiedKFold
 from threadpoolctl import threadpool_limits
 
 from isotropy.audit import tails
+from isotropy.batch import spread_out
 from isotropy.evaluation.rare_classes import rare_classes
 
 Floats = NDArray[np.float64]
@@ -25,6 +28,7 @@ _STRENGTHS = (0.003, 0.03, 0.3)
 _CHOOSING = 3000
 _FLOOR = 1e-3
 _TINY = 1e-6
+_SAYS = 0.1  # the part of all powers from which a reader is named
 Reader = Callable[[NDArray[np.float32], NDArray[Any], NDArray[np.float32]], Floats]
 
 
@@ -34,7 +38,7 @@ class Read:
 
     Attributes:
         probabilities: (N, K) of every class, or predictions (N, 1) of numbers.
-        by: what read them best: its name in the list of readers.
+        by: which readers count for a tenth or more, as text.
     """
 
     probabilities: Floats
@@ -56,10 +60,9 @@ def read_classes(
     y: Rows, features: NDArray[np.float32], neighbours: tuple[Floats, Rows], columns: NDArray[np.float32] | None,
     codes: NDArray[np.bool_] | None = None, groups: Rows | None = None, seed: int = 0,
 ) -> Read:  # fmt: skip
-    """Return the probabilities of each class, by what reads the given labels best out of fold.
+    """Return the probabilities of each class, pooled from what several readers say of each row out of fold.
 
-    Readers are the neighbours, a linear classifier on the features, both together, and for tables boosted trees on
-    their own columns; the one of the least log loss is taken.
+    Readers are the neighbours, a linear classifier on the features, and for tables boosted trees on their own columns.
 
     Args:
         y: (N,) codes from 0. features: (N, D) standardised. neighbours: distances and numbers of the nearest rows.
@@ -70,13 +73,42 @@ def read_classes(
     found = {"its neighbours": by_neighbours(y, *neighbours)}
     strength = _strength(features, y, parts, seed)
     found["a linear classifier"] = _out_of_fold(_linear(strength), features, y, parts, seed)
-    # Where either is nearly sure, so is their geometric mean: one of the two alone misses half of the wrong labels.
-    both = np.sqrt(found["its neighbours"] * np.maximum(found["a linear classifier"], _TINY))
-    found["neighbours and a linear classifier"] = both / both.sum(axis=1, keepdims=True)
     if columns is not None:
         found["boosted trees on its columns"] = _out_of_fold(_trees(codes, seed), columns, y, parts, seed)
-    best = min(found, key=lambda name: log_loss(found[name], y))
-    return Read(found[best], best)
+    probabilities, powers = pooled(list(found.values()), y)
+    named = [name for name, power in zip(found, powers, strict=True) if power >= _SAYS * powers.sum()]
+    return Read(probabilities, " and ".join([", ".join(named[:-1]), named[-1]] if named[1:] else named))
+
+
+def pooled(found: Sequence[Floats], y: Rows) -> tuple[Floats, Floats]:
+    """Return the logarithmic opinion pool (N, K) of the least log loss of y, and the power of each opinion (R,).
+
+    The pool is the product of the opinions, each to a power in [0, 1], scaled to the sum 1: where one is nearly sure,
+    so is the product, and an opinion that tells nothing of the labels has the power 0.
+
+    Args:
+        found: probabilities (N, K) of each of R. y: (N,) codes. Powers are sought on at most 10,000 rows.
+
+    Source: Genest and Zidek (1986), section 3.3, for the pool; Heskes (1998) for its weights.
+
+    Example:
+        >>> sure, guess = np.array([[0.9, 0.1], [0.2, 0.8]]), np.full((2, 2), 0.5)
+        >>> pooled([sure, guess], np.array([0, 1]))[0].round(3).tolist()
+        [[0.9, 0.1], [0.2, 0.8]]
+    """
+    some = spread_out(len(y), _LEARNT)
+    logs = np.stack([np.log(np.maximum(one[some], _TINY)) for one in found])
+    given = logs[:, np.arange(len(some)), y[some]]
+
+    def loss(powers: Floats) -> tuple[float, Floats]:
+        joint = np.tensordot(powers, logs, 1)
+        scale = logsumexp(joint, axis=1, keepdims=True)
+        expected = np.einsum("nk,rnk->rn", np.exp(joint - scale), logs)
+        return float((scale[:, 0] - powers @ given).mean()), (expected - given).mean(axis=1)
+
+    powers = minimize(loss, np.full(len(found), 0.5), jac=True, bounds=[(0.0, 1.0)] * len(found)).x
+    joint = sum(power * np.log(np.maximum(one, _TINY)) for power, one in zip(powers, found, strict=True))
+    return softmax(joint, axis=1), powers
 
 
 def log_loss(probabilities: Floats, y: Rows) -> float:
