@@ -133,3 +133,15 @@ def test_an_opinion_that_tells_nothing_has_no_power_and_is_not_named():
     columns = np.random.default_rng(3).normal(size=(180, 2)).astype("f4")
     assert "trees" not in labels.read_classes(y, x, neighbour_graph(x, 10), columns).by
     assert labels.read_classes(y, columns, neighbour_graph(columns, 10), x).by == "boosted trees on its columns"
+
+
+def test_rows_that_are_alone_in_their_class_do_not_decide_who_reads_the_others():
+    x, y, wrong = clusters()
+    alone = np.setdiff1d(np.arange(0, 180, 6), wrong)
+    near = neighbour_graph(x, 10)
+    whole = labels.read_classes(y, x, near, None)
+    y[alone] = 3 + np.arange(len(alone))
+    read = labels.read_classes(y, x, near, None)
+    assert read.by == whole.by == "its neighbours and a linear classifier"
+    score = labels.confident(read.probabilities, y)[2]
+    assert set(np.argsort(np.where(np.isin(np.arange(180), alone), 1, score))[:5]) <= set(wrong)

@@ -87,7 +87,8 @@ def pooled(found: Sequence[Floats], y: Rows) -> tuple[Floats, Floats]:
     so is the product, and an opinion that tells nothing of the labels has the power 0.
 
     Args:
-        found: probabilities (N, K) of each of R. y: (N,) codes. Powers are sought on at most 10,000 rows.
+        found: probabilities (N, K) of each of R. y: (N,) codes. Powers are sought on at most 10,000 rows, of classes that
+            have as many rows as there are folds.
 
     Source: Genest and Zidek (1986), section 3.3, for the pool; Heskes (1998) for its weights.
 
@@ -96,7 +97,10 @@ def pooled(found: Sequence[Floats], y: Rows) -> tuple[Floats, Floats]:
         >>> pooled([sure, guess], np.array([0, 1]))[0].round(3).tolist()
         [[0.9, 0.1], [0.2, 0.8]]
     """
-    some = spread_out(len(y), _LEARNT)
+    # A class of few rows may not have been seen by the fold that reads them, which says nothing of the reader.
+    common = np.flatnonzero(np.bincount(y)[y] >= FOLDS)
+    common = common if len(common) else np.arange(len(y))
+    some = common[spread_out(len(common), _LEARNT)]
     logs = np.stack([np.log(np.maximum(one[some], _TINY)) for one in found])
     given = logs[:, np.arange(len(some)), y[some]]
 
