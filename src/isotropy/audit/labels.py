@@ -87,8 +87,8 @@ def pooled(found: Sequence[Floats], y: Rows) -> tuple[Floats, Floats]:
     so is the product, and an opinion that tells nothing of the labels has the power 0.
 
     Args:
-        found: probabilities (N, K) of each of R. y: (N,) codes. Powers are sought on at most 10,000 rows, of classes that
-            have as many rows as there are folds.
+        found: probabilities (N, K) of each of R. y: (N,) codes. Powers are sought on at most 10,000 rows, of classes
+            that have as many rows as there are folds.
 
     Source: Genest and Zidek (1986), section 3.3, for the pool; Heskes (1998) for its weights.
 
