@@ -9,8 +9,8 @@ from isotropy.cli.inputs import as_the_run, as_trained, load_on, read_with_bar
 from isotropy.cli.show import note, say, waiting
 from isotropy.cli.table import show_evidence
 from isotropy.data import ArrayDataset, Data
+from isotropy.data.label_sets import SEVERAL
 from isotropy.data.other_kind import as_trained_on
-from isotropy.data.target_columns import SEVERAL
 from isotropy.errors import UserError
 from isotropy.evaluation.baselines import check_baselines
 from isotropy.evaluation.evaluate import with_budget

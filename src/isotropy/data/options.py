@@ -8,9 +8,9 @@ from typing import Any, Self
 from isotropy.data.folder import max_bad_of
 from isotropy.data.image_form import Size
 from isotropy.data.infer import known_modality
+from isotropy.data.label_sets import SEVERAL, label_rows, missing_labels
 from isotropy.data.recordings.format import Format
 from isotropy.data.recordings.read import Cutting
-from isotropy.data.target_columns import SEVERAL, label_rows, missing_labels
 from isotropy.data.unequal import FIRST, LAST
 from isotropy.errors import UserError, nearest
 

@@ -1,6 +1,5 @@
 """Labels and parts: brought to one form, and kept away from the values."""
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -12,16 +11,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from isotropy.data.data import Data
+from isotropy.data.label_sets import BLANK, LISTS, as_label_sets
 from isotropy.data.odd_values import naming_half_letters, refuse_odd_values
 from isotropy.data.tensors import as_array
 from isotropy.data.written_labels import numbers_of_texts, said_of_labels
 from isotropy.errors import UserError, nearest, plain
 
 PARTS = ("train", "test")
-SEVERAL = "labels"  # the task of several labels a row
-_LISTS = (list, tuple, set, frozenset, np.ndarray)
 _TEXT_OF_NAN = "nan"
-_BLANK = ("",)
 
 
 def counted_rows(count: int, name: str) -> str:
@@ -68,17 +65,7 @@ def _with_texts(values: Sequence[Any]) -> NDArray[Any]:
     return array
 
 
-def missing_labels(na: Sequence[str], task: str | None) -> tuple[str, ...]:
-    """Return the texts that mean a missing label: those in `na` and ""; of several labels a row "" means none of them.
-
-    Example:
-        >>> missing_labels(["?"], None), missing_labels(["?"], "labels")
-        (('?', ''), ('?',))
-    """
-    return tuple(na) if task == SEVERAL else (*na, *_BLANK)
-
-
-def as_labels(values: Any, rows: int, na: Sequence[str] = _BLANK, name: str = "") -> NDArray[Any]:
+def as_labels(values: Any, rows: int, na: Sequence[str] = BLANK, name: str = "") -> NDArray[Any]:
     """Return labels (N,) as `brought_labels` does, texts of numbers as numbers; UserError where no row has one."""
     labels = brought_labels(values, rows, na)
     if pd.isna(labels).all():
@@ -86,7 +73,7 @@ def as_labels(values: Any, rows: int, na: Sequence[str] = _BLANK, name: str = ""
     return numbers_of_texts(labels)
 
 
-def brought_labels(values: Any, rows: int, na: Sequence[str] = _BLANK) -> NDArray[Any]:
+def brought_labels(values: Any, rows: int, na: Sequence[str] = BLANK) -> NDArray[Any]:
     """Return labels (N,): numbers, booleans, or objects; missing ones are NaN or None.
 
     Texts in `na` and "nan" are missing too, as in text files, whatever holds them: "nan" is what numpy makes of NaN
@@ -101,16 +88,16 @@ def brought_labels(values: Any, rows: int, na: Sequence[str] = _BLANK) -> NDArra
         >>> brought_labels(np.array(["a", "", "b"]), 3).tolist()
         ['a', None, 'b']
     """
-    if isinstance(values, list | tuple) and any(isinstance(one, _LISTS) for one in values):
+    if isinstance(values, list | tuple) and any(isinstance(one, LISTS) for one in values):
         values = pd.Series(list(values))
     values = one_per_row(values, rows, "label")
-    if any(isinstance(one, _LISTS) for one in values):
+    if any(isinstance(one, LISTS) for one in values):
         return as_label_sets(values)
     odd = [one for one in values[~values.isna()] if isinstance(one, dict)]
     if odd:
         raise UserError(f"label {plain(odd[0])!r} is no text, number or list of names: give one of these per row")
     numbers = pd.api.types.is_numeric_dtype(values.dtype)
-    marks = [*na] if numbers else [*na, _TEXT_OF_NAN, *(_blank_texts(values) if _BLANK[0] in na else ())]
+    marks = [*na] if numbers else [*na, _TEXT_OF_NAN, *(_blank_texts(values) if BLANK[0] in na else ())]
     missing = values.isna().to_numpy(dtype=bool) | values.isin(marks).to_numpy(dtype=bool)
     # Copies: pandas gives read-only views of its columns.
     boolean = pd.api.types.is_bool_dtype(values.dtype)
@@ -131,78 +118,6 @@ def brought_labels(values: Any, rows: int, na: Sequence[str] = _BLANK) -> NDArra
 
 def _blank_texts(values: "pd.Series[Any]") -> list[str]:
     return [one for one in values.unique() if isinstance(one, str) and not one.strip()]
-
-
-def as_label_sets(values: Iterable[Any], name: str = "") -> NDArray[Any]:
-    """Return several labels a row, (N,) sorted tuples of names, None where missing; texts are divided at ; , or |.
-
-    UserError: numbers; `name` is what the label is called.
-
-    Example:
-        >>> as_label_sets([["sad", "slow"], "slow; calm", "", None]).tolist()
-        [('sad', 'slow'), ('calm', 'slow'), (), None]
-    """
-    sets = [_label_set(value, name) for value in values]
-    found = np.empty(len(sets), dtype=object)
-    found[:] = sets
-    return found
-
-
-def _label_set(value: Any, name: str) -> tuple[str, ...] | None:
-    if isinstance(value, _LISTS):
-        refuse_odd_values(value, f"label {name}".strip())
-        return tuple(sorted({str(one) for one in value}))
-    if pd.isna(value):
-        return None
-    if not isinstance(value, str):
-        raise UserError(
-            f"{f'label {name}'.strip()}: {plain(value)!r} is no list of labels: task labels takes a column of "
-            "lists or of texts such as 'a;b', or several columns of 0 and 1"
-        )
-    return tuple(sorted({one.strip() for one in re.split("[;,|]", value)} - {""}))
-
-
-def label_rows(values: Any) -> Any:
-    """Return an array (N, L) of 0 and 1 as several labels a row, called by their places; anything else as it is.
-
-    Example:
-        >>> label_rows(np.array([[0, 1], [1, 1]])).tolist()
-        [('1',), ('0', '1')]
-    """
-    if isinstance(values, str | pd.Series) or values is None:
-        return values
-    if isinstance(values, pd.DataFrame):
-        return joined({str(name): values[name] for name in values.columns})
-    if isinstance(values, list | tuple):  # of names: as many as a row has
-        numbers = all(isinstance(row, list | tuple) and not any(isinstance(one, str) for one in row) for row in values)
-        if not numbers or len({len(row) for row in values}) != 1:
-            return values
-    array = as_array(values)
-    return joined({str(n): column for n, column in enumerate(array.T)}) if array.ndim == 2 else values
-
-
-def joined(columns: Mapping[str, Any]) -> NDArray[Any]:
-    """Return columns of 0 and 1, (N,) each, as several labels a row; a row with a missing value has none.
-
-    UserError: another value.
-
-    Example:
-        >>> joined({"a": [1, 0], "b": [1.0, float("nan")]}).tolist()
-        [('a', 'b'), None]
-    """
-    with naming_half_letters("the name of a label"):
-        frame = pd.DataFrame({name: pd.Series(np.asarray(values)) for name, values in columns.items()})
-    for name in frame.columns:
-        wrong = ~(frame[name].isin([0, 1]) | frame[name].isna())
-        if wrong.any():
-            raise UserError(
-                f"label {name!r} holds {plain(frame[name][wrong].iloc[0])!r}: of several columns that are one "
-                "label each holds 0 or 1"
-            )
-    missing = frame.isna().any(axis=1)
-    names = np.array(frame.columns, dtype=object)
-    there = frame.fillna(0).to_numpy(dtype=bool)
-    return as_label_sets([None if gone else list(names[row]) for gone, row in zip(missing, there, strict=True)])
 
 
 def as_split(values: Any, rows: int, name: str = "split") -> NDArray[np.str_]:
@@ -297,7 +212,7 @@ def with_targets(
     description: str,
     label: Target = NO_TARGET,
     split: Target = NO_TARGET,
-    na: Sequence[str] = _BLANK,
+    na: Sequence[str] = BLANK,
     notes: Sequence[str] = (),
     form: Mapping[str, Any] | None = None,
 ) -> Data:

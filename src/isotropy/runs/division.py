@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from isotropy.data import Data
 from isotropy.data.grouping import time_text
-from isotropy.data.target_columns import as_label_sets
+from isotropy.data.label_sets import as_label_sets
 from isotropy.errors import UserError, listed
 from isotropy.evaluation import leaks
 from isotropy.evaluation.notes import unseen_labels, unseen_notes

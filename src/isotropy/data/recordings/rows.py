@@ -9,10 +9,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from isotropy.data.data import Data
+from isotropy.data.label_sets import missing_labels
 from isotropy.data.recordings.recording import Recording
 from isotropy.data.recordings.spans import duration, pace
 from isotropy.data.recordings.windows import Cut
-from isotropy.data.target_columns import as_labels, as_split, counted_rows, missing_labels
+from isotropy.data.target_columns import as_labels, as_split, counted_rows
 from isotropy.data.unequal import ends
 from isotropy.errors import UserError, counted
 

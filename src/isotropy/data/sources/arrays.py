@@ -11,22 +11,13 @@ from isotropy.data.archive import Archive
 from isotropy.data.data import Data
 from isotropy.data.frames import as_frame
 from isotropy.data.infer import infer_modality, known_modality
+from isotropy.data.label_sets import SEVERAL, joined, label_rows
 from isotropy.data.missing import mask_values
 from isotropy.data.options import Options
 from isotropy.data.sources.beside import Beside, finished
 from isotropy.data.sources.source import KEYS, Origin, Source
 from isotropy.data.sparse import is_sparse
-from isotropy.data.target_columns import (
-    SEVERAL,
-    Target,
-    as_labels,
-    counted_rows,
-    is_split,
-    joined,
-    label_rows,
-    several,
-    with_targets,
-)
+from isotropy.data.target_columns import Target, as_labels, counted_rows, is_split, several, with_targets
 from isotropy.data.unequal import LAST, as_values
 from isotropy.errors import UserError
 

@@ -9,18 +9,9 @@ import pandas as pd
 from isotropy.data.column_learning import checked_kinds
 from isotropy.data.data import Data
 from isotropy.data.grouping import with_division
+from isotropy.data.label_sets import SEVERAL, as_label_sets, joined
 from isotropy.data.options import Options
-from isotropy.data.target_columns import (
-    SEVERAL,
-    Target,
-    as_label_sets,
-    is_split,
-    joined,
-    pop_column,
-    pop_target,
-    several,
-    with_more_labels,
-)
+from isotropy.data.target_columns import Target, is_split, pop_column, pop_target, several, with_more_labels
 from isotropy.errors import UserError
 
 
